@@ -1,0 +1,1 @@
+"""One module for each verb that a workflow calls; composes model, aws and gitops."""

@@ -1,0 +1,80 @@
+"""Every failure that the command line reports, and the exit code it ends with.
+
+    FraudopsError            1   anything that went wrong and has no better name
+    ├── ConfigError          3   a file under model-config/ does not hold
+    ├── DataError            4   transactions or labels break their contract
+    ├── ArtifactError        5   a model archive is damaged, tampered with or of an unknown schema
+    ├── GateMissed           6   the pipeline ran; the model is not good enough to register
+    ├── Refused              7   a safety rule forbids it; nothing was changed
+    ├── TrainingFailed       8   the pipeline failed for another reason than the gate
+    ├── DeploymentFailed     9   the model is not serving; what served before still does
+    ├── CloudError          10   AWS (or the local cloud) cannot be reached, or lacks what is needed
+    └── GitError            11   the repository is not in a state to go on
+
+Exit code 0 is success and 2 a wrong command line. The codes are stable: workflows and runbooks rely on them.
+A message says what happened, where, the evidence and the next move, in one line.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FraudopsError(Exception):
+    """What the command line prints as one line; `exit_code` is what it ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(FraudopsError):
+    """A file under model-config/ is missing, malformed or contradicts another."""
+
+    exit_code = 3
+
+
+class DataError(FraudopsError):
+    """A transaction or label file breaks its contract; the message names file, line, column and value."""
+
+    exit_code = 4
+
+
+class ArtifactError(FraudopsError):
+    """A model archive cannot be trusted or read."""
+
+    exit_code = 5
+
+
+class GateMissed(FraudopsError):
+    """The pipeline ran to its end and the gate said no. No package was registered."""
+
+    exit_code = 6
+
+
+class Refused(FraudopsError):
+    """A safety rule forbids the action. Nothing was changed."""
+
+    exit_code = 7
+
+
+class TrainingFailed(FraudopsError):
+    """A pipeline execution failed or was stopped before the gate could decide."""
+
+    exit_code = 8
+
+
+class DeploymentFailed(FraudopsError):
+    """The endpoint does not serve what Git says; the former model, if there was one, still serves."""
+
+    exit_code = 9
+
+
+class CloudError(FraudopsError):
+    """AWS cannot be reached, refuses, or lacks a resource that the platform stack should have made."""
+
+    exit_code = 10
+
+
+class GitError(FraudopsError):
+    """The Git repository is missing, dirty or in conflict."""
+
+    exit_code = 11

@@ -1,0 +1,146 @@
+"""What a training run is told, as plain values: the pure counterpart of model-config/training/.
+
+`ml.config` checks the YAML and makes these; the pipeline carries them as JSON to the steps, whose container has no
+validation library. Nothing here has a default that a risk officer would care about.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The names of the columns of a transaction, in the order in which a request gives them: `inputs`."""
+
+    label: str
+    time: str | None
+    amount: str
+    features: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a request holds: seconds (only the time of day is used), the features, the amount."""
+        return (*((self.time,) if self.time else ()), *self.features, self.amount)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Shares of the time-ordered rows, oldest first; they add up to 1."""
+
+    train: float
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binning:
+    """Number of equal-frequency amount bins and of equal hour-of-day bins; 0 leaves the bins out."""
+
+    amount_bins: int
+    hour_bins: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """SMOTE until frauds are `minority_ratio` of legitimate rows, with `neighbours` nearest neighbours; 0 = none."""
+
+    minority_ratio: float
+    neighbours: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """Logistic regression: C of scikit-learn, and when lbfgs stops."""
+
+    inverse_regularisation: float
+    max_iterations: int
+    tolerance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """How the decision threshold is chosen on validation rows.
+
+    `max_recall_at_fpr`: `value` is the highest false-positive rate allowed; `alert_budget`: `value` is the share of
+    transactions that may be alerted; `fixed`: `value` is the score itself.
+    """
+
+    policy: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenger:
+    """When a challenger counts as worse than the champion (paired bootstrap over the same test rows)."""
+
+    max_average_precision_loss: float
+    max_recall_loss: float
+    confidence: float
+    resamples: int
+    min_positives: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The registration gate: recall must be strictly greater than `min_recall`."""
+
+    min_recall: float
+    max_false_positive_rate: float
+    min_positives: int
+    challenger: Challenger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """All that decides what a model is, given the rows."""
+
+    columns: Columns
+    split: Split
+    binning: Binning
+    resampling: Resampling
+    regression: Regression
+    threshold: Threshold
+    alert_budget: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the pipeline hands to its steps."""
+
+    training: Training
+    gate: Gate
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces, so that equal settings are equal bytes."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def sha256(self) -> str:
+        """The digest that approvals call the configuration digest."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """The inverse of `to_json`. Raises TypeError or KeyError on a document of another shape."""
+        document: dict[str, Any] = json.loads(text)
+        training, gate = document["training"], document["gate"]
+        columns = training["columns"]
+        return cls(
+            training=Training(
+                columns=Columns(**(columns | {"features": tuple(columns["features"])})),
+                split=Split(**training["split"]),
+                binning=Binning(**training["binning"]),
+                resampling=Resampling(**training["resampling"]),
+                regression=Regression(**training["regression"]),
+                threshold=Threshold(**training["threshold"]),
+                alert_budget=training["alert_budget"],
+                seed=training["seed"],
+            ),
+            gate=Gate(**(gate | {"challenger": Challenger(**gate["challenger"])})),
+        )

@@ -1,0 +1,31 @@
+"""What every test gets: no AWS account, no configuration of the person who runs it, no network but loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Removes what the caller's shell says about AWS, GitHub and fraudops; Git and the SDKs get an empty home."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GITHUB_", "GH_", "FRAUDOPS_", "GIT_")) and name != "AWS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.getbasetemp() / "home"
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    yield
+
+
+@pytest.fixture
+def repository_root() -> Path:
+    """The root of this repository."""
+    return ROOT

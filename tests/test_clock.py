@@ -1,0 +1,34 @@
+"""The one clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ml import clock, errors
+
+
+def test_the_clock_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FRAUDOPS_NOW sets the time, whatever its offset."""
+    monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T08:00:00+02:00")
+    assert clock.now() == datetime(2026, 3, 1, 6, tzinfo=UTC)
+    assert clock.stamp(clock.now()) == "2026-03-01T06:00:00Z"
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2026-03-01T06:00:00"])
+def test_a_time_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A time that could be read in two ways is an error."""
+    monkeypatch.setenv("FRAUDOPS_NOW", text)
+    with pytest.raises(errors.ConfigError, match="FRAUDOPS_NOW"):
+        clock.now()
+
+
+def test_every_failure_has_an_exit_code_of_its_own() -> None:
+    """Workflows tell failures apart by exit code, and none of them is success or a usage error."""
+    kinds: list[type[errors.FraudopsError]] = [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]
+    codes = [kind.exit_code for kind in kinds]
+    assert len(set(codes)) == len(codes)
+    assert not {0, 2} & set(codes)
+    for kind in kinds:
+        assert f"{kind.exit_code}  " in (errors.__doc__ or "")

@@ -1,0 +1,62 @@
+"""The repository is data too: locks, committed configuration and generated files are held to their rules."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ml import config
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Package names and versions of a lock file."""
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", lock.read_text(), re.M))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_a_lock_pins_with_hashes_and_names_no_index(lock: Path) -> None:
+    """Every requirement of a lock is pinned and hashed, and no line names an index or a link."""
+    lines = [line for line in lock.read_text().splitlines() if line and not line.lstrip().startswith("#")]
+    for index, line in enumerate(lines):
+        if line.startswith(" "):
+            assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line), f"{lock.name}: {line}"
+        else:
+            assert "==" in line, f"{lock.name}: {line}"
+            assert lines[index + 1].lstrip().startswith("--hash="), f"{lock.name}: {line} has no hash"
+    assert "://" not in lock.read_text()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_no_lock_holds_awscli(lock: Path) -> None:
+    """awscli pins a botocore of its own, which conflicts with boto3's; boto3 suffices."""
+    assert "awscli" not in pins(lock), lock.name
+
+
+def test_the_laptop_computes_with_the_containers_versions() -> None:
+    """The numerical libraries are those of SageMaker's scikit-learn image, so both fit the same model."""
+    run, container = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/container.lock")
+    for name in ("scikit-learn", "pandas", "imbalanced-learn", "scipy"):
+        assert run[name] == container[name], name
+
+
+def test_what_tests_install_is_what_the_product_runs_with() -> None:
+    """The development lock holds every pin of the product's lock, at the same version."""
+    run, dev = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/dev.lock")
+    assert {name: dev.get(name) for name in run} == run
+
+
+def test_the_committed_configuration_holds() -> None:
+    """Every file under model-config/ is what its model says, and the template serves nothing yet."""
+    assert config.load_settings(ROOT).gate.min_recall == 0.60
+    assert config.load_serving(ROOT).approval is None
+    assert config.load_requests(ROOT) == {}
+
+
+def test_the_package_promises_types() -> None:
+    """py.typed travels with the package."""
+    assert (ROOT / "ml/py.typed").exists()
