@@ -1,0 +1,101 @@
+"""What the platform stack made, and who is calling.
+
+Names of buckets, roles and functions are read from the outputs of the CloudFormation stack and from nowhere else, so
+that no configuration file repeats them. It reads; it may not change anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ml.aws import session
+from ml.errors import CloudError, Refused
+
+_ROOT = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:root$")
+_USABLE = re.compile(r"^(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT|IMPORT_ROLLBACK)_COMPLETE(_CLEANUP_IN_PROGRESS)?$")
+_OUTPUTS = {
+    "bucket": "Bucket",
+    "execution_role_arn": "ExecutionRoleArn",
+    "package_group": "PackageGroup",
+    "deploy_function": "DeployFunction",
+    "topic_arn": "TopicArn",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Where everything is: the outputs of the platform stack, its region and its account."""
+
+    region: str
+    account: str
+    bucket: str
+    execution_role_arn: str
+    package_group: str
+    deploy_function: str
+    topic_arn: str
+
+
+def stack_name() -> str:
+    """The name of the platform stack: FRAUDOPS_STACK, or `fraudops`."""
+    return os.environ.get("FRAUDOPS_STACK") or "fraudops"
+
+
+def read() -> Platform:
+    """The platform that this environment's credentials, region and FRAUDOPS_STACK lead to.
+
+    Raises:
+        CloudError: there is no such stack, it is not settled, or it lacks an output.
+    """
+    name = stack_name()
+    stack = describe_stack(name)
+    if stack is None:
+        raise CloudError(f"there is no stack {name} in this account and region; make it with `fraudops bootstrap`")
+    if not _USABLE.match(stack["StackStatus"]):
+        reason = stack.get("StackStatusReason", "no reason given")
+        raise CloudError(f"stack {name} is {stack['StackStatus']} ({reason}); wait for it, or run `fraudops bootstrap`")
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
+    missing = sorted(set(_OUTPUTS.values()) - set(outputs))
+    if missing:
+        raise CloudError(f"stack {name} lacks the outputs {', '.join(missing)}; update it with `fraudops bootstrap`")
+    # arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID
+    region, account = stack["StackId"].split(":")[3:5]
+    return Platform(region=region, account=account, **{field: outputs[key] for field, key in _OUTPUTS.items()})
+
+
+def describe_stack(name: str) -> dict[str, Any] | None:
+    """What CloudFormation says of the stack `name`; None where there is none."""
+    from botocore.exceptions import ClientError
+
+    cloudformation = session.client("cloudformation")
+    with session.explained(f"reading the stack {name}"):
+        try:
+            stacks: list[dict[str, Any]] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            # CloudFormation has no code of its own for "no such stack".
+            if session.code(error) == "ValidationError" and "does not exist" in str(error):
+                return None
+            raise
+    return stacks[0] if stacks else None
+
+
+def caller() -> str:
+    """The ARN of who is calling, by STS."""
+    with session.explained("asking STS who is calling"):
+        return str(session.client("sts").get_caller_identity()["Arn"])
+
+
+def refuse_root() -> None:
+    """Stops before the account's root user changes anything; call it ahead of every verb that does.
+
+    Raises:
+        Refused: the caller is `arn:aws:iam::ACCOUNT:root`, which no policy can limit.
+    """
+    arn = caller()
+    if _ROOT.match(arn):
+        raise Refused(
+            f"{arn} is the account's root user, which no policy limits; nothing was changed. "
+            "Use a role (the workflows' OIDC roles, or one of your own)"
+        )

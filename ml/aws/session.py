@@ -1,0 +1,82 @@
+"""One seam to AWS: every boto3 client of the product is made here, and every failure of one is explained here.
+
+It may not know what the calls are for, nor whether the endpoint is AWS or a laptop: boto3 reads AWS_ENDPOINT_URL by
+itself, and nothing here looks at it except to keep clients of different clouds apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ml.errors import CloudError
+
+# What a client takes from the environment when it is made: a cached one is right only for the same values.
+_READ_ONCE = (
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SESSION_TOKEN",
+)
+
+
+def client(service: str) -> Any:
+    """The boto3 client of `service`, made once per cloud and identity; throttling and 5xx are retried, adaptively.
+
+    Raises:
+        CloudError: no region is set, or `service` is not one that boto3 knows.
+    """
+    return _client(service, tuple(os.environ.get(name) for name in _READ_ONCE))
+
+
+@functools.lru_cache(maxsize=64)
+def _client(service: str, _environment: tuple[str | None, ...]) -> Any:
+    import boto3.session
+    from botocore.config import Config
+
+    with explained(f"making a client of {service}"):
+        # AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        # A session of its own: boto3's default session is not safe to make clients from in several threads.
+        make: Any = boto3.session.Session(region_name=region).client
+        return make(
+            service,
+            config=Config(
+                retries={"mode": "adaptive", "max_attempts": 8},
+                connect_timeout=10,
+                read_timeout=75,  # an endpoint may take 60 s to answer
+                user_agent_extra="app/fraudops",
+            ),
+        )
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turns boto3's failures inside the block into one CloudError that says what was being done and why it failed."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+    try:
+        yield
+    except ClientError as error:
+        problem = error.response.get("Error", {})
+        reason = f"{problem.get('Code', 'error')}: {problem.get('Message', error)}"
+        raise CloudError(f"{doing}: {error.operation_name} was refused with {reason}") from error
+    except NoCredentialsError as error:
+        raise CloudError(
+            f"{doing}: no AWS credentials found; sign in, or start the local cloud with `fraudops local up`"
+        ) from error
+    except NoRegionError as error:
+        raise CloudError(f"{doing}: no AWS region is set; set AWS_REGION") from error
+    except BotoCoreError as error:
+        raise CloudError(f"{doing}: AWS cannot be reached ({error})") from error
+
+
+def code(error: BaseException) -> str:
+    """The error code that AWS gave (`NoSuchKey`, `ValidationException`), or '' where `error` is not AWS's."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
