@@ -1,0 +1,154 @@
+"""The model registry and the objects its packages point at, as plain values.
+
+A package is named by its ARN and trusted by its digest, never by "latest". This module reads, and moves a package's
+approval status; what may be approved is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ml.aws.session import client
+from ml.errors import CloudError
+
+APPROVED = "Approved"
+PENDING = "PendingManualApproval"
+REJECTED = "Rejected"
+
+_CHUNK_BYTES = 1 << 20
+_REASON_LIMIT = 1024  # ApprovalDescription
+_S3_URI = re.compile(r"^s3://(?P<bucket>[^/]+)/(?P<key>.+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """One version in a model package group: what it is, where its archive is and what was said of it."""
+
+    arn: str
+    group: str
+    version: int
+    status: str
+    reason: str
+    """What the last change of status was explained with; '' if nothing was said."""
+    model_data_url: str
+    image: str
+    evaluation_uri: str
+    metadata: Mapping[str, str]
+    created: datetime
+
+    @property
+    def artifact_sha256(self) -> str:
+        """The digest that the pipeline recorded for the archive at `model_data_url`; '' if it recorded none."""
+        return self.metadata.get("artifact_sha256", "")
+
+
+def package(arn: str) -> Package:
+    """The package that `arn` names. Raises CloudError where the registry has none or cannot be reached."""
+    with _explained(f"reading model package {arn}"):
+        answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
+    return _package(answer)
+
+
+def packages(group: str, *, status: str | None = None) -> list[Package]:
+    """Every package of `group` (those in `status`, if one is given), oldest version first."""
+    wanted = {"ModelApprovalStatus": status} if status else {}
+    with _explained(f"listing the packages of group {group}"):
+        pages = client("sagemaker").get_paginator("list_model_packages").paginate(ModelPackageGroupName=group, **wanted)
+        arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+    return sorted((package(arn) for arn in arns), key=lambda found: found.version)
+
+
+def set_status(arn: str, status: str, reason: str) -> None:
+    """Moves a package to Approved, PendingManualApproval or Rejected, with the reason people will read.
+
+    Approved → Approved sends no event; move to PendingManualApproval first where one is wanted.
+    """
+    with _explained(f"moving model package {arn} to {status}"):
+        client("sagemaker").update_model_package(
+            ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=reason[:_REASON_LIMIT]
+        )
+
+
+def evaluation(found: Package) -> dict[str, Any]:
+    """The evaluation.json that the package was registered with: verdict, metrics, champion, windows."""
+    return read_json(found.evaluation_uri)
+
+
+def digest(uri: str) -> str:
+    """The sha256 of the object at `uri`, read in pieces so that its size does not matter."""
+    sha256 = hashlib.sha256()
+    with _explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
+        for chunk in body.iter_chunks(_CHUNK_BYTES):
+            sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def read_json(uri: str) -> dict[str, Any]:
+    """The JSON object at `uri`. Raises CloudError where there is none, or where it is not a JSON object."""
+    with _explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
+        text = body.read()
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise CloudError(f"{uri} is not JSON ({error}); it was not written by this project's pipeline") from error
+    if not isinstance(document, dict):
+        raise CloudError(f"{uri} must hold a JSON object (got {type(document).__name__})")
+    return document
+
+
+def locate(uri: str) -> tuple[str, str]:
+    """Bucket and key of an s3:// URI. Raises CloudError on anything else."""
+    match = _S3_URI.match(uri)
+    if match is None:
+        raise CloudError(f"an object's address must be s3://BUCKET/KEY (got {uri!r})")
+    return match["bucket"], match["key"]
+
+
+def _open(uri: str) -> Any:
+    bucket, key = locate(uri)
+    return client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+
+
+def _package(answer: Mapping[str, Any]) -> Package:
+    arn = answer["ModelPackageArn"]
+    try:
+        container = answer["InferenceSpecification"]["Containers"][0]
+        version = int(answer["ModelPackageVersion"])
+    except (KeyError, IndexError) as error:
+        raise CloudError(
+            f"model package {arn} has no container or no version; this project did not register it"
+        ) from error
+    statistics = answer.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {})
+    return Package(
+        arn=arn,
+        group=answer["ModelPackageGroupName"],
+        version=version,
+        status=answer.get("ModelApprovalStatus", PENDING),
+        reason=answer.get("ApprovalDescription") or "",
+        model_data_url=container.get("ModelDataUrl", ""),
+        image=container["Image"],
+        evaluation_uri=statistics.get("S3Uri", ""),
+        metadata=dict(answer.get("CustomerMetadataProperties") or {}),
+        created=answer["CreationTime"],
+    )
+
+
+@contextlib.contextmanager
+def _explained(action: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        problem = error.response.get("Error", {})
+        code, message = problem.get("Code", "unknown error"), problem.get("Message", "")
+        raise CloudError(f"AWS refused {action}: {code}: {message}") from error
+    except BotoCoreError as error:
+        raise CloudError(f"AWS could not be reached while {action}: {error}") from error
