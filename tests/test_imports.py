@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NUMERICAL = {"numpy", "scipy", "pandas", "sklearn", "imblearn"}
+NUMERICAL = {"numpy", "scipy", "pandas", "sklearn", "imblearn", "threadpoolctl"}
 BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.settings"}
 # folder → (third-party packages it may import, None for any; parts of ml it may import)
 RULES: dict[str, tuple[set[str] | None, set[str]]] = {

@@ -1,0 +1,95 @@
+"""What the regression sees of a transaction: scaled values, and codes of the bins that amount and hour fall into.
+
+Codes, not one-hot columns: resampling stands between the two, and a code can be copied from one row whereas an
+average of two one-hot rows is a bin that does not exist. Nothing here looks at labels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from ml.model.settings import Binning, Columns
+
+HOURS = 24
+SECONDS_PER_HOUR = 3600
+
+
+def log_amount(amount: ArrayLike) -> NDArray[np.float64]:
+    """log(1 + amount); an amount below zero counts as zero, as in the scorer."""
+    return np.log1p(np.maximum(np.asarray(amount, dtype=np.float64), 0.0))
+
+
+def hour_of_day(seconds: ArrayLike) -> NDArray[np.float64]:
+    """The hour of the day, 0 to 23, of a number of seconds since some midnight."""
+    return np.mod(np.floor(np.asarray(seconds, dtype=np.float64) / SECONDS_PER_HOUR), HOURS)
+
+
+def interior_quantiles(values: ArrayLike, bins: int) -> NDArray[np.float64]:
+    """The edges between `bins` bins of equal frequency: ascending, distinct, every bin holding at least one value.
+
+    Fewer than `bins - 1` come back where many values are equal.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    edges = np.unique(np.quantile(array, np.arange(1, bins) / bins)) if bins > 1 else np.empty(0)
+    return edges[edges > array.min()]
+
+
+class AmountBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types
+    """The code of each amount's bin, 0 upwards, between equal-frequency edges learned from the rows of `fit`."""
+
+    def __init__(self, bins: int) -> None:
+        self.bins = bins
+
+    def fit(self, X: ArrayLike, y: Any = None) -> AmountBins:  # noqa: ARG002 - scikit-learn's signature
+        """Learns `edges_` from one column of amounts."""
+        self.edges_ = interior_quantiles(np.asarray(X, dtype=np.float64)[:, 0], self.bins)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """One column of codes; a value on an edge belongs to the bin above it."""
+        amounts = np.asarray(X, dtype=np.float64)[:, 0]
+        return np.searchsorted(self.edges_, amounts, side="right").astype(np.float64)[:, None]
+
+
+class HourBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types
+    """The code of the part of the day, of `bins` equal parts, that a number of seconds falls into."""
+
+    def __init__(self, bins: int) -> None:
+        self.bins = bins
+
+    def fit(self, X: ArrayLike, y: Any = None) -> HourBins:  # noqa: ARG002 - scikit-learn's signature
+        """Sets `edges_`, in hours; nothing is learned from the rows."""
+        self.edges_ = np.arange(1, self.bins) * (HOURS / self.bins)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """One column of codes."""
+        hours = hour_of_day(np.asarray(X, dtype=np.float64)[:, 0])
+        return np.searchsorted(self.edges_, hours, side="right").astype(np.float64)[:, None]
+
+
+def carried(binning: Binning) -> int:
+    """How many of the last columns of `build`'s output are codes of bins."""
+    return (binning.amount_bins > 1) + (binning.hour_bins > 1)
+
+
+def build(columns: Columns, binning: Binning) -> ColumnTransformer:
+    """The step that turns a frame of `columns.inputs` into scaled features, scaled log-amount, then codes of bins."""
+    blocks: list[tuple[str, Any, list[str]]] = [
+        ("features", StandardScaler(), list(columns.features)),
+        ("amount", make_pipeline(FunctionTransformer(log_amount), StandardScaler()), [columns.amount]),
+    ]
+    if binning.amount_bins > 1:
+        blocks.append(("amount_bin", AmountBins(binning.amount_bins), [columns.amount]))
+    if binning.hour_bins > 1:
+        if columns.time is None:
+            raise ValueError("hour bins need a time column: set data.time, or binning.hour_bins to 0")
+        blocks.append(("hour_bin", HourBins(binning.hour_bins), [columns.time]))
+    return ColumnTransformer(blocks)

@@ -1,0 +1,61 @@
+"""SMOTE that never invents a bin: values are interpolated between two frauds, codes are copied from one of them.
+
+Works inside an imbalanced-learn Pipeline, which calls `fit_resample` when fitting and leaves it out when scoring, so
+it cannot touch validation or test rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_random_state
+
+
+class OneParentSMOTE(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
+    """Adds synthetic frauds (label 1) until there are `ratio` of them to each legitimate row (label 0).
+
+    A synthetic row is `a + u * (b - a)` in all columns but the last `carried`, which are those of `a`; `a` is a fraud,
+    `b` one of its `neighbours` nearest frauds in the interpolated columns, `u` uniform on [0, 1)
+    (Chawla et al. 2002, "SMOTE: synthetic minority over-sampling technique"). imbalanced-learn's SMOTENC would take
+    the codes by majority vote among all neighbours, and measures distance in them; with no carried columns the rows
+    are those of imbalanced-learn's SMOTE with the same `random_state`.
+    """
+
+    def __init__(self, *, ratio: float, neighbours: int, carried: int, random_state: int) -> None:
+        self.ratio = ratio
+        self.neighbours = neighbours
+        self.carried = carried
+        self.random_state = random_state
+
+    def fit_resample(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """The rows given, in their order, then the synthetic ones; only the former where the ratio is met already.
+
+        `parents_` holds, for each synthetic row, the position of `a` among the rows given.
+
+        Raises:
+            ValueError: there are not more frauds than `neighbours`.
+        """
+        rows, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int8)
+        frauds = np.flatnonzero(labels == 1)
+        wanted = int(self.ratio * (len(labels) - len(frauds))) - len(frauds)
+        if len(frauds) <= self.neighbours:
+            raise ValueError(
+                f"resampling with {self.neighbours} neighbours needs at least {self.neighbours + 1} frauds among the "
+                f"training rows (got {len(frauds)}): widen the window, or lower resampling.neighbours"
+            )
+        if wanted <= 0:
+            self.parents_ = np.empty(0, dtype=np.intp)
+            return rows, labels
+        values = rows[frauds, : rows.shape[1] - self.carried]
+        search = NearestNeighbors(n_neighbors=self.neighbours + 1).fit(values)
+        nearest = search.kneighbors(values, return_distance=False)[:, 1:]  # the first is the row itself
+        random = check_random_state(self.random_state)
+        pairs = random.randint(low=0, high=nearest.size, size=wanted)
+        steps = random.uniform(size=wanted)[:, np.newaxis]
+        first, second = np.divmod(pairs, self.neighbours)[0], nearest.ravel()[pairs]
+        synthetic = rows[frauds[first]]
+        synthetic[:, : values.shape[1]] += steps * (values[second] - values[first])
+        self.parents_ = frauds[first]
+        return np.vstack([rows, synthetic]), np.concatenate([labels, np.ones(wanted, dtype=np.int8)])

@@ -1,0 +1,68 @@
+"""The score from which a transaction is an alert, chosen on validation rows by a named policy.
+
+Ties are settled on the safe side: rows with equal scores are alerted together or not at all, and a threshold never
+lets through more than the policy allows on the rows that it was chosen on.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ml.model.settings import Threshold
+
+
+def allowance(share: float, rows: int) -> int:
+    """The most of `rows` that are at most `share` of them; exact where the product of the two is not."""
+    allowed = math.floor(share * rows)
+    return allowed + 1 if rows and (allowed + 1) / rows <= share else allowed
+
+
+def lowest(limited: ArrayLike, allowed: int, others: ArrayLike = ()) -> float:
+    """The lowest threshold that at most `allowed` of the scores `limited` reach (score >= threshold).
+
+    It lies halfway between the highest score that must stay below and the next one above among `limited` and
+    `others`, so that a difference in the last bit of a score never decides.
+
+    Raises:
+        ValueError: more than `allowed` of the scores are 1, so that no threshold up to 1 can tell them apart.
+    """
+    scores = np.asarray(limited, dtype=np.float64)
+    if allowed >= len(scores):
+        return 0.0
+    below = float(np.partition(scores, len(scores) - 1 - allowed)[len(scores) - 1 - allowed])
+    if below >= 1:
+        raise ValueError(
+            f"{np.count_nonzero(scores >= 1)} of {len(scores)} scores are 1, more than the {allowed} that the threshold "
+            f"policy allows: no threshold can separate them"
+        )
+    everything = np.concatenate([scores, np.asarray(others, dtype=np.float64)])
+    above = float(everything[everything > below].min(initial=1.0))
+    middle = below + (above - below) / 2
+    return middle if middle > below else above
+
+
+def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike) -> float:
+    """The threshold that the policy sets, given scores and labels (0 or 1) of the validation rows.
+
+    `max_recall_at_fpr`: the lowest at which at most `value` of the legitimate rows are alerted, so that no other
+    threshold within that limit finds more frauds. `alert_budget`: the lowest at which at most `value` of all rows are
+    alerted. `fixed`: `value` itself.
+
+    Raises:
+        ValueError: the policy is unknown, has no rows to work with, or no threshold meets it.
+    """
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    if threshold.policy == "fixed":
+        return threshold.value
+    if threshold.policy == "max_recall_at_fpr":
+        limited, others = values[truth == 0], values[truth == 1]
+    elif threshold.policy == "alert_budget":
+        limited, others = values, values[:0]
+    else:
+        raise ValueError(f"threshold.policy must be max_recall_at_fpr, alert_budget or fixed (got {threshold.policy!r})")
+    if not len(limited):
+        raise ValueError(f"threshold policy {threshold.policy} has no validation rows to work with")
+    return lowest(limited, allowance(threshold.value, len(limited)), others)
