@@ -1,0 +1,271 @@
+"""A Git repository through the git command: read trees at a commit, add commits to branches, merge.
+
+Commits are made from Git's objects, never through the working tree, so that a bot's branch can be built beside
+whatever someone is editing; only `merge` touches files, and it refuses where that would lose an edit. Nothing here is
+ever forced: a branch moves only from the commit that the caller saw. It knows nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ml import clock
+from ml.errors import GitError
+
+_ABSENT = "0" * 40
+# A hook runs with these set; they would lead git to another repository than the one asked for.
+_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Whose name a commit carries."""
+
+    name: str
+    email: str
+
+
+# `.invalid` can belong to nobody (RFC 2606), so that the bot's commits are credited to no person.
+BOT = Identity(name="fraudops[bot]", email="fraudops-bot@fraudops.invalid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One commit of a history."""
+
+    sha: str
+    parents: tuple[str, ...]
+    author: str
+    time: datetime
+    subject: str
+
+
+class Repository:
+    """The Git repository whose working tree is at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def find(cls, start: Path) -> Repository:
+        """The repository that `start` lies in. Raises GitError where it lies in none."""
+        top = cls(start)._run(["rev-parse", "--show-toplevel"], doing=f"looking for a Git repository at {start}")
+        return cls(Path(top.strip()))
+
+    # Reading
+
+    def branch(self) -> str | None:
+        """The branch that is checked out; None where HEAD is detached."""
+        result = self._attempt(["symbolic-ref", "--quiet", "--short", "HEAD"])
+        return result.stdout.decode().strip() if result.returncode == 0 else None
+
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return self.commit_of("HEAD")
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit that `revision` (a branch, tag or id) names; None where this repository has none."""
+        result = self._attempt(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"])
+        return result.stdout.decode().strip() if result.returncode == 0 else None
+
+    def commit_of(self, revision: str) -> str:
+        """As `resolve`, but a revision that is not there is a GitError."""
+        found = self.resolve(revision)
+        if found is None:
+            raise GitError(f"{self.root}: Git knows no commit {revision!r}{self._shallow_hint()}")
+        return found
+
+    def dirty(self, *paths: str | Path) -> list[str]:
+        """The files below `paths` (all, if none is given) that differ from HEAD or are not in Git, sorted."""
+        listing = self._run(
+            ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *map(str, paths)]
+        )
+        return sorted(entry[3:] for entry in listing.split("\0") if entry)
+
+    def show(self, revision: str, path: str | Path) -> bytes | None:
+        """The content of the file `path` at `revision`; None where that commit has no such file."""
+        commit = self.commit_of(revision)
+        if str(path) not in self.files(commit, path):
+            return None
+        return self._output(["cat-file", "blob", f"{commit}:{path}"])
+
+    def files(self, revision: str, folder: str | Path) -> list[str]:
+        """The paths of the files below `folder` at `revision`, sorted."""
+        commit = self.commit_of(revision)
+        return self._names(self._run(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", str(folder)]))
+
+    def changed(self, before: str, after: str) -> list[str]:
+        """The paths that differ between two commits, sorted."""
+        return self._names(self._run(["diff-tree", "-r", "-z", "--no-renames", "--name-only", before, after]))
+
+    def is_ancestor(self, ancestor: str, revision: str) -> bool:
+        """Whether `ancestor` is `revision` or one of the commits that it builds on."""
+        result = self._attempt(["merge-base", "--is-ancestor", ancestor, revision])
+        if result.returncode not in (0, 1):
+            raise GitError(f"{self.root}: comparing {ancestor} and {revision}: {_explain(result)}")
+        return result.returncode == 0
+
+    def log(self, revision: str, *paths: str | Path, first_parent: bool = False) -> list[Commit]:
+        """The commits up to `revision` (or in `a..b`) that changed `paths`, newest first.
+
+        With `first_parent`, the steps of the branch itself: a merge counts as the change that it brought.
+        """
+        steps = ["--first-parent", "--diff-merges=first-parent"] if first_parent else ["--topo-order"]
+        form = "--format=%H%x1f%P%x1f%an%x1f%aI%x1f%s%x1e"
+        text = self._run(["log", *steps, form, revision, "--", *map(str, paths)])
+        commits = []
+        for entry in filter(None, (part.strip("\n") for part in text.split("\x1e"))):
+            sha, parents, author, time, subject = entry.split("\x1f")
+            commits.append(
+                Commit(
+                    sha=sha,
+                    parents=tuple(parents.split()),
+                    author=author,
+                    time=datetime.fromisoformat(time),
+                    subject=subject,
+                )
+            )
+        return commits
+
+    # Writing
+
+    def commit(self, parent: str, changes: Mapping[str | Path, bytes], message: str, *, author: Identity = BOT) -> str:
+        """A new commit on top of `parent` in which each path of `changes` has that content; no branch moves.
+
+        Its date is the project's clock. Returns the commit's id. Raises GitError where nothing would change.
+        """
+        parent = self.commit_of(parent)
+        with tempfile.TemporaryDirectory(prefix="fraudops-index-") as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._run(["read-tree", parent], env=index)
+            for path, content in changes.items():
+                blob = self._run(["hash-object", "-w", "--stdin"], stdin=content).strip()
+                self._run(["update-index", "--add", "--cacheinfo", f"100644,{blob},{path}"], env=index)
+            tree = self._run(["write-tree"], env=index).strip()
+        if tree == self._run(["rev-parse", f"{parent}^{{tree}}"]).strip():
+            raise GitError(
+                f"{', '.join(map(str, changes))}: already as they should be at {parent[:12]}; nothing to commit"
+            )
+        arguments = ["commit-tree", tree, "-p", parent, "-F", "-"]
+        return self._run(arguments, stdin=message.encode(), env=_signature(author)).strip()
+
+    def move_branch(self, name: str, to: str, *, seen: str | None) -> None:
+        """Lets the branch `name` point at `to`, if it still points at `seen` (None: if it does not exist yet).
+
+        Raises GitError where the branch is checked out, or has moved since it was seen.
+        """
+        if self.branch() == name:
+            raise GitError(f"branch {name} is checked out, so it cannot be moved; check out another and run this again")
+        self._run(
+            ["update-ref", "-m", "fraudops", f"refs/heads/{name}", to, seen or _ABSENT],
+            doing=f"moving branch {name} to {to[:12]}",
+        )
+
+    def merge(self, branch: str, message: str, *, author: Identity | None = None) -> str:
+        """Merges `branch` into the one that is checked out by a merge commit, as a pull request does.
+
+        The commit says who merged: `author`, or whoever Git is configured for. Returns the merge commit's id; a
+        conflict leaves everything as it was.
+
+        Raises:
+            GitError: there is a conflict, an edit in the working tree would be lost, or Git does not know who merges.
+        """
+        if author is None:
+            self._require_identity()
+        command = ["merge", "--no-ff", "--no-edit", "--cleanup=verbatim", "-m", message, branch]
+        result = self._attempt(command, env=_signature(author))
+        if result.returncode != 0:
+            self._attempt(["merge", "--abort"])
+            raise GitError(f"merging {branch} into {self.branch()}: {_explain(result)}; nothing was merged")
+        return self.head()
+
+    def _require_identity(self) -> None:
+        if self._attempt(["-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"]).returncode != 0:
+            raise GitError(
+                "Git does not know who you are, and a merge says who approved; "
+                "set it with `git config user.name NAME` and `git config user.email ADDRESS`"
+            )
+
+    # Git itself
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        doing: str | None = None,
+    ) -> str:
+        return self._output(arguments, stdin=stdin, env=env, doing=doing).decode("utf-8", "surrogateescape")
+
+    def _output(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        doing: str | None = None,
+    ) -> bytes:
+        result = self._attempt(arguments, stdin=stdin, env=env)
+        if result.returncode != 0:
+            raise GitError(f"{doing or f'git {arguments[0]} in {self.root}'}: {_explain(result)}")
+        return result.stdout
+
+    def _attempt(
+        self, arguments: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        # Paths are names, never patterns; and no pager, editor or password prompt may wait for someone.
+        command = ["git", "--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false", *arguments]
+        inherited = {key: value for key, value in os.environ.items() if key not in _HOOK_VARIABLES}
+        moment = clock.stamp(clock.now())
+        fixed = {
+            "LC_ALL": "C",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_EDITOR": "true",
+            "GIT_AUTHOR_DATE": moment,
+            "GIT_COMMITTER_DATE": moment,
+        }
+        try:
+            return subprocess.run(
+                command,
+                cwd=self.root,
+                input=stdin,
+                capture_output=True,
+                env={**inherited, **fixed, **(env or {})},
+                check=False,
+            )
+        except FileNotFoundError as error:
+            missing = "there is no such folder" if not self.root.is_dir() else "git is not installed, or not on PATH"
+            raise GitError(f"{self.root}: {missing}") from error
+
+    @staticmethod
+    def _names(listing: str) -> list[str]:
+        return sorted(filter(None, listing.split("\0")))
+
+    def _shallow_hint(self) -> str:
+        shallow = self._attempt(["rev-parse", "--is-shallow-repository"]).stdout.strip() == b"true"
+        return "; the clone is shallow: fetch it whole (fetch-depth: 0)" if shallow else ""
+
+
+def _signature(identity: Identity | None) -> dict[str, str]:
+    if identity is None:
+        return {}
+    return {
+        "GIT_AUTHOR_NAME": identity.name,
+        "GIT_AUTHOR_EMAIL": identity.email,
+        "GIT_COMMITTER_NAME": identity.name,
+        "GIT_COMMITTER_EMAIL": identity.email,
+    }
+
+
+def _explain(result: subprocess.CompletedProcess[bytes]) -> str:
+    output = (result.stderr.strip() or result.stdout).decode("utf-8", "replace")
+    lines = [line.strip() for line in output.splitlines()]
+    meaningful = [line for line in lines if line and not line.startswith("hint:")]
+    return " / ".join(meaningful[-3:]) or "git said nothing"
