@@ -184,6 +184,13 @@ class Artifact(_File):
     sha256: Sha256
 
 
+class Container(_File):
+    """What runs the archive: a registry's package can be edited after its approval, so Git holds this too."""
+
+    image: Text
+    environment: dict[str, str]
+
+
 class Window(_File):
     """A stretch of event time, start included, end not. null leaves that side open."""
 
@@ -239,6 +246,7 @@ class ApprovalRecord(_File):
     approval: Annotated[int, Field(ge=1)]
     model_package_arn: PackageArn
     artifact: Artifact
+    container: Container
     commit: Commit
     config_sha256: Sha256
     data: TrainingData

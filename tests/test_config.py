@@ -107,6 +107,9 @@ def approval(number: int = 7) -> config.ApprovalRecord:
         approval=number,
         model_package_arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/fraud/7",
         artifact=config.Artifact(uri="s3://lake/executions/x/artifact/model.tar.gz", sha256="a" * 64),
+        container=config.Container(
+            image="registry/scikit-learn:1.9-0", environment={"SAGEMAKER_PROGRAM": "inference.py"}
+        ),
         commit="b" * 40,
         config_sha256="c" * 64,
         data=config.TrainingData(
