@@ -1,0 +1,153 @@
+"""Approvals as Git carries them: a branch of two commits, the record and then the pointer, merged by a person.
+
+The record is append only and stays for ever; the pointer's commit is what a rollback reverts. The branch is built
+beside the working tree and never over someone else's commits. What may be approved is decided by the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ml import config
+from ml.errors import GitError, Refused
+from ml.gitops import messages, serving
+from ml.gitops.repository import BOT, Commit, Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """An approval's branch, and what became of it."""
+
+    record: config.ApprovalRecord
+    branch: str
+    record_commit: str
+    pointer_commit: str
+    state: Literal["created", "kept", "rebuilt", "on main already"]
+
+
+def branch_name(approval: int) -> str:
+    """The one branch that proposes approval `approval`: approve/0007."""
+    return f"approve/{messages.number(approval)}"
+
+
+def recorded(repository: Repository, revision: str, approval: int) -> config.ApprovalRecord | None:
+    """The record of `approval` as committed at `revision`; None where there is none, ConfigError where it is broken."""
+    path = config.approval_path(approval)
+    content = repository.show(revision, path)
+    if content is None:
+        return None
+    record = config.parse(content.decode("utf-8", "replace"), path, config.ApprovalRecord)
+    if record.approval != approval:
+        raise config.ConfigError(
+            f"{path}: approval must be {approval}, as the file's name says (got {record.approval})"
+        )
+    return record
+
+
+def find(repository: Repository, revision: str, artifact_sha256: str) -> config.ApprovalRecord | None:
+    """The latest approval, as committed at `revision`, of the artifact with that digest; None where there is none."""
+    for path in reversed(repository.files(revision, config.APPROVALS)):
+        stem = path.rsplit("/", 1)[-1].removesuffix(".yaml")
+        record = recorded(repository, revision, int(stem)) if stem.isdecimal() else None
+        if record is not None and record.artifact.sha256 == artifact_sha256:
+            return record
+    return None
+
+
+def propose(repository: Repository, record: config.ApprovalRecord, *, main: str = "main") -> Proposal:
+    """Makes the branch that approves `record`, or finds it made: running it again changes nothing that is right.
+
+    A branch that main has left behind is built anew on top of it, keeping the time in its record.
+
+    Raises:
+        Refused: main or the branch already holds another record of this number, or main has moved past it.
+        GitError: someone else has committed to the branch, and main has moved on.
+    """
+    base, name = repository.commit_of(main), branch_name(record.approval)
+    on_main = recorded(repository, base, record.approval)
+    if on_main is not None:
+        return _settled(repository, base, on_main, record, main)
+    tip = repository.resolve(f"refs/heads/{name}")
+    if tip is None:
+        return _build(repository, base, record, None, "created")
+    on_branch = recorded(repository, tip, record.approval)
+    if on_branch is None or not _same(on_branch, record):
+        raise Refused(
+            f"branch {name} holds {'another record' if on_branch else 'no record'} of this approval, and a record is "
+            f"never rewritten; look at it, and delete the branch if it is wrong"
+        )
+    commits = repository.log(f"{base}..{tip}")
+    if repository.is_ancestor(base, tip):
+        return _found(repository, base, on_branch, commits, "kept")
+    if any(commit.author != BOT.name for commit in commits):
+        raise GitError(f"branch {name} holds commits of people and lacks those of {main}; merge {main} into it")
+    return _build(repository, base, on_branch, tip, "rebuilt")
+
+
+def _settled(
+    repository: Repository, base: str, on_main: config.ApprovalRecord, record: config.ApprovalRecord, main: str
+) -> Proposal:
+    number = messages.number(record.approval)
+    if not _same(on_main, record):
+        raise Refused(
+            f"{config.approval_path(record.approval)} is on {main} with another content, and a record is never "
+            f"rewritten; approval {number} is {on_main.model_package_arn}, sha256:{on_main.artifact.sha256[:12]}…"
+        )
+    pointed = serving.at(repository, base).approval
+    if pointed != record.approval:
+        raise Refused(
+            f"approval {number} was merged before and {main} has moved on to "
+            f"{messages.number(pointed) if pointed else 'none'}; to serve it again: `fraudops rollback --to {number}`"
+        )
+    return _found(repository, base, on_main, repository.log(base), "on main already")
+
+
+def _found(
+    repository: Repository,
+    base: str,
+    record: config.ApprovalRecord,
+    commits: list[Commit],
+    state: Literal["kept", "on main already"],
+) -> Proposal:
+    wanted = {messages.record(record).splitlines()[0]: "record", _pointer_subject(record): "pointer"}
+    found = {wanted[commit.subject]: commit.sha for commit in reversed(commits) if commit.subject in wanted}
+    return Proposal(
+        record=record,
+        branch=branch_name(record.approval),
+        record_commit=found.get("record", base),
+        pointer_commit=found.get("pointer", base),
+        state=state,
+    )
+
+
+def _pointer_subject(record: config.ApprovalRecord) -> str:
+    return messages.pointer(record.approval, None).splitlines()[0]
+
+
+def _build(
+    repository: Repository,
+    base: str,
+    record: config.ApprovalRecord,
+    seen: str | None,
+    state: Literal["created", "rebuilt"],
+) -> Proposal:
+    text = serving.text_at(repository, base)
+    former = serving.at(repository, base).approval
+    if former == record.approval:
+        raise Refused(
+            f"{config.SERVING} points at approval {messages.number(former)}, which has no record on main; "
+            "move the pointer back first: it moves by the approval's own commit"
+        )
+    path = config.approval_path(record.approval)
+    first = repository.commit(base, {path: config.dump(record).encode()}, messages.record(record))
+    moved = serving.point(text, record.approval).encode()
+    second = repository.commit(first, {config.SERVING: moved}, messages.pointer(record.approval, former))
+    name = branch_name(record.approval)
+    repository.move_branch(name, second, seen=seen)
+    return Proposal(record=record, branch=name, record_commit=first, pointer_commit=second, state=state)
+
+
+def _same(one: config.ApprovalRecord, other: config.ApprovalRecord) -> bool:
+    """Whether two records approve the same thing on the same evidence; when each was written does not matter."""
+    return one.model_copy(update={"created": other.created}) == other

@@ -1,0 +1,118 @@
+"""The pointer in model-config/serving/production.yaml: what it said at any commit, and how it is moved.
+
+`git log` of that file is the record of what was to serve and who approved it. Moving the pointer changes the one value
+and not a byte of what people wrote around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import yaml
+
+from ml import config
+from ml.errors import ConfigError
+from ml.gitops.repository import Commit, Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A change of the pointer on a branch: what it pointed at before and after, and the commits that did it."""
+
+    before: int | None
+    after: int | None
+    landed: Commit
+    """The commit of the branch itself that brought the change; a merge, where there was a pull request."""
+    pointer: Commit
+    """The commit that changed the line; what a rollback reverts."""
+
+
+def at(repository: Repository, revision: str) -> config.ServingFile:
+    """The serving file as committed at `revision`; ConfigError where it is missing or does not hold."""
+    return config.parse(text_at(repository, revision), config.SERVING, config.ServingFile)
+
+
+def text_at(repository: Repository, revision: str) -> str:
+    """The bytes of the serving file at `revision`, as text."""
+    content = repository.show(revision, config.SERVING)
+    if content is None:
+        raise ConfigError(f"{config.SERVING}: not in Git at {revision}")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{config.SERVING}: must be UTF-8 (byte {error.start} is not)") from error
+
+
+def point(text: str, approval: int) -> str:
+    """`text`, a serving file, with its pointer at `approval`; comments, order and other keys stay byte for byte."""
+    before = config.parse(text, config.SERVING, config.ServingFile)
+    document = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - config.parse read it as one
+    value = next(value for key, value in document.value if key.value == "approval")
+    # Where the key has no value at all, the mark is right behind its colon.
+    gap = "" if value.start_mark.index < value.end_mark.index else " "
+    moved = text[: value.start_mark.index] + gap + str(approval) + text[value.end_mark.index :]
+    after = config.parse(moved, config.SERVING, config.ServingFile)
+    if after != before.model_copy(update={"approval": approval}):
+        raise ConfigError(f"{config.SERVING}: approval must be written as a plain number or null, on its own line")
+    return moved
+
+
+def moves(repository: Repository, revision: str) -> list[Move]:
+    """Every change of the pointer on the branch that ends at `revision`, oldest first.
+
+    A commit at which the file cannot be read counts as no change: nothing was deployed from it.
+    """
+    found: list[Move] = []
+    pointed: int | None = None
+    for landed in reversed(repository.log(revision, config.SERVING, first_parent=True)):
+        known, approval = _pointed(repository, landed.sha)
+        if known and approval != pointed:
+            pointer = _pointer_commit(repository, landed, approval)
+            found.append(Move(before=pointed, after=approval, landed=landed, pointer=pointer))
+            pointed = approval
+    return found
+
+
+def former(history: list[Move]) -> list[int]:
+    """The approvals that a rollback can go back to, latest first, given all moves up to now.
+
+    A rollback takes what it left off this list, so that a second one goes further back and not forth again.
+    """
+    stack: list[int] = []
+    for move in history:
+        if move.after is None:
+            continue
+        if move.after in stack:
+            del stack[stack.index(move.after) + 1 :]
+        else:
+            stack.append(move.after)
+    return stack[-2::-1] if history and history[-1].after is not None else stack[::-1]
+
+
+def _pointed(repository: Repository, revision: str) -> tuple[bool, int | None]:
+    """Whether the file could be read at `revision`, and its approval: older files need not hold by today's rules."""
+    content = repository.show(revision, config.SERVING)
+    try:
+        document = yaml.safe_load(content) if content is not None else None
+    except yaml.YAMLError:
+        return False, None
+    approval = document.get("approval") if isinstance(document, dict) else None
+    known = content is not None and (approval is None or (isinstance(approval, int) and approval > 0))
+    return known, approval if known else None
+
+
+def _pointer_commit(repository: Repository, landed: Commit, approval: int | None) -> Commit:
+    if len(landed.parents) < 2:
+        return landed
+    within = repository.log(f"{landed.parents[0]}..{landed.sha}", config.SERVING)
+    return next(
+        (
+            commit
+            for commit in within
+            if len(commit.parents) == 1
+            and _pointed(repository, commit.sha) == (True, approval)
+            and _pointed(repository, commit.parents[0]) != (True, approval)
+        ),
+        landed,
+    )
