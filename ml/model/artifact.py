@@ -44,6 +44,7 @@ CODE: Mapping[str, str] = MappingProxyType(
         "code/ml/__init__.py": "ml/__init__.py",
         "code/ml/model/__init__.py": "ml/model/__init__.py",
         "code/ml/model/document.py": "ml/model/document.py",
+        "code/ml/model/media.py": "ml/model/media.py",
         "code/ml/model/payload.py": "ml/model/payload.py",
         "code/ml/model/scorer.py": "ml/model/scorer.py",
     }

@@ -1,0 +1,174 @@
+"""What scoring requests and answers are made of: media types, sizes, answers in bytes, and the one kind of refusal.
+
+It travels in the archive's code/ and needs nothing but the standard library. It knows no server: whatever is wrong with
+a request is a PayloadError with the HTTP status to answer and a body that names row, column, value and expectation.
+
+Answers hold, per row: score, decision (1 = alert, 0 = pass), model_version, and event_id where the request gave one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from email.message import Message
+from functools import lru_cache
+from typing import Any, NoReturn
+
+CSV, JSON, JSONLINES = "text/csv", "application/json", "application/jsonlines"
+TYPES = (JSON, CSV, JSONLINES)  # the first answers */*
+EVENT_ID = "event_id"
+MAX_BODY = 6 * 1024 * 1024  # bytes: what SageMaker's containers take in a real-time request
+_UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
+
+
+class PayloadError(ValueError):
+    """A request that is answered with a 4xx: `status`, and in `body` where and what is wrong with it."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        row: int | None = None,
+        column: str | None = None,
+        value: str | None = None,
+        expected: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.row, self.column, self.value, self.expected = row, column, value, expected
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body, JSON: {"error": {"status", "message", "row", "column", "value", "expected"}}."""
+        error = {
+            "status": self.status,
+            "message": str(self),
+            "row": self.row,
+            "column": self.column,
+            "value": self.value,
+            "expected": self.expected,
+        }
+        return json.dumps({"error": error}).encode()
+
+
+def too_large() -> PayloadError:
+    """The refusal of a body beyond MAX_BODY, for servers that stop reading before they have all of it."""
+    expected = f"at most {MAX_BODY} bytes; send more rows in several requests"
+    return PayloadError(413, f"the body must have {expected}", expected=f"at most {MAX_BODY} bytes")
+
+
+@lru_cache(maxsize=64)
+def negotiate(accept: str | None) -> tuple[str, bool]:
+    """The type to answer in, and whether CSV starts with a line of names (`Accept: text/csv; header=present`).
+
+    The highest quality that is understood wins, the earlier of equals. None, empty and */* are application/json.
+
+    Raises:
+        PayloadError: 406, none of what is accepted can be made.
+    """
+    if not accept or not accept.strip():
+        return JSON, False
+    best: tuple[float, str, bool] | None = None
+    for entry in accept.split(","):
+        kind, parameters = _parameters(entry)
+        options = dict(parameters)
+        try:
+            quality = float(options.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        family = kind.removesuffix("*")
+        found = next(
+            (name for name in TYPES if kind in (name, "*/*") or (kind.endswith("/*") and name.startswith(family))), None
+        )
+        if found and 0 < quality <= 1 and (best is None or quality > best[0]):
+            best = (quality, found, options.get("header") == "present")
+    if best is None:
+        expected = f"{', '.join(TYPES)} or */*"
+        raise PayloadError(
+            406, f"Accept must be {expected} (got {short(accept)})", value=accept[:80], expected=expected
+        )
+    return best[1:]
+
+
+def write(
+    scores: Sequence[float],
+    decisions: Sequence[int],
+    event_ids: Sequence[str | None] | None,
+    *,
+    model_version: str,
+    kind: str,
+    header: bool = False,
+) -> bytes:
+    """The answer's body in the type `kind`: JSON as {"predictions": [...]}, JSON lines, or CSV.
+
+    CSV has the columns score, decision, model_version, and event_id where the request gave any, in this order, and a
+    line of names only where `header`: SageMaker's batch transform joins lines one to one.
+    """
+    if kind == CSV:
+        ids = [item or "" for item in event_ids] if event_ids is not None else None
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        if header:
+            writer.writerow(["score", "decision", "model_version", *([EVENT_ID] if ids is not None else [])])
+        columns: Iterable[Any] = zip(
+            scores, decisions, [model_version] * len(scores), *([ids] if ids is not None else []), strict=True
+        )
+        writer.writerows(columns)
+        return text.getvalue().encode()
+    rows: list[dict[str, Any]] = [
+        {"score": score, "decision": decision, "model_version": model_version}
+        for score, decision in zip(scores, decisions, strict=True)
+    ]
+    if event_ids is not None:
+        for row, event_id in zip(rows, event_ids, strict=True):
+            row[EVENT_ID] = event_id
+    if kind == JSON:
+        return json.dumps({"predictions": rows}, separators=(",", ":")).encode()
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+
+
+@lru_cache(maxsize=64)
+def content_type(value: str | None) -> tuple[str, tuple[tuple[str, str], ...]]:
+    kind, parameters = _parameters(value) if value and value.strip() else (JSON, ())
+    if kind not in TYPES:
+        expected = " or ".join(TYPES)
+        got = short(value or "")
+        raise PayloadError(415, f"Content-Type must be {expected} (got {got})", value=got, expected=expected)
+    charset = dict(parameters).get("charset", "utf-8")
+    if charset.lower() not in _UTF8:
+        message = f"Content-Type: charset must be utf-8 (got {short(charset)})"
+        raise PayloadError(415, message, value=charset[:80], expected="utf-8")
+    return kind, parameters
+
+
+def _parameters(value: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A media type in lower case and its parameters; anything that is not one becomes an unknown type."""
+    message = Message()
+    message["Content-Type"] = " ".join(value.split())
+    found = message.get_params(failobj=[("", "")])
+    (kind, _), *rest = found if found else [("", "")]
+    return str(kind).lower().strip(), tuple((str(key).lower(), str(item).strip().lower()) for key, item in rest)
+
+
+def short(value: Any) -> str:
+    if isinstance(value, int) and abs(value) >= 10**80:
+        return "a number of more than 80 digits"
+    text = (
+        json.dumps(value, default=repr)
+        if not isinstance(value, dict | list)
+        else f"{'an object' if isinstance(value, dict) else 'an array'}"
+    )
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def bad(row: int | None, column: str | None, value: Any, expected: str) -> NoReturn:
+    where = ", ".join(
+        [*([f"row {row}"] if row is not None else []), *([f"column {column[:64]}"] if column is not None else [])]
+    )
+    got = short(value)
+    shown = value[:80] if isinstance(value, str) else got
+    message = f"{where}: must be {expected} (got {got})" if where else f"the body must be {expected} (got {got})"
+    raise PayloadError(400, message, row=row, column=column[:64] if column else column, value=shown, expected=expected)
