@@ -10,19 +10,19 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ml.aws.session import client
+from ml.aws.session import client, explained
 from ml.errors import CloudError
 
 APPROVED = "Approved"
 PENDING = "PendingManualApproval"
 REJECTED = "Rejected"
+MAYBE_EMPTY = "="
+"""Goes before a metadata value that may be empty, since SageMaker takes no empty one; taken off again when read."""
 
 _CHUNK_BYTES = 1 << 20
 _REASON_LIMIT = 1024  # ApprovalDescription
@@ -53,7 +53,7 @@ class Package:
 
 def package(arn: str) -> Package:
     """The package that `arn` names. Raises CloudError where the registry has none or cannot be reached."""
-    with _explained(f"reading model package {arn}"):
+    with explained(f"reading model package {arn}"):
         answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
     return _package(answer)
 
@@ -61,7 +61,7 @@ def package(arn: str) -> Package:
 def packages(group: str, *, status: str | None = None) -> list[Package]:
     """Every package of `group` (those in `status`, if one is given), oldest version first."""
     wanted = {"ModelApprovalStatus": status} if status else {}
-    with _explained(f"listing the packages of group {group}"):
+    with explained(f"listing the packages of group {group}"):
         pages = client("sagemaker").get_paginator("list_model_packages").paginate(ModelPackageGroupName=group, **wanted)
         arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
     return sorted((package(arn) for arn in arns), key=lambda found: found.version)
@@ -72,7 +72,7 @@ def set_status(arn: str, status: str, reason: str) -> None:
 
     Approved → Approved sends no event; move to PendingManualApproval first where one is wanted.
     """
-    with _explained(f"moving model package {arn} to {status}"):
+    with explained(f"moving model package {arn} to {status}"):
         client("sagemaker").update_model_package(
             ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=reason[:_REASON_LIMIT]
         )
@@ -86,7 +86,7 @@ def evaluation(found: Package) -> dict[str, Any]:
 def digest(uri: str) -> str:
     """The sha256 of the object at `uri`, read in pieces so that its size does not matter."""
     sha256 = hashlib.sha256()
-    with _explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
+    with explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
         for chunk in body.iter_chunks(_CHUNK_BYTES):
             sha256.update(chunk)
     return sha256.hexdigest()
@@ -94,7 +94,7 @@ def digest(uri: str) -> str:
 
 def read_json(uri: str) -> dict[str, Any]:
     """The JSON object at `uri`. Raises CloudError where there is none, or where it is not a JSON object."""
-    with _explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
+    with explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
         text = body.read()
     try:
         document = json.loads(text)
@@ -127,6 +127,7 @@ def _package(answer: Mapping[str, Any]) -> Package:
         raise CloudError(
             f"model package {arn} has no container or no version; this project did not register it"
         ) from error
+    metadata: Mapping[str, str] = answer.get("CustomerMetadataProperties") or {}
     statistics = answer.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {})
     return Package(
         arn=arn,
@@ -137,18 +138,6 @@ def _package(answer: Mapping[str, Any]) -> Package:
         model_data_url=container.get("ModelDataUrl", ""),
         image=container["Image"],
         evaluation_uri=statistics.get("S3Uri", ""),
-        metadata=dict(answer.get("CustomerMetadataProperties") or {}),
+        metadata={key: text.removeprefix(MAYBE_EMPTY) for key, text in metadata.items()},
         created=answer["CreationTime"],
     )
-
-
-@contextlib.contextmanager
-def _explained(action: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        problem = error.response.get("Error", {})
-        code, message = problem.get("Code", "unknown error"), problem.get("Message", "")
-        raise CloudError(f"AWS refused {action}: {code}: {message}") from error
-    except BotoCoreError as error:
-        raise CloudError(f"AWS could not be reached while {action}: {error}") from error

@@ -55,6 +55,11 @@ def _client(service: str, _environment: tuple[str | None, ...]) -> Any:
         )
 
 
+def renew() -> None:
+    """Forgets every client, so that the next one reads the credentials anew: a long wait outlives a session."""
+    _client.cache_clear()
+
+
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
     """Turns boto3's failures inside the block into one CloudError that says what was being done and why it failed."""
