@@ -1,0 +1,376 @@
+"""Whether an approved package may serve, and the calls that let it: decides, and calls AWS through an Access only.
+
+It acts where the event is about the very package that deploy/desired.json names, that package is Approved now, runs in
+the container that Git recorded, and the object at its URL has the digest that Git recorded. Everything else is a
+Refusal, and then the endpoint is not touched. Events may come twice, late and in any order: what is decided depends on
+what is the case now, never on what an event says beside the package's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+DESIRED = "deploy/desired.json"
+VARIANT = "AllTraffic"  # blue/green needs one name for all times
+_NAME_LIMIT = 63
+_SETTLED = ("InService", "OutOfService", "UpdateRollbackFailed")
+
+
+class Refusal(Exception):
+    """The package may not serve. `code` is for machines, the message for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Busy(Exception):
+    """The endpoint is on its way to another state; the event has to come again later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What the template tells the function."""
+
+    bucket: str
+    package_group: str
+    endpoint_role_arn: str
+    topic_arn: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> Environment:
+        """From BUCKET, PACKAGE_GROUP, ENDPOINT_ROLE_ARN and TOPIC_ARN; KeyError names one that is not set."""
+        return cls(
+            bucket=variables["BUCKET"],
+            package_group=variables["PACKAGE_GROUP"],
+            endpoint_role_arn=variables["ENDPOINT_ROLE_ARN"],
+            topic_arn=variables["TOPIC_ARN"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """The image that runs the archive, and its environment."""
+
+    image: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """deploy/desired.json: what Git says should serve, and how."""
+
+    id: str
+    approval: int
+    model_package_arn: str
+    artifact_sha256: str
+    container: Container
+    endpoint: str
+    instance_type: str
+    instance_count: int
+    sampling_percentage: int
+    termination_wait_seconds: int
+    timeout_minutes: int
+
+    @classmethod
+    def parse(cls, text: str) -> Desired:
+        """The document that `fraudops deploy` wrote. Raises ValueError where it is of another shape."""
+        try:
+            document = json.loads(text)
+            if document["schema"] != 1:
+                raise ValueError(f"schema must be 1 (got {document['schema']!r})")
+            return cls(
+                id=str(document["id"]),
+                approval=int(document["approval"]),
+                model_package_arn=str(document["model_package_arn"]),
+                artifact_sha256=str(document["artifact_sha256"]),
+                container=Container(
+                    image=str(document["container"]["image"]), environment=dict(document["container"]["environment"])
+                ),
+                endpoint=str(document["endpoint"]),
+                instance_type=str(document["instance"]["type"]),
+                instance_count=int(document["instance"]["count"]),
+                sampling_percentage=int(document["capture"]["sampling_percentage"]),
+                termination_wait_seconds=int(document["rollout"]["termination_wait_seconds"]),
+                timeout_minutes=int(document["rollout"]["timeout_minutes"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+    @property
+    def name(self) -> str:
+        """Of the model and the endpoint configuration: equal for equal content, so that a second event finds them."""
+        content = [
+            self.model_package_arn,
+            self.artifact_sha256,
+            asdict(self.container),
+            self.instance_type,
+            self.instance_count,
+            self.sampling_percentage,
+        ]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        tail = f"-{self.approval:04d}-{digest}"
+        return self.endpoint[: _NAME_LIMIT - len(tail)].rstrip("-") + tail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one event."""
+
+    event_id: str
+    model_package_arn: str
+    outcome: Literal["created", "updated", "unchanged", "refused", "failed"]
+    code: str
+    reason: str
+    desired: str | None = None
+    """The id of the desired.json that was read; `fraudops deploy` waits for the one it wrote."""
+    endpoint: str | None = None
+    endpoint_config: str | None = None
+
+    @property
+    def alarming(self) -> bool:
+        """Whether people have to hear of it."""
+        return self.outcome in ("refused", "failed")
+
+
+class Access(Protocol):
+    """The calls to AWS that a decision needs; `access.Aws` makes them."""
+
+    def text(self, key: str) -> str | None:
+        """The object `key` of the lake; None where there is none."""
+
+    def package(self, arn: str) -> dict[str, Any]:
+        """DescribeModelPackage."""
+
+    def pinned(self, url: str, sha256: str) -> str | None:
+        """Where a copy of the object at `url` is kept that nobody else may write; None if it is not that content."""
+
+    def endpoint(self, name: str) -> dict[str, Any] | None:
+        """DescribeEndpoint; None where there is none."""
+
+    def model(self, name: str) -> dict[str, Any] | None:
+        """DescribeModel; None where there is none."""
+
+    def endpoint_config(self, name: str) -> dict[str, Any] | None:
+        """DescribeEndpointConfig; None where there is none."""
+
+    def create_model(self, **request: Any) -> None:
+        """CreateModel."""
+
+    def create_endpoint_config(self, **request: Any) -> None:
+        """CreateEndpointConfig."""
+
+    def create_endpoint(self, **request: Any) -> None:
+        """CreateEndpoint."""
+
+    def update_endpoint(self, **request: Any) -> None:
+        """UpdateEndpoint."""
+
+    def delete_endpoint(self, name: str) -> None:
+        """DeleteEndpoint."""
+
+
+def package_arn(event: Mapping[str, Any]) -> str:
+    """The ARN of the package that an event is about; ValueError where the event is about no package."""
+    detail = event.get("detail")
+    arn = detail.get("ModelPackageArn") if isinstance(detail, Mapping) else None
+    if not isinstance(arn, str) or ":model-package/" not in arn:
+        raise ValueError("the event names no model package: only approvals of packages belong on this function's rule")
+    return arn
+
+
+def event_id(event: Mapping[str, Any]) -> str:
+    """The id of the event, which also names its outcome in S3; ValueError where it could not be a part of a key."""
+    found = event.get("id")
+    if not isinstance(found, str) or not re.fullmatch(r"[A-Za-z0-9-]{1,64}", found):
+        raise ValueError("the event has no id of letters, digits and dashes")
+    return found
+
+
+def deploy(event: Mapping[str, Any], access: Access, environment: Environment) -> Outcome:
+    """Lets the endpoint serve the event's package if Git says so; returns as soon as the change has begun.
+
+    Raises:
+        Busy: the endpoint is being changed; nothing was done, and the event should come again.
+    """
+    arn, identifier = package_arn(event), event_id(event)
+    desired: Desired | None = None
+    try:
+        desired = _desired(access, arn)
+        container = _verified(access, arn, desired, environment)
+        outcome, reason = _apply(access, desired, container, environment)
+    except Refusal as refusal:
+        return Outcome(
+            event_id=identifier,
+            model_package_arn=arn,
+            outcome="refused",
+            code=refusal.code,
+            reason=str(refusal),
+            desired=desired.id if desired else None,
+            endpoint=desired.endpoint if desired else None,
+        )
+    return Outcome(
+        event_id=identifier,
+        model_package_arn=arn,
+        outcome=outcome,
+        code=outcome,
+        reason=reason,
+        desired=desired.id,
+        endpoint=desired.endpoint,
+        endpoint_config=desired.name,
+    )
+
+
+def _desired(access: Access, arn: str) -> Desired:
+    text = access.text(DESIRED)
+    if text is None:
+        raise Refusal(
+            "nothing-desired",
+            f"{arn} was approved outside Git, where nothing is to serve yet; approve it by merging its approval",
+        )
+    try:
+        desired = Desired.parse(text)
+    except ValueError as error:
+        raise Refusal("desired-unreadable", f"{DESIRED} does not hold ({error}); run `fraudops deploy`") from error
+    if desired.model_package_arn != arn:
+        raise Refusal(
+            "not-desired",
+            f"{arn} was approved outside Git: approval {desired.approval:04d} is {desired.model_package_arn}. "
+            "The endpoint was not touched; approve a model by merging its approval",
+        )
+    return desired
+
+
+def _verified(access: Access, arn: str, desired: Desired, environment: Environment) -> dict[str, Any]:
+    """The container definition to serve, once everything that Git recorded about it holds."""
+    package = access.package(arn)
+    if package.get("ModelPackageGroupName") != environment.package_group:
+        raise Refusal(
+            "other-group", f"{arn} is of group {package.get('ModelPackageGroupName')}, not {environment.package_group}"
+        )
+    status = package.get("ModelApprovalStatus")
+    if status != "Approved":
+        raise Refusal("not-approved", f"{arn} is {status} by now; an event that it was Approved came late")
+    containers = package.get("InferenceSpecification", {}).get("Containers", [])
+    if len(containers) != 1 or not containers[0].get("ModelDataUrl"):
+        raise Refusal("containers", f"{arn} must have one container with a ModelDataUrl (got {len(containers)})")
+    found = Container(image=containers[0].get("Image", ""), environment=dict(containers[0].get("Environment") or {}))
+    if found != desired.container:
+        raise Refusal(
+            "container",
+            f"the container of {arn} is not the one that was approved: {_difference(desired.container, found)}",
+        )
+    url = containers[0]["ModelDataUrl"]
+    copy = access.pinned(url, desired.artifact_sha256)
+    if copy is None:
+        raise Refusal(
+            "digest", f"there is no object at {url} with the digest that was approved, {desired.artifact_sha256}"
+        )
+    version = {"FRAUDOPS_MODEL_VERSION": f"{desired.approval:04d}"}
+    return {"Image": found.image, "ModelDataUrl": copy, "Environment": found.environment | version}
+
+
+def _difference(approved: Container, found: Container) -> str:
+    if approved.image != found.image:
+        return f"its image is {found.image}, approved was {approved.image}"
+    names = {*approved.environment, *found.environment}
+    changed = sorted(name for name in names if approved.environment.get(name) != found.environment.get(name))
+    return f"its environment differs in {', '.join(changed)}"
+
+
+def _apply(
+    access: Access, desired: Desired, container: dict[str, Any], environment: Environment
+) -> tuple[Literal["created", "updated", "unchanged"], str]:
+    name, endpoint = desired.name, access.endpoint(desired.endpoint)
+    serves = f"approval {desired.approval:04d} on {desired.endpoint}, configuration {name}"
+    status = endpoint["EndpointStatus"] if endpoint else None
+    if endpoint and status not in _SETTLED:
+        if status != "Failed":
+            coming = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
+            if name == (endpoint.get("EndpointConfigName") if status == "Creating" else coming):
+                return "unchanged", f"already being rolled out: {serves}"
+            raise Busy(f"{desired.endpoint} is {status}; {name} has to wait for it")
+        # An endpoint that failed to be created serves nobody and takes no update: SageMaker only lets it be deleted.
+        access.delete_endpoint(desired.endpoint)
+        raise Busy(f"{desired.endpoint} had failed to be created; it is being deleted, to be created anew")
+    if endpoint and endpoint.get("EndpointConfigName") == name and status == "InService":
+        return "unchanged", f"serves already: {serves}"
+    _ensure_model(access, name, container, environment)
+    _ensure_endpoint_config(access, desired, environment)
+    if endpoint is None:
+        access.create_endpoint(EndpointName=desired.endpoint, EndpointConfigName=name)
+        return "created", f"being created: {serves}"
+    access.update_endpoint(
+        EndpointName=desired.endpoint,
+        EndpointConfigName=name,
+        RetainAllVariantProperties=False,
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+                "TerminationWaitInSeconds": desired.termination_wait_seconds,
+                # SageMaker takes 10 minutes to 8 hours.
+                "MaximumExecutionTimeoutInSeconds": min(max(desired.timeout_minutes * 60, 600), 28_800),
+            }
+        },
+    )
+    return "updated", f"being rolled out: {serves}"
+
+
+def _ensure_model(access: Access, name: str, container: dict[str, Any], environment: Environment) -> None:
+    found = access.model(name)
+    if found is None:
+        access.create_model(
+            ModelName=name,
+            PrimaryContainer=container,
+            ExecutionRoleArn=environment.endpoint_role_arn,
+            EnableNetworkIsolation=True,  # all that it serves with is in the archive; it has nobody to call
+        )
+        return
+    there = found.get("PrimaryContainer", {})
+    for key, value in container.items():
+        if there.get(key) != value:
+            raise Refusal(
+                "model-differs",
+                f"a model {name} exists with another {key} ({there.get(key)}); it was not made here: delete it",
+            )
+
+
+def _ensure_endpoint_config(access: Access, desired: Desired, environment: Environment) -> None:
+    variants = [
+        {
+            "VariantName": VARIANT,
+            "ModelName": desired.name,
+            "InstanceType": desired.instance_type,
+            "InitialInstanceCount": desired.instance_count,
+            "InitialVariantWeight": 1.0,
+        }
+    ]
+    found = access.endpoint_config(desired.name)
+    if found is None:
+        access.create_endpoint_config(
+            EndpointConfigName=desired.name,
+            ProductionVariants=variants,
+            DataCaptureConfig={
+                "EnableCapture": desired.sampling_percentage > 0,
+                "InitialSamplingPercentage": desired.sampling_percentage,
+                "DestinationS3Uri": f"s3://{environment.bucket}/capture",
+                "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+                # Bodies of these types are captured as they are; of any other, in base64.
+                "CaptureContentTypeHeader": {
+                    "CsvContentTypes": ["text/csv"],
+                    "JsonContentTypes": ["application/json", "application/jsonlines"],
+                },
+            },
+        )
+        return
+    models = [variant.get("ModelName") for variant in found.get("ProductionVariants", [])]
+    if models != [desired.name]:
+        raise Refusal(
+            "config-differs",
+            f"an endpoint configuration {desired.name} exists for the models {models}; it was not made here: delete it",
+        )
