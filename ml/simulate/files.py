@@ -1,0 +1,54 @@
+"""Writing drawn tables so that the same table gives the same bytes, in every format that the import reads."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ml.errors import FraudopsError
+
+
+def write(path: Path, table: pa.Table) -> int:
+    """Writes `table` to `path` as its name says (.csv, .csv.gz, .parquet), whole or not at all; the bytes written.
+
+    Raises:
+        FraudopsError: the name ends otherwise, or the place cannot be written to.
+    """
+    data = _encoded(path, table)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise FraudopsError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    return len(data)
+
+
+def _encoded(path: Path, table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    if path.suffix == ".parquet":
+        pq.write_table(table, buffer, row_group_size=100_000, compression="snappy", use_dictionary=False)
+        return buffer.getvalue()
+    if path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
+        pyarrow.csv.write_csv(_iso(table), buffer)
+        text = buffer.getvalue()
+        return text if path.suffix == ".csv" else gzip.compress(text, compresslevel=6, mtime=0)
+    raise FraudopsError(f"{path}: must end in .csv, .csv.gz or .parquet")
+
+
+def _iso(table: pa.Table) -> pa.Table:
+    """`table` with its times as ISO 8601 text: Arrow would put a blank where the T belongs."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            text = pc.strftime(table.column(position).cast(pa.timestamp("s", "UTC")), "%Y-%m-%dT%H:%M:%SZ")
+            table = table.set_column(position, field.name, text)
+    return table
