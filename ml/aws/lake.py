@@ -1,0 +1,251 @@
+"""The lake: transactions under raw/, labels under labels/, each import content-addressed and listed by a manifest.
+
+A manifest is written last, so that an import is there whole or not at all; importing the same content again writes
+nothing, or puts back what is missing. Nothing here reads a row: counts and spans are those of the manifests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.aws.manifest import ImportManifest, Source, StoredFile, stamp
+from ml.aws.session import client, code, explained
+from ml.errors import CloudError, DataError
+
+FILE_BYTES = 512 << 20
+"""What a file of transactions takes at most, about: one request to upload, small enough to share out among machines."""
+_ROWS_PER_GROUP = 100_000
+_TIME = pa.timestamp("us", "UTC")
+_LABELS = pa.schema([("event_id", pa.string()), ("label", pa.int8()), ("known_at", _TIME)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What came of storing an import: `uploaded` lists the keys that had to be written, none where all was there."""
+
+    manifest: ImportManifest
+    manifest_uri: str
+    uploaded: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """The imports that a training run reads, under one digest; `start` and `end` are the window asked for.
+
+    `rows` and `frauds` are those of whole imports: the window is applied when the rows are read.
+    """
+
+    manifest_uri: str
+    sha256: str
+    rows: int
+    frauds: int
+    start: datetime | None
+    end: datetime | None
+    imports: tuple[str, ...]
+
+
+class Lake:
+    """The data of the platform's bucket `bucket`."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+
+    def store(
+        self,
+        transactions: pa.Table,
+        labels: pa.Table,
+        *,
+        source: Source,
+        content_sha256: str,
+        duplicates: int,
+        quarantined: int,
+    ) -> Stored:
+        """Lands one import: data files, then labels, then the manifest. Equal content is stored once.
+
+        Args:
+            transactions: `event_id` string, `event_time` timestamp[us, UTC], then the model's inputs as float64.
+            labels: `event_id` string, `label` int8, `known_at` timestamp[us, UTC]; one for each transaction.
+            content_sha256: the digest of what the rows say, whatever file they came from.
+
+        Raises:
+            DataError: a table has another schema, or the two differ in length, or have no row.
+            CloudError: S3 refuses or cannot be reached; nothing of the import is visible until it is whole.
+        """
+        _check(transactions, labels)
+        times = transactions["event_time"]
+        start, end = (moment.as_py().astimezone(UTC) for moment in (pc.min(times), pc.max(times)))
+        name = f"{start:%Y%m%d}-{content_sha256[:12]}"
+        there = self._manifest(f"raw/{name}/manifest.json")
+        if there and all(self._holds(file) for file in there.files):
+            return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=())
+        files, uploaded = [], []
+        for key, table in (*_parts(f"raw/{name}/transactions", transactions), *_parts(f"labels/{name}/labels", labels)):
+            data = _parquet(table)
+            file = StoredFile(key=key, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), rows=_rows_of(data))
+            files.append(file)
+            if not self._holds(file):
+                self._put(key, data, file.sha256, "application/vnd.apache.parquet")
+                uploaded.append(key)
+        manifest = ImportManifest(
+            name=name,
+            content_sha256=content_sha256,
+            source=source,
+            columns=tuple(transactions.column_names),
+            rows=transactions.num_rows,
+            frauds=pc.sum(pc.equal(labels["label"], 1)).as_py(),
+            duplicates=duplicates,
+            quarantined=quarantined,
+            start=start,
+            end=end,
+            files=tuple(files),
+        )
+        if there is None or there.files != manifest.files:
+            self._put_json(manifest.key, manifest.to_json())
+            uploaded.append(manifest.key)
+            return Stored(manifest=manifest, manifest_uri=self._uri(manifest.key), uploaded=tuple(uploaded))
+        return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=tuple(uploaded))
+
+    def imports(self) -> list[ImportManifest]:
+        """Every complete import, oldest first event first. Raises CloudError, or DataError on a damaged manifest."""
+        found = [self._manifest(key) for key in self._keys("raw/") if key.endswith("/manifest.json")]
+        return sorted((item for item in found if item), key=lambda item: (item.start, item.name))
+
+    def training_set(self, start: datetime | None, end: datetime | None) -> TrainingSet:
+        """The imports with events from `start` (included) to `end` (not included; None = open), as one data set.
+
+        Writes the manifest that SageMaker reads under the digest of what it lists; equal imports and window give an
+        equal digest, and writing it again changes nothing.
+
+        Raises:
+            DataError: no import overlaps the window, or those that do have different columns.
+            CloudError: S3 refuses or cannot be reached.
+        """
+        every = self.imports()
+        chosen = [item for item in every if item.overlaps(start, end)]
+        if not chosen:
+            raise DataError(
+                f"s3://{self.bucket}/raw/: {_nothing(every, start, end)}; import data with `fraudops data import`"
+            )
+        for item in chosen[1:]:
+            if item.columns != chosen[0].columns:
+                raise DataError(
+                    f"s3://{self.bucket}/{item.key}: has other columns than {chosen[0].key}; "
+                    f"choose a window in which they agree, or import with one model.yaml"
+                )
+        files = sorted((file.key, file.sha256) for item in chosen for file in item.files)
+        window = [stamp(start) if start else None, stamp(end) if end else None]
+        sha256 = hashlib.sha256(json.dumps([files, window], separators=(",", ":")).encode()).hexdigest()
+        key = f"training-sets/{sha256}/dataset.manifest"
+        self._put_json(key, json.dumps([{"prefix": f"s3://{self.bucket}/"}, *(name for name, _ in files)], indent=1))
+        return TrainingSet(
+            manifest_uri=self._uri(key),
+            sha256=sha256,
+            rows=sum(item.rows for item in chosen),
+            frauds=sum(item.frauds for item in chosen),
+            start=start,
+            end=end,
+            imports=tuple(item.name for item in chosen),
+        )
+
+    def _uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def _manifest(self, key: str) -> ImportManifest | None:
+        try:
+            with explained(f"reading {self._uri(key)}"):
+                text: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except CloudError as error:
+            if code(error.__cause__ or error) == "NoSuchKey":
+                return None
+            raise
+        return ImportManifest.from_json(text, self._uri(key))
+
+    def _holds(self, file: StoredFile) -> bool:
+        try:
+            with explained(f"looking for {self._uri(file.key)}"):
+                head = client("s3").head_object(Bucket=self.bucket, Key=file.key)
+        except CloudError as error:
+            if code(error.__cause__ or error) in ("404", "NoSuchKey"):
+                return False
+            raise
+        there = (head["ContentLength"], head.get("Metadata", {}).get("sha256"))
+        return there == (file.bytes, file.sha256)
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        with explained(f"listing {self._uri(prefix)}"):
+            for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield from (item["Key"] for item in page.get("Contents", []))
+
+    def _put_json(self, key: str, text: str) -> None:
+        data = text.encode()
+        self._put(key, data, hashlib.sha256(data).hexdigest(), "application/json")
+
+    def _put(self, key: str, data: bytes, sha256: str, content_type: str) -> None:
+        with explained(f"writing {self._uri(key)}"):
+            client("s3").put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=data,
+                ContentType=content_type,
+                Metadata={"sha256": sha256},
+                # S3 refuses the object if what arrived has another digest.
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+            )
+
+
+def _check(transactions: pa.Table, labels: pa.Table) -> None:
+    inputs = transactions.column_names[2:]
+    expected = pa.schema([("event_id", pa.string()), ("event_time", _TIME), *((name, pa.float64()) for name in inputs)])
+    for table, schema in ((transactions, expected), (labels, _LABELS)):
+        if not table.schema.equals(schema):
+            raise DataError(f"the lake takes the columns {schema.names} as {schema.types} (got {table.schema})")
+    if not transactions.num_rows or transactions.num_rows != labels.num_rows:
+        raise DataError(
+            f"the lake takes one label for each transaction (got {labels.num_rows} for {transactions.num_rows})"
+        )
+
+
+def _parts(stem: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    rows = max(1, FILE_BYTES // (8 * table.num_columns))
+    if table.num_rows <= rows:
+        yield f"{stem}.parquet", table
+        return
+    for number, start in enumerate(range(0, table.num_rows, rows)):
+        yield f"{stem}-{number:04d}.parquet", table.slice(start, rows)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    """The same bytes for the same table: no times, no library's metadata of its own but the writer's version."""
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.replace_schema_metadata(None),
+        buffer,
+        row_group_size=_ROWS_PER_GROUP,
+        compression="snappy",  # what every reader knows; measurements hardly compress by any other codec
+        use_dictionary=False,
+    )
+    return buffer.getvalue()
+
+
+def _rows_of(data: bytes) -> int:
+    """The rows that the file says it has, read back from its footer."""
+    rows: int = pq.read_metadata(pa.BufferReader(data)).num_rows
+    return rows
+
+
+def _nothing(every: list[ImportManifest], start: datetime | None, end: datetime | None) -> str:
+    if not every:
+        return "no import is complete"
+    window = f"from {stamp(start) if start else 'the beginning'} to {stamp(end) if end else 'the end'}"
+    span = f"{stamp(every[0].start)} to {stamp(max(item.end for item in every))}"
+    return f"no import has events {window} (there are {len(every)}, {span})"

@@ -1,0 +1,36 @@
+"""S3 objects by their URI, whole: a data file to import, a quarantine file to leave beside it."""
+
+from __future__ import annotations
+
+from ml.aws.session import client, code, explained
+from ml.errors import CloudError, DataError
+
+SCHEME = "s3://"
+
+
+def read(uri: str) -> bytes:
+    """The content of the object at `uri`. Raises DataError where there is none, CloudError where S3 refuses."""
+    bucket, key = split(uri)
+    try:
+        with explained(f"reading {uri}"):
+            body: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+            return body
+    except CloudError as error:
+        if code(error.__cause__ or error) in ("NoSuchKey", "NoSuchBucket"):
+            raise DataError(f"{uri}: no such object; `aws s3 ls` or the console shows what the bucket holds") from error
+        raise
+
+
+def write(uri: str, data: bytes, content_type: str) -> None:
+    """Puts `data` at `uri`, replacing what was there. Raises CloudError where S3 refuses."""
+    bucket, key = split(uri)
+    with explained(f"writing {uri}"):
+        client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+
+def split(uri: str) -> tuple[str, str]:
+    """The bucket and the key of s3://bucket/key. Raises DataError where `uri` is not one."""
+    bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+    if not uri.startswith(SCHEME) or not bucket or not key:
+        raise DataError(f"{uri}: must be s3://BUCKET/KEY")
+    return bucket, key

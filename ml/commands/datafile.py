@@ -1,0 +1,75 @@
+"""A file of transactions, local or in S3, CSV, gzipped CSV or Parquet, read with an eye on what is wrong with it.
+
+Refuses only what is wrong with the file as a whole. What is wrong with a row is told, and decided on elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from gzip import BadGzipFile, GzipFile
+from pathlib import Path
+
+from ml.aws import objects
+from ml.commands import columnar, delimited
+from ml.commands.tabular import Content
+from ml.errors import DataError
+from ml.model.settings import Columns
+
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_ZIP = b"PK\x03\x04"
+_CHUNK_BYTES = 1 << 20
+
+
+def read(path: str, columns: Columns) -> Content:
+    """Every row of the file at `path` (a local path or s3://), good or bad, in the file's order.
+
+    What the file is, is told by its first bytes; a name that promises Parquet or gzip is held to it.
+
+    Raises:
+        DataError: the file is not there, empty, damaged, in another encoding or format, or has other columns than
+            `columns` asks for. The message has the file, the line where there is one, and what to do.
+        CloudError: S3 refuses or cannot be reached.
+    """
+    data = objects.read(path) if path.startswith(objects.SCHEME) else _local(path)
+    if not data:
+        raise DataError(f"{path}: is empty (0 bytes); give a file with a header and rows")
+    digest = hashlib.sha256(data).hexdigest()
+    promised = Path(path).suffix.lower()
+    if data.startswith(_ZIP):
+        raise DataError(f"{path}: is a zip archive; unpack it and give the file inside")
+    if promised in (".parquet", ".pq") and not data.startswith(_PARQUET):
+        raise DataError(f"{path}: is not Parquet (its first bytes are {data[:4]!r}); export it again or rename it")
+    if promised == ".gz" and not data.startswith(_GZIP):
+        raise DataError(f"{path}: is not gzip (its first bytes are {data[:4]!r}); compress it again or rename it")
+    text = _unpacked(path, data) if data.startswith(_GZIP) else data
+    reader = columnar.read if text.startswith(_PARQUET) else delimited.read
+    frame, faults, raw = reader(path, text, columns)
+    return Content(path=path, bytes=len(data), sha256=digest, frame=frame, faults=faults, raw=raw)
+
+
+def _local(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; give the path of a CSV or Parquet file, or an s3:// URI") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
+
+
+def _unpacked(path: str, data: bytes) -> bytes:
+    parts: list[bytes] = []
+    try:
+        with GzipFile(fileobj=io.BytesIO(data)) as stream:
+            while part := stream.read(_CHUNK_BYTES):
+                parts.append(part)
+    except EOFError:
+        line = sum(part.count(b"\n") for part in parts) + 1
+        raise DataError(
+            f"{path}: is a truncated gzip, it ends in the middle of the stream (after line {line}); copy it again"
+        ) from None
+    except (BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: is a damaged gzip ({error}); copy it again") from error
+    return b"".join(parts)
