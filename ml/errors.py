@@ -17,7 +17,8 @@ A message says what happened, where, the evidence and the next move, in one line
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class FraudopsError(Exception):
@@ -45,9 +46,25 @@ class ArtifactError(FraudopsError):
 
 
 class GateMissed(FraudopsError):
-    """The pipeline ran to its end and the gate said no. No package was registered."""
+    """The pipeline ran to its end and the gate said no. No package was registered.
+
+    `evaluation` is the whole evaluation.json, which lies at `evaluation_uri`: evidence for whoever records the miss.
+    """
 
     exit_code = 6
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        evaluation: Mapping[str, Any] | None = None,
+        evaluation_uri: str = "",
+        execution_arn: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.evaluation = evaluation or {}
+        self.evaluation_uri = evaluation_uri
+        self.execution_arn = execution_arn
 
 
 class Refused(FraudopsError):

@@ -15,7 +15,7 @@ from ml.aws import session
 from ml.aws.pipeline import NAME
 from ml.errors import CloudError
 
-_SETTLED = {"Succeeded", "Failed", "Stopped"}
+_SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
 _THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
 _EXPIRED = {
     "ExpiredToken",
@@ -72,8 +72,8 @@ class Execution:
         return next((step.package_arn for step in self.steps if step.package_arn), "")
 
     def step(self, name: str) -> Step | None:
-        """The step called `name`; None if it has not begun."""
-        return next((step for step in self.steps if step.name == name), None)
+        """The last run of the step called `name`; None if it has not begun."""
+        return next((step for step in reversed(self.steps) if step.name == name), None)
 
 
 def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:

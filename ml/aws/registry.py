@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ml.aws import objects
 from ml.aws.session import client, explained
 from ml.errors import CloudError
 
@@ -26,7 +26,6 @@ MAYBE_EMPTY = "="
 
 _CHUNK_BYTES = 1 << 20
 _REASON_LIMIT = 1024  # ApprovalDescription
-_S3_URI = re.compile(r"^s3://(?P<bucket>[^/]+)/(?P<key>.+)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +40,7 @@ class Package:
     """What the last change of status was explained with; '' if nothing was said."""
     model_data_url: str
     image: str
+    environment: Mapping[str, str]
     evaluation_uri: str
     metadata: Mapping[str, str]
     created: datetime
@@ -72,9 +72,10 @@ def set_status(arn: str, status: str, reason: str) -> None:
 
     Approved → Approved sends no event; move to PendingManualApproval first where one is wanted.
     """
+    description = " ".join(reason.split())[:_REASON_LIMIT]  # SageMaker takes one line
     with explained(f"moving model package {arn} to {status}"):
         client("sagemaker").update_model_package(
-            ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=reason[:_REASON_LIMIT]
+            ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=description
         )
 
 
@@ -105,16 +106,8 @@ def read_json(uri: str) -> dict[str, Any]:
     return document
 
 
-def locate(uri: str) -> tuple[str, str]:
-    """Bucket and key of an s3:// URI. Raises CloudError on anything else."""
-    match = _S3_URI.match(uri)
-    if match is None:
-        raise CloudError(f"an object's address must be s3://BUCKET/KEY (got {uri!r})")
-    return match["bucket"], match["key"]
-
-
 def _open(uri: str) -> Any:
-    bucket, key = locate(uri)
+    bucket, key = objects.split(uri)
     return client("s3").get_object(Bucket=bucket, Key=key)["Body"]
 
 
@@ -137,6 +130,7 @@ def _package(answer: Mapping[str, Any]) -> Package:
         reason=answer.get("ApprovalDescription") or "",
         model_data_url=container.get("ModelDataUrl", ""),
         image=container["Image"],
+        environment=dict(container.get("Environment") or {}),
         evaluation_uri=statistics.get("S3Uri", ""),
         metadata={key: text.removeprefix(MAYBE_EMPTY) for key, text in metadata.items()},
         created=answer["CreationTime"],

@@ -197,6 +197,7 @@ class Workflow:
             "config_sha256": p["ConfigSha256"],
             "data_sha256": p["DataSha256"],
             "artifact_sha256": artifact_sha256,
+            "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             "champion_sha256": _maybe_empty(p["ChampionSha256"]),
             "requests": _maybe_empty(p["Requests"]),
             "window_start": _maybe_empty(p["WindowStart"]),

@@ -1,0 +1,168 @@
+"""moto's server over real HTTP, with a SageMaker whose executions follow a script: for tests of those who watch one.
+
+The local cloud runs executions for real; here a test says what an execution does next, and what goes wrong meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.request import Request, urlopen
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass
+class Scripted:
+    """One execution: `states` are what successive looks at it see, the last for ever."""
+
+    arn: str
+    token: str
+    label: str
+    parameters: dict[str, str]
+    states: list[tuple[str, list[dict[str, Any]]]]
+    looks: int = 0
+    retries: list[str] = field(default_factory=list)
+
+    def now(self) -> tuple[str, list[dict[str, Any]]]:
+        """What a look at it sees at this moment."""
+        return self.states[min(max(self.looks - 1, 0), len(self.states) - 1)]
+
+
+class _Silent(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
+        return
+
+
+class ScriptedCloud:
+    """A context manager; `environment` leads boto3 to it. One at a time: moto's state belongs to the process."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, Scripted] = {}
+        self.script: Callable[[Scripted], list[tuple[str, list[dict[str, Any]]]]] = lambda _: [("Succeeded", [])]
+        """Given a started execution, the states it goes through."""
+        self.retry_script: Callable[[Scripted], list[tuple[str, list[dict[str, Any]]]]] = lambda _: [("Succeeded", [])]
+        self.faults: list[tuple[str, int, str]] = []
+        """(operation, HTTP status, error code) that the next calls of that operation are answered with."""
+        self.calls: list[str] = []
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self._handlers: dict[str, Callable[[dict[str, Any]], Answer]] = {
+            "StartPipelineExecution": self._start,
+            "ListPipelineExecutions": self._list,
+            "DescribePipelineExecution": self._describe,
+            "ListPipelineExecutionSteps": self._steps,
+            "RetryPipelineExecution": self._retry,
+            "DescribeProcessingJob": self._job,
+        }
+        self._moto: Any = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> ScriptedCloud:
+        self._thread.start()
+        urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()  # noqa: S310 - loopback
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to reach it through boto3."""
+        credentials = {"AWS_ACCESS_KEY_ID": "scripted", "AWS_SECRET_ACCESS_KEY": "scripted"}
+        return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, **credentials}
+
+    def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        handler = self._handlers.get(operation)
+        if operation:
+            self.calls.append(operation)
+        fault = next((fault for fault in self.faults if fault[0] == operation), None)
+        if handler is None and fault is None:
+            answer: Iterable[bytes] = self._moto(environ, start_response)
+            return answer
+        body = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+        if fault is not None:
+            self.faults.remove(fault)
+            status, document = fault[1], {"__type": fault[2], "message": f"scripted {fault[2]}"}
+        else:
+            assert handler is not None
+            status, document = handler(body)
+        start_response(f"{status} scripted", [("Content-Type", "application/x-amz-json-1.1")])
+        return [json.dumps(document).encode()]
+
+    def _start(self, body: dict[str, Any]) -> Answer:
+        token = body["ClientRequestToken"]
+        for execution in self.executions.values():
+            if execution.token == token:
+                return 200, {"PipelineExecutionArn": execution.arn}
+        number = f"{len(self.executions) + 1:012d}"
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{body['PipelineName']}/execution/{number}"
+        started = Scripted(
+            arn=arn,
+            token=token,
+            label=body.get("PipelineExecutionDisplayName", ""),
+            parameters={item["Name"]: item["Value"] for item in body["PipelineParameters"]},
+            states=[],
+        )
+        started.states = self.script(started)
+        self.executions[arn] = started
+        return 200, {"PipelineExecutionArn": arn}
+
+    def _list(self, body: dict[str, Any]) -> Answer:
+        summaries = [
+            {"PipelineExecutionArn": item.arn, "PipelineExecutionDisplayName": item.label, "StartTime": 1.0}
+            for item in reversed(self.executions.values())
+        ]
+        return 200, {"PipelineExecutionSummaries": summaries}
+
+    def _describe(self, body: dict[str, Any]) -> Answer:
+        execution = self.executions.get(body["PipelineExecutionArn"])
+        if execution is None:
+            return 400, {"__type": "ResourceNotFound", "message": "no such execution"}
+        execution.looks += 1
+        status, _ = execution.now()
+        return 200, {
+            "PipelineExecutionArn": execution.arn,
+            "PipelineExecutionStatus": status,
+            "LastModifiedTime": 1000.0 + len(execution.retries),
+        }
+
+    def _steps(self, body: dict[str, Any]) -> Answer:
+        _, steps = self.executions[body["PipelineExecutionArn"]].now()
+        return 200, {"PipelineExecutionSteps": steps}
+
+    def _retry(self, body: dict[str, Any]) -> Answer:
+        execution = self.executions[body["PipelineExecutionArn"]]
+        execution.retries.append(body["ClientRequestToken"])
+        execution.states, execution.looks = self.retry_script(execution), 0
+        return 200, {"PipelineExecutionArn": execution.arn}
+
+    def _job(self, body: dict[str, Any]) -> Answer:
+        job = self.jobs.get(body["ProcessingJobName"])
+        return (200, job) if job else (400, {"__type": "ValidationException", "message": "no such job"})
+
+
+def step(name: str, status: str = "Succeeded", *, seconds: float = 2.0, **more: Any) -> dict[str, Any]:
+    """One entry of ListPipelineExecutionSteps."""
+    times = {"StartTime": 100.0} | ({"EndTime": 100.0 + seconds} if status not in ("Starting", "Executing") else {})
+    return {"StepName": name, "StepStatus": status, **times, **more}
+
+
+def job_arn(kind: str, name: str) -> str:
+    """The ARN of a `processing-job` or `training-job`."""
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
