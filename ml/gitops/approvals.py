@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml import config
-from ml.errors import GitError, Refused
+from ml.errors import ConfigError, GitError, Refused
 from ml.gitops import messages, serving
-from ml.gitops.repository import BOT, Commit, Repository
+from ml.gitops.repository import BOT, Repository
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,7 @@ def recorded(repository: Repository, revision: str, approval: int) -> config.App
         return None
     record = config.parse(content.decode("utf-8", "replace"), path, config.ApprovalRecord)
     if record.approval != approval:
-        raise config.ConfigError(
-            f"{path}: approval must be {approval}, as the file's name says (got {record.approval})"
-        )
+        raise ConfigError(f"{path}: approval must be {approval}, as the file's name says (got {record.approval})")
     return record
 
 
@@ -77,10 +75,9 @@ def propose(repository: Repository, record: config.ApprovalRecord, *, main: str 
             f"branch {name} holds {'another record' if on_branch else 'no record'} of this approval, and a record is "
             f"never rewritten; look at it, and delete the branch if it is wrong"
         )
-    commits = repository.log(f"{base}..{tip}")
     if repository.is_ancestor(base, tip):
-        return _found(repository, base, on_branch, commits, "kept")
-    if any(commit.author != BOT.name for commit in commits):
+        return _found(repository, tip, on_branch, "kept")
+    if any(commit.author != BOT.name for commit in repository.log(f"{base}..{tip}")):
         raise GitError(f"branch {name} holds commits of people and lacks those of {main}; merge {main} into it")
     return _build(repository, base, on_branch, tip, "rebuilt")
 
@@ -100,29 +97,25 @@ def _settled(
             f"approval {number} was merged before and {main} has moved on to "
             f"{messages.number(pointed) if pointed else 'none'}; to serve it again: `fraudops rollback --to {number}`"
         )
-    return _found(repository, base, on_main, repository.log(base), "on main already")
+    return _found(repository, base, on_main, "on main already")
 
 
 def _found(
-    repository: Repository,
-    base: str,
-    record: config.ApprovalRecord,
-    commits: list[Commit],
-    state: Literal["kept", "on main already"],
+    repository: Repository, tip: str, record: config.ApprovalRecord, state: Literal["kept", "on main already"]
 ) -> Proposal:
-    wanted = {messages.record(record).splitlines()[0]: "record", _pointer_subject(record): "pointer"}
-    found = {wanted[commit.subject]: commit.sha for commit in reversed(commits) if commit.subject in wanted}
+    first = repository.log(tip, config.approval_path(record.approval))[-1]
+    pointer = [move.pointer for move in serving.moves(repository, tip) if move.after == record.approval]
+    if not pointer:
+        raise Refused(
+            f"branch {branch_name(record.approval)} does not point at its approval; delete it and run this again"
+        )
     return Proposal(
         record=record,
         branch=branch_name(record.approval),
-        record_commit=found.get("record", base),
-        pointer_commit=found.get("pointer", base),
+        record_commit=first.sha,
+        pointer_commit=pointer[-1].sha,
         state=state,
     )
-
-
-def _pointer_subject(record: config.ApprovalRecord) -> str:
-    return messages.pointer(record.approval, None).splitlines()[0]
 
 
 def _build(

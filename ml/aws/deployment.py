@@ -1,0 +1,189 @@
+"""What a deployment leaves in the lake: what is desired, what became of each event, what served when.
+
+`deploy/desired.json` is the order that the deploy Lambda carries out; `deploy/outcomes/` is where it answers;
+`deploy/history/` is the record of every deployment, and its last success is the champion. Only `fraudops deploy` writes
+the first and the last; nothing here decides what they should say.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+from ml.aws import session
+from ml.clock import now, stamp
+from ml.config import ApprovalRecord, Container, ServingFile
+from ml.errors import CloudError
+
+DESIRED = "deploy/desired.json"
+OUTCOMES = "deploy/outcomes/"
+HISTORY = "deploy/history/"
+_Document = TypeVar("_Document")
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the deploy Lambda did with one event. `desired` is the id of the order it acted on; None if it read none."""
+
+    event_id: str
+    model_package_arn: str
+    outcome: str
+    code: str
+    reason: str
+    desired: str | None
+    endpoint: str | None
+    endpoint_config: str | None
+    at: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the endpoint is on its way to the desired state, or there."""
+        return self.outcome in ("created", "updated", "unchanged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One finished deployment, as deploy/history/ keeps it. `smoke` says what the known transactions showed."""
+
+    approval: int
+    model_package_arn: str
+    artifact_sha256: str
+    artifact_uri: str
+    endpoint: str
+    endpoint_config: str | None
+    status: Literal["succeeded", "failed"]
+    reason: str
+    commit: str
+    desired: str
+    smoke: dict[str, Any] | None
+    started: str
+    finished: str
+
+
+def order(
+    identifier: str, record: ApprovalRecord, serving: ServingFile, *, commit: str, serving_sha256: str
+) -> dict[str, Any]:
+    """The document deploy/desired.json that asks for `record` to serve as `serving` says.
+
+    `identifier` names this one deployment, so that its answer can be told from an earlier one's.
+    """
+    return {
+        "schema": 1,
+        "id": identifier,
+        "approval": record.approval,
+        "model_package_arn": record.model_package_arn,
+        "artifact_sha256": record.artifact.sha256,
+        "container": record.container.model_dump(),
+        "endpoint": serving.endpoint,
+        "instance": serving.instance.model_dump(),
+        "capture": serving.capture.model_dump(),
+        "rollout": serving.rollout.model_dump(),
+        "commit": commit,
+        "serving_sha256": serving_sha256,
+        "written": stamp(now()),
+    }
+
+
+def write_order(bucket: str, document: dict[str, Any]) -> None:
+    """Makes `document` what is desired."""
+    _put(bucket, DESIRED, document)
+
+
+def container(model_package_arn: str) -> Container:
+    """The image and environment that the registry holds for a package now."""
+    with session.explained(f"reading model package {model_package_arn}"):
+        answer = session.client("sagemaker").describe_model_package(ModelPackageName=model_package_arn)
+    containers = answer.get("InferenceSpecification", {}).get("Containers", [])
+    if len(containers) != 1:
+        raise CloudError(f"model package {model_package_arn} must have one container (got {len(containers)})")
+    return Container(image=containers[0]["Image"], environment=dict(containers[0].get("Environment") or {}))
+
+
+class Answers:
+    """The outcomes that the deploy Lambda writes from now on."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        # A duplicate of an event overwrites its outcome, so a key alone does not tell whether it was seen.
+        self._seen: dict[str, str] = dict(self._listing())
+
+    def new(self) -> list[Outcome]:
+        """Those written since the last call, in no order."""
+        found = []
+        for key, tag in self._listing():
+            if self._seen.get(key) != tag:
+                self._seen[key] = tag
+                found.append(_parsed(Outcome, _get(self._bucket, key), key))
+        return found
+
+    def _listing(self) -> list[tuple[str, str]]:
+        return _list(self._bucket, OUTCOMES)
+
+
+def record(bucket: str, deployment: Deployment) -> str:
+    """Adds a deployment to the history and returns its URI."""
+    moment = datetime.fromisoformat(deployment.finished)
+    earlier = _list(bucket, HISTORY)
+    if earlier:
+        # The keys are the order of the history: a clock that stands, or was set back, must not change it.
+        last = datetime.strptime(earlier[-1][0].removeprefix(HISTORY).split("-")[0], _STAMP).replace(tzinfo=UTC)
+        moment = max(moment, last + timedelta(seconds=1))
+    key = f"{HISTORY}{moment.strftime(_STAMP)}-{deployment.approval:04d}.json"
+    _put(bucket, key, {"schema": 1, **asdict(deployment)})
+    return f"s3://{bucket}/{key}"
+
+
+def history(bucket: str) -> list[Deployment]:
+    """Every deployment, oldest first."""
+    return [_parsed(Deployment, _get(bucket, key), key) for key, _ in _list(bucket, HISTORY)]
+
+
+def champion(bucket: str) -> Deployment | None:
+    """The last deployment that succeeded: what serves, unless someone changed the endpoint by hand."""
+    for key, _ in reversed(_list(bucket, HISTORY)):
+        deployment = _parsed(Deployment, _get(bucket, key), key)
+        if deployment.status == "succeeded":
+            return deployment
+    return None
+
+
+def _parsed(kind: type[_Document], document: dict[str, Any], key: str) -> _Document:
+    fields = {name: value for name, value in document.items() if name != "schema"}
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise CloudError(f"{key} is not in the form that this version reads ({error})") from error
+
+
+def _list(bucket: str, prefix: str) -> list[tuple[str, str]]:
+    """Keys below `prefix` in order, each with a tag that changes whenever it is written."""
+    with session.explained(f"listing s3://{bucket}/{prefix}"):
+        pages = session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [
+            (item["Key"], f"{item['ETag']} {item['LastModified'].isoformat()}")
+            for page in pages
+            for item in page.get("Contents", [])
+            if item["Key"].endswith(".json")
+        ]
+
+
+def _get(bucket: str, key: str) -> dict[str, Any]:
+    with session.explained(f"reading s3://{bucket}/{key}"):
+        text = session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise CloudError(f"s3://{bucket}/{key} must hold a JSON object (got {type(document).__name__})")
+    return document
+
+
+def _put(bucket: str, key: str, document: dict[str, Any]) -> None:
+    with session.explained(f"writing s3://{bucket}/{key}"):
+        session.client("s3").put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=(json.dumps(document, indent=2, sort_keys=True) + "\n").encode(),
+            ContentType="application/json",
+        )

@@ -1,0 +1,129 @@
+"""The endpoint as the outside sees it: what it is doing, what it serves, what it answers.
+
+It reads and asks; only the deploy Lambda changes an endpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml.aws import session
+from ml.errors import CloudError
+
+_MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What SageMaker says of an endpoint. `reason` is its word on the last failure; '' where there was none."""
+
+    name: str
+    status: str
+    configuration: str
+    reason: str
+
+    @property
+    def moving(self) -> bool:
+        """Whether the endpoint is on its way to another state."""
+        return self.status in _MOVING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the endpoint said of one row."""
+
+    score: float
+    decision: int
+    model_version: str
+
+
+def describe(name: str) -> State | None:
+    """The endpoint `name`; None where there is none."""
+    from botocore.exceptions import ClientError
+
+    with session.explained(f"reading endpoint {name}"):
+        try:
+            answer = session.client("sagemaker").describe_endpoint(EndpointName=name)
+        except ClientError as error:
+            # SageMaker has no code of its own for "no such endpoint".
+            if "could not find" in str(error).lower():
+                return None
+            raise
+    return State(
+        name=name,
+        status=answer["EndpointStatus"],
+        configuration=answer.get("EndpointConfigName", ""),
+        reason=answer.get("FailureReason") or "",
+    )
+
+
+def settled(
+    name: str, *, timeout_seconds: float, configuration: str | None = None, lag_seconds: float = 30
+) -> State | None:
+    """Waits until the endpoint is on its way nowhere, and says where it came to rest; None where there is none.
+
+    Where a change to `configuration` has just been asked for, an endpoint that still shows another one and no failure
+    is looked at again for `lag_seconds`: a read may lag behind the write. A state that still moves when the time is
+    up is returned as it is.
+    """
+    from tenacity import RetryCallState, Retrying, stop_after_delay, wait_exponential
+
+    def unsettled(attempt: RetryCallState) -> bool:
+        state: State | None = attempt.outcome.result() if attempt.outcome else None
+        if state is not None and state.moving:
+            return True
+        there = state is not None and (state.configuration == configuration or bool(state.reason))
+        lagging = (attempt.seconds_since_start or 0) < lag_seconds
+        return configuration is not None and not there and lagging
+
+    patient = Retrying(
+        retry=unsettled,
+        stop=stop_after_delay(timeout_seconds),
+        wait=wait_exponential(multiplier=0.1, max=15),
+        retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
+    )
+    state: State | None = patient(describe, name)
+    return state
+
+
+def serving(name: str) -> str:
+    """One clause that says what serves on `name` now, for the messages of failures."""
+    state = describe(name)
+    if state is None:
+        return f"no endpoint {name} exists, so nothing serves"
+    if state.status in {"Failed", "Creating"}:
+        return f"endpoint {name} is {state.status}, so nothing serves"
+    return f"endpoint {name} is {state.status} on {state.configuration}"
+
+
+def score(name: str, inputs: Sequence[str], rows: Sequence[Sequence[float]], *, inference_id: str) -> list[Answer]:
+    """Asks the endpoint for the scores of `rows`, whose columns are `inputs`, in one request of that inference id.
+
+    Raises:
+        CloudError: the endpoint did not answer, or its answer is not one per row in the form that ours have.
+    """
+    instances = [dict(zip(inputs, row, strict=True)) for row in rows]
+    with session.explained(f"asking endpoint {name}"):
+        answer = session.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=name,
+            ContentType="application/json",
+            Accept="application/json",
+            Body=json.dumps({"instances": instances}).encode(),
+            InferenceId=inference_id,
+        )
+        body = answer["Body"].read()
+    try:
+        predictions = json.loads(body)["predictions"]
+        answers = [
+            Answer(score=float(item["score"]), decision=int(item["decision"]), model_version=str(item["model_version"]))
+            for item in predictions
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CloudError(
+            f"endpoint {name} answered {body[:200]!r}, which holds no predictions with score, decision, model_version"
+        ) from error
+    if len(answers) != len(rows):
+        raise CloudError(f"endpoint {name} answered {len(answers)} rows where {len(rows)} were asked")
+    return answers
