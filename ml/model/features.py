@@ -37,8 +37,9 @@ def interior_quantiles(values: ArrayLike, bins: int) -> NDArray[np.float64]:
     Fewer than `bins - 1` come back where many values are equal.
     """
     array = np.asarray(values, dtype=np.float64)
-    edges = np.unique(np.quantile(array, np.arange(1, bins) / bins)) if bins > 1 else np.empty(0)
-    return edges[edges > array.min()]
+    edges: NDArray[np.float64] = np.unique(np.quantile(array, np.arange(1, bins) / bins))
+    kept: NDArray[np.bool_] = edges > array.min()
+    return edges[kept]
 
 
 class AmountBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types

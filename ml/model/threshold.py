@@ -35,8 +35,8 @@ def lowest(limited: ArrayLike, allowed: int, others: ArrayLike = ()) -> float:
     below = float(np.partition(scores, len(scores) - 1 - allowed)[len(scores) - 1 - allowed])
     if below >= 1:
         raise ValueError(
-            f"{np.count_nonzero(scores >= 1)} of {len(scores)} scores are 1, more than the {allowed} that the threshold "
-            f"policy allows: no threshold can separate them"
+            f"{np.count_nonzero(scores >= 1)} of {len(scores)} scores are 1, more than the {allowed} that the "
+            f"threshold policy allows: no threshold can separate them"
         )
     everything = np.concatenate([scores, np.asarray(others, dtype=np.float64)])
     above = float(everything[everything > below].min(initial=1.0))
@@ -62,7 +62,9 @@ def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike) -> float:
     elif threshold.policy == "alert_budget":
         limited, others = values, values[:0]
     else:
-        raise ValueError(f"threshold.policy must be max_recall_at_fpr, alert_budget or fixed (got {threshold.policy!r})")
+        raise ValueError(
+            f"threshold.policy must be max_recall_at_fpr, alert_budget or fixed (got {threshold.policy!r})"
+        )
     if not len(limited):
         raise ValueError(f"threshold policy {threshold.policy} has no validation rows to work with")
     return lowest(limited, allowance(threshold.value, len(limited)), others)

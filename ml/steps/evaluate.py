@@ -1,0 +1,188 @@
+"""Evaluate: measures the model on the test rows, packs the archive that may be registered, and lets the gate decide.
+
+Runs as a SageMaker processing job. It reads /opt/ml/processing/{settings,prepared,model,champion} and writes
+/opt/ml/processing/artifact/model.tar.gz and /opt/ml/processing/evaluation/evaluation.json. What it measures is what
+it packed, read back as any consumer reads it; a missed gate is a verdict, not a failure of the step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.model import artifact, baseline, comparison, document, gate, metrics
+from ml.model.artifact import Artifact, ArtifactInvalid
+from ml.model.comparison import Comparison
+from ml.model.scorer import Scorer
+from ml.model.settings import Settings
+from ml.steps import job, prepared
+from ml.steps.job import StepFailed, log
+from ml.steps.prepared import LABEL, TIME
+
+SCHEMA = 1
+ARCHIVE = "model.tar.gz"
+SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `ml`, from which code/ is copied
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the step; returns the exit code, 0 also where the gate is missed."""
+    parser = argparse.ArgumentParser(prog="evaluate", description="Measure the model, pack it, decide.")
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--config-sha256", required=True)
+    parser.add_argument("--data-sha256", required=True)
+    parser.add_argument("--champion-sha256", default="", help="digest of the champion's archive; '' = there is none")
+    parser.add_argument("--base-dir", type=Path, default=Path("/opt/ml/processing"))
+    options = parser.parse_args(arguments)
+    base: Path = options.base_dir
+    provenance = {name: getattr(options, name) for name in ("commit", "config_sha256", "data_sha256")}
+    return job.run(lambda: evaluate(base, provenance, options.champion_sha256), base.parent / "output" / "message")
+
+
+def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> None:
+    """Reads below `base`, writes `base`/artifact and `base`/evaluation.
+
+    Raises:
+        StepFailed: an input is missing, or the champion is not the archive that Git says serves.
+        ArtifactInvalid: the archive of Train or of the champion cannot be trusted.
+    """
+    settings = job.settings(base / "settings")
+    rows = prepared.read(base / "prepared", "test")
+    windows = prepared.summary(base / "prepared")["windows"]
+    champion = _champion(base / "champion", champion_sha256)
+    archive = _archive(base, settings, rows, windows, provenance)
+    model = artifact.read(archive)
+    _write(base / "artifact" / ARCHIVE, archive)
+    log.info("packed %s, %d bytes", model.sha256, len(archive))
+    evaluation = _evaluation(settings, model, champion, rows, windows)
+    evaluation |= {"provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
+    text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    _write(base / "evaluation" / "evaluation.json", text.encode())
+    log.info("%s: %s", evaluation["verdict"]["status"], evaluation["verdict"]["reason"])
+
+
+def _archive(
+    base: Path, settings: Settings, rows: pd.DataFrame, windows: dict[str, Any], provenance: dict[str, str]
+) -> bytes:
+    """The canonical archive: Train's model with its provenance, the drift reference completed, and the serving code."""
+    path = base / "model" / ARCHIVE
+    if not path.is_file():
+        raise StepFailed(f"{path}: no such file; the Train step must have run")
+    files = artifact.extract(path.read_bytes())
+    missing = [name for name in ("model.json", "baseline.json") if name not in files]
+    if missing:
+        raise StepFailed(f"{path}: {', '.join(missing)} is missing; was it written by another program than Train?")
+    model_json = document.load(files["model.json"], "model.json") | {"provenance": provenance}
+    scorer = Scorer.from_json(document.canonical(model_json))
+    if scorer.inputs != settings.training.columns.inputs:
+        raise StepFailed(f"{path}: reads {', '.join(scorer.inputs)}, not the columns of the settings")
+    scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
+    reference = baseline.complete(
+        document.load(files["baseline.json"], "baseline.json"),
+        settings.training.columns,
+        rows,
+        rows[LABEL],
+        scores=scores,
+        decisions=scorer.decide(scores),
+        windows=windows,
+    )
+    return artifact.pack(
+        {
+            "model.json": f"{document.canonical(model_json)}\n".encode(),
+            "baseline.json": f"{document.canonical(reference)}\n".encode(),
+            **artifact.code_files(SOURCE),
+        }
+    )
+
+
+def _champion(folder: Path, sha256: str) -> Artifact | None:
+    """The archive that Git says serves, checked against its digest; None where nothing serves yet."""
+    path = folder / ARCHIVE
+    if not sha256:
+        if path.is_file():
+            raise StepFailed(f"{path}: an archive is there although no champion was named by its digest")
+        return None
+    if not path.is_file():
+        raise StepFailed(f"{path}: no such file although the champion {sha256} serves; check ChampionUri")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise StepFailed(f"{path}: digest {found} is not that of the champion, {sha256}: the object was replaced")
+    try:
+        return artifact.read(path.read_bytes())
+    except ArtifactInvalid as error:
+        raise StepFailed(f"{path}: the champion cannot be read: {error}") from error
+
+
+def _evaluation(
+    settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame, windows: dict[str, Any]
+) -> dict[str, Any]:
+    """evaluation.json (schema 1), but for provenance and digest."""
+    training, scorer = settings.training, model.model
+    truth = rows[LABEL].to_numpy()
+    scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
+    decisions = scorer.decide(scores)
+    figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
+    counts = metrics.Confusion.of(truth, decisions)
+    compared = _compare(settings, rows, truth, (scores, decisions), champion)
+    verdict = gate.decide(settings.gate, figures, counts.positives, compared)
+    return {
+        "schema": SCHEMA,
+        "verdict": verdict.to_dict(),
+        "metrics": {name: figure.to_dict() for name, figure in figures.items()},
+        "confusion": dataclasses.asdict(counts),
+        "rows": len(rows),
+        "positives": counts.positives,
+        "threshold": dataclasses.asdict(scorer.threshold),
+        "alert_budget": training.alert_budget,
+        "champion": compared.to_dict(),
+        "windows": windows,
+        "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
+    }
+
+
+def _compare(
+    settings: Settings,
+    rows: pd.DataFrame,
+    truth: np.ndarray[Any, Any],
+    challenger: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    champion: Artifact | None,
+) -> Comparison:
+    if champion is None:
+        return comparison.NO_CHAMPION
+    absent = [name for name in champion.model.inputs if name not in rows.columns]
+    if absent:
+        return Comparison(
+            status="not possible",
+            reason=(
+                f"Comparison with the champion is not possible: it reads {', '.join(absent)}, which these "
+                f"transactions lack."
+            ),
+            artifact_sha256=champion.sha256,
+        )
+    times = rows[TIME].astype("datetime64[us, UTC]").astype("int64").to_numpy()
+    fresh = comparison.unseen(times, champion.baseline["windows"])
+    scores = champion.model.score(rows.loc[fresh, list(champion.model.inputs)].to_numpy())
+    return comparison.compare(
+        truth[fresh],
+        challenger=(challenger[0][fresh], challenger[1][fresh]),
+        champion=(scores, champion.model.decide(scores)),
+        rule=settings.gate.challenger,
+        seed=settings.training.seed,
+        artifact_sha256=champion.sha256,
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

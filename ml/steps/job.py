@@ -1,0 +1,61 @@
+"""What every step shares: a log that SageMaker keeps, and an end that says why it failed.
+
+A failed step prints one line, writes the reason where SageMaker looks for it (training: /opt/ml/output/failure;
+processing: /opt/ml/output/message) and ends non-zero, so that no step that failed ends green.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
+
+from ml.model.settings import Settings
+
+log = logging.getLogger("fraudops")
+MAX_REASON = 1024  # characters that SageMaker shows of a reason
+
+
+class StepFailed(Exception):
+    """The step cannot go on; the message says what, where and the next move, in one line."""
+
+
+def run(step: Callable[[], None], reason_file: Path) -> int:
+    """Runs `step` and returns the exit code: 0, or 1 with the reason printed and in `reason_file`.
+
+    It runs on one thread of linear algebra: sums split over more would make a model's bytes depend on the instance.
+    Any other error than StepFailed is reported the same way, with its traceback in the log before it.
+    """
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s", force=True)
+    try:
+        with threadpool_limits(limits=1):
+            step()
+    except StepFailed as error:
+        return _fail(str(error), reason_file)
+    except Exception as error:
+        log.exception("The step cannot go on")
+        # Pure code says with a ValueError that data or settings do not do; its words need no type in front.
+        return _fail(f"{'' if isinstance(error, ValueError) else f'{type(error).__name__}: '}{error}", reason_file)
+    return 0
+
+
+def _fail(message: str, reason_file: Path) -> int:
+    reason = " ".join(message.split())
+    sys.stderr.write(f"{reason}\n")
+    reason_file.parent.mkdir(parents=True, exist_ok=True)
+    reason_file.write_text(reason[:MAX_REASON], encoding="utf-8")
+    return 1
+
+
+def settings(folder: Path) -> Settings:
+    """The settings in `folder`/settings.json."""
+    path = folder / "settings.json"
+    try:
+        return Settings.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StepFailed(f"{path}: no such file; the pipeline's SettingsUri must be the prefix that holds it") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise StepFailed(f"{path}: not the settings that this code reads ({type(error).__name__}: {error})") from error

@@ -1,0 +1,248 @@
+"""Prepare: transactions and labels from the lake become training, validation and test rows.
+
+Runs as a SageMaker processing job. It reads /opt/ml/processing/dataset (raw/… and labels/… as the lake keeps them) and
+/opt/ml/processing/settings, and writes /opt/ml/processing/prepared. No row is resampled, changed or lost unsaid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.model.settings import Columns, Split
+from ml.steps import job, prepared
+from ml.steps.job import StepFailed, log
+from ml.steps.prepared import ID, KNOWN, LABEL, PARTS, TIME
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES = pa.timestamp("us", tz="UTC")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the step; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="prepare", description="Split the lake's transactions by time.")
+    parser.add_argument("--window-start", default="", help="first event time, included; '' leaves it open")
+    parser.add_argument("--window-end", default="", help="end of event times, not included; '' leaves it open")
+    parser.add_argument("--base-dir", type=Path, default=Path("/opt/ml/processing"))
+    options = parser.parse_args(arguments)
+    base: Path = options.base_dir
+    return job.run(lambda: prepare(base, options.window_start, options.window_end), base.parent / "output" / "message")
+
+
+def prepare(base: Path, window_start: str, window_end: str) -> None:
+    """Reads below `base`, writes `base`/prepared.
+
+    Raises:
+        StepFailed: files or columns are missing, values break the contract, or a part would hold no fraud.
+    """
+    training = job.settings(base / "settings").training
+    start, end = _moment("window start", window_start), _moment("window end", window_end)
+    rows, counts = transactions(base / "dataset", training.columns)
+    log.info("%d transactions read, %d of them delivered more than once", counts["read"], counts["repeated_ids"])
+    rows = _within(rows, start, end)
+    counts["outside_window"] = counts["read"] - counts["repeated_ids"] - len(rows)
+    if not len(rows):
+        raise StepFailed(
+            f"no transaction lies in the window from {window_start or 'the first'} to {window_end or 'the last'} "
+            f"({counts['outside_window']} lie outside): widen it"
+        )
+    rows, counts["unlabelled"] = labelled(rows, labels(base / "dataset"))
+    log.info("%d rows in the window have a label, %d have none and are left out", len(rows), counts["unlabelled"])
+    if not len(rows):
+        raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
+    rows = rows.sort_by([(TIME, "ascending"), (ID, "ascending")])
+    counts["duplicates"] = _duplicates(rows, training.columns)
+    tables = split(rows, training.split)
+    windows = {part: _window(tables[part]) for part in PARTS}
+    for part in PARTS:
+        _refuse_without_fraud(part, windows[part])
+        log.info("%s: %s", part, windows[part])
+    summary = {"rows": counts | {"used": len(rows)}, "windows": windows}
+    prepared.write(base / "prepared", tables, summary)
+
+
+def transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[str, int]]:
+    """Every transaction below `dataset`/raw once, and how many were read and how many were repeats.
+
+    Columns beyond the model's that every file has are kept, so that a champion trained on other inputs can still be
+    scored on these rows.
+
+    Raises:
+        StepFailed: no file, a column is missing or not numeric, a value is missing or not finite, or one event_id
+            stands for two different transactions.
+    """
+    files = sorted((dataset / "raw").rglob("*.parquet"))
+    if not files:
+        raise StepFailed(f"{dataset / 'raw'}: no Parquet file; import data with `fraudops data import`")
+    schemas = [pq.read_schema(file) for file in files]
+    names = [ID, TIME, *columns.inputs]
+    for file, schema in zip(files, schemas, strict=True):
+        missing = [name for name in names if name not in schema.names]
+        if missing:
+            raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(missing)} is missing")
+    shared = set.intersection(*(_numeric(schema) for schema in schemas)) - {*names, LABEL}
+    names += sorted(shared)
+    types = pa.schema([(ID, pa.string()), (TIME, _TIMES), *((name, pa.float64()) for name in names[2:])])
+    tables = [_cast(pq.read_table(file, columns=names), types, file.relative_to(dataset)) for file in files]
+    table = pa.concat_tables(tables).combine_chunks()
+    _refuse_gaps(table, columns)
+    first = _first_occurrence(table[ID])
+    again = np.flatnonzero(first != np.arange(len(table)))
+    _refuse_conflicts(table, first, again, names)
+    once = table.take(np.flatnonzero(first == np.arange(len(table)))) if len(again) else table
+    return once, {"read": len(table), "repeated_ids": len(again)}
+
+
+def labels(dataset: Path) -> pa.Table:
+    """event_id and label, one row per event: the label known last, and fraud where two were learned at one moment."""
+    files = sorted((dataset / "labels").rglob("*.parquet"))
+    if not files:
+        raise StepFailed(f"{dataset / 'labels'}: no Parquet file; without labels nothing can be learned")
+    types = pa.schema([(ID, pa.string()), (LABEL, pa.int8()), (KNOWN, _TIMES)])
+    tables = []
+    for file in files:
+        missing = [name for name in types.names if name not in pq.read_schema(file).names]
+        if missing:
+            raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(missing)} is missing")
+        tables.append(_cast(pq.read_table(file, columns=types.names), types, file.relative_to(dataset)))
+    table = pa.concat_tables(tables)
+    if not pc.all(pc.is_in(table[LABEL], value_set=pa.array([0, 1], pa.int8()))).as_py():
+        raise StepFailed(f"{dataset / 'labels'}: labels must be 0 or 1")
+    table = table.sort_by([(KNOWN, "descending"), (LABEL, "descending")]).combine_chunks()
+    latest = _first_occurrence(table[ID])
+    return table.take(np.flatnonzero(latest == np.arange(len(table)))).select([ID, LABEL])
+
+
+def labelled(rows: pa.Table, known: pa.Table) -> tuple[pa.Table, int]:
+    """The rows that have a label, with it, and how many have none."""
+    found = pc.index_in(rows[ID], value_set=known[ID].combine_chunks())
+    label = known[LABEL].take(found)
+    has = pc.is_valid(label)
+    joined = rows.add_column(2, LABEL, label).filter(has)
+    return joined, len(rows) - len(joined)
+
+
+def split(rows: pa.Table, shares: Split) -> dict[str, pa.Table]:
+    """Train, validation and test, oldest first; rows of one moment stay together, in the later part.
+
+    Raises:
+        StepFailed: a part would be empty.
+    """
+    times = rows[TIME].cast(pa.int64()).to_numpy()
+    cuts = [0]
+    for share in (shares.train, shares.train + shares.validation):
+        place = min(math.floor(share * len(times) + 0.5), len(times) - 1)
+        cuts.append(int(np.searchsorted(times, times[place], side="left")))
+    cuts.append(len(times))
+    parts = dict(zip(PARTS, pairwise(cuts), strict=True))
+    for part, (first, last) in parts.items():
+        if first == last:
+            raise StepFailed(
+                f"the {part} part would be empty: {len(times)} rows from {_stamp(times[0])} to {_stamp(times[-1])} "
+                f"cannot be cut in time at the shares of `split`; widen the window"
+            )
+    return {part: rows.slice(first, last - first) for part, (first, last) in parts.items()}
+
+
+def _moment(what: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise StepFailed(f"the {what} must be a time with an offset, as 2026-03-01T00:00:00Z (got {text!r})")
+    return moment.astimezone(UTC)
+
+
+def _within(rows: pa.Table, start: datetime | None, end: datetime | None) -> pa.Table:
+    if start is not None:
+        rows = rows.filter(pc.greater_equal(rows[TIME], pa.scalar(start, _TIMES)))
+    if end is not None:
+        rows = rows.filter(pc.less(rows[TIME], pa.scalar(end, _TIMES)))
+    return rows
+
+
+def _numeric(schema: pa.Schema) -> set[str]:
+    return {field.name for field in schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
+
+
+def _cast(table: pa.Table, types: pa.Schema, file: Path) -> pa.Table:
+    try:
+        return table.select(types.names).cast(types)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise StepFailed(f"{file}: a column has another type than the lake's: {error}") from error
+
+
+def _refuse_gaps(table: pa.Table, columns: Columns) -> None:
+    for name in (ID, TIME, *columns.inputs):
+        column = table[name]
+        bad = column.null_count
+        if name in columns.inputs:
+            bad += len(column) - pc.sum(pc.fill_null(pc.is_finite(column), True)).as_py()
+        if bad:
+            raise StepFailed(f"column {name}: {bad} of {len(column)} values are missing or not finite")
+
+
+def _first_occurrence(ids: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """For each id, where it stands for the first time."""
+    column = ids.combine_chunks()
+    return np.asarray(pc.index_in(column, value_set=column).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _refuse_conflicts(
+    table: pa.Table, first: np.ndarray[Any, Any], again: np.ndarray[Any, Any], names: list[str]
+) -> None:
+    if not len(again):
+        return
+    for name in names[1:]:
+        same = pc.equal(table[name].take(again), table[name].take(first[again])).to_numpy()
+        if not np.all(same):
+            culprit = table[ID][int(again[np.flatnonzero(~same.astype(bool))[0]])].as_py()
+            raise StepFailed(f"event_id {culprit!r} stands for two transactions that differ in {name}")
+
+
+def _duplicates(rows: pa.Table, columns: Columns) -> int:
+    """Rows whose inputs and label are those of an earlier row; they are kept."""
+    frame = rows.select([*columns.inputs, LABEL]).to_pandas()
+    return int(frame.duplicated().sum())
+
+
+def _window(table: pa.Table) -> dict[str, Any]:
+    """When the first and the last row happened, how many rows there are, and how many are frauds."""
+    times = table[TIME].cast(pa.int64())
+    return {
+        "start": _stamp(times[0].as_py()),
+        "end": _stamp(times[-1].as_py()),
+        "rows": len(table),
+        "frauds": int(pc.sum(table[LABEL]).as_py()),
+    }
+
+
+def _stamp(microseconds: int) -> str:
+    """ISO 8601 in UTC; fractions of a second only where there are any."""
+    moment = _EPOCH + timedelta(microseconds=int(microseconds))
+    return f"{moment.replace(tzinfo=None).isoformat()}Z"
+
+
+def _refuse_without_fraud(part: str, window: dict[str, Any]) -> None:
+    if not window["frauds"]:
+        raise StepFailed(
+            f"the {part} part has no fraud among its {window['rows']} rows from {window['start']} to {window['end']}: "
+            f"widen the window, or change `split` in model-config/training/model.yaml"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

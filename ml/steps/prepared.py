@@ -1,0 +1,40 @@
+"""The files that Prepare writes and Train and Evaluate read: three tables, oldest rows first, and summary.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.steps.job import StepFailed
+
+PARTS = ("train", "validation", "test")
+ID, TIME, LABEL, KNOWN = "event_id", "event_time", "label", "known_at"
+SUMMARY = "summary.json"
+
+
+def write(folder: Path, tables: dict[str, pa.Table], summary: dict[str, Any]) -> None:
+    """Writes each part as `folder`/PART.parquet, and the summary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        pq.write_table(tables[part], folder / f"{part}.parquet")
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read(folder: Path, part: str) -> pd.DataFrame:
+    """One part: event_id, event_time, label, the inputs, and what other columns every transaction file had."""
+    path = folder / f"{part}.parquet"
+    if not path.is_file():
+        raise StepFailed(f"{path}: no such file; the Prepare step must have run")
+    frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    return frame
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """What Prepare counted."""
+    document: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return document
