@@ -1,0 +1,83 @@
+"""The conditions of a Condition step: their grammar when a definition is read, their truth when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "GreaterThan": lambda left, right: left > right,
+    "GreaterThanOrEqualTo": lambda left, right: left >= right,
+    "LessThan": lambda left, right: left < right,
+    "LessThanOrEqualTo": lambda left, right: left <= right,
+}
+_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "Equals": ("LeftValue", "RightValue"),
+    **dict.fromkeys(_ORDER, ("LeftValue", "RightValue")),
+    "In": ("QueryValue", "Values"),
+    "Not": ("Condition",),
+    "Or": ("Conditions",),
+}
+
+
+class ConditionError(ValueError):
+    """A condition compares what cannot be compared."""
+
+
+def check(condition: Any) -> None:
+    """Refuses a condition that is not of the grammar.
+
+    Raises:
+        ValueError: unknown type, an unknown or missing member, or a list where none belongs.
+    """
+    if not isinstance(condition, Mapping):
+        raise ValueError("Expecting start of Json Object.")  # noqa: TRY004 - one error for a malformed definition
+    kind = str(condition.get("Type"))
+    if kind not in _MEMBERS:
+        raise ValueError(f"Cannot parse object, unknown condition type '{kind}'.")
+    for name in condition:
+        if name not in ("Type", *_MEMBERS[kind]):
+            raise ValueError(f"Cannot parse object, unknown property '{name}'.")
+    for name in _MEMBERS[kind]:
+        if name not in condition:
+            raise ValueError(f"Cannot parse object, property '{name}' of condition '{kind}' is missing.")
+    if kind == "Not":
+        check(condition["Condition"])
+    elif kind == "Or":
+        if not isinstance(condition["Conditions"], list):
+            raise ValueError("Expecting start of Json Array.")
+        for inner in condition["Conditions"]:
+            check(inner)
+    elif kind == "In" and not isinstance(condition["Values"], list):
+        raise ValueError("Expecting start of Json Array.")
+
+
+def holds(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition whose references are resolved is true.
+
+    Raises:
+        ConditionError: an ordering of values that have none, as of a number and a string.
+    """
+    kind = condition["Type"]
+    if kind == "Not":
+        return not holds(condition["Condition"])
+    if kind == "Or":
+        return any(holds(inner) for inner in condition["Conditions"])
+    if kind == "In":
+        return any(_equal(condition["QueryValue"], value) for value in condition["Values"])
+    left, right = condition["LeftValue"], condition["RightValue"]
+    if kind == "Equals":
+        return _equal(left, right)
+    comparable = (_number(left) and _number(right)) or (isinstance(left, str) and isinstance(right, str))
+    if not comparable:
+        raise ConditionError(f"{kind} cannot compare {left!r} with {right!r}")
+    return _ORDER[kind](left, right)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    # True == 1 in Python, not in JSON.
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)

@@ -1,0 +1,254 @@
+"""A job's own world: its tree at /opt/ml, its Python, its environment. Never the caller's.
+
+Python: a virtual environment per job, made without pip, that reads the caller's packages through a .pth file. pip
+finds what is there satisfied, will not uninstall what is outside its environment, and installs what is missing into
+the job's alone.
+
+/opt/ml: a private mount namespace where the system allows one. Where it does not, /opt/ml is relocated: rewritten to
+the job's folder in the command, the environment and the job's scripts. A script that composes the path from pieces
+is beyond that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+Mode = Literal["auto", "namespace", "relocate"]
+
+ROOT = "/opt/ml"
+_ROOT = re.compile(r"/opt/ml(?![\w.-])")
+_SCRIPT_BYTES = 4_000_000
+
+# Builds /opt anew in the job's own mount namespace: what is there stays visible, as the Python that runs the job may
+# be, and the job's folder is at /opt/ml.
+_MOUNT = """
+set -eu
+ml=$1 stage=$2; shift 2
+if [ -d /opt/ml ]; then mount --bind "$ml" /opt/ml
+else
+  mount -t tmpfs -o mode=755 tmpfs "$stage"
+  for entry in /opt/* /opt/.[!.]*; do
+    target="$stage/${entry##*/}"
+    if [ -L "$entry" ]; then cp -P "$entry" "$target"
+    elif [ -d "$entry" ]; then mkdir "$target"; mount --rbind "$entry" "$target"
+    elif [ -e "$entry" ]; then : > "$target"; mount --bind "$entry" "$target"
+    fi
+  done
+  mkdir "$stage/ml"; mount --bind "$ml" "$stage/ml"; mount --rbind "$stage" /opt
+fi
+cd /opt/ml
+exec "$@"
+"""
+# As root without user namespaces, plain mount namespaces may still be allowed.
+_WAYS = (("unshare", "--map-root-user", "--mount"), ("unshare", "--mount"))
+
+# What of the caller's environment reaches a job: how to get packages, trust, proxies, and the share of the machine.
+_PASSED = {
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY",
+    "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy",
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "LD_LIBRARY_PATH",
+}  # fmt: skip
+_LOOPBACK = "localhost,127.0.0.1,::1"
+
+
+@dataclass(frozen=True)
+class Space:
+    """One job's folder: `ml` stands in for /opt/ml, `venv` is its Python, `log` what it said."""
+
+    folder: Path
+    prefix: tuple[str, ...]  # the command that makes the namespace; empty where /opt/ml is relocated
+
+    @property
+    def ml(self) -> Path:
+        return self.folder / "ml"
+
+    @property
+    def venv(self) -> Path:
+        return self.folder / "venv"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "output.log"
+
+    def host(self, path: str) -> Path:
+        """Where on this machine the job's `path` (below /opt/ml) is.
+
+        Raises:
+            ValueError: the path is not below /opt/ml.
+        """
+        normal = Path(os.path.normpath(path))
+        if not normal.is_relative_to(ROOT):
+            raise ValueError(f"'{path}' is not below {ROOT}")
+        return self.ml / normal.relative_to(ROOT)
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """The command that runs `words` with the job's tree at /opt/ml."""
+        if not self.prefix:
+            return [self.relocated(word) for word in words]
+        stage = self.folder / "opt"
+        return [*self.prefix, "sh", "-c", _MOUNT, "job", str(self.ml), str(stage), *words]
+
+    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of the job: a minimal one and `own`, nothing else of the caller's."""
+        caller = os.environ
+        env = {name: caller[name] for name in _PASSED if name in caller}
+        user = next((p for p in _user_pip_configs() if p.exists()), None)
+        if user and "PIP_CONFIG_FILE" not in env:
+            env["PIP_CONFIG_FILE"] = str(user)  # HOME is the job's, so pip would not find it
+        if env.keys() & {"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"}:
+            for name in ("NO_PROXY", "no_proxy"):
+                env[name] = ",".join(filter(None, [env.get(name), _LOOPBACK]))
+        env |= {
+            "PATH": os.pathsep.join([str(self.venv / "bin"), caller.get("PATH", os.defpath)]),
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # the caller's packages are read, never written beside
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+            "VIRTUAL_ENV": str(self.venv),
+        }
+        env |= own
+        return env if self.prefix else {name: self.relocated(value) for name, value in env.items()}
+
+    def relocated(self, text: str) -> str:
+        """`text` with /opt/ml as the job's folder, where that is how the job finds it."""
+        return text if self.prefix else _ROOT.sub(lambda _: str(self.ml), text)
+
+    def adopt(self, folder: Path) -> None:
+        """Makes the scripts that were fetched into `folder` find the job's tree, also those in a source archive."""
+        if self.prefix:
+            return
+        for path in folder.rglob("*"):
+            if not path.is_file():
+                continue
+            if path.name == "sourcedir.tar.gz":
+                _rewrite_archive(path, self)
+            elif path.stat().st_size <= _SCRIPT_BYTES and (data := _rewritten(path.name, path.read_bytes(), self)):
+                path.write_bytes(data)
+
+
+class Isolation:
+    """How jobs are kept apart. `python` runs them: this interpreter, or one with a container's own versions.
+
+    `mode` "auto" takes a namespace where one can be made (tried once) and relocates where not.
+    """
+
+    def __init__(self, mode: Mode = "auto", python: Path | None = None) -> None:
+        self.mode, self.python = mode, python or Path(sys.executable)
+
+    @cached_property
+    def prefix(self) -> tuple[str, ...]:
+        """The command that makes a mount namespace; empty where /opt/ml is relocated.
+
+        Raises:
+            RuntimeError: mode "namespace" on a system that has none.
+        """
+        if self.mode == "relocate":
+            return ()
+        found = next((way for way in _WAYS if _works(way)), ())
+        if not found and self.mode == "namespace":
+            raise RuntimeError("this system allows no mount namespace (tried unshare); use the relocating mode")
+        return found
+
+    def space(self, folder: Path) -> Space:
+        """A new job's space in `folder`, its Python ready."""
+        space = Space(folder.resolve(), self.prefix)
+        for name in ("ml", "home", "tmp", "opt"):
+            (space.folder / name).mkdir(parents=True)
+        self._make_python(space.venv)
+        return space
+
+    def _make_python(self, venv: Path) -> None:
+        subprocess.run(
+            [str(self.python), "-I", "-m", "venv", "--without-pip", "--symlinks", str(venv)],
+            check=True,
+            capture_output=True,
+        )
+        site = next(venv.glob("lib/python*/site-packages"))
+        # A line with a path adds that path and does not run the .pth files in it: an editable install of the caller's
+        # own project stays out of the job.
+        (site / "caller.pth").write_text("".join(f"{path}\n" for path in self._packages))
+        for name in ("pip", "pip3"):
+            launcher = venv / "bin" / name
+            launcher.write_text(f'#!/bin/sh\nexec "{venv}/bin/python" -m pip "$@"\n')
+            launcher.chmod(0o755)
+
+    @cached_property
+    def _packages(self) -> list[str]:
+        """Where the caller's packages are, and a pip if they have none."""
+        script = (
+            "import ensurepip, importlib.util, json, pathlib, site\n"
+            "bundled = [] if importlib.util.find_spec('pip') else "
+            "[str(p) for p in pathlib.Path(ensurepip.__file__).parent.glob('_bundled/pip-*.whl')]\n"
+            "print(json.dumps(site.getsitepackages() + bundled))"
+        )
+        done = subprocess.run(
+            [str(self.python), "-I", "-c", script], check=True, capture_output=True, text=True, encoding="utf-8"
+        )
+        return [str(path) for path in json.loads(done.stdout)]
+
+
+def _works(way: Sequence[str]) -> bool:
+    """Whether a file put into the job's folder is seen below /opt/ml when namespaces are made this way."""
+    with tempfile.TemporaryDirectory() as name:
+        space = Space(Path(name).resolve(), tuple(way))
+        for folder in ("ml", "opt"):
+            (space.folder / folder).mkdir()
+        (space.ml / "probe").touch()
+        try:
+            done = subprocess.run(
+                space.command(["test", "-e", f"{ROOT}/probe"]), capture_output=True, timeout=20, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
+
+
+def _user_pip_configs() -> Sequence[Path]:
+    home = Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return (config / "pip/pip.conf", home / ".pip/pip.conf")
+
+
+def _rewritten(name: str, data: bytes, space: Space) -> bytes | None:
+    """A script's bytes with /opt/ml relocated; None where it is no script or names no /opt/ml."""
+    if not (name.endswith((".py", ".sh")) or data.startswith(b"#!")) or ROOT.encode() not in data:
+        return None
+    try:
+        return space.relocated(data.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _rewrite_archive(path: Path, space: Space) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(path) as source, tarfile.open(fileobj=buffer, mode="w:gz") as target:
+        for member in source:
+            content = source.extractfile(member) if member.isfile() else None
+            if content is None:
+                target.addfile(member)
+                continue
+            data = content.read()
+            data = _rewritten(member.name, data, space) or data
+            member.size = len(data)
+            target.addfile(member, io.BytesIO(data))
+    path.write_bytes(buffer.getvalue())
