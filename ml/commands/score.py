@@ -1,0 +1,236 @@
+"""`fraudops score` and `fraudops evaluate`: a model archive used on any file of transactions, offline.
+
+Neither touches the network, the registry or Git. What a file must be is the contract that imports are held to, and
+nothing is scored where a row breaks it: a score for half a file is worse than none.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ml.commands import datafile, rejects
+from ml.errors import ArtifactError, DataError
+from ml.model import artifact, contract, metrics
+from ml.model.contract import EVENT_ID, EVENT_TIME
+from ml.model.document import ModelDocument
+from ml.model.scorer import Scorer
+from ml.model.settings import Columns
+
+ALERT_BUDGET = 0.01
+"""What `recall_at_alert_budget` is reported for where neither the caller nor the model's own policy sets a budget."""
+LABEL = "Class"
+_DAY = 86_400 * 1_000_000  # microseconds
+_BOOTSTRAP_SEED = 0  # intervals of the same file and model are the same figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreReport:
+    """What was scored: `rows`, of which `alerts` reached the model's own `threshold`."""
+
+    model: str
+    artifact_sha256: str
+    model_version: str
+    data: str
+    out: str
+    rows: int
+    alerts: int
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unlabelled(Columns):
+    """The layout of a file without labels: `label` stands for the amount, the last column that such a file has."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return super().inputs[:-1]
+
+
+def score(model: Path, data: Path, out: Path) -> ScoreReport:
+    """Scores every row of the file `data` with the archive `model` and writes `out`, all of it or nothing.
+
+    Args:
+        data: CSV, gzipped CSV or Parquet with the model's inputs in their order; a label column, event_id and
+            event_time may stand beside them.
+        out: .csv or .parquet; one row per row of `data`, in its order: event_id (or, where `data` has none, row,
+            counted from 1), score, decision (1 = alert).
+
+    Raises:
+        ArtifactError: the archive is damaged, tampered with or of an unknown schema.
+        DataError: the file breaks the contract, or `out` cannot be written.
+    """
+    write = _writer(out, data)
+    archive = load(model)
+    frame = _rows(data, archive.model, label=None)
+    scores = archive.model.score(_inputs(frame, archive.model))
+    decisions = archive.model.decide(scores)
+    ids = (
+        pa.array(frame[EVENT_ID], pa.string())
+        if EVENT_ID in frame
+        else pa.array(np.arange(1, len(frame) + 1, dtype=np.int64))
+    )
+    name = EVENT_ID if EVENT_ID in frame else "row"
+    write(pa.table({name: ids, "score": pa.array(scores), "decision": pa.array(decisions)}))
+    return ScoreReport(
+        model=str(model),
+        artifact_sha256=archive.sha256,
+        model_version=archive.model.version,
+        data=str(data),
+        out=str(out),
+        rows=len(frame),
+        alerts=int(decisions.sum()),
+        threshold=archive.model.threshold.score,
+    )
+
+
+def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget: float | None = None) -> dict[str, Any]:
+    """How the archive `model` does on the labelled file `data`, at its own threshold.
+
+    Args:
+        data: as for `score`, with a column of 0 (legitimate) and 1 (fraud).
+        label: that column's name; where None it is the one column that is no input of the model.
+        alert_budget: share of rows for `recall_at_alert_budget`; where None the model's own policy's, or 0.01.
+
+    Returns:
+        The keys of evaluation.json that one file can answer: metrics with intervals, confusion, rows, positives,
+        threshold, alert_budget, curves, provenance, artifact; and `data`.
+
+    Raises:
+        ArtifactError: the archive is damaged, tampered with or of an unknown schema.
+        DataError: the file breaks the contract or has no labels.
+    """
+    archive = load(model)
+    scorer = archive.model
+    name = label or _label(_names(data), scorer.document)
+    if name is None:
+        raise DataError(
+            f"{data}: has no label column, every column is an input of the model; "
+            f"add one of 0 and 1 called {LABEL}, or use `fraudops score`"
+        )
+    frame = _rows(data, scorer, label=name)
+    labels = frame[name].to_numpy().astype(np.int8)
+    scores = scorer.score(_inputs(frame, scorer))
+    decisions = scorer.decide(scores)
+    limit = scorer.threshold
+    if alert_budget is None:
+        alert_budget = limit.value if limit.policy == "alert_budget" else ALERT_BUDGET
+    figures = metrics.measure(labels, scores, decisions, alert_budget=alert_budget, seed=_BOOTSTRAP_SEED)
+    counts = metrics.Confusion.of(labels, decisions)
+    return {
+        "schema": 1,
+        "metrics": {figure: estimate.to_dict() for figure, estimate in figures.items()},
+        "confusion": {
+            "true_positives": counts.true_positives,
+            "false_positives": counts.false_positives,
+            "true_negatives": counts.true_negatives,
+            "false_negatives": counts.false_negatives,
+        },
+        "rows": len(frame),
+        "positives": counts.positives,
+        "threshold": {"policy": limit.policy, "value": limit.value, "score": limit.score},
+        "alert_budget": alert_budget,
+        "curves": {"precision_recall": [list(point) for point in metrics.precision_recall_curve(labels, scores)]},
+        "provenance": scorer.document.provenance,
+        "artifact": {"sha256": archive.sha256, "version": scorer.version, "path": str(model)},
+        "data": {"path": str(data), "label": name},
+    }
+
+
+def load(model: Path) -> artifact.Artifact:
+    """The archive at `model`, checked whole. Raises ArtifactError where it is not one, with the reason."""
+    try:
+        if model.stat().st_size > artifact.MAX_ARCHIVE:  # not read into memory to be refused
+            raise ArtifactError(
+                f"{model}: must be at most {artifact.MAX_ARCHIVE} bytes; give a model.tar.gz of fraudops"
+            )
+        return artifact.read(model.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{model}: no such file; give a model.tar.gz, as build/demo/model.tar.gz") from None
+    except OSError as error:
+        raise ArtifactError(f"{model}: cannot be read ({error.strerror}); give a model.tar.gz") from error
+    except artifact.ArtifactInvalid as error:
+        raise ArtifactError(f"{model}: {error}. Nothing was scored; fetch the archive again by its digest") from error
+
+
+def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
+    """The rows of `data`, every one of them sound, the time column made from event_time where it is missing."""
+    model = scorer.document
+    label = label or _label(_names(data), model)
+    rest = tuple(name for name in model.inputs if name not in (model.time, model.amount))
+    layout = Columns if label else _Unlabelled
+    columns = layout(label=label or model.amount, time=model.time, amount=model.amount, features=rest)
+    content = datafile.read(str(data), columns)
+    bad = int(content.bad.sum())
+    if bad:
+        more = f" ({bad} rows break the contract)" if bad > 1 else ""
+        raise DataError(
+            f"{data}: {rejects.first_problem(content)}{more}. Nothing was scored; "
+            f"correct the file, or set such rows aside with `fraudops data import --quarantine`"
+        )
+    frame = content.frame
+    if model.time is not None and model.time not in frame:
+        moments = contract.microseconds(frame[EVENT_TIME])
+        frame[model.time] = (moments - moments.min() // _DAY * _DAY) / 1_000_000
+    return frame
+
+
+def _inputs(frame: pd.DataFrame, scorer: Scorer) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return frame[list(scorer.inputs)].to_numpy(dtype=np.float64)
+
+
+def _label(names: Sequence[str], model: ModelDocument) -> str | None:
+    """The column that is neither an input nor an id or a time; `Class` where several are."""
+    known = {*model.inputs, EVENT_ID, EVENT_TIME}
+    extra = [name for name in names if name not in known]
+    return LABEL if LABEL in extra or not names else (extra[-1] if extra else None)
+
+
+def _names(data: Path) -> list[str]:
+    """The column names of the file; none where it cannot be told, which `datafile` then says better."""
+    try:
+        with data.open("rb") as file:
+            start = file.read(4)
+        if start == b"PAR1":
+            return list(pq.read_schema(data).names)
+        with gzip.open(data, "rb") if start[:2] == b"\x1f\x8b" else data.open("rb") as lines:
+            header = next((line for line in lines if line.strip()), b"").decode("utf-8-sig")
+        return next(csv.reader([header.strip()]), [])
+    except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException):
+        return []
+
+
+def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:
+    """What writes a table to `out`; checked before anything is scored that it could."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{out}: must end in .csv or .parquet, which says what is written")
+    if not out.parent.is_dir():
+        raise DataError(f"{out}: cannot be written, there is no folder {out.parent}; make it first")
+    if out.exists() and data.exists() and out.samefile(data):
+        raise DataError(f"{out}: is the file that is to be scored; give another name")
+
+    def write(table: pa.Table) -> None:
+        partial = out.with_name(f".{out.name}.{os.getpid()}")
+        try:
+            if out.suffix == ".csv":
+                pyarrow.csv.write_csv(table, partial, pyarrow.csv.WriteOptions(quoting_style="needed"))
+            else:
+                pq.write_table(table, partial)
+            partial.replace(out)
+        except OSError as error:
+            raise DataError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    return write

@@ -1,0 +1,83 @@
+"""A small model document, the archive around it, and rows for it; shared by the tests of what scores and serves."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.model import artifact, document
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT: dict[str, Any] = {
+    "schema": 1,
+    "inputs": ["Time", "V1", "V2", "Amount"],
+    "time": "Time",
+    "amount": "Amount",
+    "features": [
+        {"name": "V1", "transform": "identity", "mean": 0.5, "scale": 2.0, "coefficient": 1.5},
+        {"name": "V2", "transform": "identity", "mean": -1.0, "scale": 0.5, "coefficient": -0.75},
+        {"name": "Amount", "transform": "log1p", "mean": 3.0, "scale": 1.25, "coefficient": 0.4},
+    ],
+    "bins": [
+        {"input": "Amount", "kind": "amount", "edges": [5.0, 50.0], "coefficients": [0.1, -0.2, 0.6]},
+        {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.3, 0.0, -0.3]},
+    ],
+    "intercept": -1.0,
+    "threshold": {"policy": "max_recall_at_fpr", "value": 0.01, "score": 0.5},
+    "provenance": None,
+}
+INPUTS = tuple(DOCUMENT["inputs"])
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """DOCUMENT with the value at a dotted path replaced, `...` removing it."""
+    made = copy.deepcopy(DOCUMENT)
+    *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
+    target: Any = made
+    for part in parents:
+        target = target[part]
+    if value is ...:
+        del target[last]
+    else:
+        target[last] = value
+    return made
+
+
+def files(model: dict[str, Any] = DOCUMENT) -> dict[str, bytes]:
+    """The members of an archive with the project's own inference code."""
+    return {
+        "model.json": document.canonical(model).encode(),
+        "baseline.json": b'{"schema":1}',
+        **artifact.code_files(ROOT),
+    }
+
+
+def archive(model: dict[str, Any] = DOCUMENT) -> bytes:
+    """A whole model archive."""
+    return artifact.pack(files(model))
+
+
+def unpack(folder: Path, members: dict[str, bytes]) -> Path:
+    """Lays `members` out below `folder` as /opt/ml/model would be."""
+    for name, content in members.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def rows(count: int, seed: int = 0) -> NDArray[np.float64]:
+    """`count` plausible rows for DOCUMENT."""
+    random = np.random.default_rng(seed)
+    return np.column_stack(
+        [
+            random.uniform(0, 172_800, count),
+            random.normal(size=count),
+            random.normal(size=count),
+            random.lognormal(3, 1.5, count),
+        ]
+    )

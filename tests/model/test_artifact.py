@@ -1,0 +1,254 @@
+"""The model archive: equal content is equal bytes, and nothing else than such an archive is read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import subprocess
+import sys
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.model import artifact
+from ml.model.artifact import ArtifactInvalid
+from tests.model import scoring_samples
+from tests.model.scoring_samples import ROOT, archive, changed, files
+
+Change = Callable[[tarfile.TarInfo], object]
+
+
+def retarred(change: Change | None = None, extra: tuple[tuple[tarfile.TarInfo, bytes], ...] = ()) -> bytes:
+    """A good archive packed again, its members changed by `change` (False leaves one out), then `extra` members."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
+        with tarfile.open(fileobj=io.BytesIO(archive()), mode="r:gz") as source:
+            for member in source:
+                handle = source.extractfile(member)
+                content = handle.read() if handle else b""
+                if change is None or change(member) is not False:
+                    made.addfile(member, io.BytesIO(content[: member.size]))
+        for member, content in extra:
+            made.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def member(
+    name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, target: str = ""
+) -> tuple[tarfile.TarInfo, bytes]:
+    """One member of a tar."""
+    made = tarfile.TarInfo(name)
+    made.type, made.size, made.linkname = kind, len(content), target
+    return made, content
+
+
+def test_an_archive_is_read_back() -> None:
+    """What was packed is read: the model, the drift reference, the code and the digest of the bytes."""
+    import hashlib
+
+    data = archive()
+    read = artifact.read(data)
+    assert read.sha256 == hashlib.sha256(data).hexdigest()
+    assert read.model.inputs == ("Time", "V1", "V2", "Amount")
+    assert read.baseline == {"schema": 1}
+    assert dict(read.files) == files()
+
+
+def test_equal_files_are_equal_bytes_in_any_order_and_process() -> None:
+    """The bytes depend on neither the order of the files, the hash seed, the process nor the clock."""
+    shuffled = dict(reversed(files().items()))
+    assert artifact.pack(shuffled) == archive()
+    assert artifact.pack(artifact.read(archive()).files) == archive()
+    code = f"import runpy, sys; sys.stdout.buffer.write(runpy.run_path({scoring_samples.__file__!r})['archive']())"
+    for seed in ("0", "12"):
+        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+        assert done.stdout == archive()
+
+
+def test_the_container_of_an_archive_says_nothing_but_its_content() -> None:
+    """No time, owner, mode or file name of the machine that packed it; names are sorted."""
+    data = archive()
+    assert data[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as made:
+        members = made.getmembers()
+    assert [item.name for item in members] == sorted(item.name for item in members)
+    assert {(item.mtime, item.uid, item.gid, item.uname, item.gname, item.mode) for item in members} == {
+        (0, 0, 0, "", "", 0o644)
+    }
+
+
+def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
+    """SHA256SUMS in an unpacked archive is what `sha256sum --check` takes."""
+    with tarfile.open(fileobj=io.BytesIO(archive()), mode="r:gz") as made:
+        made.extractall(tmp_path, filter="data")
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=tmp_path, check=True)
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True), st.binary(max_size=200), max_size=6)
+)
+@settings(deadline=None)
+def test_any_files_come_back(content: dict[str, bytes]) -> None:
+    """`extract` is the inverse of `pack`, but for the sums."""
+    found = artifact.extract(artifact.pack(content))
+    del found["SHA256SUMS"]
+    assert found == content
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../up", "a/../b", "a//b", "./a", "a\\b", "", "é", "a" * 101, ".hidden"]
+)
+def test_a_name_that_leaves_the_folder_is_not_packed(name: str) -> None:
+    """Only plain relative paths are packed."""
+    with pytest.raises(ArtifactInvalid, match="plain relative path"):
+        artifact.pack({name: b""})
+
+
+def test_the_archive_of_a_training_job_can_be_unpacked() -> None:
+    """`extract` takes what SageMaker packs: times, owners, ./ before names and entries for folders."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
+        for item, content in (
+            member("./", kind=tarfile.DIRTYPE),
+            member("./model.json", b"{}"),
+            member("code", kind=tarfile.DIRTYPE),
+        ):
+            item.mtime, item.uid, item.uname = 1_700_000_000, 1000, "someone"
+            made.addfile(item, io.BytesIO(content))
+    assert artifact.extract(buffer.getvalue()) == {"model.json": b"{}"}
+
+
+def adding(*extra: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    """A good archive with `extra` members behind its own."""
+    return retarred(extra=extra)
+
+
+def link(name: str, kind: bytes, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    """A member that points elsewhere."""
+    return member(name, kind=kind, target=target)
+
+
+def without(name: str) -> bytes:
+    """A good archive that lacks the member `name`."""
+    return retarred(lambda item: item.name != name)
+
+
+def holding(name: str, content: bytes) -> bytes:
+    """A well-packed archive with `content` for the member `name`."""
+    return artifact.pack(files() | {name: content})
+
+
+def rename(old: str, new: str) -> Change:
+    """Renames one member."""
+
+    def change(item: tarfile.TarInfo) -> None:
+        item.name = new if item.name == old else item.name
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"", "the gzip is cut short", id="empty"),
+        pytest.param(b"\x1f\x8b", "the gzip is cut short", id="two bytes"),
+        pytest.param(b"no gzip at all", "not a readable gzip", id="text"),
+        pytest.param(archive()[:-9], "the gzip is cut short", id="truncated"),
+        pytest.param(archive()[:-8] + b"\0" * 8, "not a readable gzip", id="wrong checksum"),
+        pytest.param(archive() + b"x", "holds 1 bytes after the end of the gzip", id="trailing"),
+        pytest.param(archive() + gzip.compress(b"x"), "after the end of the gzip", id="second gzip"),
+        pytest.param(gzip.compress(b"not a tar" * 100), "not a readable tar", id="no tar"),
+        pytest.param(gzip.compress(zlib.decompress(archive(), 31)[:-9000]), "tar", id="tar cut short"),
+        pytest.param(gzip.compress(zlib.decompress(archive(), 31) + b"x"), "after its last member", id="trailing tar"),
+        pytest.param(gzip.compress(b"\0" * (65 * 1024 * 1024)), "must unpack to at most", id="bomb"),
+        pytest.param(adding(member("../evil", b"x")), "'../evil' must be a plain relative path", id="up"),
+        pytest.param(adding(member("/evil", b"x")), "'/evil' must be a plain relative path", id="absolute"),
+        pytest.param(adding(member("../d", kind=tarfile.DIRTYPE)), "plain relative path", id="folder up"),
+        pytest.param(adding(link("code/l", tarfile.SYMTYPE, "/etc")), "regular file", id="link"),
+        pytest.param(adding(link("code/h", tarfile.LNKTYPE, "model.json")), "regular file", id="hard link"),
+        pytest.param(adding(member("code/d", kind=tarfile.CHRTYPE)), "regular file", id="device"),
+        pytest.param(adding(member("code/f", kind=tarfile.FIFOTYPE)), "regular file", id="pipe"),
+        pytest.param(adding(member("model.json", b"{}")), "'model.json' is there twice", id="twice"),
+        pytest.param(adding(member("extra.bin", b"x")), "'extra.bin' does not belong", id="extra"),
+        pytest.param(adding(member("code/evil.so", b"x")), "'code/evil.so' does not belong", id="library"),
+        pytest.param(adding(member("model.pkl", b"x")), "'model.pkl' does not belong", id="pickle"),
+        pytest.param(adding(member("code/new.py", b"x")), "code/new.py: is not the file", id="unlisted code"),
+        pytest.param(adding(*(member(f"n{i}") for i in range(300))), "at most 256 members", id="members"),
+        pytest.param(without("model.json"), "'model.json' is missing", id="no model"),
+        pytest.param(without("SHA256SUMS"), "'SHA256SUMS' is missing", id="no sums"),
+        pytest.param(without("code/inference.py"), "inference.py' is missing", id="no program"),
+        pytest.param(without("code/ml/model/media.py"), "must list exactly", id="less code"),
+        pytest.param(retarred(rename("baseline.json", "model.json")), "'model.json' is there twice", id="renamed"),
+        pytest.param(archive(changed("schema", 9)), "schema must be 1", id="schema"),
+        pytest.param(holding("baseline.json", b"[]"), "baseline.json: must be an object", id="baseline"),
+        pytest.param(holding("baseline.json", b"{"), "baseline.json: not valid JSON", id="bad baseline"),
+        pytest.param(b"\0" * (32 * 1024 * 1024 + 1), "must be at most", id="size"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_whole_sound_archive_is_refused(data: bytes, message: str) -> None:
+    """Traversal, links, devices, doubles, bombs, additions, omissions and garbage are refused with the reason."""
+    with pytest.raises(ArtifactInvalid, match=re.escape(message)):
+        artifact.read(data)
+
+
+def test_an_edited_and_repacked_archive_is_told() -> None:
+    """A coefficient changed by hand is found by the sums, even in an archive that is packed as ours are."""
+    tampered = files(changed("intercept", -9.0))
+    with tarfile.open(fileobj=io.BytesIO(archive()), mode="r:gz") as source:
+        handle = source.extractfile("SHA256SUMS")
+        assert handle is not None
+        honest = handle.read()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
+        for name, content in (tampered | {"SHA256SUMS": honest}).items():
+            item, data = member(name, content)
+            made.addfile(item, io.BytesIO(data))
+    with pytest.raises(ArtifactInvalid, match=r"model\.json: is not the file whose digest SHA256SUMS records"):
+        artifact.read(buffer.getvalue())
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    """A gigabyte of zeros in a megabyte is refused with less than 200 MB in use at any time."""
+    import tracemalloc
+
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(squeeze.compress(b"\0" * 2**20) for _ in range(1024)) + squeeze.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArtifactInvalid, match="must unpack to at most"):
+            artifact.read(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
+@settings(deadline=None, max_examples=150)
+def test_one_changed_byte_is_never_another_model(place: int, byte: int, inside: bool) -> None:
+    """A byte changed anywhere, in the gzip or in the tar within, is refused or changes nothing that is read."""
+    good = archive()
+    data = bytearray(zlib.decompress(good, 31) if inside else good)
+    data[place % len(data)] = byte
+    changed_bytes = gzip.compress(bytes(data), 1) if inside else bytes(data)
+    try:
+        read = artifact.read(changed_bytes)
+    except ArtifactInvalid:
+        return
+    assert dict(read.files) == files()
+
+
+@given(st.binary(max_size=2000))
+@settings(deadline=None)
+def test_bytes_in_a_tar_never_raise_anything_else(noise: bytes) -> None:
+    """Noise as a tar, and behind a good member's header, is ArtifactInvalid."""
+    head = zlib.decompress(archive(), 31)[:1024]
+    for data in (noise, head + noise, noise + head):
+        with pytest.raises(ArtifactInvalid):
+            artifact.read(gzip.compress(data, 1))

@@ -1,0 +1,303 @@
+"""The numpy scorer: what it computes, that it is the scikit-learn pipeline, and what it refuses to load."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ml.model.scorer import ArtifactInvalid, Scorer
+from tests.model.scoring_samples import DOCUMENT, changed, rows
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
+ORDINARY = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
+ROW = st.tuples(FINITE, FINITE, FINITE, st.floats(min_value=0, allow_infinity=False))
+
+
+def scorer(model: dict[str, Any] = DOCUMENT) -> Scorer:
+    """The scorer of a document."""
+    return Scorer.from_json(json.dumps(model))
+
+
+def by_hand(row: list[float]) -> float:
+    """DOCUMENT evaluated as its schema reads, term by term, in exact summation."""
+    values = dict(zip(DOCUMENT["inputs"], row, strict=True))
+    terms = [DOCUMENT["intercept"]]
+    for term in DOCUMENT["features"]:
+        x = values[term["name"]]
+        x = math.log1p(x) if term["transform"] == "log1p" else x
+        terms.append(term["coefficient"] * (x - term["mean"]) / term["scale"])
+    for table in DOCUMENT["bins"]:
+        x = values[table["input"]]
+        x = math.floor(x / 3600) % 24 if table["kind"] == "hour_of_day" else x
+        terms.append(table["coefficients"][sum(edge <= x for edge in table["edges"])])
+    z = math.fsum(terms)
+    return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def test_a_score_is_what_the_document_says_term_by_term() -> None:
+    """The folded evaluation equals the document's own formula to 1e-12 on a thousand rows."""
+    X = rows(1000)
+    expected = [by_hand(row) for row in X.tolist()]
+    np.testing.assert_allclose(scorer().score(X), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("amount", [5.0, 50.0, np.nextafter(5.0, 0), np.nextafter(50.0, 100)])
+def test_an_amount_on_an_edge_belongs_to_the_bin_above(amount: float) -> None:
+    """Bins are closed below, open above."""
+    row = [0.0, 0.0, 0.0, float(amount)]
+    assert scorer().score([row])[0] == pytest.approx(by_hand(row), abs=1e-12)
+
+
+def test_the_layout_of_the_array_and_the_number_of_rows_change_nothing() -> None:
+    """C order, Fortran order, float32, a slice, one row or many blocks score alike; no rows give no scores."""
+    model, X = scorer(), rows(40_000)
+    scores = model.score(X)
+    np.testing.assert_allclose(model.score(np.asfortranarray(X)), scores, atol=1e-14)
+    np.testing.assert_allclose(model.score(X[::-1])[::-1], scores, atol=1e-14)
+    np.testing.assert_allclose(model.score(X.astype(np.float32)), scores, atol=1e-3)
+    np.testing.assert_allclose([model.score_row(row) for row in X[:500].tolist()], scores[:500], atol=1e-14)
+    assert model.score(np.empty((0, 4))).shape == (0,)
+
+
+def test_the_array_that_is_scored_is_not_changed() -> None:
+    """`score` does not write to what it is given."""
+    X = rows(100)
+    before = X.copy()
+    scorer().score(X)
+    scorer().score(np.asfortranarray(X))
+    assert (before == X).all()
+
+
+@given(st.lists(ROW, min_size=1, max_size=20))
+@settings(deadline=None)
+def test_every_finite_row_has_a_probability(batch: list[tuple[float, ...]]) -> None:
+    """No finite row, however extreme, gives NaN, a warning or a number outside 0 to 1; both ways of scoring agree."""
+    model = scorer()
+    scores = model.score(batch)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    for row, score in zip(batch, scores, strict=True):
+        single = model.score_row(row)
+        assert 0 <= single <= 1
+        magnitude = 0.75 * abs(row[1]) + 1.5 * abs(row[2]) + 100
+        assert abs(single - score) <= 1e-12 or (magnitude > 1e3 and cancels(row))
+
+
+def cancels(row: tuple[float, ...]) -> bool:
+    """Whether the linear terms of a row nearly cancel, so that rounding decides."""
+    a, b = 0.75 * row[1] / 2**4, -1.5 * row[2] / 2**4
+    return abs(a + b) <= 1e-9 * (abs(a) + abs(b)) + 8
+
+
+def test_terms_that_overflow_are_summed_all_the_same() -> None:
+    """Where the sum of products leaves the range of floats, its sign still decides: 0, 1, or the rest of the terms."""
+    model = scorer(changed("features.1.coefficient", -1.5 / 4))  # weights 0.75 and -0.75
+    huge = 1.7e308
+    assert model.score([[0, huge, -huge, 1]])[0] == 1 == model.score_row([0, huge, -huge, 1])
+    assert model.score([[0, -huge, huge, 1]])[0] == 0 == model.score_row([0, -huge, huge, 1])
+    wide = scorer(changed("features.0.scale", 1e-3))
+    assert wide.score([[0, huge, huge, 1]])[0] == 1 == wide.score_row([0, huge, huge, 1])
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 3), (1, 5), (1, 4, 1)])
+def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    """`score` takes rows of exactly the model's inputs."""
+    with pytest.raises(ValueError, match=r"X must have the shape \(rows, 4\)"):
+        scorer().score(np.zeros(shape))
+    with pytest.raises(ValueError, match="4 numbers"):
+        scorer().score_row([1.0])
+
+
+def test_a_score_on_the_threshold_is_an_alert() -> None:
+    """`decide` alerts from the threshold upwards."""
+    assert scorer().decide([0.5, np.nextafter(0.5, 0), 1.0, 0.0]).tolist() == [1, 0, 1, 0]
+
+
+def test_the_version_names_the_content_not_the_text() -> None:
+    """Key order and spaces do not change the version; any number does."""
+    spaced = json.dumps(dict(reversed(DOCUMENT.items())), indent=3)
+    assert Scorer.from_json(spaced).version == scorer().version
+    assert scorer(changed("intercept", -1.0000001)).version != scorer().version
+    assert len(scorer().version) == 12
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("schema", 2, "schema must be 1"),
+        ("schema", True, "schema must be 1"),
+        ("schema", ..., "schema is missing"),
+        ("surprise", 1, "surprise is not a known key"),
+        ("features.1.surprise", 1, r"features\[1\].surprise is not a known key"),
+        ("features.1.scale", ..., r"features\[1\].scale is missing"),
+        ("features.1.scale", 0.0, r"features\[1\].scale must be greater than 0 \(got 0.0\)"),
+        ("features.1.scale", -1, r"features\[1\].scale must be greater than 0"),
+        ("features.0.mean", "0.5", r"features\[0\].mean must be a number \(got '0.5'\)"),
+        ("features.0.mean", True, r"features\[0\].mean must be a number"),
+        ("features.0.mean", 10**400, r"features\[0\].mean must be finite"),
+        ("features.1.coefficient", 1e150, r"features\[1\].coefficient must be at most"),
+        ("features.0.name", "V9", r"features\[0\].name must be one of inputs"),
+        ("features.0.transform", "sqrt", r"features\[0\].transform must be identity or log1p"),
+        ("features.1.name", "V1", "features must hold one term per input and transform"),
+        ("features", {}, "features must be a list"),
+        ("bins.0.edges", [50.0, 5.0], r"bins\[0\].edges\[1\] must be greater than the edge before it"),
+        ("bins.0.edges", [5.0, 5.0], r"bins\[0\].edges\[1\] must be greater"),
+        ("bins.0.coefficients", [1.0], r"bins\[0\].coefficients must hold one more number than edges, 3 \(got 1\)"),
+        ("bins.0.kind", "weekday", r"bins\[0\].kind must be amount or hour_of_day"),
+        ("bins.1", DOCUMENT["bins"][0], "bins must hold one table per input and kind"),
+        ("inputs", [], "inputs must hold 1 to"),
+        ("inputs.1", "Time", "inputs must hold each name once"),
+        ("inputs.1", "", r"inputs\[1\] must be text"),
+        ("time", "When", "time must be null or one of inputs"),
+        ("amount", None, "amount must be one of inputs"),
+        ("amount", "Time", "amount must be another input than time"),
+        ("intercept", None, "intercept must be a number"),
+        ("threshold.score", 1.5, "threshold.score must be a probability"),
+        ("threshold.value", 0, "threshold.value must be between 0 and 1"),
+        ("threshold.policy", "vibes", "threshold.policy must be max_recall_at_fpr"),
+        ("provenance", {"commit": "x"}, "provenance.config_sha256 is missing"),
+    ],
+)
+def test_a_document_that_does_not_hold_is_refused_by_field(path: str, value: Any, message: str) -> None:
+    """A wrong, missing or unknown field is named with what was expected and found."""
+    with pytest.raises(ArtifactInvalid, match=message):
+        scorer(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not valid JSON"),
+        ("[]", "must be an object"),
+        ('{"schema": 1, "schema": 1}', "'schema' is given twice"),
+        (json.dumps(DOCUMENT).replace("-1.0", "NaN", 1), "finite numbers only"),
+        (json.dumps(DOCUMENT).replace("-1.0", "1e999", 1), "must be finite"),
+        ("[" * 100_000, "not readable JSON|not valid JSON"),
+        ('{"schema": ' + "1" * 5000 + "}", "not readable JSON"),
+        (b"\xff\xfe", "must be UTF-8"),
+        (" " * (4 * 1024 * 1024 + 1), "at most"),
+    ],
+)
+def test_text_that_is_no_document_is_refused(text: str | bytes, message: str) -> None:
+    """Broken JSON, doubled keys, NaN, deep nesting and oversized text are ArtifactInvalid and nothing else."""
+    with pytest.raises(ArtifactInvalid, match=message):
+        Scorer.from_json(text)
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+PATHS = [
+    "schema",
+    "inputs",
+    "inputs.0",
+    "time",
+    "amount",
+    "features",
+    "features.0",
+    "features.2.scale",
+    "bins",
+    "bins.0",
+    "bins.0.edges",
+    "bins.1.coefficients",
+    "intercept",
+    "threshold",
+    "threshold.score",
+    "provenance",
+]
+
+
+@given(st.sampled_from(PATHS), JSONS)
+@settings(deadline=None)
+def test_whatever_stands_in_a_field_loads_or_is_refused(path: str, value: Any) -> None:
+    """Any JSON in any field gives a scorer or ArtifactInvalid, never another error."""
+    try:
+        model = scorer(changed(path, value))
+    except ArtifactInvalid:
+        return
+    assert np.isfinite(model.score(np.zeros((1, len(model.inputs))))).all()
+
+
+def fitted(amount_bins: int, hour_bins: int) -> tuple[Any, Scorer]:
+    """A pipeline of the estimator on random rows, and the scorer of its export."""
+    pytest.importorskip("imblearn")
+    from ml.model import estimator
+    from ml.model import settings as conf
+
+    training = conf.Training(
+        columns=conf.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2")),
+        split=conf.Split(train=0.5, validation=0.2, test=0.3),
+        binning=conf.Binning(amount_bins=amount_bins, hour_bins=hour_bins),
+        resampling=conf.Resampling(minority_ratio=0.5, neighbours=3),
+        regression=conf.Regression(inverse_regularisation=0.1, max_iterations=1000, tolerance=1e-6),
+        threshold=conf.Threshold(policy="fixed", value=0.5),
+        alert_budget=0.01,
+        seed=1,
+    )
+    X = rows(600, seed=3)
+    y = (np.arange(600) % 20 == 0).astype(int)
+    X[y == 1, 1] += 2
+    frame = pd.DataFrame(X, columns=["Time", "V1", "V2", "Amount"])
+    pipeline = estimator.fit(training, frame, y)
+    return pipeline, scorer(estimator.export(pipeline, training, 0.5))
+
+
+@lru_cache(maxsize=2)
+def fitted_once(amount_bins: int = 6, hour_bins: int = 8) -> tuple[Any, Scorer]:
+    """`fitted`, once for all examples of a property."""
+    return fitted(amount_bins, hour_bins)
+
+
+def both(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The probabilities of the scikit-learn pipeline and of the scorer."""
+    pipeline, model = fitted_once()
+    frame = pd.DataFrame(X, columns=list(model.inputs))
+    return pipeline.predict_proba(frame)[:, 1], model.score(X)
+
+
+@given(st.lists(st.tuples(ORDINARY, ORDINARY, ORDINARY, st.floats(0, 1e9)), min_size=1, max_size=10))
+@settings(deadline=None, max_examples=60)
+def test_the_scorer_is_the_pipeline(batch: list[tuple[float, ...]]) -> None:
+    """On any rows up to a million standard deviations out, the scorer and scikit-learn agree to 1e-9."""
+    theirs, ours = both(np.array(batch))
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
+
+
+@given(st.lists(st.tuples(FINITE, FINITE, FINITE, st.floats(0, allow_infinity=False)), min_size=1, max_size=10))
+@settings(deadline=None, max_examples=60)
+def test_the_scorer_is_the_pipeline_at_the_ends_of_the_number_line(batch: list[tuple[float, ...]]) -> None:
+    """On any finite rows at all the two agree to 1e-9, or differ by no more than rounding moves the log-odds.
+
+    Where terms beyond 1e6 cancel, scikit-learn's own answer is a matter of rounding: the bound is the textbook one
+    for a sum of n products, n * epsilon * the sum of their magnitudes. Where its sum overflows there is no answer.
+    """
+    _, model = fitted_once()
+    X = np.array(batch)
+    with np.errstate(all="ignore"):
+        magnitude = np.abs(X[:, 1:3] * model._weights[1:3]).sum(axis=1)
+    X = X[magnitude < 1e300]
+    magnitude = magnitude[magnitude < 1e300]
+    if not len(X):
+        return
+    theirs, ours = both(X)
+    bound = 1e-9 + 64 * np.finfo(float).eps * magnitude
+    assert (np.abs(ours - theirs) <= bound).all()
+
+
+@pytest.mark.parametrize(("amount_bins", "hour_bins"), [(0, 0), (1, 1), (10, 0), (0, 24)])
+def test_every_binning_exports_to_the_same_scores(amount_bins: int, hour_bins: int) -> None:
+    """With or without bins of either kind, the scorer and scikit-learn agree to 1e-9 on new rows."""
+    pipeline, model = fitted(amount_bins, hour_bins)
+    X = rows(2000, seed=9)
+    frame = pd.DataFrame(X, columns=list(model.inputs))
+    np.testing.assert_allclose(model.score(X), pipeline.predict_proba(frame)[:, 1], rtol=0, atol=1e-9)
