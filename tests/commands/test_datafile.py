@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.commands import datafile, rejects
@@ -272,6 +272,7 @@ CELL = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.lists(CELL, min_size=1, max_size=6).map(",".join), min_size=1, max_size=8),
     good=st.lists(st.floats(0, 1e6), min_size=5, max_size=5),
@@ -296,6 +297,7 @@ def test_no_row_is_lost_and_none_is_invented(
             assert content.frame.iloc[position].tolist() == values
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(0, 1e300), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_the_quick_and_the_careful_reading_agree(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[list[float]]

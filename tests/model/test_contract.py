@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.model import contract
@@ -109,6 +109,7 @@ def test_duplicates_are_rows_not_ids() -> None:
     assert contract.duplicates(zeros) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from([0.0, -0.0, 1.5])), max_size=40))
 def test_duplicates_agree_with_comparing_rows(rows: list[tuple[int, int, float]]) -> None:
     """The hashed count is the count that a set of rows gives."""

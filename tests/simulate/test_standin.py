@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, spearmanr
 
@@ -149,6 +149,7 @@ def test_edges_of_the_counts() -> None:
     assert draw(1).num_rows == 1
 
 
+@settings(deadline=None)
 @given(day=st.dates(date(1970, 1, 1), date(2200, 1, 1)), months=st.integers(1, 400))
 def test_months_later_is_in_the_right_month(day: date, months: int) -> None:
     """The month is so many months on, and the day is the same or the month's last."""
@@ -157,6 +158,7 @@ def test_months_later_is_in_the_right_month(day: date, months: int) -> None:
     assert later.day == day.day or later.day < day.day <= 31
 
 
+@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(0, 10_000))
 def test_any_rank_correlation_has_a_factor(size: int, seed: int) -> None:
     """Even figures that no distribution has give a factor with unit rows, that is, a correlation matrix."""

@@ -1,0 +1,284 @@
+"""The lake holds whole imports only, each once, and a training set is what its digest says."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.aws import lake as lake_module
+from ml.aws import objects
+from ml.aws.lake import Lake
+from ml.aws.manifest import ImportManifest, Source
+from ml.aws.session import client
+from ml.errors import CloudError, DataError
+from tests import moto_server
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+TIME = pa.timestamp("us", "UTC")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """An S3 over HTTP for this module."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake in a bucket of its own."""
+    moto_server.point_at(server, monkeypatch)
+    return Lake(moto_server.make_bucket(f"lake-{uuid4().hex}"))
+
+
+def tables(rows: int = 4, *, start: datetime = DAY, names: tuple[str, ...] = ("Time", "V1", "Amount")) -> Any:
+    """Transactions, one a minute, and their labels, the last of them a fraud."""
+    ids = pa.array([f"id-{row}" for row in range(rows)])
+    times = pa.array([start + timedelta(minutes=row) for row in range(rows)], TIME)
+    values = {name: pa.array([float(row + position) for row in range(rows)]) for position, name in enumerate(names)}
+    labels = pa.array([0] * (rows - 1) + [1], pa.int8())
+    return (
+        pa.table({"event_id": ids, "event_time": times, **values}),
+        pa.table({"event_id": ids, "label": labels, "known_at": times}),
+    )
+
+
+def store(lake: Lake, made: Any = None, content: str = "ab" * 32, name: str = "a.csv") -> lake_module.Stored:
+    """Stores `made` under the digest `content`."""
+    transactions, labels = made or tables()
+    source = Source(name=name, bytes=10, sha256="cd" * 32)
+    return lake.store(transactions, labels, source=source, content_sha256=content, duplicates=1, quarantined=2)
+
+
+def keys(lake: Lake) -> list[str]:
+    """Every key in the bucket."""
+    return sorted(item["Key"] for item in client("s3").list_objects_v2(Bucket=lake.bucket).get("Contents", []))
+
+
+def content_of(lake: Lake, key: str) -> bytes:
+    """What the bucket has at `key`."""
+    return objects.read(f"s3://{lake.bucket}/{key}")
+
+
+def test_an_import_is_data_labels_and_manifest(lake: Lake) -> None:
+    """The names carry the first day and the digest; the manifest has counts, span and the digest of each file."""
+    stored = store(lake)
+    assert keys(lake) == [
+        "labels/20260301-abababababab/labels.parquet",
+        "raw/20260301-abababababab/manifest.json",
+        "raw/20260301-abababababab/transactions.parquet",
+    ]
+    document = json.loads(content_of(lake, stored.manifest.key))
+    assert stored.manifest_uri == f"s3://{lake.bucket}/raw/20260301-abababababab/manifest.json"
+    assert {key: document[key] for key in ("format", "rows", "frauds", "duplicates", "quarantined")} == {
+        "format": 1,
+        "rows": 4,
+        "frauds": 1,
+        "duplicates": 1,
+        "quarantined": 2,
+    }
+    assert (document["start"], document["end"]) == ("2026-03-01T00:00:00Z", "2026-03-01T00:03:00Z")
+    assert document["source"]["name"] == "a.csv"
+    for file in document["files"]:
+        data = content_of(lake, file["key"])
+        assert (file["sha256"], file["bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
+def test_labels_lie_apart_from_transactions(lake: Lake) -> None:
+    """Nothing under raw/ has a label; labels have the id, the label and when it was known."""
+    transactions, labels = tables()
+    store(lake, (transactions, labels))
+    raw = pq.read_table(io.BytesIO(content_of(lake, "raw/20260301-abababababab/transactions.parquet")))
+    assert raw.equals(transactions)
+    assert pq.read_table(io.BytesIO(content_of(lake, "labels/20260301-abababababab/labels.parquet"))).equals(labels)
+
+
+def test_the_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data, then labels, then the manifest: what ends in between is not an import, and storing again repairs it."""
+    put = Lake._put
+
+    def failing(self: Lake, key: str, *arguments: Any) -> None:
+        if key.startswith("labels/"):
+            raise CloudError("the connection was lost")
+        put(self, key, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "_put", failing)
+        with pytest.raises(CloudError):
+            store(lake)
+    assert keys(lake) == ["raw/20260301-abababababab/transactions.parquet"]
+    assert lake.imports() == []
+    stored = store(lake)
+    assert [key.split("/")[0] for key in stored.uploaded] == ["labels", "raw"]
+    assert stored.uploaded[-1].endswith("manifest.json")
+    assert lake.imports() == [stored.manifest]
+
+
+def test_the_same_content_is_stored_once(lake: Lake) -> None:
+    """A second import of the same content writes nothing, keeps the first manifest, and says so."""
+    first = store(lake)
+    again = store(lake, name="renamed.parquet")
+    assert again.uploaded == ()
+    assert again.manifest == first.manifest
+    assert lake.imports() == [first.manifest]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "overwritten"])
+def test_a_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
+    """A file that is gone or is not what the manifest says is put back, the rest is left."""
+    stored = store(lake)
+    key = stored.manifest.files[0].key
+    if damage == "deleted":
+        client("s3").delete_object(Bucket=lake.bucket, Key=key)
+    else:
+        objects.write(f"s3://{lake.bucket}/{key}", b"something else", "text/plain")
+    again = store(lake)
+    assert again.uploaded == (key,)
+    assert hashlib.sha256(content_of(lake, key)).hexdigest() == stored.manifest.files[0].sha256
+
+
+def test_the_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
+    """Files of equal content have equal digests, in another bucket and whatever metadata the table carried."""
+    transactions, labels = tables()
+    one = store(lake, (transactions, labels))
+    noted = transactions.replace_schema_metadata({"written": "today"}).combine_chunks()
+    other = store(Lake(moto_server.make_bucket(f"lake-{uuid4().hex}")), (noted, labels))
+    assert [file.sha256 for file in one.manifest.files] == [file.sha256 for file in other.manifest.files]
+
+
+def test_a_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a size the rows go to several files, none lost, in order."""
+    monkeypatch.setattr(lake_module, "FILE_BYTES", 8 * 5 * 3)
+    transactions, labels = tables(8)
+    stored = store(lake, (transactions, labels))
+    parts = [file for file in stored.manifest.files if file.key.startswith("raw/")]
+    assert [(file.key.rsplit("/", 1)[1], file.rows) for file in parts] == [
+        ("transactions-0000.parquet", 3),
+        ("transactions-0001.parquet", 3),
+        ("transactions-0002.parquet", 2),
+    ]
+    read = pa.concat_tables(pq.read_table(io.BytesIO(content_of(lake, file.key))) for file in parts)
+    assert read.equals(transactions)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made: (made[0].drop_columns(["event_time"]), made[1]),
+        lambda made: (made[0].set_column(2, "Time", pa.array([0, 1, 2, 3])), made[1]),
+        lambda made: (made[0], made[1].slice(1)),
+        lambda made: (made[0].slice(0, 0), made[1].slice(0, 0)),
+        lambda made: (made[0], made[1].drop_columns(["known_at"])),
+    ],
+)
+def test_tables_of_another_shape_are_refused(lake: Lake, change: Any) -> None:
+    """Neither a missing column, nor another type, nor a row without a label gets into the lake."""
+    with pytest.raises(DataError, match="the lake takes"):
+        store(lake, change(tables()))
+    assert keys(lake) == []
+
+
+def test_a_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
+    """A ManifestFile: the bucket as prefix, then the keys of data and labels; stored under its digest."""
+    stored = store(lake)
+    chosen = lake.training_set(None, None)
+    assert chosen.manifest_uri == f"s3://{lake.bucket}/training-sets/{chosen.sha256}/dataset.manifest"
+    assert json.loads(objects.read(chosen.manifest_uri)) == [
+        {"prefix": f"s3://{lake.bucket}/"},
+        "labels/20260301-abababababab/labels.parquet",
+        "raw/20260301-abababababab/transactions.parquet",
+    ]
+    assert (chosen.rows, chosen.frauds, chosen.imports) == (4, 1, (stored.manifest.name,))
+
+
+def test_a_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
+    """Start is included, end is not; an open side takes all; counts are those of the imports taken."""
+    for month, content in ((1, "01" * 32), (2, "02" * 32), (3, "03" * 32)):
+        store(lake, tables(4, start=datetime(2026, month, 1, tzinfo=UTC)), content)
+
+    def taken(start: datetime | None, end: datetime | None) -> list[str]:
+        return [name[4:6] for name in lake.training_set(start, end).imports]
+
+    february = datetime(2026, 2, 1, tzinfo=UTC)
+    last = february + timedelta(minutes=3)
+    assert taken(None, None) == ["01", "02", "03"]
+    assert taken(february, None) == ["02", "03"]
+    assert taken(None, february) == ["01"]
+    assert taken(last, last + timedelta(seconds=1)) == ["02"]
+    assert taken(last + timedelta(microseconds=1), None) == ["03"]
+    assert lake.training_set(february, None).rows == 8
+    with pytest.raises(DataError, match=r"no import has events from 2026-03-02T00:00:00Z to the end \(there are 3"):
+        lake.training_set(datetime(2026, 3, 2, tzinfo=UTC), None)
+
+
+def test_the_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None:
+    """The same imports and window give the same digest, in another bucket too; another window or import another."""
+    store(lake)
+    digest = lake.training_set(DAY, None).sha256
+    assert digest == lake.training_set(DAY, None).sha256
+    assert digest != lake.training_set(None, None).sha256
+    other = Lake(moto_server.make_bucket(f"lake-{uuid4().hex}"))
+    store(other)
+    assert digest == other.training_set(DAY, None).sha256
+    store(other, tables(5), "ef" * 32)
+    assert digest != other.training_set(DAY, None).sha256
+
+
+def test_an_empty_lake_says_what_to_do(lake: Lake) -> None:
+    """No import at all is an error with the next move."""
+    with pytest.raises(DataError, match="no import is complete; import data with `fraudops data import`"):
+        lake.training_set(None, None)
+
+
+def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
+    """A training set has one layout; the import that differs is named."""
+    store(lake)
+    store(lake, tables(names=("Time", "V1", "V2", "Amount")), "ef" * 32)
+    with pytest.raises(DataError, match=r"has other columns than raw/20260301-abababababab/manifest\.json"):
+        lake.training_set(None, None)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "rows": 3, "surplus": 2}'])
+def test_a_damaged_manifest_is_named(lake: Lake, text: str) -> None:
+    """Anything but a manifest in a manifest's place is an error, never an import left out in silence."""
+    objects.write(f"s3://{lake.bucket}/raw/20260301-xyz/manifest.json", text.encode(), "application/json")
+    with pytest.raises(DataError, match=r"raw/20260301-xyz/manifest\.json: is not the manifest of an import"):
+        lake.imports()
+
+
+def test_a_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
+    """A manifest says its format; another one than ours is refused."""
+    manifest = store(lake).manifest
+    later = manifest.to_json().replace('"format": 1', '"format": 2')
+    with pytest.raises(DataError, match="is of another format than 1"):
+        ImportManifest.from_json(later, "here")
+    assert ImportManifest.from_json(manifest.to_json(), "here") == manifest
+
+
+def test_a_bucket_that_is_not_there_is_named(lake: Lake) -> None:
+    """What AWS answers, and on which bucket, is in the message."""
+    nowhere = Lake("lake-that-is-not-there")
+    for attempt in (nowhere.imports, lambda: store(nowhere)):
+        with pytest.raises(CloudError, match=r"lake-that-is-not-there.*NoSuchBucket"):
+            attempt()
+
+
+def test_objects_are_read_and_written_whole(lake: Lake) -> None:
+    """What is written is read back; what is not there and what is no URI is told apart from a refusal."""
+    uri = f"s3://{lake.bucket}/a/b c.csv"
+    objects.write(uri, b"\0\xff", "text/csv")
+    assert objects.read(uri) == b"\0\xff"
+    with pytest.raises(DataError, match=r"a/none: no such object"):
+        objects.read(f"s3://{lake.bucket}/a/none")
+    for wrong in ("s3://bucket", "s3:///key", "http://bucket/key"):
+        with pytest.raises(DataError, match="must be s3://BUCKET/KEY"):
+            objects.read(wrong)

@@ -1,0 +1,291 @@
+"""`fraudops data import` lands a file whole or not at all, and tells what became of every row."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.aws import objects
+from ml.aws.lake import Lake
+from ml.aws.session import client
+from ml.commands.data import ImportReport, import_data
+from ml.errors import CloudError, DataError
+from ml.model.settings import Columns
+from ml.simulate import files, standin
+from tests import moto_server
+
+COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+KAGGLE = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
+UNTIMED = Columns(label="fraud", time=None, amount="value", features=("score",))
+HEADER = "Time,V1,V2,Amount,Class"
+GOOD = "0,1.5,-2,3.25,0\n60.5,-1e-3,.5,0,1\n0,1.5,-2,3.25,0\n"
+BAD = f"{HEADER}\n{GOOD}1,2,3\n2,x,4,5,0\n3,1,1,-1,0\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """An S3 over HTTP for this module."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake in a bucket of its own."""
+    moto_server.point_at(server, monkeypatch)
+    return Lake(moto_server.make_bucket(f"lake-{uuid4().hex}"))
+
+
+def run(lake: Lake, path: Path | str, columns: Columns = COLUMNS, **options: Any) -> ImportReport:
+    """Imports `path`, without a start and without quarantine unless told."""
+    return import_data(str(path), lake=lake, columns=columns, **{"start": None, "quarantine": False, **options})
+
+
+def written(path: Path, text: str) -> Path:
+    """`path`, holding `text`."""
+    path.write_text(text)
+    return path
+
+
+def landed(lake: Lake, report: ImportReport, kind: str = "raw") -> pa.Table:
+    """What the lake holds of an import, under raw/ or labels/."""
+    name = {"raw": "transactions", "labels": "labels"}[kind]
+    data = objects.read(f"s3://{lake.bucket}/{kind}/{report.name}/{name}.parquet")
+    return pq.read_table(io.BytesIO(data))
+
+
+def count(lake: Lake) -> int:
+    """How many objects the lake holds."""
+    return int(client("s3").list_objects_v2(Bucket=lake.bucket)["KeyCount"])
+
+
+def test_a_file_in_kaggles_layout_lands(lake: Lake, tmp_path: Path) -> None:
+    """Ids and times are made, inputs are kept as they are, labels lie apart, repeated rows are counted and kept."""
+    report = run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
+    assert (report.rows, report.landed, report.quarantined) == (3, 3, 0)
+    assert (report.frauds, report.duplicates, report.new) == (1, 1, True)
+    assert (report.start, report.end) == (
+        datetime(2013, 9, 1, tzinfo=UTC),
+        datetime(2013, 9, 1, 0, 1, 0, 500_000, tzinfo=UTC),
+    )
+    table = landed(lake, report)
+    assert table.column_names == ["event_id", "event_time", "Time", "V1", "V2", "Amount"]
+    assert table.select(["Time", "V1", "V2", "Amount"]).to_pylist()[1] == {
+        "Time": 60.5,
+        "V1": -0.001,
+        "V2": 0.5,
+        "Amount": 0.0,
+    }
+    assert re.fullmatch(r"20130901-[0-9a-f]{12}", report.name)
+    assert table["event_id"].to_pylist() == [f"{report.name[9:]}-{row:09d}" for row in range(3)]
+    labels = landed(lake, report, "labels")
+    assert labels["label"].to_pylist() == [0, 1, 0]
+    assert labels["event_id"].equals(table["event_id"])
+    assert labels["known_at"].equals(table["event_time"])
+    assert report.notes == (
+        "Time was counted from 2013-09-01 00:00 UTC, the month of the ULB data; --start dates it otherwise",
+    )
+
+
+def test_start_gives_time_a_date(lake: Lake, tmp_path: Path) -> None:
+    """--start moves the events, names the import, and makes other ids of the same rows; nothing is then assumed."""
+    path = written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}")
+    report = run(lake, path, start=date(2026, 2, 28))
+    assert report.name.startswith("20260228-")
+    assert report.notes == ()
+    assert landed(lake, report)["event_time"].to_pylist()[0] == datetime(2026, 2, 28, tzinfo=UTC)
+    assert landed(lake, report)["event_id"][0] != landed(lake, run(lake, path))["event_id"][0]
+
+
+@pytest.mark.parametrize("year", [1900, 2200])
+def test_a_start_out_of_this_world_is_refused(lake: Lake, tmp_path: Path, year: int) -> None:
+    """Dates that the lake's readers cannot hold are refused before anything lands."""
+    with pytest.raises(DataError, match="--start must be in the years 1970 to 2161"):
+        run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"), start=date(year, 1, 1))
+
+
+def test_the_same_content_is_the_same_import(lake: Lake, tmp_path: Path) -> None:
+    """CSV, gzip and Parquet of the same rows are one import: the second and third write nothing."""
+    text = f"{HEADER}\n{GOOD}"
+    first = run(lake, written(tmp_path / "a.csv", text))
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(text.encode()))
+    columns = [[0.0, 60.5, 0.0], [1.5, -0.001, 1.5], [-2.0, 0.5, -2.0], [3.25, 0.0, 3.25], [0, 1, 0]]
+    pq.write_table(pa.table(dict(zip(HEADER.split(","), columns, strict=True))), tmp_path / "c.parquet")
+    before = count(lake)
+    for name in ("a.csv", "b.csv.gz", "c.parquet"):
+        report = run(lake, tmp_path / name)
+        assert (report.name, report.new) == (first.name, False)
+    assert count(lake) == before
+
+
+def test_a_broken_file_is_refused_and_nothing_lands(lake: Lake, tmp_path: Path) -> None:
+    """The message has the file, the line, what stands there, the rule, the count of the others, and the next move."""
+    path = written(tmp_path / "a.csv", BAD)
+    with pytest.raises(DataError) as caught:
+        run(lake, path)
+    assert str(caught.value) == (
+        f"{path}: line 5: '1,2,3' must have 5 fields (has 3); 3 of 6 rows break the contract "
+        "(negative amount 1, not a number 1, wrong number of fields 1); "
+        "correct them at the source, or import with --quarantine to set them aside"
+    )
+    assert count(lake) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_the_first_problem_has_its_column_and_value(lake: Lake, tmp_path: Path) -> None:
+    """A cell is named by line and column, with what it holds, cut where that is long."""
+    with pytest.raises(DataError, match=r"a\.csv: line 2, column Amount: '-7' must be 0 or more; 1 of 1 rows"):
+        run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,1,2,-7,0\n"))
+    with pytest.raises(DataError, match=rf"line 2, column V1: '{'y' * 60}…' must be a number"):
+        run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,{'y' * 1_000},2,7,0\n"))
+
+
+def test_quarantine_sets_bad_rows_aside(lake: Lake, tmp_path: Path) -> None:
+    """Bad rows go to a file beside the source with line, reason and their own text; the rest loads; all are counted."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(BAD.encode() + b'4,"caf\xe9",1,1,0\n')
+    report = run(lake, path, quarantine=True)
+    assert (report.rows, report.landed, report.quarantined) == (7, 3, 4)
+    assert report.problems == {"negative amount": 1, "not UTF-8": 1, "not a number": 1, "wrong number of fields": 1}
+    assert report.quarantine_path == f"{path}.quarantine.csv"
+    data = Path(report.quarantine_path).read_bytes()
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8", errors="surrogateescape"))))
+    assert rows == [
+        ["line", "reason", "text"],
+        ["5", "line must have 5 fields (has 3)", "1,2,3"],
+        ["6", "V1 must be a number (got 'x')", "2,x,4,5,0"],
+        ["7", "Amount must be 0 or more (got '-1')", "3,1,1,-1,0"],
+        ["8", "line must be UTF-8 (byte 0xe9 at position 7 is not)", '4,"caf\udce9",1,1,0'],
+    ]
+    assert landed(lake, report).num_rows == 3
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.csv", "a.csv.quarantine.csv"]
+
+
+def test_what_was_set_aside_can_be_corrected_and_imported(lake: Lake, tmp_path: Path) -> None:
+    """The rows of the first import and of the corrected quarantine file are together those of the corrected source."""
+    first = run(lake, written(tmp_path / "a.csv", BAD), quarantine=True)
+    with Path(str(first.quarantine_path)).open(newline="") as aside:
+        texts = [row["text"] for row in csv.DictReader(aside)]
+    corrected = [texts[0] + ",4,1", texts[1].replace("x", "7"), texts[2].replace("-", "")]
+    second = run(lake, written(tmp_path / "b.csv", "\n".join([HEADER, *corrected])))
+    assert first.landed + second.landed == 6
+    assert second.notes[1:] == (
+        "the lake also has 3 transactions of the same time from a.csv; if they are the same ones, training counts them "
+        f"twice: delete s3://{lake.bucket}/raw/{first.name}/manifest.json",
+    )
+
+
+def test_quarantine_of_a_good_file_leaves_no_file(lake: Lake, tmp_path: Path) -> None:
+    """Where nothing is wrong, nothing is written beside the source."""
+    report = run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"), quarantine=True)
+    assert (report.quarantined, report.quarantine_path) == (0, None)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_file_without_a_good_row_is_refused_even_then(lake: Lake, tmp_path: Path) -> None:
+    """With every row set aside there would be nothing to import: the file is refused, and no file is left beside it."""
+    with pytest.raises(DataError, match=r"2 of 2 rows break the contract .* none is left to import"):
+        run(lake, written(tmp_path / "a.csv", f"{HEADER}\n1\n2\n"), quarantine=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_bad_rows_are_not_dropped_where_they_cannot_be_kept(lake: Lake, tmp_path: Path) -> None:
+    """If the file beside the source cannot be written, nothing lands."""
+    (tmp_path / "a.csv.quarantine.csv").mkdir()
+    with pytest.raises(DataError, match=r"a\.csv\.quarantine\.csv: cannot be written"):
+        run(lake, written(tmp_path / "a.csv", BAD), quarantine=True)
+    assert count(lake) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.csv", "a.csv.quarantine.csv"]
+
+
+def test_parquet_rows_are_set_aside_by_number(lake: Lake, tmp_path: Path) -> None:
+    """The quarantine file of a Parquet file counts rows, and has their values as CSV."""
+    columns = [[0.0, 1.0], [1.5, None], [-2.0, 1.0], [3.25, 2.5], [0, 1]]
+    pq.write_table(pa.table(dict(zip(HEADER.split(","), columns, strict=True))), tmp_path / "a.parquet")
+    report = run(lake, tmp_path / "a.parquet", quarantine=True)
+    assert (report.rows, report.landed, report.quarantined) == (2, 1, 1)
+    assert Path(f"{tmp_path}/a.parquet.quarantine.csv").read_text() == (
+        "row,reason,text\n2,V1 must be a number (got ''),\"1.0,,1.0,2.5,1\"\n"
+    )
+
+
+def test_a_file_in_s3_is_imported_and_its_bad_rows_stay_there(lake: Lake) -> None:
+    """s3:// is read like a path, and the quarantine file lies beside the object."""
+    uri = f"s3://{lake.bucket}/incoming/a.csv"
+    objects.write(uri, BAD.encode(), "text/csv")
+    report = run(lake, uri, quarantine=True)
+    assert (report.landed, report.quarantine_path) == (3, f"{uri}.quarantine.csv")
+    assert objects.read(f"{uri}.quarantine.csv").startswith(b"line,reason,text\n5,")
+    with pytest.raises(DataError, match=r"incoming/none\.csv: no such object"):
+        run(lake, f"s3://{lake.bucket}/incoming/none.csv")
+
+
+def test_ids_and_times_of_the_file_are_kept(lake: Lake, tmp_path: Path) -> None:
+    """event_id and event_time of the file are those of the lake, in any order of time; --start is then refused."""
+    text = f"event_id,{HEADER},event_time\nb,10,1,2,3,0,2026-03-02T00:00:10+01:00\na,5,1,2,3,1,2026-03-01T00:00:05Z\n"
+    path = written(tmp_path / "a.csv", text)
+    report = run(lake, path)
+    assert report.notes == ()
+    table = landed(lake, report)
+    assert table["event_id"].to_pylist() == ["b", "a"]
+    assert table["event_time"].to_pylist() == [
+        datetime(2026, 3, 1, 23, 0, 10, tzinfo=UTC),
+        datetime(2026, 3, 1, 0, 0, 5, tzinfo=UTC),
+    ]
+    assert table["Time"].to_pylist() == [10, 5]
+    with pytest.raises(DataError, match="has an event_time column, so --start would change nothing"):
+        run(lake, path, start=date(2026, 3, 1))
+
+
+def test_time_is_made_from_event_time(lake: Lake, tmp_path: Path) -> None:
+    """A file with event_time alone gets the time column that the model has: seconds since its first midnight."""
+    text = "event_time,V1,V2,Amount,Class\n2026-03-02T01:00:00.5Z,1,2,3,0\n2026-03-01T02:00:00Z,1,2,3,1\n"
+    report = run(lake, written(tmp_path / "a.csv", text))
+    assert landed(lake, report)["Time"].to_pylist() == [90_000.5, 7_200.0]
+    assert report.notes == ("Time was made from event_time: seconds since 2026-03-01 00:00 UTC",)
+
+
+def test_another_feature_set_without_time_is_imported(lake: Lake, tmp_path: Path) -> None:
+    """The columns are those of model.yaml: other names, and no time column where the model has none."""
+    text = "event_time,score,value,fraud\n2026-03-01,0.5,10,0\n2026-03-02,0.7,20,1\n"
+    report = run(lake, written(tmp_path / "a.csv", text), UNTIMED)
+    assert landed(lake, report).column_names == ["event_id", "event_time", "score", "value"]
+    assert report.frauds == 1
+
+
+def test_repeated_ids_are_a_broken_contract(lake: Lake, tmp_path: Path) -> None:
+    """Of two rows with one event_id the second is refused: a label could belong to either."""
+    text = f"event_id,{HEADER}\na,0,1,2,3,0\na,1,1,2,3,0\n"
+    with pytest.raises(DataError, match="line 3, column event_id: 'a' must not repeat one of an earlier row"):
+        run(lake, written(tmp_path / "a.csv", text))
+
+
+def test_a_lake_that_is_not_there_is_told(lake: Lake, tmp_path: Path) -> None:
+    """Without the bucket the import ends with what AWS said."""
+    with pytest.raises(CloudError, match="NoSuchBucket"):
+        run(Lake("lake-that-is-not-there"), written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
+
+
+def test_the_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
+    """What `data synthesise` writes, `data import` takes, dated or not, and CSV and Parquet are one import."""
+    table = standin.draw(2_000, frauds=20, seed=1, start=date(2026, 1, 1), months=2)
+    names = set()
+    for name in ("a.csv", "a.csv.gz", "a.parquet"):
+        files.write(tmp_path / name, table)
+        report = run(lake, tmp_path / name, KAGGLE)
+        assert (report.landed, report.frauds) == (2_000, 20)
+        names.add(report.name)
+    assert len(names) == 1
+    files.write(tmp_path / "b.csv", standin.draw(1_000, seed=1))
+    assert run(lake, tmp_path / "b.csv", KAGGLE).name.startswith("20130901-")
