@@ -124,13 +124,18 @@ class Aws:
         self._sagemaker.delete_endpoint(EndpointName=name)
 
     def record(self, event_id: str, document: dict[str, Any]) -> None:
-        """Writes the outcome of an event where `fraudops deploy` looks for it."""
-        self._s3.put_object(
-            Bucket=self._bucket,
-            Key=f"deploy/outcomes/{event_id}.json",
-            Body=json.dumps(document, sort_keys=True).encode(),
-            ContentType="application/json",
-        )
+        """Writes the outcome of an event where `fraudops deploy` looks for it; that of its first delivery stays."""
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=f"deploy/outcomes/{event_id}.json",
+                Body=json.dumps(document, sort_keys=True).encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "PreconditionFailed":
+                raise
 
     def report(self, subject: str, document: dict[str, Any]) -> None:
         """Tells the people who subscribed to the topic."""

@@ -1,0 +1,156 @@
+"""`fraudops deploy`: lets the endpoint serve what main says, and does not end before it does or has failed.
+
+It verifies, then orders (deploy/desired.json), then approves exactly one package; the deploy Lambda does the rest, and
+this waits for its answer, for the endpoint to settle, and for known transactions to come back as the model scores
+them. Whatever came of it is recorded under deploy/history/. Running it again applies what main says then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ml import clock, config
+from ml.aws import deployment, endpoint, platform
+from ml.commands import rollout, smoke, verification
+from ml.console import note, stage
+from ml.errors import DeploymentFailed, GitError, Refused
+from ml.gitops import approvals, serving
+from ml.gitops.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """What serves now, and how that was established. Where nothing does, `state` and `commit` say all."""
+
+    state: str
+    """`created`, `updated` or `unchanged` (the endpoint), or `nothing to deploy`."""
+    commit: str
+    approval: int | None = None
+    model_package_arn: str | None = None
+    artifact_sha256: str | None = None
+    endpoint: str | None = None
+    endpoint_config: str | None = None
+    superseded: tuple[str, ...] = ()
+    smoke: smoke.Smoke | None = None
+    history_uri: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    commit: str
+    serving: config.ServingFile
+    serving_sha256: str
+    record: config.ApprovalRecord
+
+
+def deploy(root: Path, *, main: str = "main") -> Deployed:
+    """Deploys what the commit checked out on `main` says.
+
+    Raises:
+        Refused: the pointer, its record, the registry and S3 do not agree, or the caller is root; nothing was changed.
+        GitError: `main` is not checked out, or model-config/ is not as committed.
+        DeploymentFailed: the model does not serve, or not as approved; says what serves instead.
+        CloudError: AWS cannot be reached; run it again.
+    """
+    repository = Repository.find(root)
+    plan = _plan(repository, main)
+    if plan is None:
+        return Deployed(state="nothing to deploy", commit=repository.head())
+    platform.refuse_root()
+    where = platform.read()
+    with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
+        package, artifact = verification.against_record(plan.record, where)
+    name, limit = plan.serving.endpoint, plan.serving.rollout.timeout_minutes * 60
+    with stage(f"Waiting until nobody else changes endpoint {name}"):
+        before = endpoint.settled(name, timeout_seconds=limit)
+        if before is not None and before.moving:
+            raise DeploymentFailed(
+                f"{endpoint.serving(name)} since before this began; nothing was changed. Run it again"
+            )
+    started, began, identifier = clock.now(), time.monotonic(), str(uuid.uuid4())
+    order = deployment.order(
+        identifier, plan.record, plan.serving, commit=plan.commit, serving_sha256=plan.serving_sha256
+    )
+    answers = deployment.Answers(where.bucket)
+    with stage(f"Approving {package.arn} and no other"):
+        superseded = rollout.order(order, package, where)
+    configuration, outcome, result, failure = None, None, None, None
+    try:
+        with stage(f"Waiting for {where.deploy_function} to take it up"):
+            outcome = rollout.answer(answers, identifier, package.arn, limit)
+            configuration = outcome.endpoint_config or ""
+        with stage(f"Waiting for endpoint {name} to settle on {configuration}"):
+            rollout.wait(name, configuration, limit - (time.monotonic() - began))
+        with stage("Scoring known transactions"):
+            result = smoke.check(name, artifact.model, plan.record.approval, token=identifier)
+    except DeploymentFailed as error:
+        failure = error
+    uri = deployment.record(
+        where.bucket,
+        deployment.Deployment(
+            approval=plan.record.approval,
+            model_package_arn=package.arn,
+            artifact_sha256=artifact.sha256,
+            artifact_uri=plan.record.artifact.uri,
+            endpoint=name,
+            endpoint_config=configuration,
+            status="failed" if failure else "succeeded",
+            reason=str(failure or ""),
+            commit=plan.commit,
+            desired=identifier,
+            smoke=asdict(result) if result else None,
+            started=clock.stamp(started),
+            finished=clock.stamp(clock.now()),
+        ),
+    )
+    if failure is not None or outcome is None:
+        raise DeploymentFailed(
+            f"Approval {plan.record.approval:04d} was not deployed: {failure}. Now {endpoint.serving(name)}. "
+            f"Remove the cause and run `fraudops deploy` again, or go back with `fraudops rollback`. See {uri}"
+        ) from failure
+    return Deployed(
+        state=outcome.outcome,
+        commit=plan.commit,
+        approval=plan.record.approval,
+        model_package_arn=package.arn,
+        artifact_sha256=artifact.sha256,
+        endpoint=name,
+        endpoint_config=configuration,
+        superseded=superseded,
+        smoke=result,
+        history_uri=uri,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _plan(repository: Repository, main: str) -> _Plan | None:
+    """What the commit on `main` says is to serve; None where it says nothing is."""
+    branch = repository.branch()
+    if branch != main:
+        raise GitError(
+            f"deploy applies what {main} says, but {branch or 'no branch'} is checked out; run `git switch {main}`"
+        )
+    dirty = repository.dirty("model-config")
+    if dirty:
+        raise GitError(
+            f"{', '.join(dirty)}: not as committed, and only what is committed is deployed; commit or put away"
+        )
+    commit = repository.head()
+    text = serving.text_at(repository, commit)
+    pointed = serving.at(repository, commit)
+    if pointed.approval is None:
+        note(f"{config.SERVING} says approval: null, so there is nothing to deploy; merge an approval first")
+        return None
+    record = approvals.recorded(repository, commit, pointed.approval)
+    if record is None:
+        raise Refused(
+            f"{config.SERVING} points at approval {pointed.approval:04d}, but {config.approval_path(pointed.approval)} "
+            "is not in Git: nobody has approved that; nothing was changed. Move the pointer back, or merge the approval"
+        )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return _Plan(commit=commit, serving=pointed, serving_sha256=digest, record=record)

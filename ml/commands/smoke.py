@@ -1,0 +1,102 @@
+"""Known transactions through the endpoint: does it answer as the approved model does, under the approved number?
+
+The rows are made from the model's own document (its means, scales and bin edges), so that they reach every
+coefficient and every bin, and are nobody's transactions. Their inference ids begin with `smoke-`, by which drift checks
+leave them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml.aws import endpoint
+from ml.errors import CloudError, DeploymentFailed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml.model.scorer import Scorer
+
+TOLERANCE = 1e-9
+INFERENCE_ID = "smoke-"
+_DEVIATIONS = (-3.0, -1.0, 0.0, 1.0, 3.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoke:
+    """What the known transactions showed."""
+
+    rows: int
+    alerts: int
+    largest_difference: float
+
+
+def transactions(model: Scorer) -> NDArray[np.float64]:
+    """Rows of `model.inputs` that reach every term of the model: typical ones, each input off its mean, each bin."""
+    import numpy as np
+
+    inputs, document = model.inputs, model.document
+    typical, rows = np.zeros(len(inputs)), []
+    spread = {term.name: term for term in document.features}
+
+    def at(name: str, deviations: float) -> float:
+        term = spread.get(name)
+        if term is None:
+            return 0.0
+        value = term.mean + deviations * term.scale
+        # An amount is never negative, and its logarithm is kept within what money can be.
+        value = float(np.expm1(min(value, 20.0))) if term.transform == "log1p" else value
+        return max(value, 0.0) if name == document.amount else value
+
+    typical[:] = [at(name, 0.0) for name in inputs]
+    for deviations in _DEVIATIONS:
+        rows.append(np.array([at(name, deviations) for name in inputs]))
+        rows.append(np.array([at(name, deviations * (-1) ** i) for i, name in enumerate(inputs)]))
+    for index, name in enumerate(inputs):
+        rows.append(typical.copy())
+        rows[-1][index] = at(name, 2.0)
+    for table in document.bins:
+        for edge in table.edges:
+            for value in (np.nextafter(edge, -np.inf), edge):
+                rows.append(typical.copy())
+                seconds = 3600.0 if table.kind == "hour_of_day" else 1.0
+                rows[-1][inputs.index(table.input)] = max(value, 0.0) * seconds
+    return np.array(rows)
+
+
+def check(name: str, model: Scorer, approval: int, *, token: str) -> Smoke:
+    """Sends the known transactions to the endpoint `name` and compares every answer with `model`'s own.
+
+    Raises:
+        DeploymentFailed: a score, a decision or the model's version is another, or there was no answer.
+    """
+    import numpy as np
+
+    rows = transactions(model)
+    try:
+        answers = endpoint.score(name, model.inputs, rows.tolist(), inference_id=f"{INFERENCE_ID}{token}")
+    except CloudError as error:
+        raise DeploymentFailed(f"the known transactions got no answer: {error}") from error
+    versions = {answer.model_version for answer in answers}
+    if versions != {f"{approval:04d}"}:
+        raise DeploymentFailed(
+            f"the endpoint answers as model {', '.join(sorted(versions))}, not as approval {approval:04d}"
+        )
+    expected = model.score(rows)
+    difference = np.abs(expected - np.array([answer.score for answer in answers]))
+    worst = int(difference.argmax())
+    # Written so that a NaN fails it.
+    if not difference[worst] <= TOLERANCE:
+        raise DeploymentFailed(
+            f"the endpoint scores known transaction {worst} as {answers[worst].score!r}, "
+            f"the approved model as {expected[worst]!r}: it does not run the model that was approved"
+        )
+    # Where the two scores lie on either side of the threshold, by less than the tolerance, both decisions are right.
+    near = np.abs(expected - model.threshold.score) <= TOLERANCE
+    decided = np.array([answer.decision for answer in answers])
+    wrong = (decided != model.decide(expected)) & ~near
+    if wrong.any():
+        raise DeploymentFailed(f"the endpoint decides {int(wrong.sum())} known transactions otherwise than the model")
+    return Smoke(rows=len(rows), alerts=int(decided.sum()), largest_difference=float(difference[worst]))
