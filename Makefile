@@ -31,7 +31,7 @@ container: .venv-container/stamp  ## The steps' tests with the versions of SageM
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
 
 seeds: .venv/dev.stamp  ## Recall and false-positive rate of ten stand-ins, seeds 0 to 9, as a table
-	$(BIN)/python -m tests.benchmarks.seeds
+	$(BIN)/python tests/benchmarks/seeds.py
 
 lock: .venv/dev.stamp  ## Make the locks anew from requirements/*.in
 	for name in run dev container; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,102 @@
+"""How the command line shows a verb's value: a two-column table for people, JSON for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from ml.clock import stamp
+from ml.console import out
+
+
+def as_json(value: Any) -> str:
+    """`value` as indented JSON; dataclasses become objects, times UTC text, paths text."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON's own types."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, date | Path):
+        return str(value)
+    return value
+
+
+def show(value: Any, rows: Iterable[tuple[str, Any]], *, as_machine: bool, title: str | None = None) -> None:
+    """Prints `value` as JSON if `as_machine`, and else `rows` as a table; a row whose text is None is left out."""
+    if as_machine:
+        print(as_json(value))  # noqa: T201 - rich would wrap and colour what a machine reads
+        return
+    out.print(table(rows, title=title))
+
+
+def table(rows: Iterable[tuple[str, Any]], *, title: str | None = None) -> Table:
+    """Labels and texts side by side; a row whose text is None is left out."""
+    grid = Table(title=title, show_header=False, box=None, pad_edge=False, title_justify="left", title_style="bold")
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        if text is not None:
+            grid.add_row(label, str(text))
+    return grid
+
+
+def figure(metric: Mapping[str, Any] | None, *, percent: bool = False) -> str:
+    """A metric of evaluation.json with its interval and the count behind it: 0.951 (0.915 to 0.972, 234 of 246)."""
+    if metric is None or metric.get("value") is None:
+        return "undefined" + (f": {metric['reason']}" if metric and metric.get("reason") else "")
+    scale, digits, unit = (100, 2, " %") if percent else (1, 3, "")
+    value, low, high = (metric[key] * scale for key in ("value", "low", "high"))
+    count = f", {metric['count']:,} of {metric['of']:,}" if metric.get("of") is not None else ""
+    return f"{value:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f}{unit}{count})"
+
+
+def fields(value: Any) -> list[tuple[str, Any]]:
+    """The fields of a flat dataclass as rows, in its own order and words."""
+    return [(name.replace("_", " "), _text(item)) for name, item in plain(value).items()]
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or None
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or None
+    return None if value is None else str(value)
+
+
+def evaluation_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person wants to know of an evaluation.json: the verdict, if there is one, and the figures behind it."""
+    metrics = evaluation["metrics"]
+    rows = (
+        [("verdict", f"{evaluation['verdict']['status']}: {evaluation['verdict']['reason']}")]
+        if "verdict" in evaluation
+        else []
+    )
+    rows += [
+        (label, figure(metrics.get(name), percent=percent)) for label, name, percent in _FIGURES if name in metrics
+    ]
+    return rows
+
+
+_FIGURES = (
+    ("recall", "recall", False),
+    ("precision", "precision", False),
+    ("false-positive rate", "false_positive_rate", True),
+    ("average precision", "average_precision", False),
+    ("ROC AUC", "roc_auc", False),
+    ("recall at alert budget", "recall_at_alert_budget", False),
+    ("alert rate", "alert_rate", True),
+)
