@@ -135,8 +135,9 @@ def content_type(value: str | None) -> tuple[str, tuple[tuple[str, str], ...]]:
     kind, parameters = _parameters(value) if value and value.strip() else (JSON, ())
     if kind not in TYPES:
         expected = " or ".join(TYPES)
-        got = short(value or "")
-        raise PayloadError(415, f"Content-Type must be {expected} (got {got})", value=got, expected=expected)
+        got = value or ""
+        message = f"Content-Type must be {expected} (got {short(got)})"
+        raise PayloadError(415, message, value=got[:80], expected=expected)
     charset = dict(parameters).get("charset", "utf-8")
     if charset.lower() not in _UTF8:
         message = f"Content-Type: charset must be utf-8 (got {short(charset)})"

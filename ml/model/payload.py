@@ -107,7 +107,7 @@ class Reader:
 
     def _csv(self, text: str, header: str | None) -> tuple[list[list[float]], list[str | None]]:
         plain = text.isascii() and "_" not in text  # then float() takes nothing that is not a number, nan or inf
-        records = csv.reader(io.StringIO(text, newline=""), strict=True)
+        records = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
         order: list[int] | None = None
         id_at, width = None, len(self.inputs)
         rows: list[list[float]] = []

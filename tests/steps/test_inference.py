@@ -1,0 +1,162 @@
+"""The inference handler: as a function, in the terms of each of SageMaker's servers, and as the archive carries it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.model.media import CSV, JSON, JSONLINES
+from ml.steps import inference
+from tests.model.scoring_samples import INPUTS, files, rows, unpack
+
+pytestmark = pytest.mark.container
+
+LINE = "3600.0,0.5,-1.25,9.99"
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder laid out as /opt/ml/model."""
+    return unpack(tmp_path_factory.mktemp("model"), files())
+
+
+@pytest.fixture(scope="module")
+def model(model_dir: Path) -> inference.Model:
+    """The model that the handler loads from it."""
+    return inference.model_fn(str(model_dir))
+
+
+def test_answers_are_the_scorers_whatever_the_types(model: inference.Model) -> None:
+    """One row or many, each type in and out: scores are the scorer's, decisions those of its threshold."""
+    for count in (1, 3, 16, 17, 500):
+        X = rows(count)
+        expected = model.scorer.score(X)
+        csv_body = "\n".join(",".join(map(repr, row)) for row in X.tolist())
+        json_body = json.dumps({"instances": [dict(zip(INPUTS, row, strict=True)) for row in X.tolist()]})
+        lines_body = "\n".join(json.dumps(row) for row in X.tolist())
+        for body, kind in ((csv_body, CSV), (json_body.encode(), JSON), (lines_body.encode(), JSONLINES)):
+            answer, out = inference.transform_fn(model, body, kind, JSON)
+            predictions = json.loads(answer)["predictions"]
+            assert out == JSON
+            np.testing.assert_allclose([item["score"] for item in predictions], expected, rtol=0, atol=1e-12)
+            assert [item["decision"] for item in predictions] == (expected >= 0.5).astype(int).tolist()
+            assert {item["model_version"] for item in predictions} == {model.scorer.version}
+            answer, out = inference.transform_fn(model, body, kind, CSV)
+            assert out == CSV
+            assert [float(line.split(",")[0]) for line in answer.decode().splitlines()] == [
+                item["score"] for item in predictions
+            ]
+
+
+def test_the_event_id_is_echoed_and_never_scored(model: inference.Model) -> None:
+    """Two rows that differ by event_id alone score alike and keep their ids."""
+    row = dict(zip(INPUTS, [1.0, 2.0, 3.0, 4.0], strict=True))
+    body = json.dumps([row | {"event_id": "a"}, row | {"event_id": "b"}])
+    answer = json.loads(inference.transform_fn(model, body, JSON, "*/*")[0])["predictions"]
+    assert [item["event_id"] for item in answer] == ["a", "b"]
+    assert answer[0]["score"] == answer[1]["score"]
+
+
+def test_the_version_is_the_approvals_where_the_endpoint_has_one(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FRAUDOPS_MODEL_VERSION names the model in answers; without it the model's own digest does."""
+    monkeypatch.setenv("FRAUDOPS_MODEL_VERSION", "12")
+    answer, _ = inference.transform_fn(inference.model_fn(str(model_dir)), LINE, CSV, JSON)
+    assert json.loads(answer)["predictions"][0]["model_version"] == "12"
+
+
+def test_a_plain_server_gets_an_answer_with_its_status(model: inference.Model) -> None:
+    """Without a framework a refusal is an object with Flask's names: status_code, data, mimetype."""
+    answer = inference.transform_fn(model, "1,2,abc,4", CSV, JSON)
+    assert (answer.status_code, answer.mimetype) == (400, JSON)
+    error = json.loads(answer.data)["error"]
+    assert (error["row"], error["column"], error["value"], error["expected"]) == (1, "V2", "abc", "a finite number")
+    assert inference.transform_fn(model, LINE, CSV, "text/html").status_code == 406
+    assert inference.transform_fn(model, LINE, "image/png", JSON).status_code == 415
+
+
+def test_the_single_model_server_gets_a_flask_response(model: inference.Model) -> None:
+    """Within a Flask request, as in SageMaker's scikit-learn container, a refusal is a Flask response."""
+    flask = pytest.importorskip("flask")
+    app = flask.Flask("worker")
+    with app.test_request_context("/invocations", method="POST"):
+        answer = inference.transform_fn(model, "1,2", CSV, JSON)
+        assert isinstance(answer, flask.Response)
+        assert (answer.status_code, answer.mimetype) == (400, JSON)
+        assert json.loads(answer.get_data())["error"]["status"] == 400
+        assert isinstance(inference.transform_fn(model, LINE, CSV, JSON), tuple)
+
+
+def test_the_multi_model_server_gets_its_own_error(model: inference.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where sagemaker_inference is loaded and no Flask request is, a refusal is the error that it answers with."""
+
+    class GenericInferenceToolkitError(Exception):
+        def __init__(self, status_code: int, message: str, phrase: str) -> None:
+            self.status_code, self.message, self.phrase = status_code, message, phrase
+
+    toolkit: Any = ModuleType("sagemaker_inference.errors")
+    toolkit.GenericInferenceToolkitError = GenericInferenceToolkitError
+    monkeypatch.setitem(sys.modules, "sagemaker_inference.errors", toolkit)
+    with pytest.raises(GenericInferenceToolkitError) as caught:
+        inference.transform_fn(model, b"\xff", CSV, JSON)
+    assert caught.value.status_code == 400
+    assert json.loads(caught.value.message)["error"]["expected"] == "UTF-8"
+    assert "\n" not in caught.value.phrase
+
+
+@given(st.binary(max_size=80) | st.text(max_size=80), st.text(max_size=20) | st.sampled_from([CSV, JSON, JSONLINES]))
+@settings(deadline=None, max_examples=200)
+def test_no_request_raises(body: bytes | str, kind: str) -> None:
+    """Whatever the body and its type, the handler answers, and never with a 5xx."""
+    loaded = _loaded()
+    answer = inference.transform_fn(loaded, body, kind, JSON)
+    if not isinstance(answer, tuple):
+        assert 400 <= answer.status_code < 500
+
+
+def _loaded() -> inference.Model:
+    from ml.model.payload import Reader
+    from ml.model.scorer import Scorer
+
+    scorer = Scorer.from_json(files()["model.json"])
+    return inference.Model(scorer, Reader(scorer.inputs, scorer.document.amount), scorer.version)
+
+
+def test_the_archives_code_runs_on_numpy_and_the_standard_library_alone(model_dir: Path) -> None:
+    """The unpacked code/ loads the model and scores in a process where importing anything else fails."""
+    program = f"""
+import importlib.abc, sys
+class Only(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names | {{"numpy", "ml", "inference"}}:
+            raise ImportError("not in the container: " + name)
+sys.meta_path.insert(0, Only())
+sys.path.insert(0, {str(model_dir / "code")!r})
+import inference, ml
+assert ml.__file__ == {str(model_dir / "code/ml/__init__.py")!r}, ml.__file__
+print(inference.transform_fn(inference.model_fn({str(model_dir)!r}), {LINE!r}, "text/csv", "text/csv")[0].decode())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=model_dir)
+    assert done.returncode == 0, done.stderr
+    score, decision, version = done.stdout.strip().split(",")
+    scorer = _loaded().scorer
+    assert float(score) == scorer.score_row([float(part) for part in LINE.split(",")])
+    assert (decision, version) == (str(int(float(score) >= 0.5)), scorer.version)
+
+
+def test_a_damaged_model_does_not_load(tmp_path: Path) -> None:
+    """model_fn raises, so that the endpoint never becomes healthy, where model.json does not hold."""
+    unpack(tmp_path, files() | {"model.json": b"{}"})
+    with pytest.raises(ValueError, match="schema is missing"):
+        inference.model_fn(str(tmp_path))
