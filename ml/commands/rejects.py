@@ -24,10 +24,10 @@ def clipped(value: str) -> str:
 
 def first_problem(content: Content) -> str:
     """The first row that breaks a rule: its line, column, value and the rule."""
-    row, fault = min(
+    row, _, fault = min(
         ((int(fault.rows[0]), position, fault) for position, fault in enumerate(content.faults)),
         key=lambda item: item[:2],
-    )[::2]
+    )
     where = f"{content.raw.unit} {content.raw.line(row)}"
     column = f", column {fault.column}" if fault.column else ""
     return f"{where}{column}: {clipped(content.raw.cell(row, fault.column))} {fault.rule}"
