@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from ml.aws import session
 from ml.clock import now, stamp
-from ml.config import ApprovalRecord, Container, ServingFile
+from ml.config import ApprovalRecord, ServingFile
 from ml.errors import CloudError
 
 DESIRED = "deploy/desired.json"
@@ -90,16 +90,6 @@ def order(
 def write_order(bucket: str, document: dict[str, Any]) -> None:
     """Makes `document` what is desired."""
     _put(bucket, DESIRED, document)
-
-
-def container(model_package_arn: str) -> Container:
-    """The image and environment that the registry holds for a package now."""
-    with session.explained(f"reading model package {model_package_arn}"):
-        answer = session.client("sagemaker").describe_model_package(ModelPackageName=model_package_arn)
-    containers = answer.get("InferenceSpecification", {}).get("Containers", [])
-    if len(containers) != 1:
-        raise CloudError(f"model package {model_package_arn} must have one container (got {len(containers)})")
-    return Container(image=containers[0]["Image"], environment=dict(containers[0].get("Environment") or {}))
 
 
 class Answers:

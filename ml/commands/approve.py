@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml import clock, config
-from ml.aws import deployment, pipeline, platform, registry
+from ml.aws import pipeline, platform, registry
 from ml.aws.platform import Platform
 from ml.commands import verification
 from ml.console import stage
@@ -106,7 +106,6 @@ def _record(
     return record_of(
         package,
         evaluation,
-        container=deployment.container(arn),
         execution_arn=execution_arn or _execution(package, where),
         champion=champion,
         created=clock.now(),
@@ -117,7 +116,6 @@ def record_of(
     package: registry.Package,
     evaluation: Mapping[str, Any],
     *,
-    container: config.Container,
     execution_arn: str,
     champion: config.Champion | None,
     created: datetime,
@@ -128,7 +126,7 @@ def record_of(
         approval=package.version,
         model_package_arn=package.arn,
         artifact=config.Artifact(uri=package.model_data_url, sha256=package.artifact_sha256),
-        container=container,
+        container=verification.container(package),
         commit=package.metadata["commit"],
         config_sha256=package.metadata["config_sha256"],
         data=config.TrainingData(

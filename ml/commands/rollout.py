@@ -17,7 +17,7 @@ _TELLING = ("created", "updated", "unchanged", "failed", "refused")
 
 
 def order(document: dict[str, Any], package: registry.Package, where: Platform) -> tuple[str, ...]:
-    """Writes the order `document` and leaves exactly one package Approved, whatever was approved before; returns the superseded.
+    """Writes the order `document` and leaves exactly one package Approved; returns those that it superseded.
 
     Packages that were already rejected stay so, and those registered later and still under review keep waiting: their
     approval may be merged next, and rejecting them here would tell its reviewers that it was.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ml.aws import deployment, objects, registry
+from ml import config
+from ml.aws import objects, registry
 from ml.aws.platform import Platform
 from ml.errors import DataError, Refused
 
 if TYPE_CHECKING:
-    from ml.config import ApprovalRecord
     from ml.model.artifact import Artifact
 
 
@@ -24,6 +24,11 @@ def of_group(package: registry.Package, where: Platform) -> None:
         raise Refused(
             f"{package.arn} is of group {package.group}; this platform approves models of {where.package_group} only"
         )
+
+
+def container(package: registry.Package) -> config.Container:
+    """What the registry says runs the archive of `package`."""
+    return config.Container(image=package.image, environment=dict(package.environment))
 
 
 def archive(package: registry.Package, sha256: str, said_by: str) -> Artifact:
@@ -52,16 +57,14 @@ def archive(package: registry.Package, sha256: str, said_by: str) -> Artifact:
         raise Refused(f"{package.model_data_url} is not a model archive: {error}") from error
 
 
-def against_record(record: ApprovalRecord, where: Platform) -> tuple[registry.Package, Artifact]:
+def against_record(record: config.ApprovalRecord, where: Platform) -> tuple[registry.Package, Artifact]:
     """The package and the archive of an approval, if the registry still holds what Git recorded.
 
     Raises:
         Refused: group, digest, place or container differ; nothing was changed.
         CloudError: the registry has no such package.
     """
-    from ml.config import approval_path
-
-    path = approval_path(record.approval)
+    path = config.approval_path(record.approval)
     package = registry.package(record.model_package_arn)
     of_group(package, where)
     if package.artifact_sha256 != record.artifact.sha256:
@@ -74,10 +77,10 @@ def against_record(record: ApprovalRecord, where: Platform) -> tuple[registry.Pa
             f"{path} says the model is at {record.artifact.uri}, but {package.arn} points at {package.model_data_url}: "
             "it was changed after its approval"
         )
-    container = deployment.container(package.arn)
-    if container != record.container:
+    found = container(package)
+    if found != record.container:
         raise Refused(
-            f"the container of {package.arn} is not the one that {path} approved (image {container.image}, environment "
-            f"{', '.join(sorted(container.environment)) or 'empty'}): it was changed after its approval"
+            f"the container of {package.arn} is not the one that {path} approved (image {found.image}, environment "
+            f"{', '.join(sorted(found.environment)) or 'empty'}): it was changed after its approval"
         )
     return package, archive(package, record.artifact.sha256, str(path))
