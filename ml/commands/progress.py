@@ -21,10 +21,10 @@ class Steps:
     """Shows each state of an execution that it is called with; a context manager, for the terminal's sake."""
 
     def __init__(self) -> None:
-        self._live = Live(console=console.err, get_renderable=self._table, refresh_per_second=8, transient=True)
         self._steps: tuple[Step, ...] = ()
         self._seen: dict[str, str] = {}
         self._began: dict[str, float] = {}
+        self._live = Live(console=console.err, get_renderable=self._table, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Steps:
         if console.err.is_terminal:

@@ -1,0 +1,456 @@
+"""`fraudops train` against a scripted SageMaker: started once, explained always. The jobs themselves run in the e2e."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ml import config
+from ml.aws import platform, registry, session
+from ml.aws.lake import Lake
+from ml.aws.manifest import Source
+from ml.commands.train import train
+from ml.errors import CloudError, ConfigError, DataError, GateMissed, Refused, TrainingFailed
+from tests.aws.scripted_cloud import Scripted, ScriptedCloud, job_arn, step
+
+BUCKET, GROUP = "lake", "fraudops-model"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+REQUEST = "20260301T060000Z-data-drift"
+States = list[tuple[str, list[dict[str, Any]]]]
+
+
+@dataclass
+class World:
+    """A repository, a platform with some data, and a SageMaker that does as it is told."""
+
+    root: Path
+    cloud: ScriptedCloud
+
+    def git(self, *arguments: str) -> str:
+        """Runs git in the repository."""
+        done = subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def commit(self, message: str = "change") -> str:
+        """Commits everything."""
+        self.git("add", "-A")
+        self.git("-c", "user.name=A", "-c", "user.email=a@example.invalid", "commit", "-q", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def write(self, path: str, text: str) -> None:
+        """Writes a file of the repository."""
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    @property
+    def only(self) -> Scripted:
+        """The one execution there is."""
+        (execution,) = self.cloud.executions.values()
+        return execution
+
+
+@pytest.fixture
+def world(tmp_path: Path, repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Everything that a training run needs, and the script of one that passes the gate."""
+    root = tmp_path / "repository"
+    for part in ("ml/model", "ml/steps", "model-config"):
+        shutil.copytree(repository_root / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(repository_root / "ml/__init__.py", root / "ml/__init__.py")
+    with ScriptedCloud() as cloud:
+        for name, value in cloud.environment.items():
+            monkeypatch.setenv(name, value)
+        found = World(root=root, cloud=cloud)
+        found.git("init", "-q", "-b", "main")
+        found.commit("start")
+        set_up_platform()
+        store(rows=10)
+        cloud.script = lambda execution: passed(cloud, execution)
+        yield found
+
+
+def set_up_platform() -> None:
+    """A stack with the outputs of the platform's, its bucket and its package group."""
+    outputs = {
+        "Bucket": BUCKET,
+        "ExecutionRoleArn": "arn:aws:iam::123456789012:role/execution",
+        "PackageGroup": GROUP,
+        "DeployFunction": "deploy",
+        "TopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
+    }
+    template = {
+        "Resources": {"Lake": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": BUCKET}}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    session.client("cloudformation").create_stack(StackName="fraudops", TemplateBody=json.dumps(template))
+    session.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
+
+
+def store(*, rows: int, start: datetime = START) -> None:
+    """Some transactions in the lake; what they say does not matter here."""
+    names = [f"e{start:%m%d}-{index}" for index in range(rows)]
+    times = pa.array([start + timedelta(minutes=index) for index in range(rows)], pa.timestamp("us", "UTC"))
+    inputs = {name: pa.array([0.0] * rows) for name in config.load_settings(ROOT).training.columns.inputs}
+    transactions = pa.table({"event_id": pa.array(names, pa.string()), "event_time": times, **inputs})
+    labels = pa.table({"event_id": names, "label": pa.array([1] + [0] * (rows - 1), pa.int8()), "known_at": times})
+    Lake(BUCKET).store(
+        transactions,
+        labels,
+        source=Source(name="test", bytes=1, sha256="0" * 64),
+        content_sha256=hashlib.sha256(str((rows, start)).encode()).hexdigest(),
+        duplicates=0,
+        quarantined=0,
+    )
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def evaluation(status: str = "passed", reason: str = "Recall 0.93 is above 0.60.") -> dict[str, Any]:
+    """The part of evaluation.json that this command reads."""
+    checks = [{"name": "recall", "passed": status == "passed", "observed": 0.93, "limit": 0.6, "detail": reason}]
+    return {"schema": 1, "verdict": {"status": status, "reason": reason, "checks": checks}}
+
+
+def evaluated(cloud: ScriptedCloud, execution: Scripted, document: dict[str, Any]) -> dict[str, Any]:
+    """An Evaluate step whose job wrote `document`."""
+    name = f"evaluate-{execution.arn[-4:]}"
+    prefix = f"executions/{execution.arn.rsplit('/', 1)[1]}/evaluate/evaluation"
+    session.client("s3").put_object(Bucket=BUCKET, Key=f"{prefix}/evaluation.json", Body=json.dumps(document).encode())
+    output = {"OutputName": "evaluation", "S3Output": {"S3Uri": f"s3://{BUCKET}/{prefix}", "S3UploadMode": "EndOfJob"}}
+    cloud.jobs[name] = {"ProcessingOutputConfig": {"Outputs": [output]}}
+    return step("Evaluate", Metadata={"ProcessingJob": {"Arn": job_arn("processing-job", name)}})
+
+
+def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
+    """The states of an execution that registers a package."""
+    done = evaluated(cloud, execution, evaluation())
+    uri = cloud.jobs[f"evaluate-{execution.arn[-4:]}"]["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+    archive = f"executions/{execution.arn.rsplit('/', 1)[1]}/model.tar.gz"
+    session.client("s3").put_object(Bucket=BUCKET, Key=archive, Body=execution.arn.encode())
+    answer = session.client("sagemaker").create_model_package(
+        ModelPackageGroupName=GROUP,
+        InferenceSpecification={
+            "Containers": [{"Image": "image:1", "ModelDataUrl": f"s3://{BUCKET}/{archive}"}],
+            "SupportedContentTypes": ["text/csv"],
+        },
+        ModelMetrics={
+            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation.json"}}
+        },
+        CustomerMetadataProperties={
+            "commit": execution.parameters["Commit"],
+            "requests": f"={execution.parameters['Requests']}",
+        },
+    )
+    register = step("Register", Metadata={"RegisterModel": {"Arn": answer["ModelPackageArn"]}})
+    return [
+        ("Executing", [step("Prepare", "Executing")]),
+        ("Succeeded", [step("Prepare", seconds=3.0), step("Train"), done, step("Gate"), register]),
+    ]
+
+
+def missed(cloud: ScriptedCloud, execution: Scripted, reason: str) -> States:
+    """The states of an execution that the gate ends."""
+    done = evaluated(cloud, execution, evaluation("missed", reason))
+    end = step("GateMissed", "Failed", FailureReason=reason, Metadata={"Fail": {"ErrorMessage": reason}})
+    return [("Failed", [step("Prepare"), step("Train"), done, step("Gate"), end])]
+
+
+def failed(name: str = "job-1") -> States:
+    """The states of an execution whose training job fails."""
+    train_step = step(
+        "Train",
+        "Failed",
+        FailureReason="AlgorithmError: exit code 1",
+        Metadata={"TrainingJob": {"Arn": job_arn("training-job", name)}},
+    )
+    return [("Failed", [step("Prepare"), train_step])]
+
+
+def packages() -> int:
+    """How many packages the registry holds."""
+    return len(registry.packages(GROUP))
+
+
+def test_a_commit_becomes_a_registered_package(world: World) -> None:
+    """The outcome names execution, package, commit, evidence and seconds; the ARN was told before the waiting."""
+    told: list[str] = []
+    outcome = train(world.root, on_started=lambda arn: told.append(f"{arn} {world.only.looks}"))
+    assert told == [f"{world.only.arn} 0"]
+    assert (outcome.execution_arn, outcome.version, outcome.commit) == (
+        world.only.arn,
+        1,
+        world.git("rev-parse", "HEAD"),
+    )
+    assert outcome.evaluation["verdict"]["status"] == "passed"
+    assert outcome.evaluation_uri.endswith("/evaluation.json")
+    assert outcome.seconds["Prepare"] == 3.0
+
+
+def test_the_execution_is_told_all_that_explains_the_model(world: World) -> None:
+    """Commit, digests and addresses by digest; nothing serves yet, so the champion is the sentinel."""
+    train(world.root)
+    told = world.only.parameters
+    settings = config.load_settings(world.root)
+    assert told["Commit"] == world.git("rev-parse", "HEAD")
+    assert told["SettingsUri"] == f"s3://{BUCKET}/configs/{settings.sha256}/"
+    assert told["ConfigSha256"] == settings.sha256
+    assert told["DataManifestUri"] == f"s3://{BUCKET}/training-sets/{told['DataSha256']}/dataset.manifest"
+    assert told["CodeUri"].startswith(f"s3://{BUCKET}/code/")
+    assert (told["ChampionUri"], told["ChampionSha256"]) == (f"s3://{BUCKET}/champions/none/", "")
+    assert (told["Requests"], told["WindowStart"], told["WindowEnd"]) == ("", "", "")
+    keys = [item["Key"] for item in session.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    prefix = told["CodeUri"].removeprefix(f"s3://{BUCKET}/")
+    assert {f"{prefix}run.sh", f"{prefix}ml/steps/train.py"} <= set(keys)
+
+
+def test_running_it_again_gives_the_package_it_made(world: World) -> None:
+    """The same commit, requests, settings and data are trained once."""
+    first = train(world.root)
+    assert train(world.root) == first
+    assert packages() == 1
+    assert world.cloud.calls.count("StartPipelineExecution") == 1
+
+
+def test_another_commit_is_another_execution(world: World) -> None:
+    """A change that is committed is trained anew."""
+    train(world.root)
+    gate = world.root / config.GATE
+    gate.write_text(gate.read_text().replace("min_positives: 15 ", "min_positives: 16 ", 1))
+    world.commit()
+    train(world.root)
+    assert len(world.cloud.executions) == 2
+
+
+def test_other_data_is_another_execution(world: World) -> None:
+    """New rows in the lake are trained on, though nothing was committed."""
+    train(world.root)
+    store(rows=5, start=START + timedelta(days=3))
+    train(world.root)
+    assert len(world.cloud.executions) == 2
+
+
+def test_a_killed_run_is_waited_for_by_the_next(world: World) -> None:
+    """Whoever comes second finds the execution running, and one package comes of it."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(world.root, progress=interrupted)
+    outcome = train(world.root)
+    assert outcome.execution_arn == world.only.arn
+    assert packages() == 1
+
+
+def test_resume_waits_and_starts_nothing(world: World) -> None:
+    """With the ARN of an execution neither the tree, the data nor the platform is asked again."""
+    arn = train(world.root).execution_arn
+    world.write("ml/model/unfinished.py", "edited meanwhile\n")
+    calls = len(world.cloud.calls)
+    assert train(world.root, resume=arn).version == 1
+    assert not {"CreatePipeline", "StartPipelineExecution", "RetryPipelineExecution"} & set(world.cloud.calls[calls:])
+
+
+def test_a_missed_gate_brings_its_evidence(world: World) -> None:
+    """The message is the gate's own, for a person; the evaluation and its address come along; nothing is registered."""
+    reason = "Recall 0.58 is not above 0.60 on 246 frauds in the test window."
+    world.cloud.script = lambda execution: missed(world.cloud, execution, reason)
+    with pytest.raises(GateMissed, match=r"Recall 0\.58 is not above 0\.60 on 246 frauds") as caught:
+        train(world.root)
+    assert "No model package was registered" in str(caught.value)
+    assert caught.value.evaluation["verdict"]["checks"][0]["limit"] == 0.6
+    assert caught.value.evaluation_uri.startswith(f"s3://{BUCKET}/executions/")
+    assert caught.value.execution_arn == world.only.arn
+    assert packages() == 0
+
+
+def test_a_missed_gate_is_not_tried_again(world: World) -> None:
+    """The same inputs would be judged the same: the second run hears the verdict and pays for nothing."""
+    world.cloud.script = lambda execution: missed(world.cloud, execution, "Too few frauds")
+    for _ in range(2):
+        with pytest.raises(GateMissed, match="Too few frauds"):
+            train(world.root)
+    assert (len(world.cloud.executions), world.only.retries) == (1, [])
+
+
+def test_a_failed_step_is_named_with_its_reason_and_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which step, what SageMaker says, how its log ends, and what to do; the whole tail is shown before."""
+    logs, group = session.client("logs"), "/aws/sagemaker/TrainingJobs"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="job-1/algo-1")
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    events = [{"timestamp": now + index, "message": line} for index, line in enumerate(["fitting", "out of memory"])]
+    logs.put_log_events(logGroupName=group, logStreamName="job-1/algo-1", logEvents=events)
+    world.cloud.script = lambda _: failed()
+    with pytest.raises(TrainingFailed) as caught:
+        train(world.root)
+    message = str(caught.value)
+    for part in ("step Train failed", "AlgorithmError: exit code 1", "fitting / out of memory", "goes on from Train"):
+        assert part in message
+    assert "\n" not in message
+    assert "Train │ out of memory" in capsys.readouterr().err
+
+
+def test_a_failed_execution_goes_on_where_it_failed(world: World) -> None:
+    """Run again for the same inputs, the same execution is retried and one package comes of it."""
+    world.cloud.script = lambda _: failed()
+    with pytest.raises(TrainingFailed):
+        train(world.root)
+    world.cloud.retry_script = lambda execution: passed(world.cloud, execution)
+    outcome = train(world.root)
+    assert outcome.execution_arn == world.only.arn
+    assert len(world.only.retries) == 1
+    assert packages() == 1
+
+
+def test_a_stopped_execution_is_told_and_goes_on_next_time(world: World) -> None:
+    """Stopped by someone is not the gate's no: it is said, and the next run lets it go on."""
+    world.cloud.script = lambda _: [("Stopped", [step("Prepare"), step("Train", "Stopped")])]
+    with pytest.raises(TrainingFailed, match="was stopped"):
+        train(world.root)
+    world.cloud.retry_script = lambda execution: passed(world.cloud, execution)
+    assert train(world.root).version == 1
+
+
+def test_resuming_a_failed_execution_does_not_retry_it(world: World) -> None:
+    """`resume` reports; only a run may spend money."""
+    world.cloud.script = lambda _: failed()
+    with pytest.raises(TrainingFailed):
+        train(world.root)
+    with pytest.raises(TrainingFailed, match="step Train failed"):
+        train(world.root, resume=world.only.arn)
+    assert world.only.retries == []
+
+
+def test_an_aws_that_turns_away_leaves_the_way_back(world: World) -> None:
+    """If watching ends before the execution does, the message says how to wait on."""
+    world.cloud.faults = [("ListPipelineExecutionSteps", 400, "AccessDeniedException")]
+    with pytest.raises(CloudError, match=r"AccessDenied.*fraudops train --resume arn:aws:sagemaker"):
+        train(world.root)
+
+
+@pytest.mark.parametrize(
+    "path", ["ml/model/gate.py", "ml/steps/new.py", "model-config/training/gate.yaml", f"{config.REQUESTS}/x.yaml"]
+)
+def test_what_is_not_committed_is_not_trained(world: World, path: str) -> None:
+    """Edited or new files that would explain the model are refused by name, and nothing is started."""
+    world.write(path, "edited\n") if path.endswith("new.py") else world.write(
+        path, (world.root / path).read_text() + "\n" if (world.root / path).exists() else "cause: x\n"
+    )
+    with pytest.raises((Refused, ConfigError), match=path):
+        train(world.root)
+    assert world.cloud.executions == {}
+
+
+def test_other_files_may_be_edited_meanwhile(world: World) -> None:
+    """A changed README explains no model."""
+    world.write("README.md", "draft\n")
+    assert train(world.root).version == 1
+
+
+def test_the_root_account_is_refused_before_anything_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root is refused with nothing uploaded, put or started."""
+    monkeypatch.setattr(platform, "caller", lambda: "arn:aws:iam::123456789012:root")
+    before = session.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"]
+    with pytest.raises(Refused, match="root"):
+        train(world.root)
+    assert session.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == before
+    assert not {"CreatePipeline", "StartPipelineExecution"} & set(world.cloud.calls)
+
+
+def test_a_window_without_data_is_said(world: World) -> None:
+    """A window that no import overlaps starts nothing."""
+    window = config.Window(start=START + timedelta(days=90), end=None)
+    with pytest.raises(DataError, match="data import"):
+        train(world.root, window=window)
+    assert world.cloud.executions == {}
+
+
+def request(start: str | None, end: str | None) -> str:
+    """A retrain request for that window."""
+    window = f"{{start: {start or 'null'}, end: {end or 'null'}}}"
+    return f"cause: data-drift\nreason: V3 moved\nwindow: {window}\nevidence: {{}}\n"
+
+
+def test_open_requests_are_answered_on_their_window(world: World) -> None:
+    """Without being told, a run takes every open request and trains where they ask."""
+    world.write(f"{config.REQUESTS}/{REQUEST}.yaml", request("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"))
+    world.commit()
+    outcome = train(world.root)
+    assert outcome.requests == (REQUEST,)
+    told = world.only.parameters
+    assert (told["Requests"], told["WindowStart"], told["WindowEnd"]) == (
+        REQUEST,
+        "2026-01-01T00:00:00Z",
+        "2026-02-01T00:00:00Z",
+    )
+
+
+def test_a_window_given_by_hand_wins(world: World) -> None:
+    """Whoever dispatches a run may choose its data."""
+    window = config.Window(start=START, end=START + timedelta(days=1))
+    train(world.root, window=window)
+    assert world.only.parameters["WindowEnd"] == "2026-01-02T00:00:00Z"
+
+
+def approve(world: World, arn: str, sha256: str) -> None:
+    """Commits approval 1 of the package and points at it, as an approval's two commits do."""
+    record = config.ApprovalRecord(
+        approval=1,
+        model_package_arn=arn,
+        artifact=config.Artifact(uri=registry.package(arn).model_data_url, sha256=sha256),
+        container=config.Container(image="image:1", environment={}),
+        commit="c" * 40,
+        config_sha256="1" * 64,
+        data=config.TrainingData(sha256="2" * 64, window=config.Window(start=None, end=None), rows=10, frauds=1),
+        requests=(),
+        execution_arn=world.only.arn,
+        metrics={},
+        threshold=0.5,
+        verdict=config.Verdict(status="passed", reason="Good"),
+        champion=None,
+        created=START,
+    )
+    world.write(config.approval_path(1).as_posix(), config.dump(record))
+    serving = world.root / config.SERVING
+    serving.write_text(serving.read_text().replace("approval: null", "approval: 1"))
+    world.commit("approve")
+
+
+def test_the_champion_is_the_model_that_git_says_serves(world: World) -> None:
+    """The pointer leads to the record, the record to the package; its archive's folder and digest go along."""
+    first = train(world.root)
+    url = registry.package(first.package_arn).model_data_url
+    approve(world, first.package_arn, registry.digest(url))
+    train(world.root)
+    told = list(world.cloud.executions.values())[-1].parameters
+    assert told["ChampionUri"] == url.removesuffix("model.tar.gz")
+    assert told["ChampionSha256"] == registry.digest(url)
+
+
+def test_a_swapped_champion_is_refused(world: World) -> None:
+    """An archive that is not the approved one is not compared with, and both digests are named."""
+    first = train(world.root)
+    approve(world, first.package_arn, "d" * 64)
+    with pytest.raises(Refused, match=f"not what was approved.*{'d' * 64}"):
+        train(world.root)
+    assert len(world.cloud.executions) == 1
+
+
+def test_the_same_inputs_give_the_same_token_whoever_asks(world: World) -> None:
+    """Two machines that start at one moment start one execution: the token is of the inputs alone."""
+    train(world.root)
+    token = world.only.token
+    world.cloud.executions.clear()
+    train(world.root)
+    assert world.only.token == token
