@@ -116,8 +116,8 @@ def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget:
     name = label or _label(_names(data), scorer.document)
     if name is None:
         raise DataError(
-            f"{data}: has no label column, every column is an input of the model; "
-            f"add one of 0 and 1 called {LABEL}, or use `fraudops score`"
+            f"{data}: has no label column, neither {LABEL} nor exactly one beside the model's inputs; "
+            f"add one of 0 and 1, or use `fraudops score`"
         )
     frame = _rows(data, scorer, label=name)
     labels = frame[name].to_numpy().astype(np.int8)
@@ -191,10 +191,12 @@ def _inputs(frame: pd.DataFrame, scorer: Scorer) -> np.ndarray[Any, np.dtype[np.
 
 
 def _label(names: Sequence[str], model: ModelDocument) -> str | None:
-    """The column that is neither an input nor an id or a time; `Class` where several are."""
+    """The one column more than a file without labels has; `Class` where there are several, or inputs are missing."""
     known = {*model.inputs, EVENT_ID, EVENT_TIME}
     extra = [name for name in names if name not in known]
-    return LABEL if LABEL in extra or not names else (extra[-1] if extra else None)
+    if len(extra) == 1 and {*model.inputs} - {*names} <= {model.time}:
+        return extra[0]
+    return LABEL if LABEL in extra or not names else None
 
 
 def _names(data: Path) -> list[str]:

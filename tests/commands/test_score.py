@@ -1,0 +1,254 @@
+"""`score` and `evaluate`: an artifact on any file, offline, whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.commands.score import ScoreReport, evaluate, score
+from ml.errors import ArtifactError, DataError
+from ml.model import metrics
+from ml.model.scorer import Scorer
+from tests.model.scoring_samples import DOCUMENT, INPUTS, archive, changed, files, rows
+
+NO_NETWORK = "a command that works offline opened a connection"
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection can be opened."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail(NO_NETWORK)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """An archive on disk."""
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(archive())
+    return path
+
+
+def table(count: int = 200, *, label: bool = True, ids: bool = False) -> pd.DataFrame:
+    """Rows in Kaggle's layout for the sample model."""
+    frame = pd.DataFrame(rows(count, seed=5), columns=list(INPUTS))
+    if label:
+        frame["Class"] = (np.arange(count) % 7 == 0).astype(int)
+    if ids:
+        frame.insert(0, "event_id", [f"e-{row}" for row in range(count)])
+    return frame
+
+
+def save(frame: pd.DataFrame, path: Path) -> Path:
+    """`frame` as the file that the name says."""
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress(frame.to_csv(index=False).encode()))
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+def load(path: Path) -> pd.DataFrame:
+    """What was written to `path`."""
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet", "data.csv.gz"])
+@pytest.mark.parametrize("out", ["scores.csv", "scores.parquet"])
+@pytest.mark.parametrize("label", [True, False])
+def test_every_row_is_scored_in_its_order(tmp_path: Path, model: Path, name: str, out: str, label: bool) -> None:
+    """CSV, gzip and Parquet, labelled or not, to CSV and Parquet: rows are numbered from 1, scores are the scorer's."""
+    frame = table(label=label)
+    report = score(model, save(frame, tmp_path / name), tmp_path / out)
+    scorer = Scorer.from_json(json.dumps(DOCUMENT))
+    expected = scorer.score(frame[list(INPUTS)].to_numpy())
+    written = load(tmp_path / out)
+    assert list(written.columns) == ["row", "score", "decision"]
+    assert written["row"].tolist() == list(range(1, 201))
+    np.testing.assert_allclose(written["score"], expected, rtol=0, atol=1e-12)
+    assert written["decision"].tolist() == (expected >= 0.5).astype(int).tolist()
+    assert isinstance(report, ScoreReport)
+    assert (report.rows, report.alerts) == (200, int((expected >= 0.5).sum()))
+    assert (report.model_version, report.threshold) == (scorer.version, 0.5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["model.tar.gz", name, out])
+
+
+def test_event_ids_name_the_rows(tmp_path: Path, model: Path) -> None:
+    """Where the file has event_id, the output has it instead of a number."""
+    score(model, save(table(3, ids=True), tmp_path / "d.csv"), tmp_path / "o.csv")
+    written = load(tmp_path / "o.csv")
+    assert list(written.columns) == ["event_id", "score", "decision"]
+    assert written["event_id"].tolist() == ["e-0", "e-1", "e-2"]
+
+
+def test_time_is_made_from_event_time_where_it_is_missing(tmp_path: Path, model: Path) -> None:
+    """A file with event_time and no Time scores as one whose Time counts from that first midnight."""
+    frame = table(50)
+    first = pd.Timestamp("2026-03-01T00:00:00Z")
+    frame["Time"] = np.floor(frame["Time"])
+    frame.loc[0, "Time"] = 5.0
+    dated = frame.drop(columns="Time").assign(event_time=first + pd.to_timedelta(frame["Time"], unit="s"))
+    score(model, save(frame, tmp_path / "a.csv"), tmp_path / "a.out.csv")
+    score(model, save(dated, tmp_path / "b.parquet"), tmp_path / "b.out.csv")
+    assert (tmp_path / "a.out.csv").read_text() == (tmp_path / "b.out.csv").read_text()
+
+
+@pytest.mark.parametrize("label", [True, False])
+@pytest.mark.parametrize(
+    ("line", "text", "message"),
+    [
+        (4, "1,abc,3,4{}", "line 4, column V1: 'abc' must be a number"),
+        (3, "1,2,3,-4{}", "line 3, column Amount: '-4' must be 0 or more"),
+        (3, "1,2,nan,4{}", "line 3, column V2: 'nan' must be a finite number"),
+        (5, "1,2", "line 5: '1,2' must have {} fields (has 2)"),
+        (1, "Time,V1,V3,Amount{}", "not expected"),
+        (1, "Time;V1;V2;Amount", "delimited by semicolons"),
+    ],
+)
+def test_a_row_that_breaks_the_contract_stops_it_all(  # noqa: PLR0917 - one argument a parameter
+    tmp_path: Path, model: Path, label: bool, line: int, text: str, message: str
+) -> None:
+    """The error names file, line, column and value; nothing is written, with or without labels."""
+    path = save(table(10, label=label), tmp_path / "data.csv")
+    lines = path.read_text().splitlines()
+    lines[line - 1] = text.format((",Class" if line == 1 else ",0") if label else "")
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=re.escape(message.format(5 if label else 4))) as caught:
+        score(model, path, tmp_path / "out.csv")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"Time,V1,V2,Amount\n", b"\x1f\x8b\x08", b"PAR1", b"\xff\xfe\0", b"PK\x03\x04"]
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, model: Path, content: bytes) -> None:
+    """Empty, header only, truncated gzip, broken Parquet, UTF-16 and zip are DataErrors of both commands."""
+    path = tmp_path / "data.bin"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        score(model, path, tmp_path / "out.csv")
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        evaluate(model, path)
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path, model: Path) -> None:
+    """A missing model, data file or folder for the output is one line that names it."""
+    data = save(table(3), tmp_path / "data.csv")
+    with pytest.raises(ArtifactError, match=r"absent\.tar\.gz: no such file"):
+        score(tmp_path / "absent.tar.gz", data, tmp_path / "o.csv")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        score(tmp_path, data, tmp_path / "o.csv")
+    with pytest.raises(DataError, match=r"absent\.csv: no such file"):
+        score(model, tmp_path / "absent.csv", tmp_path / "o.csv")
+    with pytest.raises(DataError, match="there is no folder"):
+        score(model, data, tmp_path / "absent/o.csv")
+    with pytest.raises(DataError, match=r"must end in \.csv or \.parquet"):
+        score(model, data, tmp_path / "o.json")
+    with pytest.raises(DataError, match="is the file that is to be scored"):
+        score(model, data, data)
+
+
+def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path: Path, model: Path) -> None:
+    """Where the output's place is taken by a folder, the error says so and no partial file stays."""
+    (tmp_path / "o.csv").mkdir()
+    with pytest.raises(DataError, match="cannot be written"):
+        score(model, save(table(3), tmp_path / "d.csv"), tmp_path / "o.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "model.tar.gz", "o.csv"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (archive()[:-5], "gzip is cut short"),
+        (archive(changed("schema", 2)), "schema must be 1"),
+        (b"not an archive", "not a readable gzip"),
+    ],
+)
+def test_an_archive_that_cannot_be_trusted_scores_nothing(tmp_path: Path, data: bytes, message: str) -> None:
+    """A damaged or foreign archive is an ArtifactError of both commands, with the archive's name and the reason."""
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(data)
+    file = save(table(3), tmp_path / "d.csv")
+    for run in (lambda: score(path, file, tmp_path / "o.csv"), lambda: evaluate(path, file)):
+        with pytest.raises(ArtifactError, match=message) as caught:
+            run()
+        assert str(path) in str(caught.value)
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("label", ["Class", "is_fraud"])
+def test_an_evaluation_is_what_the_metrics_say_at_the_artifacts_threshold(
+    tmp_path: Path, model: Path, label: str
+) -> None:
+    """Figures, intervals and counts are those of ml.model.metrics for the artifact's own decisions, as plain JSON."""
+    frame = table(500).rename(columns={"Class": label})
+    found = evaluate(model, save(frame, tmp_path / "d.parquet"))
+    scorer = Scorer.from_json(json.dumps(DOCUMENT))
+    scores = scorer.score(frame[list(INPUTS)].to_numpy())
+    labels = frame[label].to_numpy()
+    expected = metrics.measure(labels, scores, scorer.decide(scores), alert_budget=0.01, seed=0)
+    assert found["metrics"] == {name: figure.to_dict() for name, figure in expected.items()}
+    assert found["metrics"]["recall"]["of"] == found["positives"] == int(labels.sum())
+    assert sum(found["confusion"].values()) == found["rows"] == 500
+    assert found["threshold"] == DOCUMENT["threshold"]
+    assert found["data"]["label"] == label
+    assert evaluate(model, tmp_path / "d.parquet") == found
+    json.dumps(found, allow_nan=False)
+
+
+def test_an_evaluation_says_what_it_cannot_say(tmp_path: Path, model: Path) -> None:
+    """Without frauds recall is null with a reason; without labels there is no evaluation."""
+    frame = table(20)
+    frame["Class"] = 0
+    found = evaluate(model, save(frame, tmp_path / "d.csv"))
+    assert found["metrics"]["recall"]["value"] is None
+    assert "no frauds" in found["metrics"]["recall"]["reason"]
+    with pytest.raises(DataError, match="has no label column"):
+        evaluate(model, save(table(20, label=False), tmp_path / "e.csv"))
+    with pytest.raises(DataError, match="must be 0 or 1"):
+        evaluate(model, save(table(20).assign(Class=0.5), tmp_path / "f.csv"))
+
+
+def test_the_alert_budget_is_the_models_own_where_it_has_one(tmp_path: Path) -> None:
+    """A model whose threshold spends an alert budget is evaluated at that budget; the caller may set another."""
+    threshold: dict[str, Any] = {"policy": "alert_budget", "value": 0.25, "score": 0.4}
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(archive(changed("threshold", threshold)))
+    data = save(table(100), tmp_path / "d.csv")
+    assert evaluate(path, data)["alert_budget"] == 0.25
+    assert evaluate(path, data, alert_budget=0.02)["alert_budget"] == 0.02
+
+
+def test_a_model_without_time_takes_files_without_it(tmp_path: Path) -> None:
+    """Inputs of other names and no time column: the file's layout is the artifact's, not this project's."""
+    document = {
+        **DOCUMENT,
+        "inputs": ["age", "betrag"],
+        "time": None,
+        "amount": "betrag",
+        "features": [{"name": "age", "transform": "identity", "mean": 40.0, "scale": 10.0, "coefficient": 1.0}],
+        "bins": [],
+    }
+    path = tmp_path / "model.tar.gz"
+    from ml.model import artifact
+
+    path.write_bytes(artifact.pack(files(document)))
+    moments = pd.date_range("2026-01-01", periods=3, tz="UTC")
+    frame = pd.DataFrame({"event_time": moments, "age": [20.0, 40, 60], "betrag": [1.0, 2, 3]})
+    score(path, save(frame, tmp_path / "d.csv"), tmp_path / "o.csv")
+    assert load(tmp_path / "o.csv")["score"].is_monotonic_increasing
