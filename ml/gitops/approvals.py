@@ -43,16 +43,6 @@ def recorded(repository: Repository, revision: str, approval: int) -> config.App
     return record
 
 
-def find(repository: Repository, revision: str, artifact_sha256: str) -> config.ApprovalRecord | None:
-    """The latest approval, as committed at `revision`, of the artifact with that digest; None where there is none."""
-    for path in reversed(repository.files(revision, config.APPROVALS)):
-        stem = path.rsplit("/", 1)[-1].removesuffix(".yaml")
-        record = recorded(repository, revision, int(stem)) if stem.isdecimal() else None
-        if record is not None and record.artifact.sha256 == artifact_sha256:
-            return record
-    return None
-
-
 def propose(repository: Repository, record: config.ApprovalRecord, *, main: str = "main") -> Proposal:
     """Makes the branch that approves `record`, or finds it made: running it again changes nothing that is right.
 

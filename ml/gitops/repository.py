@@ -116,7 +116,7 @@ class Repository:
 
         With `first_parent`, the steps of the branch itself: a merge counts as the change that it brought.
         """
-        steps = ["--first-parent", "--diff-merges=first-parent"] if first_parent else ["--topo-order"]
+        steps = ["--first-parent"] if first_parent else ["--topo-order"]
         form = "--format=%H%x1f%P%x1f%an%x1f%aI%x1f%s%x1e"
         text = self._run(["log", *steps, form, revision, "--", *map(str, paths)])
         commits = []

@@ -1,0 +1,93 @@
+"""A rollback moves the pointer back and touches nothing else; records stay for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from ml import config
+from ml.errors import GitError, Refused
+from ml.gitops import approvals, messages, rollbacks, serving
+from ml.gitops.repository import BOT
+from tests.gitops.repositories import PERSON, Workshop, record
+
+
+@pytest.fixture
+def approved(workshop: Workshop) -> Workshop:
+    """Approvals 1, 2 and 3 merged, and a person's edit of the instance after them."""
+    for number in (1, 2, 3):
+        proposal = approvals.propose(workshop.repository, record(number))
+        workshop.repository.merge(proposal.branch, messages.merge(proposal.record, proposal.branch), author=PERSON)
+    edited = workshop.text(config.SERVING).replace("endpoint: fraudops-production", "endpoint: fraudops-live")
+    workshop.write({config.SERVING: edited}, "Rename the endpoint")
+    return workshop
+
+
+def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: Workshop) -> None:
+    """In git's own words, also where a neighbouring line was edited since and a textual revert would conflict."""
+    repository, base = approved.repository, approved.repository.head()
+    pointer = serving.moves(repository, "main")[-1].pointer
+    prepared = rollbacks.prepare(repository, 2)
+    assert (prepared.branch, prepared.state, prepared.reverted) == ("rollback/0002", "created", pointer.sha)
+    message = approved.git("log", "-1", "--format=%B", prepared.commit)
+    assert message.startswith(f'Revert "Serve approval 0003"\n\nThis reverts commit {pointer.sha}.')
+    assert repository.changed(base, prepared.commit) == [str(config.SERVING)]
+    after = serving.at(repository, prepared.branch)
+    assert (after.approval, after.endpoint) == (2, "fraudops-live")
+    assert (repository.head(), repository.dirty()) == (base, [])
+    assert repository.log(prepared.commit)[0].author == BOT.name
+
+
+def test_an_earlier_one_comes_back_by_a_move(approved: Workshop) -> None:
+    """There is no one commit whose revert would give it."""
+    prepared = rollbacks.prepare(approved.repository, 1)
+    assert prepared.reverted is None
+    assert approved.git("log", "-1", "--format=%s", prepared.commit) == "Serve approval 0001 again"
+    assert serving.at(approved.repository, prepared.branch).approval == 1
+
+
+def test_the_records_stay(approved: Workshop) -> None:
+    """What was approved remains on record after the rollback."""
+    prepared = rollbacks.prepare(approved.repository, 2)
+    approved.repository.merge(prepared.branch, messages.merge_rollback(2, prepared.branch), author=PERSON)
+    files = approved.repository.files("main", config.APPROVALS)
+    assert files == [str(config.approval_path(number)) for number in (1, 2, 3)]
+
+
+def test_running_it_again_keeps_the_branch(approved: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until main moves on; then it is built anew on top of it, and again after it was merged."""
+    first = rollbacks.prepare(approved.repository, 2)
+    monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
+    assert rollbacks.prepare(approved.repository, 2).commit == first.commit
+    head = approved.write({"README.md": "x"}, "Readme")
+    rebuilt = rollbacks.prepare(approved.repository, 2)
+    assert rebuilt.state == "rebuilt"
+    assert approved.repository.is_ancestor(head, rebuilt.commit)
+    approved.repository.merge(rebuilt.branch, "Merge", author=PERSON)
+    forth = rollbacks.prepare(approved.repository, 3)
+    approved.repository.merge(forth.branch, "Merge", author=PERSON)
+    assert rollbacks.prepare(approved.repository, 2).state == "rebuilt"
+
+
+def test_someones_commits_on_the_branch_are_not_lost(approved: Workshop) -> None:
+    """A branch with a person's commit is not built anew."""
+    prepared = rollbacks.prepare(approved.repository, 2)
+    approved.git("switch", "-q", prepared.branch)
+    tip = approved.write({"notes.md": "why"}, "Why")
+    approved.git("switch", "-q", "main")
+    approved.write({"README.md": "x"}, "Readme")
+    with pytest.raises(GitError, match="commits of people"):
+        rollbacks.prepare(approved.repository, 2)
+    assert approved.repository.resolve(prepared.branch) == tip
+
+
+@pytest.mark.parametrize(("target", "reason"), [(3, "serves already"), (9, "never approved")])
+def test_what_cannot_come_back_is_refused(approved: Workshop, target: int, reason: str) -> None:
+    """What serves now, and what has no record."""
+    with pytest.raises(Refused, match=reason):
+        rollbacks.prepare(approved.repository, target)
+
+
+def test_there_is_nothing_to_roll_back_where_nothing_serves(workshop: Workshop) -> None:
+    """approval: null in a fresh repository."""
+    with pytest.raises(Refused, match="serves nothing"):
+        rollbacks.prepare(workshop.repository, 1)

@@ -1,0 +1,111 @@
+"""The pointer is moved without touching what people wrote, and its history says what can be gone back to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml import config
+from ml.errors import ConfigError
+from ml.gitops import serving
+from tests.gitops.repositories import PERSON, SERVING, Workshop
+
+
+def test_only_the_value_changes() -> None:
+    """Comments, order, spacing and every other key stay byte for byte."""
+    moved = serving.point(SERVING, 7)
+    assert moved == SERVING.replace("approval: null", "approval: 7")
+    assert serving.point(moved, 12) == SERVING.replace("approval: null", "approval: 12")
+
+
+comments = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp")), max_size=20)
+
+
+@given(
+    before=st.sampled_from(["null", "~", "", "1", "907", "Null"]),
+    gap=st.sampled_from([" ", "   "]),
+    comment=st.one_of(st.none(), comments),
+    order=st.permutations(["approval", "endpoint", "instance", "capture", "rollout"]),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    after=st.integers(1, 99_999),
+)
+def test_any_layout_keeps_everything_else(
+    *, before: str, gap: str, comment: str | None, order: list[str], newline: str, after: int
+) -> None:
+    """Whatever the order, line ends and comments, the file then says the new approval and nothing else is different."""
+    rest = {line.split(":")[0]: line for line in SERVING.splitlines()[2:]}
+    pointer = f"approval:{gap}{before}{f'  # {comment}' if comment is not None else ''}"
+    lines = [pointer if key == "approval" else rest[key] for key in order]
+    text = "# approval: 3 is what a comment says" + newline + newline.join(lines) + newline
+    moved = serving.point(text, after)
+    parsed = config.parse(moved, config.SERVING, config.ServingFile)
+    assert parsed == config.parse(text, config.SERVING, config.ServingFile).model_copy(update={"approval": after})
+    kept = [line for line in text.split(newline) if not line.startswith("approval:")]
+    assert [line for line in moved.split(newline) if not line.startswith("approval:")] == kept
+    if comment is not None:
+        assert f"# {comment}" in moved
+
+
+def test_a_file_that_does_not_hold_is_not_moved() -> None:
+    """A broken file is for a person to mend first."""
+    with pytest.raises(ConfigError, match="endpoint is missing"):
+        serving.point("approval: 1\n", 2)
+
+
+def merged(workshop: Workshop, approval: int) -> tuple[str, str]:
+    """Moves the pointer on a branch and merges it, as a pull request does; the pointer's commit and the merge."""
+    text = serving.point(serving.text_at(workshop.repository, "main"), approval)
+    pointer = workshop.repository.commit("main", {config.SERVING: text.encode()}, f"Serve approval {approval:04d}")
+    workshop.repository.move_branch(f"approve/{approval:04d}-{pointer[:7]}", pointer, seen=None)
+    return pointer, workshop.repository.merge(pointer, "Merge", author=PERSON)
+
+
+def test_moves_name_the_pointers_commit_and_the_merge(workshop: Workshop) -> None:
+    """A rollback reverts the first; the second says since when and by whom."""
+    first, first_merge = merged(workshop, 1)
+    text = workshop.text(config.SERVING)
+    workshop.write({config.SERVING: text.replace("ml.m5.large", "ml.m5.xlarge")}, "A larger instance")
+    second, second_merge = merged(workshop, 2)
+    found = serving.moves(workshop.repository, "main")
+    assert [(move.before, move.after) for move in found] == [(None, 1), (1, 2)]
+    assert [move.pointer.sha for move in found] == [first, second]
+    assert [move.landed.sha for move in found] == [first_merge, second_merge]
+
+
+def test_a_move_made_on_main_itself_is_its_own_landing(workshop: Workshop) -> None:
+    """Where no pull request is used there is only the one commit."""
+    sha = workshop.write({config.SERVING: SERVING.replace("null", "1")}, "Serve 1")
+    (move,) = serving.moves(workshop.repository, "main")
+    assert (move.pointer.sha, move.landed.sha) == (sha, sha)
+
+
+def test_a_commit_that_broke_the_file_counts_for_nothing(workshop: Workshop) -> None:
+    """Nothing was deployed from a file that could not be read, so it is no state to go back to."""
+    for text in (SERVING.replace("null", "1"), "approval: [", SERVING.replace("null", "2")):
+        workshop.write({config.SERVING: text}, "Edit")
+    assert [(move.before, move.after) for move in serving.moves(workshop.repository, "main")] == [(None, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("pointed", "former"),
+    [
+        ([], []),
+        ([1], []),
+        ([1, 2], [1]),
+        ([1, 2, 3], [2, 1]),
+        ([1, 2, 1], []),
+        ([1, 2, 3, 2], [1]),
+        ([1, 2, 3, 1], []),
+        ([1, 2, 1, 3], [1]),
+        ([1, 2, 1, 2], [1]),
+        ([1, None], [1]),
+        ([1, 2, None], [2, 1]),
+    ],
+)
+def test_going_back_twice_goes_further_back(workshop: Workshop, pointed: list[int | None], former: list[int]) -> None:
+    """What was rolled back from is not offered again; it has to be named."""
+    for approval in pointed:
+        value = "null" if approval is None else str(approval)
+        workshop.write({config.SERVING: SERVING.replace("null ", f"{value} ")}, f"Point at {value}")
+    assert serving.former(serving.moves(workshop.repository, "main")) == former
