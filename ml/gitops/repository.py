@@ -100,10 +100,6 @@ class Repository:
         commit = self.commit_of(revision)
         return self._names(self._run(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", str(folder)]))
 
-    def changed(self, before: str, after: str) -> list[str]:
-        """The paths that differ between two commits, sorted."""
-        return self._names(self._run(["diff-tree", "-r", "-z", "--no-renames", "--name-only", before, after]))
-
     def is_ancestor(self, ancestor: str, revision: str) -> bool:
         """Whether `ancestor` is `revision` or one of the commits that it builds on."""
         result = self._attempt(["merge-base", "--is-ancestor", ancestor, revision])

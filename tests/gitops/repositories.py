@@ -60,6 +60,10 @@ class Workshop:
         self.git("commit", "-q", "-m", message)
         return self.git("rev-parse", "HEAD")
 
+    def changed(self, before: str, after: str) -> list[str]:
+        """The paths that differ between two commits."""
+        return self.git("diff", "--name-only", before, after).splitlines()
+
     def text(self, path: str | Path) -> str:
         """The file in the working tree."""
         return (self.root / path).read_text()

@@ -26,8 +26,8 @@ def test_the_branch_holds_the_record_and_then_the_pointer(workshop: Workshop) ->
     second, first = repository.log(f"main..{proposal.branch}")
     assert (first.sha, second.sha) == (proposal.record_commit, proposal.pointer_commit)
     assert {first.author, second.author} == {BOT.name}
-    assert repository.changed(base, first.sha) == ["model-config/approvals/0007.yaml"]
-    assert repository.changed(first.sha, second.sha) == ["model-config/serving/production.yaml"]
+    assert workshop.changed(base, first.sha) == ["model-config/approvals/0007.yaml"]
+    assert workshop.changed(first.sha, second.sha) == ["model-config/serving/production.yaml"]
     assert repository.show(proposal.branch, config.SERVING) == SERVING.replace("null", "7").encode()
     assert approvals.recorded(repository, proposal.branch, 7) == record(7)
     assert (repository.head(), repository.branch(), repository.dirty()) == (base, "main", [])

@@ -66,7 +66,7 @@ def test_a_commit_is_made_beside_the_working_tree(workshop: Workshop, monkeypatc
     assert workshop.git("status", "--porcelain") == status
     assert workshop.repository.head() == before
     assert workshop.repository.show(made, "new/file") == b"\x00\xff"
-    assert workshop.repository.changed(before, made) == ["new/file", "x"]
+    assert workshop.changed(before, made) == ["new/file", "x"]
     (commit,) = workshop.repository.log(f"{before}..{made}")
     assert (commit.author, commit.subject, commit.parents) == (BOT.name, "Subject", (before,))
     assert commit.time.isoformat() == "2031-04-05T04:07:08+00:00"

@@ -30,7 +30,7 @@ def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: Work
     assert (prepared.branch, prepared.state, prepared.reverted) == ("rollback/0002", "created", pointer.sha)
     message = approved.git("log", "-1", "--format=%B", prepared.commit)
     assert message.startswith(f'Revert "Serve approval 0003"\n\nThis reverts commit {pointer.sha}.')
-    assert repository.changed(base, prepared.commit) == [str(config.SERVING)]
+    assert approved.changed(base, prepared.commit) == [str(config.SERVING)]
     after = serving.at(repository, prepared.branch)
     assert (after.approval, after.endpoint) == (2, "fraudops-live")
     assert (repository.head(), repository.dirty()) == (base, [])

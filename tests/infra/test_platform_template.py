@@ -1,0 +1,136 @@
+"""The platform's template: it lints, gives what the product reads, and grants no more than it says why."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint_all  # type: ignore[import-untyped]  # it has no stubs
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
+from deploy_model import logic
+
+from ml import config
+from ml.aws import platform
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "infra/platform.yaml"
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """The template, with its short functions written out."""
+    loaded: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
+    return loaded
+
+
+def statements(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every statement that grants something to a role, with the resource that holds it."""
+    found = []
+    for name, resource in template["Resources"].items():
+        properties = resource["Properties"]
+        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+        if resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            documents.append(properties["PolicyDocument"])
+        found += [(name, statement) for document in documents for statement in document["Statement"]]
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    """IAM lets a list of one be written without its brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+def test_it_lints() -> None:
+    """cfn-lint finds nothing, not even a warning."""
+    assert lint_all(TEMPLATE.read_text()) == []
+
+
+def test_it_gives_what_the_product_reads(template: dict[str, Any]) -> None:
+    """Every output that `ml.aws.platform` asks for is there, and none that nobody asks for."""
+    assert set(template["Outputs"]) == set(platform._OUTPUTS.values())
+
+
+def test_it_fits_into_a_request() -> None:
+    """CloudFormation takes 51,200 bytes of template without a detour over S3."""
+    assert TEMPLATE.stat().st_size < 51_200
+
+
+def test_a_star_says_why(template: dict[str, Any]) -> None:
+    """A statement on every resource stands beside a comment with the reason, and no action is a star."""
+    lines = TEMPLATE.read_text().splitlines()
+    stars = [line for line in lines if re.search(r'Resource: "\*"', line)]
+    assert all("#" in line for line in stars), stars
+    granted = [(name, action) for name, statement in statements(template) for action in as_list(statement["Action"])]
+    assert not [pair for pair in granted if "*" in pair[1]]
+    open_ended = [statement["Sid"] for _, statement in statements(template) if "*" in as_list(statement["Resource"])]
+    assert len(open_ended) == len(stars)
+
+
+def test_roles_are_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
+    """iam:PassRole names one role and the one service that may get it."""
+    passing = [statement for _, statement in statements(template) if "iam:PassRole" in as_list(statement["Action"])]
+    assert len(passing) == 2
+    for statement in passing:
+        assert "Fn::GetAtt" in statement["Resource"]
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_no_job_and_no_endpoint_may_say_what_serves(template: dict[str, Any]) -> None:
+    """desired.json is written by no role of the stack, what serves by the deploy function alone."""
+    writers = {
+        (name, str(resource))
+        for name, statement in statements(template)
+        if "s3:PutObject" in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if "/deploy/" in str(resource)
+    }
+    assert {name for name, _ in writers} == {"DeployRole"}
+    assert not [resource for _, resource in writers if "desired" in resource or "/deploy/*" in resource]
+    approving = [name for name, statement in statements(template) if "UpdateModelPackage" in str(statement["Action"])]
+    assert approving == []
+
+
+def test_what_is_stored_is_closed_and_encrypted(template: dict[str, Any]) -> None:
+    """The lake is versioned, encrypted, private and reached over TLS only; queue and topic too."""
+    lake = template["Resources"]["Lake"]
+    assert lake["DeletionPolicy"] == lake["UpdateReplacePolicy"] == "Retain"
+    properties = lake["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert properties["BucketEncryption"]
+    for policy in ("LakePolicy", "DeadLettersPolicy", "NotificationTopicPolicy"):
+        document = template["Resources"][policy]["Properties"]["PolicyDocument"]
+        denied = [entry for entry in document["Statement"] if entry["Effect"] == "Deny"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in [entry["Condition"] for entry in denied], policy
+
+
+def test_the_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -> None:
+    """What the template sets is what `logic.Environment` takes, and the handler is where the template says."""
+    function = template["Resources"]["DeployFunction"]["Properties"]
+    variables = dict.fromkeys(function["Environment"]["Variables"], "x")
+    assert logic.Environment.read(variables)
+    assert len(variables) == 4
+    module, _, attribute = function["Handler"].rpartition(".")
+    assert module == "deploy_model.handler"
+    assert attribute == "handle"
+
+
+def test_the_committed_endpoint_is_one_that_the_template_takes(template: dict[str, Any], repository_root: Path) -> None:
+    """serving/production.yaml and the template's parameter agree on what an endpoint may be called."""
+    pattern = template["Parameters"]["EndpointName"]["AllowedPattern"]
+    assert re.search(pattern, config.load_serving(repository_root).endpoint)
+
+
+def test_the_rule_hears_of_this_group_only(template: dict[str, Any]) -> None:
+    """Approved packages of the stack's own group, and nothing else, reach the function."""
+    pattern = template["Resources"]["ApprovedRule"]["Properties"]["EventPattern"]
+    assert pattern == {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {
+            "ModelPackageGroupName": [{"Fn::Sub": "${AWS::StackName}-model"}],
+            "ModelApprovalStatus": ["Approved"],
+        },
+    }
