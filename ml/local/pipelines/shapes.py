@@ -23,12 +23,11 @@ _DESCRIBE = {
 # Pipelines names what it creates; a job name that is there all the same is taken as a prefix.
 _NAMED_BY_PIPELINES = {"ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"}
 _REFUSED = {"ModelPackageName"}
-_FUNCTIONS = ({"Get"}, {"Std:Join"}, {"Std:JsonGet"})
 
 
 def is_function(value: Any) -> bool:
     """Whether `value` stands for something that is only known when the pipeline runs."""
-    return isinstance(value, Mapping) and set(value) in _FUNCTIONS
+    return isinstance(value, Mapping) and (set(value) == {"Get"} or any(str(key).startswith("Std:") for key in value))
 
 
 @cache

@@ -76,21 +76,15 @@ class Storage:
         Raises:
             ClientFault: two objects want one path, a path leads out of the folder, or S3 refuses.
         """
-        wanted: set[Path] = set()
-        for item in items:
-            target = folder / item.relative
-            parts = PurePosixPath(item.relative).parts
-            if ".." in parts or item.relative.startswith("/") or target in wanted:
+        places = [PurePosixPath(item.relative) for item in items]
+        files, seen = set(places), set[PurePosixPath]()
+        for item, place in zip(items, places, strict=True):
+            outside = place.is_absolute() or ".." in place.parts
+            if outside or place in seen or files.intersection(place.parents) or (folder / place).exists():
                 raise ClientFault(_clash(item))
-            wanted.add(target)
-        for item in items:
-            target = folder / item.relative
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
-                raise ClientFault(_clash(item)) from error
-            if target.exists() or any(parent in wanted for parent in target.relative_to(folder).parents):
-                raise ClientFault(_clash(item))
+            seen.add(place)
+        for place in places:
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
 
         def one(item: Item) -> None:
             self._s3.download_file(item.bucket, item.key, str(folder / item.relative))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import uuid
@@ -141,7 +142,8 @@ def test_a_gate_that_is_missed_fails_in_its_own_words(cloud: Cloud) -> None:
 def test_independent_steps_run_at_the_same_time(cloud: Cloud) -> None:
     """Two steps that each wait for the other's sign both succeed, so they were running together."""
     code = (
-        "import sys, time, pathlib; mine, other = map(pathlib.Path, sys.argv[1:]); mine.touch(); end = time.time() + 20\n"
+        "import sys, time, pathlib\nmine, other = map(pathlib.Path, sys.argv[1:])\nmine.touch()\n"
+        "end = time.time() + 20\n"
         "while not other.exists():\n    assert time.time() < end; time.sleep(.02)"
     )
     one, two = str(cloud.folder / "one"), str(cloud.folder / "two")
@@ -156,7 +158,7 @@ def test_parallelism_is_bounded_as_asked(cloud: Cloud) -> None:
     )
     assert described["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 1}
     steps = sorted(cloud.steps(arn).values(), key=lambda s: s["StartTime"])
-    assert all(after["StartTime"] >= before["EndTime"] for before, after in zip(steps, steps[1:], strict=False))
+    assert all(after["StartTime"] >= before["EndTime"] for before, after in itertools.pairwise(steps))
 
 
 def test_a_step_that_fails_ends_the_execution_and_the_rest_is_not_run(cloud: Cloud) -> None:
