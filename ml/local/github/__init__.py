@@ -1,0 +1,1 @@
+"""GitHub on a laptop: bare repositories over smart HTTP, the API calls that workflows and gh make, and small pages."""
