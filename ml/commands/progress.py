@@ -63,5 +63,6 @@ def describe(step: Step) -> str:
     if step.cached:
         return f"{step.name} (taken from an earlier execution with the same inputs)"
     took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
-    ending = "" if step.status == "Succeeded" else f" {step.status.lower()}"
+    # A Fail step is there to fail: its name says it.
+    ending = "" if step.status == "Succeeded" or step.message else f" {step.status.lower()}"
     return f"{step.name}{ending}{took}"

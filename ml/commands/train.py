@@ -212,7 +212,7 @@ def _missed(execution: Execution, gate: Step) -> GateMissed:
     evaluation = registry.read_json(uri) if uri else {}
     reason = evaluation.get("verdict", {}).get("reason") or gate.message or gate.reason
     return GateMissed(
-        f"The model missed the gate: {reason.rstrip('.')}. No model package was registered. See {uri}",
+        f"{reason} The evidence: {uri}",
         evaluation=evaluation,
         evaluation_uri=uri,
         execution_arn=execution.arn,

@@ -1,0 +1,221 @@
+"""From a commit to a registered package on the local cloud: real jobs on a small stand-in, killed, missed, repeated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ml import config
+from ml.aws import executions, pipeline, platform, registry, session
+from ml.aws.lake import Lake
+from ml.commands.bootstrap import bootstrap
+from ml.commands.data import import_data
+from ml.commands.train import TrainingOutcome, train
+from ml.errors import GateMissed, TrainingFailed
+from ml.local.cloud import LocalCloud
+from ml.simulate import files, standin
+
+pytestmark = pytest.mark.slow
+ROWS, FRAUDS = 12_000, 60
+
+
+@dataclass
+class World:
+    """A clone with its own history, and a local cloud with the platform and some data."""
+
+    root: Path
+
+    def git(self, *arguments: str) -> str:
+        """Runs git in the clone."""
+        done = subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def commit(self, path: Path, change: Callable[[str], str]) -> None:
+        """Commits a change of one file."""
+        file = self.root / path
+        text = file.read_text()
+        assert change(text) != text
+        file.write_text(change(text))
+        self.commit_all(f"change {path}")
+
+    def commit_all(self, message: str) -> None:
+        """Commits what there is, always at the same moment, so that equal trees are equal commits."""
+        moment = "2026-01-01T00:00:00Z"
+        dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
+        self.git("add", "-A")
+        command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.invalid", "commit", "-q", "-m", message]
+        subprocess.run(command, cwd=self.root, check=True, env=os.environ | dates)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few thousand transactions with frauds enough for a gate."""
+    path = tmp_path_factory.mktemp("data") / "transactions.parquet"
+    files.write(path, standin.draw(ROWS, frauds=FRAUDS, seed=3))
+    return path
+
+
+@pytest.fixture
+def new_world(
+    tmp_path: Path, repository_root: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], World]]:
+    """Makes a world; a second one replaces the first, and shares nothing with it but the commit and the data."""
+    clouds: list[LocalCloud] = []
+
+    def make() -> World:
+        while clouds:
+            clouds.pop().stop()
+        place = tmp_path / f"world-{time.monotonic_ns()}"
+        root = place / "clone"
+        for part in ("ml", "model-config"):
+            shutil.copytree(repository_root / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        world = World(root=root)
+        world.git("init", "-q", "-b", "main")
+        (root / ".gitignore").write_text("__pycache__/\n")
+        world.commit_all("start")
+        cloud = LocalCloud(place / "cloud")
+        cloud.start()
+        clouds.append(cloud)
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        bootstrap(repository_root)
+        columns = config.load_settings(root).training.columns
+        import_data(str(sample), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)
+        return world
+
+    yield make
+    while clouds:
+        clouds.pop().stop()
+
+
+@pytest.fixture
+def world(new_world: Callable[[], World]) -> World:
+    """One world."""
+    return new_world()
+
+
+def packages() -> list[registry.Package]:
+    """Every package of the platform's group."""
+    return registry.packages(platform.read().package_group)
+
+
+def start_in_another_process(world: World) -> subprocess.Popen[str]:
+    """`fraudops train` as a person runs it."""
+    command = [sys.executable, "-c", "from ml.cli import main; main()", "train", "--repo", str(world.root)]
+    repository = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    return subprocess.Popen(command, cwd=repository, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def until_executing(step: str, process: subprocess.Popen[str]) -> str:
+    """Waits until the one execution has come to `step`; its ARN."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        for arn in known_executions():
+            if executions.describe(arn).step(step) is not None:
+                return arn
+        time.sleep(0.1)
+    raise AssertionError(f"no execution came to {step}")
+
+
+def known_executions() -> list[str]:
+    """The executions of the pipeline; none where there is no pipeline yet."""
+    sagemaker = session.client("sagemaker")
+    if not sagemaker.list_pipelines()["PipelineSummaries"]:
+        return []
+    answer = sagemaker.list_pipeline_executions(PipelineName=pipeline.NAME)
+    return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
+
+
+def check(outcome: TrainingOutcome, world: World) -> None:
+    """What must hold for any package that was registered."""
+    package = registry.package(outcome.package_arn)
+    evaluation = outcome.evaluation
+    assert package.status == registry.PENDING
+    assert package.metadata["commit"] == world.git("rev-parse", "HEAD")
+    assert evaluation["provenance"]["commit"] == package.metadata["commit"]
+    assert registry.digest(package.model_data_url) == package.artifact_sha256 == evaluation["artifact"]["sha256"]
+    assert registry.evaluation(package) == evaluation
+    assert evaluation["champion"]["status"] == "none"
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["run-again", "resume"])
+def test_killed_in_the_middle_one_package_comes_of_it_not_two(world: World, resumed: bool) -> None:
+    """SIGKILL while Train runs; the same command again, or --resume, waits for the same execution."""
+    process = start_in_another_process(world)
+    arn = until_executing("Train", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    outcome = train(world.root, resume=arn if resumed else None)
+    assert outcome.execution_arn == arn
+    check(outcome, world)
+    assert [package.arn for package in packages()] == [outcome.package_arn]
+    assert train(world.root) == outcome
+    assert len(known_executions()) == len(packages()) == 1
+
+
+def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(world: World) -> None:
+    """min_recall 0.999: the gate's exit code, a reason with figure, limit and frauds behind it, and no package."""
+    world.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
+    process = start_in_another_process(world)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == GateMissed.exit_code
+    with pytest.raises(GateMissed) as caught:
+        train(world.root)
+    message, evaluation = str(caught.value), caught.value.evaluation
+    assert message in error
+    assert "\n" not in message
+    assert "0.999" in message
+    assert f"{evaluation['positives']} frauds" in message
+    assert evaluation["verdict"]["status"] == "missed"
+    failed = [item["name"] for item in evaluation["verdict"]["checks"] if not item["passed"]]
+    assert failed == ["recall"]
+    assert packages() == []
+    assert len(known_executions()) == 1
+
+
+def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Callable[[], World]) -> None:
+    """On another cloud, in a clone of its own, definition and archive are the same bytes."""
+    found = []
+    for _ in range(2):
+        world = new_world()
+        outcome = train(world.root)
+        check(outcome, world)
+        text = session.client("sagemaker").describe_pipeline(PipelineName=pipeline.NAME)["PipelineDefinition"]
+        found.append((world.git("rev-parse", "HEAD"), text, registry.package(outcome.package_arn).artifact_sha256))
+    assert found[0] == found[1]
+
+
+def test_a_commit_that_changes_no_input_takes_prepare_and_train_from_the_cache(world: World) -> None:
+    """Only Evaluate runs again, since the archive says which commit it is of."""
+    first = train(world.root)
+    (world.root / "README.md").write_text("A word more.\n")
+    world.commit_all("explain")
+    second = train(world.root)
+    check(second, world)
+    steps = executions.describe(second.execution_arn).steps
+    assert {step.name for step in steps if step.cached} == {"Prepare", "Train"}
+    assert second.version == first.version + 1
+    assert second.evaluation["metrics"] == first.evaluation["metrics"]
+
+
+def test_a_step_that_cannot_go_on_is_named_with_its_own_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A window too short to hold a fraud in each part: the job's reason and the end of its log reach the person."""
+    first = Lake(platform.read().bucket).imports()[0].start
+    window = config.Window(start=first, end=first + timedelta(minutes=2))
+    with pytest.raises(TrainingFailed, match=r"step Prepare failed: .*fraud") as caught:
+        train(world.root, window=window)
+    assert "fraudops train" in str(caught.value)
+    assert "Prepare │" in capsys.readouterr().err
+    assert packages() == []
