@@ -65,11 +65,13 @@ def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Pipeline:
     labels = np.asarray(y, dtype=np.int8)
     if len(np.unique(labels)) < 2:
         raise ValueError(f"training needs frauds and legitimate rows (got {labels.sum()} frauds in {len(labels)} rows)")
-    pipeline = build(training)
+    pipeline, columns = build(training), list(training.columns.inputs)
+    # One layout in memory, whatever the caller's: the order in which a column is summed up decides its last bit.
+    rows = pd.DataFrame(np.ascontiguousarray(X[columns].to_numpy(dtype=np.float64)), columns=columns)
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            pipeline.fit(X[list(training.columns.inputs)], labels)
+            pipeline.fit(rows, labels)
         except ConvergenceWarning as warning:
             raise ValueError(
                 f"the regression did not converge to {training.regression.tolerance:g} within "

@@ -1,0 +1,131 @@
+"""The pipeline: what it fits, what it exports, and that the two are one model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.model import document, estimator
+from ml.model.scorer import Scorer
+from ml.model.settings import Columns, Training
+from tests.model.training_samples import TRAINING, changed, rows
+
+FEWER = [
+    TRAINING,
+    changed(binning={"amount_bins": 0}),
+    changed(binning={"hour_bins": 0}),
+    changed(binning={"amount_bins": 0, "hour_bins": 1}),
+    changed(resampling={"minority_ratio": 0.0}),
+    changed(
+        columns=Columns(label="Class", time=None, amount="Amount", features=("V1", "V2")),
+        binning={"amount_bins": 3, "hour_bins": 0},
+    ),
+]
+
+
+@pytest.mark.container
+@pytest.mark.parametrize("training", FEWER, ids=["all", "hours", "amounts", "no bins", "no resampling", "no time"])
+def test_the_export_scores_as_the_pipeline_does(training: Training) -> None:
+    """Scores of the exported document equal predict_proba to 1e-9, on rows far outside the training range too."""
+    X, y = rows()
+    pipeline = estimator.fit(training, X, y)
+    scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, 0.5)))
+    other, _ = rows(seed=1)
+    wild = other * np.random.default_rng(2).choice([1, 30, 1000], size=other.shape)
+    for frame in (X, other, wild):
+        columns = list(training.columns.inputs)
+        expected = pipeline.predict_proba(frame[columns])[:, 1]
+        assert np.abs(scorer.score(frame[columns].to_numpy()) - expected).max() < 1e-9
+
+
+def test_edges_and_scales_come_from_natural_rows() -> None:
+    """Synthetic frauds change neither means nor edges: those of the export are those of the rows as they came."""
+    X, y = rows()
+    with_smote = estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5)
+    plain = changed(resampling={"minority_ratio": 0.0})
+    without = estimator.export(estimator.fit(plain, X, y), plain, 0.5)
+    assert [b["edges"] for b in with_smote["bins"]] == [b["edges"] for b in without["bins"]]
+    for a, b in zip(with_smote["features"], without["features"], strict=True):
+        assert (a["mean"], a["scale"]) == (b["mean"], b["scale"])
+        assert a["coefficient"] != b["coefficient"]
+    assert with_smote["features"][0]["mean"] == pytest.approx(X["V1"].mean(), abs=1e-12)
+
+
+def test_the_regression_sees_whole_bins_only() -> None:
+    """After resampling every row has one amount bin and one hour bin: ones and zeros, nothing in between."""
+    X, y = rows()
+    pipeline = estimator.fit(TRAINING, X, y)
+    made, labels = pipeline["features"].transform(X), y
+    made, labels = pipeline["resample"].fit_resample(made, labels)
+    columns = pipeline["one_hot"].transform(made)
+    bins = columns[:, 4:]
+    assert len(columns) > len(X)
+    assert set(np.unique(bins)) == {0.0, 1.0}
+    assert np.all(bins[:, :5].sum(axis=1) == 1)
+    assert np.all(bins[:, 5:].sum(axis=1) == 1)
+
+
+def test_scoring_rows_are_never_resampled() -> None:
+    """predict_proba answers as many rows as it is given, in their order."""
+    X, y = rows()
+    pipeline = estimator.fit(TRAINING, X, y)
+    part = X.iloc[[5, 3, 900]]
+    assert np.allclose(pipeline.predict_proba(part), pipeline.predict_proba(X)[[5, 3, 900]], rtol=0, atol=1e-12)
+
+
+def test_an_hour_that_training_never_saw_counts_nothing() -> None:
+    """Rows of the morning alone leave the other hours' coefficients at 0."""
+    X, y = rows()
+    morning = X["Time"] % 86_400 < 6 * 3600
+    pipeline = estimator.fit(TRAINING, X[morning], y[morning])
+    hours = estimator.export(pipeline, TRAINING, 0.5)["bins"][1]
+    assert hours["coefficients"][1:] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.container
+def test_equal_rows_give_equal_bytes_in_a_new_process(tmp_path: Path) -> None:
+    """The document is the same bytes in another process, with another hash seed and another number of threads."""
+    X, y = rows()
+    here = document.canonical(estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5))
+    samples = Path(__file__).with_name("training_samples.py")
+    code = (
+        f"import runpy; samples = runpy.run_path({str(samples)!r}); training = samples['TRAINING']\n"
+        "from ml.model import document, estimator\n"
+        "print(document.canonical(estimator.export(estimator.fit(training, *samples['rows']()), training, 0.5)))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    threads = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "5", "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | threads, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == here
+
+
+def test_one_class_cannot_be_learned() -> None:
+    """Rows without a fraud are refused with their count."""
+    X, y = rows(100)
+    with pytest.raises(ValueError, match="0 frauds in 100 rows"):
+        estimator.fit(TRAINING, X, np.zeros_like(y))
+
+
+def test_a_regression_that_does_not_converge_is_no_model() -> None:
+    """Running out of iterations is an error that names the two settings, not a warning in a log."""
+    X, y = rows()
+    training = changed(regression={"max_iterations": 2})
+    with pytest.raises(ValueError, match=r"did not converge.*regression\.max_iterations"):
+        estimator.fit(training, X, y)
+
+
+def test_the_frame_may_hold_more_columns_in_another_order() -> None:
+    """Columns are taken by name."""
+    X, y = rows()
+    shuffled = pd.concat([X[["Amount", "V3", "V2", "V1", "Time"]], pd.Series(y, name="Class")], axis=1)
+    a, b = (estimator.export(estimator.fit(TRAINING, frame, y), TRAINING, 0.5) for frame in (X, shuffled))
+    assert a == b

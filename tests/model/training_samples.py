@@ -1,0 +1,54 @@
+"""Small labelled transactions that a model can learn from, and the settings to learn with; drawn, not real."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.model import settings
+
+COLUMNS = settings.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2", "V3"))
+TRAINING = settings.Training(
+    columns=COLUMNS,
+    split=settings.Split(train=0.5, validation=0.2, test=0.3),
+    binning=settings.Binning(amount_bins=5, hour_bins=4),
+    resampling=settings.Resampling(minority_ratio=0.2, neighbours=5),
+    regression=settings.Regression(inverse_regularisation=0.1, max_iterations=500, tolerance=1e-6),
+    threshold=settings.Threshold(policy="max_recall_at_fpr", value=0.02),
+    alert_budget=0.05,
+    seed=7,
+)
+GATE = settings.Gate(
+    min_recall=0.6,
+    max_false_positive_rate=0.05,
+    min_positives=15,
+    challenger=settings.Challenger(
+        max_average_precision_loss=0.02, max_recall_loss=0.05, confidence=0.95, resamples=400, min_positives=15
+    ),
+)
+SETTINGS = settings.Settings(training=TRAINING, gate=GATE)
+
+
+def changed(training: settings.Training = TRAINING, **parts: Any) -> settings.Training:
+    """`training` with some fields replaced; a dictionary replaces fields of that field."""
+    made = {
+        name: dataclasses.replace(getattr(training, name), **value) if isinstance(value, dict) else value
+        for name, value in parts.items()
+    }
+    return dataclasses.replace(training, **made)
+
+
+def rows(n: int = 4000, share: float = 0.03, seed: int = 0) -> tuple[pd.DataFrame, NDArray[np.int8]]:
+    """`n` transactions over two days, oldest first, and their labels; frauds differ in V1, V2 and amount."""
+    random = np.random.default_rng(seed)
+    y = (random.random(n) < share).astype(np.int8)
+    values = random.standard_normal((n, 3))
+    values[:, 0] += 2.5 * y
+    values[:, 1] -= 1.5 * y
+    amount = np.round(np.exp(random.normal(3 + 0.8 * y, 1.2)), 2)
+    time = np.sort(np.floor(random.random(n) * 2 * 86_400))
+    return pd.DataFrame(np.column_stack([time, values, amount]), columns=list(COLUMNS.inputs)), y

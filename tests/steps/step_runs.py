@@ -1,0 +1,129 @@
+"""A small lake on disk as SageMaker lays it out, and the three steps run over it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.model.settings import Settings
+from tests.model.training_samples import SETTINGS, rows
+
+ROOT = Path(__file__).resolve().parents[2]
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TIMES = pa.timestamp("us", tz="UTC")
+PROVENANCE = ["--commit", "a" * 40, "--config-sha256", "b" * 64, "--data-sha256", "c" * 64]
+
+
+@dataclasses.dataclass
+class Bench:
+    """One machine's /opt/ml, at `root`; `run` plays the three jobs of a pipeline on it."""
+
+    root: Path
+
+    @property
+    def processing(self) -> Path:
+        """What stands for /opt/ml/processing."""
+        return self.root / "processing"
+
+    def lay(self, settings: Settings = SETTINGS) -> Bench:
+        """Lays out the settings and the champion's sentinel."""
+        (self.processing / "settings").mkdir(parents=True, exist_ok=True)
+        (self.processing / "settings" / "settings.json").write_text(settings.to_json())
+        (self.processing / "champion").mkdir(exist_ok=True)
+        (self.processing / "champion" / "none.json").write_text('{"champion": null}')
+        return self
+
+    def transactions(self, name: str, table: pa.Table) -> None:
+        """Adds raw/<name>.parquet to the data set."""
+        _write(self.processing / "dataset" / "raw" / f"{name}.parquet", table)
+
+    def labels(self, name: str, ids: Sequence[str], labels: Sequence[int], known_at: Sequence[datetime]) -> None:
+        """Adds labels/<name>.parquet to the data set."""
+        table = pa.table(
+            {"event_id": list(ids), "label": pa.array(labels, pa.int8()), "known_at": pa.array(known_at, TIMES)}
+        )
+        _write(self.processing / "dataset" / "labels" / f"{name}.parquet", table)
+
+    def data(self, n: int = 4000, share: float = 0.05, seed: int = 0) -> pa.Table:
+        """Adds `n` labelled transactions and returns them."""
+        X, y = rows(n, share, seed)
+        table = transactions([f"e{i:05d}" for i in range(n)], X)
+        self.transactions("20260101-abc/transactions", table)
+        self.labels("20260101-abc/labels", table["event_id"].to_pylist(), y.tolist(), table["event_time"].to_pylist())
+        return table
+
+    def run(self, step: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs one step as its own process, in the environment that its kind of job has."""
+        variables = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+        if step == "train":
+            variables |= {
+                "SM_CHANNEL_SETTINGS": str(self.processing / "settings"),
+                "SM_CHANNEL_PREPARED": str(self.processing / "prepared"),
+                "SM_MODEL_DIR": str(self.root / "model"),
+                "SM_OUTPUT_DIR": str(self.root / "output"),
+            }
+        else:
+            arguments = ("--base-dir", str(self.processing), *arguments)
+        return subprocess.run(
+            [sys.executable, "-m", f"ml.steps.{step}", *arguments],
+            env=variables | environment, cwd=self.root, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def pack(self) -> None:
+        """Packs Train's output as SageMaker does, with times and owners, and hands it to Evaluate."""
+        (self.processing / "model").mkdir(exist_ok=True)
+        with tarfile.open(self.processing / "model" / "model.tar.gz", "w:gz") as archive:
+            archive.add(self.root / "model", ".")
+
+    def whole(self, *, champion: str = "", **environment: str) -> dict[str, Any]:
+        """Prepare, Train and Evaluate; the evaluation."""
+        for step, arguments in (
+            ("prepare", []),
+            ("train", []),
+            ("evaluate", [*PROVENANCE, "--champion-sha256", champion]),
+        ):
+            done = self.run(step, *arguments, **environment)
+            assert done.returncode == 0, done.stderr
+            if step == "train":
+                self.pack()
+        return self.evaluation()
+
+    def evaluation(self) -> dict[str, Any]:
+        """What Evaluate wrote."""
+        document: dict[str, Any] = json.loads((self.processing / "evaluation" / "evaluation.json").read_text())
+        return document
+
+    def artifact(self) -> bytes:
+        """The archive that Evaluate packed."""
+        return (self.processing / "artifact" / "model.tar.gz").read_bytes()
+
+    def crown(self, archive: bytes) -> str:
+        """Makes `archive` the champion; its digest."""
+        (self.processing / "champion" / "none.json").unlink(missing_ok=True)
+        (self.processing / "champion" / "model.tar.gz").write_bytes(archive)
+        return hashlib.sha256(archive).hexdigest()
+
+
+def transactions(ids: Sequence[str], X: Any, seconds: Sequence[float] | None = None) -> pa.Table:
+    """Transactions as the lake holds them; event_time follows from Time unless `seconds` after START are given."""
+    times = [START + timedelta(seconds=float(s)) for s in (X["Time"] if seconds is None else seconds)]
+    columns = {name: pa.array(np.asarray(X[name], dtype=np.float64)) for name in X.columns}
+    return pa.table({"event_id": list(ids), "event_time": pa.array(times, TIMES), **columns})
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)

@@ -1,0 +1,97 @@
+"""How a step starts and ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ml.steps import job
+from ml.steps.job import StepFailed
+from tests.steps.step_runs import ROOT
+
+STUB = """#!/bin/bash
+printf '%s\\n' "$PYTHONPATH" "$@" >> "$CALLS"
+"""
+
+
+def failing(error: Exception) -> None:
+    """A step that raises `error`."""
+    raise error
+
+
+def test_a_reason_is_one_line_on_stderr_and_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Line breaks of an error become spaces; the exit code is 1."""
+    file = tmp_path / "output" / "failure"
+    assert job.run(lambda: failing(StepFailed("first\n  second")), file) == 1
+    assert capsys.readouterr().err == "first second\n"
+    assert file.read_text() == "first second"
+
+
+def test_an_error_that_no_one_foresaw_is_reported_with_its_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log has the traceback, the reason the type."""
+    assert job.run(lambda: failing(OSError("disk full")), tmp_path / "message") == 1
+    captured = capsys.readouterr()
+    assert captured.err == "OSError: disk full\n"
+    assert "Traceback" in captured.out
+
+
+def test_a_long_reason_is_cut_to_what_sagemaker_shows(tmp_path: Path) -> None:
+    """1,024 characters."""
+    assert job.run(lambda: failing(ValueError("x" * 5000)), tmp_path / "message") == 1
+    assert (tmp_path / "message").read_text() == "x" * 1024
+
+
+def test_a_step_that_ends_well_leaves_no_reason(tmp_path: Path) -> None:
+    """Exit code 0 and no file."""
+    assert job.run(lambda: None, tmp_path / "message") == 0
+    assert not (tmp_path / "message").exists()
+
+
+def run_sh(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
+    """run.sh in a code folder of its own with a python3 that only notes how it was called."""
+    code, programs = tmp_path / "code", tmp_path / "bin"
+    code.mkdir()
+    programs.mkdir()
+    for name in ("run.sh", "requirements.txt"):
+        shutil.copy(ROOT / "ml" / "steps" / name, code / name)
+    stub = programs / "python3"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    done = subprocess.run(["bash", str(code / "run.sh"), *arguments], env=environment, cwd=tmp_path, check=False)
+    calls = tmp_path / "calls"
+    return done.returncode, calls.read_text().splitlines() if calls.exists() else []
+
+
+def test_run_sh_installs_what_the_image_lacks_then_becomes_the_step(tmp_path: Path) -> None:
+    """requirements.txt first, then the module, with arguments exactly as given: nothing in them is executed."""
+    hostile = "a b; touch $HOME/x `id` $(id) ''"
+    status, calls = run_sh(tmp_path, "prepare", "--window-start", "", "--window-end", hostile)
+    code = str(tmp_path / "code")
+    assert status == 0
+    assert calls[:3] == [code, "-m", "pip"]
+    assert calls[calls.index("-r") + 1] == f"{code}/requirements.txt"
+    step = calls[calls.index("-r") + 2 :]
+    assert step == [code, "-m", "ml.steps.prepare", "--window-start", "", "--window-end", hostile]
+
+
+def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
+    """No step named, no step run."""
+    status, calls = run_sh(tmp_path)
+    assert status != 0
+    assert not any(call.startswith("ml.steps") for call in calls)
+
+
+def test_the_requirements_are_those_of_the_lock(repository_root: Path) -> None:
+    """imbalanced-learn in the container is the version that the project is tested with."""
+    wanted = (repository_root / "requirements" / "run.in").read_text().splitlines()
+    pinned = (repository_root / "ml" / "steps" / "requirements.txt").read_text().splitlines()
+    assert [line for line in pinned if line.startswith("imbalanced-learn")] == [
+        line for line in wanted if line.startswith("imbalanced-learn")
+    ]

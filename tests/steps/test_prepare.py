@@ -1,0 +1,256 @@
+"""Prepare: every transaction is in one part, in time order, with the label known last, or it is counted as left out."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.model.settings import Split
+from ml.steps import prepare
+from ml.steps.job import StepFailed
+from tests.model.training_samples import rows
+from tests.steps.step_runs import START, TIMES, Bench, transactions
+
+pytestmark = pytest.mark.container
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A machine with settings and no data."""
+    return Bench(tmp_path).lay()
+
+
+def run(bench: Bench, *arguments: str) -> int:
+    """The step in this process."""
+    return prepare.main(["--base-dir", str(bench.processing), *arguments])
+
+
+def parts(bench: Bench) -> dict[str, pd.DataFrame]:
+    """The three tables."""
+    folder = bench.processing / "prepared"
+    return {part: pq.read_table(folder / f"{part}.parquet").to_pandas() for part in ("train", "validation", "test")}
+
+
+def summary(bench: Bench) -> dict[str, Any]:
+    """summary.json."""
+    document: dict[str, Any] = json.loads((bench.processing / "prepared" / "summary.json").read_text())
+    return document
+
+
+def refusal(bench: Bench, *arguments: str) -> str:
+    """The reason with which the step fails, as SageMaker finds it; nothing is written."""
+    assert run(bench, *arguments) == 1
+    assert not (bench.processing / "prepared").exists()
+    return (bench.root / "output" / "message").read_text()
+
+
+def test_rows_are_cut_in_time_at_natural_prevalence(bench: Bench) -> None:
+    """Half, a fifth and the rest, oldest first; every row once, none added, frauds as they came."""
+    data = bench.data()
+    assert run(bench) == 0
+    made = parts(bench)
+    assert [len(made[part]) for part in made] == pytest.approx([2000, 800, 1200], abs=5)
+    whole = pd.concat(made.values())
+    assert (
+        whole["event_id"].tolist()
+        == data.sort_by([("event_time", "ascending"), ("event_id", "ascending")])["event_id"].to_pylist()
+    )
+    assert whole["event_time"].is_monotonic_increasing
+    assert made["train"]["event_time"].max() < made["validation"]["event_time"].min()
+    assert made["validation"]["event_time"].max() < made["test"]["event_time"].min()
+    windows = summary(bench)["windows"]
+    assert {part: windows[part]["frauds"] for part in made} == {part: made[part]["label"].sum() for part in made}
+    assert windows["train"]["start"].endswith("Z")
+
+
+def test_the_order_of_files_and_rows_does_not_matter(bench: Bench, tmp_path: Path) -> None:
+    """Part files and shuffled rows give the same tables, byte for byte."""
+    data = bench.data()
+    other = Bench(tmp_path / "other").lay()
+    order = np.random.default_rng(0).permutation(len(data))
+    other.transactions("z/part-1", data.take(order[:1500]))
+    other.transactions("a/part-0", data.take(order[1500:]))
+    labels = pq.read_table(bench.processing / "dataset" / "labels" / "20260101-abc" / "labels.parquet")
+    target = other.processing / "dataset" / "labels" / "b" / "labels.parquet"
+    target.parent.mkdir(parents=True)
+    pq.write_table(labels.take(order), target)
+    assert run(bench) == run(other) == 0
+    for name in ("train.parquet", "validation.parquet", "test.parquet", "summary.json"):
+        assert (bench.processing / "prepared" / name).read_bytes() == (
+            other.processing / "prepared" / name
+        ).read_bytes()
+
+
+def test_the_label_known_last_wins(bench: Bench) -> None:
+    """A correction replaces what was known before, whichever file it is in; at one moment fraud wins."""
+    X, y = rows(1000, 0.1)
+    table = transactions([f"e{i:04d}" for i in range(1000)], X)
+    bench.transactions("a/transactions", table)
+    ids, known = table["event_id"].to_pylist(), [START] * 1000
+    bench.labels("b/labels", ids, y.tolist(), known)
+    honest = [i for i in range(1000) if y[i] == 0]
+    bench.labels("a/labels", [ids[i] for i in honest[:2]], [1, 1], [START + timedelta(days=40), START - timedelta(1)])
+    bench.labels("c/labels", [ids[honest[2]]], [1], [START])
+    assert run(bench) == 0
+    found = pd.concat(parts(bench).values()).set_index("event_id")["label"]
+    assert found[ids[honest[0]]] == 1
+    assert found[ids[honest[1]]] == 0
+    assert found[ids[honest[2]]] == 1
+    assert found.sum() == y.sum() + 2
+
+
+def test_rows_without_a_label_are_left_out_and_counted(bench: Bench) -> None:
+    """No label is not the label 0."""
+    X, y = rows(1000, 0.1)
+    table = transactions([f"e{i:04d}" for i in range(1000)], X)
+    bench.transactions("a/transactions", table)
+    bench.labels("a/labels", table["event_id"].to_pylist()[:900], y.tolist()[:900], [START] * 900)
+    assert run(bench) == 0
+    counts = summary(bench)["rows"]
+    assert (counts["used"], counts["unlabelled"], counts["read"]) == (900, 100, 1000)
+
+
+def test_a_window_includes_its_start_and_not_its_end(bench: Bench) -> None:
+    """Rows outside are counted; nothing is lost between two adjacent windows."""
+    data = bench.data()
+    moment = data.sort_by("event_time")["event_time"][1000].as_py()
+    text = moment.isoformat()
+    assert run(bench, "--window-end", text) == 0
+    before = summary(bench)["rows"]
+    assert run(bench, "--window-start", text) == 0
+    after = summary(bench)["rows"]
+    assert before["used"] + after["used"] == 4000
+    assert before["outside_window"] == after["used"]
+    first = parts(bench)["train"]["event_time"].min()
+    assert first == pd.Timestamp(moment)
+
+
+def test_duplicated_rows_are_counted_and_kept(bench: Bench) -> None:
+    """Two transactions with the same values are two transactions."""
+    X, y = rows(1000, 0.1)
+    twice, labels = pd.concat([X, X.iloc[:30]]), [*y.tolist(), *y[:30].tolist()]
+    ids = [f"e{i:04d}" for i in range(1030)]
+    bench.transactions("a/transactions", transactions(ids, twice))
+    bench.labels("a/labels", ids, labels, [START] * 1030)
+    assert run(bench) == 0
+    assert summary(bench)["rows"]["duplicates"] == 30
+    assert summary(bench)["rows"]["used"] == 1030
+
+
+def test_an_event_delivered_twice_is_used_once(bench: Bench) -> None:
+    """The same id with the same values, in two imports, is one transaction; it is counted."""
+    data = bench.data()
+    bench.transactions("20260102-def/transactions", data.slice(0, 10))
+    assert run(bench) == 0
+    counts = summary(bench)["rows"]
+    assert (counts["read"], counts["repeated_ids"], counts["used"]) == (4010, 10, 4000)
+
+
+def test_an_id_that_stands_for_two_transactions_is_refused(bench: Bench) -> None:
+    """Which of the two the label means cannot be known."""
+    data = bench.data()
+    changed = data.slice(7, 1).set_column(2, "Time", pa.array([1.0]))
+    bench.transactions("20260102-def/transactions", changed)
+    assert refusal(bench) == "event_id 'e00007' stands for two transactions that differ in Time"
+
+
+def test_columns_beyond_the_models_are_carried_where_every_file_has_them(bench: Bench) -> None:
+    """A champion trained on other inputs can still be scored; text and what some files lack is left."""
+    X, y = rows(1000, 0.1)
+    ids = [f"e{i:04d}" for i in range(1000)]
+    table = transactions(ids, X.assign(V9=1.5)).append_column("merchant", pa.array(["m"] * 1000))
+    bench.transactions("a/one", table.slice(0, 500).append_column("rare", pa.array([1.0] * 500)))
+    bench.transactions("a/two", table.slice(500))
+    bench.labels("a/labels", ids, y.tolist(), [START] * 1000)
+    assert run(bench) == 0
+    names = ["event_id", "event_time", "label", "Time", "V1", "V2", "V3", "Amount", "V9"]
+    assert parts(bench)["test"].columns.tolist() == names
+
+
+def test_a_part_without_fraud_is_refused(bench: Bench) -> None:
+    """A threshold cannot be chosen on, nor a model judged by, rows without a fraud; the message says which and when."""
+    X, y = rows(1000, 0.1)
+    y[500:700] = 0
+    ids = [f"e{i:04d}" for i in range(1000)]
+    bench.transactions("a/transactions", transactions(ids, X))
+    bench.labels("a/labels", ids, y.tolist(), [START] * 1000)
+    reason = refusal(bench)
+    assert reason.startswith("the validation part has no fraud among its 200 rows from 2026-01-0")
+    assert "model-config/training/model.yaml" in reason
+
+
+def test_rows_of_one_moment_cannot_be_cut_in_time(bench: Bench) -> None:
+    """Where all rows happened at once there is no earlier part."""
+    X, y = rows(1000, 0.1)
+    ids = [f"e{i:04d}" for i in range(1000)]
+    bench.transactions("a/transactions", transactions(ids, X, [0.0] * 1000))
+    bench.labels("a/labels", ids, y.tolist(), [START] * 1000)
+    assert refusal(bench).startswith("the train part would be empty: 1000 rows from 2026-01-01T00:00:00Z")
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
+def test_a_cut_never_separates_rows_of_one_moment(seconds: list[int], train: float, validation: float) -> None:
+    """Either the parts hold every row, each moment in one of them, or the split is refused."""
+    times = pa.array([START + timedelta(seconds=s) for s in sorted(seconds)], TIMES)
+    table = pa.table({"event_time": times, "place": list(range(len(seconds)))})
+    try:
+        made = prepare.split(table, Split(train=train, validation=validation * (1 - train), test=0.0))
+    except StepFailed:
+        return
+    assert [place for part in made.values() for place in part["place"].to_pylist()] == list(range(len(seconds)))
+    moments = [set(part["event_time"].to_pylist()) for part in made.values()]
+    assert all(moments)
+    assert not moments[0] & moments[1]
+    assert not moments[1] & moments[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda t: t.drop_columns(["V2"]), "raw/a/transactions.parquet: column V2 is missing"),
+        (lambda t: t.drop_columns(["event_id"]), "column event_id is missing"),
+        (lambda t: t.set_column(3, "V1", pa.array([None] + [1.0] * 49)), "column V1: 1 of 50 values are missing"),
+        (lambda t: t.set_column(3, "V1", pa.array([float("nan")] * 2 + [1.0] * 48)), "column V1: 2 of 50 values"),
+        (lambda t: t.set_column(3, "V1", pa.array(["x"] * 50)), "another type than the lake's"),
+        (lambda t: t.set_column(0, "event_id", pa.array([None] + ["b"] * 49)), "column event_id: 1 of 50 values"),
+    ],
+)
+def test_transactions_that_break_the_lakes_contract_are_refused(bench: Bench, change: Any, expected: str) -> None:
+    """The reason names file or column, and counts."""
+    X, y = rows(50)
+    table = transactions([f"e{i}" for i in range(50)], X)
+    bench.transactions("a/transactions", change(table))
+    bench.labels("a/labels", table["event_id"].to_pylist(), y.tolist(), [START] * 50)
+    assert expected in refusal(bench)
+
+
+def test_labels_must_be_0_or_1_and_there(bench: Bench) -> None:
+    """A label of 2, a missing column, or no label file at all."""
+    X, _ = rows(50)
+    table = transactions([f"e{i}" for i in range(50)], X)
+    bench.transactions("a/transactions", table)
+    assert "labels: no Parquet file" in refusal(bench)
+    bench.labels("a/labels", ["e1"], [2], [START])
+    assert "labels must be 0 or 1" in refusal(bench)
+    bench.labels("a/labels", ["other"], [1], [START])
+    assert refusal(bench) == "none of the 50 transactions in the window has a label yet"
+
+
+def test_what_is_not_there_is_named(bench: Bench) -> None:
+    """No data, an empty window, a time without an offset."""
+    assert "raw: no Parquet file; import data with `fraudops data import`" in refusal(bench)
+    bench.data(200)
+    assert "no transaction lies in the window from 2030-01-01T00:00:00Z to the last (200 lie outside)" in refusal(
+        bench, "--window-start", "2030-01-01T00:00:00Z"
+    )
+    assert "the window end must be a time with an offset" in refusal(bench, "--window-end", "2030-01-01")

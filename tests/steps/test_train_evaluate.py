@@ -1,0 +1,259 @@
+"""Train and Evaluate: what the gate judges is what is packed, and equal inputs are equal bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import average_precision_score
+
+from ml.model import artifact
+from ml.model.settings import Columns
+from tests.model.training_samples import SETTINGS, changed
+from tests.steps.step_runs import PROVENANCE, Bench
+
+pytestmark = pytest.mark.container
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A machine on which the three steps ran; tests only read it."""
+    bench = Bench(tmp_path_factory.mktemp("finished")).lay()
+    bench.data()
+    bench.whole()
+    return bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path, finished: Bench) -> Bench:
+    """A machine with the finished one's prepared rows and model, to be changed."""
+    made = Bench(tmp_path).lay()
+    for folder in ("prepared", "model"):
+        (made.processing / folder).mkdir()
+        for file in (finished.processing / folder).iterdir():
+            (made.processing / folder / file.name).write_bytes(file.read_bytes())
+    return made
+
+
+def test_the_same_commit_and_data_give_the_same_bytes(finished: Bench, tmp_path: Path) -> None:
+    """New processes, another folder, another day, hash seed and number of threads: the same archive and verdict."""
+    again = Bench(tmp_path).lay()
+    again.data()
+    evaluation = again.whole(
+        FRAUDOPS_NOW="2031-05-06T07:08:09Z",
+        PYTHONHASHSEED="99",
+        OPENBLAS_NUM_THREADS="2",
+        OMP_NUM_THREADS="2",
+        TZ="Asia/Tokyo",
+    )
+    assert again.artifact() == finished.artifact()
+    assert evaluation == finished.evaluation()
+
+
+def test_other_provenance_is_other_bytes(finished: Bench, bench: Bench) -> None:
+    """A model remembers the commit that it is of."""
+    other = ["--commit", "d" * 40, *PROVENANCE[2:]]
+    assert bench.run("evaluate", *other).returncode == 0
+    assert bench.artifact() != finished.artifact()
+    assert json.loads(artifact.read(bench.artifact()).files["model.json"])["provenance"]["commit"] == "d" * 40
+
+
+def test_the_archive_is_readable_and_whole(finished: Bench) -> None:
+    """Model, reference and serving code; the digest in the evaluation is that of the bytes."""
+    read = artifact.read(finished.artifact())
+    evaluation = finished.evaluation()
+    assert evaluation["artifact"] == {"sha256": read.sha256, "bytes": len(finished.artifact())}
+    assert {"model.json", "baseline.json", "code/inference.py", "code/ml/model/scorer.py"} <= set(read.files)
+    assert read.baseline["windows"] == evaluation["windows"]
+    assert read.baseline["confusion"] == evaluation["confusion"]
+
+
+def test_the_figures_are_those_of_the_packed_model_on_the_test_rows(finished: Bench) -> None:
+    """Recall, average precision and counts, recomputed from the archive by hand."""
+    evaluation, read = finished.evaluation(), artifact.read(finished.artifact())
+    rows = pq.read_table(finished.processing / "prepared" / "test.parquet").to_pandas()
+    scores = read.model.score(rows[list(read.model.inputs)].to_numpy())
+    alerts = scores >= evaluation["threshold"]["score"]
+    fraud = rows["label"].to_numpy() == 1
+    assert evaluation["rows"] == len(rows)
+    assert evaluation["positives"] == fraud.sum()
+    assert evaluation["metrics"]["recall"]["count"] == (alerts & fraud).sum()
+    assert evaluation["metrics"]["false_positive_rate"]["count"] == (alerts & ~fraud).sum()
+    assert evaluation["metrics"]["average_precision"]["value"] == pytest.approx(average_precision_score(fraud, scores))
+
+
+def test_the_evaluation_has_the_shape_that_approvals_and_the_pipeline_read(finished: Bench) -> None:
+    """Every key of schema 1, no more."""
+    evaluation = finished.evaluation()
+    assert set(evaluation) == {
+        "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "alert_budget", "champion",
+        "windows", "curves", "provenance", "artifact",
+    }  # fmt: skip
+    assert set(evaluation["metrics"]) == {
+        "recall", "precision", "false_positive_rate", "average_precision", "roc_auc", "recall_at_alert_budget",
+        "alert_rate",
+    }  # fmt: skip
+    assert evaluation["schema"] == 1
+    assert evaluation["champion"]["status"] == "none"
+    assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
+    assert set(evaluation["windows"]) == {"train", "validation", "test"}
+    assert 0 < len(evaluation["curves"]["precision_recall"]) <= 200
+    assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": "b" * 64, "data_sha256": "c" * 64}
+
+
+def test_train_never_opens_the_test_rows(bench: Bench) -> None:
+    """It trains just the same where they are not there."""
+    (bench.processing / "prepared" / "test.parquet").unlink()
+    assert bench.run("train").returncode == 0
+    assert sorted(file.name for file in (bench.root / "model").iterdir()) == ["baseline.json", "model.json"]
+
+
+def test_the_threshold_keeps_its_promise_on_validation_rows(finished: Bench) -> None:
+    """At most 2 % of the legitimate validation rows are alerted."""
+    model = artifact.read(finished.artifact()).model
+    rows = pq.read_table(finished.processing / "prepared" / "validation.parquet").to_pandas()
+    honest = rows[rows["label"] == 0]
+    assert 0 < model.decide(model.score(honest[list(model.inputs)].to_numpy())).mean() <= 0.02
+
+
+def test_a_missed_gate_is_a_verdict_and_not_a_failure(bench: Bench) -> None:
+    """The step ends 0 and the evidence is written; the pipeline's condition reads the verdict."""
+    gate = dataclasses.replace(SETTINGS.gate, min_recall=0.999)
+    bench.lay(dataclasses.replace(SETTINGS, gate=gate))
+    done = bench.run("evaluate", *PROVENANCE)
+    assert done.returncode == 0
+    verdict = bench.evaluation()["verdict"]
+    assert verdict["status"] == "missed"
+    assert verdict["reason"].startswith("Recall gate failed: ")
+    assert verdict["reason"].endswith("No package registered.")
+
+
+def test_a_champion_is_compared_on_rows_that_it_has_not_seen(finished: Bench, bench: Bench) -> None:
+    """Made from the same windows, all test rows are common ground; a model is not worse than itself."""
+    sha256 = bench.crown(finished.artifact())
+    assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
+    champion = bench.evaluation()["champion"]
+    assert (champion["status"], champion["artifact_sha256"]) == ("compared", sha256)
+    assert champion["rows"] == bench.evaluation()["rows"]
+    assert champion["average_precision"]["difference"] == 0
+    assert bench.evaluation()["verdict"]["status"] == "passed"
+
+
+def test_a_champion_that_has_seen_the_test_rows_is_not_compared(finished: Bench, bench: Bench) -> None:
+    """Where its training covers them all, comparison is not possible, and the verdict says so."""
+
+    def covering(baseline: dict[str, Any]) -> None:
+        baseline["windows"]["train"]["end"] = baseline["windows"]["test"]["end"]
+
+    sha256 = bench.crown(repacked(finished, covering))
+    assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
+    evaluation = bench.evaluation()
+    assert evaluation["champion"]["status"] == "not possible"
+    assert "0 frauds among the 0 test rows that it has not seen" in evaluation["verdict"]["reason"]
+
+
+def test_a_champion_with_better_scores_keeps_a_challenger_out(finished: Bench, bench: Bench) -> None:
+    """A challenger trained without the telling features loses against it on the same rows."""
+    columns = Columns(label="Class", time="Time", amount="Amount", features=("V3",))
+    weaker = changed(columns=columns)
+    gate = dataclasses.replace(SETTINGS.gate, min_recall=0.0, max_false_positive_rate=1.0)
+    bench.lay(dataclasses.replace(SETTINGS, training=weaker, gate=gate))
+    assert bench.run("train").returncode == 0
+    bench.pack()
+    sha256 = bench.crown(finished.artifact())
+    assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
+    verdict = bench.evaluation()["verdict"]
+    assert verdict["status"] == "missed"
+    assert "Champion gate failed: worse than the champion in average precision" in verdict["reason"]
+
+
+def test_a_champion_whose_inputs_are_gone_cannot_be_compared(finished: Bench, bench: Bench) -> None:
+    """The reason names the column that the transactions lack."""
+    path = bench.processing / "prepared" / "test.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["V2"]), path)
+    columns = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V3"))
+    bench.lay(dataclasses.replace(SETTINGS, training=changed(columns=columns)))
+    assert bench.run("train").returncode == 0
+    bench.pack()
+    sha256 = bench.crown(finished.artifact())
+    assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
+    champion = bench.evaluation()["champion"]
+    assert champion["status"] == "not possible"
+    assert "it reads V2, which these transactions lack" in champion["reason"]
+
+
+@pytest.mark.parametrize("case", ["replaced", "absent", "unnamed", "damaged"])
+def test_a_champion_that_is_not_gits_stops_the_step(finished: Bench, bench: Bench, case: str) -> None:
+    """Another object at its address, none, one that nobody named, or an archive that does not hold."""
+    sha256 = bench.crown(finished.artifact())
+    path = bench.processing / "champion" / "model.tar.gz"
+    if case == "replaced":
+        path.write_bytes(finished.artifact() + b"x")
+    elif case == "absent":
+        path.unlink()
+    elif case == "damaged":
+        sha256 = bench.crown(finished.artifact()[:-20])
+    named = [] if case == "unnamed" else ["--champion-sha256", sha256]
+    done = bench.run("evaluate", *PROVENANCE, *named)
+    assert done.returncode == 1
+    said = {"replaced": "was replaced", "absent": "check ChampionUri", "unnamed": "no champion was named"}
+    assert said.get(case, "the champion cannot be read") in done.stderr
+    assert not (bench.processing / "artifact").exists()
+
+
+def test_a_failed_training_says_why_where_sagemaker_looks(bench: Bench) -> None:
+    """One line on stderr, the same in output/failure, a non-zero end, and no model."""
+    training = changed(resampling={"neighbours": 500})
+    bench.lay(dataclasses.replace(SETTINGS, training=training))
+    done = bench.run("train")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs at least 501 frauds among the training rows" in done.stderr
+    assert (bench.root / "output" / "failure").read_text() == done.stderr.strip()
+    assert not (bench.root / "model").exists()
+
+
+def test_settings_that_cannot_be_read_are_named(bench: Bench) -> None:
+    """Absent, or of another shape."""
+    path = bench.processing / "settings" / "settings.json"
+    path.write_text("{}")
+    assert "not the settings that this code reads (KeyError: 'training')" in bench.run("train").stderr
+    path.unlink()
+    done = bench.run("evaluate", *PROVENANCE)
+    assert "settings.json: no such file" in done.stderr
+    assert (bench.root / "output" / "message").read_text() == done.stderr.strip()
+
+
+def test_evaluate_does_not_take_any_archive_for_a_model(bench: Bench) -> None:
+    """A model.tar.gz without Train's files, or none, fails in words."""
+    path = bench.processing / "model" / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("model.pkl"), io.BytesIO())
+    assert "model.json, baseline.json is missing" in bench.run("evaluate", *PROVENANCE).stderr
+    path.unlink()
+    assert "the Train step must have run" in bench.run("evaluate", *PROVENANCE).stderr
+
+
+def repacked(finished: Bench, change: Any) -> bytes:
+    """The finished archive with its baseline changed."""
+    files = dict(artifact.read(finished.artifact()).files)
+    baseline = json.loads(files["baseline.json"])
+    change(baseline)
+    files["baseline.json"] = json.dumps(baseline).encode()
+    return artifact.pack(files)
+
+
+def test_scores_in_the_reference_are_those_of_rows_not_learned(finished: Bench) -> None:
+    """Histogram and alert rate come from the test rows."""
+    baseline = artifact.read(finished.artifact()).baseline
+    evaluation = finished.evaluation()
+    assert baseline["scores"]["n"] == evaluation["rows"]
+    assert baseline["alerts"]["count"] == evaluation["metrics"]["alert_rate"]["count"]
+    assert np.isclose(sum(baseline["scores"]["counts"]), evaluation["rows"])
