@@ -38,3 +38,11 @@ def make_bucket(name: str) -> str:
 
     client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     return name
+
+
+def reset(url: str) -> None:
+    """Empties the server: what moto holds belongs to the process, and so to the test before."""
+    from urllib.request import Request, urlopen
+
+    with urlopen(Request(f"{url}/moto-api/reset", method="POST")):  # noqa: S310 - our own server on loopback
+        pass

@@ -1,7 +1,7 @@
 """What a deployment leaves in the lake: what is desired, what became of each event, what served when.
 
 `deploy/desired.json` is the order that the deploy Lambda carries out; `deploy/outcomes/` is where it answers;
-`deploy/history/` is the record of every deployment, and its last success is the champion. Only `fraudops deploy` writes
+`deploy/history/` is the record of every deployment. Only `fraudops deploy` writes
 the first and the last; nothing here decides what they should say.
 """
 
@@ -129,15 +129,6 @@ def record(bucket: str, deployment: Deployment) -> str:
 def history(bucket: str) -> list[Deployment]:
     """Every deployment, oldest first."""
     return [_parsed(Deployment, _get(bucket, key), key) for key, _ in _list(bucket, HISTORY)]
-
-
-def champion(bucket: str) -> Deployment | None:
-    """The last deployment that succeeded: what serves, unless someone changed the endpoint by hand."""
-    for key, _ in reversed(_list(bucket, HISTORY)):
-        deployment = _parsed(Deployment, _get(bucket, key), key)
-        if deployment.status == "succeeded":
-            return deployment
-    return None
 
 
 def _parsed(kind: type[_Document], document: dict[str, Any], key: str) -> _Document:
