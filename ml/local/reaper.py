@@ -1,0 +1,31 @@
+"""Waits for its local cloud to be gone, then ends what the cloud started: `python -m ml.local.reaper FOLDER`.
+
+Standard input says which process groups live (`+PID`, `-PID`, one a line). Its end means that the cloud has stopped,
+in good order or not.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from ml.local.processes import end_strays
+
+
+def main() -> None:
+    """Follows standard input to its end, then kills whatever is still listed or belongs to the folder."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # only the cloud's end may end it
+    alive: set[int] = set()
+    for line in sys.stdin:
+        pid = int(line[1:])
+        if line[0] == "+":
+            alive.add(pid)
+        else:
+            alive.discard(pid)
+    end_strays(Path(sys.argv[1]), sorted(alive))
+
+
+if __name__ == "__main__":
+    main()

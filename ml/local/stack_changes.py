@@ -1,0 +1,105 @@
+"""What a change of a stack's resource does, where moto would do nothing, half of it, or make the resource anew.
+
+Each function takes moto's resource, the new properties, account and region, and returns the resource as it is now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+Change = Callable[[Any, dict[str, Any], str, str], Any]
+
+
+def _role(role: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+    settle_role(role, properties, account, region)
+    role.description = properties.get("Description", "")
+    role.max_session_duration = properties.get("MaxSessionDuration", 3600)
+    document = properties["AssumeRolePolicyDocument"]
+    role.assume_role_policy_document = document if isinstance(document, str) else json.dumps(document)
+    wanted = {policy["PolicyName"]: policy["PolicyDocument"] for policy in properties.get("Policies", [])}
+    for name in list(getattr(role, "stack_policies", [])):
+        if name not in wanted:
+            role.policies.pop(name, None)
+    for name, policy in wanted.items():
+        role.put_policy(name, policy)
+    role.stack_policies = list(wanted)
+    return role
+
+
+def settle_role(role: Any, properties: dict[str, Any], account: str, region: str) -> None:
+    """Attaches the managed policies that the template names, which moto leaves out, and detaches former ones."""
+    from moto.iam.models import iam_backends
+
+    backend = iam_backends[account]["aws"]
+    wanted = set(properties.get("ManagedPolicyArns", []))
+    for arn in set(getattr(role, "stack_managed_policies", [])) - wanted:
+        backend.detach_role_policy(arn, role.name)
+    for arn in wanted - set(role.managed_policies):
+        backend.attach_role_policy(arn, role.name)
+    role.stack_managed_policies = wanted
+    role.stack_policies = [policy["PolicyName"] for policy in properties.get("Policies", [])]
+
+
+def _log_group(group: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+    group.retention_in_days = properties.get("RetentionInDays")
+    return group
+
+
+def _topic(topic: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+    topic.display_name = properties.get("DisplayName", "")
+    topic.kms_master_key_id = properties.get("KmsMasterKeyId", "")
+    return topic
+
+
+def _rule(rule: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+    from moto.events.models import EventPattern
+
+    pattern = properties.get("EventPattern")
+    rule.event_pattern = EventPattern.load(json.dumps(pattern) if pattern is not None else None)
+    rule.scheduled_expression = properties.get("ScheduleExpression")
+    rule.description = properties.get("Description")
+    rule.state = properties.get("State", "ENABLED")
+    rule.targets = list(properties.get("Targets", []))
+    return rule
+
+
+IN_PLACE: dict[str, tuple[str, Change]] = {
+    "AWS::IAM::Role": ("RoleName", _role),
+    "AWS::Logs::LogGroup": ("LogGroupName", _log_group),
+    "AWS::SNS::Topic": ("TopicName", _topic),
+    "AWS::Events::Rule": ("Name", _rule),
+}
+"""By type: the property whose change makes another resource, and the function for every other change."""
+
+
+def settle_bucket(bucket: Any, properties: dict[str, Any], account: str, region: str) -> None:
+    """Applies what moto's stacks leave out of a bucket and a program can observe: versioning and public access."""
+    from moto.s3.models import s3_backends
+
+    backend = s3_backends[account]["aws"]
+    status = properties.get("VersioningConfiguration", {}).get("Status")
+    if status:
+        backend.put_bucket_versioning(bucket.name, status)
+    block = properties.get("PublicAccessBlockConfiguration")
+    if block:
+        backend.put_public_access_block(bucket.name, {key: str(value).lower() for key, value in block.items()})
+
+
+SETTLE: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
+    "AWS::IAM::Role": settle_role,
+    "AWS::S3::Bucket": settle_bucket,
+}
+"""By type: what is still to be done when moto has made or changed the resource."""
+
+
+def release(resource: Any, type_name: str, account: str) -> None:
+    """Lets go of what keeps moto from deleting a resource of a stack: the policies of a role."""
+    if type_name != "AWS::IAM::Role":
+        return
+    from moto.iam.models import iam_backends
+
+    for arn in list(resource.managed_policies):
+        iam_backends[account]["aws"].detach_role_policy(arn, resource.name)
+    resource.policies.clear()
