@@ -1,8 +1,8 @@
 """What a deployment leaves in the lake: what is desired, what became of each event, what served when.
 
 `deploy/desired.json` is the order that the deploy Lambda carries out; `deploy/outcomes/` is where it answers;
-`deploy/history/` is the record of every deployment. Only `fraudops deploy` writes
-the first and the last; nothing here decides what they should say.
+`deploy/history/` is the record of every deployment. Only `fraudops deploy` writes the first and the last; nothing here
+decides what they should say.
 """
 
 from __future__ import annotations

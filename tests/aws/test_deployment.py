@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from ml.aws import deployment
 from ml.aws.session import client
 from ml.errors import CloudError
 from tests import moto_server
+from tests.aws.deployments import finished
 from tests.gitops.repositories import SERVING, record
 
 
@@ -29,26 +29,6 @@ def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     moto_server.make_bucket("lake")
-
-
-def finished(approval: int, at: str, **changes: Any) -> deployment.Deployment:
-    """A deployment that ended at `at`."""
-    fields: dict[str, Any] = {
-        "approval": approval,
-        "model_package_arn": record(approval).model_package_arn,
-        "artifact_sha256": record(approval).artifact.sha256,
-        "artifact_uri": record(approval).artifact.uri,
-        "endpoint": "fraudops-production",
-        "endpoint_config": f"fraudops-production-{approval:04d}-0123456789ab",
-        "status": "succeeded",
-        "reason": "",
-        "commit": "c" * 40,
-        "desired": "order-1",
-        "smoke": {"rows": 3, "alerts": 1, "largest_difference": 0.0},
-        "started": at,
-        "finished": at,
-    }
-    return deployment.Deployment(**(fields | changes))
 
 
 def answer(identifier: str, outcome: str = "created", desired: str | None = "order-1") -> None:

@@ -1,0 +1,130 @@
+"""An endpoint is watched until it is on its way nowhere, and its answers are read strictly."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ml.aws import endpoint, session
+from ml.errors import CloudError
+from tests import moto_server
+
+NAME = "fraudops-production"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """One moto for all tests of this file."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def cloud(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto, empty."""
+    moto_server.reset(server)
+    moto_server.point_at(server, monkeypatch)
+
+
+def states(monkeypatch: pytest.MonkeyPatch, *shown: tuple[str, str, str] | None) -> None:
+    """Lets successive looks at the endpoint show these (status, configuration, reason); the last for ever."""
+    left = list(shown)
+
+    def describe(name: str) -> endpoint.State | None:
+        now = left.pop(0) if len(left) > 1 else left[0]
+        return now and endpoint.State(name=name, status=now[0], configuration=now[1], reason=now[2])
+
+    monkeypatch.setattr(endpoint, "describe", describe)
+
+
+def test_an_endpoint_is_described(cloud: None) -> None:
+    """Its status and configuration; None where there is none."""
+    assert endpoint.describe(NAME) is None
+    assert "nothing serves" in endpoint.serving(NAME)
+    sagemaker = session.client("sagemaker")
+    sagemaker.create_model(ModelName="m", ExecutionRoleArn="arn:aws:iam::123456789012:role/r", PrimaryContainer={})
+    variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName="c")
+    state = endpoint.describe(NAME)
+    assert state is not None
+    assert (state.status, state.configuration, state.moving) == ("InService", "c", False)
+    assert endpoint.serving(NAME) == f"endpoint {NAME} is InService on c"
+
+
+def test_it_is_watched_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through every state on the way."""
+    states(monkeypatch, ("Creating", "c", ""), ("Updating", "c", ""), ("InService", "d", ""))
+    state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
+    assert state is not None
+    assert (state.status, state.configuration) == ("InService", "d")
+
+
+def test_a_failure_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back on the old configuration, with SageMaker's reason."""
+    states(monkeypatch, ("Updating", "c", ""), ("RollingBack", "c", ""), ("InService", "c", "unhealthy"))
+    state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
+    assert state is not None
+    assert (state.configuration, state.reason) == ("c", "unhealthy")
+
+
+def test_a_read_that_lags_behind_the_write_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that was just told to change may still show that nothing happens; or that it does not exist."""
+    states(monkeypatch, None, ("InService", "c", ""), ("Updating", "c", ""), ("InService", "d", ""))
+    state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
+    assert state is not None
+    assert state.configuration == "d"
+
+
+def test_a_change_that_never_begins_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that a read may lag."""
+    states(monkeypatch, ("InService", "c", ""))
+    state = endpoint.settled(NAME, timeout_seconds=5, configuration="d", lag_seconds=0.2)
+    assert state is not None
+    assert state.configuration == "c"
+
+
+def test_time_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is given back as it then is, still moving."""
+    states(monkeypatch, ("Updating", "c", ""))
+    state = endpoint.settled(NAME, timeout_seconds=0.3)
+    assert state is not None
+    assert state.moving
+
+
+class Runtime:
+    """An endpoint that answers with `body`."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.request = body, dict[str, Any]()
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        """Keeps the request."""
+        self.request = request
+        return {"Body": io.BytesIO(self.body)}
+
+
+def test_rows_are_sent_by_name_under_one_inference_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named columns cannot be taken for one another; drift checks know the request by its id."""
+    predictions = [{"score": 0.25, "decision": 0, "model_version": "0007"}]
+    runtime = Runtime(json.dumps({"predictions": predictions}).encode())
+    monkeypatch.setattr(session, "client", lambda service: runtime)
+    answers = endpoint.score(NAME, ["a", "b"], [[1.0, 2.0]], inference_id="smoke-1")
+    assert answers == [endpoint.Answer(score=0.25, decision=0, model_version="0007")]
+    assert json.loads(runtime.request["Body"]) == {"instances": [{"a": 1.0, "b": 2.0}]}
+    assert runtime.request["InferenceId"] == "smoke-1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"hello", b"{}", b'{"predictions": [{"score": 1}]}', b'{"predictions": []}', b'{"predictions": [null]}'],
+)
+def test_another_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Not one answer per row in our form: something else serves there."""
+    monkeypatch.setattr(session, "client", lambda service: Runtime(body))
+    with pytest.raises(CloudError, match=f"endpoint {NAME} answered"):
+        endpoint.score(NAME, ["a"], [[1.0]], inference_id="smoke-1")

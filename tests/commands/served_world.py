@@ -1,0 +1,200 @@
+"""A repository, a local cloud with the platform in it, and packages registered without a training run; not a test.
+
+The packages are what the pipeline would register: a real archive in the lake, an evaluation beside it, metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml import config
+from ml.aws import platform, registry
+from ml.aws.session import client
+from ml.commands import approve as approving
+from ml.commands import deploy as deploying
+from ml.gitops import approvals, serving
+from ml.local.cloud import LocalCloud
+from ml.model import artifact, document
+from tests import moto_server
+from tests.gitops.repositories import PERSON, Workshop
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENDPOINT = "fraudops-production"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
+ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20}
+
+
+def archive(intercept: float, provenance: dict[str, str]) -> bytes:
+    """A small model whose scores differ with its intercept."""
+    model = {
+        "schema": 1,
+        "inputs": ["Time", "V1", "Amount"],
+        "time": "Time",
+        "amount": "Amount",
+        "features": [
+            {"name": "V1", "transform": "identity", "mean": 0.5, "scale": 2.0, "coefficient": 1.5},
+            {"name": "Amount", "transform": "log1p", "mean": 3.0, "scale": 1.2, "coefficient": 0.25},
+        ],
+        "bins": [
+            {"input": "Amount", "kind": "amount", "edges": [10.0, 100.0], "coefficients": [0.1, -0.2, 0.3]},
+            {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.2, 0.0, -0.1]},
+        ],
+        "intercept": intercept,
+        "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
+        "provenance": provenance,
+    }
+    return artifact.pack(
+        {
+            "model.json": document.canonical(model).encode(),
+            "baseline.json": b"{}",
+            **artifact.code_files(PROJECT),
+        }
+    )
+
+
+def repository(root: Path) -> Workshop:
+    """A repository with this project's configuration and infrastructure, whose endpoint settles at once."""
+    text = (PROJECT / config.SERVING).read_text()
+    text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
+    workshop = Workshop.make(root, text.replace("timeout_minutes: 30", "timeout_minutes: 1"))
+    shutil.copytree(PROJECT / "infra", root / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    workshop.write({path: (PROJECT / path).read_text() for path in (config.MODEL, config.GATE)}, "Configure training")
+    return workshop
+
+
+@dataclass
+class World:
+    """What the tests of approve, deploy and rollback act on."""
+
+    workshop: Workshop
+    cloud: LocalCloud | None = None
+    """None on a moto without functions and endpoints, which will do for what is refused before anything happens."""
+
+    @property
+    def root(self) -> Path:
+        """Where the repository is."""
+        return self.workshop.root
+
+    @property
+    def where(self) -> platform.Platform:
+        """The platform."""
+        return platform.read()
+
+    def register(self, intercept: float, **changes: Any) -> str:
+        """Registers a package as the pipeline does, compared with what main says serves; its ARN.
+
+        `changes` replace keys of the evaluation, or of the metadata where they are found there.
+        """
+        commit = self.workshop.repository.head()
+        provenance = {
+            "commit": commit,
+            "config_sha256": config.load_settings(self.root).sha256,
+            "data_sha256": "d" * 64,
+        }
+        data = archive(intercept, provenance)
+        sha256 = hashlib.sha256(data).hexdigest()
+        folder = f"executions/{sha256[:12]}/evaluate"
+        evaluation = self._evaluation(provenance, sha256)
+        metadata = {**provenance, "artifact_sha256": sha256, "requests": "=", "window_start": "=", "window_end": "="}
+        for key, value in changes.items():
+            (metadata if key in metadata else evaluation)[key] = value
+        bucket = self.where.bucket
+        client("s3").put_object(Bucket=bucket, Key=f"{folder}/artifact/model.tar.gz", Body=data)
+        body = json.dumps(evaluation).encode()
+        client("s3").put_object(Bucket=bucket, Key=f"{folder}/evaluation/evaluation.json", Body=body)
+        uri = f"s3://{bucket}/{folder}"
+        statistics = {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation/evaluation.json"}
+        container = {"Image": IMAGE, "ModelDataUrl": f"{uri}/artifact/model.tar.gz", "Environment": ENVIRONMENT}
+        arn: str = client("sagemaker").create_model_package(
+            ModelPackageGroupName=self.where.package_group,
+            ModelApprovalStatus=registry.PENDING,
+            InferenceSpecification={"Containers": [container], "SupportedContentTypes": ["text/csv"]},
+            ModelMetrics={"ModelQuality": {"Statistics": statistics}},
+            CustomerMetadataProperties=metadata,
+        )["ModelPackageArn"]
+        return arn
+
+    def _evaluation(self, provenance: dict[str, str], sha256: str) -> dict[str, Any]:
+        pointed = serving.at(self.workshop.repository, "main").approval
+        served = approvals.recorded(self.workshop.repository, "main", pointed) if pointed else None
+        window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "rows": 1000, "frauds": 20}
+        return {
+            "schema": 1,
+            "verdict": {"status": "passed", "reason": "Recall 0.90 > 0.60 on 20 frauds.", "checks": []},
+            "metrics": {
+                "recall": FIGURE,
+                "precision": {**FIGURE, "value": None, "low": None, "high": None, "reason": "no alerts"},
+            },
+            "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
+            "champion": {
+                "status": "compared" if served else "none",
+                "reason": "Compared with the champion." if served else "There is no champion.",
+                "artifact_sha256": served.artifact.sha256 if served else None,
+            },
+            "windows": dict.fromkeys(("train", "validation", "test"), window),
+            "provenance": provenance,
+            "artifact": {"sha256": sha256, "bytes": 1},
+        }
+
+    def approve(self, arn: str) -> approving.Approval:
+        """Approves a package and merges it."""
+        return approving.approve(self.root, arn, merge=True, approver=PERSON)
+
+    def serve(self, intercept: float) -> deploying.Deployed:
+        """Registers, approves and deploys a model."""
+        self.approve(self.register(intercept))
+        return deploying.deploy(self.root)
+
+    def answers(self) -> dict[str, Any]:
+        """What the endpoint says of one row."""
+        answer = client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=ENDPOINT, ContentType="text/csv", Accept="application/json", Body=b"0,1,1"
+        )
+        prediction: dict[str, Any] = json.loads(answer["Body"].read())["predictions"][0]
+        return prediction
+
+    def statuses(self) -> dict[int, str]:
+        """The approval status of every package by version."""
+        return {package.version: package.status for package in registry.packages(self.where.package_group)}
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """What the deploy function wrote, once everything has ended."""
+        assert self.cloud is not None
+        assert self.cloud.flush()
+        bucket = self.where.bucket
+        listed = client("s3").list_objects_v2(Bucket=bucket, Prefix="deploy/outcomes/").get("Contents", [])
+        read = client("s3").get_object
+        return [json.loads(read(Bucket=bucket, Key=item["Key"])["Body"].read()) for item in listed]
+
+    def endpoint(self) -> dict[str, Any] | None:
+        """Status and configuration of the endpoint; None where there is none."""
+        if not client("sagemaker").list_endpoints()["Endpoints"]:
+            return None
+        found = client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+        return {key: found[key] for key in ("EndpointStatus", "EndpointConfigName")}
+
+
+def moto_platform(workshop: Workshop) -> World:
+    """The platform as far as moto has it: the stack's outputs, its bucket and its group."""
+    outputs = {
+        "Bucket": "lake",
+        "ExecutionRoleArn": "arn:aws:iam::123456789012:role/execution",
+        "PackageGroup": "fraudops-model",
+        "DeployFunction": "fraudops-deploy",
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:t",
+    }
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    client("cloudformation").create_stack(StackName="fraudops", TemplateBody=json.dumps(template))
+    moto_server.make_bucket("lake")
+    client("s3").put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
+    client("sagemaker").create_model_package_group(ModelPackageGroupName="fraudops-model")
+    return World(workshop=workshop)

@@ -1,0 +1,100 @@
+"""A rollback is prepared to a model that has served, and to nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml.aws import deployment
+from ml.commands.rollback import rollback
+from ml.errors import GitError, Refused
+from ml.gitops import serving
+from tests import moto_server
+from tests.aws.deployments import finished
+from tests.commands import served_world
+from tests.commands.served_world import World
+from tests.gitops.repositories import PERSON
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """One moto for all tests of this file."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Approvals 1, 2 and 3 merged; 1 and 3 were deployed, the deployment of 2 failed."""
+    moto_server.reset(server)
+    moto_server.point_at(server, monkeypatch)
+    made = served_world.moto_platform(served_world.repository(tmp_path / "repository"))
+    for number in (1, 2, 3):
+        made.approve(made.register(float(number)))
+        status = "failed" if number == 2 else "succeeded"
+        deployment.record("lake", finished(number, "2026-03-01T00:00:00Z", status=status))
+    return made
+
+
+def pointed(world: World, revision: str = "main") -> int | None:
+    """What the pointer says at a revision."""
+    return serving.at(world.workshop.repository, revision).approval
+
+
+def test_it_goes_back_to_the_last_that_served(world: World) -> None:
+    """Not to one whose deployment failed; it only prepares, and says how to go on."""
+    result = rollback(world.root)
+    assert (result.target, result.current, result.branch, result.merged) == (1, 3, "rollback/0001", None)
+    assert (pointed(world), pointed(world, result.branch)) == (3, 1)
+    assert "merge rollback/0001 into main, then run `fraudops deploy`" in result.says
+
+
+def test_it_goes_by_git_where_aws_cannot_be_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rollback is needed most in an outage; it says that it could not ask."""
+    monkeypatch.setenv("FRAUDOPS_STACK", "absent")
+    result = rollback(world.root)
+    assert result.target == 2
+    assert result.reverted == serving.moves(world.workshop.repository, "main")[-1].pointer.sha
+    assert "could not be read" in capsys.readouterr().err
+
+
+def test_it_can_be_merged_at_once(world: World) -> None:
+    """In the name of whoever rolls back; what is left is to deploy."""
+    result = rollback(world.root, merge=True, approver=PERSON)
+    (commit, *_) = world.workshop.repository.log("main")
+    assert (commit.sha, commit.author) == (result.merged, PERSON.name)
+    assert pointed(world) == 1
+    assert result.says.endswith("To let it: run `fraudops deploy`.")
+
+
+def test_going_back_twice_goes_no_further_than_the_first(world: World) -> None:
+    """What was rolled back from comes back only by name."""
+    rollback(world.root, merge=True, approver=PERSON)
+    with pytest.raises(Refused, match="nothing to go back to"):
+        rollback(world.root)
+    assert rollback(world.root, to=3, merge=True, approver=PERSON).target == 3
+    assert pointed(world) == 3
+
+
+@pytest.mark.parametrize("target", [2, 9])
+def test_what_never_served_is_refused_by_name(world: World, target: int) -> None:
+    """One that was approved but never came to serve, and one that nobody knows."""
+    with pytest.raises(Refused, match=rf"{target:04d} has never served.*those that have: 0001, 0003"):
+        rollback(world.root, to=target)
+
+
+def test_what_serves_is_no_rollback(world: World) -> None:
+    """There is nothing to do."""
+    with pytest.raises(Refused, match="serves already"):
+        rollback(world.root, to=3)
+
+
+def test_merging_needs_main(world: World) -> None:
+    """What is checked out is what a merge goes into."""
+    world.workshop.git("switch", "-q", "-c", "feature")
+    with pytest.raises(GitError, match="needs main checked out"):
+        rollback(world.root, merge=True, approver=PERSON)
