@@ -76,6 +76,26 @@ def merge_rollback(approval: int, branch: str) -> str:
     return _message(f"Merge {branch}: serve approval {number(approval)} again")
 
 
+def superseded(by: str, reason: str) -> str:
+    """The comment on a pull request that is closed because another took its place."""
+    return f"Superseded by {by}: {reason} Closed without merging."
+
+
+def evidence(subject: str) -> str:
+    """The commit that adds pictures to the branch `evidence`."""
+    return _message(
+        f"Add evidence: {subject}",
+        "Pictures for a pull request, which links them at this commit. Nothing reads this branch.",
+    )
+
+
+def approval_title(approval: ApprovalRecord) -> str:
+    """The title of an approval's pull request."""
+    recall = approval.metrics.get("recall")
+    figures = f": recall {recall.value:.2f} ({recall.low:.2f} to {recall.high:.2f})" if recall else ""
+    return f"Serve approval {number(approval.approval)}{figures}"
+
+
 def number(approval: int) -> str:
     """An approval's number as people and file names write it: 0007."""
     return f"{approval:04d}"
