@@ -9,7 +9,8 @@
     ├── TrainingFailed       8   the pipeline failed for another reason than the gate
     ├── DeploymentFailed     9   the model is not serving; what served before still does
     ├── CloudError          10   AWS (or the local cloud) cannot be reached, or lacks what is needed
-    └── GitError            11   the repository is not in a state to go on
+    ├── GitError            11   the repository is not in a state to go on
+    └── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
 
 Exit code 0 is success and 2 a wrong command line. The codes are stable: workflows and runbooks rely on them.
 A message says what happened, where, the evidence and the next move, in one line.
@@ -95,3 +96,9 @@ class GitError(FraudopsError):
     """The Git repository is missing, dirty or in conflict."""
 
     exit_code = 11
+
+
+class GitHubError(FraudopsError):
+    """GitHub cannot be reached, refuses, or its repository lacks a setting; a rerun goes on where this one stopped."""
+
+    exit_code = 12
