@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -31,6 +31,7 @@ GATE = Path("model-config/training/gate.yaml")
 SERVING = Path("model-config/serving/production.yaml")
 APPROVALS = Path("model-config/approvals")
 REQUESTS = Path("model-config/retrain-requests")
+MISSES = Path("model-config/misses")
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$")]
@@ -276,7 +277,28 @@ class RetrainRequest(_File):
     evidence: dict[str, Any]
 
 
+class MissRecord(_File):
+    """model-config/misses/<utc>-<commit12>.yaml: a training run whose model the gate turned away. Append only.
+
+    It closes the requests that the run answered, as an approval would, so that no later run trains for them again.
+    """
+
+    commit: Commit
+    requests: Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
+    verdict: Verdict
+    evaluation_uri: S3Uri
+    execution_arn: Text
+    created: AwareDatetime
+
+    @model_validator(mode="after")
+    def _missed(self) -> MissRecord:
+        if self.verdict.status != "missed":
+            raise ValueError(f"must have a verdict whose status is 'missed' (got {self.verdict.status!r})")
+        return self
+
+
 _REQUEST_ID = re.compile(r"^\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*$")
+_MISS_NAME = re.compile(r"^\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})$")
 _Model = TypeVar("_Model", bound=_File)
 
 
@@ -392,17 +414,42 @@ def load_approval(root: Path, number: int) -> ApprovalRecord:
     return record
 
 
+def load_request(root: Path, name: str) -> RetrainRequest:
+    """The retrain request called `name` (the file's name without .yaml) below `root`; name and cause must agree."""
+    path = REQUESTS / f"{name}.yaml"
+    if not _REQUEST_ID.match(name):
+        raise ConfigError(f"{path}: must be named <utc>-<cause>.yaml, as 20260301T060000Z-data-drift.yaml")
+    request = read(root, path, RetrainRequest)
+    if not name.endswith(f"Z-{request.cause}"):
+        raise ConfigError(f"{path}: cause must be the one in the file's name (got {request.cause!r})")
+    return request
+
+
 def load_requests(root: Path) -> dict[str, RetrainRequest]:
     """Every retrain request below `root` by its id (the file's name without .yaml), oldest first."""
-    found = {}
-    for file in sorted((root / REQUESTS).glob("*.yaml")):
-        path = REQUESTS / file.name
-        if not _REQUEST_ID.match(file.stem):
-            raise ConfigError(f"{path}: must be named <utc>-<cause>.yaml, as 20260301T060000Z-data-drift.yaml")
-        found[file.stem] = request = read(root, path, RetrainRequest)
-        if not file.stem.endswith(f"Z-{request.cause}"):
-            raise ConfigError(f"{path}: cause must be the one in the file's name (got {request.cause!r})")
-    return found
+    return {file.stem: load_request(root, file.stem) for file in sorted((root / REQUESTS).glob("*.yaml"))}
+
+
+def miss_path(created: datetime, commit: str) -> Path:
+    """Where a miss of the training run of `commit` is recorded: misses/20260301T060000Z-0123456789ab.yaml."""
+    return MISSES / f"{created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{commit[:12]}.yaml"
+
+
+def load_miss(root: Path, name: str) -> MissRecord:
+    """The recorded miss called `name` (the file's name without .yaml) below `root`; name and commit must agree."""
+    path = MISSES / f"{name}.yaml"
+    match = _MISS_NAME.match(name)
+    if match is None:
+        raise ConfigError(f"{path}: must be named <utc>-<commit>.yaml, as 20260301T060000Z-0123456789ab.yaml")
+    record = read(root, path, MissRecord)
+    if not record.commit.startswith(match["commit"]):
+        raise ConfigError(f"{path}: commit must begin as the file's name says (got {record.commit!r})")
+    return record
+
+
+def load_misses(root: Path) -> dict[str, MissRecord]:
+    """Every recorded miss below `root` by its file's name without .yaml, oldest first."""
+    return {file.stem: load_miss(root, file.stem) for file in sorted((root / MISSES).glob("*.yaml"))}
 
 
 def settings_of(model: ModelFile, gate: GateFile) -> settings.Settings:

@@ -107,6 +107,27 @@ class Repository:
             raise GitError(f"{self.root}: comparing {ancestor} and {revision}: {_explain(result)}")
         return result.returncode == 0
 
+    def merge_base(self, one: str, other: str) -> str:
+        """The commit from which the branches `one` and `other` went apart; GitError where they have none in common."""
+        result = self._attempt(["merge-base", self.commit_of(one), self.commit_of(other)])
+        if result.returncode != 0:
+            raise GitError(f"{self.root}: {one} and {other} have no commit in common{self._shallow_hint()}")
+        return result.stdout.decode().strip()
+
+    def changes(self, base: str, head: str | None, *paths: str | Path) -> dict[str, str]:
+        """What differs from `base` to `head` below `paths`, by path: A (added), M (modified, or another type) or D.
+
+        A rename is a D and an A. If `head` is None, the working tree counts, with the files that Git does not know yet.
+        """
+        revisions = [self.commit_of(base), *([self.commit_of(head)] if head is not None else [])]
+        names = self._run(["diff", "--name-status", "--no-renames", "-z", *revisions, "--", *map(str, paths)])
+        parts = names.split("\0")[:-1]
+        found = dict(zip(parts[1::2], ("M" if kind == "T" else kind for kind in parts[::2]), strict=True))
+        if head is None:
+            listing = self._run(["ls-files", "--others", "--exclude-standard", "-z", "--", *map(str, paths)])
+            found |= dict.fromkeys(self._names(listing), "A")
+        return dict(sorted(found.items()))
+
     def log(self, revision: str, *paths: str | Path, first_parent: bool = False) -> list[Commit]:
         """The commits up to `revision` (or in `a..b`) that changed `paths`, newest first.
 
