@@ -1,0 +1,1 @@
+"""Pages and plots, from values that others computed. Decides nothing and reads nothing but what it is given."""
