@@ -7,7 +7,7 @@ expected and what was found. Nothing a risk officer would care about has a defau
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -319,24 +319,51 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+class FileInvalid(ConfigError):
+    """A file whose content does not hold; `problems` are (line or None, message), each of which names the file."""
+
+    def __init__(self, problems: Sequence[tuple[int | None, str]]) -> None:
+        super().__init__("; ".join(message for _, message in problems))
+        self.problems = tuple(problems)
+
+
 def parse(text: str, path: Path, model: type[_Model]) -> _Model:
     """`text`, the content of `path`, as `model`.
 
     Raises:
-        ConfigError: it is not YAML, or a field is missing, unknown or out of range.
+        FileInvalid: it is not YAML, or a field is missing, unknown or out of range; a ConfigError.
     """
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise ConfigError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}") from error
+        said = f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
+        raise FileInvalid([(mark.line + 1 if mark else None, said)]) from error
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: must be a mapping of keys to values (got {type(document).__name__})")
+        raise FileInvalid([(1, f"{path}: must be a mapping of keys to values (got {type(document).__name__})")])
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(path, problem) for problem in error.errors())) from error
+        found = [(line_of(text, problem["loc"]), _explain(path, problem)) for problem in error.errors()]
+        raise FileInvalid(found) from error
+
+
+def line_of(text: str, field: Sequence[str | int]) -> int | None:
+    """The line of `text`, a YAML file, at which `field` (or what comes nearest to it) stands; None if nothing does."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), None
+    for part in field:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def _explain(path: Path, problem: Any) -> str:

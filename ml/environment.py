@@ -117,8 +117,11 @@ def main(arguments: list[str] | None = None) -> int:
         if given.link:
             link(environment, workspace / given.link)
         variables = exported(environment, workspace, {name: os.environ.get(f"GIVEN_{name}", "") for name in _PASSED_ON})
-    except (SetupFailed, OSError, KeyError) as error:
-        sys.stdout.write(f"::error title=Setup::{error!r}\n" if isinstance(error, KeyError) else f"::error::{error}\n")
+    except KeyError as error:
+        sys.stdout.write(f"::error::{error} is not set: this runs as a step of .github/actions/setup\n")
+        return 1
+    except (SetupFailed, OSError) as error:
+        sys.stdout.write(f"::error::{error}\n")
         return 1
     _append("GITHUB_ENV", (f"{name}={value}" for name, value in variables.items()))
     _append("GITHUB_PATH", [str(environment / "bin")])
