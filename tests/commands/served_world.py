@@ -30,8 +30,8 @@ ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY"
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20}
 
 
-def archive(intercept: float, provenance: dict[str, str]) -> bytes:
-    """A small model whose scores differ with its intercept."""
+def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool = False) -> bytes:
+    """A small model whose scores differ with its intercept; `broken_code` makes one that no server can load."""
     model = {
         "schema": 1,
         "inputs": ["Time", "V1", "Amount"],
@@ -54,6 +54,7 @@ def archive(intercept: float, provenance: dict[str, str]) -> bytes:
             "model.json": document.canonical(model).encode(),
             "baseline.json": b"{}",
             **artifact.code_files(PROJECT),
+            **({"code/inference.py": b"raise RuntimeError('this model cannot be loaded')\n"} if broken_code else {}),
         }
     )
 
@@ -86,7 +87,7 @@ class World:
         """The platform."""
         return platform.read()
 
-    def register(self, intercept: float, **changes: Any) -> str:
+    def register(self, intercept: float, *, broken_code: bool = False, **changes: Any) -> str:
         """Registers a package as the pipeline does, compared with what main says serves; its ARN.
 
         `changes` replace keys of the evaluation, or of the metadata where they are found there.
@@ -97,7 +98,7 @@ class World:
             "config_sha256": config.load_settings(self.root).sha256,
             "data_sha256": "d" * 64,
         }
-        data = archive(intercept, provenance)
+        data = archive(intercept, provenance, broken_code=broken_code)
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"
         evaluation = self._evaluation(provenance, sha256)

@@ -1,0 +1,188 @@
+"""Merge to serving model, on the local cloud: the real template, rule, function and endpoint, and nothing pretended.
+
+Only the training run is left out: packages are registered as the pipeline registers them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml import config
+from ml.aws import deployment, registry
+from ml.aws.session import client
+from ml.commands.bootstrap import bootstrap
+from ml.commands.deploy import deploy
+from ml.commands.rollback import rollback
+from ml.errors import DeploymentFailed, Refused
+from ml.local.cloud import LocalCloud
+from tests.commands import served_world
+from tests.commands.served_world import ENDPOINT, World
+from tests.gitops.repositories import PERSON
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A repository, and the platform deployed to a local cloud of its own."""
+    workshop = served_world.repository(tmp_path / "repository")
+    with LocalCloud(tmp_path / "cloud") as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        assert bootstrap(workshop.root).state == "created"
+        yield World(workshop=workshop, cloud=cloud)
+
+
+def edit_package(arn: str, **changes: Any) -> None:
+    """What someone with a console can do to a package after its approval."""
+    specification = client("sagemaker").describe_model_package(ModelPackageName=arn)["InferenceSpecification"]
+    specification["Containers"][0].update(changes)
+    client("sagemaker").update_model_package(ModelPackageArn=arn, InferenceSpecification=specification)
+
+
+def test_a_model_serves_is_replaced_and_comes_back(world: World) -> None:
+    """Two deployments and a rollback, seen in the endpoint's answers; one package is Approved throughout, Git's."""
+    first = world.serve(-1.0)
+    assert (first.state, first.approval) == ("created", 1)
+    before = world.answers()
+    assert before["model_version"] == "0001"
+    assert world.serve(2.0).state == "updated"
+    assert world.answers()["model_version"] == "0002"
+    assert world.answers()["score"] != before["score"]
+    assert world.statuses() == {1: "Rejected", 2: "Approved"}
+    rollback(world.root, merge=True, approver=PERSON)
+    assert deploy(world.root).approval == 1
+    assert world.answers() == before
+    assert world.statuses() == {1: "Approved", 2: "Rejected"}
+    history = deployment.history(world.where.bucket)
+    assert [(item.approval, item.status) for item in history] == [(1, "succeeded"), (2, "succeeded"), (1, "succeeded")]
+
+
+def test_deploying_again_changes_nothing_and_verifies_all(world: World) -> None:
+    """The package is approved anew for its event; the endpoint serves on as it is."""
+    world.serve(-1.0)
+    before = world.endpoint()
+    again = deploy(world.root)
+    assert (again.state, again.smoke is not None) == ("unchanged", True)
+    assert world.endpoint() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("sampling_percentage: 100", "sampling_percentage: 20"), ("ml.m5.large", "ml.m5.xlarge")]
+)
+def test_a_changed_setting_deploys(world: World, old: str, new: str) -> None:
+    """Capture rate and instance are Git's too; the model stays."""
+    world.serve(-1.0)
+    before = world.endpoint()
+    text = world.workshop.text(config.SERVING)
+    assert old in text
+    world.workshop.write({config.SERVING: text.replace(old, new)}, "Change a setting")
+    assert deploy(world.root).state == "updated"
+    after = world.endpoint()
+    assert after is not None
+    assert after != before
+    assert world.answers()["model_version"] == "0001"
+
+
+def test_a_package_approved_by_hand_is_refused(world: World) -> None:
+    """One that Git never approved, and a former one that it has left: the function refuses, the endpoint stays."""
+    world.serve(-1.0)
+    world.serve(2.0)
+    stranger, before = world.register(5.0), world.endpoint()
+    former = registry.packages(world.where.package_group)[0].arn
+    for arn in (stranger, former):
+        registry.set_status(arn, registry.APPROVED, "by hand")
+    refused = {item["model_package_arn"]: item["code"] for item in world.outcomes() if item["outcome"] == "refused"}
+    assert refused == {stranger: "not-desired", former: "not-desired"}
+    assert world.endpoint() == before
+    assert world.answers()["model_version"] == "0002"
+
+
+def test_a_package_approved_before_git_wants_anything_is_refused(world: World) -> None:
+    """No endpoint comes to be."""
+    registry.set_status(world.register(-1.0), registry.APPROVED, "by hand")
+    assert {item["code"] for item in world.outcomes()} == {"nothing-desired"}
+    assert world.endpoint() is None
+
+
+def test_a_swapped_object_is_refused_by_both(world: World) -> None:
+    """By deploy before it orders, and by the function where the swap comes after the order."""
+    world.serve(-1.0)
+    before, package = world.endpoint(), registry.packages(world.where.package_group)[0]
+    bucket, _, key = package.model_data_url.removeprefix("s3://").partition("/")
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"another model")
+    with pytest.raises(Refused, match="Someone has replaced it"):
+        deploy(world.root)
+    for status in (registry.PENDING, registry.APPROVED):
+        registry.set_status(package.arn, status, "by hand")
+    assert "digest" in {item["code"] for item in world.outcomes()}
+    assert world.endpoint() == before
+    assert world.answers()["model_version"] == "0001"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ModelDataUrl": "s3://elsewhere/model.tar.gz"}, "points at s3://elsewhere"),
+        ({"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/evil:1"}, r"image .*evil:1"),
+        ({"Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://evil/code.tar.gz"}}, "environment"),
+    ],
+)
+def test_a_package_that_was_edited_is_refused(world: World, change: dict[str, Any], reason: str) -> None:
+    """UpdateModelPackage can change what an approved package runs; nothing comes of it."""
+    arn = world.register(-1.0)
+    world.approve(arn)
+    edit_package(arn, **change)
+    with pytest.raises(Refused, match=f"{reason}.*changed after its approval"):
+        deploy(world.root)
+    assert world.statuses() == {1: "PendingManualApproval"}
+    assert world.endpoint() is None
+
+
+def test_a_model_that_does_not_come_up_leaves_the_former_serving(world: World) -> None:
+    """An archive whose code cannot be loaded: the run fails, says what serves instead, and is on record."""
+    world.serve(-1.0)
+    before = world.answers()
+    world.approve(world.register(2.0, broken_code=True))
+    with pytest.raises(DeploymentFailed, match=r"0002 was not deployed: .*InService on fraudops-production-0001-"):
+        deploy(world.root)
+    assert world.answers() == before
+    last = deployment.history(world.where.bucket)[-1]
+    assert (last.approval, last.status, last.smoke) == (2, "failed", None)
+
+
+def test_bootstrap_is_idempotent(world: World) -> None:
+    """The second time there is nothing to do, and it says so."""
+    assert bootstrap(world.root).state == "unchanged"
+
+
+def test_the_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before the first bucket is made."""
+    workshop = served_world.repository(tmp_path / "repository")
+    with LocalCloud(tmp_path / "cloud", caller_arn="arn:aws:iam::123456789012:root") as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(Refused, match="root user"):
+            bootstrap(workshop.root)
+        assert client("s3").list_buckets()["Buckets"] == []
+
+
+def test_smoke_ids_say_what_they_are(world: World) -> None:
+    """Captured traffic of the known transactions can be told from customers'."""
+    world.serve(-1.0)
+    assert world.cloud is not None
+    assert world.cloud.flush()
+    bucket = world.where.bucket
+    listed = client("s3").list_objects_v2(Bucket=bucket, Prefix=f"capture/{ENDPOINT}/")["Contents"]
+    lines = [
+        json.loads(line)
+        for item in listed
+        for line in client("s3").get_object(Bucket=bucket, Key=item["Key"])["Body"].read().splitlines()
+    ]
+    assert lines
+    assert all(line["eventMetadata"]["inferenceId"].startswith("smoke-") for line in lines)

@@ -1,0 +1,229 @@
+"""What deploy refuses before it changes anything, and how it hears the deploy function's answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml import config
+from ml.aws import deployment, platform, registry
+from ml.aws.session import client
+from ml.commands import rollout
+from ml.commands.deploy import deploy
+from ml.errors import CloudError, DeploymentFailed, GitError, Refused
+from tests import moto_server
+from tests.commands import served_world
+from tests.commands.served_world import World
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """One moto for all tests of this file."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def empty(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A repository and a registry, both empty."""
+    moto_server.reset(server)
+    moto_server.point_at(server, monkeypatch)
+    return served_world.moto_platform(served_world.repository(tmp_path / "repository"))
+
+
+@pytest.fixture
+def world(empty: World) -> Iterator[World]:
+    """Approval 1 merged. After the test, nothing may have been ordered or approved."""
+    empty.approve(empty.register(-1.0))
+    yield empty
+    assert empty.statuses() == {1: "PendingManualApproval"}
+    assert client("s3").list_objects_v2(Bucket="lake", Prefix="deploy/")["KeyCount"] == 0
+
+
+def replace_in(world: World, path: Path, old: str, new: str) -> None:
+    """Commits an edit to main."""
+    text = world.workshop.text(path)
+    assert old in text
+    world.workshop.write({path: text.replace(old, new)}, "Edit")
+
+
+def test_an_empty_template_deploys_nothing(empty: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """approval: null is no error; it is said, and no call is made."""
+    result = deploy(empty.root)
+    assert (result.state, result.approval) == ("nothing to deploy", None)
+    assert "merge an approval first" in capsys.readouterr().err
+
+
+def test_only_main_is_deployed(world: World) -> None:
+    """Neither another branch nor a detached commit."""
+    world.workshop.git("switch", "-q", "-c", "feature")
+    with pytest.raises(GitError, match="feature is checked out"):
+        deploy(world.root)
+    world.workshop.git("switch", "-q", "--detach", "main")
+    with pytest.raises(GitError, match="no branch is checked out"):
+        deploy(world.root)
+
+
+def test_only_what_is_committed_is_deployed(world: World) -> None:
+    """An edit below model-config/ stops it; one elsewhere does not matter."""
+    (world.root / config.SERVING).write_text(world.workshop.text(config.SERVING).replace("count: 1", "count: 9"))
+    with pytest.raises(GitError, match=r"serving/production\.yaml: not as committed"):
+        deploy(world.root)
+
+
+def test_an_unknown_approval_is_refused(world: World) -> None:
+    """The pointer was moved by hand to what nobody approved."""
+    replace_in(world, config.SERVING, "approval: 1", "approval: 9")
+    with pytest.raises(Refused, match=r"approvals/0009\.yaml is not in Git"):
+        deploy(world.root)
+
+
+def test_a_tampered_digest_is_refused(world: World) -> None:
+    """The record says another artifact than the one that was registered."""
+    package = registry.packages("fraudops-model")[0]
+    replace_in(world, config.approval_path(1), package.artifact_sha256, "e" * 64)
+    with pytest.raises(Refused, match="one of them was tampered with"):
+        deploy(world.root)
+
+
+def test_a_swapped_object_is_refused(world: World) -> None:
+    """Another model lies at the approved model's URL; then none does."""
+    key = registry.packages("fraudops-model")[0].model_data_url.removeprefix("s3://lake/")
+    provenance = dict.fromkeys(("commit", "config_sha256", "data_sha256"), "f" * 64) | {"commit": "f" * 40}
+    client("s3").put_object(Bucket="lake", Key=key, Body=served_world.archive(9.0, provenance))
+    with pytest.raises(Refused, match="Someone has replaced it"):
+        deploy(world.root)
+    client("s3").delete_object(Bucket="lake", Key=key)
+    with pytest.raises(Refused, match="there is no object"):
+        deploy(world.root)
+
+
+def test_a_record_of_another_group_is_refused(world: World) -> None:
+    """The platform deploys its own group only, whatever the record names."""
+    client("sagemaker").create_model_package_group(ModelPackageGroupName="others")
+    container = {"Image": served_world.IMAGE, "ModelDataUrl": "s3://lake/x"}
+    client("sagemaker").create_model_package(
+        ModelPackageGroupName="others",
+        InferenceSpecification={"Containers": [container], "SupportedContentTypes": ["text/csv"]},
+    )
+    replace_in(world, config.approval_path(1), "model-package/fraudops-model/1", "model-package/others/1")
+    with pytest.raises(Refused, match="models of fraudops-model only"):
+        deploy(world.root)
+
+
+def test_the_root_user_is_refused_before_anything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No policy limits it."""
+    monkeypatch.setattr(platform, "caller", lambda: "arn:aws:iam::123456789012:root")
+    with pytest.raises(Refused, match="root user"):
+        deploy(world.root)
+
+
+def test_a_platform_that_is_not_there_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that makes it."""
+    monkeypatch.setenv("FRAUDOPS_STACK", "absent")
+    with pytest.raises(CloudError, match="fraudops bootstrap"):
+        deploy(world.root)
+    monkeypatch.delenv("FRAUDOPS_STACK")
+
+
+@pytest.fixture
+def answers(empty: World) -> deployment.Answers:
+    """The deploy function's answers from now on."""
+    return deployment.Answers("lake")
+
+
+def say(identifier: str, outcome: str, code: str = "", desired: str = "order-1", arn: str = "arn") -> None:
+    """Writes an outcome as the deploy function does."""
+    fields = {
+        "event_id": identifier,
+        "model_package_arn": arn,
+        "outcome": outcome,
+        "code": code or outcome,
+        "reason": f"because of {identifier}",
+        "desired": desired,
+        "endpoint": "e",
+        "endpoint_config": "c",
+        "at": "2026-03-01T00:00:00Z",
+    }
+    body = json.dumps({"schema": 1, **fields})
+    client("s3").put_object(Bucket="lake", Key=f"deploy/outcomes/{identifier}.json", Body=body)
+
+
+def test_the_answer_that_changed_something_is_the_one(answers: deployment.Answers) -> None:
+    """Of several for one order: duplicates and events that came late say less."""
+    say("late", "refused", "not-approved")
+    say("second", "unchanged")
+    say("first", "updated")
+    assert rollout.answer(answers, "order-1", "arn", 5).event_id == "first"
+
+
+@pytest.mark.parametrize(
+    "other", [{"desired": "order-0"}, {"arn": "another"}, {"outcome": "refused", "code": "not-approved"}]
+)
+def test_an_answer_to_something_else_is_not_ours(answers: deployment.Answers, other: dict[str, str]) -> None:
+    """An earlier order, another package, an event from before: the wait goes on, and in the end says what it heard."""
+    say("other", **({"outcome": "updated"} | other))
+    with pytest.raises(DeploymentFailed, match=r"did not answer within .* dead-letter queue") as caught:
+        rollout.answer(answers, "order-1", "arn", 0.3)
+    assert ("it last said: because of other" in str(caught.value)) == ("code" in other)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("refused", "digest"), ("failed", "ResourceLimitExceeded")])
+def test_a_no_is_a_failed_deployment(answers: deployment.Answers, outcome: str, code: str) -> None:
+    """With the function's own words."""
+    say("only", outcome, code)
+    with pytest.raises(DeploymentFailed, match=rf"{outcome} it \({code}\): because of only"):
+        rollout.answer(answers, "order-1", "arn", 5)
+
+
+def test_an_earlier_answer_is_not_waited_for(empty: World) -> None:
+    """What lies there from before is of another deployment, whatever it says."""
+    say("before", "updated")
+    with pytest.raises(DeploymentFailed, match="did not answer"):
+        rollout.answer(deployment.Answers("lake"), "order-1", "arn", 0.3)
+
+
+def test_exactly_one_package_is_approved(empty: World) -> None:
+    """Ours. What was Approved and what is older is superseded; what is rejected stays, what is newer waits."""
+    arns = [empty.register(float(number)) for number in range(5)]
+    registry.set_status(arns[0], registry.REJECTED, "long ago")
+    registry.set_status(arns[1], registry.APPROVED, "the former")
+    registry.set_status(arns[3], registry.APPROVED, "by hand, in a console")
+    document = {"approval": 3, "commit": "c" * 40}
+    superseded = rollout.order(document, registry.package(arns[2]), empty.where)
+    assert sorted(superseded) == [arns[1], arns[3]]
+    assert empty.statuses() == {
+        1: "Rejected",
+        2: "Rejected",
+        3: "Approved",
+        4: "Rejected",
+        5: "PendingManualApproval",
+    }
+    reasons = {package.version: package.reason for package in registry.packages("fraudops-model")}
+    assert reasons[1] == "long ago"
+    assert reasons[2] == reasons[4] == "superseded by 0003"
+
+
+def test_an_approved_package_is_approved_anew(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Approved → Approved sends no event, so it goes through PendingManualApproval; the order is written in between."""
+    arn = empty.register(-1.0)
+    registry.set_status(arn, registry.APPROVED, "before")
+    steps: list[str] = []
+    set_status, write = registry.set_status, deployment.write_order
+
+    def noted_status(arn: str, status: str, reason: str) -> None:
+        steps.append(status)
+        set_status(arn, status, reason)
+
+    def noted_order(bucket: str, document: dict[str, Any]) -> None:
+        steps.append("order")
+        write(bucket, document)
+
+    monkeypatch.setattr(registry, "set_status", noted_status)
+    monkeypatch.setattr(deployment, "write_order", noted_order)
+    rollout.order({"approval": 1, "commit": "c" * 40}, registry.package(arn), empty.where)
+    assert steps == ["PendingManualApproval", "order", "Approved"]
