@@ -64,7 +64,7 @@ class LocalCloud:
         serving: Command = serving_command,
         health_timeout_seconds: float = 60.0,
         flush_seconds: float = 1.0,
-        retry_seconds: tuple[float, ...] = (0.2, 0.5),
+        retry_seconds: tuple[float, ...] = (1.0, 3.0),
         images: Path | None = None,
     ) -> None:
         self.folder, self.region, self.account = folder.resolve(), region, ACCOUNT
@@ -165,6 +165,7 @@ class LocalCloud:
             DomainDispatcherApplication(create_backend_app),
             direct=self._direct(),
             operations=self._operations(),
+            prepare={"cloudformation": patches.install_stacks},  # importing them takes longer than starting
             log=logs / "calls.jsonl",
         )
         self._server = _serve(self._port, self._layer)
@@ -230,6 +231,8 @@ class LocalCloud:
             "DeleteEndpoint": self._endpoints.delete,
             "CreateModelPackage": registry.create_model_package,
             "UpdateModelPackage": registry.update_model_package,
+            "DeleteModelPackage": registry.delete_model_package,
+            "DeleteModelPackageGroup": registry.delete_model_package_group,
             "CreateModel": registry.refuse_existing_model,
             "CreateEndpointConfig": registry.refuse_existing_configuration,
             "CreateModelPackageGroup": registry.refuse_existing_group,

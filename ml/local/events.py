@@ -185,5 +185,6 @@ def _input(target: Mapping[str, Any], event: dict[str, Any]) -> Any:
         from moto.events.utils import EventTemplateParser
 
         transformer = target["InputTransformer"]
-        return EventTemplateParser.parse(transformer["InputTemplate"], transformer.get("InputPathsMap", {}), event)
+        whole = {**event, "ingestion-time": event["time"]}
+        return EventTemplateParser.parse(transformer["InputTemplate"], transformer.get("InputPathsMap", {}), whole)
     return event

@@ -43,7 +43,7 @@ class Functions:
         region: str,
         account: str,
         environment: Callable[[], Mapping[str, str]],
-        retry_seconds: tuple[float, ...] = (0.2, 0.5),
+        retry_seconds: tuple[float, ...] = (1.0, 3.0),
     ) -> None:
         """`environment` is what every function gets to reach this cloud; `retry_seconds` stand in for AWS's minutes."""
         self._folder, self._processes, self._environment = folder, processes, environment

@@ -37,10 +37,14 @@ class Layer:
         *,
         direct: Sequence[tuple[str, str, str, Direct]],
         operations: Mapping[tuple[str, str], Handler],
+        prepare: Mapping[str, Callable[[], None]],
         log: Path,
     ) -> None:
-        """`direct` rows are (method, path pattern, "service:Operation", function); `log` gets one JSON line a call."""
-        self._moto = moto
+        """`direct` rows are (method, path pattern, "service:Operation", function); `log` gets one JSON line a call.
+
+        `prepare` is called before moto sees a call of that service, each time.
+        """
+        self._moto, self._prepare = moto, prepare
         self._direct = [(method, re.compile(pattern), name, call) for method, pattern, name, call in direct]
         self._operations = dict(operations)
         self._log_lock = threading.Lock()
@@ -132,6 +136,8 @@ class Layer:
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         try:
+            if request.service in self._prepare:
+                self._prepare[request.service]()
             result = self._moto(environ, note_status)
         except Exception as error:
             answer = wire.render_error(request.protocol, self._aws_error(name, error))

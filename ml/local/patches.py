@@ -6,13 +6,15 @@ Kept apart from the handlers so that what depends on moto's insides can be read 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 run_function: Callable[[Any, Any], tuple[str, bool, str]] | None = None
 """Runs moto's record of a function on an event: (result, whether it failed, log)."""
 
-_installed = False
+_installed = _stacks_installed = False
+_lock = threading.Lock()
 
 
 def install() -> None:
@@ -20,14 +22,23 @@ def install() -> None:
     global _installed  # noqa: PLW0603 - moto's classes are the process's, and so is the fact that they were changed
     if _installed:
         return
-    from ml.local import stacks
-
-    stacks.install()
     _run_functions_without_docker()
     _accept_every_instance_type()
     _leave_conditions_of_bucket_policies()
-    _let_change_sets_be_empty()
     _installed = True
+
+
+def install_stacks() -> None:
+    """Changes moto's CloudFormation, the first time that it is needed: it imports every service that moto has."""
+    global _stacks_installed  # noqa: PLW0603 - as above
+    with _lock:
+        if _stacks_installed:
+            return
+        from ml.local import stacks
+
+        stacks.install()
+        _let_change_sets_be_empty()
+        _stacks_installed = True
 
 
 def _run_functions_without_docker() -> None:

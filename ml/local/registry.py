@@ -68,6 +68,27 @@ class Registry:
                 self._announce(package)
         return {"ModelPackageArn": package.arn}
 
+    def delete_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Deletes a package; its version is not given again."""
+        with self._lock:
+            backend, arn = self._backend(), parameters["ModelPackageName"]
+            package = backend.model_packages.pop(backend.model_package_name_mapping.pop(arn, arn), None)
+            if package is None:
+                raise AwsError("ValidationException", f"ModelPackage {arn} does not exist.")
+        return {}
+
+    def delete_model_package_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Deletes a group without packages."""
+        with self._lock:
+            backend, name = self._backend(), parameters["ModelPackageGroupName"].rsplit("/", 1)[-1]
+            if name not in backend.model_package_groups:
+                raise AwsError("ValidationException", f"ModelPackageGroup {name} does not exist.")
+            if any(package.model_package_group_name == name for package in backend.model_packages.values()):
+                message = f"Model Package Group {name} cannot be deleted while it has model packages."
+                raise AwsError("ConflictException", message)
+            del backend.model_package_groups[name]
+        return {}
+
     def refuse_existing_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """CreateModel, where the name is taken."""
         model = self._backend()._models.get(parameters["ModelName"])

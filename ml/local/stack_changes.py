@@ -13,23 +13,19 @@ Change = Callable[[Any, dict[str, Any], str, str], Any]
 
 
 def _role(role: Any, properties: dict[str, Any], account: str, region: str) -> Any:
-    settle_role(role, properties, account, region)
     role.description = properties.get("Description", "")
     role.max_session_duration = properties.get("MaxSessionDuration", 3600)
     document = properties["AssumeRolePolicyDocument"]
     role.assume_role_policy_document = document if isinstance(document, str) else json.dumps(document)
-    wanted = {policy["PolicyName"]: policy["PolicyDocument"] for policy in properties.get("Policies", [])}
+    wanted = {policy["PolicyName"] for policy in properties.get("Policies", [])}
     for name in list(getattr(role, "stack_policies", [])):
         if name not in wanted:
             role.policies.pop(name, None)
-    for name, policy in wanted.items():
-        role.put_policy(name, policy)
-    role.stack_policies = list(wanted)
     return role
 
 
 def settle_role(role: Any, properties: dict[str, Any], account: str, region: str) -> None:
-    """Attaches the managed policies that the template names, which moto leaves out, and detaches former ones."""
+    """Puts the policies of the role as the template has them: managed ones too, which moto leaves out."""
     from moto.iam.models import iam_backends
 
     backend = iam_backends[account]["aws"]
@@ -39,6 +35,8 @@ def settle_role(role: Any, properties: dict[str, Any], account: str, region: str
     for arn in wanted - set(role.managed_policies):
         backend.attach_role_policy(arn, role.name)
     role.stack_managed_policies = wanted
+    for policy in properties.get("Policies", []):  # moto keeps what it is given, and gives back what it keeps
+        role.put_policy(policy["PolicyName"], json.dumps(policy["PolicyDocument"]))
     role.stack_policies = [policy["PolicyName"] for policy in properties.get("Policies", [])]
 
 

@@ -86,14 +86,37 @@ class Resources(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see p
             self.applied.pop(name, None)
 
     def drop_all(self) -> None:
-        """Deletes what was made, the last first; a resource that will not go stays, as on AWS."""
-        for name in [name for name in reversed(self._parsed_resources) if name in self._resource_json_map]:
-            resource = self._parsed_resources.pop(name)
-            self.applied.pop(name, None)
-            try:
-                self._delete_resource(resource, self._resource_json_map[name])
-            except Exception as error:
-                _log.warning("stack %s: %s is left behind: %s", self.stack_id, name, error)
+        """Deletes what was made for a stack that could not be; a resource that will not go stays, as on AWS."""
+        for name, error in self._drop(self._made()):
+            _log.warning("stack %s: %s is left behind: %s", self.stack_id, name, error)
+        self._template, self._resource_json_map = {"Resources": {}}, {}
+
+    def delete(self) -> None:
+        """Deletes the stack's resources but those to be retained; raises where one will not go."""
+        keep = {name for name, item in self._resource_json_map.items() if item.get("DeletionPolicy") == "Retain"}
+        left = self._drop([name for name in self._made() if name not in keep])
+        if left:
+            raise left[0][1]
+
+    def _made(self) -> list[str]:
+        return [name for name in reversed(self._parsed_resources) if name in self._resource_json_map]
+
+    def _drop(self, names: list[str]) -> list[tuple[str, Exception]]:
+        """Deletes `names`, again and again as long as that gets on: one may hold another. Those left, and why."""
+        while names:
+            failures = []
+            for name in names:
+                try:
+                    self._delete_resource(self._parsed_resources[name], self._resource_json_map[name])
+                except Exception as error:
+                    failures.append((name, error))
+                else:
+                    self._parsed_resources.pop(name)
+                    self.applied.pop(name, None)
+            if len(failures) == len(names):
+                return failures
+            names = [name for name, _ in failures]
+        return []
 
     def _delete_resource(self, parsed_resource: Any, resource_json: dict[str, Any]) -> None:
         release(parsed_resource, resource_json["Type"], self._account_id)
@@ -211,6 +234,7 @@ def _create(stack: Any) -> None:
         _fail(stack, "CREATE_FAILED", error)
         stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
         stack.resource_map.drop_all()
+        stack.output_map = cfn.OutputMap(stack.resource_map, {}, stack.stack_id)
         stack._add_stack_event("ROLLBACK_COMPLETE")
         stack.status, stack.stack_status_reason = "ROLLBACK_COMPLETE", str(error)
         return
