@@ -213,13 +213,13 @@ def _cost(steps: Sequence[Step]) -> str:
     totals: dict[str, float] = {}
     for step in steps:
         totals[step.instance_type] = totals.get(step.instance_type, 0) + step.seconds * step.instance_count
-    spent = ", ".join(f"{seconds:,.0f} s of {code(kind)}" for kind, seconds in sorted(totals.items()))
+    spent = ", ".join(f"{seconds:,.0f} s of {code(kind)}" for kind, seconds in sorted(totals.items()) if seconds)
     return "\n\n".join(
         [
             "## Cost of the run",
             table(("step", "instance", "count", "seconds", "instance seconds"), rows, numbers=(2, 3, 4)),
-            f"In all {spent}. Prices are not known here: they depend on region and contract, and are per second of "
-            "these instances.",
+            f"In all {spent or 'nothing: every step came from the cache'}. Prices are not known here, as they depend "
+            "on region and contract: multiply by yours, per second of each instance.",
         ]
     )
 

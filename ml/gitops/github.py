@@ -110,7 +110,7 @@ class GitHub:
             retry=retry_if_exception(_lost),
             stop=stop_after_attempt(self.patience.attempts),
             wait=wait_exponential_jitter(
-                initial=self.patience.backoff, max=self.patience.longest_backoff, jitter=self.patience.backoff
+                multiplier=self.patience.backoff, max=self.patience.longest_backoff, jitter=self.patience.backoff
             ),
             reraise=True,
         )

@@ -228,7 +228,7 @@ class Remote(Repository):
             retry=retry_if_exception_type(failure),
             stop=stop_after_attempt(patience.attempts),
             wait=wait_exponential_jitter(
-                initial=patience.backoff, max=patience.longest_backoff, jitter=patience.backoff
+                multiplier=patience.backoff, max=patience.longest_backoff, jitter=patience.backoff
             ),
             reraise=True,
         )

@@ -38,10 +38,7 @@ class Rebuilder(Repository):
         Raises:
             GitError: both changed one file, one of the commits is a merge, or the two share no history.
         """
-        found = self._attempt(["merge-base", tip, commit])
-        if found.returncode != 0:
-            raise GitError(f"{commit[:12]} and {tip[:12]} share no history{self._shallow_hint()}")
-        base = found.stdout.decode().strip()
+        base = self.merge_base(tip, commit)
         for each in reversed(self.log(f"{base}..{commit}")):
             tip = self._again(tip, each)
         return tip
