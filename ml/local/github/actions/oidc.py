@@ -1,0 +1,132 @@
+"""The issuer of the tokens by which a job proves to a cloud which repository, branch and environment it runs for.
+
+Tokens carry GitHub's own issuer and claims, so that the trust policies of real templates hold here unchanged; only the
+key is this instance's, and only the local AWS knows it. Times are real ones, whatever FRAUDOPS_NOW says.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ISSUER = "https://token.actions.githubusercontent.com"
+LIFETIME_SECONDS = 300
+_ALGORITHM = "RS256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Whom a token is for: one job of one run."""
+
+    repository: str
+    repository_id: int
+    owner_id: int
+    private: bool
+    event: str
+    ref: str
+    head_ref: str
+    base_ref: str
+    sha: str
+    environment: str | None
+    actor: str
+    actor_id: int
+    workflow: str
+    file: str
+    run_id: int
+    run_number: int
+    run_attempt: int
+
+    def text(self, *, with_ids: bool) -> str:
+        """The `sub` claim: repo:OWNER/NAME:… or, as for repositories made since July 2026, repo:OWNER@ID/NAME@ID:…."""
+        owner, _, name = self.repository.partition("/")
+        repository = f"{owner}@{self.owner_id}/{name}@{self.repository_id}" if with_ids else self.repository
+        if self.environment:
+            return f"repo:{repository}:environment:{self.environment.replace(':', '%3A')}"
+        if self.event == "pull_request":
+            return f"repo:{repository}:pull_request"
+        return f"repo:{repository}:ref:{self.ref}"
+
+
+class Issuer:
+    """Signs with an RSA key of its own; `with_ids` chooses the form of `sub`."""
+
+    def __init__(self, *, with_ids: bool = False) -> None:
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        self.with_ids = with_ids
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key_id = secrets.token_hex(20).upper()
+
+    def jwks(self) -> dict[str, Any]:
+        """The public key, as a JSON Web Key Set."""
+        from jwt.algorithms import RSAAlgorithm
+
+        key: dict[str, Any] = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return {"keys": [{**key, "kid": self._key_id, "alg": _ALGORITHM, "use": "sig"}]}
+
+    def configuration(self, base: str) -> dict[str, Any]:
+        """The discovery document, with the keys at `base`."""
+        return {
+            "issuer": ISSUER,
+            "jwks_uri": f"{base}/.well-known/jwks",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public", "pairwise"],
+            "id_token_signing_alg_values_supported": [_ALGORITHM],
+        }
+
+    def token(self, subject: Subject, *, audience: str | None = None) -> str:
+        """A token for `subject`; without an audience it is for the repository's owner, as on GitHub."""
+        owner = subject.repository.partition("/")[0]
+        moment = int(time.time())
+        claims = {
+            **_claims(subject),
+            "sub": subject.text(with_ids=self.with_ids),
+            "aud": audience or f"https://github.com/{owner}",
+            "iss": ISSUER,
+            "jti": str(uuid.uuid4()),
+            "iat": moment,
+            "nbf": moment - 5,
+            "exp": moment + LIFETIME_SECONDS,
+        }
+        return self.sign(claims)
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """`claims` as a signed token, whatever they say."""
+        import jwt
+
+        return jwt.encode(dict(claims), self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
+
+
+def _claims(subject: Subject) -> dict[str, str]:
+    owner = subject.repository.partition("/")[0]
+    workflow_ref = f"{subject.repository}/{subject.file}@{subject.ref}"
+    claims = {
+        "repository": subject.repository,
+        "repository_id": str(subject.repository_id),
+        "repository_owner": owner,
+        "repository_owner_id": str(subject.owner_id),
+        "repository_visibility": "private" if subject.private else "public",
+        "event_name": subject.event,
+        "ref": subject.ref,
+        "ref_type": "tag" if subject.ref.startswith("refs/tags/") else "branch",
+        "ref_protected": "false",
+        "head_ref": subject.head_ref,
+        "base_ref": subject.base_ref,
+        "sha": subject.sha,
+        "actor": subject.actor,
+        "actor_id": str(subject.actor_id),
+        "workflow": subject.workflow,
+        "workflow_ref": workflow_ref,
+        "workflow_sha": subject.sha,
+        "job_workflow_ref": workflow_ref,
+        "job_workflow_sha": subject.sha,
+        "run_id": str(subject.run_id),
+        "run_number": str(subject.run_number),
+        "run_attempt": str(subject.run_attempt),
+        "runner_environment": "github-hosted",
+    }
+    return claims | ({"environment": subject.environment} if subject.environment else {})
