@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ml.aws import oidc
 from ml.errors import CloudError
 
 # What a client takes from the environment when it is made: a cached one is right only for the same values.
@@ -22,6 +23,7 @@ _READ_ONCE = (
     "AWS_PROFILE",
     "AWS_ACCESS_KEY_ID",
     "AWS_SESSION_TOKEN",
+    *oidc.READ,
 )
 
 
@@ -43,7 +45,8 @@ def _client(service: str, _environment: tuple[str | None, ...]) -> Any:
         # AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         # A session of its own: boto3's default session is not safe to make clients from in several threads.
-        make: Any = boto3.session.Session(region_name=region).client
+        own = oidc.session(_workflow_credentials(region, _environment)) if oidc.wanted() else None
+        make: Any = boto3.session.Session(region_name=region, botocore_session=own).client
         return make(
             service,
             config=Config(
@@ -55,9 +58,16 @@ def _client(service: str, _environment: tuple[str | None, ...]) -> Any:
         )
 
 
+@functools.lru_cache(maxsize=8)
+def _workflow_credentials(region: str | None, _environment: tuple[str | None, ...]) -> Any:
+    """One for all clients, so that a job takes its role once an hour and not once for each service."""
+    return oidc.credentials(region)
+
+
 def renew() -> None:
     """Forgets every client, so that the next one reads the credentials anew: a long wait outlives a session."""
     _client.cache_clear()
+    _workflow_credentials.cache_clear()
 
 
 @contextmanager

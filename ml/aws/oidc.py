@@ -1,0 +1,119 @@
+"""Credentials of a workflow: the job's OIDC token for an AWS role, again whenever the session is about to end.
+
+A session lasts an hour and a training may last longer, so the role is taken anew by whatever is waiting, without its
+knowing. Nothing is stored: neither the token nor the credentials leave the process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from ml.errors import CloudError
+
+AUDIENCE = "sts.amazonaws.com"
+READ = ("FRAUDOPS_ROLE_ARN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+"""The variables that decide: the role, and where and with what the job asks for its token."""
+_TIMEOUT_SECONDS = 30
+_ATTEMPTS = 5
+_NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
+
+
+def wanted() -> bool:
+    """Whether this job has a role to take and may ask for a token."""
+    return all(os.environ.get(name) for name in READ)
+
+
+def credentials(region: str | None) -> Any:
+    """botocore's credentials of the role FRAUDOPS_ROLE_ARN: taken when first used, and well before each end."""
+    from botocore.credentials import DeferredRefreshableCredentials
+
+    # botocore logs a failed refresh with a traceback and then raises it: the one line that is raised suffices.
+    logging.getLogger("botocore.credentials").addHandler(logging.NullHandler())
+    make: Any = DeferredRefreshableCredentials
+    return make(refresh_using=lambda: _take(os.environ["FRAUDOPS_ROLE_ARN"], region), method="github-oidc")
+
+
+def session(shared: Any) -> Any:
+    """A botocore session that signs with `shared`, which several sessions may have in common."""
+    from botocore.session import get_session
+
+    made: Any = get_session()
+    made._credentials = shared  # botocore has no public way to hand in credentials that renew themselves
+    return made
+
+
+def _take(role: str, region: str | None) -> dict[str, str]:
+    import boto3.session
+    from botocore import UNSIGNED
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+
+    unsigned = Config(signature_version=UNSIGNED, retries={"mode": "standard", "max_attempts": _ATTEMPTS})
+    sts: Any = boto3.session.Session(region_name=region).client("sts", config=unsigned)
+    try:
+        taken = sts.assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName=session_name(), WebIdentityToken=token()
+        )["Credentials"]
+    except ClientError as error:
+        problem = error.response.get("Error", {})
+        raise CloudError(
+            f"AWS does not let this workflow take {role} ({problem.get('Code')}: {problem.get('Message')}); the role's "
+            "trust names one repository and one branch or environment: compare it with infra/github-oidc.yaml"
+        ) from error
+    return {
+        "access_key": taken["AccessKeyId"],
+        "secret_key": taken["SecretAccessKey"],
+        "token": taken["SessionToken"],
+        "expiry_time": taken["Expiration"].isoformat(),
+    }
+
+
+def token() -> str:
+    """A fresh OIDC token of this job for AWS. CloudError where GitHub does not give one."""
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+    separator = "&" if "?" in os.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] else "?"
+    url = f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}{separator}audience={urllib.parse.quote(AUDIENCE)}"
+    if urllib.parse.urlsplit(url).scheme not in ("https", "http"):
+        raise CloudError("ACTIONS_ID_TOKEN_REQUEST_URL must be an address on the web")
+    request = urllib.request.Request(  # noqa: S310 - the scheme was just checked
+        url, headers={"Authorization": f"Bearer {os.environ['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"}
+    )
+    again = Retrying(
+        retry=retry_if_exception(_passes),
+        wait=wait_exponential_jitter(initial=0.5, max=10),
+        stop=stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+    try:
+        return str(json.loads(again(_get, request))["value"])
+    except (OSError, ValueError, KeyError) as error:
+        raise CloudError(
+            f"GitHub gave this job no OIDC token ({error}); the job needs `permissions: id-token: write`"
+        ) from error
+
+
+def session_name() -> str:
+    """What CloudTrail calls the session: the run that it belongs to, in at most 64 characters."""
+    run, attempt = (os.environ.get(f"GITHUB_{key}", "") for key in ("RUN_ID", "RUN_ATTEMPT"))
+    name = "-".join(part for part in ("fraudops", os.environ.get("GITHUB_JOB", ""), run, attempt) if part)
+    return _NOT_IN_A_NAME.sub("-", name)[:64]
+
+
+def _get(request: urllib.request.Request) -> bytes:
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
+        body: bytes = answer.read()
+        return body
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500 or error.code == 429
+    return isinstance(error, OSError)

@@ -1,0 +1,271 @@
+"""`fraudops plan`: what merging would do, said before it is merged, as one comment that is updated in place.
+
+It reads Git alone and needs no AWS: which workflows start, which values change from what to what, which model takes
+the place of which. It judges nothing; a file that cannot be read is `validate`'s to explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ml import config
+from ml.commands import actions, changes, markdown
+from ml.commands.changes import Change
+from ml.console import note
+from ml.errors import ConfigError
+from ml.gitops.repository import Repository
+
+MARKER = "plan"
+_ABSENT = "—"
+_METRICS = (
+    ("recall", "recall"),
+    ("precision", "precision"),
+    ("false-positive rate", "false_positive_rate"),
+    ("average precision", "average_precision"),
+    ("recall at alert budget", "recall_at_alert_budget"),
+    ("alert rate", "alert_rate"),
+)
+_TRAINS = ("ml/model/", "ml/steps/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A workflow that a change on main starts, the folders that it listens to, and what it then does."""
+
+    workflow: str
+    below: tuple[str, ...]
+    """Beginnings of paths; one that is empty means every file."""
+    does: str
+
+
+STARTS = (
+    Start(
+        workflow="train.yml",
+        below=("model-config/training/", "model-config/retrain-requests/"),
+        does="trains a model on what main then says and, if it passes the gate, opens a pull request that proposes it; "
+        "nothing is deployed by it",
+    ),
+    Start(
+        workflow="deploy.yml",
+        below=("model-config/serving/",),
+        does="deploys what `model-config/serving/production.yaml` on main then says",
+    ),
+    Start(workflow="infra.yml", below=("infra/",), does="applies the template; its own comment shows the change set"),
+    Start(workflow="ci.yml", below=("",), does="checks main once more"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What merging would do, and where that was said. `comment` is None where the run's token may not write one."""
+
+    workflows: tuple[str, ...]
+    markdown: str
+    comment: str | None
+
+
+def plan(root: Path, *, pull_request: int | None = None) -> Plan:
+    """Says what merging the checkout into main would do: in the step's summary, and on the pull request if it may.
+
+    Args:
+        pull_request: which one a dispatched run is about; that of the event if None.
+
+    Raises:
+        GitError: history that the comparison needs is not there.
+        GitHubError: the comment cannot be written.
+    """
+    repository = Repository.find(root)
+    change, pull = changes.of(repository), changes.pull_request(pull_request)
+    text = describe(repository, change)
+    actions.summary(text)
+    comment = None
+    if pull is not None and pull.read_only:
+        note("this pull request's token may not comment; the plan is in the step's summary")
+    elif pull is not None:
+        from ml.gitops import comments
+        from ml.gitops.github import GitHub
+
+        comment = comments.upsert(GitHub.from_environment(), pull.number, MARKER, text).url
+    return Plan(workflows=tuple(start.workflow for start in starts(change.files)), markdown=text, comment=comment)
+
+
+def starts(files: Iterable[str]) -> list[Start]:
+    """The workflows that a push of these files to main starts."""
+    touched = list(files)
+    return [start for start in STARTS if any(path.startswith(start.below) for path in touched)]
+
+
+def describe(repository: Repository, change: Change) -> str:
+    """The plan as Markdown."""
+    blocks = ["### What merging this does", _workflows(change)]
+    blocks += _models(repository, change)
+    blocks += _values(repository, change)
+    blocks += _requests(repository, change)
+    blocks += _code(change)
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _workflows(change: Change) -> str:
+    found = starts(change.files)
+    if not found:
+        return "Nothing: no file differs from main."
+    lines = [f"- `{start.workflow}` {start.does}." for start in found]
+    if [start.workflow for start in found] == ["ci.yml"]:
+        lines.append("- No model is trained and none is deployed.")
+    return "\n".join(lines)
+
+
+def _models(repository: Repository, change: Change) -> Iterator[str]:
+    before, after = (_document(repository, change, config.SERVING, side) for side in ("before", "after"))
+    former, chosen = before.get("approval"), after.get("approval")
+    if former == chosen:
+        return
+    if chosen is None:
+        yield (
+            "**The pointer is taken away.** Nothing is deployed then, and the endpoint goes on with what it serves: "
+            "deleting it is a person's decision."
+        )
+        return
+    old, new = (_record(repository, change, number, side) for number, side in ((former, "before"), (chosen, "after")))
+    instead = f"in place of approval {_number(former)}" if former is not None else "where nothing served"
+    yield f"**Approval {_number(chosen)} serves** {instead}."
+    if new is None:
+        yield f"There is no readable record of approval {_number(chosen)}; `validate` says more."
+        return
+    yield markdown.table(
+        ["", *([f"now: {_number(former)}"] if old else []), f"then: {_number(chosen)}"], _sides(old, new)
+    )
+    if old is not None:
+        yield (
+            "Each column reports its model's own test rows; how the two did on the same rows is in the approval's "
+            f"record: {markdown.escape(new.champion.reason) if new.champion else 'they were not compared'}."
+        )
+    yield (
+        "To take it back, revert the pointer's commit alone: `fraudops rollback` makes that pull request. "
+        "GitHub's Revert button would delete the record too, and `validate` turns that away."
+    )
+
+
+def _sides(old: config.ApprovalRecord | None, new: config.ApprovalRecord) -> Iterator[list[str]]:
+    records = [record for record in (old, new) if record is not None]
+    for label, name in _METRICS:
+        yield [label, *(_figure(record.metrics.get(name)) for record in records)]
+    yield ["threshold", *(f"{record.threshold:.6g}" for record in records)]
+    yield ["trained on", *(_data(record.data) for record in records)]
+    yield ["trained from", *(markdown.code(record.commit[:12]) for record in records)]
+    yield ["artifact", *(markdown.code(f"sha256:{record.artifact.sha256[:12]}…") for record in records)]
+    yield ["package", *(markdown.code(record.model_package_arn) for record in records)]
+
+
+def _values(repository: Repository, change: Change) -> Iterator[str]:
+    for path in (config.MODEL, config.GATE, config.SERVING):
+        if path.as_posix() not in change.files:
+            continue
+        before, after = (flat(_document(repository, change, path, side)) for side in ("before", "after"))
+        names = [name for name in {**before, **after} if before.get(name, _ABSENT) != after.get(name, _ABSENT)]
+        rows = [[markdown.code(name), _value(before, name), _value(after, name)] for name in names]
+        if path == config.SERVING:
+            rows = [row for row, name in zip(rows, names, strict=True) if name != "approval"]
+        if rows:
+            yield f"`{path}`\n\n{markdown.table(['value', 'now', 'then'], rows)}"
+        elif path != config.SERVING:
+            yield f"`{path}` changes in comments or spacing only; it starts a training all the same."
+
+
+def _requests(repository: Repository, change: Change) -> Iterator[str]:
+    added = [Path(name) for name, kind in change.files.items() if kind == "A" and Path(name).parent == config.REQUESTS]
+    rows = []
+    for path in (path for path in added if path.suffix == ".yaml"):
+        try:
+            request = config.load_request(repository.root, path.stem)
+        except ConfigError:
+            continue  # validate explains it
+        rows.append([markdown.code(path.stem), markdown.escape(request.reason), _window(request.window)])
+    if rows:
+        yield f"Retraining is asked for:\n\n{markdown.table(['request', 'reason', 'on events'], rows)}"
+
+
+def _code(change: Change) -> Iterator[str]:
+    touched = [path for path in change.files if path.startswith(_TRAINS)]
+    if touched:
+        yield (
+            f"{len(touched)} file{'s' if len(touched) > 1 else ''} of the code that prepares, trains, evaluates or "
+            "serves models changed. That starts nothing by itself: the next training runs with it, and what serves "
+            "stays as it is until then."
+        )
+
+
+def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A document's values under their dotted names; a list is one value."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{name}.")
+        else:
+            found[name] = value
+    return found
+
+
+def _document(repository: Repository, change: Change, path: Path, side: str) -> dict[str, Any]:
+    """What a file says on one side of the change, as far as it can be read at all: the plan judges nothing."""
+    content = _content(repository, change, path, side)
+    try:
+        document = yaml.safe_load(content) if content is not None else None
+    except yaml.YAMLError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _record(repository: Repository, change: Change, number: object, side: str) -> config.ApprovalRecord | None:
+    if not isinstance(number, int) or number < 1:
+        return None
+    path = config.approval_path(number)
+    content = _content(repository, change, path, side)
+    if content is None:
+        return None
+    try:
+        return config.parse(content.decode("utf-8", "replace"), path, config.ApprovalRecord)
+    except ConfigError:
+        return None
+
+
+def _content(repository: Repository, change: Change, path: Path, side: str) -> bytes | None:
+    if side == "before":
+        return repository.show(change.base, path) if change.base is not None else None
+    file = repository.root / path
+    # A link could lead out of the repository, and what is said here is public.
+    return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+
+
+def _value(values: Mapping[str, Any], name: str) -> str:
+    if name not in values:
+        return _ABSENT
+    value = values[name]
+    return markdown.code("null" if value is None else str(value).lower() if isinstance(value, bool) else value)
+
+
+def _figure(metric: config.Interval | None) -> str:
+    if metric is None:
+        return _ABSENT
+    count = f", {metric.count:,} of {metric.of:,}" if metric.count is not None and metric.of is not None else ""
+    return f"{metric.value:.4g} ({metric.low:.4g} to {metric.high:.4g}{count})"
+
+
+def _data(data: config.TrainingData) -> str:
+    return f"{data.rows:,} rows, {data.frauds:,} frauds, {_window(data.window)}"
+
+
+def _window(window: config.Window) -> str:
+    start = f"from {window.start:%Y-%m-%d %H:%M}" if window.start else "from the first"
+    end = f"to {window.end:%Y-%m-%d %H:%M}" if window.end else "to the last"
+    return f"{start} {end}"
+
+
+def _number(approval: object) -> str:
+    return f"{approval:04d}" if isinstance(approval, int) else markdown.escape(approval)

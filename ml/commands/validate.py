@@ -1,0 +1,89 @@
+"""`fraudops validate`: whether model-config/ holds, every file of it, alone and against the others and against main.
+
+It needs no AWS: what only the registry knows is for `deploy` to verify. It reports everything at once, beside the line
+that is wrong, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.commands import actions, changes, markdown, records
+from ml.commands.records import Problem
+from ml.errors import ConfigError
+from ml.gitops.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What was looked at, and that it holds."""
+
+    files: int
+    compared_with: str | None
+    """The commit that append-only folders were compared with; None where everything is new."""
+    pull_request: int | None
+
+
+def validate(root: Path, *, pull_request: int | None = None) -> Validation:
+    """Checks model-config/ below `root` and says every problem, as an annotation where a workflow runs this.
+
+    Args:
+        pull_request: which one a dispatched run is about; that of the event if None.
+
+    Raises:
+        ConfigError: something does not hold; the lines before said what.
+        GitError: history that the checks need is not there.
+    """
+    repository = Repository.find(root)
+    change, pull = changes.of(repository), changes.pull_request(pull_request)
+    files = _files(repository.root)
+    problems = [
+        *_unknown(files),
+        *records.broken(repository.root, files),
+        *records.contradictions(repository, change),
+        *records.rewritten(repository, change),
+        *records.foreign(repository, change, pull),
+        *records.superseded(repository, change),
+    ]
+    _tell(problems, len(files))
+    if problems:
+        raise ConfigError(
+            f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in model-config/, each named above; "
+            f"the first: {problems[0].message}"
+        )
+    return Validation(
+        files=len(files), compared_with=change.base, pull_request=pull.number if pull is not None else None
+    )
+
+
+def _files(root: Path) -> list[Path]:
+    """Everything below model-config/ that is no folder, relative to `root`; a link is a file, wherever it leads."""
+    found = (root / changes.STATE).rglob("*")
+    return sorted(path.relative_to(root) for path in found if path.is_symlink() or not path.is_dir())
+
+
+def _unknown(files: Iterable[Path]) -> Iterable[Problem]:
+    for path in files:
+        if not records.known(path):
+            yield Problem(
+                path=path,
+                message=f"{path}: nothing reads this file; model-config/README.md lists those that are read. "
+                "Remove it, or put it elsewhere",
+            )
+
+
+def _tell(problems: list[Problem], files: int) -> None:
+    for problem in problems:
+        line = actions.annotate("error", problem.message, file=problem.path, line=problem.line)
+        sys.stderr.write(f"{line}\n")  # not through rich, which would wrap and colour what GitHub reads
+    if not problems:
+        actions.summary(f"### model-config holds\n\n{files} files, alone and against each other.")
+        return
+    rows = [
+        [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.escape(problem.message)]
+        for problem in problems
+    ]
+    actions.summary(f"### model-config does not hold\n\n{markdown.table(['where', 'what'], rows)}")
