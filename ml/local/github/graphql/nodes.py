@@ -1,0 +1,523 @@
+"""Records as GraphQL nodes: what graphql-core resolves fields from, each computed only when it is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ml.local.github import protection
+from ml.local.github import state as records
+from ml.local.github.bare import Change, Commit, Person
+from ml.local.github.graphql.connections import Node, field
+from ml.local.github.pulls import pull_of
+from ml.local.github.rest.checks import checks_of
+from ml.local.github.router import Call
+from ml.local.github.shapes import node, utc
+
+_NOTHING: tuple[Any, ...] = ()
+_RENAMED = {"removed": "DELETED"}
+_ROLLUP_STATE = {
+    "success": "SUCCESS", "neutral": "SUCCESS", "skipped": "SUCCESS", "failure": "FAILURE", "error": "ERROR",
+    "timed_out": "FAILURE", "cancelled": "FAILURE", "action_required": "FAILURE", "startup_failure": "FAILURE",
+}  # fmt: skip
+
+
+def _empty(_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Renders records for one caller."""
+
+    call: Call
+
+    @property
+    def _state(self) -> records.State:
+        return self.call.github.state
+
+    def actor(self, login: str) -> Node:
+        """A user or an App. GitHub's GraphQL leaves `[bot]` off an App's login."""
+        user = self._state.user(login)
+        bot = user.kind == "Bot"
+        return {
+            "__typename": "Bot" if bot else "User",
+            "id": node("U", user.id),
+            "databaseId": user.id,
+            "login": login.removesuffix("[bot]") if bot else user.login,
+            "name": user.login,
+            "email": user.email,
+            "avatarUrl": lambda _, **__: "",
+            "resourcePath": f"/{user.login}",
+            "url": f"{self.call.links.html}/{user.login}",
+            "repositories": field(
+                lambda: [r for r in self._state.repositories.values() if r.owner == user.login and self.call.sees(r)],
+                self.repository,
+            ),
+        }
+
+    def repository(self, repository: records.Repository) -> Node:
+        """A repository."""
+        shapes, git, settings = self.call.github.shapes(self.call.links), repository.git, repository.settings
+        page = shapes.page(repository)
+        principal = self.call.principal
+        writes = principal is not None and principal.may(repository.full_name, "contents", "write")
+        admin = principal is not None and principal.is_admin(repository.full_name)
+        parent = self._state.named(repository.parent) if repository.parent else None
+        default = f"refs/heads/{repository.default_branch}"
+
+        def pulls(_: Any, **arguments: Any) -> Node:
+            return self.pulls(repository, **arguments)
+
+        def issues(_: Any, **arguments: Any) -> Node:
+            return self.issues(repository, **arguments)
+
+        def of(number: int, kind: str | None) -> Node | None:
+            issue = repository.issues.get(number)
+            if issue is None or (kind == "pull" and not issue.pull) or (kind == "issue" and issue.pull):
+                return None
+            return self.pull(repository, issue) if issue.pull else self.issue(repository, issue)
+
+        return {
+            "__typename": "Repository",
+            "id": node("R", repository.id),
+            "databaseId": repository.id,
+            "name": repository.name,
+            "nameWithOwner": repository.full_name,
+            "owner": self.actor(repository.owner),
+            "description": repository.description,
+            "url": page,
+            "sshUrl": f"{page}.git",
+            "isPrivate": repository.private,
+            "visibility": "PRIVATE" if repository.private else "PUBLIC",
+            "isFork": parent is not None,
+            "isEmpty": lambda _: not git.refs(),
+            **dict.fromkeys(("isArchived", "isTemplate", "isInOrganization", "isMirror"), False),
+            **dict.fromkeys(("hasProjectsEnabled", "hasWikiEnabled", "hasDiscussionsEnabled"), False),
+            "hasIssuesEnabled": True,
+            **dict.fromkeys(("createdAt", "updatedAt", "pushedAt"), repository.created),
+            **dict.fromkeys(("stargazerCount", "forkCount", "diskUsage"), 0),
+            "defaultBranchRef": lambda _: self.ref(repository, default),
+            "parent": lambda _: self.repository(parent) if parent else None,
+            "viewerPermission": "ADMIN" if admin else "WRITE" if writes else "READ",
+            "viewerCanAdminister": admin,
+            "viewerDefaultMergeMethod": "MERGE",
+            "mergeCommitAllowed": settings["allow_merge_commit"],
+            "squashMergeAllowed": settings["allow_squash_merge"],
+            "rebaseMergeAllowed": settings["allow_rebase_merge"],
+            "autoMergeAllowed": False,
+            "deleteBranchOnMerge": settings["delete_branch_on_merge"],
+            "repositoryTopics": field(_NOTHING, _empty),
+            "ref": lambda _, qualifiedName: self.ref(  # noqa: N803 - GitHub's name
+                repository, qualifiedName if qualifiedName.startswith("refs/") else f"refs/heads/{qualifiedName}"
+            ),
+            "refs": lambda _, refPrefix, query=None, **arguments: field(  # noqa: N803 - GitHub's name
+                [name for name in git.refs(refPrefix) if not query or query in name],
+                lambda name: self.ref(repository, name),
+            )(_, **{key: value for key, value in arguments.items() if key in {"first", "after"}}),
+            "object": lambda _, expression=None, oid=None: self.object(repository, oid or expression or ""),
+            "pullRequest": lambda _, number: of(number, "pull"),
+            "pullRequests": pulls,
+            "issue": lambda _, number: of(number, "issue"),
+            "issues": issues,
+            "issueOrPullRequest": lambda _, number: of(number, None),
+            "label": lambda _, name: self.label(repository, name) if name in repository.labels else None,
+            "labels": lambda _, query=None, orderBy=None, **arguments: field(  # noqa: N803, ARG005 - GitHub's names
+                [name for name in sorted(repository.labels) if not query or query.lower() in name.lower()],
+                lambda name: self.label(repository, name),
+            )(_, **arguments),
+            **dict.fromkeys(("milestones", "projects", "projectsV2"), field(_NOTHING, _empty)),
+            "assignableUsers": field(self._people, self.actor),
+            "suggestedActors": field(self._people, self.actor),
+            "issueTemplates": [],
+            "pullRequestTemplates": [],
+        }
+
+    def _people(self) -> list[str]:
+        return [user.login for user in self._state.users.values() if user.kind == "User"]
+
+    # -- Git
+
+    def ref(self, repository: records.Repository, name: str) -> Node | None:
+        """A ref; None where there is none."""
+        sha = repository.git.ref(name)
+        if sha is None:
+            return None
+        prefix = next((known for known in ("refs/heads/", "refs/tags/") if name.startswith(known)), "refs/")
+        branch = name.removeprefix(prefix)
+        rule = repository.protections.get(branch) if prefix == "refs/heads/" else None
+        return {
+            "id": f"REF_{repository.id}_{name}",
+            "name": branch,
+            "prefix": prefix,
+            "target": lambda _: self.object(repository, sha),
+            "repository": lambda _: self.repository(repository),
+            "branchProtectionRule": self._rule(rule) if rule else None,
+            "associatedPullRequests": lambda _, states=None, **arguments: self.pulls(
+                repository, states=states, headRefName=branch, **arguments
+            ),
+        }
+
+    def _rule(self, rule: dict[str, Any]) -> Node:
+        reviews = rule.get("required_pull_request_reviews") or {}
+        return {
+            "requiresStrictStatusChecks": bool((rule.get("required_status_checks") or {}).get("strict")),
+            "requiredApprovingReviewCount": int(reviews.get("required_approving_review_count") or 0),
+        }
+
+    def object(self, repository: records.Repository, expression: str) -> Node | None:
+        """What an expression names: a commit, or a file's blob as `main:path`."""
+        revision, colon, path = expression.partition(":")
+        commit = repository.git.commit(revision)
+        if commit is None or not colon:
+            return self.commit(repository, commit) if commit else None
+        entry = repository.git.entry(commit.sha, path) if path else None
+        if entry is None or entry.kind != "blob":
+            return None
+        data = repository.git.run("cat-file", "blob", entry.sha)
+        return {
+            "__typename": "Blob",
+            "id": f"B_{entry.sha}",
+            "oid": entry.sha,
+            "abbreviatedOid": entry.sha[:7],
+            "byteSize": len(data),
+            "isBinary": b"\0" in data,
+            "text": data.decode("utf-8", "replace"),
+        }
+
+    def _person(self, person: Person) -> Node:
+        user = self._state.user_of_email(person.email)
+        account = self.actor(user.login) if user and user.kind == "User" else None
+        return {"name": person.name, "email": person.email, "date": utc(person.date), "user": account}
+
+    def commit(self, repository: records.Repository, commit: Commit) -> Node:
+        """A commit."""
+        headline, _, body = commit.message.partition("\n")
+        shapes = self.call.github.shapes(self.call.links)
+        return {
+            "__typename": "Commit",
+            "id": f"C_{commit.sha}",
+            "oid": commit.sha,
+            "abbreviatedOid": commit.sha[:7],
+            "message": commit.message,
+            "messageHeadline": headline,
+            "messageBody": body.strip(),
+            "committedDate": utc(commit.committer.date),
+            "authoredDate": utc(commit.author.date),
+            "author": self._person(commit.author),
+            "committer": self._person(commit.committer),
+            "authors": field([commit.author], self._person),
+            "url": shapes.page(repository, f"/commit/{commit.sha}"),
+            "parents": field(commit.parents, lambda sha: self.object(repository, sha)),
+            "statusCheckRollup": lambda _: self.rollup(repository, commit.sha),
+        }
+
+    # -- issues and pull requests
+
+    def label(self, repository: records.Repository, name: str) -> Node:
+        """A label of the repository."""
+        label = repository.labels[name]
+        shapes = self.call.github.shapes(self.call.links)
+        return {
+            "__typename": "Label",
+            "id": node("LA", label.id),
+            "name": name,
+            "color": label.color,
+            "description": label.description,
+            "isDefault": False,
+            "createdAt": repository.created,
+            "url": shapes.page(repository, f"/labels/{name}"),
+        }
+
+    def comment(self, repository: records.Repository, issue: records.Issue, comment: records.Comment) -> Node:
+        """A comment."""
+        mine = self.call.principal is not None and self.call.principal.login == comment.author
+        return {
+            "__typename": "IssueComment",
+            "id": node("IC", comment.id),
+            "databaseId": comment.id,
+            "body": comment.body,
+            "author": self.actor(comment.author),
+            "authorAssociation": "NONE",
+            "createdAt": comment.created,
+            "updatedAt": comment.updated,
+            "includesCreatedEdit": comment.updated != comment.created,
+            "isMinimized": False,
+            "reactionGroups": [],
+            "url": self.call.github.shapes(self.call.links).comment(repository, issue, comment)["html_url"],
+            **dict.fromkeys(("viewerDidAuthor", "viewerCanDelete", "viewerCanUpdate"), mine),
+        }
+
+    def _common(self, repository: records.Repository, issue: records.Issue) -> Node:
+        labels = [name for name in issue.labels if name in repository.labels]
+        kind = "pull" if issue.pull else "issues"
+        return {
+            "databaseId": issue.id,
+            "number": issue.number,
+            "title": issue.title,
+            "body": issue.body or "",
+            "author": self.actor(issue.author),
+            "authorAssociation": "NONE",
+            "url": self.call.github.shapes(self.call.links).page(repository, f"/{kind}/{issue.number}"),
+            "createdAt": issue.created,
+            "updatedAt": issue.updated,
+            "closed": issue.state == "closed",
+            "closedAt": issue.closed,
+            "isPinned": False,
+            "repository": lambda _: self.repository(repository),
+            "reactionGroups": [],
+            "comments": field(issue.comments, lambda comment: self.comment(repository, issue, comment)),
+            "labels": field(labels, lambda name: self.label(repository, name)),
+            "assignees": field(issue.assignees, self.actor),
+            "assignedActors": field(issue.assignees, self.actor),
+            **dict.fromkeys(("projectCards", "projectItems"), field(_NOTHING, _empty)),
+            **dict.fromkeys(("closingIssuesReferences", "closedByPullRequestsReferences"), field(_NOTHING, _empty)),
+        }
+
+    def issue(self, repository: records.Repository, issue: records.Issue) -> Node:
+        """An issue that is no pull request."""
+        return self._common(repository, issue) | {
+            "__typename": "Issue",
+            "id": node("I", issue.id),
+            "state": issue.state.upper(),
+            "stateReason": lambda _, **__: issue.reason.upper() if issue.reason else None,
+        }
+
+    def issues(
+        self,
+        repository: records.Repository,
+        *,
+        states: list[str] | None = None,
+        labels: list[str] | None = None,
+        filterBy: dict[str, Any] | None = None,  # noqa: N803 - GitHub's name
+        orderBy: dict[str, str] | None = None,  # noqa: N803 - GitHub's name
+        **page: Any,
+    ) -> Node:
+        """Issues by state and label, newest first."""
+        by = filterBy or {}
+        found = [issue for issue in reversed(repository.issues.values()) if issue.pull is None]
+        wanted = states or by.get("states")
+        if wanted:
+            found = [issue for issue in found if issue.state.upper() in wanted]
+        for name in labels or by.get("labels") or []:
+            found = [issue for issue in found if name.lower() in {label.lower() for label in issue.labels}]
+        if by.get("createdBy"):
+            found = [issue for issue in found if issue.author == by["createdBy"]]
+        if by.get("assignee"):
+            found = [issue for issue in found if by["assignee"] in issue.assignees]
+        _order(found, orderBy)
+        return field(found, lambda issue: self.issue(repository, issue))(None, **page)
+
+    def pulls(
+        self,
+        repository: records.Repository,
+        *,
+        states: list[str] | None = None,
+        labels: list[str] | None = None,
+        headRefName: str | None = None,  # noqa: N803 - GitHub's name
+        baseRefName: str | None = None,  # noqa: N803 - GitHub's name
+        orderBy: dict[str, str] | None = None,  # noqa: N803 - GitHub's name
+        **page: Any,
+    ) -> Node:
+        """Pull requests by state, label and branches, newest first."""
+        found = repository.pulls()
+        if states:
+            found = [issue for issue in found if state_of(issue) in states]
+        if headRefName:
+            found = [issue for issue in found if pull_of(issue).head_ref == headRefName]
+        if baseRefName:
+            found = [issue for issue in found if pull_of(issue).base_ref == baseRefName]
+        for name in labels or []:
+            found = [issue for issue in found if name in issue.labels]
+        _order(found, orderBy)
+        return field(found, lambda issue: self.pull(repository, issue))(None, **page)
+
+    def pull(self, repository: records.Repository, issue: records.Issue) -> Node:
+        """A pull request."""
+        pull, git, shapes = pull_of(issue), repository.git, self.call.github.shapes(self.call.links)
+        head = self._state.named(pull.head_repository)
+
+        def full(name: str) -> Callable[[Any], Any]:
+            return lambda _: shapes.pull(repository, issue)[name]
+
+        open_now = issue.state == "open"
+        base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
+        merged = pull.merge_sha if pull.merged else None
+        known = open_now and pull.mergeable is not None
+        mergeable = ("MERGEABLE" if pull.mergeable else "CONFLICTING") if known else "UNKNOWN"
+        return self._common(repository, issue) | {
+            "__typename": "PullRequest",
+            "id": node("PR", issue.id),
+            "fullDatabaseId": str(pull.id),
+            "state": state_of(issue),
+            "isDraft": pull.draft,
+            "merged": pull.merged is not None,
+            "mergedAt": pull.merged,
+            "mergedBy": self.actor(pull.merged_by) if pull.merged_by else None,
+            "mergeCommit": lambda _: self.object(repository, merged) if merged else None,
+            "potentialMergeCommit": lambda _: self.object(repository, pull.merge_sha) if pull.merge_sha else None,
+            "mergeable": mergeable,
+            "mergeStateStatus": lambda _: self._merge_state(repository, issue),
+            **dict.fromkeys(("isInMergeQueue", "isMergeQueueEnabled", "viewerCanUpdateBranch"), False),
+            "headRefName": pull.head_ref,
+            "headRefOid": pull.head_sha,
+            "headRef": lambda _: self.ref(head, f"refs/heads/{pull.head_ref}"),
+            "headRepository": lambda _: self.repository(head),
+            "headRepositoryOwner": self.actor(head.owner),
+            "isCrossRepository": head is not repository,
+            "maintainerCanModify": pull.maintainer_can_modify,
+            "baseRefName": pull.base_ref,
+            "baseRefOid": pull.base_sha,
+            "baseRef": lambda _: self.ref(repository, f"refs/heads/{pull.base_ref}"),
+            "baseRepository": lambda _: self.repository(repository),
+            "viewerMergeHeadlineText": lambda _, **__: (
+                f"Merge pull request #{issue.number} from {head.owner}/{pull.head_ref}"
+            ),
+            "viewerMergeBodyText": lambda _, **__: issue.title,
+            "additions": full("additions"),
+            "deletions": full("deletions"),
+            "changedFiles": full("changed_files"),
+            "files": field(lambda: git.changes(base, pull.head_sha), _file),
+            "commits": field(
+                lambda: git.commits("--reverse", f"{base}..{pull.head_sha}"),
+                lambda commit: {"id": f"PRC_{commit.sha}", "commit": self.commit(repository, commit)},
+            ),
+            "statusCheckRollup": lambda _: self.rollup(repository, pull.head_sha),
+            "reviews": lambda _, states=None, **page: field(
+                [review for review in pull.reviews if not states or review.state in states],
+                lambda review: self.review(repository, issue, review),
+            )(_, **page),
+            "latestReviews": field(
+                lambda: list({review.author: review for review in pull.reviews}.values()),
+                lambda review: self.review(repository, issue, review),
+            ),
+            "reviewRequests": field(
+                pull.reviewers, lambda login: {"id": f"RR_{login}", "requestedReviewer": self.actor(login)}
+            ),
+            "reviewDecision": self._decision(repository, issue),
+            "suggestedReviewerActors": field(self._people, self.actor),
+        }
+
+    def _decision(self, repository: records.Repository, issue: records.Issue) -> str | None:
+        pull = pull_of(issue)
+        states = {review.author: review.state for review in pull.reviews if review.state != "COMMENTED"}.values()
+        if "CHANGES_REQUESTED" in states:
+            return "CHANGES_REQUESTED"
+        if "APPROVED" in states:
+            return "APPROVED"
+        rule = repository.protections.get(pull.base_ref) or {}
+        needed = (rule.get("required_pull_request_reviews") or {}).get("required_approving_review_count")
+        return "REVIEW_REQUIRED" if needed else None
+
+    def _merge_state(self, repository: records.Repository, issue: records.Issue) -> str:
+        pull = pull_of(issue)
+        if issue.state != "open":
+            return "UNKNOWN"
+        if not pull.mergeable:
+            return "DIRTY"
+        rule = repository.protections.get(pull.base_ref)
+        if pull.draft:
+            return "DRAFT"
+        if rule and (
+            protection.missing(repository, rule, pull.head_sha)
+            or self._decision(repository, issue) == "REVIEW_REQUIRED"
+        ):
+            return "BLOCKED"
+        return "CLEAN"
+
+    def review(self, repository: records.Repository, issue: records.Issue, review: records.Review) -> Node:
+        """A review."""
+        return {
+            "__typename": "PullRequestReview",
+            "id": node("PRR", review.id),
+            "author": self.actor(review.author),
+            "authorAssociation": "NONE",
+            "body": review.body,
+            "state": review.state,
+            "submittedAt": review.submitted,
+            "createdAt": review.submitted,
+            "includesCreatedEdit": False,
+            "reactionGroups": [],
+            "url": self.call.github.shapes(self.call.links).review(repository, issue, review)["html_url"],
+            "commit": lambda _: self.object(repository, review.sha),
+        }
+
+    # -- checks
+
+    def rollup(self, repository: records.Repository, sha: str) -> Node | None:
+        """The statuses and check runs of a commit, and what they come to; None where there are none."""
+        statuses = protection.latest(repository, sha)
+        inner = Call(self.call.github, self.call.request, {"owner": repository.owner, "name": repository.name},
+                     self.call.principal, self.call.links)  # fmt: skip
+        checks = checks_of(inner, sha)
+        if not statuses and not checks:
+            return None
+        states = {status.state.upper() for status in statuses}
+        states |= {_ROLLUP_STATE.get(check.conclusion or "", "PENDING") for check in checks}
+        state = next(known for known in ("ERROR", "FAILURE", "PENDING", "SUCCESS") if known in states)
+        required = {name for rule in repository.protections.values() for name in protection.contexts(rule)}
+        nodes = [self._check(check, required) for check in checks] + [self._status(item, required) for item in statuses]
+        by_check = Counter((check.conclusion or check.status).upper() for check in checks)
+        by_status = Counter(status.state.upper() for status in statuses)
+
+        def contexts(_: Any, **page: Any) -> Node:
+            return field(nodes, lambda item: item)(_, **page) | {
+                "checkRunCount": len(checks),
+                "checkRunCountsByState": [{"state": name, "count": count} for name, count in by_check.items()],
+                "statusContextCount": len(statuses),
+                "statusContextCountsByState": [{"state": name, "count": count} for name, count in by_status.items()],
+            }
+
+        return {"id": f"SCR_{sha}", "state": state, "contexts": contexts}
+
+    def _status(self, status: records.Status, required: set[str]) -> Node:
+        return {
+            "__typename": "StatusContext",
+            "id": node("SC", status.id),
+            "context": status.context,
+            "state": status.state.upper(),
+            "targetUrl": status.target_url,
+            "createdAt": status.created,
+            "description": status.description,
+            "isRequired": lambda _, **__: status.context in required,
+        }
+
+    def _check(self, check: records.CheckRun, required: set[str]) -> Node:
+        return {
+            "__typename": "CheckRun",
+            "id": node("CR", check.id),
+            "databaseId": check.id,
+            "name": check.name,
+            "status": check.status.upper(),
+            "conclusion": check.conclusion.upper() if check.conclusion else None,
+            "startedAt": check.started,
+            "completedAt": check.completed,
+            "detailsUrl": check.details_url,
+            "title": check.output.get("title"),
+            "summary": check.output.get("summary"),
+            "checkSuite": {"id": f"CS_{check.id}", "workflowRun": None, "app": {"name": check.app, "slug": check.app}},
+            "isRequired": lambda _, **__: check.name in required,
+        }
+
+
+def state_of(issue: records.Issue) -> str:
+    """OPEN, CLOSED or MERGED."""
+    return "MERGED" if pull_of(issue).merged else issue.state.upper()
+
+
+def _file(change: Change) -> Node:
+    return {
+        "path": change.path,
+        "additions": change.additions or 0,
+        "deletions": change.deletions or 0,
+        "changeType": _RENAMED.get(change.status, change.status.upper()),
+    }
+
+
+def _order(found: list[records.Issue], order: dict[str, str] | None) -> None:
+    if order and order["field"] == "UPDATED_AT":
+        found.sort(key=lambda issue: issue.updated, reverse=True)
+    if order and order["direction"] == "ASC":
+        found.reverse()

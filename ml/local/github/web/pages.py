@@ -1,0 +1,7 @@
+"""Pages."""
+
+from ml.local.github.router import Router
+
+
+def register(router: Router) -> None:
+    """Adds every page."""
