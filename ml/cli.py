@@ -19,7 +19,7 @@ from ml.errors import CloudError, FraudopsError
 
 _CODES = (
     "Exit codes: 0 done, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, 6 gate missed, "
-    "7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git."
+    "7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub."
 )
 _OPTIONS: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": "rich", "pretty_exceptions_enable": False}
 app = typer.Typer(help="Trains, gates, approves, deploys and rolls back a fraud model; Git says what.", **_OPTIONS)

@@ -127,8 +127,9 @@ def _not_worse(figure: str, difference: Difference, margin: float, comparison: C
 
 
 def _digits(observed: float, limit: float) -> tuple[str, str]:
-    """Both with two decimals, or with as many as it takes to tell them apart."""
-    for decimals in range(2, 17):
+    """Both with the limit's own decimals, two at least, or with as many as it takes to tell them apart."""
+    written = len(f"{limit:.12g}".partition(".")[2])
+    for decimals in range(max(2, written), 17):
         texts = f"{observed:.{decimals}f}", f"{limit:.{decimals}f}"
         if observed == limit or texts[0] != texts[1]:
             return texts

@@ -1,0 +1,53 @@
+"""The whole loop as `make demo` runs it: from a commit to captured traffic, with nothing left running."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = set(
+    "recall recall_interval false_positive_rate average_precision frauds_in_test model_package_arn artifact_sha256 "
+    "approval commit endpoint captured_rows seconds".split()
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_commit_becomes_a_served_model(tmp_path: Path) -> None:
+    """The demo ends 0 with recall >= 0.90 at a false-positive rate <= 1 %, its figures in summary.json, all captured."""
+    repository, out = tmp_path / "project", tmp_path / "demo"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
+        cwd=repository,
+        env=environment | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert set(summary) >= KEYS
+    assert summary["recall"] >= 0.90
+    assert summary["false_positive_rate"] <= 0.01
+    assert summary["recall_interval"][0] < summary["recall"] < summary["recall_interval"][1]
+    assert summary["captured_rows"] == 1000
+    assert hashlib.sha256((out / "model.tar.gz").read_bytes()).hexdigest() == summary["artifact_sha256"]
+    log = subprocess.run(
+        ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {summary["commit"], summary["approval_commit"], summary["merge_commit"]} <= set(log)
+    assert "From a commit to a served model" in done.stdout
+    left = [
+        process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
+    ]
+    assert left == []

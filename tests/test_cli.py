@@ -1,0 +1,131 @@
+"""The command line: every verb explains itself, every failure is one line and its own exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ml import errors
+from ml.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def fraudops(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs the real command in a process of its own, as a workflow or a person would."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
+    code = "from ml.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env=environment | {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "120"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def verbs() -> Iterator[tuple[str, Any]]:
+    """Every verb with its full name, `data import` for one."""
+
+    def walk(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
+        if children := getattr(command, "commands", None):
+            for name, child in children.items():
+                yield from walk(f"{prefix} {name}".strip(), child)
+        else:
+            yield prefix, command
+
+    yield from walk("", typer.main.get_command(app))
+
+
+VERBS = dict(verbs())
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_help_an_example_and_described_options(name: str) -> None:
+    """A verb says what it does, shows one call of itself and says what each option means."""
+    command = VERBS[name]
+    assert command.help
+    assert command.epilog
+    assert command.epilog.startswith("Example: ")
+    assert f"fraudops {name}" in command.epilog
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+
+
+def test_the_readme_and_the_help_name_the_same_exit_codes() -> None:
+    """Each kind of failure is in the README's table and in the help, by its code."""
+    readme, text = (ROOT / "README.md").read_text(), fraudops("--help").stdout
+    for kind in [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]:
+        assert re.search(rf"\| {kind.exit_code} \|", readme), kind
+        assert re.search(rf"\b{kind.exit_code} ", text), kind
+
+
+def test_every_verb_named_in_the_documentation_exists() -> None:
+    """`fraudops VERB` in README and CONTRIBUTING is a verb of the command line."""
+    words = {name.split()[0] for name in VERBS}
+    for document in ("README.md", "CONTRIBUTING.md", "model-config/README.md"):
+        for named in re.findall(r"fraudops ([a-z]+)", (ROOT / document).read_text()):
+            assert named in words, f"{document}: fraudops {named}"
+
+
+def test_a_failure_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
+    """A configuration that does not hold ends with 3 and one line that names the file."""
+    done = fraudops("pipeline", "definition", "--repo", str(tmp_path), "--bucket", "lake")
+    assert done.returncode == errors.ConfigError.exit_code
+    assert done.stderr.count("\n") == 1
+    assert "model-config/training/model.yaml: no such file" in done.stderr
+    assert done.stdout == ""
+
+
+def test_developers_can_see_where_a_failure_was_raised(tmp_path: Path) -> None:
+    """--traceback shows the stack above the same line and the same exit code."""
+    done = fraudops("--traceback", "pipeline", "definition", "--repo", str(tmp_path), "--bucket", "lake")
+    assert done.returncode == errors.ConfigError.exit_code
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_an_unreachable_cloud_is_explained() -> None:
+    """Nothing listening at AWS_ENDPOINT_URL is a cloud's failure in one line, not a stack trace."""
+    done = fraudops(
+        "bootstrap", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
+        AWS_DEFAULT_REGION="us-east-1", AWS_MAX_ATTEMPTS="1",
+    )  # fmt: skip
+    assert done.returncode == errors.CloudError.exit_code
+    assert "Traceback" not in done.stderr
+    assert "127.0.0.1:9" in done.stderr
+
+
+def test_a_wrong_command_line_is_a_usage_error() -> None:
+    """A day that is none is told with the option's name and ends with 2."""
+    done = fraudops("data", "synthesise", "--start", "yesterday")
+    assert done.returncode == 2
+    assert "--start" in done.stderr
+
+
+def test_the_definition_can_be_had_offline() -> None:
+    """With a bucket named, the definition needs no account, and it is JSON."""
+    done = fraudops("pipeline", "definition", "--bucket", "lake")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Version"] == "2020-12-01"
+
+
+def test_a_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
+    """`data synthesise --json` prints what it wrote, and nothing else, to standard output."""
+    out = tmp_path / "standin.parquet"
+    done = fraudops("data", "synthesise", "--rows", "5000", "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["rows"] == 5000
+    assert out.stat().st_size == report["bytes"]
