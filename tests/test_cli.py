@@ -66,7 +66,8 @@ def test_every_verb_has_help_an_example_and_described_options(name: str) -> None
 def test_the_readme_and_the_help_name_the_same_exit_codes() -> None:
     """Each kind of failure is in the README's table and in the help, by its code."""
     readme, text = (ROOT / "README.md").read_text(), fraudops("--help").stdout
-    for kind in [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]:
+    kinds: list[type[errors.FraudopsError]] = [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]
+    for kind in kinds:
         assert re.search(rf"\| {kind.exit_code} \|", readme), kind
         assert re.search(rf"\b{kind.exit_code} ", text), kind
 
