@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy_model import access, logic
+from deploy_model import access, documents, logic
 
 
 class _Json(logging.Formatter):
@@ -47,7 +47,7 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         logic.Busy: the endpoint is being changed.
         Exception: AWS is throttling, failing or out of reach.
     """
-    log, environment = _logger(), logic.Environment.read(os.environ)
+    log, environment = _logger(), documents.Environment.read(os.environ)
     aws = access.Aws(environment.bucket, environment.topic_arn)
     try:
         outcome = logic.deploy(event, aws, environment)
@@ -67,12 +67,12 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return document
 
 
-def _failed(event: dict[str, Any], aws: access.Aws, error: ClientError) -> logic.Outcome:
+def _failed(event: dict[str, Any], aws: access.Aws, error: ClientError) -> documents.Outcome:
     """The outcome where AWS said no for good, as when a quota is used up or a permission is missing."""
     problem = error.response.get("Error", {})
     text = aws.text(logic.DESIRED)
-    desired = logic.Desired.parse(text) if text else None
-    return logic.Outcome(
+    desired = documents.Desired.parse(text) if text else None
+    return documents.Outcome(
         event_id=logic.event_id(event),
         model_package_arn=logic.package_arn(event),
         outcome="failed",

@@ -8,16 +8,14 @@ what is the case now, never on what an event says beside the package's name.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
+
+from deploy_model.documents import Container, Desired, Environment, Outcome
 
 DESIRED = "deploy/desired.json"
 VARIANT = "AllTraffic"  # blue/green needs one name for all times
-_NAME_LIMIT = 63
 _SETTLED = ("InService", "OutOfService", "UpdateRollbackFailed")
 
 
@@ -31,111 +29,6 @@ class Refusal(Exception):
 
 class Busy(Exception):
     """The endpoint is on its way to another state; the event has to come again later."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """What the template tells the function."""
-
-    bucket: str
-    package_group: str
-    endpoint_role_arn: str
-    topic_arn: str
-
-    @classmethod
-    def read(cls, variables: Mapping[str, str]) -> Environment:
-        """From BUCKET, PACKAGE_GROUP, ENDPOINT_ROLE_ARN and TOPIC_ARN; KeyError names one that is not set."""
-        return cls(
-            bucket=variables["BUCKET"],
-            package_group=variables["PACKAGE_GROUP"],
-            endpoint_role_arn=variables["ENDPOINT_ROLE_ARN"],
-            topic_arn=variables["TOPIC_ARN"],
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Container:
-    """The image that runs the archive, and its environment."""
-
-    image: str
-    environment: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Desired:
-    """deploy/desired.json: what Git says should serve, and how."""
-
-    id: str
-    approval: int
-    model_package_arn: str
-    artifact_sha256: str
-    container: Container
-    endpoint: str
-    instance_type: str
-    instance_count: int
-    sampling_percentage: int
-    termination_wait_seconds: int
-    timeout_minutes: int
-
-    @classmethod
-    def parse(cls, text: str) -> Desired:
-        """The document that `fraudops deploy` wrote. Raises ValueError where it is of another shape."""
-        try:
-            document = json.loads(text)
-            if document["schema"] != 1:
-                raise ValueError(f"schema must be 1 (got {document['schema']!r})")
-            return cls(
-                id=str(document["id"]),
-                approval=int(document["approval"]),
-                model_package_arn=str(document["model_package_arn"]),
-                artifact_sha256=str(document["artifact_sha256"]),
-                container=Container(
-                    image=str(document["container"]["image"]), environment=dict(document["container"]["environment"])
-                ),
-                endpoint=str(document["endpoint"]),
-                instance_type=str(document["instance"]["type"]),
-                instance_count=int(document["instance"]["count"]),
-                sampling_percentage=int(document["capture"]["sampling_percentage"]),
-                termination_wait_seconds=int(document["rollout"]["termination_wait_seconds"]),
-                timeout_minutes=int(document["rollout"]["timeout_minutes"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from error
-
-    @property
-    def name(self) -> str:
-        """Of the model and the endpoint configuration: equal for equal content, so that a second event finds them."""
-        content = [
-            self.model_package_arn,
-            self.artifact_sha256,
-            asdict(self.container),
-            self.instance_type,
-            self.instance_count,
-            self.sampling_percentage,
-        ]
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-        tail = f"-{self.approval:04d}-{digest}"
-        return self.endpoint[: _NAME_LIMIT - len(tail)].rstrip("-") + tail
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one event."""
-
-    event_id: str
-    model_package_arn: str
-    outcome: Literal["created", "updated", "unchanged", "refused", "failed"]
-    code: str
-    reason: str
-    desired: str | None = None
-    """The id of the desired.json that was read; `fraudops deploy` waits for the one it wrote."""
-    endpoint: str | None = None
-    endpoint_config: str | None = None
-
-    @property
-    def alarming(self) -> bool:
-        """Whether people have to hear of it."""
-        return self.outcome in ("refused", "failed")
 
 
 class Access(Protocol):

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from deploy_model import logic
+from deploy_model import documents, logic
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,14 +16,14 @@ from ml.aws import deployment
 from tests.gitops.repositories import SERVING, record
 from tests.infra.fake_access import ARN, CONTAINER, FakeAccess, desired, event
 
-ENVIRONMENT = logic.Environment(
+ENVIRONMENT = documents.Environment(
     bucket="lake", package_group="fraudops-model", endpoint_role_arn="arn:role", topic_arn="arn:topic"
 )
 OTHER = ARN.replace("/7", "/6")
-NAME = logic.Desired.parse(json.dumps(desired())).name
+NAME = documents.Desired.parse(json.dumps(desired())).name
 
 
-def deploy(access: FakeAccess, about: dict[str, Any] | None = None) -> logic.Outcome:
+def deploy(access: FakeAccess, about: dict[str, Any] | None = None) -> documents.Outcome:
     """One delivery of an event."""
     return logic.deploy(about or event(), access, ENVIRONMENT)
 
@@ -203,7 +203,7 @@ def test_an_order_that_does_not_hold_is_refused_whatever_it_says(value: Any, key
 )
 def test_names_are_ones_that_sagemaker_takes(endpoint: str, approval: int) -> None:
     """At most 63 letters, digits and dashes, with the approval's number in them."""
-    name = logic.Desired.parse(json.dumps(desired(endpoint=endpoint, approval=approval))).name
+    name = documents.Desired.parse(json.dumps(desired(endpoint=endpoint, approval=approval))).name
     assert len(name) <= 63
     assert f"-{approval:04d}-" in name
     assert not name.startswith("-")
@@ -220,10 +220,10 @@ def test_a_name_is_another_for_every_other_content() -> None:
         {"instance": {"type": "ml.m5.xlarge", "count": 1}},
         {"capture": {"sampling_percentage": 50}},
     ]
-    names = {logic.Desired.parse(json.dumps(desired(**change))).name for change in [{}, *changed]}
+    names = {documents.Desired.parse(json.dumps(desired(**change))).name for change in [{}, *changed]}
     assert len(names) == len(changed) + 1
     same = desired(id="other", commit="e" * 40, rollout={"termination_wait_seconds": 1, "timeout_minutes": 5})
-    assert logic.Desired.parse(json.dumps(same)).name == NAME
+    assert documents.Desired.parse(json.dumps(same)).name == NAME
 
 
 def test_capture_can_be_switched_off() -> None:
@@ -237,7 +237,7 @@ def test_the_function_reads_what_deploy_writes() -> None:
     """The two sides share no code; this holds them to one document."""
     serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
     written = deployment.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
-    read = logic.Desired.parse(json.dumps(written))
+    read = documents.Desired.parse(json.dumps(written))
     assert (read.id, read.approval, read.model_package_arn) == ("id-1", 7, record(7).model_package_arn)
     assert (read.artifact_sha256, read.container.image) == (record(7).artifact.sha256, record(7).container.image)
     assert (read.endpoint, read.instance_type, read.sampling_percentage) == ("fraudops-production", "ml.m5.large", 100)
@@ -245,5 +245,5 @@ def test_the_function_reads_what_deploy_writes() -> None:
 
 def test_deploy_reads_what_the_function_writes() -> None:
     """Every field of an outcome, and the two that the handler adds."""
-    fields = {field.name for field in dataclasses.fields(logic.Outcome)}
+    fields = {field.name for field in dataclasses.fields(documents.Outcome)}
     assert fields | {"at"} == {field.name for field in dataclasses.fields(deployment.Outcome)}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]  # it has no stubs
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
-from deploy_model import logic
+from deploy_model import documents
 
 from ml import config
 from ml.aws import platform
@@ -108,10 +108,10 @@ def test_what_is_stored_is_closed_and_encrypted(template: dict[str, Any]) -> Non
 
 
 def test_the_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -> None:
-    """What the template sets is what `logic.Environment` takes, and the handler is where the template says."""
+    """What the template sets is what `documents.Environment` takes, and the handler is where the template says."""
     function = template["Resources"]["DeployFunction"]["Properties"]
     variables = dict.fromkeys(function["Environment"]["Variables"], "x")
-    assert logic.Environment.read(variables)
+    assert documents.Environment.read(variables)
     assert len(variables) == 4
     module, _, attribute = function["Handler"].rpartition(".")
     assert module == "deploy_model.handler"
