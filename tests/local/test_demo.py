@@ -13,22 +13,20 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = set(
-    [
-        "recall",
-        "recall_interval",
-        "false_positive_rate",
-        "average_precision",
-        "frauds_in_test",
-        "model_package_arn",
-        "artifact_sha256",
-        "approval",
-        "commit",
-        "endpoint",
-        "captured_rows",
-        "seconds",
-    ]
-)
+KEYS = {
+    "recall",
+    "recall_interval",
+    "false_positive_rate",
+    "average_precision",
+    "frauds_in_test",
+    "model_package_arn",
+    "artifact_sha256",
+    "approval",
+    "commit",
+    "endpoint",
+    "captured_rows",
+    "seconds",
+}
 
 
 @pytest.mark.slow
