@@ -21,6 +21,7 @@ from ml.local.capture import Capture
 from ml.local.endpoints import Endpoints
 from ml.local.errors import AwsError, Handler
 from ml.local.events import EventBus
+from ml.local.federation import Federation
 from ml.local.fleets import Builder
 from ml.local.functions import Functions
 from ml.local.hosting import Command, serving_command
@@ -71,6 +72,7 @@ class LocalCloud:
         self._port, self._caller_arn, self._double_every = port, caller_arn, double_every
         self._serving, self._health_timeout = serving, health_timeout_seconds
         self._flush_seconds, self._retry_seconds, self._images = flush_seconds, retry_seconds, images
+        self.federation = Federation(account=self.account, region=region)
         self._server: Any = None
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
@@ -127,6 +129,7 @@ class LocalCloud:
         from ml.local.pipelines.images import ImageMap
         from ml.local.pipelines.service import PipelineService
 
+        server = _listen(self._port)
         logs = self.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         patches.install()
@@ -168,7 +171,8 @@ class LocalCloud:
             prepare={"cloudformation": patches.install_stacks},  # importing them takes longer than starting
             log=logs / "calls.jsonl",
         )
-        self._server = _serve(self._port, self._layer)
+        self._server = server
+        _serve(server, self._layer)
         self._pipelines = PipelineService(
             client=self.client,
             folder=self.folder / "executions",
@@ -240,6 +244,7 @@ class LocalCloud:
         return {
             **{("sagemaker", name): handler for name, handler in sagemaker.items()},
             ("sts", "GetCallerIdentity"): identity.caller_identity,
+            ("sts", "AssumeRoleWithWebIdentity"): self.federation.assume_role_with_web_identity,
             ("iam", "SimulatePrincipalPolicy"): identity.simulate_principal_policy,
             ("events", "PutEvents"): self._events.put_events,
         }
@@ -296,7 +301,7 @@ def _json(document: Mapping[str, Any]) -> Answer:
     return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
-def _serve(port: int, layer: Layer) -> Any:
+def _listen(port: int) -> Any:
     from moto.server import MotoRequestHandler
     from werkzeug.serving import make_server
 
@@ -309,11 +314,14 @@ def _serve(port: int, layer: Layer) -> Any:
             """Drops werkzeug's line."""
 
     try:
-        server = make_server("127.0.0.1", port, layer, threaded=True, request_handler=Quiet)
+        return make_server("127.0.0.1", port, lambda *_: [], threaded=True, request_handler=Quiet)
     except (OSError, SystemExit) as error:  # werkzeug exits where a port is taken
         raise CloudError(f"the local cloud cannot listen on port {port}: it is taken; give another, or none") from error
+
+
+def _serve(server: Any, layer: Layer) -> None:
+    server.app = layer
     threading.Thread(target=server.serve_forever, name="local-cloud", daemon=True).start()
-    return server
 
 
 def _forget() -> None:

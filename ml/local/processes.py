@@ -30,7 +30,12 @@ class Processes:
         self._folder = folder
         self._lock = threading.Lock()
         self._alive: dict[int, subprocess.Popen[Any]] = {}
-        self._reaper: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = subprocess.Popen(
+            [sys.executable, "-m", "ml.local.reaper", str(folder)],
+            stdin=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
 
     def start(
         self,
@@ -82,14 +87,7 @@ class Processes:
             reaper.wait(10)
 
     def _tell(self, line: str) -> None:
-        if self._reaper is None:
-            self._reaper = subprocess.Popen(
-                [sys.executable, "-m", "ml.local.reaper", str(self._folder)],
-                stdin=subprocess.PIPE,
-                cwd=Path(__file__).parents[2],
-                start_new_session=True,
-            )
-        if self._reaper.stdin is not None:
+        if self._reaper is not None and self._reaper.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # a killed reaper must not stop the cloud
                 self._reaper.stdin.write(line.encode())
                 self._reaper.stdin.flush()

@@ -24,7 +24,10 @@ def main() -> None:
             alive.add(pid)
         else:
             alive.discard(pid)
-    end_strays(Path(sys.argv[1]), sorted(alive))
+    for _ in range(10):  # what is killed may have been starting something
+        if not end_strays(Path(sys.argv[1]), sorted(alive)):
+            break
+        alive = set()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from ml.local.errors import AwsError
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _TARGETS = {"SageMaker": "sagemaker", "AWSEvents": "events"}
 _FORM = "application/x-www-form-urlencoded"
+_UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}  # calls that carry no credentials
 _SMITHY = re.compile(r"^/service/([^/]+)/operation/([^/]+)$")
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -69,6 +70,7 @@ def read(environ: Mapping[str, Any]) -> Request:
     if environ.get("CONTENT_TYPE", "").startswith(_FORM):
         body = _body(environ)
         operation = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+        service = service or _UNSIGNED.get(operation, "")
         return Request(service=service, operation=operation, protocol="query", access_key=access_key, body=body)
     if smithy := _SMITHY.match(environ.get("PATH_INFO", "")):
         return Request(service=service, operation=smithy[2], protocol="cbor", access_key=access_key, body=None)

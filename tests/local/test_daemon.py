@@ -100,6 +100,32 @@ def test_a_cloud_that_is_up_is_not_started_again(tmp_path: Path) -> None:
         daemon.environment(tmp_path)
 
 
+def test_a_job_ends_with_the_cloud_that_ran_it(tmp_path: Path) -> None:
+    """A processing job of a pipeline does not outlive a cloud that was killed, although it has its own environment."""
+    step = {
+        "Name": "Sleep",
+        "Type": "Processing",
+        "Arguments": {
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+            },
+            "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["sleep", "617"]},
+            "RoleArn": ROLE,
+        },
+    }
+    definition = json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [step]})
+    with running(tmp_path) as found:
+        sagemaker = client(tmp_path, "sagemaker")
+        sagemaker.create_pipeline(
+            PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32, RoleArn=ROLE
+        )
+        sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken="s" * 32)
+        until(lambda: any("617" in process.cmdline() for process in of(tmp_path)))
+        assert found.pid is not None
+        os.kill(found.pid, signal.SIGKILL)
+        until(lambda: not of(tmp_path))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_however_the_cloud_ends_its_children_end_with_it(tmp_path: Path, number: signal.Signals) -> None:
     """A model server does not outlive its cloud, not even one that was killed; then the folder can be used again."""
