@@ -17,10 +17,11 @@ RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/model": (NUMERICAL, {"ml.model"}),
     "ml/steps": (NUMERICAL | {"pyarrow"}, {"ml.model", "ml.steps"}),
     "ml/aws": ({"boto3", "botocore", "sagemaker", "tenacity", "pyarrow"}, BASE | {"ml.aws"}),
-    "ml/gitops": ({"yaml"}, BASE | {"ml.gitops"}),
+    "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
+    "ml/report": (NUMERICAL | {"matplotlib"}, {"ml.model", "ml.report"}),
     "ml/commands": (
         NUMERICAL | {"pyarrow", "yaml", "rich", "tenacity"},
-        BASE | {"ml.model", "ml.aws", "ml.gitops", "ml.commands", "ml.console"},
+        BASE | {"ml.model", "ml.aws", "ml.gitops", "ml.commands", "ml.console", "ml.report"},
     ),
     "ml/simulate": (
         NUMERICAL | {"pyarrow"},
