@@ -13,8 +13,9 @@ from typing import Literal
 
 from ml import clock, config
 from ml.aws import capture, platform
-from ml.commands import actions, markdown
+from ml.commands import actions
 from ml.errors import ConfigError
+from ml.gitops import markdown
 
 Verdict = Literal["no data", "not judged"]
 _DAY = timedelta(days=1)
@@ -73,7 +74,7 @@ def check(root: Path, *, window: str | None = None) -> DriftCheck:
     actions.output(verdict=verdict)
     actions.summary(
         f"### Drift: {verdict}\n\n{markdown.code(endpoint)}, {clock.stamp(start)} to {clock.stamp(end)}: "
-        f"{markdown.escape(reason)}."
+        f"{markdown.text(reason)}."
     )
     return result
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml.commands import actions, changes, markdown
+from ml.commands import actions, changes
 from ml.console import note
 from ml.errors import ConfigError, FraudopsError
+from ml.gitops import markdown
 
 ALWAYS = ("changes", "validate")
 ON_CODE = ("suite", "templates", "audit")
@@ -49,7 +50,7 @@ def gather(*, pull_request: int | None = None) -> Gathered:
     sha = pull.head_sha if pull is not None else os.environ.get("GITHUB_SHA", "")
     wrong = problems(needs, event=os.environ.get("GITHUB_EVENT_NAME", ""), about_pull_request=pull is not None)
     results = {name: str(job.get("result")) for name, job in needs.items()}
-    rows = [[markdown.code(name), result, markdown.escape(wrong.get(name, ""))] for name, result in results.items()]
+    rows = [[markdown.code(name), result, markdown.text(wrong.get(name, ""))] for name, result in results.items()]
     actions.summary(
         f"### {'Not passed' if wrong else 'All checks passed'}\n\n{markdown.table(['job', 'result', ''], rows)}"
     )

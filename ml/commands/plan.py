@@ -14,10 +14,11 @@ from typing import Any
 import yaml
 
 from ml import config
-from ml.commands import actions, changes, markdown
+from ml.commands import actions, changes
 from ml.commands.changes import Change
 from ml.console import note
 from ml.errors import ConfigError
+from ml.gitops import markdown
 from ml.gitops.repository import Repository
 
 MARKER = "plan"
@@ -143,7 +144,7 @@ def _models(repository: Repository, change: Change) -> Iterator[str]:
     if old is not None:
         yield (
             "Each column reports its model's own test rows; how the two did on the same rows is in the approval's "
-            f"record: {markdown.escape(new.champion.reason) if new.champion else 'they were not compared'}."
+            f"record: {markdown.text(new.champion.reason) if new.champion else 'they were not compared'}."
         )
     yield (
         "To take it back, revert the pointer's commit alone: `fraudops rollback` makes that pull request. "
@@ -185,7 +186,7 @@ def _requests(repository: Repository, change: Change) -> Iterator[str]:
             request = config.load_request(repository.root, path.stem)
         except ConfigError:
             continue  # validate explains it
-        rows.append([markdown.code(path.stem), markdown.escape(request.reason), _window(request.window)])
+        rows.append([markdown.code(path.stem), markdown.text(request.reason), _window(request.window)])
     if rows:
         yield f"Retraining is asked for:\n\n{markdown.table(['request', 'reason', 'on events'], rows)}"
 
@@ -268,4 +269,4 @@ def _window(window: config.Window) -> str:
 
 
 def _number(approval: object) -> str:
-    return f"{approval:04d}" if isinstance(approval, int) else markdown.escape(approval)
+    return f"{approval:04d}" if isinstance(approval, int) else markdown.text(approval)

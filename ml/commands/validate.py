@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.commands import actions, changes, markdown, records
+from ml.commands import actions, changes, records
 from ml.commands.records import Problem
 from ml.errors import ConfigError
+from ml.gitops import markdown
 from ml.gitops.repository import Repository
 
 
@@ -83,7 +84,7 @@ def _tell(problems: list[Problem], files: int) -> None:
         actions.summary(f"### model-config holds\n\n{files} files, alone and against each other.")
         return
     rows = [
-        [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.escape(problem.message)]
+        [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.text(problem.message)]
         for problem in problems
     ]
     actions.summary(f"### model-config does not hold\n\n{markdown.table(['where', 'what'], rows)}")
