@@ -83,7 +83,10 @@ def _add(repository: Repository, blobs: Mapping[str, str], subject: str) -> str 
         if parent is None:
             repository.create_git_ref(f"refs/heads/{BRANCH}", commit.sha)
         else:
-            repository.get_git_ref(f"heads/{BRANCH}").edit(commit.sha, force=False)
+            content = {"sha": commit.sha, "force": False}
+            repository.requester.requestJsonAndCheck(
+                "PATCH", f"{repository.url}/git/refs/heads/{BRANCH}", input=content
+            )
     except GithubException as error:
         if not invalid(error):
             raise

@@ -123,7 +123,7 @@ class GitHub:
             raise GitHubError(f"{doing}: {self._refusal(error)}") from error
         except RequestException as error:
             raise GitHubError(
-                f"{doing}: GitHub at {self.api_url} gave no answer after {self.patience.attempts} attempts "
+                f"{doing}: GitHub at {self.api_url} gave no usable answer after {self.patience.attempts} attempts "
                 f"({_reason(error)}); run this again when it is back"
             ) from error
         return result
@@ -229,6 +229,7 @@ def _retry(patience: Patience) -> Retry:
             if asked is None:
                 return super().increment(method, url, response, *rest, **named)
             if asked > patience.longest_wait:
+                response.close()  # nobody else will: its connection would stay open
                 said = f"asked to wait {asked:.0f} s"
                 raise RateLimitExceededException(response.status, {"message": said}, dict(response.headers))
             following = super(GithubRetry, self).increment(method, url, response, *rest, **named)

@@ -7,8 +7,9 @@ whatever its branch is called. Merging is for people, and has no function here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from ml.gitops import comments, labels, messages
 from ml.gitops.github import GitHub, absent, invalid
@@ -62,7 +63,9 @@ def propose(
             outcome = "updated"
         if _label(repository, found, labels) and outcome == "kept":
             outcome = "updated"
-        return _pull(found, github, outcome)
+        # What GitHub said of the labels is older than those that were added.
+        names = {*(label.name for label in found.labels), *(label.name for label in labels)}
+        return replace(_pull(found, github, outcome), labels=tuple(sorted(names)))
 
     return github.run(f"proposing {branch}", errand)
 
@@ -177,7 +180,8 @@ def _label(repository: Repository, pull: Pull, wanted: Sequence[Label]) -> bool:
     """Whether a label was missing, and has been added."""
     missing = [label for label in wanted if label.name not in {each.name for each in pull.labels}]
     if missing:
-        pull.add_to_labels(*labels.ensure(repository, missing))
+        url = f"{repository.url}/issues/{pull.number}/labels"
+        repository.requester.requestJsonAndCheck("POST", url, input={"labels": labels.ensure(repository, missing)})
     return bool(missing)
 
 
@@ -190,7 +194,7 @@ def _delete(github: GitHub, branch: str) -> None:
 
     def errand(repository: Repository) -> None:
         try:
-            repository.get_git_ref(f"heads/{branch}").delete()
+            repository.requester.requestJsonAndCheck("DELETE", f"{repository.url}/git/refs/heads/{quote(branch)}")
         except GithubException as error:
             if not (absent(error) or invalid(error)):  # gone already, which GitHub calls one or the other
                 raise

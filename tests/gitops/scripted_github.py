@@ -1,0 +1,82 @@
+"""A GitHub that answers as it is told, over real HTTP, to show what the client does about it; not a test itself."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
+
+from ml.gitops.github import GitHub, Patience
+
+PATIENCE = Patience(
+    attempts=4, backoff=0.01, longest_backoff=0.05, secondary_wait=0.02, longest_wait=5.0
+)  # of tests: a thousandth of that of a run
+PREFIX = "/api/v3/repos/o/r"
+Respond = Callable[[Request], Response]
+
+
+def answer(body: Any, status: int = 200, **headers: str) -> Respond:
+    """An answer in JSON; `X_RateLimit_Reset` gives the header X-RateLimit-Reset."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda request: Response(json.dumps(body), status=status, headers=named, content_type="application/json")
+
+
+def refusal(status: int, message: str, **headers: str) -> Respond:
+    """An error as GitHub words them."""
+    return answer({"message": message, "documentation_url": "https://docs.invalid"}, status, **headers)
+
+
+@dataclass
+class Script:
+    """Answers by method and path (below the repository), each list in order, its last one for ever."""
+
+    answers: dict[str, deque[Respond]] = field(default_factory=dict)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def on(self, method: str, path: str, *responds: Respond) -> Script:
+        """Adds answers to `METHOD /path`."""
+        self.answers.setdefault(f"{method} {path}", deque()).extend(responds)
+        return self
+
+    def count(self, method: str, path: str) -> int:
+        """How often that was asked."""
+        return sum((each[0], each[1]) == (method, path) for each in self.asked)
+
+    def github(self, patience: Patience = PATIENCE) -> GitHub:
+        """The client of this server."""
+        return GitHub(
+            api_url=f"{self.url}/api/v3", server_url=self.url, repository="o/r", token="secret-token", patience=patience
+        )
+
+    def __call__(self, request: Request) -> Response:
+        path = request.path.removeprefix(PREFIX)
+        self.asked.append((request.method, path, request.get_json(silent=True)))
+        self.headers.append(dict(request.headers))
+        responds = self.answers.get(f"{request.method} {path}")
+        if not responds:
+            return refusal(404, "Not Found")(request)
+        return (responds.popleft() if len(responds) > 1 else responds[0])(request)
+
+
+@contextmanager
+def serving(script: Script, port: int = 0) -> Iterator[Script]:
+    """Lets the script answer on loopback."""
+    server = make_server("127.0.0.1", port, Request.application(script), threaded=True)
+    script.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
