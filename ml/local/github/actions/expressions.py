@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][\w-]*)"
     r"|(?P<sign>==|!=|<=|>=|&&|\|\||[!<>()\[\].,]))"
 )
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{((?:'[^']*'|[^'])*?)\}\}")  # braces in text do not end it
 _LITERALS = {"true": True, "false": False, "null": None}
 _CONTEXTS = ("github", "inputs", "vars")
 
