@@ -79,11 +79,16 @@ def ensure_bucket(name: str) -> bool:
     return made
 
 
+def key_of(prefix: str, content: bytes) -> str:
+    """The key under which `upload` keeps `content`: its digest below `prefix`."""
+    return f"{prefix}/{hashlib.sha256(content).hexdigest()}.zip"
+
+
 def upload(bucket: str, prefix: str, content: bytes) -> str:
     """Puts `content` below `prefix` under its digest and returns the key; what is there already is left alone."""
     from botocore.exceptions import ClientError
 
-    key = f"{prefix}/{hashlib.sha256(content).hexdigest()}.zip"
+    key = key_of(prefix, content)
     s3 = session.client("s3")
     with session.explained(f"uploading s3://{bucket}/{key}"):
         try:
@@ -113,26 +118,12 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
             cloudformation.delete_stack(StackName=name)
             before = _settled(name)
     before = _settled(name) if before is not None else None
-    values: list[dict[str, Any]] = [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(parameters.items())
-    ]
-    request: dict[str, Any] = {
-        "StackName": name,
-        "TemplateBody": template,
-        "Parameters": values,
-        "Capabilities": ["CAPABILITY_IAM"],
-    }
     state: Literal["created", "updated"] = "created" if before is None else "updated"
     with session.explained(f"applying the template of the stack {name}"):
+        request = request_of(name, template, parameters, before)
         if before is None:
             cloudformation.create_stack(**request)
         else:
-            declared = {
-                item["ParameterKey"]
-                for item in cloudformation.get_template_summary(TemplateBody=template)["Parameters"]
-            }
-            kept = declared & {item["ParameterKey"] for item in before.get("Parameters", [])} - set(parameters)
-            values += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
             try:
                 cloudformation.update_stack(**request)
             except ClientError as error:
@@ -145,6 +136,26 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
         status = after["StackStatus"] if after else "gone"
         raise CloudError(f"stack {name} is {status}: {_reason(name, after)}")
     return Applied(state=state, outputs=_outputs(after))
+
+
+def request_of(
+    name: str, template: str, parameters: Mapping[str, str], before: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What CloudFormation is asked, whether to change the stack that was `before` or to say what would change."""
+    values: list[dict[str, Any]] = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(parameters.items())
+    ]
+    if before is not None:
+        summary = session.client("cloudformation").get_template_summary(TemplateBody=template)
+        declared = {item["ParameterKey"] for item in summary["Parameters"]}
+        kept = declared & {item["ParameterKey"] for item in before.get("Parameters", [])} - set(parameters)
+        values += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
+    return {
+        "StackName": name,
+        "TemplateBody": template,
+        "Parameters": values,
+        "Capabilities": ["CAPABILITY_IAM"],
+    }
 
 
 def _settled(name: str) -> dict[str, Any] | None:

@@ -58,7 +58,8 @@ def annotate(level: Level, message: str, *, file: str | Path | None = None, line
     """The line that makes GitHub show `message` beside `file`; outside a workflow the same as people read it."""
     if not running():
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        return f"{level}: {where}{' '.join(message.split())}"
+        # Most messages name their file themselves: it is said once.
+        return f"{level}: {where}{' '.join(message.removeprefix(f'{file}:').split())}"
     properties = {"file": str(file) if file else None, "line": str(line) if line else None}
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
     return f"::{level}{' ' if given else ''}{given}::{_data(message)}"

@@ -1,66 +1,210 @@
-"""`fraudops bootstrap`: makes the platform in an account, or brings it up to date, from a laptop or a workflow.
+"""`fraudops bootstrap`: makes the platform in an account and lets a repository's workflows in, or updates both.
 
-It is safe to run again: what is there stays, what differs is updated, and it says which of the two it was.
+A person runs it, from a laptop: it makes the roles that workflows take, so no workflow may run it. It is safe to run
+again: what is there stays, what differs is updated, and it says which of the two it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ml import config
-from ml.aws import platform, session, stack
+from ml.aws import identity, platform, session, stack
+from ml.aws.identity import Trusted
 from ml.console import stage
 from ml.errors import ConfigError
 
+if TYPE_CHECKING:
+    from ml.gitops.github import GitHub
+
 TEMPLATE = Path("infra/platform.yaml")
+IDENTITY = Path("infra/github-oidc.yaml")
 FUNCTION = Path("infra/deploy_model")
+ENVIRONMENT = "production"
+
+State = Literal["created", "updated", "unchanged"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrapped:
-    """What `bootstrap` did, and where the platform is."""
+    """What `bootstrap` did, and where the platform is.
 
-    state: Literal["created", "updated", "unchanged"]
+    `identity` is what became of the workflows' roles, None where no repository was named and none is let in yet;
+    `variables` are the repository's variables that go with it, and `configured` what became of each, where they were
+    set here. `settings` says what is left for a person to do on GitHub, in Markdown-free lines.
+    """
+
+    state: State
     stack: str
     platform: platform.Platform
     code_bucket: str
     code_key: str
+    identity: State | None
+    variables: Mapping[str, str]
+    configured: Mapping[str, str]
+    settings: tuple[str, ...]
 
 
-def bootstrap(root: Path, *, notify: str | None = None) -> Bootstrapped:
-    """Makes the platform stack from infra/ below `root`, for the endpoint that serving/production.yaml names.
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What the platform's stack is made of, read from a checkout; nothing has been uploaded."""
+
+    template: str
+    parameters: dict[str, str]
+    archive: bytes
+    code_bucket: str
+    code_key: str
+
+
+def bootstrap(
+    root: Path, *, notify: str | None = None, repository: str | None = None, configure: bool = False
+) -> Bootstrapped:
+    """Makes both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
     Args:
         notify: an e-mail address to be told of refused and failed deployments; None leaves it as it is.
+        repository: OWNER/NAME of the repository whose workflows are let in; None leaves it as it is.
+        configure: also sets the repository's variables, with the token GITHUB_TOKEN.
 
     Raises:
         Refused: the caller is the account's root user; nothing was changed.
         ConfigError: infra/ or serving/production.yaml is missing or does not hold.
         CloudError: a resource could not be made; it is named, with CloudFormation's reason.
+        GitHubError: the variables could not be set; both stacks are there, so running it again goes on with them.
     """
+    if configure and repository is None:
+        raise ConfigError("to configure a repository, say which: OWNER/NAME")
+    platform.refuse_root()
+    made, name = source(root), platform.stack_name()
+    with stage(f"Deploy function's code to s3://{made.code_bucket}"):
+        stack.ensure_bucket(made.code_bucket)
+        stack.upload(made.code_bucket, FUNCTION.name, made.archive)
+    parameters = made.parameters | ({"NotificationEmail": notify} if notify is not None else {})
+    with stage(f"Stack {name} from {TEMPLATE}"):
+        applied = stack.apply(name, made.template, parameters)
+    where = platform.read()
+    let_in, roles = _let_in(root, repository, where, made, configure=configure)
+    values = variables(where, roles) if roles else {}
+    return Bootstrapped(
+        state=applied.state,
+        stack=name,
+        platform=where,
+        code_bucket=made.code_bucket,
+        code_key=made.code_key,
+        identity=let_in,
+        variables=values,
+        configured=_configure(repository, values) if configure and repository is not None else {},
+        settings=tuple(settings(repository, configured=configure)) if roles else _NOBODY_LET_IN,
+    )
+
+
+def source(root: Path) -> Source:
+    """The platform's template, its parameters and the deploy function's archive, from the checkout at `root`."""
     serving = config.load_serving(root)
-    template, source = root / TEMPLATE, root / FUNCTION
-    if not template.is_file() or not source.is_dir():
+    template, folder = root / TEMPLATE, root / FUNCTION
+    if not template.is_file() or not folder.is_dir():
         raise ConfigError(
             f"{TEMPLATE} and {FUNCTION}/ must be below {root}; run from the repository's root or give --repo"
         )
-    platform.refuse_root()
-    name = platform.stack_name()
-    bucket = _code_bucket(name)
-    with stage(f"Deploy function's code to s3://{bucket}"):
-        stack.ensure_bucket(bucket)
-        key = stack.upload(bucket, FUNCTION.name, stack.archive(source, FUNCTION.name))
-    parameters = {"CodeBucket": bucket, "CodeKey": key, "EndpointName": serving.endpoint}
-    if notify is not None:
-        parameters["NotificationEmail"] = notify
-    with stage(f"Stack {name} from {TEMPLATE}"):
-        applied = stack.apply(name, template.read_text(encoding="utf-8"), parameters)
-    return Bootstrapped(state=applied.state, stack=name, platform=platform.read(), code_bucket=bucket, code_key=key)
+    archive = stack.archive(folder, FUNCTION.name)
+    bucket, key = code_bucket(platform.stack_name()), stack.key_of(FUNCTION.name, archive)
+    return Source(
+        template=template.read_text(encoding="utf-8"),
+        parameters={"CodeBucket": bucket, "CodeKey": key, "EndpointName": serving.endpoint},
+        archive=archive,
+        code_bucket=bucket,
+        code_key=key,
+    )
 
 
-def _code_bucket(stack_name: str) -> str:
+def identity_template(root: Path) -> str:
+    """The template of the workflows' roles, from the checkout at `root`."""
+    file = root / IDENTITY
+    if not file.is_file():
+        raise ConfigError(f"{IDENTITY} must be below {root}; run from the repository's root or give --repo")
+    return file.read_text(encoding="utf-8")
+
+
+def code_bucket(stack_name: str) -> str:
     """A name that no other account has: the function's code must be there before the stack makes its own bucket."""
     account = platform.caller().split(":")[4]
     return f"{stack_name.lower()}-code-{account}-{session.client('s3').meta.region_name}"
+
+
+def identity_parameters(where: platform.Platform, made: Source) -> dict[str, str]:
+    """What the identity's template takes from the platform."""
+    return {
+        "PlatformStack": platform.stack_name(),
+        "Bucket": where.bucket,
+        "CodeBucket": made.code_bucket,
+        "ExecutionRoleArn": where.execution_role_arn,
+        "EndpointName": made.parameters["EndpointName"],
+    }
+
+
+def variables(where: platform.Platform, roles: Mapping[str, str]) -> dict[str, str]:
+    """The repository's variables, by name: where the platform is, and which role each workflow takes."""
+    return {"FRAUDOPS_REGION": where.region, "FRAUDOPS_STACK": platform.stack_name(), **roles}
+
+
+def settings(repository: str | None, *, configured: bool) -> list[str]:
+    """What is left to be set by hand in the repository, and why; in the order in which one meets it."""
+    name = repository or "OWNER/NAME"
+    by_hand = [] if configured else ["Settings, Secrets and variables, Actions, Variables: the variables above."]
+    return [
+        *by_hand,
+        f"Settings, Environments: make `{ENVIRONMENT}`, deployment branches: selected, `main` only. Its tokens name "
+        "the environment and not the branch, so this is what keeps other branches from deploying.",
+        'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '
+        "can be proposed; workflow permissions: read only, each job asks for what it needs.",
+        "Settings, General, Pull Requests: allow merge commits only. A rollback reverts one of an approval's commits.",
+        "Settings, Rules, for `main`: require a pull request and the status check `fraudops/ci`; block force pushes.",
+        "Optional, an App that may open pull requests: its client id as the variable FRAUDOPS_APP_CLIENT_ID, its key "
+        "as the secret FRAUDOPS_APP_PRIVATE_KEY, its login in FRAUDOPS_BOTS, as `github-actions[bot] NAME[bot]`.",
+        f'Then: gh workflow run train.yml --repo {name} --field reason="first model"',
+    ]
+
+
+_NOBODY_LET_IN = (
+    "No repository's workflows are let in yet: run `fraudops bootstrap --repository OWNER/NAME`, or with "
+    "--configure to set its variables too.",
+)
+
+
+def _let_in(
+    root: Path, repository: str | None, where: platform.Platform, made: Source, *, configure: bool
+) -> tuple[State | None, dict[str, str]]:
+    name = identity.stack_name()
+    if repository is None and platform.describe_stack(name) is None:
+        return None, {}
+    trusted = _trusted(repository, ask=configure) if repository is not None else None
+    template = identity_template(root)
+    with stage(f"Stack {name} from {IDENTITY}"):
+        applied = identity.apply(template, identity_parameters(where, made), trusted)
+    return applied.state, identity.roles(applied.outputs)
+
+
+def _trusted(repository: str, *, ask: bool) -> Trusted:
+    """The repository with its numbers, where a token is there to ask for them."""
+    if not ask:
+        return Trusted(repository=repository)
+    from ml.gitops import settings as github_settings
+
+    found = github_settings.identity(_github(repository))
+    return Trusted(repository=found.full_name, owner_id=str(found.owner_id), repository_id=str(found.repository_id))
+
+
+def _configure(repository: str, values: Mapping[str, str]) -> dict[str, str]:
+    from ml.gitops import settings as github_settings
+
+    with stage(f"Variables of {repository}"):
+        return dict(github_settings.set_variables(_github(repository), values))
+
+
+def _github(repository: str) -> GitHub:
+    from ml.gitops.github import GitHub
+
+    return GitHub.from_environment(repository=repository)

@@ -70,13 +70,14 @@ class GitHub:
         return f"GitHub({self.repository!r} at {self.api_url!r})"
 
     @classmethod
-    def from_environment(cls, *, patience: Patience | None = None) -> GitHub:
-        """The repository that this run belongs to, as a workflow's environment names it.
+    def from_environment(cls, *, repository: str | None = None, patience: Patience | None = None) -> GitHub:
+        """The repository that this run belongs to, as a workflow's environment names it; or `repository`.
 
         Raises:
             GitHubError: GITHUB_REPOSITORY or GITHUB_TOKEN is not set.
         """
-        missing = [name for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN") if not os.environ.get(name)]
+        needed = ("GITHUB_REPOSITORY", "GITHUB_TOKEN") if repository is None else ("GITHUB_TOKEN",)
+        missing = [name for name in needed if not os.environ.get(name)]
         if missing:
             raise GitHubError(
                 f"{' and '.join(missing)} must be set to reach GitHub: a workflow's step gives the token by "
@@ -85,7 +86,7 @@ class GitHub:
         return cls(
             api_url=os.environ.get("GITHUB_API_URL") or API_URL,
             server_url=os.environ.get("GITHUB_SERVER_URL") or SERVER_URL,
-            repository=os.environ["GITHUB_REPOSITORY"],
+            repository=repository or os.environ["GITHUB_REPOSITORY"],
             token=os.environ["GITHUB_TOKEN"],
             patience=patience or Patience(),
         )

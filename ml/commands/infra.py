@@ -1,0 +1,143 @@
+"""`fraudops infra plan` and `fraudops infra apply`: what a change of infra/ does to the account, said and then done.
+
+A pull request shows it, what would be lost first; main applies the platform. Who GitHub's workflows may be is shown
+and never applied here: no workflow may widen what workflows may do, so that is for a person with `fraudops bootstrap`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ml.aws import identity, platform, preview, stack
+from ml.aws.preview import Change, Preview
+from ml.commands import actions, bootstrap, changes
+from ml.console import note, stage
+from ml.errors import CloudError
+from ml.gitops import markdown
+
+MARKER = "infra"
+_VERBS = {"Remove": "deleted", "Add": "made", "Import": "taken in", "Dynamic": "changed, how is known only then"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfraPlan:
+    """What would change, and where that was said. `comment` is None where nothing may be written."""
+
+    stacks: tuple[Preview, ...]
+    changes: int
+    losing: int
+    """Resources that would or could be deleted or made anew."""
+    markdown: str
+    comment: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfraApplied:
+    """What was done to the platform, and what is left for a person to do about identity."""
+
+    state: Literal["created", "updated", "unchanged"]
+    stack: str
+    identity_changes: int
+
+
+def plan(root: Path, *, pull_request: int | None = None) -> InfraPlan:
+    """Says what applying infra/ of the checkout would change: in the step's summary, and on the pull request.
+
+    Raises:
+        CloudError: a template is refused, or CloudFormation cannot be asked.
+        GitHubError: the comment cannot be written.
+    """
+    pull = changes.pull_request(pull_request)
+    found = _previews(root)
+    text = describe(found)
+    actions.summary(text)
+    comment = None
+    if pull is not None and not pull.read_only:
+        from ml.gitops import comments
+        from ml.gitops.github import GitHub
+
+        comment = comments.upsert(GitHub.from_environment(), pull.number, MARKER, text).url
+    every = [change for each in found for change in each.changes]
+    return InfraPlan(
+        stacks=tuple(found),
+        changes=len(every),
+        losing=sum(change.loses for change in every),
+        markdown=text,
+        comment=comment,
+    )
+
+
+def apply(root: Path) -> InfraApplied:
+    """Applies the platform's template of the checkout, says what that changed, and what of identity it did not.
+
+    Raises:
+        Refused: the caller is the account's root user.
+        CloudError: there is no platform yet, or a resource could not be changed; it is named, with the reason.
+    """
+    platform.refuse_root()
+    name = platform.stack_name()
+    if platform.describe_stack(name) is None:
+        raise CloudError(f"there is no stack {name} in this account and region; make it with `fraudops bootstrap`")
+    made, found = bootstrap.source(root), _previews(root)
+    actions.summary(describe(found, done=True))
+    with stage(f"Deploy function's code to s3://{made.code_bucket}"):
+        stack.upload(made.code_bucket, bootstrap.FUNCTION.name, made.archive)
+    with stage(f"Stack {name} from {bootstrap.TEMPLATE}"):
+        applied = stack.apply(name, made.template, made.parameters)
+    waiting = next((len(each.changes) for each in found if each.stack == identity.stack_name()), 0)
+    if waiting:
+        message = (
+            f"{bootstrap.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
+            "workflow may change what workflows may do: a person applies it with `fraudops bootstrap`"
+        )
+        note(actions.annotate("warning", message, file=bootstrap.IDENTITY))
+    return InfraApplied(state=applied.state, stack=name, identity_changes=waiting)
+
+
+def _previews(root: Path) -> list[Preview]:
+    made = bootstrap.source(root)
+    found = [preview.preview(platform.stack_name(), made.template, made.parameters)]
+    if found[0].exists:
+        template = bootstrap.identity_template(root)
+        parameters = bootstrap.identity_parameters(platform.read(), made)
+        found.append(preview.preview(identity.stack_name(), template, parameters))
+    return found
+
+
+def describe(found: list[Preview], *, done: bool = False) -> str:
+    """The change sets as Markdown, for a person who decides by them."""
+    title = "### What is changed in the account" if done else "### What merging this changes in the account"
+    blocks = [title]
+    for each in found:
+        losing = sum(change.loses for change in each.changes)
+        if not each.exists:
+            blocks.append(
+                f"There is no stack {markdown.code(each.stack)} yet: a person makes it, `fraudops bootstrap`."
+            )
+            continue
+        if not each.changes:
+            blocks.append(f"Stack {markdown.code(each.stack)}: nothing.")
+            continue
+        by = " A person applies this, with `fraudops bootstrap`." if each.stack == identity.stack_name() else ""
+        lost = f" **{losing} would or could be lost.**" if losing else ""
+        rows = [_row(change) for change in each.changes]
+        blocks.append(
+            f"Stack {markdown.code(each.stack)}: {len(each.changes)} of its resources.{lost}{by}\n\n"
+            + markdown.table(["", "resource", "type", "because of"], rows)
+        )
+    return "\n\n".join(blocks)
+
+
+def _row(change: Change) -> list[str]:
+    verb = _VERBS.get(change.action, "changed")
+    if change.action == "Modify" and change.replacement in ("True", "Conditional"):
+        verb = "made anew" if change.replacement == "True" else "changed, or made anew"
+    name = markdown.code(change.resource)
+    return [
+        f"**{verb}**" if change.loses else verb,
+        f"{name} ({markdown.code(change.physical_id)})" if change.physical_id else name,
+        markdown.code(change.type),
+        markdown.text(", ".join(change.because)),
+    ]
