@@ -20,6 +20,7 @@ from ml.gitops import push
 from ml.gitops.github import Patience
 from ml.gitops.push import Protected, Remote, Stale, concealed, credentials
 from ml.gitops.repository import BOT, Repository
+from tests.gitops.local_hub import NAME, Hub
 from tests.gitops.repositories import Workshop
 
 PATIENCE = Patience(attempts=4, backoff=0.01, longest_backoff=0.05)
@@ -109,6 +110,21 @@ def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
     assert len(bare.files("main", "model-config/misses")) == 20
     subjects = [each.subject for each in bare.log("main")]
     assert len(subjects) == len(set(subjects)) == 21
+
+
+def test_a_shallow_clone_can_lose_a_race_too(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+    """A workflow's checkout holds one commit; what came since is fetched, and history before it is not needed."""
+    workshop.write({"README.md": "older"}, "Older")
+    remote(workshop).push_main("main")
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{shared}", str(tmp_path / "shallow")], check=True)
+    shallow = Repository(tmp_path / "shallow")
+    commit = miss(shallow, "one")
+    for subject in ("Newer", "Newest"):
+        workshop.write({"README.md": subject}, subject)
+        remote(workshop).push_main("main")
+    pushed = Remote(shallow, patience=PATIENCE).push_main(commit)
+    assert (pushed.state, at(shared)) == ("rebased", pushed.commit)
+    assert [each.subject for each in Repository(shared).log("main")][:3] == ["Record miss one", "Newest", "Newer"]
 
 
 def test_two_decisions_on_one_file_are_a_conflict(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
@@ -392,3 +408,40 @@ def test_a_push_whose_answer_was_lost_is_found_done(workshop: Workshop, shared: 
     assert (
         Broken(workshop.repository, patience=PATIENCE).push_branch("bot/x", commit, seen=None).state == "there already"
     )
+
+
+# Over HTTP, to the local GitHub
+
+
+def test_a_workflow_pushes_over_http(hub: Hub) -> None:
+    """Main and its own branches, with the token of the environment."""
+    repository = hub.workshop.repository
+    pushed = hub.remote().push_main(miss(repository, "one"))
+    assert hub.remote().fetch("main") == pushed.commit
+    hub.branch("approve/0007")
+    assert hub.remote().fetch("approve/0007") is not None
+
+
+def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
+    """In the words of the (local) GitHub; so is one whose commits need a status."""
+    rules = hub.server.state.repositories[NAME].protections
+    commit = miss(hub.workshop.repository, "one")
+    for rule in (
+        {"required_pull_request_reviews": {"required_approving_review_count": 0}},
+        {"required_status_checks": {"strict": False, "contexts": ["fraudops/ci"]}},
+    ):
+        rules["main"] = rule
+        with pytest.raises(Protected, match="GH006"):
+            hub.remote().push_main(commit)
+    assert hub.remote().push_branch("bot/miss-one", commit, seen=None).state == "pushed"
+
+
+def test_a_token_that_may_not_push_is_told_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that may only read, and one that is none: no retries, and no question on a terminal."""
+    commit = miss(hub.workshop.repository, "one")
+    reading = hub.server.token("github-actions[bot]", permissions={"contents": "read"}, repository=NAME)
+    for token in (reading, "ghs_wrong"):
+        monkeypatch.setenv("GITHUB_TOKEN", token)
+        with pytest.raises(GitError, match="GITHUB_TOKEN must be set, valid and allowed to write contents") as caught:
+            hub.remote().push_main(commit)
+        assert token not in str(caught.value)

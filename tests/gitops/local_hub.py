@@ -1,0 +1,69 @@
+"""The local GitHub with one repository, and the client as a workflow has it; not a test itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from github import Auth, Github
+from github.Repository import Repository as Api
+
+from ml.gitops.github import GitHub, Patience
+from ml.gitops.push import Remote
+from ml.local.github.server import LocalGitHub
+from tests.gitops.repositories import Workshop
+
+NAME = "acme/fraudops"
+WORKFLOW = "github-actions[bot]"
+GRANTS: dict[str, Any] = dict.fromkeys(
+    ("actions", "contents", "deployments", "issues", "pull-requests", "statuses"), "write"
+)
+
+
+@dataclass
+class Hub:
+    """The server, its repository's checkout, and clients of it."""
+
+    server: LocalGitHub
+    workshop: Workshop
+    token: str
+
+    @classmethod
+    def around(cls, server: LocalGitHub, workshop: Workshop) -> Hub:
+        """Makes the repository from the workshop, whose `origin` it becomes."""
+        server.create_repository(NAME, seed=workshop.root)
+        workshop.git("remote", "add", "origin", f"{server.url}/{NAME}.git")
+        return cls(server, workshop, server.token(WORKFLOW, permissions=GRANTS, repository=NAME))
+
+    def client(self, token: str | None = None, **patience: Any) -> GitHub:
+        """The product's client, with the workflow's token unless another is given."""
+        given = {"attempts": 3, "backoff": 0.01, "longest_backoff": 0.05} | patience
+        return GitHub(
+            api_url=self.server.api_url,
+            server_url=self.server.url,
+            repository=NAME,
+            token=token or self.token,
+            patience=Patience(**given),
+        )
+
+    def person(self, login: str = "alice", repository: str = NAME) -> Api:
+        """The repository as a person sees it, by the plain client."""
+        api = Github(
+            auth=Auth.Token(self.server.token(login)),
+            base_url=self.server.api_url,
+            retry=None,
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+        )
+        return api.get_repo(repository)
+
+    def remote(self) -> Remote:
+        """The checkout's remote; needs GITHUB_TOKEN and GITHUB_SERVER_URL in the environment."""
+        return Remote(self.workshop.repository, patience=self.client().patience)
+
+    def branch(self, name: str, content: str = "x\n") -> str:
+        """A branch of the bot with one commit on top of main, pushed; its commit."""
+        repository = self.workshop.repository
+        commit = repository.commit("main", {f"notes/{name}.md": content.encode()}, f"Add {name}")
+        self.remote().push_branch(name, commit, seen=self.remote().fetch(name))
+        return commit

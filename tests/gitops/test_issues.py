@@ -1,0 +1,97 @@
+"""Issues on a real (local) GitHub: one for each cause, not a pile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml.gitops import issues, labels
+from ml.gitops.github import GitHub
+from tests.gitops.local_hub import Hub
+
+
+def report(github: GitHub, **changes: Any) -> issues.Issue:
+    """What a missed gate reports."""
+    fields: dict[str, Any] = {
+        "cause": "gate missed recall",
+        "label": labels.MISS,
+        "title": "Gate missed: recall",
+        "body": "Recall 0.50 ≤ 0.60.",
+        "occurrence": "run-1",
+    }
+    return issues.report(github, **(fields | changes))
+
+
+def said(hub: Hub, number: int) -> list[str]:
+    """The last line of each comment."""
+    return [comment.body.splitlines()[-1] for comment in hub.person().get_issue(number).get_comments()]
+
+
+def test_a_cause_has_one_issue(hub: Hub) -> None:
+    """The second time is a comment; a re-run of either adds nothing, one with news changes its comment."""
+    github = hub.client()
+    first = report(github)
+    assert (first.outcome, first.state, first.title) == ("created", "open", "Gate missed: recall")
+    assert report(github).outcome == "kept"
+    assert report(github, occurrence="run-2", body="Again.").outcome == "commented"
+    assert report(github, occurrence="run-2", body="Again.").outcome == "kept"
+    assert report(github, occurrence="run-2", body="Again, with more.").outcome == "commented"
+    assert report(github, occurrence="run-3", body="A third time.").number == first.number
+    assert said(hub, first.number) == ["Again, with more.", "A third time."]
+    assert [issue.number for issue in hub.person().get_issues(state="all")] == [first.number]
+    assert [label.name for label in hub.person().get_issue(first.number).labels] == ["gate-missed"]
+
+
+def test_without_occurrences_there_is_one_comment(hub: Hub) -> None:
+    """What is only ever the latest is told in one place."""
+    github = hub.client()
+    number = report(github, occurrence=None).number
+    assert report(github, occurrence=None).outcome == "kept"
+    for body in ("second", "third"):
+        assert report(github, occurrence=None, body=body).outcome == "commented"
+    assert said(hub, number) == ["third"]
+
+
+def test_another_cause_is_another_issue(hub: Hub) -> None:
+    """Also where both have the same label."""
+    github = hub.client()
+    assert report(github).number != report(github, cause="gate missed champion").number
+
+
+def test_a_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
+    """Closed stays closed: whoever closed it meant that."""
+    github = hub.client()
+    first = report(github)
+    closed = issues.close(github, cause="gate missed recall", label=labels.MISS, comment="Approved: #9.")
+    assert [(each.number, each.state, each.outcome) for each in closed] == [(first.number, "closed", "closed")]
+    assert said(hub, first.number) == ["Approved: #9."]
+    assert issues.close(github, cause="gate missed recall", label=labels.MISS, comment="Again.") == []
+    assert issues.find(github, cause="gate missed recall", label=labels.MISS) is None
+    second = report(github, occurrence="run-9")
+    assert (second.outcome, second.number) != ("kept", first.number)
+    assert f"It happened before: #{first.number}." in hub.person().get_issue(second.number).body
+    found = issues.find(github, cause="gate missed recall", label=labels.MISS)
+    assert found is not None
+    assert found.number == second.number
+
+
+def test_an_outsiders_issue_is_not_ours(hub: Hub) -> None:
+    """Even with the marker and the label: what they wrote is not reported as the bot's."""
+    github = hub.client()
+    number = report(github).number
+    body = hub.person().get_issue(number).body
+    issues.close(github, cause="gate missed recall", label=labels.MISS, comment="x")
+    hub.person("mallory").create_issue("Mine", body=body, labels=["gate-missed"])
+    assert issues.find(github, cause="gate missed recall", label=labels.MISS) is None
+    assert report(github, occurrence="run-2").outcome == "created"
+
+
+def test_a_pull_request_is_no_issue(hub: Hub) -> None:
+    """GitHub lists pull requests among issues."""
+    github = hub.client()
+    number = report(github).number
+    body = hub.person().get_issue(number).body
+    issues.close(github, cause="gate missed recall", label=labels.MISS, comment="x")
+    hub.branch("bot/x")
+    made = github.run("x", lambda api: api.create_pull("main", "bot/x", title="x", body=body).number)
+    hub.person().get_issue(made).edit(labels=["gate-missed"])
+    assert issues.find(github, cause="gate missed recall", label=labels.MISS) is None

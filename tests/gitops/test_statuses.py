@@ -1,0 +1,85 @@
+"""Statuses and deployments on a real (local) GitHub."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.errors import GitHubError
+from ml.gitops import statuses
+from tests.gitops.local_hub import Hub
+
+
+def test_the_latest_word_of_a_context_counts(hub: Hub) -> None:
+    """Each context for itself; a commit without one has none."""
+    github, sha = hub.client(), hub.workshop.repository.head()
+    assert statuses.status(github, sha, statuses.CI) is None
+    statuses.set_status(github, sha, context=statuses.CI, state="pending", description="running")
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/abcdefghijkl"
+    statuses.set_status(github, sha, context=statuses.TRAINING, state="pending", description=arn)
+    statuses.set_status(
+        github, sha, context=statuses.CI, state="success", description="all green", target_url="https://git.invalid/1"
+    )
+    found = statuses.status(github, sha, statuses.CI)
+    assert found is not None
+    assert (found.state, found.description, found.target_url) == ("success", "all green", "https://git.invalid/1")
+    training = statuses.status(github, sha, statuses.TRAINING)
+    assert training is not None
+    assert (training.description, training.target_url) == (arn, None)
+
+
+def test_a_description_fits(hub: Hub) -> None:
+    """GitHub refuses more than 140 characters."""
+    github, sha = hub.client(), hub.workshop.repository.head()
+    statuses.set_status(github, sha, context=statuses.CI, state="failure", description="a\n long " * 40)
+    found = statuses.status(github, sha, statuses.CI)
+    assert found is not None
+    assert len(found.description) <= 140
+    assert found.description.endswith("…")
+
+
+@given(st.text(max_size=400))
+def test_a_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
+    """Never more than 140 characters; unchanged where it fits."""
+    short, line = statuses.shortened(text), " ".join(text.split())
+    assert len(short) <= 140
+    assert "\n" not in short
+    assert short == line if len(line) <= 140 else line.startswith(short[:-1]) and short[-1] == "…"
+
+
+def test_a_commit_that_is_not_there_has_no_status(hub: Hub) -> None:
+    """The error says which."""
+    with pytest.raises(GitHubError, match="saying fraudops/ci of ffffffffffff"):
+        statuses.set_status(hub.client(), "f" * 40, context=statuses.CI, state="success", description="x")
+
+
+def test_a_rerun_goes_on_with_its_deployment(hub: Hub) -> None:
+    """The same commit has one; the next commit has its own, and a success retires the one before."""
+    github, first = hub.client(), hub.workshop.repository.head()
+    made = statuses.begin_deployment(
+        github, first, environment="production", description="Approval 0007", payload={"approval": 7}
+    )
+    assert (made.sha, made.environment, made.state) == (first, "production", None)
+    statuses.set_deployment(
+        github, made, state="in_progress", description="waiting", log_url="https://git.invalid/runs/1"
+    )
+    again = statuses.begin_deployment(github, first, environment="production", description="Approval 0007")
+    assert (again.id, again.state) == (made.id, "in_progress")
+    statuses.set_deployment(github, again, state="success", description="serving")
+    second = hub.branch("bot/next")
+    following = statuses.begin_deployment(github, second, environment="production", description="Approval 0008")
+    assert following.id != made.id
+    statuses.set_deployment(github, following, state="success", description="serving")
+    api = hub.person()
+    assert next(each.state for each in api.get_deployment(made.id).get_statuses()) == "inactive"
+    deployment = api.get_deployment(made.id)
+    assert (deployment.task, deployment.payload, deployment.production_environment) == (
+        "deploy:model",
+        {"approval": 7},
+        True,
+    )
+    back = statuses.begin_deployment(github, first, environment="production", description="Approval 0007 again")
+    assert back.id not in (made.id, following.id)
+    other = statuses.begin_deployment(github, second, environment="staging", description="x")
+    assert other.id != following.id
