@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -116,7 +117,7 @@ def test_an_update_moves_the_traffic_without_losing_a_request(cloud: LocalCloud)
             caller.join()
     versions = [answer.split(":")[0] for answer in answers]
     assert set(versions) == {"old", "new"}
-    assert len(servers(cloud, name)) == 1
+    until(lambda: len(servers(cloud, name)) == 1)
 
 
 def test_an_update_that_fails_leaves_the_old_fleet_serving(cloud: LocalCloud) -> None:
@@ -180,6 +181,10 @@ def answers(cloud: LocalCloud, name: str) -> bool:
 
 
 def servers(cloud: LocalCloud, name: str) -> list[psutil.Process]:
-    """The endpoint's server processes."""
-    mark = f"{cloud.folder}/endpoints/{name}/"
-    return [p for p in psutil.Process().children(recursive=True) if any(mark in part for part in p.cmdline())]
+    """The endpoint's server processes; one that ends while it is looked at is none."""
+    mark, found = f"{cloud.folder}/endpoints/{name}/", []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if any(mark in part for part in process.cmdline()):
+                found.append(process)
+    return found
