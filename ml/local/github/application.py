@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _API_HOST, _SITE_HOST = "api.github.localhost", "github.localhost"
+# Any other name is a page elsewhere that has its name point here, to read or to merge in the visitor's place.
+_HOSTS = {_API_HOST, _SITE_HOST, "127.0.0.1", "localhost"}
 _SCOPES = "repo, read:org, gist, workflow"
 
 
@@ -34,6 +36,9 @@ class Application:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").partition(":")[0].lower()
+        if host not in _HOSTS:
+            refusal = Response(f"Not served under the name {host!r}.\n", status=421, content_type="text/plain")
+            return refusal(environ, start_response)
         if host == _API_HOST:
             path = environ["PATH_INFO"]
             environ["PATH_INFO"] = "/api/graphql" if path == "/graphql" else f"/api/v3{path}"

@@ -282,7 +282,7 @@ class Bare:
         return self.text("hash-object", "-w", "--stdin", stdin=content)
 
     def write_tree(self, base: str | None, entries: Iterable[tuple[str, str, str]]) -> str:
-        """The tree `base` with (mode, sha, path) entries put in; sha zeros take a path out. GitFailed for a bad path."""
+        """The tree `base` with (mode, sha, path) entries put in; zeros take a path out. GitFailed for a bad path."""
         lines = b"".join(f"{mode} {sha}\t{path}".encode() + b"\0" for mode, sha, path in entries)
         with tempfile.TemporaryDirectory(prefix="fraudops-index-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}

@@ -68,7 +68,10 @@ class JobView(Protocol):
 
 
 class RunView(Protocol):
-    """A run of a workflow. `summary` is Markdown; times are as `ml.clock.stamp` writes them."""
+    """A run of a workflow. `summary` is Markdown, times are as `ml.clock.stamp` writes them.
+
+    `message` says why it could not start, or was ended.
+    """
 
     @property
     def id(self) -> int: ...
@@ -92,6 +95,8 @@ class RunView(Protocol):
     def status(self) -> str: ...
     @property
     def conclusion(self) -> str | None: ...
+    @property
+    def message(self) -> str: ...
     @property
     def jobs(self) -> Sequence[JobView]: ...
     @property

@@ -78,6 +78,7 @@ def set_state(
     issue: Issue,
     state: str,
     principal: Principal,
+    *,
     reason: str | None = None,
 ) -> None:
     """Closes an issue (not a pull request) or opens it again; nothing where it is so already."""

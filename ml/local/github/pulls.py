@@ -161,7 +161,7 @@ def refresh_if_moved(github: LocalGitHub, repository: Repository, issue: Issue) 
 
 
 def moved(
-    github: LocalGitHub, repository: Repository, branch: str, before: str, after: str, principal: Principal
+    github: LocalGitHub, repository: Repository, branch: str, before: str, after: str, *, principal: Principal
 ) -> None:
     """What a branch's move does to pull requests: from it they are synchronized, into it they may be merged by it."""
     for target in list(github.state.repositories.values()):

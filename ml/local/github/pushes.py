@@ -19,7 +19,7 @@ _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
 def pushed(
-    github: LocalGitHub, repository: Repository, ref: str, before: str, after: str, principal: Principal
+    github: LocalGitHub, repository: Repository, ref: str, before: str, after: str, *, principal: Principal
 ) -> None:
     """Tells the workflows of a branch or tag that has moved, and brings pull requests up to it."""
     if not ref.startswith((_HEADS, _TAGS)) or before == after:
@@ -32,14 +32,14 @@ def pushed(
             ref=ref,
             sha=after,
             before=before,
-            payload=_payload(github, repository, ref, before, after, commits, principal),
+            payload=_payload(github, repository, commits, ref=ref, before=before, after=after, principal=principal),
             changed_files=_changed(repository, ref, before, after, commits),
             actor=principal.login,
             from_workflow_token=principal.is_workflow,
         )
     )
     if ref.startswith(_HEADS):
-        pulls.moved(github, repository, ref.removeprefix(_HEADS), before, after, principal)
+        pulls.moved(github, repository, ref.removeprefix(_HEADS), before, after, principal=principal)
 
 
 def _new_commits(repository: Repository, ref: str, before: str, after: str) -> list[Commit]:
@@ -55,7 +55,7 @@ def _new_commits(repository: Repository, ref: str, before: str, after: str) -> l
 
 
 def _changed(repository: Repository, ref: str, before: str, after: str, commits: list[Commit]) -> tuple[str, ...]:
-    """What `paths:` compares: before to after; for a new branch from the parent of the oldest commit that it brought."""
+    """What `paths:` compares: before to after; of a new branch, from the parent of the oldest commit it brought."""
     if after == ZERO or ref.startswith(_TAGS):
         return ()
     if before != ZERO:
@@ -95,10 +95,11 @@ def _commit(shapes: Shapes, repository: Repository, commit: Commit) -> dict[str,
 def _payload(
     github: LocalGitHub,
     repository: Repository,
+    commits: list[Commit],
+    *,
     ref: str,
     before: str,
     after: str,
-    commits: list[Commit],
     principal: Principal,
 ) -> dict[str, Any]:
     shapes, git, user = github.shapes(), repository.git, github.state.user(principal.login)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from ml.local.github.errors import ApiError
 from ml.local.github.state import Issue, Repository
 
 _IGNORED = {"sort", "archived", "in"}
+_JOINED = {"(", ")", "AND"}  # gh groups what the user typed, and all terms must be met anyway
+
+
+def terms_of(query: str, me: str) -> list[str]:
+    """The terms of a search, with @me as the caller; 422 where it is not well formed or asks for alternatives."""
+    try:
+        terms = [term for term in shlex.split(query) if term not in _JOINED]
+    except ValueError:
+        raise ApiError(422, "The search is not well formed.") from None
+    if "OR" in terms or "NOT" in terms:
+        raise ApiError(422, "The local GitHub does not search with OR and NOT")
+    return [f"{term.removesuffix('@me')}{me}" if term.endswith(":@me") else term for term in terms]
 
 
 def matches(repository: Repository, issue: Issue, terms: Sequence[str]) -> bool:
@@ -18,7 +31,11 @@ def matches(repository: Repository, issue: Issue, terms: Sequence[str]) -> bool:
 def _matches(repository: Repository, issue: Issue, term: str) -> bool:
     negated, term = term.startswith("-"), term.removeprefix("-")
     name, colon, value = term.partition(":")
-    met = _qualifier(repository, issue, name.lower(), value) if colon and name.isalpha() else _word(issue, term)
+    met = (
+        _qualifier(repository, issue, name.lower(), value)
+        if colon and name.replace("-", "").isalpha()
+        else _word(issue, term)
+    )
     return met != negated
 
 
@@ -58,6 +75,9 @@ def _qualifier(repository: Repository, issue: Issue, name: str, value: str) -> b
         "head": lambda: pull is not None and pull.head_ref == value,
         "base": lambda: pull is not None and pull.base_ref == value,
         "draft": lambda: pull is not None and pull.draft == (wanted == "true"),
+        "mentions": lambda: f"@{wanted}" in (issue.body or "").lower(),
+        "review-requested": lambda: pull is not None and wanted in {login.lower() for login in pull.reviewers},
+        "user-review-requested": lambda: pull is not None and wanted in {login.lower() for login in pull.reviewers},
         "sha": lambda: pull is not None and pull.head_sha.startswith(wanted),
     }
     try:

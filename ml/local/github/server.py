@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import subprocess
 import threading
 from collections import defaultdict, deque
@@ -19,10 +20,10 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ml.local.github import pushes, transport
+from ml.local.github.application import Application
 from ml.local.github.bare import environment
 from ml.local.github.events import Event, NoRuns, OnEvent, RunSource
 from ml.local.github.graphql import service as graphql
-from ml.local.github.application import Application
 from ml.local.github.rest import register as register_rest
 from ml.local.github.router import Links, Router
 from ml.local.github.shapes import Shapes
@@ -46,15 +47,20 @@ class _Quiet(WSGIRequestHandler):
 class LocalGitHub:
     """A GitHub at `url`, with its repositories in `folder`/repositories.
 
+    `user` is who merges on the pages, where nobody logs in.
+
     >>> with LocalGitHub(folder) as github:  # doctest: +SKIP
     ...     github.create_repository("acme/fraudops", seed=checkout)
     ...     token = github.token("alice")
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, on_event: OnEvent | None = None) -> None:
-        self.folder, self.on_event = folder, on_event
+    def __init__(
+        self, folder: Path, *, port: int = 0, on_event: OnEvent | None = None, user: str = "local-user"
+    ) -> None:
+        self.folder, self.on_event, self.user = folder, on_event, user
         self.run_source: RunSource = NoRuns()
         self.state, self.tokens, self.router = State(folder), Tokens(), Router()
+        self.form_key = secrets.token_bytes(32)
         self._port = port
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -170,10 +176,15 @@ class LocalGitHub:
         with self.lock():
             self._events.append(event)
 
+    @property
+    def delivering(self) -> bool:
+        """Whether events are on their way to `on_event` still, in whichever thread."""
+        return bool(self._events) or self._delivery.locked()
+
     def pushed(self, repository: Repository, ref: str, before: str, after: str, principal: Principal) -> None:
         """Tells of a ref that has moved, by a push or through the API."""
         with self.lock():
-            pushes.pushed(self, repository, ref, before, after, principal)
+            pushes.pushed(self, repository, ref, before, after, principal=principal)
 
     def _deliver(self) -> None:
         # Whoever delivers takes what others queue meanwhile, so that order holds and nobody waits; the outer loop

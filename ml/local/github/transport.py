@@ -35,12 +35,12 @@ def _advertise(call: Call) -> Answer:
     service = call.query.get("service", "")
     if service not in _SERVICES:
         return _text(403, "Please upgrade your git client: the dumb protocol is not served.")
-    return _refusal(call, service) or _run(call, "/info/refs", service)
+    return _refusal(call, service) or _run(call, "/info/refs")
 
 
 def _serve(call: Call) -> Answer:
     service = call.request.path.rpartition("/")[2]
-    return _refusal(call, service) or _run(call, f"/{service}", service)
+    return _refusal(call, service) or _run(call, f"/{service}")
 
 
 def _text(status: int, message: str, **headers: str) -> Answer:
@@ -83,7 +83,7 @@ def _cgi(call: Call, repository: Repository, route: str) -> dict[str, str]:
     return environment({name: value for name, value in variables.items() if value})
 
 
-def _run(call: Call, route: str, service: str) -> Answer:
+def _run(call: Call, route: str) -> Answer:
     variables = _cgi(call, call.repository, route)
     body = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever feeds it to git
     if call.request.method == "POST":

@@ -229,7 +229,7 @@ class Mutations:
         """Closes one."""
         repository, issue = self._plain(input["issueId"])
         reason = (input.get("stateReason") or "COMPLETED").lower()
-        issues.set_state(self._github, repository, issue, "closed", self._principal, reason)
+        issues.set_state(self._github, repository, issue, "closed", self._principal, reason=reason)
         return {"issue": self._nodes.issue(repository, issue)}
 
     def reopenIssue(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names

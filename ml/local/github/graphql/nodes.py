@@ -1,62 +1,28 @@
-"""Records as GraphQL nodes: what graphql-core resolves fields from, each computed only when it is asked for."""
+"""Repositories, issues and pull requests as GraphQL nodes, whose fields are computed only when they are asked for."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ml.local.github import protection
 from ml.local.github import state as records
-from ml.local.github.bare import Change, Commit, Person
+from ml.local.github.bare import Change
 from ml.local.github.graphql.connections import Node, field
+from ml.local.github.graphql.node_basics import BasicNodes
 from ml.local.github.pulls import pull_of
-from ml.local.github.rest.checks import checks_of
-from ml.local.github.router import Call
-from ml.local.github.shapes import node, utc
+from ml.local.github.shapes import node
 
 _NOTHING: tuple[Any, ...] = ()
 _RENAMED = {"removed": "DELETED"}
-_ROLLUP_STATE = {
-    "success": "SUCCESS", "neutral": "SUCCESS", "skipped": "SUCCESS", "failure": "FAILURE", "error": "ERROR",
-    "timed_out": "FAILURE", "cancelled": "FAILURE", "action_required": "FAILURE", "startup_failure": "FAILURE",
-}  # fmt: skip
 
 
 def _empty(_: Any) -> None:
     return None
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """Renders records for one caller."""
-
-    call: Call
-
-    @property
-    def _state(self) -> records.State:
-        return self.call.github.state
-
-    def actor(self, login: str) -> Node:
-        """A user or an App. GitHub's GraphQL leaves `[bot]` off an App's login."""
-        user = self._state.user(login)
-        bot = user.kind == "Bot"
-        return {
-            "__typename": "Bot" if bot else "User",
-            "id": node("U", user.id),
-            "databaseId": user.id,
-            "login": login.removesuffix("[bot]") if bot else user.login,
-            "name": user.login,
-            "email": user.email,
-            "avatarUrl": lambda _, **__: "",
-            "resourcePath": f"/{user.login}",
-            "url": f"{self.call.links.html}/{user.login}",
-            "repositories": field(
-                lambda: [r for r in self._state.repositories.values() if r.owner == user.login and self.call.sees(r)],
-                self.repository,
-            ),
-        }
+class Nodes(BasicNodes):
+    """Renders every record for one caller."""
 
     def repository(self, repository: records.Repository) -> Node:
         """A repository."""
@@ -110,10 +76,10 @@ class Nodes:
             "autoMergeAllowed": False,
             "deleteBranchOnMerge": settings["delete_branch_on_merge"],
             "repositoryTopics": field(_NOTHING, _empty),
-            "ref": lambda _, qualifiedName: self.ref(  # noqa: N803 - GitHub's name
+            "ref": lambda _, qualifiedName: self.ref(
                 repository, qualifiedName if qualifiedName.startswith("refs/") else f"refs/heads/{qualifiedName}"
             ),
-            "refs": lambda _, refPrefix, query=None, **arguments: field(  # noqa: N803 - GitHub's name
+            "refs": lambda _, refPrefix, query=None, **arguments: field(
                 [name for name in git.refs(refPrefix) if not query or query in name],
                 lambda name: self.ref(repository, name),
             )(_, **{key: value for key, value in arguments.items() if key in {"first", "after"}}),
@@ -124,7 +90,7 @@ class Nodes:
             "issues": issues,
             "issueOrPullRequest": lambda _, number: of(number, None),
             "label": lambda _, name: self.label(repository, name) if name in repository.labels else None,
-            "labels": lambda _, query=None, orderBy=None, **arguments: field(  # noqa: N803, ARG005 - GitHub's names
+            "labels": lambda _, query=None, orderBy=None, **arguments: field(  # noqa: ARG005 - GitHub's names
                 [name for name in sorted(repository.labels) if not query or query.lower() in name.lower()],
                 lambda name: self.label(repository, name),
             )(_, **arguments),
@@ -137,118 +103,6 @@ class Nodes:
 
     def _people(self) -> list[str]:
         return [user.login for user in self._state.users.values() if user.kind == "User"]
-
-    # -- Git
-
-    def ref(self, repository: records.Repository, name: str) -> Node | None:
-        """A ref; None where there is none."""
-        sha = repository.git.ref(name)
-        if sha is None:
-            return None
-        prefix = next((known for known in ("refs/heads/", "refs/tags/") if name.startswith(known)), "refs/")
-        branch = name.removeprefix(prefix)
-        rule = repository.protections.get(branch) if prefix == "refs/heads/" else None
-        return {
-            "id": f"REF_{repository.id}_{name}",
-            "name": branch,
-            "prefix": prefix,
-            "target": lambda _: self.object(repository, sha),
-            "repository": lambda _: self.repository(repository),
-            "branchProtectionRule": self._rule(rule) if rule else None,
-            "associatedPullRequests": lambda _, states=None, **arguments: self.pulls(
-                repository, states=states, headRefName=branch, **arguments
-            ),
-        }
-
-    def _rule(self, rule: dict[str, Any]) -> Node:
-        reviews = rule.get("required_pull_request_reviews") or {}
-        return {
-            "requiresStrictStatusChecks": bool((rule.get("required_status_checks") or {}).get("strict")),
-            "requiredApprovingReviewCount": int(reviews.get("required_approving_review_count") or 0),
-        }
-
-    def object(self, repository: records.Repository, expression: str) -> Node | None:
-        """What an expression names: a commit, or a file's blob as `main:path`."""
-        revision, colon, path = expression.partition(":")
-        commit = repository.git.commit(revision)
-        if commit is None or not colon:
-            return self.commit(repository, commit) if commit else None
-        entry = repository.git.entry(commit.sha, path) if path else None
-        if entry is None or entry.kind != "blob":
-            return None
-        data = repository.git.run("cat-file", "blob", entry.sha)
-        return {
-            "__typename": "Blob",
-            "id": f"B_{entry.sha}",
-            "oid": entry.sha,
-            "abbreviatedOid": entry.sha[:7],
-            "byteSize": len(data),
-            "isBinary": b"\0" in data,
-            "text": data.decode("utf-8", "replace"),
-        }
-
-    def _person(self, person: Person) -> Node:
-        user = self._state.user_of_email(person.email)
-        account = self.actor(user.login) if user and user.kind == "User" else None
-        return {"name": person.name, "email": person.email, "date": utc(person.date), "user": account}
-
-    def commit(self, repository: records.Repository, commit: Commit) -> Node:
-        """A commit."""
-        headline, _, body = commit.message.partition("\n")
-        shapes = self.call.github.shapes(self.call.links)
-        return {
-            "__typename": "Commit",
-            "id": f"C_{commit.sha}",
-            "oid": commit.sha,
-            "abbreviatedOid": commit.sha[:7],
-            "message": commit.message,
-            "messageHeadline": headline,
-            "messageBody": body.strip(),
-            "committedDate": utc(commit.committer.date),
-            "authoredDate": utc(commit.author.date),
-            "author": self._person(commit.author),
-            "committer": self._person(commit.committer),
-            "authors": field([commit.author], self._person),
-            "url": shapes.page(repository, f"/commit/{commit.sha}"),
-            "parents": field(commit.parents, lambda sha: self.object(repository, sha)),
-            "statusCheckRollup": lambda _: self.rollup(repository, commit.sha),
-        }
-
-    # -- issues and pull requests
-
-    def label(self, repository: records.Repository, name: str) -> Node:
-        """A label of the repository."""
-        label = repository.labels[name]
-        shapes = self.call.github.shapes(self.call.links)
-        return {
-            "__typename": "Label",
-            "id": node("LA", label.id),
-            "name": name,
-            "color": label.color,
-            "description": label.description,
-            "isDefault": False,
-            "createdAt": repository.created,
-            "url": shapes.page(repository, f"/labels/{name}"),
-        }
-
-    def comment(self, repository: records.Repository, issue: records.Issue, comment: records.Comment) -> Node:
-        """A comment."""
-        mine = self.call.principal is not None and self.call.principal.login == comment.author
-        return {
-            "__typename": "IssueComment",
-            "id": node("IC", comment.id),
-            "databaseId": comment.id,
-            "body": comment.body,
-            "author": self.actor(comment.author),
-            "authorAssociation": "NONE",
-            "createdAt": comment.created,
-            "updatedAt": comment.updated,
-            "includesCreatedEdit": comment.updated != comment.created,
-            "isMinimized": False,
-            "reactionGroups": [],
-            "url": self.call.github.shapes(self.call.links).comment(repository, issue, comment)["html_url"],
-            **dict.fromkeys(("viewerDidAuthor", "viewerCanDelete", "viewerCanUpdate"), mine),
-        }
 
     def _common(self, repository: records.Repository, issue: records.Issue) -> Node:
         labels = [name for name in issue.labels if name in repository.labels]
@@ -282,6 +136,8 @@ class Nodes:
             "__typename": "Issue",
             "id": node("I", issue.id),
             "state": issue.state.upper(),
+            "subIssuesSummary": {"total": 0, "completed": 0, "percentCompleted": 0},
+            **dict.fromkeys(("subIssues", "blockedBy", "blocking"), field(_NOTHING, _empty)),
             "stateReason": lambda _, **__: issue.reason.upper() if issue.reason else None,
         }
 
@@ -291,8 +147,8 @@ class Nodes:
         *,
         states: list[str] | None = None,
         labels: list[str] | None = None,
-        filterBy: dict[str, Any] | None = None,  # noqa: N803 - GitHub's name
-        orderBy: dict[str, str] | None = None,  # noqa: N803 - GitHub's name
+        filterBy: dict[str, Any] | None = None,
+        orderBy: dict[str, str] | None = None,
         **page: Any,
     ) -> Node:
         """Issues by state and label, newest first."""
@@ -307,6 +163,8 @@ class Nodes:
             found = [issue for issue in found if issue.author == by["createdBy"]]
         if by.get("assignee"):
             found = [issue for issue in found if by["assignee"] in issue.assignees]
+        if by.get("mentioned"):
+            found = [issue for issue in found if f"@{by['mentioned']}" in (issue.body or "")]
         _order(found, orderBy)
         return field(found, lambda issue: self.issue(repository, issue))(None, **page)
 
@@ -316,9 +174,9 @@ class Nodes:
         *,
         states: list[str] | None = None,
         labels: list[str] | None = None,
-        headRefName: str | None = None,  # noqa: N803 - GitHub's name
-        baseRefName: str | None = None,  # noqa: N803 - GitHub's name
-        orderBy: dict[str, str] | None = None,  # noqa: N803 - GitHub's name
+        headRefName: str | None = None,
+        baseRefName: str | None = None,
+        orderBy: dict[str, str] | None = None,
         **page: Any,
     ) -> Node:
         """Pull requests by state, label and branches, newest first."""
@@ -442,63 +300,6 @@ class Nodes:
             "reactionGroups": [],
             "url": self.call.github.shapes(self.call.links).review(repository, issue, review)["html_url"],
             "commit": lambda _: self.object(repository, review.sha),
-        }
-
-    # -- checks
-
-    def rollup(self, repository: records.Repository, sha: str) -> Node | None:
-        """The statuses and check runs of a commit, and what they come to; None where there are none."""
-        statuses = protection.latest(repository, sha)
-        inner = Call(self.call.github, self.call.request, {"owner": repository.owner, "name": repository.name},
-                     self.call.principal, self.call.links)  # fmt: skip
-        checks = checks_of(inner, sha)
-        if not statuses and not checks:
-            return None
-        states = {status.state.upper() for status in statuses}
-        states |= {_ROLLUP_STATE.get(check.conclusion or "", "PENDING") for check in checks}
-        state = next(known for known in ("ERROR", "FAILURE", "PENDING", "SUCCESS") if known in states)
-        required = {name for rule in repository.protections.values() for name in protection.contexts(rule)}
-        nodes = [self._check(check, required) for check in checks] + [self._status(item, required) for item in statuses]
-        by_check = Counter((check.conclusion or check.status).upper() for check in checks)
-        by_status = Counter(status.state.upper() for status in statuses)
-
-        def contexts(_: Any, **page: Any) -> Node:
-            return field(nodes, lambda item: item)(_, **page) | {
-                "checkRunCount": len(checks),
-                "checkRunCountsByState": [{"state": name, "count": count} for name, count in by_check.items()],
-                "statusContextCount": len(statuses),
-                "statusContextCountsByState": [{"state": name, "count": count} for name, count in by_status.items()],
-            }
-
-        return {"id": f"SCR_{sha}", "state": state, "contexts": contexts}
-
-    def _status(self, status: records.Status, required: set[str]) -> Node:
-        return {
-            "__typename": "StatusContext",
-            "id": node("SC", status.id),
-            "context": status.context,
-            "state": status.state.upper(),
-            "targetUrl": status.target_url,
-            "createdAt": status.created,
-            "description": status.description,
-            "isRequired": lambda _, **__: status.context in required,
-        }
-
-    def _check(self, check: records.CheckRun, required: set[str]) -> Node:
-        return {
-            "__typename": "CheckRun",
-            "id": node("CR", check.id),
-            "databaseId": check.id,
-            "name": check.name,
-            "status": check.status.upper(),
-            "conclusion": check.conclusion.upper() if check.conclusion else None,
-            "startedAt": check.started,
-            "completedAt": check.completed,
-            "detailsUrl": check.details_url,
-            "title": check.output.get("title"),
-            "summary": check.output.get("summary"),
-            "checkSuite": {"id": f"CS_{check.id}", "workflowRun": None, "app": {"name": check.app, "slug": check.app}},
-            "isRequired": lambda _, **__: check.name in required,
         }
 
 

@@ -6,22 +6,24 @@ as its REST counterpart.
 
 from __future__ import annotations
 
-import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, build_schema, graphql_sync
+from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, specified_rules, validate
 from graphql.type import GraphQLObjectType
+from graphql.validation import OverlappingFieldsCanBeMergedRule
 
 from ml.local.github.errors import ApiError
 from ml.local.github.graphql.connections import Node, field
 from ml.local.github.graphql.mutations import Mutations
 from ml.local.github.graphql.nodes import Nodes
 from ml.local.github.router import Answer, Call, Router
-from ml.local.github.search import matches
+from ml.local.github.search import matches, terms_of
 from ml.local.github.state import Issue, Repository
 
+# GitHub lets `state` be asked of an issue and of a pull request in one selection, though their enums differ; gh does.
+_RULES = [rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule]
 _TYPES = {404: "NOT_FOUND", 403: "FORBIDDEN", 422: "UNPROCESSABLE"}
 
 
@@ -62,17 +64,26 @@ def _answer(call: Call) -> Answer:
     if not isinstance(text, str) or not isinstance(variables, dict):
         return Answer(body={"errors": [{"message": "A query attribute must be specified and must be a string."}]})
     with call.github.lock():
-        result = graphql_sync(
-            schema(),
-            text,
-            context_value={"Query": Queries(call), "Mutation": Mutations(call)},
-            variable_values=variables,
-            operation_name=call.body.get("operationName"),
-        )
-    body: dict[str, Any] = {"data": result.data}
-    if result.errors:
-        body["errors"] = [_error(error) for error in result.errors]
-    return Answer(body=body)
+        return Answer(body=_execute(call, text, variables))
+
+
+def _execute(call: Call, text: str, variables: dict[str, Any]) -> dict[str, Any]:
+    try:
+        document = parse(text)
+    except GraphQLError as error:
+        return {"errors": [error.formatted]}
+    wrong = validate(schema(), document, _RULES)
+    if wrong:
+        return {"errors": [error.formatted for error in wrong]}
+    result = execute_sync(
+        schema(),
+        document,
+        context_value={"Query": Queries(call), "Mutation": Mutations(call)},
+        variable_values=variables,
+        operation_name=call.body.get("operationName"),
+    )
+    errors = {"errors": [_error(error) for error in result.errors]} if result.errors else {}
+    return {"data": result.data, **errors}
 
 
 def _error(error: GraphQLError) -> dict[str, Any]:
@@ -138,7 +149,7 @@ class Queries:
         """Issues and pull requests."""
         if type not in {"ISSUE", "ISSUE_ADVANCED"}:
             raise ApiError(422, f"The local GitHub does not search for {type}")
-        terms = shlex.split(query)
+        terms = terms_of(query, self._call.login)
         found = [
             (repository, issue)
             for repository in self._call.github.state.repositories.values()

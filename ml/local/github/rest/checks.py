@@ -121,6 +121,7 @@ def _check_edit(call: Call) -> Json:
 def checks_of(call: Call, sha: str) -> list[CheckRun]:
     """The check runs of a commit: those that Apps made, and the jobs of its workflow runs."""
     repository = call.repository
+    known = {check.id for check in repository.checks}
     jobs = [
         CheckRun(
             id=job.id,
@@ -137,6 +138,7 @@ def checks_of(call: Call, sha: str) -> list[CheckRun]:
         for run in call.github.run_source.runs_of(repository.full_name)
         if run.sha == sha
         for job in run.jobs
+        if job.id not in known
     ]
     return [check for check in repository.checks if check.sha == sha] + jobs
 

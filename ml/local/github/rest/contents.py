@@ -166,8 +166,7 @@ def _pulls_of_commit(call: Call) -> list[Json]:
     found = [
         issue
         for issue in repository.pulls()
-        if issue.pull
-        and (issue.pull.merge_sha == sha and issue.pull.merged)
+        if (issue.pull and (issue.pull.merge_sha == sha and issue.pull.merged))
         or (issue.pull and git.is_ancestor(sha, issue.pull.head_sha) and not git.is_ancestor(sha, issue.pull.base_sha))
     ]
     return [shapes.pull(repository, issue, full=False) for issue in call.page(found)]

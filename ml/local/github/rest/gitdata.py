@@ -173,10 +173,8 @@ def _tree_create(call: Call) -> Answer:
         path, mode = item.get("path"), item.get("mode", "100644")
         if not isinstance(path, str) or mode not in {"100644", "100755", "120000"} or "\0" in path:
             raise ApiError(422, "tree.path or tree.mode is invalid; the local GitHub writes files and links only")
-        if "content" in item:
-            sha = repository.git.write_blob(str(item["content"]).encode())
-        else:
-            sha = item.get("sha") or ZERO
+        content = item.get("content")
+        sha = repository.git.write_blob(content.encode()) if isinstance(content, str) else item.get("sha") or ZERO
         if sha != ZERO and repository.git.kind(sha) != "blob":
             raise ApiError(422, f"tree.sha {sha} is not a valid blob")
         entries.append((mode if sha != ZERO else "0", sha, path))

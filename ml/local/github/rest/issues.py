@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from ml.local.github import issues
@@ -11,7 +10,7 @@ from ml.local.github.rest import fields
 from ml.local.github.rest import pulls as pull_routes
 from ml.local.github.rest.pulls import caller
 from ml.local.github.router import Answer, Call
-from ml.local.github.search import matches
+from ml.local.github.search import matches, terms_of
 from ml.local.github.state import Comment, Issue, Label, Repository
 
 Json = dict[str, Any]
@@ -95,7 +94,7 @@ def _edit_issue(call: Call, repository: Repository, issue: Issue) -> None:
         raise invalid("Issue", "state")
     if state:
         reason = fields.optional(call, "Issue", "state_reason")
-        issues.set_state(call.github, repository, issue, state, caller(call), reason)
+        issues.set_state(call.github, repository, issue, state, caller(call), reason=reason)
 
 
 # -- comments
@@ -264,10 +263,7 @@ def _assign(call: Call) -> Answer:
 def _search(call: Call) -> Json:
     """GET /search/issues: the qualifiers that `ml.local.github.search` knows, and words."""
     shapes = call.github.shapes(call.links)
-    try:
-        terms = shlex.split(call.query.get("q", ""))
-    except ValueError:
-        raise ApiError(422, "The search is not well formed.") from None
+    terms = terms_of(call.query.get("q", ""), call.principal.login if call.principal else "")
     found = [
         (repository, issue)
         for repository in call.github.state.repositories.values()

@@ -43,7 +43,7 @@ def _user_repositories(call: Call) -> list[dict[str, Any]]:
 
 def _rate_limit(call: Call) -> dict[str, Any]:  # noqa: ARG001 - there is no limit
     limit = {"limit": 5000, "used": 1, "remaining": 4999, "reset": 4102444800}
-    return {"resources": {name: limit for name in ("core", "search", "graphql")}, "rate": limit}
+    return {"resources": dict.fromkeys(("core", "search", "graphql"), limit), "rate": limit}
 
 
 def _repository_dispatch(call: Call) -> None:

@@ -72,10 +72,8 @@ def source_of(call: Call, repository: Repository, head: str, head_repo: str | No
         forks = [
             other
             for other in call.github.state.repositories.values()
-            if other.owner.lower() == owner.lower()
-            and repository.full_name in {other.parent, other.full_name}
-            or other.full_name == repository.parent
-            and other.owner.lower() == owner.lower()
+            if (other.owner.lower() == owner.lower() and repository.full_name in {other.parent, other.full_name})
+            or (other.full_name == repository.parent and other.owner.lower() == owner.lower())
         ]
         found = forks[0] if forks else None
     if found is None or not call.sees(found):
