@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +25,7 @@ from ml.local.github.actions.workflow import Workflow, WorkflowInvalid
 from ml.local.github.state import now
 
 _log = logging.getLogger(__name__)
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(kw_only=True)
@@ -129,8 +130,9 @@ class Queue:
             code = execute(task, recorder)
             recorder.finish()
             conclusion = conclude(run.jobs, workflow, cancelled=recorder.cancelling)
-            if code and not recorder.cancelling and all(job.conclusion != "failure" for job in run.jobs):
-                conclusion, message = "failure", f"act ended with {code}: {recorder.complaint}"
+            if code and not recorder.cancelling and not {job.conclusion for job in run.jobs} & {"failure", "cancelled"}:
+                conclusion = "failure" if any(job.started for job in run.jobs) else "startup_failure"
+                message = f"act ended with {code}: {' '.join(recorder.complaints)}"
         except WorkflowInvalid as error:
             message = str(error)
         except Exception as error:  # whatever goes wrong here must end the run, not hang those that wait
@@ -202,21 +204,21 @@ class Queue:
             self.enter(fresh)
             return run
 
-    def wait(self, timeout: float) -> None:
-        """Returns once nothing waits, goes or is about to start something.
+    def wait(self, timeout: float, unsettled: Callable[[], bool]) -> None:
+        """Returns once nothing waits, goes or is about to start something, and nothing is `unsettled` elsewhere.
 
         Raises:
             TimeoutError: that took longer than `timeout` seconds; names what still goes.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while self._waiting or self._going or self._busy:
+            while (here := bool(self._waiting or self._going or self._busy)) or unsettled():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     runs = [entry.run for entry in self.entries.values() if entry.run.status != "completed"]
                     busy = ", ".join(f"{run.workflow} #{run.number} ({run.status})" for run in runs)
                     raise TimeoutError(f"after {timeout:g} s still going: {busy or 'the delivery of events'}")
-                self._changed.wait(left)
+                self._changed.wait(left if here else min(left, _LOOK_SECONDS))  # nobody tells of elsewhere
 
     def close(self) -> None:
         """Kills what goes, and starts nothing any more."""

@@ -34,8 +34,8 @@ class Recorder:
         self.cancelling = False
         self.timed_out: set[str] = set()
         """Ids of jobs whose time was up."""
-        self.complaint = ""
-        """The last thing that act said about itself."""
+        self.complaints: list[str] = []
+        """What act said about itself and the file."""
         with lock:
             run.jobs = [self._new_job(job.id, job.name) for job in workflow.jobs]
 
@@ -49,7 +49,7 @@ class Recorder:
         if not isinstance(event, dict) or "jobID" not in event:
             said = event.get("msg", "") if isinstance(event, dict) else text
             if said and "valid docker connection" not in said:
-                self.complaint = said.strip()
+                self.complaints.append(said.strip())
             return
         with self._lock:
             self._take(event)

@@ -334,7 +334,7 @@ class Actions:
 
     def wait(self, timeout: float) -> None:
         """Returns once no event is being delivered and no run waits or goes; TimeoutError names what still goes."""
-        self.queue.wait(timeout)
+        self.queue.wait(timeout, lambda: self.github.delivering)
 
     def close(self) -> None:
         """Kills what goes, and starts nothing any more."""

@@ -146,8 +146,7 @@ def cache_restore() -> None:
     if others and hit:
         matched = _matching_key(key) or ""
         if matched and _env("LOOKUP") != "true":
-            with tarfile.open(_archive(matched)) as archive:
-                archive.extractall("/", filter="tar")
+            _unpack(_archive(matched), others)
     if not matched and _env("FAIL") == "true":
         raise StepFailed(f"Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key}")
     _say(f"Cache restored from key: {matched}" if matched else f"Cache not found for input keys: {key}")
