@@ -1,0 +1,133 @@
+"""A repository with this project's model-config/, and the events of GitHub that a change of it causes; not a test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml import config
+from ml.gitops.repository import BOT, Repository
+from tests.gitops.repositories import Workshop, record
+
+ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY = "acme/fraud"
+BOT_LOGIN = "github-actions[bot]"
+
+
+@dataclass
+class World:
+    """The repository, as somebody works in it and as GitHub then runs ci.yml."""
+
+    workshop: Workshop
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    outputs: Path = field(init=False)
+    summary: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outputs, self.summary = self.folder / "output", self.folder / "summary"
+        for name, value in {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_OUTPUT": str(self.outputs),
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+        }.items():
+            self.monkeypatch.setenv(name, value)
+
+    @property
+    def root(self) -> Path:
+        """The working tree."""
+        return self.workshop.root
+
+    @property
+    def repository(self) -> Repository:
+        """The repository as the product sees it."""
+        return self.workshop.repository
+
+    def record(self, number: int, **changes: Any) -> config.ApprovalRecord:
+        """An approval that is true of this repository: its commit is main's, and so is its configuration."""
+        fields = {
+            "commit": self.workshop.git("rev-parse", "main"),
+            "config_sha256": config.load_settings(self.root).sha256,
+            "requests": (),
+        }
+        return record(number, **(fields | changes))
+
+    def propose(self, approved: config.ApprovalRecord, *, branch: str | None = None) -> str:
+        """The bot's branch of two commits, record and pointer, checked out; returns its tip."""
+        from ml.gitops import serving
+
+        repository, main = self.repository, self.workshop.git("rev-parse", "main")
+        path = config.approval_path(approved.approval)
+        first = repository.commit(main, {path: config.dump(approved).encode()}, "Record")
+        text = serving.point(serving.text_at(repository, main), approved.approval)
+        tip = repository.commit(first, {config.SERVING: text.encode()}, "Serve")
+        self.workshop.git("switch", "-q", "-C", branch or f"approve/{approved.approval:04d}", tip)
+        return tip
+
+    def merge(self, branch: str) -> str:
+        """The merge of `branch` into main, checked out."""
+        self.workshop.git("switch", "-q", "main")
+        self.workshop.git("merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
+        return self.workshop.git("rev-parse", "HEAD")
+
+    def branch(self, name: str, files: dict[str | Path, str | None], *, author: str | None = None) -> str:
+        """A branch of one commit off main in which a person (or `author`) writes or deletes files, checked out."""
+        self.workshop.git("switch", "-q", "-C", name, "main")
+        for path, text in files.items():
+            file = self.root / path
+            if text is None:
+                file.unlink()
+            else:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+        self.workshop.git("add", "-A")
+        signed = ["--author", f"{author} <{BOT.email}>"] if author else []
+        self.workshop.git("commit", "-q", "-m", "Change", *signed)
+        return self.workshop.git("rev-parse", "HEAD")
+
+    def event(self, name: str, payload: dict[str, Any], *, ref_name: str = "main", sha: str = "") -> None:
+        """What the run is told."""
+        file = self.folder / "event.json"
+        file.write_text(json.dumps(payload))
+        for key, value in {"NAME": name, "PATH": str(file)}.items():
+            self.monkeypatch.setenv(f"GITHUB_EVENT_{key}", value)
+        self.monkeypatch.setenv("GITHUB_REF_NAME", ref_name)
+        self.monkeypatch.setenv("GITHUB_SHA", sha or self.workshop.git("rev-parse", "HEAD"))
+
+    def pull_request(self, *, author: str = "person", fork: bool = False, **more: Any) -> None:
+        """Makes what is checked out a pull request: GitHub's merge commit is checked out, its payload is there."""
+        head, main = (self.workshop.git("rev-parse", revision) for revision in ("HEAD", "main"))
+        branch = self.workshop.git("rev-parse", "--abbrev-ref", "HEAD")
+        self.workshop.git("switch", "-q", "--detach", "main")
+        self.workshop.git("merge", "-q", "--no-ff", "-m", "Merge for a try", head)
+        payload = {
+            "action": "opened",
+            "pull_request": {
+                "number": 7,
+                "user": {"login": author},
+                "head": {"sha": head, "ref": branch, "repo": {"full_name": "someone/fork" if fork else REPOSITORY}},
+                "base": {"sha": main, "ref": "main"},
+            },
+            "sender": {"login": author},
+        }
+        self.event("pull_request", payload | more)
+
+    def push(self, before: str, *, forced: bool = False) -> None:
+        """Makes what is checked out a push to main."""
+        self.event("push", {"before": before, "after": self.workshop.git("rev-parse", "HEAD"), "forced": forced})
+
+
+def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A repository on main whose first commit holds model-config/ and a README."""
+    workshop = Workshop.make(folder / "repository")
+    shutil.copytree(ROOT / "model-config", workshop.root / "model-config", dirs_exist_ok=True)
+    (workshop.root / "README.md").write_text("# Fraud\n")
+    workshop.git("add", "-A")
+    workshop.git("commit", "-q", "-m", "State")
+    return World(workshop=workshop, folder=folder, monkeypatch=monkeypatch)

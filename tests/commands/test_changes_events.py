@@ -1,0 +1,143 @@
+"""`fraudops changes`: what a pull request, a push, a dispatch or a laptop compares with what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml.commands import changes
+from ml.errors import ConfigError, GitHubError
+from tests.commands import change_world
+from tests.commands.change_world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A repository with model-config/."""
+    return change_world.make(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "state"),
+    [("README.md", "true", "false"), ("model-config/training/gate.yaml", "false", "true")],
+)
+def test_a_pull_request_is_what_merging_it_changes(world: World, path: str, code: str, state: str) -> None:
+    """Code and model-config/ are told apart, and what main did meanwhile is not the pull request's."""
+    world.branch("change", {path: (world.root / path).read_text() + "# more\n"})
+    world.workshop.git("switch", "-q", "main")
+    world.workshop.write({"elsewhere.txt": "main went on\n"}, "Go on")
+    world.workshop.git("switch", "-q", "change")
+    world.pull_request()
+    found = changes.changes(world.root)
+    assert changes.of(world.repository).files == {path: "M"}
+    assert found.base == world.workshop.git("rev-parse", "main")
+    said = world.outputs.read_text()
+    assert f"\n{code}\n" in said.partition("model_config")[0]
+    assert f"\n{state}\n" in said.partition("model_config")[2]
+
+
+def test_a_push_is_compared_with_what_main_was(world: World) -> None:
+    """All commits of the push count, not the last one alone."""
+    before = world.workshop.git("rev-parse", "HEAD")
+    world.workshop.write({"one.txt": "1"}, "One")
+    world.workshop.write({"two.txt": "2"}, "Two")
+    world.push(before)
+    assert changes.of(world.repository).files == {"one.txt": "A", "two.txt": "A"}
+
+
+def test_a_first_push_changes_everything(world: World) -> None:
+    """A repository made from the template has no before; every file is new, and the tests run."""
+    world.push("0" * 40)
+    change = changes.of(world.repository)
+    assert change.base is None
+    assert change.code
+    assert "model-config/training/gate.yaml" in change.files
+
+
+def test_a_dispatch_on_a_branch_is_compared_with_where_it_left_main(world: World) -> None:
+    """What main did since is not the branch's doing."""
+    base = world.workshop.git("rev-parse", "main")
+    world.branch("approve/0001", {"a.txt": "a"})
+    world.workshop.git("switch", "-q", "main")
+    world.workshop.write({"b.txt": "b"}, "Go on")
+    world.workshop.git("switch", "-q", "approve/0001")
+    world.event("workflow_dispatch", {"inputs": {}}, ref_name="approve/0001")
+    change = changes.of(world.repository)
+    assert (change.base, change.files) == (base, {"a.txt": "A"})
+    assert change.main == world.workshop.git("rev-parse", "main")
+
+
+def test_a_dispatch_on_main_runs_everything(world: World) -> None:
+    """Nothing differs from main there, and whoever starts it by hand wants to see the tests."""
+    world.event("workflow_dispatch", {"inputs": {}})
+    assert changes.changes(world.root).code
+
+
+def test_a_laptop_sees_what_is_not_committed_yet(world: World) -> None:
+    """Edited, deleted and new files count; what .gitignore names does not."""
+    world.workshop.write({".gitignore": "ignored\n"}, "Ignore")
+    (world.root / "README.md").write_text("# Edited\n")
+    (world.root / "model-config/README.md").unlink()
+    for name in ("new.txt", "ignored"):
+        (world.root / name).write_text("x")
+    assert changes.of(world.repository).files == {"README.md": "M", "model-config/README.md": "D", "new.txt": "A"}
+
+
+def test_the_events_pull_request_says_who_and_from_where(world: World) -> None:
+    """A fork's token may not write, and neither may dependabot's."""
+    world.branch("change", {"a.txt": "a"})
+    world.pull_request(author="person", fork=True)
+    found = changes.pull_request()
+    assert found is not None
+    assert (found.number, found.author, found.read_only) == (7, "person", True)
+    world.workshop.git("switch", "-q", "change")
+    world.pull_request(author="dependabot[bot]")
+    found = changes.pull_request()
+    assert found is not None
+    assert found.read_only
+
+
+def test_a_dispatch_that_names_another_branchs_pull_request_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run on one branch would speak on another's pull request."""
+    from tests.gitops.scripted_github import PREFIX, Script, answer, serving
+
+    pull = {
+        "number": 9,
+        "html_url": "u",
+        "state": "open",
+        "title": "t",
+        "body": "",
+        "user": {"login": "github-actions[bot]"},
+        "labels": [],
+        "merged_at": None,
+        "head": {"ref": "approve/0002", "sha": "a" * 40, "repo": {"full_name": "o/r"}},
+        "base": {"ref": "main"},
+    }
+    world.event("workflow_dispatch", {}, ref_name="approve/0001")
+    with serving(Script().on("GET", "/pulls/9", answer(pull))) as script:
+        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
+        monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
+        monkeypatch.setenv("GITHUB_TOKEN", "t")
+        with pytest.raises(GitHubError, match=r"#9 is a pull request of approve/0002, and this runs on approve/0001"):
+            changes.pull_request(9)
+        world.event("workflow_dispatch", {}, ref_name="approve/0002")
+        found = changes.pull_request(9)
+    assert found is not None
+    assert (found.author, found.head_sha) == ("github-actions[bot]", "a" * 40)
+
+
+def test_without_an_event_there_is_no_pull_request(world: World) -> None:
+    """On a laptop nobody has opened one, and GitHub is not asked."""
+    assert changes.pull_request() is None
+
+
+def test_an_event_that_is_no_json_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the variable."""
+    file = world.folder / "event.json"
+    file.write_text("{")
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(file))
+    with pytest.raises(ConfigError, match="GITHUB_EVENT_PATH must name the event's JSON"):
+        changes.pull_request()

@@ -1,0 +1,290 @@
+"""`fraudops validate`: every rule of model-config/, broken once, with the words that it is told in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml import config
+from ml.commands.validate import validate
+from ml.errors import ConfigError
+from tests.commands import change_world
+from tests.commands.change_world import BOT_LOGIN, World
+
+GATE = config.GATE.as_posix()
+REQUEST = """\
+cause: manual
+reason: a new card product
+window: {start: null, end: null}
+evidence: {}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A repository with model-config/."""
+    return change_world.make(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def served(world: World) -> World:
+    """The same after approval 1 was merged; main is checked out."""
+    world.propose(world.record(1))
+    world.merge("approve/0001")
+    return world
+
+
+def problems(world: World, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The annotations that validate makes; it must fail."""
+    with pytest.raises(ConfigError, match=r"problems? in model-config/, each named above"):
+        validate(world.root)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_what_is_committed_holds(world: World) -> None:
+    """The template itself is valid, as a pull request that changes nothing of it."""
+    world.branch("docs", {"README.md": "# Other\n"})
+    world.pull_request()
+    assert validate(world.root).files > 5
+    assert "model-config holds" in world.summary.read_text()
+
+
+def test_an_approvals_pull_request_holds(world: World) -> None:
+    """Record and pointer by the bot, compared with what main serves: nothing."""
+    world.propose(world.record(1))
+    world.pull_request(author=BOT_LOGIN)
+    assert validate(world.root).pull_request == 7
+
+
+def test_a_challengers_pull_request_and_its_push_hold(served: World) -> None:
+    """The second approval names the first as its champion; merged by a person, main holds too."""
+    first = config.load_approval(served.root, 1)
+    champion = config.Champion(
+        approval=1,
+        model_package_arn=first.model_package_arn,
+        artifact_sha256=first.artifact.sha256,
+        comparison="compared",
+        reason="better",
+    )
+    before = served.workshop.git("rev-parse", "main")
+    served.propose(served.record(2, champion=champion))
+    served.pull_request(author=BOT_LOGIN)
+    validate(served.root)
+    served.merge("approve/0002")
+    served.push(before)
+    validate(served.root)
+
+
+def test_all_problems_are_told_at_once_beside_their_lines(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value out of range, an unknown key, broken YAML and a file that nothing reads: four annotations."""
+    gate = (world.root / GATE).read_text()
+    world.branch(
+        "broken",
+        {
+            GATE: gate.replace("min_recall: 0.60", "min_recall: 1.2") + "surprise: 1\n",
+            config.SERVING: "approval: [\n",
+            "model-config/serving/staging.yaml": "a: 1\n",
+        },
+    )
+    world.pull_request()
+    told = problems(world, capsys)
+    line = next(i for i, text in enumerate(gate.splitlines(), 1) if text.startswith("min_recall"))
+    assert len(told) == 4
+    assert any(t.startswith(f"::error file={GATE},line={line}::") and "must be at most 1 (got 1.2)" in t for t in told)
+    assert any("surprise is not a known key" in t for t in told)
+    assert any(t.startswith(f"::error file={config.SERVING}") and "not valid YAML" in t for t in told)
+    assert any("staging.yaml: nothing reads this file" in t for t in told)
+    assert "does not hold" in world.summary.read_text()
+
+
+def test_on_a_laptop_problems_are_plain_lines(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, line and words, and no workflow commands."""
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    (world.root / GATE).write_text((world.root / GATE).read_text().replace("min_positives: 15 ", "min_positives: 0 "))
+    told = problems(world, capsys)
+    assert any(text.startswith(f"error: {GATE}:") and "min_positives must be at least 1" in text for text in told)
+
+
+def test_a_pointer_without_a_record_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody has approved what has no record."""
+    text = (world.root / config.SERVING).read_text().replace("approval: null", "approval: 3")
+    world.branch("pointer", {config.SERVING: text})
+    world.pull_request()
+    (told,) = problems(world, capsys)
+    assert "approval 0003 has no record" in told
+    assert ",line=2::" in told
+
+
+@pytest.mark.parametrize("kind", ["edited", "deleted", "renamed"])
+@pytest.mark.parametrize("folder", ["approvals", "retrain-requests", "misses"])
+def test_append_only_means_that(served: World, capsys: pytest.CaptureFixture[str], folder: str, kind: str) -> None:
+    """An edit, a deletion and a rename in any of the three folders are told, the bot's too."""
+    name = {
+        "approvals": "0001",
+        "retrain-requests": "20260301T060000Z-manual",
+        "misses": "20260301T060000Z-" + "a" * 12,
+    }
+    path = f"model-config/{folder}/{name[folder]}.yaml"
+    texts = {
+        "retrain-requests": REQUEST,
+        "misses": config.dump(
+            config.MissRecord(
+                commit="a" * 40,
+                requests=(),
+                verdict=config.Verdict(status="missed", reason="no"),
+                evaluation_uri="s3://lake/evaluation.json",
+                execution_arn="arn",
+                created=config.load_approval(served.root, 1).created,
+            )
+        ),
+    }
+    if folder in texts:
+        served.workshop.write({path: texts[folder]}, "Add")
+    text = (served.root / path).read_text()
+    other = path.replace("20260301", "20260302").replace("0001.yaml", "0009.yaml")
+    files: dict[str | Path, str | None] = {
+        "edited": {path: text + "# edited\n"},
+        "deleted": {path: None},
+        "renamed": {path: None, other: text},
+    }[kind]  # type: ignore[assignment]  # the three are mappings of that kind
+    served.branch("rewrite", files, author="fraudops[bot]")
+    served.pull_request(author=BOT_LOGIN)
+    told = problems(served, capsys)
+    expected = "is edited" if kind == "edited" else "is deleted or renamed"
+    assert any(expected in text and f"model-config/{folder}/ is append only" in text for text in told), told
+
+
+def test_githubs_revert_button_is_answered_with_rollback(served: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reverting the merge deletes the record and moves the pointer; the answer names the verb and its number."""
+    first = config.load_approval(served.root, 1)
+    champion = config.Champion(
+        approval=1,
+        model_package_arn=first.model_package_arn,
+        artifact_sha256=first.artifact.sha256,
+        comparison="compared",
+        reason="better",
+    )
+    served.propose(served.record(2, champion=champion))
+    served.merge("approve/0002")
+    served.workshop.git("switch", "-q", "-c", "revert-2")
+    served.workshop.git("revert", "--no-edit", "-m", "1", "HEAD")
+    served.pull_request()
+    told = problems(served, capsys)
+    assert any("as GitHub's Revert button does it" in t and "`fraudops rollback --to 1 --propose`" in t for t in told)
+
+
+def test_a_rollback_holds(served: World) -> None:
+    """The pointer alone moves back, by a person or by the bot."""
+    first = config.load_approval(served.root, 1)
+    champion = config.Champion(
+        approval=1,
+        model_package_arn=first.model_package_arn,
+        artifact_sha256=first.artifact.sha256,
+        comparison="compared",
+        reason="better",
+    )
+    served.propose(served.record(2, champion=champion))
+    served.merge("approve/0002")
+    text = (served.root / config.SERVING).read_text().replace("approval: 2", "approval: 1")
+    served.branch("rollback/0001", {config.SERVING: text})
+    served.pull_request()
+    validate(served.root)
+
+
+def test_an_approval_whose_champion_has_changed_is_superseded(
+    served: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was compared with nothing, and main serves approval 1 meanwhile."""
+    served.propose(served.record(2))
+    served.pull_request(author=BOT_LOGIN)
+    (told,) = problems(served, capsys)
+    assert "is superseded: its model was compared with nothing, and main serves approval 0001 meanwhile" in told
+
+
+def test_a_person_may_not_write_approvals(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither by a pull request of theirs nor by commits of theirs on the bot's."""
+    world.propose(world.record(1))
+    world.pull_request(author="person")
+    assert any("this pull request is by person, and only the bot" in text for text in problems(world, capsys))
+    path = config.approval_path(1)
+    world.branch("forged", {path: config.dump(world.record(1))})
+    world.pull_request(author=BOT_LOGIN)
+    assert any("is by A Person, and only the bot writes" in text for text in problems(world, capsys))
+
+
+def test_a_persons_push_onto_the_bots_branch_is_told_whatever_name_it_carries(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sender of the push counts: an author's name can be written by anybody."""
+    before = world.propose(world.record(1))
+    path = world.root / config.approval_path(1)
+    path.write_text(path.read_text().replace("threshold: 0.25", "threshold: 0.01"))
+    world.workshop.git("commit", "-q", "-a", "-m", "Tamper", "--author", "fraudops[bot] <a@b>")
+    after = world.workshop.git("rev-parse", "HEAD")
+    world.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
+    assert any("person has pushed a change of it to this branch" in text for text in problems(world, capsys))
+
+
+def test_the_bots_name_is_configurable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an App opens the pull requests, it is the bot."""
+    monkeypatch.setenv("FRAUDOPS_BOTS", "github-actions[bot] our-app[bot]")
+    world.propose(world.record(1))
+    world.pull_request(author="our-app[bot]")
+    validate(world.root)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"config_sha256": "0" * 64}, "config_sha256 must be that of commit"),
+        ({"commit": "0" * 40}, "is not in this repository, so nothing explains the model"),
+        ({"requests": ("20260301T060000Z-nobody",)}, "names '20260301T060000Z-nobody'"),
+        ({"verdict": config.Verdict(status="missed", reason="no")}, "verdict must be a model that passed the gate"),
+    ],
+)
+def test_a_record_that_is_not_true_of_git_is_told(
+    world: World, capsys: pytest.CaptureFixture[str], changed: dict[str, object], told: str
+) -> None:
+    """Its commit, its configuration's digest, its requests and its verdict are compared with what is there."""
+    world.propose(world.record(1, **changed))
+    world.pull_request(author=BOT_LOGIN)
+    assert any(told in text for text in problems(world, capsys))
+
+
+def test_a_champion_that_differs_from_its_own_record_is_told(served: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest that a record states of its champion is that of the champion's record."""
+    champion = config.Champion(
+        approval=1,
+        model_package_arn=config.load_approval(served.root, 1).model_package_arn,
+        artifact_sha256="f" * 64,
+        comparison="compared",
+        reason="better",
+    )
+    served.propose(served.record(2, champion=champion))
+    served.pull_request(author=BOT_LOGIN)
+    assert any("champion differs in package or digest from" in text for text in problems(served, capsys))
+
+
+def test_links_are_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that leads elsewhere is not what was reviewed."""
+    (world.root / GATE).unlink()
+    (world.root / GATE).symlink_to("/etc/hostname")
+    world.workshop.git("add", "-A")
+    assert any("must be a file, not a link" in text for text in problems(world, capsys))
+
+
+def test_a_force_push_of_main_is_told(served: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it threw away cannot be compared with any more."""
+    served.push("a" * 40, forced=True)
+    assert any("main was force-pushed" in text for text in problems(served, capsys))
+
+
+def test_a_text_cannot_give_the_runner_commands(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line end in a key stays within its annotation."""
+    world.branch("evil", {GATE: '"x\\n::error::gotcha\\n": 1\n'})
+    world.pull_request()
+    told = problems(world, capsys)
+    assert not [text for text in told if text.startswith("::error::gotcha")]
