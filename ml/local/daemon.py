@@ -1,4 +1,4 @@
-"""The local cloud as a process of its own: up, down, status. One folder is one cloud.
+"""The local clouds, AWS and GitHub, as a process of their own: up, down, status. One folder is one pair.
 
 The folder's state file says where it is; the process's start time says whether that is still true, so that a number
 that another process has since been given is never mistaken for it.
@@ -42,6 +42,8 @@ class Status:
     url: str | None = None
     port: int | None = None
     pid: int | None = None
+    github: str | None = None
+    """Where its GitHub is: pages, repositories, and the API below /api/v3."""
     ended: int = 0
     """How many processes `down` had to end beside the cloud's own, which a cloud that crashed leaves behind."""
 
@@ -116,12 +118,18 @@ def status(folder: Path = FOLDER) -> Status:
     if process is None or state is None:
         return Status(running=False, folder=folder, logs=folder / "logs")
     return Status(
-        running=True, folder=folder, logs=folder / "logs", url=state["url"], port=state["port"], pid=process.pid
+        running=True,
+        folder=folder,
+        logs=folder / "logs",
+        url=state["url"],
+        port=state["port"],
+        pid=process.pid,
+        github=state["environment"]["GITHUB_SERVER_URL"],
     )
 
 
 def environment(folder: Path = FOLDER) -> dict[str, str]:
-    """The variables that lead boto3 to the local cloud in `folder`; CloudError where none runs."""
+    """The variables that lead boto3 and GitHub's clients to the clouds in `folder`; CloudError where none run."""
     found = status(folder)
     state = _state(found.folder)
     if not found.running or state is None:
@@ -131,8 +139,19 @@ def environment(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def exports(folder: Path = FOLDER) -> str:
-    """The same as lines for a shell: export NAME=VALUE."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment(folder).items())
+    """The same as lines for a shell: export NAME=VALUE, and `gh` as a function that speaks to the local GitHub."""
+    variables = environment(folder)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    own = " ".join(f"{name}={shlex.quote(value)}" for name, value in gh_environment(folder).items())
+    return "\n".join([*lines, f'gh() {{ {own} command gh "$@"; }}'])
+
+
+def gh_environment(folder: Path = FOLDER) -> dict[str, str]:
+    """The variables for the `gh` command alone: its proxy would catch other programs' traffic."""
+    from ml.local.clouds import for_gh
+
+    variables = environment(folder)
+    return for_gh(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
 
 
 @contextmanager
@@ -175,16 +194,17 @@ def main(arguments: Sequence[str]) -> int:
     """The process itself: FOLDER PORT CALLER_ARN IMAGES. Serves until SIGTERM or SIGINT."""
     import logging
 
-    from ml.local.cloud import CALLER, LocalCloud
+    from ml.local.cloud import CALLER
+    from ml.local.clouds import LocalClouds
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder, port, caller_arn = Path(arguments[0]), int(arguments[1]), arguments[2] or CALLER
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    cloud = LocalCloud(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]))
+    clouds = LocalClouds(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]))
     try:
-        cloud.start()
+        clouds.start()
     except CloudError as error:
         logging.error("%s", error)  # noqa: TRY400 - the message is the whole story
         return error.exit_code
@@ -192,15 +212,16 @@ def main(arguments: Sequence[str]) -> int:
     state = {
         "pid": me.pid,
         "created": me.create_time(),
-        "port": int(cloud.url.rsplit(":", 1)[1]),
-        "url": cloud.url,
-        "environment": cloud.environment(),
+        "port": int(clouds.aws.url.rsplit(":", 1)[1]),
+        "url": clouds.aws.url,
+        "environment": clouds.environment(),
     }
     fresh = folder / f".{_STATE}.{os.getpid()}"
+    fresh.touch(mode=0o600)  # it holds a token
     fresh.write_text(json.dumps(state, indent=2) + "\n", "utf-8")
     fresh.replace(folder / _STATE)
     ended.wait()
-    cloud.stop()
+    clouds.stop()
     (folder / _STATE).unlink(missing_ok=True)
     return 0
 
