@@ -287,7 +287,9 @@ class Bare:
         with tempfile.TemporaryDirectory(prefix="fraudops-index-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", base or "--empty", env=index)
-            self.run("update-index", "-z", "--index-info", stdin=lines, env=index)
+            done = self._process(("update-index", "-z", "--index-info"), lines, index)
+            if done.returncode or done.stderr:  # git leaves a path out that has `..` or `.git` in it, and ends 0
+                raise GitFailed(done.stderr.decode("utf-8", "replace").strip())
             return self.text("write-tree", env=index)
 
     def write_commit(

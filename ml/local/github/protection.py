@@ -67,7 +67,7 @@ def hook_environment(repository: Repository, principal: Principal, shas: Iterabl
             protected.append(ref)
         if spared(repository, rule, principal):
             continue
-        if rule.get("required_pull_request_reviews"):
+        if rule.get("required_pull_request_reviews") is not None:  # {} asks for a pull request and no approval
             closed.append(f"{ref} {_BY_PULL_REQUEST}")
         elif contexts(rule):
             closed.append(f"{ref} {_expected(contexts(rule))}")
@@ -91,7 +91,7 @@ def check_direct(repository: Repository, branch: str, principal: Principal, sha:
         raise ApiError(422, "Cannot force-push to this protected branch")
     if spared(repository, rule, principal):
         return
-    if rule.get("required_pull_request_reviews"):
+    if rule.get("required_pull_request_reviews") is not None:
         raise ApiError(409, f"Repository rule violations found\n\n{_BY_PULL_REQUEST}\n\n")
     wanted = missing(repository, rule, sha)
     if wanted:

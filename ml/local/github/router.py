@@ -6,6 +6,7 @@ takes a Call and returns JSON-able data, an Answer, or None (204). It knows noth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -68,12 +69,19 @@ class Call:
     @cached_property
     def body(self) -> dict[str, Any]:
         """The request's JSON object, {} where there is none; 400 where it is not one."""
+        if not isinstance(self.json, dict):
+            raise ApiError(400, "Problems parsing JSON")
+        return self.json
+
+    @cached_property
+    def json(self) -> Any:
+        """The request's JSON, {} where there is no body; 400 where it is none."""
         if not self.request.get_data(cache=True):
             return {}
-        value = self.request.get_json(force=True, silent=True)
-        if not isinstance(value, dict):
-            raise ApiError(400, "Problems parsing JSON")
-        return value
+        try:
+            return json.loads(self.request.get_data())
+        except ValueError:
+            raise ApiError(400, "Problems parsing JSON") from None
 
     @cached_property
     def repository(self) -> Repository:

@@ -31,6 +31,7 @@ from ml.local.github.state import Repository, State
 from ml.local.github.tokens import Level, Principal, Tokens
 from ml.local.github.web import pages
 
+_POLL_SECONDS = 0.05  # how soon `stop` is noticed
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +81,9 @@ class LocalGitHub:
         self.folder.mkdir(parents=True, exist_ok=True)
         server = make_server("127.0.0.1", self._port, Application(self), threaded=True, request_handler=_Quiet)
         self._server, self._port = server, server.server_port
-        self._thread = threading.Thread(target=server.serve_forever, name="local-github", daemon=True)
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(_POLL_SECONDS,), name="local-github", daemon=True
+        )
         self._thread.start()
         return self
 

@@ -226,16 +226,23 @@ def _issue_labels(call: Call) -> list[Json]:
     return [shapes.label(repository, name) for name in issue.labels]
 
 
+def _label_names(call: Call) -> list[str]:
+    """The labels of a body: an object's `labels`, or a bare list, which GitHub takes too."""
+    if isinstance(call.json, list):
+        call.body = {"labels": call.json}
+    return fields.names(call, "Label", "labels")
+
+
 def _add_labels(call: Call) -> list[Json]:
     repository, issue = _find(call, "write")
-    names = [*issue.labels, *fields.names(call, "Label", "labels")]
+    names = [*issue.labels, *_label_names(call)]
     issues.set_labels(call.github, repository, issue, names, caller(call))
     return _issue_labels(call)
 
 
 def _set_labels(call: Call) -> list[Json]:
     repository, issue = _find(call, "write")
-    issues.set_labels(call.github, repository, issue, fields.names(call, "Label", "labels"), caller(call))
+    issues.set_labels(call.github, repository, issue, _label_names(call), caller(call))
     return _issue_labels(call)
 
 

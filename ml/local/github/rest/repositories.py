@@ -144,7 +144,7 @@ def _protection_shape(call: Call, rule: Json) -> Json:
         "enforce_admins": {"url": f"{at}/enforce_admins", "enabled": bool(rule.get("enforce_admins"))},
     }
     checks = rule.get("required_status_checks")
-    if checks:
+    if checks is not None:
         wanted = protection.contexts(rule)
         shape["required_status_checks"] = {
             "url": f"{at}/required_status_checks",
@@ -153,7 +153,7 @@ def _protection_shape(call: Call, rule: Json) -> Json:
             "checks": [{"context": context, "app_id": None} for context in wanted],
         }
     reviews = rule.get("required_pull_request_reviews")
-    if reviews:
+    if reviews is not None:
         shape["required_pull_request_reviews"] = {
             "url": f"{at}/required_pull_request_reviews",
             "dismiss_stale_reviews": bool(reviews.get("dismiss_stale_reviews")),
