@@ -88,7 +88,7 @@ def token() -> str:
     )
     again = Retrying(
         retry=retry_if_exception(_passes),
-        wait=wait_exponential_jitter(initial=0.5, max=10),
+        wait=wait_exponential_jitter(multiplier=0.5, max=10),
         stop=stop_after_attempt(_ATTEMPTS),
         reraise=True,
     )
@@ -108,9 +108,13 @@ def session_name() -> str:
 
 
 def _get(request: urllib.request.Request) -> bytes:
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
-        body: bytes = answer.read()
-        return body
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
+            body: bytes = answer.read()
+            return body
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise
 
 
 def _passes(error: BaseException) -> bool:

@@ -1,0 +1,197 @@
+"""Who GitHub's workflows may be: each role trusts one repository and place, and may do what its verbs call."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint  # type: ignore[import-untyped]  # it has no stubs
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
+
+from ml import config
+from ml.aws import identity
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infra/github-oidc.yaml"
+PLACES = {
+    "TrainRole": "ref:refs/heads/main",
+    "DeployRole": "environment:production",
+    "DriftRole": "ref:refs/heads/main",
+    "InfraPlanRole": "pull_request",
+    "InfraRole": "ref:refs/heads/main",
+}
+CLAIM = "token.actions.githubusercontent.com"
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """The template, with its short functions written out."""
+    loaded: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
+    return loaded
+
+
+def roles(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The roles by name."""
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+    }
+
+
+def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a role is allowed."""
+    for policy in role["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def as_list(value: Any) -> list[Any]:
+    """IAM lets a list of one be written without its brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+def actions(role: dict[str, Any]) -> set[str]:
+    """Every action that a role is allowed anywhere."""
+    return {action for statement in statements(role) for action in as_list(statement["Action"])}
+
+
+def test_it_lints_and_fits_into_a_request() -> None:
+    """cfn-lint finds nothing, and CloudFormation takes it without a detour over S3."""
+    found = lint(TEMPLATE.read_text(), regions=["us-east-1", "eu-west-1"])
+    assert [str(match) for match in found] == []
+    assert TEMPLATE.stat().st_size < 51_200
+
+
+def test_each_role_trusts_one_repository_in_one_place_in_both_forms(template: dict[str, Any]) -> None:
+    """Repository and branch, environment or pull request; for AWS, by GitHub's provider, and nobody else."""
+    found = roles(template)
+    assert set(found) == set(PLACES)
+    for name, place in PLACES.items():
+        (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+        assert set(statement["Principal"]) == {"Federated"}
+        assert set(statement["Condition"]) == {"StringEquals", "StringLike"}
+        assert statement["Condition"]["StringEquals"] == {f"{CLAIM}:aud": "sts.amazonaws.com"}
+        plain, numbered = statement["Condition"]["StringLike"][f"{CLAIM}:sub"]
+        assert plain == {"Fn::Sub": f"repo:${{Repository}}:{place}"}
+        assert numbered["Fn::Sub"][0] == f"repo:${{Owner}}@${{OwnerId}}/${{Name}}@${{RepositoryId}}:{place}"
+
+
+def test_no_name_opens_more_than_one_repository(template: dict[str, Any]) -> None:
+    """The repository's name can hold no pattern; only the numbers may, until they are known."""
+    parameters = template["Parameters"]
+    for name in ("*/*", "acme/*", "acme/fra?d", "acme", "a/b/c", "acme/fraud:x"):
+        assert not re.search(parameters["Repository"]["AllowedPattern"], name), name
+    assert re.search(parameters["Repository"]["AllowedPattern"], "acme/fraud-ops.v2")
+    for number in ("1*", "", "x"):
+        assert not re.search(parameters["OwnerId"]["AllowedPattern"], number)
+
+
+def test_a_star_says_why(template: dict[str, Any]) -> None:
+    """A statement on every resource stands beside a comment with the reason, and no action is a star."""
+    stars = [line for line in TEMPLATE.read_text().splitlines() if 'Resource: "*"' in line]
+    assert all(re.search(r'"\*"  # \w', line) for line in stars), stars
+    open_ended = [
+        statement["Sid"]
+        for role in roles(template).values()
+        for statement in statements(role)
+        if "*" in as_list(statement["Resource"])
+    ]
+    assert len(open_ended) == len(stars)
+    assert not [action for role in roles(template).values() for action in actions(role) if "*" in action]
+
+
+def test_only_deploy_says_what_serves_and_approves(template: dict[str, Any]) -> None:
+    """desired.json and the registry's status are one role's to write."""
+    approving = {name for name, role in roles(template).items() if "sagemaker:UpdateModelPackage" in actions(role)}
+    writing = {
+        name
+        for name, role in roles(template).items()
+        for statement in statements(role)
+        if "s3:PutObject" in as_list(statement["Action"]) and "/deploy/" in str(statement["Resource"])
+    }
+    assert approving == writing == {"DeployRole"}
+
+
+def test_no_workflow_changes_an_endpoint(template: dict[str, Any]) -> None:
+    """The deploy function does, and no role may call or change it but through CloudFormation."""
+    for role in roles(template).values():
+        assert not actions(role) & {"sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"}
+        assert "lambda:InvokeFunction" not in actions(role)
+
+
+def test_a_pull_request_can_change_nothing(template: dict[str, Any]) -> None:
+    """Its role makes and drops change sets, and reads; it cannot execute one."""
+    assert actions(roles(template)["InfraPlanRole"]) == {
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DeleteChangeSet",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplateSummary",
+    }
+
+
+def test_no_workflow_may_widen_what_workflows_may_do(template: dict[str, Any]) -> None:
+    """The roles lie on a path of their own, outside what the infrastructure's role may touch; so does their stack."""
+    infra = roles(template)["InfraRole"]
+    assert {role["Path"] for role in roles(template).values()} == {"/github/"}
+    touched = [
+        resource["Fn::Sub"]
+        for statement in statements(infra)
+        for resource in as_list(statement["Resource"])
+        if isinstance(resource, dict) and ":iam::" in resource["Fn::Sub"]
+    ]
+    assert touched
+    assert all(re.search(r":(role|policy)/\$\{PlatformStack\}-\*$", resource) for resource in touched)
+    (update,) = [s for s in statements(infra) if "cloudformation:UpdateStack" in as_list(s["Action"])]
+    assert "${PlatformStack}/*" in update["Resource"]["Fn::Sub"]
+    assert not actions(infra) & {"cloudformation:CreateStack", "cloudformation:ExecuteChangeSet", "sts:AssumeRole"}
+
+
+def test_the_account_is_changed_through_cloudformation_alone(template: dict[str, Any]) -> None:
+    """Whatever changes a resource is allowed only where CloudFormation asks on the role's behalf."""
+    direct = {"ApplyThePlatform", "FindTheFunctionsCode", "PutTheFunctionsCode", "ReadTheTemplateItself"}
+    for statement in statements(roles(template)["InfraRole"]):
+        if statement["Sid"] in direct or statement["Sid"] == "SayWhatWouldChange":
+            continue
+        condition = statement["Condition"]["ForAnyValue:StringEquals"]
+        assert condition == {"aws:CalledVia": "cloudformation.amazonaws.com"}, statement["Sid"]
+
+
+def test_roles_are_passed_to_named_services_only(template: dict[str, Any]) -> None:
+    """The jobs' role to SageMaker, the function's to Lambda."""
+    passing = {
+        name: statement["Condition"]["StringEquals"]["iam:PassedToService"]
+        for name, role in roles(template).items()
+        for statement in statements(role)
+        if "iam:PassRole" in as_list(statement["Action"])
+    }
+    assert passing == {"TrainRole": "sagemaker.amazonaws.com", "InfraRole": "lambda.amazonaws.com"}
+
+
+def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
+    """The outputs are those that bootstrap reads, and the workflows ask for the variables that it sets."""
+    assert set(template["Outputs"]) == set(identity.ROLES)
+    asked = {
+        variable
+        for file in (ROOT / ".github/workflows").glob("*.yml")
+        for variable in re.findall(r"vars\.(FRAUDOPS_ROLE_\w+)", file.read_text())
+    }
+    assert asked == set(identity.ROLES.values())
+
+
+def test_the_policies_fit_into_a_role(template: dict[str, Any]) -> None:
+    """IAM takes 10,240 characters of inline policies for each role, white space aside; names are not yet filled in."""
+    for name, role in roles(template).items():
+        text = json.dumps([policy["PolicyDocument"] for policy in role["Policies"]], separators=(",", ":"))
+        assert len(text) < 9_000, name
+
+
+def test_the_committed_endpoint_is_what_the_roles_are_for(repository_root: Path) -> None:
+    """bootstrap hands its name over; the roles name no other."""
+    assert config.load_serving(repository_root).endpoint
+    assert "fraudops-production" not in TEMPLATE.read_text()

@@ -1,0 +1,225 @@
+"""When the workflow files run, for how long, one at a time or not, and what a failure or a skip looks like."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.commands import gather, plan
+from ml.local.github.actions import triggers
+from ml.local.github.actions.workflow import load_yaml
+from ml.local.github.events import Event
+from tests.workflows.workflow_files import ACTION, FILES, WORKFLOWS, job, jobs, steps
+
+VERBS = {
+    "ci.yml": {"changes", "validate", "plan", "gather"},
+    "train.yml": {"train", "propose", "miss"},
+    "deploy.yml": {"deploy", "rollback"},
+    "drift.yml": {"drift check"},
+    "infra.yml": {"infra plan", "infra apply"},
+}
+TOOLS = {"make test", "cfn-lint infra/platform.yaml infra/github-oidc.yaml", "actionlint"}
+WRITTEN = ("model-config/approvals/0001.yaml", "model-config/misses/20260301T060000Z-0123456789ab.yaml")
+"""What the bot writes to main."""
+
+
+def push(*files: str, ref: str = "refs/heads/main") -> Event:
+    """A person's push of these files."""
+    return Event(
+        name="push",
+        action="",
+        repository="acme/fraud",
+        ref=ref,
+        sha="a" * 40,
+        before="b" * 40,
+        payload={},
+        changed_files=files,
+        actor="person",
+        from_workflow_token=False,
+    )
+
+
+def fired(event: Event) -> set[str]:
+    """The files that the event starts."""
+    return {name for name, workflow in WORKFLOWS.items() if triggers.fires(workflow, event)}
+
+
+@pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
+def test_a_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
+    """The first lines are for people."""
+    comment = file.read_text().split("\nname:")[0]
+    assert all(line.startswith("#") for line in comment.splitlines())
+    assert comment.startswith("# What it does")
+    assert "# What it writes: " in comment
+
+
+@pytest.mark.parametrize(
+    ("path", "workflows"),
+    [
+        ("README.md", {"ci.yml"}),
+        ("docs/loop.svg", {"ci.yml"}),
+        ("ml/model/features.py", {"ci.yml"}),
+        ("model-config/README.md", {"ci.yml"}),
+        ("model-config/training/gate.yaml", {"ci.yml", "train.yml"}),
+        ("model-config/retrain-requests/20260301T060000Z-manual.yaml", {"ci.yml", "train.yml"}),
+        ("model-config/serving/production.yaml", {"ci.yml", "deploy.yml"}),
+        ("infra/deploy_model/logic.py", {"ci.yml", "infra.yml"}),
+        *((path, {"ci.yml"}) for path in WRITTEN),
+    ],
+)
+def test_a_push_to_main_starts_what_the_state_table_says(path: str, workflows: set[str]) -> None:
+    """And `fraudops plan` says the same, of the same files."""
+    assert fired(push(path)) == workflows
+    assert {start.workflow for start in plan.starts([path])} == workflows
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/approve/0001", "refs/heads/evidence", "refs/tags/v1"])
+def test_other_branches_and_tags_start_nothing(ref: str) -> None:
+    """Pull requests are checked as pull requests."""
+    assert fired(push("model-config/training/gate.yaml", "infra/platform.yaml", ref=ref)) == set()
+
+
+def test_no_workflow_that_acts_listens_to_what_the_bot_writes_to_main() -> None:
+    """A loop that feeds itself would never end."""
+    assert all(fired(push(path)) == {"ci.yml"} for path in WRITTEN)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_every_job_ends_in_time_and_says_what_it_is(file: Path) -> None:
+    """A limit of its own below GitHub's six hours, a runner, a name; every step has a name."""
+    for identifier, raw in load_yaml(file.read_text(), file.name)["jobs"].items():
+        assert 0 < raw["timeout-minutes"] < 360, identifier
+        assert raw["runs-on"] == "ubuntu-latest"
+        assert raw["name"][0].isupper() or raw["name"].startswith("model-config")
+        assert all(step.get("name") for step in raw["steps"])
+
+
+@pytest.mark.parametrize(
+    ("file", "group", "cancels"),
+    [
+        ("train.yml", "train", False),
+        ("deploy.yml", "deploy", False),
+        ("drift.yml", "drift", False),
+        ("infra.yml", None, "${{ github.event_name == 'pull_request' }}"),
+        ("ci.yml", None, "${{ github.event_name != 'push' }}"),
+    ],
+)
+def test_runs_wait_for_one_another(file: str, group: str | None, cancels: bool | str) -> None:
+    """Training, deployment and infrastructure on main are never cut off; of a pull request the latest commit counts."""
+    concurrency = WORKFLOWS[file].concurrency
+    assert concurrency is not None
+    assert concurrency.cancel_in_progress == cancels
+    assert group is None or concurrency.group == group
+    assert all(each.concurrency is None for each in WORKFLOWS[file].jobs)
+
+
+def test_a_deployment_and_an_application_take_main_as_it_is_now() -> None:
+    """So that a run which waited and was replaced loses nothing; a training takes the commit that caused it."""
+    refs = {
+        (name, each.id): step["with"].get("ref")
+        for name, each, step in steps()
+        if str(step.get("uses", "")).startswith("actions/checkout@")
+    }
+    assert {key for key, ref in refs.items() if ref == "main"} == {("deploy.yml", "deploy"), ("infra.yml", "apply")}
+    assert all(ref in (None, "main") for ref in refs.values())
+
+
+def test_a_step_is_one_verb() -> None:
+    """Logic is in Python: a script is one `fraudops` command, or a tool's, or says why nothing is run."""
+    found: dict[str, set[str]] = {name: set() for name in WORKFLOWS}
+    for name, each, step in steps():
+        script = step.get("run")
+        if script is None or each.id == "not-run":
+            continue
+        assert "\n" not in script.strip(), script
+        match = re.fullmatch(
+            r'fraudops ((?:drift |infra )?[a-z]+)(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose)?',
+            script.strip(),
+        )
+        if match is None:
+            assert script.strip() in TOOLS or script.startswith("zizmor --offline "), script
+        else:
+            found[name].add(match[1])
+    assert found == VERBS
+
+
+def test_no_failure_is_swallowed() -> None:
+    """Nothing goes on after an error, and what runs after one does not make the run green."""
+    for file in (*FILES, ACTION):
+        assert not re.search(r"continue-on-error|\|\| *(?:true|:|exit 0)|set \+e", file.read_text())
+    for name, each, step in steps():
+        condition = str(step.get("if", ""))
+        assert "always()" not in condition, (name, each.id)
+    assert {(name, each.id) for name, each in jobs() if "always()" in str(each.raw.get("if"))} == {("ci.yml", "gather")}
+
+
+def test_what_needs_infrastructure_is_skipped_in_words() -> None:
+    """Where a job is left out for want of a variable or off main, another says so and names the command."""
+    for name in ("train.yml", "deploy.yml", "drift.yml", "infra.yml"):
+        not_run = job(name, "not-run")
+        (step,) = not_run.steps()
+        assert "`fraudops bootstrap`" in step["env"]["MESSAGE"]
+        assert "$GITHUB_STEP_SUMMARY" in step["run"]
+        assert "::notice" in step["run"]
+        for each in WORKFLOWS[name].jobs:
+            variables = set(re.findall(r"vars\.(\w+) != ''", str(each.raw["if"])))
+            assert all(f"vars.{variable} == ''" in str(not_run.raw["if"]) for variable in variables)
+
+
+def test_the_gathering_job_gathers_every_other_and_always() -> None:
+    """A job that is added is gathered, or this fails."""
+    last = job("ci.yml", "gather")
+    others = {each.id for each in WORKFLOWS["ci.yml"].jobs} - {"gather"}
+    assert set(last.raw["needs"]) == others == {*gather.ALWAYS, *gather.ON_CODE, *gather.ON_PULL_REQUESTS}
+    assert last.raw["if"] == "${{ always() }}"
+
+
+def test_tests_and_audits_run_where_code_changed_and_the_rest_always() -> None:
+    """validate and plan have no condition on what changed, and no role in AWS."""
+    for name in gather.ON_CODE:
+        assert "needs.changes.outputs.code == 'true'" in str(job("ci.yml", name).raw["if"])
+    assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", "suite").raw["if"])
+    assert "if" not in job("ci.yml", "validate").raw
+    assert "needs" not in job("ci.yml", "plan").raw
+
+
+def dispatch(file: str) -> dict[str, dict[str, Any]]:
+    """The inputs that a person fills in."""
+    inputs: dict[str, dict[str, Any]] = WORKFLOWS[file].on["workflow_dispatch"].get("inputs") or {}
+    return inputs
+
+
+def test_what_a_person_fills_in_is_typed_and_explained() -> None:
+    """Every input has a type and a description; what is required says so, the rest has a default."""
+    assert {name: values["type"] for name, values in dispatch("train.yml").items()} == {
+        "reason": "string",
+        "request": "string",
+        "start": "string",
+        "end": "string",
+        "dry_run": "boolean",
+    }
+    assert set(dispatch("deploy.yml")) == {"reason"}
+    assert set(dispatch("drift.yml")) == {"window"}
+    assert set(dispatch("ci.yml")) == {"pull_request"}
+    for file in WORKFLOWS:
+        if "workflow_dispatch" in WORKFLOWS[file].on:
+            for values in dispatch(file).values():
+                assert values["description"].endswith(".")
+                assert values.get("required") is True or "default" in values
+
+
+def test_each_input_reaches_its_verb_as_a_variable() -> None:
+    """By the name that the command line reads."""
+    (train,) = [step for _, _, step in steps() if step.get("id") == "train"]
+    assert {name for name in train["env"] if name.startswith("FRAUDOPS_")} == {
+        f"FRAUDOPS_{name.upper()}" for name in dispatch("train.yml")
+    }
+
+
+def test_the_cron_is_alone_in_its_file() -> None:
+    """GitHub disables the crons of an idle repository, and with them the file."""
+    assert [name for name, workflow in WORKFLOWS.items() if "schedule" in workflow.on] == ["drift.yml"]
+    assert set(WORKFLOWS["drift.yml"].on) == {"schedule", "workflow_dispatch"}

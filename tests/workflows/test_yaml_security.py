@@ -1,0 +1,190 @@
+"""What act ignores and GitHub does not: permissions, pins, credentials, environments, and what reaches a shell."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml.local.github.actions.workflow import load_yaml
+from tests.workflows.workflow_files import ACTION, FILES, ROOT, WORKFLOWS, job, jobs, steps
+
+BIN = Path(sys.executable).parent
+PINS = {
+    "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "actions/setup-python": ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0"),
+    "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
+    "actions/create-github-app-token": ("1b10c78c7865c340bc4f6099eb2f838309f1e8c3", "v3.1.1"),
+}
+GRANTS = {
+    "ci.yml": {
+        "changes": {"contents": "read"},
+        "validate": {"contents": "read", "pull-requests": "read"},
+        "plan": {"contents": "read", "pull-requests": "write"},
+        "suite": {"contents": "read"},
+        "templates": {"contents": "read"},
+        "audit": {"contents": "read"},
+        "gather": {"contents": "read", "pull-requests": "read", "statuses": "write"},
+    },
+    "train.yml": {
+        "train": {
+            "contents": "write",
+            "pull-requests": "write",
+            "issues": "write",
+            "statuses": "write",
+            "actions": "write",
+            "id-token": "write",
+        },
+        "not-run": {},
+    },
+    "deploy.yml": {
+        "deploy": {
+            "contents": "write",
+            "pull-requests": "write",
+            "issues": "write",
+            "deployments": "write",
+            "actions": "write",
+            "id-token": "write",
+        },
+        "not-run": {},
+    },
+    "drift.yml": {"check": {"contents": "read", "id-token": "write"}, "not-run": {}},
+    "infra.yml": {
+        "plan": {"contents": "read", "pull-requests": "write", "id-token": "write"},
+        "apply": {"contents": "read", "id-token": "write"},
+        "not-run": {},
+    },
+}
+"""Written out once more, so that a wider grant is a change of two files and seen in review."""
+ROLES = {
+    ("train.yml", "train"): "FRAUDOPS_ROLE_TRAIN",
+    ("deploy.yml", "deploy"): "FRAUDOPS_ROLE_DEPLOY",
+    ("drift.yml", "check"): "FRAUDOPS_ROLE_DRIFT",
+    ("infra.yml", "plan"): "FRAUDOPS_ROLE_INFRA_PLAN",
+    ("infra.yml", "apply"): "FRAUDOPS_ROLE_INFRA",
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_a_workflow_grants_nothing_by_default(file: Path) -> None:
+    """`permissions: {}` on top; what a job may do it says itself."""
+    document = load_yaml(file.read_text(), file.name)
+    assert document["permissions"] == {}
+    assert all("permissions" in job for job in document["jobs"].values())
+
+
+def test_each_job_is_granted_what_is_listed_here() -> None:
+    """And there is no file and no job that this test does not know."""
+    found = {name: {job.id: dict(job.permissions) for job in workflow.jobs} for name, workflow in WORKFLOWS.items()}
+    assert found == GRANTS
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_each_grant_says_why(file: Path) -> None:
+    """A comment on the same line."""
+    granted = [line for line in file.read_text().splitlines() if re.search(r": (read|write)\b", line)]
+    grants = [line for line in granted if not line.strip().startswith(("#", "permission-"))]
+    assert grants
+    assert all(re.search(r"(read|write) # \w", line) for line in grants), grants
+
+
+@pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
+def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Path) -> None:
+    """The commit is the one that was checked for that version; what is not ours is one of these."""
+    used = re.findall(r"^ +uses: +(\S+)(.*)", file.read_text(), re.MULTILINE)
+    for name, rest in used:
+        if name.startswith("./"):
+            continue
+        action, _, pin = name.partition("@")
+        assert (pin, rest.strip()) == (PINS[action][0], f"# {PINS[action][1]}"), name
+
+
+def test_no_checkout_leaves_its_token_behind() -> None:
+    """Pushes carry the token of their own step."""
+    checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
+    assert len(checkouts) == 12
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
+def test_nothing_is_interpolated_into_a_shell(file: Path) -> None:
+    """Values reach scripts as variables: no `${{ }}` in any `run`."""
+    document = load_yaml(file.read_text(), file.name)
+    scripts = re.findall(r"'run': '((?:[^'\\]|\\.)*)'|'run': \"((?:[^\"\\]|\\.)*)\"", repr(document))
+    assert scripts
+    assert not [script for script in scripts if "${{" in "".join(script)]
+
+
+def test_untrusted_events_are_not_listened_to() -> None:
+    """Nothing runs a pull request's code with the repository's own token and secrets."""
+    listened = {event for workflow in WORKFLOWS.values() for event in workflow.on}
+    assert listened == {"push", "pull_request", "workflow_dispatch", "schedule"}
+
+
+def test_each_job_takes_the_role_of_its_workflow_alone() -> None:
+    """One role for each; a job without id-token names none, and nobody else asks for a token."""
+    taken = {}
+    for name, each, step in steps():
+        role = (step.get("with") or {}).get("role")
+        if role:
+            taken[name, each.id] = role
+    assert taken == {key: f"${{{{ vars.{variable} }}}}" for key, variable in ROLES.items()}
+    assert {(name, each.id) for name, each in jobs() if "id-token" in each.permissions} == set(ROLES)
+
+
+def test_only_the_deployment_is_in_production() -> None:
+    """Its role trusts the environment, and the environment trusts main."""
+    assert {(name, each.id): each.environment for name, each in jobs() if each.environment} == {
+        ("deploy.yml", "deploy"): "production"
+    }
+
+
+def test_jobs_with_a_role_run_on_main_only() -> None:
+    """Said in the file too, so that a dispatch elsewhere is skipped in words and not refused by AWS."""
+    for (name, identifier), variable in ROLES.items():
+        condition = str(job(name, identifier).raw["if"])
+        assert f"vars.{variable} != ''" in condition
+        if (name, identifier) != ("infra.yml", "plan"):
+            assert "github.ref == 'refs/heads/main'" in condition
+    assert "head.repo.full_name == github.repository" in str(job("infra.yml", "plan").raw["if"])
+
+
+def test_secrets_reach_one_action_alone() -> None:
+    """The App's key goes to the action that signs with it, which narrows its token to three permissions."""
+    for file in FILES:
+        for line in file.read_text().splitlines():
+            assert "secrets." not in line or line.strip() == "private-key: ${{ secrets.FRAUDOPS_APP_PRIVATE_KEY }}"
+    asked = [step["with"] for _, _, step in steps() if "app-token" in str(step.get("uses"))]
+    assert len(asked) == 2
+    for given in asked:
+        assert {key for key in given if key.startswith("permission-")} == {
+            "permission-contents",
+            "permission-pull-requests",
+            "permission-issues",
+        }
+
+
+def test_zizmor_finds_nothing() -> None:
+    """As pedantic as it can be, offline; what is set aside says why."""
+    done = subprocess.run(
+        [BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-progress", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    rules = (ROOT / ".github/zizmor.yml").read_text()
+    for rule, content in yaml.safe_load(rules)["rules"].items():
+        assert re.search(rf"  {rule}:\n    # \S", rules), f"{rule} is set aside without a reason"
+        assert content
+
+
+def test_actionlint_finds_nothing() -> None:
+    """Neither in the files nor in their expressions."""
+    done = subprocess.run([BIN / "actionlint"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
