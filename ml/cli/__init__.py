@@ -1,0 +1,63 @@
+"""`fraudops VERB`: parses, calls one function and renders its value; an error becomes one line and an exit code.
+
+Everything heavy is imported inside the verb that needs it, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from ml.cli import checks, data, local, serving, training
+from ml.cli.options import SETTINGS
+from ml.errors import CloudError, FraudopsError
+
+_CODES = (
+    "Exit codes: 0 done, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, 6 gate missed, "
+    "7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub."
+)
+app = typer.Typer(**SETTINGS)
+for panel, verbs, groups in (
+    ("Train and propose", training.app, {"pipeline": training.pipeline, "data": data.app}),
+    ("Approve, deploy, watch", serving.app, {"drift": serving.drift}),
+    ("Check and set up", checks.app, {"infra": checks.infra}),
+    ("On this machine", local.app, {"local": local.local}),
+):
+    for verb in verbs.registered_commands:
+        verb.rich_help_panel = panel
+        app.registered_commands.append(verb)
+    for name, subcommands in groups.items():
+        app.add_typer(subcommands, name=name, rich_help_panel=panel)
+
+
+@app.callback(epilog=_CODES)
+def options(
+    trace: Annotated[bool, typer.Option("--traceback", help="Show where an error was raised, for developers.")] = False,
+) -> None:
+    """Trains, gates, approves, deploys and rolls back a fraud model; Git says what."""
+    if trace:
+        os.environ["FRAUDOPS_TRACEBACK"] = "1"
+
+
+def main() -> None:
+    """The entry point: every failure ends non-zero with one line that says what, where and what to do."""
+    try:
+        app(standalone_mode=True)
+    except FraudopsError as error:
+        _fail(error)
+    except Exception as error:
+        # An AWS call that no verb has explained is a cloud's failure, not a bug; told apart without importing botocore.
+        if type(error).__module__.partition(".")[0] == "botocore":
+            _fail(CloudError(f"{error}; check the region, the credentials and AWS_ENDPOINT_URL"))
+        raise
+
+
+def _fail(error: FraudopsError) -> None:
+    if os.environ.get("FRAUDOPS_TRACEBACK"):
+        traceback.print_exception(error)
+    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+    sys.exit(error.exit_code)

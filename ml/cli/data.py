@@ -1,0 +1,65 @@
+"""`fraudops data`: transactions and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.cli.options import HERE, Json, Repo, day, group
+
+app = group("Transactions and labels: land them in the lake, or draw a stand-in.")
+
+
+@app.command("import", epilog="Example: fraudops data import creditcard.csv --start 2013-09-01 --quarantine")
+def data_import(
+    path: Annotated[str, typer.Argument(help="CSV, gzipped CSV or Parquet; a local path or s3://.")],
+    start: Annotated[str | None, typer.Option(help="The day (YYYY-MM-DD, UTC) from which Time counts.")] = None,
+    quarantine: Annotated[bool, typer.Option(help="Set rows that break the contract aside; load the rest.")] = False,
+    repo: Repo = HERE,
+    json: Json = False,
+) -> None:
+    """Checks a file of transactions and lands it in the lake, labels apart."""
+    from ml import config, render
+    from ml.aws import platform
+    from ml.aws.lake import Lake
+    from ml.commands.data import import_data
+
+    columns = config.load_settings(repo).training.columns
+    platform.refuse_root()
+    lake = Lake(platform.read().bucket)
+    report = import_data(path, lake=lake, columns=columns, start=day(start, "--start"), quarantine=quarantine)
+    rows = [
+        ("import", f"{report.name} ({'landed' if report.new else 'there already, nothing written'})"),
+        ("rows", f"{report.rows:,}: {report.landed:,} landed, {report.quarantined:,} in quarantine"),
+        ("set aside", report.quarantine_path),
+        ("problems", ", ".join(f"{kind} {count:,}" for kind, count in report.problems.items()) or None),
+        ("frauds", f"{report.frauds:,}"),
+        ("duplicates", f"{report.duplicates:,} (kept)"),
+        ("events", f"{render.plain(report.start)} to {render.plain(report.end)}"),
+        ("manifest", report.manifest_uri),
+        *(("note", text) for text in report.notes),
+    ]
+    render.show(report, rows, as_machine=json)
+
+
+@app.command("synthesise", epilog="Example: fraudops data synthesise --seed 7 --out transactions.parquet")
+def data_synthesise(
+    rows: Annotated[int, typer.Option(min=1, help="Transactions to draw.")] = 284_807,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    start: Annotated[str | None, typer.Option(help="The first day (YYYY-MM-DD); adds event_time.")] = None,
+    months: Annotated[int | None, typer.Option(min=1, help="Spread over calendar months, not two days.")] = None,
+    out: Annotated[Path, typer.Option(help="Ends in .csv, .csv.gz or .parquet.")] = Path("standin.parquet"),
+    json: Json = False,
+) -> None:
+    """Draws stand-in transactions from published statistics of real ones."""
+    from ml import render
+    from ml.simulate import files, standin
+
+    table = standin.draw(rows, seed=seed, start=day(start, "--start"), months=months)
+    size = files.write(out, table)
+    frauds = int(sum(table.column("Class").to_pylist()))
+    summary = {"path": str(out), "rows": table.num_rows, "frauds": frauds, "bytes": size, "seed": seed}
+    render.show(summary, [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in summary.items()],
+                as_machine=json)  # fmt: skip

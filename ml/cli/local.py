@@ -1,0 +1,79 @@
+"""AWS and GitHub on this machine, and the demo that uses both."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.cli.options import HERE, Json, Repo, group
+
+Folder = Annotated[Path, typer.Option("--dir", help="Where the local clouds keep their state, logs and job folders.")]
+LOCAL = Path(".fraudops/local")
+app = group("Show the whole of it.")
+local = group("AWS and GitHub on this machine: real calls, answered on loopback, no account.")
+
+
+@local.command("up", epilog='Example: fraudops local up && eval "$(fraudops local env)"')
+def local_up(folder: Folder = LOCAL, json: Json = False) -> None:
+    """Starts the local cloud in the background and says how to use it."""
+    from ml import render
+    from ml.local import daemon
+
+    status = daemon.up(folder)
+    render.show(status, [*render.fields(status), ("use it", f'eval "$(fraudops local env --dir {folder})"')],
+                as_machine=json)  # fmt: skip
+
+
+@local.command("down", epilog="Example: fraudops local down")
+def local_down(folder: Folder = LOCAL) -> None:
+    """Ends the local cloud with all its processes; its state is discarded."""
+    from ml.local import daemon
+
+    daemon.down(folder)
+
+
+@local.command("status", epilog="Example: fraudops local status --json")
+def local_status(folder: Folder = LOCAL, json: Json = False) -> None:
+    """Says whether the local cloud runs, where, and where its logs are."""
+    from ml import render
+    from ml.local import daemon
+
+    status = daemon.status(folder)
+    render.show(status, render.fields(status), as_machine=json)
+
+
+class Shell(StrEnum):
+    """How `local env` writes the variables."""
+
+    sh = "sh"
+    dotenv = "dotenv"
+
+
+@local.command("env", epilog='Example: eval "$(fraudops local env)"')
+def local_env(folder: Folder = LOCAL, form: Annotated[Shell, typer.Option(help="sh or dotenv.")] = Shell.sh) -> None:
+    """Prints the variables that make the AWS SDKs talk to the local cloud."""
+    import shlex
+
+    from ml.local import daemon
+
+    prefix = "export " if form is Shell.sh else ""
+    for name, value in daemon.environment(folder).items():
+        typer.echo(f"{prefix}{name}={shlex.quote(value)}")
+
+
+@app.command(epilog="Example: fraudops demo --seed 3")
+def demo(
+    path: Annotated[Path | None, typer.Option("--data", help="Real transactions in place of the stand-in.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the stand-in.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where everything the demo makes is put; emptied first.")] = Path(
+        "build/demo"
+    ),
+    repo: Repo = HERE,
+) -> None:
+    """Goes from a commit to a served model on this machine, shows it, and leaves nothing running."""
+    from ml.local.demo import run
+
+    run(repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed)

@@ -1,0 +1,94 @@
+"""From a commit to a proposed model: the pipeline, the training run, and what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.cli.options import HERE, Json, Repo, group, window
+
+app = group("Train and propose.")
+pipeline = group("The SageMaker pipeline that trains.")
+Outcome = Annotated[Path, typer.Option(metavar="FILE", help="What `fraudops train --outcome` wrote.")]
+
+
+@pipeline.command("definition", epilog="Example: fraudops pipeline definition --bucket my-lake > definition.json")
+def pipeline_definition(
+    bucket: Annotated[str | None, typer.Option(help="Offline: the lake's bucket.")] = None,
+    role: Annotated[str | None, typer.Option(help="Offline: the execution role's ARN.")] = None,
+    group: Annotated[str | None, typer.Option(help="Offline: the model package group.")] = None,
+    region: Annotated[str | None, typer.Option(help="Offline: the region.")] = None,
+    repo: Repo = HERE,
+) -> None:
+    """Prints the definition that AWS would get; of the platform stack, or offline of what the options say."""
+    from ml.commands.pipeline import definition
+
+    typer.echo(definition(repo, bucket=bucket, role=role, group=group, region=region))
+
+
+@app.command(epilog="Example: fraudops train --start 2013-09-01T00:00:00Z")
+def train(
+    request: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="FRAUDOPS_REQUEST", help="Answer this retrain request only (repeatable); all that are open."
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(envvar="FRAUDOPS_START", help="Train on events from this time on (ISO 8601).")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(envvar="FRAUDOPS_END", help="Train on events before this time (ISO 8601).")
+    ] = None,
+    reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why, in words; the proposal repeats it.")] = "",
+    outcome: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what it came to, for `propose` or `miss`.")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(metavar="ARN", help="Wait for this execution; start none.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="FRAUDOPS_DRY_RUN", help="Say what would be trained; start nothing.")
+    ] = False,
+    repo: Repo = HERE,
+    json: Json = False,
+) -> None:
+    """Runs the pipeline on what is committed; ends 0 only if a model package was registered."""
+    from ml import render
+    from ml.commands import train as training
+
+    stretch = window(start, end)
+    if dry_run:
+        found = training.rehearse(repo, requests=request or None, window=stretch, reason=reason)
+        render.show(found, render.fields(found), as_machine=json)
+        return
+    result = training.train(
+        repo, requests=request or None, window=stretch, resume=resume, reason=reason, outcome=outcome
+    )
+    rows = [
+        ("package", result.package_arn),
+        *render.evaluation_rows(result.evaluation),
+        ("evaluation", result.evaluation_uri),
+        ("next", f"fraudops approve {result.package_arn}"),
+    ]
+    render.show(result, rows, as_machine=json)
+
+
+@app.command(epilog="Example: fraudops propose --outcome outcome.json")
+def propose(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
+    """Opens the pull request that approves a model when it is merged, or brings it up to date."""
+    from ml import render
+    from ml.commands.propose import propose as run
+
+    result = run(repo, outcome=outcome)
+    render.show(result, render.fields(result), as_machine=json)
+
+
+@app.command(epilog="Example: fraudops miss --outcome outcome.json")
+def miss(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
+    """Records on main that the gate said no, and says so in one issue for each cause."""
+    from ml import render
+    from ml.commands.miss import miss as run
+
+    result = run(repo, outcome=outcome)
+    render.show(result, render.fields(result), as_machine=json)
