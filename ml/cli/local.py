@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -45,23 +44,12 @@ def local_status(folder: Folder = LOCAL, json: Json = False) -> None:
     render.show(status, render.fields(status), as_machine=json)
 
 
-class Shell(StrEnum):
-    """How `local env` writes the variables."""
-
-    sh = "sh"
-    dotenv = "dotenv"
-
-
 @local.command("env", epilog='Example: eval "$(fraudops local env)"')
-def local_env(folder: Folder = LOCAL, form: Annotated[Shell, typer.Option(help="sh or dotenv.")] = Shell.sh) -> None:
-    """Prints the variables that make the AWS SDKs talk to the local cloud."""
-    import shlex
-
+def local_env(folder: Folder = LOCAL) -> None:
+    """Prints what makes AWS's and GitHub's clients, and gh, talk to the local clouds, as lines for a shell."""
     from ml.local import daemon
 
-    prefix = "export " if form is Shell.sh else ""
-    for name, value in daemon.environment(folder).items():
-        typer.echo(f"{prefix}{name}={shlex.quote(value)}")
+    typer.echo(daemon.exports(folder))
 
 
 @app.command(epilog="Example: fraudops demo --seed 3")
