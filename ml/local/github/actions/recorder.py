@@ -109,9 +109,12 @@ class Recorder:
             self.started[job.id] = time.monotonic()
         if "jobResult" in event:
             self.started.pop(job.id, None)
-            cut = job.key in self.timed_out or (self.cancelling and event["jobResult"] != "success")
-            unreached = self.cancelling and all(s.status == "queued" for s in job.steps[1:-1])
-            job.finish("cancelled" if cut or unreached else event["jobResult"])
+            result = event["jobResult"]
+            if job.matrix and all(step.conclusion != "failure" for step in job.steps):
+                result = "success"  # act gives all jobs of a matrix the result of the worst that has ended
+            cut = job.key in self.timed_out or (self.cancelling and result != "success")
+            unreached = self.cancelling and all(step.status == "queued" for step in job.steps[1:-1])
+            job.finish("cancelled" if cut or unreached else result)
         else:
             step = self._step(job, event)
             if step is not None:

@@ -232,7 +232,7 @@ class Actions:
         problem = None if valid else str(workflow)
         if valid:
             try:
-                context = starting.contexts(run, self.github, self._variables(record))
+                context = starting.contexts(run, valid, self.github, self._variables(record))
                 if valid.run_name:
                     run.title = expressions.interpolate(valid.run_name, context)
                 entry.groups = starting.groups(valid, context)

@@ -22,6 +22,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+_BOUND = re.compile(r"(>=|<=|>|<|)\s*(\d+(?:\.\d+){0,2})")
 _FORBIDDEN = re.compile(r'["\\:<>|*?\r\n/]')
 
 
@@ -195,16 +196,13 @@ def cache_save() -> None:
 
 
 def setup_python() -> None:
-    """Puts the wanted Python first on PATH."""
+    """Puts a Python that fits first on PATH: this machine's own if it does, else the newest that does."""
     wanted = _env("WANTED") or _version_of_file(_env("FILE"))
-    series = re.match(r"(\d+\.\d+)", wanted)
-    if wanted and not series:
-        raise StepFailed(f"python-version must be X.Y or X.Y.Z here (got {wanted!r})")
-    names = [os.environ["LOCAL_GITHUB_PYTHON"], *([f"python{series[1]}"] if series else [])]
-    for name in filter(None, map(shutil.which, names)):
-        ask = "import platform, sys; print(platform.python_version(), sys.executable)"
+    others = [f"python3.{minor}" for minor in range(30, 7, -1)]
+    ask = "import platform, sys; print(platform.python_version(), sys.executable)"
+    for name in filter(None, map(shutil.which, [os.environ["LOCAL_GITHUB_PYTHON"], *others])):
         version, _, path = subprocess.check_output([name, "-I", "-c", ask], text=True).strip().partition(" ")
-        if not series or version.startswith(series[1] + "."):
+        if _fits(version, wanted):
             break
     else:
         raise StepFailed(f"The version '{wanted}' of Python was not found on this machine: install it")
@@ -219,15 +217,34 @@ def setup_python() -> None:
     _say(f"Python {version} ({path})")
 
 
+def _fits(version: str, wanted: str) -> bool:
+    """Whether `version` is what `3.12`, `3.12.1` or bounds such as `>=3.11,<3.14` ask for."""
+    have = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    for part in filter(None, (part.strip() for part in wanted.split(","))):
+        bound = _BOUND.fullmatch(part)
+        if bound is None:
+            raise StepFailed(f"python-version must be X.Y, X.Y.Z or bounds of these here (got {wanted!r})")
+        limit = [int(number) for number in bound[2].split(".")]
+        fits = {
+            "": have[: len(limit)] == limit,
+            ">=": have >= limit,
+            ">": have > limit,
+            "<=": have[: len(limit)] <= limit,
+            "<": have < limit,
+        }
+        if not fits[bound[1]]:
+            return False
+    return True
+
+
 def _version_of_file(name: str) -> str:
     if not name:
         return ""
     path = Path(os.environ["GITHUB_WORKSPACE"]) / name
+    text = path.read_text(encoding="utf-8")
     if path.name == "pyproject.toml":
-        required = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("requires-python", "")
-        lowest = re.search(r">=?\s*(\d+\.\d+)", required)
-        return lowest[1] if lowest else ""
-    return path.read_text(encoding="utf-8").strip()
+        return str(tomllib.loads(text).get("project", {}).get("requires-python", ""))
+    return text.strip()
 
 
 def create_github_app_token() -> None:

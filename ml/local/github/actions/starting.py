@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml.local.github.actions import expressions
 from ml.local.github.actions.oidc import Subject
 from ml.local.github.actions.runs import Run
-from ml.local.github.actions.workflow import Workflow
+from ml.local.github.actions.workflow import Job, Workflow
 from ml.local.github.events import Event
 from ml.local.github.state import Repository
 
@@ -58,8 +58,8 @@ def title_of(workflow: Workflow | None, event: Event) -> str:
     return workflow.name if workflow is not None else event.name
 
 
-def contexts(run: Run, github: LocalGitHub, variables: Mapping[str, str]) -> dict[str, Any]:
-    """`github`, `inputs` and `vars` as expressions see them before a run starts."""
+def contexts(run: Run, workflow: Workflow, github: LocalGitHub, variables: Mapping[str, str]) -> dict[str, Any]:
+    """`github`, `inputs` and `vars` as expressions see them before a run starts; inputs have their declared types."""
     owner = run.repository.partition("/")[0]
     pull = run.payload.get("pull_request") or {}
     return {
@@ -84,7 +84,7 @@ def contexts(run: Run, github: LocalGitHub, variables: Mapping[str, str]) -> dic
             "workflow": run.workflow,
             "workflow_ref": f"{run.repository}/{run.file}@{run.ref}",
         },
-        "inputs": run.payload.get("inputs") or {},
+        "inputs": _typed(workflow, run.payload.get("inputs") or {}),
         "vars": variables,
     }
 
@@ -142,10 +142,10 @@ def groups(workflow: Workflow, context: Mapping[str, Any]) -> tuple[tuple[str, b
 
 
 def subject(
-    run: Run, repository: Repository, github: LocalGitHub, variables: Mapping[str, str], environment_name: str | None
+    run: Run, job: Job, *, workflow: Workflow, repository: Repository, github: LocalGitHub, variables: Mapping[str, str]
 ) -> Subject:
-    """Whom the OIDC token of a job is for; `environment_name` is as the YAML has it."""
-    context = contexts(run, github, variables)
+    """Whom the OIDC token of a job is for."""
+    context = contexts(run, workflow, github, variables)
     return Subject(
         repository=run.repository,
         repository_id=repository.id,
@@ -156,7 +156,7 @@ def subject(
         head_ref=context["github"]["head_ref"],
         base_ref=context["github"]["base_ref"],
         sha=run.commit,
-        environment=expressions.interpolate(environment_name, context) if environment_name else None,
+        environment=expressions.interpolate(job.environment, context) if job.environment else None,
         actor=run.actor,
         actor_id=github.state.user(run.actor).id,
         workflow=run.workflow,
@@ -165,6 +165,18 @@ def subject(
         run_number=run.number,
         run_attempt=run.attempt,
     )
+
+
+def _typed(workflow: Workflow, given: Mapping[str, str]) -> dict[str, Any]:
+    declared = (workflow.on.get("workflow_dispatch") or {}).get("inputs") or {}
+    typed: dict[str, Any] = dict(given)
+    for name, specification in declared.items():
+        kind = (specification or {}).get("type")
+        if kind == "boolean":
+            typed[name] = given.get(name) == "true"
+        elif kind == "number" and given.get(name):
+            typed[name] = float(given[name])
+    return typed
 
 
 def _short(ref: str) -> str:

@@ -76,7 +76,9 @@ class RunTokens:
         for job in workflow.jobs:
             if job.permissions.get("id-token") == "write" and not run.fork:
                 issued.oidc[job.id] = self._github.token(WORKFLOW_LOGIN, permissions={}, repository=run.repository)
-                issued.subjects[job.id] = starting.subject(run, repository, self._github, variables, job.environment)
+                issued.subjects[job.id] = starting.subject(
+                    run, job, workflow=workflow, repository=repository, github=self._github, variables=variables
+                )
         with self._lock:
             self._issued[run.id, run.attempt] = issued
         return issued

@@ -11,6 +11,7 @@ import jwt
 import psutil
 import pytest
 
+from ml.local.github.actions import stand_in
 from ml.local.github.actions.oidc import ISSUER
 from ml.local.github.actions.runner import MARK
 from ml.local.github.actions.runs import Run
@@ -149,7 +150,7 @@ jobs:
         "use (2)": "failure",
         "never": "skipped",
         "after": "skipped",
-    }
+    }, run.log
     made = run.job("make")
     assert run.summary.strip() == "# Made"
     assert made.outputs["set"] == {"value": "5"}
@@ -756,6 +757,35 @@ def test_the_python_that_is_asked_for_is_first_on_path_or_the_step_fails(world: 
     assert "(3, 11) True" in run.log
     assert run.conclusion == "failure"
     assert "'2.6' of Python was not found" in run.job("one").annotations[0].message
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "fits"),
+    [
+        ("3.11.7", "3.11", True),
+        ("3.11.7", "3.11.7", True),
+        ("3.11.7", "3.1", False),
+        ("3.12.0", ">=3.11,<3.14", True),
+        ("3.14.0", ">=3.11,<3.14", False),
+        ("3.10.9", ">=3.11", False),
+        ("3.13.5", "", True),
+    ],
+)
+def test_a_python_fits_a_version_or_bounds(version: str, wanted: str, fits: bool) -> None:
+    """As python-version and requires-python write them."""
+    assert stand_in._fits(version, wanted) is fits
+
+
+def test_inputs_have_their_types_in_names_and_groups_as_well(world: World) -> None:
+    """`false` is not true before the run, nor in it."""
+    on = "{workflow_dispatch: {inputs: {dry: {type: boolean, default: false}}}}"
+    top = "run-name: \"${{ inputs.dry && 'dry' || 'wet' }}\""
+    world.workflow(one_job("echo \"${{ inputs.dry && 'dry' || 'wet' }}\"", on=on, top=top))
+    for given, expected in (("true", "dry"), ("false", "wet")):
+        run = dispatch(world, dry=given)
+        world.settle()
+        assert run.title == expected
+        assert f"\n{expected}\n" in run.log
 
 
 def test_a_workflows_login_is_githubs(world: World) -> None:
