@@ -6,7 +6,7 @@ from its ARN. Following outlives throttling, a network that comes and goes, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,8 @@ from ml.aws.pipeline import NAME
 from ml.errors import CloudError
 
 _SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
+_LABEL = "PipelineExecutionDisplayName"
+_UNDER_WAY = {"Executing", "Stopping"}
 _THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
 _EXPIRED = {
     "ExpiredToken",
@@ -92,14 +94,45 @@ def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:
 
 
 def find(label: str) -> str | None:
-    """The ARN of the newest execution with that display name; None if there is none."""
-    paginator = session.client("sagemaker").get_paginator("list_pipeline_executions")
-    with session.explained(f"listing the executions of pipeline {NAME}"):
-        for page in paginator.paginate(PipelineName=NAME, SortBy="CreationTime", SortOrder="Descending"):
-            for item in page["PipelineExecutionSummaries"]:
-                if item.get("PipelineExecutionDisplayName") == label:
-                    return str(item["PipelineExecutionArn"])
-    return None
+    """The ARN of the newest execution with that display name; None if there is none, or not even a pipeline."""
+    return next((str(item["PipelineExecutionArn"]) for item in _listed() if item.get(_LABEL) == label), None)
+
+
+def running() -> dict[str, str]:
+    """The executions that have not settled: each one's display name by its ARN, newest first."""
+    return {
+        str(item["PipelineExecutionArn"]): str(item.get(_LABEL) or "")
+        for item in _listed()
+        if item.get("PipelineExecutionStatus") in _UNDER_WAY
+    }
+
+
+def parameters(arn: str) -> dict[str, str]:
+    """What an execution was started with."""
+    paginator = session.client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
+    with session.explained(f"reading the parameters of execution {arn}"):
+        return {
+            str(item["Name"]): str(item["Value"])
+            for page in paginator.paginate(PipelineExecutionArn=arn)
+            for item in page["PipelineParameters"]
+        }
+
+
+def stop(arn: str, *, timeout_seconds: float) -> Execution:
+    """Stops an execution with its jobs, waits until it has settled, and returns how it ended.
+
+    One that settles by itself meanwhile is as good. What was done stays: a later retry goes on from there.
+
+    Raises:
+        TimeoutError: it has not settled after `timeout_seconds`.
+    """
+    try:
+        with session.explained(f"stopping execution {arn}"):
+            session.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
+    except CloudError:
+        if not describe(arn).settled:
+            raise
+    return follow(arn, lambda _: None, timeout_seconds=timeout_seconds)
 
 
 def retry(arn: str, *, token: str) -> None:
@@ -154,6 +187,18 @@ def follow(
         return looking(look)
     except RetryError as error:
         raise TimeoutError(f"execution {arn} has not settled after {timeout_seconds / 60:.0f} minutes") from error
+
+
+def _listed() -> Iterator[Mapping[str, Any]]:
+    """Every execution in short, newest first; none where the pipeline has never been put there."""
+    paginator = session.client("sagemaker").get_paginator("list_pipeline_executions")
+    try:
+        with session.explained(f"listing the executions of pipeline {NAME}"):
+            for page in paginator.paginate(PipelineName=NAME, SortBy="CreationTime", SortOrder="Descending"):
+                yield from page["PipelineExecutionSummaries"]
+    except CloudError as error:
+        if session.code(error.__cause__ or error) != "ResourceNotFound":
+            raise
 
 
 def _patiently(arn: str, patience_seconds: float) -> Execution:

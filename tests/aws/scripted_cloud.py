@@ -59,6 +59,8 @@ class ScriptedCloud:
             "DescribePipelineExecution": self._describe,
             "ListPipelineExecutionSteps": self._steps,
             "RetryPipelineExecution": self._retry,
+            "StopPipelineExecution": self._stop,
+            "ListPipelineParametersForExecution": self._parameters,
             "DescribeProcessingJob": self._job,
         }
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -125,7 +127,12 @@ class ScriptedCloud:
 
     def _list(self, body: dict[str, Any]) -> Answer:
         summaries = [
-            {"PipelineExecutionArn": item.arn, "PipelineExecutionDisplayName": item.label, "StartTime": 1.0}
+            {
+                "PipelineExecutionArn": item.arn,
+                "PipelineExecutionDisplayName": item.label,
+                "PipelineExecutionStatus": item.now()[0],
+                "StartTime": 1.0,
+            }
             for item in reversed(self.executions.values())
         ]
         return 200, {"PipelineExecutionSummaries": summaries}
@@ -151,6 +158,15 @@ class ScriptedCloud:
         execution.retries.append(body["ClientRequestToken"])
         execution.states, execution.looks = self.retry_script(execution), 0
         return 200, {"PipelineExecutionArn": execution.arn}
+
+    def _stop(self, body: dict[str, Any]) -> Answer:
+        execution = self.executions[body["PipelineExecutionArn"]]
+        execution.states, execution.looks = [("Stopping", []), ("Stopped", [])], 0
+        return 200, {"PipelineExecutionArn": execution.arn}
+
+    def _parameters(self, body: dict[str, Any]) -> Answer:
+        given = self.executions[body["PipelineExecutionArn"]].parameters
+        return 200, {"PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]}
 
     def _job(self, body: dict[str, Any]) -> Answer:
         job = self.jobs.get(body["ProcessingJobName"])
