@@ -14,6 +14,8 @@ from ml.errors import ConfigError, GitError, Refused
 from ml.gitops import messages, serving
 from ml.gitops.repository import BOT, Repository
 
+PREFIX = "approve/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
@@ -28,7 +30,13 @@ class Proposal:
 
 def branch_name(approval: int) -> str:
     """The one branch that proposes approval `approval`: approve/0007."""
-    return f"approve/{messages.number(approval)}"
+    return f"{PREFIX}{messages.number(approval)}"
+
+
+def number_of(branch: str) -> int | None:
+    """The approval that `branch` proposes; None where it is no such branch."""
+    number = branch.removeprefix(PREFIX)
+    return int(number) if branch.startswith(PREFIX) and number.isdecimal() and int(number) > 0 else None
 
 
 def recorded(repository: Repository, revision: str, approval: int) -> config.ApprovalRecord | None:

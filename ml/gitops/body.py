@@ -17,6 +17,7 @@ from ml.gitops.github import BODY_LIMIT
 from ml.gitops.markdown import code, details, fence, image, link, table, text
 
 _DIFF_LIMIT, _EVIDENCE_LIMIT, _REQUESTS_SHOWN = 20_000, 3_000, 8
+REPLACES = "Takes the place of "
 _PICTURES = {
     "confusion-matrix.png": "Confusion matrix on the test rows",
     "precision-recall.png": "Precision and recall on the test rows",
@@ -46,6 +47,8 @@ class Approval:
         steps: the steps of the run; empty where they are not known.
         pictures: addresses by the names of the files that ml.report draws.
         commit_url, run_url: pages to link.
+        asked: why somebody started the run by hand, in their words.
+        replaces: numbers of the pull requests whose place this one takes.
     """
 
     record: config.ApprovalRecord
@@ -59,6 +62,8 @@ class Approval:
     pictures: Mapping[str, str] = field(default_factory=dict)
     commit_url: str | None = None
     run_url: str | None = None
+    asked: str = ""
+    replaces: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +122,7 @@ def _summary(page: Approval) -> str:
             f"{instead}.** It finds {figures.share(recall)} of the frauds and raises a false alarm on "
             f"{figures.share(alarms)} of the legitimate transactions: {evaluation['positives']:,} frauds among "
             f"{evaluation['rows']:,} test rows.",
+            *(["", f"{REPLACES}{', '.join(f'#{number}' for number in page.replaces)}."] if page.replaces else []),
         ]
     )
 
@@ -177,6 +183,8 @@ def _configuration(page: Approval) -> _Section:
 
 def _why(page: Approval) -> _Section:
     title = "## Why now"
+    if page.asked:
+        title += f"\n\nIt was asked for with the words: {text(page.asked)}"
     if not page.record.requests:
         return _Section(full=f"{title}\n\nA commit or a person asked for it; no retrain request was open.")
     ids = list(page.record.requests)

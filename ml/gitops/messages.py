@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ml.config import ApprovalRecord
+from ml.config import ApprovalRecord, MissRecord
 
 
 def record(approval: ApprovalRecord) -> str:
@@ -76,6 +76,30 @@ def merge_rollback(approval: int, branch: str) -> str:
     return _message(f"Merge {branch}: serve approval {number(approval)} again")
 
 
+def restore(approval: int) -> str:
+    """The commit that takes settings back to those under which the same approval served last."""
+    return _message(
+        f"Serve approval {number(approval)} as before",
+        "Takes the serving file back to what it was when it was last deployed, as soon as this is merged and deployed.",
+    )
+
+
+def miss(record: MissRecord, name: str) -> str:
+    """The commit that records that a model was not good enough."""
+    return _message(
+        f"Record miss {name}",
+        record.verdict.reason,
+        "\n".join(
+            [
+                f"Execution:  {record.execution_arn}",
+                f"Evaluation: {record.evaluation_uri}",
+                f"Trained:    {record.commit}",
+                *(f"Closes:     {request}" for request in record.requests),
+            ]
+        ),
+    )
+
+
 def superseded(by: str, reason: str) -> str:
     """The comment on a pull request that is closed because another took its place."""
     return f"Superseded by {by}: {reason} Closed without merging."
@@ -94,6 +118,14 @@ def approval_title(approval: ApprovalRecord) -> str:
     recall = approval.metrics.get("recall")
     figures = f": recall {recall.value:.2f} ({recall.low:.2f} to {recall.high:.2f})" if recall else ""
     return f"Serve approval {number(approval.approval)}{figures}"
+
+
+def rollback_title(approval: int, *, failed: int | None) -> str:
+    """The title of a rollback's pull request; `failed` is the approval whose deployment has just failed, if one has."""
+    because = f"Deployment of {number(failed)} failed: " if failed is not None else ""
+    again = "as before" if failed == approval else "again"
+    first = "serve" if because else "Serve"
+    return f"{because}{first} approval {number(approval)} {again}"
 
 
 def number(approval: int) -> str:

@@ -128,6 +128,13 @@ class Repository:
             found |= dict.fromkeys(self._names(listing), "A")
         return dict(sorted(found.items()))
 
+    def diff(self, base: str, head: str, *paths: str | Path) -> str:
+        """How the files below `paths` differ from `base` to `head`, as a unified diff; '' where they do not."""
+        revisions = [self.commit_of(base), self.commit_of(head)]
+        plain = ["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"]
+        content = self._output(["diff", *plain, *revisions, "--", *map(str, paths)])
+        return content.decode("utf-8", "replace")
+
     def log(self, revision: str, *paths: str | Path, first_parent: bool = False) -> list[Commit]:
         """The commits up to `revision` (or in `a..b`) that changed `paths`, newest first.
 

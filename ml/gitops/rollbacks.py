@@ -33,8 +33,11 @@ def branch_name(target: int) -> str:
     return f"rollback/{messages.number(target)}"
 
 
-def prepare(repository: Repository, target: int, *, main: str = "main") -> Prepared:
+def prepare(repository: Repository, target: int, *, main: str = "main", settings: str | None = None) -> Prepared:
     """Makes the branch that lets `main` point at `target` again, or finds it made.
+
+    Args:
+        settings: the serving file to go back to where `main` points at `target` already, as it was deployed before.
 
     Raises:
         Refused: main points at it already, or at nothing, or holds no record of it.
@@ -44,7 +47,7 @@ def prepare(repository: Repository, target: int, *, main: str = "main") -> Prepa
     current = serving.at(repository, base).approval
     if current is None:
         raise Refused(f"{config.SERVING} on {main} serves nothing (approval: null), so there is nothing to roll back")
-    if current == target:
+    if current == target and settings is None:
         raise Refused(f"approval {messages.number(target)} is what {main} serves already")
     if repository.show(base, config.approval_path(target)) is None:
         raise Refused(f"{config.approval_path(target)} is not on {main}: what was never approved cannot serve")
@@ -52,20 +55,24 @@ def prepare(repository: Repository, target: int, *, main: str = "main") -> Prepa
     reverted = last.pointer if last.before == target else None
     tip = repository.resolve(f"refs/heads/{name}")
     if tip is not None and tip != base and repository.is_ancestor(base, tip):
-        if serving.at(repository, tip).approval != target:
+        kept = serving.text_at(repository, tip)
+        if serving.at(repository, tip).approval != target or (settings is not None and kept != settings):
             raise GitError(
                 f"branch {name} does not point at approval {messages.number(target)}; delete it, and run again"
             )
-        return _prepared(target, current, tip, reverted.sha if reverted else None, "kept")
+        return _prepared(target, current, tip, reverted.sha if reverted and settings is None else None, "kept")
     if tip is not None and any(commit.author != BOT.name for commit in repository.log(f"{base}..{tip}")):
         raise GitError(f"branch {name} holds commits of people and lacks those of {main}; merge {main} into it")
-    message = (
-        messages.rollback(target, current, reverted=reverted.sha, subject=reverted.subject)
-        if reverted
-        else messages.return_to(target, current)
-    )
-    moved = serving.point(serving.text_at(repository, base), target).encode()
-    commit = repository.commit(base, {config.SERVING: moved}, message)
+    if settings is not None:
+        reverted, message, moved = None, messages.restore(target), settings
+    else:
+        message = (
+            messages.rollback(target, current, reverted=reverted.sha, subject=reverted.subject)
+            if reverted
+            else messages.return_to(target, current)
+        )
+        moved = serving.point(serving.text_at(repository, base), target)
+    commit = repository.commit(base, {config.SERVING: moved.encode()}, message)
     repository.move_branch(name, commit, seen=tip)
     return _prepared(
         target, current, commit, reverted.sha if reverted else None, "created" if tip is None else "rebuilt"
