@@ -1,6 +1,7 @@
 """Which retrain requests a training run answers, and on what stretch of data.
 
-A request is open until an approval names its id. Nothing here writes: a request's fate is written by the approval.
+A request is open until an approval or a recorded miss names its id. Nothing here writes: a request's fate is written
+by what closes it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ METADATA_LIMIT = 255
 
 
 def open_requests(root: Path) -> dict[str, config.RetrainRequest]:
-    """The requests below `root` that no approval names, by id, oldest first."""
-    resolved = _resolved(root)
-    return {name: request for name, request in config.load_requests(root).items() if name not in resolved}
+    """The requests below `root` that neither an approval nor a recorded miss names, by id, oldest first."""
+    closed = _closed(root)
+    return {name: request for name, request in config.load_requests(root).items() if name not in closed}
 
 
 def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.RetrainRequest]:
@@ -26,15 +27,18 @@ def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.Retrain
 
     Raises:
         ConfigError: `wanted` names a request that is not there.
-        Refused: it names one that an approval has resolved, or more than one package can name.
+        Refused: it names one that is closed, or more than one package can name.
     """
     available = open_requests(root)
     if wanted is None:
         return {name: available[name] for name in _fitting(available)}
-    chosen = sorted(set(wanted))
+    chosen, closed = sorted(set(wanted)), _closed(root)
     for name in chosen:
-        if name in _resolved(root):
-            raise Refused(f"{config.REQUESTS}/{name}.yaml: an approval has resolved it; nothing was started")
+        if name in closed:
+            raise Refused(
+                f"{config.REQUESTS}/{name}.yaml: {closed[name]} has resolved it; nothing was started. "
+                "To ask again, commit another request"
+            )
         if name not in available:
             known = ", ".join(available) or "none"
             raise ConfigError(f"{config.REQUESTS}/{name}.yaml: no such request (open: {known})")
@@ -60,9 +64,17 @@ def window(requests: Mapping[str, config.RetrainRequest]) -> config.Window:
     )
 
 
-def _resolved(root: Path) -> set[str]:
+def _closed(root: Path) -> dict[str, Path]:
+    """The file that closed each request, by the request's id."""
+    closed = {
+        name: config.MISSES / f"{miss}.yaml"
+        for miss, record in config.load_misses(root).items()
+        for name in record.requests
+    }
     numbers = [int(file.stem) for file in (root / config.APPROVALS).glob("*.yaml") if file.stem.isdecimal()]
-    return {name for number in numbers for name in config.load_approval(root, number).requests}
+    for number in numbers:
+        closed |= dict.fromkeys(config.load_approval(root, number).requests, config.approval_path(number))
+    return closed
 
 
 def _fitting(names: Collection[str]) -> list[str]:

@@ -4,31 +4,33 @@ An execution is known by what it is about: requests, commit, settings and data. 
 or on another machine, gets that same execution: waits for it while it runs, takes its package if it has registered
 one, hears the gate's verdict again if it missed, and lets it go on from the failed step (RetryPipelineExecution) if it
 failed for another reason or was stopped. `resume` only ever waits: it starts and retries nothing.
+
+One training at a time: an execution that still runs for an earlier commit is the orphan of a run that was cancelled. It
+is stopped, and its requests are answered here, since every run answers all that are open.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ml import config, console
-from ml.aws import code, executions, pipeline, platform, registry
+from ml.aws import code, executions, pipeline, registry
 from ml.aws.executions import Execution, Step
-from ml.aws.lake import Lake, TrainingSet
-from ml.commands import requests as retraining
+from ml.commands import actions, inputs, summary
+from ml.commands.inputs import Inputs
+from ml.commands.outcome import Outcome
 from ml.commands.progress import Steps
-from ml.errors import CloudError, GateMissed, Refused, TrainingFailed
-from ml.gitops import approvals, serving
+from ml.commands.reporting import Training
+from ml.errors import CloudError, FraudopsError, GateMissed, Refused, TrainingFailed
 from ml.gitops.repository import Repository
 
-_EXPLAINS_A_MODEL = ("model-config/training", config.REQUESTS.as_posix(), config.APPROVALS.as_posix(), "ml")
 _GATE_MISSED = "GateMissed"
 _LOG_LINES = 20
+_STOPPING_SECONDS = 900  # a job is given two minutes to end, and its instances some more
 _SHORTAGE_SECONDS = 2 * 3600  # the pipeline's own retries wait this long for instances
 
 
@@ -49,9 +51,24 @@ class TrainingOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Champion:
-    uri: str
-    sha256: str
+class Rehearsal:
+    """What a training run would be about, had it been started."""
+
+    commit: str
+    requests: tuple[str, ...]
+    window: config.Window
+    imports: tuple[str, ...]
+    rows: int
+    frauds: int
+    data_sha256: str
+    config_sha256: str
+    code_sha256: str
+    definition_sha256: str
+    champion: int | None
+    champion_sha256: str | None
+    instance_type: str
+    execution_arn: str | None
+    """The execution that these very inputs have had already, and that a run would take up."""
 
 
 def train(
@@ -60,6 +77,8 @@ def train(
     requests: Sequence[str] | None = None,
     window: config.Window | None = None,
     resume: str | None = None,
+    reason: str = "",
+    outcome: Path | None = None,
     on_started: Callable[[str], None] | None = None,
     progress: Callable[[Execution], None] | None = None,
 ) -> TrainingOutcome:
@@ -70,102 +89,131 @@ def train(
         requests: ids of the retrain requests that this run answers; all that are open if None.
         window: the stretch of data; that of the requests if None, and everything if there are none.
         resume: the ARN of an execution to wait for instead of starting one.
+        reason: why somebody wants this run; shown to whoever approves its model.
+        outcome: a file to write what came of it to, once the gate has decided, for `propose` or `miss`.
         on_started: called with the execution's ARN as soon as there is one, before any waiting.
         progress: called with each state of the execution; by default its steps are shown on standard error.
 
     Raises:
-        Refused: uncommitted changes, the root account, or a champion that is not what its approval says.
+        Refused: uncommitted changes, the root account, a champion that is not what its approval says, or a training
+            of a commit that is not part of this one's history.
         GateMissed: the model is not good enough; carries the evaluation.
         TrainingFailed: a step failed, or the execution was stopped or takes longer than it may.
     """
     training = config.load_model(root)
-    arn = resume or _start(root, training, requests, window)
+    arn, commit = (resume, "") if resume else _start(root, requests, window)
     console.note(f"execution {arn}; if this is interrupted: fraudops train --resume {arn}")
+    actions.output(execution_arn=arn)
     if on_started:
         on_started(arn)
+    # A resumed execution says itself what it is about, where anybody asks.
+    told = Training(commit or executions.parameters(arn).get("Commit", ""), arn)
+    told.started()
     limit = 3 * training.compute.max_runtime_minutes * 60 + _SHORTAGE_SECONDS
-    return _outcome(_wait(arn, limit, progress))
+    try:
+        result = _outcome(_wait(arn, limit, progress))
+    except GateMissed as error:
+        _say_missed(error, told, outcome, reason)
+        raise
+    except FraudopsError as error:
+        told.failed(str(error))
+        actions.summary(summary.training_failed(arn, str(error)))
+        raise
+    verdict = result.evaluation["verdict"]["reason"]
+    told.passed(result.version, verdict)
+    if outcome is not None:
+        Outcome(
+            verdict="passed",
+            reason=verdict,
+            execution_arn=result.execution_arn,
+            package_arn=result.package_arn,
+            version=result.version,
+            commit=result.commit,
+            requests=result.requests,
+            asked=reason,
+            evaluation=result.evaluation,
+            evaluation_uri=result.evaluation_uri,
+        ).write(outcome)
+    actions.output(verdict="passed", package_arn=result.package_arn)
+    return result
 
 
-def _start(root: Path, training: config.ModelFile, requests: Sequence[str] | None, window: config.Window | None) -> str:
-    repository = Repository(root)
-    _refuse_uncommitted(repository)
-    commit = repository.head()
-    answered = retraining.choose(root, requests)
-    window = window or retraining.window(answered)
-    settings = config.load_settings(root)
-    platform.refuse_root()
-    where = platform.read()
-    with console.stage("resolving data and champion"):
-        data = Lake(where.bucket).training_set(window.start, window.end)
-        champion = _champion(repository, commit, where.bucket)
-    console.note(
-        f"{data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data {data.sha256[:12]}"
+def rehearse(
+    root: Path, *, requests: Sequence[str] | None = None, window: config.Window | None = None, reason: str = ""
+) -> Rehearsal:
+    """What `train` would run, as it would resolve it now; starts, uploads and stops nothing.
+
+    (The list of the data's files is written under its own digest, where the run itself would find it.)
+
+    Raises:
+        Refused, ConfigError, DataError, CloudError: for whatever `train` would fail for before it starts anything.
+    """
+    found = inputs.resolve(root, requests, window)
+    with console.stage("making the pipeline's definition"):
+        definition = pipeline.definition(found.where, found.training)
+    result = Rehearsal(
+        commit=found.commit,
+        requests=found.requests,
+        window=found.window,
+        imports=found.data.imports,
+        rows=found.data.rows,
+        frauds=found.data.frauds,
+        data_sha256=found.data.sha256,
+        config_sha256=found.settings.sha256,
+        code_sha256=code.digest(code.tree(root)),
+        definition_sha256=hashlib.sha256(definition.encode()).hexdigest(),
+        champion=found.champion.approval if found.champion else None,
+        champion_sha256=found.champion.sha256 if found.champion else None,
+        instance_type=found.training.compute.instance_type,
+        execution_arn=executions.find(found.label),
     )
-    with console.stage("putting code, settings and pipeline"):
-        parameters = {
-            "DataManifestUri": data.manifest_uri,
-            "SettingsUri": code.upload_settings(settings, where.bucket),
-            "CodeUri": code.upload_code(code.tree(root), where.bucket),
-            "ChampionUri": champion.uri,
-            "ChampionSha256": champion.sha256,
-            "Commit": commit,
-            "ConfigSha256": settings.sha256,
-            "DataSha256": data.sha256,
-            "Requests": " ".join(answered),
-            "WindowStart": _moment(window.start),
-            "WindowEnd": _moment(window.end),
-            "InstanceType": training.compute.instance_type,
-        }
-        pipeline.upsert(where, pipeline.definition(where, training))
-    return _begin(parameters, _token(answered, commit, settings.sha256, data))
+    actions.output(verdict="dry-run")
+    actions.summary(summary.rehearsal(result, reason))
+    return result
 
 
-def _refuse_uncommitted(repository: Repository) -> None:
-    dirty = repository.dirty(*_EXPLAINS_A_MODEL)
-    if dirty:
-        raise Refused(
-            f"{', '.join(dirty)}: not as committed, and a model must be explained by a commit; "
-            "commit or put away, then run this again"
-        )
+def _start(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> tuple[str, str]:
+    """The execution for what is checked out, started or found; and the commit."""
+    found = inputs.resolve(root, requests, window)
+    parameters = inputs.put(root, found)
+    _make_way(Repository(root), found)
+    return _begin(parameters, found), found.commit
 
 
-def _champion(repository: Repository, commit: str, bucket: str) -> _Champion:
-    """The model that Git says serves at `commit`, if the registry still holds that very model."""
-    number = serving.at(repository, commit).approval
-    if number is None:
-        return _Champion(uri=code.upload_no_champion(bucket), sha256="")
-    record = approvals.recorded(repository, commit, number)
-    if record is None:
-        raise Refused(f"{config.SERVING} points at approval {number:04d}, which has no record; nothing was started")
-    package = registry.package(record.model_package_arn)
-    folder, _, name = package.model_data_url.rpartition("/")
-    found = registry.digest(package.model_data_url)
-    if found != record.artifact.sha256 or name != "model.tar.gz":
-        raise Refused(
-            f"the champion is not what was approved: {package.model_data_url} has sha256 {found}, "
-            f"{config.approval_path(number)} says {record.artifact.sha256}; nothing was started. "
-            "Find out who replaced it before anything is trained against it"
-        )
-    return _Champion(uri=f"{folder}/", sha256=found)
+def _make_way(repository: Repository, found: Inputs) -> None:
+    """Stops what still runs for an earlier commit or for other inputs of this one."""
+    for arn, label in executions.running().items():
+        if label == found.label:
+            continue
+        commit = executions.parameters(arn).get("Commit", "")
+        known = bool(commit) and repository.resolve(commit) is not None
+        if not known or not repository.is_ancestor(commit, found.commit):
+            raise Refused(
+                f"execution {arn} is running for commit {commit or 'unknown'}, which is not part of {found.commit[:12]}"
+                f"'s history, and one model is trained at a time; wait for it (`fraudops train --resume {arn}`) or "
+                "stop it in the console, then run this again"
+            )
+        with console.stage(f"stopping {arn}, left behind by a run for {commit[:12]} that is over"):
+            _stop(arn)
+        Training(commit, arn).failed(f"Stopped: the training of {found.commit[:12]} takes its place. {arn}")
 
 
-def _token(requests: Mapping[str, Any], commit: str, config_sha256: str, data: TrainingSet) -> str:
-    """What an execution is about, as SageMaker's idempotency token; nothing of who asks, or how often."""
-    about = json.dumps([sorted(requests), commit, config_sha256, data.sha256], separators=(",", ":"))
-    return hashlib.sha256(about.encode()).hexdigest()
+def _stop(arn: str) -> None:
+    try:
+        executions.stop(arn, timeout_seconds=_STOPPING_SECONDS)
+    except TimeoutError as error:
+        raise TrainingFailed(f"{error}, although it was stopped; look at it in the console, then run again") from error
 
 
-def _begin(parameters: Mapping[str, str], token: str) -> str:
-    # SageMaker does not say how long it remembers a token, so an execution is also looked for by its name.
-    label = f"train-{parameters['Commit'][:12]}-{token[:32]}"
-    arn = executions.find(label)
+def _begin(parameters: Mapping[str, str], found: Inputs) -> str:
+    arn = executions.find(found.label)
     if arn is None:
-        return executions.start(parameters, token=token, label=label)
-    found = executions.describe(arn)
-    if found.settled and not found.package_arn and found.step(_GATE_MISSED) is None:
-        console.note(f"an earlier run for the same inputs {found.status.lower()}; it goes on from the step that failed")
-        executions.retry(arn, token=hashlib.sha256(f"{token} {found.modified.isoformat()}".encode()).hexdigest())
+        return executions.start(parameters, token=found.token, label=found.label)
+    there = executions.describe(arn)
+    if there.settled and not there.package_arn and there.step(_GATE_MISSED) is None:
+        console.note(f"an earlier run for the same inputs {there.status.lower()}; it goes on from the step that failed")
+        token = hashlib.sha256(f"{found.token} {there.modified.isoformat()}".encode()).hexdigest()
+        executions.retry(arn, token=token)
     else:
         console.note("an execution for the same inputs is there already")
     return arn
@@ -219,6 +267,28 @@ def _missed(execution: Execution, gate: Step) -> GateMissed:
     )
 
 
+def _say_missed(error: GateMissed, told: Training, file: Path | None, asked: str) -> None:
+    """Tells of a miss, and writes it down for `miss`, whichever way the execution was come by."""
+    verdict = str(error.evaluation.get("verdict", {}).get("reason") or error)
+    told.missed(verdict)
+    about = executions.parameters(error.execution_arn)
+    missed = Outcome(
+        verdict="missed",
+        reason=verdict,
+        execution_arn=error.execution_arn,
+        package_arn=None,
+        version=None,
+        commit=about["Commit"],
+        requests=tuple(about.get("Requests", "").split()),
+        asked=asked,
+        evaluation=error.evaluation,
+        evaluation_uri=error.evaluation_uri,
+    )
+    if file is not None:
+        missed.write(file)
+    actions.output(verdict="missed")
+
+
 def _failed(execution: Execution) -> TrainingFailed:
     step = next((step for step in execution.steps if step.status == "Failed"), None)
     if step is None:
@@ -234,7 +304,3 @@ def _failed(execution: Execution) -> TrainingFailed:
         f"If that will pass, run `fraudops train` again: it goes on from {step.name}. "
         f"If not, commit the correction first. (execution {execution.arn})"
     )
-
-
-def _moment(moment: datetime | None) -> str:
-    return moment.isoformat().replace("+00:00", "Z") if moment else ""
