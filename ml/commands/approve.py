@@ -26,6 +26,14 @@ _EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
 _PROVENANCE = ("commit", "config_sha256", "data_sha256")
 
 
+class OutOfDate(Refused):
+    """The model was compared with another than the one that serves now, which `serves` names."""
+
+    def __init__(self, message: str, *, serves: str) -> None:
+        super().__init__(message)
+        self.serves = serves
+
+
 @dataclass(frozen=True, kw_only=True)
 class Approval:
     """A proposed approval: its branch and the two commits on it; `merged` is the merge commit, where one was made."""
@@ -58,6 +66,7 @@ def approve(
 
     Raises:
         Refused: the package, its archive, its evaluation and this repository do not agree, or its verdict is no pass.
+        OutOfDate: it was compared with another model than the one that `main` says serves.
         GitError: the branch cannot be made or merged as things stand; nothing was lost.
         CloudError: the registry has no such package, or AWS cannot be reached.
     """
@@ -188,9 +197,10 @@ def _champion(
     served = approvals.recorded(repository, main, number) if number is not None else None
     if compared["artifact_sha256"] != (served.artifact.sha256 if served else None):
         serves = f"approval {served.approval:04d}" if served else "nothing"
-        raise Refused(
+        raise OutOfDate(
             f"{package.arn} was compared with {compared['artifact_sha256'] or 'no champion'}, but {main} says that "
-            f"{serves} serves: its verdict is out of date; train again"
+            f"{serves} serves: its verdict is out of date; train again from {main} as it is now",
+            serves=serves,
         )
     if served is None:
         return None

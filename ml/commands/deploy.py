@@ -2,7 +2,8 @@
 
 It verifies, then orders (deploy/desired.json), then approves exactly one package; the deploy Lambda does the rest, and
 this waits for its answer, for the endpoint to settle, and for known transactions to come back as the model scores
-them. Whatever came of it is recorded under deploy/history/. Running it again applies what main says then.
+them. Whatever came of it is recorded under deploy/history/, and said on GitHub where there is one. Running it again
+applies what main says then.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from ml import clock, config
 from ml.aws import deployment, endpoint, platform
-from ml.commands import rollout, smoke, verification
+from ml.commands import actions, opening, reporting, rollout, smoke, summary, verification
 from ml.console import note, stage
-from ml.errors import DeploymentFailed, GitError, Refused
+from ml.errors import DeploymentFailed, FraudopsError, GitError, Refused
 from ml.gitops import approvals, serving
+from ml.gitops.push import Remote
 from ml.gitops.repository import Repository
 
 
@@ -48,8 +50,11 @@ class _Plan:
     record: config.ApprovalRecord
 
 
-def deploy(root: Path, *, main: str = "main") -> Deployed:
+def deploy(root: Path, *, main: str = "main", reason: str = "") -> Deployed:
     """Deploys what the commit checked out on `main` says.
+
+    Args:
+        reason: why somebody wants it deployed again; shown on GitHub.
 
     Raises:
         Refused: the pointer, its record, the registry and S3 do not agree, or the caller is root; nothing was changed.
@@ -60,7 +65,33 @@ def deploy(root: Path, *, main: str = "main") -> Deployed:
     repository = Repository.find(root)
     plan = _plan(repository, main)
     if plan is None:
-        return Deployed(state="nothing to deploy", commit=repository.head())
+        nothing = Deployed(state="nothing to deploy", commit=repository.head())
+        actions.summary(summary.deployed(nothing))
+        return nothing
+    number = plan.record.approval
+    told = reporting.Deployment(plan.commit, endpoint=plan.serving.endpoint, approval=number)
+    told.began(reason or f"Serving approval {number:04d}")
+    try:
+        done = _deploy(plan)
+    except FraudopsError as error:
+        told.failed(str(error))
+        actions.summary(summary.not_deployed(number, plan.commit, str(error)))
+        raise
+    told.succeeded(f"Approval {number:04d} serves ({done.state}); known transactions were scored as it scores them")
+    actions.summary(summary.deployed(done, _close_stale(repository, number, main)))
+    return done
+
+
+def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
+    """Closes what is proposed on a comparison that no longer holds; the deployment does not hang on that."""
+    github, closed = reporting.github(), list[int]()
+    if github is not None:
+        with reporting.attempt("closing the approvals that are out of date"):
+            closed = opening.close_stale(github, Remote(repository), serves=serves, main=main)
+    return closed
+
+
+def _deploy(plan: _Plan) -> Deployed:
     platform.refuse_root()
     where = platform.read()
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):

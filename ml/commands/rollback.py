@@ -1,6 +1,7 @@
 """`fraudops rollback`: prepares the commit that lets a former model serve again; merging and deploying it does so.
 
-It writes only to Git, moves only the pointer, and goes back only to a model that has served.
+It writes only to Git and GitHub, moves only the pointer, and goes back only to a model that has served. After a failed
+deployment it goes back to what was deployed last: to that model, or, where the model is the same, to its settings.
 """
 
 from __future__ import annotations
@@ -10,15 +11,22 @@ from pathlib import Path
 from typing import Literal
 
 from ml.aws import deployment, platform
+from ml.commands import actions, opening, summary
 from ml.console import note
 from ml.errors import CloudError, GitError, Refused
-from ml.gitops import messages, rollbacks, serving
+from ml.gitops import labels, messages, rollbacks, serving
+from ml.gitops.github import GitHub
+from ml.gitops.markdown import code, table, text
+from ml.gitops.push import Remote
 from ml.gitops.repository import Identity, Repository
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """A prepared rollback. `reverted` is the pointer's commit that it takes back, if it goes to the approval before."""
+    """A prepared rollback. `reverted` is the pointer's commit that it takes back, if it goes to the approval before.
+
+    `pull_request` and `url` are those of the pull request, where one was wanted.
+    """
 
     target: int
     current: int
@@ -28,6 +36,8 @@ class Rollback:
     state: Literal["created", "kept", "rebuilt"]
     merged: str | None
     says: str
+    pull_request: int | None = None
+    url: str | None = None
 
 
 def rollback(
@@ -35,6 +45,8 @@ def rollback(
     *,
     to: int | None = None,
     merge: bool = False,
+    propose: bool = False,
+    failed: bool = False,
     approver: Identity | None = None,
     main: str = "main",
 ) -> Rollback:
@@ -44,32 +56,129 @@ def rollback(
         to: the approval to go back to; if None, the one that served before this one. Going back twice goes further
             back; to go forth again, name it.
         merge: also merges the branch into `main`, which must be checked out.
+        propose: pushes the branch to the remote and opens its pull request, or brings it up to date.
+        failed: the deployment of what `main` says has just failed, and this is to go back to what was deployed before.
         approver: who the merge says did it; if None, whoever Git is configured for.
 
     Raises:
         Refused: nothing served before, or `to` never did.
-        GitError: the branch cannot be made or merged as things stand.
+        GitError: the branch cannot be made, pushed or merged as things stand.
+        GitHubError: the pull request cannot be opened; run it again.
     """
+    if merge and propose:
+        raise Refused("a rollback is either merged here or proposed as a pull request; choose one")
     repository = Repository.find(root)
     if merge and repository.branch() != main:
         raise GitError(f"merging a rollback needs {main} checked out (it is {repository.branch() or 'a commit'})")
-    target = _target(repository, main, to)
-    prepared = rollbacks.prepare(repository, target, main=main)
+    if propose:
+        return _propose(Remote(repository), main, to, failed)
+    prepared = _prepare(repository, main, to, failed)
     merged = None
     if merge:
-        merged = repository.merge(prepared.branch, messages.merge_rollback(target, prepared.branch), author=approver)
-    how = f"by reverting {prepared.reverted[:12]}" if prepared.reverted else "by moving the pointer"
+        message = messages.merge_rollback(prepared.target, prepared.branch)
+        merged = repository.merge(prepared.branch, message, author=approver)
     then = "run `fraudops deploy`" if merged else f"merge {prepared.branch} into {main}, then run `fraudops deploy`"
+    return _rollback(prepared, merged=merged, then=then)
+
+
+def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollback:
+    github, base = GitHub.from_environment(), f"{remote.name}/{main}"
+    if remote.fetch(main) is None:
+        raise GitError(f"{remote.name} has no branch {main}, so there is nothing to roll back")
+    target, settings = _choose(remote, base, to, failed)
+    branch = rollbacks.branch_name(target)
+    seen = remote.adopt(branch)
+    prepared = rollbacks.prepare(remote, target, main=base, settings=settings)
+    tip = remote.commit_of(f"refs/heads/{branch}")
+    opened = opening.pull_request(
+        github,
+        remote,
+        branch=branch,
+        commit=tip,
+        seen=seen,
+        base=main,
+        title=messages.rollback_title(target, failed=prepared.current if failed else None),
+        body=_body(prepared, failed),
+        label=labels.ROLLBACK,
+    )
+    result = _rollback(prepared, merged=None, then=f"merge #{opened.pull.number}", pull=opened)
+    actions.output(pull_request=str(opened.pull.number), url=opened.pull.url)
+    actions.summary(summary.rollback(result.says, opened.pull.number, opened.pull.url))
+    return result
+
+
+def _prepare(repository: Repository, main: str, to: int | None, failed: bool) -> rollbacks.Prepared:
+    target, settings = _choose(repository, main, to, failed)
+    return rollbacks.prepare(repository, target, main=main, settings=settings)
+
+
+def _rollback(
+    prepared: rollbacks.Prepared, *, merged: str | None, then: str, pull: opening.Opened | None = None
+) -> Rollback:
+    target, current = prepared.target, prepared.current
+    how = f"by reverting {prepared.reverted[:12]}" if prepared.reverted else "by moving the pointer"
+    what = f"Serves approval {target:04d} again in place of {current:04d}, {how}."
+    if target == current:
+        what = f"Serves approval {target:04d} with the settings that it was deployed with last."
     return Rollback(
         target=target,
-        current=prepared.current,
+        current=current,
         branch=prepared.branch,
         commit=prepared.commit,
         reverted=prepared.reverted,
         state=prepared.state,
         merged=merged,
-        says=f"Serves approval {target:04d} again in place of {prepared.current:04d}, {how}. To let it: {then}.",
+        says=f"{what} To let it: {then}.",
+        pull_request=pull.pull.number if pull else None,
+        url=pull.pull.url if pull else None,
     )
+
+
+def _body(prepared: rollbacks.Prepared, failed: bool) -> str:
+    target, current = messages.number(prepared.target), messages.number(prepared.current)
+    lines = []
+    if failed:
+        lines.append(
+            f"**The deployment of approval {current} failed**, so what was deployed before it serves on, and main says "
+            "otherwise. Merging this lets main say what serves. If the cause has passed, close this and run "
+            f"{code('deploy.yml')} again instead."
+        )
+    what = f"Merging this serves approval {target} again in place of {current}"
+    if prepared.target == prepared.current:
+        what = f"Merging this serves approval {target} with the settings that it was deployed with last"
+    lines.append(
+        f"{what}, as soon as {code('deploy.yml')} has verified and deployed it. Only the serving file changes: the "
+        "records of both stay, and so does every commit."
+    )
+    rows = [
+        ("now", f"approval {current}"),
+        ("then", f"approval {target}"),
+        *([("reverts", code(prepared.reverted))] if prepared.reverted else []),
+        ("commit", code(prepared.commit)),
+    ]
+    lines += [table(("", ""), rows), text("Approvals compared with another model than the one that then serves close.")]
+    return "\n\n".join(lines) + "\n"
+
+
+def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> tuple[int, str | None]:
+    """The approval to go back to, and the serving file's text to go back to, where that is of the same approval."""
+    if to is not None or not failed:
+        return _target(repository, main, to), None
+    current, deployed = serving.at(repository, main).approval, _deployed()
+    if deployed is None:
+        return _target(repository, main, None), None
+    if not deployed:
+        raise Refused("no deployment has ever succeeded, so there is nothing to go back to; remove the cause instead")
+    last = deployed[-1]
+    if last.approval != current:
+        return _target(repository, main, last.approval), None
+    before = serving.text_at(repository, last.commit) if repository.resolve(last.commit) else None
+    if before is None or before == serving.text_at(repository, main):
+        raise Refused(
+            f"what {main} says is what was deployed last (approval {last.approval:04d}), so going back would change "
+            "nothing; remove the cause, then run `fraudops deploy` again"
+        )
+    return last.approval, before
 
 
 def _target(repository: Repository, main: str, to: int | None) -> int:
@@ -91,12 +200,18 @@ def _target(repository: Repository, main: str, to: int | None) -> int:
 
 
 def _served() -> set[int] | None:
-    """The approvals whose deployment has succeeded; None where that cannot be asked, as in an outage of AWS.
+    """The approvals whose deployment has succeeded; None where that cannot be asked."""
+    deployed = _deployed()
+    return {past.approval for past in deployed} if deployed is not None else None
+
+
+def _deployed() -> list[deployment.Deployment] | None:
+    """The deployments that succeeded, oldest first; None where that cannot be asked, as in an outage of AWS.
 
     A rollback is needed most when something is down: then the history of the pointer in Git has to do.
     """
     try:
-        return {past.approval for past in deployment.history(platform.read().bucket) if past.status == "succeeded"}
+        return [past for past in deployment.history(platform.read().bucket) if past.status == "succeeded"]
     except CloudError as error:
         note(f"deploy/history/ could not be read ({error}); going by the pointer's history in Git alone")
         return None

@@ -1,0 +1,85 @@
+"""The bot's pull requests: pushed over nobody's commits, opened or brought up to date, checked, closed when stale.
+
+A pull request that a workflow's own token opens starts no check, so ci.yml is started for it; one that an App's token
+opens starts it by itself. Which it is, the workflow says in FRAUDOPS_TOKEN_FIRES.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ml.errors import GitHubError
+from ml.gitops import approvals, messages, pulls, statuses
+from ml.gitops.github import GitHub
+from ml.gitops.labels import Label
+from ml.gitops.pulls import PullRequest
+from ml.gitops.push import Remote
+
+CHECKS = "ci.yml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A pull request, and whether its branch was pushed and its checks were started here."""
+
+    pull: PullRequest
+    pushed: bool
+    checked: bool
+
+
+def pull_request(
+    github: GitHub,
+    remote: Remote,
+    *,
+    branch: str,
+    commit: str,
+    seen: str | None,
+    base: str,
+    title: str,
+    body: str,
+    label: Label,
+) -> Opened:
+    """The one open pull request from `branch`, at `commit`, with that text; run again it changes only what differs.
+
+    Args:
+        seen: what `remote.fetch` saw the branch point at.
+    """
+    pushed = remote.push_branch(branch, commit, seen=seen).state == "pushed" if seen != commit else False
+    pull = pulls.propose(github, branch=branch, base=base, title=title, body=body, labels=[label])
+    # By what was checked, not by what was pushed: a run that died in between has pushed and started nothing.
+    checked = not _fires() and not _checked(github, commit)
+    if checked:
+        pulls.dispatch(github, CHECKS, ref=branch, inputs={"pull_request": str(pull.number)})
+    return Opened(pull=pull, pushed=pushed, checked=checked)
+
+
+def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "main") -> list[int]:
+    """Closes the approvals that are proposed but were compared with another model than `serves`, which serves now."""
+    closed = []
+    for pull in pulls.open_below(github, approvals.PREFIX, base=main):
+        number = approvals.number_of(pull.branch)
+        tip = remote.fetch(pull.branch)
+        record = approvals.recorded(remote, tip, number) if tip is not None and number is not None else None
+        compared = record.champion.approval if record is not None and record.champion is not None else None
+        if record is None or serves in (record.approval, compared):
+            continue
+        against = f"approval {messages.number(compared)}" if compared is not None else "no champion"
+        reason = (
+            f"it serves now, and the model proposed here was compared with {against}. Run train.yml again to compare "
+            "it with the one that serves."
+        )
+        by = f"approval {messages.number(serves)}"
+        closed += pulls.supersede(github, [pull.number], by=by, reason=reason, delete_branch=True)
+    return closed
+
+
+def _checked(github: GitHub, commit: str) -> bool:
+    try:
+        return statuses.status(github, commit, statuses.CI) is not None
+    except GitHubError:  # a token that may not read statuses: better to check twice than never
+        return False
+
+
+def _fires() -> bool:
+    return os.environ.get("FRAUDOPS_TOKEN_FIRES", "").lower() != "false"
