@@ -111,12 +111,12 @@ def main(arguments: list[str] | None = None) -> int:
             }
             _append("GITHUB_OUTPUT", (f"{name}={value}" for name, value in found.items()))
             return 0
+        variables = exported(environment, workspace, {name: os.environ.get(f"GIVEN_{name}", "") for name in _PASSED_ON})
         made = not there(environment)
         if made:
             make(environment, lock)
         if given.link:
             link(environment, workspace / given.link)
-        variables = exported(environment, workspace, {name: os.environ.get(f"GIVEN_{name}", "") for name in _PASSED_ON})
     except KeyError as error:
         sys.stdout.write(f"::error::{error} is not set: this runs as a step of .github/actions/setup\n")
         return 1

@@ -57,9 +57,9 @@ def preview(name: str, template: str, parameters: Mapping[str, str]) -> Preview:
     if before is None:
         return Preview(stack=name, exists=False, changes=())
     cloudformation = session.client("cloudformation")
-    request = stack.request_of(name, template, parameters, before)
     label = f"fraudops-{os.environ.get('GITHUB_RUN_ID', 'laptop')}-{secrets.token_hex(4)}"
     with session.explained(f"asking what would change in the stack {name}"):
+        request = stack.request_of(name, template, parameters, before)
         made = cloudformation.create_change_set(ChangeSetName=label, ChangeSetType="UPDATE", **request)
         try:
             found = _settled(name, made["Id"])
