@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ml.local import tools
 from ml.local.cloud import CALLER, LocalCloud
 from ml.local.github.actions.oidc import ISSUER
 from ml.local.github.actions.service import Actions
@@ -59,6 +60,7 @@ class LocalClouds:
                 environment={**self.aws.environment(), INSTANCE: str(self.folder)},  # it leaves the keys out
                 tool_cache=self._tool_cache,
             )
+            tools.offer(self.actions.tool_cache)
             self.aws.federation.trust(ISSUER, self.actions.issuer.jwks)
             self.token = self.github.token(USER)
         except BaseException:
