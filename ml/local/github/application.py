@@ -57,6 +57,8 @@ class Application:
         api = request.path.startswith("/api/")
         call = None
         try:
+            if api and self._github.faults:
+                return _response(self._github.faults.popleft(), {}, api)
             handler, params = self._github.router.match(request.method, request.path)
             principal = self._github.tokens.of_header(request.headers.get("Authorization"))
             call = Call(self._github, request, params, principal, links)

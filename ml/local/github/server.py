@@ -25,7 +25,7 @@ from ml.local.github.bare import environment
 from ml.local.github.events import Event, NoRuns, OnEvent, RunSource
 from ml.local.github.graphql import service as graphql
 from ml.local.github.rest import register as register_rest
-from ml.local.github.router import Links, Router
+from ml.local.github.router import Answer, Links, Router
 from ml.local.github.shapes import Shapes
 from ml.local.github.state import Repository, State
 from ml.local.github.tokens import Level, Principal, Tokens
@@ -61,6 +61,7 @@ class LocalGitHub:
         self.folder, self.on_event, self.user = folder, on_event, user
         self.run_source: RunSource = NoRuns()
         self.state, self.tokens, self.router = State(folder), Tokens(), Router()
+        self.faults: deque[Answer] = deque()
         self.form_key = secrets.token_bytes(32)
         self._port = port
         self._server: BaseWSGIServer | None = None
@@ -150,6 +151,11 @@ class LocalGitHub:
     def revoke(self, token: str) -> None:
         """Ends a token."""
         self.tokens.revoke(token)
+
+    def fail_api(self, times: int, *, status: int = 503, message: str = "Service Unavailable", **headers: str) -> None:
+        """Lets the next `times` API calls fail, to see what a client does; Retry_After is the header Retry-After."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.faults.extend(Answer(status=status, body={"message": message}, headers=named) for _ in range(times))
 
     # -- changes and events
 

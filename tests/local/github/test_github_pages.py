@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.local.github.web import markdown
+from ml.local.github.web import diffs, markdown
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 PIXEL = base64.b64decode(
@@ -93,6 +93,34 @@ def test_page_of_a_pull_request_shows_all_of_it(world: Any, clone: Any, branch: 
     with urllib.request.urlopen(picture, timeout=30) as answer:  # noqa: S310 - loopback
         assert answer.read() == PIXEL
         assert answer.headers["Content-Type"] == "image/png"
+
+
+def test_differences_are_whole_and_numbered(world: Any, clone: Any) -> None:
+    """Every line of every file, with its numbers before and after; a rename and a binary file are said to be such."""
+    text = "".join(f"line {number}\n" for number in range(30))
+    before = clone.commit({"a.txt": "one\ntwo\nthree\n", "b.txt": text, "z.txt": "1\n"})
+    (clone.root / "picture.bin").write_bytes(b"\0\1")
+    clone.git("mv", "b.txt", "c.txt")
+    after = clone.commit({"a.txt": "one\n2\nthree", "z.txt": "1\n2\n"})
+    clone.push("main")
+    found = {
+        file.change.path: file for file in diffs.files(world.github.state.find("acme", "fraud").git, before, after)
+    }
+    assert [(line.kind, line.before, line.after, line.text) for line in found["a.txt"].lines[1:]] == [
+        ("context", 1, 1, "one"),
+        ("removed", 2, None, "two"),
+        ("removed", 3, None, "three"),
+        ("added", None, 2, "2"),
+        ("added", None, 3, "three"),
+        ("note", None, None, "No newline at end of file"),
+    ]
+    assert [line.text for line in found["z.txt"].lines[1:]] == ["1", "2"]
+    assert (found["c.txt"].change.previous, found["c.txt"].change.status, found["c.txt"].lines) == (
+        "b.txt",
+        "renamed",
+        [],
+    )
+    assert (found["picture.bin"].change.additions, found["picture.bin"].lines) == (None, [])
 
 
 def test_nothing_that_people_write_becomes_html(world: Any, clone: Any, branch: Any) -> None:

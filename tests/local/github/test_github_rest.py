@@ -403,6 +403,18 @@ def test_fields_of_another_type_are_422(world: Any, clone: Any, value: Any) -> N
     assert ask(world, "POST", "/issues", {"title": value}, world.token())[0] == 422
 
 
+def test_outage_can_be_staged(world: Any, clone: Any) -> None:
+    """The next calls fail as asked for, as by a secondary rate limit; then all is well. Git is not hit."""
+    world.github.fail_api(1)
+    world.github.fail_api(1, status=403, message="You have exceeded a secondary rate limit.", Retry_After="1")
+    assert clone.git("ls-remote", world.url(None)).returncode == 0
+    assert ask(world, "GET", "")[0] == 503
+    status, answer, headers = ask(world, "GET", "")
+    assert (status, headers["Retry-After"]) == (403, "1")
+    assert "secondary rate limit" in answer["message"]
+    assert ask(world, "GET", "")[0] == 200
+
+
 def test_bot_has_no_user_page(world: Any, clone: Any) -> None:
     """GET /user is a person's; a workflow's token is refused, as on GitHub."""
     person = Github(base_url=world.github.api_url, auth=Auth.Token(world.token()), retry=None)

@@ -42,7 +42,7 @@ def files(git: Bare, before: str, after: str) -> list[File]:
 
 def _lines(patch: str) -> Iterator[Line]:
     before = after = 0
-    for text in patch.split("\n")[:-1]:
+    for text in patch.rstrip("\n").split("\n") if patch else ():
         hunk = _HUNK.match(text)
         if hunk:
             before, after = int(hunk[1]), int(hunk[2])
