@@ -136,7 +136,7 @@ def test_a_step_is_one_verb() -> None:
             continue
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
-            r'fraudops ((?:drift |infra )?[a-z]+)(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose)?',
+            r'fraudops ((?:drift |infra )?[a-z]+)(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed)?',
             script.strip(),
         )
         if match is None:

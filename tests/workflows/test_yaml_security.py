@@ -46,6 +46,7 @@ GRANTS = {
             "contents": "write",
             "pull-requests": "write",
             "issues": "write",
+            "statuses": "read",
             "deployments": "write",
             "actions": "write",
             "id-token": "write",
