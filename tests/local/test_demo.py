@@ -55,7 +55,10 @@ def test_a_commit_becomes_a_served_model(tmp_path: Path) -> None:
     log = subprocess.run(
         ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
     ).stdout.split()
-    assert {summary["commit"], summary["approval_commit"], summary["merge_commit"]} <= set(log)
+    assert {summary["commit"], summary["approval_commit"]} <= set(log)
+    assert [pull["state"] for pull in summary["pull_requests"]] == ["merged"] * 3
+    assert {run["conclusion"] for run in summary["runs"]} == {"success"}
+    assert (out / "github/index.html").is_file()
     assert "From a commit to a served model" in done.stdout
     left = [
         process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
