@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ml.model import estimated
 from ml.model.features import HOURS, SECONDS_PER_HOUR, interior_quantiles
 from ml.model.metrics import Confusion
 from ml.model.settings import Columns
@@ -23,6 +24,8 @@ SCHEMA = 1
 BINS = 40  # fine enough to see a Kolmogorov-Smirnov distance of 0.05; four of them make one of the usual ten
 BAND_LEVELS = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # of amounts: flipped labels show first among the highest
 _TUPLES = ("edges", "counts")
+FEW = 32
+"""Up to so many different values an input's values are listed, so that one that was never seen can be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,16 @@ def _reference(columns: Columns, name: str, values: ArrayLike) -> dict[str, Any]
     summary = Summary.reference(array)
     if name == columns.time:  # no second of the day is out of range, whatever the hours of the reference
         summary = Summary.of(array, summary.edges, 0.0, float(HOURS * SECONDS_PER_HOUR))
-    return {"name": name, "kind": "seconds_of_day" if name == columns.time else "value"} | summary.to_dict()
+    kind = "seconds_of_day" if name == columns.time else "value"
+    return {"name": name, "kind": kind, "values": _few(array)} | summary.to_dict()
+
+
+def _few(values: NDArray[np.float64]) -> list[float] | None:
+    """The different ones of `values`; None where they are more than `FEW`."""
+    if len(np.unique(values[: FEW * FEW])) > FEW:  # a quick no for columns of measurements
+        return None
+    distinct = np.unique(values)
+    return distinct.tolist() if len(distinct) <= FEW else None
 
 
 def start(columns: Columns, X: pd.DataFrame, y: ArrayLike) -> dict[str, Any]:
@@ -151,11 +163,10 @@ def complete(
     """What `start` made, with the test rows added to it, and what only they can say: scores, alerts, hits and misses.
 
     The inputs' reference then covers every row up to the newest, so that whole cycles of hours and days are in it;
-    scores and counts are those of rows that the model has not seen. `windows` are those of the three parts.
+    scores, counts and the calibration are of rows that the model has not seen. `windows` are those of the three parts.
     """
     inputs = [
-        {"name": item["name"], "kind": item["kind"]}
-        | _extended(item, observed(columns, item["name"], X[item["name"]])).to_dict()
+        {key: item[key] for key in ("name", "kind")} | _extended(item, observed(columns, item["name"], X[item["name"]]))
         for item in started["inputs"]
     ]
     bands = started["fraud_by_amount"]
@@ -168,13 +179,16 @@ def complete(
         "scores": Summary.reference(scores).to_dict(),
         "alerts": {"count": int(np.count_nonzero(np.asarray(decisions) == 1)), "of": len(X)},
         "confusion": asdict(Confusion.of(y, decisions)),
+        "calibration": estimated.calibration(scores, y),
         "windows": dict(windows),
     }
 
 
-def _extended(item: Mapping[str, Any], values: NDArray[np.float64]) -> Summary:
+def _extended(item: Mapping[str, Any], values: NDArray[np.float64]) -> dict[str, Any]:
     summary = Summary.from_dict(item)
-    return summary + Summary.of(values, summary.edges, summary.low, summary.high)
+    both = summary + Summary.of(values, summary.edges, summary.low, summary.high)
+    known = item["values"]
+    return {"values": known if known is None else _few(np.concatenate([known, values]))} | both.to_dict()
 
 
 def _bands(edges: NDArray[np.float64], amounts: ArrayLike, y: ArrayLike) -> dict[str, list[int]]:
