@@ -46,6 +46,8 @@ class Endpoints:
         self._lock = threading.RLock()
         self._fleets: dict[str, Fleet] = {}
         self._starting: set[Fleet] = set()
+        self._pending: dict[str, dict[str, Any]] = {}
+        """PendingDeploymentSummary of each endpoint that is being updated: clients tell by it what is on its way."""
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="endpoints")
 
     def create(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -114,6 +116,7 @@ class Endpoints:
                 "FailureReason": record.failure_reason,
                 "LastDeploymentConfig": getattr(record, "last_deployment_config", None),
                 "ProductionVariants": _summaries(fleet.resolved) if fleet is not None else None,
+                "PendingDeploymentSummary": self._pending.get(record.endpoint_name),
             }
         if capture.get("EnableCapture"):
             answer["DataCaptureConfig"] = {
@@ -157,12 +160,19 @@ class Endpoints:
         finally:
             with self._lock:
                 self._starting.discard(fleet)
+        former = None
         with self._lock:
-            former = self._fleets.get(name)
-            self._fleets[name] = fleet  # from here on requests go to the new fleet
-            record.endpoint_config_name = resolved.configuration
-            record.data_capture_config = resolved.capture_document
-            record.production_variants = _summaries(resolved)
+            broken = fleet.broken  # healthy once, and dead before it took over
+            if not broken:
+                former = self._fleets.get(name)
+                self._fleets[name] = fleet  # from here on requests go to the new fleet
+                record.endpoint_config_name = resolved.configuration
+                record.data_capture_config = resolved.capture_document
+                record.production_variants = _summaries(resolved)
+        if broken:
+            fleet.close()
+            self._fall_back(record, broken, resolved)
+            return
         if former is not None:
             former.retire()
             self._capture.flush()
@@ -183,6 +193,7 @@ class Endpoints:
         with self._lock:
             record = self._backend().endpoints.get(endpoint)
             if record is None or self._fleets.get(endpoint) is not fleet:
+                fleet.broken = reason
                 return
             record.failure_reason = reason
             if record.endpoint_status == "InService":
@@ -203,6 +214,7 @@ class Endpoints:
 
     def _set(self, record: Any, status: str, *, pending: Resolved | None = None) -> None:
         record.endpoint_status = status
+        self._pending.pop(record.endpoint_name, None)
         record.last_modified_time = datetime.now(UTC).replace(tzinfo=None)
         detail = {
             "EndpointName": record.endpoint_name,
@@ -223,6 +235,8 @@ class Endpoints:
                 "StartTime": detail["LastModifiedTime"],
                 "ProductionVariants": _summaries(pending),
             }
+            if status == "Updating":
+                self._pending[record.endpoint_name] = {**summary, "StartTime": record.last_modified_time}
             detail = {**detail, "PendingDeploymentSummary": summary}
             self._emit("SageMaker Endpoint Deployment State Change", detail, [record.arn])
 

@@ -25,6 +25,8 @@ class Fleet:
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
         self.hosts: dict[str, Host] = {}
+        self.broken = ""
+        """Why one of its hosts gave up before the fleet served; '' while none has."""
         self._busy = 0
         self._closed = False
         self._idle = threading.Condition()

@@ -102,14 +102,17 @@ def test_an_update_moves_the_traffic_without_losing_a_request(cloud: LocalCloud)
     for caller in callers:
         caller.start()
     try:
-        cloud.client("sagemaker").update_endpoint(
-            EndpointName=name, EndpointConfigName=configuration(cloud, VERSION="new")
-        )
+        coming = configuration(cloud, VERSION="new")
+        cloud.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=coming)
+        described = cloud.client("sagemaker").describe_endpoint(EndpointName=name)
+        assert described["PendingDeploymentSummary"]["EndpointConfigName"] == coming
+        assert described["EndpointConfigName"] != coming
         with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
             cloud.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=configuration(cloud))
         with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
             cloud.client("sagemaker").delete_endpoint(EndpointName=name)
         assert settle(cloud, name) == "InService"
+        assert "PendingDeploymentSummary" not in cloud.client("sagemaker").describe_endpoint(EndpointName=name)
         until(lambda: answers[-1].startswith("new"))
     finally:
         stop.set()
