@@ -122,7 +122,7 @@ def approval_title(approval: ApprovalRecord) -> str:
 
 def rollback_title(approval: int, *, failed: int | None) -> str:
     """The title of a rollback's pull request; `failed` is the approval whose deployment has just failed, if one has."""
-    because = f"Deployment of {number(failed)} failed: " if failed is not None else ""
+    because = f"Deployment of approval {number(failed)} failed: " if failed is not None else ""
     again = "as before" if failed == approval else "again"
     first = "serve" if because else "Serve"
     return f"{because}{first} approval {number(approval)} {again}"
