@@ -2,183 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from ml import config
 from ml.aws import platform, registry, session
-from ml.aws.lake import Lake
-from ml.aws.manifest import Source
 from ml.commands.train import train
 from ml.errors import CloudError, ConfigError, DataError, GateMissed, Refused, TrainingFailed
-from tests.aws.scripted_cloud import Scripted, ScriptedCloud, job_arn, step
-
-BUCKET, GROUP = "lake", "fraudops-model"
-START = datetime(2026, 1, 1, tzinfo=UTC)
-REQUEST = "20260301T060000Z-data-drift"
-States = list[tuple[str, list[dict[str, Any]]]]
-
-
-@dataclass
-class World:
-    """A repository, a platform with some data, and a SageMaker that does as it is told."""
-
-    root: Path
-    cloud: ScriptedCloud
-
-    def git(self, *arguments: str) -> str:
-        """Runs git in the repository."""
-        done = subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    def commit(self, message: str = "change") -> str:
-        """Commits everything."""
-        self.git("add", "-A")
-        self.git("-c", "user.name=A", "-c", "user.email=a@example.invalid", "commit", "-q", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-    def write(self, path: str, text: str) -> None:
-        """Writes a file of the repository."""
-        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).write_text(text)
-
-    @property
-    def only(self) -> Scripted:
-        """The one execution there is."""
-        (execution,) = self.cloud.executions.values()
-        return execution
+from tests.aws.scripted_cloud import step
+from tests.commands import training_world
+from tests.commands.training_world import (
+    BUCKET,
+    REQUEST,
+    START,
+    World,
+    failed,
+    missed,
+    packages,
+    passed,
+    store,
+)
 
 
 @pytest.fixture
-def world(tmp_path: Path, repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Everything that a training run needs, and the script of one that passes the gate."""
-    root = tmp_path / "repository"
-    for part in ("ml/model", "ml/steps", "model-config"):
-        shutil.copytree(repository_root / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(repository_root / "ml/__init__.py", root / "ml/__init__.py")
-    with ScriptedCloud() as cloud:
-        for name, value in cloud.environment.items():
-            monkeypatch.setenv(name, value)
-        found = World(root=root, cloud=cloud)
-        found.git("init", "-q", "-b", "main")
-        found.commit("start")
-        set_up_platform()
-        store(rows=10)
-        cloud.script = lambda execution: passed(cloud, execution)
+    with training_world.scripted(tmp_path, monkeypatch) as found:
         yield found
-
-
-def set_up_platform() -> None:
-    """A stack with the outputs of the platform's, its bucket and its package group."""
-    outputs = {
-        "Bucket": BUCKET,
-        "ExecutionRoleArn": "arn:aws:iam::123456789012:role/execution",
-        "PackageGroup": GROUP,
-        "DeployFunction": "deploy",
-        "TopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
-    }
-    template = {
-        "Resources": {"Lake": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": BUCKET}}},
-        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
-    }
-    session.client("cloudformation").create_stack(StackName="fraudops", TemplateBody=json.dumps(template))
-    session.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
-
-
-def store(*, rows: int, start: datetime = START) -> None:
-    """Some transactions in the lake; what they say does not matter here."""
-    names = [f"e{start:%m%d}-{index}" for index in range(rows)]
-    times = pa.array([start + timedelta(minutes=index) for index in range(rows)], pa.timestamp("us", "UTC"))
-    inputs = {name: pa.array([0.0] * rows) for name in config.load_settings(ROOT).training.columns.inputs}
-    transactions = pa.table({"event_id": pa.array(names, pa.string()), "event_time": times, **inputs})
-    labels = pa.table({"event_id": names, "label": pa.array([1] + [0] * (rows - 1), pa.int8()), "known_at": times})
-    Lake(BUCKET).store(
-        transactions,
-        labels,
-        source=Source(name="test", bytes=1, sha256="0" * 64),
-        content_sha256=hashlib.sha256(str((rows, start)).encode()).hexdigest(),
-        duplicates=0,
-        quarantined=0,
-    )
-
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def evaluation(status: str = "passed", reason: str = "Recall 0.93 is above 0.60.") -> dict[str, Any]:
-    """The part of evaluation.json that this command reads."""
-    checks = [{"name": "recall", "passed": status == "passed", "observed": 0.93, "limit": 0.6, "detail": reason}]
-    return {"schema": 1, "verdict": {"status": status, "reason": reason, "checks": checks}}
-
-
-def evaluated(cloud: ScriptedCloud, execution: Scripted, document: dict[str, Any]) -> dict[str, Any]:
-    """An Evaluate step whose job wrote `document`."""
-    name = f"evaluate-{execution.arn[-4:]}"
-    prefix = f"executions/{execution.arn.rsplit('/', 1)[1]}/evaluate/evaluation"
-    session.client("s3").put_object(Bucket=BUCKET, Key=f"{prefix}/evaluation.json", Body=json.dumps(document).encode())
-    output = {"OutputName": "evaluation", "S3Output": {"S3Uri": f"s3://{BUCKET}/{prefix}", "S3UploadMode": "EndOfJob"}}
-    cloud.jobs[name] = {"ProcessingOutputConfig": {"Outputs": [output]}}
-    return step("Evaluate", Metadata={"ProcessingJob": {"Arn": job_arn("processing-job", name)}})
-
-
-def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
-    """The states of an execution that registers a package."""
-    done = evaluated(cloud, execution, evaluation())
-    uri = cloud.jobs[f"evaluate-{execution.arn[-4:]}"]["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
-    archive = f"executions/{execution.arn.rsplit('/', 1)[1]}/model.tar.gz"
-    session.client("s3").put_object(Bucket=BUCKET, Key=archive, Body=execution.arn.encode())
-    answer = session.client("sagemaker").create_model_package(
-        ModelPackageGroupName=GROUP,
-        InferenceSpecification={
-            "Containers": [{"Image": "image:1", "ModelDataUrl": f"s3://{BUCKET}/{archive}"}],
-            "SupportedContentTypes": ["text/csv"],
-        },
-        ModelMetrics={
-            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation.json"}}
-        },
-        CustomerMetadataProperties={
-            "commit": execution.parameters["Commit"],
-            "requests": f"={execution.parameters['Requests']}",
-        },
-    )
-    register = step("Register", Metadata={"RegisterModel": {"Arn": answer["ModelPackageArn"]}})
-    return [
-        ("Executing", [step("Prepare", "Executing")]),
-        ("Succeeded", [step("Prepare", seconds=3.0), step("Train"), done, step("Gate"), register]),
-    ]
-
-
-def missed(cloud: ScriptedCloud, execution: Scripted, reason: str) -> States:
-    """The states of an execution that the gate ends."""
-    done = evaluated(cloud, execution, evaluation("missed", reason))
-    end = step("GateMissed", "Failed", FailureReason=reason, Metadata={"Fail": {"ErrorMessage": reason}})
-    return [("Failed", [step("Prepare"), step("Train"), done, step("Gate"), end])]
-
-
-def failed(name: str = "job-1") -> States:
-    """The states of an execution whose training job fails."""
-    train_step = step(
-        "Train",
-        "Failed",
-        FailureReason="AlgorithmError: exit code 1",
-        Metadata={"TrainingJob": {"Arn": job_arn("training-job", name)}},
-    )
-    return [("Failed", [step("Prepare"), train_step])]
-
-
-def packages() -> int:
-    """How many packages the registry holds."""
-    return len(registry.packages(GROUP))
 
 
 def test_a_commit_becomes_a_registered_package(world: World) -> None:

@@ -232,3 +232,17 @@ def test_a_step_that_cannot_go_on_is_named_with_its_own_words(world: World, caps
     assert "fraudops train" in str(caught.value)
     assert "Prepare │" in capsys.readouterr().err
     assert packages() == []
+
+
+def test_the_training_of_a_killed_run_is_stopped_by_that_of_a_newer_commit(world: World) -> None:
+    """One training at a time: its jobs end, and one package comes of the newer commit."""
+    process = start_in_another_process(world)
+    orphan = until_executing("Prepare", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    world.commit(config.GATE, lambda text: text.replace("min_positives: 15 ", "min_positives: 10 ", 1))
+    outcome = train(world.root)
+    check(outcome, world)
+    assert outcome.execution_arn != orphan
+    assert executions.describe(orphan).status == "Stopped"
+    assert [package.arn for package in packages()] == [outcome.package_arn]

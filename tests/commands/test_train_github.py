@@ -1,0 +1,259 @@
+"""What a training leaves for the workflow around it: its execution beside the commit, outputs, outcome, no orphan."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml import config
+from ml.aws import registry
+from ml.commands.outcome import Outcome
+from ml.commands.train import rehearse, train
+from ml.errors import DataError, GateMissed, Refused, TrainingFailed
+from ml.gitops import statuses
+from ml.local.github.server import LocalGitHub
+from ml.local.github.state import Status
+from tests.aws.scripted_cloud import step
+from tests.commands import training_world
+from tests.commands.training_world import REQUEST, World, failed, missed, packages
+from tests.gitops.local_hub import GRANTS, NAME, WORKFLOW
+
+RUN = "http://git.invalid/acme/fraudops/actions/runs/7"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Everything that a training run needs, in a workflow's step whose GitHub is not configured."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    with training_world.scripted(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def github(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGitHub]:
+    """Its repository on a GitHub, which the step may write statuses to."""
+    with LocalGitHub(tmp_path / "github") as server:
+        server.create_repository(NAME, seed=world.root)
+        token = server.token(WORKFLOW, permissions=GRANTS, repository=NAME)
+        for name, value in {
+            "GITHUB_API_URL": server.api_url,
+            "GITHUB_SERVER_URL": "http://git.invalid",
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_TOKEN": token,
+            "GITHUB_RUN_ID": "7",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def said(server: LocalGitHub, commit: str) -> list[Status]:
+    """The statuses of a commit, oldest first."""
+    repository = server.state.find("acme", "fraudops")
+    assert repository is not None
+    return [status for status in repository.statuses if status.sha == commit]
+
+
+def outputs(tmp_path: Path) -> dict[str, str]:
+    """The step's outputs; the last of a name counts."""
+    text = (tmp_path / "output").read_text() if (tmp_path / "output").exists() else ""
+    return dict(re.findall(r"^(\w+)<<end-\w+\n(.*?)\nend-\w+$", text, re.M | re.S))
+
+
+def push(server: LocalGitHub, world: World) -> None:
+    """Brings the repository's commits to GitHub, as a person's push does."""
+    repository = server.state.find("acme", "fraudops")
+    assert repository is not None
+    world.git("push", "-q", str(repository.git.path), "HEAD:refs/heads/main")
+
+
+def change(world: World, positives: int) -> str:
+    """A commit that changes the gate."""
+    gate = (world.root / config.GATE).read_text()
+    world.write(config.GATE.as_posix(), re.sub(r"^min_positives: \d+", f"min_positives: {positives}", gate, flags=re.M))
+    return world.commit(f"{positives} positives")
+
+
+def test_the_execution_is_kept_with_the_commit_before_any_waiting(world: World, github: LocalGitHub) -> None:
+    """Whoever loses the run finds its execution; how it ended is said in the same place."""
+    commit, seen = world.git("rev-parse", "HEAD"), list[tuple[str, int]]()
+    train(world.root, progress=lambda _: seen.append((said(github, commit)[-1].state, len(said(github, commit)))))
+    pending, done = said(github, commit)
+    assert set(seen) == {("pending", 1)}
+    assert (pending.context, pending.state, pending.target_url) == (statuses.TRAINING, "pending", RUN)
+    assert pending.description == f"Training: {world.only.arn}"
+    assert (done.state, done.description) == ("success", "Model package 0001 registered: Recall 0.93 is above 0.60.")
+
+
+def test_a_passed_gate_is_handed_on(world: World, tmp_path: Path) -> None:
+    """Verdict, package and execution as the step's outputs; the rest in the file."""
+    file = tmp_path / "outcome.json"
+    result = train(world.root, outcome=file, reason="a new quarter")
+    found = Outcome.read(file)
+    assert outputs(tmp_path) == {
+        "execution_arn": result.execution_arn,
+        "package_arn": result.package_arn,
+        "verdict": "passed",
+    }
+    assert (found.verdict, found.package_arn, found.version) == ("passed", result.package_arn, 1)
+    assert (found.commit, found.asked, found.execution_arn) == (result.commit, "a new quarter", result.execution_arn)
+    assert dict(found.evaluation) == registry.evaluation(registry.package(result.package_arn))
+
+
+def test_a_missed_gate_is_handed_on_before_it_fails(world: World, github: LocalGitHub, tmp_path: Path) -> None:
+    """The file, the output and the status are there although the run ends with the gate's exit code."""
+    world.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
+    commit = world.commit()
+    push(github, world)
+    world.cloud.script = lambda execution: missed(world.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
+    file = tmp_path / "outcome.json"
+    with pytest.raises(GateMissed):
+        train(world.root, outcome=file)
+    found = Outcome.read(file)
+    assert (found.verdict, found.package_arn, found.commit, found.requests) == ("missed", None, commit, (REQUEST,))
+    assert found.reason == "Recall gate failed: 0.58 < 0.60."
+    assert outputs(tmp_path)["verdict"] == "missed"
+    last = said(github, commit)[-1]
+    assert (last.state, last.description) == ("failure", "Gate missed: Recall gate failed: 0.58 < 0.60.")
+
+
+def training_world_request() -> str:
+    """A retrain request."""
+    return "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
+
+
+def test_a_resumed_miss_knows_what_it_was_about(world: World, tmp_path: Path) -> None:
+    """By the execution alone: its requests and its commit are its own parameters."""
+    world.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
+    commit = world.commit()
+    world.cloud.script = lambda execution: missed(world.cloud, execution, "Too few frauds")
+    with pytest.raises(GateMissed):
+        train(world.root)
+    file = tmp_path / "outcome.json"
+    with pytest.raises(GateMissed):
+        train(world.root, resume=world.only.arn, outcome=file)
+    assert (Outcome.read(file).commit, Outcome.read(file).requests) == (commit, (REQUEST,))
+
+
+def test_another_failure_is_neither_passed_nor_missed(world: World, github: LocalGitHub, tmp_path: Path) -> None:
+    """No verdict, no file, an error beside the commit: nobody proposes, and nobody closes a request."""
+    world.cloud.script = lambda _: failed()
+    file = tmp_path / "outcome.json"
+    with pytest.raises(TrainingFailed):
+        train(world.root, outcome=file)
+    assert (outputs(tmp_path).get("verdict"), file.exists()) == (None, False)
+    assert said(github, world.git("rev-parse", "HEAD"))[-1].state == "error"
+    assert "step Train failed" in (tmp_path / "summary.md").read_text()
+
+
+def test_github_that_is_down_stops_no_training(
+    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A status is not worth a training; that it is missing is said."""
+    monkeypatch.setenv("GITHUB_TOKEN", "wrong")
+    assert train(world.root).version == 1
+    assert "warning: saying how the training goes failed" in capsys.readouterr().err
+
+
+def test_the_orphan_of_a_cancelled_run_is_stopped(world: World, github: LocalGitHub) -> None:
+    """A newer commit trains alone, and the older one's status says where its training went."""
+    world.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
+    older = world.git("rev-parse", "HEAD")
+
+    def cancelled(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(world.root, progress=cancelled)
+    orphan = world.only
+    newer = change(world, 16)
+    push(github, world)
+    world.cloud.script = lambda execution: training_world.passed(world.cloud, execution)
+    outcome = train(world.root)
+    assert orphan.now()[0] == "Stopped"
+    assert outcome.commit == newer
+    assert world.cloud.calls.count("StopPipelineExecution") == 1
+    order = [call for call in world.cloud.calls if call in ("StopPipelineExecution", "StartPipelineExecution")]
+    assert order == ["StartPipelineExecution", "StopPipelineExecution", "StartPipelineExecution"]
+    last = said(github, older)[-1]
+    assert (last.state, (last.description or "")[:48]) == ("error", f"Stopped: the training of {newer[:12]} takes its")
+
+
+def test_a_training_of_this_runs_own_is_no_orphan(world: World) -> None:
+    """A re-run of a cancelled job waits for the same execution."""
+
+    def cancelled(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(world.root, progress=cancelled)
+    assert train(world.root).execution_arn == world.only.arn
+    assert "StopPipelineExecution" not in world.cloud.calls
+
+
+def test_a_newer_training_is_not_stopped_by_an_older(world: World) -> None:
+    """Nor one whose commit nobody knows here: it is named, and nothing is started."""
+    newer = change(world, 16)
+    world.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
+
+    def cancelled(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(world.root, progress=cancelled)
+    world.git("checkout", "-q", "HEAD~1")
+    with pytest.raises(Refused, match=f"{world.only.arn} is running for commit {newer}.*not part of"):
+        train(world.root)
+    world.only.parameters["Commit"] = "f" * 40
+    with pytest.raises(Refused, match="not part of"):
+        train(world.root)
+    assert len(world.cloud.executions) == 1
+    assert world.only.now()[0] == "Executing"
+
+
+def test_a_dry_run_says_all_and_starts_nothing(world: World, tmp_path: Path) -> None:
+    """What it names is what the run is then told."""
+    found = rehearse(world.root, reason="`$(x)` @alice")
+    assert world.cloud.executions == {}
+    assert not {"CreatePipeline", "StartPipelineExecution"} & set(world.cloud.calls)
+    assert packages() == 0
+    assert outputs(tmp_path) == {"verdict": "dry-run"}
+    summary = (tmp_path / "summary.md").read_text()
+    assert "Dry run: nothing was started" in summary
+    assert "@alice" not in summary
+    assert found.execution_arn is None
+    train(world.root)
+    told = world.only.parameters
+    assert (found.commit, found.data_sha256, found.config_sha256) == (
+        told["Commit"],
+        told["DataSha256"],
+        told["ConfigSha256"],
+    )
+    assert told["CodeUri"].endswith(f"/code/{found.code_sha256}/")
+    assert hashlib.sha256(definition()).hexdigest() == found.definition_sha256
+    assert rehearse(world.root).execution_arn == world.only.arn
+
+
+def definition() -> bytes:
+    """The definition that the pipeline has."""
+    from ml.aws import pipeline, session
+
+    answer = session.client("sagemaker").describe_pipeline(PipelineName=pipeline.NAME)
+    text: str = answer["PipelineDefinition"]
+    return text.encode()
+
+
+def test_a_dry_run_fails_for_what_the_run_would_fail_for(world: World) -> None:
+    """A window without data, a file that is not committed."""
+    from datetime import timedelta
+
+    window = config.Window(start=training_world.START + timedelta(days=90), end=None)
+    with pytest.raises(DataError, match="data import"):
+        rehearse(world.root, window=window)
+    world.write(config.GATE.as_posix(), (world.root / config.GATE).read_text() + "\n")
+    with pytest.raises(Refused, match=config.GATE.as_posix()):
+        rehearse(world.root)
