@@ -1,0 +1,164 @@
+"""A platform with packages, a repository on the local GitHub, and a workflow step's environment; not a test.
+
+Workflows do not run here: which of them a verb starts is written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from github.Repository import Repository as Api
+
+from ml import config
+from ml.aws import registry
+from ml.commands.outcome import Outcome
+from ml.gitops import approvals, serving
+from ml.local.github.router import Call
+from ml.local.github.server import LocalGitHub
+from tests.commands.served_world import World
+from tests.gitops.local_hub import NAME, Hub
+from tests.gitops.repositories import Workshop
+from tests.report.evaluations import COMPARED, evaluation
+
+RUN = 4711
+_REGISTERED = ("provenance", "artifact", "champion")  # as the package has them
+
+
+@dataclass
+class Forge:
+    """What the tests of propose, miss, deploy and rollback act on."""
+
+    world: World
+    hub: Hub
+    folder: Path
+    started: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    """Each dispatch: workflow, ref, inputs."""
+
+    @property
+    def workshop(self) -> Workshop:
+        """The checkout."""
+        return self.world.workshop
+
+    @property
+    def root(self) -> Path:
+        """Where the checkout is."""
+        return self.workshop.root
+
+    @property
+    def api(self) -> Api:
+        """The repository as a person sees it."""
+        return self.hub.person()
+
+    def register(self, intercept: float, **changes: Any) -> str:
+        """Registers a package with a whole evaluation, compared with what main says serves; its ARN."""
+        repository = self.workshop.repository
+        pointed = serving.at(repository, "main").approval
+        record = approvals.recorded(repository, "main", pointed) if pointed is not None else None
+        compared = {"champion": COMPARED | {"artifact_sha256": record.artifact.sha256}} if record else {}
+        measured = {key: value for key, value in evaluation().items() if key not in _REGISTERED}
+        return self.world.register(intercept, **(measured | compared | changes))
+
+    def outcome(self, arn: str, *, asked: str = "") -> Path:
+        """The file that `train` leaves of a run that registered that package."""
+        package = registry.package(arn)
+        found = registry.evaluation(package)
+        file = self.folder / f"outcome-{package.version}.json"
+        Outcome(
+            verdict="passed",
+            reason=found["verdict"]["reason"],
+            execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{arn[-1]}",
+            package_arn=arn,
+            version=package.version,
+            commit=package.metadata["commit"],
+            requests=tuple(package.metadata["requests"].split()),
+            asked=asked,
+            evaluation=found,
+            evaluation_uri=package.evaluation_uri,
+        ).write(file)
+        return file
+
+    def miss(self, execution: str = "abcdef123456", *requests: str, asked: str = "") -> Path:
+        """The file that `train` leaves of a run that the gate turned away."""
+        file = self.folder / f"missed-{execution}.json"
+        found = evaluation()
+        found["verdict"] = {
+            "status": "missed",
+            "reason": "Recall gate failed: 0.58 < 0.60 on 246 frauds in the test window.",
+            "checks": [
+                {"name": "recall", "passed": False, "observed": 0.58, "limit": 0.6, "detail": "Recall 0.58 < 0.60."}
+            ],
+        }
+        Outcome(
+            verdict="missed",
+            reason=found["verdict"]["reason"],
+            execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{execution}",
+            package_arn=None,
+            version=None,
+            commit=self.workshop.git("rev-parse", "HEAD"),
+            requests=requests,
+            asked=asked,
+            evaluation=found,
+            evaluation_uri=f"s3://lake/executions/{execution}/evaluate/evaluation/evaluation.json",
+        ).write(file)
+        return file
+
+    def merge(self, number: int) -> None:
+        """Merges a pull request on GitHub as a person does, and brings the checkout up to date."""
+        assert self.api.get_pull(number).merge().merged
+        self.pull()
+
+    def push(self) -> None:
+        """Pushes what a person has committed on main."""
+        self.workshop.git("-c", f"http.extraheader={self._header()}", "push", "-q", "origin", "main")
+
+    def pull(self) -> None:
+        """Brings the checkout up to date."""
+        self.workshop.git("-c", f"http.extraheader={self._header()}", "pull", "-q", "--ff-only", "origin", "main")
+
+    def request(self, name: str) -> None:
+        """Commits a retrain request, as a person does."""
+        request = config.RetrainRequest(
+            cause=name.split("Z-", 1)[1],
+            reason="V3 moved, see @alice and #1",
+            window=config.Window(start=None, end=None),
+            evidence={"ks": 0.12},
+        )
+        self.workshop.write({config.REQUESTS / f"{name}.yaml": config.dump(request)}, f"Ask for {name}")
+        self.push()
+
+    def tip(self, branch: str) -> str:
+        """What a branch on GitHub points at."""
+        return self.api.get_branch(branch).commit.sha
+
+    def _header(self) -> str:
+        import base64
+
+        token = self.hub.server.token("alice")
+        return f"Authorization: basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
+
+
+def around(world: World, server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
+    """The world's repository on that GitHub, in the environment of a workflow's step."""
+    hub = Hub.around(server, world.workshop)
+    forge = Forge(world=world, hub=hub, folder=folder)
+
+    def dispatch(call: Call) -> None:
+        call.need("actions", "write")
+        forge.started.append((str(call.params["workflow"]), call.body["ref"], dict(call.body.get("inputs") or {})))
+
+    server.router.register("POST", "/api/v3/repos/<owner>/<name>/actions/workflows/<workflow>/dispatches", dispatch)
+    for name, value in {
+        "GITHUB_API_URL": server.api_url,
+        "GITHUB_SERVER_URL": server.url,
+        "GITHUB_REPOSITORY": NAME,
+        "GITHUB_TOKEN": hub.token,
+        "GITHUB_RUN_ID": str(RUN),
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        "FRAUDOPS_TOKEN_FIRES": "false",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return forge

@@ -1,0 +1,99 @@
+"""What GitHub shows of a deployment, on the local clouds: deployments, summaries, approvals that are out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml import config
+from ml.commands.bootstrap import bootstrap
+from ml.commands.deploy import deploy
+from ml.commands.propose import propose
+from ml.errors import DeploymentFailed, Refused
+from ml.local.cloud import LocalCloud
+from ml.local.github.server import LocalGitHub
+from tests.commands import forge_world, served_world
+from tests.commands.forge_world import RUN, Forge
+from tests.commands.served_world import ENDPOINT, World
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """The platform on a local cloud of its own, and the repository on a local GitHub."""
+    workshop = served_world.repository(tmp_path / "repository")
+    with LocalCloud(tmp_path / "cloud") as cloud, LocalGitHub(tmp_path / "github") as github:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        bootstrap(workshop.root)
+        yield forge_world.around(World(workshop=workshop, cloud=cloud), github, tmp_path, monkeypatch)
+
+
+def states(forge: Forge) -> list[tuple[str, list[str]]]:
+    """Each deployment of the endpoint's environment by its commit, with what was said of it, oldest first."""
+    found = forge.api.get_deployments(environment=ENDPOINT)
+    return [(each.sha, [status.state for status in each.get_statuses()][::-1]) for each in found][::-1]
+
+
+def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(forge: Forge) -> None:
+    """In progress, then success with the run's address; the table; an approval compared with another is closed."""
+    first = propose(forge.root, outcome=forge.outcome(forge.register(-1.0)))
+    forge.merge(first.pull_request or 0)
+    assert deploy(forge.root, reason="first").state == "created"
+    commit = forge.workshop.repository.head()
+    assert states(forge) == [(commit, ["in_progress", "success"])]
+    (shown,) = forge.api.get_deployments(environment=ENDPOINT)
+    status = next(iter(shown.get_statuses()))
+    assert status.log_url.endswith(f"/actions/runs/{RUN}")
+    summary = (forge.folder / "summary.md").read_text()
+    assert "### Approval 0001 serves" in summary
+    assert "known transactions scored" in summary
+    assert deploy(forge.root).state == "unchanged"
+    assert states(forge) == [(commit, ["in_progress", "success", "in_progress", "success"])]
+
+    other = propose(forge.root, outcome=forge.outcome(forge.register(2.0)))
+    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(3.0))).pull_request or 0)
+    forge.api.get_pull(other.pull_request or 0).edit(state="closed")
+    late = forge.register(4.0)  # compared with 3 on main already
+    newest = propose(forge.root, outcome=forge.outcome(late))
+    stale = forge.api.create_git_ref("refs/heads/approve/0002", other.commit or "")
+    again = forge.api.create_pull("main", "approve/0002", title="Serve approval 0002", body="")
+    assert deploy(forge.root).approval == 3
+    assert stale.ref == "refs/heads/approve/0002"
+    assert [pull.number for pull in forge.api.get_pulls()] == [newest.pull_request]
+    (comment,) = forge.api.get_issue(again.number).get_comments()
+    assert "Superseded by approval 0003: it serves now" in comment.body
+    assert f"#{again.number}" in (forge.folder / "summary.md").read_text()
+
+
+def test_a_failed_deployment_is_shown_and_fails(forge: Forge) -> None:
+    """The reason is in the deployment and in the summary; so is that of a refusal."""
+    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0, broken_code=True))).pull_request or 0)
+    with pytest.raises(DeploymentFailed):
+        deploy(forge.root)
+    commit = forge.workshop.repository.head()
+    assert states(forge) == [(commit, ["in_progress", "failure"])]
+    assert "### Approval 0001 was not deployed" in (forge.folder / "summary.md").read_text()
+    text = forge.workshop.text(config.approval_path(1))
+    sha256 = config.load_approval(forge.root, 1).artifact.sha256
+    forge.workshop.write({config.approval_path(1): text.replace(sha256, "e" * 64)}, "Tamper")
+    forge.push()
+    with pytest.raises(Refused):
+        deploy(forge.root)
+    assert states(forge)[1] == (forge.workshop.repository.head(), ["in_progress", "failure"])
+
+
+def test_without_github_or_with_one_that_is_down_it_deploys_all_the_same(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it would have said is a warning: a rollback must not wait for GitHub."""
+    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).pull_request or 0)
+    monkeypatch.setenv("GITHUB_TOKEN", "wrong")
+    assert deploy(forge.root).state == "created"
+    assert "warning: recording the deployment on GitHub failed" in capsys.readouterr().err
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert deploy(forge.root).state == "unchanged"
+    assert "warning" not in capsys.readouterr().err
