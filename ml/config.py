@@ -34,7 +34,8 @@ REQUESTS = Path("model-config/retrain-requests")
 MISSES = Path("model-config/misses")
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$")]
+# What infra/platform.yaml allows: IAM compares names in ARNs by case, and SageMaker writes them in lower case.
+Endpoint = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9]){0,43}$")]
 Column = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -48,6 +49,10 @@ class _File(BaseModel):
     """Frozen, strict about types, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+File = _File
+"""The base of files that are read as strictly but lie elsewhere, such as a simulation's scenarios."""
 
 
 class _Data(_File):
@@ -172,7 +177,7 @@ class ServingFile(_File):
     """model-config/serving/production.yaml: which approval serves, and how."""
 
     approval: Annotated[int, Field(ge=1)] | None
-    endpoint: Name
+    endpoint: Endpoint
     instance: Instance
     capture: Capture
     rollout: Rollout

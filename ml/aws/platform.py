@@ -65,6 +65,15 @@ def read() -> Platform:
     return Platform(region=region, account=account, **{field: outputs[key] for field, key in _OUTPUTS.items()})
 
 
+def endpoint_name() -> str:
+    """The one endpoint that the platform stack lets the deploy function change."""
+    stack = describe_stack(stack_name())
+    given = {item["ParameterKey"]: item["ParameterValue"] for item in (stack or {}).get("Parameters", [])}
+    if "EndpointName" not in given:
+        raise CloudError(f"stack {stack_name()} names no endpoint; update it with `fraudops bootstrap`")
+    return str(given["EndpointName"])
+
+
 def describe_stack(name: str) -> dict[str, Any] | None:
     """What CloudFormation says of the stack `name`; None where there is none."""
     from botocore.exceptions import ClientError

@@ -93,7 +93,12 @@ def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
 
 def _deploy(plan: _Plan) -> Deployed:
     platform.refuse_root()
-    where = platform.read()
+    where, allowed = platform.read(), platform.endpoint_name()
+    if plan.serving.endpoint != allowed:
+        raise Refused(
+            f"{config.SERVING}: endpoint is {plan.serving.endpoint}, and the platform serves on {allowed} only; "
+            f"nothing was changed. Run `fraudops bootstrap` to move the platform to it, and delete {allowed} when it is idle"
+        )
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
         package, artifact = verification.against_record(plan.record, where)
     name, limit = plan.serving.endpoint, plan.serving.rollout.timeout_minutes * 60

@@ -191,10 +191,15 @@ def moto_platform(workshop: Workshop) -> World:
         "TopicArn": "arn:aws:sns:eu-west-1:123456789012:t",
     }
     template = {
+        "Parameters": {"EndpointName": {"Type": "String"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}},
         "Outputs": {key: {"Value": value} for key, value in outputs.items()},
     }
-    client("cloudformation").create_stack(StackName="fraudops", TemplateBody=json.dumps(template))
+    client("cloudformation").create_stack(
+        StackName="fraudops",
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": "EndpointName", "ParameterValue": "fraudops-production"}],
+    )
     moto_server.make_bucket("lake")
     client("s3").put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
     client("sagemaker").create_model_package_group(ModelPackageGroupName="fraudops-model")

@@ -227,3 +227,10 @@ def test_an_approved_package_is_approved_anew(empty: World, monkeypatch: pytest.
     monkeypatch.setattr(deployment, "write_order", noted_order)
     rollout.order({"approval": 1, "commit": "c" * 40}, registry.package(arn), empty.where)
     assert steps == ["PendingManualApproval", "order", "Approved"]
+
+
+def test_an_endpoint_that_the_platform_may_not_change_is_refused(world: World) -> None:
+    """Another endpoint's name would leave the former one serving, unmentioned: it takes a bootstrap first."""
+    replace_in(world, config.SERVING, "endpoint: fraudops-production", "endpoint: elsewhere")
+    with pytest.raises(Refused, match=r"serves on fraudops-production only.*fraudops bootstrap"):
+        deploy(world.root)
