@@ -97,7 +97,7 @@ def _deploy(plan: _Plan) -> Deployed:
     if plan.serving.endpoint != allowed:
         raise Refused(
             f"{config.SERVING}: endpoint is {plan.serving.endpoint}, and the platform serves on {allowed} only; "
-            f"nothing was changed. Run `fraudops bootstrap` to move the platform to it, and delete {allowed} when it is idle"
+            "nothing was changed. To move the platform to it run `fraudops bootstrap`, then delete the former endpoint"
         )
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
         package, artifact = verification.against_record(plan.record, where)

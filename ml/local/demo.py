@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ml import config, console, render
-from ml.errors import DeploymentFailed
+from ml.errors import DeploymentFailed, Refused
 from ml.local.forge import Forge, environment
 from ml.local.probe import captured, latest, score
 
 SCORED = 1_000
 REPOSITORY = "fraudops"
+MARK = ".made-by-demo"
+"""A folder that holds this file is the demo's, to be emptied by the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +88,7 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     from ml.local.clouds import LocalClouds
 
     place, clock = Place(out=out), Clock()
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    _empty(out, root)
     with clock.stage("clouds", "AWS and GitHub come up on this machine"):
         clouds = LocalClouds(place.cloud).start()
     try:
@@ -100,6 +101,20 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     place.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     _show(place, summary)
     return summary
+
+
+def _empty(out: Path, root: Path) -> None:
+    """Makes `out` an empty folder of the demo's own; only what a demo made is ever deleted."""
+    if root.is_relative_to(out) or Path.cwd().is_relative_to(out):
+        raise Refused(f"{out} holds the repository or the current folder; choose another --out")
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).is_file())):
+        raise Refused(
+            f"{out} holds something that no demo made; nothing was deleted. Choose another --out, or empty it"
+        )
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    (out / MARK).write_text("Made by `fraudops demo`, which empties this folder when it is run again.\n", "utf-8")
 
 
 def _loop(forge: Forge, place: Place, clock: Clock, data: Path | None, seed: int) -> dict[str, Any]:

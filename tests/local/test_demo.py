@@ -12,6 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ml.errors import Refused
+from ml.local import demo
+
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
     "recall",
@@ -27,6 +30,16 @@ KEYS = {
     "captured_rows",
     "seconds",
 }
+
+
+def test_only_what_a_demo_made_is_deleted(tmp_path: Path) -> None:
+    """A folder with anything else in it, and one that holds the repository, are refused and left as they are."""
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("two years")
+    for out in (tmp_path, ROOT.parent):
+        with pytest.raises(Refused, match="--out"):
+            demo.run(ROOT, out=out, data=None, seed=0)
+    assert mine.read_text() == "two years"
 
 
 @pytest.mark.slow
