@@ -18,13 +18,13 @@ RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/steps": (NUMERICAL | {"pyarrow"}, {"ml.model", "ml.steps"}),
     "ml/aws": ({"boto3", "botocore", "sagemaker", "tenacity", "pyarrow"}, BASE | {"ml.aws"}),
     "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
-    "ml/report": (NUMERICAL | {"matplotlib"}, {"ml.model", "ml.report"}),
+    "ml/report": (NUMERICAL | {"matplotlib", "jinja2"}, {"ml.model", "ml.report"}),
     "ml/commands": (
         NUMERICAL | {"pyarrow", "yaml", "rich", "tenacity"},
         BASE | {"ml.model", "ml.aws", "ml.gitops", "ml.commands", "ml.console", "ml.report"},
     ),
     "ml/simulate": (
-        NUMERICAL | {"pyarrow"},
+        NUMERICAL | {"pyarrow", "pydantic"},
         {"ml.model", "ml.config", "ml.errors", "ml.clock", "ml.simulate"},
     ),
     "infra/deploy_model": ({"boto3", "botocore"}, set()),
