@@ -29,6 +29,7 @@ from ml.model import settings
 MODEL = Path("model-config/training/model.yaml")
 GATE = Path("model-config/training/gate.yaml")
 SERVING = Path("model-config/serving/production.yaml")
+DRIFT = Path("model-config/monitoring/drift.yaml")
 APPROVALS = Path("model-config/approvals")
 REQUESTS = Path("model-config/retrain-requests")
 MISSES = Path("model-config/misses")
@@ -43,6 +44,8 @@ S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9.\-]{3,63}/.+$")]
 PackageArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[^/]+/\d+$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Ratio = Annotated[float, Field(gt=1)]
 
 
 class _File(BaseModel):
@@ -181,6 +184,96 @@ class ServingFile(_File):
     instance: Instance
     capture: Capture
     rollout: Rollout
+
+
+class _DriftSchema(_File):
+    max_missing: Share
+    max_out_of_range: Share
+    max_unseen: Share
+
+
+class _DriftData(_File):
+    alpha: OpenShare
+    min_ks: Share
+    min_psi: Positive
+    min_js: Share
+    min_mean_shift: Positive
+    min_chi_square: Positive
+
+
+class _DriftPrediction(_File):
+    alpha: OpenShare
+    min_ks: Share
+    min_psi: Positive
+    min_js: Share
+    min_alert_rate_ratio: Ratio
+
+
+class _DriftConcept(_File):
+    alpha: OpenShare
+    min_recall_drop: Share
+    min_precision_drop: Share
+    min_fpr_ratio: Ratio
+    alpha_amount_band: OpenShare
+    min_band_ratio: Ratio
+
+
+class _DriftLabels(_File):
+    min_coverage: Share
+    min_age_days: Annotated[int, Field(ge=0, le=365)]
+    min_mature: Share
+
+
+class _KOfN(_File):
+    windows: Annotated[int, Field(ge=1, le=24)]
+    of: Annotated[int, Field(ge=1, le=24)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> _KOfN:
+        if self.windows > self.of:
+            raise ValueError(f"must have windows be at most of (got {self.windows} of {self.of})")
+        return self
+
+
+class _DriftDecide(_File):
+    data: _KOfN
+    prediction: _KOfN
+    concept: _KOfN
+
+
+class _PerCause(_File):
+    data: Annotated[int, Field(ge=0, le=366)]
+    prediction: Annotated[int, Field(ge=0, le=366)]
+    concept: Annotated[int, Field(ge=0, le=366)]
+
+
+class _Breaker(_File):
+    misses: Annotated[int, Field(ge=1, le=100)]
+
+
+class DriftFile(_File):
+    """model-config/monitoring/drift.yaml: when traffic or labels have drifted, and when that asks for a new model.
+
+    The first part is what `ml.model.drift.Rules` takes; the second is how a request is held back.
+    """
+
+    window: Literal["day", "week", "month"]
+    looks: Annotated[int, Field(ge=1, le=10_000)]
+    min_rows: Annotated[int, Field(ge=1)]
+    no_traffic_hours: Annotated[int, Field(ge=1, le=8_784)]
+    data: _DriftData
+    prediction: _DriftPrediction
+    concept: _DriftConcept
+    labels: _DriftLabels
+    decide: _DriftDecide
+    cooldown_days: _PerCause
+    max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
+    breaker: _Breaker
+    schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name
+
+    def to_rules(self) -> dict[str, Any]:
+        """The document that `ml.model.drift.Rules.from_dict` takes."""
+        return self.model_dump(by_alias=True)
 
 
 class Artifact(_File):
@@ -430,6 +523,11 @@ def load_gate(root: Path) -> GateFile:
 def load_serving(root: Path) -> ServingFile:
     """model-config/serving/production.yaml below `root`."""
     return read(root, SERVING, ServingFile)
+
+
+def load_drift(root: Path) -> DriftFile:
+    """model-config/monitoring/drift.yaml below `root`."""
+    return read(root, DRIFT, DriftFile)
 
 
 def approval_path(number: int) -> Path:

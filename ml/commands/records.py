@@ -8,7 +8,7 @@ problem, and nothing asks AWS.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ml.gitops.repository import BOT, Repository
 
 APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.MISSES)
 OF_THE_BOT = (config.APPROVALS, config.MISSES)
-_SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING}
+_SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING, config.DRIFT}
 _NUMBERED = re.compile(r"\d{4,}\.yaml")
 
 
@@ -37,7 +37,7 @@ class Problem:
 
 def known(path: Path) -> bool:
     """Whether a file at `path` is one that the product reads (or keeps a folder in Git, or explains it)."""
-    folders = {*APPEND_ONLY, config.MODEL.parent, config.SERVING.parent}
+    folders = {*APPEND_ONLY, config.MODEL.parent, config.SERVING.parent, config.DRIFT.parent}
     if path in _SINGLE or (path.name == ".gitkeep" and path.parent in folders):
         return True
     return path.parent in APPEND_ONLY and path.suffix == ".yaml"
@@ -66,7 +66,12 @@ def _read(root: Path, path: Path) -> object:
         return config.load_request(root, path.stem)
     if path.parent == config.MISSES:
         return config.load_miss(root, path.stem)
-    read = {config.MODEL: config.load_model, config.GATE: config.load_gate, config.SERVING: config.load_serving}
+    read: dict[Path, Callable[[Path], object]] = {
+        config.MODEL: config.load_model,
+        config.GATE: config.load_gate,
+        config.SERVING: config.load_serving,
+        config.DRIFT: config.load_drift,
+    }
     return read[path](root)
 
 
