@@ -54,7 +54,17 @@ class Package:
 def package(arn: str) -> Package:
     """The package that `arn` names. Raises CloudError where the registry has none or cannot be reached."""
     with explained(f"reading model package {arn}"):
-        answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
+        try:
+            answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
+        except ClientError as error:
+            # SageMaker has no code of its own for "no such package".
+            if not any(words in str(error).lower() for words in ("not found", "does not exist", "cannot find")):
+                raise
+            raise CloudError(
+                f"there is no model package {arn} in this account's registry. An approval holds in the account and "
+                "region where its model was trained; a local cloud that went down has forgotten its own. Check where "
+                "you are, or begin anew from a clone that has no approvals"
+            ) from error
     return _package(answer)
 
 
