@@ -78,6 +78,15 @@ def find(github: GitHub, *, cause: str, label: Label) -> Issue | None:
     return github.run(f"looking for the issue of {cause}", errand)
 
 
+def closed_texts(github: GitHub, *, cause: str, label: Label) -> list[str]:
+    """What the issues of `cause` that are closed said, whoever closed them; the oldest first."""
+
+    def errand(repository: Repository) -> list[str]:
+        return [issue.body or "" for issue in _ours(repository, label, cause, "closed")]
+
+    return github.run(f"reading the closed issues of {cause}", errand)
+
+
 def close(github: GitHub, *, cause: str, label: Label, comment: str) -> list[Issue]:
     """Closes what is open about `cause`, each with a word on why; none is open: nothing happens."""
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from ml.config import ApprovalRecord, MissRecord
+from ml.clock import stamp
+from ml.config import ApprovalRecord, MissRecord, RetrainRequest
 
 
 def record(approval: ApprovalRecord) -> str:
@@ -98,6 +99,14 @@ def miss(record: MissRecord, name: str) -> str:
             ]
         ),
     )
+
+
+def request(asked: RetrainRequest, name: str) -> str:
+    """The commit that asks for a new model."""
+    window = asked.window
+    start, end = (stamp(moment) if moment else "open" for moment in (window.start, window.end))
+    told = [f"{key.capitalize()}: {asked.evidence[key]}" for key in ("check", "report") if key in asked.evidence]
+    return _message(f"Ask for a new model: {name}", asked.reason, "\n".join([f"Data: {start} to {end}", *told]))
 
 
 def superseded(by: str, reason: str) -> str:

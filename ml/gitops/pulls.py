@@ -80,6 +80,18 @@ def find(github: GitHub, branch: str, *, base: str | None = None) -> PullRequest
     return github.run(f"looking for the pull request of {branch}", errand)
 
 
+def turned_down(github: GitHub, branch: str, *, base: str) -> PullRequest | None:
+    """The latest pull request from `branch` of this repository to `base` that was closed without merging it."""
+
+    def errand(repository: Repository) -> PullRequest | None:
+        listed = repository.get_pulls(state="closed", head=f"{github.owner}:{branch}", base=base)
+        found = [_pull(each, github) for each in listed if each.head.ref == branch]
+        found = [pull for pull in found if not pull.from_fork and pull.base == base and pull.state == "closed"]
+        return max(found, key=lambda pull: pull.number, default=None)
+
+    return github.run(f"looking for what became of {branch}", errand)
+
+
 def get(github: GitHub, number: int) -> PullRequest:
     """Pull request `number`, whoever opened it."""
     return github.run(f"reading #{number}", lambda repository: _pull(repository.get_pull(number), github))
@@ -146,6 +158,17 @@ def dispatch(github: GitHub, workflow: str, *, ref: str, inputs: Mapping[str, st
         repository.requester.requestJsonAndCheck("POST", url, input={"ref": ref, "inputs": given})
 
     github.run(f"starting {workflow} on {ref}", errand)
+
+
+def started(github: GitHub, workflow: str, *, branch: str) -> list[str]:
+    """The commits for which `workflow` was started on `branch`, the latest first; the first hundred of them."""
+
+    def errand(repository: Repository) -> list[str]:
+        url = f"{repository.url}/actions/workflows/{workflow}/runs"
+        _, answer = repository.requester.requestJsonAndCheck("GET", url, parameters={"branch": branch, "per_page": 100})
+        return [run["head_sha"] for run in (answer or {}).get("workflow_runs", [])]
+
+    return github.run(f"listing the runs of {workflow} on {branch}", errand)
 
 
 def _open(repository: Repository, github: GitHub, branch: str, base: str | None) -> Pull | None:

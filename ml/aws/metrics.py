@@ -1,0 +1,52 @@
+"""Figures of drift checks in CloudWatch, where alarms and dashboards find them. It publishes, and reads nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ml.aws.session import client, explained
+
+NAMESPACE = "Fraudops/Drift"
+_AT_ONCE = 500  # CloudWatch takes 1,000, and a megabyte
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of one metric; dimensions beside the endpoint."""
+
+    name: str
+    value: float
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "None"
+
+
+def publish(endpoint: str, points: Iterable[Point], *, at: datetime) -> int:
+    """Puts `points` under the time `at` and the dimension Endpoint; how many there were.
+
+    CloudWatch takes no infinity and drops what is older than two weeks: `at` is when it was found out, not when the
+    traffic was.
+
+    Raises:
+        CloudError: CloudWatch refuses or cannot be reached.
+    """
+    data = [
+        {
+            "MetricName": point.name,
+            "Dimensions": [
+                {"Name": "Endpoint", "Value": endpoint},
+                *({"Name": name, "Value": value} for name, value in point.dimensions.items()),
+            ],
+            "Timestamp": at,
+            "Value": point.value,
+            "Unit": point.unit,
+        }
+        for point in points
+        if math.isfinite(point.value)
+    ]
+    with explained(f"publishing metrics to {NAMESPACE}"):
+        for first in range(0, len(data), _AT_ONCE):
+            client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data[first : first + _AT_ONCE])
+    return len(data)

@@ -1,0 +1,144 @@
+"""A window and its reference in SageMaker Model Monitor's own files: statistics, constraints, violations.
+
+Model Monitor takes no new customers; teams that have it can read these as they read their own, or give them to a
+schedule as its baseline. The schemas are those of "Schema for Statistics", "Schema for Constraints" and "Schema for
+Violations" in the SageMaker Developer Guide. It converts, and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+STATISTICS, CONSTRAINTS, VIOLATIONS = "statistics.json", "constraints.json", "constraint_violations.json"
+CHECKS = {
+    "missing": "completeness_check",
+    "absent": "missing_column_check",
+    "unexpected_field": "extra_column_check",
+    "unseen": "categorical_values_check",
+    "drift": "baseline_drift_check",
+}
+"""What is found here → what Model Monitor calls it."""
+_SKETCH = {"c": 0.64, "k": 2048.0}  # the parameters that Model Monitor's own sketches state
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """What a numeric column held: `counts` between the interior `edges`, the outer bins bounded by `low` and `high`."""
+
+    name: str
+    n: int
+    missing: int
+    mean: float
+    std: float
+    low: float | None
+    high: float | None
+    edges: Sequence[float]
+    counts: Sequence[int]
+
+
+def statistics(rows: int, columns: Iterable[Column]) -> dict[str, Any]:
+    """statistics.json. The sketch holds as many items as rows, spread evenly within each bin."""
+    return {
+        "version": 0.0,
+        "dataset": {"item_count": rows},
+        "features": [
+            {
+                "name": column.name,
+                "inferred_type": "Fractional",
+                "numerical_statistics": {
+                    "common": {"num_present": column.n, "num_missing": column.missing},
+                    **_moments(column),
+                    "distribution": {"kll": _distribution(column)},
+                },
+            }
+            for column in columns
+        ],
+    }
+
+
+def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: float, enabled: bool = True) -> Any:
+    """constraints.json: what rows must keep to, from columns of the reference.
+
+    Args:
+        max_missing: the share of a column's rows that may be missing beyond what the reference lacked.
+        max_distance: the Kolmogorov-Smirnov distance (Model Monitor's is the same, L-infinity) that is let pass.
+    """
+    return {
+        "version": 0.0,
+        "features": [
+            {
+                "name": column.name,
+                "inferred_type": "Fractional",
+                "completeness": max(0.0, _present(column) - max_missing),
+                "num_constraints": {"is_non_negative": column.low is not None and column.low >= 0},
+            }
+            for column in columns
+        ],
+        "monitoring_config": {
+            "evaluate_constraints": "Enabled" if enabled else "Disabled",
+            "emit_metrics": "Enabled",
+            "datatype_check_threshold": 1.0,
+            "domain_content_threshold": 1.0,
+            "distribution_constraints": {
+                "perform_comparison": "Enabled",
+                "comparison_threshold": max_distance,
+                "comparison_method": "Robust",
+                "categorical_comparison_threshold": max_distance,
+                "categorical_drift_method": "LInfinity",
+            },
+        },
+    }
+
+
+def violations(found: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    """constraint_violations.json, from (column, a key of CHECKS, description)."""
+    return {
+        "violations": [
+            {"feature_name": name, "constraint_check_type": CHECKS[kind], "description": words}
+            for name, kind, words in found
+        ]
+    }
+
+
+def _moments(column: Column) -> dict[str, float]:
+    if not column.n or column.low is None or column.high is None:
+        return {}
+    return {
+        "mean": column.mean,
+        "sum": column.mean * column.n,
+        "std_dev": column.std,
+        "min": column.low,
+        "max": column.high,
+    }
+
+
+def _present(column: Column) -> float:
+    total = column.n + column.missing
+    return column.n / total if total else 0.0
+
+
+def _distribution(column: Column) -> dict[str, Any]:
+    """The buckets, and a quantile sketch with the same counts: an item of level h stands for 2**h rows.
+
+    A bin's count is written in binary, as many items of each level as there are bits, the highest level excepted,
+    which takes what is left; items lie evenly in the bin.
+    """
+    if not column.n or column.low is None or column.high is None:
+        return {"buckets": [], "sketch": {"parameters": _SKETCH, "data": [[]]}}
+    inner = [min(max(edge, column.low), column.high) for edge in column.edges]
+    bounds = [column.low, *inner, column.high]
+    bins = list(zip(bounds, bounds[1:], column.counts, strict=False))
+    top = max(0, (column.n // int(_SKETCH["k"])).bit_length())
+    levels: list[list[float]] = [[] for _ in range(top + 1)]
+    for low, high, count in bins:
+        for level in range(top):
+            if count >> level & 1:
+                levels[level].append((low + high) / 2)
+        whole = count >> top
+        levels[top] += [low + (high - low) * (place + 0.5) / whole for place in range(whole)]
+    return {
+        "buckets": [{"lower_bound": low, "upper_bound": high, "count": float(count)} for low, high, count in bins],
+        "sketch": {"parameters": _SKETCH, "data": [sorted(level) for level in levels]},
+    }

@@ -1,0 +1,82 @@
+"""Windows of time that are judged: those of the calendar, and those that somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from ml.errors import ConfigError
+
+Window = tuple[datetime, datetime]
+"""Start, included, and end, not; both in UTC."""
+Unit = Literal["day", "week", "month"]
+
+_DAY = timedelta(days=1)
+
+
+def latest(now: datetime, unit: Unit) -> Window:
+    """The latest whole day, week (from Monday) or month of UTC's calendar that is over at `now`."""
+    end = _beginning(now.astimezone(UTC), unit)
+    return _beginning(end - _DAY, unit), end
+
+
+def between(start: datetime, end: datetime, unit: Unit) -> Iterator[Window]:
+    """The calendar's windows that lie from `start` to `end` as a whole, oldest first."""
+    first = _beginning(start.astimezone(UTC), unit)
+    while first < end:
+        after = _after(first, unit)
+        if first >= start and after <= end:
+            yield first, after
+        first = after
+
+
+def apart(windows: Iterable[Window], *, first: Window | None = None) -> list[Window]:
+    """As many of `windows` as do not overlap, the latest first, in the order of time.
+
+    Days, weeks and months may have been judged side by side: counted together, the same traffic would count twice.
+
+    Args:
+        first: the window that is taken before any other.
+    """
+    taken = [first] if first is not None else []
+    for window in sorted(windows, key=lambda each: (each[1], each[0]), reverse=True):
+        if all(window[1] <= other[0] or other[1] <= window[0] for other in taken):
+            taken.append(window)
+    return sorted(taken)
+
+
+def parse(text: str) -> Window:
+    """The window `START/END`, two ISO 8601 times with offsets.
+
+    Raises:
+        ConfigError: `text` is not that.
+    """
+    first, separator, last = text.partition("/")
+    try:
+        start, end = (datetime.fromisoformat(part.strip()) for part in (first, last))
+    except ValueError:
+        start = end = datetime.min
+    if not separator or start.tzinfo is None or end.tzinfo is None:
+        raise ConfigError(
+            f"window must be START/END, two times with an offset, as 2026-03-01T00:00:00Z/2026-04-01T00:00:00Z "
+            f"(got {text!r})"
+        )
+    if start >= end:
+        raise ConfigError(f"window must end after it starts (got {text!r})")
+    if start.microsecond or end.microsecond:
+        raise ConfigError(f"window must be in whole seconds (got {text!r})")
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def _beginning(moment: datetime, unit: Unit) -> datetime:
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if unit == "month":
+        return midnight.replace(day=1)
+    return midnight - timedelta(days=midnight.weekday()) if unit == "week" else midnight
+
+
+def _after(beginning: datetime, unit: Unit) -> datetime:
+    if unit == "month":
+        return _beginning(beginning + timedelta(days=31), unit)
+    return beginning + (timedelta(days=7) if unit == "week" else _DAY)
