@@ -53,6 +53,8 @@ class Package:
 
 def package(arn: str) -> Package:
     """The package that `arn` names. Raises CloudError where the registry has none or cannot be reached."""
+    from botocore.exceptions import ClientError
+
     with explained(f"reading model package {arn}"):
         try:
             answer = client("sagemaker").describe_model_package(ModelPackageName=arn)

@@ -65,9 +65,9 @@ def test_packages_come_oldest_first_and_by_status(cloud: ScriptedCloud) -> None:
 
 
 def test_a_package_that_is_not_there_is_said_to_be_missing(cloud: ScriptedCloud) -> None:
-    """The message names the ARN and what the registry said."""
+    """The message names the ARN and says what to do."""
     arn = register().rsplit("/", 1)[0] + "/7"
-    with pytest.raises(CloudError, match=f"{arn}.*refused"):
+    with pytest.raises(CloudError, match=f"no model package {arn}.*Check where you are"):
         registry.package(arn)
 
 
