@@ -15,7 +15,7 @@ BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.settings"}
 # folder → (third-party packages it may import, None for any; parts of ml it may import)
 RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/model": (NUMERICAL, {"ml.model"}),
-    "ml/steps": (NUMERICAL | {"pyarrow"}, {"ml.model", "ml.steps"}),
+    "ml/steps": (NUMERICAL | {"pyarrow", "packaging"}, {"ml.model", "ml.steps"}),
     "ml/aws": ({"boto3", "botocore", "sagemaker", "tenacity", "pyarrow"}, BASE | {"ml.aws"}),
     "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
     "ml/report": (NUMERICAL | {"matplotlib", "jinja2"}, {"ml.model", "ml.report"}),

@@ -180,7 +180,7 @@ def follow(
 
     looking = Retrying(
         retry=retry_if_not_result(lambda execution: execution.settled),
-        wait=wait_exponential(multiplier=0.5, exp_base=1.1, max=15),
+        wait=wait_exponential(multiplier=0.5, exp_base=1.05, max=15),
         stop=stop_after_delay(timeout_seconds),
     )
     try:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ml.steps import job
+from ml.steps import installed, job
 from ml.steps.job import StepFailed
 from tests.steps.step_runs import ROOT
 
 STUB = """#!/bin/bash
 printf '%s\\n' "$PYTHONPATH" "$@" >> "$CALLS"
+[[ "$*" != *ml.steps.installed* ]] || exit "$LACKING"
 """
 
 
@@ -53,8 +54,8 @@ def test_a_step_that_ends_well_leaves_no_reason(tmp_path: Path) -> None:
     assert not (tmp_path / "message").exists()
 
 
-def run_sh(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
-    """run.sh in a code folder of its own with a python3 that only notes how it was called."""
+def run_sh(tmp_path: Path, *arguments: str, lacking: int = 1) -> tuple[int, list[str]]:
+    """run.sh in a code folder of its own with a python3 that only notes how it was called; 0 is lacking nothing."""
     code, programs = tmp_path / "code", tmp_path / "bin"
     code.mkdir()
     programs.mkdir()
@@ -64,6 +65,7 @@ def run_sh(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
     stub.write_text(STUB)
     stub.chmod(0o755)
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    environment["LACKING"] = str(lacking)
     done = subprocess.run(["bash", str(code / "run.sh"), *arguments], env=environment, cwd=tmp_path, check=False)
     calls = tmp_path / "calls"
     return done.returncode, calls.read_text().splitlines() if calls.exists() else []
@@ -75,17 +77,44 @@ def test_run_sh_installs_what_the_image_lacks_then_becomes_the_step(tmp_path: Pa
     status, calls = run_sh(tmp_path, "prepare", "--window-start", "", "--window-end", hostile)
     code = str(tmp_path / "code")
     assert status == 0
+    assert calls[:4] == [code, "-m", "ml.steps.installed", f"{code}/requirements.txt"]
+    calls = calls[4:]
     assert calls[:3] == [code, "-m", "pip"]
     assert calls[calls.index("-r") + 1] == f"{code}/requirements.txt"
     step = calls[calls.index("-r") + 2 :]
     assert step == [code, "-m", "ml.steps.prepare", "--window-start", "", "--window-end", hostile]
 
 
+def test_run_sh_does_not_start_pip_for_what_is_there(tmp_path: Path) -> None:
+    """It takes seconds to say that there is nothing to do."""
+    status, calls = run_sh(tmp_path, "train", lacking=0)
+    assert status == 0
+    assert "pip" not in calls
+    assert calls[-2:] == ["-m", "ml.steps.train"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "there"),
+    [
+        ("# nothing\n\n", True),
+        ("numpy>=1.20  # and a word\nscikit-learn\n", True),
+        ("numpy>=1.20\nscikit-learn==0.0.1\n", False),
+        ("no-such-package-anywhere\n", False),
+        ("--index-url elsewhere\n", False),
+    ],
+)
+def test_what_is_installed_is_known_without_pip(tmp_path: Path, lines: str, there: bool) -> None:
+    """Every line must hold; one that is no requirement is pip's to read."""
+    file = tmp_path / "requirements.txt"
+    file.write_text(lines)
+    assert installed.installed(file) is there
+
+
 def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
     """No step named, no step run."""
     status, calls = run_sh(tmp_path)
     assert status != 0
-    assert not any(call.startswith("ml.steps") for call in calls)
+    assert not any(call.startswith("ml.steps") for call in calls if call != "ml.steps.installed")
 
 
 def test_the_requirements_are_those_of_the_lock(repository_root: Path) -> None:
