@@ -45,22 +45,26 @@ def lay_out(base: Path, table: pa.Table, label: str) -> None:
         pq.write_table(content, path)
 
 
+def run_steps(base: Path, table: pa.Table) -> None:
+    """Prepare, Train and Evaluate of the committed configuration on `table`, in this process, below `base`."""
+    settings = config.load_settings(ROOT)
+    for name in ("settings", "champion", "model"):
+        (base / name).mkdir(parents=True)
+    (base / "settings/settings.json").write_text(settings.to_json())
+    (base / "champion/none.json").write_text('{"champion": null}')
+    lay_out(base, table, settings.training.columns.label)
+    prepare.prepare(base, "", "")
+    trained = base / "trained"
+    train.train(base / "settings", base / "prepared", trained)
+    _pack_as_sagemaker(trained, base / "model/model.tar.gz")
+    evaluate.evaluate(base, {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}, "")
+
+
 def figures(seed: int) -> dict[str, Any]:
     """The evaluation document of the committed configuration on the stand-in of `seed`."""
-    settings = config.load_settings(ROOT)
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "processing"
-        for name in ("settings", "champion", "model"):
-            (base / name).mkdir(parents=True)
-        (base / "settings/settings.json").write_text(settings.to_json())
-        (base / "champion/none.json").write_text('{"champion": null}')
-        lay_out(base, standin.draw(seed=seed), settings.training.columns.label)
-        prepare.prepare(base, "", "")
-        trained = Path(folder) / "trained"
-        train.train(base / "settings", base / "prepared", trained)
-        _pack_as_sagemaker(trained, base / "model/model.tar.gz")
-        evaluate.evaluate(base, {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}, "")
-        document: dict[str, Any] = json.loads((base / "evaluation/evaluation.json").read_text())
+        run_steps(Path(folder), standin.draw(seed=seed))
+        document: dict[str, Any] = json.loads((Path(folder) / "evaluation/evaluation.json").read_text())
     return document
 
 

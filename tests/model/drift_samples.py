@@ -1,0 +1,135 @@
+"""A small baseline with a model's scores, windows of traffic like it, and rules to judge them by; drawn, not real."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.model import baseline, drift
+from ml.model.rules import (
+    ConceptRules,
+    DataRules,
+    DecideRules,
+    KOfN,
+    LabelRules,
+    PredictionRules,
+    Rules,
+    SchemaRules,
+)
+from tests.model.training_samples import COLUMNS, rows
+
+START, DAYS = datetime(2026, 3, 1, tzinfo=UTC), 2
+END = START + timedelta(days=DAYS)
+LATER = END + timedelta(days=30)
+RULES = Rules(
+    looks=12,
+    min_rows=500,
+    no_traffic_hours=3,
+    schema=SchemaRules(max_missing=0.01, max_out_of_range=0.05, max_unseen=0.01),
+    data=DataRules(alpha=0.001, min_ks=0.05, min_psi=0.1, min_js=0.1, min_mean_shift=0.15, min_chi_square=0.2),
+    prediction=PredictionRules(alpha=0.001, min_ks=0.05, min_psi=0.1, min_js=0.1, min_alert_rate_ratio=1.5),
+    concept=ConceptRules(
+        alpha=0.001,
+        min_recall_drop=0.05,
+        min_precision_drop=0.05,
+        min_fpr_ratio=1.5,
+        alpha_amount_band=0.001,
+        min_band_ratio=2.0,
+    ),
+    labels=LabelRules(min_coverage=0.98, min_age_days=7, min_mature=0.9),
+    decide=DecideRules(data=KOfN(windows=2, of=3), prediction=KOfN(windows=2, of=3), concept=KOfN(windows=1, of=1)),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Window:
+    """Rows with everything that is known of them."""
+
+    frame: pd.DataFrame
+    labels: NDArray[np.int8]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Those of a fixed model of V1 and V2."""
+        return np.asarray(1 / (1 + np.exp(5 - 2 * self.frame["V1"] + self.frame["V2"])))
+
+    @property
+    def decisions(self) -> NDArray[np.int8]:
+        """Its alerts."""
+        return (self.scores >= 0.3).astype(np.int8)
+
+    @property
+    def times(self) -> NDArray[np.datetime64]:
+        """Two days, by the second."""
+        seconds = self.frame["Time"].to_numpy().astype("timedelta64[s]")
+        return np.datetime64(START.replace(tzinfo=None), "s") + seconds
+
+    def with_labels(self, labels: NDArray[Any]) -> Window:
+        """The same rows with other labels."""
+        return dataclasses.replace(self, labels=labels.astype(np.int8))
+
+    def summary(self, part: slice | NDArray[Any] = slice(None)) -> drift.WindowSummary:
+        """The summary of some of the rows."""
+        return drift.WindowSummary.of(
+            REFERENCE,
+            {name: self.frame[name].to_numpy()[part] for name in COLUMNS.inputs},
+            scores=self.scores[part],
+            decisions=self.decisions[part],
+            times=self.times[part],
+        )
+
+    def outcomes(self, part: slice | NDArray[Any] = slice(None)) -> drift.LabelSummary:
+        """The labels of some of the rows."""
+        return drift.LabelSummary.of(
+            REFERENCE,
+            times=self.times[part],
+            labels=self.labels[part],
+            decisions=self.decisions[part],
+            amounts=self.frame["Amount"].to_numpy()[part],
+        )
+
+    def judged(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> drift.Judgement:
+        """The verdict on all of it, labels included."""
+        return judged(self.summary(), self.outcomes(), rules, as_of=as_of)
+
+
+def judged(
+    summary: drift.WindowSummary,
+    labels: drift.LabelSummary | None = None,
+    rules: Rules = RULES,
+    *,
+    start: datetime = START,
+    end: datetime = END,
+    as_of: datetime = LATER,
+) -> drift.Judgement:
+    """The verdict on a summary, by default of the two days."""
+    return drift.judge(REFERENCE, summary, labels, rules, start=start, end=end, as_of=as_of, reference="a" * 64)
+
+
+def window(n: int = 6000, seed: int = 1) -> Window:
+    """Traffic without drift."""
+    frame, labels = rows(n, seed=seed)
+    return Window(frame=frame, labels=labels)
+
+
+def _baseline() -> dict[str, Any]:
+    made, tested = window(20_000, 100), window(10_000, 101)
+    started = baseline.start(COLUMNS, made.frame, made.labels)
+    return baseline.complete(
+        started,
+        COLUMNS,
+        tested.frame,
+        tested.labels,
+        scores=tested.scores,
+        decisions=tested.decisions,
+        windows={"test": {}},
+    )
+
+
+BASELINE = _baseline()
+REFERENCE = drift.Reference.of(BASELINE)
