@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from xml.etree.ElementTree import Element
@@ -35,7 +36,7 @@ def recall(year: PlayedYear, width: int) -> Drawing:
             f"{_words(ends['without_retraining'])} without. The table below has every month."
         ),
     )
-    frame = Frame(left=46, top=46, width=width - 60, height=232, low=0, high=1, columns=len(year.months))
+    frame = Frame(left=54, top=46, width=width - 66, height=232, low=0, high=1, columns=len(year.months))
     drawing.grid(frame, _TICKS, [str(month.number) for month in year.months])
     drawing.text(frame.left + frame.width / 2, 318, "month of the year", "tick", "middle")
     limit = frame.y(year.min_recall)
@@ -92,7 +93,7 @@ def _marks(drawing: Drawing, frame: Frame, year: PlayedYear) -> None:
             parent = drawing.add("a", href=deployment.link, aria_label=words)
         drawing.add("line", parent=parent, x1=x, x2=x, y1=frame.top - 8, y2=frame.bottom, class_="mark")
         name = drawing.add(
-            "text", f"{deployment.approval:04d}", parent=parent, x=x, y=frame.top - 12, class_="tick mark-name"
+            "text", f"{deployment.approval:04d}", parent=parent, x=x, y=frame.top - 12, class_="mark-name"
         )
         name.set("text-anchor", "middle")
         drawing.add("title", f"Approval {deployment.approval:04d} serves from {deployment.start:%d %B}", parent=parent)
@@ -121,7 +122,7 @@ def alerts(year: PlayedYear, width: int) -> Drawing:
         ),
     )
     top = _round_up(most)
-    frame = Frame(left=46, top=34, width=width - 60, height=160, low=0, high=top, columns=max(1, len(days)))
+    frame = Frame(left=54, top=34, width=width - 66, height=160, low=0, high=top, columns=max(1, len(days)))
     drawing.grid(frame, [(0, "0"), (top / 2, f"{top / 2:g}"), (top, f"{top:g}")], [])
     bar = max(0.5, frame.width / max(1, len(days)) * 0.85)
     for class_, heights in (("bar", [day.alerts for day in days]), ("bar frauds", [day.frauds for day in days])):
@@ -135,7 +136,7 @@ def alerts(year: PlayedYear, width: int) -> Drawing:
         x = frame.left + place * 130
         drawing.add("rect", x=x, y=8, width=12, height=12, class_=class_)
         drawing.text(x + 18, 18, words, "key")
-    shares = Frame(left=46, top=232, width=width - 60, height=80, low=0, high=1, columns=len(year.months))
+    shares = Frame(left=54, top=232, width=width - 66, height=80, low=0, high=1, columns=len(year.months))
     drawing.text(shares.left, 224, "precision: share of the alerts that are frauds", "key")
     drawing.grid(shares, [(0, "0 %"), (0.5, "50 %"), (1, "100 %")], [str(month.number) for month in year.months])
     drawing.text(shares.left + shares.width / 2, 350, "month of the year", "tick", "middle")
@@ -165,7 +166,7 @@ def serving(year: PlayedYear, width: int) -> Drawing:
         or "Nothing served.",
     )
     frame = Frame(
-        left=46, top=8, width=width - 60, height=34.0 * max(1, count), low=0, high=1, columns=len(year.months)
+        left=54, top=8, width=width - 66, height=34.0 * max(1, count), low=0, high=1, columns=len(year.months)
     )
     drawing.grid(frame, [], [str(month.number) for month in year.months])
     start, end = year.months[0].start, year.months[-1].end
@@ -198,5 +199,5 @@ def _words(figure: Estimate) -> str:
 
 def _round_up(most: int) -> float:
     """The next of 2, 4, 10, 20, 40, 100 … that is not below `most`."""
-    unit = 10 ** np.floor(np.log10(most))
-    return float(next(step * unit for step in (2, 4, 10) if step * unit >= most)) if most > 1 else 2.0
+    unit = 10.0 ** math.floor(math.log10(max(2, most)))
+    return next(step * unit for step in (1, 2, 4, 10) if step * unit >= max(2, most))

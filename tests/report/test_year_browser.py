@@ -1,0 +1,158 @@
+"""The report in a real browser, narrow and wide, light and dark, with scripts and without."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml.report import year
+from tests.report import browser
+from tests.report.browser import Tab
+from tests.report.played_years import played_year
+
+pytestmark = pytest.mark.skipif(
+    browser.FOUND is None, reason="no Chromium here: the page was not looked at in a browser"
+)
+
+SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
+# The contrast of every text that shows, against the nearest background that is painted behind it (WCAG 2.2, 1.4.3).
+CONTRAST = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const parse = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+  const behind = (node) => { for (let n = node; n; n = n.parentElement) {
+      const colour = parse(getComputedStyle(n).backgroundColor); if (colour[3] === 255) return colour; }
+    return parse(getComputedStyle(document.body).backgroundColor); };
+  const poor = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    const words = walker.currentNode.data.trim();
+    if (!words || !node.checkVisibility() || ["SCRIPT", "STYLE", "title", "desc"].includes(node.tagName)) continue;
+    const style = getComputedStyle(node);
+    const ink = parse(node instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(ink), light(behind(node))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push([ratio.toFixed(2), node.tagName, node.getAttribute("class"), words.slice(0, 30)]);
+  }
+  return poor;
+})()
+"""
+# What sticks out of the window although it is not in a region that scrolls.
+OVERFLOW = """
+[...document.querySelectorAll("main *, header *, footer *")]
+  .filter((n) => n.checkVisibility() && !n.closest(".scroll") && n.getBoundingClientRect().right > innerWidth + 1)
+  .map((n) => n.tagName + "." + n.getAttribute("class"))
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page, as a file."""
+    return year.write(played_year(), tmp_path_factory.mktemp("report"))[0].as_uri()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """One browser for all tests of this file."""
+    with browser.tab(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@SCHEMES
+def test_it_fits_and_can_be_read(tab: Tab, address: str, width: int, dark: bool) -> None:
+    """Nothing sticks out of the window, all text has a contrast of 4.5 or more, nothing fails, nothing is loaded."""
+    tab.requested.clear()
+    tab.problems.clear()
+    tab.open(address, width=width, dark=dark)
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    assert tab.value(OVERFLOW) == []
+    assert tab.value(CONTRAST) == []
+    assert tab.requested == [address]
+    assert tab.problems == []
+
+
+@SCHEMES
+def test_it_follows_the_scheme(tab: Tab, address: str, width: int, dark: bool) -> None:
+    """The picture of the page is mostly dark where dark is asked for, and mostly light elsewhere; nothing is blank."""
+    tab.open(address, width=width, dark=dark)
+    picture = np.asarray(Image.open(io.BytesIO(tab.picture())).convert("L"))
+    assert picture.shape[1] == width
+    assert (np.median(picture) < 60) == dark
+    assert picture.std() > 10
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_one_drawing_of_each_pair_shows(tab: Tab, address: str, width: int) -> None:
+    """Wide windows get the wide charts and narrow ones the narrow, whose text is then at least 11 pixels high."""
+    tab.open(address, width=width, dark=False)
+    shown = tab.value(
+        "[...document.querySelectorAll('svg')].filter((n) => n.checkVisibility()).map((n) => n.classList[1])"
+    )
+    assert shown == [f"{name}-{358 if width < 600 else 760}" for name in ("recall", "alerts", "serving")]
+    smallest = tab.value(
+        "Math.min(...[...document.querySelectorAll('svg text')].filter((n) => n.checkVisibility())"
+        ".map((n) => parseFloat(getComputedStyle(n).fontSize) * n.getScreenCTM().a))"
+    )
+    assert smallest >= 11
+
+
+def test_figures_fit_their_cells(tab: Tab, address: str) -> None:
+    """On a telephone all twelve months of both heat maps are in sight, and no figure is wider than its cell."""
+    tab.open(address, width=390, dark=False)
+    wide = "[...document.querySelectorAll('.heat')].map((n) => n.scrollWidth - n.parentElement.clientWidth)"
+    assert max(tab.value(wide)) <= 0
+    outgrown = "[...document.querySelectorAll('.heat td')].filter((n) => n.scrollWidth > n.clientWidth + 1).length"
+    assert tab.value(outgrown) == 0
+
+
+def test_everything_is_said_without_scripts(tab: Tab, address: str) -> None:
+    """With scripts off every decision is in sight, and only the filters, which do nothing then, are not there."""
+    tab.open(address, width=1280, dark=False, script=False)
+    shown = tab.call("Runtime.evaluate", expression="document.body.innerText", returnByValue=True)["result"]["value"]
+    assert "retrain for concept drift" in shown and "0.26 ≤ 0.60" in shown and "96.9 %" in shown
+    assert tab.value("document.querySelector('.filters').hidden") is True
+
+
+def test_decisions_can_be_filtered_by_keyboard(tab: Tab, address: str) -> None:
+    """A filter takes the focus and Enter; the others of that kind stay, the rest go, and it is said how many."""
+    tab.open(address, width=1280, dark=False)
+    tab.value("document.querySelector('.filters').lastElementChild.focus()")
+    tab.press("Enter")
+    rows = "[...document.querySelectorAll('#decisions tbody tr')]"
+    assert tab.value(f"{rows}.filter((n) => n.checkVisibility()).map((n) => n.dataset.kind)") == ["deployment"]
+    assert tab.value("document.querySelector('#shown').textContent") == "1 of 6 decisions shown"
+    assert tab.value("document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
+def test_the_keyboard_reaches_what_can_be_followed(tab: Tab, address: str) -> None:
+    """The first Tab shows the way past the header, and every link and region that shows can be reached."""
+    tab.open(address, width=1280, dark=False)
+    tab.press("Tab")
+    assert tab.value("document.activeElement.className") == "skip"
+    assert tab.value("document.activeElement.getBoundingClientRect().left") >= 0
+    reached = set()
+    for _ in range(80):
+        tab.press("Tab")
+        reached.add(tab.value("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+    there = tab.value(
+        "[...document.querySelectorAll('a, button, summary, [tabindex]')].filter((n) => n.checkVisibility())"
+        ".map((n) => [...document.querySelectorAll('*')].indexOf(n))"
+    )
+    assert set(there) <= reached | {there[0]}
+
+
+def test_hostile_text_does_nothing(tab: Tab, address: str) -> None:
+    """No dialog was opened by text of the year, and an own script is refused by the page's policy."""
+    tab.problems.clear()
+    tab.open(address, width=1280, dark=False)
+    tab.value("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.harm = 1'}))")
+    assert tab.value("window.harm ?? null") is None
+    assert any("Content Security Policy" in problem for problem in tab.problems)

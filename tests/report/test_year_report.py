@@ -1,0 +1,221 @@
+"""The report of a played year: everything that happened is on one page, and nothing on it can do harm."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml.report import charts, played, year, year_pictures
+from ml.report.played import PlayedYear
+from ml.report.svg import is_safe
+from tests.report.played_years import FEATURES, HOSTILE, played_year
+
+
+class Page(HTMLParser):
+    """What a browser makes of the page: elements with their attributes, and the text between them."""
+
+    VOID = ("meta", "link", "br", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of that name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        """All text, blanks as one."""
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    """The page of the year with hostile text in it."""
+    return Page(year.page(played_year()))
+
+
+def test_the_figures_of_the_issue_are_in_the_document() -> None:
+    """report.json has recall with and without, false-positive rates and alerts as lists of twelve, and all lists."""
+    document = json.loads(played_year().to_json())
+    for values in (
+        document["with_retraining"]["recall"],
+        document["without_retraining"]["recall"],
+        document["false_positive_rate"],
+        document["alerts"],
+    ):
+        assert len(values) == 12
+    assert document["with_retraining"]["recall"][6] == pytest.approx(47 / 161)
+    assert document["alerts"] == document["with_retraining"]["alerts"]
+    assert document["pooled"]["with_retraining"]["recall"]["of"] == 4 * 161
+    assert [len(document[name]) for name in ("requests", "retrains", "deployments", "decisions")] == [2, 2, 2, 6]
+
+
+def test_the_document_is_all_of_the_report() -> None:
+    """Read back from JSON, a year is the same year, and its page the same page."""
+    one = played_year()
+    again = PlayedYear.from_dict(json.loads(one.to_json()))
+    assert again == one
+    assert year.page(again) == year.page(one)
+
+
+def test_another_schema_is_refused() -> None:
+    """A document of a later version is not read as if it were of this one."""
+    with pytest.raises(ValueError, match="schema must be 1"):
+        PlayedYear.from_dict(json.loads(played_year().to_json()) | {"schema": 2})
+
+
+def test_text_from_outside_is_text(page: Page) -> None:
+    """Markup in reasons, evidence and descriptions is shown, never obeyed: one script, ours."""
+    assert len(page.all("script")) == 1
+    assert page.text.count(HOSTILE) >= 4
+
+
+def test_nothing_is_loaded(page: Page) -> None:
+    """No address of an image, script, style or font, and a policy that forbids what is not in the page."""
+    assert not page.all("img") and not page.all("iframe")
+    assert [item["href"] for item in page.all("link")] == ["data:,"]
+    policy = next(item["content"] for item in page.all("meta") if item.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'") and "unsafe" not in policy
+    assert "url(" not in year.page(played_year()) and "@import" not in year.page(played_year())
+    assert not [item for _, item in page.elements if "style" in item]
+    assert not [name for _, item in page.elements for name in item if name.startswith("on")]
+
+
+def test_links_go_to_pages_only(page: Page) -> None:
+    """javascript: and data: addresses are shown as words; relative and http(s) ones are links."""
+    addresses = [str(item["href"]) for item in page.all("a")]
+    assert "repository/commit-4f2a9c1.html" in addresses and "https://github.example/commit/b81d003" in addresses
+    assert not [address for address in addresses if address.startswith(("javascript", "data"))]
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", " javascript:x", "data:text/html,x", "//evil", "", "http://["]
+)
+def test_unsafe_addresses(address: str) -> None:
+    """What a browser would run, or take for another host's, is no link."""
+    assert not is_safe(address)
+
+
+def test_every_chart_has_words(page: Page) -> None:
+    """Each drawing is named and described by elements that are there, and no id is there twice."""
+    ids = [item["id"] for _, item in page.elements if "id" in item]
+    assert len(ids) == len(set(ids))
+    drawings = page.all("svg")
+    assert len(drawings) == 6
+    for drawing in drawings:
+        assert drawing["role"] == "img"
+        assert set(str(drawing["aria-labelledby"]).split()) <= set(ids)
+    for item in page.all("section"):
+        assert item["aria-labelledby"] in ids
+
+
+def test_tables_have_headers(page: Page) -> None:
+    """Every header cell says what it heads; every scrolling region is named and reachable by keyboard."""
+    assert all(item.get("scope") in ("col", "row") for item in page.all("th"))
+    assert all(
+        item.get("tabindex") == "0" and item.get("aria-label")
+        for item in page.all("div")
+        if item.get("role") == "region"
+    )
+    assert page.all("html") == [{"lang": "en"}]
+
+
+def test_what_happened_is_on_the_page(page: Page) -> None:
+    """Requests, gate verdicts, approvals, who approved, and every decision's evidence."""
+    for words in (
+        "20260901T060000Z-concept-drift",
+        "approved as 0002",
+        "missed the gate",
+        "fraudops simulation (by its rule)",
+        "0.29 (46 of 161), approved on 0.95, p = 3e-40",
+        "Concept drift begins in month 7.",
+        "≥ 1,018",
+    ):
+        assert words in page.text, words
+    for name in FEATURES:
+        assert name in page.text
+
+
+def test_a_month_without_data_is_hatched(page: Page) -> None:
+    """No data is neither a figure nor blank: each feature says so for that month."""
+    gaps = [item for item in page.all("td") if item.get("class") == "gap"]
+    assert len(gaps) == len(FEATURES)
+    assert gaps[0]["title"] == "Time, month 5: no data"
+
+
+def test_a_quiet_year_says_so() -> None:
+    """No request, no decision: the page holds together and says that there was none."""
+    quiet = Page(year.page(played_year(requests=False)))
+    assert "None was made in this year." in quiet.text
+
+
+def test_a_short_year_is_drawn() -> None:
+    """One month is a year too: pooled over the months that there are."""
+    assert "months 1" in Page(year.page(played_year(months=1, requests=False))).text
+    assert year_pictures.draw(played_year(months=1, requests=False))
+
+
+def test_levels_begin_at_the_floor() -> None:
+    """The colour that the legend calls the least that counts begins at the floor itself."""
+    assert [charts.level(value, 0.05) for value in (0, 0.049, 0.05, 0.2, 9)] == [0, 2, 3, 5, 5]
+    assert charts.fraud_level(0.0034, 0.0017) == 1
+    assert charts.fraud_level(0.5, 0.0017) == 5
+    assert charts.fraud_level(0.5, 0.0) == 0
+
+
+def test_bands_have_names() -> None:
+    """The lowest first, as the counts are."""
+    assert played.band_names((5.6, 1018.0)) == ["< 6", "6–1,018", "≥ 1,018"]
+    assert played.band_names(()) == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.0085, "0.85 %"), (0.0994, "9.94 %"), (0.976, "97.6 %"), (1, "100.0 %")]
+)
+def test_shares_have_the_digits_they_need(share: float, words: str) -> None:
+    """One decimal from 10 % on, two below."""
+    assert year.percent(share) == words
+
+
+def test_pictures_are_the_same_bytes_and_not_blank(tmp_path: Path) -> None:
+    """Every picture is drawn twice to the same bytes, wide enough to read, with more than a background."""
+    one, two = year_pictures.draw(played_year()), year_pictures.draw(played_year())
+    assert one == two and set(one) == {"recall.png", "drift.png", "alerts.png", "fraud-by-amount.png"}
+    for name, content in one.items():
+        picture = np.asarray(Image.open(io.BytesIO(content)).convert("L"))
+        assert picture.shape[1] == 1152 and 0.01 < (picture < 250).mean() < 0.9, name
+
+
+def test_all_of_it_is_written(tmp_path: Path) -> None:
+    """The page, the document and the pictures, in a folder that is made."""
+    paths = year.write(played_year(), tmp_path / "simulation")
+    assert [path.name for path in paths[:2]] == ["report.html", "report.json"]
+    assert all(path.stat().st_size > 1_000 for path in paths)
+    document: dict[str, Any] = json.loads(paths[1].read_text())
+    assert document["scenario"] == "both"

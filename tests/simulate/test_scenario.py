@@ -1,0 +1,133 @@
+"""Scenarios are files, read strictly; the default one is the project's promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml.errors import ConfigError
+from ml.simulate import scenario
+from ml.simulate.scenario import Course, Scenario
+
+
+def written(folder: Path, **changes: object) -> str:
+    """The path of a copy of the default scenario with other values in some fields; None takes a field out."""
+    document = yaml.safe_load((scenario.FOLDER / f"{scenario.DEFAULT}.yaml").read_text()) | changes
+    path = folder / "own.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in document.items() if value is not None}))
+    return str(path)
+
+
+def factors(**course: object) -> list[float]:
+    """A course's factors over twelve months."""
+    return [Course.model_validate(course).at(month) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_scenario_of_the_project_holds(name: str) -> None:
+    """Each file below scenarios/ is read, and says in words what it is."""
+    found = scenario.load(name)
+    assert len(found.about) > 60
+    assert found.history.rows == 284_807
+
+
+def test_the_scenarios_that_were_asked_for_are_there() -> None:
+    """None, data only, concept only, both, sudden, gradual, recurring, seasonal, delay, outage, unlearnable."""
+    assert set(scenario.names()) == {
+        *("none", "data-only", "concept-only", "both", "sudden", "gradual", "recurring"),
+        *("seasonal-volume", "label-delay", "capture-outage", "unlearnable"),
+    }
+
+
+def test_the_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> None:
+    """Means of all features move by 0.05 sd a month from month 4; half of the top 1 % is fraud from month 7."""
+    default = scenario.load(scenario.DEFAULT)
+    (data,), (concept,) = default.data_drift, default.concept_drift
+    assert [round(data.size * data.course.at(month), 2) for month in (3, 4, 5, 12)] == [0.0, 0.05, 0.1, 0.45]
+    assert len(data.names) == 28 and "Amount" not in data.names
+    assert [concept.course.at(month) for month in (6, 7, 12)] == [0, 1, 1]
+    assert (concept.top_share, concept.flipped_share, default.onset) == (0.01, 0.5, 4)
+
+
+def test_the_unlearnable_one_flips_too_few_of_too_many() -> None:
+    """2 % of the top 5 % by amount."""
+    (concept,) = scenario.load("unlearnable").concept_drift
+    assert (concept.top_share, concept.flipped_share) == (0.05, 0.02)
+
+
+def test_courses_have_the_shapes_of_their_names() -> None:
+    """Growing adds up, gradual stops at one, recurring comes and goes, and all end where they are told to."""
+    assert factors(kind="sudden", from_month=4) == [0] * 3 + [1] * 9
+    assert factors(kind="growing", from_month=10) == [0] * 9 + [1, 2, 3]
+    assert factors(kind="gradual", from_month=5, over_months=4) == [0] * 4 + [0.25, 0.5, 0.75] + [1] * 5
+    assert factors(kind="recurring", from_month=4, over_months=3) == [0] * 3 + [1] * 3 + [0] * 3 + [1] * 3
+    assert factors(kind="sudden", from_month=2, until_month=3) == [0, 1, 1] + [0] * 9
+
+
+def test_volume_swings_around_what_was_asked_for() -> None:
+    """The peak month has one and a half times the rows, the month half a year away one half."""
+    volume = scenario.load("seasonal-volume").volume
+    assert volume.at(12) == pytest.approx(1.5)
+    assert volume.at(6) == pytest.approx(0.5)
+    assert sum(volume.at(month) for month in range(1, 13)) == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"surprise": 1}, "surprise is not a known key"),
+        ({"fraud_share": 1.5}, "fraud_share must be less than 1"),
+        ({"fraud_share": None}, "fraud_share is missing"),
+        ({"first_day": "2026-01-01"}, "first_day"),
+        ({"history": {"rows": 10, "months": 1}}, "history.rows must be at least 1000"),
+        ({"volume": {"seasonal_swing": 1.0, "peak_month": 1}}, "volume.seasonal_swing must be less than 1"),
+        ({"data_drift": [{"course": {"kind": "sudden", "from_month": 4}, "size": 0.1, "features": ["V99"]}]}, "V99"),
+        ({"data_drift": [{"course": {"kind": "abrupt", "from_month": 4}, "size": 0.1, "features": "all"}]}, "kind"),
+        (
+            {"data_drift": [{"course": {"kind": "gradual", "from_month": 4}, "size": 0.1, "features": "all"}]},
+            "gradual needs over_months",
+        ),
+        (
+            {
+                "concept_drift": [
+                    {
+                        "course": {"kind": "sudden", "from_month": 4, "until_month": 2},
+                        "top_share": 0.1,
+                        "flipped_share": 0.1,
+                    }
+                ]
+            },
+            "must not end before it begins",
+        ),
+    ],
+)
+def test_what_does_not_hold_is_named(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    """A field that is unknown, missing or out of range is named, with the file and what was found."""
+    with pytest.raises(ConfigError, match=r"own\.yaml: ") as caught:
+        scenario.load(written(tmp_path, **changes))
+    assert said in str(caught.value)
+
+
+def test_a_year_begins_with_a_month(tmp_path: Path) -> None:
+    """The first day must be the first of a month."""
+    text = (scenario.FOLDER / "both.yaml").read_text().replace("first_day: 2026-01-01", "first_day: 2026-01-02")
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="first of a month"):
+        scenario.load(str(tmp_path / "own.yaml"))
+
+
+def test_an_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
+    """A path that ends in .yaml is a file of the caller's; any other name must be one of the project's."""
+    assert isinstance(scenario.load(_copy(tmp_path)), Scenario)
+    with pytest.raises(ConfigError, match=r"must be one of .*both.* \(got 'boths'\)"):
+        scenario.load("boths")
+    with pytest.raises(ConfigError, match="no such file"):
+        scenario.load(str(tmp_path / "absent.yaml"))
+
+
+def _copy(folder: Path) -> str:
+    path = folder / "copy.yaml"
+    path.write_text((scenario.FOLDER / "both.yaml").read_text())
+    return str(path)
