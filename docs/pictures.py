@@ -51,9 +51,15 @@ def loop() -> bytes:
     figure = plt.figure(figsize=(12, 5.2))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, 15.4)
-    axes.set_ylim(0, 6.9)
+    axes.set_ylim(0, 7.0)
     axes.axis("off")
-    box(axes, (0.2, 5.1), 3.0, "model-config/\ntraining/, retrain-requests/:\na commit asks for a model", GIT)
+    box(
+        axes,
+        (0.2, 5.1),
+        3.0,
+        "model-config/ · train.yml\ntraining/, retrain-requests/:\na commit asks for a model",
+        GIT,
+    )
     box(
         axes,
         (4.3, 5.1),
@@ -67,20 +73,26 @@ def loop() -> bytes:
         axes,
         (10.4, 2.7),
         4.8,
-        "approval branch\napprovals/NNNN.yaml: ARN, digest, metrics;\nthen a second commit moves the pointer",
+        "approval pull request\napprovals/NNNN.yaml: ARN, digest, metrics;\nthen a second commit moves the pointer",
         GIT,
     )
     box(
         axes,
         (4.3, 2.7),
         4.9,
-        "main: serving/production.yaml\nmerging approves exactly that model\nfraudops deploy verifies ARN and digest",
+        "main: serving/ · deploy.yml\nmerging approves exactly that model;\nARN and digest are verified",
         GIT,
     )
     box(axes, (0.2, 2.7), 3.0, "EventBridge, Lambda\nacts only on what\ndesired.json names", AWS)
     box(axes, (0.2, 0.3), 3.0, "endpoint\nblue/green, real time\n/invocations", AWS)
     box(axes, (4.3, 0.3), 4.9, "S3: captured traffic\nevery request and answer, by hour;\nlate labels beside it", AWS)
-    box(axes, (10.4, 0.3), 4.8, "rollback\na revert of the pointer's commit;\nthe former model serves again", GIT)
+    box(
+        axes,
+        (10.4, 0.3),
+        4.8,
+        "drift.yml\ncaptured traffic and mature labels, judged;\non drift it commits a retrain request",
+        GIT,
+    )
     arrow(axes, (3.3, 5.7), (4.2, 5.7), "train")
     arrow(axes, (9.3, 5.7), (10.3, 5.7))
     arrow(axes, (12.5, 5.7), (13.1, 5.7), "pass")
@@ -92,8 +104,15 @@ def loop() -> bytes:
     arrow(axes, (4.2, 3.3), (3.3, 3.3), "event")
     arrow(axes, (1.7, 2.6), (1.7, 1.55))
     arrow(axes, (3.3, 0.9), (4.2, 0.9), "capture")
-    arrow(axes, (10.4, 1.5), (9.0, 2.6), bend=-0.15)
-    for x, colour, name in ((0.2, GIT, "Git"), (1.5, AWS, "AWS, or the local cloud"), (4.9, GATE, "decides")):
+    arrow(axes, (9.3, 0.9), (10.3, 0.9), "check")
+    axes.plot([15.3, 15.35, 15.35, 1.7, 1.7], [0.9, 0.9, 6.72, 6.72, 6.42], color=INK, lw=1.2)
+    arrow(axes, (1.7, 6.5), (1.7, 6.32))
+    axes.text(8.4, 6.79, "retrain request: a commit", ha="center", fontsize=8, color=INK)
+    for x, colour, name in (
+        (2.2, GIT, "Git and its workflows"),
+        (5.2, AWS, "AWS, or the local cloud"),
+        (8.6, GATE, "decides"),
+    ):
         axes.add_patch(
             FancyBboxPatch((x, 6.5), 0.26, 0.18, facecolor=colour, edgecolor=INK, lw=0.6, boxstyle="square,pad=0")
         )
