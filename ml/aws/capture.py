@@ -1,18 +1,16 @@
-"""Captured traffic as it lies in the lake: which objects of which hours there are, before anything is read.
+"""Captured traffic as it lies in the lake: how much there is and when, before anything of it is read.
 
-SageMaker writes `capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, by the hour in which a request was answered.
+`ml.aws.traffic` reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ml.aws import session
-
-PREFIX = "capture"
-HOUR = timedelta(hours=1)
+from ml.aws.captured import objects
+from ml.aws.captured.objects import HOUR, PREFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,46 +27,45 @@ class Listing:
 def listing(bucket: str, endpoint: str, start: datetime, end: datetime) -> Listing:
     """Counts what was captured from `start` (included) to `end` (not), both rounded outwards to whole hours.
 
-    Lists every variant day by day, so that the cost is that of the window and not of all that was ever captured.
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+    """
+    first = objects.hour_of(start)
+    hours = max(0, -((first - end.astimezone(UTC)) // HOUR))
+    count = size = 0
+    busy: set[datetime] = set()
+    for item in objects.within(bucket, endpoint, first, first + hours * HOUR):
+        count, size = count + 1, size + item.bytes
+        busy.add(item.hour)
+    return Listing(objects=count, bytes=size, hours=hours, hours_with_traffic=len(busy))
+
+
+def last_traffic(bucket: str, endpoint: str, before: datetime) -> datetime | None:
+    """The latest hour, not after `before`, under which anything was captured of the endpoint; None where nothing was.
+
+    An hour in which a smoke test alone was captured counts: only reading tells the two apart.
 
     Raises:
         CloudError: S3 refuses or cannot be reached.
     """
-    first = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    hours = max(0, -((first - end.astimezone(UTC)) // HOUR))
-    last = first + hours * HOUR
-    days = sorted({(first + index * HOUR).date() for index in range(hours)})
-    objects = size = 0
-    busy: set[datetime] = set()
+    latest: datetime | None = None
     with session.explained(f"listing s3://{bucket}/{PREFIX}/{endpoint}/"):
-        for variant in _variants(bucket, endpoint):
-            for day in days:
-                for key, length in _objects(bucket, f"{variant}{day:%Y/%m/%d}/"):
-                    moment = _hour(key.removeprefix(variant))
-                    if moment is not None and first <= moment < last:
-                        objects, size = objects + 1, size + length
-                        busy.add(moment)
-    return Listing(objects=objects, bytes=size, hours=hours, hours_with_traffic=len(busy))
+        for variant in objects.variants(bucket, endpoint):
+            found = _latest(bucket, variant, variant, before.astimezone(UTC))
+            latest = max(filter(None, (latest, found)), default=None)
+    return latest
 
 
-def _variants(bucket: str, endpoint: str) -> list[str]:
-    """The prefix of each variant of the endpoint that was ever captured."""
-    pages = (
-        session.client("s3")
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=bucket, Prefix=f"{PREFIX}/{endpoint}/", Delimiter="/")
-    )
-    return [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
-
-
-def _objects(bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-    for page in session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        yield from ((item["Key"], item["Size"]) for item in page.get("Contents", []))
-
-
-def _hour(name: str) -> datetime | None:
-    """The hour that `yyyy/mm/dd/hh/<uuid>.jsonl` lies in; None where it is no captured traffic."""
-    try:
-        return datetime.strptime(name.rpartition("/")[0], "%Y/%m/%d/%H").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+def _latest(bucket: str, variant: str, prefix: str, before: datetime) -> datetime | None:
+    """Goes down from years to hours, newest first, so that it lists a few folders and not every object."""
+    for folder in reversed(objects.folders(bucket, prefix)):
+        depth = folder.removeprefix(variant).count("/")
+        if depth > 4:
+            return None
+        if depth == 4:
+            hour = objects.filed_under(folder.removeprefix(variant))
+            if hour is not None and hour <= before:
+                return hour
+        elif (found := _latest(bucket, variant, folder, before)) is not None:
+            return found
+    return None

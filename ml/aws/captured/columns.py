@@ -1,0 +1,227 @@
+"""Many bodies of one form at once, by Arrow's CSV reader and DuckDB's JSON reader, which hold no lock meanwhile.
+
+Only what is plain is read here: every row has exactly the model's columns with a number in each. Whatever else shows up
+raises NotPlain, and is read one by one instead (`exact`), with the same result and more to say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+
+from ml.aws.captured.envelope import LINED, NONE, OBJECTS, TABLE, Form
+from ml.aws.captured.exact import EVENT_ID
+from ml.aws.captured.parts import Answered, Given
+
+_BLOCK = 1 << 20  # bytes: as much as the cache holds
+_ANSWER = {
+    "score": pa.float64(),
+    "decision": pa.int8(),
+    "model_version": pa.string(),
+    EVENT_ID: pa.string(),
+}
+_ANSWER_TYPES = {"score": "DOUBLE", "decision": "TINYINT", "model_version": "VARCHAR", EVENT_ID: "VARCHAR"}
+_connections = threading.local()
+
+
+class NotPlain(Exception):
+    """Some of the bodies need a closer look."""
+
+
+def given(bodies: Sequence[str], form: Form, inputs: Sequence[str]) -> Given | None:
+    """The rows of requests that look like `form`; None where no request was captured.
+
+    Raises:
+        NotPlain: some of them are not what they look like, or hold more or less than the model's columns.
+    """
+    if form.look == NONE:
+        return None
+    if form.look == TABLE:
+        return _given_csv(bodies, inputs, form.detail)
+    if form.look == OBJECTS:
+        return _given_json(bodies, inputs, form.detail)
+    if form.look == LINED:
+        lines, lengths = _lines(bodies)
+        return dataclasses.replace(_given_json(lines, inputs, None), lengths=lengths)
+    raise NotPlain
+
+
+def answered(bodies: Sequence[str], form: Form) -> Answered | None:
+    """The answers that look like `form`; None where none was captured. Raises NotPlain as `given` does."""
+    if form.look == NONE:
+        return None
+    if form.look == TABLE and form.detail is None:
+        return _answered_csv(bodies)
+    if form.look == OBJECTS:
+        return _answered_json(bodies, form.detail)
+    if form.look == LINED:
+        lines, lengths = _lines(bodies)
+        return dataclasses.replace(_answered_json(lines, None), lengths=lengths)
+    raise NotPlain
+
+
+def _given_csv(bodies: Sequence[str], inputs: Sequence[str], header: str | None) -> Given:
+    """Rows of CSV, all without a header (None) or each body with the same one."""
+    names = list(inputs) if header is None else [name.strip() for name in header.split(",")]
+    ids = header is not None and EVENT_ID in names and EVENT_ID not in inputs
+    if sorted(names) != sorted([*inputs, *([EVENT_ID] if ids else [])]):
+        raise NotPlain
+    if header is not None:
+        bodies = [body[body.find("\n") + 1 :] for body in bodies]
+    types = dict.fromkeys(inputs, pa.float64()) | ({EVENT_ID: pa.string()} if ids else {})
+    table, lengths = _csv(bodies, names, types)
+    found = table[EVENT_ID].combine_chunks() if ids else pa.nulls(table.num_rows, pa.string())
+    if ids and pc.any(pc.match_substring_regex(found, r"^\s|\s$")).as_py():
+        raise NotPlain
+    return Given(lengths=lengths, inputs=_matrix([table[name] for name in inputs], table.num_rows), ids=found)
+
+
+def _answered_csv(bodies: Sequence[str]) -> Answered:
+    """Answers in CSV without a header: score, decision, model_version and perhaps event_id."""
+    width = bodies[0].partition("\n")[0].count(",") + 1
+    if width not in (3, 4):
+        raise NotPlain
+    names = list(_ANSWER)[:width]
+    table, lengths = _csv(bodies, names, {name: _ANSWER[name] for name in names})
+    return _answered([table[name].combine_chunks() for name in names], lengths)
+
+
+def _given_json(bodies: Sequence[str], inputs: Sequence[str], key: str | None) -> Given:
+    """Objects by name, in a list under `key`, or one to a body (None)."""
+    if EVENT_ID in inputs:
+        raise NotPlain
+    types = {EVENT_ID: "VARCHAR"} | dict.fromkeys(inputs, "DOUBLE")
+    texts = pa.array(bodies, pa.string())
+    (ids, *values), lengths = _json(texts, types, key)
+    matrix, named = _matrix(values, len(ids)), len(ids) - ids.null_count
+    _refuse_more(texts, pairs=matrix.size + named + (len(bodies) if key else 0), strings=named)
+    return Given(lengths=lengths, inputs=matrix, ids=ids.cast(pa.string()))
+
+
+def _answered_json(bodies: Sequence[str], key: str | None) -> Answered:
+    """Answers as objects with score, decision, model_version and perhaps event_id."""
+    texts = pa.array(bodies, pa.string())
+    rows, lengths = _json(texts, _ANSWER_TYPES, key)
+    strings = sum(len(column) - column.null_count for column in rows[2:])
+    _refuse_more(texts, pairs=2 * len(rows[0]) + strings + (len(bodies) if key else 0), strings=strings)
+    return _answered(rows, lengths)
+
+
+def _lines(bodies: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    split = [body.rstrip("\r\n").split("\n") for body in bodies]
+    return [line for lines in split for line in lines], np.array([len(lines) for lines in split])
+
+
+def _csv(bodies: Sequence[str], names: list[str], types: dict[str, Any]) -> tuple[pa.Table, NDArray[np.int64]]:
+    text = "\n".join(bodies)
+    if text.count("\n") == len(bodies) - 1:
+        lengths = np.ones(len(bodies), np.int64)
+    else:
+        lengths = np.array([body.count("\n") + (body[-1:] != "\n") for body in bodies])
+    if '"' in text:  # a quoted field may hold a comma or a line's end
+        raise NotPlain
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(text.encode()),
+            read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK),
+            convert_options=pa_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
+        )
+    except pa.ArrowInvalid as error:
+        raise NotPlain from error
+    if table.num_rows != lengths.sum() or not lengths.all():
+        raise NotPlain
+    return table, lengths
+
+
+def _json(texts: pa.Array, types: dict[str, str], key: str | None) -> tuple[list[Any], NDArray[np.int64]]:
+    """The columns of the bodies' rows, and how many rows each body has."""
+    import duckdb
+
+    shape = json.dumps({key: [types]} if key else types).replace("'", "''")
+    connection = _connection()
+    connection.register("bodies", pa.table({"body": texts}))
+    try:
+        query = f"SELECT from_json(body, '{shape}') AS body FROM bodies"  # noqa: S608 - the shape is quoted above
+        found = connection.sql(query).to_arrow_table()
+    except duckdb.Error as error:  # some body is not JSON; which one, the closer look tells
+        raise NotPlain from error
+    finally:
+        connection.unregister("bodies")
+    column = found["body"].combine_chunks()
+    if column.null_count:
+        raise NotPlain
+    lengths = np.ones(len(texts), np.int64)
+    if key:
+        lists = column.field(key)
+        if lists.null_count:
+            raise NotPlain
+        lengths = np.diff(lists.offsets.to_numpy())
+        column = lists.flatten()
+    if not lengths.all() or column.null_count:
+        raise NotPlain
+    return [column.field(name) for name in types], lengths
+
+
+def _refuse_more(texts: pa.Array, *, pairs: int, strings: int) -> None:
+    """Raises NotPlain where the bodies hold more than the `pairs` of name and value that were found in them.
+
+    A name has one colon at least, so with that many colons there is no other name. With two quotation marks for each
+    name and each of the `strings`, no number was a text. What DuckDB would read as 1 and 0, true and false, is seen at
+    its first letter.
+    """
+    text = np.frombuffer(texts.buffers()[2], np.uint8)
+    colons = np.flatnonzero(text == ord(":"))
+    if len(colons) != pairs or np.count_nonzero(text == ord('"')) != 2 * (pairs + strings):
+        raise NotPlain
+    after = text[colons + 1]
+    spaced = after == ord(" ")
+    after = np.where(spaced, text[np.where(spaced, colons + 2, colons)], after)
+    if np.isin(after, np.frombuffer(b"tf \t\r\n", np.uint8)).any():
+        raise NotPlain
+
+
+def _matrix(columns: Sequence[Any], rows: int) -> NDArray[np.float64]:
+    values = np.empty((rows, len(columns)), order="F")
+    for place, column in enumerate(columns):
+        if column.null_count:
+            raise NotPlain
+        values[:, place] = column.to_numpy()
+    return values
+
+
+def _answered(columns: Sequence[Any], lengths: NDArray[np.int64]) -> Answered:
+    scores, decisions, versions, *ids = columns
+    rows = len(scores)
+    if scores.null_count or decisions.null_count:
+        raise NotPlain
+    decided = decisions.to_numpy(zero_copy_only=False)
+    if rows and not 0 <= decided.min() <= decided.max() <= 1:
+        raise NotPlain
+    return Answered(
+        lengths=lengths,
+        scores=scores.to_numpy(zero_copy_only=False),
+        decisions=decided,
+        versions=versions.cast(pa.string()),
+        ids=ids[0].cast(pa.string()) if ids else pa.nulls(rows, pa.string()),
+    )
+
+
+def _connection() -> Any:
+    """A DuckDB of this thread's own, in memory, which reads nothing but what it is handed."""
+    import duckdb
+
+    if not hasattr(_connections, "own"):
+        connection = duckdb.connect(":memory:", config={"threads": "1", "memory_limit": "512MB"})
+        connection.execute("SET autoinstall_known_extensions = false; SET enable_external_access = false")
+        connection.execute("SET arrow_large_buffer_size = false; SET produce_arrow_string_view = false")
+        _connections.own = connection
+    return _connections.own

@@ -1,0 +1,186 @@
+"""A group of lines to rows: by columns where the lines are plain, one by one where they are not.
+
+Lines of one form are read together. A group that is not plain is cut into pieces, so that one odd line costs its
+neighbours little.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from ml.aws.captured import columns, exact, parts
+from ml.aws.captured.columns import NotPlain
+from ml.aws.captured.envelope import ODD, Opener, Requests, Unreadable
+from ml.aws.captured.parts import Answered, Findings, Given, Part, Uneven
+from ml.aws.captured.stream import Block
+
+_FEW, _PIECES = 32, 8
+_Lines = list[tuple[Block, int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A line that could not be read, and why."""
+
+    block: Block
+    number: int
+    """Its place in its object, counted from 1."""
+    line: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a group of blocks held."""
+
+    parts: list[Part] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    bytes: int = 0
+    lines: int = 0
+    outside: int = 0
+    smoke_lines: int = 0
+    smoke_rows: int = 0
+    refused: int = 0
+    """Requests that were answered by an error."""
+
+
+def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> Decoded:
+    """The rows of the requests answered from `start` (included) to `end` (not), microseconds since 1970."""
+    decoded, lines = Decoded(), _Places(blocks)
+    opener = Opener(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
+    for first, block, content in lines.contents():
+        decoded.bytes += len(block.data)
+        decoded.lines += len(content)
+        if block.overlong:
+            decoded.unread.append(lines.unread(first, "longer than any request"))
+        else:
+            opener.open(content, first)
+    decoded.outside = opener.outside
+    for requests in opener.smoke:
+        decoded.smoke_lines += len(requests)
+        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, Decoded(), lines).parts)
+    for requests in opener.requests:
+        _read(requests, inputs, decoded, lines)
+    return decoded
+
+
+class _Places:
+    """Where each of the lines that are read together comes from."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = blocks
+        self._firsts: list[int] = []
+        self._numbers: list[list[int] | None] = []
+        self._contents: list[list[bytes]] = []
+
+    def contents(self) -> Iterator[tuple[int, Block, list[bytes]]]:
+        """The lines of each block that are not blank, after the place of the first of them."""
+        place = 0
+        for block in self._blocks:
+            content = [block.data] if block.overlong else block.data.split(b"\n")
+            numbers = None
+            if content and not content[-1]:
+                content.pop()
+            if not all(content) or any(line.isspace() for line in content):
+                numbers = [number for number, line in enumerate(content) if line.strip()]
+                content = [content[number] for number in numbers]
+            self._firsts.append(place)
+            self._numbers.append(numbers)
+            self._contents.append(content)
+            yield place, block, content
+            place += len(content)
+
+    def unread(self, place: int, reason: str) -> Unread:
+        """The line at `place`, which could not be read."""
+        at = bisect_right(self._firsts, place) - 1
+        offset = place - self._firsts[at]
+        numbers = self._numbers[at]
+        number = self._blocks[at].first + (numbers[offset] if numbers is not None else offset)
+        return Unread(self._blocks[at], number, self._contents[at][offset], reason)
+
+
+def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> Decoded:
+    """Adds the rows of the requests to `decoded`: read together, or else in pieces, or else one by one."""
+    try:
+        given = columns.given(requests.given, requests.given_form, inputs)
+        answered = columns.answered(requests.answered, requests.answered_form)
+        part = parts.assemble(requests.times, requests.inference_ids, given, answered)
+    except (NotPlain, Uneven):
+        if len(requests) <= _FEW or ODD in (requests.given_form.look, requests.answered_form.look):
+            _exactly(requests, inputs, decoded, lines)
+        else:
+            step = -(-len(requests) // _PIECES)
+            for first in range(0, len(requests), step):
+                _read(requests.piece(first, first + step), inputs, decoded, lines)
+        return decoded
+    decoded.parts.append(part)
+    return decoded
+
+
+def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> None:
+    """Reads one request after the other; those that have the same sides make one part."""
+    sides: dict[tuple[bool, bool], list[tuple[int, list[exact.Row], list[exact.Answer]]]] = {}
+    for place, line in enumerate(requests.lines):
+        findings = Findings()
+        rows: list[exact.Row] | None = None
+        answers: list[exact.Answer] | None = None
+        try:
+            if requests.given:
+                rows = exact.given(requests.given[place], requests.given_form, inputs, findings)
+            if requests.answered:
+                answers = exact.answered(requests.answered[place], requests.answered_form)
+        except Unreadable as error:
+            decoded.unread.append(lines.unread(line, str(error)))
+            continue
+        if rows is None and answers is None:
+            decoded.unread.append(lines.unread(line, "endpointOutput: an error, and no input was captured"))
+            continue
+        if rows is not None and answers is not None and len(rows) != len(answers):
+            decoded.unread.append(lines.unread(line, "not as many answers as rows"))
+            continue
+        decoded.refused += bool(requests.answered) and answers is None
+        decoded.findings.merge(findings)
+        sides.setdefault((rows is not None, answers is not None), []).append((place, rows or [], answers or []))
+    for (has_rows, has_answers), found in sides.items():
+        lengths = np.array([len(rows or answers) for _, rows, answers in found])
+        given, answered = None, None
+        if has_rows:
+            flat = [row for _, rows, _ in found for row in rows]
+            values = np.asfortranarray(np.array([row for row, _ in flat], dtype=np.float64))
+            given = Given(lengths=lengths, inputs=values, ids=pa.array([item for _, item in flat], pa.string()))
+        if has_answers:
+            scores, decisions, versions, ids = zip(*(one for _, _, some in found for one in some), strict=True)
+            answered = Answered(
+                lengths=lengths,
+                scores=np.array(scores),
+                decisions=np.array(decisions, np.int8),
+                versions=pa.array(versions, pa.string()),
+                ids=pa.array(ids, pa.string()),
+            )
+        times, whose = [requests.times[at] for at, _, _ in found], [requests.inference_ids[at] for at, _, _ in found]
+        decoded.parts.append(parts.assemble(times, whose, given, answered))
+
+
+def concatenated(some: Sequence[Part]) -> Part:
+    """The rows of all of them; all have inputs, or none has."""
+    if len(some) == 1:
+        return some[0]
+    inputs = None
+    if some[0].inputs is not None:
+        inputs = np.empty((sum(map(len, some)), some[0].inputs.shape[1]), order="F")
+        np.concatenate([part.inputs for part in some if part.inputs is not None], out=inputs)
+    return Part(
+        inputs=inputs,
+        scores=np.concatenate([part.scores for part in some]),
+        decisions=np.concatenate([part.decisions for part in some]),
+        times=np.concatenate([part.times for part in some]),
+        event_ids=pa.concat_arrays([part.event_ids for part in some]),
+        versions=pa.concat_arrays([part.versions for part in some]),
+        inference_ids=pa.concat_arrays([part.inference_ids for part in some]),
+    )

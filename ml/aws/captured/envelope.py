@@ -1,0 +1,261 @@
+"""A captured line's envelope: when it was answered, whose it is, and what was sent and answered.
+
+`captureData.{endpointInput,endpointOutput}.{observedContentType,mode,data,encoding}` and
+`eventMetadata.{eventId,inferenceId,inferenceTime}`. Bodies are handed on as text, whatever their encoding was.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+SMOKE = "smoke-"
+"""What the inference ids of a deployment's own test begin with: its transactions are nobody's."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_FEW, _PREFIX = 4096, 19
+_NUMERIC = frozenset("0123456789+-. ")
+CSV, JSON, LINES, UNKNOWN = "csv", "json", "lines", "unknown"
+_KINDS = {
+    "text/csv": CSV,
+    "application/json": JSON,
+    "application/jsonlines": LINES,
+    "application/x-jsonlines": LINES,
+    "application/jsonl": LINES,
+    "application/x-ndjson": LINES,
+}
+
+
+class Unreadable(Exception):
+    """A line that cannot be read: one reason, without anything of the line in it, so that reasons can be counted."""
+
+
+NONE, ODD, TABLE, OBJECTS, LINED = "none", "odd", "table", "objects", "lined"
+"""How a body looks: not captured, CSV, JSON objects, lines of them, or something else."""
+
+
+class Form(NamedTuple):
+    """What a body is said to be (`kind`, and whether CSV says that it has a header) and how it looks.
+
+    `detail` is the header line of a table that seems to have one, and the key that a list of objects lies under.
+    """
+
+    kind: str
+    header: bool | None
+    look: str
+    detail: str | None
+
+    @property
+    def told(self) -> bool:
+        """Whether the first letters of a body, and its content type, are all that it took to tell."""
+        return self.look == OBJECTS or (self.look == TABLE and self.detail is None) or self.look == LINED
+
+
+ABSENT = Form(UNKNOWN, None, NONE, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Captured requests whose bodies look alike, as columns: what one has is at the same place in each list."""
+
+    given_form: Form
+    answered_form: Form
+    lines: list[int] = field(default_factory=list)
+    """Places among the lines that were read together."""
+    times: list[int] = field(default_factory=list)
+    """Microseconds since 1970 in UTC."""
+    inference_ids: list[str | None] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    """Bodies; both empty lists where that side was not captured."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def piece(self, first: int, last: int) -> Requests:
+        """Those at the places from `first` to before `last`."""
+        return Requests(
+            self.given_form,
+            self.answered_form,
+            self.lines[first:last],
+            self.times[first:last],
+            self.inference_ids[first:last],
+            self.given[first:last],
+            self.answered[first:last],
+        )
+
+
+class Opener:
+    """Opens lines and sorts them by what their bodies look like; `refuse` is told of each that cannot be opened.
+
+    Requests answered before `start` or not before `end` are only counted (`outside`); those of a deployment's own test
+    are apart (`smoke`).
+    """
+
+    def __init__(self, start: int, end: int, refuse: Callable[[int, str], None]) -> None:
+        self._start, self._end, self._refuse = start, end, refuse
+        self._times: dict[str, int] = {}
+        self._known: dict[tuple[Any, ...], Requests] = {}
+        """Requests by what the lines of one client have in common, which spares a closer look at each."""
+        self._requests: dict[tuple[Form, Form], Requests] = {}
+        self._smoke: dict[tuple[Form, Form], Requests] = {}
+        self.outside = 0
+
+    @property
+    def requests(self) -> list[Requests]:
+        """What was opened."""
+        return list(self._requests.values())
+
+    @property
+    def smoke(self) -> list[Requests]:
+        """What was opened and belongs to a deployment's own test."""
+        return list(self._smoke.values())
+
+    def open(self, lines: Sequence[bytes], first: int) -> None:
+        """Opens `lines`, of which the first is known as `first`. This loop is what reading costs in Python."""
+        loads, times, known, start, end = orjson.loads, self._times, self._known, self._start, self._end
+        for place, line in enumerate(lines, start=first):
+            try:
+                document = loads(line)
+                metadata, data = document["eventMetadata"], document["captureData"]
+                moment = times.get(metadata["inferenceTime"])
+                if moment is None:
+                    moment = self._time(metadata["inferenceTime"])
+                if not start <= moment < end:
+                    self.outside += 1
+                    continue
+                inference_id = metadata.get("inferenceId")
+                given, answered = data.get("endpointInput"), data.get("endpointOutput")
+                if given is None or answered is None or (inference_id and inference_id[:6] == SMOKE):
+                    self._closely(place, moment, inference_id, given, answered)
+                    continue
+                sent, said = given["data"], answered["data"]
+                if given["encoding"] == "BASE64":
+                    sent = _decoded(sent, "endpointInput")
+                if answered["encoding"] == "BASE64":
+                    said = _decoded(said, "endpointOutput")
+                looks, replies = sent[:1], said[:1]
+                if looks == "{":
+                    looks = sent[:_PREFIX]
+                if replies == "{":
+                    replies = said[:_PREFIX]
+                found = known.get(
+                    (
+                        given["observedContentType"],
+                        given["encoding"],
+                        looks,
+                        answered["observedContentType"],
+                        answered["encoding"],
+                        replies,
+                    )
+                )
+                if found is None:
+                    self._closely(place, moment, inference_id, given, answered)
+                    continue
+            except orjson.JSONDecodeError:
+                self._refuse(place, "not JSON")
+                continue
+            except Unreadable as error:
+                self._refuse(place, str(error))
+                continue
+            except (KeyError, TypeError, AttributeError):
+                self._refuse(place, "not in the schema of data capture")
+                continue
+            found.lines.append(place)
+            found.times.append(moment)
+            found.inference_ids.append(inference_id)
+            found.given.append(sent)
+            found.answered.append(said)
+
+    def _closely(self, place: int, moment: int, inference_id: Any, given: Any, answered: Any) -> None:
+        """Keeps one request, whatever it has, and remembers what is like it where that can be told by a look."""
+        if given is None and answered is None:
+            raise Unreadable("neither input nor output was captured")
+        smoke = isinstance(inference_id, str) and inference_id.startswith(SMOKE)
+        sent, given_form = _body(given, "endpointInput", "instances")
+        said, answered_form = _body(answered, "endpointOutput", "predictions")
+        some = self._smoke if smoke else self._requests
+        found = some.setdefault((given_form, answered_form), Requests(given_form, answered_form))
+        found.lines.append(place)
+        found.times.append(moment)
+        found.inference_ids.append(inference_id if isinstance(inference_id, str) and inference_id else None)
+        if sent is not None:
+            found.given.append(sent)
+        if said is not None:
+            found.answered.append(said)
+        if not smoke and sent is not None and said is not None and given_form.told and answered_form.told:
+            if len(self._known) >= _FEW:
+                self._known.clear()
+            key: list[str | None] = []
+            for part, text in ((given, sent), (answered, said)):
+                looks = text[:_PREFIX] if text[:1] == "{" else text[:1]
+                key += [part.get("observedContentType"), part.get("encoding"), looks]
+            self._known[tuple(key)] = found
+
+    def _time(self, text: str) -> int:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise Unreadable("inferenceTime is no time with an offset")
+        if len(self._times) >= _FEW:
+            self._times.clear()
+        return self._times.setdefault(text, (moment - _EPOCH) // _MICROSECOND)
+
+
+def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None, Form]:
+    """The body as text, and how it looks."""
+    if part is None:
+        return None, ABSENT
+    text, content_type = part["data"], part.get("observedContentType") or ""
+    if type(text) is not str:  # a body that is embedded as JSON and not as text is still the body
+        return orjson.dumps(text).decode(), Form(JSON, None, ODD, None)
+    if part.get("encoding") == "BASE64":
+        text = _decoded(text, where)
+    return text, _form(text, content_type, key)
+
+
+def _form(text: str, content_type: str, key: str) -> Form:
+    """How a body looks, which costs next to nothing; whether it is what it looks like shows when it is read."""
+    kind, header = _content(content_type)
+    first, look, detail = text[:1], ODD, None
+    if kind == CSV or (kind == UNKNOWN and first not in ("{", "[")):
+        if first in _NUMERIC and header is not True:
+            look = TABLE
+        elif "\n" in text and header is not False:
+            look, detail = TABLE, text[: text.find("\n")].rstrip("\r")
+    elif first == "{" and text.startswith(key, 2):
+        # Rows without names are no matter for a reader of columns by name.
+        if text[:_PREFIX].partition("[")[2].lstrip()[:1] == "{":
+            look, detail = OBJECTS, key
+    elif first == "{":
+        look = LINED if kind == LINES else OBJECTS
+    return Form(kind, header, look, detail)
+
+
+@lru_cache(maxsize=256)
+def _content(content_type: str) -> tuple[str, bool | None]:
+    """The kind of body that a content type names, and whether RFC 4180's header= says that CSV has one."""
+    essence, _, parameters = content_type.partition(";")
+    header = None
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "header":
+            header = {"present": True, "absent": False}.get(value.strip().strip('"').lower())
+    return _KINDS.get(essence.strip().lower(), UNKNOWN), header
+
+
+def _decoded(data: str, where: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{where}: not UTF-8") from error
+    except (binascii.Error, ValueError) as error:
+        raise Unreadable(f"{where}: not base64") from error
