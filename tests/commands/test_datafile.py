@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +158,29 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         datafile.read(str(tmp_path / "none.csv"), COLUMNS)
     with pytest.raises(DataError, match="cannot be read"):
         datafile.read(str(tmp_path), COLUMNS)
+
+
+@pytest.mark.parametrize(("lost", "least", "most"), [(4, 301, 301), (8, 301, 301), (2000, 100, 290)])
+def test_a_truncated_gzip_says_how_far_it_goes(tmp_path: Path, lost: int, least: int, most: int) -> None:
+    """The line is the last one that can be had whole; without the digest at its end (8 bytes) that is the last."""
+    text = f"{HEADER}\n" + "".join(f"{row},{math.sin(row)!r},{math.cos(row)!r},1,0\n" for row in range(300))
+    with pytest.raises(DataError, match="is a truncated gzip") as caught:
+        read(tmp_path, gzip.compress(text.encode())[:-lost], "a.csv.gz")
+    (line,) = re.findall(r"\(after line (\d+)\)", str(caught.value))
+    assert least <= int(line) <= most
+
+
+def test_a_gzip_that_ends_in_its_first_line_says_so(tmp_path: Path) -> None:
+    """There is no whole line to name."""
+    with pytest.raises(DataError, match="truncated gzip.*before its first line ends"):
+        read(tmp_path, gzip.compress(HEADER.encode())[:12], "a.csv.gz")
+
+
+def test_a_padded_gzip_of_many_members_is_read(tmp_path: Path) -> None:
+    """Members may be as short as a line, and zeros may fill up the end."""
+    lines = [f"{HEADER}\n", *(f"{row},1,2,3,0\n" for row in range(500))]
+    packed = b"".join(gzip.compress(line.encode()) for line in lines) + b"\0" * 512
+    assert len(read(tmp_path, packed, "a.csv.gz").frame) == 500
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv", "a"])
@@ -310,3 +336,41 @@ def test_the_quick_and_the_careful_reading_agree(
     assert quick.faults == ()
     assert careful.bad.tolist() == [*[False] * len(numbers), True]
     np.testing.assert_array_equal(quick.frame.to_numpy(), careful.frame.to_numpy()[:-1])
+
+
+_ENDS_AFTER_READING = """
+import os, sys
+from ml.commands import datafile
+from ml.model.settings import Columns
+
+columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
+codes = []
+for attempt in range(30):
+    child = os.fork()
+    if not child:
+        datafile.read(sys.argv[1], columns)
+        sum(range(attempt * 10_000))  # for up to some milliseconds nobody else gets the interpreter
+        sys.exit(4)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(codes)
+"""
+
+
+def test_a_process_can_end_right_after_reading(tmp_path: Path, repository_root: Path) -> None:
+    """Whoever refuses a file ends the process at once; no thread of the reader may hold the file's bytes then.
+
+    (With Arrow's own threads one ending in three was an abort: "terminate called without an active exception".)
+    """
+    names = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
+    row = ",".join(["1", *["0.123456"] * 28, "1", "0"])
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([",".join(names), *[row] * 300]))
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDS_AFTER_READING, str(path)],
+        cwd=repository_root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{[4] * 30}\n", "")
