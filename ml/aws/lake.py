@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.aws import deliveries
 from ml.aws.manifest import ImportManifest, Source, StoredFile, stamp
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
@@ -26,7 +27,6 @@ FILE_BYTES = 512 << 20
 """What a file of transactions takes at most, about: one request to upload, small enough to share out among machines."""
 _ROWS_PER_GROUP = 100_000
 _TIME = pa.timestamp("us", "UTC")
-_LABELS = pa.schema([("event_id", pa.string()), ("label", pa.int8()), ("known_at", _TIME)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,10 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """The imports that a training run reads, under one digest; `start` and `end` are the window asked for.
+    """The imports and labels that a training run reads, under one digest; `start` and `end` are the window asked for.
 
-    `rows` and `frauds` are those of whole imports: the window is applied when the rows are read.
+    `rows` are those of whole imports, and `frauds` those of whole files of labels, corrected or not: the window and
+    the corrections are applied when they are read.
     """
 
     manifest_uri: str
@@ -52,6 +53,8 @@ class TrainingSet:
     start: datetime | None
     end: datetime | None
     imports: tuple[str, ...]
+    deliveries: tuple[str, ...] = ()
+    """Labels that came later and may be of the window's events."""
 
 
 class Lake:
@@ -74,11 +77,12 @@ class Lake:
 
         Args:
             transactions: `event_id` string, `event_time` timestamp[us, UTC], then the model's inputs as float64.
-            labels: `event_id` string, `label` int8, `known_at` timestamp[us, UTC]; one for each transaction.
+            labels: `event_id` string, `label` int8, `known_at` timestamp[us, UTC]; at most one for each transaction:
+                what is not known yet is delivered later (`ml.aws.labels.deliver`).
             content_sha256: the digest of what the rows say, whatever file they came from.
 
         Raises:
-            DataError: a table has another schema, or the two differ in length, or have no row.
+            DataError: a table has another schema, or there is no transaction, or there are more labels than those.
             CloudError: S3 refuses or cannot be reached; nothing of the import is visible until it is whole.
         """
         _check(transactions, labels)
@@ -89,7 +93,9 @@ class Lake:
         if there and all(self._holds(file) for file in there.files):
             return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=())
         files, uploaded = [], []
-        for key, table in (*_parts(f"raw/{name}/transactions", transactions), *_parts(f"labels/{name}/labels", labels)):
+        parts = [*_parts(f"raw/{name}/transactions", transactions)]
+        parts += _parts(f"labels/{name}/labels", labels) if labels.num_rows else []
+        for key, table in parts:
             data = _parquet(table)
             file = StoredFile(key=key, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), rows=_rows_of(data))
             files.append(file)
@@ -102,7 +108,7 @@ class Lake:
             source=source,
             columns=tuple(transactions.column_names),
             rows=transactions.num_rows,
-            frauds=pc.sum(pc.equal(labels["label"], 1)).as_py(),
+            frauds=pc.sum(pc.equal(labels["label"], 1)).as_py() or 0,
             duplicates=duplicates,
             quarantined=quarantined,
             start=start,
@@ -123,6 +129,8 @@ class Lake:
     def training_set(self, start: datetime | None, end: datetime | None) -> TrainingSet:
         """The imports with events from `start` (included) to `end` (not included; None = open), as one data set.
 
+        With them come the labels that were delivered since and may be of these events: those known from `start` on.
+
         Writes the manifest that SageMaker reads under the digest of what it lists; equal imports and window give an
         equal digest, and writing it again changes nothing.
 
@@ -142,7 +150,10 @@ class Lake:
                     f"s3://{self.bucket}/{item.key}: has other columns than {chosen[0].key}; "
                     f"choose a window in which they agree, or import with one model.yaml"
                 )
-        files = sorted((file.key, file.sha256) for item in chosen for file in item.files)
+        late = [item for item in deliveries.deliveries(self.bucket) if item.concerns(start)]
+        listed = [file for item in chosen for file in item.files]
+        listed += [item.file for item in late] + deliveries.others(self.bucket)
+        files = sorted((file.key, file.sha256) for file in listed)
         window = [stamp(start) if start else None, stamp(end) if end else None]
         sha256 = hashlib.sha256(json.dumps([files, window], separators=(",", ":")).encode()).hexdigest()
         key = f"training-sets/{sha256}/dataset.manifest"
@@ -151,10 +162,11 @@ class Lake:
             manifest_uri=self._uri(key),
             sha256=sha256,
             rows=sum(item.rows for item in chosen),
-            frauds=sum(item.frauds for item in chosen),
+            frauds=sum(item.frauds for item in chosen) + sum(item.frauds for item in late),
             start=start,
             end=end,
             imports=tuple(item.name for item in chosen),
+            deliveries=tuple(item.name for item in late),
         )
 
     def _uri(self, key: str) -> str:
@@ -206,12 +218,12 @@ class Lake:
 def _check(transactions: pa.Table, labels: pa.Table) -> None:
     inputs = transactions.column_names[2:]
     expected = pa.schema([("event_id", pa.string()), ("event_time", _TIME), *((name, pa.float64()) for name in inputs)])
-    for table, schema in ((transactions, expected), (labels, _LABELS)):
+    for table, schema in ((transactions, expected), (labels, deliveries.SCHEMA)):
         if not table.schema.equals(schema):
             raise DataError(f"the lake takes the columns {schema.names} as {schema.types} (got {table.schema})")
-    if not transactions.num_rows or transactions.num_rows != labels.num_rows:
+    if not transactions.num_rows or transactions.num_rows < labels.num_rows:
         raise DataError(
-            f"the lake takes one label for each transaction (got {labels.num_rows} for {transactions.num_rows})"
+            f"the lake takes at most one label for each transaction (got {labels.num_rows} for {transactions.num_rows})"
         )
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.aws import deliveries, objects
 from ml.aws import lake as lake_module
-from ml.aws import objects
 from ml.aws.lake import Lake
 from ml.aws.manifest import ImportManifest, Source
 from ml.aws.session import client
@@ -175,13 +175,13 @@ def test_a_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPat
     [
         lambda made: (made[0].drop_columns(["event_time"]), made[1]),
         lambda made: (made[0].set_column(2, "Time", pa.array([0, 1, 2, 3])), made[1]),
-        lambda made: (made[0], made[1].slice(1)),
+        lambda made: (made[0].slice(1), made[1]),
         lambda made: (made[0].slice(0, 0), made[1].slice(0, 0)),
         lambda made: (made[0], made[1].drop_columns(["known_at"])),
     ],
 )
 def test_tables_of_another_shape_are_refused(lake: Lake, change: Any) -> None:
-    """Neither a missing column, nor another type, nor a row without a label gets into the lake."""
+    """Neither a missing column, nor another type, nor a label without a row gets into the lake."""
     with pytest.raises(DataError, match="the lake takes"):
         store(lake, change(tables()))
     assert keys(lake) == []
@@ -282,3 +282,59 @@ def test_objects_are_read_and_written_whole(lake: Lake) -> None:
     for wrong in ("s3://bucket", "s3:///key", "http://bucket/key"):
         with pytest.raises(DataError, match="must be s3://BUCKET/KEY"):
             objects.read(wrong)
+
+
+def known(*rows: tuple[str, int, datetime]) -> pa.Table:
+    """Labels as they are delivered."""
+    columns = dict(zip(deliveries.SCHEMA.names, zip(*rows, strict=True), strict=True))
+    return pa.table({name: pa.array(values) for name, values in columns.items()}).cast(deliveries.SCHEMA)
+
+
+def listed(lake: Lake, chosen: lake_module.TrainingSet) -> list[str]:
+    """The keys of data and labels that the training set's manifest names."""
+    prefix, *names = json.loads(objects.read(chosen.manifest_uri))
+    assert prefix == {"prefix": f"s3://{lake.bucket}/"}
+    return [name for name in names if not name.startswith("training-sets/")]
+
+
+def test_transactions_may_come_before_their_labels(lake: Lake) -> None:
+    """An import without labels has no file of labels and no fraud that is known yet."""
+    transactions, labels = tables()
+    stored = store(lake, (transactions, labels.slice(0, 0)))
+    assert [file.key for file in stored.manifest.files] == ["raw/20260301-abababababab/transactions.parquet"]
+    assert stored.manifest.frauds == 0
+    assert store(lake, (transactions, labels.slice(0, 0))).uploaded == ()
+
+
+def test_a_training_set_has_the_labels_that_came_later(lake: Lake) -> None:
+    """Deliveries that were known from the window's start on are listed, digested and counted; older ones are not."""
+    transactions, labels = tables()
+    store(lake, (transactions, labels.slice(0, 0)))
+    before = lake.training_set(DAY, None)
+    old = deliveries.deliver(lake.bucket, known(("id-0", 0, DAY - timedelta(days=1))))
+    assert lake.training_set(DAY, None).sha256 == before.sha256
+    late = deliveries.deliver(lake.bucket, known(("id-0", 1, DAY + timedelta(days=30))))
+    later = deliveries.deliver(lake.bucket, known(("id-0", 0, DAY + timedelta(days=40))))
+    after = lake.training_set(DAY, DAY + timedelta(days=1))
+    assert after.deliveries == tuple(sorted((late.name, later.name)))
+    assert after.frauds == 1
+    assert listed(lake, after) == [
+        *sorted(f"labels/{item.name}/labels.parquet" for item in (late, later)),
+        "raw/20260301-abababababab/transactions.parquet",
+    ]
+    assert old.name in lake.training_set(None, None).deliveries
+
+
+def test_a_training_set_has_the_labels_that_others_put_there(lake: Lake) -> None:
+    """Any Parquet file under labels/ that is not of an import counts, under its own digest."""
+    store(lake)
+    before = lake.training_set(None, None).sha256
+    buffer = io.BytesIO()
+    pq.write_table(known(("id-0", 1, DAY)), buffer)
+    client("s3").put_object(Bucket=lake.bucket, Key="labels/bank/march.parquet", Body=buffer.getvalue())
+    chosen = lake.training_set(None, None)
+    assert chosen.sha256 != before
+    assert "labels/bank/march.parquet" in listed(lake, chosen)
+    # What an import that ended half way has left is not there for anyone.
+    client("s3").put_object(Bucket=lake.bucket, Key="labels/20260302-0123456789ab/labels.parquet", Body=b"half")
+    assert lake.training_set(None, None).sha256 == chosen.sha256
