@@ -35,7 +35,10 @@ seeds: .venv/dev.stamp  ## Recall and false-positive rate of ten stand-ins, seed
 
 lock: .venv/dev.stamp  ## Make the locks anew from requirements/*.in
 	for name in run dev container; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.lock || exit 1; \
+	  if [ $$name = run ]; then $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
+	    --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -c requirements/run.lock requirements/steps.in \
+	    -o ml/steps/requirements.txt || exit 1; fi; done
 
 clean:  ## Remove what the targets made, the environments included
 	rm -rf build .venv .venv-container .mypy_cache .ruff_cache .hypothesis

@@ -1,33 +1,42 @@
-"""Says whether everything that a requirements file asks for is installed, so that pip need not be started to find out.
+"""Says whether what requirements.txt pins is installed, so that a job that lacks nothing needs neither pip nor network.
 
-pip takes seconds to say that there is nothing to do, in every job. Where this cannot tell, pip is asked.
+Runs before anything is installed, on the standard library alone. It reads the pins that `make lock` writes and nothing
+else: whatever it cannot read is pip's to judge.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
 
+_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)==([\w.!+]+)")
 
-def installed(file: Path) -> bool:
-    """Whether each line of `file` is fulfilled here. What a package needs in turn came with it."""
+
+def lacking(file: Path) -> list[str]:
+    """The requirements of `file` that are not installed at the version pinned, and those that are no pins."""
+    text = file.read_text(encoding="utf-8").replace("\\\n", " ")
+    # A logical line is a pin and the digests that pip is to hold it to.
+    lines = (re.sub(r"\s+--hash=\S+", "", line.partition("#")[0]).strip() for line in text.splitlines())
+    return [line for line in lines if line and not _there(line)]
+
+
+def _there(line: str) -> bool:
+    pin = _PIN.fullmatch(line)
     try:
-        from packaging.requirements import InvalidRequirement, Requirement
-    except ImportError:
+        return pin is not None and metadata.version(pin[1]) == pin[2]
+    except metadata.PackageNotFoundError:
         return False
-    try:
-        for line in file.read_text(encoding="utf-8").splitlines():
-            text = line.partition("#")[0].strip()
-            if not text:
-                continue
-            wanted = Requirement(text)
-            if not wanted.specifier.contains(metadata.version(wanted.name), prereleases=True):
-                return False
-    except (InvalidRequirement, metadata.PackageNotFoundError):
-        return False
-    return True
+
+
+def main(arguments: list[str]) -> int:
+    """0 where nothing is lacking; else 1, and the names on standard output, which is the job's log."""
+    missing = lacking(Path(arguments[0]))
+    if missing:
+        sys.stdout.write(f"to be installed: {', '.join(missing)}\n")
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    sys.exit(0 if installed(Path(sys.argv[1])) else 1)
+    sys.exit(main(sys.argv[1:]))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from packaging.requirements import Requirement
 
 from ml.steps import installed, job
 from ml.steps.job import StepFailed
@@ -80,6 +85,7 @@ def test_run_sh_installs_what_the_image_lacks_then_becomes_the_step(tmp_path: Pa
     assert calls[:4] == [code, "-m", "ml.steps.installed", f"{code}/requirements.txt"]
     calls = calls[4:]
     assert calls[:3] == [code, "-m", "pip"]
+    assert {"--require-hashes", "--no-deps", "--no-input"} <= set(calls)
     assert calls[calls.index("-r") + 1] == f"{code}/requirements.txt"
     step = calls[calls.index("-r") + 2 :]
     assert step == [code, "-m", "ml.steps.prepare", "--window-start", "", "--window-end", hostile]
@@ -97,17 +103,22 @@ def test_run_sh_does_not_start_pip_for_what_is_there(tmp_path: Path) -> None:
     ("lines", "there"),
     [
         ("# nothing\n\n", True),
-        ("numpy>=1.20  # and a word\nscikit-learn\n", True),
-        ("numpy>=1.20\nscikit-learn==0.0.1\n", False),
-        ("no-such-package-anywhere\n", False),
+        (f"numpy=={np.__version__}  # and a word\n", True),
+        (
+            f"numpy=={np.__version__} \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\npandas=={pd.__version__}\n",
+            True,
+        ),
+        (f"numpy=={np.__version__}\nscikit-learn==0.0.1\n", False),
+        ("numpy>=1.20\n", False),
+        ("no-such-package-anywhere==1.0\n", False),
         ("--index-url elsewhere\n", False),
     ],
 )
 def test_what_is_installed_is_known_without_pip(tmp_path: Path, lines: str, there: bool) -> None:
-    """Every line must hold; one that is no requirement is pip's to read."""
+    """Every pin must be there at its version; a line that is no pin is pip's to read."""
     file = tmp_path / "requirements.txt"
     file.write_text(lines)
-    assert installed.installed(file) is there
+    assert installed.main([str(file)]) == (0 if there else 1)
 
 
 def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
@@ -118,9 +129,32 @@ def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
 
 
 def test_the_requirements_are_those_of_the_lock(repository_root: Path) -> None:
-    """imbalanced-learn in the container is the version that the project is tested with."""
-    wanted = (repository_root / "requirements" / "run.in").read_text().splitlines()
-    pinned = (repository_root / "ml" / "steps" / "requirements.txt").read_text().splitlines()
-    assert [line for line in pinned if line.startswith("imbalanced-learn")] == [
-        line for line in wanted if line.startswith("imbalanced-learn")
-    ]
+    """What a job installs are, version and digests, the packages that laptops and the container's tests have."""
+    steps = pins(repository_root / "ml/steps/requirements.txt")
+    assert steps.keys() == {"imbalanced-learn", "sklearn-compat", "pyarrow"}
+    assert all(version and digests for version, digests in steps.values())
+    for lock in ("run.lock", "container.lock"):
+        locked = pins(repository_root / "requirements" / lock)
+        assert steps == {name: locked[name] for name in steps}
+
+
+def test_what_a_job_installs_needs_nothing_that_is_not_there(repository_root: Path) -> None:
+    """They are installed with --no-deps: each of their requirements is pinned too, or is in the image."""
+    steps = pins(repository_root / "ml/steps/requirements.txt")
+    image = {"numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "pandas"}
+    needed = {
+        Requirement(text).name
+        for name in steps
+        for text in metadata.requires(name) or []
+        if not (marker := Requirement(text).marker) or marker.evaluate({"extra": ""})
+    }
+    assert needed <= image | steps.keys()
+
+
+def pins(file: Path) -> dict[str, tuple[str, frozenset[str]]]:
+    """Version and digests of each package that a lock pins."""
+    found = {}
+    for line in file.read_text().replace("\\\n", " ").splitlines():
+        if match := re.match(r"([\w.-]+)==([^\s;]+)", line):
+            found[match[1]] = (match[2], frozenset(re.findall(r"--hash=(\S+)", line)))
+    return found
