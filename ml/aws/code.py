@@ -1,22 +1,25 @@
 """What a run takes from the working tree, in S3 under its own digest: the jobs' source and the settings.
 
 Equal content has an equal address, whoever uploads it and when: that is what makes definitions, step caching and
-artifacts repeatable. An object that is there already is left alone.
+artifacts repeatable. An object that is there already is left alone if S3 vouches for its digest, and put again if not.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ml.aws import session
 from ml.aws.pipeline import NO_CHAMPION
-from ml.errors import ConfigError
+from ml.errors import CloudError, ConfigError
 from ml.model.settings import Settings
 
 _PACKAGES = ("ml/model", "ml/steps")
+_TRANSFERS = 8
 _BESIDE = {"ml/steps/run.sh": "run.sh", "ml/steps/requirements.txt": "requirements.txt"}
 """Files of ml/steps that the container looks for at the top of the tree."""
 
@@ -44,9 +47,18 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """The sha256 of the canonical listing: every path with the sha256 of its content, sorted by path."""
-    listing = [[name, hashlib.sha256(body).hexdigest()] for name, body in sorted(files.items())]
-    return hashlib.sha256(json.dumps(listing, separators=(",", ":")).encode()).hexdigest()
+    """The digest of the whole tree, as a job computes it before it runs anything of it (`ml.aws.workflow`).
+
+    It is the sha256 of what `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum` prints in the tree.
+
+    Raises:
+        ConfigError: a name that sha256sum would print otherwise than it is.
+    """
+    strange = sorted(name for name in files if any(mark in name for mark in "\\\n\r"))
+    if strange:
+        raise ConfigError(f"{strange[0]!r}: a name of code must have no backslash and no line break; rename the file")
+    listing = "".join(f"{hashlib.sha256(body).hexdigest()}  ./{name}\n" for name, body in sorted(files.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def upload_code(files: Mapping[str, bytes], bucket: str) -> str:
@@ -65,11 +77,27 @@ def upload_no_champion(bucket: str) -> str:
 
 
 def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
+    """Makes the objects below `prefix` exactly `files`, by their digests. Refuses where there are others."""
     s3 = session.client("s3")
-    with session.explained(f"uploading to s3://{bucket}/{prefix}"):
+    where = f"s3://{bucket}/{prefix}"
+
+    def put(name: str) -> None:
+        checksum = base64.b64encode(hashlib.sha256(files[name]).digest()).decode()
+        if name in there:
+            head = s3.head_object(Bucket=bucket, Key=prefix + name, ChecksumMode="ENABLED")
+            if head.get("ChecksumSHA256") == checksum:
+                return
+        s3.put_object(Bucket=bucket, Key=prefix + name, Body=files[name], ChecksumSHA256=checksum)
+
+    with session.explained(f"uploading to {where}"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        there = {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
-        for name, body in files.items():
-            if there.get(prefix + name) != len(body):
-                s3.put_object(Bucket=bucket, Key=prefix + name, Body=body)
-    return f"s3://{bucket}/{prefix}"
+        there = {item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])}
+        others = sorted(there - files.keys())
+        if others:
+            raise CloudError(
+                f"{where} holds {', '.join(others[:5])}, which this project did not put there; jobs would refuse it: "
+                "find out who did, delete it, then run this again"
+            )
+        with ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="upload") as pool:
+            list(pool.map(put, files))
+    return where

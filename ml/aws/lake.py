@@ -132,7 +132,8 @@ class Lake:
         With them come the labels that were delivered since and may be of these events: those known from `start` on.
 
         Writes the manifest that SageMaker reads under the digest of what it lists; equal imports and window give an
-        equal digest, and writing it again changes nothing.
+        equal digest, and writing it again changes nothing. The digest is that of files.json, laid out with the data:
+        every file's key and sha256, by which the first step checks what it got.
 
         Raises:
             DataError: no import overlaps the window, or those that do have different columns.
@@ -155,9 +156,12 @@ class Lake:
         listed += [item.file for item in late] + deliveries.others(self.bucket)
         files = sorted((file.key, file.sha256) for file in listed)
         window = [stamp(start) if start else None, stamp(end) if end else None]
-        sha256 = hashlib.sha256(json.dumps([files, window], separators=(",", ":")).encode()).hexdigest()
-        key = f"training-sets/{sha256}/dataset.manifest"
-        self._put_json(key, json.dumps([{"prefix": f"s3://{self.bucket}/"}, *(name for name, _ in files)], indent=1))
+        listing = json.dumps([files, window], separators=(",", ":"))
+        sha256 = hashlib.sha256(listing.encode()).hexdigest()
+        key, beside = (f"training-sets/{sha256}/{name}" for name in ("dataset.manifest", "files.json"))
+        self._put_json(beside, listing)
+        names = [*(name for name, _ in files), beside]
+        self._put_json(key, json.dumps([{"prefix": f"s3://{self.bucket}/"}, *names], indent=1))
         return TrainingSet(
             manifest_uri=self._uri(key),
             sha256=sha256,

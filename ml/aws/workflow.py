@@ -40,9 +40,26 @@ if TYPE_CHECKING:
     from ml.aws.platform import Platform
 
 IMAGE_VERSION = "1.9-0"  # SageMaker's managed scikit-learn: Python 3.12, scikit-learn 1.9.0, pandas 2.2.3
+_ML = "/opt/ml"
 _PROCESSING = "/opt/ml/processing"
 _CHANNELS = "/opt/ml/input/data"
 _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
+# The code's prefix ends in the digest of its tree (`ml.aws.code.digest`). These words are the definition's own, so that
+# nothing of the tree runs before all of it has been found to be what its address says, no file more and none less.
+# Arguments: the folder, its URI, where SageMaker looks for a reason, then those of run.sh. SageMaker takes no word of
+# more than 256 characters, and no line break in it.
+_RUN_VERIFIED = ";".join(
+    [
+        'cd "$1"',
+        "s=$(find . ! -type d -print0|LC_ALL=C sort -z|xargs -0 sha256sum|sha256sum)",
+        "u=${2%/}",
+        '[ "${s%% *}" = "${u##*/}" ]||{ echo "$2 was replaced: its sha256 is ${s%% *}"|tee "$3">&2',
+        "exit 1",
+        "}",
+        'exec bash run.sh "${@:4}"',
+    ]
+)
+_VERIFIED = ["bash", "-ec", _RUN_VERIFIED, "verified"]
 _NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _SHAPES = {
     StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
@@ -136,7 +153,11 @@ class Workflow:
         p = self._parameters
         return self._processing(
             "Prepare",
-            arguments=["--window-start", p["WindowStart"], "--window-end", p["WindowEnd"]],
+            arguments=[
+                *("--data-sha256", p["DataSha256"]),
+                *("--window-start", p["WindowStart"]),
+                *("--window-end", p["WindowEnd"]),
+            ],
             inputs={"code": p["CodeUri"], "settings": p["SettingsUri"], "dataset": p["DataManifestUri"]},
             outputs=["prepared"],
         )
@@ -148,8 +169,11 @@ class Workflow:
             "AlgorithmSpecification": {
                 "TrainingImage": self._image,
                 "TrainingInputMode": "File",
-                "ContainerEntrypoint": ["bash", f"{_CHANNELS}/code/run.sh"],
-                "ContainerArguments": ["train"],
+                "ContainerEntrypoint": _VERIFIED,
+                "ContainerArguments": [
+                    *(f"{_CHANNELS}/code", p["CodeUri"], f"{_ML}/output/failure"),
+                    *("train", "--base-dir", _ML, "--config-sha256", p["ConfigSha256"]),
+                ],
             },
             "InputDataConfig": [_channel(name, source) for name, source in sources.items()],
             "OutputDataConfig": {"S3OutputPath": self._below_execution("train")},
@@ -165,7 +189,6 @@ class Workflow:
             "Evaluate",
             arguments=[
                 *("--commit", p["Commit"]),
-                *("--config-sha256", p["ConfigSha256"]),
                 *("--data-sha256", p["DataSha256"]),
                 *("--champion-sha256", p["ChampionSha256"]),
             ],
@@ -182,8 +205,11 @@ class Workflow:
 
     def _register(self, evaluate: _Step, artifact_sha256: JsonGet) -> _Step:
         p = self._parameters
-        evaluation = Join(on="/", values=[evaluate.output("evaluation"), "evaluation.json"])
-        statistics = {"Statistics": {"ContentType": "application/json", "S3Uri": evaluation}}
+        folder = evaluate.output("evaluation")
+        quality, data_quality = (
+            {"Statistics": {"ContentType": "application/json", "S3Uri": Join(on="/", values=[folder, name])}}
+            for name in ("evaluation.json", "baseline.json")
+        )
         container = {
             "Image": self._image,
             "ModelDataUrl": Join(on="/", values=[evaluate.output("artifact"), "model.tar.gz"]),
@@ -211,8 +237,8 @@ class Workflow:
                 "SupportedContentTypes": _CONTENT_TYPES,
                 "SupportedResponseMIMETypes": _CONTENT_TYPES,
             },
-            "ModelMetrics": {"ModelQuality": statistics},
-            "DriftCheckBaselines": {"ModelQuality": statistics},
+            "ModelMetrics": {"ModelQuality": quality},
+            "DriftCheckBaselines": {"ModelQuality": quality, "ModelDataQuality": data_quality},
             "CustomerMetadataProperties": metadata,
         }
         return _Step("Register", StepTypeEnum.REGISTER_MODEL, request)
@@ -226,7 +252,7 @@ class Workflow:
         outputs: list[str],
         property_files: tuple[PropertyFile, ...] = (),
     ) -> _Step:
-        verb = name.lower()
+        p, verb = self._parameters, name.lower()
         written = [
             {
                 "OutputName": output,
@@ -241,8 +267,12 @@ class Workflow:
         request = {
             "AppSpecification": {
                 "ImageUri": self._image,
-                "ContainerEntrypoint": ["bash", f"{_PROCESSING}/code/run.sh"],
-                "ContainerArguments": [verb, *arguments],
+                "ContainerEntrypoint": _VERIFIED,
+                "ContainerArguments": [
+                    *(f"{_PROCESSING}/code", p["CodeUri"], f"{_ML}/output/message"),
+                    *(verb, "--base-dir", _PROCESSING, "--config-sha256", p["ConfigSha256"]),
+                    *arguments,
+                ],
             },
             "ProcessingInputs": [_input(name, source) for name, source in inputs.items()],
             "ProcessingOutputConfig": {"Outputs": written},

@@ -1,15 +1,15 @@
 """Evaluate: measures the model on the test rows, packs the archive that may be registered, and lets the gate decide.
 
-Runs as a SageMaker processing job. It reads /opt/ml/processing/{settings,prepared,model,champion} and writes
-/opt/ml/processing/artifact/model.tar.gz and /opt/ml/processing/evaluation/evaluation.json. What it measures is what
-it packed, read back as any consumer reads it; a missed gate is a verdict, not a failure of the step.
+Runs as a SageMaker processing job. Below its base folder it reads settings, prepared, model and champion, and writes
+artifact/model.tar.gz, evaluation/evaluation.json and evaluation/baseline.json (the drift reference, as packed, for
+those who look in the registry). What it measures is what it packed, read back as any consumer reads it; a missed gate
+is a verdict, not a failure of the step.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -29,6 +29,7 @@ from ml.steps.prepared import LABEL, TIME
 
 SCHEMA = 1
 ARCHIVE = "model.tar.gz"
+BASELINE = "baseline.json"
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `ml`, from which code/ is copied
 
 
@@ -39,11 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config-sha256", required=True)
     parser.add_argument("--data-sha256", required=True)
     parser.add_argument("--champion-sha256", default="", help="digest of the champion's archive; '' = there is none")
-    parser.add_argument("--base-dir", type=Path, default=Path("/opt/ml/processing"))
+    parser.add_argument("--base-dir", type=Path, required=True)
     options = parser.parse_args(arguments)
     base: Path = options.base_dir
     provenance = {name: getattr(options, name) for name in ("commit", "config_sha256", "data_sha256")}
-    return job.run(lambda: evaluate(base, provenance, options.champion_sha256), base.parent / "output" / "message")
+
+    def step() -> None:
+        job.verify_settings(base / "settings", options.config_sha256)
+        evaluate(base, provenance, options.champion_sha256)
+
+    return job.run(step, base.parent / "output" / "message")
 
 
 def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> None:
@@ -65,6 +71,7 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     evaluation |= {"provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
     text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     _write(base / "evaluation" / "evaluation.json", text.encode())
+    _write(base / "evaluation" / BASELINE, model.files[BASELINE])
     log.info("%s: %s", evaluation["verdict"]["status"], evaluation["verdict"]["reason"])
 
 
@@ -76,7 +83,7 @@ def _archive(
     if not path.is_file():
         raise StepFailed(f"{path}: no such file; the Train step must have run")
     files = artifact.extract(path.read_bytes())
-    missing = [name for name in ("model.json", "baseline.json") if name not in files]
+    missing = [name for name in ("model.json", BASELINE) if name not in files]
     if missing:
         raise StepFailed(f"{path}: {', '.join(missing)} is missing; was it written by another program than Train?")
     model_json = document.load(files["model.json"], "model.json") | {"provenance": provenance}
@@ -85,7 +92,7 @@ def _archive(
         raise StepFailed(f"{path}: reads {', '.join(scorer.inputs)}, not the columns of the settings")
     scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
     reference = baseline.complete(
-        document.load(files["baseline.json"], "baseline.json"),
+        document.load(files[BASELINE], BASELINE),
         settings.training.columns,
         rows,
         rows[LABEL],
@@ -96,7 +103,7 @@ def _archive(
     return artifact.pack(
         {
             "model.json": f"{document.canonical(model_json)}\n".encode(),
-            "baseline.json": f"{document.canonical(reference)}\n".encode(),
+            BASELINE: f"{document.canonical(reference)}\n".encode(),
             **artifact.code_files(SOURCE),
         }
     )
@@ -111,7 +118,7 @@ def _champion(folder: Path, sha256: str) -> Artifact | None:
         return None
     if not path.is_file():
         raise StepFailed(f"{path}: no such file although the champion {sha256} serves; check ChampionUri")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = job.digest(path)
     if found != sha256:
         raise StepFailed(f"{path}: digest {found} is not that of the champion, {sha256}: the object was replaced")
     try:

@@ -1,11 +1,15 @@
 """What every step shares: a log that SageMaker keeps, and an end that says why it failed.
 
-A failed step prints one line, writes the reason where SageMaker looks for it (training: /opt/ml/output/failure;
-processing: /opt/ml/output/message) and ends non-zero, so that no step that failed ends green.
+A failed step prints one line, writes the reason where SageMaker looks for it (output/failure of a training job,
+output/message of a processing job) and ends non-zero, so that no step that failed ends green.
+
+No file of ml/steps or ml/model names SageMaker's folder: the pipeline's definition does, in the steps' arguments. A
+local cloud that has that folder elsewhere can then leave the code as it is, and its digest with it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from collections.abc import Callable
@@ -48,6 +52,22 @@ def _fail(message: str, reason_file: Path) -> int:
     reason_file.parent.mkdir(parents=True, exist_ok=True)
     reason_file.write_text(reason[:MAX_REASON], encoding="utf-8")
     return 1
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_settings(folder: Path, sha256: str) -> None:
+    """Refuses a `folder`/settings.json that is not the one that the run is recorded with."""
+    path = folder / "settings.json"
+    if path.exists() and (found := digest(path)) != sha256:
+        raise StepFailed(
+            f"{path}: expected sha256 {sha256} (ConfigSha256), found {found}: the object was replaced; find out by "
+            f"whom, then run `fraudops train` again, which puts the committed settings back"
+        )
 
 
 def settings(folder: Path) -> Settings:

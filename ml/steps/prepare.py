@@ -1,7 +1,8 @@
 """Prepare: transactions and labels from the lake become training, validation and test rows.
 
-Runs as a SageMaker processing job. It reads /opt/ml/processing/dataset (raw/… and labels/… as the lake keeps them) and
-/opt/ml/processing/settings, and writes /opt/ml/processing/prepared. No row is resampled, changed or lost unsaid.
+Runs as a SageMaker processing job. Below its base folder it reads dataset (raw/… and labels/… as the lake keeps them,
+and the listing that says which bytes they must be) and settings, and writes prepared. No byte is read as data before
+its digest is that of the listing; no row is resampled, changed or lost unsaid.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.model.settings import Columns, Split
-from ml.steps import job, prepared
+from ml.steps import job, listing, prepared
 from ml.steps.job import StepFailed, log
 from ml.steps.prepared import ID, KNOWN, LABEL, PARTS, TIME
 
@@ -33,10 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="prepare", description="Split the lake's transactions by time.")
     parser.add_argument("--window-start", default="", help="first event time, included; '' leaves it open")
     parser.add_argument("--window-end", default="", help="end of event times, not included; '' leaves it open")
-    parser.add_argument("--base-dir", type=Path, default=Path("/opt/ml/processing"))
+    parser.add_argument("--base-dir", type=Path, required=True)
+    parser.add_argument("--config-sha256", required=True, help="digest of settings.json")
+    parser.add_argument("--data-sha256", required=True, help="digest of the listing of the data set's files")
     options = parser.parse_args(arguments)
     base: Path = options.base_dir
-    return job.run(lambda: prepare(base, options.window_start, options.window_end), base.parent / "output" / "message")
+
+    def step() -> None:
+        job.verify_settings(base / "settings", options.config_sha256)
+        window = _moment("window start", options.window_start), _moment("window end", options.window_end)
+        listing.verify(base / "dataset", options.data_sha256, window)
+        prepare(base, options.window_start, options.window_end)
+
+    return job.run(step, base.parent / "output" / "message")
 
 
 def prepare(base: Path, window_start: str, window_end: str) -> None:

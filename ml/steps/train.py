@@ -6,6 +6,7 @@ to the model directory, which SageMaker packs. It never opens the test rows.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -20,20 +21,31 @@ from ml.steps.job import log
 from ml.steps.prepared import LABEL
 
 
-def main() -> int:
-    """Runs the step in the directories that SageMaker's environment names; returns the exit code."""
-    inputs = Path(os.environ.get("SM_INPUT_DIR", "/opt/ml/input")) / "data"
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the step below --base-dir, or where SageMaker's SM_ variables say otherwise; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="train", description="Fit the model and choose its threshold.")
+    parser.add_argument("--config-sha256", required=True, help="digest of settings.json")
+    parser.add_argument("--base-dir", type=Path, required=True, help="the folder that holds input, model and output")
+    options = parser.parse_args(arguments)
+    base: Path = options.base_dir
+    inputs = Path(os.environ.get("SM_INPUT_DIR", base / "input")) / "data"
     settings = Path(os.environ.get("SM_CHANNEL_SETTINGS", inputs / "settings"))
     rows = Path(os.environ.get("SM_CHANNEL_PREPARED", inputs / "prepared"))
-    model = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
-    output = Path(os.environ.get("SM_OUTPUT_DIR", "/opt/ml/output"))
-    return job.run(lambda: train(settings, rows, model), output / "failure")
+    model = Path(os.environ.get("SM_MODEL_DIR", base / "model"))
+    output = Path(os.environ.get("SM_OUTPUT_DIR", base / "output"))
+
+    def step() -> None:
+        job.verify_settings(settings, options.config_sha256)
+        train(settings, rows, model)
+
+    return job.run(step, output / "failure")
 
 
 def train(settings: Path, rows: Path, model: Path) -> None:
     """Reads settings.json below `settings` and the parts below `rows`; writes model.json and baseline.json to `model`.
 
     Raises:
+        StepFailed: the settings or the rows are not there.
         ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
     """
     training = job.settings(settings).training

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from ml import config
 from ml.aws import code, session
-from ml.errors import ConfigError
+from ml.errors import CloudError, ConfigError
 from tests.aws.scripted_cloud import ScriptedCloud
 
 
@@ -91,9 +93,8 @@ def test_a_folder_that_is_not_this_project_is_refused(tmp_path: Path) -> None:
         code.tree(root)
 
 
-FILES = st.dictionaries(
-    st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), st.binary(max_size=20), max_size=5
-)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\\\n\r"), min_size=1, max_size=20)
+FILES = st.dictionaries(NAMES, st.binary(max_size=20), max_size=5)
 
 
 @given(FILES, FILES)
@@ -101,6 +102,44 @@ def test_the_digest_is_of_names_and_content_in_any_order(one: dict[str, bytes], 
     """Equal trees have equal digests however they are listed, and different trees different ones."""
     assert code.digest(dict(reversed(one.items()))) == code.digest(one)
     assert (code.digest(one) == code.digest(other)) == (one == other)
+
+
+@pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "a\rb.py"])
+def test_a_name_that_a_listing_would_not_show_as_it_is_has_no_digest(name: str) -> None:
+    """sha256sum escapes such names, so the job would find another digest than this one."""
+    with pytest.raises(ConfigError, match="no backslash and no line break"):
+        code.digest({name: b""})
+
+
+def test_nothing_in_the_tree_names_sagemakers_folder(repository_root: Path) -> None:
+    """The local cloud rewrites that name in scripts where it cannot mount one, and the digest would be another."""
+    assert [name for name, body in code.tree(repository_root).items() if b"/opt/ml" in body] == []
+
+
+@pytest.mark.parametrize("how", ["same length", "shorter", "without a checksum"])
+def test_an_object_with_other_content_is_put_again(bucket: str, tmp_path: Path, how: str) -> None:
+    """What lies under a digest is compared by digest, whoever put it there and however long it is."""
+    files = code.tree(project(tmp_path))
+    prefix = f"code/{code.digest(files)}/"
+    code.upload_code(files, bucket)
+    s3 = session.client("s3")
+    body = files["ml/steps/train.py"]
+    other = {"same length": body.replace(b"model", b"ledom"), "shorter": b"", "without a checksum": body}[how]
+    s3.put_object(Bucket=bucket, Key=f"{prefix}ml/steps/train.py", Body=other, Metadata={"sha256": "claimed"})
+    code.upload_code(files, bucket)
+    stored = s3.get_object(Bucket=bucket, Key=f"{prefix}ml/steps/train.py")
+    assert stored["Body"].read() == body
+    head = s3.head_object(Bucket=bucket, Key=f"{prefix}ml/steps/train.py", ChecksumMode="ENABLED")
+    assert base64.b64decode(head["ChecksumSHA256"]) == hashlib.sha256(body).digest()
+
+
+def test_an_object_that_does_not_belong_is_named(bucket: str, tmp_path: Path) -> None:
+    """A file added under the digest would be refused by every job, so the upload refuses it first."""
+    files = code.tree(project(tmp_path))
+    prefix = f"code/{code.digest(files)}/"
+    session.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ml/steps/numpy.py", Body=b"")
+    with pytest.raises(CloudError, match=r"holds ml/steps/numpy\.py, which this project did not put there"):
+        code.upload_code(files, bucket)
 
 
 def test_code_goes_up_once_under_its_digest(bucket: str, tmp_path: Path) -> None:

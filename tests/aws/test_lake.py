@@ -196,8 +196,21 @@ def test_a_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
         {"prefix": f"s3://{lake.bucket}/"},
         "labels/20260301-abababababab/labels.parquet",
         "raw/20260301-abababababab/transactions.parquet",
+        f"training-sets/{chosen.sha256}/files.json",
     ]
     assert (chosen.rows, chosen.frauds, chosen.imports) == (4, 1, (stored.manifest.name,))
+
+
+def test_the_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(lake: Lake) -> None:
+    """files.json holds every file with its sha256, and the window; its own sha256 is the training set's."""
+    stored = store(lake)
+    chosen = lake.training_set(DAY, None)
+    text = objects.read(f"s3://{lake.bucket}/training-sets/{chosen.sha256}/files.json")
+    assert hashlib.sha256(text).hexdigest() == chosen.sha256
+    files, window = json.loads(text)
+    assert dict(files) == {file.key: file.sha256 for file in stored.manifest.files}
+    assert all(hashlib.sha256(objects.read(f"s3://{lake.bucket}/{key}")).hexdigest() == told for key, told in files)
+    assert window == [DAY.isoformat().replace("+00:00", "Z"), None]
 
 
 def test_a_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:

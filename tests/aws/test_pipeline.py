@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ml import config
-from ml.aws import pipeline, session
+from ml.aws import code, pipeline, session
 from ml.aws.platform import Platform
 from ml.errors import CloudError
 from tests.aws.scripted_cloud import ScriptedCloud
@@ -146,16 +146,83 @@ def test_jobs_are_cached_and_wait_for_capacity(steps: dict[str, dict[str, Any]])
     assert "CacheConfig" not in steps["Register"]
 
 
-def test_jobs_run_our_code_by_its_digest_in_the_managed_image(steps: dict[str, dict[str, Any]]) -> None:
-    """Both kinds of job start run.sh from the uploaded tree, in scikit-learn 1.9-0."""
-    prepare = steps["Prepare"]["Arguments"]["AppSpecification"]
-    assert (prepare["ImageUri"], prepare["ContainerEntrypoint"]) == (
-        IMAGE,
-        ["bash", "/opt/ml/processing/code/run.sh"],
-    )
-    train = steps["Train"]["Arguments"]["AlgorithmSpecification"]
-    assert (train["TrainingImage"], train["ContainerEntrypoint"]) == (IMAGE, ["bash", "/opt/ml/input/data/code/run.sh"])
-    assert train["ContainerArguments"] == ["train"]
+def test_jobs_run_our_code_in_the_managed_image(steps: dict[str, dict[str, Any]]) -> None:
+    """All jobs check and run the uploaded tree, in scikit-learn 1.9-0, and are told where SageMaker put what."""
+    for name, folder, base, reason in (
+        ("Prepare", "/opt/ml/processing/code", "/opt/ml/processing", "/opt/ml/output/message"),
+        ("Train", "/opt/ml/input/data/code", "/opt/ml", "/opt/ml/output/failure"),
+        ("Evaluate", "/opt/ml/processing/code", "/opt/ml/processing", "/opt/ml/output/message"),
+    ):
+        arguments = steps[name]["Arguments"]
+        app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+        assert app.get("ImageUri", app.get("TrainingImage")) == IMAGE
+        assert app["ContainerArguments"][:8] == [
+            *(folder, {"Get": "Parameters.CodeUri"}, reason),
+            *(name.lower(), "--base-dir", base),
+            *("--config-sha256", {"Get": "Parameters.ConfigSha256"}),
+        ]
+
+
+def test_the_words_of_a_job_are_such_as_sagemaker_takes(steps: dict[str, dict[str, Any]]) -> None:
+    """At most 256 characters in each and no line break, which the patterns of its API rule out."""
+    for name in ("Prepare", "Train", "Evaluate"):
+        arguments = steps[name]["Arguments"]
+        app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+        for word in [*app["ContainerEntrypoint"], *app["ContainerArguments"]]:
+            assert isinstance(word, dict) or re.fullmatch(r".{0,256}", word), word
+
+
+def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[int, str, str]:
+    """Runs Prepare's words on the code in `folder`: exit code, standard error and the reason left for SageMaker."""
+    app = steps["Prepare"]["Arguments"]["AppSpecification"]
+    reason = folder.parent / "message"
+    reason.unlink(missing_ok=True)
+    done = subprocess.run(
+        [*app["ContainerEntrypoint"], str(folder), uri, str(reason), "prepare", "--window-start", "", "a b $(id)"],
+        cwd="/", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr + done.stdout, reason.read_text() if reason.exists() else ""
+
+
+def test_code_runs_only_where_it_is_what_its_address_says(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """A byte changed, a file added, one missing, another address: refused before anything of the tree runs."""
+    tree = {
+        "run.sh": b'printf "%s|" "$@" "$PWD"',
+        "ml/steps/train.py": b"FIT = 1\n",
+        "ml/steps/a b.py": b"",
+        "ml/Z.py": b"x",
+        "ml-\u00fc.py": b"y",
+    }
+    folder = tmp_path / "code"
+    for name, body in tree.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+    uri = f"s3://lake/code/{code.digest(tree)}/"
+    assert started(steps, folder, uri) == (0, f"prepare|--window-start||a b $(id)|{folder}|", "")
+    assert started(steps, folder, uri.rstrip("/"))[0] == 0
+
+    def refused(address: str = uri) -> bool:
+        status, said, reason = started(steps, folder, address)
+        return status == 1 and said == reason and said.startswith(f"{address} was replaced: its sha256 is ")
+
+    (folder / "ml/steps/train.py").write_bytes(b"FIT = 2\n")
+    assert refused()
+    (folder / "ml/steps/train.py").write_bytes(b"FIT = 1\n")
+    (folder / "sitecustomize.py").write_bytes(b"")
+    assert refused()
+    (folder / "sitecustomize.py").unlink()
+    (folder / "ml/Z.py").rename(folder / "ml/z.py")
+    assert refused()
+    (folder / "ml/z.py").rename(folder / "ml/Z.py")
+    assert refused(f"s3://lake/code/{'0' * 64}/")
+    assert refused("s3://lake/code/")
+    assert started(steps, folder, uri)[0] == 0
+
+
+def test_the_first_step_is_told_what_its_data_must_be(steps: dict[str, dict[str, Any]]) -> None:
+    """Prepare gets the digest by which it checks every file before it reads one."""
+    words = steps["Prepare"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert words[words.index("--data-sha256") + 1] == {"Get": "Parameters.DataSha256"}
 
 
 def test_compute_comes_from_the_model_file(steps: dict[str, dict[str, Any]]) -> None:
@@ -200,7 +267,14 @@ def test_a_package_waits_for_a_person_with_all_that_explains_it(steps: dict[str,
         "window_end",
     }
     assert request["ModelMetrics"]["ModelQuality"]["Statistics"]["ContentType"] == "application/json"
-    assert request["DriftCheckBaselines"]
+    drift = request["DriftCheckBaselines"]
+    places = [
+        statistics["Statistics"]["S3Uri"]["Std:Join"]
+        for statistics in (drift["ModelQuality"], drift["ModelDataQuality"])
+    ]
+    assert [place["Values"][1] for place in places] == ["evaluation.json", "baseline.json"]
+    assert places[0] == request["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]["Std:Join"]
+    assert places[0]["Values"][0] == places[1]["Values"][0]
     (container,) = request["InferenceSpecification"]["Containers"]
     assert container["Image"] == IMAGE
     assert container["ModelDataUrl"]["Std:Join"]["Values"][1] == "model.tar.gz"

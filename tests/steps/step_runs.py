@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,7 +25,7 @@ from tests.model.training_samples import SETTINGS, rows
 ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIMES = pa.timestamp("us", tz="UTC")
-PROVENANCE = ["--commit", "a" * 40, "--config-sha256", "b" * 64, "--data-sha256", "c" * 64]
+PROVENANCE = ["--commit", "a" * 40, "--data-sha256", "c" * 64]
 
 
 @dataclasses.dataclass
@@ -65,6 +66,31 @@ class Bench:
         self.labels("20260101-abc/labels", table["event_id"].to_pylist(), y.tolist(), table["event_time"].to_pylist())
         return table
 
+    def seal(self, start: str | None = None, end: str | None = None) -> str:
+        """Writes the listing of the data set as it now is, as the lake does; its digest."""
+        dataset = self.processing / "dataset"
+        files = [
+            [path.relative_to(dataset).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()]
+            for path in sorted(dataset.rglob("*.parquet"))
+        ]
+        text = json.dumps([files, [start or None, end or None]], separators=(",", ":"))
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        shutil.rmtree(dataset / "training-sets", ignore_errors=True)
+        place = dataset / "training-sets" / sha256 / "files.json"
+        place.parent.mkdir(parents=True)
+        place.write_text(text)
+        return sha256
+
+    def arguments(self, step: str, arguments: Sequence[str]) -> list[str]:
+        """What the pipeline tells every step, with `arguments`: its folder and the digests of what it is to read."""
+        settings = self.processing / "settings" / "settings.json"
+        config = hashlib.sha256(settings.read_bytes()).hexdigest() if settings.exists() else "0" * 64
+        given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        told = ["--base-dir", str(self.root if step == "train" else self.processing), "--config-sha256", config]
+        if step == "prepare" and "--data-sha256" not in given:
+            told += ["--data-sha256", self.seal(given.get("--window-start"), given.get("--window-end"))]
+        return [*told, *arguments]
+
     def run(self, step: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs one step as its own process, in the environment that its kind of job has."""
         variables = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
@@ -72,13 +98,9 @@ class Bench:
             variables |= {
                 "SM_CHANNEL_SETTINGS": str(self.processing / "settings"),
                 "SM_CHANNEL_PREPARED": str(self.processing / "prepared"),
-                "SM_MODEL_DIR": str(self.root / "model"),
-                "SM_OUTPUT_DIR": str(self.root / "output"),
             }
-        else:
-            arguments = ("--base-dir", str(self.processing), *arguments)
         return subprocess.run(
-            [sys.executable, "-m", f"ml.steps.{step}", *arguments],
+            [sys.executable, "-m", f"ml.steps.{step}", *self.arguments(step, arguments)],
             env=variables | environment, cwd=self.root, capture_output=True, text=True, check=False,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from ml.model.settings import Split
 from ml.steps import prepare
 from ml.steps.job import StepFailed
-from tests.model.training_samples import rows
+from tests.model.training_samples import SETTINGS, rows
 from tests.steps.step_runs import START, TIMES, Bench, transactions
 
 pytestmark = pytest.mark.container
@@ -32,7 +33,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def run(bench: Bench, *arguments: str) -> int:
     """The step in this process."""
-    return prepare.main(["--base-dir", str(bench.processing), *arguments])
+    return prepare.main(bench.arguments("prepare", arguments))
 
 
 def parts(bench: Bench) -> dict[str, pd.DataFrame]:
@@ -71,6 +72,59 @@ def test_rows_are_cut_in_time_at_natural_prevalence(bench: Bench) -> None:
     windows = summary(bench)["windows"]
     assert {part: windows[part]["frauds"] for part in made} == {part: made[part]["label"].sum() for part in made}
     assert windows["train"]["start"].endswith("Z")
+
+
+def replaced(path: Path) -> None:
+    """A file of the same length and the same rows, in which one amount is another."""
+    table = pq.read_table(path)
+    other = [1e6, *table["Amount"].to_pylist()[1:]]
+    pq.write_table(table.set_column(table.column_names.index("Amount"), "Amount", pa.array(other)), path)
+
+
+def test_a_file_that_is_not_the_one_listed_is_refused(bench: Bench) -> None:
+    """Replaced under its key, gone, or added: named with both digests, and no row of it is read."""
+    bench.data()
+    sealed = bench.seal()
+    key = "raw/20260101-abc/transactions.parquet"
+    path = bench.processing / "dataset" / key
+    whole = path.read_bytes()
+    expected = hashlib.sha256(whole).hexdigest()
+    replaced(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert refusal(bench, "--data-sha256", sealed).startswith(f"{key}: expected sha256 {expected}, found {found}; ")
+    path.write_bytes(b"no parquet at all")
+    assert f"{key}: expected sha256 {expected}" in refusal(bench, "--data-sha256", sealed)
+    path.unlink()
+    assert f"{key}: expected sha256 {expected}, found no such file" in refusal(bench, "--data-sha256", sealed)
+    path.write_bytes(whole)
+    bench.labels("z/labels", ["e00001"], [1], [START])
+    assert refusal(bench, "--data-sha256", sealed).startswith("labels/z/labels.parquet: not listed in the data set")
+    (bench.processing / "dataset/labels/z/labels.parquet").unlink()
+    assert run(bench, "--data-sha256", sealed) == 0
+
+
+def test_the_listing_is_what_its_digest_says(bench: Bench) -> None:
+    """A listing rewritten to fit other files, one of another data set, and one for another window are refused."""
+    bench.data()
+    sealed = bench.seal()
+    replaced(bench.processing / "dataset/raw/20260101-abc/transactions.parquet")
+    forged = bench.seal()
+    folder = bench.processing / "dataset/training-sets"
+    (folder / forged).rename(folder / sealed)
+    reason = refusal(bench, "--data-sha256", sealed)
+    assert f"files.json: expected sha256 {sealed}, found {forged}: the listing was replaced" in reason
+    assert "files.json is not among the files" in refusal(bench, "--data-sha256", "d" * 64)
+    moment = "2026-01-01T12:00:00Z"
+    reason = refusal(bench, "--data-sha256", bench.seal(moment), "--window-start", "2026-01-01T13:00:00Z")
+    assert "is for the window 2026-01-01T12:00:00+00:00 to open, not 2026-01-01T13:00:00+00:00 to open" in reason
+    assert run(bench, "--data-sha256", bench.seal(moment), "--window-start", "2026-01-01T14:00:00+02:00") == 0
+
+
+def test_settings_that_are_not_the_recorded_ones_are_refused(bench: Bench) -> None:
+    """Of the digest that the run is registered with, or not read."""
+    bench.data()
+    said = refusal(bench, "--config-sha256", "e" * 64)
+    assert f"settings.json: expected sha256 {'e' * 64} (ConfigSha256), found {SETTINGS.sha256}" in said
 
 
 def test_the_order_of_files_and_rows_does_not_matter(bench: Bench, tmp_path: Path) -> None:

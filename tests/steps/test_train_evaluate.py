@@ -75,6 +75,23 @@ def test_the_archive_is_readable_and_whole(finished: Bench) -> None:
     assert read.baseline["confusion"] == evaluation["confusion"]
 
 
+def test_the_drift_reference_lies_beside_the_evaluation_as_packed(finished: Bench) -> None:
+    """What the registry points at is, byte for byte, what the archive holds."""
+    beside = (finished.processing / "evaluation" / "baseline.json").read_bytes()
+    read = artifact.read(finished.artifact())
+    assert beside == read.files["baseline.json"]
+    assert json.loads(beside) == read.baseline
+
+
+@pytest.mark.parametrize("step", ["train", "evaluate"])
+def test_settings_other_than_the_recorded_ones_stop_a_step(bench: Bench, step: str) -> None:
+    """A model is registered with the digest of the settings that made it, or not at all."""
+    provenance = PROVENANCE if step == "evaluate" else []
+    done = bench.run(step, *provenance, "--config-sha256", "e" * 64)
+    assert done.returncode == 1
+    assert f"expected sha256 {'e' * 64} (ConfigSha256), found {SETTINGS.sha256}" in done.stderr
+
+
 def test_the_figures_are_those_of_the_packed_model_on_the_test_rows(finished: Bench) -> None:
     """Recall, average precision and counts, recomputed from the archive by hand."""
     evaluation, read = finished.evaluation(), artifact.read(finished.artifact())
@@ -105,7 +122,7 @@ def test_the_evaluation_has_the_shape_that_approvals_and_the_pipeline_read(finis
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}
     assert 0 < len(evaluation["curves"]["precision_recall"]) <= 200
-    assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": "b" * 64, "data_sha256": "c" * 64}
+    assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": SETTINGS.sha256, "data_sha256": "c" * 64}
 
 
 def test_train_never_opens_the_test_rows(bench: Bench) -> None:
