@@ -100,3 +100,27 @@ _FIGURES = (
     ("recall at alert budget", "recall_at_alert_budget", False),
     ("alert rate", "alert_rate", True),
 )
+
+
+def drift_rows(result: Any) -> list[tuple[str, Any]]:
+    """A drift check as rows: what was found in each window, and what came of it."""
+    judged = [
+        (
+            f"{stamp(each.start)} to {stamp(each.end)}",
+            f"{', '.join(each.verdicts)}; {each.rows:,} rows{'' if each.new else ', as judged before'}",
+        )
+        for each in result.judged
+    ]
+    asked = [(each.request, f"{each.state}: {each.reason}") for each in result.requests]
+    silence = result.silence
+    return [
+        ("verdict", result.verdict),
+        ("because", result.reason),
+        ("endpoint", result.endpoint),
+        ("approval", f"{result.approval:04d}" if result.approval is not None else "none"),
+        *judged,
+        ("due", ", ".join(result.due) or "no request"),
+        *asked,
+        ("no traffic", f"since {stamp(silence.since)}, {silence.hours:,.0f} hours" if silence else None),
+        ("report", result.judged[-1].report if result.judged else None),
+    ]

@@ -16,7 +16,10 @@ BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.settings"}
 RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/model": (NUMERICAL, {"ml.model"}),
     "ml/steps": (NUMERICAL | {"pyarrow", "packaging"}, {"ml.model", "ml.steps"}),
-    "ml/aws": ({"boto3", "botocore", "sagemaker", "tenacity", "pyarrow"}, BASE | {"ml.aws"}),
+    "ml/aws": (
+        {"boto3", "botocore", "sagemaker", "tenacity", "pyarrow", "numpy", "orjson", "duckdb"},
+        BASE | {"ml.aws"},
+    ),
     "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
     "ml/report": (NUMERICAL | {"matplotlib", "jinja2"}, {"ml.model", "ml.report"}),
     "ml/commands": (

@@ -58,7 +58,7 @@ def statistics(rows: int, columns: Iterable[Column]) -> dict[str, Any]:
     }
 
 
-def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: float, enabled: bool = True) -> Any:
+def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: float) -> dict[str, Any]:
     """constraints.json: what rows must keep to, from columns of the reference.
 
     Args:
@@ -77,7 +77,7 @@ def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: 
             for column in columns
         ],
         "monitoring_config": {
-            "evaluate_constraints": "Enabled" if enabled else "Disabled",
+            "evaluate_constraints": "Enabled",
             "emit_metrics": "Enabled",
             "datatype_check_threshold": 1.0,
             "domain_content_threshold": 1.0,

@@ -96,17 +96,24 @@ def evaluate(
     render.show(result, render.evaluation_rows(result), as_machine=json)
 
 
-@drift.command("check", epilog="Example: fraudops drift check --window 2026-03-01T00:00:00Z/2026-03-02T00:00:00Z")
+@drift.command("check", epilog="Example: fraudops drift check --window 2026-03-01T00:00:00Z/2026-04-01T00:00:00Z")
 def drift_check(
     window: Annotated[
-        str | None, typer.Option(envvar="FRAUDOPS_WINDOW", help="START/END in ISO 8601; the last whole day by default.")
+        str | None,
+        typer.Option(
+            envvar="FRAUDOPS_WINDOW",
+            help="START/END in ISO 8601; by default the latest whole one that drift.yaml's `window` names.",
+        ),
     ] = None,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Judge and report; ask for no new model and tell GitHub nothing.")
+    ] = False,
     repo: Repo = HERE,
     json: Json = False,
 ) -> None:
-    """Looks at the captured traffic of a window; "no data" is neither drift nor its absence."""
+    """Judges captured traffic and labels, and asks for a new model where they have drifted."""
     from ml import render
     from ml.commands.drift import check
 
-    result = check(repo, window=window)
-    render.show(result, render.fields(result), as_machine=json)
+    result = check(repo, window=window, report_only=report_only)
+    render.show(result, render.drift_rows(result), as_machine=json)

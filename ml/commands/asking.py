@@ -213,7 +213,7 @@ class Asking:
                 title=f"Retraining for {case.cause} does not help: {len(row)} models in a row missed the gate",
                 body=_plea(case, row),
             )
-        said = f"{len(row)} models in a row that were trained for {case.cause} missed the gate; #{issue.number} asks a person"
+        said = f"{len(row)} models in a row for {case.cause} missed the gate; #{issue.number} asks a person"
         return Asked(request=case.name, cause=case.cause, state="breaker open", reason=said, issue=issue.number)
 
     def _cooling(self, case: Case) -> Asked | None:
@@ -224,8 +224,8 @@ class Asking:
         last = answered[-1]
         return _held(
             case,
-            f"{last.request} was answered by {last.record} at {clock.stamp(last.created)}, and {case.cause} is not asked "
-            f"for again within {days} days",
+            f"{last.request} was answered by {last.record} at {clock.stamp(last.created)}, and {case.cause} is not "
+            f"asked for again within {days} days",
         )
 
     def _capped(self, case: Case) -> Asked | None:
@@ -305,7 +305,7 @@ class Asking:
         return True
 
     def _was_started(self, name: str) -> bool:
-        """Whether a training has run on a commit that holds the request: a check may have died before it started one."""
+        """Whether a training ran on a commit that holds the request: a check may have died before it started one."""
         made = self._ledger.commit_of(name)
         started = pulls.started(self._github, TRAINING, branch=self._main)
         known = [sha for sha in started if self._remote.resolve(sha) is not None]
@@ -326,7 +326,8 @@ def _plea(case: Case, row: Sequence[str]) -> str:
         f"{text(case.reason)}\n\n{len(row)} models that were trained for this cause missed the gate, one after the "
         f"other:\n\n{records}\n\nNo request is made for {code(case.cause)} while this issue is open: what a model can "
         "learn from the data that there is does not reach the gate. Look at the evidence, then change "
-        "`model-config/training/`, import other data, or let the model that serves be (`model-config/monitoring/drift.yaml`"
-        " says what counts as drift).\n\nClosing this issue closes the breaker: the misses named here are forgiven, and "
-        "the next check may ask again. A model that passes the gate for this cause closes it too."
+        "`model-config/training/`, import other data, or let the model that serves be "
+        "(`model-config/monitoring/drift.yaml` says what counts as drift).\n\nClosing this issue closes the breaker: "
+        "the misses named here are forgiven, and the next check may ask again. A model that passes the gate for this "
+        "cause closes it too."
     )

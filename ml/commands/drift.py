@@ -1,99 +1,251 @@
-"""`fraudops drift check`: whether there is captured traffic to judge, and in which window.
+"""`fraudops drift check`: whether what serves still fits the world, and a request for a new model where it does not.
 
-Whether it has drifted is not judged by this version, and it never says that it has not: "no data" is neither drift nor
-its absence, and traffic that was not judged is said to be just that.
+A check judges the latest whole window of the calendar (or the one that is asked for), and again every earlier one whose
+labels have ripened since: data and predictions are judged at once, concept as labels come. Drift is no failure: a run
+that found it and asked for a model is green, as is one whose request is held back, which it says. It fails where it
+could not find out, or not ask. Checking again gives the same verdicts and no second request.
+
+"No data" is not "none", and an endpoint that is silent now is told of apart from any window.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from ml import clock, config
-from ml.aws import capture, platform
-from ml.commands import actions
-from ml.errors import ConfigError
-from ml.gitops import markdown
+from ml.aws import capture, metrics, platform
+from ml.commands import actions, drift_files, drift_summary, windows
+from ml.commands.asking import Asked, Asking, Case
+from ml.commands.drift_evidence import case
+from ml.commands.watch import Check, Watch, history
+from ml.commands.windows import Window
+from ml.console import note
+from ml.gitops import issues, labels, serving
+from ml.gitops.github import GitHub
+from ml.gitops.push import Remote
+from ml.gitops.repository import Repository
+from ml.model import drift
+from ml.model.judgement import IMMATURE, NO_DATA
 
-Verdict = Literal["no data", "not judged"]
-_DAY = timedelta(days=1)
+SILENCE = "no traffic"
+_LOOK_BACK = 12
+"""Windows before the latest that are looked at again for labels that have come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A window's verdict."""
+
+    start: datetime
+    end: datetime
+    approval: int
+    verdicts: tuple[str, ...]
+    rows: int
+    reasons: tuple[str, ...]
+    new: bool
+    """Whether it was judged in this check, or stands as it was."""
+    report: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence:
+    """That nothing was captured for longer than drift.yaml allows."""
+
+    since: datetime
+    hours: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftCheck:
-    """What was found in a window."""
+    """What a check found, and what came of it. `judged` has the window that was asked for last."""
 
-    verdict: Verdict
+    verdict: str
     reason: str
     endpoint: str
     start: datetime
     end: datetime
-    objects: int
-    bytes: int
-    hours: int
-    hours_with_traffic: int
+    approval: int | None
+    judged: tuple[Judged, ...]
+    due: tuple[str, ...]
+    """The kinds of drift that ask for a new model."""
+    requests: tuple[Asked, ...]
+    silence: Silence | None
 
 
-def check(root: Path, *, window: str | None = None) -> DriftCheck:
-    """Looks for captured traffic of the endpoint that serving/production.yaml below `root` names.
+def check(root: Path, *, window: str | None = None, report_only: bool = False, main: str = "main") -> DriftCheck:
+    """Judges captured traffic and labels against the model that main says serves, and asks for another where it is due.
 
     Args:
-        window: `START/END`, two ISO 8601 times; the last whole day in UTC if it is None or empty.
+        root: a checkout of main with its whole history.
+        window: `START/END`, two ISO 8601 times; the calendar's latest whole one if it is None or empty.
+        report_only: judge, keep and show; ask for nothing and tell GitHub nothing.
 
     Raises:
-        ConfigError: `window` is not that.
-        CloudError: there is no platform, or S3 cannot be reached.
+        ConfigError: `window`, or a file under model-config/, does not hold.
+        CloudError, DataError, Refused: what is to be judged cannot be read, or is not what was approved.
+        GitError, GitHubError: the request cannot be made; the verdicts are kept, and running this again goes on.
     """
-    start, end = interval(window)
-    endpoint = config.load_serving(root).endpoint
-    found = capture.listing(platform.read().bucket, endpoint, start, end)
-    verdict: Verdict = "not judged" if found.objects else "no data"
-    if found.objects:
-        reason = (
-            f"{found.objects:,} captured objects ({found.bytes:,} bytes) in {found.hours_with_traffic} of "
-            f"{found.hours} hours; this version reports them and does not judge whether they drift"
-        )
-    else:
-        reason = (
-            f"no traffic was captured in {found.hours} hours, so nothing can be said: this is neither drift nor its "
-            "absence. If the endpoint was called, look at capture.sampling_percentage"
-        )
-    result = DriftCheck(
-        verdict=verdict,
-        reason=reason,
-        endpoint=endpoint,
-        start=start,
-        end=end,
-        objects=found.objects,
-        bytes=found.bytes,
-        hours=found.hours,
-        hours_with_traffic=found.hours_with_traffic,
+    repository, rules, now = Repository.find(root), config.load_drift(root), clock.now()
+    chosen = windows.parse(window) if window else windows.latest(now, rules.window)
+    settings = config.load_serving(root)
+    if settings.approval is None:
+        return _nothing_serves(settings.endpoint, chosen)
+    watch = Watch(
+        repository,
+        "HEAD",
+        bucket=platform.read().bucket,
+        endpoint=settings.endpoint,
+        rules=rules,
+        serves=settings.approval,
     )
-    actions.output(verdict=verdict)
-    actions.summary(
-        f"### Drift: {verdict}\n\n{markdown.code(endpoint)}, {clock.stamp(start)} to {clock.stamp(end)}: "
-        f"{markdown.text(reason)}."
+    checks = [*_ripened(watch, chosen, rules), watch.check(chosen)]
+    past = history(watch, checks[-1])
+    cases = _cases(watch, past)
+    silence = _silence(watch, repository, rules, now) if settings.capture.sampling_percentage else None
+    for each in checks:
+        drift_files.write(watch, each, past)
+    published = metrics.publish(watch.endpoint, drift_files.points(checks[-1], silence), at=now)
+    note(f"{published} metrics published to {metrics.NAMESPACE}")
+    asked: list[Asked] = []
+    if not report_only:
+        asked = _act(root, watch, cases, silence, main=main)
+    result = _result(watch, checks, cases, asked, silence)
+    actions.output(
+        verdict=result.verdict,
+        request=next((each.request for each in asked if each.state in ("requested", "proposed")), ""),
+        no_traffic=str(silence is not None).lower(),
     )
+    actions.summary(drift_summary.checked(result, checks, past))
+    _annotate(result)
     return result
 
 
-def interval(window: str | None) -> tuple[datetime, datetime]:
-    """The start and the end that `window` names; the last whole day in UTC where it names none."""
-    if not window:
-        end = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        return end - _DAY, end
-    start_text, separator, end_text = window.partition("/")
-    try:
-        start, end = datetime.fromisoformat(start_text.strip()), datetime.fromisoformat(end_text.strip())
-    except ValueError:
-        start = end = datetime.min
-    if not separator or start.tzinfo is None or end.tzinfo is None:
-        raise ConfigError(
-            f"window must be START/END, two times with an offset, as 2026-03-01T00:00:00Z/2026-03-02T00:00:00Z "
-            f"(got {window!r})"
+def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Check]:
+    """Earlier windows that are judged again: without mature labels so far. Windows that were skipped are judged too.
+
+    Only those of the model that serves: what a former one did is answered.
+    """
+    kept = [window for window in watch.checks.windows() if window[1] <= chosen[0]]
+    skipped = list(windows.between(kept[-1][1], chosen[0], rules.window)) if kept else []
+    found = [watch.check(window) for window in skipped[-_LOOK_BACK:]]
+    sha256 = watch.model(watch.serves).sha256
+    for window in kept[-_LOOK_BACK:]:
+        before = watch.kept(window)
+        if before is None or before.judgement.reference != sha256 or "concept" in before.judgement.judged:
+            continue
+        again = watch.check(window)
+        if again.new:
+            found.append(again)
+    return sorted(found, key=lambda each: each.window)
+
+
+def _cases(watch: Watch, past: Sequence[Check]) -> list[Case]:
+    """The requests that the history asks for, of the model that serves; the strongest cause first."""
+    if past[-1].judgement.reference != watch.model(watch.serves).sha256:
+        note(f"approval {past[-1].approval:04d} served in the latest window, {watch.serves:04d} does now: not decided")
+        return []
+    decisions = drift.decisions([each.judgement for each in past], watch.rules)
+    kinds = [str(decision.kind) for decision in decisions]
+    return [case(each, past, [kind for kind in kinds if kind != each.kind]) for each in decisions]
+
+
+def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now: datetime) -> Silence | None:
+    """Since when nothing was captured, if that is longer than allowed; the model that serves came then at most."""
+    last = capture.last_traffic(watch.bucket, watch.endpoint, now)
+    moves = serving.moves(repository, "HEAD")
+    came = moves[-1].landed.time if moves else now
+    since = max(came, last + timedelta(hours=1)) if last is not None else came
+    quiet = (now - since) / timedelta(hours=1)
+    return Silence(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
+
+
+def _act(root: Path, watch: Watch, cases: Sequence[Case], silence: Silence | None, *, main: str) -> list[Asked]:
+    github, remote = GitHub.from_environment(), Remote(Repository.find(root))
+    asking = Asking(
+        github,
+        remote,
+        bucket=watch.bucket,
+        settings=config.load_model(root),
+        gate=config.load_gate(root),
+        rules=watch.file,
+        main=main,
+    )
+    asked = asking.ask(cases)
+    asking.mend()
+    for each in asked:
+        note(f"{each.request}: {each.state} ({each.reason})")
+    if silence is None:
+        said = "The endpoint is called again."
+        issues.close(github, cause=SILENCE, label=labels.SILENCE, comment=said)
+    elif issues.find(github, cause=SILENCE, label=labels.SILENCE) is None:
+        issues.report(
+            github,
+            cause=SILENCE,
+            label=labels.SILENCE,
+            title=f"No traffic at {watch.endpoint} since {clock.stamp(silence.since)}",
+            body=drift_summary.silent(watch.endpoint, silence, actions.run_url()),
         )
-    if start >= end:
-        raise ConfigError(f"window must end after it starts (got {window!r})")
-    return start, end
+    return asked
+
+
+def _nothing_serves(endpoint: str, window: Window) -> DriftCheck:
+    reason = f"{config.SERVING} says `approval: null`: no model has been approved yet, so there is nothing to judge"
+    actions.output(verdict=NO_DATA, request="", no_traffic="false")
+    actions.summary(f"### Drift: {NO_DATA}\n\n{reason}.")
+    return DriftCheck(
+        verdict=NO_DATA,
+        reason=reason,
+        endpoint=endpoint,
+        start=window[0],
+        end=window[1],
+        approval=None,
+        judged=(),
+        due=(),
+        requests=(),
+        silence=None,
+    )
+
+
+def _result(
+    watch: Watch, checks: Sequence[Check], cases: Sequence[Case], asked: Sequence[Asked], silence: Silence | None
+) -> DriftCheck:
+    latest = checks[-1]
+    return DriftCheck(
+        verdict=", ".join(latest.judgement.verdicts),
+        reason=drift_summary.why(latest),
+        endpoint=watch.endpoint,
+        start=latest.window[0],
+        end=latest.window[1],
+        approval=latest.approval,
+        judged=tuple(
+            Judged(
+                start=each.window[0],
+                end=each.window[1],
+                approval=each.approval,
+                verdicts=each.judgement.verdicts,
+                rows=each.judgement.rows,
+                reasons=each.judgement.reasons,
+                new=each.new,
+                report=each.document["report"],
+            )
+            for each in checks
+        ),
+        due=tuple(each.kind for each in cases),
+        requests=tuple(asked),
+        silence=silence,
+    )
+
+
+def _annotate(result: DriftCheck) -> None:
+    """What a person should see without opening the summary."""
+    said = []
+    if result.silence is not None:
+        said.append(f"No traffic at {result.endpoint} for {result.silence.hours:.0f} hours")
+    if any(verdict not in ("none", IMMATURE) for verdict in result.judged[-1].verdicts):
+        said.append(f"Drift: {result.verdict}. {result.reason}")
+    said += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
+    for message in said:
+        note(actions.annotate("warning", message))

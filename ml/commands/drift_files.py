@@ -1,0 +1,154 @@
+"""What a check leaves beside its verdict: the report with its pictures, Model Monitor's files, CloudWatch's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ml.aws import checks, monitor, objects
+from ml.aws.metrics import Point
+from ml.console import stage
+from ml.model import drift
+from ml.model.judgement import CAUSES, KINDS, VERDICTS
+from ml.model.tally import Column, Tally
+
+if TYPE_CHECKING:
+    from ml.commands.drift import Silence
+    from ml.commands.watch import Check, Model, Watch
+
+
+def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:
+    """Writes report, pictures and Model Monitor's files of a window; what is there already for this verdict stays.
+
+    Args:
+        past: earlier windows, shown beside it.
+    """
+    start, end = check.window
+    folder = watch.checks.uri("reports", start, end, "")
+    bucket, prefix = objects.split(folder + "x")[0], objects.split(folder + "x")[1][:-1]
+    if not check.new and checks.fingerprint(bucket, prefix).objects:
+        return
+    with stage("drawing the report"):
+        for name, (content, kind) in _report(watch, check, past).items():
+            objects.write(f"{folder}{name}", content, kind)
+        _model_monitor(watch, check)
+
+
+def _report(watch: Watch, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:
+    from ml.report import drift as drawing
+
+    earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
+    pictures = drawing.draw(
+        watch.model(check.approval).reference, check.judgement, check.summary(), earlier, watch.rules
+    )
+    page = drawing.page(check.document, check.judgement, earlier, pictures)
+    files = {name: (content, "image/png") for name, content in pictures.items()}
+    return files | {"report.html": (page.encode(), "text/html; charset=utf-8")}
+
+
+def _model_monitor(watch: Watch, check: Check) -> None:
+    model, (start, end) = watch.model(check.approval), check.window
+    reference, window = _reference(model), _window(model, check.summary())
+    rules = watch.rules
+    limits = monitor.constraints(reference, max_missing=rules.schema.max_missing, max_distance=rules.data.min_ks)
+    rows = max((column.n + column.missing for column in reference), default=0)
+    of_window = {
+        monitor.STATISTICS: monitor.statistics(check.judgement.rows, window),
+        monitor.CONSTRAINTS: limits,
+        monitor.VIOLATIONS: monitor.violations(_violations(check)),
+    }
+    of_model = {
+        monitor.STATISTICS: monitor.statistics(rows, reference),
+        monitor.CONSTRAINTS: limits,
+    }
+    for name, document in of_window.items():
+        uri = watch.checks.uri("model-monitor", start, end, name)
+        objects.write(uri, checks.encoded(document), "application/json")
+    for name, document in of_model.items():
+        uri = watch.checks.baseline_uri(model.sha256, name)
+        objects.write(uri, checks.encoded(document), "application/json")
+
+
+def _reference(model: Model) -> list[monitor.Column]:
+    return [
+        monitor.Column(
+            name=column.name,
+            n=column.summary.n,
+            missing=column.summary.missing,
+            mean=column.summary.mean,
+            std=column.summary.std,
+            low=column.summary.min,
+            high=column.summary.max,
+            edges=column.summary.edges,
+            counts=column.summary.counts,
+        )
+        for column in model.reference.columns
+    ]
+
+
+def _window(model: Model, summary: drift.WindowSummary) -> list[monitor.Column]:
+    return [_column(column, summary.columns[column.name]) for column in model.reference.columns]
+
+
+def _column(column: Column, tally: Tally) -> monitor.Column:
+    mean, std = column.binner.moments(tally.n, tally.total, tally.squares)
+    return monitor.Column(
+        name=column.name,
+        n=tally.n,
+        missing=tally.missing,
+        mean=mean,
+        std=std,
+        low=tally.low,
+        high=tally.high,
+        edges=column.summary.edges,
+        counts=tally.bins,
+    )
+
+
+def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
+    """What fired, one violation for each column and kind; what Model Monitor has no word for is in the report alone."""
+    drifted: dict[str, list[str]] = {}
+    for finding in check.judgement.findings:
+        if not finding.fired or finding.subject is None:
+            continue
+        if finding.kind == "data":
+            drifted.setdefault(finding.subject, []).append(
+                f"{finding.statistic} {finding.value:.4g} exceeds {finding.threshold:.4g}"
+            )
+        elif finding.kind == "schema" and finding.statistic in ("missing", "unexpected_field", "unseen"):
+            absent = finding.statistic == "missing" and finding.value == 1.0
+            yield finding.subject, "absent" if absent else finding.statistic, finding.detail
+    for name, words in drifted.items():
+        yield name, "drift", "; ".join(words)
+
+
+def points(check: Check, silence: Silence | None) -> Iterator[Point]:
+    """What CloudWatch is told: each verdict as 0 or 1, each input's distances, and the figures of mature labels."""
+    found = check.judgement
+    for verdict in VERDICTS:
+        yield Point(name="Verdict", value=float(verdict in found.verdicts), dimensions={"Verdict": verdict})
+    for kind in CAUSES:
+        if kind in found.judged:
+            yield Point(name="Findings", value=float(len(found.fired(kind))), dimensions={"Kind": kind}, unit="Count")
+    yield Point(name="Rows", value=float(found.rows), unit="Count")
+    yield Point(name="Drift", value=float(any(kind in found.verdicts for kind in KINDS)))
+    yield Point(name="NoTraffic", value=float(silence is not None))
+    if silence is not None:
+        yield Point(name="HoursWithoutTraffic", value=silence.hours)
+    moved: list[tuple[str, Any]] = [(feature.name, feature) for feature in found.features]
+    if found.scores is not None:
+        moved.append(("score", found.scores))
+    for name, feature in moved:
+        yield Point(name="KolmogorovSmirnov", value=feature.ks, dimensions={"Feature": name})
+        yield Point(name="PopulationStabilityIndex", value=feature.psi, dimensions={"Feature": name})
+    named = {
+        "recall": "Recall",
+        "precision": "Precision",
+        "false_positive_rate": "FalsePositiveRate",
+        "alert_rate": "AlertRate",
+    }
+    for finding in found.findings:
+        if finding.statistic in named and finding.subject is None and finding.value is not None:
+            yield Point(name=named[finding.statistic], value=finding.value)
+    if found.estimated is not None:
+        yield Point(name="EstimatedRecall", value=found.estimated.recall[0])
