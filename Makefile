@@ -7,7 +7,7 @@ DATA ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit container seeds lock clean
+.PHONY: help demo test lint types unit container seeds bench lock clean
 
 help:  ## What each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,15 +33,27 @@ container: .venv-container/stamp  ## The steps' tests with the versions of SageM
 seeds: .venv/dev.stamp  ## Recall and false-positive rate of ten stand-ins, seeds 0 to 9, as a table
 	$(BIN)/python tests/benchmarks/seeds.py
 
+bench: .venv/dev.stamp .venv-bench/stamp  ## False alarms, catches and speed of the drift check beside named peers, as tables
+	$(BIN)/python tests/benchmarks/drift_alarms.py
+	$(BIN)/python tests/benchmarks/drift_speed.py --peers .venv-bench/bin/python
+	$(BIN)/python tests/benchmarks/capture_speed.py
+
 lock: .venv/dev.stamp  ## Make the locks anew from requirements/*.in
-	for name in run dev container; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	for name in run dev container bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	  if [ $$name = run ]; then $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
 	    --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -c requirements/run.lock requirements/steps.in \
 	    -o ml/steps/requirements.txt || exit 1; fi; done
 
+# The peers pull in versions that conflict with the product's, so they have an environment of their own.
+.venv-bench/stamp: requirements/bench.lock .venv/dev.stamp
+	@echo "installing the peers of the benchmarks into .venv-bench"
+	$(BIN)/python -m venv --clear .venv-bench
+	.venv-bench/bin/python $(PIP_INSTALL) -r requirements/bench.lock
+	touch $@
+
 clean:  ## Remove what the targets made, the environments included
-	rm -rf build .venv .venv-container .mypy_cache .ruff_cache .hypothesis
+	rm -rf build .venv .venv-container .venv-bench .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
