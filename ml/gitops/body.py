@@ -143,7 +143,7 @@ def _data(page: Approval) -> _Section:
     windows = page.evaluation["windows"]
     rows = [
         (part, _moment(each["start"]), _moment(each["end"]), f"{each['rows']:,}", f"{each['frauds']:,}")
-        for part, each in windows.items()
+        for part, each in sorted(windows.items(), key=lambda item: str(item[1]["start"]))  # as time goes
     ]
     rows.append(("all", "", "", f"{record.data.rows:,}", f"{record.data.frauds:,}"))
     asked = (

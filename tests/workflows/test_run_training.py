@@ -1,0 +1,183 @@
+"""The real train.yml on both local clouds: requests, a race, a cancelled run, misses, and what nobody may slip in."""
+
+from __future__ import annotations
+
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ml import config
+from ml.aws import pipeline, platform, registry, session
+from ml.gitops import labels, statuses
+from ml.local.github.actions.runs import Run
+from ml.local.github.state import Status
+from tests.gitops.local_hub import NAME, WORKFLOW
+from tests.local.local_world import until
+from tests.workflows import workflow_world
+from tests.workflows.workflow_world import World, failed, passed
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+TRAIN = "Train, gate, propose"
+ASKED = ("20260301T060000Z-data-drift", "20260302T060000Z-concept-drift")
+HOSTILE = "\"; touch $HOME/../../pwned; $(touch pwned) `touch pwned` ${{ github.token }} '\n# **x** @alice"
+
+
+def told(world: World, commit: str) -> list[Status]:
+    """What was said of a commit's training, oldest first."""
+    repository = world.clouds.github.state.find("acme", "fraudops")
+    assert repository is not None
+    found = list(repository.statuses)
+    return [status for status in found if (status.sha, status.context) == (commit, statuses.TRAINING)]
+
+
+def image(address: str) -> bytes:
+    """What lies at a picture's address, for anybody."""
+    with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 - loopback
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
+        return bytes(answer.read())
+
+
+def names(runs: list[Run]) -> list[tuple[str, str, str | None]]:
+    """Each run's file, event and conclusion."""
+    return [(Path(run.file).name, run.event, run.conclusion) for run in runs]
+
+
+def test_trainings_wait_go_on_miss_and_are_proposed(tmp_path: Path) -> None:
+    """One after another, each answering every open request; nothing is lost, doubled, or run because it was written."""
+    with workflow_world.started(tmp_path) as world:
+        workflow_world.equip(world)
+        workflow_world.fill(world)
+        group = platform.read().package_group
+
+        # A race: a change of the gate, and two requests while it trains. The run that waited first is replaced.
+        first = world.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")
+        for name in ASKED:
+            world.forge.request(name)
+        last = world.workshop.git("rev-parse", "HEAD")
+        runs = world.runs()
+        trained = [run for run in runs if run.workflow == "train"]
+        assert [run.conclusion for run in trained] == ["success", "cancelled", "success"], [run.log for run in trained]
+        assert [run.sha for run in trained] == [first, trained[1].sha, last]
+        assert passed(trained[0]) == passed(trained[2]) == {TRAIN}
+        assert trained[1].jobs == []
+        dispatched = [run for run in runs if run.event == "workflow_dispatch"]
+        assert {run.branch for run in dispatched} == {"approve/0001", "approve/0002"}
+        assert {(run.workflow, run.event) for run in runs} == {
+            ("train", "push"),
+            ("ci", "push"),
+            ("ci", "workflow_dispatch"),
+        }
+        assert [package.version for package in registry.packages(group)] == [1, 2]
+
+        # The second approval is open and answers both requests; the first was closed with a word.
+        old, pull = (world.forge.api.get_pull(number) for number in (1, 2))
+        assert (old.state, old.merged, pull.state, pull.user.login) == ("closed", False, "open", WORKFLOW)
+        (word,) = [comment.body for comment in old.get_issue_comments() if "#2" in comment.body]
+        assert "trained later" in word
+        assert {label.name for label in pull.labels} == {labels.APPROVAL.name}
+        package = registry.packages(group)[1]
+        git = world.clouds.github.state.named(NAME).git
+        content = git.show(pull.head.sha, config.approval_path(2).as_posix())
+        record = config.parse((content or b"").decode(), config.approval_path(2), config.ApprovalRecord)
+        assert set(record.requests) == set(ASKED)
+        for part in (
+            "Takes the place of #1.",
+            "There is no champion to compare with",
+            f"`sha256:{record.artifact.sha256}`",
+            f"`sha256:{record.data.sha256}`",
+            f"`sha256:{record.config_sha256}`",
+            f"`{package.arn}`",
+            *(f"`{name}`: V3 moved" for name in ASKED),
+            "| recall | 0.826 | 0.629 to 0.930 | 19 of 23 frauds |",
+            "alerts a day",
+            "What reverting does",
+        ):
+            assert part in pull.body, part
+        pictures = [
+            word.rstrip(")") for word in pull.body.replace("(", " ").split() if word.rstrip(")").endswith(".png")
+        ]
+        assert len(pictures) == 2
+        assert all(image(address).startswith(b"\x89PNG") for address in pictures)
+        assert world.checks(pull.head.sha) == {"fraudops/ci": "success"}
+        (plan,) = [comment for comment in pull.get_issue_comments() if "What merging this does" in comment.body]
+        assert plan.user.login == WORKFLOW
+        states = [
+            (status.state, trained[2].id == int(str(status.target_url).rsplit("/", 1)[1]))
+            for status in told(world, last)
+        ]
+        assert states == [("pending", True), ("success", True)]
+
+        # The merge deploys that package. (What ci.yml says of main is not looked at again.)
+        world.switch("ci.yml", on=False)
+        world.forge.merge(2)
+        fired = world.fired()
+        assert set(fired) == {"deploy.yml"}
+        assert passed(fired["deploy.yml"]) == {"Serve what main says"}
+        assert world.forge.world.statuses() == {1: "Rejected", 2: "Approved"}
+
+        # By hand, with words that would do harm in a shell. Cancelled while it trains, it goes on when it is run again.
+        before = set(known())
+        world.switch("train.yml", on=False)
+        commit = world.edit(config.GATE, "min_recall: 0.61", "min_recall: 0.62", "Ask for a little more")
+        assert world.runs() == []
+        world.switch("train.yml", on=True)
+        world.switch("ci.yml", on=True)
+        world.dispatch("train.yml", reason="x", request="$(touch pwned); `touch pwned`")
+        (wrong,) = world.runs()
+        assert failed(wrong) == {TRAIN}
+        assert "no such request" in wrong.log
+        assert set(known()) == before
+        world.dispatch("train.yml", reason=HOSTILE)
+        until(lambda: [status for status in told(world, commit) if status.state == "pending"], 60)
+        run = world.clouds.actions.runs()[0]
+        assert world.forge.api.get_workflow_run(run.id).cancel()
+        assert names(world.runs()) == [("train.yml", "workflow_dispatch", "cancelled")]
+        (execution,) = set(known()) - before
+        world.clouds.github.fail_api(2)
+        world.clouds.actions.rerun(run.id)
+        again, checks = world.runs()
+        assert (again.id, again.attempt) == (run.id, 2)
+        assert passed(again) == {TRAIN}
+        assert passed(checks) == {"What is touched", "model-config holds", "What merging does", "All of it"}
+        assert set(known()) - before == {execution}
+        assert [package.version for package in registry.packages(group)] == [1, 2, 3]
+        assert not list(tmp_path.rglob("pwned"))
+        assert not world.clouds.github.faults
+        pull = world.forge.api.get_pull(3)
+        assert "touch pwned" in pull.body
+        assert "${{ github.token }}" in pull.body.replace("\\", "")
+        assert "@alice" not in pull.body
+        assert "Both scored the same 6,000 test rows with 23 frauds" in pull.body
+        assert "-min_recall: 0.61" in pull.body
+        assert "+min_recall: 0.62" in pull.body
+
+        # The gate turns two models away: each is recorded, one issue tells of both, and nothing is proposed.
+        # Its record, which the bot pushes to main, fires nothing.
+        changes = [
+            ("min_recall: 0.62 ", "min_recall: 0.999 "),
+            ("min_recall: 0.999 ", "min_recall: 0.999  # as I said "),
+        ]
+        for number, (before_it, after_it) in enumerate(changes, start=1):
+            commit = world.edit(config.GATE, before_it, after_it, "Ask for too much")
+            found = world.fired()
+            assert set(found) == ({"ci.yml", "train.yml"} if number == 1 else {"train.yml"})
+            world.switch("ci.yml", on=False)
+            assert failed(found["train.yml"]) == {TRAIN}
+            assert "0.999" in found["train.yml"].summary
+            world.forge.pull()
+            misses = config.load_misses(world.forge.root)
+            assert len(misses) == number
+            assert [miss.commit for miss in misses.values()].count(commit) == 1
+            (issue,) = [issue for issue in world.forge.api.get_issues() if issue.pull_request is None]
+            assert {label.name for label in issue.labels} == {labels.MISS.name}
+            assert issue.comments == number - 1
+            assert told(world, commit)[-1].state == "failure"
+        assert [each.number for each in world.forge.api.get_pulls()] == [3]
+        assert len(registry.packages(group)) == 3
+
+
+def known() -> list[str]:
+    """The executions that there are."""
+    found = session.client("sagemaker").list_pipeline_executions(PipelineName=pipeline.NAME)
+    return [str(item["PipelineExecutionArn"]) for item in found["PipelineExecutionSummaries"]]

@@ -1,0 +1,161 @@
+"""This repository as it is on the local clouds, and the hand of a person who works in it; not a test.
+
+The workflow files that run are the ones in .github/workflows; nothing is left out of them and nothing is put in.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from github.PullRequest import PullRequest
+
+from ml import config
+from ml.aws import platform
+from ml.aws.lake import Lake
+from ml.commands.bootstrap import bootstrap
+from ml.commands.data import import_data
+from ml.gitops.repository import Repository
+from ml.local.clouds import LocalClouds
+from ml.local.forge import environment
+from ml.local.github.actions.runs import Run
+from ml.simulate import files, standin
+from tests.commands.forge_world import Forge
+from tests.commands.served_world import World as Served
+from tests.gitops.local_hub import NAME, Hub
+from tests.gitops.repositories import Workshop
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = ("tests/", "docs/")
+"""What no job reads, with the suite left out."""
+ROWS, FRAUDS, SEED = 12_000, 60, 3
+"""Few rows, and frauds enough for the gate."""
+RUN_SECONDS = 300.0
+Fired = dict[str, Run]
+
+
+@dataclass
+class World:
+    """Both clouds, a clone of the repository, and the runs that have not been looked at yet."""
+
+    clouds: LocalClouds
+    forge: Forge
+    seen: set[tuple[int, int]] = field(default_factory=set)
+
+    @property
+    def workshop(self) -> Workshop:
+        """The clone."""
+        return self.forge.workshop
+
+    def push(self, files: Mapping[str | Path, str], subject: str) -> str:
+        """Commits files on main and pushes them; the commit."""
+        commit = self.workshop.write(dict(files), subject)
+        self.forge.push()
+        return commit
+
+    def edit(self, path: Path, old: str, new: str, subject: str) -> str:
+        """Changes a file on main, commits and pushes; the commit."""
+        text = self.workshop.text(path)
+        assert old in text
+        return self.push({path: text.replace(old, new, 1)}, subject)
+
+    def propose(self, branch: str, files: Mapping[str | Path, str], title: str) -> PullRequest:
+        """A person's pull request with these files."""
+        self.workshop.git("switch", "-q", "-c", branch, "main")
+        self.workshop.write(dict(files), title)
+        self.publish(branch)
+        return self.forge.api.create_pull(base="main", head=branch, title=title, body="")
+
+    def publish(self, branch: str) -> None:
+        """Pushes a branch and goes back to main."""
+        self.workshop.git("-c", f"http.extraheader={self.header('alice')}", "push", "-q", "origin", branch)
+        self.workshop.git("switch", "-q", "main")
+
+    def header(self, login: str) -> str:
+        """What a person's Git says of who they are."""
+        import base64
+
+        token = self.clouds.github.token(login)
+        return f"Authorization: basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
+
+    def dispatch(self, file: str, **inputs: str) -> None:
+        """Starts a workflow on main by hand."""
+        assert self.forge.api.get_workflow(file).create_dispatch("main", inputs)
+
+    def switch(self, file: str, *, on: bool) -> None:
+        """Disables or enables a workflow, as its owner may."""
+        self.clouds.actions.enable(NAME, f".github/workflows/{file}", on=on)
+
+    def runs(self) -> list[Run]:
+        """The runs since this was last asked, oldest first, once all have ended."""
+        self.clouds.actions.wait(RUN_SECONDS)
+        fresh = [run for run in reversed(self.clouds.actions.runs(NAME)) if (run.id, run.attempt) not in self.seen]
+        self.seen.update((run.id, run.attempt) for run in fresh)
+        return fresh
+
+    def fired(self) -> Fired:
+        """The same by workflow, where each ran at most once."""
+        found = self.runs()
+        named = {Path(run.file).name: run for run in found}
+        assert len(named) == len(found), [(run.file, run.event, run.sha) for run in found]
+        return named
+
+    def checks(self, commit: str) -> dict[str, str]:
+        """Each status of a commit: its last state by its context."""
+        statuses = self.forge.api.get_commit(commit).get_combined_status().statuses
+        return {status.context: status.state for status in statuses}
+
+
+def passed(run: Run) -> set[str]:
+    """The names of the jobs that succeeded, of a run in which none did otherwise than that or being skipped."""
+    assert set(run.results.values()) <= {"success", "skipped"}, run.log
+    return {name for name, result in run.results.items() if result == "success"}
+
+
+def failed(run: Run) -> set[str]:
+    """The names of the jobs that failed."""
+    return {name for name, result in run.results.items() if result == "failure"}
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[World]:
+    """The clouds, and the repository on the local GitHub with its first commit, of which no event was made."""
+    workshop = snapshot(folder / "clone")
+    with LocalClouds(folder / "clouds", variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
+        served = Served(workshop=workshop, cloud=clouds.aws)
+        with environment({**clouds.environment(), "GITHUB_REPOSITORY": NAME}):
+            hub = Hub.around(clouds.github, workshop)
+            yield World(clouds=clouds, forge=Forge(world=served, hub=hub, folder=folder))
+
+
+def snapshot(root: Path) -> Workshop:
+    """What Git tracks here, as the working tree has it, in one commit; what is deployed settles at once."""
+    root.mkdir(parents=True)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if not name.startswith(LEFT_OUT) and (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    workshop = Workshop(root=root, repository=Repository(root))
+    workshop.git("init", "-q", "-b", "main")
+    text = (ROOT / config.SERVING).read_text()
+    text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
+    workshop.write({config.SERVING: text.replace("timeout_minutes: 30", "timeout_minutes: 1")}, "Begin")
+    return workshop
+
+
+def equip(world: World) -> None:
+    """Makes the platform and the workflows' roles, and sets the repository's variables."""
+    bootstrap(world.forge.root, repository=NAME, configure=True)
+
+
+def fill(world: World) -> None:
+    """Lets transactions land in the lake."""
+    file = world.forge.folder / "transactions.parquet"
+    files.write(file, standin.draw(ROWS, frauds=FRAUDS, seed=SEED))
+    columns = config.load_settings(world.forge.root).training.columns
+    import_data(str(file), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)
