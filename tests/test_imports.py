@@ -17,11 +17,11 @@ RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/model": (NUMERICAL, {"ml.model"}),
     "ml/steps": (NUMERICAL | {"pyarrow", "packaging"}, {"ml.model", "ml.steps"}),
     "ml/aws": (
-        {"boto3", "botocore", "sagemaker", "tenacity", "pyarrow", "numpy", "orjson", "duckdb"},
+        {"boto3", "botocore", "sagemaker", "tenacity", "pyarrow", "numpy", "orjson", "msgspec", "duckdb"},
         BASE | {"ml.aws"},
     ),
     "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
-    "ml/report": (NUMERICAL | {"matplotlib", "jinja2"}, {"ml.model", "ml.report"}),
+    "ml/report": (NUMERICAL | {"matplotlib", "jinja2", "markupsafe"}, {"ml.model", "ml.report"}),
     "ml/commands": (
         NUMERICAL | {"pyarrow", "yaml", "rich", "tenacity"},
         BASE | {"ml.model", "ml.aws", "ml.gitops", "ml.commands", "ml.console", "ml.report"},
