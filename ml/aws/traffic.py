@@ -7,9 +7,7 @@ requests carry no other time. It judges nothing and keeps nothing but the lines 
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,12 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ml.aws.captured.decode import Decoded
     from ml.aws.captured.parts import Part
 
 BATCH_ROWS = 65_536
-_WORKERS = 2
-_GROUP = 8 << 20  # bytes of lines that are read together, of however many objects
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -126,9 +121,11 @@ class Reading:
     def _parts(self) -> Iterator[Part]:
         from ml.aws.captured.aside import Aside
         from ml.aws.captured.parts import Findings
+        from ml.aws.captured.working import decoded as decoding
 
         aside, findings, counts = Aside(self._bucket), Findings(), self.counts
-        for decoded in self._decoded():
+        start, end = ((moment - _EPOCH) // _MICROSECOND for moment in (self._start, self._end))
+        for decoded in decoding(stream.blocks(self._bucket, self._objects()), self._inputs, start, end):
             counts.bytes += decoded.bytes
             counts.lines += decoded.lines
             counts.outside += decoded.outside
@@ -142,20 +139,6 @@ class Reading:
         aside.flush()
         counts.schema = dict(findings.schema)
         counts.unreadable_lines, counts.reasons, counts.kept_aside = aside.lines, dict(aside.reasons), aside.uris
-
-    def _decoded(self) -> Iterator[Decoded]:
-        """What the lines hold, group by group in order; a few groups are worked on at a time."""
-        from ml.aws.captured.decode import decode
-
-        start, end = ((moment - _EPOCH) // _MICROSECOND for moment in (self._start, self._end))
-        working: deque[Future[Decoded]] = deque()
-        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="capture-decode") as threads:
-            for group in _grouped(stream.blocks(self._bucket, self._objects())):
-                working.append(threads.submit(decode, group, self._inputs, start, end))
-                if len(working) > _WORKERS:
-                    yield working.popleft().result()
-            while working:
-                yield working.popleft().result()
 
     def _objects(self) -> Iterator[objects.CapturedObject]:
         first = objects.hour_of(self._start) - objects.HOUR
@@ -215,16 +198,3 @@ def read(
         CloudError: S3 refuses or cannot be reached.
     """
     return Reading(bucket, endpoint, start, end, inputs=inputs, batch_rows=batch_rows)
-
-
-def _grouped(blocks: Iterator[stream.Block]) -> Iterator[list[stream.Block]]:
-    group: list[stream.Block] = []
-    size = 0
-    for block in blocks:
-        group.append(block)
-        size += len(block.data)
-        if size >= _GROUP:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group

@@ -29,7 +29,7 @@ _ANSWER = {
     "model_version": pa.string(),
     EVENT_ID: pa.string(),
 }
-_ANSWER_TYPES = {"score": "DOUBLE", "decision": "TINYINT", "model_version": "VARCHAR", EVENT_ID: "VARCHAR"}
+_ANSWER_TYPES = {"score": "DOUBLE", "decision": "DOUBLE", "model_version": "VARCHAR", EVENT_ID: "VARCHAR"}
 _connections = threading.local()
 
 
@@ -204,12 +204,12 @@ def _answered(columns: Sequence[Any], lengths: NDArray[np.int64]) -> Answered:
     if scores.null_count or decisions.null_count:
         raise NotPlain
     decided = decisions.to_numpy(zero_copy_only=False)
-    if rows and not 0 <= decided.min() <= decided.max() <= 1:
+    if not np.isin(decided, (0, 1)).all():
         raise NotPlain
     return Answered(
         lengths=lengths,
         scores=scores.to_numpy(zero_copy_only=False),
-        decisions=decided,
+        decisions=decided.astype(np.int8),
         versions=versions.cast(pa.string()),
         ids=ids[0].cast(pa.string()) if ids else pa.nulls(rows, pa.string()),
     )

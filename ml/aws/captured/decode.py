@@ -20,6 +20,7 @@ from ml.aws.captured.parts import Answered, Findings, Given, Part, Uneven
 from ml.aws.captured.stream import Block
 
 _FEW, _PIECES = 32, 8
+_SHORT = 8  # bytes: less than any line that is not blank
 _Lines = list[tuple[Block, int, bytes]]
 
 
@@ -87,7 +88,7 @@ class _Places:
             numbers = None
             if content and not content[-1]:
                 content.pop()
-            if not all(content) or any(line.isspace() for line in content):
+            if content and min(map(len, content)) < _SHORT:
                 numbers = [number for number, line in enumerate(content) if line.strip()]
                 content = [content[number] for number in numbers]
             self._firsts.append(place)

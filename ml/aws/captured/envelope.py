@@ -14,12 +14,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 SMOKE = "smoke-"
 """What the inference ids of a deployment's own test begin with: its transactions are nobody's."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FEW, _PREFIX = 4096, 19
+_SECONDS = {f"{second:02d}Z": 1_000_000 * second for second in range(60)}
 _NUMERIC = frozenset("0123456789+-. ")
 CSV, JSON, LINES, UNKNOWN = "csv", "json", "lines", "unknown"
 _KINDS = {
@@ -91,6 +93,32 @@ class Requests:
         )
 
 
+class _Side(msgspec.Struct, gc=False):
+    """One side of a line as SageMaker writes it. Names are those of its schema."""
+
+    data: str
+    encoding: str | None = None
+    observedContentType: str | None = None  # noqa: N815
+
+
+class _Data(msgspec.Struct, gc=False):
+    endpointInput: _Side  # noqa: N815
+    endpointOutput: _Side  # noqa: N815
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    inferenceTime: str  # noqa: N815
+    inferenceId: str | None = None  # noqa: N815
+
+
+class _Line(msgspec.Struct, gc=False):
+    captureData: _Data  # noqa: N815
+    eventMetadata: _Metadata  # noqa: N815
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
 class Opener:
     """Opens lines and sorts them by what their bodies look like; `refuse` is told of each that cannot be opened.
 
@@ -100,7 +128,8 @@ class Opener:
 
     def __init__(self, start: int, end: int, refuse: Callable[[int, str], None]) -> None:
         self._start, self._end, self._refuse = start, end, refuse
-        self._times: dict[str, int] = {}
+        self._minutes: dict[str, int] = {}
+        """When a minute begins, by how its moments are written up to their seconds."""
         self._known: dict[tuple[Any, ...], Requests] = {}
         """Requests by what the lines of one client have in common, which spares a closer look at each."""
         self._requests: dict[tuple[Form, Form], Requests] = {}
@@ -119,61 +148,68 @@ class Opener:
 
     def open(self, lines: Sequence[bytes], first: int) -> None:
         """Opens `lines`, of which the first is known as `first`. This loop is what reading costs in Python."""
-        loads, times, known, start, end = orjson.loads, self._times, self._known, self._start, self._end
+        decode, minutes, known, start, end = _decoder.decode, self._minutes, self._known, self._start, self._end
         for place, line in enumerate(lines, start=first):
             try:
-                document = loads(line)
-                metadata, data = document["eventMetadata"], document["captureData"]
-                moment = times.get(metadata["inferenceTime"])
-                if moment is None:
-                    moment = self._time(metadata["inferenceTime"])
+                document = decode(line)
+                metadata, data = document.eventMetadata, document.captureData
+                given, answered = data.endpointInput, data.endpointOutput
+                text, inference_id = metadata.inferenceTime, metadata.inferenceId
+                moment = minutes[text[:17]] + _SECONDS[text[17:]]
                 if not start <= moment < end:
                     self.outside += 1
                     continue
-                inference_id = metadata.get("inferenceId")
-                given, answered = data.get("endpointInput"), data.get("endpointOutput")
-                if given is None or answered is None or (inference_id and inference_id[:6] == SMOKE):
-                    self._closely(place, moment, inference_id, given, answered)
-                    continue
-                sent, said = given["data"], answered["data"]
-                if given["encoding"] == "BASE64":
+                sent, said = given.data, answered.data
+                if given.encoding == "BASE64":
                     sent = _decoded(sent, "endpointInput")
-                if answered["encoding"] == "BASE64":
+                if answered.encoding == "BASE64":
                     said = _decoded(said, "endpointOutput")
                 looks, replies = sent[:1], said[:1]
                 if looks == "{":
                     looks = sent[:_PREFIX]
                 if replies == "{":
                     replies = said[:_PREFIX]
-                found = known.get(
-                    (
-                        given["observedContentType"],
-                        given["encoding"],
-                        looks,
-                        answered["observedContentType"],
-                        answered["encoding"],
-                        replies,
+                found = known[
+                    given.observedContentType,
+                    given.encoding,
+                    looks,
+                    answered.observedContentType,
+                    answered.encoding,
+                    replies,
+                ]
+                if inference_id and inference_id[:6] == SMOKE:
+                    found = self._smoke.setdefault(
+                        (found.given_form, found.answered_form), Requests(found.given_form, found.answered_form)
                     )
-                )
-                if found is None:
-                    self._closely(place, moment, inference_id, given, answered)
-                    continue
-            except orjson.JSONDecodeError:
-                self._refuse(place, "not JSON")
-                continue
-            except Unreadable as error:
-                self._refuse(place, str(error))
-                continue
-            except (KeyError, TypeError, AttributeError):
-                self._refuse(place, "not in the schema of data capture")
+            except (msgspec.MsgspecError, ValueError, KeyError, AttributeError, Unreadable):
+                # Something is missing, new or wrong: what it is, a closer look tells.
+                self._closely(place, line)
                 continue
             found.lines.append(place)
             found.times.append(moment)
-            found.inference_ids.append(inference_id)
+            found.inference_ids.append(inference_id or None)
             found.given.append(sent)
             found.answered.append(said)
 
-    def _closely(self, place: int, moment: int, inference_id: Any, given: Any, answered: Any) -> None:
+    def _closely(self, place: int, line: bytes) -> None:
+        """Opens one line, whatever it has, and says what is wrong with it where something is."""
+        try:
+            document = orjson.loads(line)
+            metadata, data = document["eventMetadata"], document["captureData"]
+            moment = self._time(metadata["inferenceTime"])
+            if not self._start <= moment < self._end:
+                self.outside += 1
+                return
+            inference_id, sides = metadata.get("inferenceId"), (data.get("endpointInput"), data.get("endpointOutput"))
+            self._keep(place, moment, inference_id, *sides)
+        except orjson.JSONDecodeError:
+            self._refuse(place, "not JSON")
+        except Unreadable as error:
+            self._refuse(place, str(error))
+        except (KeyError, TypeError, AttributeError):
+            self._refuse(place, "not in the schema of data capture")
+
+    def _keep(self, place: int, moment: int, inference_id: Any, given: Any, answered: Any) -> None:
         """Keeps one request, whatever it has, and remembers what is like it where that can be told by a look."""
         if given is None and answered is None:
             raise Unreadable("neither input nor output was captured")
@@ -205,9 +241,10 @@ class Opener:
             moment = None
         if moment is None or moment.tzinfo is None:
             raise Unreadable("inferenceTime is no time with an offset")
-        if len(self._times) >= _FEW:
-            self._times.clear()
-        return self._times.setdefault(text, (moment - _EPOCH) // _MICROSECOND)
+        found = (moment - _EPOCH) // _MICROSECOND
+        if text[17:] in _SECONDS:
+            self._minutes[text[:17]] = found - _SECONDS[text[17:]]
+        return found
 
 
 def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None, Form]:

@@ -213,6 +213,6 @@ def _score(item: Any) -> float:
 
 def _decision(item: Any) -> int:
     """0 or 1 as our endpoints say it; -1 where another container says none."""
-    if type(item) is str and item.strip() in ("0", "1"):
-        return int(item)
-    return item if type(item) is int and item in (0, 1) else -1
+    if type(item) is str and _is_number(item):
+        item = float(item)
+    return int(item) if type(item) in (int, float) and item in (0, 1) else -1

@@ -1,0 +1,165 @@
+"""What memory reading a window takes, whatever the window: 200,000 to 20 million captured rows, generated as a stream.
+
+Each size runs in a process of its own: captured lines are made as they are read, decoded and put into batches as from
+S3, joined with late labels on disk, and the labelled rows read back. The peak of its resident memory is printed. It
+ends non-zero where the largest window takes more than half as much again as the smallest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from capture_lines import INPUTS, START, line  # type: ignore[import-not-found] # lies beside this script
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+BUCKET, ENDPOINT, PER_REQUEST, REQUESTS = "capture-memory", "fraud", 100, 200
+GROWTH = 1.5
+
+
+def blocks(rows: int) -> Iterator[Any]:
+    """Blocks of lines whose inference ids all differ; the values repeat, which reading cannot tell."""
+    from ml.aws.captured.objects import CapturedObject
+    from ml.aws.captured.stream import Block
+
+    generator = np.random.default_rng(0)
+    made = [
+        line(
+            np.abs(generator.normal(size=(PER_REQUEST, len(INPUTS)))),
+            generator.random(PER_REQUEST),
+            7,
+            kind="csv",
+            encoded=False,
+        )
+        for _ in range(REQUESTS)
+    ]
+    source = CapturedObject(key=f"capture/{ENDPOINT}/v/2026/03/01/00/a.jsonl", bytes=0, etag="", hour=START)
+    for first in range(0, rows // PER_REQUEST, 20):
+        some = [
+            made[place % REQUESTS].replace(b'"inferenceId":"r-7"', b'"inferenceId":"r-%d"' % place)
+            for place in range(first, min(first + 20, rows // PER_REQUEST))
+        ]
+        yield Block(source=source, first=1, data=b"\n".join(some))
+
+
+def deliver(rows: int) -> None:
+    """Labels of every row, in deliveries of a million."""
+    import pyarrow as pa
+
+    from ml.aws import deliveries, labels
+
+    for first in range(0, rows, 1_000_000):
+        places = np.arange(first, min(first + 1_000_000, rows))
+        ids = pa.array([f"r-{place // PER_REQUEST}#{place % PER_REQUEST}" for place in places.tolist()])
+        known = pa.array([START + timedelta(days=9)] * len(places), pa.timestamp("us", "UTC"))
+        table = pa.table({"event_id": ids, "label": (places % 500 == 0).astype(np.int8), "known_at": known})
+        labels.deliver(BUCKET, table.cast(deliveries.SCHEMA))
+
+
+def run(rows: int) -> None:
+    """One window in this process; prints what it took as JSON."""
+    from ml.aws import labels, traffic
+    from ml.aws.captured import stream
+
+    # Everything is as it is in production but for where the lines come from.
+    setattr(stream, "blocks", lambda bucket, found: blocks(rows))  # noqa: B010 - a function in another's place
+    begin = time.perf_counter()
+    reading = traffic.read(BUCKET, ENDPOINT, START, START + timedelta(days=1), inputs=INPUTS)
+    with labels.join(BUCKET, keep=["Amount"]) as join:
+        for batch in reading:
+            join.add(batch)
+        read = time.perf_counter() - begin
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found = join.mature(as_of=START + timedelta(days=40), min_coverage=0.99, min_age_days=30)
+        labelled = sum(map(len, found.rows()))
+    took = {
+        "rows": reading.counts.rows,
+        "labelled": labelled,
+        "read_seconds": read,
+        "seconds": time.perf_counter() - begin,
+        "read_peak_megabytes": peak,
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    if (took["rows"], labelled) != (rows, rows):
+        sys.exit(f"{took['rows']} rows and {labelled} labels came of {rows}")
+    sys.stdout.write(json.dumps(took) + "\n")
+
+
+def measure(rows: int, url: str) -> dict[str, Any]:
+    """What `rows` rows take, in a process of their own that meets the labels at `url`."""
+    own = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "eu-west-1",
+    }
+    os.environ.update(own)
+    import moto_server  # type: ignore[import-not-found] # in tests/
+
+    from ml.aws.session import client
+
+    moto_server.reset(url)
+    client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    deliver(rows)
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", str(rows)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> int:
+    """Prints the table, leaves it under build/bench, and says whether memory stays flat."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 2_000_000, 20_000_000])
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        run(options.child)
+        return 0
+    import moto_server
+
+    with moto_server.served() as url:
+        found = [measure(rows, url) for rows in options.rows]
+    table = Table(title="memory of reading a window and joining its labels")
+    for name in ("rows", "reading, s", "all, s", "peak reading, MB", "peak, MB"):
+        table.add_column(name, justify="right")
+    for item in found:
+        table.add_row(
+            f"{item['rows']:,}",
+            f"{item['read_seconds']:.1f}",
+            f"{item['seconds']:.1f}",
+            f"{item['read_peak_megabytes']:.0f}",
+            f"{item['peak_megabytes']:.0f}",
+        )
+    Console().print(table)
+    out = ROOT / "build" / "bench" / "capture_memory.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"windows": found, "growth": GROWTH}, indent=2) + "\n")
+    flat = found[-1]["peak_megabytes"] <= GROWTH * found[0]["peak_megabytes"]
+    Console().print("memory is flat" if flat else "memory GROWS with the window")
+    return 0 if flat else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
