@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from ml import config
@@ -109,15 +111,24 @@ class Volume(config.File):
 
 
 class Labels(config.File):
-    """When labels are known: a uniform time after the event, up to `longest_delay_days`.
+    """When labels are known: most of them after `typical_delay_days` or sooner, the last after `longest_delay_days`.
 
+    Delays are exponential with that mean, cut off at the longest, alike for frauds and others.
     `frauds_first_legitimate` of the frauds, and `legitimate_first_fraud` of the others, are first known by the wrong
-    label, and by the right one later, within the same longest delay.
+    label, and by the right one later, within the same delay.
     """
 
-    longest_delay_days: Annotated[int, Field(ge=0, le=180)]
+    typical_delay_days: Annotated[float, Field(gt=0, le=180)]
+    longest_delay_days: Annotated[int, Field(ge=1, le=180)]
     frauds_first_legitimate: Share
     legitimate_first_fraud: Share
+
+    def delay_days(self, chance: ArrayLike) -> NDArray[np.float64]:
+        """The delays of labels whose place in the order of delays is `chance`, from 0 to 1."""
+        mean, longest = self.typical_delay_days, self.longest_delay_days
+        reached = -np.expm1(-longest / mean)
+        days: NDArray[np.float64] = -mean * np.log1p(-reached * np.asarray(chance, dtype=np.float64))
+        return days
 
 
 class Outage(config.File):

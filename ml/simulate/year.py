@@ -194,8 +194,8 @@ class Year:
     ) -> pa.Table:
         """The labels of a day in the order in which they are known; those of history are known at once."""
         rule, rng = self.scenario.labels, self._rng(_KNOWN, day.toordinal())
-        longest = 0 if month == HISTORY else rule.longest_delay_days * SECONDS_PER_DAY
-        delays = (rng.random(len(truth)) * longest).astype(np.int64) * _MICROSECONDS
+        seconds = rule.delay_days(rng.random(len(truth))) * (0 if month == HISTORY else SECONDS_PER_DAY)
+        delays = seconds.astype(np.int64) * _MICROSECONDS
         chance, sooner = rng.random(len(truth)), rng.random(len(truth))
         wrong = chance < np.where(truth == 1, rule.frauds_first_legitimate, rule.legitimate_first_fraud)
         wrong &= delays > 0
