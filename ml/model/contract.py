@@ -27,6 +27,9 @@ MAX_SECONDS = 100 * 365.25 * 86_400
 FIRST_YEAR, LAST_YEAR = 1970, 2261
 """Years that a 64-bit count of nanoseconds since 1970, pandas' own unit, can hold."""
 MAX_ID_LENGTH = 128
+MAX_MAGNITUDE = 1e12
+"""No amount in any currency is larger, and no score. Scaling takes sums of squares: that of 1e200 leaves float64
+(1e308) and the fit dies of one such row; those of 1e12 never do, so that no row that landed stops a training."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -83,6 +86,9 @@ def faults(frame: pd.DataFrame, columns: Columns) -> list[Fault]:
             values = frame[name].to_numpy(dtype=np.float64)
             finite = np.isfinite(values)
             found += _fault("not finite", name, "must be a finite number", ~finite)
+            if name not in (columns.time, columns.label):
+                rule = f"must lie between -{MAX_MAGNITUDE:.0e} and {MAX_MAGNITUDE:.0e}".replace("e+", "e")
+                found += _fault("value out of range", name, rule, finite & (np.abs(values) > MAX_MAGNITUDE))
             found += _range_faults(name, values, finite, columns)
         elif name == EVENT_ID:
             found += _id_faults(frame[name])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +78,8 @@ def test_spellings_of_the_same_rows(tmp_path: Path, text: str) -> None:
         ("1,2,NaN,4,0", "not finite", "V2", "NaN"),
         ("1,2,-inf,4,0", "not finite", "V2", "-inf"),
         ("1,2,1e999,4,0", "not finite", "V2", "1e999"),
+        ("1,2,1e200,4,0", "value out of range", "V2", "1e200"),
+        ("1,2,3,1e13,0", "value out of range", "Amount", "1e13"),
         ("1,2,3,-0.01,0", "negative amount", "Amount", "-0.01"),
         ("-1,2,3,4,0", "negative time", "Time", "-1"),
         ("1,2,3,4,2", "label outside {0,1}", "Class", "2"),
@@ -172,7 +172,7 @@ def test_a_truncated_gzip_says_how_far_it_goes(tmp_path: Path, lost: int, least:
 
 def test_a_gzip_that_ends_in_its_first_line_says_so(tmp_path: Path) -> None:
     """There is no whole line to name."""
-    with pytest.raises(DataError, match="truncated gzip.*before its first line ends"):
+    with pytest.raises(DataError, match=r"truncated gzip.*before its first line ends"):
         read(tmp_path, gzip.compress(HEADER.encode())[:12], "a.csv.gz")
 
 
@@ -324,7 +324,7 @@ def test_no_row_is_lost_and_none_is_invented(
 
 
 @settings(deadline=None)
-@given(st.lists(st.lists(st.floats(0, 1e300), min_size=3, max_size=3), min_size=1, max_size=6))
+@given(st.lists(st.lists(st.floats(0, 1e12), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_the_quick_and_the_careful_reading_agree(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[list[float]]
 ) -> None:
@@ -336,41 +336,3 @@ def test_the_quick_and_the_careful_reading_agree(
     assert quick.faults == ()
     assert careful.bad.tolist() == [*[False] * len(numbers), True]
     np.testing.assert_array_equal(quick.frame.to_numpy(), careful.frame.to_numpy()[:-1])
-
-
-_ENDS_AFTER_READING = """
-import os, sys
-from ml.commands import datafile
-from ml.model.settings import Columns
-
-columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
-codes = []
-for attempt in range(30):
-    child = os.fork()
-    if not child:
-        datafile.read(sys.argv[1], columns)
-        sum(range(attempt * 10_000))  # for up to some milliseconds nobody else gets the interpreter
-        sys.exit(4)
-    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-print(codes)
-"""
-
-
-def test_a_process_can_end_right_after_reading(tmp_path: Path, repository_root: Path) -> None:
-    """Whoever refuses a file ends the process at once; no thread of the reader may hold the file's bytes then.
-
-    (With Arrow's own threads one ending in three was an abort: "terminate called without an active exception".)
-    """
-    names = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
-    row = ",".join(["1", *["0.123456"] * 28, "1", "0"])
-    path = tmp_path / "a.csv"
-    path.write_text("\n".join([",".join(names), *[row] * 300]))
-    done = subprocess.run(
-        [sys.executable, "-c", _ENDS_AFTER_READING, str(path)],
-        cwd=repository_root,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == (f"{[4] * 30}\n", "")
