@@ -17,7 +17,7 @@ def read(uri: str) -> bytes:
             return body
     except CloudError as error:
         if code(error.__cause__ or error) in ("NoSuchKey", "NoSuchBucket"):
-            raise DataError(f"{uri}: no such object; `aws s3 ls` or the console shows what the bucket holds") from error
+            raise DataError(f"{uri}: no such object; check the bucket's name and the key, letter by letter") from error
         raise
 
 

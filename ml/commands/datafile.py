@@ -53,7 +53,7 @@ def _local(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the path of a CSV or Parquet file, or an s3:// URI") from None
+        raise DataError(f"{path}: no such file; give the path of a CSV or Parquet file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
 

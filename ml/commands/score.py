@@ -166,6 +166,8 @@ def load(model: Path) -> artifact.Artifact:
 
 def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
     """The rows of `data`, every one of them sound, the time column made from event_time where it is missing."""
+    if data.parts[:1] == ("s3:",):
+        raise DataError(f"{data}: is in S3, and this works offline; fetch the file and give its path")
     model = scorer.document
     label = label or _label(_names(data), model)
     rest = tuple(name for name in model.inputs if name not in (model.time, model.amount))

@@ -146,6 +146,16 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, model: Path, content
         evaluate(model, path)
 
 
+def test_a_file_in_s3_is_not_promised(tmp_path: Path, model: Path) -> None:
+    """Scoring is offline: an s3:// URI is told to be fetched, and a missing file is not sent to S3 for help."""
+    for run in (lambda data: score(model, data, tmp_path / "o.csv"), lambda data: evaluate(model, data)):
+        with pytest.raises(DataError, match="works offline; fetch the file"):
+            run(Path("s3://lake/a.csv"))
+        with pytest.raises(DataError, match="no such file") as caught:
+            run(tmp_path / "absent.csv")
+        assert "s3://" not in str(caught.value)
+
+
 def test_files_that_are_not_there_are_named(tmp_path: Path, model: Path) -> None:
     """A missing model, data file or folder for the output is one line that names it."""
     data = save(table(3), tmp_path / "data.csv")
