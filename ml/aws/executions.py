@@ -6,26 +6,21 @@ from its ARN. Following outlives throttling, a network that comes and goes, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ml.aws import session
+from ml.aws.patience import REFUSED_SECONDS, Patience, passes
 from ml.aws.pipeline import NAME
 from ml.errors import CloudError
 
 _SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
 _LABEL = "PipelineExecutionDisplayName"
+_ARN = re.compile(r"arn:aws[\w-]*:sagemaker:[a-z0-9-]+:\d{12}:pipeline/[^/\s]+/execution/[A-Za-z0-9]+")
 _UNDER_WAY = {"Executing", "Stopping"}
-_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
-_EXPIRED = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-}
 _LOG_GROUPS = {"processing-job": "/aws/sagemaker/ProcessingJobs", "training-job": "/aws/sagemaker/TrainingJobs"}
 
 
@@ -76,6 +71,11 @@ class Execution:
     def step(self, name: str) -> Step | None:
         """The last run of the step called `name`; None if it has not begun."""
         return next((step for step in reversed(self.steps) if step.name == name), None)
+
+
+def is_arn(text: str) -> bool:
+    """Whether `text` has the form of an execution's ARN."""
+    return _ARN.fullmatch(text) is not None
 
 
 def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:
@@ -141,9 +141,9 @@ def retry(arn: str, *, token: str) -> None:
         session.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
 
 
-def describe(arn: str) -> Execution:
+def describe(arn: str, *, attempts: int = session.ATTEMPTS) -> Execution:
     """The execution as it stands. Raises CloudError where there is none or AWS cannot be reached."""
-    sagemaker = session.client("sagemaker")
+    sagemaker = session.client("sagemaker", attempts=attempts)
     with session.explained(f"reading execution {arn}"):
         answer = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
@@ -160,12 +160,19 @@ def describe(arn: str) -> Execution:
 
 
 def follow(
-    arn: str, seen: Callable[[Execution], None], *, timeout_seconds: float, patience_seconds: float = 900
+    arn: str,
+    seen: Callable[[Execution], None],
+    *,
+    timeout_seconds: float,
+    patience_seconds: float = 900,
+    refused_seconds: float = REFUSED_SECONDS,
+    troubled: Callable[[str], None] = lambda _: None,
 ) -> Execution:
     """Waits until the execution has settled, showing each state to `seen`, and returns the last.
 
     Looks every half second at first and every 15 s in the end. What passes by itself (throttling, a lost connection,
-    a fault of AWS, credentials that have run out and may be renewed) is tried again for `patience_seconds`.
+    a fault of AWS, credentials that have run out and may be renewed) is tried again for `patience_seconds`, and a
+    connection that is refused for `refused_seconds`; `troubled` hears of it at the first failure and once a minute.
 
     Raises:
         CloudError: AWS refuses, or stays away for longer than that; the execution goes on all the same.
@@ -174,7 +181,7 @@ def follow(
     from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_exponential
 
     def look() -> Execution:
-        execution = _patiently(arn, patience_seconds)
+        execution = _patiently(arn, Patience(patience_seconds, troubled, refused_seconds=refused_seconds))
         seen(execution)
         return execution
 
@@ -201,29 +208,17 @@ def _listed() -> Iterator[Mapping[str, Any]]:
             raise
 
 
-def _patiently(arn: str, patience_seconds: float) -> Execution:
-    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+def _patiently(arn: str, patience: Patience) -> Execution:
+    from tenacity import Retrying, retry_if_exception, wait_exponential_jitter
 
     looking = Retrying(
-        retry=retry_if_exception(_passes),
+        retry=retry_if_exception(passes),
         wait=wait_exponential_jitter(initial=1, max=30),
-        stop=stop_after_delay(patience_seconds),
-        # New clients read the credentials anew: a file or a web identity may have been renewed meanwhile.
-        before_sleep=lambda _: session.renew(),
+        stop=patience.ended,
+        before_sleep=patience.before_sleep,
         reraise=True,
     )
-    return looking(describe, arn)
-
-
-def _passes(error: BaseException) -> bool:
-    if not isinstance(error, CloudError):
-        return False
-    cause = error.__cause__
-    code = session.code(cause) if cause else ""
-    if not code:  # botocore's own: no connection, no answer, no credentials at this moment
-        return cause is not None and type(cause).__module__.startswith("botocore.")
-    status = getattr(cause, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code in _THROTTLED | _EXPIRED or status >= 500
+    return looking(describe, arn, attempts=2)  # the client's own eight would take a minute before anything is said
 
 
 def output(job_arn: str, name: str) -> str:
@@ -235,6 +230,12 @@ def output(job_arn: str, name: str) -> str:
         if item["OutputName"] == name:
             return str(item["S3Output"]["S3Uri"])
     raise CloudError(f"processing job {job} has no output {name}")
+
+
+def log_place(job_arn: str) -> str:
+    """Where CloudWatch keeps the job's log, for a person to look it up."""
+    kind, name = job_arn.rsplit(":", 1)[1].split("/", 1)
+    return f"log group {_LOG_GROUPS[kind]}, streams {name}/"
 
 
 def log_tail(job_arn: str, lines: int) -> list[str]:

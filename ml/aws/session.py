@@ -27,17 +27,24 @@ _READ_ONCE = (
 )
 
 
-def client(service: str) -> Any:
+ATTEMPTS = 8
+"""How often a call is made at most before its failure is told."""
+
+
+def client(service: str, *, attempts: int = ATTEMPTS) -> Any:
     """The boto3 client of `service`, made once per cloud and identity; throttling and 5xx are retried, adaptively.
+
+    Args:
+        attempts: how often each call is made at most; fewer for whoever tries again by itself.
 
     Raises:
         CloudError: no region is set, or `service` is not one that boto3 knows.
     """
-    return _client(service, tuple(os.environ.get(name) for name in _READ_ONCE))
+    return _client(service, attempts, tuple(os.environ.get(name) for name in _READ_ONCE))
 
 
 @functools.lru_cache(maxsize=64)
-def _client(service: str, _environment: tuple[str | None, ...]) -> Any:
+def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -> Any:
     import boto3.session
     from botocore.config import Config
 
@@ -50,7 +57,7 @@ def _client(service: str, _environment: tuple[str | None, ...]) -> Any:
         return make(
             service,
             config=Config(
-                retries={"mode": "adaptive", "max_attempts": 8},
+                retries={"mode": "adaptive", "total_max_attempts": attempts},
                 connect_timeout=10,
                 read_timeout=75,  # an endpoint may take 60 s to answer
                 user_agent_extra="app/fraudops",

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
+from tenacity import RetryCallState, Retrying
 
-from ml.aws import executions, session
+from ml.aws import executions, patience, session
 from ml.aws.executions import Execution
 from ml.errors import CloudError
 from tests.aws.scripted_cloud import ScriptedCloud, job_arn, step
 
 TOKEN = "t" * 64
+ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/abc123"
+
+
+def failing(error: Exception) -> RetryCallState:
+    """What tenacity tells its hooks after a look that failed with `error`."""
+    state = RetryCallState(retry_object=Retrying(), fn=None, args=(), kwargs={})
+    state.set_exception((type(error), error, None))
+    return state
 
 
 @pytest.fixture
@@ -94,6 +105,72 @@ def test_patience_ends(cloud: ScriptedCloud) -> None:
     cloud.faults = [("DescribePipelineExecution", 400, "ExpiredTokenException")] * 50
     with pytest.raises(CloudError, match=f"reading execution {arn}.*ExpiredToken"):
         executions.follow(arn, lambda _: None, timeout_seconds=60, patience_seconds=0.5)
+
+
+def test_trouble_is_told_at_once_and_with_its_end(cloud: ScriptedCloud) -> None:
+    """The first failure that may pass is told, with since when and until when it is tried; what passed is not."""
+    arn = start()
+    told: list[str] = []
+    executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=told.append)
+    assert told == []
+    cloud.faults = [("DescribePipelineExecution", 400, "ExpiredTokenException")] * 3
+    executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=told.append)
+    (line,) = told
+    assert re.match(r"AWS answers with errors since \d\d:\d\d:\d\d UTC, trying until \d\d:\d\d:\d\d: reading", line)
+
+
+def test_trouble_is_told_again_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits hears that something still goes on, and not more often than that."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    told: list[str] = []
+    patient = patience.Patience(900, told.append)
+    state = failing(CloudError("reading: AWS cannot be reached (timed out)"))
+    for _ in range(31):
+        assert not patient.ended(state)
+        patient.before_sleep(state)
+        now[0] += 10
+    assert len(told) == 6
+    assert all(line.startswith("AWS cannot be reached since ") for line in told)
+    now[0] = 900
+    assert patient.ended(state)
+
+
+def test_nobody_listening_is_waited_for_less_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection ends the wait after two minutes of nothing else; a timeout in between starts them anew."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    patient = patience.Patience(900, lambda _: None)
+    refused, timeout = CloudError("refused"), CloudError("timeout")
+    refused.__cause__ = ConnectionRefusedError()
+    ends = []
+    for moment, error in ((0, refused), (119, refused), (130, timeout), (140, refused), (259, refused), (260, refused)):
+        now[0] = moment
+        ends.append(patient.ended(failing(error)))
+    assert ends == [False, False, False, False, False, True]
+
+
+def test_a_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens any more: that is known for a refusal, told, and given up after the shorter patience."""
+    arn = start()
+    told: list[str] = []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+    began = time.monotonic()
+    with pytest.raises(CloudError, match="cannot be reached") as caught:
+        executions.follow(arn, lambda _: None, timeout_seconds=60, refused_seconds=0.5, troubled=told.append)
+    assert patience.refused(caught.value)
+    assert time.monotonic() - began < 20
+    assert told[0].startswith("AWS cannot be reached since ")
+
+
+@pytest.mark.parametrize("text", ["garbage", "", "arn:aws:sagemaker:us-east-1:1:pipeline/p/execution/x", f" {ARN}"])
+def test_an_arn_has_a_form(text: str) -> None:
+    """What cannot be an execution's ARN is told apart without asking AWS."""
+    assert not executions.is_arn(text)
+    assert executions.is_arn(ARN)
+    assert executions.is_arn(ARN.replace("arn:aws:", "arn:aws-us-gov:"))
 
 
 def test_an_execution_that_never_settles_is_a_timeout(cloud: ScriptedCloud) -> None:
