@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,6 +56,8 @@ class TrainingSet:
     imports: tuple[str, ...]
     deliveries: tuple[str, ...] = ()
     """Labels that came later and may be of the window's events."""
+    meeting: tuple[tuple[str, str], ...] = ()
+    """Manifests, two and two, of imports that have events of the same time: if of the same ones, they count twice."""
 
 
 class Lake:
@@ -170,6 +173,7 @@ class Lake:
             start=start,
             end=end,
             imports=tuple(item.name for item in chosen),
+            meeting=tuple((one.key, two.key) for one, two in combinations(chosen, 2) if one.meets(two)),
             deliveries=tuple(item.name for item in late),
         )
 

@@ -57,6 +57,10 @@ class ImportManifest:
         """Whether an event of the import may lie in the window from `start` (included) to `end` (not included)."""
         return (start is None or self.end >= start) and (end is None or self.start < end)
 
+    def meets(self, other: ImportManifest) -> bool:
+        """Whether both imports have events of the same time, as those of a file and of its correction have."""
+        return self.name != other.name and self.start <= other.end and self.end >= other.start
+
     def to_json(self) -> str:
         """The manifest as it is stored."""
         document = {"format": FORMAT, **dataclasses.asdict(self)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ml.cli.options import HERE, Json, Repo, group, window
+from ml.errors import GateMissed
 
 app = group("Train and propose.")
 pipeline = group("The SageMaker pipeline that trains.")
@@ -22,7 +24,10 @@ def pipeline_definition(
     region: Annotated[str | None, typer.Option(help="Offline: the region.")] = None,
     repo: Repo = HERE,
 ) -> None:
-    """Prints the definition that AWS would get; of the platform stack, or offline of what the options say."""
+    """Prints the definition that AWS would get; of the platform stack, or offline of what the options say.
+
+    Where an offline option is left out a placeholder stands, and a line on standard error names it.
+    """
     from ml.commands.pipeline import definition
 
     typer.echo(definition(repo, bucket=bucket, role=role, group=group, region=region))
@@ -46,7 +51,9 @@ def train(
     outcome: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what it came to, for `propose` or `miss`.")
     ] = None,
-    resume: Annotated[str | None, typer.Option(metavar="ARN", help="Wait for this execution; start none.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Wait for this execution, whatever it is about; start none.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="FRAUDOPS_DRY_RUN", help="Say what would be trained; start nothing.")
     ] = False,
@@ -58,20 +65,51 @@ def train(
     from ml.commands import train as training
 
     stretch = window(start, end)
+    if resume is not None:
+        _refuse_beside_resume(resume, {"--request": request, "--start": start, "--end": end, "--dry-run": dry_run})
     if dry_run:
         found = training.rehearse(repo, requests=request or None, window=stretch, reason=reason)
         render.show(found, render.fields(found), as_machine=json)
         return
-    result = training.train(
-        repo, requests=request or None, window=stretch, resume=resume, reason=reason, outcome=outcome
-    )
+    try:
+        result = training.train(
+            repo, requests=request or None, window=stretch, resume=resume, reason=reason, outcome=outcome
+        )
+    except GateMissed as error:
+        _show_missed(error, as_machine=json)
+        raise
     rows = [
         ("package", result.package_arn),
         *render.evaluation_rows(result.evaluation),
         ("evaluation", result.evaluation_uri),
         ("next", f"fraudops approve {result.package_arn}"),
     ]
-    render.show(result, rows, as_machine=json)
+    render.show({"status": "passed", **render.plain(result)}, rows, as_machine=json)
+
+
+def _refuse_beside_resume(resume: str, others: Mapping[str, object]) -> None:
+    from ml.aws import executions
+
+    if not executions.is_arn(resume):
+        form = "arn:aws:sagemaker:REGION:ACCOUNT:pipeline/NAME/execution/ID"
+        raise typer.BadParameter(f"must be an execution's ARN, as {form} (got {resume!r})", param_hint="--resume")
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(
+            f"waits for an execution whose inputs are settled; leave out {', '.join(given)}", param_hint="--resume"
+        )
+
+
+def _show_missed(error: GateMissed, *, as_machine: bool) -> None:
+    """What a run that passed would show, of one that missed: JSON for machines, the figures beside the progress."""
+    from ml import console, render
+
+    if as_machine:
+        missed = {"status": "missed", "reason": str(error), "execution_arn": error.execution_arn}
+        typer.echo(render.as_json({**missed, "evaluation": error.evaluation, "evaluation_uri": error.evaluation_uri}))
+    elif "metrics" in error.evaluation:
+        figures = {name: value for name, value in error.evaluation.items() if name != "verdict"}  # the error says it
+        console.err.print(render.table(render.evaluation_rows(figures)))
 
 
 @app.command(epilog="Example: fraudops propose --outcome outcome.json")

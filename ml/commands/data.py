@@ -150,7 +150,7 @@ def _overlaps(lake: Lake, manifest: ImportManifest) -> tuple[str, ...]:
         f"the lake also has {other.rows} transactions of the same time from {other.source.name}; if they are the same "
         f"ones, training counts them twice: delete s3://{lake.bucket}/{other.key}"
         for other in lake.imports()
-        if other.name != manifest.name and other.start <= manifest.end and other.end >= manifest.start
+        if manifest.meets(other)
     )
 
 

@@ -22,6 +22,7 @@ from ml.gitops import approvals, serving
 from ml.gitops.repository import Repository
 from ml.model.settings import Settings
 
+_MEETINGS_SHOWN = 3
 _EXPLAINS_A_MODEL = (
     "model-config/training",
     config.REQUESTS.as_posix(),
@@ -85,6 +86,7 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     console.note(
         f"{data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data {data.sha256[:12]}"
     )
+    _say_meeting(where.bucket, data.meeting)
     return Inputs(
         where=where,
         commit=commit,
@@ -95,6 +97,17 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
         data=data,
         champion=champion,
     )
+
+
+def _say_meeting(bucket: str, meeting: Sequence[tuple[str, str]]) -> None:
+    """What the import of the later file has said once, to whoever is about to train on it."""
+    for one, two in meeting[:_MEETINGS_SHOWN]:
+        console.note(
+            f"note: s3://{bucket}/{one} and s3://{bucket}/{two} are of imports with events of the same time; if one "
+            "corrects the other, training counts them twice: delete the one that was wrong"
+        )
+    if len(meeting) > _MEETINGS_SHOWN:
+        console.note(f"note: {len(meeting) - _MEETINGS_SHOWN} more pairs of imports have events of the same time")
 
 
 def put(root: Path, inputs: Inputs) -> dict[str, str]:

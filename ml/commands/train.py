@@ -20,7 +20,7 @@ from typing import Any
 from ml import config, console
 from ml.aws import code, executions, pipeline, registry
 from ml.aws.executions import Execution, Step
-from ml.commands import actions, inputs, summary
+from ml.commands import actions, failures, inputs, summary
 from ml.commands.inputs import Inputs
 from ml.commands.outcome import Outcome
 from ml.commands.progress import Steps
@@ -29,7 +29,6 @@ from ml.errors import CloudError, FraudopsError, GateMissed, Refused, TrainingFa
 from ml.gitops.repository import Repository
 
 _GATE_MISSED = "GateMissed"
-_LOG_LINES = 20
 _STOPPING_SECONDS = 900  # a job is given two minutes to end, and its instances some more
 _SHORTAGE_SECONDS = 2 * 3600  # the pipeline's own retries wait this long for instances
 
@@ -101,13 +100,13 @@ def train(
         TrainingFailed: a step failed, or the execution was stopped or takes longer than it may.
     """
     training = config.load_model(root)
-    arn, commit = (resume, "") if resume else _start(root, requests, window)
+    # A resumed execution says itself what it is about; one that is not there is told before all else.
+    arn, commit = _resumed(resume) if resume else _start(root, requests, window)
     console.note(f"execution {arn}; if this is interrupted: fraudops train --resume {arn}")
     actions.output(execution_arn=arn)
     if on_started:
         on_started(arn)
-    # A resumed execution says itself what it is about, where anybody asks.
-    told = Training(commit or executions.parameters(arn).get("Commit", ""), arn)
+    told = Training(commit, arn)
     told.started()
     limit = 3 * training.compute.max_runtime_minutes * 60 + _SHORTAGE_SECONDS
     try:
@@ -180,6 +179,10 @@ def _start(root: Path, requests: Sequence[str] | None, window: config.Window | N
     return _begin(parameters, found), found.commit
 
 
+def _resumed(arn: str) -> tuple[str, str]:
+    return arn, executions.parameters(arn).get("Commit", "")
+
+
 def _make_way(repository: Repository, found: Inputs) -> None:
     """Stops what still runs for an earlier commit or for other inputs of this one."""
     for arn, label in executions.running().items():
@@ -222,9 +225,9 @@ def _begin(parameters: Mapping[str, str], found: Inputs) -> str:
 def _wait(arn: str, limit: int, progress: Callable[[Execution], None] | None) -> Execution:
     try:
         if progress is not None:
-            return executions.follow(arn, progress, timeout_seconds=limit)
+            return executions.follow(arn, progress, timeout_seconds=limit, troubled=console.note)
         with Steps() as steps:
-            return executions.follow(arn, steps, timeout_seconds=limit)
+            return executions.follow(arn, steps, timeout_seconds=limit, troubled=console.note)
     except TimeoutError as error:
         raise TrainingFailed(
             f"{error}; it goes on, and costs: stop it in the console, or wait on with `fraudops train --resume {arn}`"
@@ -295,12 +298,9 @@ def _failed(execution: Execution) -> TrainingFailed:
         why = execution.reason or "no reason given"
         ending = "was stopped" if execution.status == "Stopped" else f"ended {execution.status} without a package"
         return TrainingFailed(f"execution {execution.arn} {ending} ({why}); run `fraudops train` again to let it go on")
-    log = executions.log_tail(step.job_arn, _LOG_LINES) if step.job_arn else []
-    for line in log:
-        console.note(f"  {step.name} │ {line}")
-    last = f"; its log ends: {' / '.join(log[-3:])}" if log else ""
+    reason = " ".join((step.reason or execution.reason or "no reason given").split())
     return TrainingFailed(
-        f"step {step.name} failed: {step.reason or execution.reason or 'no reason given'}{last}. "
+        f"step {step.name} failed: {failures.clipped(reason)}{failures.log(step, reason)}. "
         f"If that will pass, run `fraudops train` again: it goes on from {step.name}. "
         f"If not, commit the correction first. (execution {execution.arn})"
     )

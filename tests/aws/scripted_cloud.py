@@ -165,7 +165,10 @@ class ScriptedCloud:
         return 200, {"PipelineExecutionArn": execution.arn}
 
     def _parameters(self, body: dict[str, Any]) -> Answer:
-        given = self.executions[body["PipelineExecutionArn"]].parameters
+        execution = self.executions.get(body["PipelineExecutionArn"])
+        if execution is None:
+            return 400, {"__type": "ResourceNotFound", "message": "no such execution"}
+        given = execution.parameters
         return 200, {"PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]}
 
     def _job(self, body: dict[str, Any]) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -134,24 +134,6 @@ def test_a_missed_gate_is_not_tried_again(world: World) -> None:
         with pytest.raises(GateMissed, match="Too few frauds"):
             train(world.root)
     assert (len(world.cloud.executions), world.only.retries) == (1, [])
-
-
-def test_a_failed_step_is_named_with_its_reason_and_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which step, what SageMaker says, how its log ends, and what to do; the whole tail is shown before."""
-    logs, group = session.client("logs"), "/aws/sagemaker/TrainingJobs"
-    logs.create_log_group(logGroupName=group)
-    logs.create_log_stream(logGroupName=group, logStreamName="job-1/algo-1")
-    now = int(datetime.now(UTC).timestamp() * 1000)
-    events = [{"timestamp": now + index, "message": line} for index, line in enumerate(["fitting", "out of memory"])]
-    logs.put_log_events(logGroupName=group, logStreamName="job-1/algo-1", logEvents=events)
-    world.cloud.script = lambda _: failed()
-    with pytest.raises(TrainingFailed) as caught:
-        train(world.root)
-    message = str(caught.value)
-    for part in ("step Train failed", "AlgorithmError: exit code 1", "fitting / out of memory", "goes on from Train"):
-        assert part in message
-    assert "\n" not in message
-    assert "Train │ out of memory" in capsys.readouterr().err
 
 
 def test_a_failed_execution_goes_on_where_it_failed(world: World) -> None:

@@ -162,12 +162,12 @@ def missed(cloud: ScriptedCloud, execution: Scripted, reason: str) -> States:
     return [("Failed", [step("Prepare"), step("Train"), done, step("Gate"), end])]
 
 
-def failed(name: str = "job-1") -> States:
+def failed(name: str = "job-1", *, reason: str = "AlgorithmError: exit code 1") -> States:
     """The states of an execution whose training job fails."""
     train_step = step(
         "Train",
         "Failed",
-        FailureReason="AlgorithmError: exit code 1",
+        FailureReason=reason,
         Metadata={"TrainingJob": {"Arn": job_arn("training-job", name)}},
     )
     return [("Failed", [step("Prepare"), train_step])]

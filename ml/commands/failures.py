@@ -1,0 +1,48 @@
+"""What a failed job left behind, told once: its reason, and of its log only what the reason does not say already.
+
+A job that knows why it failed says so three times: in its reason, in its log's last line and in a traceback above it.
+"""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+from ml import console
+from ml.aws import executions
+from ml.aws.executions import Step
+
+_TAIL_LINES = 20
+_ENDING_LINES = 3
+_REASON_CHARACTERS = 400
+_LINE_CHARACTERS = 160
+_SAME_CHARACTERS = 40
+"""So long a run of characters in common, and one text repeats the other."""
+
+
+def clipped(text: str, limit: int = _REASON_CHARACTERS) -> str:
+    """`text` in at most `limit` characters, with an ellipsis where it was cut."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def log(step: Step, reason: str) -> str:
+    """Shows the end of the log of `step`'s job, and returns what a message about its failure adds: where it is.
+
+    Where the log does not repeat `reason`, the job did not give it (it was killed, or SageMaker found no better): then
+    the log's last lines come along.
+    """
+    if not step.job_arn:
+        return ""
+    lines = [" ".join(line.split()) for line in executions.log_tail(step.job_arn, _TAIL_LINES)]
+    new = [line for line in lines if line and not _repeats(line, reason)]
+    for line in new:
+        console.note(f"  {step.name} │ {clipped(line, _LINE_CHARACTERS)}")
+    place = f"; its log: {executions.log_place(step.job_arn)}"
+    if not new or len(new) < len(lines):
+        return place
+    ending = " / ".join(clipped(line, _LINE_CHARACTERS) for line in new[-_ENDING_LINES:])
+    return f"{place}, which ends: {ending}"
+
+
+def _repeats(line: str, reason: str) -> bool:
+    match = SequenceMatcher(None, line, reason, autojunk=False).find_longest_match()
+    return match.size >= min(_SAME_CHARACTERS, len(line))

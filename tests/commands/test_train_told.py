@@ -1,0 +1,120 @@
+"""What a person and a machine are told of a training: a failure once, a verdict in full, data that counts twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ml.aws import session
+from ml.cli import app
+from ml.commands.train import train
+from ml.errors import CloudError, GateMissed, TrainingFailed
+from tests.commands import training_world
+from tests.commands.training_world import BUCKET, World, failed, missed, store
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Everything that a training run needs, and the script of one that passes the gate."""
+    with training_world.scripted(tmp_path, monkeypatch) as found:
+        yield found
+
+
+def write_log(*lines: str) -> None:
+    """What the training job of `failed` wrote to its log."""
+    logs, group = session.client("logs"), "/aws/sagemaker/TrainingJobs"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="job-1/algo-1")
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    events = [{"timestamp": now + index, "message": line} for index, line in enumerate(lines)]
+    logs.put_log_events(logGroupName=group, logStreamName="job-1/algo-1", logEvents=events)
+
+
+def test_a_failed_step_is_named_with_its_reason_and_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which step, what SageMaker says, where its log is and how it ends, what to do; the tail is shown before."""
+    write_log("fitting", "out of memory")
+    world.cloud.script = lambda _: failed()
+    with pytest.raises(TrainingFailed) as caught:
+        train(world.root)
+    message = str(caught.value)
+    for part in (
+        "step Train failed: AlgorithmError: exit code 1; its log: log group ",
+        "group /aws/sagemaker/TrainingJobs, streams job-1/, which ends: fitting / out of memory. ",
+        "goes on from Train",
+    ):
+        assert part in message
+    assert "\n" not in message
+    assert "Train │ out of memory" in capsys.readouterr().err
+
+
+def test_a_reason_is_told_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A library's essay, which the job's reason, its log and a traceback all hold, is told once and cut to size."""
+    essay = "Input X contains NaN. " + "LogisticRegression does not accept values encoded as NaN natively. " * 12
+    write_log("fitting on 100 rows", "Traceback (most recent call last):", f"ValueError: {essay}", essay, "See: impute")
+    world.cloud.script = lambda _: failed(reason=f"AlgorithmError: {essay}See: impute, exit code: 1")
+    with pytest.raises(TrainingFailed) as caught:
+        train(world.root)
+    message, shown = str(caught.value), capsys.readouterr().err
+    assert message.count("Input X contains NaN") == 1
+    assert len(message) < 900
+    assert "streams job-1/. If that will pass" in message
+    assert "Input X" not in shown
+    assert "Train │ fitting on 100 rows" in shown
+    assert max(map(len, shown.splitlines())) < 250
+
+
+def test_imports_of_the_same_time_are_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A corrected file beside the first is trained on twice: whoever trains hears it, with both manifests named."""
+    train(world.root)
+    assert "the same time" not in capsys.readouterr().err
+    store(rows=9)
+    train(world.root)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "the same time" in line]
+    assert line.count(f"s3://{BUCKET}/raw/20260101-") == 2
+    assert "twice" in line
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations with a figure."""
+    bare = training_world.evaluation
+    recall = {"value": 0.58, "low": 0.52, "high": 0.64, "count": 143, "of": 246}
+    monkeypatch.setattr(training_world, "evaluation", lambda *told: {**bare(*told), "metrics": {"recall": recall}})
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_missed_gate_shows_what_a_passed_one_does(world: World) -> None:
+    """--json prints the evaluation, status and all; without it the figures stand on standard error. It still fails."""
+    world.cloud.script = lambda execution: missed(world.cloud, execution, "Too few frauds")
+    machine = CliRunner().invoke(app, ["train", "--json", "--repo", str(world.root)])
+    assert isinstance(machine.exception, GateMissed)
+    told = json.loads(machine.stdout)
+    assert (told["status"], told["execution_arn"]) == ("missed", world.only.arn)
+    assert told["evaluation"]["verdict"]["status"] == "missed"
+    assert told["evaluation_uri"].endswith("/evaluation.json")
+    person = CliRunner().invoke(app, ["train", "--repo", str(world.root)])
+    assert isinstance(person.exception, GateMissed)
+    assert person.stdout == ""
+    assert "0.580 (0.520 to 0.640, 143 of 246)" in person.stderr
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_passed_run_is_json_with_its_status(world: World) -> None:
+    """What came of a run is under `status`, whichever it was."""
+    shown = CliRunner().invoke(app, ["train", "--json", "--repo", str(world.root)])
+    told = json.loads(shown.stdout)
+    assert (shown.exit_code, told["status"], told["version"]) == (0, "passed", 1)
+
+
+def test_resuming_what_is_not_there_promises_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """An execution that does not exist is told before anybody hears how to wait on for it."""
+    arn = train(world.root).execution_arn
+    capsys.readouterr()
+    with pytest.raises(CloudError, match="ResourceNotFound"):
+        train(world.root, resume=arn.replace("execution/0", "execution/9"))
+    assert "interrupted" not in capsys.readouterr().err
