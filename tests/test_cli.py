@@ -20,12 +20,17 @@ from ml.cli import app
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def fraudops(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/abc123"
+MAIN = "from ml.cli import main; main()"
+
+
+def fraudops(
+    *arguments: str, cwd: Path = ROOT, program: str = MAIN, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the real command in a process of its own, as a workflow or a person would."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
-    code = "from ml.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", program, *arguments],
         cwd=cwd,
         env=environment | {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "120"} | variables,
         capture_output=True,
@@ -120,6 +125,74 @@ def test_the_definition_can_be_had_offline() -> None:
     done = fraudops("pipeline", "definition", "--bucket", "lake")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["Version"] == "2020-12-01"
+
+
+def test_placeholders_of_an_offline_definition_are_named() -> None:
+    """What was left out is told on standard error with what stands in its place; nothing is told where all is given."""
+    some = fraudops("pipeline", "definition", "--bucket", "lake")
+    (line,) = some.stderr.splitlines()
+    assert line.startswith("placeholders, as no account was asked: --role arn:aws:iam::000000000000:role/")
+    assert "--group fraudops-model" in line
+    assert "--region us-east-1" in line
+    assert "--bucket" not in line
+    given = ("--bucket", "lake", "--role", "arn:aws:iam::123456789012:role/r", "--group", "g", "--region", "eu-west-1")
+    assert fraudops("pipeline", "definition", *given).stderr == ""
+
+
+def test_a_region_that_is_none_is_one_line() -> None:
+    """A region without the image that the jobs run in is a wrong setting, and no stack trace."""
+    done = fraudops("pipeline", "definition", "--region", "mars-1")
+    assert done.returncode == errors.ConfigError.exit_code
+    assert done.stderr.count("\n") == 1
+    assert "region 'mars-1'" in done.stderr
+    assert len(done.stderr) < 300
+
+
+def test_what_nobody_foresaw_is_one_line_too() -> None:
+    """A defect ends with 1 and one line that says how to see more; --traceback shows where it was raised."""
+    broken = "import ml.commands.pipeline as p; from ml.cli import main; p.definition = lambda *_, **__: 1 / 0; main()"
+    done = fraudops("pipeline", "definition", program=broken)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: unexpected: ZeroDivisionError: division by zero; run again")
+    assert done.stderr.count("\n") == 1
+    assert "--traceback" in done.stderr
+    traced = fraudops("--traceback", "pipeline", "definition", program=broken)
+    assert traced.returncode == 1
+    assert "Traceback" in traced.stderr
+    assert traced.stderr.splitlines()[-1] == done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("data", "synthesise", "--out", "x.txt"), "--out"),
+        (("data", "synthesise", "--months", "3"), "--months"),
+        (("train", "--resume", "garbage"), "--resume"),
+        (("train", "--resume", ARN, "--start", "2026-01-01"), "--start"),
+        (("train", "--resume", ARN, "--end", "2026-01-01"), "--end"),
+        (("train", "--resume", ARN, "--request", "20260301T060000Z-data-drift"), "--request"),
+        (("train", "--resume", ARN, "--dry-run"), "--dry-run"),
+    ],
+)
+def test_options_that_make_no_sense_end_with_2(arguments: tuple[str, ...], option: str, tmp_path: Path) -> None:
+    """A wrong value, and an option that would change nothing, are usage errors that name the option."""
+    done = fraudops(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert option in done.stderr
+    assert "interrupted" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_local_cloud_that_does_not_run_is_told(tmp_path: Path) -> None:
+    """`status` ends 0 whether it runs or not, `running` tells; `down` says what it found and ended."""
+    folder = ("--dir", str(tmp_path / "cloud"))
+    status = fraudops("local", "status", *folder, "--json")
+    assert (status.returncode, json.loads(status.stdout)["running"]) == (0, False)
+    down = fraudops("local", "down", *folder, "--json")
+    assert down.returncode == 0
+    report = json.loads(down.stdout)
+    assert (report["running"], report["ended"]) == (False, 0)
+    assert re.search(r"ended +0", fraudops("local", "down", *folder).stdout)
 
 
 def test_a_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:

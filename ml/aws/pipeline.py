@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ml.aws import session
+from ml.errors import ConfigError
 
 if TYPE_CHECKING:
     from ml.aws.platform import Platform
@@ -33,13 +34,24 @@ def definition(platform: Platform, training: ModelFile) -> str:
     """The pipeline's definition as JSON with sorted keys. Calls nothing and needs no credentials.
 
     Equal platforms and equal `compute` give equal bytes, in any process and on any day.
+
+    Raises:
+        ConfigError: the image that the jobs run in is not published in the platform's region.
     """
     with _quiet(platform.region):
         from ml.aws.workflow import Workflow
 
-        workflow = Workflow(
-            name=NAME, platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}"
-        )
+        try:
+            workflow = Workflow(
+                name=NAME, platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}"
+            )
+        except ValueError as error:
+            if "Unsupported region" not in str(error):
+                raise
+            raise ConfigError(
+                f"region {platform.region!r}: SageMaker's scikit-learn image is not published there, or there is no "
+                "such region; choose another, as us-east-1 or eu-west-1"
+            ) from error
         text = workflow.definition()
     return json.dumps(json.loads(text), sort_keys=True, indent=2)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ _CODES = (
     "Exit codes: 0 done, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, 6 gate missed, "
     "7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub."
 )
+_SHOWN = 300  # characters of a failure that nobody has put in words
 app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
     ("Train and propose", training.app, {"pipeline": training.pipeline, "data": data.app}),
@@ -53,11 +54,20 @@ def main() -> None:
         # An AWS call that no verb has explained is a cloud's failure, not a bug; told apart without importing botocore.
         if type(error).__module__.partition(".")[0] == "botocore":
             _fail(CloudError(f"{error}; check the region, the credentials and AWS_ENDPOINT_URL"))
-        raise
+        _fail(error)
 
 
-def _fail(error: FraudopsError) -> None:
+def _fail(error: Exception) -> NoReturn:
+    """Ends with one line and the failure's own code; what nobody foresaw ends with 1 and asks to be reported."""
     if os.environ.get("FRAUDOPS_TRACEBACK"):
         traceback.print_exception(error)
-    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-    sys.exit(error.exit_code)
+    text = " ".join(str(error).split())
+    if isinstance(error, FraudopsError):
+        typer.echo(f"error: {text}", err=True)
+        sys.exit(error.exit_code)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    typer.echo(
+        f"error: unexpected: {type(error).__name__}: {shown}; run again as `fraudops --traceback …` and report it",
+        err=True,
+    )
+    sys.exit(FraudopsError.exit_code)

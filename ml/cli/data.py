@@ -49,7 +49,7 @@ def data_synthesise(
     rows: Annotated[int, typer.Option(min=1, help="Transactions to draw.")] = 284_807,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     start: Annotated[str | None, typer.Option(help="The first day (YYYY-MM-DD); adds event_time.")] = None,
-    months: Annotated[int | None, typer.Option(min=1, help="Spread over calendar months, not two days.")] = None,
+    months: Annotated[int | None, typer.Option(min=1, help="With --start: over calendar months, not two days.")] = None,
     out: Annotated[Path, typer.Option(help="Ends in .csv, .csv.gz or .parquet.")] = Path("standin.parquet"),
     json: Json = False,
 ) -> None:
@@ -57,6 +57,10 @@ def data_synthesise(
     from ml import render
     from ml.simulate import files, standin
 
+    if not out.name.endswith(files.ENDINGS):
+        raise typer.BadParameter(f"must end in {', '.join(files.ENDINGS)} (got {out})", param_hint="--out")
+    if months is not None and not start:
+        raise typer.BadParameter("needs --start, the first day of the first month", param_hint="--months")
     table = standin.draw(rows, seed=seed, start=day(start, "--start"), months=months)
     size = files.write(out, table)
     frauds = int(sum(table.column("Class").to_pylist()))

@@ -27,16 +27,18 @@ def local_up(folder: Folder = LOCAL, json: Json = False) -> None:
 
 
 @local.command("down", epilog="Example: fraudops local down")
-def local_down(folder: Folder = LOCAL) -> None:
-    """Ends the local cloud with all its processes; its state is discarded."""
+def local_down(folder: Folder = LOCAL, json: Json = False) -> None:
+    """Ends the local cloud with all its processes, or what a crashed one left; its state is discarded."""
+    from ml import render
     from ml.local import daemon
 
-    daemon.down(folder)
+    status = daemon.down(folder)
+    render.show(status, render.fields(status), as_machine=json)
 
 
 @local.command("status", epilog="Example: fraudops local status --json")
 def local_status(folder: Folder = LOCAL, json: Json = False) -> None:
-    """Says whether the local cloud runs, where, and where its logs are."""
+    """Says whether the local cloud runs, where, and where its logs are; ends 0 either way, `running` tells."""
     from ml import render
     from ml.local import daemon
 

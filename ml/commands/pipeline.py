@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ml import config
+from ml import config, console
 from ml.aws import pipeline, platform
 
 _ACCOUNT_OF_NOBODY = "000000000000"
@@ -21,17 +21,29 @@ def definition(
     """The pipeline's definition for the working tree at `root`, as JSON; equal inputs give equal bytes.
 
     With none of `bucket`, `role`, `group` and `region` it is that of the platform stack, which AWS is asked for. With
-    any of them nothing is asked, and what is left out has a placeholder in its place; so a definition can be looked at
-    with no account and no network.
+    any of them nothing is asked, and what is left out has a placeholder in its place, which is said; so a definition
+    can be looked at with no account and no network.
 
     Raises:
-        ConfigError: model-config/training/model.yaml does not hold.
+        ConfigError: model-config/training/model.yaml does not hold, or SageMaker has no image in the region.
         CloudError: there is no platform stack, or AWS cannot be reached.
     """
     training = config.load_model(root)
     if bucket is role is group is region is None:
         return pipeline.definition(platform.read(), training)
-    return pipeline.definition(_unseen(bucket, role, group, region), training)
+    where = _unseen(bucket, role, group, region)
+    text = pipeline.definition(where, training)
+    given = {"bucket": bucket, "role": role, "group": group, "region": region}
+    used = {
+        "bucket": where.bucket,
+        "role": where.execution_role_arn,
+        "group": where.package_group,
+        "region": where.region,
+    }
+    made_up = [f"--{name} {used[name]}" for name, value in given.items() if not value]
+    if made_up:
+        console.note(f"placeholders, as no account was asked: {', '.join(made_up)}")
+    return text
 
 
 def _unseen(bucket: str | None, role: str | None, group: str | None, region: str | None) -> platform.Platform:

@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 
 from ml.errors import FraudopsError
 
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+"""What a file's name may end in."""
+
 
 def write(path: Path, table: pa.Table) -> int:
     """Writes `table` to `path` as its name says (.csv, .csv.gz, .parquet), whole or not at all; the bytes written.
@@ -42,7 +45,7 @@ def _encoded(path: Path, table: pa.Table) -> bytes:
         pyarrow.csv.write_csv(_iso(table), buffer)
         text = buffer.getvalue()
         return text if path.suffix == ".csv" else gzip.compress(text, compresslevel=6, mtime=0)
-    raise FraudopsError(f"{path}: must end in .csv, .csv.gz or .parquet")
+    raise FraudopsError(f"{path}: must end in {', '.join(ENDINGS)}")
 
 
 def _iso(table: pa.Table) -> pa.Table:
