@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import typer
 
@@ -203,3 +205,25 @@ def test_a_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["rows"] == 5000
     assert out.stat().st_size == report["bytes"]
+
+
+def test_a_terminated_verb_cleans_up_and_ends_with_the_signals_code(tmp_path: Path) -> None:
+    """SIGTERM, as a cancelled job sends it, ends a demo with its clouds: 143, and no process of it left."""
+    out = tmp_path / "demo"
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "this repository is pushed" in line:  # both clouds are up
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    commands = [" ".join(found.info["cmdline"] or []) for found in psutil.process_iter(["cmdline"])]
+    assert [command for command in commands if str(out) in command] == []

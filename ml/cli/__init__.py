@@ -6,6 +6,7 @@ Everything heavy is imported inside the verb that needs it, so that help appears
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -46,6 +47,8 @@ def options(
 
 def main() -> None:
     """The entry point: every failure ends non-zero with one line that says what, where and what to do."""
+    # A cancelled job ends what it started: by default SIGTERM would run no clean-up, and leave servers behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app(standalone_mode=True)
     except FraudopsError as error:
