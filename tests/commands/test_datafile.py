@@ -138,9 +138,9 @@ def test_a_byte_that_is_not_utf8_breaks_its_row_only(tmp_path: Path) -> None:
         (f"{HEADER}\n{GOOD}".encode(), "a.parquet", "is not Parquet (its first bytes are b'Time')"),
         (b"PAR1 and then nothing", "a.parquet", "is not a readable Parquet file"),
         (f"{HEADER}\n{GOOD}".encode(), "a.csv.gz", "is not gzip (its first bytes are b'Time')"),
-        (gzip.compress(f"{HEADER}\n{GOOD}".encode() * 50)[:-20], "a.csv.gz", "is a truncated gzip"),
-        (gzip.compress(f"{HEADER}\n{GOOD}".encode())[:-8] + b"\0" * 8, "a.csv.gz", "is a damaged gzip"),
-        (gzip.compress(b""), "a.csv.gz", "is empty"),
+        (gzip.compress(f"{HEADER}\n{GOOD}".encode() * 50, mtime=0)[:-20], "a.csv.gz", "is a truncated gzip"),
+        (gzip.compress(f"{HEADER}\n{GOOD}".encode(), mtime=0)[:-8] + b"\0" * 8, "a.csv.gz", "is a damaged gzip"),
+        (gzip.compress(b"", mtime=0), "a.csv.gz", "is empty"),
     ],
 )
 def test_what_is_wrong_with_a_whole_file_refuses_it(tmp_path: Path, data: bytes, name: str, message: str) -> None:
