@@ -7,13 +7,14 @@ Joined on disk, so that a lake of any size can be counted; only ids and times ar
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ml.aws import session
+from ml.aws.deliveries import PREFIX, deliveries
 from ml.aws.lake import Lake
 from ml.errors import DataError
 
@@ -61,8 +62,7 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
     raw = [file.key for item in imports for file in item.files if file.key.startswith("raw/")]
     if not raw:
         return []
-    own = {f"labels/{item.name}/" for item in imports}
-    found = [key for key in _keys(bucket, "labels/") if key.startswith(("labels/late-", *own))]
+    found = _label_files(bucket, {item.name for item in imports}, start)
     with tempfile.TemporaryDirectory(prefix="fraudops-labelled-") as folder:
         return _counted(
             Path(folder),
@@ -70,6 +70,13 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
             _fetched(bucket, found, Path(folder) / "labels"),
             {"first": _micros(start), "last": _micros(end), "as_of": _micros(as_of)},
         )
+
+
+def _label_files(bucket: str, imports: Collection[str], start: datetime) -> list[str]:
+    """The files that may label events from `start` on: all but those of other imports and of older deliveries."""
+    over = {f"{PREFIX}/{item.name}/" for item in Lake(bucket).imports() if item.name not in imports}
+    over |= {item.file.key for item in deliveries(bucket) if not item.concerns(start)}
+    return [key for key in _keys(bucket, f"{PREFIX}/") if not key.startswith(tuple(over))]
 
 
 def _counted(folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int]) -> list[DayCount]:

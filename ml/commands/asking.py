@@ -136,13 +136,14 @@ class Asking:
             if found is not None:
                 return found
         assert case.decision.onset is not None  # noqa: S101 - as `kind`
+        now = clock.now()
         with stage("counting labelled frauds to train on"):
             chosen = stretch.choose(
                 self._bucket,
                 onset=case.decision.onset,
-                end=case.decision.fired[-1][1],
+                end=now.replace(hour=0, minute=0, second=0, microsecond=0),
                 grows=case.kind != "concept",
-                as_of=clock.now(),
+                as_of=now,
                 settings=self._settings,
                 gate=self._gate,
                 labels=self._rules,

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ml import clock, config
 from ml.aws import capture, metrics, platform
-from ml.commands import actions, drift_files, drift_summary, windows
+from ml.commands import actions, deciding, drift_files, drift_summary, windows
 from ml.commands.asking import Asked, Asking, Case
-from ml.commands.drift_evidence import case
 from ml.commands.watch import Check, Watch, history
 from ml.commands.windows import Window
 from ml.console import note
@@ -27,7 +26,6 @@ from ml.gitops import issues, labels, serving
 from ml.gitops.github import GitHub
 from ml.gitops.push import Remote
 from ml.gitops.repository import Repository
-from ml.model import drift
 from ml.model.judgement import IMMATURE, NO_DATA
 
 SILENCE = "no traffic"
@@ -103,7 +101,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     )
     checks = [*_ripened(watch, chosen, rules), watch.check(chosen)]
     past = history(watch, checks[-1])
-    cases = _cases(watch, past)
+    cases = deciding.cases(watch, past)
     silence = _silence(watch, repository, rules, now) if settings.capture.sampling_percentage else None
     for each in checks:
         drift_files.write(watch, each, past)
@@ -126,15 +124,15 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
 def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Check]:
     """Earlier windows that are judged again: without mature labels so far. Windows that were skipped are judged too.
 
-    Only those of the model that serves: what a former one did is answered.
+    Only those that may come to count against the model that serves: what a former one did is answered.
     """
     kept = [window for window in watch.checks.windows() if window[1] <= chosen[0]]
     skipped = list(windows.between(kept[-1][1], chosen[0], rules.window)) if kept else []
     found = [watch.check(window) for window in skipped[-_LOOK_BACK:]]
-    sha256 = watch.model(watch.serves).sha256
+    serves = watch.model(watch.serves)
     for window in kept[-_LOOK_BACK:]:
         before = watch.kept(window)
-        if before is None or before.judgement.reference != sha256 or "concept" in before.judgement.judged:
+        if before is None or "concept" in before.judgement.judged or not deciding.may_count(before, serves):
             continue
         again = watch.check(window)
         if again.new:
@@ -142,22 +140,14 @@ def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Chec
     return sorted(found, key=lambda each: each.window)
 
 
-def _cases(watch: Watch, past: Sequence[Check]) -> list[Case]:
-    """The requests that the history asks for, of the model that serves; the strongest cause first."""
-    if past[-1].judgement.reference != watch.model(watch.serves).sha256:
-        note(f"approval {past[-1].approval:04d} served in the latest window, {watch.serves:04d} does now: not decided")
-        return []
-    decisions = drift.decisions([each.judgement for each in past], watch.rules)
-    kinds = [str(decision.kind) for decision in decisions]
-    return [case(each, past, [kind for kind in kinds if kind != each.kind]) for each in decisions]
-
-
 def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now: datetime) -> Silence | None:
     """Since when nothing was captured, if that is longer than allowed; the model that serves came then at most."""
     last = capture.last_traffic(watch.bucket, watch.endpoint, now)
-    moves = serving.moves(repository, "HEAD")
-    came = moves[-1].landed.time if moves else now
-    since = max(came, last + timedelta(hours=1)) if last is not None else came
+    came = [move.landed.time for move in serving.moves(repository, "HEAD")[-1:]]
+    known = [moment for moment in (*came, *([last + timedelta(hours=1)] if last else [])) if moment <= now]
+    if not known:  # it came after what this check takes for now
+        return None
+    since = max(known).astimezone(UTC)
     quiet = (now - since) / timedelta(hours=1)
     return Silence(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
 

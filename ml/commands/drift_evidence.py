@@ -36,6 +36,7 @@ def case(decision: drift.Decision, past: Sequence[Check], also: Sequence[str]) -
                 "start": window[0],
                 "end": window[1],
                 "fired": window in decision.fired,
+                "approval": by_window[window].approval,
                 "verdicts": list(by_window[window].judgement.verdicts),
                 "rows": by_window[window].judgement.rows,
             }

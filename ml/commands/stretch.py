@@ -1,6 +1,7 @@
 """The stretch of data that a request asks to be trained on, so that its model can be judged by the gate at all.
 
-It begins where the drift began and ends with the last day whose labels are mature, at the window's end at the latest.
+It begins where the drift began and ends with the last day whose labels are mature: every later row is of the new world
+too, and few frauds make a threshold that does not hold.
 For concept drift nothing older may get in: it teaches what is no longer so. Otherwise it grows backwards by whole days
 until the part that models are tested on has the frauds that the gate asks for.
 """
@@ -52,9 +53,10 @@ def choose(
     gate: config.GateFile,
     labels: config.DriftFile,
 ) -> Stretch | Short:
-    """The stretch for drift that began at `onset`, in a window that ends at `end`.
+    """The stretch for drift that began at `onset`.
 
     Args:
+        end: of the days that may be in it, mature or not.
         grows: whether days before the onset may be added.
 
     Raises:

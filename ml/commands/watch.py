@@ -47,6 +47,12 @@ class Model:
         return self.record.artifact.sha256
 
     @property
+    def learned_until(self) -> datetime | None:
+        """When the newest row happened that it was made from or tested on; None where its archive does not say."""
+        end = self.reference.document.get("windows", {}).get("test", {}).get("end")
+        return datetime.fromisoformat(end) if end else None
+
+    @property
     def version(self) -> str:
         """What its answers call themselves."""
         return f"{self.record.approval:04d}"

@@ -24,7 +24,7 @@ from ml.model.tally import Column, Tally
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _THEN, _NOW, _QUIET = "#59636e", "#0969da", "#b6bfc9"
 _FIRED = "#cf222e"
-_DPI, _WIDE = 144, 7.2
+_DPI, _WIDE = 120, 7.2
 _MOST = 31
 
 
@@ -70,7 +70,8 @@ def distributions(reference: Reference, found: Judgement, summary: WindowSummary
     """The inputs that moved most, then and now."""
     columns = {column.name: column for column in reference.columns}
     top = found.top_features
-    with _drawing(len(top), 1, (_WIDE, 0.6 + 1.25 * len(top)), "The inputs that moved most") as (figure, grid):
+    inches = (_WIDE, 0.6 + 1.25 * len(top))
+    with _drawing(len(top), 1, inches, "The inputs that moved most", room=(0.02, 0.25)) as (figure, grid):
         for axes, feature in zip(grid, top, strict=True):
             column = columns[feature.name]
             _densities(axes, column, summary.columns[feature.name], legend=axes is grid[0])
@@ -88,14 +89,15 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
     """The share of rows in each of the bins that held equally many of the scores of the test rows."""
     column = reference.scores
     then, now = _shares(column.summary.counts), _shares(summary.scores.bins)
-    with _drawing(1, 1, (_WIDE, 2.6), "Scores, from low to high") as (figure, grid):
+    with _drawing(1, 1, (_WIDE, 2.6), "Scores, from low to high", room=(0.07, 0.45)) as (figure, grid):
         axes = grid[0]
         places = np.arange(len(then))
         axes.bar(places, 100 * now, width=0.9, color=_NOW, alpha=0.75, label="this window")
         axes.step(places, 100 * then, where="mid", color=_THEN, lw=1.6, label="when the model was tested")
         axes.set_xlabel("bins of equal size on the test rows")
         axes.set_ylabel("% of rows")
-        axes.legend(fontsize=8, frameon=False)
+        axes.set_ylim(0, 1.3 * 100 * max(float(then.max()), float(now.max()), 1e-9))
+        axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper left")
         axes.grid(axis="y", color=_GRID, lw=0.6)
         return _png(figure)
 
@@ -105,7 +107,7 @@ def outcomes(reference: Reference, found: Judgement) -> bytes:
     assert found.labels is not None  # noqa: S101 - drawn only where there are labels
     then = Confusion(**reference.document["confusion"])
     now = Confusion(**found.labels["confusion"])
-    with _drawing(1, 2, (_WIDE, 2.9), "What mature labels say") as (figure, grid):
+    with _drawing(1, 2, (_WIDE, 2.9), "What mature labels say", room=(0.05, 0.65)) as (figure, grid):
         _rates(grid[0], then, now)
         bands = reference.document["fraud_by_amount"]
         _bands(grid[1], bands["edges"], (bands["frauds"], bands["rows"]), found)
@@ -120,14 +122,18 @@ def past(history: Sequence[Judgement]) -> bytes:
     table = np.array([[_js(each, name) for each in shown] for name in names])
     with _drawing(1, 1, (_WIDE, 1.2 + 0.2 * len(names)), "Window by window") as (figure, grid):
         axes = grid[0]
-        drawn = axes.imshow(table, aspect="auto", cmap="YlOrRd", vmin=0, vmax=max(0.2, float(np.nanmax(table))))
+        most = max(0.2, float(np.nanmax(table)))
+        drawn = axes.imshow(table, aspect="auto", cmap="YlOrRd", vmin=0, vmax=most)
         for row, name in enumerate(names):
             for place, each in enumerate(shown):
                 if any(feature.name == name and feature.fired for feature in each.features):
-                    axes.text(place, row, "×", ha="center", va="center", fontsize=8, color=_INK)
+                    colour = "white" if table[row, place] > most / 2 else _INK
+                    axes.text(place, row, "×", ha="center", va="center", fontsize=11, color=colour)
         axes.set_yticks(np.arange(len(names)), names)
         axes.set_xticks(np.arange(len(shown)), [f"{each.start:%Y-%m-%d}" for each in shown], rotation=30, ha="right")
-        figure.colorbar(drawn, ax=axes, shrink=0.6, label="Jensen-Shannon distance; × fired")
+        bar = figure.colorbar(drawn, ax=axes)
+        bar.ax.tick_params(labelsize=7)
+        axes.set_title("Jensen-Shannon distance; × fired", fontsize=8, loc="left", color=_MUTED)
         return _png(figure)
 
 
@@ -203,15 +209,28 @@ def _shares(counts: Sequence[int]) -> NDArray[np.float64]:
 
 
 @contextmanager
-def _drawing(rows: int, columns: int, inches: tuple[float, float], title: str) -> Iterator[tuple[Figure, list[Axes]]]:
+def _drawing(
+    rows: int,
+    columns: int,
+    inches: tuple[float, float],
+    title: str,
+    *,
+    room: tuple[float, float] | None = None,
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure and its axes. `room` is what labels need on the left (a share) and below (inches); found out if None."""
     # Everything matplotlib was told by files and by other code is left out while this is drawn.
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"font.family": "DejaVu Sans", "text.color": _INK, "axes.labelcolor": _INK})
-        figure = Figure(figsize=inches, dpi=_DPI, facecolor="white", layout="constrained")
+        figure = Figure(figsize=inches, dpi=_DPI, facecolor="white", layout="constrained" if room is None else None)
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         grid = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
+        if room is not None:  # known beforehand, which spares drawing everything several times
+            high = inches[1]
+            figure.subplots_adjust(
+                left=room[0], right=0.985, bottom=room[1] / high, top=1 - 0.55 / high, hspace=0.75, wspace=0.15
+            )
         for axes in grid:
             axes.set_axisbelow(True)
             axes.tick_params(labelsize=7.5, colors=_INK, length=2)
@@ -224,5 +243,5 @@ def _drawing(rows: int, columns: int, inches: tuple[float, float], title: str) -
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 9})
+    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 6})
     return buffer.getvalue()

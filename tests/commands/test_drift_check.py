@@ -1,22 +1,29 @@
-"""`fraudops drift check`: it counts what was captured in the window, and never takes silence for health."""
+"""`fraudops drift check`: verdicts from captured traffic and late labels, one request where one is due, never two."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ml.aws import capture, platform, session
+from ml import config
+from ml.aws.session import client
 from ml.commands import drift
-from ml.errors import ConfigError
+from ml.commands.drift import check
+from ml.errors import Refused
+from ml.gitops import labels
+from ml.local.github.server import LocalGitHub
 from tests import moto_server
+from tests.commands import watched_world
+from tests.commands.served_world import ENDPOINT
+from tests.commands.watched_world import BUCKET, Watched
 
-BUCKET, ENDPOINT = "lake", "fraudops-production"
-WINDOW = "2026-03-01T00:00:00Z/2026-03-02T00:00:00Z"
+FOLDER = f"monitoring/{ENDPOINT}"
+FEBRUARY = "20260201T000000Z_20260301T000000Z"
+MARCH = "20260301T000000Z_20260401T000000Z"
 
 
 @pytest.fixture(scope="module")
@@ -26,96 +33,235 @@ def server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(autouse=True)
-def lake(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty lake, and a platform that has it."""
+@pytest.fixture
+def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """A model that serves since the end of January, and a GitHub of its own."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
-    moto_server.make_bucket(BUCKET)
-    found = platform.Platform(
-        region="eu-west-1",
-        account="1",
-        bucket=BUCKET,
-        execution_role_arn="r",
-        package_group="g",
-        deploy_function="f",
-        topic_arn="t",
+    with LocalGitHub(tmp_path / "github") as github:
+        yield from watched_world.watched(github, tmp_path, monkeypatch)
+
+
+def test_traffic_as_it_was_is_none_and_leaves_its_evidence(world: Watched) -> None:
+    """Verdict, report with pictures, Model Monitor's files, metrics and a summary; no request, and no training."""
+    world.month(2)
+    world.at("2026-03-15T05:17:00Z")
+    found = check(world.root)
+    assert (found.verdict, found.due, found.requests, found.silence is not None) == ("none", (), (), True)
+    (judged,) = found.judged
+    assert (judged.rows, judged.approval, judged.new) == (28 * 80, 1, True)
+    document = world.read(f"{FOLDER}/checks/{FEBRUARY}.json")
+    assert document["judgement"]["judged"] == ["concept", "data", "prediction"]
+    assert document["traffic"]["objects"] == 56
+    reports = {key.rpartition("/")[2] for key in world.keys(f"{FOLDER}/reports/{FEBRUARY}/")}
+    assert reports == {"report.html", "features.png", "distributions.png", "scores.png", "outcomes.png"}
+    files = {key.rpartition("/")[2] for key in world.keys(f"{FOLDER}/model-monitor/{FEBRUARY}/")}
+    assert files == {"statistics.json", "constraints.json", "constraint_violations.json"}
+    assert world.read(f"{FOLDER}/model-monitor/{FEBRUARY}/constraint_violations.json") == {"violations": []}
+    metrics = client("cloudwatch").list_metrics(Namespace="Fraudops/Drift")["Metrics"]
+    dimensions = [{item["Name"]: item["Value"] for item in each["Dimensions"]} for each in metrics]
+    assert all(each["Endpoint"] == ENDPOINT for each in dimensions)
+    assert {each["Feature"] for each in dimensions if "Feature" in each} == {"Time", "V1", "V2", "Amount", "score"}
+    assert {"none", "no data", "concept"} <= {each["Verdict"] for each in dimensions if "Verdict" in each}
+    assert "### Drift: none" in world.summary
+    assert "```mermaid\nxychart-beta" in world.summary
+    assert (world.requests(), world.forge.started) == ([], [])
+
+
+def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(world: Watched) -> None:
+    """A commit of the bot with the evidence and the data from the onset on; train.yml is started, once."""
+    world.month(2)
+    world.at("2026-03-01T05:17:00Z")
+    assert check(world.root).verdict == "none, labels immature"
+    world.month(3, shift=0.6)
+    world.at("2026-04-01T05:17:00Z")
+    first = check(world.root)
+    assert [each.verdicts for each in first.judged] == [("none",), ("data", "labels immature")]
+    assert (first.due, world.requests()) == ((), [])
+    world.month(4, shift=0.6)
+    world.at("2026-05-01T05:17:00Z")
+    second = check(world.root)
+    (asked,) = second.requests
+    assert (asked.request, asked.state, asked.started) == ("20260501T000000Z-data-drift", "requested", True)
+    assert world.requests() == [asked.request]
+    assert world.forge.tip("main") == asked.commit
+    request = world.request(asked.request)
+    # From the first window that fired to the last day whose labels are mature.
+    assert request.window == config.Window(
+        start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 4, 21, tzinfo=UTC)
     )
-    monkeypatch.setattr(platform, "read", lambda: found)
-    for name in ("OUTPUT", "STEP_SUMMARY"):
-        monkeypatch.setenv(f"GITHUB_{name}", str(tmp_path / name.lower()))
+    evidence = request.evidence
+    assert evidence["top_features"][0]["name"] == "V2"
+    assert [each["fired"] for each in evidence["windows"]] == [False, True, True]
+    assert all(
+        each["p_value"] < each["alpha"] and abs(each["value"]) >= each["threshold"] for each in evidence["findings"]
+    )
+    assert evidence["data"]["frauds_to_test_on"] >= 15
+    assert "Data drift in 2 of the latest 3 windows" in request.reason
+    ((workflow, ref, inputs),) = world.forge.started
+    assert (workflow, ref) == ("train.yml", "main")
+    assert asked.request in inputs["reason"]
+    assert "A new model is asked for" in world.summary
+
+    # Again: the same verdicts, no second request, no second training.
+    world.trained = [asked.commit or ""]
+    kept = world.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json")
+    again = check(world.root)
+    (told,) = again.requests
+    assert (again.verdict, again.judged[-1].new) == (second.verdict, False)
+    assert (told.state, told.request) == ("asked before", asked.request)
+    assert world.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json") == kept
+    assert (world.requests(), len(world.forge.started)) == ([asked.request], 1)
 
 
-def captured(hour: str, *, endpoint: str = ENDPOINT, variant: str = "AllTraffic", name: str = "a") -> None:
-    """One object of captured traffic."""
-    key = f"capture/{endpoint}/{variant}/{hour}/{name}.jsonl"
-    session.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{}\n")
+def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(world: Watched) -> None:
+    """Judged on the window whose labels have ripened since, while the newest has none; asked for from its onset."""
+    world.month(2, known_after=25)
+    world.month(3, flip=0.5, known_after=25)
+    world.at("2026-03-01T05:17:00Z")
+    check(world.root)
+    world.at("2026-04-01T05:17:00Z")
+    early = check(world.root)
+    assert [each.verdicts for each in early.judged] == [("none",), ("none", "labels immature")]
+    assert "recall" not in early.reason
+    world.month(4, flip=0.5, known_after=25)
+    world.at("2026-05-01T05:17:00Z")
+    found = check(world.root)
+    assert [each.verdicts for each in found.judged] == [("concept",), ("none", "labels immature")]
+    (asked,) = found.requests
+    assert (asked.request, asked.state) == ("20260401T000000Z-concept-drift", "requested")
+    window = world.request(asked.request).window
+    assert window.start == datetime(2026, 3, 1, tzinfo=UTC)
+    assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # the last day whose labels were there for 98 % of its rows
+    statistics = {each["statistic"] for each in world.request(asked.request).evidence["findings"]}
+    assert {"recall", "fraud_rate"} <= statistics
 
 
-def test_no_traffic_is_no_data(repository_root: Path, tmp_path: Path) -> None:
-    """It is neither drift nor its absence, in the verdict, in the output and in the summary."""
-    found = drift.check(repository_root, window=WINDOW)
-    assert (found.verdict, found.objects, found.hours) == ("no data", 0, 24)
-    assert "neither drift nor its absence" in found.reason
-    assert "\nno data\n" in (tmp_path / "output").read_text()
-    assert "### Drift: no data" in (tmp_path / "step_summary").read_text()
+def test_a_day_without_capture_is_no_data(world: Watched) -> None:
+    """Deleted after it was judged, it is judged again: not none, for nobody knows."""
+    world.month(2)
+    world.at("2026-03-15T05:17:00Z")
+    assert check(world.root).verdict == "none"
+    for key in world.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/11/"):
+        client("s3").delete_object(Bucket=BUCKET, Key=key)
+    found = check(world.root)
+    assert (found.verdict, found.judged[-1].new) == ("no data", True)
+    assert "35 hours on end without a row" in found.reason
 
 
-def test_traffic_is_counted_and_said_not_to_be_judged(repository_root: Path) -> None:
-    """Every variant counts, by the hour; what lies outside the window, or is another endpoint's, does not."""
-    captured("2026/03/01/00")
-    captured("2026/03/01/00", name="b")
-    captured("2026/03/01/23", variant="Other")
-    for outside in ("2026/02/28/23", "2026/03/02/00"):
-        captured(outside)
-    captured("2026/03/01/12", endpoint=f"{ENDPOINT}-2")
-    found = drift.check(repository_root, window=WINDOW)
-    assert (found.verdict, found.objects, found.bytes, found.hours_with_traffic) == ("not judged", 3, 9, 2)
-    assert "does not judge whether they drift" in found.reason
+def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(world: Watched) -> None:
+    """One issue while it lasts, closed when somebody calls again; the next window says none."""
+    world.at("2026-03-01T05:17:00Z")
+    found = check(world.root)
+    assert found.verdict == "no data, labels immature"
+    assert found.silence is not None
+    assert found.silence.hours > 28 * 24
+    check(world.root)
+    (issue,) = world.forge.api.get_issues(state="open")
+    assert issue.title.startswith(f"No traffic at {ENDPOINT} since 2026-01-31")
+    assert [label.name for label in issue.labels] == [labels.SILENCE.name]
+    assert issue.comments == 0
+    assert "No traffic" in world.summary
+    world.month(3)
+    world.at("2026-04-01T05:17:00Z")
+    assert check(world.root).silence is None
+    assert world.forge.api.get_issue(issue.number).state == "closed"
 
 
-def test_a_window_is_rounded_outwards_to_hours() -> None:
-    """An hour is one folder: a window that begins or ends within it has it."""
-    captured("2026/03/01/05")
-    captured("2026/03/01/07")
-    start = datetime(2026, 3, 1, 5, 59, tzinfo=UTC)
-    assert capture.listing(BUCKET, ENDPOINT, start, start + timedelta(minutes=62)).objects == 2
-    assert capture.listing(BUCKET, ENDPOINT, start, start + timedelta(minutes=61)).objects == 1
+def test_labels_that_never_come_are_said_to_be_immature(world: Watched) -> None:
+    """The verdict holds for the rest, and nothing is said of recall."""
+    world.month(2, known_after=None)
+    world.at("2026-03-20T05:17:00Z")
+    found = check(world.root)
+    assert found.verdict == "none, labels immature"
+    assert "0.0% of all rows have a label" in found.reason
+    metrics = client("cloudwatch").list_metrics(Namespace="Fraudops/Drift")["Metrics"]
+    assert {each["MetricName"] for each in metrics}.isdisjoint({"Recall", "Precision"})
 
 
-def test_what_is_no_capture_is_not_counted() -> None:
-    """A stray object below the prefix has no hour."""
-    session.client("s3").put_object(Bucket=BUCKET, Key=f"capture/{ENDPOINT}/AllTraffic/2026/03/01/readme.txt", Body=b"")
-    start = datetime(2026, 3, 1, tzinfo=UTC)
-    assert capture.listing(BUCKET, ENDPOINT, start, start + timedelta(days=1)).objects == 0
+def test_only_rows_of_the_model_that_serves_count_for_it(world: Watched) -> None:
+    """Inputs of all rows, scores and labels of its own; the others are counted by their version."""
+    world.month(2, version="0007")
+    world.at("2026-03-15T05:17:00Z")
+    found = check(world.root)
+    assert found.verdict == "none, labels immature"
+    document = world.read(f"{FOLDER}/checks/{FEBRUARY}.json")
+    assert document["traffic"]["other_models"] == {"0007": 2240}
+    assert document["judgement"]["judged"] == ["data"]
 
 
-def test_the_last_whole_day_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In UTC, by the project's clock."""
-    monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-02T01:30:00+02:00")
-    day = datetime(2026, 2, 28, tzinfo=UTC)
-    assert drift.interval(None) == drift.interval("") == (day, day + timedelta(days=1))
+def test_a_window_that_was_judged_against_a_former_model_decides_nothing(world: Watched) -> None:
+    """What drifted away from the former one was answered by the model that serves; its own windows come next."""
+    for month in (2, 3):
+        world.month(month, shift=0.6)
+        world.at(f"2026-0{month + 1}-01T05:17:00Z")
+        check(world.root, report_only=True)
+    world.approve(2, intercept=-3.1)
+    found = check(world.root)
+    assert (found.approval, found.due, found.requests) == (1, (), ())
+    world.month(4, shift=0.6, version="0002")
+    world.at("2026-05-01T05:17:00Z")
+    found = check(world.root)
+    assert (found.approval, found.due) == (2, ())
+    assert found.judged[-1].verdicts[0] == "data"
 
 
-@pytest.mark.parametrize(
-    "window",
-    [
-        "yesterday",
-        "2026-03-01T00:00:00Z",
-        "2026-03-01T00:00:00/2026-03-02T00:00:00",
-        "2026-03-02T00:00:00Z/2026-03-01T00:00:00Z",
-        "$(touch pwned)/`id`",
-    ],
-)
-def test_a_window_that_is_none_is_refused(window: str) -> None:
-    """It names what was given."""
-    with pytest.raises(ConfigError, match="window must"):
-        drift.interval(window)
+def test_report_only_touches_neither_git_nor_github(world: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what would be due; no token is needed."""
+    monkeypatch.delenv("GITHUB_TOKEN")
+    for month in (2, 3):
+        world.month(month, shift=0.6)
+        world.at(f"2026-0{month + 1}-01T05:17:00Z")
+        found = check(world.root, report_only=True)
+    assert (found.due, found.requests) == (("data",), ())
+    assert "nothing was asked for (report only)" in world.summary
 
 
-@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)), st.integers(1, 10**6))
-def test_any_window_is_read_as_it_was_written(start: datetime, seconds: int) -> None:
-    """Two times with their offsets, whatever they are."""
-    first = start.replace(tzinfo=UTC)
-    last = first + timedelta(seconds=seconds)
-    assert drift.interval(f"{first.isoformat()}/{last.isoformat()}") == (first, last)
+def test_any_window_may_be_asked_for(world: Watched) -> None:
+    """A week is judged as a month is; it counts once, and not together with the month that it lies in."""
+    world.month(2, shift=0.6)
+    world.at("2026-03-15T05:17:00Z")
+    week = check(world.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
+    assert (week.verdict, week.judged[-1].rows) == ("data", 14 * 80)
+    assert check(world.root).due == ()
+
+
+def test_an_archive_that_was_replaced_is_refused(world: Watched) -> None:
+    """What is judged against is what was approved, by its digest."""
+    client("s3").put_object(
+        Bucket=BUCKET, Key="executions/1/artifact/model.tar.gz", Body=watched_world.archive(intercept=-1.0)
+    )
+    world.at("2026-03-01T05:17:00Z")
+    with pytest.raises(Refused, match="find out who replaced it"):
+        check(world.root)
+
+
+def test_nothing_is_judged_before_a_model_is_approved(world: Watched) -> None:
+    """No data, and no run that fails in a template."""
+    text = world.forge.workshop.text(config.SERVING).replace("approval: 1", "approval: null")
+    world.forge.workshop.write({config.SERVING: text}, "Serve nothing")
+    found = check(world.root)
+    assert (found.verdict, found.approval, found.judged) == ("no data", None, ())
+    assert "approval: null" in found.reason
+
+
+def test_a_broken_sender_is_told_of_and_no_new_model_is_asked_for(world: Watched) -> None:
+    """Schema findings ask for a person: V2 is empty in every row, in two windows."""
+    for month in (2, 3):
+        world.month(month, shift=float("nan"))
+        world.at(f"2026-0{month + 1}-01T05:17:00Z")
+        found = check(world.root)
+    assert found.verdict.startswith("schema")
+    assert (found.due, world.requests()) == ((), [])
+    violations = world.read(f"{FOLDER}/model-monitor/{MARCH}/constraint_violations.json")["violations"]
+    assert {"feature_name": "V2", "constraint_check_type": "missing_column_check"}.items() <= violations[0].items()
+
+
+def test_outputs_tell_the_workflow(world: Watched) -> None:
+    """Verdict, request and silence, as the step's outputs."""
+    world.at("2026-03-01T05:17:00Z")
+    check(world.root)
+    said = (world.folder / "output").read_text()
+    assert "\nno data, labels immature\n" in said
+    assert json.dumps(drift.SILENCE) == '"no traffic"'
+    assert "no_traffic<<" in said

@@ -1,0 +1,282 @@
+"""A served model whose traffic and labels are written by hand, month by month, for drift checks; not a test itself.
+
+Four inputs, a score that V1 alone makes, one fraud in twenty. A month is shifted, flipped, left unlabelled or left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from ml import clock, config
+from ml.aws import labels
+from ml.aws.lake import Lake
+from ml.aws.manifest import Source
+from ml.aws.session import client
+from ml.local.github.router import Call
+from ml.local.github.server import LocalGitHub
+from ml.model import artifact, baseline, document
+from ml.model.scorer import Scorer
+from ml.model.settings import Columns
+from tests.commands import forge_world, served_world
+from tests.commands.forge_world import Forge
+from tests.commands.served_world import ENDPOINT, PROJECT, World
+from tests.gitops import repositories
+
+BUCKET = "lake"
+COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+ROWS_A_DAY, FRAUD_SHARE = 80, 0.05
+HOURS = (6, 18)
+MODEL: dict[str, Any] = {
+    "schema": 1,
+    "inputs": list(COLUMNS.inputs),
+    "time": "Time",
+    "amount": "Amount",
+    "features": [{"name": "V1", "transform": "identity", "mean": 0.0, "scale": 1.0, "coefficient": 2.0}],
+    "bins": [],
+    "intercept": -3.0,
+    "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
+    "provenance": {"commit": "b" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},
+}
+SCORER = Scorer.from_json(document.canonical(MODEL))
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Transactions of one request."""
+
+    inputs: np.ndarray[Any, Any]
+    truth: np.ndarray[Any, Any]
+
+
+def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float = 0.0) -> Rows:
+    """Rows whose V2 is moved by `shift`; of the upper half by amount, `flip` are frauds that look like none."""
+    truth = (rng.random(rows) < FRAUD_SHARE).astype(np.int8)
+    inputs = np.column_stack(
+        [
+            rng.uniform(0, 86_400, rows),
+            rng.normal(0, 1, rows) + 3.5 * truth,
+            rng.normal(shift, 1, rows),
+            rng.lognormal(3, 1, rows),
+        ]
+    )
+    order = [COLUMNS.inputs.index(name) for name in COLUMNS.inputs]
+    high = inputs[:, 3] > np.exp(3)
+    truth[high & (rng.random(rows) < flip)] = 1
+    return Rows(inputs=inputs[:, order], truth=truth)
+
+
+def archive(*, intercept: float = -3.0) -> bytes:
+    """The model with its drift reference, of 8,000 rows."""
+    found = draw(np.random.default_rng(0), 8_000)
+    frame = pd.DataFrame(found.inputs, columns=list(COLUMNS.inputs))
+    scorer = Scorer.from_json(document.canonical(MODEL | {"intercept": intercept}))
+    scores = scorer.score(found.inputs)
+    made, test = slice(0, 4_000), slice(4_000, None)
+    reference = baseline.complete(
+        baseline.start(COLUMNS, frame[made], found.truth[made]),
+        COLUMNS,
+        frame[test],
+        found.truth[test],
+        scores=scores[test],
+        decisions=scorer.decide(scores[test]),
+        windows={},
+    )
+    return artifact.pack(
+        {
+            "model.json": document.canonical(MODEL | {"intercept": intercept}).encode(),
+            "baseline.json": json.dumps(reference).encode(),
+            **artifact.code_files(PROJECT),
+        }
+    )
+
+
+@dataclass
+class Watched:
+    """The world of a drift check."""
+
+    forge: Forge
+    monkeypatch: pytest.MonkeyPatch
+    folder: Path
+    seed: int = 1
+    trained: list[str] = field(default_factory=list)
+    """The commits that GitHub says train.yml has run for."""
+
+    @property
+    def root(self) -> Path:
+        """The checkout."""
+        return self.forge.root
+
+    @property
+    def summary(self) -> str:
+        """What the step's summary says."""
+        path = self.folder / "summary.md"
+        return path.read_text().replace("&#8203;", "").replace("\\", "") if path.exists() else ""
+
+    def at(self, moment: str) -> None:
+        """Sets the clock."""
+        for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+            self.monkeypatch.setenv(name, moment)
+
+    def approve(self, number: int = 1, **options: Any) -> None:
+        """Approves a model whose archive is in the lake, and points main at it, as a merge does."""
+        content = archive(**options)
+        key = f"executions/{number}/artifact/model.tar.gz"
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=content)
+        record = repositories.record(
+            number,
+            artifact=config.Artifact(uri=f"s3://{BUCKET}/{key}", sha256=artifact.read(content).sha256),
+            requests=options.get("requests", ()),
+            created=clock.now(),
+        )
+        text = self.forge.workshop.text(config.SERVING)
+        was = number - 1 or "null"
+        assert f"approval: {was}" in text
+        self.forge.workshop.write(
+            {
+                config.approval_path(number): config.dump(record),
+                config.SERVING: text.replace(f"approval: {was}", f"approval: {number}"),
+            },
+            f"Serve approval {number:04d}",
+        )
+        self.forge.push()
+
+    def month(
+        self,
+        month: int,
+        *,
+        shift: float = 0.0,
+        flip: float = 0.0,
+        version: str = "0001",
+        known_after: int | None = 10,
+        scorer: Scorer = SCORER,
+        captured: bool = True,
+        landed: bool = True,
+        without: tuple[int, ...] = (),
+    ) -> None:
+        """A month of 2026: its transactions land, are scored and captured, and their labels come some days later.
+
+        Args:
+            known_after: days until a label is known; None for never.
+            without: days of the month of which nothing is captured.
+        """
+        rng = np.random.default_rng([self.seed, month])
+        first = datetime(2026, month, 1, tzinfo=UTC)
+        last = (first + 31 * _DAY).replace(day=1)
+        ids, times, inputs, truth = [], [], [], []
+        for day in range((last - first).days):
+            for hour in HOURS:
+                moment = first + day * _DAY + timedelta(hours=hour)
+                found = draw(rng, ROWS_A_DAY // len(HOURS), shift=shift, flip=flip)
+                name = f"{moment:%Y%m%d%H}"
+                if captured and day + 1 not in without:
+                    self._capture(name, moment, found, version, scorer)
+                ids += [f"{name}#{row}" for row in range(len(found.truth))]
+                times += [moment] * len(found.truth)
+                inputs.append(found.inputs)
+                truth.append(found.truth)
+        every = np.concatenate(inputs)
+        moments = pa.array(times, pa.timestamp("us", "UTC"))
+        table = pa.table(
+            {"event_id": pa.array(ids), "event_time": moments}
+            | {name: pa.array(every[:, place]) for place, name in enumerate(COLUMNS.inputs)}
+        )
+        if landed:
+            nothing = pa.schema(_LABELS).empty_table()
+            Lake(BUCKET).store(
+                table,
+                nothing,
+                source=Source(name="month.parquet", sha256="0" * 64, bytes=1),
+                content_sha256=f"{self.seed:032x}{month:032x}",
+                duplicates=0,
+                quarantined=0,
+            )
+        if known_after is not None:
+            known = pa.array([moment + known_after * _DAY for moment in times], pa.timestamp("us", "UTC"))
+            told = pa.array(np.concatenate(truth))
+            labels.deliver(BUCKET, pa.table([pa.array(ids), told, known], schema=pa.schema(_LABELS)))
+
+    def _capture(self, name: str, moment: datetime, rows: Rows, version: str, scorer: Scorer) -> None:
+        scores = scorer.score(rows.inputs)
+        decisions = scorer.decide(scores)
+        answers = [
+            f"{score!r},{decision},{version}"
+            for score, decision in zip(scores.tolist(), decisions.tolist(), strict=True)
+        ]
+        sent = "\n".join(",".join(map(repr, row)) for row in rows.inputs.tolist())
+        line = {
+            "captureData": {
+                "endpointInput": _part("INPUT", sent),
+                "endpointOutput": _part("OUTPUT", "\n".join(answers)),
+            },
+            "eventMetadata": {"eventId": name, "inferenceId": name, "inferenceTime": clock.stamp(moment)},
+            "eventVersion": "0",
+        }
+        key = f"capture/{ENDPOINT}/AllTraffic/{moment:%Y/%m/%d/%H}/{name}.jsonl"
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(line).encode() + b"\n")
+
+    def requests(self) -> list[str]:
+        """The requests on main."""
+        self.forge.workshop.git("fetch", "-q", "origin")
+        found = self.forge.workshop.repository.files("origin/main", config.REQUESTS)
+        return [Path(name).stem for name in found if name.endswith(".yaml")]
+
+    def request(self, name: str) -> config.RetrainRequest:
+        """A request on main."""
+        path = config.REQUESTS / f"{name}.yaml"
+        content = self.forge.workshop.repository.show("origin/main", path)
+        assert content is not None
+        return config.parse(content.decode(), path, config.RetrainRequest)
+
+    def read(self, key: str) -> Any:
+        """A JSON object of the lake."""
+        return json.loads(client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
+
+    def keys(self, prefix: str) -> list[str]:
+        """What lies below a prefix."""
+        listed = client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return [item["Key"] for item in listed]
+
+
+def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """A platform on the moto that boto3 is pointed at, a repository on that GitHub, and a model that serves."""
+    for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
+    workshop = served_world.repository(folder / "repository")
+    model = workshop.text(config.MODEL)
+    first, last = model.index("  features: ["), model.index("split:")
+    workshop.write(
+        {
+            config.MODEL: f"{model[:first]}  features: [V1, V2]\n{model[last:]}",
+            config.DRIFT: (PROJECT / config.DRIFT).read_text(),
+        },
+        "Configure monitoring",
+    )
+    world: World = served_world.moto_platform(workshop)
+    forge = forge_world.around(world, server, folder, monkeypatch)
+    made = Watched(forge=forge, monkeypatch=monkeypatch, folder=folder)
+
+    def runs(call: Call) -> dict[str, Any]:
+        call.need("actions", "read")
+        return {"workflow_runs": [{"head_sha": sha} for sha in made.trained]}
+
+    server.router.register("GET", "/api/v3/repos/<owner>/<name>/actions/workflows/<workflow>/runs", runs)
+    made.approve()
+    yield made
+
+
+def _part(mode: str, text: str) -> dict[str, str]:
+    return {"observedContentType": "text/csv", "mode": mode, "data": text, "encoding": "CSV"}
+
+
+_LABELS = [("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))]
