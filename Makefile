@@ -7,7 +7,7 @@ DATA ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit container seeds bench lock clean
+.PHONY: help demo test lint types unit long container seeds bench lock clean
 
 help:  ## What each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,8 +24,11 @@ lint: .venv/dev.stamp  ## Style and format
 types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
-unit: .venv/dev.stamp  ## The test suite, end-to-end runs included
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the local AWS included
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
+
+long: .venv/dev.stamp  ## The loop through the real workflow files on both local clouds, minutes each
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps

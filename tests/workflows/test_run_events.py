@@ -12,7 +12,7 @@ from tests.gitops.local_hub import NAME
 from tests.workflows import workflow_world
 from tests.workflows.workflow_world import failed, passed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 CI = {"What is touched", "model-config holds", "All of it"}
 ON_CODE = {"CloudFormation templates", "Workflows"}
 FORK = "mallory/fraudops"

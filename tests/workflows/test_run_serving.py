@@ -14,7 +14,7 @@ from tests.gitops.local_hub import WORKFLOW
 from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 DEPLOY = "Serve what main says"
 CHECKED = {"What is touched", "model-config holds", "What merging does", "All of it"}
 

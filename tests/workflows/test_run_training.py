@@ -17,7 +17,7 @@ from tests.local.local_world import until
 from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 TRAIN = "Train, gate, propose"
 ASKED = ("20260301T060000Z-data-drift", "20260302T060000Z-concept-drift")
 HOSTILE = "\"; touch $HOME/../../pwned; $(touch pwned) `touch pwned` ${{ github.token }} '\n# **x** @alice"
