@@ -6,15 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ml import config
 from ml.errors import ConfigError
+from ml.model.rules import Rules
 from ml.model.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 GATE = (ROOT / config.GATE).read_text()
 MODEL = (ROOT / config.MODEL).read_text()
 SERVING = (ROOT / config.SERVING).read_text()
+DRIFT = (ROOT / config.DRIFT).read_text()
 
 
 @pytest.mark.parametrize(
@@ -161,3 +164,39 @@ def test_a_window_has_a_start_before_its_end() -> None:
     """A window that ends before it starts is refused."""
     with pytest.raises(ValueError, match="start before end"):
         config.Window(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 2, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("window: month", "window: fortnight", "window must be 'day', 'week' or 'month' (got 'fortnight')"),
+        (
+            "data: {windows: 2, of: 3}",
+            "data: {windows: 4, of: 3}",
+            "decide.data must have windows be at most of (got 4 of 3)",
+        ),
+        (
+            "min_alert_rate_ratio: 1.5",
+            "min_alert_rate_ratio: 0.5",
+            "prediction.min_alert_rate_ratio must be greater than 1",
+        ),
+        ("max_missing: 0.01, ", "", "schema.max_missing is missing"),
+        ("misses: 2", "misses: 0", "breaker.misses must be at least 1 (got 0)"),
+        ("cooldown_days: {data: 21, ", "cooldown_days: {", "cooldown_days.data is missing"),
+    ],
+)
+def test_drift_rules_that_do_not_hold_are_explained(old: str, new: str, message: str) -> None:
+    """By file and field; the file as committed holds, and is what the judge takes."""
+    assert old in DRIFT
+    with pytest.raises(ConfigError) as caught:
+        config.parse(DRIFT.replace(old, new, 1), config.DRIFT, config.DriftFile)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("model-config/monitoring/drift.yaml:")
+
+
+def test_the_committed_drift_rules_are_those_that_are_judged_by() -> None:
+    """Every value of the first part reaches the judge under its own name."""
+    rules = Rules.from_dict(config.load_drift(ROOT).to_rules())
+    document = yaml.safe_load(DRIFT)
+    assert rules.schema.max_missing == document["schema"]["max_missing"]
+    assert (rules.looks, rules.decide.data.windows) == (document["looks"], document["decide"]["data"]["windows"])

@@ -12,6 +12,7 @@ from ml.errors import ConfigError
 from tests.commands import change_world
 from tests.commands.change_world import BOT_LOGIN, World
 
+ROOT = Path(__file__).resolve().parents[2]
 GATE = config.GATE.as_posix()
 REQUEST = """\
 cause: manual
@@ -288,3 +289,12 @@ def test_a_text_cannot_give_the_runner_commands(world: World, capsys: pytest.Cap
     world.pull_request()
     told = problems(world, capsys)
     assert not [text for text in told if text.startswith("::error::gotcha")]
+
+
+def test_drift_rules_are_held_to_their_file(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """monitoring/drift.yaml is known, and read as strictly as the others."""
+    text = (ROOT / config.DRIFT).read_text()
+    world.branch("rules", {config.DRIFT.as_posix(): text.replace("alpha: 0.001", "alpha: 2.0", 1)})
+    world.pull_request()
+    (line,) = problems(world, capsys)
+    assert "data.alpha must be less than 1 (got 2.0)" in line

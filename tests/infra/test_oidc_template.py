@@ -195,3 +195,21 @@ def test_the_committed_endpoint_is_what_the_roles_are_for(repository_root: Path)
     """bootstrap hands its name over; the roles name no other."""
     assert config.load_serving(repository_root).endpoint
     assert "fraudops-production" not in TEMPLATE.read_text()
+
+
+def test_the_drift_check_reads_traffic_and_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
+    """It approves, trains and deploys nothing; its metrics are held to their namespace, its files to its endpoint."""
+    found = list(statements(roles(template)["DriftRole"]))
+    writing = [each for each in found if "s3:PutObject" in as_list(each["Action"])]
+    written = [resource["Fn::Sub"] for each in writing for resource in as_list(each["Resource"])]
+    assert written
+    assert all("/monitoring/" in resource and "${EndpointName}/*" in resource for resource in written)
+    (metrics,) = [each for each in found if "cloudwatch:PutMetricData" in as_list(each["Action"])]
+    assert metrics["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Fraudops/Drift"}}
+    assert actions(roles(template)["DriftRole"]) == {
+        "cloudformation:DescribeStacks",
+        "s3:ListBucket",
+        "s3:GetObject",
+        "s3:PutObject",
+        "cloudwatch:PutMetricData",
+    }

@@ -1,0 +1,163 @@
+"""The report of a drift check: pictures of counts, and one page that loads nothing and can be read anywhere."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml import config
+from ml.model import artifact, drift
+from ml.report import drift as report
+from tests.commands.served_world import PROJECT
+from tests.commands.watched_world import COLUMNS, SCORER, archive, draw
+from tests.report import browser
+from tests.report.browser import Tab
+from tests.report.test_year_browser import CONTRAST, OVERFLOW
+
+RULES = drift.Rules.from_dict(config.load_drift(PROJECT).to_rules())
+REFERENCE = drift.Reference.of(artifact.read(archive()).baseline)
+HOSTILE = "<script>alert(1)</script>"
+SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
+
+
+def judged(month: int, *, shift: float = 0.0, flip: float = 0.0) -> tuple[drift.Judgement, drift.WindowSummary]:
+    """The verdict on 4,000 rows of a month, all of them labelled."""
+    rng = np.random.default_rng(month)
+    start = datetime(2026, month, 1, tzinfo=UTC)
+    end = (start + timedelta(days=31)).replace(day=1)
+    rows = draw(rng, 4_000, shift=shift, flip=flip)
+    hours = (end - start) // timedelta(hours=1)
+    times = np.datetime64(start.replace(tzinfo=None), "us") + np.arange(4_000) * hours // 4_000 * np.timedelta64(1, "h")
+    scores = SCORER.score(rows.inputs)
+    decisions = SCORER.decide(scores)
+    summary = drift.WindowSummary.of(REFERENCE, rows.inputs, scores=scores, decisions=decisions, times=times)
+    amounts = rows.inputs[:, COLUMNS.inputs.index("Amount")]
+    labels = drift.LabelSummary.of(REFERENCE, times=times, labels=rows.truth, decisions=decisions, amounts=amounts)
+    found = drift.judge(
+        REFERENCE, summary, labels, RULES, start=start, end=end, as_of=end + timedelta(days=40), reference="a" * 64
+    )
+    return found, summary
+
+
+def written(found: drift.Judgement, **changes: Any) -> Mapping[str, Any]:
+    """The check as far as the page shows it."""
+    document: dict[str, Any] = {
+        "endpoint": "fraudops-production",
+        "judged": "2026-05-01T05:17:00Z",
+        "model": {"approval": 7, "artifact_sha256": "a" * 64, "model_package_arn": "arn:aws:sagemaker:x:1:y/z/7"},
+        "traffic": {"objects": 60, "unreadable_lines": 3, "other_models": {"0006": 12, "": 1}},
+        "labels": {
+            "days": [
+                {
+                    "day": found.start.date().isoformat(),
+                    "rows": 130,
+                    "labelled": 120,
+                    "age_days": 30.0,
+                    "mature": False,
+                    "reason": "120 of 130 rows have a label",
+                }
+            ]
+        },
+    }
+    return document | changes
+
+
+@pytest.fixture(scope="module")
+def drifted() -> tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgement]]:
+    """A month in which V2 has moved and labels have flipped, and the months before it."""
+    before = [judged(month)[0] for month in (2, 3)]
+    found, summary = judged(4, shift=0.6, flip=0.5)
+    return found, summary, [*before, found]
+
+
+@pytest.fixture(scope="module")
+def page(drifted: tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgement]]) -> str:
+    """Its page, of which somebody else has named a field."""
+    found, summary, history = drifted
+    pictures = report.draw(REFERENCE, found, summary, history, RULES)
+    return report.page(written(found, endpoint=HOSTILE), found, history, pictures)
+
+
+def test_pictures_are_the_same_bytes_for_the_same_counts(
+    drifted: tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgement]],
+) -> None:
+    """Five of them, each a picture with something on it."""
+    found, summary, history = drifted
+    first, second = (report.draw(REFERENCE, found, summary, history, RULES) for _ in range(2))
+    assert first == second
+    assert set(first) == {"features.png", "distributions.png", "scores.png", "outcomes.png", "history.png"}
+    for content in first.values():
+        image = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+        assert image.shape[1] == pytest.approx(864, abs=3)
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
+
+
+def test_what_cannot_be_said_is_not_drawn() -> None:
+    """No traffic: no pictures, and a page all the same."""
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    summary = drift.WindowSummary.empty(REFERENCE)
+    found = drift.judge(
+        REFERENCE, summary, None, RULES, start=start, end=start + timedelta(days=31), reference="a" * 64
+    )
+    pictures = report.draw(REFERENCE, found, summary, [found], RULES)
+    assert pictures == {}
+    text = report.page(written(found, labels={"days": []}), found, [found], pictures)
+    assert "nobody can say that nothing has drifted" in text
+    assert "<img" not in text
+
+
+def test_the_page_says_what_fired_and_against_what(page: str) -> None:
+    """Verdicts, figures with limits, rows of other models, lines that could not be read."""
+    words = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert "Drift: concept, data" in words
+    for part in (
+        "fraud rate",
+        "population stability index",
+        "recall",
+        "against approval 0007",
+        "0006 12 rows",
+        "3 lines",
+    ):
+        assert part in words, part
+    assert "an estimate without labels" in words
+
+
+def test_the_page_runs_and_loads_nothing(page: str) -> None:
+    """What others have named is text; its policy allows pictures of its own and nothing else."""
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "default-src 'none'; img-src data:" in page
+    assert set(re.findall(r'(?:src|href)="([a-z]+:)', page)) == {"data:"}
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """One browser for all tests of this file."""
+    if browser.FOUND is None:
+        pytest.skip("no Chromium here: the page was not looked at in a browser")
+    with browser.tab(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@SCHEMES
+def test_it_fits_and_can_be_read(tab: Tab, page: str, tmp_path: Path, width: int, dark: bool) -> None:
+    """Nothing sticks out of the window, all text has a contrast of 4.5 or more, nothing fails, nothing is loaded."""
+    address = (tmp_path / "report.html").as_uri()
+    (tmp_path / "report.html").write_text(page)
+    tab.requested.clear()
+    tab.problems.clear()
+    tab.open(address, width=width, dark=dark)
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    assert tab.value(OVERFLOW) == []
+    assert tab.value(CONTRAST) == []
+    assert [each for each in tab.requested if not each.startswith("data:")] == [address]
+    assert tab.problems == []
