@@ -88,7 +88,7 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     from ml.local.clouds import LocalClouds
 
     place, clock = Place(out=out), Clock()
-    _empty(out, root)
+    empty(out, root)
     with clock.stage("clouds", "AWS and GitHub come up on this machine"):
         clouds = LocalClouds(place.cloud).start()
     try:
@@ -103,7 +103,7 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     return summary
 
 
-def _empty(out: Path, root: Path) -> None:
+def empty(out: Path, root: Path) -> None:
     """Makes `out` an empty folder of the demo's own; only what a demo made is ever deleted."""
     if root.is_relative_to(out) or Path.cwd().is_relative_to(out):
         raise Refused(f"{out} holds the repository or the current folder; choose another --out")

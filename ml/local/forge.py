@@ -157,6 +157,10 @@ class Forge:
 
     # -- how
 
+    def failed(self, run: Run) -> bool:
+        """Whether a run that is over did not end as the loop needs it to."""
+        return run.conclusion not in _DONE
+
     def _runs(self) -> list[Run]:
         return self._clouds.actions.runs(self.full_name)
 
@@ -165,7 +169,7 @@ class Forge:
         with self._told():
             self._clouds.actions.wait(RUN_SECONDS)
         for run in self._runs():
-            if run.conclusion not in _DONE:
+            if self.failed(run):
                 raise RunFailed(_why(run))
         if needed and not [run for run in self._runs() if Path(run.file).name == needed and run.sha == sha]:
             raise RunFailed(f"{needed} should have run for {sha}; it did not start")

@@ -198,6 +198,6 @@ def _words(figure: Estimate) -> str:
 
 
 def _round_up(most: int) -> float:
-    """The next of 2, 4, 10, 20, 40, 100 … that is not below `most`."""
+    """The next of 2, 3, 4, 6, 8, 10, 20, 30, 40 … that is not below `most`."""
     unit = 10.0 ** math.floor(math.log10(max(2, most)))
-    return next(step * unit for step in (1, 2, 4, 10) if step * unit >= max(2, most))
+    return next(step * unit for step in (1, 2, 3, 4, 6, 8, 10) if step * unit >= max(2, most))

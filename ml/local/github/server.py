@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -216,8 +216,11 @@ class LocalGitHub:
 
     # -- export
 
-    def export(self, folder: Path) -> list[Path]:
-        """Writes the pages of pull requests, issues and runs as files that need no server; gives the HTML files."""
+    def export(self, folder: Path, commits: Collection[str] = ()) -> list[Path]:
+        """Writes the pages of pull requests, issues, runs and these commits as files that need no server.
+
+        Gives the HTML files.
+        """
         from ml.local.github.web import export
 
-        return export.write(self, folder)
+        return export.write(self, folder, commits)

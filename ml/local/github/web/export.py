@@ -5,6 +5,7 @@ Pictures are copied beside the pages, logs are whole as text files; links lead t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -18,28 +19,35 @@ if TYPE_CHECKING:
     from ml.local.github.server import LocalGitHub
 
 
-def write(github: LocalGitHub, folder: Path) -> list[Path]:
-    """Writes <folder>/index.html and <owner>/<name>/*.html, run-N.log; gives the HTML files, the index first."""
+def write(github: LocalGitHub, folder: Path, commits: Collection[str] = ()) -> list[Path]:
+    """Writes <folder>/index.html and <owner>/<name>/*.html, run-N.log; gives the HTML files, the index first.
+
+    Args:
+        commits: ids of commits that get a page too, commit-<id>.html, in every repository that has them.
+    """
     with github.lock():
         site = Exported(folder, (github.url, "http://github.localhost"), lambda path: _raw(github, path))
         views = Views(github, site)
         repositories = list(github.state.repositories.values())
         for repository in repositories:
-            site.written |= {f"{repository.full_name}/{name}" for name in _names(github, repository)}
+            site.written |= {f"{repository.full_name}/{name}" for name in _names(github, repository, commits)}
         written = [_file(folder / "index.html", views.home())]
         for repository in repositories:
-            written += _repository(github, views, repository, folder / repository.full_name)
+            written += _repository(github, views, repository, folder / repository.full_name, commits)
         return written
 
 
-def _names(github: LocalGitHub, repository: Repository) -> list[str]:
+def _names(github: LocalGitHub, repository: Repository, commits: Collection[str]) -> list[str]:
     name = Exported.name
     numbered = [name("pull" if issue.pull else "issue", issue.number) for issue in repository.issues.values()]
     runs = [name("run", run.id) for run in github.run_source.runs_of(repository.full_name)]
-    return [name(""), name("pulls"), name("issues"), name("actions"), *numbered, *runs]
+    shown = [name("commit", commit) for commit in commits if repository.git.commit(commit)]
+    return [name(""), name("pulls"), name("issues"), name("actions"), *numbered, *runs, *shown]
 
 
-def _repository(github: LocalGitHub, views: Views, repository: Repository, at: Path) -> list[Path]:
+def _repository(
+    github: LocalGitHub, views: Views, repository: Repository, at: Path, commits: Collection[str]
+) -> list[Path]:
     name = Exported.name
     written = [
         _file(at / name(""), views.repository(repository)),
@@ -54,6 +62,10 @@ def _repository(github: LocalGitHub, views: Views, repository: Repository, at: P
         written.append(_file(at / name("run", run.id), views.run(repository, run)))
         logs = [f"--- {job.name}: {job.conclusion or job.status}\n{job.log}" for job in run.jobs]
         _file(at / f"run-{run.id}.log", "\n".join(logs) + "\n")
+    for sha in commits:
+        commit = repository.git.commit(sha)
+        if commit is not None:
+            written.append(_file(at / name("commit", sha), views.commit(repository, commit)))
     return written
 
 
