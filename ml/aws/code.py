@@ -87,7 +87,14 @@ def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
             head = s3.head_object(Bucket=bucket, Key=prefix + name, ChecksumMode="ENABLED")
             if head.get("ChecksumSHA256") == checksum:
                 return
-        s3.put_object(Bucket=bucket, Key=prefix + name, Body=files[name], ChecksumSHA256=checksum)
+        # S3 refuses the object if what arrived has another digest, and keeps the digest with it.
+        s3.put_object(
+            Bucket=bucket,
+            Key=prefix + name,
+            Body=files[name],
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=checksum,
+        )
 
     with session.explained(f"uploading to {where}"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
