@@ -29,8 +29,10 @@ from ml.gitops.repository import Repository
 from ml.model.judgement import IMMATURE, NO_DATA
 
 SILENCE = "no traffic"
-_LOOK_BACK = 12
-"""Windows before the latest that are looked at again for labels that have come."""
+_SKIPPED = 12
+"""Windows that are made up for at most, where no check has run for long."""
+_RIPENING = timedelta(days=120)
+"""How long after its end a window is looked at again for labels: as long as cardholders may dispute a charge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +130,11 @@ def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Chec
     """
     kept = [window for window in watch.checks.windows() if window[1] <= chosen[0]]
     skipped = list(windows.between(kept[-1][1], chosen[0], rules.window)) if kept else []
-    found = [watch.check(window) for window in skipped[-_LOOK_BACK:]]
+    found = [watch.check(window) for window in skipped[-_SKIPPED:]]
     serves = watch.model(watch.serves)
-    for window in kept[-_LOOK_BACK:]:
-        before = watch.kept(window)
-        if before is None or "concept" in before.judgement.judged or not deciding.may_count(before, serves):
+    for window in kept:
+        before = watch.kept(window) if clock.now() - window[1] <= _RIPENING else None
+        if before is None or not before.may_ripen or not deciding.may_count(before, serves):
             continue
         again = watch.check(window)
         if again.new:

@@ -57,6 +57,7 @@ def checked(result: DriftCheck, checks: Sequence[Check], past: Sequence[Check]) 
             else "No request is due."
         )
     parts.append(_windows(checks))
+    parts += filter(None, map(_unread, checks))
     parts += [_findings(each) for each in checks if any(finding.fired for finding in each.judgement.findings)]
     parts += filter(None, [_features(latest.judgement), _history([each.judgement for each in past])])
     parts.append(f"Report: {code(latest.document['report'])}")
@@ -99,6 +100,16 @@ def _windows(checks: Sequence[Check]) -> str:
         for each in checks
     ]
     return table(("window", "verdict", "rows", "labels", "judged"), rows, numbers=(2,))
+
+
+def _unread(check: Check) -> str:
+    """That lines could not be read, which is never passed over."""
+    found = check.document["traffic"]
+    if not found["unreadable_lines"]:
+        return ""
+    reasons = ", ".join(f"{text(reason)} ({count:,})" for reason, count in found["reasons"].items())
+    aside = f"; kept aside, among them {code(found['kept_aside'][0])}" if found["kept_aside"] else ""
+    return f"{found['unreadable_lines']:,} lines of {span(check.window)} could not be read: {reasons}{aside}."
 
 
 def _labels(found: Judgement) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,11 @@ class Check:
         number: int = self.document["model"]["approval"]
         return number
 
+    @property
+    def may_ripen(self) -> bool:
+        """Whether labels that come later can still tell of concept drift: rows of the model have an id to join on."""
+        return "concept" not in self.judgement.judged and self.document["label_summary"] is not None
+
     def summary(self) -> drift.WindowSummary:
         """The window's traffic, in counts."""
         return drift.WindowSummary.from_dict(self.document["summary"])
@@ -145,7 +150,7 @@ class Watch:
         """
         kept = self.checks.read(*window)
         seen = self._seen(window)
-        if kept is not None and _stands(Check(document=kept, new=False), seen):
+        if kept is not None and _stands(Check(document=kept, new=False), seen, self.file.labels.min_age_days):
             return Check(document=kept, new=False)
         model = self.model(kept["model"]["approval"] if kept is not None else self.serves)
         document = self._judge(window, model) | {"seen": seen}
@@ -235,15 +240,16 @@ def history(watch: Watch, first: Check, *, most: int = 24) -> list[Check]:
     return [check for check in found if check is not None]
 
 
-def _stands(kept: Check, seen: Mapping[str, Any]) -> bool:
+def _stands(kept: Check, seen: Mapping[str, Any], min_age_days: int) -> bool:
     """Whether a verdict that is kept would come out the same again.
 
-    Labels ripen with time, too: one without mature labels stands for the day on which it was made.
+    Labels ripen with time, too: one that was made before they could be old enough stands for its day alone.
     """
     if kept.document.get("seen") != seen:
         return False
-    today = clock.stamp(clock.now())[:10]
-    return "concept" in kept.judgement.judged or kept.document["judged"][:10] == today
+    made = datetime.fromisoformat(kept.document["judged"])
+    ripe = kept.window[1] + timedelta(days=min_age_days)
+    return "concept" in kept.judgement.judged or made >= ripe or made.date() == clock.now().date()
 
 
 def _own(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_]:

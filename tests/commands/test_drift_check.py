@@ -265,3 +265,27 @@ def test_outputs_tell_the_workflow(world: Watched) -> None:
     assert "\nno data, labels immature\n" in said
     assert json.dumps(drift.SILENCE) == '"no traffic"'
     assert "no_traffic<<" in said
+
+
+def test_lines_that_cannot_be_read_are_said(world: Watched) -> None:
+    """Counted, kept aside, and named in the summary; the rest is judged."""
+    world.month(2)
+    key = f"capture/{ENDPOINT}/AllTraffic/2026/02/03/06/broken.jsonl"
+    client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{cut short\n")
+    world.at("2026-03-15T05:17:00Z")
+    assert check(world.root).verdict == "none"
+    assert "1 lines of 2026-02-01 to 2026-03-01 could not be read" in world.summary
+    assert world.keys(f"monitoring/unreadable/{ENDPOINT}/AllTraffic/2026/02/03/06/")
+
+
+def test_windows_that_no_check_has_seen_are_made_up_for(world: Watched) -> None:
+    """A workflow that was switched off for a month skips no window."""
+    for month in (2, 3, 4):
+        world.month(month, shift=0.6 if month > 2 else 0.0)
+        if month == 2:
+            world.at("2026-03-01T05:17:00Z")
+            check(world.root)
+    world.at("2026-05-01T05:17:00Z")
+    found = check(world.root)
+    assert [each.start.month for each in found.judged] == [2, 3, 4]
+    assert (found.due, len(found.requests)) == (("data",), 1)

@@ -76,11 +76,12 @@ def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float
     return Rows(inputs=inputs[:, order], truth=truth)
 
 
-def archive(*, intercept: float = -3.0) -> bytes:
+def archive(*, intercept: float = -3.0, provenance: dict[str, str] | None = None) -> bytes:
     """The model with its drift reference, of 8,000 rows."""
+    model = MODEL | {"intercept": intercept} | ({"provenance": provenance} if provenance else {})
     found = draw(np.random.default_rng(0), 8_000)
     frame = pd.DataFrame(found.inputs, columns=list(COLUMNS.inputs))
-    scorer = Scorer.from_json(document.canonical(MODEL | {"intercept": intercept}))
+    scorer = Scorer.from_json(document.canonical(model))
     scores = scorer.score(found.inputs)
     made, test = slice(0, 4_000), slice(4_000, None)
     reference = baseline.complete(
@@ -94,7 +95,7 @@ def archive(*, intercept: float = -3.0) -> bytes:
     )
     return artifact.pack(
         {
-            "model.json": document.canonical(MODEL | {"intercept": intercept}).encode(),
+            "model.json": document.canonical(model).encode(),
             "baseline.json": json.dumps(reference).encode(),
             **artifact.code_files(PROJECT),
         }
@@ -109,6 +110,7 @@ class Watched:
     monkeypatch: pytest.MonkeyPatch
     folder: Path
     seed: int = 1
+    bucket: str = BUCKET
     trained: list[str] = field(default_factory=list)
     """The commits that GitHub says train.yml has run for."""
 
@@ -132,10 +134,10 @@ class Watched:
         """Approves a model whose archive is in the lake, and points main at it, as a merge does."""
         content = archive(**options)
         key = f"executions/{number}/artifact/model.tar.gz"
-        client("s3").put_object(Bucket=BUCKET, Key=key, Body=content)
+        client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
         record = repositories.record(
             number,
-            artifact=config.Artifact(uri=f"s3://{BUCKET}/{key}", sha256=artifact.read(content).sha256),
+            artifact=config.Artifact(uri=f"s3://{self.bucket}/{key}", sha256=artifact.read(content).sha256),
             requests=options.get("requests", ()),
             created=clock.now(),
         )
@@ -193,7 +195,7 @@ class Watched:
         )
         if landed:
             nothing = pa.schema(_LABELS).empty_table()
-            Lake(BUCKET).store(
+            Lake(self.bucket).store(
                 table,
                 nothing,
                 source=Source(name="month.parquet", sha256="0" * 64, bytes=1),
@@ -204,7 +206,7 @@ class Watched:
         if known_after is not None:
             known = pa.array([moment + known_after * _DAY for moment in times], pa.timestamp("us", "UTC"))
             told = pa.array(np.concatenate(truth))
-            labels.deliver(BUCKET, pa.table([pa.array(ids), told, known], schema=pa.schema(_LABELS)))
+            labels.deliver(self.bucket, pa.table([pa.array(ids), told, known], schema=pa.schema(_LABELS)))
 
     def _capture(self, name: str, moment: datetime, rows: Rows, version: str, scorer: Scorer) -> None:
         scores = scorer.score(rows.inputs)
@@ -223,7 +225,7 @@ class Watched:
             "eventVersion": "0",
         }
         key = f"capture/{ENDPOINT}/AllTraffic/{moment:%Y/%m/%d/%H}/{name}.jsonl"
-        client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(line).encode() + b"\n")
+        client("s3").put_object(Bucket=self.bucket, Key=key, Body=json.dumps(line).encode() + b"\n")
 
     def requests(self) -> list[str]:
         """The requests on main."""
@@ -240,12 +242,18 @@ class Watched:
 
     def read(self, key: str) -> Any:
         """A JSON object of the lake."""
-        return json.loads(client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        return json.loads(client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
     def keys(self, prefix: str) -> list[str]:
         """What lies below a prefix."""
-        listed = client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        listed = client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
         return [item["Key"] for item in listed]
+
+
+def narrowed(text: str) -> str:
+    """model.yaml with this world's features."""
+    first, last = text.index("  features: ["), text.index("split:")
+    return f"{text[:first]}  features: [V1, V2]\n{text[last:]}"
 
 
 def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
@@ -253,15 +261,11 @@ def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
     workshop = served_world.repository(folder / "repository")
-    model = workshop.text(config.MODEL)
-    first, last = model.index("  features: ["), model.index("split:")
-    workshop.write(
-        {
-            config.MODEL: f"{model[:first]}  features: [V1, V2]\n{model[last:]}",
-            config.DRIFT: (PROJECT / config.DRIFT).read_text(),
-        },
-        "Configure monitoring",
-    )
+    changes: dict[str | Path, str] = {
+        config.MODEL: narrowed(workshop.text(config.MODEL)),
+        config.DRIFT: (PROJECT / config.DRIFT).read_text(),
+    }
+    workshop.write(changes, "Configure monitoring")
     world: World = served_world.moto_platform(workshop)
     forge = forge_world.around(world, server, folder, monkeypatch)
     made = Watched(forge=forge, monkeypatch=monkeypatch, folder=folder)
