@@ -28,12 +28,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def quick() -> dict[str, Any]:
-    """A year whose concept changes at once, and whose labels come within three days: two months show a retrain."""
+    """A year whose concept changes at once, and whose labels come within three days: three months show a retrain."""
     document: dict[str, Any] = yaml.safe_load((scenario.FOLDER / "concept-only.yaml").read_text())
     return document | {
         "history": {"rows": 60_000, "months": 3},
         "concept_drift": [
-            {"course": {"kind": "sudden", "from_month": 1}, "top_share": 0.02, "flipped_share": 1.0},
+            {"course": {"kind": "sudden", "from_month": 1}, "top_share": 0.1, "flipped_share": 1.0},
         ],
         "labels": {
             "typical_delay_days": 1.0,
@@ -102,9 +102,9 @@ def test_only_what_the_product_made_is_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(900)
 def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
-    """Half the alarms of a year in two months: request, run, pull request, merge, deployment, and recall is back."""
+    """A year in three months: request, run, pull request, merge, deployment, and recall is back."""
     repository, out = tmp_path / "project", tmp_path / "year"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
@@ -112,7 +112,7 @@ def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from ml.local import simulation; simulation.run("
         f"Path({str(repository)!r}), out=Path({str(out)!r}), scenario_name={str(tmp_path / 'quick.yaml')!r}, "
-        "seed=1, rows=12_000, months=2)"
+        "seed=1, rows=12_000, months=3)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -126,20 +126,20 @@ def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
     document = json.loads((out / "report.json").read_text())
     (request,) = document["requests"]
     (retrain,) = document["retrains"]
-    assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")
+    assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 2, "approved as 0002")
     assert request["window"].startswith("2026-01-01 to ")
     assert (retrain["verdict"], retrain["approval"]) == ("passed", 2)
     assert [item["approval"] for item in document["deployments"]] == [1, 2]
-    recall = document["with_retraining"]["recall"]
-    assert recall[0] == document["without_retraining"]["recall"][0] < 0.40
-    assert document["without_retraining"]["recall"][1] < 0.40 and recall[1] > recall[0] + 0.30
-    assert document["months"][0]["verdict"].startswith("concept")
+    recall, control = (document[side]["recall"] for side in ("with_retraining", "without_retraining"))
+    assert recall[:2] == control[:2] and max(control) < 0.40
+    assert recall[2] > 0.80
+    assert [month["verdict"] for month in document["months"]][:2] == ["concept", "concept"]
     for item in (*document["requests"], *document["deployments"]):
         assert (out / item["link"]).is_file(), item["link"]
     for link in (retrain["run_link"], retrain["pull_link"], document["repository_link"]):
         assert (out / link).is_file(), link
     kinds = [item["kind"] for item in document["decisions"]]
-    assert kinds.count("check") == 2 and {"request", "gate", "merge", "deployment"} <= set(kinds)
+    assert kinds.count("check") == 3 and {"request", "gate", "merge", "deployment"} <= set(kinds)
     log = subprocess.run(
         ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
     ).stdout.split()
