@@ -1,0 +1,57 @@
+"""How a year comes out by the product's own steps and rules, in one process: what is promised, and what cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ml import config
+from ml.simulate import scenario
+from ml.simulate.year import Year
+from tests.benchmarks.in_process import ROOT, InProcess, Played, pooled
+
+
+def played(name: str, seed: int, months: int = 12) -> Played:
+    """A year of one of the project's scenarios."""
+    model: dict[str, Any] = config.load_model(ROOT).model_dump()
+    # What model.yaml needs for amounts to be told apart at the top percent, where labels turn.
+    model["split"] = {"train": 0.5, "validation": 0.2, "test": 0.3}
+    model["binning"]["amount_bins"] = 90
+    model["regression"]["inverse_regularisation"] = 1.0
+    model["threshold"]["value"] = 0.0075
+    year = Year(scenario.load(name), seed=seed)
+    return InProcess(year, config.ModelFile.model_validate(model)).play(months)
+
+
+@pytest.mark.slow
+def test_retraining_brings_recall_back_in_the_default_year() -> None:
+    """Without it recall ends below 0.40; with it, months 9 to 12 have 0.90 or more at 1 % false positives or less."""
+    year = played("both", seed=1)
+    last = pooled(year.served[8:])
+    assert last.true_positives / last.positives >= 0.90
+    assert last.false_positives / last.negatives <= 0.01
+    assert year.control[-1].true_positives / year.control[-1].positives < 0.40
+    assert {request[0] for request in year.requests} >= {8}
+    assert min(request[0] for request in year.requests) > 4
+    concept = next(request for request in year.requests if request[1] == "concept")
+    assert (concept[0], concept[2][:10], concept[3]) == (8, "2026-07-01", "passed")
+
+
+def test_a_year_without_drift_raises_nothing() -> None:
+    """Six months alike: every verdict is none, nothing is asked for, and both years are one."""
+    year = played("none", seed=4, months=6)
+    assert year.requests == []
+    assert {verdict for judgement in year.judgements for verdict in judgement.verdicts} <= {"none", "labels immature"}
+    assert year.served == year.control
+
+
+@pytest.mark.slow
+def test_what_no_model_can_learn_opens_the_breaker() -> None:
+    """Two candidates miss the gate, then nothing more is trained: a person is asked."""
+    year = played("unlearnable", seed=0, months=10)
+    assert [(request[0], request[1], request[3]) for request in year.requests] == [
+        (8, "concept", "missed"),
+        (9, "concept", "missed"),
+        (10, "concept", "breaker open"),
+    ]
