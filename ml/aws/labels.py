@@ -37,8 +37,10 @@ __all__ = [
     "join",
 ]
 
-MEMORY = "512MB"
+MEMORY = "128MB"
 """What the engine takes before it goes to disk."""
+PART_ROWS = 1_000_000
+"""Rows, or labels, that are sorted and joined at a time: those whose ids share a remainder."""
 _DAY = timedelta(days=1)
 _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -179,21 +181,11 @@ class Join:
         """
         limit = (as_of - _EPOCH) // _MICROSECOND
         self._know(limit)
-        self._engine.execute(
-            """
-            CREATE OR REPLACE TABLE answered AS
-            WITH last AS (
-                SELECT id, max(moment::HUGEINT * 1099511627776 + place) % 1099511627776 AS place
-                FROM traffic GROUP BY id
-            )
-            SELECT traffic.place::BIGINT AS place, known.label AS label
-            FROM last JOIN traffic ON traffic.place = last.place LEFT JOIN known ON known.id = last.id
-            """
-        )
+        self._answer()
         counted = self._engine.execute(
             f"""
             SELECT moment // {_DAY_MICROSECONDS}, count(*), count(label), coalesce(sum(label), 0)
-            FROM answered JOIN traffic USING (place) GROUP BY 1 ORDER BY 1
+            FROM answered GROUP BY 1 ORDER BY 1
             """  # noqa: S608 - a constant
         ).fetchall()
         days = tuple(
@@ -211,7 +203,7 @@ class Join:
         kept = "".join(f", k{place}" for place in range(len(self._keep)))
         reader = self._engine.sql(
             f"""
-            SELECT label, score, decision, moment, version{kept} FROM answered JOIN traffic USING (place)
+            SELECT label, score, decision, moment, version{kept} FROM answered
             WHERE label IS NOT NULL AND moment // {_DAY_MICROSECONDS} IN ({numbers})
             """  # noqa: S608 - numbers, and names made here
         ).to_arrow_reader(batch_rows)
@@ -229,14 +221,33 @@ class Join:
             )
 
     def _know(self, limit: int) -> None:
-        """Makes the table of what was known by `limit` of the rows that there are: one label to an id."""
+        """Makes the table of all that was known by `limit`."""
         self._engine.execute("CREATE OR REPLACE TABLE heard (id VARCHAR, said BIGINT)")
         for key in self._files():
             self._hear(key, limit)
-        # The label that was known last, and fraud before legitimate at one moment, is the highest of these numbers.
+
+    def _answer(self) -> None:
+        """Makes the table of rows with their labels: one row to an id, its last answer, part by part."""
+        (heard,) = self._engine.execute("SELECT count(*) FROM heard").fetchone() or (0,)
+        parts = max(1, -(-max(self.rows, heard) // PART_ROWS))
         self._engine.execute(
-            "CREATE OR REPLACE TABLE known AS SELECT id, (max(said) & 1)::TINYINT AS label FROM heard GROUP BY id"
+            "CREATE OR REPLACE TABLE answered AS SELECT *, NULL::TINYINT AS label FROM traffic WHERE false"
         )
+        for part in range(parts):
+            # The label that was known last, and fraud before legitimate at one moment, is the highest number.
+            self._engine.execute(
+                """
+                INSERT INTO answered
+                SELECT last.*, known.label FROM (
+                    SELECT * FROM traffic WHERE hash(id) % $parts = $part
+                    QUALIFY row_number() OVER (PARTITION BY id ORDER BY moment DESC, place DESC) = 1
+                ) AS last LEFT JOIN (
+                    SELECT id, (max(said) & 1)::TINYINT AS label
+                    FROM heard WHERE hash(id) % $parts = $part GROUP BY id
+                ) AS known ON known.id = last.id
+                """,
+                {"parts": parts, "part": part},
+            )
         self._engine.execute("DROP TABLE heard")
 
     def _files(self) -> list[str]:
@@ -263,7 +274,7 @@ class Join:
             if not odd:
                 self._engine.execute(
                     "INSERT INTO heard SELECT event_id, epoch_us(known_at) * 2 + label FROM read_parquet(?) "
-                    "WHERE epoch_us(known_at) <= ? AND event_id IN (SELECT id FROM traffic)",
+                    "WHERE epoch_us(known_at) <= ?",
                     [str(file), limit],
                 )
         except duckdb.Error as error:

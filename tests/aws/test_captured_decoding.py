@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.aws.captured import columns
-from ml.aws.captured.columns import NotPlain
 from ml.aws.captured.decode import Decoded, decode
+from ml.aws.captured.engine import NotPlain
 from ml.aws.captured.objects import CapturedObject
 from ml.aws.captured.stream import Block
 from tests.aws import capturing

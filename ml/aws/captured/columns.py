@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
+from ml.aws.captured import engine
+from ml.aws.captured.engine import NotPlain
 from ml.aws.captured.envelope import LINED, NONE, OBJECTS, TABLE, Form
 from ml.aws.captured.exact import EVENT_ID
 from ml.aws.captured.parts import Answered, Given
@@ -30,14 +31,13 @@ _ANSWER = {
     EVENT_ID: pa.string(),
 }
 _ANSWER_TYPES = {"score": "DOUBLE", "decision": "DOUBLE", "model_version": "VARCHAR", EVENT_ID: "VARCHAR"}
-_connections = threading.local()
 
 
-class NotPlain(Exception):
-    """Some of the bodies need a closer look."""
+Bodies: TypeAlias = Any
+"""Texts: a list of them, or an Arrow array."""
 
 
-def given(bodies: Sequence[str], form: Form, inputs: Sequence[str]) -> Given | None:
+def given(bodies: Bodies, form: Form, inputs: Sequence[str]) -> Given | None:
     """The rows of requests that look like `form`; None where no request was captured.
 
     Raises:
@@ -45,38 +45,47 @@ def given(bodies: Sequence[str], form: Form, inputs: Sequence[str]) -> Given | N
     """
     if form.look == NONE:
         return None
+    texts = _texts(bodies)
     if form.look == TABLE:
-        return _given_csv(bodies, inputs, form.detail)
+        return _given_csv(texts, inputs, form.detail)
     if form.look == OBJECTS:
-        return _given_json(bodies, inputs, form.detail)
+        return _given_json(texts, inputs, form.detail)
     if form.look == LINED:
-        lines, lengths = _lines(bodies)
+        lines, lengths = _lines(texts)
         return dataclasses.replace(_given_json(lines, inputs, None), lengths=lengths)
     raise NotPlain
 
 
-def answered(bodies: Sequence[str], form: Form) -> Answered | None:
+def answered(bodies: Bodies, form: Form) -> Answered | None:
     """The answers that look like `form`; None where none was captured. Raises NotPlain as `given` does."""
     if form.look == NONE:
         return None
+    texts = _texts(bodies)
     if form.look == TABLE and form.detail is None:
-        return _answered_csv(bodies)
+        return _answered_csv(texts)
     if form.look == OBJECTS:
-        return _answered_json(bodies, form.detail)
+        return _answered_json(texts, form.detail)
     if form.look == LINED:
-        lines, lengths = _lines(bodies)
+        lines, lengths = _lines(texts)
         return dataclasses.replace(_answered_json(lines, None), lengths=lengths)
     raise NotPlain
 
 
-def _given_csv(bodies: Sequence[str], inputs: Sequence[str], header: str | None) -> Given:
+def _texts(bodies: Bodies) -> pa.Array:
+    try:
+        return bodies if isinstance(bodies, pa.Array) else pa.array(bodies, pa.string())
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can name and no text can hold
+        raise NotPlain from error
+
+
+def _given_csv(bodies: pa.Array, inputs: Sequence[str], header: str | None) -> Given:
     """Rows of CSV, all without a header (None) or each body with the same one."""
     names = list(inputs) if header is None else [name.strip() for name in header.split(",")]
     ids = header is not None and EVENT_ID in names and EVENT_ID not in inputs
     if sorted(names) != sorted([*inputs, *([EVENT_ID] if ids else [])]):
         raise NotPlain
     if header is not None:
-        bodies = [body[body.find("\n") + 1 :] for body in bodies]
+        bodies = pa.array([body[body.find("\n") + 1 :] for body in bodies.to_pylist()], pa.string())
     types = dict.fromkeys(inputs, pa.float64()) | ({EVENT_ID: pa.string()} if ids else {})
     table, lengths = _csv(bodies, names, types)
     found = table[EVENT_ID].combine_chunks() if ids else pa.nulls(table.num_rows, pa.string())
@@ -85,9 +94,9 @@ def _given_csv(bodies: Sequence[str], inputs: Sequence[str], header: str | None)
     return Given(lengths=lengths, inputs=_matrix([table[name] for name in inputs], table.num_rows), ids=found)
 
 
-def _answered_csv(bodies: Sequence[str]) -> Answered:
+def _answered_csv(bodies: pa.Array) -> Answered:
     """Answers in CSV without a header: score, decision, model_version and perhaps event_id."""
-    width = bodies[0].partition("\n")[0].count(",") + 1
+    width = bodies[0].as_py().partition("\n")[0].count(",") + 1
     if width not in (3, 4):
         raise NotPlain
     names = list(_ANSWER)[:width]
@@ -95,43 +104,44 @@ def _answered_csv(bodies: Sequence[str]) -> Answered:
     return _answered([table[name].combine_chunks() for name in names], lengths)
 
 
-def _given_json(bodies: Sequence[str], inputs: Sequence[str], key: str | None) -> Given:
+def _given_json(texts: pa.Array, inputs: Sequence[str], key: str | None) -> Given:
     """Objects by name, in a list under `key`, or one to a body (None)."""
     if EVENT_ID in inputs:
         raise NotPlain
     types = {EVENT_ID: "VARCHAR"} | dict.fromkeys(inputs, "DOUBLE")
-    texts = pa.array(bodies, pa.string())
     (ids, *values), lengths = _json(texts, types, key)
     matrix, named = _matrix(values, len(ids)), len(ids) - ids.null_count
-    _refuse_more(texts, pairs=matrix.size + named + (len(bodies) if key else 0), strings=named)
+    _refuse_more(texts, pairs=matrix.size + named + (len(texts) if key else 0), strings=named)
     return Given(lengths=lengths, inputs=matrix, ids=ids.cast(pa.string()))
 
 
-def _answered_json(bodies: Sequence[str], key: str | None) -> Answered:
+def _answered_json(texts: pa.Array, key: str | None) -> Answered:
     """Answers as objects with score, decision, model_version and perhaps event_id."""
-    texts = pa.array(bodies, pa.string())
     rows, lengths = _json(texts, _ANSWER_TYPES, key)
     strings = sum(len(column) - column.null_count for column in rows[2:])
-    _refuse_more(texts, pairs=2 * len(rows[0]) + strings + (len(bodies) if key else 0), strings=strings)
+    _refuse_more(texts, pairs=2 * len(rows[0]) + strings + (len(texts) if key else 0), strings=strings)
     return _answered(rows, lengths)
 
 
-def _lines(bodies: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    split = [body.rstrip("\r\n").split("\n") for body in bodies]
-    return [line for lines in split for line in lines], np.array([len(lines) for lines in split])
+def _lines(bodies: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    split = [body.rstrip("\r\n").split("\n") for body in bodies.to_pylist()]
+    lengths = np.array([len(lines) for lines in split])
+    return pa.array([line for lines in split for line in lines], pa.string()), lengths
 
 
-def _csv(bodies: Sequence[str], names: list[str], types: dict[str, Any]) -> tuple[pa.Table, NDArray[np.int64]]:
-    text = "\n".join(bodies)
-    if text.count("\n") == len(bodies) - 1:
+def _csv(bodies: pa.Array, names: list[str], types: dict[str, Any]) -> tuple[pa.Table, NDArray[np.int64]]:
+    text = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(bodies)], pa.int32()), bodies), "\n")[0].as_buffer()
+    letters = np.frombuffer(text, np.uint8)
+    if (letters == ord('"')).any():  # a quoted field may hold a comma or a line's end
+        raise NotPlain
+    if np.count_nonzero(letters == ord("\n")) == len(bodies) - 1:
         lengths = np.ones(len(bodies), np.int64)
     else:
-        lengths = np.array([body.count("\n") + (body[-1:] != "\n") for body in bodies])
-    if '"' in text:  # a quoted field may hold a comma or a line's end
-        raise NotPlain
+        ended = pc.ends_with(bodies, "\n").to_numpy(zero_copy_only=False)
+        lengths = pc.count_substring(bodies, "\n").to_numpy().astype(np.int64) + ~ended
     try:
         table = pa_csv.read_csv(
-            pa.BufferReader(text.encode()),
+            pa.BufferReader(text),
             read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK),
             convert_options=pa_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
         )
@@ -144,18 +154,8 @@ def _csv(bodies: Sequence[str], names: list[str], types: dict[str, Any]) -> tupl
 
 def _json(texts: pa.Array, types: dict[str, str], key: str | None) -> tuple[list[Any], NDArray[np.int64]]:
     """The columns of the bodies' rows, and how many rows each body has."""
-    import duckdb
-
-    shape = json.dumps({key: [types]} if key else types).replace("'", "''")
-    connection = _connection()
-    connection.register("bodies", pa.table({"body": texts}))
-    try:
-        query = f"SELECT from_json(body, '{shape}') AS body FROM bodies"  # noqa: S608 - the shape is quoted above
-        found = connection.sql(query).to_arrow_table()
-    except duckdb.Error as error:  # some body is not JSON; which one, the closer look tells
-        raise NotPlain from error
-    finally:
-        connection.unregister("bodies")
+    shape = engine.quoted(json.dumps({key: [types]} if key else types))
+    found = engine.query(f"SELECT from_json(text, {shape}) AS body FROM texts", texts)  # noqa: S608 - quoted
     column = found["body"].combine_chunks()
     if column.null_count:
         raise NotPlain
@@ -178,7 +178,8 @@ def _refuse_more(texts: pa.Array, *, pairs: int, strings: int) -> None:
     name and each of the `strings`, no number was a text. What DuckDB would read as 1 and 0, true and false, is seen at
     its first letter.
     """
-    text = np.frombuffer(texts.buffers()[2], np.uint8)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    text = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     colons = np.flatnonzero(text == ord(":"))
     if len(colons) != pairs or np.count_nonzero(text == ord('"')) != 2 * (pairs + strings):
         raise NotPlain
@@ -213,15 +214,3 @@ def _answered(columns: Sequence[Any], lengths: NDArray[np.int64]) -> Answered:
         versions=versions.cast(pa.string()),
         ids=ids[0].cast(pa.string()) if ids else pa.nulls(rows, pa.string()),
     )
-
-
-def _connection() -> Any:
-    """A DuckDB of this thread's own, in memory, which reads nothing but what it is handed."""
-    import duckdb
-
-    if not hasattr(_connections, "own"):
-        connection = duckdb.connect(":memory:", config={"threads": "1", "memory_limit": "512MB"})
-        connection.execute("SET autoinstall_known_extensions = false; SET enable_external_access = false")
-        connection.execute("SET arrow_large_buffer_size = false; SET produce_arrow_string_view = false")
-        _connections.own = connection
-    return _connections.own

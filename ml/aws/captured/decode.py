@@ -7,21 +7,23 @@ neighbours little.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ml.aws.captured import columns, exact, parts
-from ml.aws.captured.columns import NotPlain
+from ml.aws.captured.engine import NotPlain
 from ml.aws.captured.envelope import ODD, Opener, Requests, Unreadable
 from ml.aws.captured.parts import Answered, Findings, Given, Part, Uneven
 from ml.aws.captured.stream import Block
+from ml.aws.captured.together import Opened, opened
 
 _FEW, _PIECES = 32, 8
+_LINE_END = 10
 _SHORT = 8  # bytes: less than any line that is not blank
-_Lines = list[tuple[Block, int, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,57 +55,75 @@ class Decoded:
 
 def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> Decoded:
     """The rows of the requests answered from `start` (included) to `end` (not), microseconds since 1970."""
-    decoded, lines = Decoded(), _Places(blocks)
-    opener = Opener(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
-    for first, block, content in lines.contents():
+    decoded, lines = Decoded(), _Places()
+    for block in blocks:
         decoded.bytes += len(block.data)
-        decoded.lines += len(content)
-        if block.overlong:
-            decoded.unread.append(lines.unread(first, "longer than any request"))
-        else:
-            opener.open(content, first)
-    decoded.outside = opener.outside
-    for requests in opener.smoke:
+    try:
+        found = _together(blocks, lines, start, end)
+    except NotPlain:
+        lines = _Places()
+        found = _apart(blocks, lines, start, end, decoded)
+    decoded.lines, decoded.outside = found.lines, found.outside
+    for requests in found.smoke:
         decoded.smoke_lines += len(requests)
         decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, Decoded(), lines).parts)
-    for requests in opener.requests:
+    for requests in found.requests:
         _read(requests, inputs, decoded, lines)
     return decoded
+
+
+def _together(blocks: Sequence[Block], lines: _Places, start: int, end: int) -> Opened:
+    """Opens all lines at once. Raises NotPlain where they are not all whole and alike."""
+    some, place = [], 0
+    for block in blocks:
+        if block.overlong:
+            raise NotPlain
+        lines.add(place, block)
+        some.append(block.data if block.data.endswith(b"\n") else block.data + b"\n")
+        place += int(np.count_nonzero(np.frombuffer(some[-1], np.uint8) == _LINE_END))
+    return opened(b"".join(some), start, end)
+
+
+def _apart(blocks: Sequence[Block], lines: _Places, start: int, end: int, decoded: Decoded) -> Opened:
+    """Opens one line after the other, and tells `decoded` of each that cannot be."""
+    opener = Opener(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
+    place = 0
+    for block in blocks:
+        content = [block.data] if block.overlong else block.data.split(b"\n")
+        numbers = None
+        if content and not content[-1]:
+            content.pop()
+        if content and min(map(len, content)) < _SHORT:
+            numbers = [number for number, line in enumerate(content) if line.strip()]
+            content = [content[number] for number in numbers]
+        lines.add(place, block, numbers)
+        if block.overlong:
+            decoded.unread.append(lines.unread(place, "longer than any request"))
+        else:
+            opener.open(content, place)
+        place += len(content)
+    return Opened(place, opener.outside, opener.requests, opener.smoke)
 
 
 class _Places:
     """Where each of the lines that are read together comes from."""
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        self._blocks = blocks
+    def __init__(self) -> None:
         self._firsts: list[int] = []
-        self._numbers: list[list[int] | None] = []
-        self._contents: list[list[bytes]] = []
+        self._blocks: list[tuple[Block, list[int] | None]] = []
 
-    def contents(self) -> Iterator[tuple[int, Block, list[bytes]]]:
-        """The lines of each block that are not blank, after the place of the first of them."""
-        place = 0
-        for block in self._blocks:
-            content = [block.data] if block.overlong else block.data.split(b"\n")
-            numbers = None
-            if content and not content[-1]:
-                content.pop()
-            if content and min(map(len, content)) < _SHORT:
-                numbers = [number for number, line in enumerate(content) if line.strip()]
-                content = [content[number] for number in numbers]
-            self._firsts.append(place)
-            self._numbers.append(numbers)
-            self._contents.append(content)
-            yield place, block, content
-            place += len(content)
+    def add(self, place: int, block: Block, numbers: list[int] | None = None) -> None:
+        """The lines of `block` are at `place` and after: all of them, or those of these `numbers`."""
+        self._firsts.append(place)
+        self._blocks.append((block, numbers))
 
     def unread(self, place: int, reason: str) -> Unread:
         """The line at `place`, which could not be read."""
         at = bisect_right(self._firsts, place) - 1
-        offset = place - self._firsts[at]
-        numbers = self._numbers[at]
-        number = self._blocks[at].first + (numbers[offset] if numbers is not None else offset)
-        return Unread(self._blocks[at], number, self._contents[at][offset], reason)
+        (block, numbers), offset = self._blocks[at], place - self._firsts[at]
+        number = numbers[offset] if numbers is not None else offset
+        line = block.data if block.overlong else block.data.split(b"\n")[number]
+        return Unread(block, block.first + number, line, reason)
 
 
 def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> Decoded:
@@ -132,10 +152,10 @@ def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines:
         rows: list[exact.Row] | None = None
         answers: list[exact.Answer] | None = None
         try:
-            if requests.given:
-                rows = exact.given(requests.given[place], requests.given_form, inputs, findings)
-            if requests.answered:
-                answers = exact.answered(requests.answered[place], requests.answered_form)
+            if len(requests.given):
+                rows = exact.given(_text(requests.given[place]), requests.given_form, inputs, findings)
+            if len(requests.answered):
+                answers = exact.answered(_text(requests.answered[place]), requests.answered_form)
         except Unreadable as error:
             decoded.unread.append(lines.unread(line, str(error)))
             continue
@@ -145,7 +165,7 @@ def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines:
         if rows is not None and answers is not None and len(rows) != len(answers):
             decoded.unread.append(lines.unread(line, "not as many answers as rows"))
             continue
-        decoded.refused += bool(requests.answered) and answers is None
+        decoded.refused += len(requests.answered) > 0 and answers is None
         decoded.findings.merge(findings)
         sides.setdefault((rows is not None, answers is not None), []).append((place, rows or [], answers or []))
     for (has_rows, has_answers), found in sides.items():
@@ -164,8 +184,16 @@ def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines:
                 versions=pa.array(versions, pa.string()),
                 ids=pa.array(ids, pa.string()),
             )
-        times, whose = [requests.times[at] for at, _, _ in found], [requests.inference_ids[at] for at, _, _ in found]
+        times, whose = (
+            [requests.times[at] for at, _, _ in found],
+            [_text(requests.inference_ids[at]) for at, _, _ in found],
+        )
         decoded.parts.append(parts.assemble(times, whose, given, answered))
+
+
+def _text(item: Any) -> Any:
+    """A text that is Arrow's as Python's."""
+    return item.as_py() if isinstance(item, pa.Scalar) else item
 
 
 def concatenated(some: Sequence[Part]) -> Part:

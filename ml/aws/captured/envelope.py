@@ -15,14 +15,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import orjson
+import pyarrow as pa
+from numpy.typing import NDArray
 
 SMOKE = "smoke-"
 """What the inference ids of a deployment's own test begin with: its transactions are nobody's."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FEW, _PREFIX = 4096, 19
-_SECONDS = {f"{second:02d}Z": 1_000_000 * second for second in range(60)}
-_NUMERIC = frozenset("0123456789+-. ")
+SECONDS = {f"{second:02d}Z": 1_000_000 * second for second in range(60)}
+NUMERIC = frozenset("0123456789+-. ")
 CSV, JSON, LINES, UNKNOWN = "csv", "json", "lines", "unknown"
 _KINDS = {
     "text/csv": CSV,
@@ -72,10 +75,10 @@ class Requests:
     """Places among the lines that were read together."""
     times: list[int] = field(default_factory=list)
     """Microseconds since 1970 in UTC."""
-    inference_ids: list[str | None] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
-    answered: list[str] = field(default_factory=list)
-    """Bodies; both empty lists where that side was not captured."""
+    inference_ids: Any = field(default_factory=list)
+    given: Any = field(default_factory=list)
+    answered: Any = field(default_factory=list)
+    """Bodies; nothing where that side was not captured. These three are lists of texts, or Arrow's arrays."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -91,6 +94,13 @@ class Requests:
             self.given[first:last],
             self.answered[first:last],
         )
+
+    def at(self, places: NDArray[np.int64]) -> Requests:
+        """Those at `places`, where texts are Arrow's arrays."""
+        texts = (self.inference_ids, self.given, self.answered)
+        ids, given, answered = (some.take(pa.array(places)) if len(some) else some for some in texts)
+        lines, times = np.asarray(self.lines)[places].tolist(), np.asarray(self.times)[places].tolist()
+        return Requests(self.given_form, self.answered_form, lines, times, ids, given, answered)
 
 
 class _Side(msgspec.Struct, gc=False):
@@ -155,7 +165,7 @@ class Opener:
                 metadata, data = document.eventMetadata, document.captureData
                 given, answered = data.endpointInput, data.endpointOutput
                 text, inference_id = metadata.inferenceTime, metadata.inferenceId
-                moment = minutes[text[:17]] + _SECONDS[text[17:]]
+                moment = minutes[text[:17]] + SECONDS[text[17:]]
                 if not start <= moment < end:
                     self.outside += 1
                     continue
@@ -196,7 +206,7 @@ class Opener:
         try:
             document = orjson.loads(line)
             metadata, data = document["eventMetadata"], document["captureData"]
-            moment = self._time(metadata["inferenceTime"])
+            moment = self._moment(metadata["inferenceTime"])
             if not self._start <= moment < self._end:
                 self.outside += 1
                 return
@@ -234,17 +244,22 @@ class Opener:
                 key += [part.get("observedContentType"), part.get("encoding"), looks]
             self._known[tuple(key)] = found
 
-    def _time(self, text: str) -> int:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            raise Unreadable("inferenceTime is no time with an offset")
-        found = (moment - _EPOCH) // _MICROSECOND
-        if text[17:] in _SECONDS:
-            self._minutes[text[:17]] = found - _SECONDS[text[17:]]
+    def _moment(self, text: str) -> int:
+        found = moment(text)
+        if text[17:] in SECONDS:
+            self._minutes[text[:17]] = found - SECONDS[text[17:]]
         return found
+
+
+def moment(text: str) -> int:
+    """Microseconds since 1970 of an inferenceTime. Raises Unreadable."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Unreadable("inferenceTime is no time with an offset")
+    return (found - _EPOCH) // _MICROSECOND
 
 
 def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None, Form]:
@@ -256,25 +271,25 @@ def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None
         return orjson.dumps(text).decode(), Form(JSON, None, ODD, None)
     if part.get("encoding") == "BASE64":
         text = _decoded(text, where)
-    return text, _form(text, content_type, key)
+    return text, look(text, content_type, key)
 
 
-def _form(text: str, content_type: str, key: str) -> Form:
+def look(text: str, content_type: str, key: str) -> Form:
     """How a body looks, which costs next to nothing; whether it is what it looks like shows when it is read."""
     kind, header = _content(content_type)
-    first, look, detail = text[:1], ODD, None
+    first, how, detail = text[:1], ODD, None
     if kind == CSV or (kind == UNKNOWN and first not in ("{", "[")):
-        if first in _NUMERIC and header is not True:
-            look = TABLE
+        if first in NUMERIC and header is not True:
+            how = TABLE
         elif "\n" in text and header is not False:
-            look, detail = TABLE, text[: text.find("\n")].rstrip("\r")
+            how, detail = TABLE, text[: text.find("\n")].rstrip("\r")
     elif first == "{" and text.startswith(key, 2):
         # Rows without names are no matter for a reader of columns by name.
         if text[:_PREFIX].partition("[")[2].lstrip()[:1] == "{":
-            look, detail = OBJECTS, key
+            how, detail = OBJECTS, key
     elif first == "{":
-        look = LINED if kind == LINES else OBJECTS
-    return Form(kind, header, look, detail)
+        how = LINED if kind == LINES else OBJECTS
+    return Form(kind, header, how, detail)
 
 
 @lru_cache(maxsize=256)

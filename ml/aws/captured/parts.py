@@ -80,7 +80,7 @@ class Uneven(Exception):
 
 def assemble(
     times: Sequence[int],
-    inference_ids: Sequence[str | None],
+    inference_ids: Sequence[str | None] | pa.Array,
     given: Given | None,
     answered: Answered | None,
 ) -> Part:
@@ -95,7 +95,8 @@ def assemble(
         raise Uneven
     rows = int(lengths.sum())
     whose = np.repeat(np.arange(len(lengths)), lengths)
-    inference = pa.array(inference_ids, pa.string()).take(pa.array(whose))
+    inference = inference_ids if isinstance(inference_ids, pa.Array) else pa.array(inference_ids, pa.string())
+    inference = inference.take(pa.array(whose)) if rows > len(lengths) else inference
     ids = given.ids if given is not None else pa.nulls(rows, pa.string())
     if answered is not None and ids.null_count:
         ids = pc.coalesce(ids, answered.ids)
