@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,8 +148,9 @@ def test_a_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Pat
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     template = checkout / "infra/platform.yaml"
     text = template.read_text()
-    alarm = text[text.index("  DeadLettersAlarm:") : text.index("Outputs:")]
-    template.write_text(text.replace(alarm, "\n"))
+    alarm = re.search(r"^  DeadLettersAlarm:\n(?:    .*\n|\n)+", text, re.MULTILINE)
+    assert alarm is not None
+    template.write_text(text.replace(alarm[0], ""))
     edit(template, "RetentionInDays: 365", "RetentionInDays: 30")
     before = platform.describe_stack(platform.stack_name())
     planned = infra.plan(checkout)
