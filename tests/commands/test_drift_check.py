@@ -196,7 +196,7 @@ def test_a_window_that_was_judged_against_a_former_model_decides_nothing(world: 
         world.month(month, shift=0.6)
         world.at(f"2026-0{month + 1}-01T05:17:00Z")
         check(world.root, report_only=True)
-    world.approve(2, intercept=-3.1)
+    world.approve(2, intercept=-4.9)
     found = check(world.root)
     assert (found.approval, found.due, found.requests) == (1, (), ())
     world.month(4, shift=0.6, version="0002")

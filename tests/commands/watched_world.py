@@ -43,9 +43,13 @@ MODEL: dict[str, Any] = {
     "amount": "Amount",
     "features": [{"name": "V1", "transform": "identity", "mean": 0.0, "scale": 1.0, "coefficient": 2.0}],
     "bins": [],
-    "intercept": -3.0,
+    "intercept": -4.8,
     "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
     "provenance": {"commit": "b" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},
+}
+WINDOWS = {
+    part: {"start": f"2026-01-{first:02d}T00:00:00Z", "end": f"2026-01-{last:02d}T00:00:00Z"}
+    for part, first, last in (("train", 1, 10), ("validation", 10, 15), ("test", 15, 31))
 }
 SCORER = Scorer.from_json(document.canonical(MODEL))
 _DAY = timedelta(days=1)
@@ -76,7 +80,7 @@ def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float
     return Rows(inputs=inputs[:, order], truth=truth)
 
 
-def archive(*, intercept: float = -3.0, provenance: dict[str, str] | None = None) -> bytes:
+def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None) -> bytes:
     """The model with its drift reference, of 8,000 rows."""
     model = MODEL | {"intercept": intercept} | ({"provenance": provenance} if provenance else {})
     found = draw(np.random.default_rng(0), 8_000)
@@ -91,7 +95,7 @@ def archive(*, intercept: float = -3.0, provenance: dict[str, str] | None = None
         found.truth[test],
         scores=scores[test],
         decisions=scorer.decide(scores[test]),
-        windows={},
+        windows=WINDOWS,
     )
     return artifact.pack(
         {

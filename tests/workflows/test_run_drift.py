@@ -30,7 +30,8 @@ def serve(world: World) -> None:
     world.forge.world.approve(world.forge.register(0.0))
     world.forge.push()
     assert world.runs() == []
-    world.switch("train.yml", on=True)
+    for file in ("ci.yml", "train.yml"):
+        world.switch(file, on=True)
 
 
 def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
