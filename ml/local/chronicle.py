@@ -16,6 +16,7 @@ from ml import config
 from ml.aws.checks import Checks
 from ml.gitops import serving
 from ml.gitops.repository import Repository
+from ml.local import quoting
 from ml.local.player import APPROVALS, RULE, TRAINING, Player
 from ml.local.sending import CardSystem, Tally
 from ml.report.played import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
@@ -23,10 +24,7 @@ from ml.report.played import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, R
 if TYPE_CHECKING:
     from ml.local.github.actions.runs import Run
 
-STATISTIC = "Kolmogorov–Smirnov distance"
 PAGES = "github"
-_STRONGEST = 6
-"""Findings that a decision quotes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ class Chronicle:
             scenario=self._name,
             seed=cards.year.seed,
             rows_a_month=cards.year.rows,
-            statistic=STATISTIC,
+            statistic=quoting.STATISTIC,
             floor=rules.data.min_ks,
             band_edges=cards.band_edges,
             min_recall=config.load_gate(player.root).min_recall,
@@ -272,11 +270,10 @@ class Chronicle:
         for job in checked.run.jobs:
             for values in job.outputs.values():
                 outputs |= values
-        evidence = {}
-        for place, note in enumerate(note for job in checked.run.jobs for note in job.annotations):
-            evidence[f"said {place + 1}"] = note.message
+        notes = [note.message for job in checked.run.jobs for note in job.annotations]
+        evidence = {f"in its words{f' ({place})' if place > 1 else ''}": note for place, note in enumerate(notes, 1)}
         if judgement:
-            evidence |= {"rows": f"{judgement['rows']:,}", **_moved(judgement), **_findings(judgement)}
+            evidence |= {"rows": f"{judgement['rows']:,}", **quoting.moved(judgement), **quoting.findings(judgement)}
         return Taken(
             at=datetime.fromisoformat(checked.run.created),
             month=checked.month,
@@ -303,36 +300,6 @@ class Chronicle:
 def _records(root: Path) -> list[config.ApprovalRecord | config.MissRecord]:
     numbers = [int(file.stem) for file in (root / config.APPROVALS).glob("*.yaml") if file.stem.isdecimal()]
     return [*(config.load_approval(root, number) for number in sorted(numbers)), *config.load_misses(root).values()]
-
-
-def _moved(judgement: Mapping[str, Any]) -> dict[str, str]:
-    """What moved furthest, and what mature labels say, fired or not."""
-    said = {}
-    if judgement["features"]:
-        furthest = max(judgement["features"], key=lambda item: item["ks"])
-        said["moved most"] = f"{furthest['name']}: {STATISTIC} {furthest['ks']:.3f}, {furthest['mean_shift']:+.2f} sd"
-    counts = (judgement["labels"] or {}).get("confusion")
-    if counts:
-        frauds = counts["true_positives"] + counts["false_negatives"]
-        said["labels by now"] = (
-            f"{counts['true_positives']} of {frauds} frauds alerted, {counts['false_positives']} false alarms"
-        )
-    return said
-
-
-def _findings(judgement: Mapping[str, Any]) -> dict[str, str]:
-    """The findings that fired, those with the smallest p-value first."""
-    fired = [item for item in judgement["findings"] if item["fired"]]
-    fired.sort(key=lambda item: (item["p_value"] is None, item["p_value"] or 0.0))
-    quoted = {}
-    for item in fired[:_STRONGEST]:
-        chance = f", p = {item['p_value']:.1e}" if item["p_value"] is not None else ""
-        value = f"{item['value']:.3g}" if item["value"] is not None else "none"
-        name = f"{item['kind']}: {item['statistic']}" + (f" of {item['subject']}" if item["subject"] else "")
-        quoted[name] = f"{value} (limit {item['threshold']:.3g}{chance}) {item['detail']}".strip()
-    if len(fired) > _STRONGEST:
-        quoted["and"] = f"{len(fired) - _STRONGEST} more"
-    return quoted
 
 
 def _onsets(happening: Any) -> dict[str, int]:
