@@ -1,10 +1,10 @@
 """How fast captured traffic is read: the same lines parsed by orjson, objects discarded, and read to arrays.
 
 Lines lie in memory, so that neither disk nor network is measured; every form is timed in turns with its yardstick and
-the fastest of each counts. The promise (3 times the parse at most) is held on CSV with a row a request, which is what
-SageMaker's tabular clients send. Where one line has hundreds of rows the parse looks at one long text and at none of
-its numbers, and no reader of numbers can be near it: the rows a second say what those cost. It ends non-zero where the
-promise is missed.
+the fastest of each counts. The promise (3 times the parse at most) is held where a request has a row, as plain text.
+Where one line has hundreds of rows, or base64, the parse looks at one long text and at none of its numbers, and no
+reader of numbers can be near it: the rows a second say what those cost. It wants both cores to itself, and ends
+non-zero where the promise is missed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ml.aws.captured.objects import CapturedObject
 from ml.aws.captured.stream import RANGE, Block
 
 ROOT = Path(__file__).resolve().parents[2]
-HELD, MOST = "CSV, a row a request", 3.0
+MOST = 3.0
 
 
 def blocks(content: list[bytes]) -> Iterator[Block]:
@@ -101,10 +101,12 @@ def main() -> int:
     Console().print(table)
     out = ROOT / "build" / "bench" / "capture_speed.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    held = next(item for item in found if item["form"] == HELD)
-    out.write_text(json.dumps({"held": HELD, "most": MOST, "forms": found}, indent=2) + "\n")
-    ok = float(held["ratio"]) <= MOST
-    Console().print(f"{HELD}: {held['ratio']:.2f} times the parse, {MOST:g} at most: {'held' if ok else 'MISSED'}")
+    held = [item for item in found if FORMS[item["form"]][1:] == (1, False)]
+    out.write_text(json.dumps({"held": [item["form"] for item in held], "most": MOST, "forms": found}, indent=2) + "\n")
+    worst = max(held, key=lambda item: float(item["ratio"]))
+    ok = worst["ratio"] <= MOST
+    said = f"a row a request: {worst['ratio']:.2f} times the parse at worst ({worst['form']}), {MOST:g} at most"
+    Console().print(f"{said}: {'held' if ok else 'MISSED'}")
     return 0 if ok else 1
 
 

@@ -11,7 +11,7 @@ from ml.aws.captured.stream import Block
 
 WORKERS = 2
 """Opening a line holds Python's lock, reading columns does not: more than two would wait for each other."""
-GROUP = 8 << 20
+GROUP = 16 << 20
 """Bytes of lines that are read together, of however many objects; what a query costs is shared by so many rows."""
 
 
