@@ -42,7 +42,8 @@ class Binner:
     def __init__(self, edges: NDArray[np.float64], mean: float, std: float) -> None:
         self.edges, self.mean = edges, mean
         self.std = std if std > 0 else 1.0
-        self._factor = STEPS / self.std
+        # of a subnormal deviation the quotient would be infinite, and a value equal to the mean 0 * inf
+        self._factor = min(STEPS / self.std, float(np.finfo(np.float64).max))
         self._table = len(edges) > 0
         if self._table:
             q = self._steps(edges, np.empty(len(edges)))
