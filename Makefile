@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps
 DATA ?=
+FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
@@ -12,8 +13,12 @@ SEED ?= 0
 help:  ## What each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-demo: .venv/run.stamp  ## Install, then go from a commit to a served model on this machine (DATA=creditcard.csv for a real file)
+demo: .venv/run.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: that on a real file)
+ifneq ($(FAST)$(DATA),)
 	$(BIN)/fraudops demo --seed $(SEED) $(if $(DATA),--data "$(DATA)")
+else
+	$(BIN)/fraudops simulate --seed $(SEED) --keep build/demo
+endif
 
 test: lint types unit container  ## Install, then run every check
 

@@ -63,7 +63,37 @@ def demo(
     ),
     repo: Repo = HERE,
 ) -> None:
-    """Goes from a commit to a served model on this machine, shows it, and leaves nothing running."""
+    """Goes from a commit to a served model, a challenger and a rollback, and leaves nothing running."""
     from ml.local.demo import run
 
     run(repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed)
+
+
+@app.command(epilog="Example: fraudops simulate --months 12 --seed 1 --scenario concept-only")
+def simulate(
+    months: Annotated[int, typer.Option(min=1, max=120, help="How many are played.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Of the traffic; the same seed gives the same year.")] = 0,
+    scenario: Annotated[
+        str, typer.Option(help="What drifts and when: one of those in ml/simulate/scenarios, or a file like them.")
+    ] = "both",
+    rows: Annotated[int, typer.Option(min=1_000, help="Transactions of an average month.")] = 24_000,
+    out: Annotated[Path, typer.Option(help="Where report, pages, logs and the clone are put; emptied first.")] = Path(
+        "build/simulation"
+    ),
+    keep: Annotated[
+        Path | None, typer.Option(help="Where summary.json and the last model are put; in --out by default.")
+    ] = None,
+    repo: Repo = HERE,
+) -> None:
+    """Plays a year of traffic that drifts through the real loop, beside a control year without retraining."""
+    from ml.local.simulation import run
+
+    run(
+        repo.resolve(),
+        out=out.resolve(),
+        scenario_name=scenario,
+        seed=seed,
+        rows=rows,
+        months=months,
+        keep=keep.resolve() if keep else None,
+    )

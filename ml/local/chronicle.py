@@ -85,6 +85,17 @@ class Chronicle:
         )
         return self
 
+    @property
+    def capture(self) -> str:
+        """Where the year's traffic was captured."""
+        return f"s3://{self._cards.bucket}/capture/{self._cards.endpoint}/"
+
+    @property
+    def judged_rows(self) -> int:
+        """Rows of captured traffic that the checks have read."""
+        judgements = [self._judgement(month.number) for month in self.year.months]
+        return sum(judgement["rows"] for judgement in judgements if judgement)
+
     # -- months
 
     def _month(self, number: int) -> MonthPlayed:

@@ -147,6 +147,12 @@ def _loop(forge: Forge, place: Place, clock: Clock, data: Path | None, seed: int
         forge.merge(forge.roll_back())
         _expect(forge.serving() == served, "the former approval is pointed at again")
         score(endpoint, place.model, rows[:10], version=f"{served.approval:04d}")
+    return outcome(forge, clock, captured_rows=seen, capture=f"s3://{bucket}/capture/{endpoint}/")
+
+
+def outcome(forge: Forge, clock: Clock, *, captured_rows: int, capture: str) -> dict[str, Any]:
+    """What serves at the end, by which record, and what it took: the content of summary.json."""
+    served = forge.serving()
     evaluation = forge.evaluation(served)
     metrics = evaluation["metrics"]
     return {
@@ -162,9 +168,9 @@ def _loop(forge: Forge, place: Place, clock: Clock, data: Path | None, seed: int
         "approval": served.approval,
         "approval_commit": forge.commit_of(config.approval_path(served.approval)),
         "commit": served.commit,
-        "endpoint": endpoint,
-        "captured_rows": seen,
-        "capture": f"s3://{bucket}/capture/{endpoint}/",
+        "endpoint": config.load_serving(forge.root).endpoint,
+        "captured_rows": captured_rows,
+        "capture": capture,
         "pull_requests": forge.pull_requests(),
         "runs": forge.runs(),
         "seconds": clock.seconds,

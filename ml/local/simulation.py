@@ -15,7 +15,7 @@ from typing import Any
 from ml import config, console, render
 from ml.errors import FraudopsError
 from ml.local.chronicle import Chronicle
-from ml.local.demo import Clock, Place, empty
+from ml.local.demo import Clock, Place, empty, outcome
 from ml.local.forge import environment
 from ml.local.player import Player
 from ml.local.sending import CardSystem, set_clock
@@ -38,6 +38,7 @@ def run(
     seed: int = 0,
     rows: int = ROWS,
     months: int = MONTHS,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Plays the year for the commit checked out at `root` and returns what report.json below `out` then holds.
 
@@ -47,17 +48,21 @@ def run(
         scenario_name: a scenario of the project, or the path of a file.
         rows: transactions of an average month.
         months: how many are played, 1 to 120.
+        keep: where summary.json and the model that serves in the end go, emptied first; `out` if None.
 
     Raises:
         FraudopsError: a run did not end as it should, or an argument is out of range.
     """
+    from ml.aws import objects
     from ml.local.clouds import LocalClouds
 
     if not 1 <= months <= 120:
         raise FraudopsError(f"months must be 1 to 120 (got {months})")
     year = Year(scenario.load(scenario_name), seed=seed, rows=rows)
     place, watch = Place(out=out), Clock()
-    empty(out, root)
+    kept = place if keep is None else Place(out=keep)
+    for folder in {place.out, kept.out}:
+        empty(folder, root)
     with watch.stage("clouds", "AWS and GitHub come up on this machine"):
         clouds = LocalClouds(place.cloud).start()
     try:
@@ -65,15 +70,17 @@ def run(
             set_clock(year.span(1)[0])
             player = Player(clouds, root=root, place=place.repository, name=REPOSITORY)
             told = _Loop(player, clouds, year, watch).play(scenario_name, months)
+            summary = outcome(player, watch, captured_rows=told.judged_rows, capture=told.capture)
+            kept.model.write_bytes(objects.read(player.serving().artifact.uri))
         clouds.github.export(place.pages, told.commits)
     finally:
         clouds.stop()
     from ml.report import year as report
 
     paths = report.write(told.year, out)
+    kept.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _show(told.year, paths[0], kept, watch)
     document: dict[str, Any] = told.year.to_dict()
-    (place.summary).write_text(json.dumps({"seconds": watch.seconds}, indent=2) + "\n", encoding="utf-8")
-    _show(told.year, paths[0], watch)
     return document
 
 
@@ -145,8 +152,12 @@ def _say(cards: CardSystem, month: int) -> None:
     console.note(f"   recall {both[0]:.2f}, without retraining {both[1]:.2f}; answered by {', '.join(tally.versions)}")
 
 
-def _show(year: PlayedYear, page: Path, watch: Clock) -> None:
+def _show(year: PlayedYear, page: Path, kept: Place, watch: Clock) -> None:
     here = Path.cwd()
+
+    def short(path: Path) -> str:
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
     last = year.months[-played.POOLED :]
     span = f"months {last[0].number} to {last[-1].number}"
     pooled = {side: year.pooled(side) for side in ("with_retraining", "without_retraining")}
@@ -159,7 +170,10 @@ def _show(year: PlayedYear, page: Path, watch: Clock) -> None:
             render.figure(played.false_positive_rate(pooled["with_retraining"]).to_dict(), percent=True),
         ),
         ("requests", ", ".join(f"{item.cause} in month {item.month}: {item.fate}" for item in year.requests) or "none"),
-        ("report", str(page.relative_to(here) if page.is_relative_to(here) else page)),
+        ("report", short(page)),
+        ("pages and logs", short(page.parent / "github/index.html")),
+        ("model", short(kept.model)),
+        ("summary", short(kept.summary)),
         ("seconds", f"{sum(watch.seconds.values()):.0f} in all"),
     ]
     console.out.print(render.table(rows, title="A year of traffic that drifts"))

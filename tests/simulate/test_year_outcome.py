@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from ml import config
 from ml.simulate import scenario
 from ml.simulate.year import Year
 from tests.benchmarks.in_process import ROOT, InProcess, Played, pooled
@@ -14,14 +11,8 @@ from tests.benchmarks.in_process import ROOT, InProcess, Played, pooled
 
 def played(name: str, seed: int, months: int = 12) -> Played:
     """A year of one of the project's scenarios."""
-    model: dict[str, Any] = config.load_model(ROOT).model_dump()
-    # What model.yaml needs for amounts to be told apart at the top percent, where labels turn.
-    model["split"] = {"train": 0.5, "validation": 0.2, "test": 0.3}
-    model["binning"]["amount_bins"] = 90
-    model["regression"]["inverse_regularisation"] = 1.0
-    model["threshold"]["value"] = 0.0075
     year = Year(scenario.load(name), seed=seed)
-    return InProcess(year, config.ModelFile.model_validate(model)).play(months)
+    return InProcess(year).play(months)
 
 
 @pytest.mark.slow
