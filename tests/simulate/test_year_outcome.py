@@ -6,7 +6,7 @@ import pytest
 
 from ml.simulate import scenario
 from ml.simulate.year import Year
-from tests.benchmarks.in_process import ROOT, InProcess, Played, pooled
+from tests.benchmarks.in_process import InProcess, Played, pooled
 
 
 def played(name: str, seed: int, months: int = 12) -> Played:
