@@ -30,6 +30,7 @@ class PullRequest:
     author: str
     branch: str
     head_sha: str
+    """The commit of the branch that this run looks at, which need not be its tip any more."""
     read_only: bool
     """Whether the run's token may not write: it came from a fork, or from a bot that GitHub trusts as little."""
 
@@ -135,6 +136,7 @@ def pull_request(given: int | None = None) -> PullRequest | None:
         number=found.number,
         author=found.author,
         branch=found.branch,
-        head_sha=found.head_sha,
+        # What was checked out and not what the branch points at now: a push that came in between has not been looked at.
+        head_sha=os.environ.get("GITHUB_SHA") or found.head_sha,
         read_only=False,
     )

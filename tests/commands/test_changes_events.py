@@ -123,10 +123,10 @@ def test_a_dispatch_that_names_another_branchs_pull_request_is_refused(
         monkeypatch.setenv("GITHUB_TOKEN", "t")
         with pytest.raises(GitHubError, match=r"#9 is a pull request of approve/0002, and this runs on approve/0001"):
             changes.pull_request(9)
-        world.event("workflow_dispatch", {}, ref_name="approve/0002")
+        world.event("workflow_dispatch", {}, ref_name="approve/0002", sha="b" * 40)
         found = changes.pull_request(9)
     assert found is not None
-    assert (found.author, found.head_sha) == ("github-actions[bot]", "a" * 40)
+    assert (found.author, found.head_sha) == ("github-actions[bot]", "b" * 40)
 
 
 def test_without_an_event_there_is_no_pull_request(world: World) -> None:

@@ -126,6 +126,34 @@ def test_a_push_is_said_of_its_commit(world: World, monkeypatch: pytest.MonkeyPa
     assert gathered(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
 
 
+def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever pushes onto the branch while its checks run gets no status for what nobody has looked at."""
+    checked, pushed = "b" * 40, "c" * 40
+    pull = {
+        "number": 9,
+        "html_url": "u",
+        "state": "open",
+        "title": "t",
+        "body": "",
+        "user": {"login": "github-actions[bot]"},
+        "labels": [],
+        "merged_at": None,
+        "head": {"ref": "approve/0002", "sha": pushed, "repo": {"full_name": "o/r"}},
+        "base": {"ref": "main"},
+    }
+    world.event("workflow_dispatch", {}, ref_name="approve/0002", sha=checked)
+    script = Script().on("GET", "/pulls/9", answer(pull))
+    for sha in (checked, pushed):
+        script.on("POST", f"/statuses/{sha}", answer({}, 201))
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
+    with serving(script):
+        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
+        assert gather.gather(pull_request=9).sha == checked
+    assert [script.count("POST", f"/statuses/{sha}") for sha in (checked, pushed)] == [1, 0]
+
+
 def test_a_forks_run_says_it_in_its_result_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
     world.pull_request(fork=True)
