@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ml.commands import gather, plan
-from ml.local.github.actions import triggers
+from ml.local.github.actions import starting, triggers
 from ml.local.github.actions.workflow import load_yaml
 from ml.local.github.events import Event
 from tests.workflows.workflow_files import ACTION, FILES, WORKFLOWS, job, jobs, steps
@@ -97,23 +97,48 @@ def test_every_job_ends_in_time_and_says_what_it_is(file: Path) -> None:
         assert all(step.get("name") for step in raw["steps"])
 
 
+MAIN, TOPIC = "refs/heads/main", "refs/heads/topic"
+
+
+def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, run: int = 1, **inputs: Any) -> Any:
+    """The group of a run, and whether it cuts off the one in it that goes."""
+    payload = {"pull_request": {"number": pull}} if pull else {}
+    named = {"event": payload, "event_name": event, "ref": ref, "run_id": str(run)}
+    (found,) = starting.groups(WORKFLOWS[file], {"github": named, "inputs": inputs, "vars": {}})
+    return found
+
+
 @pytest.mark.parametrize(
-    ("file", "group", "cancels"),
-    [
-        ("train.yml", "train", False),
-        ("deploy.yml", "deploy", False),
-        ("drift.yml", "drift", False),
-        ("infra.yml", None, "${{ github.event_name == 'pull_request' }}"),
-        ("ci.yml", None, "${{ github.event_name != 'push' }}"),
-    ],
+    ("file", "expected"),
+    [("train.yml", "train"), ("deploy.yml", "deploy"), ("drift.yml", "drift"), ("infra.yml", "infra-apply")],
 )
-def test_runs_wait_for_one_another(file: str, group: str | None, cancels: bool | str) -> None:
-    """Training, deployment and infrastructure on main are never cut off; of a pull request the latest commit counts."""
-    concurrency = WORKFLOWS[file].concurrency
-    assert concurrency is not None
-    assert concurrency.cancel_in_progress == cancels
-    assert group is None or concurrency.group == group
+def test_what_acts_on_main_waits_for_one_another(file: str, expected: str) -> None:
+    """Training, deployment, check and infrastructure are never cut off, whatever started them."""
+    for event in ("push", "schedule", "workflow_dispatch"):
+        assert group(file, event) == (expected, False)
     assert all(each.concurrency is None for each in WORKFLOWS[file].jobs)
+
+
+@pytest.mark.parametrize("file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml"])
+def test_what_does_nothing_takes_nobodys_place(file: str) -> None:
+    """GitHub cancels a run that waits for a newer one of its group: a dispatch on another branch has one of its own."""
+    apart = {group(file, "workflow_dispatch", TOPIC, run=run) for run in (1, 2)}
+    assert len({*apart, group(file, "workflow_dispatch")}) == 3
+
+
+def test_a_dry_run_takes_no_trainings_place() -> None:
+    """It trains nothing, so what waits to be trained would be lost by it."""
+    apart = {group("train.yml", "workflow_dispatch", run=run, dry_run=True) for run in (1, 2)}
+    assert len({*apart, group("train.yml", "workflow_dispatch", dry_run=False)}) == 3
+
+
+def test_of_a_pull_request_the_latest_commit_counts() -> None:
+    """Whether an event or a dispatch checks it; what checks main is cut off by nothing."""
+    assert group("infra.yml", "pull_request", "refs/pull/7/merge", pull=7) == ("infra-7", True)
+    assert group("ci.yml", "pull_request", "refs/pull/7/merge", pull=7) == ("ci-7", True)
+    assert group("ci.yml", "workflow_dispatch", "refs/heads/approve/0001", pull_request="7") == ("ci-7", True)
+    assert group("ci.yml", "push") == (f"ci-{MAIN}", False)
+    assert group("ci.yml", "workflow_dispatch", pull_request="") == (f"ci-{MAIN}", False)
 
 
 def test_a_deployment_and_an_application_take_main_as_it_is_now() -> None:
