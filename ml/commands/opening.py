@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ml.errors import GitHubError
+from ml import config
+from ml.console import note
+from ml.errors import ConfigError, GitHubError
 from ml.gitops import approvals, messages, pulls, statuses
 from ml.gitops.github import GitHub
 from ml.gitops.labels import Label
@@ -55,12 +57,13 @@ def pull_request(
 
 
 def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "main") -> list[int]:
-    """Closes the approvals that are proposed but were compared with another model than `serves`, which serves now."""
+    """Closes the approvals that are proposed but were compared with another model than `serves`, which serves now.
+
+    One whose record is not there or cannot be read stays: `validate` tells of it, and no deployment hangs on it.
+    """
     closed = []
     for pull in pulls.open_below(github, approvals.PREFIX, base=main):
-        number = approvals.number_of(pull.branch)
-        tip = remote.fetch(pull.branch)
-        record = approvals.recorded(remote, tip, number) if tip is not None and number is not None else None
+        record = _proposed(remote, pull)
         compared = record.champion.approval if record is not None and record.champion is not None else None
         if record is None or serves in (record.approval, compared):
             continue
@@ -72,6 +75,18 @@ def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "mai
         by = f"approval {messages.number(serves)}"
         closed += pulls.supersede(github, [pull.number], by=by, reason=reason, delete_branch=True)
     return closed
+
+
+def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None:
+    """The record that an approval's pull request adds; None where it has none that can be read."""
+    number, tip = approvals.number_of(pull.branch), remote.fetch(pull.branch)
+    if number is None or tip is None:
+        return None
+    try:
+        return approvals.recorded(remote, tip, number)
+    except ConfigError as error:
+        note(f"#{pull.number} proposes what cannot be read, and stays: {error}")
+        return None
 
 
 def _checked(github: GitHub, commit: str) -> bool:

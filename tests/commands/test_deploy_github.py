@@ -69,6 +69,19 @@ def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(forge: Forge
     assert f"#{again.number}" in (forge.folder / "summary.md").read_text()
 
 
+def test_a_proposal_that_cannot_be_read_fails_no_deployment(forge: Forge, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody has broken a record on the bot's branch: what serves serves, and the pull request is `validate`'s."""
+    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).pull_request or 0)
+    open_one = propose(forge.root, outcome=forge.outcome(forge.register(2.0)))
+    path = config.approval_path(2).as_posix()
+    there = forge.api.get_contents(path, ref="approve/0002")
+    assert not isinstance(there, list)
+    forge.api.update_file(path, "Break", "approval: two\n", there.sha, branch="approve/0002")
+    assert deploy(forge.root).state == "created"
+    assert f"#{open_one.pull_request} proposes what cannot be read, and stays" in capsys.readouterr().err
+    assert [pull.number for pull in forge.api.get_pulls()] == [open_one.pull_request]
+
+
 def test_a_failed_deployment_is_shown_and_fails(forge: Forge) -> None:
     """The reason is in the deployment and in the summary; so is that of a refusal."""
     forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0, broken_code=True))).pull_request or 0)
