@@ -63,8 +63,12 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     if remote.fetch(main) is None:
         raise GitError(f"{remote.name} has no branch {main}, so there is nothing to merge an approval into")
     seen = remote.adopt(branch)
-    others = [pull for pull in pulls.open_below(github, approvals.PREFIX, base=main) if pull.branch != branch]
-    newer = [pull for pull in others if (approvals.number_of(pull.branch) or 0) > found.version]
+    numbered = {
+        pull: approvals.number_of(pull.branch) for pull in pulls.open_below(github, approvals.PREFIX, base=main)
+    }
+    # What people have called approve/something is theirs.
+    others = [pull for pull, number in numbered.items() if number not in (None, found.version)]
+    newer = [pull for pull in others if (numbered[pull] or 0) > found.version]
     if newer:
         return _settled(found, "superseded", f"#{newer[-1].number} proposes a model that was trained later")
     try:

@@ -34,9 +34,10 @@ def branch_name(approval: int) -> str:
 
 
 def number_of(branch: str) -> int | None:
-    """The approval that `branch` proposes; None where it is no such branch."""
-    number = branch.removeprefix(PREFIX)
-    return int(number) if branch.startswith(PREFIX) and number.isdecimal() and int(number) > 0 else None
+    """The approval that `branch` proposes; None where it is no such branch, as approve/mine or approve/7 is not."""
+    digits = branch.removeprefix(PREFIX)
+    number = int(digits) if digits.isdecimal() else 0
+    return number if number > 0 and branch == branch_name(number) else None
 
 
 def recorded(repository: Repository, revision: str, approval: int) -> config.ApprovalRecord | None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from ml.gitops import comments, labels, messages
 from ml.gitops.github import GitHub, absent, invalid
 from ml.gitops.labels import Label
+from ml.gitops.repository import BOT
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest as Pull
@@ -126,7 +127,7 @@ def supersede(
     """Closes the pull requests, each with a comment that says what took its place and why; returns those it closed.
 
     One that is closed or merged already is left alone. With `delete_branch` the branch goes too, if it is the bot's to
-    delete: in this repository, and not the pull request's base.
+    delete: in this repository, not the pull request's base, and with commits of nobody else on it.
 
     Args:
         by: what took their place, as `#12`.
@@ -139,7 +140,7 @@ def supersede(
         comments.upsert(github, number, _SUPERSEDED, messages.superseded(by, reason))
         _close(github, number)
         closed.append(number)
-        if delete_branch and not pull.from_fork and pull.branch != pull.base:
+        if delete_branch and not pull.from_fork and pull.branch != pull.base and _all_by_bot(github, number):
             _delete(github, pull.branch)
     return closed
 
@@ -210,6 +211,13 @@ def _label(repository: Repository, pull: Pull, wanted: Sequence[Label]) -> bool:
 
 def _close(github: GitHub, number: int) -> None:
     github.run(f"closing #{number}", lambda repository: repository.get_pull(number).edit(state="closed"))
+
+
+def _all_by_bot(github: GitHub, number: int) -> bool:
+    def errand(repository: Repository) -> bool:
+        return all(each.commit.author.name == BOT.name for each in repository.get_pull(number).get_commits())
+
+    return github.run(f"listing the commits of #{number}", errand)
 
 
 def _delete(github: GitHub, branch: str) -> None:

@@ -135,6 +135,17 @@ def test_a_newer_model_takes_the_place_of_an_older(forge: Forge) -> None:
     assert forge.api.get_pull(newer.pull_request or 0).body == body
 
 
+def test_a_persons_branch_is_no_older_model(forge: Forge) -> None:
+    """Whatever follows approve/ in its name: its pull request stays open, and so does the branch."""
+    main = forge.tip("main")
+    for branch in ("approve/mine", "approve/7"):
+        forge.api.create_git_ref(f"refs/heads/{branch}", main)
+        forge.api.create_file(f"docs/{branch[8:]}.md", "Write", "mine\n", branch=branch)
+        forge.api.create_pull("main", branch, title="Mine", body="")
+    assert propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).superseded == ()
+    assert {pull.head.ref for pull in forge.api.get_pulls()} == {"approve/0001", "approve/mine", "approve/7"}
+
+
 def test_an_older_model_does_not_take_the_place_of_a_newer(forge: Forge) -> None:
     """A re-run of the older run opens nothing, and says why."""
     first = forge.outcome(forge.register(-1.0))

@@ -175,6 +175,16 @@ def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
     assert hub.remote().fetch("approve/0009") is not None
 
 
+def test_a_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> None:
+    """The pull request is closed all the same, and what a person added to it is still there."""
+    github = hub.client()
+    hub.branch("approve/0007")
+    number = propose(github).number
+    hub.person().create_file("notes/mine.md", "Look at this", "mine\n", branch="approve/0007")
+    assert pulls.supersede(github, [number], by="#9", reason="A newer model.", delete_branch=True) == [number]
+    assert hub.remote().fetch("approve/0007") is not None
+
+
 def test_a_merged_one_says_so(hub: Hub) -> None:
     """Merged is not closed; nothing is proposed on top of it."""
     hub.branch("approve/0007")
