@@ -111,7 +111,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     note(f"{published} metrics published to {metrics.NAMESPACE}")
     asked: list[Asked] = []
     if not report_only:
-        asked = _act(root, watch, cases, silence, main=main)
+        asked = _act(root, watch, cases, silence, settings.capture.sampling_percentage > 0, main=main)
     result = _result(watch, checks, cases, asked, silence)
     actions.output(
         verdict=result.verdict,
@@ -146,7 +146,9 @@ def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now:
     """Since when nothing was captured, if that is longer than allowed; the model that serves came then at most."""
     last = capture.last_traffic(watch.bucket, watch.endpoint, now)
     came = [move.landed.time for move in serving.moves(repository, "HEAD")[-1:]]
-    known = [moment for moment in (*came, *([last + timedelta(hours=1)] if last else [])) if moment <= now]
+    known = [moment for moment in came if moment <= now]
+    if last is not None:  # at some time in that hour, which may be the present one
+        known.append(min(last + timedelta(hours=1), now))
     if not known:  # it came after what this check takes for now
         return None
     since = max(known).astimezone(UTC)
@@ -154,7 +156,9 @@ def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now:
     return Silence(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
 
 
-def _act(root: Path, watch: Watch, cases: Sequence[Case], silence: Silence | None, *, main: str) -> list[Asked]:
+def _act(
+    root: Path, watch: Watch, cases: Sequence[Case], silence: Silence | None, captured: bool, *, main: str
+) -> list[Asked]:
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
     asking = Asking(
         github,
@@ -170,7 +174,8 @@ def _act(root: Path, watch: Watch, cases: Sequence[Case], silence: Silence | Non
     for each in asked:
         note(f"{each.request}: {each.state} ({each.reason})")
     if silence is None:
-        said = "The endpoint is called again."
+        off = f"`{config.SERVING}` has switched capture off: nothing is to be expected, and drift is not watched."
+        said = "The endpoint is called again." if captured else off
         issues.close(github, cause=SILENCE, label=labels.SILENCE, comment=said)
     elif issues.find(github, cause=SILENCE, label=labels.SILENCE) is None:
         issues.report(

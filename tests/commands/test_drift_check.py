@@ -168,6 +168,27 @@ def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(world: Watched) -> N
     assert world.forge.api.get_issue(issue.number).state == "closed"
 
 
+def test_traffic_of_the_present_hour_is_no_silence(world: Watched) -> None:
+    """The hour that the clock is in has begun and is not over: what is captured in it has come."""
+    world.month(2)
+    world.at("2026-02-20T18:30:00Z")
+    assert check(world.root).silence is None
+
+
+def test_capture_that_is_switched_off_is_not_called_traffic(world: Watched) -> None:
+    """The issue of a silence is closed in other words than where somebody calls again."""
+    world.at("2026-03-01T05:17:00Z")
+    check(world.root)
+    (issue,) = world.forge.api.get_issues(state="open")
+    text = world.forge.workshop.text(config.SERVING)
+    percentage = f"sampling_percentage: {config.load_serving(world.root).capture.sampling_percentage}"
+    world.forge.workshop.write({config.SERVING: text.replace(percentage, "sampling_percentage: 0")}, "Capture nothing")
+    assert check(world.root).silence is None
+    closed = world.forge.api.get_issue(issue.number)
+    assert closed.state == "closed"
+    assert "has switched capture off" in closed.get_comments()[0].body
+
+
 def test_labels_that_never_come_are_said_to_be_immature(world: Watched) -> None:
     """The verdict holds for the rest, and nothing is said of recall."""
     world.month(2, known_after=None)
