@@ -205,11 +205,14 @@ def foreign(repository: Repository, change: Change, pull: PullRequest | None) ->
                 message=f"{path}: commit {commit.sha[:12]} ({commit.subject}) is by {commit.author}, and only the bot "
                 f"writes {_folders()}. Take the commit off the branch; run train.yml again if the record is needed",
             )
-    yield from _pushed_by_a_person(repository, bots)
+    yield from _pushed_by_a_person(repository, change, bots)
 
 
-def _pushed_by_a_person(repository: Repository, bots: frozenset[str]) -> Iterator[Problem]:
-    """What a person has just pushed onto the bot's branch, whosever name its commits carry."""
+def _pushed_by_a_person(repository: Repository, change: Change, bots: frozenset[str]) -> Iterator[Problem]:
+    """What a person has just pushed onto the bot's branch, whosever name its commits carry.
+
+    What a merge of main brought along (GitHub's button "Update branch") is as main has it, and no change of theirs.
+    """
     payload = actions.event()
     sender = payload.get("sender", {}).get("login")
     before, after = payload.get("before"), payload.get("after")
@@ -218,6 +221,8 @@ def _pushed_by_a_person(repository: Repository, bots: frozenset[str]) -> Iterato
     if not before or not after or repository.resolve(before) is None or repository.resolve(after) is None:
         return
     for path in repository.changes(before, after, *OF_THE_BOT):
+        if path not in change.files:
+            continue
         yield Problem(
             path=Path(path),
             message=f"{path}: {sender} has pushed a change of it to this branch, and only the bot writes {_folders()}. "

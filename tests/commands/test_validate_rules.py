@@ -43,6 +43,20 @@ def problems(world: World, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
+def miss(world: World) -> str:
+    """A miss, as its file says it."""
+    return config.dump(
+        config.MissRecord(
+            commit="a" * 40,
+            requests=(),
+            verdict=config.Verdict(status="missed", reason="no"),
+            evaluation_uri="s3://lake/evaluation.json",
+            execution_arn="arn",
+            created=world.record(1).created,
+        )
+    )
+
+
 def test_what_is_committed_holds(world: World) -> None:
     """The template itself is valid, as a pull request that changes nothing of it."""
     world.branch("docs", {"README.md": "# Other\n"})
@@ -131,16 +145,7 @@ def test_append_only_means_that(served: World, capsys: pytest.CaptureFixture[str
     path = f"model-config/{folder}/{name[folder]}.yaml"
     texts = {
         "retrain-requests": REQUEST,
-        "misses": config.dump(
-            config.MissRecord(
-                commit="a" * 40,
-                requests=(),
-                verdict=config.Verdict(status="missed", reason="no"),
-                evaluation_uri="s3://lake/evaluation.json",
-                execution_arn="arn",
-                created=config.load_approval(served.root, 1).created,
-            )
-        ),
+        "misses": miss(served),
     }
     if folder in texts:
         served.workshop.write({path: texts[folder]}, "Add")
@@ -227,6 +232,19 @@ def test_a_persons_push_onto_the_bots_branch_is_told_whatever_name_it_carries(
     after = world.workshop.git("rev-parse", "HEAD")
     world.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
     assert any("person has pushed a change of it to this branch" in text for text in problems(world, capsys))
+
+
+def test_bringing_main_into_the_bots_branch_is_no_change_of_records(world: World) -> None:
+    """GitHub's button "Update branch" pushes, in a person's name, what the bot has written to main meanwhile."""
+    before = world.propose(world.record(1))
+    world.workshop.git("switch", "-q", "main")
+    path = config.MISSES / f"20260301T060000Z-{'a' * 12}.yaml"
+    world.workshop.write({path: miss(world)}, "Record a miss")
+    world.workshop.git("switch", "-q", "approve/0001")
+    world.workshop.git("merge", "-q", "--no-ff", "-m", "Merge main into approve/0001", "main")
+    after = world.workshop.git("rev-parse", "HEAD")
+    world.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
+    validate(world.root)
 
 
 def test_the_bots_name_is_configurable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
