@@ -164,7 +164,7 @@ def _sides(old: config.ApprovalRecord | None, new: config.ApprovalRecord) -> Ite
 
 
 def _values(repository: Repository, change: Change) -> Iterator[str]:
-    for path in (config.MODEL, config.GATE, config.SERVING):
+    for path in (config.MODEL, config.GATE, config.SERVING, config.DRIFT):
         if path.as_posix() not in change.files:
             continue
         before, after = (flat(_document(repository, change, path, side)) for side in ("before", "after"))
@@ -174,8 +174,10 @@ def _values(repository: Repository, change: Change) -> Iterator[str]:
             rows = [row for row, name in zip(rows, names, strict=True) if name != "approval"]
         if rows:
             yield f"`{path}`\n\n{markdown.table(['value', 'now', 'then'], rows)}"
-        elif path != config.SERVING:
+        elif path in (config.MODEL, config.GATE):
             yield f"`{path}` changes in comments or spacing only; it starts a training all the same."
+    if config.DRIFT.as_posix() in change.files:
+        yield f"`{config.DRIFT}` starts nothing by itself: the next check, by `drift.yml`, judges by what it then says."
 
 
 def _requests(repository: Repository, change: Change) -> Iterator[str]:

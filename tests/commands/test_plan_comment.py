@@ -83,6 +83,16 @@ def test_a_change_of_instance_and_capture_shows(world: World) -> None:
     assert "Approval" not in shown
 
 
+def test_changed_rules_of_drift_show_and_start_nothing(world: World) -> None:
+    """Whoever makes the checks look away is seen to do it."""
+    text = (world.root / config.DRIFT).read_text().replace("misses: 2}", "misses: 9}")
+    world.branch("blind", {config.DRIFT: text})
+    shown = said(world)
+    assert "| `breaker.misses` | `2` | `9` |" in shown
+    assert "the next check, by `drift.yml`, judges by what it then says" in shown
+    assert "it starts a training" not in shown
+
+
 def test_taking_the_pointer_away_says_that_the_endpoint_goes_on(world: World) -> None:
     """null deploys nothing; it does not stop what serves."""
     world.propose(world.record(1))
