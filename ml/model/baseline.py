@@ -58,6 +58,8 @@ class Summary:
         finite = array[np.isfinite(array)]
         places = np.searchsorted(interior, finite, side="right")
         some = len(finite) > 0
+        least, most = (float(finite.min()), float(finite.max())) if some else (None, None)
+        mean, std = _moments(least, most, float(finite.mean()), float(finite.std())) if some else (0.0, 0.0)
         return cls(
             edges=tuple(interior.tolist()),
             low=low,
@@ -67,10 +69,10 @@ class Summary:
             above=int(np.count_nonzero(finite > high)),
             missing=len(array) - len(finite),
             n=len(finite),
-            mean=float(finite.mean()) if some else 0.0,
-            std=float(finite.std()) if some else 0.0,
-            min=float(finite.min()) if some else None,
-            max=float(finite.max()) if some else None,
+            mean=mean,
+            std=std,
+            min=least,
+            max=most,
         )
 
     @classmethod
@@ -83,6 +85,7 @@ class Summary:
     def from_dict(cls, document: Mapping[str, Any]) -> Summary:
         """The inverse of `to_dict`; other keys of `document` are passed over."""
         fields = {name: document[name] for name in cls.__dataclass_fields__}
+        fields["mean"], fields["std"] = _moments(*(fields[name] for name in ("min", "max", "mean", "std")))
         return cls(**(fields | {name: tuple(fields[name]) for name in _TUPLES}))
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,6 +104,9 @@ class Summary:
         share = other.n / n if n else 0.0
         apart = other.mean - self.mean
         variance = (1 - share) * self.std**2 + share * other.std**2 + share * (1 - share) * apart**2
+        least = min((v for v in (self.min, other.min) if v is not None), default=None)
+        most = max((v for v in (self.max, other.max) if v is not None), default=None)
+        mean, std = _moments(least, most, self.mean + share * apart, math.sqrt(variance))
         return Summary(
             edges=self.edges,
             low=self.low,
@@ -110,11 +116,19 @@ class Summary:
             above=self.above + other.above,
             missing=self.missing + other.missing,
             n=n,
-            mean=self.mean + share * apart,
-            std=math.sqrt(variance),
-            min=min((v for v in (self.min, other.min) if v is not None), default=None),
-            max=max((v for v in (self.max, other.max) if v is not None), default=None),
+            mean=mean,
+            std=std,
+            min=least,
+            max=most,
         )
+
+
+def _moments(least: float | None, most: float | None, mean: float, std: float) -> tuple[float, float]:
+    """Mean and standard deviation; of values that are all one, that value and 0, which sums of floats may miss.
+
+    A deviation of 1e-17 would make a standard deviation out of a rounding error, and drift out of the same value.
+    """
+    return (least, 0.0) if least is not None and least == most else (mean, std)
 
 
 def observed(columns: Columns, name: str, values: ArrayLike) -> NDArray[np.float64]:

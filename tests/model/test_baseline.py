@@ -32,6 +32,15 @@ def test_summaries_of_parts_add_up_to_that_of_the_whole(a: list[float], b: list[
         assert summed.std == pytest.approx(whole.std, rel=1e-9, abs=1e-5)
 
 
+@given(st.floats(-1e6, 1e6), st.integers(1, 50), st.integers(0, 50))
+def test_values_that_are_all_one_have_no_deviation(value: float, n: int, more: int) -> None:
+    """Of a thousand tenths the mean of floats is not a tenth, and the deviation is 1e-17; here it is, and 0."""
+    summed = on([value] * n) + on([value] * more)
+    older = summed.to_dict() | {"mean": np.nextafter(value, np.inf), "std": 1e-17}
+    for made in (on([value] * 1000), summed, Summary.from_dict(older)):
+        assert (made.mean, made.std) == (value, 0.0)
+
+
 @given(VALUES)
 def test_a_summary_survives_json(values: list[float]) -> None:
     """What is read back is what was written, and JSON has no NaN."""

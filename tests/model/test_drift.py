@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ml.model import drift
+from ml.model.baseline import Summary
 from ml.model.rules import KOfN
 from tests.model.drift_samples import BASELINE, END, REFERENCE, RULES, START, Window, judged, window
 from tests.model.training_samples import COLUMNS
@@ -177,6 +178,17 @@ def test_a_value_that_the_reference_never_had_is_unseen() -> None:
     assert summary.columns["V3"].unseen == 30
     found = drift.judge(known, summary, None, RULES, start=START, end=END)
     assert next(f.value for f in found.fired("schema") if f.statistic == "unseen") == 0.03
+
+
+@pytest.mark.parametrize(("value", "fired"), [(0.1, False), (0.3, True)])
+def test_an_input_that_is_always_the_same_has_drifted_only_where_it_is_another(value: float, fired: bool) -> None:
+    """A tenth is no binary fraction: the mean of many is off by a rounding error, which is no drift."""
+    same = Summary.reference(np.full(5000, 0.1)).to_dict()
+    items = [item | same if item["name"] == "V3" else item for item in BASELINE["inputs"]]
+    known = drift.Reference.of(BASELINE | {"inputs": items})
+    rows = window().frame.assign(V3=value).to_numpy()
+    found = drift.judge(known, drift.WindowSummary.of(known, rows), None, RULES, start=START, end=END)
+    assert {finding.subject for finding in found.fired("data")} == ({"V3"} if fired else set())
 
 
 def test_a_baseline_of_an_older_model_has_no_estimate() -> None:
