@@ -51,6 +51,8 @@ def predictive_tail(count: int, of: int, seen: int, seen_of: int, *, upper: bool
         count, a, b = of - count, b, a
     if count <= 0:
         return 1.0
+    if count * (a + b) < of * a:  # below the mean: the tail that ends there has terms that do not vanish in float64
+        return 1.0 - predictive_tail(count - 1, of, seen if upper else seen_of - seen, seen_of, upper=False)
     constant = special.gammaln(of + 1) - special.betaln(a, b)
     total = 0.0
     for start in range(count, of + 1, _AT_ONCE):

@@ -44,6 +44,14 @@ def test_the_predictive_tail_holds_far_out_and_among_millions() -> None:
     assert concept.predictive_tail(40, 160, 230, 250, upper=True) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("upper", [True, False])
+def test_what_is_better_than_ever_is_no_evidence_of_worse(upper: bool) -> None:
+    """Far below the expected number of errors the tail that holds all others is 1, also where its first terms are 0."""
+    few, expected, of = 100, 200_000, 20_000_000
+    seen = expected if upper else of - expected
+    assert concept.predictive_tail(few if upper else of - few, of, seen, of, upper=upper) == 1.0
+
+
 def test_rates_of_rare_events_are_compared_exactly() -> None:
     """Twice the smaller binomial tail, by fractions; 1 where a side has no rows."""
     share = Fraction(2000, 2000 + 9000)
