@@ -309,8 +309,8 @@ def _day(
     reasons = []
     if age < min_age_days:
         reasons.append(f"{age:.1f} days old, {min_age_days:g} are needed")
-    # Counted, not divided: a share of all rows is met exactly, whatever a quotient rounds to.
-    if labelled < min_coverage * rows:
+    # Divided, as everywhere: 14 / 25 is the very number that 0.56 is, while 0.56 * 25 is more than 14.
+    if labelled / rows < min_coverage:
         reasons.append(f"{labelled} of {rows} rows have a label, {min_coverage:.0%} are needed")
     return Day(
         day=start.date(),

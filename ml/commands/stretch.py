@@ -101,7 +101,7 @@ def _mature(days: Sequence[DayCount], as_of: datetime, labels: config.DriftFile)
     limits, ripe = labels.labels, []
     for day in days:
         age = as_of - _midnight(day.day) - _DAY
-        if day.labelled < limits.min_coverage * day.rows or age < timedelta(days=limits.min_age_days):
+        if day.labelled / day.rows < limits.min_coverage or age < timedelta(days=limits.min_age_days):
             break
         ripe.append(day)
     return ripe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from ml.aws.manifest import Source
 from ml.aws.session import client
 from ml.aws.traffic import Batch
 from ml.errors import DataError
+from ml.model.outcomes import LabelSummary, Outcomes
 from tests import moto_server
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -207,6 +209,19 @@ def test_a_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> 
         assert len(result.mature_days) == 1 and len(result.immature_days) == 2
         result, rows = found(join, as_of=as_of, min_coverage=0.9, min_age_days=30)
         assert sorted(rows) == [float(n) for n in range(19)]
+
+
+def test_a_day_that_just_has_its_share_of_labels_counts(bucket: str) -> None:
+    """14 of 25 are 56 %, here as where the verdict counts them again, though 0.56 * 25 is more than 14 in float64."""
+    ids = [f"e{n}" for n in range(25)]
+    labels.deliver(bucket, table([(name, 0, DAY + timedelta(days=1)) for name in ids[:14]]))
+    with labels.join(bucket) as join:
+        join.add(batch(ids, [DAY] * 25))
+        (day,) = join.mature(as_of=DAY + timedelta(days=9), min_coverage=0.56, min_age_days=7).days
+    counted = replace(Outcomes.none(1), rows=day.rows, labelled=day.labelled)
+    again = LabelSummary(bands=1, days={day.day: counted})
+    assert day.mature
+    assert list(again.mature(as_of=DAY + timedelta(days=9), min_coverage=0.56, min_age_days=7).days) == [day.day]
 
 
 def test_nothing_that_was_learned_later_is_known(bucket: str) -> None:
