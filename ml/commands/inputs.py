@@ -16,13 +16,14 @@ from ml import config, console
 from ml.aws import code, pipeline, platform, registry
 from ml.aws.lake import Lake, TrainingSet
 from ml.aws.platform import Platform
+from ml.commands import actions
 from ml.commands import requests as retraining
 from ml.errors import Refused
 from ml.gitops import approvals, serving
 from ml.gitops.repository import Repository
 from ml.model.settings import Settings
 
-_MEETINGS_SHOWN = 3
+_SHOWN = 3
 _EXPLAINS_A_MODEL = (
     "model-config/training",
     config.REQUESTS.as_posix(),
@@ -76,6 +77,7 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     _refuse_uncommitted(repository)
     commit = repository.head()
     answered = retraining.choose(root, requests)
+    _say_left_open([name for name in retraining.open_requests(root) if name not in answered])
     window = window or retraining.window(answered)
     settings = config.load_settings(root)
     platform.refuse_root()
@@ -99,15 +101,27 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     )
 
 
+def _say_left_open(names: Sequence[str]) -> None:
+    """What this run leaves for another. The run that waited for them may have been replaced by this one."""
+    if not names:
+        return
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    message = (
+        f"open, and not answered by this run: {', '.join(names[:_SHOWN])}{more}; when it has ended, start train.yml "
+        "again and name no request"
+    )
+    console.note(actions.annotate("warning", message))
+
+
 def _say_meeting(bucket: str, meeting: Sequence[tuple[str, str]]) -> None:
     """What the import of the later file has said once, to whoever is about to train on it."""
-    for one, two in meeting[:_MEETINGS_SHOWN]:
+    for one, two in meeting[:_SHOWN]:
         console.note(
             f"note: s3://{bucket}/{one} and s3://{bucket}/{two} are of imports with events of the same time; if one "
             "corrects the other, training counts them twice: delete the one that was wrong"
         )
-    if len(meeting) > _MEETINGS_SHOWN:
-        console.note(f"note: {len(meeting) - _MEETINGS_SHOWN} more pairs of imports have events of the same time")
+    if len(meeting) > _SHOWN:
+        console.note(f"note: {len(meeting) - _SHOWN} more pairs of imports have events of the same time")
 
 
 def put(root: Path, inputs: Inputs) -> dict[str, str]:

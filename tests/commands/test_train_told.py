@@ -79,6 +79,19 @@ def test_imports_of_the_same_time_are_told(world: World, capsys: pytest.CaptureF
     assert "twice" in line
 
 
+def test_requests_that_a_run_leaves_open_are_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody else may come for them: the run that waited may have been replaced by the one that names others."""
+    names = ["20260301T060000Z-data-drift", "20260302T060000Z-manual"]
+    for name in names:
+        text = f"cause: {name.split('Z-')[1]}\nreason: r\nwindow: {{start: null, end: null}}\nevidence: {{}}\n"
+        world.write(f"model-config/retrain-requests/{name}.yaml", text)
+    world.commit()
+    assert train(world.root, requests=names[1:]).requests == (names[1],)
+    assert f"warning: open, and not answered by this run: {names[0]}; when it has" in capsys.readouterr().err
+    assert train(world.root).requests == tuple(names)
+    assert "not answered" not in capsys.readouterr().err
+
+
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations with a figure."""
