@@ -17,7 +17,7 @@ from urllib.parse import quote
 from ml import clock
 from ml.errors import GitHubError
 from ml.gitops import messages
-from ml.gitops.github import GitHub, absent, invalid
+from ml.gitops.github import GitHub, absent, conflicting, invalid
 from ml.gitops.repository import BOT
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _add(repository: Repository, blobs: Mapping[str, str], subject: str) -> str 
                 "PATCH", f"{repository.url}/git/refs/heads/{BRANCH}", input=content
             )
     except GithubException as error:
-        if not invalid(error):
+        if not (invalid(error) or conflicting(error)):
             raise
         moved = _tip(repository)
         # Refused although nobody has moved it: a rule of the repository, which another attempt will not change.

@@ -27,7 +27,7 @@ SERVER_URL = "https://github.com"
 BODY_LIMIT = 65_536  # of a pull request, an issue or a comment
 
 _TIMEOUT_SECONDS = 30
-_UNAUTHORISED, _FORBIDDEN, _ABSENT, _TOO_MANY = 401, 403, 404, 429
+_UNAUTHORISED, _FORBIDDEN, _ABSENT, _CONFLICT, _TOO_MANY = 401, 403, 404, 409, 429
 # What a write answers with when the thing is there already or has moved, and an errand that starts again settles it.
 _INVALID = 422
 _HINTS = {
@@ -181,6 +181,11 @@ def message(error: GithubException) -> str:
 def invalid(error: GithubException) -> bool:
     """Whether GitHub refused the content: among others where a thing is there already, or has moved meanwhile."""
     return bool(error.status == _INVALID)
+
+
+def conflicting(error: GithubException) -> bool:
+    """Whether somebody else changed the same thing at the same moment; of a branch, GitHub says this or `invalid`."""
+    return bool(error.status == _CONFLICT)
 
 
 def absent(error: GithubException) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from ml.errors import GitHubError
 from ml.gitops import evidence
 from ml.gitops.repository import BOT, Repository
+from ml.local.github.bare import person
 from tests.gitops.local_hub import NAME, Hub
 
 PICTURE, OTHER = b"\x89PNG\r\n\x1a\n\x00one", b"\x89PNG\r\n\x1a\n\x00two"
@@ -64,6 +65,26 @@ def test_runs_at_the_same_time_lose_nothing(hub: Hub) -> None:
     assert bare(hub).files("evidence", ".") == [f"{index}/a.png" for index in range(5)]
     assert len({url for urls in found for url in urls.values()}) == 5
     assert len(bare(hub).log("evidence", first_parent=True)) == 5
+
+
+def test_a_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The branch moves after GitHub has looked at it and before it has moved it, which GitHub calls a conflict: 409."""
+    evidence.publish(hub.client(), {"0006/a.png": PICTURE}, subject="x")
+    git = hub.server.state.repositories[NAME].git
+    update, lost = git.update, list[str]()
+
+    def late(name: str, new: str, old: str) -> None:
+        if not lost:
+            lost.append(old)
+            author = person("Other", "other@example.invalid")
+            update(name, git.write_commit(f"{old}^{{tree}}", [old], "First\n", author=author), old)
+        update(name, new, old)
+
+    monkeypatch.setattr(git, "update", late)
+    evidence.publish(hub.client(), {"0007/a.png": PICTURE}, subject="x")
+    assert lost
+    assert bare(hub).files("evidence", ".") == ["0006/a.png", "0007/a.png"]
+    assert len(bare(hub).log("evidence")) == 3
 
 
 def test_a_branch_that_cannot_be_written_is_an_error(hub: Hub) -> None:
