@@ -17,8 +17,7 @@ from ml.commands.watch import Check, Model, Watch
 from ml.console import note
 from ml.model import drift
 from ml.model.drift import Judgement
-
-CONCEPT = "concept"
+from ml.model.judgement import CONCEPT
 
 
 def cases(watch: Watch, past: Sequence[Check]) -> list[Case]:

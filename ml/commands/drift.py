@@ -107,7 +107,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     silence = _silence(watch, repository, rules, now) if settings.capture.sampling_percentage else None
     for each in checks:
         drift_files.write(watch, each, past)
-    published = metrics.publish(watch.endpoint, drift_files.points(checks[-1], silence), at=now)
+    published = metrics.publish(watch.endpoint, drift_files.points(checks[-1], past, silence), at=now)
     note(f"{published} metrics published to {metrics.NAMESPACE}")
     asked: list[Asked] = []
     if not report_only:

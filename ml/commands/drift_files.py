@@ -9,7 +9,7 @@ from ml.aws import checks, monitor, objects
 from ml.aws.metrics import Point
 from ml.console import stage
 from ml.model import drift
-from ml.model.judgement import CAUSES, KINDS, VERDICTS
+from ml.model.judgement import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
 from ml.model.tally import Column, Tally
 
 if TYPE_CHECKING:
@@ -122,16 +122,30 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
         yield name, "drift", "; ".join(words)
 
 
-def points(check: Check, silence: Silence | None) -> Iterator[Point]:
-    """What CloudWatch is told: each verdict as 0 or 1, each input's distances, and the figures of mature labels."""
+def points(check: Check, past: Sequence[Check], silence: Silence | None) -> Iterator[Point]:
+    """What CloudWatch is told: each verdict as 0 or 1, each input's distances, and the figures of mature labels.
+
+    Labels come late. What they tell is that of the newest window, up to `check`, that was judged against the same model
+    and whose labels are mature; with windows of a month that is hardly ever `check` itself.
+
+    Args:
+        past: earlier windows, in the order of time.
+    """
     found = check.judgement
+    earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
+    ours = [each for each in [*earlier, found] if CONCEPT in each.judged and each.reference == found.reference]
+    told = ours[-1] if ours else found
+    verdicts = {*found.verdicts} - {CONCEPT}
+    if CONCEPT in told.verdicts:
+        verdicts = verdicts - {NONE} | {CONCEPT}
     for verdict in VERDICTS:
-        yield Point(name="Verdict", value=float(verdict in found.verdicts), dimensions={"Verdict": verdict})
+        yield Point(name="Verdict", value=float(verdict in verdicts), dimensions={"Verdict": verdict})
     for kind in CAUSES:
-        if kind in found.judged:
-            yield Point(name="Findings", value=float(len(found.fired(kind))), dimensions={"Kind": kind}, unit="Count")
+        by = told if kind == CONCEPT else found
+        if kind in by.judged:
+            yield Point(name="Findings", value=float(len(by.fired(kind))), dimensions={"Kind": kind}, unit="Count")
     yield Point(name="Rows", value=float(found.rows), unit="Count")
-    yield Point(name="Drift", value=float(any(kind in found.verdicts for kind in KINDS)))
+    yield Point(name="Drift", value=float(any(kind in verdicts for kind in KINDS)))
     yield Point(name="NoTraffic", value=float(silence is not None))
     if silence is not None:
         yield Point(name="HoursWithoutTraffic", value=silence.hours)
@@ -147,7 +161,8 @@ def points(check: Check, silence: Silence | None) -> Iterator[Point]:
         "false_positive_rate": "FalsePositiveRate",
         "alert_rate": "AlertRate",
     }
-    for finding in found.findings:
+    labelled = [finding for finding in told.findings if finding.kind == CONCEPT]
+    for finding in [*(each for each in found.findings if each.kind != CONCEPT), *labelled]:
         if finding.statistic in named and finding.subject is None and finding.value is not None:
             yield Point(name=named[finding.statistic], value=finding.value)
     if found.estimated is not None:

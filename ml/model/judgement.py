@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 SCHEMA = 1
-CAUSES = ("concept", "data", "prediction")
+CONCEPT = "concept"
+CAUSES = (CONCEPT, "data", "prediction")
 """The kinds of drift that ask for a new model, the strongest evidence first."""
 KINDS = ("schema", *CAUSES)
 NONE, NO_DATA, IMMATURE = "none", "no data", "labels immature"

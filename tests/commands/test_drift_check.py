@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from ml import config
+from ml import clock, config
 from ml.aws.session import client
 from ml.commands import drift
 from ml.commands.drift import check
@@ -40,6 +40,27 @@ def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     moto_server.point_at(server, monkeypatch)
     with LocalGitHub(tmp_path / "github") as github:
         yield from watched_world.watched(github, tmp_path, monkeypatch)
+
+
+def metric(name: str, **dimensions: str) -> float | None:
+    """The value that was published last under a name; None where none was."""
+    given = [{"Name": key, "Value": value} for key, value in {"Endpoint": ENDPOINT, **dimensions}.items()]
+    found = client("cloudwatch").get_metric_statistics(
+        Namespace="Fraudops/Drift",
+        MetricName=name,
+        Dimensions=given,
+        StartTime=clock.now() - timedelta(hours=1),
+        EndTime=clock.now() + timedelta(hours=1),
+        Period=7200,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    return found[-1]["Maximum"] if found else None
+
+
+def recall(world: Watched, window: str) -> float:
+    """That of the mature labels of a window."""
+    hits = world.read(f"{FOLDER}/checks/{window}.json")["judgement"]["labels"]["confusion"]
+    return float(hits["true_positives"] / (hits["true_positives"] + hits["false_negatives"]))
 
 
 def test_traffic_as_it_was_is_none_and_leaves_its_evidence(world: Watched) -> None:
@@ -135,6 +156,10 @@ def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(world: Watch
     assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # the last day whose labels were there for 98 % of its rows
     statistics = {each["statistic"] for each in world.request(asked.request).evidence["findings"]}
     assert {"recall", "fraud_rate"} <= statistics
+    # The alarm rings although the newest window's own labels are not there yet.
+    assert (metric("Drift"), metric("Verdict", Verdict="concept"), metric("Verdict", Verdict="none")) == (1, 1, 0)
+    assert (metric("Verdict", Verdict="labels immature"), metric("Findings", Kind="data")) == (1, 0)
+    assert metric("Recall") == pytest.approx(recall(world, MARCH))
 
 
 def test_a_day_without_capture_is_no_data(world: Watched) -> None:
