@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from ml import config
+from ml.commands import actions
 from ml.console import note
 from ml.errors import ConfigError, GitHubError
 from ml.gitops import approvals, messages, pulls, statuses
@@ -85,7 +86,7 @@ def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None
     try:
         return approvals.recorded(remote, tip, number)
     except ConfigError as error:
-        note(f"#{pull.number} proposes what cannot be read, and stays: {error}")
+        note(actions.annotate("warning", f"#{pull.number} proposes what cannot be read, and stays: {error}"))
         return None
 
 

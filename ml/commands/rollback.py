@@ -57,7 +57,8 @@ def rollback(
             back; to go forth again, name it.
         merge: also merges the branch into `main`, which must be checked out.
         propose: pushes the branch to the remote and opens its pull request, or brings it up to date.
-        failed: the deployment of what `main` says has just failed, and this is to go back to what was deployed before.
+        failed: the deployment of what is checked out has just failed, and this is to go back to what was deployed
+            before; with `propose`, if the remote's `main` still says the same.
         approver: who the merge says did it; if None, whoever Git is configured for.
 
     Raises:
@@ -85,6 +86,8 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
     github, base = GitHub.from_environment(), f"{remote.name}/{main}"
     if remote.fetch(main) is None:
         raise GitError(f"{remote.name} has no branch {main}, so there is nothing to roll back")
+    if failed:
+        _refuse_overtaken(remote, base, main)
     target, settings = _choose(remote, base, to, failed)
     branch = rollbacks.branch_name(target)
     seen = remote.adopt(branch)
@@ -105,6 +108,17 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
     actions.output(pull_request=str(opened.pull.number), url=opened.pull.url)
     actions.summary(summary.rollback(result.says, opened.pull.number, opened.pull.url))
     return result
+
+
+def _refuse_overtaken(repository: Repository, base: str, main: str) -> None:
+    """Refuses to go back from what has not been deployed yet: the failed deployment was of what is checked out."""
+    if serving.text_at(repository, "HEAD") != serving.text_at(repository, base):
+        now = serving.at(repository, base).approval
+        raise Refused(
+            f"{main} has moved on from what could not be deployed and says "
+            f"{f'approval {now:04d}' if now is not None else 'nothing'} now, whose own deployment decides; nothing was "
+            "proposed"
+        )
 
 
 def _prepare(repository: Repository, main: str, to: int | None, failed: bool) -> rollbacks.Prepared:

@@ -111,6 +111,19 @@ def test_a_failed_deployment_is_named_and_taken_back(forge: Forge) -> None:
     assert serving.at(forge.workshop.repository, result.commit).approval == 1
 
 
+def test_a_failed_deployment_that_was_overtaken_proposes_nothing(forge: Forge) -> None:
+    """Another approval was merged meanwhile: its deployment waits, and nobody knows yet that it fails."""
+    for number in (1, 2):
+        approve(forge, number)
+        deployed(forge, number, "failed" if number > 1 else "succeeded")
+    failed = forge.workshop.git("rev-parse", "HEAD")
+    approve(forge, 3)
+    forge.workshop.git("reset", "-q", "--hard", failed)
+    with pytest.raises(Refused, match=r"moved on from what could not be deployed and says approval 0003 now"):
+        rollback(forge.root, propose=True, failed=True)
+    assert forge.api.get_pulls(state="all").totalCount == 0
+
+
 def test_a_failed_change_of_settings_takes_the_settings_back(forge: Forge) -> None:
     """The model stays; the serving file is what it was when it was last deployed."""
     approve(forge, 1)
