@@ -31,8 +31,6 @@ from ml.model.judgement import IMMATURE, NO_DATA
 SILENCE = "no traffic"
 _SKIPPED = 12
 """Windows that are made up for at most, where no check has run for long."""
-_RIPENING = timedelta(days=120)
-"""How long after its end a window is looked at again for labels: as long as cardholders may dispute a charge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +131,7 @@ def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Chec
     found = [watch.check(window) for window in skipped[-_SKIPPED:]]
     serves = watch.model(watch.serves)
     for window in kept:
-        before = watch.kept(window) if clock.now() - window[1] <= _RIPENING else None
+        before = watch.kept(window) if clock.now() - window[1] <= windows.RIPENING else None
         if before is None or not before.may_ripen or not deciding.may_count(before, serves):
             continue
         again = watch.check(window)

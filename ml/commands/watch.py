@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ml import clock, config
 from ml.aws import capture, labels, objects, traffic
 from ml.aws.checks import Checks, fingerprint
-from ml.commands.windows import Window, apart
+from ml.commands.windows import Window, counted
 from ml.console import note, stage
 from ml.errors import ArtifactError, Refused
 from ml.gitops import approvals
@@ -233,10 +233,10 @@ class Watch:
         return summary, outcomes, {"traffic": counts.to_dict() | {"other_models": others}, "labels": told}
 
 
-def history(watch: Watch, first: Check, *, most: int = 24) -> list[Check]:
+def history(watch: Watch, first: Check) -> list[Check]:
     """The verdicts that are decided on: of windows that do not overlap, `first` among them, in the order of time."""
-    chosen = apart(watch.checks.windows(), first=first.window)[-most:]
-    found = (first if window == first.window else watch.kept(window) for window in sorted({first.window, *chosen}))
+    chosen = counted(watch.checks.windows(), first=first.window, unit=watch.file.window)
+    found = (first if window == first.window else watch.kept(window) for window in chosen)
     return [check for check in found if check is not None]
 
 

@@ -12,6 +12,9 @@ Window = tuple[datetime, datetime]
 """Start, included, and end, not; both in UTC."""
 Unit = Literal["day", "week", "month"]
 
+RIPENING = timedelta(days=120)
+"""How long after its end a window is looked at again for labels: as long as cardholders may dispute a charge."""
+_MOST = 24
 _DAY = timedelta(days=1)
 
 
@@ -31,15 +34,32 @@ def between(start: datetime, end: datetime, unit: Unit) -> Iterator[Window]:
         first = after
 
 
-def apart(windows: Iterable[Window], *, first: Window | None = None) -> list[Window]:
+def counted(every: Iterable[Window], *, first: Window, unit: Unit) -> list[Window]:
+    """Those of the windows `every` that are decided on when `first` is looked at, in the order of time.
+
+    The calendar's come before those that somebody asked for, none of which may end after `first`: a look at some days
+    of the present month must not decide in place of the last one. At least 24 of them, and all that labels may tell of.
+    """
+    known = set(every)
+    calendar = [window for window in known if latest(window[1], unit) == window]
+    found = apart(calendar, first=[first])
+    found = apart((window for window in known if window[1] <= first[1]), first=found)
+    return [
+        window
+        for place, window in enumerate(reversed(found))
+        if place < _MOST or window == first or window[1] > first[1] - RIPENING
+    ][::-1]
+
+
+def apart(windows: Iterable[Window], *, first: Iterable[Window] = ()) -> list[Window]:
     """As many of `windows` as do not overlap, the latest first, in the order of time.
 
     Days, weeks and months may have been judged side by side: counted together, the same traffic would count twice.
 
     Args:
-        first: the window that is taken before any other.
+        first: windows that are taken before any other, and do not overlap.
     """
-    taken = [first] if first is not None else []
+    taken = list(first)
     for window in sorted(windows, key=lambda each: (each[1], each[0]), reverse=True):
         if all(window[1] <= other[0] or other[1] <= window[0] for other in taken):
             taken.append(window)

@@ -55,12 +55,36 @@ def test_windows_that_are_counted_do_not_overlap(spans: list[tuple[int, int]], f
         return zero + timedelta(days=start), zero + timedelta(days=start + days)
 
     every, chosen = [window(*span) for span in spans], window(first, length)
-    found = windows.apart(every, first=chosen)
+    found = windows.apart(every, first=[chosen])
     assert chosen in found
     assert found == sorted(found)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(found))
     for left in set(every) - set(found):
         assert any(left[0] < kept[1] and kept[0] < left[1] for kept in found)
+
+
+def days(first: int, last: int) -> windows.Window:
+    """From one day of 2026 to before another, counted from 0."""
+    zero = datetime(2026, 1, 1, tzinfo=UTC)
+    return zero + timedelta(days=first), zero + timedelta(days=last)
+
+
+def test_windows_that_somebody_asked_for_do_not_decide_in_place_of_the_calendars() -> None:
+    """Neither days of the present month nor the last ones of a month that has its own verdict; others are counted."""
+    january, february, march = days(0, 31), days(31, 59), days(59, 90)
+    asked = [days(-20, -5), days(57, 59), days(40, 62), days(90, 95)]
+    found = windows.counted([january, february, march, *asked], first=march, unit="month")
+    assert found == [days(-20, -5), january, february, march]
+    assert windows.counted([january, february, march, *asked], first=days(90, 95), unit="month")[-1] == days(90, 95)
+    assert windows.counted([january, february, march], first=january, unit="month")[-1] == march
+
+
+def test_windows_are_counted_for_as_long_as_labels_may_come() -> None:
+    """Of days as many as ripen, of months two years: concept drift would never be seen in what is left out."""
+    every = [days(place, place + 1) for place in range(200)]
+    assert windows.counted(every, first=every[-1], unit="day") == every[-120:]
+    months = list(windows.between(datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), "month"))
+    assert windows.counted(months, first=months[-1], unit="month") == months[-24:]
 
 
 @pytest.mark.parametrize(
