@@ -38,7 +38,8 @@ class Actions:
 
     Args:
         folder: runs, caches and logs go there.
-        variables, secrets: for every repository, under those that it has itself.
+        variables, secrets: for every repository, under those that it has itself. A fork's pull request gets these
+            variables and none of the repository's, as GitHub passes it none.
         environment: for every step, such as AWS_ENDPOINT_URL. Static AWS keys are left out.
         tool_cache: RUNNER_TOOL_CACHE, which outlives runs.
         concurrent_runs: how many runs go at a time; others wait their turn.
@@ -232,7 +233,7 @@ class Actions:
         problem = None if valid else str(workflow)
         if valid:
             try:
-                context = starting.contexts(run, valid, self.github, self._variables(record))
+                context = starting.contexts(run, valid, self.github, self._variables(record, run))
                 if valid.run_name:
                     run.title = expressions.interpolate(valid.run_name, context)
                 entry.groups = starting.groups(valid, context)
@@ -248,7 +249,7 @@ class Actions:
         run, workflow = entry.run, entry.workflow
         assert workflow is not None  # noqa: S101 - a run without one never begins
         record = self.github.state.named(run.repository)
-        variables = self._variables(record)
+        variables = self._variables(record, run)
         issued = self.tokens.issue(run, workflow, record, variables)
         secrets = {} if run.fork else {**self.secrets, **record.secrets}
         return Task(
@@ -315,8 +316,8 @@ class Actions:
                     )
                 )
 
-    def _variables(self, record: Repository) -> dict[str, str]:
-        return {**self.variables, **record.variables}
+    def _variables(self, record: Repository, run: Run) -> dict[str, str]:
+        return dict(self.variables) if run.fork else {**self.variables, **record.variables}
 
     # --- what people do to runs
 

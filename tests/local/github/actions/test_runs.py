@@ -465,10 +465,11 @@ def test_a_pull_request_runs_on_the_merge_of_both_sides(world: World) -> None:
 
 
 def test_a_forks_pull_request_reads_and_no_more(make_world: MakeWorld) -> None:
-    """No secrets, no identity, a token that may read, whatever the workflow grants."""
-    world = make_world(secrets={"APP_KEY": "sesame"})
+    """No secrets, none of the repository's variables, no identity, a token that may read, whatever the workflow grants."""
+    world = make_world(secrets={"APP_KEY": "sesame"}, variables={"HERE": "yes"})
+    world.github.state.named(REPOSITORY).variables["ROLE"] = "arn"
     text = one_job(
-        'echo "[${{ secrets.APP_KEY }}][$ACTIONS_ID_TOKEN_REQUEST_TOKEN]"\n'
+        'echo "[${{ secrets.APP_KEY }}][${{ vars.ROLE }}][$ACTIONS_ID_TOKEN_REQUEST_TOKEN][${{ vars.HERE }}]"\n'
         'curl -s -o /dev/null -w "%{http_code}\\n" -X POST -H "Authorization: Bearer ${{ github.token }}" '
         '"$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/issues" -d \'{"title":"t"}\'',
         on="pull_request",
@@ -490,7 +491,7 @@ def test_a_forks_pull_request_reads_and_no_more(make_world: MakeWorld) -> None:
     run = world.last()
     assert run.fork
     assert run.conclusion == "success", run.log
-    assert "[][]" in run.job("one").log
+    assert "[][][][yes]" in run.job("one").log
     assert "403" in run.job("one").log
 
 
