@@ -22,6 +22,7 @@ from ml.commands.asking import Asked, Asking, Case
 from ml.commands.watch import Check, Watch, history
 from ml.commands.windows import Window
 from ml.console import note
+from ml.errors import ConfigError
 from ml.gitops import issues, labels, serving
 from ml.gitops.github import GitHub
 from ml.gitops.push import Remote
@@ -88,6 +89,8 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     """
     repository, rules, now = Repository.find(root), config.load_drift(root), clock.now()
     chosen = windows.parse(window) if window else windows.latest(now, rules.window)
+    if chosen[1] > now:
+        raise ConfigError(f"window must be over, or hours to come are hours without traffic (got {window!r})")
     settings = config.load_serving(root)
     if settings.approval is None:
         return _nothing_serves(settings.endpoint, chosen)

@@ -13,7 +13,7 @@ from ml import clock, config
 from ml.aws.session import client
 from ml.commands import drift
 from ml.commands.drift import check
-from ml.errors import Refused
+from ml.errors import ConfigError, Refused
 from ml.gitops import labels
 from ml.local.github.server import LocalGitHub
 from tests import moto_server
@@ -270,6 +270,14 @@ def test_any_window_may_be_asked_for(world: Watched) -> None:
     week = check(world.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
     assert (week.verdict, week.judged[-1].rows) == ("data", 14 * 80)
     assert check(world.root).due == ()
+
+
+def test_a_window_that_is_not_over_is_refused(world: Watched) -> None:
+    """Nothing is known of hours to come, and a verdict on them would be kept."""
+    world.at("2026-02-20T05:17:00Z")
+    with pytest.raises(ConfigError, match="window must be over"):
+        check(world.root, window="2026-02-01T00:00:00Z/2026-03-01T00:00:00Z")
+    assert world.keys(f"{FOLDER}/checks/") == []
 
 
 def test_an_archive_that_was_replaced_is_refused(world: Watched) -> None:
