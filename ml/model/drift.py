@@ -72,7 +72,7 @@ def judge(
         tallies = [window.columns[column.name] for column in known.columns]
         made, features = movement.inputs(movement.measure(known.columns, tallies), rules)
         findings += made
-    if enough and window.scores.n:
+    if window.scores.n >= rules.min_rows:  # those of this model: it may have served for some hours of the window
         moved = movement.measure([known.scores], [window.scores])
         made, scores = movement.scores(moved, window, known.document["alerts"], rules)
         findings += made

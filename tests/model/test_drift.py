@@ -95,6 +95,15 @@ def test_scores_that_moved_are_prediction_drift() -> None:
     assert found.scores.fired
 
 
+def test_a_few_scores_among_many_rows_are_not_judged() -> None:
+    """A model that served for the last hours of a window: inputs of all rows, and nothing is said of its scores."""
+    usual = window()
+    scores = np.where(np.arange(len(usual.scores)) < RULES.min_rows - 1, usual.scores, np.nan)
+    inputs = {name: usual.frame[name].to_numpy() for name in COLUMNS.inputs}
+    found = judged(drift.WindowSummary.of(REFERENCE, inputs, scores=scores, times=usual.times))
+    assert (found.judged, found.scores) == (("data",), None)
+
+
 def test_flipped_labels_are_concept_drift_that_an_estimate_does_not_see() -> None:
     """Recall and the top band's fraud rate fire; the estimate from scores stays where it was, and says what it is."""
     usual = window()
