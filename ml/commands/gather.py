@@ -1,7 +1,8 @@
 """`fraudops gather`: all jobs of ci.yml as one commit status, the only check that branch protection needs.
 
 A job that was skipped counts as passed only where it was meant to be skipped, for GitHub itself takes every skipped
-check as a success. A status that could not be posted leaves the commit without one, which protects as well.
+check as a success. A status that could not be posted leaves the commit without one, which protects as well; and of a
+branch that was checked without its pull request none is posted, for whose it is has not been looked at.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ALWAYS = ("changes", "validate")
 ON_CODE = ("suite", "templates", "audit")
 """Jobs that are left out where nothing but model-config/ changed."""
 ON_PULL_REQUESTS = ("plan",)
+_MAIN = "refs/heads/main"
 
 
 class ChecksFailed(FraudopsError):
@@ -34,7 +36,7 @@ class Gathered:
     sha: str
     results: Mapping[str, str]
     posted: bool
-    """Whether the commit status could be posted; a fork's token may not."""
+    """Whether the commit status was posted; a fork's token may not, and a branch alone gets none."""
 
 
 def gather(*, pull_request: int | None = None) -> Gathered:
@@ -45,17 +47,18 @@ def gather(*, pull_request: int | None = None) -> Gathered:
         ConfigError: FRAUDOPS_NEEDS is not that.
         GitHubError: the status cannot be posted.
     """
-    needs = _needs()
+    needs, event = _needs(), os.environ.get("GITHUB_EVENT_NAME", "")
     pull = changes.pull_request(pull_request)
     sha = pull.head_sha if pull is not None else os.environ.get("GITHUB_SHA", "")
-    wrong = problems(needs, event=os.environ.get("GITHUB_EVENT_NAME", ""), about_pull_request=pull is not None)
+    wrong = problems(needs, event=event, about_pull_request=pull is not None)
     results = {name: str(job.get("result")) for name, job in needs.items()}
     rows = [[markdown.code(name), result, markdown.text(wrong.get(name, ""))] for name, result in results.items()]
     actions.summary(
         f"### {'Not passed' if wrong else 'All checks passed'}\n\n{markdown.table(['job', 'result', ''], rows)}"
     )
     said = "; ".join(f"{name} {reason}" for name, reason in wrong.items()) or f"{len(needs)} jobs passed or had no part"
-    posted = pull is None or not pull.read_only
+    of_main = pull is None and (event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
+    posted = of_main or (pull is not None and not pull.read_only)
     if posted:
         from ml.gitops import statuses
         from ml.gitops.github import GitHub
@@ -67,6 +70,11 @@ def gather(*, pull_request: int | None = None) -> Gathered:
             state="failure" if wrong else "success",
             description=said,
             target_url=actions.run_url(),
+        )
+    elif pull is None:
+        note(
+            "a branch that is checked without its pull request gets no commit status; name it: "
+            "gh workflow run ci.yml --ref BRANCH --field pull_request=N"
         )
     else:
         note(

@@ -154,6 +154,21 @@ def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: p
     assert [script.count("POST", f"/statuses/{sha}") for sha in (checked, pushed)] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("ref", "posted"), [("refs/heads/main", True), ("refs/heads/docs", False), ("refs/tags/main", False)]
+)
+def test_a_branch_alone_gets_no_status(world: World, monkeypatch: pytest.MonkeyPatch, ref: str, posted: bool) -> None:
+    """Else a person's pull request that touches what only the bot writes would get one by a dispatch beside it."""
+    sha = world.workshop.git("rev-parse", "HEAD")
+    world.event("workflow_dispatch", {}, ref_name=ref.rsplit("/", 1)[1])
+    monkeypatch.setenv("GITHUB_REF", ref)
+    if posted:
+        assert gathered(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+        return
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs(plan="skipped")))
+    assert not gather.gather().posted
+
+
 def test_a_forks_run_says_it_in_its_result_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
     world.pull_request(fork=True)
