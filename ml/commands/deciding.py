@@ -31,10 +31,20 @@ def cases(watch: Watch, past: Sequence[Check]) -> list[Case]:
     if latest.judgement.reference != serves.sha256:
         note(f"approval {latest.approval:04d} served in the latest window, {watch.serves:04d} does now: not decided")
         return []
-    counted = carried((each.judgement for each in past), serves=serves.sha256, learned_until=serves.learned_until)
-    decisions = drift.decisions(counted, watch.rules)
+    decisions = due(
+        [each.judgement for each in past], watch.rules, serves=serves.sha256, learned_until=serves.learned_until
+    )
     kinds = [str(decision.kind) for decision in decisions]
     return [case(each, past, [kind for kind in kinds if kind != each.kind]) for each in decisions]
+
+
+def due(
+    past: Sequence[Judgement], rules: drift.Rules, *, serves: str, learned_until: datetime | None
+) -> tuple[drift.Decision, ...]:
+    """The decisions that `past` asks for against the model `serves`; none before a window of its own."""
+    if past[-1].reference != serves:
+        return ()
+    return drift.decisions(carried(past, serves=serves, learned_until=learned_until), rules)
 
 
 def carried(past: Iterable[Judgement], *, serves: str, learned_until: datetime | None) -> list[Judgement]:

@@ -49,8 +49,7 @@ class Model:
     @property
     def learned_until(self) -> datetime | None:
         """When the newest row happened that it was made from or tested on; None where its archive does not say."""
-        end = self.reference.document.get("windows", {}).get("test", {}).get("end")
-        return datetime.fromisoformat(end) if end else None
+        return learned_until(self.reference.document)
 
     @property
     def version(self) -> str:
@@ -117,6 +116,12 @@ class Check:
     def summary(self) -> drift.WindowSummary:
         """The window's traffic, in counts."""
         return drift.WindowSummary.from_dict(self.document["summary"])
+
+
+def learned_until(baseline: Mapping[str, Any]) -> datetime | None:
+    """When the newest row happened that a model with this baseline.json was made from or tested on, if it says so."""
+    end = baseline.get("windows", {}).get("test", {}).get("end")
+    return datetime.fromisoformat(end) if end else None
 
 
 class Watch:

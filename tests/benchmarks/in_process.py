@@ -1,19 +1,21 @@
 """A simulated year without clouds: the real steps, the real judgement, one process. For tests, and to tune the year.
 
 What is left out is what the loop adds: commits, runs, registry, endpoint. What is kept decides how the year comes out:
-Prepare, Train, Evaluate with its gate and champion, the drift rules of the repository, labels as late as they are.
+Prepare, Train, Evaluate with its gate and champion, the drift rules of the repository and what the drift check makes of
+verdicts, labels as late as they are. What holds a request back is read from Git by the product; here it is remembered.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,9 @@ from numpy.typing import NDArray
 
 from ml import config
 from ml.aws import labelled
-from ml.commands import stretch
+from ml.commands import deciding, stretch
+from ml.commands.asking import Case
+from ml.commands.watch import learned_until
 from ml.model import artifact, drift
 from ml.model.metrics import Confusion
 from ml.model.settings import Settings
@@ -85,6 +89,14 @@ def run(
         return Trained(archive, artifact.read(archive), json.loads((base / "evaluation/evaluation.json").read_text()))
 
 
+class Answer(NamedTuple):
+    """What became of a request: its name, when, and whether the gate let its model pass."""
+
+    name: str
+    made: datetime
+    passed: bool
+
+
 @dataclass
 class Played:
     """What became of a year: month by month from 1, requests as (month, cause, window, fate)."""
@@ -110,7 +122,7 @@ class InProcess:
     def play(self, months: int = 12) -> Played:
         """The year, with and without retraining."""
         played, judged = Played(), dict[int, drift.Judgement]()
-        missed: dict[str, int] = {}
+        answers: dict[str, list[Answer]] = {}
         history = self.year.month(HISTORY)
         self.months[HISTORY] = history
         first = serving = run(self.settings, [history.transactions], [history.labels])
@@ -123,22 +135,42 @@ class InProcess:
             for window in range(1, number + 1):
                 if window == number or "concept" not in judged[window].judged:
                     judged[window] = self.judge(window, now)
-            for decision in drift.decisions([judged[window] for window in sorted(judged)], self.rules):
-                cause = str(decision.kind)
-                if missed.get(cause, 0) >= self.file.breaker.misses:
-                    played.requests.append((number, cause, "", "breaker open"))
+            decisions = deciding.due(
+                [judged[window] for window in sorted(judged)],
+                self.rules,
+                serves=serving.model.sha256,
+                learned_until=learned_until(serving.model.baseline),
+            )
+            for decision in decisions:
+                case = Case(decision=decision, reason="", evidence={})
+                found = answers.setdefault(case.kind, [])
+                if held := self.held_back(case, found, now):
+                    played.requests.append((number, case.kind, "", held))
                     continue
                 trained, words = self.retrain(decision, number, serving)
                 if trained is None:
-                    played.requests.append((number, cause, words, "held back"))
+                    played.requests.append((number, case.kind, words, "held back"))
                     continue
-                played.requests.append((number, cause, words, trained.evaluation["verdict"]["status"]))
+                played.requests.append((number, case.kind, words, trained.evaluation["verdict"]["status"]))
                 played.evaluations.append(trained.evaluation)
-                missed[cause] = 0 if trained.passed else missed.get(cause, 0) + 1
+                found.append(Answer(case.name, now, trained.passed))
                 serving = trained if trained.passed else serving
                 break
         played.judgements = [judged[window] for window in sorted(judged)]
         return played
+
+    def held_back(self, case: Case, answers: Sequence[Answer], now: datetime) -> str:
+        """What holds a request back, in the order of the product's own; '' where nothing does.
+
+        One request a month at most is made here, so the month's cap is never reached.
+        """
+        if any(answer.name == case.name for answer in answers):
+            return "asked before"
+        row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
+        if len(row) >= self.file.breaker.misses:
+            return "breaker open"
+        cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
+        return "held back" if answers and now - answers[-1].made < cooldown else ""
 
     def scored(self, model: Trained, number: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Scores and decisions of `model` on a month."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ml.commands.deciding import carried
+from ml.commands.deciding import carried, due
 from ml.model.drift import Judgement
+from tests.model.drift_samples import RULES
 
 FORMER, SERVES = "a" * 64, "b" * 64
 
@@ -61,3 +62,12 @@ def test_the_day_of_the_onset_counts_where_it_is_known() -> None:
     """Later within the window than its first day."""
     late = judged(7, FORMER, "concept", concept_onset=datetime(2026, 7, 20, tzinfo=UTC))
     assert carried([late], serves=SERVES, learned_until=month(8))[0].reference == SERVES
+
+
+def test_nothing_is_due_before_a_window_of_the_model_that_serves() -> None:
+    """Then a concept that it cannot have learned asks for another, from where that began."""
+    past = [judged(6, FORMER, "none"), judged(7, FORMER, "concept")]
+    assert due(past, RULES, serves=SERVES, learned_until=month(7)) == ()
+    unripe = judged(8, SERVES, "none", judged=("data", "prediction"))
+    (decision,) = due([*past, unripe], RULES, serves=SERVES, learned_until=month(7))
+    assert (decision.kind, decision.onset) == ("concept", month(7))
