@@ -1,9 +1,9 @@
 """From drift that is decided on to a request in Git, once: what holds one back, the commit, and the run that reads it.
 
-Looked at in this order, each with its words: the same request made before; an open request of the same or a stronger
-cause; a proposal that waits or was turned down; the breaker; the cooldown; the month's cap; too few labelled frauds.
-Everything is read from the tip of main, so that two checks side by side make one request: its id is the end of the
-window and the cause, and Git takes a file once.
+Looked at in this order, each with its words: the same request made before (one that was answered asks the breaker); an
+open request of the same or a stronger cause; a proposal that waits or was turned down; the breaker; the cooldown; the
+month's cap; too few labelled frauds. Everything is read from the tip of main, so that two checks side by side make one
+request: its id is the end of the window and the cause, and Git takes a file once.
 """
 
 from __future__ import annotations
@@ -160,6 +160,10 @@ class Asking:
         answer = next((each for each in self._ledger.answers if each.request == case.name), None)
         if answer is None:
             return self._asked_before(case, case.name, "is open: nothing has answered it yet")
+        # The miss that opens the breaker is the answer to this very request: a person is asked now, not a window later.
+        broken = self._broken(case)
+        if broken is not None:
+            return broken
         said = f"{case.name} was answered by {answer.record}"
         return Asked(request=case.name, cause=case.cause, state="asked before", reason=said)
 

@@ -164,11 +164,11 @@ class InProcess:
 
         One request a month at most is made here, so the month's cap is never reached.
         """
-        if any(answer.name == case.name for answer in answers):
-            return "asked before"
         row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
         if len(row) >= self.file.breaker.misses:
             return "breaker open"
+        if any(answer.name == case.name for answer in answers):
+            return "asked before"
         cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
         return "held back" if answers and now - answers[-1].made < cooldown else ""
 

@@ -220,6 +220,18 @@ def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(world:
     assert ask(world, due("concept"))[0].state == "requested"
 
 
+def test_the_breaker_opens_with_the_miss_that_is_one_too_many(world: Watched) -> None:
+    """The next check asks a person, although its window is the one that was answered; forgiven, that stays answered."""
+    before = "20260401T000000Z-concept-drift"
+    for number, (name, at) in enumerate(((before, "2026-04-01"), (NAMES["concept"], "2026-05-01")), start=1):
+        commit(world, name, at=f"{at}T01:00:00Z")
+        answer(world, name, missed=True, at=f"{at}T02:00:00Z", number=number)
+    (asked,) = ask(world, due("concept"))
+    assert asked.state == "breaker open"
+    world.forge.api.get_issue(asked.issue or 0).edit(state="closed")
+    assert ask(world, due("concept"))[0].state == "asked before"
+
+
 def test_an_approval_closes_the_breaker(world: Watched) -> None:
     """Misses before it are history; the issue is closed with a word."""
     for number, month in enumerate((2, 3), start=1):
