@@ -36,6 +36,7 @@ ACCOUNT = "123456789012"  # the account that moto takes every caller to be of
 REGION = "us-east-1"
 CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/fraudops-local/laptop"
 CONTROL = "/fraudops-local"
+_POLL_SECONDS = 0.05  # how soon `stop` is noticed
 
 _running = threading.Lock()
 
@@ -321,7 +322,7 @@ def _listen(port: int) -> Any:
 
 def _serve(server: Any, layer: Layer) -> None:
     server.app = layer
-    threading.Thread(target=server.serve_forever, name="local-cloud", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="local-cloud", daemon=True).start()
 
 
 def _forget() -> None:

@@ -47,7 +47,9 @@ class Forge:
         from github import Auth, Github
 
         self._clouds = clouds
-        self._hub = Github(base_url=clouds.github.api_url, auth=Auth.Token(clouds.token))
+        # The pauses are manners towards github.com; this one is ours.
+        manners: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
+        self._hub = Github(base_url=clouds.github.api_url, auth=Auth.Token(clouds.token), **manners)
         person = self._hub.get_user()
         self.login, self.name = person.login, name
         self.root = place

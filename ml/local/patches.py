@@ -25,6 +25,7 @@ def install() -> None:
     _run_functions_without_docker()
     _accept_every_instance_type()
     _leave_conditions_of_bucket_policies()
+    list_modules_once()
     _installed = True
 
 
@@ -84,6 +85,14 @@ def _leave_conditions_of_bucket_policies() -> None:
         return IAMPolicy(json.dumps({**document, "Statement": kept})).is_action_permitted(action, resource)
 
     FakeBucket.get_permission = permission
+
+
+def list_modules_once() -> None:
+    """moto looks at each of its folders on disk for every request, twice, one request at a time."""
+    from moto import backends
+
+    found = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: found
 
 
 def _let_change_sets_be_empty() -> None:

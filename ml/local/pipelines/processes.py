@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
 
 
 class Ending(Enum):

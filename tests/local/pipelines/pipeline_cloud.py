@@ -161,7 +161,7 @@ def layer_server() -> Iterator[tuple[Layer, str]]:
     """The layer on loopback and its URL."""
     layer = Layer()
     server = make_server("127.0.0.1", 0, answering(layer), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield layer, f"http://127.0.0.1:{server.server_port}"

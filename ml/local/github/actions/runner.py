@@ -156,8 +156,10 @@ def _prepare(task: Task, work: Path) -> list[str]:
 
 
 def _check_out(repository: Path, commit: str, checkout: Path) -> None:
+    """The commit's workflows and actions, which is all that act reads; jobs check out for themselves what they need."""
     for command in (
         ["git", "clone", "--quiet", "--shared", "--no-checkout", str(repository), str(checkout)],
+        ["git", "-C", str(checkout), "sparse-checkout", "set", "--no-cone", "/.github/", "action.yml", "action.yaml"],
         ["git", "-C", str(checkout), "checkout", "--quiet", "--detach", commit],
     ):
         done = subprocess.run(command, env=git_environment(), capture_output=True, text=True, check=False)
