@@ -126,6 +126,46 @@ def test_reading_together_is_reading_one_by_one(lines: list[bytes], many: bool) 
         assert read(lines) == together
 
 
+MOMENTS = ("12:00:01Z", "12:00:00.5Z", "12:00:00+00:00", "14:00:00+02:00", "12:00:60Z", "noon")
+ODD: dict[str, list[str | None]] = {
+    "inferenceId": ["smoke-1", "smoke-", "", None, "a#b", "é", "\u2028"],
+    "inferenceTime": [*(f"2026-03-01T{moment}" for moment in MOMENTS), "2026-03-01 12:00:01Z", "", None],
+    "observedContentType": [None, "", "text/csv; header=present", "text/csv;header=absent", "APPLICATION/JSON"],
+    "encoding": [None, "", "BASE64", "base64", "JSON"],
+    "data": ["", " ", "\ufeff1,2,3,4", "\0", "1,2,3,4\n5,6,7,8", "MSwyLDMsNA", "MSwyLDMsNA==", "/w=="],
+}
+
+
+@st.composite
+def odd_line(draw: st.DrawFn) -> bytes:
+    """A line in which one thing is missing, new or unusual, as the schema of data capture allows it; or none at all."""
+    content = json.loads(draw(captured()))
+    name = draw(st.sampled_from(sorted(ODD)))
+    some = [content["eventMetadata"]] if name.startswith("inference") else list(content["captureData"].values())
+    for part in some[: draw(st.integers(1, 2))]:
+        part[name] = draw(st.sampled_from(ODD[name]))
+        if draw(st.booleans()) and name != "data":
+            del part[name]
+    whole = json.dumps(content, ensure_ascii=draw(st.booleans())).encode()
+    broken = [b"", b"  ", b" " * 20, b"\xff", b"{}", b"[]", b"5", whole[:-1], whole + whole, b" " + whole + b"\r"]
+    return draw(st.sampled_from([whole] * 20 + broken))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(odd_line(), min_size=1, max_size=4), st.booleans())
+def test_opening_together_is_opening_one_by_one(lines: list[bytes], alike: bool) -> None:
+    """Whatever a line lacks or adds: the same rows, times and ids, the same lines unread, for the same reasons."""
+    lines = lines[:1] * 3 if alike else lines
+    together = read(lines)
+
+    def never(*arguments: Any) -> Any:
+        raise NotPlain
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.aws.captured.decode.opened", never)
+        assert read(lines) == together
+
+
 @pytest.mark.parametrize("kind", [CSV, JSON, LINES])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_what_is_plain_is_read_together(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """The envelopes of many lines at once, where all are whole and their bodies look alike: traffic of one kind of client.
 
 It is `envelope` for whole columns. Whatever is missing, new or mixed raises NotPlain, and the lines are opened one by
-one instead, with the same result.
+one instead, with the same result. Only where a line breaks the schema's types (a body that is a number, a side without
+a body) the two may differ: what is read here as text, or as not captured, is unreadable there.
 """
 
 from __future__ import annotations
