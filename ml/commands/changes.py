@@ -136,7 +136,7 @@ def pull_request(given: int | None = None) -> PullRequest | None:
         number=found.number,
         author=found.author,
         branch=found.branch,
-        # What was checked out and not what the branch points at now: a push that came in between has not been looked at.
+        # What was checked out, not what the branch points at now: a push that came in between has not been looked at.
         head_sha=os.environ.get("GITHUB_SHA") or found.head_sha,
         read_only=False,
     )

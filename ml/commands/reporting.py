@@ -17,6 +17,8 @@ from ml.errors import GitError, GitHubError
 from ml.gitops import statuses
 from ml.gitops.github import GitHub
 
+_BEGUN = "Training: "
+
 
 def github() -> GitHub | None:
     """The repository on GitHub that the environment names; None where it names none."""
@@ -33,6 +35,21 @@ def attempt(doing: str) -> Iterator[None]:
         console.note(actions.annotate("warning", f"{doing} failed, and nothing depends on it: {error}"))
 
 
+def begun(commit: str) -> str | None:
+    """The execution that an earlier attempt of this very run has begun for `commit`; None where none is known.
+
+    A re-run has the number of its run, which the status that the attempt left beside the commit links.
+    """
+    found, url = github(), actions.run_url()
+    if found is None or url is None or os.environ.get("GITHUB_RUN_ATTEMPT", "1") == "1":
+        return None
+    with attempt("looking for what this run has begun before"):
+        for each in statuses.history(found, commit, statuses.TRAINING):
+            if each.state == "pending" and each.target_url == url:
+                return each.description.removeprefix(_BEGUN)
+    return None
+
+
 class Training:
     """The commit status `fraudops/training`: which execution trains the commit, and how that ended."""
 
@@ -41,7 +58,7 @@ class Training:
 
     def started(self) -> None:
         """There is an execution; its ARN is kept with the commit from now on."""
-        self._say("pending", f"Training: {self._arn}")
+        self._say("pending", f"{_BEGUN}{self._arn}")
 
     def passed(self, approval: int, reason: str) -> None:
         """It has registered a model package."""

@@ -3,7 +3,8 @@
 An execution is known by what it is about: requests, commit, settings and data. Whoever runs this again, after a kill
 or on another machine, gets that same execution: waits for it while it runs, takes its package if it has registered
 one, hears the gate's verdict again if it missed, and lets it go on from the failed step (RetryPipelineExecution) if it
-failed for another reason or was stopped. `resume` only ever waits: it starts and retries nothing.
+failed for another reason or was stopped. A workflow's re-run gets it even where data have landed in between, by what
+its earlier attempt left beside the commit. `resume` only ever waits: it starts and retries nothing.
 
 One training at a time: an execution that still runs for an earlier commit is the orphan of a run that was cancelled. It
 is stopped, and its requests are answered here, since every run answers all that are open.
@@ -20,11 +21,10 @@ from typing import Any
 from ml import config, console
 from ml.aws import code, executions, pipeline, registry
 from ml.aws.executions import Execution, Step
-from ml.commands import actions, failures, inputs, summary
+from ml.commands import actions, failures, inputs, reporting, summary
 from ml.commands.inputs import Inputs
 from ml.commands.outcome import Outcome
 from ml.commands.progress import Steps
-from ml.commands.reporting import Training
 from ml.errors import CloudError, FraudopsError, GateMissed, Refused, TrainingFailed
 from ml.gitops.repository import Repository
 
@@ -106,7 +106,7 @@ def train(
     actions.output(execution_arn=arn)
     if on_started:
         on_started(arn)
-    told = Training(commit, arn)
+    told = reporting.Training(commit, arn)
     told.started()
     limit = 3 * training.compute.max_runtime_minutes * 60 + _SHORTAGE_SECONDS
     try:
@@ -174,19 +174,37 @@ def rehearse(
 def _start(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> tuple[str, str]:
     """The execution for what is checked out, started or found; and the commit."""
     found = inputs.resolve(root, requests, window)
-    parameters = inputs.put(root, found)
-    _make_way(Repository(root), found)
-    return _begin(parameters, found), found.commit
+    before = _begun(found)
+    parameters = inputs.put(root, found) if before is None else {}
+    _make_way(Repository(root), found, keep=before)
+    return before or _begin(parameters, found), found.commit
+
+
+def _begun(found: Inputs) -> str | None:
+    """What an earlier attempt of this run has begun, if something comes of it or has come."""
+    arn = reporting.begun(found.commit)
+    # Whoever may push may also write a status: what it names must be a training of this commit.
+    if arn is None or not executions.is_arn(arn) or executions.parameters(arn).get("Commit") != found.commit:
+        return None
+    if _ended_with_nothing(executions.describe(arn)):
+        return None
+    console.note(f"an earlier attempt of this run has begun {arn}, whatever data have landed since")
+    return arn
+
+
+def _ended_with_nothing(there: Execution) -> bool:
+    """Whether it has settled with neither a package nor the gate's word: it was stopped, or a step failed."""
+    return there.settled and not there.package_arn and there.step(_GATE_MISSED) is None
 
 
 def _resumed(arn: str) -> tuple[str, str]:
     return arn, executions.parameters(arn).get("Commit", "")
 
 
-def _make_way(repository: Repository, found: Inputs) -> None:
-    """Stops what still runs for an earlier commit or for other inputs of this one."""
+def _make_way(repository: Repository, found: Inputs, *, keep: str | None) -> None:
+    """Stops what still runs for an earlier commit or for other inputs of this one; `keep` is this run's own."""
     for arn, label in executions.running().items():
-        if label == found.label:
+        if arn == keep or (keep is None and label == found.label):
             continue
         commit = executions.parameters(arn).get("Commit", "")
         known = bool(commit) and repository.resolve(commit) is not None
@@ -198,7 +216,7 @@ def _make_way(repository: Repository, found: Inputs) -> None:
             )
         with console.stage(f"stopping {arn}, left behind by a run for {commit[:12]} that is over"):
             _stop(arn)
-        Training(commit, arn).failed(f"Stopped: the training of {found.commit[:12]} takes its place. {arn}")
+        reporting.Training(commit, arn).failed(f"Stopped: the training of {found.commit[:12]} takes its place. {arn}")
 
 
 def _stop(arn: str) -> None:
@@ -213,7 +231,7 @@ def _begin(parameters: Mapping[str, str], found: Inputs) -> str:
     if arn is None:
         return executions.start(parameters, token=found.token, label=found.label)
     there = executions.describe(arn)
-    if there.settled and not there.package_arn and there.step(_GATE_MISSED) is None:
+    if _ended_with_nothing(there):
         console.note(f"an earlier run for the same inputs {there.status.lower()}; it goes on from the step that failed")
         token = hashlib.sha256(f"{found.token} {there.modified.isoformat()}".encode()).hexdigest()
         executions.retry(arn, token=token)
@@ -270,7 +288,7 @@ def _missed(execution: Execution, gate: Step) -> GateMissed:
     )
 
 
-def _say_missed(error: GateMissed, told: Training, file: Path | None, asked: str) -> None:
+def _say_missed(error: GateMissed, told: reporting.Training, file: Path | None, asked: str) -> None:
     """Tells of a miss, and writes it down for `miss`, whichever way the execution was come by."""
     verdict = str(error.evaluation.get("verdict", {}).get("reason") or error)
     told.missed(verdict)

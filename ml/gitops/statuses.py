@@ -6,7 +6,7 @@ statuses say how it went. Neither decides anything: Git says what serves, and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,20 +64,26 @@ def set_status(
 
 def status(github: GitHub, sha: str, context: str) -> Status | None:
     """The latest status of `context` on the commit `sha`; None where it has none."""
+    return github.run(
+        f"reading {context} of {sha[:12]}", lambda repository: next(_statuses(repository, sha, context), None)
+    )
 
-    def errand(repository: Repository) -> Status | None:
-        for each in repository.get_commit(sha).get_statuses():  # newest first
-            if each.context == context:
-                return Status(
-                    context=context,
-                    state=each.state,  # type: ignore[arg-type]  # GitHub's four states
-                    description=each.description or "",
-                    target_url=each.target_url,
-                    created=each.created_at,
-                )
-        return None
 
-    return github.run(f"reading {context} of {sha[:12]}", errand)
+def history(github: GitHub, sha: str, context: str) -> list[Status]:
+    """Everything that was ever said in `context` of the commit `sha`, the latest first."""
+    return github.run(f"reading {context} of {sha[:12]}", lambda repository: list(_statuses(repository, sha, context)))
+
+
+def _statuses(repository: Repository, sha: str, context: str) -> Iterator[Status]:
+    for each in repository.get_commit(sha).get_statuses():  # newest first
+        if each.context == context:
+            yield Status(
+                context=context,
+                state=each.state,  # type: ignore[arg-type]  # GitHub's four states
+                description=each.description or "",
+                target_url=each.target_url,
+                created=each.created_at,
+            )
 
 
 def begin_deployment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ml.commands.outcome import Outcome
 from ml.commands.train import rehearse, train
 from ml.errors import DataError, GateMissed, Refused, TrainingFailed
 from ml.gitops import statuses
+from ml.gitops.github import GitHub
 from ml.local.github.server import LocalGitHub
 from ml.local.github.state import Status
 from tests.aws.scripted_cloud import step
@@ -194,6 +196,66 @@ def test_a_training_of_this_runs_own_is_no_orphan(world: World) -> None:
         train(world.root, progress=cancelled)
     assert train(world.root).execution_arn == world.only.arn
     assert "StopPipelineExecution" not in world.cloud.calls
+
+
+def interrupted(world: World) -> str:
+    """A training whose job is cancelled while it waits; its execution."""
+
+    def cancelled(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(world.root, progress=cancelled)
+    return world.only.arn
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_re_run_goes_on_with_its_own_although_data_have_landed(
+    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """Whether it still runs or has registered a package; another run of the same commit trains on what is there."""
+    own = interrupted(world)
+    if ended:
+        world.only.looks = 9
+    training_world.store(rows=20, start=training_world.START + timedelta(days=9))
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    again = train(world.root)
+    assert (again.execution_arn, packages()) == (own, 1)
+    assert "StopPipelineExecution" not in world.cloud.calls
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "1")
+    monkeypatch.setenv("GITHUB_RUN_ID", "8")
+    assert train(world.root).execution_arn != own
+
+
+def test_a_re_run_starts_anew_where_its_own_came_to_nothing(
+    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped, and what there is to train on is another thing by now."""
+    own = interrupted(world)
+    world.only.states, world.only.looks = [("Stopped", [])], 0
+    training_world.store(rows=20, start=training_world.START + timedelta(days=9))
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    assert train(world.root).execution_arn != own
+
+
+def test_a_status_that_names_another_training_leads_nowhere(
+    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody who may push may write one."""
+    other = train(world.root).execution_arn
+    commit = change(world, 16)
+    push(github, world)
+    for name in (other, "nonsense"):
+        statuses.set_status(
+            GitHub.from_environment(),
+            commit,
+            context=statuses.TRAINING,
+            state="pending",
+            description=f"Training: {name}",
+            target_url=RUN,
+        )
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    assert train(world.root).commit == commit
 
 
 def test_a_newer_training_is_not_stopped_by_an_older(world: World) -> None:
