@@ -2,7 +2,8 @@
 
 Model Monitor takes no new customers; teams that have it can read these as they read their own, or give them to a
 schedule as its baseline. The schemas are those of "Schema for Statistics", "Schema for Constraints" and "Schema for
-Violations" in the SageMaker Developer Guide. It converts, and judges nothing.
+Violations" in the SageMaker Developer Guide. The time's column is in seconds of the day, as drift is judged; captured
+requests hold it as it was sent, so a schedule's own job would see that column drift. It converts, and judges nothing.
 """
 
 from __future__ import annotations

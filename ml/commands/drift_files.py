@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:
     """Writes report, pictures and Model Monitor's files of a window; what is there already for this verdict stays.
 
+    The page is written last: where it is, all is, and a check that died before it is made up for by the next.
+
     Args:
         past: earlier windows, shown beside it.
     """
-    start, end = check.window
-    folder = watch.checks.uri("reports", start, end, "")
-    bucket, prefix = objects.split(folder + "x")[0], objects.split(folder + "x")[1][:-1]
-    if not check.new and checks.fingerprint(bucket, prefix).objects:
+    page = check.document["report"]
+    if not check.new and checks.fingerprint(*objects.split(page)).objects:
         return
     with stage("drawing the report"):
-        for name, (content, kind) in _report(watch, check, past).items():
-            objects.write(f"{folder}{name}", content, kind)
         _model_monitor(watch, check)
+        for name, (content, kind) in _report(watch, check, past).items():
+            objects.write(watch.checks.uri("reports", *check.window, name), content, kind)
 
 
 def _report(watch: Watch, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:
@@ -113,7 +113,7 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
             continue
         if finding.kind == "data":
             drifted.setdefault(finding.subject, []).append(
-                f"{finding.statistic} {finding.value:.4g} exceeds {finding.threshold:.4g}"
+                f"{finding.statistic} {abs(finding.value or 0.0):.4g} exceeds {finding.threshold:.4g}"
             )
         elif finding.kind == "schema" and finding.statistic in ("missing", "unexpected_field", "unseen"):
             absent = finding.statistic == "missing" and finding.value == 1.0

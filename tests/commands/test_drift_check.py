@@ -89,6 +89,19 @@ def test_traffic_as_it_was_is_none_and_leaves_its_evidence(world: Watched) -> No
     assert (world.requests(), world.forge.started) == ([], [])
 
 
+def test_a_report_that_was_cut_off_is_finished_by_the_next_check(world: Watched) -> None:
+    """The verdict stands; pictures without their page, and Model Monitor's files, are written again."""
+    world.month(2)
+    world.at("2026-03-15T05:17:00Z")
+    check(world.root)
+    folders = [f"{FOLDER}/{kind}/{FEBRUARY}/" for kind in ("reports", "model-monitor")]
+    whole = [world.keys(folder) for folder in folders]
+    for key in [f"{folders[0]}report.html", f"{folders[0]}scores.png", *whole[1]]:
+        client("s3").delete_object(Bucket=BUCKET, Key=key)
+    assert not check(world.root).judged[-1].new
+    assert [world.keys(folder) for folder in folders] == whole
+
+
 def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(world: Watched) -> None:
     """A commit of the bot with the evidence and the data from the onset on; train.yml is started, once."""
     world.month(2)
