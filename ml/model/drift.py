@@ -143,8 +143,10 @@ def _absence(window: WindowSummary, rules: Rules, start: datetime, end: datetime
 def _schema(known: Reference, window: WindowSummary, rules: Rules) -> list[Finding]:
     """Fields that are missing, new, out of range or out of a short list of values: a broken sender, not a new world."""
     limits = rules.schema
+    words = "rows have a field that the model does not know"
     findings = [
-        _share("unexpected_field", name, (count, window.rows), 0.0, "rows have a field that the model does not know")
+        # As many as may lack one that it knows: a renamed field is both, and a client's single mistake is neither.
+        _share("unexpected_field", name, (count, window.rows), limits.max_missing, words)
         for name, count in window.unexpected.items()
     ]
     for column in known.columns:

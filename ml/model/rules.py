@@ -14,7 +14,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaRules:
-    """Shares of a column's rows that may be missing, out of the reference's range, or none of its few values."""
+    """Shares of a column's rows that may be missing, out of the reference's range, or none of its few values.
+
+    As many rows as may lack a column may have one that the model does not know.
+    """
 
     max_missing: float
     max_out_of_range: float

@@ -173,6 +173,8 @@ def test_a_broken_sender_is_a_schema_verdict() -> None:
     fired = {(finding.statistic, finding.subject): finding.value for finding in found.fired("schema")}
     assert fired["missing", "V3"] == 1.0
     assert fired["unexpected_field", "V9"] == 1.0
+    mistake = dataclasses.replace(usual.summary(), unexpected={"V9": 1, "V8": 60, "V7": 61})  # of 6,000 rows
+    assert {finding.subject for finding in judged(mistake).fired("schema")} == {"V7"}
     assert fired["out_of_range", "Amount"] is not None
     assert fired["out_of_range", "Amount"] > 0.05
 
