@@ -130,7 +130,8 @@ def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Chec
     Only those that may come to count against the model that serves: what a former one did is answered.
     """
     kept = [window for window in watch.checks.windows() if window[1] <= chosen[0]]
-    skipped = list(windows.between(kept[-1][1], chosen[0], rules.window)) if kept else []
+    whole = [window for window in kept if windows.whole(window, rules.window)]
+    skipped = list(windows.between(whole[-1][1], chosen[0], rules.window)) if whole else []
     found = [watch.check(window) for window in skipped[-_SKIPPED:]]
     serves = watch.model(watch.serves)
     for window in kept:

@@ -24,6 +24,11 @@ def latest(now: datetime, unit: Unit) -> Window:
     return _beginning(end - _DAY, unit), end
 
 
+def whole(window: Window, unit: Unit) -> bool:
+    """Whether a window is one of the calendar's."""
+    return latest(window[1], unit) == window
+
+
 def between(start: datetime, end: datetime, unit: Unit) -> Iterator[Window]:
     """The calendar's windows that lie from `start` to `end` as a whole, oldest first."""
     first = _beginning(start.astimezone(UTC), unit)
@@ -41,8 +46,7 @@ def counted(every: Iterable[Window], *, first: Window, unit: Unit) -> list[Windo
     of the present month must not decide in place of the last one. At least 24 of them, and all that labels may tell of.
     """
     known = set(every)
-    calendar = [window for window in known if latest(window[1], unit) == window]
-    found = apart(calendar, first=[first])
+    found = apart((window for window in known if whole(window, unit)), first=[first])
     found = apart((window for window in known if window[1] <= first[1]), first=found)
     return [
         window

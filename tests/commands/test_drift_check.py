@@ -346,13 +346,15 @@ def test_lines_that_cannot_be_read_are_said(world: Watched) -> None:
 
 
 def test_windows_that_no_check_has_seen_are_made_up_for(world: Watched) -> None:
-    """A workflow that was switched off for a month skips no window."""
+    """A workflow that was switched off for a month skips no window, also where somebody looked at some days of it."""
     for month in (2, 3, 4):
         world.month(month, shift=0.6 if month > 2 else 0.0)
         if month == 2:
             world.at("2026-03-01T05:17:00Z")
             check(world.root)
+    world.at("2026-03-21T05:17:00Z")
+    check(world.root, window="2026-03-10T00:00:00Z/2026-03-20T00:00:00Z", report_only=True)
     world.at("2026-05-01T05:17:00Z")
     found = check(world.root)
-    assert [each.start.month for each in found.judged] == [2, 3, 4]
+    assert [each.start.month for each in found.judged if each.start.day == 1] == [2, 3, 4]
     assert (found.due, len(found.requests)) == (("data",), 1)
