@@ -86,7 +86,7 @@ def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
     """Closes what is proposed on a comparison that no longer holds; the deployment does not hang on that."""
     github, closed = reporting.github(), list[int]()
     if github is not None:
-        with reporting.attempt("closing the approvals that are out of date"):
+        with reporting.attempt("closing the proposals that are out of date"):
             closed = opening.close_stale(github, Remote(repository), serves=serves, main=main)
     return closed
 

@@ -13,13 +13,15 @@ from ml import config
 from ml.commands import actions
 from ml.console import note
 from ml.errors import ConfigError, GitHubError
-from ml.gitops import approvals, messages, pulls, statuses
+from ml.gitops import approvals, comments, messages, pulls, rollbacks, statuses
 from ml.gitops.github import GitHub
 from ml.gitops.labels import Label
 from ml.gitops.pulls import PullRequest
 from ml.gitops.push import Remote
 
 CHECKS = "ci.yml"
+AFTER_FAILURE = comments.hidden("deployment failed")
+"""The first line of a rollback's text that a failed deployment has proposed, and no person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +60,16 @@ def pull_request(
 
 
 def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "main") -> list[int]:
-    """Closes the approvals that are proposed but were compared with another model than `serves`, which serves now.
+    """Closes what the deployment of `serves`, which serves now, has made out of date; returns what it closed.
 
-    One whose record is not there or cannot be read stays: `validate` tells of it, and no deployment hangs on it.
+    These are approvals that were compared with another model, and rollbacks that were proposed because a deployment
+    had failed. One whose record is not there or cannot be read stays: `validate` tells of it, and no deployment hangs
+    on it.
     """
-    closed = []
+    by = f"approval {messages.number(serves)}"
+    failed = [pull.number for pull in pulls.open_below(github, rollbacks.PREFIX, base=main) if _after_failure(pull)]
+    reason = "it serves now, and this was proposed because a deployment before had failed."
+    closed = pulls.supersede(github, failed, by=by, reason=reason, delete_branch=True)
     for pull in pulls.open_below(github, approvals.PREFIX, base=main):
         record = _proposed(remote, pull)
         compared = record.champion.approval if record is not None and record.champion is not None else None
@@ -73,9 +80,12 @@ def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "mai
             f"it serves now, and the model proposed here was compared with {against}. Run train.yml again to compare "
             "it with the one that serves."
         )
-        by = f"approval {messages.number(serves)}"
         closed += pulls.supersede(github, [pull.number], by=by, reason=reason, delete_branch=True)
     return closed
+
+
+def _after_failure(pull: PullRequest) -> bool:
+    return pull.body.startswith(AFTER_FAILURE)
 
 
 def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None:

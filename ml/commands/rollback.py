@@ -153,9 +153,9 @@ def _body(prepared: rollbacks.Prepared, failed: bool) -> str:
     lines = []
     if failed:
         lines.append(
-            f"**The deployment of approval {current} failed**, so what was deployed before it serves on, and main says "
-            "otherwise. Merging this lets main say what serves. If the cause has passed, close this and run "
-            f"{code('deploy.yml')} again instead."
+            f"{opening.AFTER_FAILURE}\n**The deployment of approval {current} failed**, so what was deployed before it "
+            "serves on, and main says otherwise. Merging this lets main say what serves. If the cause has passed, run "
+            f"{code('deploy.yml')} again instead, which closes this."
         )
     what = f"Merging this serves approval {target} again in place of {current}"
     if prepared.target == prepared.current:

@@ -15,6 +15,8 @@ from ml.errors import GitError, Refused
 from ml.gitops import messages, serving
 from ml.gitops.repository import BOT, Repository
 
+PREFIX = "rollback/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -30,7 +32,7 @@ class Prepared:
 
 def branch_name(target: int) -> str:
     """The one branch that goes back to approval `target`: rollback/0007."""
-    return f"rollback/{messages.number(target)}"
+    return f"{PREFIX}{messages.number(target)}"
 
 
 def prepare(repository: Repository, target: int, *, main: str = "main", settings: str | None = None) -> Prepared:

@@ -11,6 +11,7 @@ from ml import config
 from ml.commands.bootstrap import bootstrap
 from ml.commands.deploy import deploy
 from ml.commands.propose import propose
+from ml.commands.rollback import rollback
 from ml.errors import DeploymentFailed, Refused
 from ml.local.cloud import LocalCloud
 from ml.local.github.server import LocalGitHub
@@ -67,6 +68,24 @@ def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(forge: Forge
     (comment,) = forge.api.get_issue(again.number).get_comments()
     assert "Superseded by approval 0003: it serves now" in comment.body
     assert f"#{again.number}" in (forge.folder / "summary.md").read_text()
+
+
+def test_what_serves_closes_the_way_back_from_what_did_not(forge: Forge) -> None:
+    """A rollback that a failed deployment has proposed is out of date; one that a person has proposed is not."""
+    for intercept in (-1.0, 2.0):
+        forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(intercept))).pull_request or 0)
+        deploy(forge.root)
+    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(3.0, broken_code=True))).pull_request or 0)
+    with pytest.raises(DeploymentFailed):
+        deploy(forge.root)
+    back = rollback(forge.root, propose=True, failed=True)
+    persons = rollback(forge.root, to=1, propose=True)
+    assert {pull.head.ref for pull in forge.api.get_pulls()} == {"rollback/0001", "rollback/0002"}
+    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(4.0))).pull_request or 0)
+    assert deploy(forge.root).approval == 4
+    assert [pull.number for pull in forge.api.get_pulls()] == [persons.pull_request]
+    (comment,) = forge.api.get_issue(back.pull_request or 0).get_comments()
+    assert "Superseded by approval 0004: it serves now, and this was proposed because" in comment.body
 
 
 def test_a_proposal_that_cannot_be_read_fails_no_deployment(forge: Forge, capsys: pytest.CaptureFixture[str]) -> None:
