@@ -187,6 +187,23 @@ def test_a_day_without_capture_is_no_data(world: Watched) -> None:
     assert "35 hours on end without a row" in found.reason
 
 
+def test_a_sample_of_the_requests_is_judged_as_all_of_them_are(world: Watched) -> None:
+    """Labels of rows that were not captured are not missed; how long a sample may be silent is for drift.yaml to say."""
+    text = world.forge.workshop.text(config.DRIFT)
+    world.forge.workshop.write(
+        {config.DRIFT: text.replace("no_traffic_hours: 12", "no_traffic_hours: 24")}, "Capture half of the requests"
+    )
+    world.month(2)
+    for key in world.keys(f"capture/{ENDPOINT}/"):
+        if "/18/" in key:
+            client("s3").delete_object(Bucket=BUCKET, Key=key)
+    world.at("2026-03-15T05:17:00Z")
+    assert check(world.root).verdict == "none"
+    judgement = world.read(f"{FOLDER}/checks/{FEBRUARY}.json")["judgement"]
+    assert (judgement["rows"], judgement["labels"]["labelled"]) == (28 * 40, 28 * 40)
+    assert judgement["judged"] == ["concept", "data", "prediction"]
+
+
 def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(world: Watched) -> None:
     """One issue while it lasts, closed when somebody calls again; the next window says none."""
     world.at("2026-03-01T05:17:00Z")
