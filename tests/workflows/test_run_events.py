@@ -49,6 +49,13 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         git("reset", "-q", "--hard", "HEAD~1")
         assert world.runs() == []
 
+        # Started by hand on another branch, what acts does nothing there, and says so.
+        for name in ("train.yml", "deploy.yml"):
+            assert person.get_workflow(name).create_dispatch("topic", {"reason": "Try it"})
+            run = world.fired()[name]
+            assert passed(run) == {"Not run, and why"}
+            assert "this runs on main only" in run.summary
+
         # A fork changes what trains, what serves and the infrastructure: it is read, and gets nothing to act with.
         for role in ("TRAIN", "DEPLOY", "INFRA", "INFRA_PLAN", "DRIFT"):
             person.create_variable(f"FRAUDOPS_ROLE_{role}", f"arn:aws:iam::123456789012:role/{role.lower()}")
