@@ -18,6 +18,9 @@ from ml.errors import CloudError
 from ml.gitops import markdown
 
 MARKER = "infra"
+_PLANNED = "### What merging this changes in the account"
+_DONE = "### What was changed in the account"
+_FAILED = "### What was to be changed in the account, and was not"
 _VERBS = {"Remove": "deleted", "Add": "made", "Import": "taken in", "Dynamic": "changed, how is known only then"}
 
 
@@ -81,11 +84,15 @@ def apply(root: Path) -> InfraApplied:
     if platform.describe_stack(name) is None:
         raise CloudError(f"there is no stack {name} in this account and region; make it with `fraudops bootstrap`")
     made, found = bootstrap.source(root), _previews(root)
-    actions.summary(describe(found, done=True))
-    with stage(f"Deploy function's code to s3://{made.code_bucket}"):
-        stack.upload(made.code_bucket, bootstrap.FUNCTION.name, made.archive)
-    with stage(f"Stack {name} from {bootstrap.TEMPLATE}"):
-        applied = stack.apply(name, made.template, made.parameters)
+    try:
+        with stage(f"Deploy function's code to s3://{made.code_bucket}"):
+            stack.upload(made.code_bucket, bootstrap.FUNCTION.name, made.archive)
+        with stage(f"Stack {name} from {bootstrap.TEMPLATE}"):
+            applied = stack.apply(name, made.template, made.parameters)
+    except CloudError as error:
+        actions.summary(f"{describe(found, title=_FAILED)}\n\n{markdown.text(error)}")
+        raise
+    actions.summary(describe(found, title=_DONE))
     waiting = next((len(each.changes) for each in found if each.stack == identity.stack_name()), 0)
     if waiting:
         message = (
@@ -106,9 +113,8 @@ def _previews(root: Path) -> list[Preview]:
     return found
 
 
-def describe(found: list[Preview], *, done: bool = False) -> str:
+def describe(found: list[Preview], *, title: str = _PLANNED) -> str:
     """The change sets as Markdown, for a person who decides by them."""
-    title = "### What is changed in the account" if done else "### What merging this changes in the account"
     blocks = [title]
     for each in found:
         losing = sum(change.loses for change in each.changes)

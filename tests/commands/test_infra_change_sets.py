@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.aws import identity, platform, session
+from ml.aws import identity, platform, session, stack
 from ml.commands import bootstrap, infra
 from ml.errors import CloudError, ConfigError
 from ml.local.cloud import LocalCloud
@@ -176,12 +176,32 @@ def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
     done = infra.apply(checkout)
     assert (done.state, done.identity_changes) == ("updated", 1)
     assert "no workflow may change what workflows may do" in capsys.readouterr().err
+    assert "### What was changed in the account\n" in (tmp_path / "summary").read_text()
     assert "`DeployLog`" in (tmp_path / "summary").read_text()
     planned = infra.plan(checkout)
     assert f"Stack `{platform.stack_name()}`: nothing." in planned.markdown
     assert "A person applies this" in planned.markdown
     assert bootstrap.bootstrap(checkout).identity == "updated"
     assert infra.plan(checkout).changes == 0
+
+
+def test_what_could_not_be_applied_is_not_said_to_be(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The summary says that it was to be, and why it is not."""
+    bootstrap.bootstrap(checkout)
+    edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+
+    def refused(*_: object) -> None:
+        raise CloudError("DeployLog could not be changed: AccessDenied")
+
+    monkeypatch.setattr(stack, "apply", refused)
+    with pytest.raises(CloudError, match="AccessDenied"):
+        infra.apply(checkout)
+    summary = (tmp_path / "summary").read_text()
+    assert "### What was to be changed in the account, and was not\n" in summary
+    assert "DeployLog could not be changed: AccessDenied" in summary
 
 
 def test_changed_code_of_the_function_is_planned_and_applied(checkout: Path) -> None:
