@@ -75,6 +75,9 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         approval = approve(root, found.package_arn, execution_arn=found.execution_arn, main=base)
     except OutOfDate as error:
         _close_out_of_date(github, branch, main, error)
+        waiting = f" {', '.join(found.requests)} stay open until then." if found.requests else ""
+        said = f"{error}. A re-run compares with the same model again: start train.yml anew, by hand.{waiting}"
+        actions.summary(summary.not_proposed(said, found))
         raise
     if approval.state == "on main already":
         return _settled(found, "on main already", "it was merged before, and is what main says serves")

@@ -197,6 +197,7 @@ def test_a_model_compared_with_another_champion_is_refused_and_closed(forge: For
     assert closed.state == "closed"
     (comment,) = forge.api.get_issue(closed.number).get_comments()
     assert "main serves approval 0002 meanwhile" in comment.body
+    assert "start train.yml anew, by hand." in (forge.folder / "summary.md").read_text()
 
 
 def test_the_request_and_whoever_asked_are_quoted_as_words(forge: Forge) -> None:
