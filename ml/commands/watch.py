@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ml.aws.traffic import Batch
 
+_HOUR = timedelta(hours=1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -169,7 +171,9 @@ class Watch:
 
     def _seen(self, window: Window) -> dict[str, Any]:
         """What a verdict rests on, beside the model."""
-        found = capture.listing(self.bucket, self.endpoint, *window)
+        start, end = window
+        # The hours beside it, too: a request near an hour's end may be filed under the next.
+        found = capture.listing(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
         rules = json.dumps(asdict(self.rules), sort_keys=True)
         return {
             "capture": {"objects": found.objects, "bytes": found.bytes},

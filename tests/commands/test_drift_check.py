@@ -187,6 +187,19 @@ def test_a_day_without_capture_is_no_data(world: Watched) -> None:
     assert "35 hours on end without a row" in found.reason
 
 
+def test_a_request_that_is_filed_late_is_waited_for(world: Watched) -> None:
+    """Answered in the window's last minute, filed under the hour after it: the verdict is made again when it comes."""
+    world.month(2)
+    world.at("2026-03-15T05:17:00Z")
+    assert check(world.root).judged[-1].rows == 28 * 80
+    (key,) = world.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/28/18/")
+    line = client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().replace(b"-28T18:00:00Z", b"-28T23:59:59Z")
+    late = f"capture/{ENDPOINT}/AllTraffic/2026/03/01/00/late.jsonl"
+    client("s3").put_object(Bucket=BUCKET, Key=late, Body=line)
+    again = check(world.root).judged[-1]
+    assert (again.new, again.rows) == (True, 28 * 80 + 40)
+
+
 def test_a_sample_of_the_requests_is_judged_as_all_of_them_are(world: Watched) -> None:
     """Labels of rows that were not captured are not missed; how long a sample may be silent, drift.yaml says."""
     text = world.forge.workshop.text(config.DRIFT)
