@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
+_ONE = JSONFileLoader()
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the long runs first, so that none of them is all that is left while the other worker has nothing to do."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """botocore's megabytes of JSON are parsed once a process, and not for every session that a test makes."""
+    parse = functools.cache(JSONFileLoader.load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: parse(_ONE, path))
+        yield
 
 
 @pytest.fixture(autouse=True)

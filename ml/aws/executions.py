@@ -20,6 +20,8 @@ from ml.errors import CloudError
 _SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
 _LABEL = "PipelineExecutionDisplayName"
 _ARN = re.compile(r"arn:aws[\w-]*:sagemaker:[a-z0-9-]+:\d{12}:pipeline/[^/\s]+/execution/[A-Za-z0-9]+")
+_LOOK_SECONDS = 0.5  # between the first two looks at an execution
+_RETRY_SECONDS = 1.0  # before the first repetition of a call that failed
 _UNDER_WAY = {"Executing", "Stopping"}
 _LOG_GROUPS = {"processing-job": "/aws/sagemaker/ProcessingJobs", "training-job": "/aws/sagemaker/TrainingJobs"}
 
@@ -187,7 +189,7 @@ def follow(
 
     looking = Retrying(
         retry=retry_if_not_result(lambda execution: execution.settled),
-        wait=wait_exponential(multiplier=0.5, exp_base=1.05, max=15),
+        wait=wait_exponential(multiplier=_LOOK_SECONDS, exp_base=1.05, max=15),
         stop=stop_after_delay(timeout_seconds),
     )
     try:
@@ -213,7 +215,7 @@ def _patiently(arn: str, patience: Patience) -> Execution:
 
     looking = Retrying(
         retry=retry_if_exception(passes),
-        wait=wait_exponential_jitter(initial=1, max=30),
+        wait=wait_exponential_jitter(multiplier=_RETRY_SECONDS, max=30, jitter=_RETRY_SECONDS),
         stop=patience.ended,
         before_sleep=patience.before_sleep,
         reraise=True,

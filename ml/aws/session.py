@@ -46,13 +46,16 @@ def client(service: str, *, attempts: int = ATTEMPTS) -> Any:
 @functools.lru_cache(maxsize=64)
 def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -> Any:
     import boto3.session
+    import botocore.session
     from botocore.config import Config
 
     with explained(f"making a client of {service}"):
         # AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         # A session of its own: boto3's default session is not safe to make clients from in several threads.
-        own = oidc.session(_workflow_credentials(region, _environment)) if oidc.wanted() else None
+        shared = _workflow_credentials(region, _environment) if oidc.wanted() else None
+        own: Any = oidc.session(shared) if shared is not None else botocore.session.get_session()
+        own.register_component("data_loader", _loader())
         make: Any = boto3.session.Session(region_name=region, botocore_session=own).client
         return make(
             service,
@@ -63,6 +66,14 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
                 user_agent_extra="app/fraudops",
             ),
         )
+
+
+@functools.cache
+def _loader() -> Any:
+    """One for all sessions: each reads megabytes of JSON about AWS, which takes longer than most calls."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 @functools.lru_cache(maxsize=8)

@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import Request, urlopen
 
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from ml.aws import executions
+from ml.local import patches
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 Answer = tuple[int, dict[str, Any]]
@@ -53,6 +57,7 @@ class ScriptedCloud:
         """(operation, HTTP status, error code) that the next calls of that operation are answered with."""
         self.calls: list[str] = []
         self.jobs: dict[str, dict[str, Any]] = {}
+        self._hurry = pytest.MonkeyPatch()  # what is scripted needs no time
         self._handlers: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "StartPipelineExecution": self._start,
             "ListPipelineExecutions": self._list,
@@ -63,16 +68,20 @@ class ScriptedCloud:
             "ListPipelineParametersForExecution": self._parameters,
             "DescribeProcessingJob": self._job,
         }
+        patches.list_modules_once()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> ScriptedCloud:
         self._thread.start()
+        self._hurry.setattr(executions, "_LOOK_SECONDS", 0.01)
+        self._hurry.setattr(executions, "_RETRY_SECONDS", 0.01)
         urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()  # noqa: S310 - loopback
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._hurry.undo()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
