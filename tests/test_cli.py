@@ -207,6 +207,16 @@ def test_a_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
     assert out.stat().st_size == report["bytes"]
 
 
+def test_a_year_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """`simulate` names the scenarios that there are, and takes no year without months."""
+    done = fraudops("simulate", "--scenario", "calm", "--out", str(tmp_path / "year"))
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert all(name in done.stderr for name in ("both", "capture-outage", "unlearnable", "'calm'"))
+    done = fraudops("simulate", "--months", "0", "--out", str(tmp_path / "year"))
+    assert done.returncode == 2
+    assert not (tmp_path / "year").exists()
+
+
 def test_a_terminated_verb_cleans_up_and_ends_with_the_signals_code(tmp_path: Path) -> None:
     """SIGTERM, as a cancelled job sends it, ends a demo with its clouds: 143, and no process of it left."""
     out = tmp_path / "demo"

@@ -194,6 +194,7 @@ def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(world: World
     assert len(known_executions()) == 1
 
 
+@pytest.mark.long
 def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Callable[[], World]) -> None:
     """In another account, in a clone of its own: the same archive, and a definition that differs in names alone."""
     found = []
@@ -210,6 +211,7 @@ def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Cal
     assert found[0] == found[1]
 
 
+@pytest.mark.long
 def test_a_commit_that_changes_no_input_takes_prepare_and_train_from_the_cache(world: World) -> None:
     """Only Evaluate runs again, since the archive says which commit it is of."""
     first = train(world.root)
@@ -234,6 +236,7 @@ def test_a_step_that_cannot_go_on_is_named_with_its_own_words(world: World, caps
     assert packages() == []
 
 
+@pytest.mark.long
 def test_the_training_of_a_killed_run_is_stopped_by_that_of_a_newer_commit(world: World) -> None:
     """One training at a time: its jobs end, and one package comes of the newer commit."""
     process = start_in_another_process(world)

@@ -101,7 +101,7 @@ def test_only_what_the_product_made_is_deleted(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
     """A year in three months: request, run, pull request, merge, deployment, and recall is back."""
