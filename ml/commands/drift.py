@@ -108,8 +108,11 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     silence = _silence(watch, repository, rules, now) if settings.capture.sampling_percentage else None
     for each in checks:
         drift_files.write(watch, each, past)
-    published = metrics.publish(watch.endpoint, drift_files.points(checks[-1], past, silence), at=now)
-    note(f"{published} metrics published to {metrics.NAMESPACE}")
+    if chosen == windows.latest(now, rules.window):
+        published = metrics.publish(watch.endpoint, drift_files.points(checks[-1], past, silence), at=now)
+        note(f"{published} metrics published to {metrics.NAMESPACE}")
+    else:  # CloudWatch would take what was for what is, and its alarms would ring for it
+        note("no metrics published: they are those of the latest whole window, and another was asked for")
     asked: list[Asked] = []
     if not report_only:
         asked = _act(root, watch, cases, silence, settings.capture.sampling_percentage > 0, main=main)

@@ -312,6 +312,7 @@ def test_any_window_may_be_asked_for(world: Watched) -> None:
     world.at("2026-03-15T05:17:00Z")
     week = check(world.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
     assert (week.verdict, week.judged[-1].rows) == ("data", 14 * 80)
+    assert metric("Drift") is None  # an alarm is for what is, and not for what somebody looks up
     assert check(world.root).due == ()
 
 
