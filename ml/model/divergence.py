@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 Array = NDArray[np.float64]
+_MOST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +99,10 @@ def mean_shift(
     n_b, mean_b, std_b = (np.asarray(part, dtype=np.float64) for part in window)
     some = (n_a > 0) & (n_b > 0)
     apart = np.where(some, mean_b - mean_a, 0.0)
-    error = np.sqrt(std_a**2 / np.maximum(n_a, 1) + std_b**2 / np.maximum(n_b, 1))
-    certain = np.where(apart == 0, 0.0, np.inf)
-    z = np.divide(np.abs(apart), error, out=certain, where=error > 0)
+    with np.errstate(over="ignore"):  # of deviations near float64's own limits; the most is far enough
+        error = np.sqrt(std_a**2 / np.maximum(n_a, 1) + std_b**2 / np.maximum(n_b, 1))
+        value = np.clip(apart / np.where(std_a > 0, std_a, 1.0), -_MOST, _MOST)
+        certain = np.where(apart == 0, 0.0, np.inf)
+        z = np.divide(np.abs(apart), error, out=certain, where=error > 0)
     p_value = np.where(some, 2 * special.ndtr(-z), 1.0)
-    return Divergence(value=apart / np.where(std_a > 0, std_a, 1.0), p_value=p_value)
+    return Divergence(value=value, p_value=p_value)

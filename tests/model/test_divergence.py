@@ -89,3 +89,26 @@ def test_the_mean_shift_is_in_standard_deviations_of_the_reference() -> None:
     error = np.sqrt(4 / 1000 + 4 / 400)
     assert made.p_value[0] == pytest.approx(2 * stats.norm.sf(1 / error))
     assert made.p_value[1:].tolist() == [0.0, 1.0]
+
+
+MOMENTS = st.tuples(st.integers(0, 5), st.floats(-1e300, 1e300), st.floats(0, 1e300))
+
+
+@given(MOMENTS, MOMENTS)
+def test_the_mean_shift_is_a_number_whatever_the_moments(
+    reference: tuple[int, float, float], window: tuple[int, float, float]
+) -> None:
+    """Empty, constant and single rows, deviations near the least and the most of float64: JSON has no infinity."""
+    made = mean_shift(reference, window)
+    assert np.isfinite(made.value)
+    assert 0 <= made.p_value <= 1
+
+
+@given(st.lists(st.tuples(*[st.just(0) | st.integers(0, 3) | st.integers(0, 10**9)] * 2), min_size=1, max_size=6))
+def test_figures_are_in_range_whatever_the_counts(pairs: list[tuple[int, int]]) -> None:
+    """None, one and a billion rows, in one bin or several: finite, not below 0, with a p-value that is one."""
+    counts = Counts(*([list(side)] for side in zip(*pairs, strict=True)))
+    for name in STATISTICS:
+        made = getattr(counts, name)()
+        assert 0 <= made.value[0] < np.inf, name
+        assert 0 <= made.p_value[0] <= 1, name
