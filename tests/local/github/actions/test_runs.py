@@ -465,7 +465,7 @@ def test_a_pull_request_runs_on_the_merge_of_both_sides(world: World) -> None:
 
 
 def test_a_forks_pull_request_reads_and_no_more(make_world: MakeWorld) -> None:
-    """No secrets, none of the repository's variables, no identity, a token that may read, whatever the workflow grants."""
+    """No secrets, no variables of the repository, no identity, a token that may read, whatever the workflow grants."""
     world = make_world(secrets={"APP_KEY": "sesame"}, variables={"HERE": "yes"})
     world.github.state.named(REPOSITORY).variables["ROLE"] = "arn"
     text = one_job(
