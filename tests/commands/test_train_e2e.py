@@ -24,6 +24,7 @@ from ml.commands.train import TrainingOutcome, train
 from ml.errors import GateMissed, TrainingFailed
 from ml.local.cloud import LocalCloud
 from ml.simulate import files, standin
+from tests.commands import few_rows
 
 pytestmark = pytest.mark.slow
 ROWS, FRAUDS = 12_000, 60
@@ -73,6 +74,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> World:
     for part in ("ml/model", "ml/steps", "model-config"):
         shutil.copytree(source / part, world.root / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(source / "ml/__init__.py", world.root / "ml/__init__.py")
+    model = world.root / config.MODEL
+    model.write_text(few_rows.settled(model.read_text()))
     world.git("init", "-q", "-b", "main")
     world.commit_all("start")
     return world

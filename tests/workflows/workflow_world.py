@@ -5,7 +5,6 @@ The workflow files that run are the ones in .github/workflows; nothing is left o
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from ml.local.clouds import LocalClouds
 from ml.local.forge import environment
 from ml.local.github.actions.runs import Run
 from ml.simulate import files, standin
+from tests.commands import few_rows
 from tests.commands.forge_world import Forge
 from tests.commands.served_world import World as Served
 from tests.gitops.local_hub import NAME, Hub
@@ -35,14 +35,6 @@ LEFT_OUT = ("tests/", "docs/")
 """What no job reads, with the suite left out."""
 ROWS, FRAUDS, SEED = 12_000, 60, 3
 """Few rows, and frauds enough for the gate."""
-SETTINGS = {
-    "split": "{train: 0.3, validation: 0.2, test: 0.5}",
-    "binning": "{amount_bins: 10, hour_bins: 8}",
-    "resampling": "{minority_ratio: 0.02, neighbours: 5}",
-    "regression": "{inverse_regularisation: 0.001, max_iterations: 1000, tolerance: 1.0e-6}",
-    "threshold": "{policy: max_recall_at_fpr, value: 0.008}",
-}
-"""What is trained, for so few rows: the repository's own settings are for many more, and may be tuned."""
 RUN_SECONDS = 300.0
 Fired = dict[str, Run]
 
@@ -153,13 +145,9 @@ def snapshot(root: Path) -> Workshop:
     workshop.git("init", "-q", "-b", "main")
     text = (ROOT / config.SERVING).read_text()
     text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
-    model = (ROOT / config.MODEL).read_text()
-    for key, value in SETTINGS.items():
-        model, found = re.subn(rf"^{key}: .*$", f"{key}: {value}", model, flags=re.M)
-        assert found == 1, key
     files: dict[str | Path, str] = {
         config.SERVING: text.replace("timeout_minutes: 30", "timeout_minutes: 1"),
-        config.MODEL: model,
+        config.MODEL: few_rows.settled((ROOT / config.MODEL).read_text()),
     }
     workshop.write(files, "Begin")
     return workshop
