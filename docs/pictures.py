@@ -1,6 +1,7 @@
 """Draws the pictures of the README: `python docs/pictures.py` writes docs/*.svg; a test holds them to this file.
 
-Coordinates are fixed and text stays text, so that the same bytes come out on every machine and day.
+Coordinates are fixed and text stays text, so that the same bytes come out on every machine and day. docs/year.png is what
+the last `make demo` has drawn.
 """
 
 from __future__ import annotations
@@ -126,5 +127,9 @@ def loop() -> bytes:
 PICTURES = {"loop.svg": loop}
 
 if __name__ == "__main__":
+    here = Path(__file__).parent
     for name, draw in PICTURES.items():
-        (Path(__file__).parent / name).write_bytes(draw())
+        (here / name).write_bytes(draw())
+    played = here.parent / "build/simulation/recall.png"
+    if played.is_file():
+        (here / "year.png").write_bytes(played.read_bytes())
