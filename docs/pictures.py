@@ -1,7 +1,7 @@
 """Draws the pictures of the README: `python docs/pictures.py` writes docs/*.svg; a test holds them to this file.
 
-Coordinates are fixed and text stays text, so that the same bytes come out on every machine and day. docs/year.png is what
-the last `make demo` has drawn.
+Coordinates are fixed and text stays text, so that the same bytes come out on every machine and day. docs/year.png is
+what the last `make demo` has drawn.
 """
 
 from __future__ import annotations
