@@ -26,7 +26,9 @@ def test_a_time_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch, te
 
 def test_every_failure_has_an_exit_code_of_its_own() -> None:
     """Workflows tell failures apart by exit code, and none of them is success or a usage error."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FraudopsError)]
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FraudopsError)
+    ]
     assert len(kinds) == 11  # a subclass elsewhere ends with 1, or with the code of the one that it is a kind of
     codes = [kind.exit_code for kind in kinds]
     assert len(set(codes)) == len(codes)
