@@ -20,7 +20,9 @@ else
 	$(BIN)/fraudops simulate --seed $(SEED) --keep build/demo
 endif
 
-test: lint types unit container  ## Install, then run every check
+test: .venv/dev.stamp  ## Install, then run every check
+	$(MAKE) --no-print-directory -j 2 lint types container
+	$(MAKE) --no-print-directory unit
 
 lint: .venv/dev.stamp  ## Style and format
 	$(BIN)/ruff check .

@@ -49,7 +49,7 @@ def test_a_gate_that_does_not_hold_is_explained(old: str, new: str, message: str
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("test: 0.5", "test: 0.6", "split must have train, validation and test add up to 1 (got 1.1)"),
+        ("test: 0.3", "test: 0.4", "split must have train, validation and test add up to 1 (got 1.1)"),
         ("amount: Amount", "amount: V1", "data must name each column once (twice: V1)"),
         ("time: Time", "time: null", "must set binning.hour_bins to 0 where data.time is null"),
         (

@@ -15,6 +15,7 @@ BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.settings"}
 # folder → (third-party packages it may import, None for any; parts of ml it may import)
 RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/model": (NUMERICAL, {"ml.model"}),
+    "ml/config": ({"pydantic", "yaml"}, BASE),
     "ml/steps": (NUMERICAL | {"pyarrow", "packaging"}, {"ml.model", "ml.steps"}),
     "ml/aws": (
         {"boto3", "botocore", "sagemaker", "tenacity", "pyarrow", "numpy", "orjson", "msgspec", "duckdb"},

@@ -21,7 +21,7 @@ from ml.commands import actions, deciding, drift_files, drift_summary, windows
 from ml.commands.asking import Asked, Asking, Case
 from ml.commands.watch import Check, Watch, history
 from ml.commands.windows import Window
-from ml.console import note
+from ml.console import command, note
 from ml.errors import ConfigError
 from ml.gitops import issues, labels, serving
 from ml.gitops.github import GitHub
@@ -250,4 +250,4 @@ def _annotate(result: DriftCheck) -> None:
         said.append(f"Drift: {result.verdict}. {result.reason}")
     said += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
     for message in said:
-        note(actions.annotate("warning", message))
+        command(actions.annotate("warning", message))

@@ -13,7 +13,7 @@ from typing import Literal
 from ml.aws import identity, platform, preview, stack
 from ml.aws.preview import Change, Preview
 from ml.commands import actions, bootstrap, changes
-from ml.console import note, stage
+from ml.console import command, stage
 from ml.errors import CloudError
 from ml.gitops import markdown
 
@@ -99,7 +99,7 @@ def apply(root: Path) -> InfraApplied:
             f"{bootstrap.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
             "workflow may change what workflows may do: a person applies it with `fraudops bootstrap`"
         )
-        note(actions.annotate("warning", message, file=bootstrap.IDENTITY))
+        command(actions.annotate("warning", message, file=bootstrap.IDENTITY))
     return InfraApplied(state=applied.state, stack=name, identity_changes=waiting)
 
 

@@ -110,7 +110,7 @@ def _say_left_open(names: Sequence[str]) -> None:
         f"open, and not answered by this run: {', '.join(names[:_SHOWN])}{more}; when it has ended, start train.yml "
         "again and name no request"
     )
-    console.note(actions.annotate("warning", message))
+    console.command(actions.annotate("warning", message))
 
 
 def _say_meeting(bucket: str, meeting: Sequence[tuple[str, str]]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ml import config
 from ml.commands import actions
-from ml.console import note
+from ml.console import command
 from ml.errors import ConfigError, GitHubError
 from ml.gitops import approvals, comments, messages, pulls, rollbacks, statuses
 from ml.gitops.github import GitHub
@@ -96,7 +96,7 @@ def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None
     try:
         return approvals.recorded(remote, tip, number)
     except ConfigError as error:
-        note(actions.annotate("warning", f"#{pull.number} proposes what cannot be read, and stays: {error}"))
+        command(actions.annotate("warning", f"#{pull.number} proposes what cannot be read, and stays: {error}"))
         return None
 
 

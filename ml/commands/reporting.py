@@ -32,7 +32,7 @@ def attempt(doing: str) -> Iterator[None]:
     try:
         yield
     except (GitHubError, GitError) as error:
-        console.note(actions.annotate("warning", f"{doing} failed, and nothing depends on it: {error}"))
+        console.command(actions.annotate("warning", f"{doing} failed, and nothing depends on it: {error}"))
 
 
 def begun(commit: str) -> str | None:

@@ -1,0 +1,183 @@
+"""The files under model-config/, one frozen model each, read strictly: where each is, and how it is loaded.
+
+Imported as a whole: `from ml import config`, then `config.load_gate(root)`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ml.config.files import DriftFile, GateFile, ModelFile, ServingFile
+from ml.config.records import (
+    ApprovalRecord,
+    Artifact,
+    Champion,
+    Container,
+    Interval,
+    MissRecord,
+    RetrainRequest,
+    TrainingData,
+    Verdict,
+    Window,
+)
+from ml.config.strict import File, FileInvalid, OpenShare, Text, dump, line_of, parse, read
+from ml.errors import ConfigError
+from ml.model import settings
+
+__all__ = [
+    "APPROVALS",
+    "DRIFT",
+    "GATE",
+    "MISSES",
+    "MODEL",
+    "REQUESTS",
+    "SERVING",
+    "ApprovalRecord",
+    "Artifact",
+    "Champion",
+    "Container",
+    "DriftFile",
+    "File",
+    "FileInvalid",
+    "GateFile",
+    "Interval",
+    "MissRecord",
+    "ModelFile",
+    "OpenShare",
+    "RetrainRequest",
+    "ServingFile",
+    "Text",
+    "TrainingData",
+    "Verdict",
+    "Window",
+    "approval_path",
+    "dump",
+    "line_of",
+    "load_approval",
+    "load_drift",
+    "load_gate",
+    "load_miss",
+    "load_misses",
+    "load_model",
+    "load_request",
+    "load_requests",
+    "load_serving",
+    "load_settings",
+    "miss_path",
+    "parse",
+    "read",
+    "settings_of",
+]
+
+MODEL = Path("model-config/training/model.yaml")
+GATE = Path("model-config/training/gate.yaml")
+SERVING = Path("model-config/serving/production.yaml")
+DRIFT = Path("model-config/monitoring/drift.yaml")
+APPROVALS = Path("model-config/approvals")
+REQUESTS = Path("model-config/retrain-requests")
+MISSES = Path("model-config/misses")
+_REQUEST_ID = re.compile(r"^\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*$")
+_MISS_NAME = re.compile(r"^\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})$")
+
+
+def load_model(root: Path) -> ModelFile:
+    """model-config/training/model.yaml below `root`."""
+    return read(root, MODEL, ModelFile)
+
+
+def load_gate(root: Path) -> GateFile:
+    """model-config/training/gate.yaml below `root`."""
+    return read(root, GATE, GateFile)
+
+
+def load_serving(root: Path) -> ServingFile:
+    """model-config/serving/production.yaml below `root`."""
+    return read(root, SERVING, ServingFile)
+
+
+def load_drift(root: Path) -> DriftFile:
+    """model-config/monitoring/drift.yaml below `root`."""
+    return read(root, DRIFT, DriftFile)
+
+
+def approval_path(number: int) -> Path:
+    """Where approval `number` is recorded: approvals/0007.yaml for 7."""
+    return APPROVALS / f"{number:04d}.yaml"
+
+
+def load_approval(root: Path, number: int) -> ApprovalRecord:
+    """The record of approval `number` below `root`; its file name and its number must agree."""
+    path = approval_path(number)
+    record = read(root, path, ApprovalRecord)
+    if record.approval != number:
+        raise ConfigError(f"{path}: approval must be {number}, as the file's name says (got {record.approval})")
+    return record
+
+
+def load_request(root: Path, name: str) -> RetrainRequest:
+    """The retrain request called `name` (the file's name without .yaml) below `root`; name and cause must agree."""
+    path = REQUESTS / f"{name}.yaml"
+    if not _REQUEST_ID.match(name):
+        raise ConfigError(f"{path}: must be named <utc>-<cause>.yaml, as 20260301T060000Z-data-drift.yaml")
+    request = read(root, path, RetrainRequest)
+    if not name.endswith(f"Z-{request.cause}"):
+        raise ConfigError(f"{path}: cause must be the one in the file's name (got {request.cause!r})")
+    return request
+
+
+def load_requests(root: Path) -> dict[str, RetrainRequest]:
+    """Every retrain request below `root` by its id (the file's name without .yaml), oldest first."""
+    return {file.stem: load_request(root, file.stem) for file in sorted((root / REQUESTS).glob("*.yaml"))}
+
+
+def miss_path(created: datetime, commit: str) -> Path:
+    """Where a miss of the training run of `commit` is recorded: misses/20260301T060000Z-0123456789ab.yaml."""
+    return MISSES / f"{created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{commit[:12]}.yaml"
+
+
+def load_miss(root: Path, name: str) -> MissRecord:
+    """The recorded miss called `name` (the file's name without .yaml) below `root`; name and commit must agree."""
+    path = MISSES / f"{name}.yaml"
+    match = _MISS_NAME.match(name)
+    if match is None:
+        raise ConfigError(f"{path}: must be named <utc>-<commit>.yaml, as 20260301T060000Z-0123456789ab.yaml")
+    record = read(root, path, MissRecord)
+    if not record.commit.startswith(match["commit"]):
+        raise ConfigError(f"{path}: commit must begin as the file's name says (got {record.commit!r})")
+    return record
+
+
+def load_misses(root: Path) -> dict[str, MissRecord]:
+    """Every recorded miss below `root` by its file's name without .yaml, oldest first."""
+    return {file.stem: load_miss(root, file.stem) for file in sorted((root / MISSES).glob("*.yaml"))}
+
+
+def settings_of(model: ModelFile, gate: GateFile) -> settings.Settings:
+    """The pure values that the pipeline hands to its steps: all of both files but the compute."""
+    document = model.model_dump(exclude={"compute"})
+    document["columns"] = document.pop("data")
+    return settings.Settings(
+        training=settings.Training(
+            columns=settings.Columns(**document["columns"]),
+            split=settings.Split(**document["split"]),
+            binning=settings.Binning(**document["binning"]),
+            resampling=settings.Resampling(**document["resampling"]),
+            regression=settings.Regression(**document["regression"]),
+            threshold=settings.Threshold(**document["threshold"]),
+            alert_budget=model.alert_budget,
+            seed=model.seed,
+        ),
+        gate=settings.Gate(
+            min_recall=gate.min_recall,
+            max_false_positive_rate=gate.max_false_positive_rate,
+            min_positives=gate.min_positives,
+            challenger=settings.Challenger(**gate.challenger.model_dump()),
+        ),
+    )
+
+
+def load_settings(root: Path) -> settings.Settings:
+    """Both training files below `root`, as the steps get them."""
+    return settings_of(load_model(root), load_gate(root))

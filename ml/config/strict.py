@@ -1,0 +1,182 @@
+"""YAML read strictly into frozen models, and written as it is committed.
+
+An unknown key, a key given twice, a missing one or a value out of range is a ConfigError that names the file, the
+field, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ml.errors import ConfigError
+
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+# What infra/platform.yaml allows: IAM compares names in ARNs by case, and SageMaker writes them in lower case.
+Endpoint = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9]){0,43}$")]
+Column = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9.\-]{3,63}/.+$")]
+PackageArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[^/]+/\d+$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Ratio = Annotated[float, Field(gt=1)]
+
+
+class File(BaseModel):
+    """The base of what is read so: frozen, strict about types, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""For tuples, which YAML writes as lists."""
+_Model = TypeVar("_Model", bound=File)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key given twice is an error and a time is read with its offset."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+        seen.add(key.value)
+    loader.flatten_mapping(node)
+    return dict(loader.construct_pairs(node, deep=True))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+class FileInvalid(ConfigError):
+    """A file whose content does not hold; `problems` are (line or None, message), each of which names the file."""
+
+    def __init__(self, problems: Sequence[tuple[int | None, str]]) -> None:
+        super().__init__("; ".join(message for _, message in problems))
+        self.problems = tuple(problems)
+
+
+def parse(text: str, path: Path, model: type[_Model]) -> _Model:
+    """`text`, the content of `path`, as `model`.
+
+    Raises:
+        FileInvalid: it is not YAML, or a field is missing, unknown or out of range; a ConfigError.
+    """
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
+        said = f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
+        raise FileInvalid([(mark.line + 1 if mark else None, said)]) from error
+    if not isinstance(document, dict):
+        raise FileInvalid([(1, f"{path}: must be a mapping of keys to values (got {type(document).__name__})")])
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        found = [(line_of(text, problem["loc"]), _explain(path, problem)) for problem in error.errors()]
+        raise FileInvalid(found) from error
+
+
+def line_of(text: str, field: Sequence[str | int]) -> int | None:
+    """The line of `text`, a YAML file, at which `field` (or what comes nearest to it) stands; None if nothing does."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), None
+    for part in field:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _explain(path: Path, problem: Any) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    kind, context, found = problem["type"], problem.get("ctx", {}), problem.get("input")
+    if kind == "missing":
+        return f"{path}: {field} is missing"
+    if kind == "extra_forbidden":
+        return f"{path}: {field} is not a known key"
+    if kind == "value_error":
+        text = str(context.get("error", problem["msg"]))
+        return f"{path}: {field + ' ' if field else ''}{text}"
+    expectation = _expectations().get(kind)
+    text = (
+        expectation(context)
+        if expectation
+        else problem["msg"][0].lower() + problem["msg"][1:].replace("should", "must")
+    )
+    return f"{path}: {field} {text} (got {found!r})"
+
+
+def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
+    return {
+        "greater_than": lambda c: f"must be greater than {c['gt']:g}",
+        "greater_than_equal": lambda c: f"must be at least {c['ge']:g}",
+        "less_than": lambda c: f"must be less than {c['lt']:g}",
+        "less_than_equal": lambda c: f"must be at most {c['le']:g}",
+        "float_type": lambda _: "must be a number",
+        "int_type": lambda _: "must be a whole number",
+        "string_type": lambda _: "must be text",
+        "string_pattern_mismatch": lambda c: f"must match {c['pattern']}",
+        "literal_error": lambda c: f"must be {c['expected']}",
+        "model_type": lambda _: "must be a mapping of keys to values",
+        "timezone_aware": lambda _: "must be a time with an offset, as 2026-03-01T00:00:00Z",
+    }
+
+
+def read(root: Path, path: Path, model: type[_Model]) -> _Model:
+    """The file `path` below the repository `root`, as `model`; ConfigError where it does not hold or is not there."""
+    try:
+        text = (root / path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file below {root}; run from the repository's root or give --repo") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: must be UTF-8 (byte {error.start} is not)") from error
+    return parse(text, path, model)
+
+
+def dump(document: File) -> str:
+    """`document` as the YAML that is committed: keys in the model's order, times as UTC with Z."""
+    return yaml.dump(_plain(document.model_dump()), sort_keys=False, allow_unicode=True, width=110)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        from ml.clock import stamp
+
+        return _Time(stamp(value))
+    return value
+
+
+class _Time(str):
+    """A time already written out; dumped without quotes so that it is read back as a time."""
+
+    __slots__ = ()
+
+
+yaml.SafeDumper.add_representer(
+    _Time, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:timestamp", str(value))
+)
+yaml.Dumper.add_representer(
+    _Time, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:timestamp", str(value))
+)
