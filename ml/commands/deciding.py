@@ -13,7 +13,8 @@ from datetime import datetime
 
 from ml.commands.asking import Case
 from ml.commands.drift_evidence import case
-from ml.commands.watch import Check, Model, Watch
+from ml.commands.judged_model import Model
+from ml.commands.watch import Check, Watch
 from ml.console import note
 from ml.model import drift
 from ml.model.drift import Judgement

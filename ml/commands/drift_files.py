@@ -14,7 +14,8 @@ from ml.model.tally import Column, Tally
 
 if TYPE_CHECKING:
     from ml.commands.drift import Silence
-    from ml.commands.watch import Check, Model, Watch
+    from ml.commands.judged_model import Model
+    from ml.commands.watch import Check, Watch
 
 
 def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:

@@ -171,7 +171,9 @@ class _DriftConcept(File):
     min_band_ratio: Ratio
 
 
-class _DriftLabels(File):
+class LabelLimits(File):
+    """When a day's labels are mature, and how much of a window's rows must lie on such days."""
+
     min_coverage: Annotated[float, Field(gt=0, le=1)]
     min_age_days: Annotated[int, Field(ge=0, le=365)]
     min_mature: Share
@@ -217,7 +219,7 @@ class DriftFile(File):
     data: _DriftData
     prediction: _DriftPrediction
     concept: _DriftConcept
-    labels: _DriftLabels
+    labels: LabelLimits
     decide: _DriftDecide
     cooldown_days: _PerCause
     max_requests_per_month: Annotated[int, Field(ge=0, le=100)]

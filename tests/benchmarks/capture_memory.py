@@ -1,8 +1,8 @@
-"""What memory reading a window takes, whatever the window: 200,000 to 20 million captured rows, generated as a stream.
+"""What memory a drift check takes, whatever the window: 200,000 to 20 million captured rows, generated as a stream.
 
 Each size runs in a process of its own: captured lines are made as they are read, decoded and put into batches as from
-S3, joined with late labels on disk, and the labelled rows read back. The peak of its resident memory is printed. It
-ends non-zero where the largest window takes more than half as much again as the smallest.
+S3, counted, joined with late labels on disk, and the labelled rows read back and counted. The peak of its resident
+memory is printed. It ends non-zero where the largest window takes more than half as much again as the smallest.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from capture_lines import INPUTS, START, line  # type: ignore[import-not-found] # lies beside this script
+from drift_speed import reference  # type: ignore[import-not-found] # as above
 from rich.console import Console
 from rich.table import Table
 
@@ -70,32 +72,45 @@ def deliver(rows: int) -> None:
 
 
 def run(rows: int) -> None:
-    """One window in this process; prints what it took as JSON."""
-    from ml.aws import labels, traffic
+    """A window of so many rows in this process; prints what it took as JSON."""
     from ml.aws.captured import stream
+    from ml.commands import reading
+    from ml.config.files import LabelLimits
 
     # Everything is as it is in production but for where the lines come from.
     setattr(stream, "blocks", lambda bucket, found: blocks(rows))  # noqa: B010 - a function in another's place
+    generator = np.random.default_rng(1)
+    known = np.abs(generator.normal(size=(20_000, len(INPUTS))))
+    model: Any = SimpleNamespace(
+        reference=reference(known, (generator.random(len(known)) < 0.01).astype(np.int8), list(INPUTS)),
+        amount="Amount",
+        version="0007",
+    )
+    idle = _megabytes()
     begin = time.perf_counter()
-    reading = traffic.read(BUCKET, ENDPOINT, START, START + timedelta(days=1), inputs=INPUTS)
-    with labels.join(BUCKET, keep=["Amount"]) as join:
-        for batch in reading:
-            join.add(batch)
-        read = time.perf_counter() - begin
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        found = join.mature(as_of=START + timedelta(days=40), min_coverage=0.99, min_age_days=30)
-        labelled = sum(map(len, found.rows()))
+    summary, outcomes, _ = reading.read(
+        BUCKET,
+        ENDPOINT,
+        (START, START + timedelta(days=1)),
+        model=model,
+        limits=LabelLimits(min_coverage=0.99, min_age_days=30, min_mature=0.9),
+        now=START + timedelta(days=40),
+    )
+    labelled = sum(day.labelled for day in outcomes.days.values()) if outcomes else 0
     took = {
-        "rows": reading.counts.rows,
+        "rows": summary.rows,
         "labelled": labelled,
-        "read_seconds": read,
         "seconds": time.perf_counter() - begin,
-        "read_peak_megabytes": peak,
-        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "idle_megabytes": idle,
+        "peak_megabytes": _megabytes(),
     }
-    if (took["rows"], labelled) != (rows, rows):
-        sys.exit(f"{took['rows']} rows and {labelled} labels came of {rows}")
+    if (summary.rows, labelled) != (rows, rows):
+        sys.exit(f"{summary.rows} rows and {labelled} labels came of {rows}")
     sys.stdout.write(json.dumps(took) + "\n")
+
+
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(rows: int, url: str) -> dict[str, Any]:
@@ -141,15 +156,14 @@ def main() -> int:
 
     with moto_server.served() as url:
         found = [measure(rows, url) for rows in options.rows]
-    table = Table(title="memory of reading a window and joining its labels")
-    for name in ("rows", "reading, s", "all, s", "peak reading, MB", "peak, MB"):
+    table = Table(title="memory of a drift check")
+    for name in ("rows", "seconds", "before, MB", "peak, MB"):
         table.add_column(name, justify="right")
     for item in found:
         table.add_row(
             f"{item['rows']:,}",
-            f"{item['read_seconds']:.1f}",
             f"{item['seconds']:.1f}",
-            f"{item['read_peak_megabytes']:.0f}",
+            f"{item['idle_megabytes']:.0f}",
             f"{item['peak_megabytes']:.0f}",
         )
     Console().print(table)

@@ -29,7 +29,7 @@ from ml import config
 from ml.aws import labelled
 from ml.commands import deciding, stretch
 from ml.commands.asking import Case
-from ml.commands.watch import learned_until
+from ml.commands.judged_model import learned_until
 from ml.model import artifact, drift
 from ml.model.metrics import Confusion
 from ml.model.settings import Settings

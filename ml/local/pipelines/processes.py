@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 _POLL_SECONDS = 0.05
+_GONE_SECONDS = 10
 
 
 class Ending(Enum):
@@ -88,6 +89,7 @@ def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
         strays += _descendants(process)
     _signal(process, strays, signal.SIGKILL)
     process.wait()
+    psutil.wait_procs(strays, timeout=_GONE_SECONDS)  # a killed one is there until whoever took it over has seen it
 
 
 def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
