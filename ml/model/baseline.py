@@ -155,7 +155,7 @@ def _few(values: NDArray[np.float64]) -> list[float] | None:
 
 
 def start(columns: Columns, X: pd.DataFrame, y: ArrayLike) -> dict[str, Any]:
-    """The reference of the rows that a model is made from (training and validation), as the Train step writes it."""
+    """The reference of the rows that a model learned from, as the Train step writes it."""
     edges = np.unique(np.quantile(X[columns.amount], BAND_LEVELS))
     return {
         "schema": SCHEMA,
@@ -174,10 +174,12 @@ def complete(
     decisions: ArrayLike,
     windows: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What `start` made, with the test rows added to it, and what only they can say: scores, alerts, hits and misses.
+    """What `start` made, with the rows held out added to it, and what only they can say: scores, alerts, hits, misses.
 
-    The inputs' reference then covers every row up to the newest, so that whole cycles of hours and days are in it;
-    scores, counts and the calibration are of rows that the model has not seen. `windows` are those of the three parts.
+    `X`, `y`: the rows that the model has not learned from, validation and test. The inputs' reference then covers every
+    row up to the newest, so that whole cycles of hours and days are in it, and of scores, counts and calibration as
+    many as there are: of a model of two days, the second. One number, the threshold, was chosen on some of them.
+    `windows` are those of the three parts.
     """
     inputs = [
         {key: item[key] for key in ("name", "kind")} | _extended(item, observed(columns, item["name"], X[item["name"]]))

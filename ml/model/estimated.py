@@ -1,8 +1,8 @@
 """Recall and precision before labels come: expected counts from calibrated scores. An estimate, and marked as one.
 
 The scores of a model that was fitted on resampled rows are no probabilities, so the baseline brings a calibration: how
-many of the test rows in each band of scores were frauds. What follows assumes that a score still means that risk. Under
-concept drift it does not, and the estimate stays as it was while recall falls: it never makes a verdict.
+many of the rows held out in each band of scores were frauds. What follows assumes that a score still means that risk.
+Under concept drift it does not, and the estimate stays as it was while recall falls: it never makes a verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ml.model.judgement import Estimated
 DRAWS = 2_000
 INTERVAL = (2.5, 97.5)
 METHOD = (
-    "expected confusion (as confidence-based performance estimation) from an isotonic calibration on the test rows, "
+    "expected confusion (as confidence-based performance estimation) from an isotonic calibration on rows held out, "
     "Bayesian bootstrap over their frauds"
 )
 CAUTION = "an estimate without labels: it assumes that scores still mean what they meant, and concept drift can fool it"

@@ -119,7 +119,7 @@ def _fired(
 
 
 def _alert_rate(found: tuple[int, int], reference: tuple[int, int], limits: PredictionRules, alpha: float) -> Finding:
-    """The rate of alerts against that on the test rows, by its predictive distribution, both ways."""
+    """The rate of alerts against that on the rows held out, by its predictive distribution, both ways."""
     (count, of), (seen, seen_of) = found, reference
     before, value = seen / seen_of, count / of
     up = value >= before

@@ -63,7 +63,8 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     rows = prepared.read(base / "prepared", "test")
     windows = prepared.summary(base / "prepared")["windows"]
     champion = _champion(base / "champion", champion_sha256)
-    archive = _archive(base, settings, rows, windows, provenance)
+    held = pd.concat([prepared.read(base / "prepared", "validation"), rows], ignore_index=True)
+    archive = _archive(base, settings, held, windows, provenance)
     model = artifact.read(archive)
     _write(base / "artifact" / ARCHIVE, archive)
     log.info("packed %s, %d bytes", model.sha256, len(archive))
@@ -76,9 +77,12 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
 
 
 def _archive(
-    base: Path, settings: Settings, rows: pd.DataFrame, windows: dict[str, Any], provenance: dict[str, str]
+    base: Path, settings: Settings, held: pd.DataFrame, windows: dict[str, Any], provenance: dict[str, str]
 ) -> bytes:
-    """The canonical archive: Train's model with its provenance, the drift reference completed, and the serving code."""
+    """The canonical archive: Train's model with its provenance, the drift reference completed, and the serving code.
+
+    `held` are the rows that were not learned from, validation and test: of few days, test alone is no whole one.
+    """
     path = base / "model" / ARCHIVE
     if not path.is_file():
         raise StepFailed(f"{path}: no such file; the Train step must have run")
@@ -90,12 +94,12 @@ def _archive(
     scorer = Scorer.from_json(document.canonical(model_json))
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: reads {', '.join(scorer.inputs)}, not the columns of the settings")
-    scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
+    scores = scorer.score(held[list(scorer.inputs)].to_numpy())
     reference = baseline.complete(
         document.load(files[BASELINE], BASELINE),
         settings.training.columns,
-        rows,
-        rows[LABEL],
+        held,
+        held[LABEL],
         scores=scores,
         decisions=scorer.decide(scores),
         windows=windows,

@@ -12,8 +12,6 @@ import os
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from ml.model import baseline, document, estimator, threshold
 from ml.model.scorer import Scorer
 from ml.steps import job, prepared
@@ -57,11 +55,10 @@ def train(settings: Path, rows: Path, model: Path) -> None:
     scores = draft.score(held[list(draft.inputs)].to_numpy())
     chosen = threshold.choose(training.threshold, scores, held[LABEL])
     log.info("threshold %.6f by %s on %d validation rows", chosen, training.threshold.policy, len(held))
-    both = pd.concat([fitted, held], ignore_index=True)
     model.mkdir(parents=True, exist_ok=True)
     documents = {
         "model.json": estimator.export(pipeline, training, chosen),
-        "baseline.json": baseline.start(training.columns, both, both[LABEL]),
+        "baseline.json": baseline.start(training.columns, fitted, fitted[LABEL]),
     }
     for name, content in documents.items():
         (model / name).write_text(document.canonical(content) + "\n", encoding="utf-8")

@@ -69,7 +69,7 @@ def test_a_reference_has_equally_full_bins() -> None:
 
 
 def test_the_finished_reference_covers_every_row() -> None:
-    """Inputs and fraud per amount band are those of all parts; scores, alerts and hits those of the test rows."""
+    """Inputs and fraud per amount band are those of all parts; scores, alerts and hits those of the rows held out."""
     X, y = rows(3000)
     held, held_y = rows(1000, seed=5)
     scores = np.random.default_rng(0).random(1000)
