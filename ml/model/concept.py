@@ -124,7 +124,7 @@ def judge(baseline: Mapping[str, Any], labels: LabelSummary | None, rules: Rules
 
 
 def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]:
-    """Recall, precision and false-positive rate against the counts that the model was approved on."""
+    """Recall, precision and false-positive rate against the counts on the rows that the model did not learn from."""
     limits: ConceptRules = rules.concept
     pairs = {
         "recall": ((found.true_positives, found.positives), (approved.true_positives, approved.positives)),

@@ -66,7 +66,7 @@ class Reference:
 
     @cached_property
     def scores(self) -> Column:
-        """The scores of the rows that the model was tested on."""
+        """The scores of the rows that the model did not learn from."""
         return Column(name="score", kind="value", summary=Summary.from_dict(self.document["scores"]))
 
     @cached_property
