@@ -43,10 +43,12 @@ container: .venv-container/stamp  ## The steps' tests with the versions of SageM
 seeds: .venv/dev.stamp  ## Recall and false-positive rate of ten stand-ins, seeds 0 to 9, as a table
 	$(BIN)/python tests/benchmarks/seeds.py
 
-bench: .venv/dev.stamp .venv-bench/stamp  ## False alarms, catches and speed of the drift check beside named peers, as tables
+bench: .venv/dev.stamp .venv-bench/stamp  ## The drift check: false alarms, catches, speed beside named peers, memory, five years; as tables
 	$(BIN)/python tests/benchmarks/drift_alarms.py
 	$(BIN)/python tests/benchmarks/drift_speed.py --peers .venv-bench/bin/python
 	$(BIN)/python tests/benchmarks/capture_speed.py
+	$(BIN)/python tests/benchmarks/capture_memory.py
+	$(BIN)/python tests/benchmarks/years.py
 
 lock: .venv/dev.stamp  ## Make the locks anew from requirements/*.in
 	for name in run dev container bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -35,6 +35,8 @@ DRIFT = (ROOT / config.DRIFT).read_text()
         ("resamples: 1000", "resamples: 5", "challenger.resamples must be at least 100 (got 5)"),
         ("min_recall: 0.60", "min_recall: 0.60\nmin_recall: 0.1", "key 'min_recall' is given twice"),
         ("min_recall: 0.60", "min_recall: [", "not valid YAML"),
+        ("min_recall: 0.60", "[min, recall]: 0.60", "a key must be plain text"),
+        ("min_recall: 0.60", "min_recall: .nan", "min_recall must be a finite number"),
     ],
 )
 def test_a_gate_that_does_not_hold_is_explained(old: str, new: str, message: str) -> None:

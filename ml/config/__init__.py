@@ -22,7 +22,7 @@ from ml.config.records import (
     Verdict,
     Window,
 )
-from ml.config.strict import File, FileInvalid, OpenShare, Text, dump, line_of, parse, read
+from ml.config.strict import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
 from ml.errors import ConfigError
 from ml.model import settings
 
@@ -36,6 +36,7 @@ __all__ = [
     "SERVING",
     "ApprovalRecord",
     "Artifact",
+    "AsTuple",
     "Champion",
     "Container",
     "DriftFile",
@@ -48,6 +49,7 @@ __all__ = [
     "OpenShare",
     "RetrainRequest",
     "ServingFile",
+    "Share",
     "Text",
     "TrainingData",
     "Verdict",

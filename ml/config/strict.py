@@ -33,7 +33,7 @@ Ratio = Annotated[float, Field(gt=1)]
 class File(BaseModel):
     """The base of what is read so: frozen, strict about types, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
@@ -48,6 +48,8 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key.start_mark)
         if key.value in seen:
             raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
         seen.add(key.value)
@@ -131,6 +133,7 @@ def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
         "less_than": lambda c: f"must be less than {c['lt']:g}",
         "less_than_equal": lambda c: f"must be at most {c['le']:g}",
         "float_type": lambda _: "must be a number",
+        "finite_number": lambda _: "must be a finite number",
         "int_type": lambda _: "must be a whole number",
         "string_type": lambda _: "must be text",
         "string_pattern_mismatch": lambda c: f"must match {c['pattern']}",

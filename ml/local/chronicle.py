@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml import config
 from ml.aws.checks import Checks
-from ml.gitops import serving
+from ml.gitops import labels, serving
 from ml.gitops.repository import Repository
 from ml.local import quoting
 from ml.local.player import APPROVALS, RULE, TRAINING, Player
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ml.local.github.actions.runs import Run
 
 PAGES = "github"
+ASKED = "a person is asked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class _Checked:
 
     month: int
     run: Run
+    judgement: Mapping[str, Any] | None
+    """The month's verdict as this check left it: labels that come later change it."""
 
 
 class Chronicle:
@@ -48,7 +51,7 @@ class Chronicle:
 
     def checked(self, month: int, run: Run) -> None:
         """Notes the drift check after `month`."""
-        self._checks.append(_Checked(month=month, run=run))
+        self._checks.append(_Checked(month=month, run=run, judgement=self._judgement(month)))
 
     def merged(self, month: int, moment: datetime, numbers: list[int]) -> None:
         """Notes the pull requests that the rule merged after `month`."""
@@ -81,7 +84,7 @@ class Chronicle:
             retrains=retrains,
             deployments=deployments,
             decisions=self._decisions(requests, retrains, deployments),
-            repository_link=f"{self._page('index')}",
+            repository_link=self._page("index"),
         )
         return self
 
@@ -261,22 +264,22 @@ class Chronicle:
         ]
         taken += [
             Taken(
-                at=datetime.fromisoformat(created),
-                month=self._number(datetime.fromisoformat(created)),
-                kind="a person is asked",
-                decision=title,
+                at=issue.created_at,
+                month=self._number(issue.created_at),
+                kind=ASKED if labels.BREAKER.name in {label.name for label in issue.labels} else "issue",
+                decision=issue.title,
                 by="the bot",
-                evidence={"issue": f"#{number}, {state}"},
-                link=self._page("issue", number),
+                evidence={"issue": f"#{issue.number}", "at the end of the year": issue.state},
+                link=self._page("issue", issue.number),
             )
-            for number, title, state, created in self._player.issues()
+            for issue in self._player.issues()
         ]
-        order = ("check", "request", "gate", "a person is asked", "merge", "deployment")
+        order = ("check", "request", "gate", "issue", ASKED, "merge", "deployment")
         return tuple(sorted(taken, key=lambda item: (item.at, order.index(item.kind))))
 
     def _check(self, checked: _Checked) -> Taken:
-        """What a run of the check found, in its own words, with the strongest findings of the month's verdict."""
-        judgement = self._judgement(checked.month)
+        """What a run of the check found, in its own words and with the strongest findings of its verdict."""
+        judgement = checked.judgement
         outputs: dict[str, str] = {}
         for job in checked.run.jobs:
             for values in job.outputs.values():

@@ -17,7 +17,7 @@ from typing import Any
 
 from ml import config, console, render
 from ml.errors import DeploymentFailed, Refused
-from ml.local.forge import Forge, environment
+from ml.local.forge import Forge, environment, suited
 from ml.local.probe import captured, latest, score
 
 SCORED = 1_000
@@ -88,6 +88,7 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     from ml.local.clouds import LocalClouds
 
     place, clock = Place(out=out), Clock()
+    suited(root)
     empty(out, root)
     with clock.stage("clouds", "AWS and GitHub come up on this machine"):
         clouds = LocalClouds(place.cloud).start()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml import config, console
-from ml.errors import FraudopsError, GitError
+from ml.errors import FraudopsError, GitError, Refused
 
 if TYPE_CHECKING:
     from github.Repository import Repository as Remote
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ml.local.clouds import LocalClouds
     from ml.local.github.actions.runs import Run
 
-RUN_SECONDS = 900
+RUN_SECONDS = 3 * 3_600  # longer than any job may take: then it is the job that says why
 _POLL_SECONDS = 0.2
 _DONE = ("success", "skipped")
 
@@ -169,7 +169,10 @@ class Forge:
     def _settled(self, needed: str | None, sha: str | None = None) -> None:
         """Waits until no run is left; of `needed` there must be one for `sha`, and no run at all may have failed."""
         with self._told():
-            self._clouds.actions.wait(RUN_SECONDS)
+            try:
+                self._clouds.actions.wait(RUN_SECONDS)
+            except TimeoutError as error:
+                raise RunFailed(f"{error} (logs: {self._clouds.folder})") from error
         for run in self._runs():
             if self.failed(run):
                 raise RunFailed(_why(run))
@@ -225,6 +228,29 @@ class Forge:
             "GIT_CONFIG_VALUE_0": f"Authorization: basic {basic}",
         }
         return _run(self.root, header, *arguments)
+
+
+def suited(root: Path) -> None:
+    """Refuses a repository that cannot be pushed to a new GitHub, or whose state no new cloud can have.
+
+    Raises:
+        GitError: `root` is no repository, or has not all of its history.
+        Refused: a model serves by what it says.
+    """
+    try:
+        shallow = _run(root, {}, "rev-parse", "--is-shallow-repository") == "true"
+    except GitError as error:
+        raise GitError(
+            f"{root} must be a Git repository of this project; clone it, do not unpack it ({error})"
+        ) from error
+    if shallow:
+        raise GitError(f"{root} is a shallow clone, which no new repository takes; run: git fetch --unshallow")
+    approval = config.load_serving(root).approval
+    if approval is not None:
+        raise Refused(
+            f"{config.SERVING} points at approval {approval}, whose model no new cloud has; run this from a commit "
+            "before the first approval: git worktree add PLACE COMMIT"
+        )
 
 
 @contextmanager

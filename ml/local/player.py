@@ -13,6 +13,7 @@ from ml import console
 from ml.local.forge import Forge, RunFailed
 
 if TYPE_CHECKING:
+    from github.Issue import Issue
     from github.PullRequest import PullRequest
 
     from ml.local.github.actions.runs import Run
@@ -73,14 +74,10 @@ class Player(Forge):
         """The number of the pull request that each branch was proposed by."""
         return {pull.head.ref: pull.number for pull in self._remote.get_pulls(state="all")}
 
-    def issues(self) -> list[tuple[int, str, str, str]]:
-        """Number, title, state and time of every issue, oldest first."""
+    def issues(self) -> list[Issue]:
+        """Every issue, oldest first; pull requests are none."""
         found = self._remote.get_issues(state="all", sort="created", direction="asc")
-        return [
-            (issue.number, issue.title, issue.state, issue.created_at.isoformat())
-            for issue in found
-            if issue.pull_request is None
-        ]
+        return [issue for issue in found if issue.pull_request is None]
 
     def _open(self) -> list[PullRequest]:
         return [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith(APPROVALS)]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 STATISTIC = "Kolmogorov–Smirnov distance"
+_ORDER = ("no data", "concept", "schema", "prediction", "data")
+_LEAST = 1e-300  # what is left of a p-value below it is rounding
 _STRONGEST = 6
 """Findings that are quoted."""
 
@@ -26,18 +28,29 @@ def moved(judgement: Mapping[str, Any]) -> dict[str, str]:
 
 
 def findings(judgement: Mapping[str, Any]) -> dict[str, str]:
-    """The findings that fired, those with the smallest p-value first."""
+    """The findings that fired: what labels say first, then by p-value, then by how far beyond its limit each is."""
     fired = [item for item in judgement["findings"] if item["fired"]]
-    fired.sort(key=lambda item: (item["p_value"] is None, item["p_value"] or 0.0))
+    fired.sort(key=lambda item: (_ORDER.index(item["kind"]), *_chance(item), -_times(item)))
     quoted = {}
     for item in fired[:_STRONGEST]:
-        chance = f", p = {item['p_value']:.1e}" if item["p_value"] is not None else ""
+        p_value = item["p_value"]
+        chance = "" if p_value is None else f", p = {p_value:.1e}" if p_value > _LEAST else f", p < {_LEAST:.0e}"
         value = _number(item["value"]) if item["value"] is not None else "none"
         name = f"{item['kind']}: {item['statistic']}" + (f" of {item['subject']}" if item["subject"] else "")
         quoted[name] = f"{value} (limit {_number(item['threshold'])}{chance}) {item['detail']}".strip()
     if len(fired) > _STRONGEST:
         quoted["and"] = f"{len(fired) - _STRONGEST} more"
     return quoted
+
+
+def _chance(item: Mapping[str, Any]) -> tuple[bool, float]:
+    """To sort by: those without a p-value last."""
+    return item["p_value"] is None, item["p_value"] or 0.0
+
+
+def _times(item: Mapping[str, Any]) -> float:
+    """How many times its limit a finding is: p-values of clear drift are all too small to tell apart."""
+    return abs(item["value"] or 0.0) / abs(item["threshold"]) if item["threshold"] else 0.0
 
 
 def _number(value: float) -> str:

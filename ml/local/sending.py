@@ -167,6 +167,8 @@ class CardSystem:
                 objects = [{"Key": key} for key in keys[place : place + _DELETED_AT_ONCE]]
                 s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects})
             lost += len(keys)
+        if not lost:
+            raise DeploymentFailed(f"nothing was captured of endpoint {self.endpoint} from {start} to {end} to be lost")
         return lost
 
     def land(self) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ml import config, console, render
-from ml.errors import FraudopsError
+from ml.errors import FraudopsError, Refused
 from ml.local.chronicle import Chronicle
 from ml.local.demo import Clock, Place, empty, outcome
-from ml.local.forge import environment
+from ml.local.forge import environment, suited
 from ml.local.player import Player
 from ml.local.sending import CardSystem, set_clock
 from ml.report import played
@@ -52,16 +52,23 @@ def run(
 
     Raises:
         FraudopsError: a run did not end as it should, or an argument is out of range.
+        Refused: the repository's own state, or a folder's content, is in the way.
     """
     from ml.aws import objects
     from ml.local.clouds import LocalClouds
 
     if not 1 <= months <= 120:
         raise FraudopsError(f"months must be 1 to 120 (got {months})")
+    suited(root)
+    window = config.load_drift(root).window
+    if window != "month":
+        raise Refused(
+            f"{config.DRIFT}: window must be month for a simulated year, which is told by months (got {window!r})"
+        )
     year = Year(scenario.load(scenario_name), seed=seed, rows=rows)
     place, watch = Place(out=out), Clock()
     kept = place if keep is None else Place(out=keep)
-    for folder in {place.out, kept.out}:
+    for folder in sorted({place.out, kept.out}):  # a folder before what is in it
         empty(folder, root)
     with watch.stage("clouds", "AWS and GitHub come up on this machine"):
         clouds = LocalClouds(place.cloud).start()
@@ -148,8 +155,9 @@ class _Loop:
 
 def _say(cards: CardSystem, month: int) -> None:
     tally = cards.tallies[month]
-    both = [played.recall(tally.confusion(c)).value or 0 for c in (tally.with_retraining, tally.without_retraining)]
-    console.note(f"   recall {both[0]:.2f}, without retraining {both[1]:.2f}; answered by {', '.join(tally.versions)}")
+    values = [played.recall(tally.confusion(c)).value for c in (tally.with_retraining, tally.without_retraining)]
+    both = ["undefined" if value is None else f"{value:.2f}" for value in values]
+    console.note(f"   recall {both[0]}, without retraining {both[1]}; answered by {', '.join(tally.versions)}")
 
 
 def _show(year: PlayedYear, page: Path, kept: Place, watch: Clock) -> None:

@@ -68,7 +68,7 @@ def page(year: PlayedYear) -> str:
             bands=_bands(year),
             legend=_drift_legend(year.floor),
             band_legend=[
-                f"below {charts.BANDS[0]} times the usual rate",
+                f"below {charts.BANDS[0]} times the rate of month 1",
                 *(f"{times} times" for times in charts.BANDS),
             ],
             policy=_policy(),

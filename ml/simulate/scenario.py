@@ -14,19 +14,17 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ml import config
 from ml.errors import ConfigError
-from ml.simulate.standin import StandIn
+from ml.simulate.standin import StandIn, months_later
 
 FOLDER = Path(__file__).with_name("scenarios")
 DEFAULT = "both"
 
 Month = Annotated[int, Field(ge=1, le=120)]
 Day = Annotated[int, Field(ge=1, le=31)]
-Share = Annotated[float, Field(ge=0, le=1)]
-_as_tuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 
 
 class Course(config.File):
@@ -73,7 +71,7 @@ class DataDrift(config.File):
 
     course: Course
     size: Annotated[float, Field(gt=0, le=5)]
-    features: Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1), _as_tuple]
+    features: Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1), config.AsTuple]
 
     @model_validator(mode="after")
     def _known(self) -> DataDrift:
@@ -120,8 +118,8 @@ class Labels(config.File):
 
     typical_delay_days: Annotated[float, Field(gt=0, le=180)]
     longest_delay_days: Annotated[int, Field(ge=1, le=180)]
-    frauds_first_legitimate: Share
-    legitimate_first_fraud: Share
+    frauds_first_legitimate: config.Share
+    legitimate_first_fraud: config.Share
 
     def delay_days(self, chance: ArrayLike) -> NDArray[np.float64]:
         """The delays of labels whose place in the order of delays is `chance`, from 0 to 1."""
@@ -154,16 +152,21 @@ class Scenario(config.File):
     first_day: date
     fraud_share: config.OpenShare
     history: History
-    data_drift: Annotated[tuple[DataDrift, ...], _as_tuple]
-    concept_drift: Annotated[tuple[ConceptDrift, ...], _as_tuple]
+    data_drift: Annotated[tuple[DataDrift, ...], config.AsTuple]
+    concept_drift: Annotated[tuple[ConceptDrift, ...], config.AsTuple]
     volume: Volume
     labels: Labels
-    outages: Annotated[tuple[Outage, ...], _as_tuple]
+    outages: Annotated[tuple[Outage, ...], config.AsTuple]
 
     @model_validator(mode="after")
     def _whole(self) -> Scenario:
         if self.first_day.day != 1:
             raise ValueError(f"must have first_day be the first of a month (got {self.first_day})")
+        for outage in self.outages:
+            first, end = (months_later(self.first_day, outage.month + more) for more in (-1, 0))
+            if outage.first_day > (end - first).days:
+                got = f"day {outage.first_day} of month {outage.month}, {first:%B %Y}"
+                raise ValueError(f"must have outages begin on a day of their month (got {got})")
         return self
 
     @property
@@ -197,4 +200,6 @@ def load(scenario: str) -> Scenario:
         raise ConfigError(
             f"scenario must be one of {', '.join(names())}, or a path that ends in .yaml (got {scenario!r})"
         )
+    if own and not path.is_file():
+        raise ConfigError(f"scenario {scenario}: no such file; give a path, or one of {', '.join(names())}")
     return config.read(path.parent, Path(path.name), Scenario)

@@ -137,7 +137,7 @@ class Year:
         """Legitimate rows and frauds of each day of `month`, int64[2, days]."""
         first, last = self._days(month)
         history = month == HISTORY
-        rows = self.scenario.history.rows if history else round(self.rows * self.scenario.volume.at(month))
+        rows = self.scenario.history.rows if history else max(1, round(self.rows * self.scenario.volume.at(month)))
         rng, days = self._rng(_VOLUME, month), (last - first).days
         frauds = int(rng.binomial(rows, self.scenario.fraud_share))
         return np.array([rng.multinomial(count, np.full(days, 1 / days)) for count in (rows - frauds, frauds)])

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ml.errors import Refused
-from ml.local import demo
+from ml.errors import GitError, Refused
+from ml.local import demo, simulation
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -40,6 +40,21 @@ def test_only_what_a_demo_made_is_deleted(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="--out"):
             demo.run(ROOT, out=out, data=None, seed=0)
     assert mine.read_text() == "two years"
+
+
+def test_what_no_new_github_takes_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """A shallow clone, a folder without history and a repository whose model serves elsewhere; each says what to do."""
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(tmp_path / "shallow")], check=True)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "used")], check=True)
+    serving = tmp_path / "used/model-config/serving/production.yaml"
+    serving.write_text(serving.read_text().replace("approval: null", "approval: 7"))
+    (tmp_path / "unpacked").mkdir()
+    for name, words in (("shallow", "--unshallow"), ("used", "points at approval 7"), ("unpacked", "clone it")):
+        with pytest.raises((GitError, Refused), match=words):
+            demo.run(tmp_path / name, out=tmp_path / "out", data=None, seed=0)
+        with pytest.raises((GitError, Refused), match=words):
+            simulation.run(tmp_path / name, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.long

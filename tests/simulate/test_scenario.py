@@ -101,6 +101,10 @@ def test_volume_swings_around_what_was_asked_for() -> None:
             },
             "must not end before it begins",
         ),
+        (
+            {"outages": [{"month": 2, "first_day": 31, "days": 1}]},
+            "outages begin on a day of their month (got day 31 of month 2, February",
+        ),
     ],
 )
 def test_what_does_not_hold_is_named(tmp_path: Path, changes: dict[str, object], said: str) -> None:
@@ -123,7 +127,7 @@ def test_an_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
     assert isinstance(scenario.load(_copy(tmp_path)), Scenario)
     with pytest.raises(ConfigError, match=r"must be one of .*both.* \(got 'boths'\)"):
         scenario.load("boths")
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match="no such file; give a path, or one of both, "):
         scenario.load(str(tmp_path / "absent.yaml"))
 
 
