@@ -31,7 +31,7 @@ def test_the_strongest_come_first_and_the_rest_is_counted() -> None:
 
 
 def test_labels_speak_first_and_what_is_certain_is_told_apart_by_size() -> None:
-    """Dozens of p-values of clear drift are 0 as floats: no reader is told 0, and the farthest beyond its limit leads."""
+    """Clear drift has p-values of 0 as floats: no reader is told 0, and the farthest beyond its limit leads."""
     near, far = finding("ks", 0.0, value=1_500.0), finding("psi", 0.0, value=90_000.0)
     quoted = quoting.findings({"findings": [near, far, finding("recall", 1e-9) | {"kind": "concept"}]})
     assert list(quoted) == ["concept: recall of V1", "data: psi of V1", "data: ks of V1"]
