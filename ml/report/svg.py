@@ -5,12 +5,14 @@ Colours are classes of the page's style sheet, never values. Text is escaped by 
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 GAP = 8
+_NAME_WIDTH = 22  # units that two digits below a column need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +87,9 @@ class Drawing:
         points = [*upper, *reversed(lower)]
         return self.add("polygon", points=" ".join(f"{x},{y}" for x, y in points), class_=class_)
 
-    def grid(self, frame: Frame, ticks: Sequence[tuple[float, str]], columns: Sequence[str], step: int = 1) -> None:
-        """Horizontal lines at `ticks` with their words, and the names of every `step`-th column below."""
+    def grid(self, frame: Frame, ticks: Sequence[tuple[float, str]], columns: Sequence[str]) -> None:
+        """Horizontal lines at `ticks` with their words, and below the names of as many columns as have room."""
+        step = max(1, math.ceil(len(columns) * _NAME_WIDTH / frame.width))
         for value, words in ticks:
             y = frame.y(value)
             self.add("line", x1=frame.left, x2=frame.right, y1=y, y2=y, class_="grid")
