@@ -162,7 +162,9 @@ def check(outcome: TrainingOutcome, world: World) -> None:
     assert evaluation["champion"]["status"] == "none"
 
 
-@pytest.mark.parametrize("resumed", [False, True], ids=["run-again", "resume"])
+@pytest.mark.parametrize(
+    "resumed", [pytest.param(False, id="run-again", marks=pytest.mark.long), pytest.param(True, id="resume")]
+)
 def test_killed_in_the_middle_one_package_comes_of_it_not_two(world: World, resumed: bool) -> None:
     """SIGKILL while Train runs; the same command again, or --resume, waits for the same execution."""
     process = start_in_another_process(world)

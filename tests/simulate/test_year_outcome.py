@@ -37,7 +37,7 @@ def test_a_year_without_drift_raises_nothing() -> None:
     assert year.served == year.control
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_no_model_can_learn_opens_the_breaker() -> None:
     """Two candidates miss the gate, then nothing more is trained: a person is asked."""
     year = played("unlearnable", seed=0, months=10)
