@@ -7,6 +7,7 @@ puts an environment there beforehand (an image, a laptop's runner) asks `key` fo
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import platform
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 LOCKS = ("run", "dev")
@@ -112,9 +114,10 @@ def main(arguments: list[str] | None = None) -> int:
             _append("GITHUB_OUTPUT", (f"{name}={value}" for name, value in found.items()))
             return 0
         variables = exported(environment, workspace, {name: os.environ.get(f"GIVEN_{name}", "") for name in _PASSED_ON})
-        made = not there(environment)
-        if made:
-            make(environment, lock)
+        with _alone(environment):
+            made = not there(environment)
+            if made:
+                make(environment, lock)
         if given.link:
             link(environment, workspace / given.link)
     except KeyError as error:
@@ -128,6 +131,15 @@ def main(arguments: list[str] | None = None) -> int:
     state = "installed" if made else "there already"
     sys.stdout.write(f"{given.lock}.lock: {environment} {state} ({time.perf_counter() - began:.1f} s)\n")
     return 0
+
+
+@contextmanager
+def _alone(environment: Path) -> Iterator[None]:
+    """One at a time: jobs that share a machine share its tool cache, and the first makes what the others then find."""
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    with environment.with_name(f"{environment.name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # let go when the file is closed, whatever ends this
+        yield
 
 
 def _append(name: str, lines: Iterable[str]) -> None:

@@ -58,6 +58,18 @@ def test_it_is_made_once_and_then_found(job: Path, capsys: pytest.CaptureFixture
     assert (Path(found["path"]) / "bin/fraudops").exists()
 
 
+def test_jobs_that_want_it_at_once_make_it_once(job: Path) -> None:
+    """Two processes that share a tool cache both end well: one has installed, the other has found."""
+    command = [sys.executable, "-m", "ml.environment", "use", "--lock", "run"]
+    both = [
+        subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = sorted(process.communicate(timeout=120)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("installed" in text for text in said) == sum("there already" in text for text in said) == 1
+
+
 def test_one_that_was_left_half_made_is_made_anew(job: Path) -> None:
     """Without its stamp it does not count as there, whatever else lies in it."""
     lock = Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock"

@@ -122,7 +122,7 @@ def _loop(forge: Forge, place: Place, clock: Clock, data: Path | None, seed: int
     from ml.aws import objects, platform
 
     with clock.stage("push", "this repository is pushed; without infrastructure its workflows say so and stop"):
-        forge.publish(variables={"FRAUDOPS_SUITE": "skip"})
+        forge.publish(variables={"FRAUDOPS_SUITE": "off"})
     with clock.stage("platform", "the platform and a role for each workflow are made"):
         forge.bootstrap()
     bucket = platform.read().bucket

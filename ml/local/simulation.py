@@ -103,7 +103,7 @@ class _Loop:
 
         player, year, stage = self._player, self._year, self._watch.stage
         with stage("push", "this repository is pushed; without infrastructure its workflows say so and stop"):
-            player.publish(variables={"FRAUDOPS_SUITE": "skip"})
+            player.publish(variables={"FRAUDOPS_SUITE": "off"})
         with stage("platform", "the platform and a role for each workflow are made"):
             player.bootstrap()
         endpoint = config.load_serving(player.root).endpoint

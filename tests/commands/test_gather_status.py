@@ -68,6 +68,9 @@ def test_the_suite_may_be_told_to_stay_out(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("FRAUDOPS_SUITE", "skip")
     assert wrong(needs(suite="skipped")) == set()
     assert wrong(needs(suite="skipped", audit="skipped")) == {"audit"}
+    monkeypatch.setenv("FRAUDOPS_SUITE", "off")
+    assert wrong(needs(suite="skipped", audit="skipped", templates="skipped")) == set()
+    assert wrong(needs(validate="skipped")) == {"validate"}
 
 
 def test_a_push_has_no_plan() -> None:
