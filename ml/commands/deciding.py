@@ -66,8 +66,9 @@ def carried(past: Iterable[Judgement], *, serves: str, learned_until: datetime |
             and learned_until is not None
             and began >= learned_until - (each.end - each.start) / 2
         ):
-            each = replace(each, reference=serves, verdicts=(CONCEPT,), judged=(CONCEPT,))  # noqa: PLW2901
-        counted.append(each)
+            counted.append(replace(each, reference=serves, verdicts=(CONCEPT,), judged=(CONCEPT,)))
+        else:
+            counted.append(each)
     return counted
 
 

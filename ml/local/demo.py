@@ -1,4 +1,4 @@
-"""`make demo`: the whole loop on one machine, from a commit to a served model and back, with nothing left running.
+"""`fraudops demo`, which is `FAST=1 make demo`: from a commit to a served model and back, with nothing left running.
 
 It does what people do — commit, push, merge, ask — and lets the workflow files do the rest, the same files that run on
 GitHub. It is started from a repository that it clones and never changes; everything it makes is below one folder.

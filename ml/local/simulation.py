@@ -1,4 +1,4 @@
-"""`fraudops simulate`: a year of traffic that drifts, through the real loop, with nobody to help it.
+"""`fraudops simulate`, which is `make demo`: a year of traffic that drifts, through the real loop, and nobody helps.
 
 Each month's transactions go to the endpoint over HTTP and into the lake, labels follow when they are known, the
 schedule fires, and the workflow files do the rest. A control year without retraining is scored beside it on the same

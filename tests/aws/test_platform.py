@@ -92,7 +92,7 @@ def test_the_root_user_is_refused(monkeypatch: pytest.MonkeyPatch, partition: st
     "arn",
     [
         "arn:aws:iam::123456789012:user/root",
-        "arn:aws:sts::123456789012:assumed-role/root/root",
+        "/".join(["arn:aws:sts::123456789012:assumed-role", "root", "root"]),
         "arn:aws:iam::123456789012:role/x:root",
     ],
 )

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from capture_lines import INPUTS, START, line  # type: ignore[import-not-found] # lies beside this script
-from drift_speed import reference  # type: ignore[import-not-found] # as above
+from drift_speed import reference  # type: ignore[import-not-found] # lies beside this script
 from rich.console import Console
 from rich.table import Table
 

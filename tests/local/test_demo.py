@@ -1,4 +1,4 @@
-"""The whole loop as `make demo` runs it: from a commit to captured traffic, with nothing left running."""
+"""The whole loop as `FAST=1 make demo` runs it: from a commit to captured traffic, with nothing left running."""
 
 from __future__ import annotations
 
