@@ -152,7 +152,8 @@ def test_a_region_that_is_none_is_one_line() -> None:
 
 def test_what_nobody_foresaw_is_one_line_too() -> None:
     """A defect ends with 1 and one line that says how to see more; --traceback shows where it was raised."""
-    broken = "import ml.commands.pipeline as p; from ml.cli import main; p.definition = lambda *_, **__: 1 / 0; main()"
+    raises = "p.definition = lambda *_, **__: 1 / 0"
+    broken = f"import ml.commands.pipeline_definition as p; from ml.cli import main; {raises}; main()"
     done = fraudops("pipeline", "definition", program=broken)
     assert done.returncode == 1
     assert done.stderr.startswith("error: unexpected: ZeroDivisionError: division by zero; run again")

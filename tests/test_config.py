@@ -10,8 +10,8 @@ import yaml
 
 from ml import config
 from ml.errors import ConfigError
-from ml.model.rules import Rules
-from ml.model.settings import Settings
+from ml.model.drift.settings import Rules
+from ml.model.training_settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 GATE = (ROOT / config.GATE).read_text()

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMERICAL = {"numpy", "scipy", "pandas", "sklearn", "imblearn", "threadpoolctl"}
-BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.settings"}
+BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.training_settings"}
 # folder → (third-party packages it may import, None for any; parts of ml it may import)
 RULES: dict[str, tuple[set[str] | None, set[str]]] = {
     "ml/model": (NUMERICAL, {"ml.model"}),

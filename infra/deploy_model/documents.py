@@ -1,6 +1,6 @@
 """What the deploy Lambda reads and writes, typed: its environment, the order from Git, the outcome of an event.
 
-Its other side is `ml.aws.deployment`, with which it shares no code; a test holds the two to one form.
+Its other side is `ml.aws.deployment_records`, with which it shares no code; a test holds the two to one form.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from ml.aws import session
-from ml.aws.patience import REFUSED_SECONDS, Patience, passes
-from ml.aws.pipeline import NAME
+from ml.aws.pipeline.definition import NAME
+from ml.aws.retry import REFUSED_SECONDS, Patience, passes
 from ml.errors import CloudError
 
 _SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.aws import deliveries
-from ml.aws.manifest import ImportManifest, Source, StoredFile, stamp
+from ml.aws.import_manifest import ImportManifest, Source, StoredFile, stamp
+from ml.aws.labels import store as deliveries
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
@@ -81,7 +81,7 @@ class Lake:
         Args:
             transactions: `event_id` string, `event_time` timestamp[us, UTC], then the model's inputs as float64.
             labels: `event_id` string, `label` int8, `known_at` timestamp[us, UTC]; at most one for each transaction:
-                what is not known yet is delivered later (`ml.aws.labels.deliver`).
+                what is not known yet is delivered later (`ml.aws.labels.join.deliver`).
             content_sha256: the digest of what the rows say, whatever file they came from.
 
         Raises:

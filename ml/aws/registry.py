@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml.aws import objects
+from ml.aws import s3_objects
 from ml.aws.session import client, explained
 from ml.errors import CloudError
 
@@ -119,7 +119,7 @@ def read_json(uri: str) -> dict[str, Any]:
 
 
 def _open(uri: str) -> Any:
-    bucket, key = objects.split(uri)
+    bucket, key = s3_objects.split(uri)
     return client("s3").get_object(Bucket=bucket, Key=key)["Body"]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ml.aws import oidc
+from ml.aws import oidc_credentials
 from ml.errors import CloudError
 
 # What a client takes from the environment when it is made: a cached one is right only for the same values.
@@ -23,7 +23,7 @@ _READ_ONCE = (
     "AWS_PROFILE",
     "AWS_ACCESS_KEY_ID",
     "AWS_SESSION_TOKEN",
-    *oidc.READ,
+    *oidc_credentials.READ,
 )
 
 
@@ -53,8 +53,8 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
         # AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         # A session of its own: boto3's default session is not safe to make clients from in several threads.
-        shared = _workflow_credentials(region, _environment) if oidc.wanted() else None
-        own: Any = oidc.session(shared) if shared is not None else botocore.session.get_session()
+        shared = _workflow_credentials(region, _environment) if oidc_credentials.wanted() else None
+        own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
         own.register_component("data_loader", _loader())
         make: Any = boto3.session.Session(region_name=region, botocore_session=own).client
         return make(
@@ -79,7 +79,7 @@ def _loader() -> Any:
 @functools.lru_cache(maxsize=8)
 def _workflow_credentials(region: str | None, _environment: tuple[str | None, ...]) -> Any:
     """One for all clients, so that a job takes its role once an hour and not once for each service."""
-    return oidc.credentials(region)
+    return oidc_credentials.credentials(region)
 
 
 def renew() -> None:

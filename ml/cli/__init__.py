@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ml.cli import checks, data, local, serving, training
+from ml.cli import data, local, repository, serving, training
 from ml.cli.options import SETTINGS
 from ml.errors import CloudError, FraudopsError
 
@@ -26,7 +26,7 @@ app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
     ("Train and propose", training.app, {"pipeline": training.pipeline, "data": data.app}),
     ("Approve, deploy, watch", serving.app, {"drift": serving.drift}),
-    ("Check and set up", checks.app, {"infra": checks.infra}),
+    ("Check and set up", repository.app, {"infra": repository.infra}),
     ("On this machine", local.app, {"local": local.local}),
 ):
     for verb in verbs.registered_commands:

@@ -24,7 +24,7 @@ def data_import(
     from ml import config, render
     from ml.aws import platform
     from ml.aws.lake import Lake
-    from ml.commands.data import import_data
+    from ml.commands.data_import import import_data
 
     columns = config.load_settings(repo).training.columns
     platform.refuse_root()
@@ -55,14 +55,14 @@ def data_synthesise(
 ) -> None:
     """Draws stand-in transactions from published statistics of real ones."""
     from ml import render
-    from ml.simulate import files, standin
+    from ml.simulate import stand_in_data, table_files
 
-    if not out.name.endswith(files.ENDINGS):
-        raise typer.BadParameter(f"must end in {', '.join(files.ENDINGS)} (got {out})", param_hint="--out")
+    if not out.name.endswith(table_files.ENDINGS):
+        raise typer.BadParameter(f"must end in {', '.join(table_files.ENDINGS)} (got {out})", param_hint="--out")
     if months is not None and not start:
         raise typer.BadParameter("needs --start, the first day of the first month", param_hint="--months")
-    table = standin.draw(rows, seed=seed, start=day(start, "--start"), months=months)
-    size = files.write(out, table)
+    table = stand_in_data.draw(rows, seed=seed, start=day(start, "--start"), months=months)
+    size = table_files.write(out, table)
     frauds = int(sum(table.column("Class").to_pylist()))
     summary = {"path": str(out), "rows": table.num_rows, "frauds": frauds, "bytes": size, "seed": seed}
     render.show(summary, [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in summary.items()],

@@ -19,7 +19,7 @@ local = group("AWS and GitHub on this machine: real calls, answered on loopback,
 def local_up(folder: Folder = LOCAL, json: Json = False) -> None:
     """Starts the local cloud in the background and says how to use it."""
     from ml import render
-    from ml.local import daemon
+    from ml.playground import daemon
 
     status = daemon.up(folder)
     render.show(status, [*render.fields(status), ("use it", f'eval "$(fraudops local env --dir {folder})"')],
@@ -30,7 +30,7 @@ def local_up(folder: Folder = LOCAL, json: Json = False) -> None:
 def local_down(folder: Folder = LOCAL, json: Json = False) -> None:
     """Ends the local cloud with all its processes, or what a crashed one left; its state is discarded."""
     from ml import render
-    from ml.local import daemon
+    from ml.playground import daemon
 
     status = daemon.down(folder)
     render.show(status, render.fields(status), as_machine=json)
@@ -40,7 +40,7 @@ def local_down(folder: Folder = LOCAL, json: Json = False) -> None:
 def local_status(folder: Folder = LOCAL, json: Json = False) -> None:
     """Says whether the local cloud runs, where, and where its logs are; ends 0 either way, `running` tells."""
     from ml import render
-    from ml.local import daemon
+    from ml.playground import daemon
 
     status = daemon.status(folder)
     render.show(status, render.fields(status), as_machine=json)
@@ -49,7 +49,7 @@ def local_status(folder: Folder = LOCAL, json: Json = False) -> None:
 @local.command("env", epilog='Example: eval "$(fraudops local env)"')
 def local_env(folder: Folder = LOCAL) -> None:
     """Prints what makes AWS's and GitHub's clients, and gh, talk to the local clouds, as lines for a shell."""
-    from ml.local import daemon
+    from ml.playground import daemon
 
     typer.echo(daemon.exports(folder))
 
@@ -64,7 +64,7 @@ def demo(
     repo: Repo = HERE,
 ) -> None:
     """Goes from a commit to a served model, a challenger and a rollback, and leaves nothing running."""
-    from ml.local.demo import run
+    from ml.playground.demo import run
 
     run(repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed)
 
@@ -86,7 +86,7 @@ def simulate(
     repo: Repo = HERE,
 ) -> None:
     """Plays a year of traffic that drifts through the real loop, beside a control year without retraining."""
-    from ml.local.simulation import run
+    from ml.playground.year import run
 
     run(
         repo.resolve(),

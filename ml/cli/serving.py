@@ -113,7 +113,7 @@ def drift_check(
 ) -> None:
     """Judges captured traffic and labels, and asks for a new model where they have drifted."""
     from ml import render
-    from ml.commands.drift import check
+    from ml.commands.drift_check import check
 
     result = check(repo, window=window, report_only=report_only)
     render.show(result, render.drift_rows(result), as_machine=json)

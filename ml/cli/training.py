@@ -28,7 +28,7 @@ def pipeline_definition(
 
     Where an offline option is left out a placeholder stands, and a line on standard error names it.
     """
-    from ml.commands.pipeline import definition
+    from ml.commands.pipeline_definition import definition
 
     typer.echo(definition(repo, bucket=bucket, role=role, group=group, region=region))
 
@@ -126,7 +126,7 @@ def propose(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
 def miss(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
     """Records on main that the gate said no, and says so in one issue for each cause."""
     from ml import render
-    from ml.commands.miss import miss as run
+    from ml.commands.record_failure import miss as run
 
     result = run(repo, outcome=outcome)
     render.show(result, render.fields(result), as_machine=json)

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml import clock, config
-from ml.aws import pipeline, platform, registry
+from ml.aws import platform, registry
+from ml.aws.pipeline import definition
 from ml.aws.platform import Platform
-from ml.commands import verification
 from ml.console import stage
 from ml.errors import CloudError, ConfigError, GitError, Refused
-from ml.gitops import approvals, messages, serving
+from ml.gitops import approvals, commit_messages, serving_pointer
 from ml.gitops.repository import Identity, Repository
+from ml.records import verification
 
 _EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
 _PROVENANCE = ("commit", "config_sha256", "data_sha256")
@@ -79,7 +80,9 @@ def approve(
     proposal = approvals.propose(repository, record, main=main)
     merged = None
     if merge and proposal.state != "on main already":
-        merged = repository.merge(proposal.branch, messages.merge(proposal.record, proposal.branch), author=approver)
+        merged = repository.merge(
+            proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=approver
+        )
     return Approval(
         approval=record.approval,
         model_package_arn=record.model_package_arn,
@@ -193,7 +196,7 @@ def _champion(
     repository: Repository, compared: Mapping[str, Any], package: registry.Package, main: str
 ) -> config.Champion | None:
     """The model that `main` says serves, if the package was compared with that one: else its verdict is out of date."""
-    number = serving.at(repository, main).approval
+    number = serving_pointer.at(repository, main).approval
     served = approvals.recorded(repository, main, number) if number is not None else None
     if compared["artifact_sha256"] != (served.artifact.sha256 if served else None):
         serves = f"approval {served.approval:04d}" if served else "nothing"
@@ -218,7 +221,7 @@ def _execution(package: registry.Package, where: Platform) -> str:
     if match is None:
         raise CloudError(f"{package.evaluation_uri} is not below executions/; give the execution's ARN")
     partition = package.arn.split(":")[1]
-    name = f"{pipeline.NAME}/execution/{match['id']}"
+    name = f"{definition.NAME}/execution/{match['id']}"
     return f"arn:{partition}:sagemaker:{where.region}:{where.account}:pipeline/{name}"
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ml import config
-from ml.aws import identity, platform, session, stack
-from ml.aws.identity import Trusted
+from ml.aws import platform, session
+from ml.aws.cloudformation import stack
+from ml.aws.cloudformation import workflow_roles as identity
+from ml.aws.cloudformation.workflow_roles import Trusted
 from ml.console import stage
 from ml.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ml.gitops.github import GitHub
+    from ml.gitops.github_client import GitHub
 
 TEMPLATE = Path("infra/platform.yaml")
 IDENTITY = Path("infra/github-oidc.yaml")
@@ -191,20 +193,20 @@ def _trusted(repository: str, *, ask: bool) -> Trusted:
     """The repository with its numbers, where a token is there to ask for them."""
     if not ask:
         return Trusted(repository=repository)
-    from ml.gitops import settings as github_settings
+    from ml.gitops import repository_settings as github_settings
 
     found = github_settings.identity(_github(repository))
     return Trusted(repository=found.full_name, owner_id=str(found.owner_id), repository_id=str(found.repository_id))
 
 
 def _configure(repository: str, values: Mapping[str, str]) -> dict[str, str]:
-    from ml.gitops import settings as github_settings
+    from ml.gitops import repository_settings as github_settings
 
     with stage(f"Variables of {repository}"):
         return dict(github_settings.set_variables(_github(repository), values))
 
 
 def _github(repository: str) -> GitHub:
-    from ml.gitops.github import GitHub
+    from ml.gitops.github_client import GitHub
 
     return GitHub.from_environment(repository=repository)

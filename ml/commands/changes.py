@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml.commands import actions
 from ml.errors import GitHubError
 from ml.gitops.repository import Repository
+from ml.workflow import toolkit
 
 STATE = "model-config/"
 _ZERO = "0" * 40
@@ -77,13 +77,13 @@ def changes(root: Path) -> Changes:
         code=change.code or everything,
         model_config=any(path.startswith(STATE) for path in change.files),
     )
-    actions.output(code=str(found.code).lower(), model_config=str(found.model_config).lower())
+    toolkit.output(code=str(found.code).lower(), model_config=str(found.model_config).lower())
     return found
 
 
 def of(repository: Repository) -> Change:
     """What the checkout changes: its working tree, which in a workflow is its commit, against its base."""
-    name, payload = os.environ.get("GITHUB_EVENT_NAME", ""), actions.event()
+    name, payload = os.environ.get("GITHUB_EVENT_NAME", ""), toolkit.event()
     if name == "push":
         return _push(repository, payload)
     parents = repository.log("HEAD", first_parent=True)[0].parents
@@ -110,7 +110,7 @@ def pull_request(given: int | None = None) -> PullRequest | None:
     Raises:
         GitHubError: `given` is no pull request of the branch that this runs on, or GitHub cannot be asked.
     """
-    payload = actions.event().get("pull_request")
+    payload = toolkit.event().get("pull_request")
     if payload is not None:
         source, author = payload["head"].get("repo") or {}, payload["user"]["login"]
         own = str(source.get("full_name", "")).lower() == os.environ.get("GITHUB_REPOSITORY", "").lower()
@@ -123,10 +123,10 @@ def pull_request(given: int | None = None) -> PullRequest | None:
         )
     if given is None:
         return None
-    from ml.gitops import pulls
-    from ml.gitops.github import GitHub
+    from ml.gitops import pull_requests
+    from ml.gitops.github_client import GitHub
 
-    found, branch = pulls.get(GitHub.from_environment(), given), os.environ.get("GITHUB_REF_NAME", "")
+    found, branch = pull_requests.get(GitHub.from_environment(), given), os.environ.get("GITHUB_REF_NAME", "")
     if found.from_fork or found.branch != branch:
         raise GitHubError(
             f"#{given} is a pull request of {found.branch}{' in a fork' if found.from_fork else ''}, and this runs on "

@@ -15,13 +15,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ml import clock, config
-from ml.aws import deployment, endpoint, platform
-from ml.commands import actions, opening, reporting, rollout, smoke, summary, verification
+from ml.aws import deployment_records, endpoint, platform
+from ml.commands import summary
 from ml.console import note, stage
 from ml.errors import DeploymentFailed, FraudopsError, GitError, Refused
-from ml.gitops import approvals, serving
-from ml.gitops.push import Remote
+from ml.gitops import approvals
+from ml.gitops import serving_pointer as serving
+from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
+from ml.records import bot_pull_requests, verification
+from ml.release import rollout
+from ml.release import smoke_test as smoke
+from ml.workflow import commit_status, toolkit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +71,28 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> Deployed:
     plan = _plan(repository, main)
     if plan is None:
         nothing = Deployed(state="nothing to deploy", commit=repository.head())
-        actions.summary(summary.deployed(nothing))
+        toolkit.summary(summary.deployed(nothing))
         return nothing
     number = plan.record.approval
-    told = reporting.Deployment(plan.commit, endpoint=plan.serving.endpoint, approval=number)
+    told = commit_status.Deployment(plan.commit, endpoint=plan.serving.endpoint, approval=number)
     told.began(reason or f"Serving approval {number:04d}")
     try:
         done = _deploy(plan)
     except FraudopsError as error:
         told.failed(str(error))
-        actions.summary(summary.not_deployed(number, plan.commit, str(error)))
+        toolkit.summary(summary.not_deployed(number, plan.commit, str(error)))
         raise
     told.succeeded(f"Approval {number:04d} serves ({done.state}); known transactions were scored as it scores them")
-    actions.summary(summary.deployed(done, _close_stale(repository, number, main)))
+    toolkit.summary(summary.deployed(done, _close_stale(repository, number, main)))
     return done
 
 
 def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
     """Closes what is proposed on a comparison that no longer holds; the deployment does not hang on that."""
-    github, closed = reporting.github(), list[int]()
+    github, closed = commit_status.github(), list[int]()
     if github is not None:
-        with reporting.attempt("closing the proposals that are out of date"):
-            closed = opening.close_stale(github, Remote(repository), serves=serves, main=main)
+        with commit_status.attempt("closing the proposals that are out of date"):
+            closed = bot_pull_requests.close_stale(github, Remote(repository), serves=serves, main=main)
     return closed
 
 
@@ -109,10 +114,10 @@ def _deploy(plan: _Plan) -> Deployed:
                 f"{endpoint.serving(name)} since before this began; nothing was changed. Run it again"
             )
     started, began, identifier = clock.now(), time.monotonic(), str(uuid.uuid4())
-    order = deployment.order(
+    order = deployment_records.order(
         identifier, plan.record, plan.serving, commit=plan.commit, serving_sha256=plan.serving_sha256
     )
-    answers = deployment.Answers(where.bucket)
+    answers = deployment_records.Answers(where.bucket)
     with stage(f"Approving {package.arn} and no other"):
         superseded = rollout.order(order, package, where)
     configuration, outcome, result, failure = None, None, None, None
@@ -126,9 +131,9 @@ def _deploy(plan: _Plan) -> Deployed:
             result = smoke.check(name, artifact.model, plan.record.approval, token=identifier)
     except DeploymentFailed as error:
         failure = error
-    uri = deployment.record(
+    uri = deployment_records.record(
         where.bucket,
-        deployment.Deployment(
+        deployment_records.Deployment(
             approval=plan.record.approval,
             model_package_arn=package.arn,
             artifact_sha256=artifact.sha256,

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ml.aws import identity, platform, preview, stack
-from ml.aws.preview import Change, Preview
-from ml.commands import actions, bootstrap, changes
+from ml.aws import platform
+from ml.aws.cloudformation import change_set, stack, workflow_roles
+from ml.aws.cloudformation.change_set import Change, Preview
+from ml.commands import bootstrap, changes
 from ml.console import command, stage
 from ml.errors import CloudError
 from ml.gitops import markdown
+from ml.workflow import toolkit
 
 MARKER = "infra"
 _PLANNED = "### What merging this changes in the account"
@@ -55,11 +57,11 @@ def plan(root: Path, *, pull_request: int | None = None) -> InfraPlan:
     pull = changes.pull_request(pull_request)
     found = _previews(root)
     text = describe(found)
-    actions.summary(text)
+    toolkit.summary(text)
     comment = None
     if pull is not None and not pull.read_only:
         from ml.gitops import comments
-        from ml.gitops.github import GitHub
+        from ml.gitops.github_client import GitHub
 
         comment = comments.upsert(GitHub.from_environment(), pull.number, MARKER, text).url
     every = [change for each in found for change in each.changes]
@@ -90,26 +92,26 @@ def apply(root: Path) -> InfraApplied:
         with stage(f"Stack {name} from {bootstrap.TEMPLATE}"):
             applied = stack.apply(name, made.template, made.parameters)
     except CloudError as error:
-        actions.summary(f"{describe(found, title=_FAILED)}\n\n{markdown.text(error)}")
+        toolkit.summary(f"{describe(found, title=_FAILED)}\n\n{markdown.text(error)}")
         raise
-    actions.summary(describe(found, title=_DONE))
-    waiting = next((len(each.changes) for each in found if each.stack == identity.stack_name()), 0)
+    toolkit.summary(describe(found, title=_DONE))
+    waiting = next((len(each.changes) for each in found if each.stack == workflow_roles.stack_name()), 0)
     if waiting:
         message = (
             f"{bootstrap.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
             "workflow may change what workflows may do: a person applies it with `fraudops bootstrap`"
         )
-        command(actions.annotate("warning", message, file=bootstrap.IDENTITY))
+        command(toolkit.annotate("warning", message, file=bootstrap.IDENTITY))
     return InfraApplied(state=applied.state, stack=name, identity_changes=waiting)
 
 
 def _previews(root: Path) -> list[Preview]:
     made = bootstrap.source(root)
-    found = [preview.preview(platform.stack_name(), made.template, made.parameters)]
+    found = [change_set.preview(platform.stack_name(), made.template, made.parameters)]
     if found[0].exists:
         template = bootstrap.identity_template(root)
         parameters = bootstrap.identity_parameters(platform.read(), made)
-        found.append(preview.preview(identity.stack_name(), template, parameters))
+        found.append(change_set.preview(workflow_roles.stack_name(), template, parameters))
     return found
 
 
@@ -126,7 +128,7 @@ def describe(found: list[Preview], *, title: str = _PLANNED) -> str:
         if not each.changes:
             blocks.append(f"Stack {markdown.code(each.stack)}: nothing.")
             continue
-        by = " A person applies this, with `fraudops bootstrap`." if each.stack == identity.stack_name() else ""
+        by = " A person applies this, with `fraudops bootstrap`." if each.stack == workflow_roles.stack_name() else ""
         lost = f" **{losing} would or could be lost.**" if losing else ""
         rows = [_row(change) for change in each.changes]
         blocks.append(

@@ -14,12 +14,13 @@ from typing import Any
 import yaml
 
 from ml import config
-from ml.commands import actions, changes
+from ml.commands import changes
 from ml.commands.changes import Change
 from ml.console import note
 from ml.errors import ConfigError
 from ml.gitops import markdown
 from ml.gitops.repository import Repository
+from ml.workflow import toolkit
 
 MARKER = "plan"
 _ABSENT = "—"
@@ -83,13 +84,13 @@ def plan(root: Path, *, pull_request: int | None = None) -> Plan:
     repository = Repository.find(root)
     change, pull = changes.of(repository), changes.pull_request(pull_request)
     text = describe(repository, change)
-    actions.summary(text)
+    toolkit.summary(text)
     comment = None
     if pull is not None and pull.read_only:
         note("this pull request's token may not comment; the plan is in the step's summary")
     elif pull is not None:
         from ml.gitops import comments
-        from ml.gitops.github import GitHub
+        from ml.gitops.github_client import GitHub
 
         comment = comments.upsert(GitHub.from_environment(), pull.number, MARKER, text).url
     return Plan(workflows=tuple(start.workflow for start in starts(change.files)), markdown=text, comment=comment)

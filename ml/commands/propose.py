@@ -15,16 +15,18 @@ from typing import Any, Literal
 
 from ml import config
 from ml.aws import executions, registry
-from ml.commands import actions, opening, summary
+from ml.commands import summary
 from ml.commands.approve import Approval, OutOfDate, approve
-from ml.commands.outcome import Outcome
 from ml.console import note, stage
 from ml.errors import CloudError, GitError, Refused
-from ml.gitops import approvals, body, evidence, labels, messages, pulls, serving
-from ml.gitops.github import GitHub
-from ml.gitops.pulls import PullRequest
-from ml.gitops.push import Remote
+from ml.gitops import approval_text, approvals, commit_messages, evidence_branch, labels, pull_requests, serving_pointer
+from ml.gitops.github_client import GitHub
+from ml.gitops.pull_requests import PullRequest
+from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
+from ml.records import bot_pull_requests
+from ml.training.gate_result import Outcome
+from ml.workflow import toolkit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         raise GitError(f"{remote.name} has no branch {main}, so there is nothing to merge an approval into")
     seen = remote.adopt(branch)
     numbered = {
-        pull: approvals.number_of(pull.branch) for pull in pulls.open_below(github, approvals.PREFIX, base=main)
+        pull: approvals.number_of(pull.branch) for pull in pull_requests.open_below(github, approvals.PREFIX, base=main)
     }
     # What people have called approve/something is theirs.
     others = [pull for pull, number in numbered.items() if number not in (None, found.version)]
@@ -77,7 +79,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         _close_out_of_date(github, branch, main, error)
         waiting = f" {', '.join(found.requests)} stay open until then." if found.requests else ""
         said = f"{error}. A re-run compares with the same model again: start train.yml anew, by hand.{waiting}"
-        actions.summary(summary.not_proposed(said, found))
+        toolkit.summary(summary.not_proposed(said, found))
         raise
     if approval.state == "on main already":
         return _settled(found, "on main already", "it was merged before, and is what main says serves")
@@ -85,38 +87,38 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     record = approvals.recorded(remote, tip, found.version)
     if record is None:
         raise GitError(f"branch {branch} has lost its record; delete it and run this again")
-    current = pulls.find(github, branch, base=main)
+    current = pull_requests.find(github, branch, base=main)
     replaced = sorted({*(_replaced(current.body) if current else ()), *(pull.number for pull in others)})
     with stage("Drawing and publishing the pictures"):
-        text = body.approval(_page(github, remote, record, base=base, asked=found.asked, replaced=replaced))
-    opened = opening.pull_request(
+        text = approval_text.approval(_page(github, remote, record, base=base, asked=found.asked, replaced=replaced))
+    opened = bot_pull_requests.pull_request(
         github,
         remote,
         branch=branch,
         commit=tip,
         seen=seen,
         base=main,
-        title=messages.approval_title(record),
+        title=commit_messages.approval_title(record),
         body=text,
         label=labels.APPROVAL,
     )
-    closed = pulls.supersede(
+    closed = pull_requests.supersede(
         github,
         [pull.number for pull in others],
         by=f"#{opened.pull.number}",
-        reason=f"it proposes {messages.number(found.version)}, which was trained later.",
+        reason=f"it proposes {commit_messages.number(found.version)}, which was trained later.",
         delete_branch=True,
     )
     return _told(found, approval, opened, tuple(closed))
 
 
-def _told(found: Outcome, approval: Approval, opened: opening.Opened, closed: tuple[int, ...]) -> Proposed:
+def _told(found: Outcome, approval: Approval, opened: bot_pull_requests.Opened, closed: tuple[int, ...]) -> Proposed:
     pull = opened.pull
     state: Literal["created", "updated", "kept"]
     state = "created" if pull.outcome == "created" else "updated" if opened.pushed else _outcome(pull)
-    actions.output(pull_request=str(pull.number), url=pull.url)
+    toolkit.output(pull_request=str(pull.number), url=pull.url)
     words = {"created": "opened", "updated": "brought up to date", "kept": "up to date already"}[state]
-    actions.summary(
+    toolkit.summary(
         summary.proposed(
             number=pull.number, url=pull.url, approval=approval.approval, outcome=words, closed=closed, found=found
         )
@@ -141,55 +143,55 @@ def _outcome(pull: PullRequest) -> Literal["updated", "kept"]:
 
 def _settled(found: Outcome, state: Literal["on main already", "superseded"], why: str) -> Proposed:
     number = found.version or 0
-    said = f"Approval {messages.number(number)} needs no pull request: {why}."
+    said = f"Approval {commit_messages.number(number)} needs no pull request: {why}."
     note(said)
-    actions.summary(summary.not_proposed(said, found))
+    toolkit.summary(summary.not_proposed(said, found))
     return Proposed(approval=number, model_package_arn=found.package_arn or "", state=state)
 
 
 def _close_out_of_date(github: GitHub, branch: str, main: str, error: OutOfDate) -> None:
-    pull = pulls.find(github, branch, base=main)
+    pull = pull_requests.find(github, branch, base=main)
     if pull is not None:
         reason = f"main serves {error.serves} meanwhile, and this model was compared with another."
-        pulls.supersede(github, [pull.number], by=error.serves, reason=reason, delete_branch=True)
+        pull_requests.supersede(github, [pull.number], by=error.serves, reason=reason, delete_branch=True)
 
 
 def _replaced(text: str) -> tuple[int, ...]:
     """The pull requests that the text of this one says it has replaced."""
-    line = re.search(r"^" + re.escape(body.REPLACES) + r"((?:#\d+(?:, )?)+)", text, re.M)
+    line = re.search(r"^" + re.escape(approval_text.REPLACES) + r"((?:#\d+(?:, )?)+)", text, re.M)
     return tuple(int(number) for number in re.findall(r"#(\d+)", line[1])) if line else ()
 
 
 def _page(
     github: GitHub, remote: Remote, record: config.ApprovalRecord, *, base: str, asked: str, replaced: Sequence[int]
-) -> body.Approval:
+) -> approval_text.Approval:
     package = registry.package(record.model_package_arn)
     evaluation = registry.evaluation(package)
     since = _champion_commit(remote, record, base)
     folder = config.MODEL.parent
-    return body.Approval(
+    return approval_text.Approval(
         record=record,
         evaluation=evaluation,
         evaluation_uri=package.evaluation_uri,
-        serving=serving.at(remote, base),
+        serving=serving_pointer.at(remote, base),
         configuration_diff=remote.diff(since, record.commit, folder) if since is not None else "",
         since=since,
         requests=_requests(remote, record),
         steps=_steps(remote, record),
         pictures=_pictures(github, record, evaluation),
         commit_url=f"{github.url}/commit/{record.commit}",
-        run_url=actions.run_url(),
+        run_url=toolkit.run_url(),
         asked=asked,
         replaces=replaced,
     )
 
 
 def _pictures(github: GitHub, record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> dict[str, str]:
-    from ml.report import pictures
+    from ml.report import evaluation_plots
 
-    number = messages.number(record.approval)
-    drawn = {f"approvals/{number}/{name}": content for name, content in pictures.draw(evaluation).items()}
-    addresses = evidence.publish(github, drawn, subject=f"approval {number}")
+    number = commit_messages.number(record.approval)
+    drawn = {f"approvals/{number}/{name}": content for name, content in evaluation_plots.draw(evaluation).items()}
+    addresses = evidence_branch.publish(github, drawn, subject=f"approval {number}")
     return {path.rsplit("/", 1)[1]: address for path, address in addresses.items()}
 
 
@@ -212,7 +214,7 @@ def _requests(repository: Repository, record: config.ApprovalRecord) -> dict[str
     return found
 
 
-def _steps(repository: Repository, record: config.ApprovalRecord) -> list[body.Step]:
+def _steps(repository: Repository, record: config.ApprovalRecord) -> list[approval_text.Step]:
     """What the run's jobs cost; nothing where SageMaker has forgotten the run, which holds no model up."""
     content = repository.show(record.commit, config.MODEL) or b""
     compute = config.parse(content.decode("utf-8", "replace"), config.MODEL, config.ModelFile).compute
@@ -222,7 +224,7 @@ def _steps(repository: Repository, record: config.ApprovalRecord) -> list[body.S
         note(f"the cost of the run is not known: {error}")
         return []
     return [
-        body.Step(
+        approval_text.Step(
             name=step.name, seconds=0.0 if step.cached else step.seconds or 0.0, instance_type=compute.instance_type
         )
         for step in steps

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ml.aws import deployment, platform
-from ml.commands import actions, opening, summary
+from ml.aws import deployment_records, platform
+from ml.commands import summary
 from ml.console import note
 from ml.errors import CloudError, GitError, Refused
-from ml.gitops import labels, messages, rollbacks, serving
-from ml.gitops.github import GitHub
+from ml.gitops import commit_messages, labels, rollbacks, serving_pointer
+from ml.gitops.github_client import GitHub
 from ml.gitops.markdown import code, table, text
-from ml.gitops.push import Remote
+from ml.gitops.remote import Remote
 from ml.gitops.repository import Identity, Repository
+from ml.records import bot_pull_requests
+from ml.workflow import toolkit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def rollback(
     prepared = _prepare(repository, main, to, failed)
     merged = None
     if merge:
-        message = messages.merge_rollback(prepared.target, prepared.branch)
+        message = commit_messages.merge_rollback(prepared.target, prepared.branch)
         merged = repository.merge(prepared.branch, message, author=approver)
     then = "run `fraudops deploy`" if merged else f"merge {prepared.branch} into {main}, then run `fraudops deploy`"
     return _rollback(prepared, merged=merged, then=then)
@@ -93,27 +95,27 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
     seen = remote.adopt(branch)
     prepared = rollbacks.prepare(remote, target, main=base, settings=settings)
     tip = remote.commit_of(f"refs/heads/{branch}")
-    opened = opening.pull_request(
+    opened = bot_pull_requests.pull_request(
         github,
         remote,
         branch=branch,
         commit=tip,
         seen=seen,
         base=main,
-        title=messages.rollback_title(target, failed=prepared.current if failed else None),
+        title=commit_messages.rollback_title(target, failed=prepared.current if failed else None),
         body=_body(prepared, failed),
         label=labels.ROLLBACK,
     )
     result = _rollback(prepared, merged=None, then=f"merge #{opened.pull.number}", pull=opened)
-    actions.output(pull_request=str(opened.pull.number), url=opened.pull.url)
-    actions.summary(summary.rollback(result.says, opened.pull.number, opened.pull.url))
+    toolkit.output(pull_request=str(opened.pull.number), url=opened.pull.url)
+    toolkit.summary(summary.rollback(result.says, opened.pull.number, opened.pull.url))
     return result
 
 
 def _refuse_overtaken(repository: Repository, base: str, main: str) -> None:
     """Refuses to go back from what has not been deployed yet: the failed deployment was of what is checked out."""
-    if serving.text_at(repository, "HEAD") != serving.text_at(repository, base):
-        now = serving.at(repository, base).approval
+    if serving_pointer.text_at(repository, "HEAD") != serving_pointer.text_at(repository, base):
+        now = serving_pointer.at(repository, base).approval
         raise Refused(
             f"{main} has moved on from what could not be deployed and says "
             f"{f'approval {now:04d}' if now is not None else 'nothing'} now, whose own deployment decides; nothing was "
@@ -127,7 +129,7 @@ def _prepare(repository: Repository, main: str, to: int | None, failed: bool) ->
 
 
 def _rollback(
-    prepared: rollbacks.Prepared, *, merged: str | None, then: str, pull: opening.Opened | None = None
+    prepared: rollbacks.Prepared, *, merged: str | None, then: str, pull: bot_pull_requests.Opened | None = None
 ) -> Rollback:
     target, current = prepared.target, prepared.current
     how = f"by reverting {prepared.reverted[:12]}" if prepared.reverted else "by moving the pointer"
@@ -149,13 +151,13 @@ def _rollback(
 
 
 def _body(prepared: rollbacks.Prepared, failed: bool) -> str:
-    target, current = messages.number(prepared.target), messages.number(prepared.current)
+    target, current = commit_messages.number(prepared.target), commit_messages.number(prepared.current)
     lines = []
     if failed:
         lines.append(
-            f"{opening.AFTER_FAILURE}\n**The deployment of approval {current} failed**, so what was deployed before it "
-            "serves on, and main says otherwise. Merging this lets main say what serves. If the cause has passed, run "
-            f"{code('deploy.yml')} again instead, which closes this."
+            f"{bot_pull_requests.AFTER_FAILURE}\n**The deployment of approval {current} failed**, "
+            "so what was deployed before it serves on, and main says otherwise. Merging this lets main say what serves. "
+            f"If the cause has passed, run {code('deploy.yml')} again instead, which closes this."
         )
     what = f"Merging this serves approval {target} again in place of {current}"
     if prepared.target == prepared.current:
@@ -178,7 +180,7 @@ def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> 
     """The approval to go back to, and the serving file's text to go back to, where that is of the same approval."""
     if to is not None or not failed:
         return _target(repository, main, to), None
-    current, deployed = serving.at(repository, main).approval, _deployed()
+    current, deployed = serving_pointer.at(repository, main).approval, _deployed()
     if deployed is None:
         return _target(repository, main, None), None
     if not deployed:
@@ -186,8 +188,8 @@ def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> 
     last = deployed[-1]
     if last.approval != current:
         return _target(repository, main, last.approval), None
-    before = serving.text_at(repository, last.commit) if repository.resolve(last.commit) else None
-    if before is None or before == serving.text_at(repository, main):
+    before = serving_pointer.text_at(repository, last.commit) if repository.resolve(last.commit) else None
+    if before is None or before == serving_pointer.text_at(repository, main):
         raise Refused(
             f"what {main} says is what was deployed last (approval {last.approval:04d}), so going back would change "
             "nothing; remove the cause, then run `fraudops deploy` again"
@@ -196,7 +198,7 @@ def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> 
 
 
 def _target(repository: Repository, main: str, to: int | None) -> int:
-    history = serving.moves(repository, main)
+    history = serving_pointer.moves(repository, main)
     pointed = {move.after for move in history} - {None}
     served = _served()
     if to is not None:
@@ -207,7 +209,7 @@ def _target(repository: Repository, main: str, to: int | None) -> int:
                 f"approval {to:04d} has never served, so there is no going back to it (those that have: {names})"
             )
         return to
-    former = [number for number in serving.former(history) if served is None or number in served]
+    former = [number for number in serving_pointer.former(history) if served is None or number in served]
     if not former:
         raise Refused(f"no model served on {main} before the one that serves now, so there is nothing to go back to")
     return former[0]
@@ -219,13 +221,13 @@ def _served() -> set[int] | None:
     return {past.approval for past in deployed} if deployed is not None else None
 
 
-def _deployed() -> list[deployment.Deployment] | None:
+def _deployed() -> list[deployment_records.Deployment] | None:
     """The deployments that succeeded, oldest first; None where that cannot be asked, as in an outage of AWS.
 
     A rollback is needed most when something is down: then the history of the pointer in Git has to do.
     """
     try:
-        return [past for past in deployment.history(platform.read().bucket) if past.status == "succeeded"]
+        return [past for past in deployment_records.history(platform.read().bucket) if past.status == "succeeded"]
     except CloudError as error:
         note(f"deploy/history/ could not be read ({error}); going by the pointer's history in Git alone")
         return None

@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ml.commands import datafile, rejects
 from ml.errors import ArtifactError, DataError
-from ml.model import artifact, contract, metrics
-from ml.model.contract import EVENT_ID, EVENT_TIME
-from ml.model.document import ModelDocument
+from ml.ingest import quarantine, reader
+from ml.model import artifact, data_contract, metrics
+from ml.model.data_contract import EVENT_ID, EVENT_TIME
+from ml.model.model_document import ModelDocument
 from ml.model.scorer import Scorer
-from ml.model.settings import Columns
+from ml.model.training_settings import Columns
 
 ALERT_BUDGET = 0.01
 """What `recall_at_alert_budget` is reported for where neither the caller nor the model's own policy sets a budget."""
@@ -173,17 +173,17 @@ def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
     rest = tuple(name for name in model.inputs if name not in (model.time, model.amount))
     layout = Columns if label else _Unlabelled
     columns = layout(label=label or model.amount, time=model.time, amount=model.amount, features=rest)
-    content = datafile.read(str(data), columns)
+    content = reader.read(str(data), columns)
     bad = int(content.bad.sum())
     if bad:
         more = f" ({bad} rows break the contract)" if bad > 1 else ""
         raise DataError(
-            f"{data}: {rejects.first_problem(content)}{more}. Nothing was scored; "
+            f"{data}: {quarantine.first_problem(content)}{more}. Nothing was scored; "
             f"correct the file, or set such rows aside with `fraudops data import --quarantine`"
         )
     frame = content.frame
     if model.time is not None and model.time not in frame:
-        moments = contract.microseconds(frame[EVENT_TIME])
+        moments = data_contract.microseconds(frame[EVENT_TIME])
         frame[model.time] = (moments - moments.min() // _DAY * _DAY) / 1_000_000
     return frame
 

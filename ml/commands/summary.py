@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ml.clock import stamp
-from ml.gitops import figures, messages
+from ml.gitops import commit_messages, metric_tables
 from ml.gitops.markdown import code, link, table, text
 
 if TYPE_CHECKING:
     from ml.commands.deploy import Deployed
-    from ml.commands.outcome import Outcome
     from ml.commands.train import Rehearsal
+    from ml.training.gate_result import Outcome
 
 
 def rehearsal(found: Rehearsal, asked: str) -> str:
@@ -32,7 +32,10 @@ def rehearsal(found: Rehearsal, asked: str) -> str:
         ("configuration", code(found.config_sha256)),
         ("code", code(found.code_sha256)),
         ("pipeline definition", code(found.definition_sha256)),
-        ("champion", f"approval {messages.number(found.champion)}" if found.champion is not None else "none serves"),
+        (
+            "champion",
+            f"approval {commit_messages.number(found.champion)}" if found.champion is not None else "none serves",
+        ),
         ("instance", code(found.instance_type)),
         ("execution", code(found.execution_arn) if found.execution_arn else "none yet for these inputs"),
     ]
@@ -49,7 +52,7 @@ def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequ
     also = f" It takes the place of {', '.join(f'#{each}' for each in closed)}." if closed else ""
     return "\n\n".join(
         [
-            f"### Approval {messages.number(approval)} is proposed",
+            f"### Approval {commit_messages.number(approval)} is proposed",
             f"Pull request {link(f'#{number}', url)} was {outcome}; merging it deploys the model.{also}",
             *_evidence(found.evaluation),
             _sources(found),
@@ -115,13 +118,15 @@ def deployed(done: Deployed, closed: Sequence[int] = ()) -> str:
         ("took", f"{done.seconds:,.0f} s" if done.seconds is not None else "–"),
         ("recorded in", code(done.history_uri)),
     ]
-    return f"### Approval {messages.number(done.approval)} serves\n\n{table(('deployment', ''), rows)}"
+    return f"### Approval {commit_messages.number(done.approval)} serves\n\n{table(('deployment', ''), rows)}"
 
 
 def not_deployed(approval: int, commit: str, reason: str) -> str:
     """A deployment that failed or was refused."""
-    rows = [("commit", code(commit)), ("approval", messages.number(approval))]
-    return f"### Approval {messages.number(approval)} was not deployed\n\n{text(reason)}\n\n{table(('', ''), rows)}"
+    rows = [("commit", code(commit)), ("approval", commit_messages.number(approval))]
+    return (
+        f"### Approval {commit_messages.number(approval)} was not deployed\n\n{text(reason)}\n\n{table(('', ''), rows)}"
+    )
 
 
 def rollback(says: str, number: int, url: str) -> str:
@@ -133,7 +138,7 @@ def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
     checks = [
         f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in evaluation["verdict"]["checks"]
     ]
-    measured = [figures.metrics(evaluation)] if evaluation.get("metrics") else []
+    measured = [metric_tables.metrics(evaluation)] if evaluation.get("metrics") else []
     return ["\n".join(checks), *measured] if checks else measured
 
 

@@ -19,14 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from ml import config, console
-from ml.aws import code, executions, pipeline, registry
+from ml.aws import executions, registry, source_upload
 from ml.aws.executions import Execution, Step
-from ml.commands import actions, failures, inputs, reporting, summary
-from ml.commands.inputs import Inputs
-from ml.commands.outcome import Outcome
-from ml.commands.progress import Steps
+from ml.aws.pipeline import definition as pipeline
+from ml.commands import summary
 from ml.errors import CloudError, FraudopsError, GateMissed, Refused, TrainingFailed
 from ml.gitops.repository import Repository
+from ml.training import job_failures, run_inputs
+from ml.training.gate_result import Outcome
+from ml.training.progress import Steps
+from ml.training.run_inputs import Inputs
+from ml.workflow import commit_status, toolkit
 
 _GATE_MISSED = "GateMissed"
 _STOPPING_SECONDS = 900  # a job is given two minutes to end, and its instances some more
@@ -103,10 +106,10 @@ def train(
     # A resumed execution says itself what it is about; one that is not there is told before all else.
     arn, commit = _resumed(resume) if resume else _start(root, requests, window)
     console.note(f"execution {arn}; if this is interrupted: fraudops train --resume {arn}")
-    actions.output(execution_arn=arn)
+    toolkit.output(execution_arn=arn)
     if on_started:
         on_started(arn)
-    told = reporting.Training(commit, arn)
+    told = commit_status.Training(commit, arn)
     told.started()
     limit = 3 * training.compute.max_runtime_minutes * 60 + _SHORTAGE_SECONDS
     try:
@@ -116,7 +119,7 @@ def train(
         raise
     except FraudopsError as error:
         told.failed(str(error))
-        actions.summary(summary.training_failed(arn, str(error)))
+        toolkit.summary(summary.training_failed(arn, str(error)))
         raise
     verdict = result.evaluation["verdict"]["reason"]
     told.passed(result.version, verdict)
@@ -133,7 +136,7 @@ def train(
             evaluation=result.evaluation,
             evaluation_uri=result.evaluation_uri,
         ).write(outcome)
-    actions.output(verdict="passed", package_arn=result.package_arn)
+    toolkit.output(verdict="passed", package_arn=result.package_arn)
     return result
 
 
@@ -147,7 +150,7 @@ def rehearse(
     Raises:
         Refused, ConfigError, DataError, CloudError: for whatever `train` would fail for before it starts anything.
     """
-    found = inputs.resolve(root, requests, window)
+    found = run_inputs.resolve(root, requests, window)
     with console.stage("making the pipeline's definition"):
         definition = pipeline.definition(found.where, found.training)
     result = Rehearsal(
@@ -159,30 +162,30 @@ def rehearse(
         frauds=found.data.frauds,
         data_sha256=found.data.sha256,
         config_sha256=found.settings.sha256,
-        code_sha256=code.digest(code.tree(root)),
+        code_sha256=source_upload.digest(source_upload.tree(root)),
         definition_sha256=hashlib.sha256(definition.encode()).hexdigest(),
         champion=found.champion.approval if found.champion else None,
         champion_sha256=found.champion.sha256 if found.champion else None,
         instance_type=found.training.compute.instance_type,
         execution_arn=executions.find(found.label),
     )
-    actions.output(verdict="dry-run")
-    actions.summary(summary.rehearsal(result, reason))
+    toolkit.output(verdict="dry-run")
+    toolkit.summary(summary.rehearsal(result, reason))
     return result
 
 
 def _start(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> tuple[str, str]:
     """The execution for what is checked out, started or found; and the commit."""
-    found = inputs.resolve(root, requests, window)
+    found = run_inputs.resolve(root, requests, window)
     before = _begun(found)
-    parameters = inputs.put(root, found) if before is None else {}
+    parameters = run_inputs.put(root, found) if before is None else {}
     _make_way(Repository(root), found, keep=before)
     return before or _begin(parameters, found), found.commit
 
 
 def _begun(found: Inputs) -> str | None:
     """What an earlier attempt of this run has begun, if something comes of it or has come."""
-    arn = reporting.begun(found.commit)
+    arn = commit_status.begun(found.commit)
     # Whoever may push may also write a status: what it names must be a training of this commit.
     if arn is None or not executions.is_arn(arn) or executions.parameters(arn).get("Commit") != found.commit:
         return None
@@ -216,7 +219,9 @@ def _make_way(repository: Repository, found: Inputs, *, keep: str | None) -> Non
             )
         with console.stage(f"stopping {arn}, left behind by a run for {commit[:12]} that is over"):
             _stop(arn)
-        reporting.Training(commit, arn).failed(f"Stopped: the training of {found.commit[:12]} takes its place. {arn}")
+        commit_status.Training(commit, arn).failed(
+            f"Stopped: the training of {found.commit[:12]} takes its place. {arn}"
+        )
 
 
 def _stop(arn: str) -> None:
@@ -288,7 +293,7 @@ def _missed(execution: Execution, gate: Step) -> GateMissed:
     )
 
 
-def _say_missed(error: GateMissed, told: reporting.Training, file: Path | None, asked: str) -> None:
+def _say_missed(error: GateMissed, told: commit_status.Training, file: Path | None, asked: str) -> None:
     """Tells of a miss, and writes it down for `miss`, whichever way the execution was come by."""
     verdict = str(error.evaluation.get("verdict", {}).get("reason") or error)
     told.missed(verdict)
@@ -307,7 +312,7 @@ def _say_missed(error: GateMissed, told: reporting.Training, file: Path | None, 
     )
     if file is not None:
         missed.write(file)
-    actions.output(verdict="missed")
+    toolkit.output(verdict="missed")
 
 
 def _failed(execution: Execution) -> TrainingFailed:
@@ -318,7 +323,7 @@ def _failed(execution: Execution) -> TrainingFailed:
         return TrainingFailed(f"execution {execution.arn} {ending} ({why}); run `fraudops train` again to let it go on")
     reason = " ".join((step.reason or execution.reason or "no reason given").split())
     return TrainingFailed(
-        f"step {step.name} failed: {failures.clipped(reason)}{failures.log(step, reason)}. "
+        f"step {step.name} failed: {job_failures.clipped(reason)}{job_failures.log(step, reason)}. "
         f"If that will pass, run `fraudops train` again: it goes on from {step.name}. "
         f"If not, commit the correction first. (execution {execution.arn})"
     )

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.commands import actions, changes, records
-from ml.commands.records import Problem
+from ml.commands import changes
 from ml.errors import ConfigError
 from ml.gitops import markdown
 from ml.gitops.repository import Repository
+from ml.validation import rules
+from ml.validation.rules import Problem
+from ml.workflow import toolkit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,11 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
     files = _files(repository.root)
     problems = [
         *_unknown(files),
-        *records.broken(repository.root, files),
-        *records.contradictions(repository, change),
-        *records.rewritten(repository, change),
-        *records.foreign(repository, change, pull),
-        *records.superseded(repository, change),
+        *rules.broken(repository.root, files),
+        *rules.contradictions(repository, change),
+        *rules.rewritten(repository, change),
+        *rules.foreign(repository, change, pull),
+        *rules.superseded(repository, change),
     ]
     _tell(problems, len(files))
     if problems:
@@ -68,7 +70,7 @@ def _files(root: Path) -> list[Path]:
 
 def _unknown(files: Iterable[Path]) -> Iterable[Problem]:
     for path in files:
-        if not records.known(path):
+        if not rules.known(path):
             yield Problem(
                 path=path,
                 message=f"{path}: nothing reads this file; model-config/README.md lists those that are read. "
@@ -78,13 +80,13 @@ def _unknown(files: Iterable[Path]) -> Iterable[Problem]:
 
 def _tell(problems: list[Problem], files: int) -> None:
     for problem in problems:
-        line = actions.annotate("error", problem.message, file=problem.path, line=problem.line)
+        line = toolkit.annotate("error", problem.message, file=problem.path, line=problem.line)
         sys.stderr.write(f"{line}\n")  # not through rich, which would wrap and colour what GitHub reads
     if not problems:
-        actions.summary(f"### model-config holds\n\n{files} files, alone and against each other.")
+        toolkit.summary(f"### model-config holds\n\n{files} files, alone and against each other.")
         return
     rows = [
         [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.text(problem.message)]
         for problem in problems
     ]
-    actions.summary(f"### model-config does not hold\n\n{markdown.table(['where', 'what'], rows)}")
+    toolkit.summary(f"### model-config does not hold\n\n{markdown.table(['where', 'what'], rows)}")

@@ -9,8 +9,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.config.files import DriftFile, GateFile, ModelFile, ServingFile
-from ml.config.records import (
+from ml.config.record_files import (
     ApprovalRecord,
     Artifact,
     Champion,
@@ -22,9 +21,10 @@ from ml.config.records import (
     Verdict,
     Window,
 )
-from ml.config.strict import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
+from ml.config.settings_files import DriftFile, GateFile, ModelFile, ServingFile
+from ml.config.strict_yaml import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
 from ml.errors import ConfigError
-from ml.model import settings
+from ml.model import training_settings
 
 __all__ = [
     "APPROVALS",
@@ -156,30 +156,30 @@ def load_misses(root: Path) -> dict[str, MissRecord]:
     return {file.stem: load_miss(root, file.stem) for file in sorted((root / MISSES).glob("*.yaml"))}
 
 
-def settings_of(model: ModelFile, gate: GateFile) -> settings.Settings:
+def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
     """The pure values that the pipeline hands to its steps: all of both files but the compute."""
     document = model.model_dump(exclude={"compute"})
     document["columns"] = document.pop("data")
-    return settings.Settings(
-        training=settings.Training(
-            columns=settings.Columns(**document["columns"]),
-            split=settings.Split(**document["split"]),
-            binning=settings.Binning(**document["binning"]),
-            resampling=settings.Resampling(**document["resampling"]),
-            regression=settings.Regression(**document["regression"]),
-            threshold=settings.Threshold(**document["threshold"]),
+    return training_settings.Settings(
+        training=training_settings.Training(
+            columns=training_settings.Columns(**document["columns"]),
+            split=training_settings.Split(**document["split"]),
+            binning=training_settings.Binning(**document["binning"]),
+            resampling=training_settings.Resampling(**document["resampling"]),
+            regression=training_settings.Regression(**document["regression"]),
+            threshold=training_settings.Threshold(**document["threshold"]),
             alert_budget=model.alert_budget,
             seed=model.seed,
         ),
-        gate=settings.Gate(
+        gate=training_settings.Gate(
             min_recall=gate.min_recall,
             max_false_positive_rate=gate.max_false_positive_rate,
             min_positives=gate.min_positives,
-            challenger=settings.Challenger(**gate.challenger.model_dump()),
+            challenger=training_settings.Challenger(**gate.challenger.model_dump()),
         ),
     )
 
 
-def load_settings(root: Path) -> settings.Settings:
+def load_settings(root: Path) -> training_settings.Settings:
     """Both training files below `root`, as the steps get them."""
     return settings_of(load_model(root), load_gate(root))

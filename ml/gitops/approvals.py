@@ -11,7 +11,7 @@ from typing import Literal
 
 from ml import config
 from ml.errors import ConfigError, GitError, Refused
-from ml.gitops import messages, serving
+from ml.gitops import commit_messages, serving_pointer
 from ml.gitops.repository import BOT, Repository
 
 PREFIX = "approve/"
@@ -30,7 +30,7 @@ class Proposal:
 
 def branch_name(approval: int) -> str:
     """The one branch that proposes approval `approval`: approve/0007."""
-    return f"{PREFIX}{messages.number(approval)}"
+    return f"{PREFIX}{commit_messages.number(approval)}"
 
 
 def number_of(branch: str) -> int | None:
@@ -84,17 +84,18 @@ def propose(repository: Repository, record: config.ApprovalRecord, *, main: str 
 def _settled(
     repository: Repository, base: str, on_main: config.ApprovalRecord, record: config.ApprovalRecord, main: str
 ) -> Proposal:
-    number = messages.number(record.approval)
+    number = commit_messages.number(record.approval)
     if not _same(on_main, record):
         raise Refused(
             f"{config.approval_path(record.approval)} is on {main} with another content, and a record is never "
             f"rewritten; approval {number} is {on_main.model_package_arn}, sha256:{on_main.artifact.sha256[:12]}…"
         )
-    pointed = serving.at(repository, base).approval
+    pointed = serving_pointer.at(repository, base).approval
     if pointed != record.approval:
         raise Refused(
             f"approval {number} was merged before and {main} has moved on to "
-            f"{messages.number(pointed) if pointed else 'none'}; to serve it again: `fraudops rollback --to {number}`"
+            f"{commit_messages.number(pointed) if pointed else 'none'}; "
+            f"to serve it again: `fraudops rollback --to {number}`"
         )
     return _found(repository, base, on_main, "on main already")
 
@@ -103,7 +104,7 @@ def _found(
     repository: Repository, tip: str, record: config.ApprovalRecord, state: Literal["kept", "on main already"]
 ) -> Proposal:
     first = repository.log(tip, config.approval_path(record.approval))[-1]
-    pointer = [move.pointer for move in serving.moves(repository, tip) if move.after == record.approval]
+    pointer = [move.pointer for move in serving_pointer.moves(repository, tip) if move.after == record.approval]
     if not pointer:
         raise Refused(
             f"branch {branch_name(record.approval)} does not point at its approval; delete it and run this again"
@@ -124,17 +125,17 @@ def _build(
     seen: str | None,
     state: Literal["created", "rebuilt"],
 ) -> Proposal:
-    text = serving.text_at(repository, base)
-    former = serving.at(repository, base).approval
+    text = serving_pointer.text_at(repository, base)
+    former = serving_pointer.at(repository, base).approval
     if former == record.approval:
         raise Refused(
-            f"{config.SERVING} points at approval {messages.number(former)}, which has no record on main; "
+            f"{config.SERVING} points at approval {commit_messages.number(former)}, which has no record on main; "
             "move the pointer back first: it moves by the approval's own commit"
         )
     path = config.approval_path(record.approval)
-    first = repository.commit(base, {path: config.dump(record).encode()}, messages.record(record))
-    moved = serving.point(text, record.approval).encode()
-    second = repository.commit(first, {config.SERVING: moved}, messages.pointer(record.approval, former))
+    first = repository.commit(base, {path: config.dump(record).encode()}, commit_messages.record(record))
+    moved = serving_pointer.point(text, record.approval).encode()
+    second = repository.commit(first, {config.SERVING: moved}, commit_messages.pointer(record.approval, former))
     name = branch_name(record.approval)
     repository.move_branch(name, second, seen=seen)
     return Proposal(record=record, branch=name, record_commit=first, pointer_commit=second, state=state)

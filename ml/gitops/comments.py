@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ml.gitops.github import BODY_LIMIT, GitHub, trusted
+from ml.gitops.github_client import BODY_LIMIT, GitHub, trusted
 
 if TYPE_CHECKING:
     from github.IssueComment import IssueComment

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ml.gitops import comments, labels
-from ml.gitops.github import GitHub, trusted
+from ml.gitops.github_client import GitHub, trusted
 from ml.gitops.labels import Label
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml.gitops.github import absent, invalid
+from ml.gitops.github_client import absent, invalid
 
 if TYPE_CHECKING:
     from github.Repository import Repository

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ml import config
 from ml.errors import GitError, Refused
-from ml.gitops import messages, serving
+from ml.gitops import commit_messages, serving_pointer
 from ml.gitops.repository import BOT, Repository
 
 PREFIX = "rollback/"
@@ -32,7 +32,7 @@ class Prepared:
 
 def branch_name(target: int) -> str:
     """The one branch that goes back to approval `target`: rollback/0007."""
-    return f"{PREFIX}{messages.number(target)}"
+    return f"{PREFIX}{commit_messages.number(target)}"
 
 
 def prepare(repository: Repository, target: int, *, main: str = "main", settings: str | None = None) -> Prepared:
@@ -46,34 +46,34 @@ def prepare(repository: Repository, target: int, *, main: str = "main", settings
         GitError: someone else has committed to the branch, and main has moved on.
     """
     base, name = repository.commit_of(main), branch_name(target)
-    current = serving.at(repository, base).approval
+    current = serving_pointer.at(repository, base).approval
     if current is None:
         raise Refused(f"{config.SERVING} on {main} serves nothing (approval: null), so there is nothing to roll back")
     if current == target and settings is None:
-        raise Refused(f"approval {messages.number(target)} is what {main} serves already")
+        raise Refused(f"approval {commit_messages.number(target)} is what {main} serves already")
     if repository.show(base, config.approval_path(target)) is None:
         raise Refused(f"{config.approval_path(target)} is not on {main}: what was never approved cannot serve")
-    last = serving.moves(repository, base)[-1]
+    last = serving_pointer.moves(repository, base)[-1]
     reverted = last.pointer if last.before == target else None
     tip = repository.resolve(f"refs/heads/{name}")
     if tip is not None and tip != base and repository.is_ancestor(base, tip):
-        kept = serving.text_at(repository, tip)
-        if serving.at(repository, tip).approval != target or (settings is not None and kept != settings):
+        kept = serving_pointer.text_at(repository, tip)
+        if serving_pointer.at(repository, tip).approval != target or (settings is not None and kept != settings):
             raise GitError(
-                f"branch {name} does not point at approval {messages.number(target)}; delete it, and run again"
+                f"branch {name} does not point at approval {commit_messages.number(target)}; delete it, and run again"
             )
         return _prepared(target, current, tip, reverted.sha if reverted and settings is None else None, "kept")
     if tip is not None and any(commit.author != BOT.name for commit in repository.log(f"{base}..{tip}")):
         raise GitError(f"branch {name} holds commits of people and lacks those of {main}; merge {main} into it")
     if settings is not None:
-        reverted, message, moved = None, messages.restore(target), settings
+        reverted, message, moved = None, commit_messages.restore(target), settings
     else:
         message = (
-            messages.rollback(target, current, reverted=reverted.sha, subject=reverted.subject)
+            commit_messages.rollback(target, current, reverted=reverted.sha, subject=reverted.subject)
             if reverted
-            else messages.return_to(target, current)
+            else commit_messages.return_to(target, current)
         )
-        moved = serving.point(serving.text_at(repository, base), target)
+        moved = serving_pointer.point(serving_pointer.text_at(repository, base), target)
     commit = repository.commit(base, {config.SERVING: moved.encode()}, message)
     repository.move_branch(name, commit, seen=tip)
     return _prepared(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ml.gitops.github import GitHub
+from ml.gitops.github_client import GitHub
 
 if TYPE_CHECKING:
     from github.Deployment import Deployment as Api

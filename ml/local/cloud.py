@@ -1,7 +1,7 @@
 """The local cloud: AWS at one URL on loopback, in this process.
 
 moto's backends are global to a process, so only one cloud can run in it at a time, and stopping it forgets everything
-it held. Clouds side by side are processes side by side: `ml.local.daemon` starts one.
+it held. Clouds side by side are processes side by side: `ml.playground.daemon` starts one.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ml.model import document
-from ml.model.document import ArtifactInvalid
+from ml.model import model_document
+from ml.model.model_document import ArtifactInvalid
 from ml.model.scorer import Scorer
 
 __all__ = ["CODE", "Artifact", "ArtifactInvalid", "code_files", "extract", "pack", "read"]
@@ -43,9 +43,9 @@ CODE: Mapping[str, str] = MappingProxyType(
         PROGRAM: "ml/steps/inference.py",
         "code/ml/__init__.py": "ml/__init__.py",
         "code/ml/model/__init__.py": "ml/model/__init__.py",
-        "code/ml/model/document.py": "ml/model/document.py",
-        "code/ml/model/media.py": "ml/model/media.py",
-        "code/ml/model/payload.py": "ml/model/payload.py",
+        "code/ml/model/model_document.py": "ml/model/model_document.py",
+        "code/ml/model/media_types.py": "ml/model/media_types.py",
+        "code/ml/model/request_parser.py": "ml/model/request_parser.py",
         "code/ml/model/scorer.py": "ml/model/scorer.py",
     }
 )
@@ -157,7 +157,7 @@ def read(data: bytes) -> Artifact:
             raise ArtifactInvalid(f"archive: member {name!r} does not belong in a model archive")
     sums = files.pop(SUMS)
     _verify(files, sums)
-    baseline = document.load(files[BASELINE], BASELINE)
+    baseline = model_document.load(files[BASELINE], BASELINE)
     if not isinstance(baseline, dict):
         raise ArtifactInvalid(f"{BASELINE}: must be an object (got {type(baseline).__name__})")
     return Artifact(

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from ml.model import features
 from ml.model.resampling import OneParentSMOTE
-from ml.model.settings import Training
+from ml.model.training_settings import Training
 
 SCHEMA = 1
 

@@ -15,7 +15,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ml.model.settings import Binning, Columns
+from ml.model.training_settings import Binning, Columns
 
 HOURS = 24
 SECONDS_PER_HOUR = 3600

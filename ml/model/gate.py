@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ml.model.comparison import Comparison, Difference
+from ml.model.champion_comparison import Comparison, Difference
 from ml.model.metrics import Estimate
-from ml.model.settings import Gate
+from ml.model.training_settings import Gate
 
 NOTHING_REGISTERED = "No package registered."
 

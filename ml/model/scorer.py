@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model import document
-from ml.model.document import ArtifactInvalid, ModelDocument, Threshold
+from ml.model import model_document
+from ml.model.model_document import ArtifactInvalid, ModelDocument, Threshold
 
 __all__ = ["ArtifactInvalid", "Scorer"]
 
@@ -68,7 +68,7 @@ class Scorer:
     @classmethod
     def from_json(cls, text: str | bytes) -> Scorer:
         """The scorer that the model.json in `text` describes; ArtifactInvalid where it does not hold."""
-        return cls(document.parse(text))
+        return cls(model_document.parse(text))
 
     @property
     def inputs(self) -> tuple[str, ...]:

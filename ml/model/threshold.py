@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ml.model.settings import Threshold
+from ml.model.training_settings import Threshold
 
 
 def allowance(share: float, rows: int) -> int:

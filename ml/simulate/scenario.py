@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from ml import config
 from ml.errors import ConfigError
-from ml.simulate.standin import StandIn, months_later
+from ml.simulate.stand_in_data import StandIn, months_later
 
 FOLDER = Path(__file__).with_name("scenarios")
 DEFAULT = "both"

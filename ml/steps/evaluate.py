@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.model import artifact, baseline, comparison, document, gate, metrics
+from ml.model import artifact, champion_comparison, gate, metrics, model_document
 from ml.model.artifact import Artifact, ArtifactInvalid
-from ml.model.comparison import Comparison
+from ml.model.champion_comparison import Comparison
+from ml.model.drift import baseline
 from ml.model.scorer import Scorer
-from ml.model.settings import Settings
-from ml.steps import job, prepared
+from ml.model.training_settings import Settings
+from ml.steps import job, prepared_files
 from ml.steps.job import StepFailed, log
-from ml.steps.prepared import LABEL, TIME
+from ml.steps.prepared_files import LABEL, TIME
 
 SCHEMA = 1
 ARCHIVE = "model.tar.gz"
@@ -60,10 +61,10 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
         ArtifactInvalid: the archive of Train or of the champion cannot be trusted.
     """
     settings = job.settings(base / "settings")
-    rows = prepared.read(base / "prepared", "test")
-    windows = prepared.summary(base / "prepared")["windows"]
+    rows = prepared_files.read(base / "prepared", "test")
+    windows = prepared_files.summary(base / "prepared")["windows"]
     champion = _champion(base / "champion", champion_sha256)
-    held = pd.concat([prepared.read(base / "prepared", "validation"), rows], ignore_index=True)
+    held = pd.concat([prepared_files.read(base / "prepared", "validation"), rows], ignore_index=True)
     archive = _archive(base, settings, held, windows, provenance)
     model = artifact.read(archive)
     _write(base / "artifact" / ARCHIVE, archive)
@@ -90,13 +91,13 @@ def _archive(
     missing = [name for name in ("model.json", BASELINE) if name not in files]
     if missing:
         raise StepFailed(f"{path}: {', '.join(missing)} is missing; was it written by another program than Train?")
-    model_json = document.load(files["model.json"], "model.json") | {"provenance": provenance}
-    scorer = Scorer.from_json(document.canonical(model_json))
+    model_json = model_document.load(files["model.json"], "model.json") | {"provenance": provenance}
+    scorer = Scorer.from_json(model_document.canonical(model_json))
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: reads {', '.join(scorer.inputs)}, not the columns of the settings")
     scores = scorer.score(held[list(scorer.inputs)].to_numpy())
     reference = baseline.complete(
-        document.load(files[BASELINE], BASELINE),
+        model_document.load(files[BASELINE], BASELINE),
         settings.training.columns,
         held,
         held[LABEL],
@@ -106,8 +107,8 @@ def _archive(
     )
     return artifact.pack(
         {
-            "model.json": f"{document.canonical(model_json)}\n".encode(),
-            BASELINE: f"{document.canonical(reference)}\n".encode(),
+            "model.json": f"{model_document.canonical(model_json)}\n".encode(),
+            BASELINE: f"{model_document.canonical(reference)}\n".encode(),
             **artifact.code_files(SOURCE),
         }
     )
@@ -166,7 +167,7 @@ def _compare(
     champion: Artifact | None,
 ) -> Comparison:
     if champion is None:
-        return comparison.NO_CHAMPION
+        return champion_comparison.NO_CHAMPION
     absent = [name for name in champion.model.inputs if name not in rows.columns]
     if absent:
         return Comparison(
@@ -178,9 +179,9 @@ def _compare(
             artifact_sha256=champion.sha256,
         )
     times = rows[TIME].astype("datetime64[us, UTC]").astype("int64").to_numpy()
-    fresh = comparison.unseen(times, champion.baseline["windows"])
+    fresh = champion_comparison.unseen(times, champion.baseline["windows"])
     scores = champion.model.score(rows.loc[fresh, list(champion.model.inputs)].to_numpy())
-    return comparison.compare(
+    return champion_comparison.compare(
         truth[fresh],
         challenger=(challenger[0][fresh], challenger[1][fresh]),
         champion=(scores, champion.model.decide(scores)),

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ml.model import media
-from ml.model.media import PayloadError
-from ml.model.payload import Reader
+from ml.model import media_types
+from ml.model.media_types import PayloadError
+from ml.model.request_parser import Reader
 from ml.model.scorer import Scorer
 
 _FEW = 24  # rows up to which plain Python beats numpy's fixed cost per call; scores are the same bits either way
@@ -64,11 +64,11 @@ def transform_fn(model: Model, body: bytes | str, content_type: str | None, acce
     except PayloadError as error:
         flask = sys.modules.get("flask")
         if flask is not None and flask.has_request_context():
-            return flask.Response(error.body, status=error.status, mimetype=media.JSON)
+            return flask.Response(error.body, status=error.status, mimetype=media_types.JSON)
         toolkit = sys.modules.get("sagemaker_inference.errors")
         if toolkit is not None and hasattr(toolkit, "GenericInferenceToolkitError"):
             raise toolkit.GenericInferenceToolkitError(error.status, error.body.decode(), str(error)) from error
-        return Answer(error.body, error.status, media.JSON)
+        return Answer(error.body, error.status, media_types.JSON)
 
 
 def respond(model: Model, body: bytes | str, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
@@ -77,7 +77,7 @@ def respond(model: Model, body: bytes | str, content_type: str | None, accept: s
     Raises:
         PayloadError: it does not; nothing was scored.
     """
-    kind, header = media.negotiate(accept)
+    kind, header = media_types.negotiate(accept)
     batch = model.reader.read(body, content_type)
     scorer = model.scorer
     if len(batch.rows) <= _FEW:
@@ -86,5 +86,7 @@ def respond(model: Model, body: bytes | str, content_type: str | None, accept: s
         scores = scorer.score(np.array(batch.rows)).tolist()
     limit = scorer.threshold.score
     decisions = [1 if score >= limit else 0 for score in scores]
-    answer = media.write(scores, decisions, batch.event_ids, model_version=model.version, kind=kind, header=header)
+    answer = media_types.write(
+        scores, decisions, batch.event_ids, model_version=model.version, kind=kind, header=header
+    )
     return answer, kind

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
 
-from ml.model.settings import Settings
+from ml.model.training_settings import Settings
 
 log = logging.getLogger("fraudops")
 MAX_REASON = 1024  # characters that SageMaker shows of a reason

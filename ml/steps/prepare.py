@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.model.settings import Columns, Split
-from ml.steps import job, listing, prepared
+from ml.model.training_settings import Columns, Split
+from ml.steps import job, prepared_files, training_set_listing
 from ml.steps.job import StepFailed, log
-from ml.steps.prepared import ID, KNOWN, LABEL, PARTS, TIME
+from ml.steps.prepared_files import ID, KNOWN, LABEL, PARTS, TIME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = pa.timestamp("us", tz="UTC")
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     def step() -> None:
         job.verify_settings(base / "settings", options.config_sha256)
         window = _moment("window start", options.window_start), _moment("window end", options.window_end)
-        listing.verify(base / "dataset", options.data_sha256, window)
+        training_set_listing.verify(base / "dataset", options.data_sha256, window)
         prepare(base, options.window_start, options.window_end)
 
     return job.run(step, base.parent / "output" / "message")
@@ -78,7 +78,7 @@ def prepare(base: Path, window_start: str, window_end: str) -> None:
         _refuse_without_fraud(part, windows[part])
         log.info("%s: %s", part, windows[part])
     summary = {"rows": counts | {"used": len(rows)}, "windows": windows}
-    prepared.write(base / "prepared", tables, summary)
+    prepared_files.write(base / "prepared", tables, summary)
 
 
 def transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[str, int]]:

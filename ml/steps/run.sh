@@ -7,7 +7,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-python3 -m ml.steps.installed "$here/requirements.txt" ||
+python3 -m ml.steps.requirements_check "$here/requirements.txt" ||
   python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
     -r "$here/requirements.txt" ||
   { echo "pip could not install what the image lacks: see requirements.txt, and run.sh on networks without an index" >&2; exit 1; }

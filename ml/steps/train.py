@@ -12,11 +12,12 @@ import os
 import sys
 from pathlib import Path
 
-from ml.model import baseline, document, estimator, threshold
+from ml.model import estimator, model_document, threshold
+from ml.model.drift import baseline
 from ml.model.scorer import Scorer
-from ml.steps import job, prepared
+from ml.steps import job, prepared_files
 from ml.steps.job import log
-from ml.steps.prepared import LABEL
+from ml.steps.prepared_files import LABEL
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def train(settings: Path, rows: Path, model: Path) -> None:
         ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
     """
     training = job.settings(settings).training
-    fitted, held = (prepared.read(rows, part) for part in ("train", "validation"))
+    fitted, held = (prepared_files.read(rows, part) for part in ("train", "validation"))
     log.info("fitting on %d rows with %d frauds", len(fitted), fitted[LABEL].sum())
     pipeline = estimator.fit(training, fitted, fitted[LABEL])
     # The threshold is chosen on the scores of what will serve, not on those of the pipeline that it came from.
@@ -61,7 +62,7 @@ def train(settings: Path, rows: Path, model: Path) -> None:
         "baseline.json": baseline.start(training.columns, fitted, fitted[LABEL]),
     }
     for name, content in documents.items():
-        (model / name).write_text(document.canonical(content) + "\n", encoding="utf-8")
+        (model / name).write_text(model_document.canonical(content) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml.aws import deployment
+from ml.aws import deployment_records
 from tests.gitops.repositories import record
 
 
-def finished(approval: int, at: str, **changes: Any) -> deployment.Deployment:
+def finished(approval: int, at: str, **changes: Any) -> deployment_records.Deployment:
     """A deployment that ended at `at`."""
     fields: dict[str, Any] = {
         "approval": approval,
@@ -25,4 +25,4 @@ def finished(approval: int, at: str, **changes: Any) -> deployment.Deployment:
         "started": at,
         "finished": at,
     }
-    return deployment.Deployment(**(fields | changes))
+    return deployment_records.Deployment(**(fields | changes))

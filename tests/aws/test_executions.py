@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tenacity import RetryCallState, Retrying
 
-from ml.aws import executions, patience, session
+from ml.aws import executions, retry, session
 from ml.aws.executions import Execution
 from ml.errors import CloudError
 from tests.aws.scripted_cloud import ScriptedCloud, job_arn, step
@@ -124,7 +124,7 @@ def test_trouble_is_told_again_once_a_minute(monkeypatch: pytest.MonkeyPatch) ->
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     told: list[str] = []
-    patient = patience.Patience(900, told.append)
+    patient = retry.Patience(900, told.append)
     state = failing(CloudError("reading: AWS cannot be reached (timed out)"))
     for _ in range(31):
         assert not patient.ended(state)
@@ -140,7 +140,7 @@ def test_nobody_listening_is_waited_for_less_long(monkeypatch: pytest.MonkeyPatc
     """A refused connection ends the wait after two minutes of nothing else; a timeout in between starts them anew."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    patient = patience.Patience(900, lambda _: None)
+    patient = retry.Patience(900, lambda _: None)
     refused, timeout = CloudError("refused"), CloudError("timeout")
     refused.__cause__ = ConnectionRefusedError()
     ends = []
@@ -160,7 +160,7 @@ def test_a_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypa
     began = time.monotonic()
     with pytest.raises(CloudError, match="cannot be reached") as caught:
         executions.follow(arn, lambda _: None, timeout_seconds=60, refused_seconds=0.5, troubled=told.append)
-    assert patience.refused(caught.value)
+    assert retry.refused(caught.value)
     assert time.monotonic() - began < 20
     assert told[0].startswith("AWS cannot be reached since ")
 

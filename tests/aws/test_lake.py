@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.aws import deliveries, objects
 from ml.aws import lake as lake_module
+from ml.aws import s3_objects
+from ml.aws.import_manifest import ImportManifest, Source
+from ml.aws.labels import store as deliveries
 from ml.aws.lake import Lake
-from ml.aws.manifest import ImportManifest, Source
 from ml.aws.session import client
 from ml.errors import CloudError, DataError
 from tests import moto_server
@@ -66,7 +67,7 @@ def keys(lake: Lake) -> list[str]:
 
 def content_of(lake: Lake, key: str) -> bytes:
     """What the bucket has at `key`."""
-    return objects.read(f"s3://{lake.bucket}/{key}")
+    return s3_objects.read(f"s3://{lake.bucket}/{key}")
 
 
 def test_an_import_is_data_labels_and_manifest(lake: Lake) -> None:
@@ -140,7 +141,7 @@ def test_a_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
     if damage == "deleted":
         client("s3").delete_object(Bucket=lake.bucket, Key=key)
     else:
-        objects.write(f"s3://{lake.bucket}/{key}", b"something else", "text/plain")
+        s3_objects.write(f"s3://{lake.bucket}/{key}", b"something else", "text/plain")
     again = store(lake)
     assert again.uploaded == (key,)
     assert hashlib.sha256(content_of(lake, key)).hexdigest() == stored.manifest.files[0].sha256
@@ -192,7 +193,7 @@ def test_a_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
     stored = store(lake)
     chosen = lake.training_set(None, None)
     assert chosen.manifest_uri == f"s3://{lake.bucket}/training-sets/{chosen.sha256}/dataset.manifest"
-    assert json.loads(objects.read(chosen.manifest_uri)) == [
+    assert json.loads(s3_objects.read(chosen.manifest_uri)) == [
         {"prefix": f"s3://{lake.bucket}/"},
         "labels/20260301-abababababab/labels.parquet",
         "raw/20260301-abababababab/transactions.parquet",
@@ -205,11 +206,11 @@ def test_the_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(la
     """files.json holds every file with its sha256, and the window; its own sha256 is the training set's."""
     stored = store(lake)
     chosen = lake.training_set(DAY, None)
-    text = objects.read(f"s3://{lake.bucket}/training-sets/{chosen.sha256}/files.json")
+    text = s3_objects.read(f"s3://{lake.bucket}/training-sets/{chosen.sha256}/files.json")
     assert hashlib.sha256(text).hexdigest() == chosen.sha256
     files, window = json.loads(text)
     assert dict(files) == {file.key: file.sha256 for file in stored.manifest.files}
-    assert all(hashlib.sha256(objects.read(f"s3://{lake.bucket}/{key}")).hexdigest() == told for key, told in files)
+    assert all(hashlib.sha256(s3_objects.read(f"s3://{lake.bucket}/{key}")).hexdigest() == told for key, told in files)
     assert window == [DAY.isoformat().replace("+00:00", "Z"), None]
 
 
@@ -263,7 +264,7 @@ def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "rows": 3, "surplus": 2}'])
 def test_a_damaged_manifest_is_named(lake: Lake, text: str) -> None:
     """Anything but a manifest in a manifest's place is an error, never an import left out in silence."""
-    objects.write(f"s3://{lake.bucket}/raw/20260301-xyz/manifest.json", text.encode(), "application/json")
+    s3_objects.write(f"s3://{lake.bucket}/raw/20260301-xyz/manifest.json", text.encode(), "application/json")
     with pytest.raises(DataError, match=r"raw/20260301-xyz/manifest\.json: is not the manifest of an import"):
         lake.imports()
 
@@ -288,13 +289,13 @@ def test_a_bucket_that_is_not_there_is_named(lake: Lake) -> None:
 def test_objects_are_read_and_written_whole(lake: Lake) -> None:
     """What is written is read back; what is not there and what is no URI is told apart from a refusal."""
     uri = f"s3://{lake.bucket}/a/b c.csv"
-    objects.write(uri, b"\0\xff", "text/csv")
-    assert objects.read(uri) == b"\0\xff"
+    s3_objects.write(uri, b"\0\xff", "text/csv")
+    assert s3_objects.read(uri) == b"\0\xff"
     with pytest.raises(DataError, match=r"a/none: no such object"):
-        objects.read(f"s3://{lake.bucket}/a/none")
+        s3_objects.read(f"s3://{lake.bucket}/a/none")
     for wrong in ("s3://bucket", "s3:///key", "http://bucket/key"):
         with pytest.raises(DataError, match="must be s3://BUCKET/KEY"):
-            objects.read(wrong)
+            s3_objects.read(wrong)
 
 
 def known(*rows: tuple[str, int, datetime]) -> pa.Table:
@@ -305,7 +306,7 @@ def known(*rows: tuple[str, int, datetime]) -> pa.Table:
 
 def listed(lake: Lake, chosen: lake_module.TrainingSet) -> list[str]:
     """The keys of data and labels that the training set's manifest names."""
-    prefix, *names = json.loads(objects.read(chosen.manifest_uri))
+    prefix, *names = json.loads(s3_objects.read(chosen.manifest_uri))
     assert prefix == {"prefix": f"s3://{lake.bucket}/"}
     return [name for name in names if not name.startswith("training-sets/")]
 

@@ -13,7 +13,7 @@ import pytest
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from ml.aws import oidc, session
+from ml.aws import oidc_credentials, session
 from ml.errors import CloudError
 
 ROLE = "arn:aws:iam::123456789012:role/github/train"
@@ -126,7 +126,7 @@ def test_a_session_that_is_about_to_end_is_taken_anew_with_a_fresh_token(cloud: 
 def test_github_may_be_away_for_a_moment(cloud: Cloud) -> None:
     """A 503 is asked again."""
     cloud.failures = 1
-    assert oidc.token() == "jwt-1"
+    assert oidc_credentials.token() == "jwt-1"
 
 
 def test_a_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> None:
@@ -143,10 +143,10 @@ def test_a_job_that_may_not_ask_is_told_what_it_lacks(cloud: Cloud, monkeypatch:
     monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{cloud.url}/nowhere")
     monkeypatch.setattr(Cloud, "__call__", lambda self, request: Response(status=404))
     with pytest.raises(CloudError, match=r"id-token: write"):
-        oidc.token()
+        oidc_credentials.token()
 
 
-@pytest.mark.parametrize("missing", oidc.READ)
+@pytest.mark.parametrize("missing", oidc_credentials.READ)
 def test_without_a_role_or_a_token_the_usual_credentials_count(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
@@ -161,6 +161,6 @@ def test_without_a_role_or_a_token_the_usual_credentials_count(
 def test_a_sessions_name_is_one_that_aws_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 64 of its characters, whatever the job is called."""
     monkeypatch.setenv("GITHUB_JOB", "a job: with/ü " * 10)
-    name = oidc.session_name()
+    name = oidc_credentials.session_name()
     assert len(name) <= 64
     assert name.startswith("fraudops-a-job--with-")

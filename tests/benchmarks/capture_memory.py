@@ -34,8 +34,8 @@ GROWTH = 1.5
 
 def blocks(rows: int) -> Iterator[Any]:
     """Blocks of lines whose inference ids all differ; the values repeat, which reading cannot tell."""
-    from ml.aws.captured.objects import CapturedObject
-    from ml.aws.captured.stream import Block
+    from ml.aws.capture.line_stream import Block
+    from ml.aws.capture.object_listing import CapturedObject
 
     generator = np.random.default_rng(0)
     made = [
@@ -61,24 +61,24 @@ def deliver(rows: int) -> None:
     """Labels of every row, in deliveries of a million."""
     import pyarrow as pa
 
-    from ml.aws import deliveries, labels
+    from ml.aws.labels import join, store
 
     for first in range(0, rows, 1_000_000):
         places = np.arange(first, min(first + 1_000_000, rows))
         ids = pa.array([f"r-{place // PER_REQUEST}#{place % PER_REQUEST}" for place in places.tolist()])
         known = pa.array([START + timedelta(days=9)] * len(places), pa.timestamp("us", "UTC"))
         table = pa.table({"event_id": ids, "label": (places % 500 == 0).astype(np.int8), "known_at": known})
-        labels.deliver(BUCKET, table.cast(deliveries.SCHEMA))
+        join.deliver(BUCKET, table.cast(store.SCHEMA))
 
 
 def run(rows: int) -> None:
     """A window of so many rows in this process; prints what it took as JSON."""
-    from ml.aws.captured import stream
-    from ml.commands import reading
-    from ml.config.files import LabelLimits
+    from ml.aws.capture import line_stream
+    from ml.config.settings_files import LabelLimits
+    from ml.drift import aggregation
 
     # Everything is as it is in production but for where the lines come from.
-    setattr(stream, "blocks", lambda bucket, found: blocks(rows))  # noqa: B010 - a function in another's place
+    setattr(line_stream, "blocks", lambda bucket, found: blocks(rows))  # noqa: B010 - a function in another's place
     generator = np.random.default_rng(1)
     known = np.abs(generator.normal(size=(20_000, len(INPUTS))))
     model: Any = SimpleNamespace(
@@ -88,7 +88,7 @@ def run(rows: int) -> None:
     )
     idle = _megabytes()
     begin = time.perf_counter()
-    summary, outcomes, _ = reading.read(
+    summary, outcomes, _ = aggregation.read(
         BUCKET,
         ENDPOINT,
         (START, START + timedelta(days=1)),

@@ -23,9 +23,9 @@ from capture_lines import FORMS, INPUTS, START, lines  # type: ignore[import-not
 from rich.console import Console
 from rich.table import Table
 
-from ml.aws.captured import working
-from ml.aws.captured.objects import CapturedObject
-from ml.aws.captured.stream import RANGE, Block
+from ml.aws.capture import decode_pool
+from ml.aws.capture.line_stream import RANGE, Block
+from ml.aws.capture.object_listing import CapturedObject
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 3.0
@@ -57,7 +57,7 @@ def measure(form: str, rows: int, rounds: int) -> dict[str, Any]:
         parse.append(time.perf_counter() - begin)
         came = list(blocks(content))
         begin, worked = time.perf_counter(), time.process_time()
-        got = sum(len(part) for some in working.decoded(came, INPUTS, 0, 1 << 62) for part in some.parts)
+        got = sum(len(part) for some in decode_pool.decoded(came, INPUTS, 0, 1 << 62) for part in some.parts)
         ours.append(time.perf_counter() - begin)
         busy.append(time.process_time() - worked)
         if got != rows:

@@ -28,11 +28,12 @@ from rich.console import Console
 from rich.table import Table
 from seeds import ROOT, run_steps  # type: ignore[import-not-found] # lies beside this script
 
-from ml.model import artifact, drift
-from ml.simulate import standin
+from ml.model import artifact
+from ml.model.drift import detector
+from ml.simulate import stand_in_data
 
 DAYS, FIRST = 30, datetime(2026, 1, 1, tzinfo=UTC)
-FRAUDS = standin.FRAUDS / standin.ROWS
+FRAUDS = stand_in_data.FRAUDS / stand_in_data.ROWS
 CAUSES = ("data", "prediction", "concept")
 Labels = NDArray[np.int8]
 
@@ -42,17 +43,17 @@ class Served:
     """A model with its baseline, and the rules it is watched by."""
 
     model: artifact.Artifact
-    reference: drift.Reference
-    rules: drift.Rules
+    reference: detector.Reference
+    rules: detector.Rules
 
     @classmethod
     def trained(cls, table: pa.Table) -> Served:
         """The model that the pipeline makes of `table`."""
-        rules = drift.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
+        rules = detector.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
         with tempfile.TemporaryDirectory() as folder:
             run_steps(Path(folder), table)
             model = artifact.read((Path(folder) / "artifact/model.tar.gz").read_bytes())
-        return cls(model, drift.Reference.of(model.baseline), rules)
+        return cls(model, detector.Reference.of(model.baseline), rules)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Month:
         return np.datetime64(self.start.replace(tzinfo=None), "s") + self.rows[:, 0].astype("timedelta64[s]")
 
 
-def draw(source: standin.StandIn, rows: int, number: int, seed: int) -> Month:
+def draw(source: stand_in_data.StandIn, rows: int, number: int, seed: int) -> Month:
     """A window of `rows` rows over thirty days, frauds at their natural rate."""
     random = np.random.default_rng([seed, rows, number])
     traffic = source.traffic(rows, int(random.poisson(rows * FRAUDS)), DAYS, random)
@@ -95,19 +96,21 @@ def flip(amounts: NDArray[np.float64], labels: Labels, top: float, share: float,
     return flipped
 
 
-def judge(served: Served, month: Month, *, labelled: bool = True) -> drift.Judgement:
+def judge(served: Served, month: Month, *, labelled: bool = True) -> detector.Judgement:
     """The verdict on a window: of its traffic, and of its labels where they have come."""
     scores = served.model.model.score(month.rows)
     decisions = served.model.model.decide(scores)
-    window = drift.WindowSummary.of(served.reference, month.rows, scores=scores, decisions=decisions, times=month.times)
-    labels = drift.LabelSummary.of(
+    window = detector.WindowSummary.of(
+        served.reference, month.rows, scores=scores, decisions=decisions, times=month.times
+    )
+    labels = detector.LabelSummary.of(
         served.reference,
         times=month.times,
         labels=month.labels if labelled else np.full(len(scores), -1),
         decisions=decisions,
         amounts=month.rows[:, -1],
     )
-    return drift.judge(
+    return detector.judge(
         served.reference,
         window,
         labels,
@@ -121,14 +124,14 @@ def judge(served: Served, month: Month, *, labelled: bool = True) -> drift.Judge
 
 def quiet(served: Served, months: Iterator[Month]) -> dict[str, Any]:
     """What drift-free windows in a row raise: windows whose verdict is a drift, and requests."""
-    history: list[drift.Judgement] = []
+    history: list[detector.Judgement] = []
     windows, requests = dict.fromkeys(("schema", *CAUSES), 0), []
     for month in months:
         history.append(judge(served, month))
         for kind in history[-1].verdicts:
             if kind in windows:
                 windows[kind] += 1
-        requests += [[month.number, decision.kind] for decision in drift.decisions(history[-12:], served.rules)]
+        requests += [[month.number, decision.kind] for decision in detector.decisions(history[-12:], served.rules)]
     return {"of": len(history), "windows_that_fired": windows, "requests": requests}
 
 
@@ -156,7 +159,7 @@ def flips(served: Served, months: list[Month], top: float, share: float) -> dict
         turned = Month(month.number, month.rows, flip(month.rows[:, -1], month.labels, top, share, month.number))
         before, after = judge(served, turned, labelled=False), judge(served, turned)
         early += "concept" in before.verdicts or "labels immature" not in before.verdicts
-        caught += drift.decide([after], served.rules).kind == "concept"
+        caught += detector.decide([after], served.rules).kind == "concept"
         missed += [] if "concept" in after.verdicts else [month.number]
         recalls += [f.value for f in after.findings if f.statistic == "recall" and f.value is not None]
         estimates += [before.estimated.recall[0]] if before.estimated else []
@@ -179,14 +182,14 @@ def main() -> int:
     options = parser.parse_args()
     logging.disable(logging.INFO)
     began = time.perf_counter()
-    source = standin.StandIn.load()
-    served = Served.trained(standin.draw(seed=options.seed))
+    source = stand_in_data.StandIn.load()
+    served = Served.trained(stand_in_data.draw(seed=options.seed))
     console = Console(width=150)
 
     def windows(rows: int, count: int, change: Callable[[Month], Month] = lambda month: month) -> Iterator[Month]:
         return (change(draw(source, rows, number, options.seed)) for number in range(count))
 
-    results: dict[str, Any] = {"seed": options.seed, "reference_rows": standin.ROWS}
+    results: dict[str, Any] = {"seed": options.seed, "reference_rows": stand_in_data.ROWS}
     table = Table("windows", "seeds", "seen", "what", title="model and reference: the stand-in's 284,807 rows")
     span = f"[{options.seed}, rows, 0…{options.windows - 1}]"
     failed = []

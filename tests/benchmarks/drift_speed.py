@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from seeds import ROOT  # type: ignore[import-not-found] # lies beside this script
 
-from ml.model import baseline, drift
-from ml.model.settings import Columns
-from ml.simulate import standin
+from ml.model.drift import baseline, detector
+from ml.model.training_settings import Columns
+from ml.simulate import stand_in_data
 
 TARGETS = {"evidently": 90.0, "nannyml": 1.5}
 NAMES = {"evidently": "Evidently DataDriftPreset", "nannyml": "NannyML univariate KS, calculate only"}
@@ -38,12 +38,14 @@ OURS = 9  # times in each round; a round's figure is their median
 
 def matrix(rows: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """`rows` rows of the stand-in with its thirty columns, and their labels."""
-    source = standin.StandIn.load()
-    traffic = source.traffic(rows, round(rows * standin.FRAUDS / standin.ROWS), 2, np.random.default_rng(seed))
+    source = stand_in_data.StandIn.load()
+    traffic = source.traffic(
+        rows, round(rows * stand_in_data.FRAUDS / stand_in_data.ROWS), 2, np.random.default_rng(seed)
+    )
     return np.column_stack([traffic.seconds, traffic.values]), traffic.labels
 
 
-def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[str]) -> drift.Reference:
+def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[str]) -> detector.Reference:
     """The baseline of those rows, the later half of them scored."""
     columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(names[1:-1]))
     half = len(rows) // 2
@@ -53,7 +55,7 @@ def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[s
     done = baseline.complete(
         started, columns, frame[half:], labels[half:], scores=scores, decisions=decisions, windows={}
     )
-    return drift.Reference.of(done)
+    return detector.Reference.of(done)
 
 
 def scored(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
@@ -77,9 +79,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-bench/bin/python", help="Python that has the peers")
     options = parser.parse_args()
-    names = ["Time", *standin.StandIn.load().columns]
+    names = ["Time", *stand_in_data.StandIn.load().columns]
     known, window = matrix(options.rows, 0), matrix(options.rows, 1)[0]
-    rules = drift.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
+    rules = detector.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
     read = reference(*known, names)
     scores, decisions = scored(window)
     columns = {name: np.ascontiguousarray(window[:, i]) for i, name in enumerate(names)}
@@ -87,8 +89,8 @@ def main() -> int:
 
     def ours(inputs: Any) -> float:
         began = time.perf_counter()
-        summary = drift.WindowSummary.of(read, inputs, scores=scores, decisions=decisions)
-        drift.judge(read, summary, None, rules, start=start, end=end)
+        summary = detector.WindowSummary.of(read, inputs, scores=scores, decisions=decisions)
+        detector.judge(read, summary, None, rules, start=start, end=end)
         return time.perf_counter() - began
 
     taken: dict[str, list[float]] = {"columns": [], "rows": [], **{name: [] for name in TARGETS}}

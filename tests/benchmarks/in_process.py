@@ -26,14 +26,16 @@ import pytest
 from numpy.typing import NDArray
 
 from ml import config
-from ml.aws import labelled
-from ml.commands import deciding, stretch
-from ml.commands.asking import Case
-from ml.commands.judged_model import learned_until
-from ml.model import artifact, drift
+from ml.aws.labels import coverage
+from ml.drift import decision_policy
+from ml.drift import training_window as stretch
+from ml.drift.reference_model import learned_until
+from ml.drift.retrain_requester import Case
+from ml.model import artifact
+from ml.model.drift import detector
 from ml.model.metrics import Confusion
-from ml.model.settings import Settings
-from ml.simulate.year import HISTORY, Day, Year
+from ml.model.training_settings import Settings
+from ml.simulate.year_traffic import HISTORY, Day, Year
 from ml.steps import evaluate, prepare, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +105,7 @@ class Played:
 
     served: list[Confusion] = field(default_factory=list)
     control: list[Confusion] = field(default_factory=list)
-    judgements: list[drift.Judgement] = field(default_factory=list)
+    judgements: list[detector.Judgement] = field(default_factory=list)
     requests: list[tuple[int, str, str, str]] = field(default_factory=list)
     evaluations: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -115,13 +117,13 @@ class InProcess:
         self.year, self.model_file = year, model_file or config.load_model(ROOT)
         self.settings = config.settings_of(self.model_file, config.load_gate(ROOT))
         self.file = config.load_drift(ROOT)
-        self.rules = drift.Rules.from_dict(self.file.to_rules())
+        self.rules = detector.Rules.from_dict(self.file.to_rules())
         self.months: dict[int, Day] = {}
         self.models: dict[int, Trained] = {}
 
     def play(self, months: int = 12) -> Played:
         """The year, with and without retraining."""
-        played, judged = Played(), dict[int, drift.Judgement]()
+        played, judged = Played(), dict[int, detector.Judgement]()
         answers: dict[str, list[Answer]] = {}
         history = self.year.month(HISTORY)
         self.months[HISTORY] = history
@@ -135,7 +137,7 @@ class InProcess:
             for window in range(1, number + 1):
                 if window == number or "concept" not in judged[window].judged:
                     judged[window] = self.judge(window, now)
-            decisions = deciding.due(
+            decisions = decision_policy.due(
                 [judged[window] for window in sorted(judged)],
                 self.rules,
                 serves=serving.model.sha256,
@@ -178,7 +180,7 @@ class InProcess:
         scores = model.model.model.score(rows)
         return scores, model.model.model.decide(scores)
 
-    def judge(self, number: int, now: datetime) -> drift.Judgement:
+    def judge(self, number: int, now: datetime) -> detector.Judgement:
         """The verdict on a month, by the model that served then and the labels known now."""
         model, month = self.models[number], self.months[number]
         start, end = self.year.span(number)
@@ -186,10 +188,10 @@ class InProcess:
         names = model.model.model.inputs
         rows = matrix(month, names)
         times = month.transactions["event_time"].to_numpy()
-        window = drift.WindowSummary.of(
+        window = detector.WindowSummary.of(
             model.model.baseline, rows, names=names, scores=scores, decisions=decisions, times=times
         )
-        labels = drift.LabelSummary.of(
+        labels = detector.LabelSummary.of(
             model.model.baseline,
             times=times,
             labels=known(month, now),
@@ -197,11 +199,11 @@ class InProcess:
             amounts=month.transactions["Amount"].to_numpy(),
         )
         reference = model.model.sha256
-        return drift.judge(
+        return detector.judge(
             model.model.baseline, window, labels, self.rules, start=start, end=end, as_of=now, reference=reference
         )
 
-    def retrain(self, decision: drift.Decision, number: int, champion: Trained) -> tuple[Trained | None, str]:
+    def retrain(self, decision: detector.Decision, number: int, champion: Trained) -> tuple[Trained | None, str]:
         """A model of the stretch of data that the drift check would ask for; None and why where there is none yet."""
         now, onset = self.year.span(number)[1], decision.onset
         assert onset is not None
@@ -220,8 +222,8 @@ class InProcess:
     def stretch(self, onset: datetime, end: datetime, grows: bool, now: datetime) -> stretch.Stretch | stretch.Short:
         """The product's own choice, which counts the rows of this year instead of a lake's."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(labelled, "by_day", lambda _, start, end, *, as_of: self.by_day(start, end, as_of))
-            patch.setattr(labelled, "first_event", lambda _: self.year.span(HISTORY)[0])
+            patch.setattr(coverage, "by_day", lambda _, start, end, *, as_of: self.by_day(start, end, as_of))
+            patch.setattr(coverage, "first_event", lambda _: self.year.span(HISTORY)[0])
             return stretch.choose(
                 "",
                 onset=onset,
@@ -233,7 +235,7 @@ class InProcess:
                 labels=self.file,
             )
 
-    def by_day(self, start: datetime, end: datetime, as_of: datetime) -> list[labelled.DayCount]:
+    def by_day(self, start: datetime, end: datetime, as_of: datetime) -> list[coverage.DayCount]:
         """Days of the months that were drawn, with what is known of them."""
         found = []
         for month in self.months.values():
@@ -242,7 +244,7 @@ class InProcess:
             frame = frame[((times >= start) & (times < end)).to_numpy()]
             for day, labels in frame.groupby("day")["label"]:
                 counts = len(labels), int((labels >= 0).sum()), int((labels == 1).sum())
-                found.append(labelled.DayCount(day=day, rows=counts[0], labelled=counts[1], frauds=counts[2]))
+                found.append(coverage.DayCount(day=day, rows=counts[0], labelled=counts[1], frauds=counts[2]))
         return sorted(found, key=lambda count: count.day)
 
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml import config, render
-from ml.simulate import standin
+from ml.simulate import stand_in_data
 from ml.steps import evaluate, prepare, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def run_steps(base: Path, table: pa.Table) -> None:
 def figures(seed: int) -> dict[str, Any]:
     """The evaluation document of the committed configuration on the stand-in of `seed`."""
     with tempfile.TemporaryDirectory() as folder:
-        run_steps(Path(folder), standin.draw(seed=seed))
+        run_steps(Path(folder), stand_in_data.draw(seed=seed))
         document: dict[str, Any] = json.loads((Path(folder) / "evaluation/evaluation.json").read_text())
     return document
 

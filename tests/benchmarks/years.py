@@ -22,7 +22,7 @@ from rich.table import Table
 
 from ml.model.metrics import Confusion
 from ml.simulate import scenario
-from ml.simulate.year import Year
+from ml.simulate.year_traffic import Year
 
 MIN_RECALL, MAX_FALSE_POSITIVE_RATE, MAX_WITHOUT = 0.90, 0.01, 0.40
 POOLED = slice(8, 12)

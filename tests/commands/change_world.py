@@ -60,12 +60,12 @@ class World:
 
     def propose(self, approved: config.ApprovalRecord, *, branch: str | None = None) -> str:
         """The bot's branch of two commits, record and pointer, checked out; returns its tip."""
-        from ml.gitops import serving
+        from ml.gitops import serving_pointer
 
         repository, main = self.repository, self.workshop.git("rev-parse", "main")
         path = config.approval_path(approved.approval)
         first = repository.commit(main, {path: config.dump(approved).encode()}, "Record")
-        text = serving.point(serving.text_at(repository, main), approved.approval)
+        text = serving_pointer.point(serving_pointer.text_at(repository, main), approved.approval)
         tip = repository.commit(first, {config.SERVING: text.encode()}, "Serve")
         self.workshop.git("switch", "-q", "-C", branch or f"approve/{approved.approval:04d}", tip)
         return tip

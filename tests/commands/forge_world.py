@@ -14,10 +14,10 @@ from github.Repository import Repository as Api
 
 from ml import config
 from ml.aws import registry
-from ml.commands.outcome import Outcome
-from ml.gitops import approvals, serving
+from ml.gitops import approvals, serving_pointer
 from ml.local.github.router import Call
 from ml.local.github.server import LocalGitHub
+from ml.training.gate_result import Outcome
 from tests.commands.served_world import World
 from tests.gitops.local_hub import NAME, Hub
 from tests.gitops.repositories import Workshop
@@ -55,7 +55,7 @@ class Forge:
     def register(self, intercept: float, **changes: Any) -> str:
         """Registers a package with a whole evaluation, compared with what main says serves; its ARN."""
         repository = self.workshop.repository
-        pointed = serving.at(repository, "main").approval
+        pointed = serving_pointer.at(repository, "main").approval
         record = approvals.recorded(repository, "main", pointed) if pointed is not None else None
         compared = {"champion": COMPARED | {"artifact_sha256": record.artifact.sha256}} if record else {}
         measured = {key: value for key, value in evaluation().items() if key not in _REGISTERED}

@@ -17,9 +17,9 @@ from ml.aws import platform, registry
 from ml.aws.session import client
 from ml.commands import approve as approving
 from ml.commands import deploy as deploying
-from ml.gitops import approvals, serving
+from ml.gitops import approvals, serving_pointer
 from ml.local.cloud import LocalCloud
-from ml.model import artifact, document
+from ml.model import artifact, model_document
 from tests import moto_server
 from tests.gitops.repositories import PERSON, Workshop
 
@@ -51,7 +51,7 @@ def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool =
     }
     return artifact.pack(
         {
-            "model.json": document.canonical(model).encode(),
+            "model.json": model_document.canonical(model).encode(),
             "baseline.json": b"{}",
             **artifact.code_files(PROJECT),
             **({"code/inference.py": b"raise RuntimeError('this model cannot be loaded')\n"} if broken_code else {}),
@@ -122,7 +122,7 @@ class World:
         return arn
 
     def _evaluation(self, provenance: dict[str, str], sha256: str) -> dict[str, Any]:
-        pointed = serving.at(self.workshop.repository, "main").approval
+        pointed = serving_pointer.at(self.workshop.repository, "main").approval
         served = approvals.recorded(self.workshop.repository, "main", pointed) if pointed else None
         window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "rows": 1000, "frauds": 20}
         return {

@@ -13,7 +13,7 @@ from ml.aws import registry
 from ml.aws.session import client
 from ml.commands.approve import approve
 from ml.errors import CloudError, GitError, Refused
-from ml.gitops import approvals, serving
+from ml.gitops import approvals, serving_pointer
 from tests import moto_server
 from tests.commands import served_world
 from tests.commands.served_world import World
@@ -80,7 +80,7 @@ def test_merging_is_the_approval(world: World) -> None:
     result = approve(world.root, arn, merge=True, approver=PERSON)
     (commit, *_) = world.workshop.repository.log("main")
     assert (commit.sha, commit.author, len(commit.parents)) == (result.merged, PERSON.name, 2)
-    assert serving.at(world.workshop.repository, "main").approval == 1
+    assert serving_pointer.at(world.workshop.repository, "main").approval == 1
     again = approve(world.root, arn, merge=True, approver=PERSON)
     assert (again.state, again.merged) == ("on main already", None)
     assert (again.record_commit, again.pointer_commit) == (result.record_commit, result.pointer_commit)

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.aws import objects
+from ml.aws import s3_objects
 from ml.aws.lake import Lake
 from ml.aws.session import client
-from ml.commands.data import ImportReport, import_data
+from ml.commands.data_import import ImportReport, import_data
 from ml.errors import CloudError, DataError
-from ml.model.settings import Columns
-from ml.simulate import files, standin
+from ml.model.training_settings import Columns
+from ml.simulate import stand_in_data, table_files
 from tests import moto_server
 
 COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
@@ -61,7 +61,7 @@ def written(path: Path, text: str) -> Path:
 def landed(lake: Lake, report: ImportReport, kind: str = "raw") -> pa.Table:
     """What the lake holds of an import, under raw/ or labels/."""
     name = {"raw": "transactions", "labels": "labels"}[kind]
-    data = objects.read(f"s3://{lake.bucket}/{kind}/{report.name}/{name}.parquet")
+    data = s3_objects.read(f"s3://{lake.bucket}/{kind}/{report.name}/{name}.parquet")
     return pq.read_table(io.BytesIO(data))
 
 
@@ -223,10 +223,10 @@ def test_parquet_rows_are_set_aside_by_number(lake: Lake, tmp_path: Path) -> Non
 def test_a_file_in_s3_is_imported_and_its_bad_rows_stay_there(lake: Lake) -> None:
     """s3:// is read like a path, and the quarantine file lies beside the object."""
     uri = f"s3://{lake.bucket}/incoming/a.csv"
-    objects.write(uri, BAD.encode(), "text/csv")
+    s3_objects.write(uri, BAD.encode(), "text/csv")
     report = run(lake, uri, quarantine=True)
     assert (report.landed, report.quarantine_path) == (3, f"{uri}.quarantine.csv")
-    assert objects.read(f"{uri}.quarantine.csv").startswith(b"line,reason,text\n5,")
+    assert s3_objects.read(f"{uri}.quarantine.csv").startswith(b"line,reason,text\n5,")
     with pytest.raises(DataError, match=r"incoming/none\.csv: no such object"):
         run(lake, f"s3://{lake.bucket}/incoming/none.csv")
 
@@ -279,13 +279,13 @@ def test_a_lake_that_is_not_there_is_told(lake: Lake, tmp_path: Path) -> None:
 
 def test_the_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
     """What `data synthesise` writes, `data import` takes, dated or not, and CSV and Parquet are one import."""
-    table = standin.draw(2_000, frauds=20, seed=1, start=date(2026, 1, 1), months=2)
+    table = stand_in_data.draw(2_000, frauds=20, seed=1, start=date(2026, 1, 1), months=2)
     names = set()
     for name in ("a.csv", "a.csv.gz", "a.parquet"):
-        files.write(tmp_path / name, table)
+        table_files.write(tmp_path / name, table)
         report = run(lake, tmp_path / name, KAGGLE)
         assert (report.landed, report.frauds) == (2_000, 20)
         names.add(report.name)
     assert len(names) == 1
-    files.write(tmp_path / "b.csv", standin.draw(1_000, seed=1))
+    table_files.write(tmp_path / "b.csv", stand_in_data.draw(1_000, seed=1))
     assert run(lake, tmp_path / "b.csv", KAGGLE).name.startswith("20130901-")

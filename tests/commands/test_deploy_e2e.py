@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ml import config
-from ml.aws import deployment, registry
+from ml.aws import deployment_records, registry
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.commands.deploy import deploy
@@ -59,7 +59,7 @@ def test_a_model_serves_is_replaced_and_comes_back(world: World) -> None:
     assert deploy(world.root).approval == 1
     assert world.answers() == before
     assert world.statuses() == {1: "Approved", 2: "Rejected"}
-    history = deployment.history(world.where.bucket)
+    history = deployment_records.history(world.where.bucket)
     assert [(item.approval, item.status) for item in history] == [(1, "succeeded"), (2, "succeeded"), (1, "succeeded")]
 
 
@@ -152,7 +152,7 @@ def test_a_model_that_does_not_come_up_leaves_the_former_serving(world: World) -
     with pytest.raises(DeploymentFailed, match=r"0002 was not deployed: .*InService on fraudops-production-0001-"):
         deploy(world.root)
     assert world.answers() == before
-    last = deployment.history(world.where.bucket)[-1]
+    last = deployment_records.history(world.where.bucket)[-1]
     assert (last.approval, last.status, last.smoke) == (2, "failed", None)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ml import config
-from ml.aws import deployment, platform, registry
+from ml.aws import deployment_records, platform, registry
 from ml.aws.session import client
-from ml.commands import rollout
 from ml.commands.deploy import deploy
 from ml.errors import CloudError, DeploymentFailed, GitError, Refused
+from ml.release import rollout
 from tests import moto_server
 from tests.commands import served_world
 from tests.commands.served_world import World
@@ -131,9 +131,9 @@ def test_a_platform_that_is_not_there_is_named(world: World, monkeypatch: pytest
 
 
 @pytest.fixture
-def answers(empty: World) -> deployment.Answers:
+def answers(empty: World) -> deployment_records.Answers:
     """The deploy function's answers from now on."""
-    return deployment.Answers("lake")
+    return deployment_records.Answers("lake")
 
 
 def say(identifier: str, outcome: str, code: str = "", desired: str = "order-1", arn: str = "arn") -> None:
@@ -153,7 +153,7 @@ def say(identifier: str, outcome: str, code: str = "", desired: str = "order-1",
     client("s3").put_object(Bucket="lake", Key=f"deploy/outcomes/{identifier}.json", Body=body)
 
 
-def test_the_answer_that_changed_something_is_the_one(answers: deployment.Answers) -> None:
+def test_the_answer_that_changed_something_is_the_one(answers: deployment_records.Answers) -> None:
     """Of several for one order: duplicates and events that came late say less."""
     say("late", "refused", "not-approved")
     say("second", "unchanged")
@@ -164,7 +164,7 @@ def test_the_answer_that_changed_something_is_the_one(answers: deployment.Answer
 @pytest.mark.parametrize(
     "other", [{"desired": "order-0"}, {"arn": "another"}, {"outcome": "refused", "code": "not-approved"}]
 )
-def test_an_answer_to_something_else_is_not_ours(answers: deployment.Answers, other: dict[str, str]) -> None:
+def test_an_answer_to_something_else_is_not_ours(answers: deployment_records.Answers, other: dict[str, str]) -> None:
     """An earlier order, another package, an event from before: the wait goes on, and in the end says what it heard."""
     say("other", **({"outcome": "updated"} | other))
     with pytest.raises(DeploymentFailed, match=r"did not answer within .* dead-letter queue") as caught:
@@ -173,7 +173,7 @@ def test_an_answer_to_something_else_is_not_ours(answers: deployment.Answers, ot
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("refused", "digest"), ("failed", "ResourceLimitExceeded")])
-def test_a_no_is_a_failed_deployment(answers: deployment.Answers, outcome: str, code: str) -> None:
+def test_a_no_is_a_failed_deployment(answers: deployment_records.Answers, outcome: str, code: str) -> None:
     """With the function's own words."""
     say("only", outcome, code)
     with pytest.raises(DeploymentFailed, match=rf"{outcome} it \({code}\): because of only"):
@@ -184,7 +184,7 @@ def test_an_earlier_answer_is_not_waited_for(empty: World) -> None:
     """What lies there from before is of another deployment, whatever it says."""
     say("before", "updated")
     with pytest.raises(DeploymentFailed, match="did not answer"):
-        rollout.answer(deployment.Answers("lake"), "order-1", "arn", 0.3)
+        rollout.answer(deployment_records.Answers("lake"), "order-1", "arn", 0.3)
 
 
 def test_exactly_one_package_is_approved(empty: World) -> None:
@@ -213,7 +213,7 @@ def test_an_approved_package_is_approved_anew(empty: World, monkeypatch: pytest.
     arn = empty.register(-1.0)
     registry.set_status(arn, registry.APPROVED, "before")
     steps: list[str] = []
-    set_status, write = registry.set_status, deployment.write_order
+    set_status, write = registry.set_status, deployment_records.write_order
 
     def noted_status(arn: str, status: str, reason: str) -> None:
         steps.append(status)
@@ -224,7 +224,7 @@ def test_an_approved_package_is_approved_anew(empty: World, monkeypatch: pytest.
         write(bucket, document)
 
     monkeypatch.setattr(registry, "set_status", noted_status)
-    monkeypatch.setattr(deployment, "write_order", noted_order)
+    monkeypatch.setattr(deployment_records, "write_order", noted_order)
     rollout.order({"approval": 1, "commit": "c" * 40}, registry.package(arn), empty.where)
     assert steps == ["PendingManualApproval", "order", "Approved"]
 

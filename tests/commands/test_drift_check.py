@@ -11,8 +11,8 @@ import pytest
 
 from ml import clock, config
 from ml.aws.session import client
-from ml.commands import drift
-from ml.commands.drift import check
+from ml.commands import drift_check
+from ml.commands.drift_check import check
 from ml.errors import ConfigError, Refused
 from ml.gitops import labels
 from ml.local.github.server import LocalGitHub
@@ -361,7 +361,7 @@ def test_outputs_tell_the_workflow(world: Watched) -> None:
     check(world.root)
     said = (world.folder / "output").read_text()
     assert "\nno data, labels immature\n" in said
-    assert json.dumps(drift.SILENCE) == '"no traffic"'
+    assert json.dumps(drift_check.SILENCE) == '"no traffic"'
     assert "no_traffic<<" in said
 
 

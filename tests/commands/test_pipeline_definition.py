@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.commands.pipeline import definition
+from ml.commands.pipeline_definition import definition
 from ml.errors import CloudError, ConfigError
 
 

@@ -10,12 +10,12 @@ import pytest
 from ml import config
 from ml.aws import registry
 from ml.commands.approve import OutOfDate
-from ml.commands.outcome import Outcome
 from ml.commands.propose import propose
 from ml.errors import ConfigError, GitHubError, Refused
-from ml.gitops import approvals, labels, serving
+from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
 from ml.local.github.server import LocalGitHub
+from ml.training.gate_result import Outcome
 from tests import moto_server
 from tests.commands import forge_world, served_world
 from tests.commands.forge_world import RUN, Forge
@@ -162,7 +162,7 @@ def test_merged_it_needs_no_pull_request(forge: Forge) -> None:
     """A re-run after the merge finds everything done."""
     file = forge.outcome(forge.register(-1.0))
     forge.merge(propose(forge.root, outcome=file).pull_request or 0)
-    assert serving.at(forge.workshop.repository, "main").approval == 1
+    assert serving_pointer.at(forge.workshop.repository, "main").approval == 1
     assert propose(forge.root, outcome=file).state == "on main already"
     assert forge.api.get_pulls(state="all").totalCount == 1
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ml.aws import deployment
+from ml.aws import deployment_records
 from ml.commands.rollback import rollback
 from ml.errors import GitError, Refused
-from ml.gitops import serving
+from ml.gitops import serving_pointer
 from tests import moto_server
 from tests.aws.deployments import finished
 from tests.commands import served_world
@@ -34,13 +34,13 @@ def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World
     for number in (1, 2, 3):
         made.approve(made.register(float(number)))
         status = "failed" if number == 2 else "succeeded"
-        deployment.record("lake", finished(number, "2026-03-01T00:00:00Z", status=status))
+        deployment_records.record("lake", finished(number, "2026-03-01T00:00:00Z", status=status))
     return made
 
 
 def pointed(world: World, revision: str = "main") -> int | None:
     """What the pointer says at a revision."""
-    return serving.at(world.workshop.repository, revision).approval
+    return serving_pointer.at(world.workshop.repository, revision).approval
 
 
 def test_it_goes_back_to_the_last_that_served(world: World) -> None:
@@ -58,7 +58,7 @@ def test_it_goes_by_git_where_aws_cannot_be_asked(
     monkeypatch.setenv("FRAUDOPS_STACK", "absent")
     result = rollback(world.root)
     assert result.target == 2
-    assert result.reverted == serving.moves(world.workshop.repository, "main")[-1].pointer.sha
+    assert result.reverted == serving_pointer.moves(world.workshop.repository, "main")[-1].pointer.sha
     assert "could not be read" in capsys.readouterr().err
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import deployment
+from ml.aws import deployment_records
 from ml.commands.rollback import rollback
 from ml.errors import Refused
-from ml.gitops import labels, serving
+from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import BOT
 from ml.local.github.server import LocalGitHub
 from tests import moto_server
@@ -49,7 +49,7 @@ def deployed(forge: Forge, number: int, status: str = "succeeded") -> None:
     from dataclasses import replace
 
     past = finished(number, "2026-03-01T00:00:00Z", status="failed" if status == "failed" else "succeeded")
-    deployment.record("lake", replace(past, commit=forge.workshop.repository.head()))
+    deployment_records.record("lake", replace(past, commit=forge.workshop.repository.head()))
 
 
 def test_a_person_proposes_the_former_model(forge: Forge) -> None:
@@ -73,7 +73,7 @@ def test_a_person_proposes_the_former_model(forge: Forge) -> None:
     assert (again.state, again.pull_request, again.commit) == ("kept", pull.number, result.commit)
     assert forge.api.get_pulls(state="all").totalCount == 1
     forge.merge(pull.number)
-    assert serving.at(forge.workshop.repository, "main").approval == 1
+    assert serving_pointer.at(forge.workshop.repository, "main").approval == 1
 
 
 def test_it_goes_by_what_github_has(forge: Forge) -> None:
@@ -108,7 +108,7 @@ def test_a_failed_deployment_is_named_and_taken_back(forge: Forge) -> None:
     pull = forge.api.get_pull(result.pull_request or 0)
     assert pull.title == "Deployment of approval 0003 failed: serve approval 0001 again"
     assert "The deployment of approval 0003 failed" in pull.body
-    assert serving.at(forge.workshop.repository, result.commit).approval == 1
+    assert serving_pointer.at(forge.workshop.repository, result.commit).approval == 1
 
 
 def test_a_failed_deployment_that_was_overtaken_proposes_nothing(forge: Forge) -> None:
@@ -134,7 +134,7 @@ def test_a_failed_change_of_settings_takes_the_settings_back(forge: Forge) -> No
     result = rollback(forge.root, propose=True, failed=True)
     pull = forge.api.get_pull(result.pull_request or 0)
     assert pull.title == "Deployment of approval 0001 failed: serve approval 0001 as before"
-    assert serving.text_at(forge.workshop.repository, result.commit) == before
+    assert serving_pointer.text_at(forge.workshop.repository, result.commit) == before
     assert "with the settings that it was deployed with last" in pull.body
     forge.merge(pull.number)
     with pytest.raises(Refused, match="going back would change nothing"):

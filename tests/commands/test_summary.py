@@ -14,9 +14,9 @@ from markdown_it import MarkdownIt
 
 from ml.commands import summary
 from ml.commands.deploy import Deployed
-from ml.commands.outcome import Outcome
-from ml.commands.smoke import Smoke
 from ml.errors import ConfigError
+from ml.release.smoke_test import Smoke
+from ml.training.gate_result import Outcome
 from tests.report.evaluations import evaluation
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False, "html": True})

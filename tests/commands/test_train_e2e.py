@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import executions, pipeline, platform, registry, session
+from ml.aws import executions, platform, registry, session
 from ml.aws.lake import Lake
+from ml.aws.pipeline import definition
 from ml.commands.bootstrap import bootstrap
-from ml.commands.data import import_data
+from ml.commands.data_import import import_data
 from ml.commands.train import TrainingOutcome, train
 from ml.errors import GateMissed, TrainingFailed
 from ml.local.cloud import LocalCloud
-from ml.simulate import files, standin
+from ml.simulate import stand_in_data, table_files
 from tests.commands import few_rows
 
 pytestmark = pytest.mark.slow
@@ -62,7 +63,7 @@ class World:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few thousand transactions with frauds enough for a gate."""
     path = tmp_path_factory.mktemp("data") / "transactions.parquet"
-    files.write(path, standin.draw(ROWS, frauds=FRAUDS, seed=3))
+    table_files.write(path, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=3))
     return path
 
 
@@ -146,7 +147,7 @@ def known_executions() -> list[str]:
     sagemaker = session.client("sagemaker")
     if not sagemaker.list_pipelines()["PipelineSummaries"]:
         return []
-    answer = sagemaker.list_pipeline_executions(PipelineName=pipeline.NAME)
+    answer = sagemaker.list_pipeline_executions(PipelineName=definition.NAME)
     return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
 
 
@@ -207,7 +208,7 @@ def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Cal
         world = new_world()
         outcome = train(world.root)
         check(outcome, world)
-        text = session.client("sagemaker").describe_pipeline(PipelineName=pipeline.NAME)["PipelineDefinition"]
+        text = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)["PipelineDefinition"]
         where = platform.read()
         for name in (where.bucket, where.execution_role_arn):
             assert name in text

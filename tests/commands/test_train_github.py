@@ -12,13 +12,13 @@ import pytest
 
 from ml import config
 from ml.aws import registry
-from ml.commands.outcome import Outcome
 from ml.commands.train import rehearse, train
 from ml.errors import DataError, GateMissed, Refused, TrainingFailed
 from ml.gitops import statuses
-from ml.gitops.github import GitHub
+from ml.gitops.github_client import GitHub
 from ml.local.github.server import LocalGitHub
 from ml.local.github.state import Status
+from ml.training.gate_result import Outcome
 from tests.aws.scripted_cloud import step
 from tests.commands import training_world
 from tests.commands.training_world import REQUEST, World, failed, missed, packages
@@ -303,7 +303,8 @@ def test_a_dry_run_says_all_and_starts_nothing(world: World, tmp_path: Path) -> 
 
 def definition() -> bytes:
     """The definition that the pipeline has."""
-    from ml.aws import pipeline, session
+    from ml.aws import session
+    from ml.aws.pipeline import definition as pipeline
 
     answer = session.client("sagemaker").describe_pipeline(PipelineName=pipeline.NAME)
     text: str = answer["PipelineDefinition"]

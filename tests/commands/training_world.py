@@ -18,8 +18,8 @@ import pytest
 
 from ml import config
 from ml.aws import registry, session
+from ml.aws.import_manifest import Source
 from ml.aws.lake import Lake
-from ml.aws.manifest import Source
 from tests.aws.scripted_cloud import Scripted, ScriptedCloud, job_arn, step
 
 ROOT = Path(__file__).resolve().parents[2]

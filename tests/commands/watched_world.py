@@ -18,15 +18,16 @@ import pyarrow as pa
 import pytest
 
 from ml import clock, config
-from ml.aws import labels
+from ml.aws.import_manifest import Source
+from ml.aws.labels import join
 from ml.aws.lake import Lake
-from ml.aws.manifest import Source
 from ml.aws.session import client
 from ml.local.github.router import Call
 from ml.local.github.server import LocalGitHub
-from ml.model import artifact, baseline, document
+from ml.model import artifact, model_document
+from ml.model.drift import baseline
 from ml.model.scorer import Scorer
-from ml.model.settings import Columns
+from ml.model.training_settings import Columns
 from tests.commands import forge_world, served_world
 from tests.commands.forge_world import Forge
 from tests.commands.served_world import ENDPOINT, PROJECT, World
@@ -51,7 +52,7 @@ WINDOWS = {
     part: {"start": f"2026-01-{first:02d}T00:00:00Z", "end": f"2026-01-{last:02d}T00:00:00Z"}
     for part, first, last in (("train", 1, 10), ("validation", 10, 15), ("test", 15, 31))
 }
-SCORER = Scorer.from_json(document.canonical(MODEL))
+SCORER = Scorer.from_json(model_document.canonical(MODEL))
 _DAY = timedelta(days=1)
 
 
@@ -85,7 +86,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
     model = MODEL | {"intercept": intercept} | ({"provenance": provenance} if provenance else {})
     found = draw(np.random.default_rng(0), 8_000)
     frame = pd.DataFrame(found.inputs, columns=list(COLUMNS.inputs))
-    scorer = Scorer.from_json(document.canonical(model))
+    scorer = Scorer.from_json(model_document.canonical(model))
     scores = scorer.score(found.inputs)
     made, test = slice(0, 4_000), slice(4_000, None)
     reference = baseline.complete(
@@ -99,7 +100,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
     )
     return artifact.pack(
         {
-            "model.json": document.canonical(model).encode(),
+            "model.json": model_document.canonical(model).encode(),
             "baseline.json": json.dumps(reference).encode(),
             **artifact.code_files(PROJECT),
         }
@@ -210,7 +211,7 @@ class Watched:
         if known_after is not None:
             known = pa.array([moment + known_after * _DAY for moment in times], pa.timestamp("us", "UTC"))
             told = pa.array(np.concatenate(truth))
-            labels.deliver(self.bucket, pa.table([pa.array(ids), told, known], schema=pa.schema(_LABELS)))
+            join.deliver(self.bucket, pa.table([pa.array(ids), told, known], schema=pa.schema(_LABELS)))
 
     def _capture(self, name: str, moment: datetime, rows: Rows, version: str, scorer: Scorer) -> None:
         scores = scorer.score(rows.inputs)

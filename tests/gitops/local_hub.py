@@ -8,8 +8,8 @@ from typing import Any
 from github import Auth, Github
 from github.Repository import Repository as Api
 
-from ml.gitops.github import GitHub, Patience
-from ml.gitops.push import Remote
+from ml.gitops.github_client import GitHub, Patience
+from ml.gitops.remote import Remote
 from ml.local.github.server import LocalGitHub
 from tests.gitops.repositories import Workshop
 

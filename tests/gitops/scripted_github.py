@@ -13,7 +13,7 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from ml.gitops.github import GitHub, Patience
+from ml.gitops.github_client import GitHub, Patience
 
 PATIENCE = Patience(
     attempts=4, backoff=0.01, longest_backoff=0.05, secondary_wait=0.02, longest_wait=5.0

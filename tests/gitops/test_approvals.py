@@ -8,14 +8,16 @@ import pytest
 
 from ml import config
 from ml.errors import ConfigError, GitError, Refused
-from ml.gitops import approvals, messages, serving
+from ml.gitops import approvals, commit_messages, serving_pointer
 from ml.gitops.repository import BOT
 from tests.gitops.repositories import PERSON, SERVING, Workshop, record
 
 
 def merge(workshop: Workshop, proposal: approvals.Proposal) -> str:
     """What a person does with an approval's pull request."""
-    return workshop.repository.merge(proposal.branch, messages.merge(proposal.record, proposal.branch), author=PERSON)
+    return workshop.repository.merge(
+        proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=PERSON
+    )
 
 
 def test_the_branch_holds_the_record_and_then_the_pointer(workshop: Workshop) -> None:
@@ -82,7 +84,7 @@ def test_a_branch_that_main_left_behind_is_built_anew(workshop: Workshop) -> Non
     assert again.state == "rebuilt"
     assert workshop.repository.is_ancestor(moved, again.branch)
     assert approvals.recorded(workshop.repository, again.branch, 7) == record(7)
-    assert serving.at(workshop.repository, again.branch).instance.count == 2
+    assert serving_pointer.at(workshop.repository, again.branch).instance.count == 2
 
 
 def test_a_left_behind_branch_with_someones_commit_is_not_rebuilt(workshop: Workshop) -> None:

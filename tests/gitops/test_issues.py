@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml.gitops import issues, labels
-from ml.gitops.github import GitHub
+from ml.gitops.github_client import GitHub
 from tests.gitops.local_hub import Hub
 
 

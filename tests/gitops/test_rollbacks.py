@@ -6,7 +6,7 @@ import pytest
 
 from ml import config
 from ml.errors import GitError, Refused
-from ml.gitops import approvals, messages, rollbacks, serving
+from ml.gitops import approvals, commit_messages, rollbacks, serving_pointer
 from ml.gitops.repository import BOT
 from tests.gitops.repositories import PERSON, Workshop, record
 
@@ -16,7 +16,9 @@ def approved(workshop: Workshop) -> Workshop:
     """Approvals 1, 2 and 3 merged, and a person's edit of the instance after them."""
     for number in (1, 2, 3):
         proposal = approvals.propose(workshop.repository, record(number))
-        workshop.repository.merge(proposal.branch, messages.merge(proposal.record, proposal.branch), author=PERSON)
+        workshop.repository.merge(
+            proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=PERSON
+        )
     edited = workshop.text(config.SERVING).replace("endpoint: fraudops-production", "endpoint: fraudops-live")
     workshop.write({config.SERVING: edited}, "Rename the endpoint")
     return workshop
@@ -25,13 +27,13 @@ def approved(workshop: Workshop) -> Workshop:
 def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: Workshop) -> None:
     """In git's own words, also where a neighbouring line was edited since and a textual revert would conflict."""
     repository, base = approved.repository, approved.repository.head()
-    pointer = serving.moves(repository, "main")[-1].pointer
+    pointer = serving_pointer.moves(repository, "main")[-1].pointer
     prepared = rollbacks.prepare(repository, 2)
     assert (prepared.branch, prepared.state, prepared.reverted) == ("rollback/0002", "created", pointer.sha)
     message = approved.git("log", "-1", "--format=%B", prepared.commit)
     assert message.startswith(f'Revert "Serve approval 0003"\n\nThis reverts commit {pointer.sha}.')
     assert approved.changed(base, prepared.commit) == [str(config.SERVING)]
-    after = serving.at(repository, prepared.branch)
+    after = serving_pointer.at(repository, prepared.branch)
     assert (after.approval, after.endpoint) == (2, "fraudops-live")
     assert (repository.head(), repository.dirty()) == (base, [])
     assert repository.log(prepared.commit)[0].author == BOT.name
@@ -42,13 +44,13 @@ def test_an_earlier_one_comes_back_by_a_move(approved: Workshop) -> None:
     prepared = rollbacks.prepare(approved.repository, 1)
     assert prepared.reverted is None
     assert approved.git("log", "-1", "--format=%s", prepared.commit) == "Serve approval 0001 again"
-    assert serving.at(approved.repository, prepared.branch).approval == 1
+    assert serving_pointer.at(approved.repository, prepared.branch).approval == 1
 
 
 def test_the_records_stay(approved: Workshop) -> None:
     """What was approved remains on record after the rollback."""
     prepared = rollbacks.prepare(approved.repository, 2)
-    approved.repository.merge(prepared.branch, messages.merge_rollback(2, prepared.branch), author=PERSON)
+    approved.repository.merge(prepared.branch, commit_messages.merge_rollback(2, prepared.branch), author=PERSON)
     files = approved.repository.files("main", config.APPROVALS)
     assert files == [str(config.approval_path(number)) for number in (1, 2, 3)]
 

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from ml import config
 from ml.errors import ConfigError
-from ml.gitops import serving
+from ml.gitops import serving_pointer
 from tests.gitops.repositories import PERSON, SERVING, Workshop
 
 
 def test_only_the_value_changes() -> None:
     """Comments, order, spacing and every other key stay byte for byte."""
-    moved = serving.point(SERVING, 7)
+    moved = serving_pointer.point(SERVING, 7)
     assert moved == SERVING.replace("approval: null", "approval: 7")
-    assert serving.point(moved, 12) == SERVING.replace("approval: null", "approval: 12")
+    assert serving_pointer.point(moved, 12) == SERVING.replace("approval: null", "approval: 12")
 
 
 comments = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp")), max_size=20)
@@ -38,7 +38,7 @@ def test_any_layout_keeps_everything_else(
     pointer = f"approval:{gap}{before}{f'  # {comment}' if comment is not None else ''}"
     lines = [pointer if key == "approval" else rest[key] for key in order]
     text = "# approval: 3 is what a comment says" + newline + newline.join(lines) + newline
-    moved = serving.point(text, after)
+    moved = serving_pointer.point(text, after)
     parsed = config.parse(moved, config.SERVING, config.ServingFile)
     assert parsed == config.parse(text, config.SERVING, config.ServingFile).model_copy(update={"approval": after})
     kept = [line for line in text.split(newline) if not line.startswith("approval:")]
@@ -50,12 +50,12 @@ def test_any_layout_keeps_everything_else(
 def test_a_file_that_does_not_hold_is_not_moved() -> None:
     """A broken file is for a person to mend first."""
     with pytest.raises(ConfigError, match="endpoint is missing"):
-        serving.point("approval: 1\n", 2)
+        serving_pointer.point("approval: 1\n", 2)
 
 
 def merged(workshop: Workshop, approval: int) -> tuple[str, str]:
     """Moves the pointer on a branch and merges it, as a pull request does; the pointer's commit and the merge."""
-    text = serving.point(serving.text_at(workshop.repository, "main"), approval)
+    text = serving_pointer.point(serving_pointer.text_at(workshop.repository, "main"), approval)
     pointer = workshop.repository.commit("main", {config.SERVING: text.encode()}, f"Serve approval {approval:04d}")
     workshop.repository.move_branch(f"approve/{approval:04d}-{pointer[:7]}", pointer, seen=None)
     return pointer, workshop.repository.merge(pointer, "Merge", author=PERSON)
@@ -67,7 +67,7 @@ def test_moves_name_the_pointers_commit_and_the_merge(workshop: Workshop) -> Non
     text = workshop.text(config.SERVING)
     workshop.write({config.SERVING: text.replace("ml.m5.large", "ml.m5.xlarge")}, "A larger instance")
     second, second_merge = merged(workshop, 2)
-    found = serving.moves(workshop.repository, "main")
+    found = serving_pointer.moves(workshop.repository, "main")
     assert [(move.before, move.after) for move in found] == [(None, 1), (1, 2)]
     assert [move.pointer.sha for move in found] == [first, second]
     assert [move.landed.sha for move in found] == [first_merge, second_merge]
@@ -76,7 +76,7 @@ def test_moves_name_the_pointers_commit_and_the_merge(workshop: Workshop) -> Non
 def test_a_move_made_on_main_itself_is_its_own_landing(workshop: Workshop) -> None:
     """Where no pull request is used there is only the one commit."""
     sha = workshop.write({config.SERVING: SERVING.replace("null", "1")}, "Serve 1")
-    (move,) = serving.moves(workshop.repository, "main")
+    (move,) = serving_pointer.moves(workshop.repository, "main")
     assert (move.pointer.sha, move.landed.sha) == (sha, sha)
 
 
@@ -84,7 +84,10 @@ def test_a_commit_that_broke_the_file_counts_for_nothing(workshop: Workshop) -> 
     """Nothing was deployed from a file that could not be read, so it is no state to go back to."""
     for text in (SERVING.replace("null", "1"), "approval: [", SERVING.replace("null", "2")):
         workshop.write({config.SERVING: text}, "Edit")
-    assert [(move.before, move.after) for move in serving.moves(workshop.repository, "main")] == [(None, 1), (1, 2)]
+    assert [(move.before, move.after) for move in serving_pointer.moves(workshop.repository, "main")] == [
+        (None, 1),
+        (1, 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,4 +111,4 @@ def test_going_back_twice_goes_further_back(workshop: Workshop, pointed: list[in
     for approval in pointed:
         value = "null" if approval is None else str(approval)
         workshop.write({config.SERVING: SERVING.replace("null ", f"{value} ")}, f"Point at {value}")
-    assert serving.former(serving.moves(workshop.repository, "main")) == former
+    assert serving_pointer.former(serving_pointer.moves(workshop.repository, "main")) == former

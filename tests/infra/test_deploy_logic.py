@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml import config
-from ml.aws import deployment
+from ml.aws import deployment_records
 from tests.gitops.repositories import SERVING, record
 from tests.infra.fake_access import ARN, CONTAINER, FakeAccess, desired, event
 
@@ -236,7 +236,7 @@ def test_capture_can_be_switched_off() -> None:
 def test_the_function_reads_what_deploy_writes() -> None:
     """The two sides share no code; this holds them to one document."""
     serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
-    written = deployment.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
+    written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
     read = documents.Desired.parse(json.dumps(written))
     assert (read.id, read.approval, read.model_package_arn) == ("id-1", 7, record(7).model_package_arn)
     assert (read.artifact_sha256, read.container.image) == (record(7).artifact.sha256, record(7).container.image)
@@ -246,4 +246,4 @@ def test_the_function_reads_what_deploy_writes() -> None:
 def test_deploy_reads_what_the_function_writes() -> None:
     """Every field of an outcome, and the two that the handler adds."""
     fields = {field.name for field in dataclasses.fields(documents.Outcome)}
-    assert fields | {"at"} == {field.name for field in dataclasses.fields(deployment.Outcome)}
+    assert fields | {"at"} == {field.name for field in dataclasses.fields(deployment_records.Outcome)}

@@ -13,7 +13,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]  # it has no stubs
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
 from ml import config
-from ml.aws import identity
+from ml.aws.cloudformation import workflow_roles
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra/github-oidc.yaml"
@@ -175,13 +175,13 @@ def test_roles_are_passed_to_named_services_only(template: dict[str, Any]) -> No
 
 def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
     """The outputs are those that bootstrap reads, and the workflows ask for the variables that it sets."""
-    assert set(template["Outputs"]) == set(identity.ROLES)
+    assert set(template["Outputs"]) == set(workflow_roles.ROLES)
     asked = {
         variable
         for file in (ROOT / ".github/workflows").glob("*.yml")
         for variable in re.findall(r"vars\.(FRAUDOPS_ROLE_\w+)", file.read_text())
     }
-    assert asked == set(identity.ROLES.values())
+    assert asked == set(workflow_roles.ROLES.values())
 
 
 def test_the_policies_fit_into_a_role(template: dict[str, Any]) -> None:

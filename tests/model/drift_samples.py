@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model import baseline, drift
-from ml.model.rules import (
+from ml.model.drift import baseline, detector
+from ml.model.drift.settings import (
     ConceptRules,
     DataRules,
     DecideRules,
@@ -73,9 +73,9 @@ class Window:
         """The same rows with other labels."""
         return dataclasses.replace(self, labels=labels.astype(np.int8))
 
-    def summary(self, part: slice | NDArray[Any] = slice(None)) -> drift.WindowSummary:
+    def summary(self, part: slice | NDArray[Any] = slice(None)) -> detector.WindowSummary:
         """The summary of some of the rows."""
-        return drift.WindowSummary.of(
+        return detector.WindowSummary.of(
             REFERENCE,
             {name: self.frame[name].to_numpy()[part] for name in COLUMNS.inputs},
             scores=self.scores[part],
@@ -83,9 +83,9 @@ class Window:
             times=self.times[part],
         )
 
-    def outcomes(self, part: slice | NDArray[Any] = slice(None)) -> drift.LabelSummary:
+    def outcomes(self, part: slice | NDArray[Any] = slice(None)) -> detector.LabelSummary:
         """The labels of some of the rows."""
-        return drift.LabelSummary.of(
+        return detector.LabelSummary.of(
             REFERENCE,
             times=self.times[part],
             labels=self.labels[part],
@@ -93,22 +93,22 @@ class Window:
             amounts=self.frame["Amount"].to_numpy()[part],
         )
 
-    def judged(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> drift.Judgement:
+    def judged(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> detector.Judgement:
         """The verdict on all of it, labels included."""
         return judged(self.summary(), self.outcomes(), rules, as_of=as_of)
 
 
 def judged(
-    summary: drift.WindowSummary,
-    labels: drift.LabelSummary | None = None,
+    summary: detector.WindowSummary,
+    labels: detector.LabelSummary | None = None,
     rules: Rules = RULES,
     *,
     start: datetime = START,
     end: datetime = END,
     as_of: datetime = LATER,
-) -> drift.Judgement:
+) -> detector.Judgement:
     """The verdict on a summary, by default of the two days."""
-    return drift.judge(REFERENCE, summary, labels, rules, start=start, end=end, as_of=as_of, reference="a" * 64)
+    return detector.judge(REFERENCE, summary, labels, rules, start=start, end=end, as_of=as_of, reference="a" * 64)
 
 
 def window(n: int = 6000, seed: int = 1) -> Window:
@@ -132,4 +132,4 @@ def _baseline() -> dict[str, Any]:
 
 
 BASELINE = _baseline()
-REFERENCE = drift.Reference.of(BASELINE)
+REFERENCE = detector.Reference.of(BASELINE)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.model import artifact, document
+from ml.model import artifact, model_document
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = {
@@ -50,7 +50,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def files(model: dict[str, Any] = DOCUMENT) -> dict[str, bytes]:
     """The members of an archive with the project's own inference code."""
     return {
-        "model.json": document.canonical(model).encode(),
+        "model.json": model_document.canonical(model).encode(),
         "baseline.json": b'{"schema":1}',
         **artifact.code_files(ROOT),
     }

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.model import document, estimator
+from ml.model import estimator, model_document
 from ml.model.scorer import Scorer
-from ml.model.settings import Columns, Training
+from ml.model.training_settings import Columns, Training
 from tests.model.training_samples import TRAINING, changed, rows
 
 FEWER = [
@@ -93,7 +93,7 @@ def test_an_hour_that_training_never_saw_counts_nothing() -> None:
 def test_equal_rows_give_equal_bytes_in_a_new_process(tmp_path: Path) -> None:
     """The document is the same bytes in another process, with another hash seed and another number of threads."""
     X, y = rows()
-    here = document.canonical(estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5))
+    here = model_document.canonical(estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5))
     samples = Path(__file__).with_name("training_samples.py")
     code = (
         f"import runpy; samples = runpy.run_path({str(samples)!r}); training = samples['TRAINING']\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.model import features
-from ml.model.settings import Binning, Columns
+from ml.model.training_settings import Binning, Columns
 from tests.model.training_samples import COLUMNS, TRAINING, rows
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.model import gate
-from ml.model.comparison import NO_CHAMPION, Comparison, Difference
+from ml.model.champion_comparison import NO_CHAMPION, Comparison, Difference
 from ml.model.gate import Verdict
 from ml.model.metrics import Estimate, rate
 from tests.model.training_samples import GATE

@@ -259,7 +259,7 @@ def fitted(amount_bins: int, hour_bins: int) -> tuple[Any, Scorer]:
     """A pipeline of the estimator on random rows, and the scorer of its export."""
     pytest.importorskip("imblearn")
     from ml.model import estimator
-    from ml.model import settings as conf
+    from ml.model import training_settings as conf
 
     training = conf.Training(
         columns=conf.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2")),

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ml.model import threshold
-from ml.model.settings import Threshold
+from ml.model.training_settings import Threshold
 
 SHARES = st.floats(0.0, 1.0, exclude_min=True, exclude_max=True)
 # few distinct values, so that ties are the rule

@@ -9,31 +9,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model import settings
+from ml.model import training_settings
 
-COLUMNS = settings.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2", "V3"))
-TRAINING = settings.Training(
+COLUMNS = training_settings.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2", "V3"))
+TRAINING = training_settings.Training(
     columns=COLUMNS,
-    split=settings.Split(train=0.5, validation=0.2, test=0.3),
-    binning=settings.Binning(amount_bins=5, hour_bins=4),
-    resampling=settings.Resampling(minority_ratio=0.2, neighbours=5),
-    regression=settings.Regression(inverse_regularisation=0.1, max_iterations=500, tolerance=1e-6),
-    threshold=settings.Threshold(policy="max_recall_at_fpr", value=0.02),
+    split=training_settings.Split(train=0.5, validation=0.2, test=0.3),
+    binning=training_settings.Binning(amount_bins=5, hour_bins=4),
+    resampling=training_settings.Resampling(minority_ratio=0.2, neighbours=5),
+    regression=training_settings.Regression(inverse_regularisation=0.1, max_iterations=500, tolerance=1e-6),
+    threshold=training_settings.Threshold(policy="max_recall_at_fpr", value=0.02),
     alert_budget=0.05,
     seed=7,
 )
-GATE = settings.Gate(
+GATE = training_settings.Gate(
     min_recall=0.6,
     max_false_positive_rate=0.05,
     min_positives=15,
-    challenger=settings.Challenger(
+    challenger=training_settings.Challenger(
         max_average_precision_loss=0.02, max_recall_loss=0.05, confidence=0.95, resamples=400, min_positives=15
     ),
 )
-SETTINGS = settings.Settings(training=TRAINING, gate=GATE)
+SETTINGS = training_settings.Settings(training=TRAINING, gate=GATE)
 
 
-def changed(training: settings.Training = TRAINING, **parts: Any) -> settings.Training:
+def changed(training: training_settings.Training = TRAINING, **parts: Any) -> training_settings.Training:
     """`training` with some fields replaced; a dictionary replaces fields of that field."""
     made = {
         name: dataclasses.replace(getattr(training, name), **value) if isinstance(value, dict) else value

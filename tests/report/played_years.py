@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from ml.model.metrics import Confusion
-from ml.report.played import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
-from ml.simulate.standin import months_later
+from ml.report.year_data import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
+from ml.simulate.stand_in_data import months_later
 
 FIRST = date(2026, 1, 1)
 FEATURES = ("Time", *(f"V{i}" for i in range(1, 29)), "Amount")

@@ -14,21 +14,22 @@ import pytest
 from PIL import Image
 
 from ml import config
-from ml.model import artifact, drift
-from ml.report import drift as report
+from ml.model import artifact
+from ml.model.drift import detector
+from ml.report import drift_report as report
 from tests.commands.served_world import PROJECT
 from tests.commands.watched_world import COLUMNS, SCORER, archive, draw
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.test_year_browser import CONTRAST, OVERFLOW
 
-RULES = drift.Rules.from_dict(config.load_drift(PROJECT).to_rules())
-REFERENCE = drift.Reference.of(artifact.read(archive()).baseline)
+RULES = detector.Rules.from_dict(config.load_drift(PROJECT).to_rules())
+REFERENCE = detector.Reference.of(artifact.read(archive()).baseline)
 HOSTILE = "<script>alert(1)</script>"
 SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
 
 
-def judged(month: int, *, shift: float = 0.0, flip: float = 0.0) -> tuple[drift.Judgement, drift.WindowSummary]:
+def judged(month: int, *, shift: float = 0.0, flip: float = 0.0) -> tuple[detector.Judgement, detector.WindowSummary]:
     """The verdict on 4,000 rows of a month, all of them labelled."""
     rng = np.random.default_rng(month)
     start = datetime(2026, month, 1, tzinfo=UTC)
@@ -38,16 +39,16 @@ def judged(month: int, *, shift: float = 0.0, flip: float = 0.0) -> tuple[drift.
     times = np.datetime64(start.replace(tzinfo=None), "us") + np.arange(4_000) * hours // 4_000 * np.timedelta64(1, "h")
     scores = SCORER.score(rows.inputs)
     decisions = SCORER.decide(scores)
-    summary = drift.WindowSummary.of(REFERENCE, rows.inputs, scores=scores, decisions=decisions, times=times)
+    summary = detector.WindowSummary.of(REFERENCE, rows.inputs, scores=scores, decisions=decisions, times=times)
     amounts = rows.inputs[:, COLUMNS.inputs.index("Amount")]
-    labels = drift.LabelSummary.of(REFERENCE, times=times, labels=rows.truth, decisions=decisions, amounts=amounts)
-    found = drift.judge(
+    labels = detector.LabelSummary.of(REFERENCE, times=times, labels=rows.truth, decisions=decisions, amounts=amounts)
+    found = detector.judge(
         REFERENCE, summary, labels, RULES, start=start, end=end, as_of=end + timedelta(days=40), reference="a" * 64
     )
     return found, summary
 
 
-def written(found: drift.Judgement, **changes: Any) -> Mapping[str, Any]:
+def written(found: detector.Judgement, **changes: Any) -> Mapping[str, Any]:
     """The check as far as the page shows it."""
     document: dict[str, Any] = {
         "endpoint": "fraudops-production",
@@ -71,7 +72,7 @@ def written(found: drift.Judgement, **changes: Any) -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def drifted() -> tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgement]]:
+def drifted() -> tuple[detector.Judgement, detector.WindowSummary, list[detector.Judgement]]:
     """A month in which V2 has moved and labels have flipped, and the months before it."""
     before = [judged(month)[0] for month in (2, 3)]
     found, summary = judged(4, shift=0.6, flip=0.5)
@@ -79,7 +80,7 @@ def drifted() -> tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgemen
 
 
 @pytest.fixture(scope="module")
-def page(drifted: tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgement]]) -> str:
+def page(drifted: tuple[detector.Judgement, detector.WindowSummary, list[detector.Judgement]]) -> str:
     """Its page, of which somebody else has named a field."""
     found, summary, history = drifted
     pictures = report.draw(REFERENCE, found, summary, history, RULES)
@@ -87,7 +88,7 @@ def page(drifted: tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgeme
 
 
 def test_pictures_are_the_same_bytes_for_the_same_counts(
-    drifted: tuple[drift.Judgement, drift.WindowSummary, list[drift.Judgement]],
+    drifted: tuple[detector.Judgement, detector.WindowSummary, list[detector.Judgement]],
 ) -> None:
     """Five of them, each a picture with something on it."""
     found, summary, history = drifted
@@ -103,8 +104,8 @@ def test_pictures_are_the_same_bytes_for_the_same_counts(
 def test_what_cannot_be_said_is_not_drawn() -> None:
     """No traffic: no pictures, and a page all the same."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
-    summary = drift.WindowSummary.empty(REFERENCE)
-    found = drift.judge(
+    summary = detector.WindowSummary.empty(REFERENCE)
+    found = detector.judge(
         REFERENCE, summary, None, RULES, start=start, end=start + timedelta(days=31), reference="a" * 64
     )
     pictures = report.draw(REFERENCE, found, summary, [found], RULES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.report import year
+from ml.report import year_report
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.played_years import played_year
@@ -56,7 +56,7 @@ OVERFLOW = """
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page, as a file."""
-    return year.write(played_year(), tmp_path_factory.mktemp("report"))[0].as_uri()
+    return year_report.write(played_year(), tmp_path_factory.mktemp("report"))[0].as_uri()
 
 
 @pytest.fixture(scope="module")

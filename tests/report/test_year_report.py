@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.report import charts, played, year, year_pictures
-from ml.report.played import PlayedYear
+from ml.report import year_charts, year_data, year_plots, year_report
 from ml.report.svg import is_safe
+from ml.report.year_data import PlayedYear
 from tests.report.played_years import FEATURES, HOSTILE, played_year
 
 
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page() -> Page:
     """The page of the year with hostile text in it."""
-    return Page(year.page(played_year()))
+    return Page(year_report.page(played_year()))
 
 
 def test_the_figures_of_the_issue_are_in_the_document() -> None:
@@ -81,7 +81,7 @@ def test_the_document_is_all_of_the_report() -> None:
     one = played_year()
     again = PlayedYear.from_dict(json.loads(one.to_json()))
     assert again == one
-    assert year.page(again) == year.page(one)
+    assert year_report.page(again) == year_report.page(one)
 
 
 def test_another_schema_is_refused() -> None:
@@ -102,7 +102,7 @@ def test_nothing_is_loaded(page: Page) -> None:
     assert [item["href"] for item in page.all("link")] == ["data:,"]
     policy = next(item["content"] for item in page.all("meta") if item.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None and policy.startswith("default-src 'none'") and "unsafe" not in policy
-    assert "url(" not in year.page(played_year()) and "@import" not in year.page(played_year())
+    assert "url(" not in year_report.page(played_year()) and "@import" not in year_report.page(played_year())
     assert not [item for _, item in page.elements if "style" in item]
     assert not [name for _, item in page.elements for name in item if name.startswith("on")]
 
@@ -171,28 +171,28 @@ def test_a_month_without_data_is_hatched(page: Page) -> None:
 
 def test_a_quiet_year_says_so() -> None:
     """No request, no decision: the page holds together and says that there was none."""
-    quiet = Page(year.page(played_year(requests=False)))
+    quiet = Page(year_report.page(played_year(requests=False)))
     assert "None was made in this year." in quiet.text
 
 
 def test_a_short_year_is_drawn() -> None:
     """One month is a year too: pooled over the months that there are."""
-    assert "months 1" in Page(year.page(played_year(months=1, requests=False))).text
-    assert year_pictures.draw(played_year(months=1, requests=False))
+    assert "months 1" in Page(year_report.page(played_year(months=1, requests=False))).text
+    assert year_plots.draw(played_year(months=1, requests=False))
 
 
 def test_levels_begin_at_the_floor() -> None:
     """The colour that the legend calls the least that counts begins at the floor itself."""
-    assert [charts.level(value, 0.05) for value in (0, 0.049, 0.05, 0.2, 9)] == [0, 2, 3, 5, 5]
-    assert charts.fraud_level(0.0034, 0.0017) == 1
-    assert charts.fraud_level(0.5, 0.0017) == 5
-    assert charts.fraud_level(0.5, 0.0) == 0
+    assert [year_charts.level(value, 0.05) for value in (0, 0.049, 0.05, 0.2, 9)] == [0, 2, 3, 5, 5]
+    assert year_charts.fraud_level(0.0034, 0.0017) == 1
+    assert year_charts.fraud_level(0.5, 0.0017) == 5
+    assert year_charts.fraud_level(0.5, 0.0) == 0
 
 
 def test_bands_have_names() -> None:
     """The lowest first, as the counts are."""
-    assert played.band_names((5.6, 1018.0)) == ["< 6", "6–1,018", "≥ 1,018"]
-    assert played.band_names(()) == ["all"]
+    assert year_data.band_names((5.6, 1018.0)) == ["< 6", "6–1,018", "≥ 1,018"]
+    assert year_data.band_names(()) == ["all"]
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_bands_have_names() -> None:
 )
 def test_shares_have_the_digits_they_need(share: float, words: str) -> None:
     """One decimal from 10 % on, two below."""
-    assert year.percent(share) == words
+    assert year_report.percent(share) == words
 
 
 def test_pictures_are_the_same_bytes_and_not_blank(tmp_path: Path) -> None:
     """Every picture is drawn twice to the same bytes, wide enough to read, with more than a background."""
-    one, two = year_pictures.draw(played_year()), year_pictures.draw(played_year())
+    one, two = year_plots.draw(played_year()), year_plots.draw(played_year())
     assert one == two and set(one) == {"recall.png", "drift.png", "alerts.png", "fraud-by-amount.png"}
     for name, content in one.items():
         picture = np.asarray(Image.open(io.BytesIO(content)).convert("L"))
@@ -214,7 +214,7 @@ def test_pictures_are_the_same_bytes_and_not_blank(tmp_path: Path) -> None:
 
 def test_all_of_it_is_written(tmp_path: Path) -> None:
     """The page, the document and the pictures, in a folder that is made."""
-    paths = year.write(played_year(), tmp_path / "simulation")
+    paths = year_report.write(played_year(), tmp_path / "simulation")
     assert [path.name for path in paths[:2]] == ["report.html", "report.json"]
     assert all(path.stat().st_size > 1_000 for path in paths)
     document: dict[str, Any] = json.loads(paths[1].read_text())

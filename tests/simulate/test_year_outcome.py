@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ml.simulate import scenario
-from ml.simulate.year import Year
+from ml.simulate.year_traffic import Year
 from tests.benchmarks.in_process import InProcess, Played, pooled
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.model.settings import Settings
+from ml.model.training_settings import Settings
 from tests.model.training_samples import SETTINGS, rows
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.model.media import CSV, JSON, JSONLINES
+from ml.model.media_types import CSV, JSON, JSONLINES
 from ml.steps import inference
 from tests.model.scoring_samples import INPUTS, files, rows, unpack
 
@@ -125,7 +125,7 @@ def test_no_request_raises(body: bytes | str, kind: str) -> None:
 
 
 def _loaded() -> inference.Model:
-    from ml.model.payload import Reader
+    from ml.model.request_parser import Reader
     from ml.model.scorer import Scorer
 
     scorer = Scorer.from_json(files()["model.json"])

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
-from ml.steps import installed, job
+from ml.steps import job, requirements_check
 from ml.steps.job import StepFailed
 from tests.steps.step_runs import ROOT
 
 STUB = """#!/bin/bash
 printf '%s\\n' "$PYTHONPATH" "$@" >> "$CALLS"
-[[ "$*" != *ml.steps.installed* ]] || exit "$LACKING"
+[[ "$*" != *ml.steps.requirements_check* ]] || exit "$LACKING"
 """
 
 
@@ -82,7 +82,7 @@ def test_run_sh_installs_what_the_image_lacks_then_becomes_the_step(tmp_path: Pa
     status, calls = run_sh(tmp_path, "prepare", "--window-start", "", "--window-end", hostile)
     code = str(tmp_path / "code")
     assert status == 0
-    assert calls[:4] == [code, "-m", "ml.steps.installed", f"{code}/requirements.txt"]
+    assert calls[:4] == [code, "-m", "ml.steps.requirements_check", f"{code}/requirements.txt"]
     calls = calls[4:]
     assert calls[:3] == [code, "-m", "pip"]
     assert {"--require-hashes", "--no-deps", "--no-input"} <= set(calls)
@@ -118,14 +118,14 @@ def test_what_is_installed_is_known_without_pip(tmp_path: Path, lines: str, ther
     """Every pin must be there at its version; a line that is no pin is pip's to read."""
     file = tmp_path / "requirements.txt"
     file.write_text(lines)
-    assert installed.main([str(file)]) == (0 if there else 1)
+    assert requirements_check.main([str(file)]) == (0 if there else 1)
 
 
 def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
     """No step named, no step run."""
     status, calls = run_sh(tmp_path)
     assert status != 0
-    assert not any(call.startswith("ml.steps") for call in calls if call != "ml.steps.installed")
+    assert not any(call.startswith("ml.steps") for call in calls if call != "ml.steps.requirements_check")
 
 
 def test_the_requirements_are_those_of_the_lock(repository_root: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.model.settings import Split
+from ml.model.training_settings import Split
 from ml.steps import prepare
 from ml.steps.job import StepFailed
 from tests.model.training_samples import SETTINGS, rows

@@ -16,9 +16,9 @@ from sklearn.metrics import average_precision_score
 
 from ml.model import artifact
 from ml.model.metrics import Confusion
-from ml.model.settings import Columns
-from ml.steps import prepared
-from ml.steps.prepared import LABEL
+from ml.model.training_settings import Columns
+from ml.steps import prepared_files
+from ml.steps.prepared_files import LABEL
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import PROVENANCE, Bench
 
@@ -273,7 +273,7 @@ def repacked(finished: Bench, change: Any) -> bytes:
 def test_scores_in_the_reference_are_those_of_rows_not_learned(finished: Bench) -> None:
     """Histogram, alert rate and hits come from the validation and test rows together."""
     read = artifact.read(finished.artifact())
-    parts = [prepared.read(finished.processing / "prepared", part) for part in ("validation", "test")]
+    parts = [prepared_files.read(finished.processing / "prepared", part) for part in ("validation", "test")]
     held = pd.concat(parts, ignore_index=True)
     decisions = read.model.decide(read.model.score(held[list(read.model.inputs)].to_numpy()))
     assert read.baseline["scores"]["n"] == sum(read.baseline["scores"]["counts"]) == len(held)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import pipeline, platform, registry, session
+from ml.aws import platform, registry, session
+from ml.aws.pipeline import definition
 from ml.gitops import labels, statuses
 from ml.local.github.actions.runs import Run
 from ml.local.github.state import Status
@@ -179,5 +180,5 @@ def test_trainings_wait_go_on_miss_and_are_proposed(tmp_path: Path) -> None:
 
 def known() -> list[str]:
     """The executions that there are."""
-    found = session.client("sagemaker").list_pipeline_executions(PipelineName=pipeline.NAME)
+    found = session.client("sagemaker").list_pipeline_executions(PipelineName=definition.NAME)
     return [str(item["PipelineExecutionArn"]) for item in found["PipelineExecutionSummaries"]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ml.commands import gather, plan
+from ml.commands import ci_status, plan
 from ml.local.github.actions import starting, triggers
 from ml.local.github.actions.workflow import load_yaml
 from ml.local.github.events import Event
@@ -198,13 +198,13 @@ def test_the_gathering_job_gathers_every_other_and_always() -> None:
     """A job that is added is gathered, or this fails."""
     last = job("ci.yml", "gather")
     others = {each.id for each in WORKFLOWS["ci.yml"].jobs} - {"gather"}
-    assert set(last.raw["needs"]) == others == {*gather.ALWAYS, *gather.ON_CODE, *gather.ON_PULL_REQUESTS}
+    assert set(last.raw["needs"]) == others == {*ci_status.ALWAYS, *ci_status.ON_CODE, *ci_status.ON_PULL_REQUESTS}
     assert last.raw["if"] == "${{ always() }}"
 
 
 def test_tests_and_audits_run_where_code_changed_and_the_rest_always() -> None:
     """validate and plan have no condition on what changed, and no role in AWS."""
-    for name in gather.ON_CODE:
+    for name in ci_status.ON_CODE:
         assert "needs.changes.outputs.code == 'true'" in str(job("ci.yml", name).raw["if"])
     assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", "suite").raw["if"])
     assert "if" not in job("ci.yml", "validate").raw

@@ -18,12 +18,13 @@ from ml import config
 from ml.aws import platform
 from ml.aws.lake import Lake
 from ml.commands.bootstrap import bootstrap
-from ml.commands.data import import_data
+from ml.commands.data_import import import_data
 from ml.gitops.repository import Repository
-from ml.local.clouds import LocalClouds
-from ml.local.forge import environment
 from ml.local.github.actions.runs import Run
-from ml.simulate import files, standin
+from ml.playground.developer import environment
+from ml.playground.environment import LocalClouds
+from ml.simulate import stand_in_data
+from ml.simulate import table_files as files
 from tests.commands import few_rows
 from tests.commands.forge_world import Forge
 from tests.commands.served_world import World as Served
@@ -161,6 +162,6 @@ def equip(world: World) -> None:
 def fill(world: World) -> None:
     """Lets transactions land in the lake."""
     file = world.forge.folder / "transactions.parquet"
-    files.write(file, standin.draw(ROWS, frauds=FRAUDS, seed=SEED))
+    files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED))
     columns = config.load_settings(world.forge.root).training.columns
     import_data(str(file), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)

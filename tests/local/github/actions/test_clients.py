@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 from github import Auth, Github
 
-from ml.local.clouds import for_gh
+from ml.playground.environment import for_gh
 from tests.local.github.actions.actions_world import REPOSITORY, World
 
 WORKFLOW = """name: Train

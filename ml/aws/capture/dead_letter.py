@@ -1,0 +1,66 @@
+"""Captured lines that cannot be read, kept where a person can look at them: what was dropped is never gone.
+
+They go to `monitoring/unreadable/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, named as the file they come from,
+one JSON to a line: `line` (its number), `reason`, and `text`, or `base64` where it is not UTF-8. Reading the window
+again writes the same again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+
+import orjson
+
+from ml.aws import s3_objects as whole
+from ml.aws.capture.decoder import Unread
+from ml.aws.capture.object_listing import PREFIX, CapturedObject
+
+UNREADABLE = "monitoring/unreadable"
+_FULL = 4 << 20
+_MOST_NAMES = 100
+
+
+class Aside:
+    """Takes unread lines in the order of their objects, and writes a file for each object that has any."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._source: CapturedObject | None = None
+        self._lines: list[bytes] = []
+        self._bytes = self._part = 0
+        self.lines = self.files = 0
+        self.reasons: Counter[str] = Counter()
+        self.uris: list[str] = []
+        """The first hundred files that were written."""
+
+    def add(self, unread: Unread) -> None:
+        """Keeps one line."""
+        if unread.block.source is not self._source:
+            self.flush()
+            self._source, self._part = unread.block.source, 0
+        try:
+            content = {"text": unread.line.decode()}
+        except UnicodeDecodeError:
+            content = {"base64": base64.b64encode(unread.line).decode()}
+        line = orjson.dumps({"line": unread.number, "reason": unread.reason} | content) + b"\n"
+        self._lines.append(line)
+        self._bytes += len(line)
+        self.lines += 1
+        self.reasons[unread.reason] += 1
+        if self._bytes >= _FULL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is kept of the present object. Raises CloudError where S3 refuses."""
+        if self._source is None or not self._lines:
+            return
+        stem = self._source.key.removeprefix(f"{PREFIX}/").removesuffix(".jsonl")
+        more = f"-{self._part:04d}" if self._part else ""
+        uri = f"s3://{self._bucket}/{UNREADABLE}/{stem}{more}.jsonl"
+        whole.write(uri, b"".join(self._lines), "application/x-ndjson")
+        self._lines, self._bytes = [], 0
+        self._part += 1
+        self.files += 1
+        if len(self.uris) < _MOST_NAMES:
+            self.uris.append(uri)

@@ -1,0 +1,216 @@
+"""A group of lines to rows: by columns where the lines are plain, one by one where they are not.
+
+Lines of one form are read together. A group that is not plain is cut into pieces, so that one odd line costs its
+neighbours little.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml.aws.capture import column_decoder, record_decoder
+from ml.aws.capture import decoded_rows as parts
+from ml.aws.capture.batch_decoder import Opened, opened
+from ml.aws.capture.decoded_rows import Answered, Findings, Given, Part, Uneven
+from ml.aws.capture.duckdb_json import NotPlain
+from ml.aws.capture.envelope import ODD, Opener, Requests, Unreadable
+from ml.aws.capture.line_stream import Block
+
+_FEW, _PIECES = 32, 8
+_LINE_END = 10
+_SHORT = 8  # bytes: less than any line that is not blank
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A line that could not be read, and why."""
+
+    block: Block
+    number: int
+    """Its place in its object, counted from 1."""
+    line: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a group of blocks held."""
+
+    parts: list[Part] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    bytes: int = 0
+    lines: int = 0
+    outside: int = 0
+    smoke_lines: int = 0
+    smoke_rows: int = 0
+    refused: int = 0
+    """Requests that were answered by an error."""
+
+
+def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> Decoded:
+    """The rows of the requests answered from `start` (included) to `end` (not), microseconds since 1970."""
+    decoded, lines = Decoded(), _Places()
+    for block in blocks:
+        decoded.bytes += len(block.data)
+    try:
+        found = _together(blocks, lines, start, end)
+    except NotPlain:
+        lines = _Places()
+        found = _apart(blocks, lines, start, end, decoded)
+    decoded.lines, decoded.outside = found.lines, found.outside
+    for requests in found.smoke:
+        decoded.smoke_lines += len(requests)
+        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, Decoded(), lines).parts)
+    for requests in found.requests:
+        _read(requests, inputs, decoded, lines)
+    return decoded
+
+
+def _together(blocks: Sequence[Block], lines: _Places, start: int, end: int) -> Opened:
+    """Opens all lines at once. Raises NotPlain where they are not all whole and alike."""
+    some, place = [], 0
+    for block in blocks:
+        if block.overlong:
+            raise NotPlain
+        lines.add(place, block)
+        some.append(block.data if block.data.endswith(b"\n") else block.data + b"\n")
+        place += int(np.count_nonzero(np.frombuffer(some[-1], np.uint8) == _LINE_END))
+    return opened(b"".join(some), start, end)
+
+
+def _apart(blocks: Sequence[Block], lines: _Places, start: int, end: int, decoded: Decoded) -> Opened:
+    """Opens one line after the other, and tells `decoded` of each that cannot be."""
+    opener = Opener(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
+    place = 0
+    for block in blocks:
+        content = [block.data] if block.overlong else block.data.split(b"\n")
+        numbers = None
+        if content and not content[-1]:
+            content.pop()
+        if content and min(map(len, content)) < _SHORT:
+            numbers = [number for number, line in enumerate(content) if line.strip()]
+            content = [content[number] for number in numbers]
+        lines.add(place, block, numbers)
+        if block.overlong:
+            decoded.unread.append(lines.unread(place, "longer than any request"))
+        else:
+            opener.open(content, place)
+        place += len(content)
+    return Opened(place, opener.outside, opener.requests, opener.smoke)
+
+
+class _Places:
+    """Where each of the lines that are read together comes from."""
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._blocks: list[tuple[Block, list[int] | None]] = []
+
+    def add(self, place: int, block: Block, numbers: list[int] | None = None) -> None:
+        """The lines of `block` are at `place` and after: all of them, or those of these `numbers`."""
+        self._firsts.append(place)
+        self._blocks.append((block, numbers))
+
+    def unread(self, place: int, reason: str) -> Unread:
+        """The line at `place`, which could not be read."""
+        at = bisect_right(self._firsts, place) - 1
+        (block, numbers), offset = self._blocks[at], place - self._firsts[at]
+        number = numbers[offset] if numbers is not None else offset
+        line = block.data if block.overlong else block.data.split(b"\n")[number]
+        return Unread(block, block.first + number, line, reason)
+
+
+def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> Decoded:
+    """Adds the rows of the requests to `decoded`: read together, or else in pieces, or else one by one."""
+    try:
+        given = column_decoder.given(requests.given, requests.given_form, inputs)
+        answered = column_decoder.answered(requests.answered, requests.answered_form)
+        part = parts.assemble(requests.times, requests.inference_ids, given, answered)
+    except (NotPlain, Uneven):
+        if len(requests) <= _FEW or ODD in (requests.given_form.look, requests.answered_form.look):
+            _exactly(requests, inputs, decoded, lines)
+        else:
+            step = -(-len(requests) // _PIECES)
+            for first in range(0, len(requests), step):
+                _read(requests.piece(first, first + step), inputs, decoded, lines)
+        return decoded
+    decoded.parts.append(part)
+    return decoded
+
+
+def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> None:
+    """Reads one request after the other; those that have the same sides make one part."""
+    sides: dict[tuple[bool, bool], list[tuple[int, list[record_decoder.Row], list[record_decoder.Answer]]]] = {}
+    for place, line in enumerate(requests.lines):
+        findings = Findings()
+        rows: list[record_decoder.Row] | None = None
+        answers: list[record_decoder.Answer] | None = None
+        try:
+            if len(requests.given):
+                rows = record_decoder.given(_text(requests.given[place]), requests.given_form, inputs, findings)
+            if len(requests.answered):
+                answers = record_decoder.answered(_text(requests.answered[place]), requests.answered_form)
+        except Unreadable as error:
+            decoded.unread.append(lines.unread(line, str(error)))
+            continue
+        if rows is None and answers is None:
+            decoded.unread.append(lines.unread(line, "endpointOutput: an error, and no input was captured"))
+            continue
+        if rows is not None and answers is not None and len(rows) != len(answers):
+            decoded.unread.append(lines.unread(line, "not as many answers as rows"))
+            continue
+        decoded.refused += len(requests.answered) > 0 and answers is None
+        decoded.findings.merge(findings)
+        sides.setdefault((rows is not None, answers is not None), []).append((place, rows or [], answers or []))
+    for (has_rows, has_answers), found in sides.items():
+        lengths = np.array([len(rows or answers) for _, rows, answers in found])
+        given, answered = None, None
+        if has_rows:
+            flat = [row for _, rows, _ in found for row in rows]
+            values = np.asfortranarray(np.array([row for row, _ in flat], dtype=np.float64))
+            given = Given(lengths=lengths, inputs=values, ids=pa.array([item for _, item in flat], pa.string()))
+        if has_answers:
+            scores, decisions, versions, ids = zip(*(one for _, _, some in found for one in some), strict=True)
+            answered = Answered(
+                lengths=lengths,
+                scores=np.array(scores),
+                decisions=np.array(decisions, np.int8),
+                versions=pa.array(versions, pa.string()),
+                ids=pa.array(ids, pa.string()),
+            )
+        times, whose = (
+            [requests.times[at] for at, _, _ in found],
+            [_text(requests.inference_ids[at]) for at, _, _ in found],
+        )
+        decoded.parts.append(parts.assemble(times, whose, given, answered))
+
+
+def _text(item: Any) -> Any:
+    """A text that is Arrow's as Python's."""
+    return item.as_py() if isinstance(item, pa.Scalar) else item
+
+
+def concatenated(some: Sequence[Part]) -> Part:
+    """The rows of all of them; all have inputs, or none has."""
+    if len(some) == 1:
+        return some[0]
+    inputs = None
+    if some[0].inputs is not None:
+        inputs = np.empty((sum(map(len, some)), some[0].inputs.shape[1]), order="F")
+        np.concatenate([part.inputs for part in some if part.inputs is not None], out=inputs)
+    return Part(
+        inputs=inputs,
+        scores=np.concatenate([part.scores for part in some]),
+        decisions=np.concatenate([part.decisions for part in some]),
+        times=np.concatenate([part.times for part in some]),
+        event_ids=pa.concat_arrays([part.event_ids for part in some]),
+        versions=pa.concat_arrays([part.versions for part in some]),
+        inference_ids=pa.concat_arrays([part.inference_ids for part in some]),
+    )

@@ -1,0 +1,84 @@
+"""Who GitHub's workflows may be in the account: the stack of the OIDC provider and of one role for each workflow.
+
+It knows the stack's parameters and outputs; what each role may do is in the template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml.aws import platform, session
+from ml.aws.cloudformation import stack
+from ml.errors import CloudError
+
+ISSUER = "token.actions.githubusercontent.com"
+AUDIENCE = "sts.amazonaws.com"
+ROLES = {
+    "TrainRoleArn": "FRAUDOPS_ROLE_TRAIN",
+    "DeployRoleArn": "FRAUDOPS_ROLE_DEPLOY",
+    "DriftRoleArn": "FRAUDOPS_ROLE_DRIFT",
+    "InfraPlanRoleArn": "FRAUDOPS_ROLE_INFRA_PLAN",
+    "InfraRoleArn": "FRAUDOPS_ROLE_INFRA",
+}
+"""The repository variable in which each output of the stack goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """The repository that is trusted. Without its numbers, whoever holds its name is."""
+
+    repository: str
+    owner_id: str | None = None
+    repository_id: str | None = None
+
+
+def stack_name() -> str:
+    """The name of the identity's stack, beside the platform's."""
+    return f"{platform.stack_name()}-github"
+
+
+def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None) -> stack.Applied:
+    """Makes the stack, or brings it up to date; without `trusted`, the repository that is let in stays.
+
+    Raises:
+        CloudError: a resource could not be made, or the account's identity provider is not for AWS.
+    """
+    name = stack_name()
+    given = dict(parameters)
+    if trusted is not None:
+        numbers = {"OwnerId": trusted.owner_id, "RepositoryId": trusted.repository_id}
+        given |= {"Repository": trusted.repository} | {key: value for key, value in numbers.items() if value}
+    # An account has one provider for an issuer. One that this stack has made stays this stack's.
+    if platform.describe_stack(name) is None:
+        given["ProviderArn"] = _provider() or ""
+    return stack.apply(name, template, given)
+
+
+def roles(outputs: Mapping[str, str]) -> dict[str, str]:
+    """The roles by the repository variable that names each. CloudError where the stack lacks one."""
+    missing = sorted(set(ROLES) - set(outputs))
+    if missing:
+        raise CloudError(
+            f"stack {stack_name()} lacks the outputs {', '.join(missing)}; update it with its own template"
+        )
+    return {variable: outputs[output] for output, variable in ROLES.items()}
+
+
+def _provider() -> str | None:
+    """The account's identity provider for GitHub; None where it has none."""
+    iam = session.client("iam")
+    with session.explained("looking for an identity provider for GitHub"):
+        for item in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
+            arn = str(item["Arn"])
+            if not arn.endswith(f":oidc-provider/{ISSUER}"):
+                continue
+            audiences = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn).get("ClientIDList", [])
+            if AUDIENCE not in audiences:
+                raise CloudError(
+                    f"{arn} is there, and takes tokens for {', '.join(audiences) or 'nobody'} only; add the audience: "
+                    f"aws iam add-client-id-to-open-id-connect-provider --client-id {AUDIENCE} "
+                    f"--open-id-connect-provider-arn {arn}"
+                )
+            return arn
+    return None

@@ -1,0 +1,123 @@
+"""Drift checks as the lake keeps them: one JSON document for each window of an endpoint, and the files beside it.
+
+The documents are the history that a request is decided on, so a window has one, replaced when it is judged again. What
+stands in them is the business of who writes them: only endpoint, start and end are read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ml.aws import s3_objects as objects
+from ml.aws.session import client, code, explained
+from ml.errors import CloudError, DataError
+
+PREFIX = "monitoring"
+SCHEMA = 1
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What lies below a prefix, as one value that changes when any object there is added, replaced or removed."""
+
+    objects: int
+    bytes: int
+    sha256: str
+
+
+def window_name(start: datetime, end: datetime) -> str:
+    """What a window is called in keys: 20260301T000000Z_20260401T000000Z."""
+    return "_".join(moment.astimezone(UTC).strftime(_STAMP) for moment in (start, end))
+
+
+def fingerprint(bucket: str, *prefixes: str) -> Fingerprint:
+    """What lies below `prefixes`. Raises CloudError where S3 refuses or cannot be reached."""
+    count = size = 0
+    digest = hashlib.sha256()
+    pages = client("s3").get_paginator("list_objects_v2")
+    for prefix in prefixes:
+        with explained(f"listing s3://{bucket}/{prefix}"):
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+                for item in page.get("Contents", []):
+                    count, size = count + 1, size + item["Size"]
+                    digest.update(json.dumps([item["Key"], item["Size"], item["ETag"]]).encode())
+    return Fingerprint(objects=count, bytes=size, sha256=digest.hexdigest())
+
+
+class Checks:
+    """The checks of the endpoint `endpoint` in the lake `bucket`."""
+
+    def __init__(self, bucket: str, endpoint: str) -> None:
+        self.bucket, self.endpoint = bucket, endpoint
+        self._root = f"{PREFIX}/{endpoint}"
+
+    def uri(self, kind: str, start: datetime, end: datetime, name: str) -> str:
+        """Where the file `name` of a window lies: `kind` is reports or model-monitor."""
+        return f"s3://{self.bucket}/{self._root}/{kind}/{window_name(start, end)}/{name}"
+
+    def check_uri(self, start: datetime, end: datetime) -> str:
+        """Where the window's document lies."""
+        return f"s3://{self.bucket}/{self._root}/checks/{window_name(start, end)}.json"
+
+    def baseline_uri(self, artifact_sha256: str, name: str) -> str:
+        """Where a file about the model with that digest lies, for Model Monitor."""
+        return f"s3://{self.bucket}/{self._root}/model-monitor/baseline-{artifact_sha256[:12]}/{name}"
+
+    def read(self, start: datetime, end: datetime) -> dict[str, Any] | None:
+        """The window's document; None where it was never judged. DataError where it is none of this version's."""
+        return self._read(self.check_uri(start, end))
+
+    def windows(self) -> list[tuple[datetime, datetime]]:
+        """Every window that was judged, by end and then start; what is named otherwise is passed over."""
+        found = []
+        prefix = f"{self._root}/checks/"
+        with explained(f"listing s3://{self.bucket}/{prefix}"):
+            pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                for item in page.get("Contents", []):
+                    window = _window(item["Key"].removeprefix(prefix))
+                    if window is not None:
+                        found.append(window)
+        return sorted(found, key=lambda window: (window[1], window[0]))
+
+    def write(self, document: Mapping[str, Any]) -> str:
+        """Puts a window's document in the place that its start and end name, and gives its address."""
+        start, end = (datetime.fromisoformat(document[name]) for name in ("start", "end"))
+        uri = self.check_uri(start, end)
+        objects.write(uri, encoded({"schema": SCHEMA, **document}), "application/json")
+        return uri
+
+    def _read(self, uri: str) -> dict[str, Any] | None:
+        try:
+            content = objects.read(uri)
+        except DataError as error:
+            if isinstance(error.__cause__, CloudError) and code(error.__cause__.__cause__ or error) == "NoSuchKey":
+                return None
+            raise
+        try:
+            document = json.loads(content)
+        except ValueError as error:
+            raise DataError(f"{uri}: not JSON ({error}); delete it to have the window judged anew") from error
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise DataError(f"{uri}: not a check of this version; delete it to have the window judged anew")
+        return document
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """`document` as the lake keeps it: equal values, equal bytes. ValueError where it holds what JSON has not."""
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def _window(name: str) -> tuple[datetime, datetime] | None:
+    first, separator, last = name.removesuffix(".json").partition("_")
+    try:
+        start, end = (datetime.strptime(part, _STAMP).replace(tzinfo=UTC) for part in (first, last))
+    except ValueError:
+        return None
+    return (start, end) if separator and name.endswith(".json") else None

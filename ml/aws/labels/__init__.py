@@ -1,0 +1,1 @@
+"""Labels in the lake: where they are stored, how many rows have one, and the join with captured rows."""

@@ -1,0 +1,132 @@
+"""How many transactions of the lake happened on each day, how many have a label by now, and how many are frauds.
+
+Counted as the Prepare step will count them: by event, the label known last, fraud where two were learned at one moment.
+Joined on disk, so that a lake of any size can be counted; only ids and times are read.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ml.aws import session
+from ml.aws.labels.store import PREFIX, deliveries
+from ml.aws.lake import Lake
+from ml.errors import DataError
+
+_CHUNK = 8 << 20
+_EPOCH = date(1970, 1, 1)
+_QUERY = """
+WITH known AS (
+    SELECT event_id, arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
+    FROM read_parquet($labels) WHERE epoch_us(known_at) <= $as_of GROUP BY event_id
+), events AS (
+    SELECT event_id, min(epoch_us(event_time)) AS moment FROM read_parquet($transactions)
+    WHERE epoch_us(event_time) >= $first AND epoch_us(event_time) < $last GROUP BY event_id
+)
+SELECT moment // 86400000000 AS day, count(*), count(label), coalesce(sum(label), 0)
+FROM events LEFT JOIN known USING (event_id) GROUP BY day ORDER BY day
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayCount:
+    """A day (UTC) of events: how many there are, how many have a label, and how many of those are frauds."""
+
+    day: date
+    rows: int
+    labelled: int
+    frauds: int
+
+
+def first_event(bucket: str) -> datetime | None:
+    """When the lake's oldest transaction happened; None where there is none."""
+    return min((item.start for item in Lake(bucket).imports()), default=None)
+
+
+def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> list[DayCount]:
+    """The days from `start` (included) to `end` (not) that have transactions, in order; none where the lake has none.
+
+    Args:
+        as_of: labels that are known later do not count.
+
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+        DataError: a file in the lake is not what the lake holds.
+    """
+    imports = [item for item in Lake(bucket).imports() if item.overlaps(start, end)]
+    raw = [file.key for item in imports for file in item.files if file.key.startswith("raw/")]
+    if not raw:
+        return []
+    found = _label_files(bucket, {item.name for item in imports}, start)
+    with tempfile.TemporaryDirectory(prefix="fraudops-labelled-") as folder:
+        return _counted(
+            Path(folder),
+            _fetched(bucket, raw, Path(folder) / "raw"),
+            _fetched(bucket, found, Path(folder) / "labels"),
+            {"first": _micros(start), "last": _micros(end), "as_of": _micros(as_of)},
+        )
+
+
+def _label_files(bucket: str, imports: Collection[str], start: datetime) -> list[str]:
+    """The files that may label events from `start` on: all but those of other imports and of older deliveries."""
+    over = {f"{PREFIX}/{item.name}/" for item in Lake(bucket).imports() if item.name not in imports}
+    over |= {item.file.key for item in deliveries(bucket) if not item.concerns(start)}
+    return [key for key in _keys(bucket, f"{PREFIX}/") if not key.startswith(tuple(over))]
+
+
+def _counted(folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int]) -> list[DayCount]:
+    import duckdb
+
+    connection = duckdb.connect(str(folder / "join.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
+    try:
+        connection.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
+        labels = labels or [_no_labels(folder)]
+        values: dict[str, Any] = {"transactions": transactions, "labels": labels, **limits}
+        rows = connection.execute(_QUERY, values).fetchall()
+    except duckdb.Error as error:
+        raise DataError(f"the lake's transactions and labels cannot be joined: {error}") from error
+    finally:
+        connection.close()
+    return [
+        DayCount(day=_EPOCH + timedelta(days=int(day)), rows=count, labelled=labelled, frauds=int(frauds))
+        for day, count, labelled, frauds in rows
+    ]
+
+
+def _no_labels(folder: Path) -> str:
+    """A file of labels without any, so that the join is one and the same."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "none.parquet"
+    names = [("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))]
+    pq.write_table(pa.schema(names).empty_table(), path)
+    return str(path)
+
+
+def _fetched(bucket: str, keys: Iterable[str], folder: Path) -> list[str]:
+    folder.mkdir()
+    paths = []
+    for number, key in enumerate(keys):
+        path = folder / f"{number:06d}.parquet"
+        with session.explained(f"reading s3://{bucket}/{key}"), path.open("wb") as file:
+            body = session.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+            for chunk in body.iter_chunks(_CHUNK):
+                file.write(chunk)
+        paths.append(str(path))
+    return paths
+
+
+def _keys(bucket: str, prefix: str) -> list[str]:
+    with session.explained(f"listing s3://{bucket}/{prefix}"):
+        pages = session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".parquet")]
+
+
+def _micros(moment: datetime) -> int:
+    return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -1,0 +1,224 @@
+"""Labels as they lie under labels/: those that came with imports, and those that were delivered later.
+
+A delivery is `labels/late-<YYYYMMDD>-<12 hex>/labels.parquet`, named for the first moment at which it knew something
+and for its content, with a manifest beside it that is written last: it is there whole or not at all, and once. Files
+that others put below labels/ count too.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.aws.import_manifest import StoredFile, stamp
+from ml.aws.session import client, code, explained
+from ml.errors import CloudError, DataError
+
+PREFIX, LATE = "labels", "late-"
+SCHEMA = pa.schema([("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))])
+_OURS = re.compile(r"\d{8}-[0-9a-f]{12}|late-.*")
+_FORMAT = 1
+_ROWS_PER_GROUP = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """Labels that were delivered together. `first` and `last` are when the first and the last of them was known."""
+
+    name: str
+    rows: int
+    frauds: int
+    first: datetime
+    last: datetime
+    file: StoredFile
+
+    @property
+    def key(self) -> str:
+        """Where the manifest is."""
+        return f"{PREFIX}/{self.name}/manifest.json"
+
+    def concerns(self, start: datetime | None) -> bool:
+        """Whether a label of it may be of an event from `start` on: nothing is known of an event before it happens."""
+        return start is None or self.last >= start
+
+    def to_json(self) -> str:
+        """The manifest as it is stored."""
+        document = {"format": _FORMAT, **dataclasses.asdict(self)}
+        return json.dumps(document | {"first": stamp(self.first), "last": stamp(self.last)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str) -> Delivery:
+        """The inverse of `to_json`. Raises DataError, naming `where`, on anything else."""
+        try:
+            document: dict[str, Any] = json.loads(text)
+            known = document.pop("format") == _FORMAT
+            moments = {name: datetime.fromisoformat(document[name]) for name in ("first", "last")}
+            delivery = cls(**document | moments | {"file": StoredFile(**document["file"])})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(
+                f"{where}: is not the manifest of a delivery of labels ({error}); deliver them again"
+            ) from error
+        if not known:
+            raise DataError(f"{where}: is of another format than {_FORMAT}; read it with the version that wrote it")
+        return delivery
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """What came of a delivery; `new` is False where all of it was there."""
+
+    uri: str
+    name: str
+    rows: int
+    frauds: int
+    new: bool
+
+
+def deliver(bucket: str, table: pa.Table) -> Delivered:
+    """Puts labels under labels/, whole or not at all; the same labels, in whatever order, are there once.
+
+    Args:
+        table: `event_id` string, `label` int8 (0 or 1), `known_at` timestamp[us, UTC]; a correction is a later label of
+            the same event.
+
+    Raises:
+        DataError: the table breaks that contract, naming column, row and value, or has no row.
+        CloudError: S3 refuses or cannot be reached.
+    """
+    check(table, "labels")
+    # Sorted, so that equal labels are equal bytes.
+    data = _parquet(table.sort_by([("event_id", "ascending"), ("known_at", "ascending"), ("label", "ascending")]))
+    sha256 = hashlib.sha256(data).hexdigest()
+    first, last = (moment.as_py().astimezone(UTC) for moment in (pc.min(table["known_at"]), pc.max(table["known_at"])))
+    name = f"{LATE}{first:%Y%m%d}-{sha256[:12]}"
+    key = f"{PREFIX}/{name}/labels.parquet"
+    delivery = Delivery(
+        name=name,
+        rows=table.num_rows,
+        frauds=pc.sum(pc.equal(table["label"], 1)).as_py(),
+        first=first,
+        last=last,
+        file=StoredFile(key=key, sha256=sha256, bytes=len(data), rows=table.num_rows),
+    )
+    manifest = delivery.to_json().encode()
+    new = [
+        _put_once(bucket, key, data, "application/vnd.apache.parquet"),
+        _put_once(bucket, delivery.key, manifest, "application/json"),
+    ]
+    uri = f"s3://{bucket}/{key}"
+    return Delivered(uri=uri, name=name, rows=delivery.rows, frauds=delivery.frauds, new=any(new))
+
+
+def deliveries(bucket: str) -> list[Delivery]:
+    """Every complete delivery, by name. Raises CloudError, or DataError on a damaged manifest."""
+    return [
+        Delivery.from_json(_read(bucket, key), f"s3://{bucket}/{key}")
+        for key in sorted(_keys(bucket, f"{PREFIX}/{LATE}"))
+        if key.endswith("/manifest.json")
+    ]
+
+
+def others(bucket: str) -> list[StoredFile]:
+    """The files of labels below labels/ that neither an import nor `deliver` has put there, with their digests.
+
+    Raises:
+        DataError: one of them is not Parquet.
+        CloudError: S3 refuses or cannot be reached.
+    """
+    found = []
+    for key in sorted(_keys(bucket, f"{PREFIX}/")):
+        folder = key.split("/")[1]
+        # What is in a folder of ours belongs to its manifest, and to nothing as long as that is not there.
+        if not key.endswith(".parquet") or _OURS.fullmatch(folder):
+            continue
+        data = _read(bucket, key)
+        try:
+            rows = pq.read_metadata(pa.BufferReader(data)).num_rows
+        except pa.ArrowInvalid as error:
+            raise DataError(f"s3://{bucket}/{key}: is not a Parquet file ({error})") from error
+        found.append(StoredFile(key=key, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), rows=rows))
+    return found
+
+
+def check(table: pa.Table, where: str) -> None:
+    """Raises DataError, naming `where`, unless `table` is one of labels and has a row."""
+    if not table.schema.equals(SCHEMA):
+        raise DataError(f"{where}: must have the columns {SCHEMA.names} as {SCHEMA.types} (got {table.schema})")
+    if not table.num_rows:
+        raise DataError(f"{where}: must hold at least one label (got none)")
+    rules = {
+        "event_id": (
+            "text",
+            pc.and_kleene(pc.is_valid(table["event_id"]), pc.greater(pc.utf8_length(table["event_id"]), 0)),
+        ),
+        "label": ("0 or 1", pc.is_in(table["label"], pa.array([0, 1], pa.int8()))),
+        "known_at": ("a time", pc.is_valid(table["known_at"])),
+    }
+    for column, (expected, good) in rules.items():
+        bad = pc.indices_nonzero(pc.invert(pc.fill_null(good, False)))
+        if len(bad):
+            row = bad[0].as_py()
+            value = table[column][row].as_py()
+            raise DataError(
+                f"{where}: row {row + 1}, column {column}: must be {expected} (got {value!r}; {len(bad)} such)"
+            )
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.replace_schema_metadata(None),
+        buffer,
+        row_group_size=_ROWS_PER_GROUP,
+        compression="snappy",
+        use_dictionary=False,
+    )
+    return buffer.getvalue()
+
+
+def _put_once(bucket: str, key: str, data: bytes, content_type: str) -> bool:
+    """Puts the object unless it is there with the same content; whether it was put."""
+    sha256 = hashlib.sha256(data)
+    try:
+        with explained(f"looking for s3://{bucket}/{key}"):
+            head = client("s3").head_object(Bucket=bucket, Key=key)
+        if (head["ContentLength"], head.get("Metadata", {}).get("sha256")) == (len(data), sha256.hexdigest()):
+            return False
+    except CloudError as error:
+        if code(error.__cause__ or error) not in ("404", "NoSuchKey"):
+            raise
+    with explained(f"writing s3://{bucket}/{key}"):
+        client("s3").put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=data,
+            ContentType=content_type,
+            Metadata={"sha256": sha256.hexdigest()},
+            # S3 refuses the object if what arrived has another digest.
+            ChecksumSHA256=base64.b64encode(sha256.digest()).decode(),
+        )
+    return True
+
+
+def _read(bucket: str, key: str) -> bytes:
+    with explained(f"reading s3://{bucket}/{key}"):
+        data: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+
+def _keys(bucket: str, prefix: str) -> Iterator[str]:
+    with explained(f"listing s3://{bucket}/{prefix}"):
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (item["Key"] for item in page.get("Contents", []))

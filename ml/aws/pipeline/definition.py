@@ -1,0 +1,107 @@
+"""The training pipeline as AWS gets it: one definition, the same bytes for the same inputs, put there once.
+
+What a run is about (data, settings, code, champion, commit) are parameters; the definition itself holds what belongs to
+the platform and to `compute` in model.yaml. Commit, requests and champion reach no argument of Prepare and Train, so
+that SageMaker's step cache works across commits.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ml.aws import session
+from ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ml.aws.platform import Platform
+    from ml.config import ModelFile
+
+NAME = "fraudops-training"
+NO_CHAMPION = "champions/none/"
+"""The prefix below the bucket that ChampionUri points at where no model serves."""
+_DESCRIPTION = (
+    "Prepare, Train, Evaluate, Gate, then Register or stop. Made by fraudops from Git; edits are overwritten."
+)
+
+
+def definition(platform: Platform, training: ModelFile) -> str:
+    """The pipeline's definition as JSON with sorted keys. Calls nothing and needs no credentials.
+
+    Equal platforms and equal `compute` give equal bytes, in any process and on any day.
+
+    Raises:
+        ConfigError: the image that the jobs run in is not published in the platform's region.
+    """
+    with _quiet(platform.region):
+        from ml.aws.pipeline.steps import Workflow
+
+        try:
+            workflow = Workflow(
+                name=NAME, platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}"
+            )
+        except ValueError as error:
+            if "Unsupported region" not in str(error):
+                raise
+            raise ConfigError(
+                f"region {platform.region!r}: SageMaker's scikit-learn image is not published there, or there is no "
+                "such region; choose another, as us-east-1 or eu-west-1"
+            ) from error
+        text = workflow.definition()
+    return json.dumps(json.loads(text), sort_keys=True, indent=2)
+
+
+def upsert(platform: Platform, text: str) -> None:
+    """Makes `text` the definition that the next execution runs; executions under way keep theirs.
+
+    Raises:
+        CloudError: AWS refuses the definition, or the role may not be passed.
+    """
+    from botocore.exceptions import ClientError
+
+    request = {
+        "PipelineName": NAME,
+        "PipelineDisplayName": NAME,
+        "PipelineDescription": _DESCRIPTION,
+        "PipelineDefinition": text,
+        "RoleArn": platform.execution_role_arn,
+    }
+    sagemaker = session.client("sagemaker")
+    with session.explained(f"putting pipeline {NAME}"):
+        try:
+            sagemaker.create_pipeline(**request)
+        except ClientError as error:
+            # SageMaker has no code of its own for a name that is taken.
+            if "already exists" not in str(error):
+                raise
+            sagemaker.update_pipeline(**request)
+
+
+@contextmanager
+def _quiet(region: str) -> Iterator[None]:
+    """Gives the SDK a region while it is imported (it makes a client then) and keeps its chatter from people.
+
+    It warns of other packages' deprecations and tells what it does by default; neither is news.
+    """
+    before = os.environ.get("AWS_DEFAULT_REGION")
+    disabled = logging.root.manager.disable
+    level, handlers = logging.root.level, list(logging.root.handlers)
+    os.environ["AWS_DEFAULT_REGION"] = region
+    logging.disable(max(disabled, logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        logging.root.setLevel(level)  # the SDK sets its own level and handler
+        logging.root.handlers[:] = handlers
+        if before is None:
+            del os.environ["AWS_DEFAULT_REGION"]
+        else:
+            os.environ["AWS_DEFAULT_REGION"] = before

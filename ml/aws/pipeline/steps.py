@@ -1,0 +1,339 @@
+"""The steps of the training pipeline, compiled by the SageMaker Python SDK.
+
+Imported by `ml.aws.pipeline.definition` when a definition is built and by nothing else: the SDK takes seconds to
+import. Nothing here may call AWS, read the clock or look at the caller's SDK configuration, so that
+equal inputs give equal bytes.
+
+The requests are written out in SageMaker's own terms and not collected from the SDK's builders: `ModelTrainer` and
+`FrameworkProcessor` upload scripts below a prefix with a time stamp, `ModelBuilder.register` lists the account's
+buckets, and `Processor` merges the defaults file of whoever runs it. `Step` is the SDK's extension point for that;
+references, conditions, caching, retries and the definition itself remain the SDK's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from sagemaker.core import image_uris
+from sagemaker.core.workflow.conditions import ConditionEquals
+from sagemaker.core.workflow.execution_variables import ExecutionVariables
+from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.parameters import ParameterString
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+from sagemaker.core.workflow.properties import Properties, PropertyFile
+from sagemaker.mlops.workflow.condition_step import ConditionStep
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.retry import (
+    RetryPolicy,
+    SageMakerJobExceptionTypeEnum,
+    SageMakerJobStepRetryPolicy,
+    StepExceptionTypeEnum,
+    StepRetryPolicy,
+)
+from sagemaker.mlops.workflow.steps import CacheConfig, ConfigurableRetryStep, StepTypeEnum
+
+from ml.aws import registry
+from ml.config import ModelFile
+
+if TYPE_CHECKING:
+    from ml.aws.platform import Platform
+
+IMAGE_VERSION = "1.9-0"  # SageMaker's managed scikit-learn: Python 3.12, scikit-learn 1.9.0, pandas 2.2.3
+_ML = "/opt/ml"
+_PROCESSING = "/opt/ml/processing"
+_CHANNELS = "/opt/ml/input/data"
+_CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
+# The code's prefix ends in the digest of its tree (`ml.aws.source_upload.digest`). These words are the definition's
+# own, so that nothing of the tree runs before all of it has been found to be what its address says,
+# no file more and none less.
+# Arguments: the folder, its URI, where SageMaker looks for a reason, then those of run.sh. SageMaker takes no word of
+# more than 256 characters, and no line break in it.
+_RUN_VERIFIED = ";".join(
+    [
+        'cd "$1"',
+        "s=$(find . ! -type d -print0|LC_ALL=C sort -z|xargs -0 sha256sum|sha256sum)",
+        "u=${2%/}",
+        '[ "${s%% *}" = "${u##*/}" ]||{ echo "$2 was replaced: its sha256 is ${s%% *}"|tee "$3">&2',
+        "exit 1",
+        "}",
+        'exec bash run.sh "${@:4}"',
+    ]
+)
+_VERIFIED = ["bash", "-ec", _RUN_VERIFIED, "verified"]
+_NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+_SHAPES = {
+    StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
+    StepTypeEnum.TRAINING: "DescribeTrainingJobResponse",
+    StepTypeEnum.REGISTER_MODEL: "DescribeModelPackageOutput",
+}
+
+
+class _Step(ConfigurableRetryStep):  # type: ignore[misc]  # the SDK is not type-checked (pyproject.toml)
+    """A step whose API request is given; a job is cached for 30 days and waits for capacity, a registration is not."""
+
+    def __init__(
+        self, name: str, kind: StepTypeEnum, request: dict[str, Any], property_files: tuple[PropertyFile, ...] = ()
+    ) -> None:
+        self._job = kind is not StepTypeEnum.REGISTER_MODEL
+        super().__init__(name, kind, retry_policies=_retries(job=self._job))
+        self._request = request
+        self._properties = Properties(step_name=name, step=self, shape_name=_SHAPES[kind])
+        self.property_files = property_files
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return self._request
+
+    @property
+    def properties(self) -> Any:
+        return self._properties
+
+    def output(self, name: str) -> Any:
+        """Where the output `name` of a processing step lies when the step has run."""
+        return self._properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+
+    def to_request(self) -> dict[str, Any]:
+        request: dict[str, Any] = super().to_request()
+        if self._job:
+            request |= CacheConfig(enable_caching=True, expire_after="P30D").config
+        if self.property_files:
+            request["PropertyFiles"] = [file.expr for file in self.property_files]
+        return request
+
+
+class Workflow:
+    """Prepare → Train → Evaluate → Gate → Register or GateMissed, for one platform and one model file."""
+
+    def __init__(self, *, name: str, platform: Platform, training: ModelFile, no_champion: str) -> None:
+        self._name, self._platform, self._compute = name, platform, training.compute
+        self._image = image_uris.retrieve("sklearn", platform.region, version=IMAGE_VERSION)
+        # Credentials are not needed: a PipelineSession records requests and sends none.
+        self._session = PipelineSession(
+            boto_session=boto3.Session(region_name=platform.region),
+            default_bucket=platform.bucket,
+            sagemaker_config=_NO_TELEMETRY,
+        )
+        self._parameters: dict[str, ParameterString] = {}
+        for parameter in ("DataManifestUri", "SettingsUri", "CodeUri", "Commit", "ConfigSha256", "DataSha256"):
+            self._parameters[parameter] = ParameterString(parameter)
+        optional = {"WindowStart": "", "WindowEnd": "", "ChampionSha256": "", "Requests": ""}
+        defaults = optional | {"ChampionUri": no_champion, "InstanceType": self._compute.instance_type}
+        for parameter, default in defaults.items():
+            self._parameters[parameter] = ParameterString(parameter, default)
+
+    def definition(self) -> str:
+        """The pipeline's definition as the SDK writes it."""
+        return str(self._pipeline().definition())
+
+    def _pipeline(self) -> Pipeline:
+        prepare = self._prepare()
+        train = self._train(prepare.output("prepared"))
+        report = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
+        evaluate = self._evaluate(prepare.output("prepared"), train.properties.ModelArtifacts.S3ModelArtifacts, report)
+
+        def found(path: str) -> JsonGet:
+            return JsonGet(step_name=evaluate.name, property_file=report, json_path=path)
+
+        gate = ConditionStep(
+            name="Gate",
+            description="Registers the model if evaluation.json says that it passed",
+            conditions=[ConditionEquals(left=found("verdict.status"), right="passed")],
+            if_steps=[self._register(evaluate, found("artifact.sha256"))],
+            else_steps=[FailStep(name="GateMissed", error_message=Join(on="", values=[found("verdict.reason")]))],
+        )
+        return Pipeline(
+            name=self._name,
+            parameters=list(self._parameters.values()),
+            pipeline_experiment_config=None,
+            steps=[prepare, train, evaluate, gate],
+            sagemaker_session=self._session,
+        )
+
+    def _prepare(self) -> _Step:
+        p = self._parameters
+        return self._processing(
+            "Prepare",
+            arguments=[
+                *("--data-sha256", p["DataSha256"]),
+                *("--window-start", p["WindowStart"]),
+                *("--window-end", p["WindowEnd"]),
+            ],
+            inputs={"code": p["CodeUri"], "settings": p["SettingsUri"], "dataset": p["DataManifestUri"]},
+            outputs=["prepared"],
+        )
+
+    def _train(self, prepared: Any) -> _Step:
+        p = self._parameters
+        sources = {"code": p["CodeUri"], "settings": p["SettingsUri"], "prepared": prepared}
+        request = {
+            "AlgorithmSpecification": {
+                "TrainingImage": self._image,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": _VERIFIED,
+                "ContainerArguments": [
+                    *(f"{_CHANNELS}/code", p["CodeUri"], f"{_ML}/output/failure"),
+                    *("train", "--base-dir", _ML, "--config-sha256", p["ConfigSha256"]),
+                ],
+            },
+            "InputDataConfig": [_channel(name, source) for name, source in sources.items()],
+            "OutputDataConfig": {"S3OutputPath": self._below_execution("train")},
+            "ResourceConfig": self._cluster,
+            "StoppingCondition": self._stopping_condition,
+            "RoleArn": self._platform.execution_role_arn,
+        }
+        return _Step("Train", StepTypeEnum.TRAINING, request)
+
+    def _evaluate(self, prepared: Any, model: Any, report: PropertyFile) -> _Step:
+        p = self._parameters
+        return self._processing(
+            "Evaluate",
+            arguments=[
+                *("--commit", p["Commit"]),
+                *("--data-sha256", p["DataSha256"]),
+                *("--champion-sha256", p["ChampionSha256"]),
+            ],
+            inputs={
+                "code": p["CodeUri"],
+                "settings": p["SettingsUri"],
+                "prepared": prepared,
+                "model": model,
+                "champion": p["ChampionUri"],
+            },
+            outputs=["evaluation", "artifact"],
+            property_files=(report,),
+        )
+
+    def _register(self, evaluate: _Step, artifact_sha256: JsonGet) -> _Step:
+        p = self._parameters
+        folder = evaluate.output("evaluation")
+        quality, data_quality = (
+            {"Statistics": {"ContentType": "application/json", "S3Uri": Join(on="/", values=[folder, name])}}
+            for name in ("evaluation.json", "baseline.json")
+        )
+        container = {
+            "Image": self._image,
+            "ModelDataUrl": Join(on="/", values=[evaluate.output("artifact"), "model.tar.gz"]),
+            "Environment": {
+                "SAGEMAKER_PROGRAM": "inference.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            },
+        }
+        metadata = {
+            "commit": p["Commit"],
+            "config_sha256": p["ConfigSha256"],
+            "data_sha256": p["DataSha256"],
+            "artifact_sha256": artifact_sha256,
+            "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "champion_sha256": _maybe_empty(p["ChampionSha256"]),
+            "requests": _maybe_empty(p["Requests"]),
+            "window_start": _maybe_empty(p["WindowStart"]),
+            "window_end": _maybe_empty(p["WindowEnd"]),
+        }
+        request = {
+            "ModelPackageGroupName": self._platform.package_group,
+            "ModelApprovalStatus": registry.PENDING,
+            "InferenceSpecification": {
+                "Containers": [container],
+                "SupportedContentTypes": _CONTENT_TYPES,
+                "SupportedResponseMIMETypes": _CONTENT_TYPES,
+            },
+            "ModelMetrics": {"ModelQuality": quality},
+            "DriftCheckBaselines": {"ModelQuality": quality, "ModelDataQuality": data_quality},
+            "CustomerMetadataProperties": metadata,
+        }
+        return _Step("Register", StepTypeEnum.REGISTER_MODEL, request)
+
+    def _processing(
+        self,
+        name: str,
+        *,
+        arguments: list[Any],
+        inputs: dict[str, Any],
+        outputs: list[str],
+        property_files: tuple[PropertyFile, ...] = (),
+    ) -> _Step:
+        p, verb = self._parameters, name.lower()
+        written = [
+            {
+                "OutputName": output,
+                "S3Output": {
+                    "S3Uri": self._below_execution(verb, output),
+                    "LocalPath": f"{_PROCESSING}/{output}",
+                    "S3UploadMode": "EndOfJob",
+                },
+            }
+            for output in outputs
+        ]
+        request = {
+            "AppSpecification": {
+                "ImageUri": self._image,
+                "ContainerEntrypoint": _VERIFIED,
+                "ContainerArguments": [
+                    *(f"{_PROCESSING}/code", p["CodeUri"], f"{_ML}/output/message"),
+                    *(verb, "--base-dir", _PROCESSING, "--config-sha256", p["ConfigSha256"]),
+                    *arguments,
+                ],
+            },
+            "ProcessingInputs": [_input(name, source) for name, source in inputs.items()],
+            "ProcessingOutputConfig": {"Outputs": written},
+            "ProcessingResources": {"ClusterConfig": self._cluster},
+            "StoppingCondition": self._stopping_condition,
+            "RoleArn": self._platform.execution_role_arn,
+        }
+        return _Step(name, StepTypeEnum.PROCESSING, request, property_files)
+
+    @property
+    def _cluster(self) -> dict[str, Any]:
+        instance = {"InstanceType": self._parameters["InstanceType"], "InstanceCount": 1}
+        return instance | {"VolumeSizeInGB": self._compute.volume_gb}
+
+    @property
+    def _stopping_condition(self) -> dict[str, Any]:
+        return {"MaxRuntimeInSeconds": self._compute.max_runtime_minutes * 60}
+
+    def _below_execution(self, *parts: str) -> Join:
+        bucket = f"s3://{self._platform.bucket}/executions"
+        return Join(on="/", values=[bucket, ExecutionVariables.PIPELINE_EXECUTION_ID, *parts])
+
+
+def _maybe_empty(parameter: ParameterString) -> Join:
+    return Join(on="", values=[registry.MAYBE_EMPTY, parameter])
+
+
+def _input(name: str, source: Any) -> dict[str, Any]:
+    where = {
+        "S3Uri": source,
+        "LocalPath": f"{_PROCESSING}/{name}",
+        "S3DataType": "ManifestFile" if name == "dataset" else "S3Prefix",
+        "S3InputMode": "File",
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"InputName": name, "S3Input": where}
+
+
+def _channel(name: str, source: Any) -> dict[str, Any]:
+    where = {"S3DataType": "S3Prefix", "S3Uri": source, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": where}}
+
+
+def _retries(*, job: bool) -> list[RetryPolicy]:
+    """Throttling passes in seconds, a shortage of instances in minutes; a fault of our own code is in neither list."""
+    service = StepRetryPolicy(
+        exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING],
+        interval_seconds=10,
+        backoff_rate=2.0,
+        max_attempts=6,
+    )
+    shortage = SageMakerJobStepRetryPolicy(
+        exception_types=[SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT],
+        failure_reason_types=[
+            SageMakerJobExceptionTypeEnum.CAPACITY_ERROR,
+            SageMakerJobExceptionTypeEnum.INTERNAL_ERROR,
+        ],
+        interval_seconds=60,
+        backoff_rate=2.0,
+        max_attempts=5,
+    )
+    return [service, shortage] if job else [service]

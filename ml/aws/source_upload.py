@@ -1,0 +1,110 @@
+"""What a run takes from the working tree, in S3 under its own digest: the jobs' source and the settings.
+
+Equal content has an equal address, whoever uploads it and when: that is what makes definitions, step caching and
+artifacts repeatable. An object that is there already is left alone if S3 vouches for its digest, and put again if not.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ml.aws import session
+from ml.aws.pipeline.definition import NO_CHAMPION
+from ml.errors import CloudError, ConfigError
+from ml.model.training_settings import Settings
+
+_PACKAGES = ("ml/model", "ml/steps")
+_TRANSFERS = 8
+_BESIDE = {"ml/steps/run.sh": "run.sh", "ml/steps/requirements.txt": "requirements.txt"}
+"""Files of ml/steps that the container looks for at the top of the tree."""
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """What a job's container gets, by path: ml/__init__.py, ml/model, ml/steps, run.sh and requirements.txt.
+
+    Raises:
+        ConfigError: `root` is not a checkout of this project.
+    """
+    files = {"ml/__init__.py": root / "ml/__init__.py"}
+    for package in _PACKAGES:
+        for path in (root / package).rglob("*"):
+            name = path.relative_to(root).as_posix()
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
+                files[_BESIDE.get(name, name)] = path
+    try:
+        content = {name: path.read_bytes() for name, path in sorted(files.items())}
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error.filename} is missing; run from the repository's root or give --repo") from error
+    missing = sorted(set(_BESIDE.values()) - set(content))
+    if missing:
+        raise ConfigError(f"{root}/ml/steps lacks {', '.join(missing)}; run from the repository's root or give --repo")
+    return content
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """The digest of the whole tree, as a job computes it before it runs anything of it (`ml.aws.pipeline.steps`).
+
+    It is the sha256 of what `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum` prints in the tree.
+
+    Raises:
+        ConfigError: a name that sha256sum would print otherwise than it is.
+    """
+    strange = sorted(name for name in files if any(mark in name for mark in "\\\n\r"))
+    if strange:
+        raise ConfigError(f"{strange[0]!r}: a name of code must have no backslash and no line break; rename the file")
+    listing = "".join(f"{hashlib.sha256(body).hexdigest()}  ./{name}\n" for name, body in sorted(files.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def upload_code(files: Mapping[str, bytes], bucket: str) -> str:
+    """Puts the tree under its digest and returns its prefix, `s3://BUCKET/code/<sha256>/`."""
+    return _upload(bucket, f"code/{digest(files)}/", files)
+
+
+def upload_settings(settings: Settings, bucket: str) -> str:
+    """Puts settings.json under its digest and returns its prefix, `s3://BUCKET/configs/<sha256>/`."""
+    return _upload(bucket, f"configs/{settings.sha256}/", {"settings.json": settings.to_json().encode()})
+
+
+def upload_no_champion(bucket: str) -> str:
+    """Puts what stands in for a champion where no model serves, and returns its prefix."""
+    return _upload(bucket, NO_CHAMPION, {"none.json": json.dumps({"champion": None}).encode()})
+
+
+def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
+    """Makes the objects below `prefix` exactly `files`, by their digests. Refuses where there are others."""
+    s3 = session.client("s3")
+    where = f"s3://{bucket}/{prefix}"
+
+    def put(name: str) -> None:
+        checksum = base64.b64encode(hashlib.sha256(files[name]).digest()).decode()
+        if name in there:
+            head = s3.head_object(Bucket=bucket, Key=prefix + name, ChecksumMode="ENABLED")
+            if head.get("ChecksumSHA256") == checksum:
+                return
+        # S3 refuses the object if what arrived has another digest, and keeps the digest with it.
+        s3.put_object(
+            Bucket=bucket,
+            Key=prefix + name,
+            Body=files[name],
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=checksum,
+        )
+
+    with session.explained(f"uploading to {where}"):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        there = {item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])}
+        others = sorted(there - files.keys())
+        if others:
+            raise CloudError(
+                f"{where} holds {', '.join(others[:5])}, which this project did not put there; jobs would refuse it: "
+                "find out who did, delete it, then run this again"
+            )
+        with ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="upload") as pool:
+            list(pool.map(put, files))
+    return where

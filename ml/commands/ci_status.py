@@ -1,0 +1,119 @@
+"""`fraudops gather`: all jobs of ci.yml as one commit status, the only check that branch protection needs.
+
+A job that was skipped counts as passed only where it was meant to be skipped, for GitHub itself takes every skipped
+check as a success. A status that could not be posted leaves the commit without one, which protects as well; and of a
+branch that was checked without its pull request none is posted, for whose it is has not been looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml.commands import changes
+from ml.console import note
+from ml.errors import ConfigError, FraudopsError
+from ml.gitops import markdown
+from ml.workflow import toolkit
+
+ALWAYS = ("changes", "validate")
+ON_CODE = ("suite", "templates", "audit")
+"""Jobs that are left out where nothing but model-config/ changed."""
+ON_PULL_REQUESTS = ("plan",)
+_MAIN = "refs/heads/main"
+
+
+class ChecksFailed(FraudopsError):
+    """At least one job of ci.yml did not pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What each job came to, and that this is a pass."""
+
+    sha: str
+    results: Mapping[str, str]
+    posted: bool
+    """Whether the commit status was posted; a fork's token may not, and a branch alone gets none."""
+
+
+def gather(*, pull_request: int | None = None) -> Gathered:
+    """Posts the commit status `fraudops/ci` of what FRAUDOPS_NEEDS, the `needs` context as JSON, says.
+
+    Raises:
+        ChecksFailed: a job failed, was cancelled, or was skipped though it should have run.
+        ConfigError: FRAUDOPS_NEEDS is not that.
+        GitHubError: the status cannot be posted.
+    """
+    needs, event = _needs(), os.environ.get("GITHUB_EVENT_NAME", "")
+    pull = changes.pull_request(pull_request)
+    sha = pull.head_sha if pull is not None else os.environ.get("GITHUB_SHA", "")
+    wrong = problems(needs, event=event, about_pull_request=pull is not None)
+    results = {name: str(job.get("result")) for name, job in needs.items()}
+    rows = [[markdown.code(name), result, markdown.text(wrong.get(name, ""))] for name, result in results.items()]
+    toolkit.summary(
+        f"### {'Not passed' if wrong else 'All checks passed'}\n\n{markdown.table(['job', 'result', ''], rows)}"
+    )
+    said = "; ".join(f"{name} {reason}" for name, reason in wrong.items()) or f"{len(needs)} jobs passed or had no part"
+    of_main = pull is None and (event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
+    posted = of_main or (pull is not None and not pull.read_only)
+    if posted:
+        from ml.gitops import statuses
+        from ml.gitops.github_client import GitHub
+
+        statuses.set_status(
+            GitHub.from_environment(),
+            sha,
+            context=statuses.CI,
+            state="failure" if wrong else "success",
+            description=said,
+            target_url=toolkit.run_url(),
+        )
+    elif pull is None:
+        note(
+            "a branch that is checked without its pull request gets no commit status; name it: "
+            "gh workflow run ci.yml --ref BRANCH --field pull_request=N"
+        )
+    else:
+        note(
+            "a token for a fork's pull request may not post a commit status; to let it be merged, push its commits to "
+            "a branch of this repository"
+        )
+    if wrong:
+        raise ChecksFailed(f"{said}; see the jobs themselves")
+    return Gathered(sha=sha, results=results, posted=posted)
+
+
+def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_request: bool) -> dict[str, str]:
+    """Why each job that does not count as passed does not, by its name; empty if all do."""
+    outputs = needs.get("changes", {}).get("outputs") or {}
+    spared: set[str] = set()
+    # Where `changes` could not say, nothing may be left out.
+    if outputs.get("code") == "false":
+        spared.update(ON_CODE)
+    spared.update({"skip": ("suite",), "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
+    if event == "push" or not about_pull_request:
+        spared.update(ON_PULL_REQUESTS)
+    wrong = {}
+    for name, job in needs.items():
+        result = job.get("result")
+        if result == "success" or (result == "skipped" and name in spared):
+            continue
+        wrong[name] = "was skipped, though it had to run" if result == "skipped" else f"ended as {result}"
+    for name in {*ALWAYS, *ON_CODE, *ON_PULL_REQUESTS} - set(needs):
+        wrong[name] = "is not among the jobs that were gathered"
+    return wrong
+
+
+def _needs() -> Mapping[str, Mapping[str, Any]]:
+    text = os.environ.get("FRAUDOPS_NEEDS", "")
+    try:
+        needs = json.loads(text)
+    except ValueError:
+        needs = None
+    if not isinstance(needs, dict) or not all(isinstance(job, dict) for job in needs.values()):
+        raise ConfigError(f"FRAUDOPS_NEEDS must be the needs context as JSON, as ci.yml gives it (got {text[:80]!r})")
+    return needs

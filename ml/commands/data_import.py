@@ -1,0 +1,167 @@
+"""`fraudops data import`: a file of transactions into the lake, whole or not at all, and no row lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ml.aws.import_manifest import ImportManifest, Source
+from ml.aws.lake import Lake
+from ml.errors import DataError
+from ml.ingest import quarantine as rejects
+from ml.ingest import reader
+from ml.ingest.table import Content
+from ml.model import data_contract
+from ml.model.data_contract import EVENT_ID, EVENT_TIME
+from ml.model.training_settings import Columns
+
+DEFAULT_START = date(2013, 9, 1)
+"""The month in which the ULB transactions were made; the data set does not tell the day."""
+_MICROSECONDS = 1_000_000
+_DAY = 86_400 * _MICROSECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What became of a file: `rows` of the file = `landed` + `quarantined`."""
+
+    path: str
+    name: str
+    """The import's folder below raw/ and labels/."""
+    manifest_uri: str
+    new: bool
+    """False where the lake held this content already and nothing had to be written."""
+    rows: int
+    landed: int
+    quarantined: int
+    quarantine_path: str | None
+    problems: dict[str, int]
+    """How often each kind of problem was met in the rows set aside."""
+    frauds: int
+    duplicates: int
+    """Rows that repeat an earlier one; they are kept."""
+    start: datetime
+    end: datetime
+    """First and last event."""
+    notes: tuple[str, ...]
+    """What was assumed where the file does not say, and what to look at."""
+
+
+def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, quarantine: bool) -> ImportReport:
+    """Lands the transactions of the file at `path` (CSV, gzipped CSV or Parquet; local or s3://) in `lake`.
+
+    Args:
+        columns: the layout that the file must have; `event_id` and `event_time` columns may stand beside it.
+        start: the day, midnight UTC, from which the file's time column counts; 2013-09-01 where None.
+        quarantine: whether rows that break the contract are written to PATH.quarantine.csv and the rest loads.
+
+    Raises:
+        DataError: the file breaks the contract; nothing has landed.
+        CloudError: S3 refuses or cannot be reached; nothing of the import is visible.
+    """
+    content = reader.read(path, columns)
+    bad = content.bad
+    if bad.any() and (not quarantine or bad.all()):
+        raise DataError(_refusal(content, int(bad.sum()), quarantine))
+    place, quarantined = rejects.write(content) if bad.any() else (None, 0)
+    frame, notes = _dated(path, content.frame[~bad].reset_index(drop=True), columns, start)
+    digest = data_contract.content_sha256(frame)
+    if EVENT_ID not in frame:
+        frame.insert(0, EVENT_ID, data_contract.event_ids(digest, len(frame)))
+    transactions, labels = _tables(frame, columns)
+    stored = lake.store(
+        transactions,
+        labels,
+        source=Source(name=PurePosixPath(path).name, bytes=content.bytes, sha256=content.sha256),
+        content_sha256=digest,
+        duplicates=data_contract.duplicates(frame),
+        quarantined=quarantined,
+    )
+    notes += _overlaps(lake, stored.manifest)
+    landed = sum(file.rows for file in stored.manifest.files if file.key.startswith("raw/"))
+    if landed + quarantined != len(content.frame):
+        raise DataError(
+            f"{path}: {len(content.frame)} rows were read, but {landed} landed and {quarantined} were set aside; "
+            f"delete {stored.manifest_uri} and report this as a defect"
+        )
+    return ImportReport(
+        path=path,
+        name=stored.manifest.name,
+        manifest_uri=stored.manifest_uri,
+        new=bool(stored.uploaded),
+        rows=len(content.frame),
+        landed=landed,
+        quarantined=quarantined,
+        quarantine_path=place,
+        problems=rejects.counts(content),
+        frauds=stored.manifest.frauds,
+        duplicates=stored.manifest.duplicates,
+        start=stored.manifest.start,
+        end=stored.manifest.end,
+        notes=notes,
+    )
+
+
+def _refusal(content: Content, bad: int, quarantine: bool) -> str:
+    kinds = ", ".join(f"{kind} {count}" for kind, count in rejects.counts(content).items())
+    share = f"{bad} of {len(content.frame)} rows break the contract ({kinds})"
+    found = f"{content.path}: {rejects.first_problem(content)}; {share}"
+    if quarantine:
+        return f"{found}, so that none is left to import; correct them at the source"
+    return f"{found}; correct them at the source, or import with --quarantine to set them aside"
+
+
+def _dated(
+    path: str, frame: pd.DataFrame, columns: Columns, start: date | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """`frame` with `event_time` and every input of the model, in the order of the lake, and what was assumed for it."""
+    notes = []
+    if EVENT_TIME in frame:
+        if start is not None:
+            raise DataError(f"{path}: has an {EVENT_TIME} column, so --start would change nothing; leave it out")
+        if columns.time is not None and columns.time not in frame:
+            moments = data_contract.microseconds(frame[EVENT_TIME])
+            midnight = moments.min() // _DAY * _DAY
+            frame[columns.time] = (moments - midnight) / _MICROSECONDS
+            first = frame[EVENT_TIME].min().date()
+            notes.append(f"{columns.time} was made from {EVENT_TIME}: seconds since {first} 00:00 UTC")
+    else:
+        day = DEFAULT_START if start is None else start
+        if not data_contract.FIRST_YEAR <= day.year <= data_contract.LAST_YEAR - 100:
+            last = data_contract.LAST_YEAR - 100
+            raise DataError(f"{path}: --start must be in the years {data_contract.FIRST_YEAR} to {last} (got {day})")
+        midnight = int(datetime.combine(day, time(), UTC).timestamp()) * _MICROSECONDS
+        moments = midnight + np.rint(frame[columns.time].to_numpy() * _MICROSECONDS).astype(np.int64)
+        frame[EVENT_TIME] = pd.Series(moments.view("M8[us]")).dt.tz_localize("UTC")
+        if start is None:
+            assumed = f"{columns.time} was counted from {day} 00:00 UTC, the month of the ULB data"
+            notes.append(f"{assumed}; --start dates it otherwise")
+    ids = [EVENT_ID] if EVENT_ID in frame else []
+    return frame[[*ids, EVENT_TIME, *columns.inputs, columns.label]], tuple(notes)
+
+
+def _overlaps(lake: Lake, manifest: ImportManifest) -> tuple[str, ...]:
+    """What to look at where other imports have events of the same time: a corrected file does not replace the first."""
+    return tuple(
+        f"the lake also has {other.rows} transactions of the same time from {other.source.name}; if they are the same "
+        f"ones, training counts them twice: delete s3://{lake.bucket}/{other.key}"
+        for other in lake.imports()
+        if manifest.meets(other)
+    )
+
+
+def _tables(frame: pd.DataFrame, columns: Columns) -> tuple[pa.Table, pa.Table]:
+    """The transactions and their labels, as the lake takes them; a label in a file is known when its event is."""
+    ids = pa.array(frame[EVENT_ID], pa.string())
+    times = pa.array(data_contract.microseconds(frame[EVENT_TIME])).cast(pa.timestamp("us", "UTC"))
+    inputs = {name: pa.array(frame[name].to_numpy(dtype=np.float64)) for name in columns.inputs}
+    labels = pa.array(frame[columns.label].to_numpy().astype(np.int8))
+    return (
+        pa.table({EVENT_ID: ids, EVENT_TIME: times, **inputs}),
+        pa.table({EVENT_ID: ids, "label": labels, "known_at": times}),
+    )

@@ -1,0 +1,60 @@
+"""`fraudops pipeline definition`: what `fraudops train` would hand to SageMaker, to read and to compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml import config, console
+from ml.aws import platform
+from ml.aws.pipeline import definition as pipeline
+
+_ACCOUNT_OF_NOBODY = "000000000000"
+
+
+def definition(
+    root: Path,
+    *,
+    bucket: str | None = None,
+    role: str | None = None,
+    group: str | None = None,
+    region: str | None = None,
+) -> str:
+    """The pipeline's definition for the working tree at `root`, as JSON; equal inputs give equal bytes.
+
+    With none of `bucket`, `role`, `group` and `region` it is that of the platform stack, which AWS is asked for. With
+    any of them nothing is asked, and what is left out has a placeholder in its place, which is said; so a definition
+    can be looked at with no account and no network.
+
+    Raises:
+        ConfigError: model-config/training/model.yaml does not hold, or SageMaker has no image in the region.
+        CloudError: there is no platform stack, or AWS cannot be reached.
+    """
+    training = config.load_model(root)
+    if bucket is role is group is region is None:
+        return pipeline.definition(platform.read(), training)
+    where = _unseen(bucket, role, group, region)
+    text = pipeline.definition(where, training)
+    given = {"bucket": bucket, "role": role, "group": group, "region": region}
+    used = {
+        "bucket": where.bucket,
+        "role": where.execution_role_arn,
+        "group": where.package_group,
+        "region": where.region,
+    }
+    made_up = [f"--{name} {used[name]}" for name, value in given.items() if not value]
+    if made_up:
+        console.note(f"placeholders, as no account was asked: {', '.join(made_up)}")
+    return text
+
+
+def _unseen(bucket: str | None, role: str | None, group: str | None, region: str | None) -> platform.Platform:
+    name = platform.stack_name()
+    return platform.Platform(
+        region=region or "us-east-1",
+        account=_ACCOUNT_OF_NOBODY,
+        bucket=bucket or f"{name}-lake",
+        execution_role_arn=role or f"arn:aws:iam::{_ACCOUNT_OF_NOBODY}:role/{name}-execution",
+        package_group=group or f"{name}-model",
+        deploy_function="",
+        topic_arn="",
+    )

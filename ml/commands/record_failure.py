@@ -1,0 +1,173 @@
+"""`fraudops miss`: what a model that the gate turned away leaves behind: a record in Git, an issue, the evidence.
+
+The record closes the requests that the run answered, so that nobody trains for them again; it is added to main by the
+bot, or proposed where main is protected from it. Run again for the same execution, it changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from ml import clock, config
+from ml.commands import summary
+from ml.console import note, stage
+from ml.errors import ConfigError, GitError, Refused
+from ml.gitops import commit_messages, issues, labels
+from ml.gitops.github_client import GitHub
+from ml.gitops.remote import Protected, Remote
+from ml.gitops.repository import Repository
+from ml.records import bot_pull_requests
+from ml.training.gate_result import Outcome
+from ml.workflow import toolkit
+
+CONFIGURATION = "configuration"
+"""The cause of a run that answered no request: somebody changed what is trained, or asked for it."""
+_REASON_LIMIT = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missed:
+    """Where a miss is recorded and discussed."""
+
+    record: str
+    state: Literal["pushed", "proposed", "there already"]
+    commit: str
+    pull_request: int | None
+    """The one that adds the record, where main takes nothing else."""
+    issues: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    path: Path
+    state: Literal["pushed", "proposed", "there already"]
+    commit: str
+    pull: bot_pull_requests.Opened | None = None
+
+
+def miss(root: Path, *, outcome: Path, main: str = "main") -> Missed:
+    """Records the miss of `outcome` on `main`, and reports it in the issue of its cause.
+
+    Args:
+        outcome: the file that `fraudops train --outcome` wrote.
+
+    Raises:
+        Refused: the gate did not say no.
+        GitError, GitHubError: run it again when the cause is gone; it goes on from there.
+    """
+    found = Outcome.read(outcome)
+    if found.verdict != "missed":
+        raise Refused(f"{outcome}: the gate passed the model; propose it with `fraudops propose`")
+    github, remote = GitHub.from_environment(), Remote(Repository.find(root))
+    with stage("Recording the miss"):
+        recorded = _record(github, remote, found, main)
+    reported = [_report(github, found, cause) for cause in causes(found)]
+    said = _said(recorded, main)
+    note(said)
+    named = [(issue.number, issue.url) for issue in reported]
+    toolkit.summary(summary.missed(found, recorded=said, issues=named))
+    return Missed(
+        record=recorded.path.as_posix(),
+        state=recorded.state,
+        commit=recorded.commit,
+        pull_request=recorded.pull.pull.number if recorded.pull else None,
+        issues=tuple(number for number, _ in named),
+    )
+
+
+def causes(found: Outcome) -> list[str]:
+    """What the run was for: the causes of its requests, each once; the configuration where it answered none."""
+    return sorted({name.split("Z-", 1)[-1] for name in found.requests}) or [CONFIGURATION]
+
+
+def _record(github: GitHub, remote: Remote, found: Outcome, main: str) -> _Recorded:
+    base = remote.fetch(main)
+    if base is None:
+        raise GitError(f"{remote.name} has no branch {main} to record the miss on")
+    there = _known(remote, base, found)
+    if there is not None:
+        return _Recorded(path=there, state="there already", commit=base)
+    branch = f"bot/miss-{found.execution_id}"
+    seen = remote.adopt(branch)
+    waiting = _known(remote, seen, found) if seen is not None else None
+    if seen is not None and waiting is not None:  # proposed before, and not merged yet
+        return _proposed(github, remote, found, path=waiting, commit=seen, seen=seen, main=main)
+    path, record = _new(remote, base, found)
+    commit = remote.commit(base, {path: config.dump(record).encode()}, commit_messages.miss(record, path.stem))
+    try:
+        pushed = remote.push_main(commit, branch=main)
+    except Protected as error:
+        note(f"{main} takes no commit of the bot, so a pull request adds the record ({error})")
+        return _proposed(github, remote, found, path=path, commit=commit, seen=seen, main=main)
+    return _Recorded(path=path, state="pushed", commit=pushed.commit)
+
+
+def _proposed(
+    github: GitHub, remote: Remote, found: Outcome, *, path: Path, commit: str, seen: str | None, main: str
+) -> _Recorded:
+    opened = bot_pull_requests.pull_request(
+        github,
+        remote,
+        branch=f"bot/miss-{found.execution_id}",
+        commit=commit,
+        seen=seen,
+        base=main,
+        title=f"Record that the gate was missed: {path.stem}",
+        body=summary.miss_evidence(found, toolkit.run_url()),
+        label=labels.BOT,
+    )
+    return _Recorded(path=path, state="proposed", commit=commit, pull=opened)
+
+
+def _known(repository: Repository, revision: str, found: Outcome) -> Path | None:
+    """The record of this execution at `revision`, if there is one."""
+    for name in repository.files(revision, config.MISSES):
+        path = Path(name)
+        content = repository.show(revision, path) if path.suffix == ".yaml" else None
+        if content is None:
+            continue
+        try:
+            record = config.parse(content.decode("utf-8", "replace"), path, config.MissRecord)
+        except ConfigError:
+            continue  # `validate` tells of it; it is not this run's
+        if record.execution_arn == found.execution_arn:
+            return path
+    return None
+
+
+def _new(repository: Repository, base: str, found: Outcome) -> tuple[Path, config.MissRecord]:
+    """The record, under a name that is free: two misses of one commit may fall into one second."""
+    taken, created = set(repository.files(base, config.MISSES)), clock.now().replace(microsecond=0)
+    while config.miss_path(created, found.commit).as_posix() in taken:
+        created += timedelta(seconds=1)
+    record = config.MissRecord(
+        commit=found.commit,
+        requests=found.requests,
+        verdict=config.Verdict(status="missed", reason=found.reason[:_REASON_LIMIT]),
+        evaluation_uri=found.evaluation_uri,
+        execution_arn=found.execution_arn,
+        created=created,
+    )
+    return config.miss_path(created, found.commit), record
+
+
+def _report(github: GitHub, found: Outcome, cause: str) -> issues.Issue:
+    return issues.report(
+        github,
+        cause=f"gate missed {cause}",
+        label=labels.MISS,
+        title=f"Gate missed: {cause}",
+        body=summary.miss_evidence(found, toolkit.run_url()),
+        occurrence=found.execution_id,
+    )
+
+
+def _said(recorded: _Recorded, main: str) -> str:
+    if recorded.pull is not None:
+        return f"#{recorded.pull.pull.number} adds {recorded.path} to {main}, and closes the requests when it is merged"
+    if recorded.state == "there already":
+        return f"The miss was recorded before, as {recorded.path}"
+    return f"The miss is recorded on {main}, as {recorded.path}"

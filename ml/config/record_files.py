@@ -1,0 +1,128 @@
+"""What the loop writes below model-config/, append only: approvals, retrain requests, misses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from ml.config.strict_yaml import AsTuple, Commit, File, PackageArn, S3Uri, Sha256, Text
+
+
+class Artifact(File):
+    """Where the model archive is, and its digest."""
+
+    uri: S3Uri
+    sha256: Sha256
+
+
+class Container(File):
+    """What runs the archive: a registry's package can be edited after its approval, so Git holds this too."""
+
+    image: Text
+    environment: dict[str, str]
+
+
+class Window(File):
+    """A stretch of event time, start included, end not. null leaves that side open."""
+
+    start: AwareDatetime | None
+    end: AwareDatetime | None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Window:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError(f"must have start before end (got {self.start.isoformat()} and {self.end.isoformat()})")
+        return self
+
+
+class TrainingData(File):
+    """What a model was trained and tested on."""
+
+    sha256: Sha256
+    window: Window
+    rows: Annotated[int, Field(ge=1)]
+    frauds: Annotated[int, Field(ge=0)]
+
+
+class Interval(File):
+    """A figure with its confidence interval, and the count it rests on (`count` of `of`, where it is a rate)."""
+
+    value: float
+    low: float
+    high: float
+    count: int | None
+    of: int | None
+
+
+class Verdict(File):
+    """What the gate said, word for word."""
+
+    status: Literal["passed", "missed"]
+    reason: Text
+
+
+class Champion(File):
+    """The model that served when this one was tested, and how the two compared on the same rows."""
+
+    approval: Annotated[int, Field(ge=1)]
+    model_package_arn: PackageArn
+    artifact_sha256: Sha256
+    comparison: Literal["compared", "not possible"]
+    reason: Text
+
+
+class ApprovalRecord(File):
+    """model-config/approvals/NNNN.yaml: exactly which model a merge approves. Append only."""
+
+    approval: Annotated[int, Field(ge=1)]
+    model_package_arn: PackageArn
+    artifact: Artifact
+    container: Container
+    commit: Commit
+    config_sha256: Sha256
+    data: TrainingData
+    requests: Annotated[tuple[str, ...], AsTuple]
+    execution_arn: Text
+    metrics: dict[str, Interval]
+    threshold: float
+    verdict: Verdict
+    champion: Champion | None
+    created: AwareDatetime
+
+    @model_validator(mode="after")
+    def _version(self) -> ApprovalRecord:
+        if int(self.model_package_arn.rsplit("/", 1)[1]) != self.approval:
+            raise ValueError(
+                f"must have approval be the package's version (got {self.approval} and {self.model_package_arn})"
+            )
+        return self
+
+
+class RetrainRequest(File):
+    """model-config/retrain-requests/<utc>-<cause>.yaml: who or what asks for a new model, on what data. Append only."""
+
+    cause: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+    reason: Text
+    window: Window
+    evidence: dict[str, Any]
+
+
+class MissRecord(File):
+    """model-config/misses/<utc>-<commit12>.yaml: a training run whose model the gate turned away. Append only.
+
+    It closes the requests that the run answered, as an approval would, so that no later run trains for them again.
+    """
+
+    commit: Commit
+    requests: Annotated[tuple[str, ...], AsTuple]
+    verdict: Verdict
+    evaluation_uri: S3Uri
+    execution_arn: Text
+    created: AwareDatetime
+
+    @model_validator(mode="after")
+    def _missed(self) -> MissRecord:
+        if self.verdict.status != "missed":
+            raise ValueError(f"must have a verdict whose status is 'missed' (got {self.verdict.status!r})")
+        return self

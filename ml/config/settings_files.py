@@ -1,0 +1,231 @@
+"""What people write below model-config/: training, gate, serving, drift. Nothing a risk officer would care about has a
+default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ml.config.strict_yaml import AsTuple, Column, Endpoint, File, OpenShare, Positive, Ratio, Share
+
+
+class _Data(File):
+    label: Column
+    time: Column | None
+    amount: Column
+    features: Annotated[
+        tuple[Column, ...],
+        Field(min_length=1, max_length=512),
+        AsTuple,
+    ]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> _Data:
+        names = [self.label, self.amount, *self.features, *([self.time] if self.time else [])]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"must name each column once (twice: {', '.join(twice)})")
+        return self
+
+
+class _Split(File):
+    train: OpenShare
+    validation: OpenShare
+    test: OpenShare
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Split:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"must have train, validation and test add up to 1 (got {total:g})")
+        return self
+
+
+class _Binning(File):
+    amount_bins: Annotated[int, Field(ge=0, le=100)]
+    hour_bins: Annotated[Literal[0, 1, 2, 3, 4, 6, 8, 12, 24], Field()]
+
+
+class _Resampling(File):
+    minority_ratio: Share
+    neighbours: Annotated[int, Field(ge=1, le=50)]
+
+
+class _Regression(File):
+    inverse_regularisation: Annotated[float, Field(gt=0)]
+    max_iterations: Annotated[int, Field(ge=1, le=100_000)]
+    tolerance: Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Threshold(File):
+    policy: Literal["max_recall_at_fpr", "alert_budget", "fixed"]
+    value: OpenShare
+
+
+class Compute(File):
+    """The instance that each step of the pipeline runs on."""
+
+    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")]
+    volume_gb: Annotated[int, Field(ge=1, le=16_384)]
+    max_runtime_minutes: Annotated[int, Field(ge=1, le=7_200)]
+
+
+class ModelFile(File):
+    """model-config/training/model.yaml: what is trained, on what."""
+
+    data: _Data
+    split: _Split
+    binning: _Binning
+    resampling: _Resampling
+    regression: _Regression
+    threshold: _Threshold
+    alert_budget: OpenShare
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    compute: Compute
+
+    @model_validator(mode="after")
+    def _hours_need_time(self) -> ModelFile:
+        if self.binning.hour_bins and self.data.time is None:
+            raise ValueError("must set binning.hour_bins to 0 where data.time is null")
+        return self
+
+
+class _Challenger(File):
+    max_average_precision_loss: Share
+    max_recall_loss: Share
+    confidence: Annotated[float, Field(ge=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    min_positives: Annotated[int, Field(ge=1)]
+
+
+class GateFile(File):
+    """model-config/training/gate.yaml: what a model must reach to be registered."""
+
+    min_recall: Share
+    max_false_positive_rate: Share
+    min_positives: Annotated[int, Field(ge=1)]
+    challenger: _Challenger
+
+
+class Instance(File):
+    """What the endpoint runs on."""
+
+    type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")]
+    count: Annotated[int, Field(ge=1, le=100)]
+
+
+class Capture(File):
+    """How much of the traffic lands in S3, in percent; 0 switches capture off."""
+
+    sampling_percentage: Annotated[int, Field(ge=0, le=100)]
+
+
+class Rollout(File):
+    """Blue/green: how long the old fleet is kept, and after how long a deployment that did not settle has failed."""
+
+    termination_wait_seconds: Annotated[int, Field(ge=0, le=3_600)]
+    timeout_minutes: Annotated[int, Field(ge=1, le=240)]
+
+
+class ServingFile(File):
+    """model-config/serving/production.yaml: which approval serves, and how."""
+
+    approval: Annotated[int, Field(ge=1)] | None
+    endpoint: Endpoint
+    instance: Instance
+    capture: Capture
+    rollout: Rollout
+
+
+class _DriftSchema(File):
+    max_missing: Share
+    max_out_of_range: Share
+    max_unseen: Share
+
+
+class _DriftData(File):
+    alpha: OpenShare
+    min_ks: Share
+    min_psi: Positive
+    min_js: Share
+    min_mean_shift: Positive
+    min_chi_square: Positive
+
+
+class _DriftPrediction(File):
+    alpha: OpenShare
+    min_ks: Share
+    min_psi: Positive
+    min_js: Share
+    min_alert_rate_ratio: Ratio
+
+
+class _DriftConcept(File):
+    alpha: OpenShare
+    min_recall_drop: Share
+    min_precision_drop: Share
+    min_fpr_ratio: Ratio
+    alpha_amount_band: OpenShare
+    min_band_ratio: Ratio
+
+
+class LabelLimits(File):
+    """When a day's labels are mature, and how much of a window's rows must lie on such days."""
+
+    min_coverage: Annotated[float, Field(gt=0, le=1)]
+    min_age_days: Annotated[int, Field(ge=0, le=365)]
+    min_mature: Share
+
+
+class _KOfN(File):
+    windows: Annotated[int, Field(ge=1, le=24)]
+    of: Annotated[int, Field(ge=1, le=24)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> _KOfN:
+        if self.windows > self.of:
+            raise ValueError(f"must have windows be at most of (got {self.windows} of {self.of})")
+        return self
+
+
+class _DriftDecide(File):
+    data: _KOfN
+    prediction: _KOfN
+    concept: _KOfN
+
+
+class _PerCause(File):
+    data: Annotated[int, Field(ge=0, le=366)]
+    prediction: Annotated[int, Field(ge=0, le=366)]
+    concept: Annotated[int, Field(ge=0, le=366)]
+
+
+class _Breaker(File):
+    misses: Annotated[int, Field(ge=1, le=100)]
+
+
+class DriftFile(File):
+    """model-config/monitoring/drift.yaml: when traffic or labels have drifted, and when that asks for a new model.
+
+    The first part is what `ml.model.drift.detector.Rules` takes; the second is how a request is held back.
+    """
+
+    window: Literal["day", "week", "month"]
+    looks: Annotated[int, Field(ge=1, le=10_000)]
+    min_rows: Annotated[int, Field(ge=1)]
+    no_traffic_hours: Annotated[int, Field(ge=1, le=8_784)]
+    data: _DriftData
+    prediction: _DriftPrediction
+    concept: _DriftConcept
+    labels: LabelLimits
+    decide: _DriftDecide
+    cooldown_days: _PerCause
+    max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
+    breaker: _Breaker
+    schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name
+
+    def to_rules(self) -> dict[str, Any]:
+        """The document that `ml.model.drift.detector.Rules.from_dict` takes."""
+        return self.model_dump(by_alias=True)

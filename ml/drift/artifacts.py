@@ -1,0 +1,172 @@
+"""What a check leaves beside its verdict: the report with its pictures, Model Monitor's files, CloudWatch's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ml.aws import drift_check_store, model_monitor_export, s3_objects
+from ml.aws.cloudwatch_metrics import Point
+from ml.console import stage
+from ml.model.drift import detector
+from ml.model.drift.histogram import Column, Tally
+from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
+
+if TYPE_CHECKING:
+    from ml.commands.drift_check import Silence
+    from ml.drift.monitor import Check, Watch
+    from ml.drift.reference_model import Model
+
+
+def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:
+    """Writes report, pictures and Model Monitor's files of a window; what is there already for this verdict stays.
+
+    The page is written last: where it is, all is, and a check that died before it is made up for by the next.
+
+    Args:
+        past: earlier windows, shown beside it.
+    """
+    page = check.document["report"]
+    if not check.new and drift_check_store.fingerprint(*s3_objects.split(page)).objects:
+        return
+    with stage("drawing the report"):
+        _model_monitor(watch, check)
+        for name, (content, kind) in _report(watch, check, past).items():
+            s3_objects.write(watch.checks.uri("reports", *check.window, name), content, kind)
+
+
+def _report(watch: Watch, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:
+    from ml.report import drift_report as drawing
+
+    earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
+    pictures = drawing.draw(
+        watch.model(check.approval).reference, check.judgement, check.summary(), earlier, watch.rules
+    )
+    page = drawing.page(check.document, check.judgement, earlier, pictures)
+    files = {name: (content, "image/png") for name, content in pictures.items()}
+    return files | {"report.html": (page.encode(), "text/html; charset=utf-8")}
+
+
+def _model_monitor(watch: Watch, check: Check) -> None:
+    model, (start, end) = watch.model(check.approval), check.window
+    reference, window = _reference(model), _window(model, check.summary())
+    rules = watch.rules
+    limits = model_monitor_export.constraints(
+        reference, max_missing=rules.schema.max_missing, max_distance=rules.data.min_ks
+    )
+    rows = max((column.n + column.missing for column in reference), default=0)
+    of_window = {
+        model_monitor_export.STATISTICS: model_monitor_export.statistics(check.judgement.rows, window),
+        model_monitor_export.CONSTRAINTS: limits,
+        model_monitor_export.VIOLATIONS: model_monitor_export.violations(_violations(check)),
+    }
+    of_model = {
+        model_monitor_export.STATISTICS: model_monitor_export.statistics(rows, reference),
+        model_monitor_export.CONSTRAINTS: limits,
+    }
+    for name, document in of_window.items():
+        uri = watch.checks.uri("model-monitor", start, end, name)
+        s3_objects.write(uri, drift_check_store.encoded(document), "application/json")
+    for name, document in of_model.items():
+        uri = watch.checks.baseline_uri(model.sha256, name)
+        s3_objects.write(uri, drift_check_store.encoded(document), "application/json")
+
+
+def _reference(model: Model) -> list[model_monitor_export.Column]:
+    return [
+        model_monitor_export.Column(
+            name=column.name,
+            n=column.summary.n,
+            missing=column.summary.missing,
+            mean=column.summary.mean,
+            std=column.summary.std,
+            low=column.summary.min,
+            high=column.summary.max,
+            edges=column.summary.edges,
+            counts=column.summary.counts,
+        )
+        for column in model.reference.columns
+    ]
+
+
+def _window(model: Model, summary: detector.WindowSummary) -> list[model_monitor_export.Column]:
+    return [_column(column, summary.columns[column.name]) for column in model.reference.columns]
+
+
+def _column(column: Column, tally: Tally) -> model_monitor_export.Column:
+    mean, std = column.binner.moments(tally.n, tally.total, tally.squares)
+    return model_monitor_export.Column(
+        name=column.name,
+        n=tally.n,
+        missing=tally.missing,
+        mean=mean,
+        std=std,
+        low=tally.low,
+        high=tally.high,
+        edges=column.summary.edges,
+        counts=tally.bins,
+    )
+
+
+def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
+    """What fired, one violation for each column and kind; what Model Monitor has no word for is in the report alone."""
+    drifted: dict[str, list[str]] = {}
+    for finding in check.judgement.findings:
+        if not finding.fired or finding.subject is None:
+            continue
+        if finding.kind == "data":
+            drifted.setdefault(finding.subject, []).append(
+                f"{finding.statistic} {abs(finding.value or 0.0):.4g} exceeds {finding.threshold:.4g}"
+            )
+        elif finding.kind == "schema" and finding.statistic in ("missing", "unexpected_field", "unseen"):
+            absent = finding.statistic == "missing" and finding.value == 1.0
+            yield finding.subject, "absent" if absent else finding.statistic, finding.detail
+    for name, words in drifted.items():
+        yield name, "drift", "; ".join(words)
+
+
+def points(check: Check, past: Sequence[Check], silence: Silence | None) -> Iterator[Point]:
+    """What CloudWatch is told: each verdict as 0 or 1, each input's distances, and the figures of mature labels.
+
+    Labels come late. What they tell is that of the newest window, up to `check`, that was judged against the same model
+    and whose labels are mature; with windows of a month that is hardly ever `check` itself.
+
+    Args:
+        past: earlier windows, in the order of time.
+    """
+    found = check.judgement
+    earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
+    ours = [each for each in [*earlier, found] if CONCEPT in each.judged and each.reference == found.reference]
+    told = ours[-1] if ours else found
+    verdicts = {*found.verdicts} - {CONCEPT}
+    if CONCEPT in told.verdicts:
+        verdicts = verdicts - {NONE} | {CONCEPT}
+    for verdict in VERDICTS:
+        yield Point(name="Verdict", value=float(verdict in verdicts), dimensions={"Verdict": verdict})
+    for kind in CAUSES:
+        by = told if kind == CONCEPT else found
+        if kind in by.judged:
+            yield Point(name="Findings", value=float(len(by.fired(kind))), dimensions={"Kind": kind}, unit="Count")
+    yield Point(name="Rows", value=float(found.rows), unit="Count")
+    yield Point(name="Drift", value=float(any(kind in verdicts for kind in KINDS)))
+    yield Point(name="NoTraffic", value=float(silence is not None))
+    if silence is not None:
+        yield Point(name="HoursWithoutTraffic", value=silence.hours)
+    moved: list[tuple[str, Any]] = [(feature.name, feature) for feature in found.features]
+    if found.scores is not None:
+        moved.append(("score", found.scores))
+    for name, feature in moved:
+        yield Point(name="KolmogorovSmirnov", value=feature.ks, dimensions={"Feature": name})
+        yield Point(name="PopulationStabilityIndex", value=feature.psi, dimensions={"Feature": name})
+    named = {
+        "recall": "Recall",
+        "precision": "Precision",
+        "false_positive_rate": "FalsePositiveRate",
+        "alert_rate": "AlertRate",
+    }
+    labelled = [finding for finding in told.findings if finding.kind == CONCEPT]
+    for finding in [*(each for each in found.findings if each.kind != CONCEPT), *labelled]:
+        if finding.statistic in named and finding.subject is None and finding.value is not None:
+            yield Point(name=named[finding.statistic], value=finding.value)
+    if found.estimated is not None:
+        yield Point(name="EstimatedRecall", value=found.estimated.recall[0])

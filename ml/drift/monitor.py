@@ -1,0 +1,173 @@
+"""A window's verdict: the model that served, its traffic and its labels, read as a stream and judged; kept in the lake.
+
+A window is judged against one model for good, the one that main pointed at when it was judged first. It is judged again
+where what it was judged on has changed: captured objects, labels, rules. Nothing here asks for anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from ml import clock, config
+from ml.aws.capture import inventory
+from ml.aws.drift_check_store import Checks, fingerprint
+from ml.console import note, stage
+from ml.drift import aggregation
+from ml.drift.calendar import Window, counted
+from ml.drift.reference_model import Model
+from ml.gitops.repository import Repository
+from ml.model.drift import detector
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A window's verdict, as it is kept."""
+
+    document: Mapping[str, Any]
+    new: bool
+    """Whether it was judged just now."""
+
+    @cached_property
+    def judgement(self) -> detector.Judgement:
+        """What was found."""
+        return detector.Judgement.from_dict(self.document["judgement"])
+
+    @property
+    def window(self) -> Window:
+        """Start and end."""
+        return self.judgement.start, self.judgement.end
+
+    @property
+    def approval(self) -> int:
+        """The model that it was judged against."""
+        number: int = self.document["model"]["approval"]
+        return number
+
+    @property
+    def may_ripen(self) -> bool:
+        """Whether labels that come later can still tell of concept drift: rows of the model have an id to join on."""
+        return "concept" not in self.judgement.judged and self.document["label_summary"] is not None
+
+    def summary(self) -> detector.WindowSummary:
+        """The window's traffic, in counts."""
+        return detector.WindowSummary.from_dict(self.document["summary"])
+
+
+class Watch:
+    """Judges windows of the endpoint `endpoint`, whose lake is `bucket`, at the revision `revision` of Git.
+
+    Args:
+        rules: model-config/monitoring/drift.yaml.
+        serves: the approval that main points at.
+    """
+
+    def __init__(
+        self, repository: Repository, revision: str, *, bucket: str, endpoint: str, rules: config.DriftFile, serves: int
+    ) -> None:
+        self.bucket, self.endpoint, self.file, self.serves = bucket, endpoint, rules, serves
+        self.rules = detector.Rules.from_dict(rules.to_rules())
+        self.checks = Checks(bucket, endpoint)
+        self._repository, self._revision = repository, revision
+        self._models: dict[int, Model] = {}
+
+    def model(self, approval: int) -> Model:
+        """The model of an approval; its archive is read once."""
+        if approval not in self._models:
+            self._models[approval] = Model.of(self._repository, self._revision, approval)
+        return self._models[approval]
+
+    def check(self, window: Window) -> Check:
+        """The verdict on a window: the one that is kept if nothing it rests on has changed, or else a new one.
+
+        Raises:
+            CloudError, DataError: S3 refuses, or what lies there is none of ours.
+        """
+        kept = self.checks.read(*window)
+        seen = self._seen(window)
+        if kept is not None and _stands(Check(document=kept, new=False), seen, self.file.labels.min_age_days):
+            return Check(document=kept, new=False)
+        model = self.model(kept["model"]["approval"] if kept is not None else self.serves)
+        document = self._judge(window, model) | {"seen": seen}
+        self.checks.write(document)
+        return Check(document={"schema": 1, **document}, new=True)
+
+    def kept(self, window: Window) -> Check | None:
+        """The verdict on a window as it is kept, if there is one."""
+        document = self.checks.read(*window)
+        return Check(document=document, new=False) if document is not None else None
+
+    def _seen(self, window: Window) -> dict[str, Any]:
+        """What a verdict rests on, beside the model."""
+        start, end = window
+        # The hours beside it, too: a request near an hour's end may be filed under the next.
+        found = inventory.listing(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
+        rules = json.dumps(asdict(self.rules), sort_keys=True)
+        return {
+            "capture": {"objects": found.objects, "bytes": found.bytes},
+            "labels": self._labels,
+            "rules": hashlib.sha256(rules.encode()).hexdigest(),
+        }
+
+    @cached_property
+    def _labels(self) -> str:
+        return fingerprint(self.bucket, "labels/").sha256
+
+    def _judge(self, window: Window, model: Model) -> dict[str, Any]:
+        now, (start, end) = clock.now(), window
+        with stage(f"reading traffic from {clock.stamp(start)} to {clock.stamp(end)}"):
+            summary, outcomes, told = aggregation.read(
+                self.bucket, self.endpoint, window, model=model, limits=self.file.labels, now=now
+            )
+        note(f"{summary.rows:,} rows in {told['traffic']['objects']:,} objects")
+        judgement = detector.judge(
+            model.reference,
+            summary,
+            outcomes,
+            self.rules,
+            start=start,
+            end=end,
+            as_of=now,
+            reference=model.sha256,
+        )
+        return told | {
+            "endpoint": self.endpoint,
+            "start": clock.stamp(start),
+            "end": clock.stamp(end),
+            "judged": clock.stamp(now),
+            "model": {
+                "approval": model.record.approval,
+                "artifact_sha256": model.sha256,
+                "model_package_arn": model.record.model_package_arn,
+            },
+            "summary": summary.to_dict(),
+            "label_summary": outcomes.to_dict() if outcomes is not None else None,
+            "judgement": judgement.to_dict(),
+            "report": self.checks.uri("reports", start, end, "report.html"),
+        }
+
+
+def history(watch: Watch, first: Check) -> list[Check]:
+    """The verdicts that are decided on: of windows that do not overlap, `first` among them, in the order of time."""
+    chosen = counted(watch.checks.windows(), first=first.window, unit=watch.file.window)
+    found = (first if window == first.window else watch.kept(window) for window in chosen)
+    return [check for check in found if check is not None]
+
+
+def _stands(kept: Check, seen: Mapping[str, Any], min_age_days: int) -> bool:
+    """Whether a verdict that is kept would come out the same again.
+
+    Labels ripen with time, too: one that was made before they could be old enough stands for its day alone.
+    """
+    if kept.document.get("seen") != seen:
+        return False
+    made = datetime.fromisoformat(kept.document["judged"])
+    ripe = kept.window[1] + timedelta(days=min_age_days)
+    return "concept" in kept.judgement.judged or made >= ripe or made.date() == clock.now().date()

@@ -1,0 +1,127 @@
+"""The figures of an evaluation as Markdown tables, with their intervals and the counts that they rest on.
+
+Written from evaluation.json as it is: a figure that does not exist says why, and nothing is computed but a rate a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ml import config
+from ml.gitops import commit_messages
+from ml.gitops.markdown import code, table, text
+
+CONFIDENCE = 0.95  # of the intervals in evaluation.json (ml.model.metrics)
+_DAY = 86_400.0
+
+# name in evaluation.json → what it is called, what its counts are of, whether it is shown in percent
+_FIGURES = {
+    "recall": ("recall", "frauds", False),
+    "precision": ("precision", "alerts", False),
+    "false_positive_rate": ("false-positive rate", "legitimate rows", True),
+    "average_precision": ("average precision", "", False),
+    "roc_auc": ("ROC AUC", "", False),
+    "recall_at_alert_budget": ("recall at the alert budget", "frauds", False),
+    "alert_rate": ("alert rate", "rows", True),
+}
+_POLICIES = {
+    "max_recall_at_fpr": "most frauds found with at most {} of the legitimate validation rows alerted",
+    "alert_budget": "at most {} of the validation rows alerted",
+    "fixed": "the score {} itself",
+}
+
+
+def share(figure: Mapping[str, Any]) -> str:
+    """A rate in percent with its interval, as `95.1 % (91.7 % to 97.2 %)`."""
+    if figure.get("value") is None:
+        return f"an unknown share ({text(figure.get('reason') or 'not measured')})"
+    shown = _percent(figure["value"])
+    if None in (figure.get("low"), figure.get("high")):
+        return shown
+    return f"{shown} ({_percent(figure['low'])} to {_percent(figure['high'])})"
+
+
+def metrics(evaluation: Mapping[str, Any]) -> str:
+    """Every figure with its interval and counts; those that this version does not know come last, by their names."""
+    measured = evaluation["metrics"]
+    rows = []
+    for name in [*(name for name in _FIGURES if name in measured), *sorted(set(measured) - set(_FIGURES))]:
+        words, of, percent = _FIGURES.get(name, (name, "", False))
+        figure = measured[name]
+        write = _percent if percent else _decimals
+        if figure["value"] is None:
+            rows.append((text(words), "–", text(figure.get("reason") or "not measured"), ""))
+            continue
+        interval = f"{write(figure['low'])} to {write(figure['high'])}" if figure.get("low") is not None else "–"
+        counts = f"{figure['count']:,} of {figure['of']:,} {of}".rstrip() if figure.get("of") is not None else ""
+        rows.append((text(words), write(figure["value"]), interval, counts))
+    return table(("figure", "value", f"{CONFIDENCE:.0%} interval".replace("%", " %"), "counts"), rows, numbers=(1,))
+
+
+def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:
+    """Challenger and champion on the same rows; why not, where they could not be compared."""
+    compared = evaluation["champion"]
+    if compared["status"] != "compared":
+        return text(compared["reason"])
+    rows = [
+        (
+            words,
+            _decimals(each["challenger"]),
+            _decimals(each["champion"]),
+            f"{each['difference']:+.3f}",
+            f"{each['low']:+.3f} to {each['high']:+.3f}",
+        )
+        for words, each in (("average precision", compared["average_precision"]), ("recall", compared["recall"]))
+        if each is not None
+    ]
+    digest = f"sha256:{compared['artifact_sha256']}"
+    named = f"approval {commit_messages.number(record.champion.approval)}" if record.champion else "the champion"
+    return "\n\n".join(
+        [
+            f"Both scored the same {compared['rows']:,} test rows with {compared['positives']:,} frauds, none of which "
+            f"the champion was trained on. The champion is {named}, {code(digest)}.",
+            table(("figure", "this model", "champion", "difference", "interval"), rows, numbers=(1, 2, 3)),
+        ]
+    )
+
+
+def alerts(evaluation: Mapping[str, Any]) -> str:
+    """Where the threshold lies, by which policy, and what that means for the people who look at the alerts."""
+    threshold, counts = evaluation["threshold"], evaluation["confusion"]
+    raised = counts["true_positives"] + counts["false_positives"]
+    value = threshold["value"]
+    policy = _POLICIES.get(threshold["policy"])
+    if policy is None:
+        words = text(threshold["policy"])
+    else:
+        words = policy.format(f"{value:g}" if threshold["policy"] == "fixed" else _percent(value))
+    window = evaluation["windows"]["test"]
+    seconds = (datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])).total_seconds()
+    rows = [
+        ("alerts at a score of", f"{threshold['score']:.6g}"),
+        ("chosen by", f"{code(threshold['policy'])}: {words}"),
+        ("alerts among the test rows", f"{raised:,}, of which {counts['true_positives']:,} are frauds"),
+        (
+            "alerts a day",
+            f"{_rate(raised, seconds)}, of which {_rate(counts['true_positives'], seconds)} are frauds"
+            if seconds > 0
+            else "not known: the test rows are of one moment",
+        ),
+        ("alert budget", f"{_percent(evaluation['alert_budget'])} of the transactions"),
+    ]
+    return table(("threshold", ""), rows)
+
+
+def _rate(count: int, seconds: float) -> str:
+    return f"{count / seconds * _DAY:,.1f}"
+
+
+def _decimals(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _percent(value: float) -> str:
+    """In percent with three digits that mean something, so that 0.17 % is not shown as 0."""
+    return f"{100 * value:.3g} %"

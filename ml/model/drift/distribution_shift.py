@@ -1,0 +1,139 @@
+"""How far inputs and scores have moved from the reference, and which of that is more than chance and worth a word.
+
+All columns at once: five statistics of thirty columns cost less than a millisecond once the rows are counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.model.drift.concept_drift import predictive_tail
+from ml.model.drift.divergence import Counts, Divergence, mean_shift
+from ml.model.drift.histogram import Column, Tally
+from ml.model.drift.settings import DataRules, PredictionRules, Rules
+from ml.model.drift.verdict import FeatureDrift, Finding
+from ml.model.drift.window_counts import WindowSummary
+
+STATISTICS = ("ks", "psi", "js", "mean_shift", "chi_square")
+_WORDS = {
+    "ks": "Kolmogorov-Smirnov distance",
+    "psi": "population stability index",
+    "js": "Jensen-Shannon distance",
+    "mean_shift": "mean moved, in standard deviations",
+    "chi_square": "chi-square effect size w",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Moved:
+    """The figures of some columns with their p-values by statistic; none of it judged."""
+
+    features: tuple[FeatureDrift, ...]
+    p_values: Mapping[str, NDArray[np.float64]]
+
+
+def measure(columns: Sequence[Column], tallies: Sequence[Tally]) -> Moved:
+    """Every statistic of every column, against its reference."""
+    width = max(len(tally.bins) for tally in tallies)
+    reference, window = (np.zeros((len(columns), width)) for _ in range(2))
+    moments = []
+    for row, (column, tally) in enumerate(zip(columns, tallies, strict=True)):
+        reference[row, : len(column.summary.counts)] = column.summary.counts
+        window[row, : len(tally.bins)] = tally.bins
+        moments.append(column.binner.moments(tally.n, tally.total, tally.squares))
+    mean, std = np.array(moments).T
+    counts = Counts(reference, window)
+    summaries = [column.summary for column in columns]
+    figures: dict[str, Divergence] = {
+        "ks": counts.kolmogorov_smirnov(),
+        "psi": counts.population_stability_index(),
+        "js": counts.jensen_shannon(),
+        "mean_shift": mean_shift(
+            ([s.n for s in summaries], [s.mean for s in summaries], [s.std for s in summaries]), (counts.n_b, mean, std)
+        ),
+        "chi_square": counts.chi_square(),
+    }
+    features = tuple(
+        FeatureDrift(
+            name=column.name,
+            **{name: float(figures[name].value[row]) for name in STATISTICS},
+            mean=float(mean[row]),
+            std=float(std[row]),
+            missing=tally.missing / max(tally.n + tally.missing, 1),
+            out_of_range=(tally.below + tally.above) / max(tally.n, 1),
+            fired=False,
+        )
+        for row, (column, tally) in enumerate(zip(columns, tallies, strict=True))
+    )
+    return Moved(features=features, p_values={name: figures[name].p_value for name in STATISTICS})
+
+
+def inputs(moved: Moved, rules: Rules) -> tuple[list[Finding], tuple[FeatureDrift, ...]]:
+    """The findings of data drift, and the inputs marked where one of theirs fired."""
+    limits: DataRules = rules.data
+    floors = {name: float(getattr(limits, f"min_{name}")) for name in STATISTICS}
+    alpha = limits.alpha / (len(moved.features) * len(floors) * rules.looks)
+    return _fired("data", moved, floors, alpha)
+
+
+def scores(
+    moved: Moved, window: WindowSummary, alerts: Mapping[str, Any], rules: Rules
+) -> tuple[list[Finding], FeatureDrift]:
+    """The findings of prediction drift, on the scores' distribution and on the rate of alerts."""
+    limits: PredictionRules = rules.prediction
+    floors = {"ks": limits.min_ks, "psi": limits.min_psi, "js": limits.min_js}
+    alpha = limits.alpha / ((len(floors) + 1) * rules.looks)
+    findings, marked = _fired("prediction", moved, floors, alpha)
+    if window.decided and alerts["of"]:
+        findings.append(_alert_rate((window.alerts, window.decided), (alerts["count"], alerts["of"]), limits, alpha))
+    return findings, dataclasses.replace(marked[0], fired=any(finding.fired for finding in findings))
+
+
+def _fired(
+    kind: str, moved: Moved, floors: Mapping[str, float], alpha: float
+) -> tuple[list[Finding], tuple[FeatureDrift, ...]]:
+    findings = []
+    for row, feature in enumerate(moved.features):
+        for name, floor in floors.items():
+            value, p_value = float(getattr(feature, name)), float(moved.p_values[name][row])
+            findings.append(
+                Finding(
+                    kind=kind,
+                    statistic=name,
+                    subject=feature.name,
+                    value=value,
+                    threshold=floor,
+                    p_value=p_value,
+                    alpha=alpha,
+                    fired=abs(value) >= floor and p_value < alpha,
+                    detail=f"{_WORDS[name]} {value:.3f}, {floor:g} counts",
+                )
+            )
+    names = {finding.subject for finding in findings if finding.fired}
+    return findings, tuple(dataclasses.replace(item, fired=item.name in names) for item in moved.features)
+
+
+def _alert_rate(found: tuple[int, int], reference: tuple[int, int], limits: PredictionRules, alpha: float) -> Finding:
+    """The rate of alerts against that on the rows held out, by its predictive distribution, both ways."""
+    (count, of), (seen, seen_of) = found, reference
+    before, value = seen / seen_of, count / of
+    up = value >= before
+    threshold = before * limits.min_alert_rate_ratio if up else before / limits.min_alert_rate_ratio
+    p_value = min(1.0, 2 * predictive_tail(count, of, seen, seen_of, upper=up))
+    return Finding(
+        kind="prediction",
+        statistic="alert_rate",
+        subject=None,
+        value=value,
+        threshold=threshold,
+        p_value=p_value,
+        alpha=alpha,
+        fired=(value >= threshold if up else value <= threshold) and p_value < alpha,
+        reference=before,
+        detail=f"{count:,} alerts of {of:,} rows; reference {seen:,} of {seen_of:,}",
+    )

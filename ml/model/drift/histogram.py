@@ -1,0 +1,148 @@
+"""One column of a window, counted on what the reference knows of it; and the reference, read once for many batches.
+
+Tallies of parts add up to exactly the tally of the whole. Nothing here judges: that is drift.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.model.drift.baseline import Summary
+from ml.model.drift.exact_counts import Binner, finite, seconds_of_day
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the reference: its summary, what is summarised of it, and its only values where they are few."""
+
+    name: str
+    kind: str
+    summary: Summary
+    values: tuple[float, ...] | None = None
+
+    @cached_property
+    def binner(self) -> Binner:
+        """Counts on this column's edges."""
+        return Binner(np.asarray(self.summary.edges), self.summary.mean, self.summary.std)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model's baseline.json, read once for many batches.
+
+    `risk_edges` are those of the calibration (estimated.py); None where the baseline, of an older model, has none.
+    """
+
+    document: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, baseline: Mapping[str, Any] | Reference) -> Reference:
+        """The reference of a baseline; itself if it is one already."""
+        return baseline if isinstance(baseline, Reference) else cls(baseline)
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The inputs, in the order of a request."""
+        return tuple(
+            Column(
+                name=item["name"],
+                kind=item["kind"],
+                summary=Summary.from_dict(item),
+                values=None if item.get("values") is None else tuple(item["values"]),
+            )
+            for item in self.document["inputs"]
+        )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The inputs' names, in the order of a request."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def scores(self) -> Column:
+        """The scores of the rows that the model did not learn from."""
+        return Column(name="score", kind="value", summary=Summary.from_dict(self.document["scores"]))
+
+    @cached_property
+    def risk(self) -> Binner | None:
+        """Counts scores on the edges of the calibration."""
+        calibration = self.document.get("calibration")
+        if calibration is None:
+            return None
+        return Binner(np.asarray(calibration["edges"], dtype=np.float64), 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """One column of a window: rows per bin of the reference, and sums of which Binner makes moments.
+
+    `n` counts the finite values, `missing` the others; `below` and `above` those out of the reference's range, which
+    the outer bins hold too; `unseen` those that are none of the reference's values, where it has only a few.
+    """
+
+    bins: tuple[int, ...]
+    n: int
+    missing: int
+    below: int
+    above: int
+    unseen: int
+    total: int
+    squares: int
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, column: Column, values: NDArray[Any]) -> Tally:
+        """The tally of one column's values."""
+        kept = finite(values)
+        if column.kind == "seconds_of_day":
+            kept = seconds_of_day(kept)
+        count = column.binner.count(kept)
+        least, most = column.summary.low, column.summary.high
+        return cls(
+            bins=tuple(count.bins.tolist()),
+            n=len(kept),
+            missing=len(values) - len(kept),
+            below=int(np.count_nonzero(kept < least)) if count.low is not None and count.low < least else 0,
+            above=int(np.count_nonzero(kept > most)) if count.high is not None and count.high > most else 0,
+            unseen=0 if column.values is None else int(np.count_nonzero(~np.isin(kept, column.values))),
+            total=count.total,
+            squares=count.squares,
+            low=count.low,
+            high=count.high,
+        )
+
+    @classmethod
+    def absent(cls, column: Column, rows: int) -> Tally:
+        """The tally of a column that `rows` rows lack."""
+        empty = cls.of(column, np.empty(0))
+        return cls(**(vars(empty) | {"missing": rows}))
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            bins=tuple(map(int.__add__, self.bins, other.bins)),
+            n=self.n + other.n,
+            missing=self.missing + other.missing,
+            below=self.below + other.below,
+            above=self.above + other.above,
+            unseen=self.unseen + other.unseen,
+            total=self.total + other.total,
+            squares=self.squares + other.squares,
+            low=min((v for v in (self.low, other.low) if v is not None), default=None),
+            high=max((v for v in (self.high, other.high) if v is not None), default=None),
+        )
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Tally:
+        """The inverse of `to_dict`."""
+        return cls(**(dict(document) | {"bins": tuple(document["bins"])}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return vars(self) | {"bins": list(self.bins)}

@@ -1,0 +1,288 @@
+"""Scoring requests, read: bytes to rows in the model's order, and a refusal for all the rest.
+
+It travels in the archive's code/ and needs nothing but the standard library. No input, however odd, may raise anything
+but a PayloadError.
+
+Requests: text/csv (a row a line; a first line of names is recognised, or stated by RFC 4180's header= parameter),
+application/json ({"instances": [...]}, a list of rows or one row; a row is an object by name or an array in order) and
+application/jsonlines (a row a line). Named columns come in any order; `event_id` may be one of them: it is echoed and
+never scored.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ml.model import media_types
+from ml.model.media_types import EVENT_ID, MAX_BODY, PayloadError, bad, short
+
+MAX_EVENT_ID = 128  # as in contract.py, which does not travel in the archive
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_FINITE = "a finite number"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of a request, in the model's order of inputs, and their event ids where it gave any."""
+
+    rows: list[list[float]]
+    event_ids: list[str | None] | None
+
+
+class Reader:
+    """Reads requests for a model with the columns `inputs`, of which `amount` may not be negative."""
+
+    def __init__(self, inputs: Sequence[str], amount: str) -> None:
+        self.inputs = tuple(inputs)
+        self.amount = amount
+        self._amount_at = self.inputs.index(amount)
+        self._known = frozenset(self.inputs)
+
+    def read(self, body: bytes | str, content_type: str | None) -> Batch:
+        """The rows in `body`.
+
+        Args:
+            body: the request's body; SageMaker's servers hand over some types decoded, as str.
+            content_type: its Content-Type; None is application/json, as in SageMaker's containers.
+
+        Raises:
+            PayloadError: 400 the content does not hold, 413 it is too large, 415 it is of another type.
+        """
+        kind, parameters = media_types.content_type(content_type)
+        text = _decode(body)
+        if kind == media_types.CSV:
+            rows, ids = self._csv(text, dict(parameters).get("header"))
+        elif kind == media_types.JSON:
+            rows, ids = self._rows(_instances(_json(text, None), self._known), None)
+        else:
+            lines = text.split("\n")
+            while lines and not lines[-1].strip():
+                lines.pop()
+            rows, ids = self._rows(lines, _json_line)
+        if not rows:
+            raise PayloadError(400, "the body must hold at least one row (got none)", expected="at least one row")
+        return Batch(rows, ids if any(item is not None for item in ids) else None)
+
+    def _rows(
+        self, items: Sequence[Any], decode: Callable[[Any, int], Any] | None
+    ) -> tuple[list[list[float]], list[str | None]]:
+        rows: list[list[float]] = []
+        ids: list[str | None] = []
+        for number, entry in enumerate(items, start=1):
+            item = decode(entry, number) if decode else entry
+            event_id = None
+            if type(item) is dict:
+                if EVENT_ID in item and EVENT_ID not in self._known:
+                    event_id = _event_id(item.pop(EVENT_ID), number)
+                if len(item) != len(self.inputs) or not self._known.issuperset(item):
+                    self._refuse_names(list(item), number)
+                values = [item[name] for name in self.inputs]
+            elif type(item) is list:
+                values = item
+                if len(values) != len(self.inputs):
+                    self._refuse_count(len(values), number)
+            else:
+                bad(number, None, item, "an object of named numbers or an array of numbers")
+            rows.append(self._numbers(values, number))
+            ids.append(event_id)
+        return rows, ids
+
+    def _numbers(self, values: list[Any], number: int) -> list[float]:
+        """JSON values as finite floats; true, null and "1" are not numbers."""
+        if not set(map(type, values)) <= {float, int}:
+            at = next(index for index, value in enumerate(values) if type(value) not in (float, int))
+            bad(number, self.inputs[at], values[at], _FINITE)
+        try:
+            row = list(map(float, values))
+        except OverflowError:  # a whole number beyond the largest float
+            row = [float(value) if abs(value) < 10**308 else math.inf for value in values]
+        return self._finite(row, values, number)
+
+    def _csv(self, text: str, header: str | None) -> tuple[list[list[float]], list[str | None]]:
+        plain = text.isascii() and "_" not in text  # then float() takes nothing that is not a number, nan or inf
+        records = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+        order: list[int] | None = None
+        id_at, width = None, len(self.inputs)
+        rows: list[list[float]] = []
+        ids: list[str | None] = []
+        number, empty = 0, 0
+        first = True
+        try:
+            for record in records:
+                if not record:
+                    empty += 1
+                    continue
+                if first:
+                    first = False
+                    if header == "present" or (header != "absent" and self._is_header(record)):
+                        order, id_at = self._header(record)
+                        width = len(record)
+                        continue
+                number += 1
+                if empty:
+                    bad(number, None, "", f"{width} columns, not an empty line")
+                if len(record) != width:
+                    self._refuse_count(len(record), number, width)
+                ids.append(_event_id(record[id_at] or None, number) if id_at is not None else None)
+                fields = record if order is None else [record[at] for at in order]
+                rows.append(self._parse(fields, number, plain))
+        except csv.Error as error:
+            message = f"line {records.line_num} of the body is not valid CSV: {error}"
+            raise PayloadError(400, message, row=number + 1, expected="CSV as in RFC 4180") from error
+        return rows, ids
+
+    def _is_header(self, record: list[str]) -> bool:
+        names = [name.strip() for name in record]
+        return not self._known.isdisjoint(names) or not any(map(_is_number, names))
+
+    def _header(self, record: list[str]) -> tuple[list[int], int | None]:
+        names = [name.strip() for name in record]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            bad(None, twice, twice, "each column once")
+        wanted = [name for name in names if name != EVENT_ID or EVENT_ID in self._known]
+        if len(wanted) != len(self.inputs) or not self._known.issuperset(wanted):
+            self._refuse_names(wanted, None)
+        at = {name: index for index, name in enumerate(names)}
+        return [at[name] for name in self.inputs], None if len(wanted) == len(names) else at[EVENT_ID]
+
+    def _parse(self, fields: list[str], number: int, plain: bool) -> list[float]:
+        try:
+            row = list(map(float, fields))
+        except ValueError:
+            row = None
+        if row is None or not (plain or all(map(_is_number, fields))):
+            at = next((index for index, field in enumerate(fields) if not _is_number(field)), 0)
+            bad(number, self.inputs[at], fields[at], _FINITE)
+        return self._finite(row, fields, number)
+
+    def _finite(self, row: list[float], values: Sequence[Any], number: int) -> list[float]:
+        if not all(map(math.isfinite, row)):
+            at = next(index for index, value in enumerate(row) if not math.isfinite(value))
+            bad(number, self.inputs[at], values[at], _FINITE)
+        if row[self._amount_at] < 0:
+            bad(number, self.amount, values[self._amount_at], "a number of at least 0")
+        return row
+
+    def _refuse_count(self, got: int, number: int, width: int | None = None) -> NoReturn:
+        width = width or len(self.inputs)
+        raise PayloadError(
+            400,
+            f"row {number}: must have {width} columns (got {got})",
+            row=number,
+            value=str(got),
+            expected=f"{width} columns" + (f": {', '.join(self.inputs)}" if width == len(self.inputs) else ""),
+        )
+
+    def _refuse_names(self, names: list[str], number: int | None) -> NoReturn:
+        unknown = [name for name in names if name not in self._known]
+        missing = [name for name in self.inputs if name not in names]
+        where = "the header" if number is None else f"row {number}"
+        if unknown:
+            what = f"{where}: {short(unknown[0])} is not a column of this model"
+            if missing:
+                what += f" (missing: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''})"
+        else:
+            what = f"{where}: column {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''} is missing"
+        raise PayloadError(
+            400,
+            what,
+            row=number,
+            column=(unknown or missing)[0][:64],
+            expected=f"the columns {', '.join(self.inputs)}, in any order, and optionally {EVENT_ID}",
+        )
+
+
+def _decode(body: bytes | str) -> str:
+    if len(body if isinstance(body, bytes) else body.encode("utf-8", "replace")) > MAX_BODY:
+        raise media_types.too_large()
+    if isinstance(body, str):
+        text = body
+        at = text.find("�")  # where SageMaker's server decoded for us, it put this for what is not UTF-8
+        if at >= 0:
+            raise PayloadError(400, f"the body must be UTF-8 (character {at} is not)", expected="UTF-8")
+    else:
+        try:
+            text = bytes(body).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise PayloadError(400, f"the body must be UTF-8 (byte {error.start} is not)", expected="UTF-8") from error
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise PayloadError(400, "the body must hold at least one row (got an empty body)", expected="at least one row")
+    return text
+
+
+def _json_line(line: str, number: int) -> Any:
+    if not line.strip():
+        bad(number, None, "", "a JSON object or array, not an empty line")
+    return _json(line, number)
+
+
+def _json(text: str, number: int | None) -> Any:
+    where = "the body" if number is None else f"row {number}"
+
+    def constant(word: str) -> NoReturn:
+        raise PayloadError(
+            400, f"{where}: must hold finite numbers only (got {word})", row=number, value=word, expected=_FINITE
+        )
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            bad(number, twice, twice, "each column once")
+        return found
+
+    try:
+        return json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise PayloadError(
+            400, f"{where} is not valid JSON: {error.msg} at {place}", row=number, expected="JSON"
+        ) from error
+    except RecursionError as error:
+        raise PayloadError(400, f"{where} is nested too deep", row=number, expected="rows of numbers") from error
+    except PayloadError:
+        raise
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise PayloadError(400, f"{where}: holds a number that is too long", row=number, expected=_FINITE) from error
+
+
+def _instances(document: Any, inputs: frozenset[str]) -> list[Any]:
+    """The rows of a JSON body: those under "instances", those of a list, or the one row that it is."""
+    if isinstance(document, dict) and "instances" in document and "instances" not in inputs:
+        extra = next((key for key in document if key != "instances"), None)
+        if extra is not None:
+            bad(None, extra, extra, 'nothing beside "instances"')
+        document = document["instances"]
+        if not isinstance(document, list):
+            bad(None, "instances", document, "a list of rows")
+        return document
+    if isinstance(document, dict):
+        return [document]
+    if not isinstance(document, list):
+        bad(None, None, document, 'an object, an array or {"instances": [...]}')
+    nested = any(isinstance(item, dict | list) for item in document)
+    return document if nested or not document else [document]
+
+
+def _event_id(value: Any, number: int) -> str | None:
+    if value is None:
+        return None
+    if type(value) is int and abs(value) < 10**MAX_EVENT_ID:
+        value = str(value)
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_EVENT_ID or not value.isprintable():
+        bad(number, EVENT_ID, value, f"text of 1 to {MAX_EVENT_ID} printable characters")
+    return value
+
+
+def _is_number(field: str) -> bool:
+    return _NUMBER.fullmatch(field.strip(" \t")) is not None

@@ -1,0 +1,99 @@
+"""Both clouds in one process: AWS and GitHub on loopback, which know each other.
+
+GitHub's jobs find AWS by AWS_ENDPOINT_URL and no keys: they get credentials by their identity, whose issuer AWS trusts
+here. Starting and ending is all there is; what each cloud does is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ml.local.cloud import CALLER, LocalCloud
+from ml.local.github.actions.oidc import ISSUER
+from ml.local.github.actions.service import Actions
+from ml.local.github.server import LocalGitHub
+from ml.local.processes import INSTANCE
+from ml.playground import tool_cache as tools
+
+USER = "local-user"
+GH_HOST = "github.localhost"  # the one host that gh speaks plain HTTP to
+
+
+class LocalClouds:
+    """AWS (`aws`), GitHub (`github`) and its workflows (`actions`).
+
+    Args:
+        folder: everything they keep on disk.
+        port, github_port: 0 takes free ones.
+        variables, tool_cache: as `Actions` takes them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        github_port: int = 0,
+        caller_arn: str = CALLER,
+        images: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        tool_cache: Path | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self._variables, self._tool_cache = variables, tool_cache
+        self.aws = LocalCloud(self.folder, port=port, caller_arn=caller_arn, images=images)
+        self.github = LocalGitHub(self.folder / "github", port=github_port, user=USER)
+        self.actions: Actions
+
+    def start(self) -> Self:
+        """Serves from now on; CloudError where AWS cannot start."""
+        self.aws.start()
+        try:
+            self.github.start()
+            self.actions = Actions(
+                self.folder / "actions",
+                self.github,
+                variables=self._variables,
+                environment={**self.aws.environment(), INSTANCE: str(self.folder)},  # it leaves the keys out
+                tool_cache=self._tool_cache,
+            )
+            tools.offer(self.actions.tool_cache)
+            self.aws.federation.trust(ISSUER, self.actions.issuer.jwks)
+            self.token = self.github.token(USER)
+        except BaseException:
+            self.github.stop()
+            self.aws.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Ends runs, then both servers."""
+        self.actions.close()
+        self.github.stop()
+        self.aws.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead the AWS SDKs and clients of GitHub's API here."""
+        return {
+            **self.aws.environment(),
+            "GITHUB_SERVER_URL": self.github.url,
+            "GITHUB_API_URL": self.github.api_url,
+            "GITHUB_GRAPHQL_URL": self.github.graphql_url,
+            "GITHUB_TOKEN": self.token,
+        }
+
+
+def for_gh(url: str, token: str) -> dict[str, str]:
+    """The variables under which `gh` speaks to the local GitHub at `url`; for that one program, not a whole shell."""
+    return {"GH_HOST": GH_HOST, "GH_TOKEN": token, "http_proxy": url, "no_proxy": "", "GH_NO_UPDATE_NOTIFIER": "1"}

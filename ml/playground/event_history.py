@@ -1,0 +1,335 @@
+"""What happened in a simulated year, gathered from where it is recorded: Git, the lake, GitHub. Nothing is made up.
+
+Requests, approvals and misses are files on main; verdicts lie in the lake; runs, pull requests and issues are GitHub's.
+Links lead to the exported pages beside the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml import config
+from ml.aws.drift_check_store import Checks
+from ml.gitops import labels, serving_pointer
+from ml.gitops.repository import Repository
+from ml.playground import verdict_summary
+from ml.playground.card_processor import CardSystem, Tally
+from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, Player
+from ml.report.year_data import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
+
+if TYPE_CHECKING:
+    from ml.local.github.actions.runs import Run
+
+PAGES = "github"
+ASKED = "a person is asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """A run of the drift check, after which month."""
+
+    month: int
+    run: Run
+    judgement: Mapping[str, Any] | None
+    """The month's verdict as this check left it: labels that come later change it."""
+
+
+class Chronicle:
+    """Notes what the loop does, and puts it together at the end; `name` is the scenario's."""
+
+    def __init__(self, player: Player, cards: CardSystem, name: str) -> None:
+        self._player, self._cards, self._name = player, cards, name
+        self._checks: list[_Checked] = []
+        self._merges: list[tuple[int, datetime, int]] = []
+        self.commits: set[str] = set()
+        """Those that the report links to."""
+        self.year: PlayedYear
+
+    def checked(self, month: int, run: Run) -> None:
+        """Notes the drift check after `month`."""
+        self._checks.append(_Checked(month=month, run=run, judgement=self._judgement(month)))
+
+    def merged(self, month: int, moment: datetime, numbers: list[int]) -> None:
+        """Notes the pull requests that the rule merged after `month`."""
+        self._merges += [(month, moment, number) for number in numbers]
+
+    def gathered(self, months: int) -> Chronicle:
+        """Puts `year` together, of `months` months."""
+        player, cards = self._player, self._cards
+        player.update()
+        rules = config.load_drift(player.root)
+        happening = cards.year.scenario
+        self._repository = Repository.find(player.root)
+        self._records = _records(player.root)
+        played_months = tuple(self._month(number) for number in range(1, months + 1))
+        requests, retrains = self._requests(), self._retrains()
+        deployments = self._deployments()
+        self.year = PlayedYear(
+            title=happening.title,
+            about=happening.about,
+            scenario=self._name,
+            seed=cards.year.seed,
+            rows_a_month=cards.year.rows,
+            statistic=verdict_summary.STATISTIC,
+            floor=rules.data.min_ks,
+            band_edges=cards.band_edges,
+            min_recall=config.load_gate(player.root).min_recall,
+            onsets=_onsets(happening),
+            months=played_months,
+            requests=requests,
+            retrains=retrains,
+            deployments=deployments,
+            decisions=self._decisions(requests, retrains, deployments),
+            repository_link=self._page("index"),
+        )
+        return self
+
+    @property
+    def capture(self) -> str:
+        """Where the year's traffic was captured."""
+        return f"s3://{self._cards.bucket}/capture/{self._cards.endpoint}/"
+
+    @property
+    def judged_rows(self) -> int:
+        """Rows of captured traffic that the checks have read."""
+        judgements = [self._judgement(month.number) for month in self.year.months]
+        return sum(judgement["rows"] for judgement in judgements if judgement)
+
+    # -- months
+
+    def _month(self, number: int) -> MonthPlayed:
+        tally, (start, end) = self._cards.tallies[number], self._cards.year.span(number)
+        judgement = self._judgement(number)
+        features = judgement["features"] if judgement else []
+        return MonthPlayed(
+            number=number,
+            start=start.date(),
+            end=end.date(),
+            with_retraining=Tally.confusion(tally.with_retraining),
+            without_retraining=Tally.confusion(tally.without_retraining),
+            alerts=tuple(DayOfAlerts(day=day, alerts=a, frauds=f) for day, (a, f) in sorted(tally.alerts.items())),
+            rows_by_band=tuple(tally.rows_by_band.tolist()),
+            frauds_by_band=tuple(tally.frauds_by_band.tolist()),
+            drift={item["name"]: item["ks"] for item in features} or None,
+            drifted=tuple(item["name"] for item in features if item["fired"]),
+            verdict=", ".join(judgement["verdicts"]) if judgement else "not judged",
+        )
+
+    def _judgement(self, month: int) -> Mapping[str, Any] | None:
+        """The verdict on a month as it stands at the end; None where there is none."""
+        document = Checks(self._cards.bucket, self._cards.endpoint).read(*self._cards.year.span(month))
+        return document["judgement"] if document else None
+
+    def _number(self, moment: datetime) -> int:
+        """The month after which something happened: what is done on the first of August is about July."""
+        return max(0, self._cards.year.number(moment.astimezone(UTC).date()) - 1)
+
+    # -- what Git says
+
+    def _requests(self) -> tuple[Request, ...]:
+        found = []
+        for name, request in config.load_requests(self._player.root).items():
+            commit = self._added(config.REQUESTS / f"{name}.yaml")
+            window = request.window
+            found.append(
+                Request(
+                    id=name,
+                    cause=request.cause,
+                    reason=request.reason,
+                    at=commit.time,
+                    month=self._number(commit.time),
+                    commit=commit.sha,
+                    window=_span(window),
+                    fate=self._fate(name),
+                    link=self._commit(commit.sha),
+                )
+            )
+        return tuple(sorted(found, key=lambda request: request.at))
+
+    def _fate(self, name: str) -> str:
+        for record in self._records:
+            if name in record.requests:
+                return (
+                    f"approved as {record.approval:04d}"
+                    if isinstance(record, config.ApprovalRecord)
+                    else "missed the gate"
+                )
+        return "open"
+
+    def _retrains(self) -> tuple[Retrain, ...]:
+        pulls = self._player.pulls_by_branch()
+        runs = {run.sha: run.id for run in self._player.runs_of if Path(run.file).name == TRAINING}
+        found = []
+        for record in self._records:
+            approval = record.approval if isinstance(record, config.ApprovalRecord) else None
+            pull = pulls.get(f"{APPROVALS}{approval:04d}") if approval is not None else None
+            found.append(
+                Retrain(
+                    requests=record.requests,
+                    at=record.created,
+                    month=self._number(record.created),
+                    commit=record.commit,
+                    verdict=record.verdict.status,
+                    reason=record.verdict.reason,
+                    approval=approval,
+                    run_link=self._page("run", runs[record.commit]) if record.commit in runs else None,
+                    pull_link=self._page("pull", pull) if pull else None,
+                )
+            )
+        return tuple(item for item in sorted(found, key=lambda item: item.at) if item.requests)
+
+    def _deployments(self) -> tuple[Deployment, ...]:
+        moves = [move for move in serving_pointer.moves(self._repository, "HEAD") if move.after is not None]
+        ends = [move.landed.time for move in moves[1:]]
+        found = []
+        for move, end in zip(moves, [*ends, None], strict=True):
+            record = config.load_approval(self._player.root, move.after or 0)
+            data = record.data
+            found.append(
+                Deployment(
+                    approval=record.approval,
+                    start=move.landed.time,
+                    end=end,
+                    approver=f"{move.landed.author}, by the simulation's rule",
+                    commit=move.landed.sha,
+                    trained_on=f"{_span(data.window)}: {data.rows:,} rows, {data.frauds:,} frauds",
+                    artifact_sha256=record.artifact.sha256,
+                    link=self._commit(move.landed.sha),
+                )
+            )
+        return tuple(found)
+
+    # -- decisions
+
+    def _decisions(
+        self, requests: tuple[Request, ...], retrains: tuple[Retrain, ...], deployments: tuple[Deployment, ...]
+    ) -> tuple[Taken, ...]:
+        taken = [self._check(checked) for checked in self._checks]
+        taken += [
+            Taken(
+                at=item.at,
+                month=item.month,
+                kind="request",
+                decision=f"a new model is asked for: {item.cause}",
+                by="drift.yml",
+                evidence={"id": item.id, "reason": item.reason, "train on": item.window},
+                link=item.link,
+            )
+            for item in requests
+        ]
+        taken += [
+            Taken(
+                at=item.at,
+                month=item.month,
+                kind="gate",
+                decision=f"{item.verdict} the gate"
+                + (f": approval {item.approval:04d} is proposed" if item.approval else ""),
+                by="the gate, in train.yml",
+                evidence={"verdict": item.reason, "answers": ", ".join(item.requests)},
+                link=item.pull_link or item.run_link,
+            )
+            for item in retrains
+        ]
+        taken += [
+            Taken(
+                at=moment,
+                month=month,
+                kind="merge",
+                decision=f"pull request #{number} is merged",
+                by="the simulation's rule",
+                evidence={"rule": RULE},
+                link=self._page("pull", number),
+            )
+            for month, moment, number in self._merges
+        ]
+        taken += [
+            Taken(
+                at=item.start,
+                month=self._number(item.start),
+                kind="deployment",
+                decision=f"approval {item.approval:04d} serves",
+                by="deploy.yml and the Lambda",
+                evidence={
+                    "artifact": item.artifact_sha256[:12],
+                    "trained on": item.trained_on,
+                    "approved by": item.approver,
+                },
+                link=item.link,
+            )
+            for item in deployments
+        ]
+        taken += [
+            Taken(
+                at=issue.created_at,
+                month=self._number(issue.created_at),
+                kind=ASKED if labels.BREAKER.name in {label.name for label in issue.labels} else "issue",
+                decision=issue.title,
+                by="the bot",
+                evidence={"issue": f"#{issue.number}", "at the end of the year": issue.state},
+                link=self._page("issue", issue.number),
+            )
+            for issue in self._player.issues()
+        ]
+        order = ("check", "request", "gate", "issue", ASKED, "merge", "deployment")
+        return tuple(sorted(taken, key=lambda item: (item.at, order.index(item.kind))))
+
+    def _check(self, checked: _Checked) -> Taken:
+        """What a run of the check found, in its own words and with the strongest findings of its verdict."""
+        judgement = checked.judgement
+        outputs: dict[str, str] = {}
+        for job in checked.run.jobs:
+            for values in job.outputs.values():
+                outputs |= values
+        notes = [note.message for job in checked.run.jobs for note in job.annotations]
+        evidence = {f"in its words{f' ({place})' if place > 1 else ''}": note for place, note in enumerate(notes, 1)}
+        if judgement:
+            evidence |= {
+                "rows": f"{judgement['rows']:,}",
+                **verdict_summary.moved(judgement),
+                **verdict_summary.findings(judgement),
+            }
+        return Taken(
+            at=datetime.fromisoformat(checked.run.created),
+            month=checked.month,
+            kind="check",
+            decision=outputs.get("verdict") or "not judged",
+            by="drift.yml",
+            evidence=evidence,
+            link=self._page("run", checked.run.id),
+        )
+
+    # -- links
+
+    def _commit(self, sha: str) -> str:
+        self.commits.add(sha)
+        return self._page("commit", sha)
+
+    def _page(self, kind: str, number: int | str | None = None) -> str:
+        return f"{PAGES}/{self._player.full_name}/{kind}{f'-{number}' if number is not None else ''}.html"
+
+    def _added(self, path: Path) -> Any:
+        return self._repository.log("HEAD", path)[-1]
+
+
+def _records(root: Path) -> list[config.ApprovalRecord | config.MissRecord]:
+    numbers = [int(file.stem) for file in (root / config.APPROVALS).glob("*.yaml") if file.stem.isdecimal()]
+    return [*(config.load_approval(root, number) for number in sorted(numbers)), *config.load_misses(root).values()]
+
+
+def _onsets(happening: Any) -> dict[str, int]:
+    firsts = {
+        "data": [drift.course.from_month for drift in happening.data_drift],
+        "concept": [drift.course.from_month for drift in happening.concept_drift],
+    }
+    return {cause: min(months) for cause, months in firsts.items() if months}
+
+
+def _span(window: config.Window) -> str:
+    if window.start is None and window.end is None:
+        return "all that there was"
+    sides = [f"{side:%Y-%m-%d}" if side else None for side in (window.start, window.end)]
+    return f"{sides[0] or 'the beginning'} to {sides[1] or 'the latest'}"

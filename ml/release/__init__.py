@@ -1,0 +1,1 @@
+"""A deployment: the roll-out, the smoke test, and its result."""

@@ -1,0 +1,135 @@
+"""Pictures of a played year as PNG, for pull requests and documents: the same year gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ml.report import year_data
+from ml.report.year_data import PlayedYear
+
+_INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
+_SIDES = (("without_retraining", "#bc4c00", "s", (0, (5, 3))), ("with_retraining", "#0969da", "o", "-"))
+_DPI = 144
+
+
+def draw(year: PlayedYear) -> dict[str, bytes]:
+    """Every picture by its file name."""
+    drawers: dict[str, Callable[[PlayedYear], bytes]] = {
+        "recall.png": recall,
+        "drift.png": drift,
+        "alerts.png": alerts,
+        "fraud-by-amount.png": fraud_by_amount,
+    }
+    return {name: drawer(year) for name, drawer in drawers.items()}
+
+
+def recall(year: PlayedYear) -> bytes:
+    """Recall by month with its 95 % interval, with and without retraining, and when a new model began to serve."""
+    with _drawing("Recall by month, with and without retraining", year, 4.2) as (figure, axes):
+        for side, colour, marker, style in _SIDES:
+            figures = [(m.number, year_data.recall(getattr(m, side))) for m in year.months]
+            known = [(n, f.value, f.low, f.high) for n, f in figures if f.value is not None]
+            columns = np.array(known, dtype=float).reshape(-1, 4).T
+            axes.fill_between(columns[0], columns[2], columns[3], color=colour, alpha=0.15, lw=0)
+            axes.plot(
+                columns[0], columns[1], color=colour, marker=marker, ms=5, lw=2, ls=style, label=side.replace("_", " ")
+            )
+        axes.axhline(year.min_recall, color=_MUTED, lw=1, ls=":", label=f"gate: {year.min_recall:.0%}")
+        answered = {retrain.approval for retrain in year.retrains}
+        for item in year.deployments:
+            for month in year.months:
+                if item.approval in answered and month.start <= item.start.date() < month.end:
+                    share = (item.start.date() - month.start).days / (month.end - month.start).days
+                    axes.axvline(month.number - 0.5 + share, color="#1a7f37", lw=1.2)
+                    axes.text(month.number - 0.45 + share, 1.02, f"{item.approval:04d}", fontsize=8, color="#1a7f37")
+        axes.set(ylim=(0, 1.08), xlim=(0.5, len(year.months) + 0.5), xlabel="month")
+        axes.set_xticks([month.number for month in year.months])
+        axes.grid(axis="y", color=_GRID, lw=0.6)
+        axes.legend(loc="lower left", fontsize=8.5, frameon=False)
+        return _png(figure)
+
+
+def drift(year: PlayedYear) -> bytes:
+    """The statistic of each feature in each month; grey where there was no data."""
+    names = list(dict.fromkeys(name for month in year.months for name in month.drift or ()))
+    values = np.array([[(month.drift or {}).get(name, np.nan) for month in year.months] for name in names], dtype=float)
+    with _drawing(f"{year.statistic} by feature and month", year, 6.6) as (figure, axes):
+        if names:
+            colours = mpl.colormaps["cividis"].with_extremes(bad="#e6e8eb")
+            image = axes.imshow(
+                np.ma.masked_invalid(values), aspect="auto", cmap=colours, vmin=0, vmax=max(4 * year.floor, 1e-9)
+            )
+            axes.set_yticks(range(len(names)), names, fontsize=7)
+            axes.set_xticks(range(len(year.months)), [str(month.number) for month in year.months])
+            bar = figure.colorbar(image, ax=axes, pad=0.02)
+            bar.ax.axhline(year.floor, color="white", lw=1.5)
+            bar.ax.tick_params(labelsize=8)
+        axes.set_xlabel("month")
+        return _png(figure)
+
+
+def alerts(year: PlayedYear) -> bytes:
+    """Alerts per day, frauds among them darker."""
+    days = [day for month in year.months for day in month.alerts]
+    with _drawing("Alerts per day of the model that served", year, 3.4) as (figure, axes):
+        places = np.arange(len(days))
+        axes.bar(places, [day.alerts for day in days], width=1, color="#b6bfc9", label="false alarms")
+        axes.bar(places, [day.frauds for day in days], width=1, color="#a40e26", label="frauds")
+        edges = np.cumsum([0, *(len(month.alerts) for month in year.months)])
+        axes.set_xticks((edges[:-1] + edges[1:]) / 2, [str(month.number) for month in year.months])
+        axes.set(xlabel="month", xlim=(-0.5, max(1, len(days)) - 0.5))
+        axes.legend(loc="upper left", fontsize=8.5, frameon=False)
+        return _png(figure)
+
+
+def fraud_by_amount(year: PlayedYear) -> bytes:
+    """The fraud rate of each band of amounts by month, on a logarithmic scale."""
+    names = year_data.band_names(year.band_edges)
+    with _drawing("Fraud rate by amount", year, 4.2) as (figure, axes):
+        for place, name in enumerate(names):
+            shares = [month.frauds_by_band[place] / max(1, month.rows_by_band[place]) for month in year.months]
+            shown = [share if share else np.nan for share in shares]
+            colour = mpl.colormaps["viridis"](0.9 * place / max(1, len(names) - 1))
+            axes.plot(
+                [month.number for month in year.months], shown, marker="o", ms=4, lw=1.6, color=colour, label=name
+            )
+        axes.set(yscale="log", xlabel="month", xlim=(0.5, len(year.months) + 0.5))
+        axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+        axes.set_xticks([month.number for month in year.months])
+        axes.grid(axis="y", color=_GRID, lw=0.6)
+        axes.legend(
+            title="amount", title_fontsize=8, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
+        return _png(figure)
+
+
+@contextmanager
+def _drawing(title: str, year: PlayedYear, height: float) -> Iterator[tuple[Figure, Axes]]:
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({"font.family": "DejaVu Sans", "text.color": _INK, "axes.labelcolor": _INK})
+        figure = Figure(figsize=(8, height), dpi=_DPI, facecolor="white", layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.set_title(title, fontsize=11, fontweight="bold", loc="left", pad=20)
+        words = f"scenario {year.scenario}, seed {year.seed}, {year.rows_a_month:,} transactions a month"
+        axes.annotate(words, (0, 1), (0, 5), "axes fraction", textcoords="offset points", fontsize=8.5, color=_MUTED)
+        axes.xaxis.label.set_fontsize(9)
+        axes.tick_params(labelsize=8.5, colors=_INK)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        yield figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 9})
+    return buffer.getvalue()

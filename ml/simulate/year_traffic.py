@@ -1,0 +1,236 @@
+"""The traffic of a simulated year: every transaction, its label, and when that label is known; nothing is played here.
+
+A day is drawn with generators of its own, from the seed and its date alone: months, days and labels can be drawn apart,
+in any order and again, and are the same; memory holds one day. What a scenario does not change is the same rows in
+every scenario of a seed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped] # it ships no types
+
+from ml.errors import FraudopsError
+from ml.simulate.scenario import Scenario
+from ml.simulate.stand_in_data import SECONDS_PER_DAY, StandIn, months_later
+
+HISTORY = 0
+"""The number of the stretch before the year's first month."""
+ROWS = 24_000
+_TIME = pa.timestamp("us", "UTC")
+_MICROSECONDS = 1_000_000
+_DECIMALS = 6
+_DAY = timedelta(days=1)
+# What the draws are for: each has generators of its own, so that one never moves another.
+_VOLUME, _TRAFFIC, _DIRECTIONS, _FLIPS, _KNOWN = range(5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """A day's transactions in the order of time, with what is and what will be known of them.
+
+    `transactions`: `event_id` string, `event_time` timestamp[us, UTC], Time (seconds since the first midnight of
+    history), V1 … V28, Amount as float64. `truth`: int8, what the labels come to in the end. `labels`: `event_id`,
+    `label` int8, `known_at`; a label that is corrected later is there twice.
+    """
+
+    day: date
+    transactions: pa.Table
+    truth: NDArray[np.int8]
+    labels: pa.Table
+
+
+class Year:
+    """Draws `scenario` with `seed`, `rows` transactions in an average month; months are numbered from 1.
+
+    Raises:
+        FraudopsError: seed or rows are out of range.
+    """
+
+    def __init__(self, scenario: Scenario, *, seed: int, rows: int = ROWS) -> None:
+        if seed < 0:
+            raise FraudopsError(f"seed must be 0 or more (got {seed})")
+        if rows < 1:
+            raise FraudopsError(f"rows must be 1 or more a month (got {rows})")
+        self.scenario, self.seed, self.rows = scenario, seed, rows
+        self._standin = StandIn.load()
+        self._first = months_later(scenario.first_day, -scenario.history.months)
+
+    def span(self, month: int) -> tuple[datetime, datetime]:
+        """The first midnight of `month` (0 = history) and the first after it, UTC."""
+        first, last = self._days(month)
+        return _midnight(first), _midnight(last)
+
+    def days(self, month: int) -> Iterator[Day]:
+        """The days of `month` (0 = history) in order; one is in memory at a time. Days without transactions too."""
+        first, last = self._days(month)
+        for offset in range((last - first).days):
+            yield self._day(month, first + offset * _DAY)
+
+    def month(self, month: int) -> Day:
+        """All of `month` in one piece, under the date of its first day."""
+        days = list(self.days(month))
+        return Day(
+            day=days[0].day,
+            transactions=pa.concat_tables([day.transactions for day in days]).combine_chunks(),
+            truth=np.concatenate([day.truth for day in days]),
+            labels=pa.concat_tables([day.labels for day in days]).combine_chunks(),
+        )
+
+    def known(self, start: datetime, end: datetime) -> Iterator[pa.Table]:
+        """Labels of the year's days that become known from `start` (included) to `end` (not), a table for each day."""
+        reach = timedelta(days=self.scenario.labels.longest_delay_days + 1)
+        day = max(self.scenario.first_day, (start - reach).date())
+        while _midnight(day) < end:
+            labels = self._day(self.number(day), day).labels
+            moment = labels["known_at"]
+            inside = pc.and_(pc.greater_equal(moment, pa.scalar(start, _TIME)), pc.less(moment, pa.scalar(end, _TIME)))
+            labels = labels.filter(inside)
+            if labels.num_rows:
+                yield labels
+            day += _DAY
+
+    def number(self, day: date) -> int:
+        """The month that `day` lies in; 0 if it lies before the year."""
+        first = self.scenario.first_day
+        return max(HISTORY, (day.year - first.year) * 12 + day.month - first.month + 1)
+
+    def uncaptured(self, month: int) -> list[tuple[datetime, datetime]]:
+        """The stretches of `month` of whose traffic nothing is captured."""
+        start, end = self.span(month)
+        found = []
+        for outage in self.scenario.outages:
+            begins = start + (outage.first_day - 1) * _DAY
+            if outage.month == month and begins < end:
+                found.append((begins, min(end, begins + outage.days * _DAY)))
+        return found
+
+    def shifts(self, month: int) -> Mapping[str, float]:
+        """By how many of its standard deviations the mean of each feature that moves is off in `month`."""
+        shifts: dict[str, float] = {}
+        for place, drift in enumerate(self.scenario.data_drift):
+            signs = self._rng(_DIRECTIONS, place).choice([-1.0, 1.0], len(self._standin.columns))
+            factor = drift.course.at(month)
+            for name in drift.names if factor else ():
+                moved = float(signs[self._standin.columns.index(name)]) * drift.size * factor
+                shifts[name] = shifts.get(name, 0.0) + moved
+        return shifts
+
+    def _days(self, month: int) -> tuple[date, date]:
+        if month == HISTORY:
+            return self._first, self.scenario.first_day
+        return months_later(self.scenario.first_day, month - 1), months_later(self.scenario.first_day, month)
+
+    def _rng(self, *what: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *what])
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - a year lives as long as the process that plays it
+    def _counts(self, month: int) -> NDArray[np.int64]:
+        """Legitimate rows and frauds of each day of `month`, int64[2, days]."""
+        first, last = self._days(month)
+        history = month == HISTORY
+        rows = self.scenario.history.rows if history else max(1, round(self.rows * self.scenario.volume.at(month)))
+        rng, days = self._rng(_VOLUME, month), (last - first).days
+        frauds = int(rng.binomial(rows, self.scenario.fraud_share))
+        return np.array([rng.multinomial(count, np.full(days, 1 / days)) for count in (rows - frauds, frauds)])
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - as above
+    def _cuts(self, month: int) -> tuple[float, ...]:
+        """For each concept drift the amount that the month's `top_share` of rows have at least; a pass of its own."""
+        kept = [max(1, round(drift.top_share * self._counts(month).sum())) for drift in self.scenario.concept_drift]
+        most, top = max(kept), np.empty(0)
+        first, last = self._days(month)
+        for offset in range((last - first).days):
+            top = np.concatenate([top, self._drawn(month, first + offset * _DAY)[1][:, self._standin.amount]])
+            top = np.partition(top, -most)[-most:] if len(top) > most else top
+        ranked = np.sort(top)[::-1]
+        return tuple(float(ranked[min(count, len(ranked)) - 1]) for count in kept)
+
+    def _drawn(self, month: int, day: date) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
+        """Seconds of the day, values and labels, as they would be if nothing changed."""
+        legitimate, frauds = (int(count) for count in self._counts(month)[:, (day - self._days(month)[0]).days])
+        rng = self._rng(_TRAFFIC, day.toordinal())
+        with _linear_algebra().limit(limits=1):  # threads wait for each other longer than a day's rows take
+            traffic = self._standin.traffic(legitimate + frauds, frauds, 1, rng)
+        return traffic.seconds, traffic.values, traffic.labels
+
+    def _day(self, month: int, day: date) -> Day:
+        seconds, values, truth = self._drawn(month, day)
+        for name, shift in self.shifts(month).items():
+            place = self._standin.columns.index(name)
+            values[:, place] = np.round(values[:, place] + shift * self._deviations[place], _DECIMALS) + 0.0
+        truth = self._flipped(month, day, values[:, self._standin.amount], truth)
+        numbers = pc.utf8_lpad(pc.cast(pa.array(np.arange(len(truth))), pa.string()), 7, "0")
+        ids = pc.binary_join_element_wise(f"{day:%Y%m%d}", numbers, "-")
+        moments = (seconds.astype(np.int64) + int(_midnight(day).timestamp())) * _MICROSECONDS
+        columns: dict[str, pa.Array] = {"event_id": ids, "event_time": _times(moments)}
+        columns["Time"] = pa.array(seconds + (day - self._first).days * SECONDS_PER_DAY)
+        columns |= {name: pa.array(values[:, i]) for i, name in enumerate(self._standin.columns)}
+        labels = self._labels(month, day, ids, moments, truth)
+        return Day(day=day, transactions=pa.table(columns), truth=truth, labels=labels)
+
+    def _flipped(
+        self, month: int, day: date, amounts: NDArray[np.float64], labels: NDArray[np.int8]
+    ) -> NDArray[np.int8]:
+        truth = labels.copy()
+        factors = [drift.course.at(month) for drift in self.scenario.concept_drift]
+        if month == HISTORY or not any(factors):
+            return truth
+        for place, (drift, cut) in enumerate(zip(self.scenario.concept_drift, self._cuts(month), strict=True)):
+            chance = self._rng(_FLIPS, place, day.toordinal()).random(len(truth))
+            truth[(amounts >= cut) & (chance < drift.flipped_share * factors[place])] = 1
+        return truth
+
+    def _labels(
+        self, month: int, day: date, ids: pa.Array, moments: NDArray[np.int64], truth: NDArray[np.int8]
+    ) -> pa.Table:
+        """The labels of a day in the order in which they are known; those of history are known at once."""
+        rule, rng = self.scenario.labels, self._rng(_KNOWN, day.toordinal())
+        seconds = rule.delay_days(rng.random(len(truth))) * (0 if month == HISTORY else SECONDS_PER_DAY)
+        delays = seconds.astype(np.int64) * _MICROSECONDS
+        chance, sooner = rng.random(len(truth)), rng.random(len(truth))
+        wrong = chance < np.where(truth == 1, rule.frauds_first_legitimate, rule.legitimate_first_fraud)
+        wrong &= delays > 0
+        first = moments + (sooner * delays).astype(np.int64) // _MICROSECONDS * _MICROSECONDS
+        table = pa.table(
+            {
+                "event_id": pa.concat_arrays([ids, ids.filter(pa.array(wrong))]),
+                "label": pa.array(np.concatenate([truth, 1 - truth[wrong]]).astype(np.int8)),
+                "known_at": _times(np.concatenate([moments + delays, first[wrong]])),
+            }
+        )
+        return table.sort_by([("known_at", "ascending"), ("event_id", "ascending")])
+
+    @functools.cached_property
+    def _deviations(self) -> NDArray[np.float64]:
+        """Each column's standard deviation over all groups of the stand-in, exact for its quantile tables."""
+        groups = [*self._standin.legitimate_groups, *self._standin.fraud_groups]
+        of_frauds = sum(group.share for group in self._standin.fraud_groups)
+        first = second = np.zeros(len(self._standin.columns))
+        for group in groups:
+            frauds = self.scenario.fraud_share
+            share = frauds * group.share / of_frauds if group.label else 1 - frauds
+            mean, square = self._standin.moments(group)
+            first, second = first + share * mean, second + share * square
+        return np.sqrt(second - first**2)
+
+
+@functools.cache
+def _linear_algebra() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _times(microseconds: NDArray[np.int64]) -> pa.Array:
+    return pa.array(microseconds).cast(_TIME)

@@ -1,0 +1,1 @@
+"""The rules that a change of model-config/ must satisfy."""

@@ -1,0 +1,324 @@
+"""The rules of model-config/ that `fraudops validate` holds it to, each a function from a change to its problems.
+
+Alone: a file is known and holds. Together: what a file names is there and agrees. Over time: what is append only was
+only appended to, by the bot, and an approval is still about the model that serves. Nothing here stops at a first
+problem, and nothing asks AWS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ml import config
+from ml.commands.changes import Change, PullRequest
+from ml.errors import ConfigError
+from ml.gitops.repository import BOT, Repository
+from ml.workflow import toolkit
+
+APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.MISSES)
+OF_THE_BOT = (config.APPROVALS, config.MISSES)
+_SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING, config.DRIFT}
+_NUMBERED = re.compile(r"\d{4,}\.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that does not hold; the message says what, where, and what to do."""
+
+    path: Path
+    message: str
+    line: int | None = None
+
+
+def known(path: Path) -> bool:
+    """Whether a file at `path` is one that the product reads (or keeps a folder in Git, or explains it)."""
+    folders = {*APPEND_ONLY, config.MODEL.parent, config.SERVING.parent, config.DRIFT.parent}
+    if path in _SINGLE or (path.name == ".gitkeep" and path.parent in folders):
+        return True
+    return path.parent in APPEND_ONLY and path.suffix == ".yaml"
+
+
+def broken(root: Path, files: Iterable[Path]) -> Iterator[Problem]:
+    """Every known file that cannot be read as what it is to be."""
+    for path in (path for path in files if known(path) and path.suffix == ".yaml"):
+        if (root / path).is_symlink():
+            yield Problem(path=path, message=f"{path}: must be a file, not a link")
+            continue
+        try:
+            _read(root, path)
+        except config.FileInvalid as error:
+            yield from (Problem(path=path, line=line, message=message) for line, message in error.problems)
+        except ConfigError as error:
+            yield Problem(path=path, message=str(error))
+
+
+def _read(root: Path, path: Path) -> object:
+    if path.parent == config.APPROVALS:
+        if not _NUMBERED.fullmatch(path.name) or path != config.approval_path(int(path.stem)):
+            raise ConfigError(f"{path}: must be named for its number in four digits, as 0007.yaml")
+        return config.load_approval(root, int(path.stem))
+    if path.parent == config.REQUESTS:
+        return config.load_request(root, path.stem)
+    if path.parent == config.MISSES:
+        return config.load_miss(root, path.stem)
+    read: dict[Path, Callable[[Path], object]] = {
+        config.MODEL: config.load_model,
+        config.GATE: config.load_gate,
+        config.SERVING: config.load_serving,
+        config.DRIFT: config.load_drift,
+    }
+    return read[path](root)
+
+
+def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
+    """Where one file names what another does not say. Files that cannot be read have been told of already."""
+    root = repository.root
+    records = _records(root)
+    serving = _serving(root)
+    if serving is not None and serving.approval is not None and serving.approval not in records:
+        pointed = config.approval_path(serving.approval)
+        if not (root / pointed).exists():
+            yield Problem(
+                path=config.SERVING,
+                line=_line(root, config.SERVING, "approval"),
+                message=f"{config.SERVING}: approval {serving.approval:04d} has no record ({pointed} is not there), so "
+                f"nobody has approved it. {_revert_advice(change)}",
+            )
+    requests = {path.stem for path in (root / config.REQUESTS).glob("*.yaml")}
+    for number, record in records.items():
+        path = config.approval_path(number)
+        yield from _closed(root, path, record.requests, requests)
+        if record.verdict.status != "passed":
+            yield _at(root, path, "verdict", f"must be a model that passed the gate (got {record.verdict.status!r})")
+        yield from _against_champion(root, path, record, records)
+        if change.files.get(path.as_posix()) == "A":
+            yield from _against_commit(repository, path, record)
+    for file in sorted((root / config.MISSES).glob("*.yaml")):
+        try:
+            miss = config.load_miss(root, file.stem)
+        except ConfigError:
+            continue  # told by `broken`
+        yield from _closed(root, config.MISSES / file.name, miss.requests, requests)
+
+
+def _closed(root: Path, path: Path, named: Iterable[str], requests: set[str]) -> Iterator[Problem]:
+    for name in named:
+        if name not in requests:
+            yield _at(root, path, "requests", f"names {name!r}, and {config.REQUESTS}/{name}.yaml is not there")
+
+
+def _against_champion(
+    root: Path, path: Path, record: config.ApprovalRecord, records: dict[int, config.ApprovalRecord]
+) -> Iterator[Problem]:
+    if record.champion is None:
+        return
+    number = record.champion.approval
+    champion = records.get(number)
+    if champion is None:
+        if not (root / config.approval_path(number)).exists():
+            yield _at(root, path, "champion", f"was approval {number:04d}, which has no record")
+    elif (champion.model_package_arn, champion.artifact.sha256) != (
+        record.champion.model_package_arn,
+        record.champion.artifact_sha256,
+    ):
+        yield _at(root, path, "champion", f"differs in package or digest from {config.approval_path(number)}")
+
+
+def _against_commit(repository: Repository, path: Path, record: config.ApprovalRecord) -> Iterator[Problem]:
+    """A new record's commit is there, and holds the settings whose digest the record states."""
+    root = repository.root
+    if repository.resolve(record.commit) is None:
+        yield _at(root, path, "commit", f"{record.commit} is not in this repository, so nothing explains the model")
+        return
+    if not repository.is_ancestor(record.commit, "HEAD"):
+        yield _at(root, path, "commit", f"{record.commit} is on another branch; a model is trained from main")
+    texts = [
+        (repository.show(record.commit, file) or b"").decode("utf-8", "replace") for file in (config.MODEL, config.GATE)
+    ]
+    try:
+        model = config.parse(texts[0], config.MODEL, config.ModelFile)
+        gate = config.parse(texts[1], config.GATE, config.GateFile)
+    except ConfigError as error:
+        yield _at(root, path, "commit", f"{record.commit} explains no model: there, {error}")
+        return
+    found = config.settings_of(model, gate).sha256
+    if found != record.config_sha256:
+        yield _at(
+            root,
+            path,
+            "config_sha256",
+            f"must be that of commit {record.commit[:12]}, {found} (got {record.config_sha256})",
+        )
+
+
+def rewritten(repository: Repository, change: Change) -> Iterator[Problem]:
+    """Edits, deletions and renames in the folders that are append only, and a main whose history was thrown away."""
+    if change.forced:
+        yield Problem(
+            path=Path("model-config"),
+            message="main was force-pushed, so nobody can tell what was lost from its append-only folders; "
+            "push what it was before, and protect the branch",
+        )
+    for name, kind in change.files.items():
+        path = Path(name)
+        if path.parent not in APPEND_ONLY or path.suffix != ".yaml" or kind == "A":
+            continue
+        if kind == "D" and path.parent == config.APPROVALS and _pointer_moved(repository, change):
+            yield Problem(
+                path=path,
+                message=f"{path}: is deleted together with a move of the pointer, as GitHub's Revert button does it; a "
+                f"record is kept for ever. {_rollback_advice(repository.root)}",
+            )
+        elif kind == "D":
+            yield Problem(
+                path=path, message=f"{path}: is deleted or renamed, and {path.parent}/ is append only; restore it"
+            )
+        else:
+            yield Problem(path=path, message=f"{path}: is edited, and {path.parent}/ is append only; restore it")
+
+
+def foreign(repository: Repository, change: Change, pull: PullRequest | None) -> Iterator[Problem]:
+    """Records that somebody else than the bot writes: by pull request, by commit, or by a push onto its branch."""
+    touched = [name for name in change.files if Path(name).parent in OF_THE_BOT and name.endswith(".yaml")]
+    if not touched:
+        return
+    bots = toolkit.bots()
+    if pull is not None and pull.author not in bots:
+        yield Problem(
+            path=Path(touched[0]),
+            message=f"{touched[0]}: this pull request is by {pull.author}, and only the bot "
+            f"({', '.join(sorted(bots))}) writes {_folders()}; it does when a model has passed the gate. "
+            "Take the file out",
+        )
+    if change.base is None:
+        return
+    for commit in repository.log(f"{change.base}..HEAD", *OF_THE_BOT):
+        if len(commit.parents) == 1 and commit.author != BOT.name:
+            path = next(iter(repository.changes(commit.parents[0], commit.sha, *OF_THE_BOT)), touched[0])
+            yield Problem(
+                path=Path(path),
+                message=f"{path}: commit {commit.sha[:12]} ({commit.subject}) is by {commit.author}, and only the bot "
+                f"writes {_folders()}. Take the commit off the branch; run train.yml again if the record is needed",
+            )
+    yield from _pushed_by_a_person(repository, change, bots)
+
+
+def _pushed_by_a_person(repository: Repository, change: Change, bots: frozenset[str]) -> Iterator[Problem]:
+    """What a person has just pushed onto the bot's branch, whosever name its commits carry.
+
+    What a merge of main brought along (GitHub's button "Update branch") is as main has it, and no change of theirs.
+    """
+    payload = toolkit.event()
+    sender = payload.get("sender", {}).get("login")
+    before, after = payload.get("before"), payload.get("after")
+    if "pull_request" not in payload or payload.get("action") != "synchronize" or sender in bots:
+        return
+    if not before or not after or repository.resolve(before) is None or repository.resolve(after) is None:
+        return
+    for path in repository.changes(before, after, *OF_THE_BOT):
+        if path not in change.files:
+            continue
+        yield Problem(
+            path=Path(path),
+            message=f"{path}: {sender} has pushed a change of it to this branch, and only the bot writes {_folders()}. "
+            f"Put the branch back to {before[:12]}",
+        )
+
+
+def superseded(repository: Repository, change: Change) -> Iterator[Problem]:
+    """An approval that was compared with another champion than main serves now: it answers a question of yesterday."""
+    root = repository.root
+    serving = _serving(root)
+    if serving is None or serving.approval is None or change.main is None:
+        return
+    path = config.approval_path(serving.approval)
+    if change.files.get(path.as_posix()) != "A":
+        return
+    record = _records(root).get(serving.approval)
+    if record is None:
+        return
+    compared = record.champion.approval if record.champion is not None else None
+    serves = _pointer_at(repository, change.main)
+    if serves is not None and compared != serves[0]:
+        yield Problem(
+            path=path,
+            message=f"{path}: is superseded: its model was compared with {_named(compared)}, and main serves "
+            f"{_named(serves[0])} meanwhile. Close this pull request; run train.yml again to compare with that one",
+        )
+
+
+def _records(root: Path) -> dict[int, config.ApprovalRecord]:
+    """The approvals that can be read, by number."""
+    found = {}
+    for file in sorted((root / config.APPROVALS).glob("*.yaml")):
+        if _NUMBERED.fullmatch(file.name):
+            try:
+                found[int(file.stem)] = config.load_approval(root, int(file.stem))
+            except ConfigError:
+                continue  # told by `broken`
+    return found
+
+
+def _serving(root: Path) -> config.ServingFile | None:
+    try:
+        return config.load_serving(root)
+    except ConfigError:
+        return None  # told by `broken`
+
+
+def _pointer_at(repository: Repository, revision: str) -> tuple[int | None] | None:
+    """What `revision` points at, as one value; None where it cannot be read there."""
+    content = repository.show(revision, config.SERVING)
+    if content is None:
+        return (None,)
+    try:
+        return (config.parse(content.decode("utf-8", "replace"), config.SERVING, config.ServingFile).approval,)
+    except ConfigError:
+        return None
+
+
+def _pointer_moved(repository: Repository, change: Change) -> bool:
+    before = _pointer_at(repository, change.base) if change.base else None
+    after = _serving(repository.root)
+    return before is not None and after is not None and before[0] != after.approval
+
+
+def _rollback_advice(root: Path) -> str:
+    serving = _serving(root)
+    if serving is None or serving.approval is None:
+        return "Close this: no model served before that one, so there is none to roll back to"
+    return (
+        f"Close this and run `fraudops rollback --to {serving.approval} --propose`, which takes back the pointer's "
+        "commit alone"
+    )
+
+
+def _revert_advice(change: Change) -> str:
+    deleted = any(kind == "D" and Path(name).parent == config.APPROVALS for name, kind in change.files.items())
+    if deleted:
+        return "Its record is deleted here: records are kept for ever. To go back, use `fraudops rollback`"
+    return "Merge the approval's pull request, or go back to one that served: `fraudops rollback`"
+
+
+def _at(root: Path, path: Path, field: str, message: str) -> Problem:
+    return Problem(path=path, line=_line(root, path, field), message=f"{path}: {field} {message}")
+
+
+def _line(root: Path, path: Path, *field: str) -> int | None:
+    try:
+        return config.line_of((root / path).read_text(encoding="utf-8"), field)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+
+
+def _named(approval: int | None) -> str:
+    return f"approval {approval:04d}" if approval is not None else "nothing"
+
+
+def _folders() -> str:
+    return " and ".join(f"{folder}/" for folder in OF_THE_BOT)

@@ -1,0 +1,210 @@
+"""Bodies that are read together give what they give one by one, whatever is in them."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.aws.capture import column_decoder
+from ml.aws.capture.decoder import Decoded, decode
+from ml.aws.capture.duckdb_json import NotPlain
+from ml.aws.capture.line_stream import Block
+from ml.aws.capture.object_listing import CapturedObject
+from tests.aws.capture import captured_lines
+from tests.aws.capture.captured_lines import INPUTS, line
+
+SOURCE = CapturedObject(
+    key="capture/e/v/2026/03/01/12/a.jsonl", bytes=1, etag="", hour=datetime(2026, 3, 1, 12, tzinfo=UTC)
+)
+CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
+
+number = st.one_of(st.floats(), st.integers(-(10**20), 10**20), st.just(0.0), st.just(1))
+odd: st.SearchStrategy[Any] = st.sampled_from([None, True, False, "1.5", "x", "", [], {}, ":", '"', "tf"])
+value = st.one_of(number, number, number, odd)
+text_id = st.one_of(st.none(), st.text(min_size=1, max_size=6), st.integers(0, 99))
+row_object = st.one_of(
+    st.fixed_dictionaries(dict.fromkeys(INPUTS, number)),
+    st.fixed_dictionaries(dict.fromkeys(INPUTS, number)),
+    st.fixed_dictionaries(dict.fromkeys(INPUTS, value), optional={"event_id": text_id, "V9": value}),
+    st.dictionaries(st.sampled_from([*INPUTS, "event_id", "V9"]), value, max_size=6),
+)
+row = st.one_of(row_object, row_object, st.lists(value, min_size=3, max_size=5))
+field = st.one_of(
+    number.map(repr), st.sampled_from(["", " 1", "nan", "+1", "1_0", "abc", '"2"', "0x10", "-", "1e999", " "])
+)
+
+
+@st.composite
+def request_body(draw: st.DrawFn) -> tuple[str, str, int]:
+    """A body, its content type, and about how many rows it has."""
+    rows = draw(st.lists(row, min_size=1, max_size=3))
+    how = draw(st.integers(0, 6))
+    dumped = [json.dumps(item) for item in rows]
+    if how == 0:
+        return json.dumps({"instances": rows}), JSON, len(rows)
+    if how == 1:
+        return json.dumps(rows, separators=(",", ":")), JSON, len(rows)
+    if how == 2:
+        return "\n".join(dumped), LINES, len(rows)
+    if how == 3:
+        return dumped[0], JSON, 1
+    if how == 4:
+        return draw(st.text(max_size=12)), draw(st.sampled_from([CSV, JSON, LINES, "text/plain"])), 1
+    width = draw(st.sampled_from([4, 4, 4, 3, 5]))
+    lines = [",".join(draw(st.lists(field, min_size=width, max_size=width))) for _ in rows]
+    if how == 5:
+        names = draw(st.permutations([*INPUTS, "event_id"]))
+        lines.insert(0, ",".join(names[:width]))
+    return draw(st.sampled_from(["\n", "\r\n"])).join(lines) + draw(st.sampled_from(["", "\n"])), CSV, len(rows)
+
+
+@st.composite
+def captured(draw: st.DrawFn) -> bytes:
+    """A line of capture, mostly a good one."""
+    body, kind, rows = draw(request_body())
+    scores = draw(st.lists(st.floats(0, 1), min_size=rows, max_size=rows))
+    answer = draw(st.sampled_from(["json", "json", "csv", "csv", "none", "text", "strange"]))
+    answers = {
+        "json": (captured_lines.predictions(scores), JSON),
+        "csv": (captured_lines.answer_csv(scores), CSV),
+        "none": None,
+        "text": (draw(st.text(max_size=9)), draw(st.sampled_from([CSV, JSON]))),
+        "strange": (json.dumps({"predictions": [{"score": draw(value), "decision": draw(value)}]}), JSON),
+    }
+    return line(
+        (body, kind), answers[answer], plain=draw(st.booleans()), inference_id=draw(st.sampled_from(["r", None]))
+    )
+
+
+def rows_of(decoded: Decoded) -> list[Any]:
+    """Every row of every part, in an order of their own."""
+    found = []
+    for part in decoded.parts:
+        for place in range(len(part)):
+            values = None if part.inputs is None else part.inputs[place].tolist()
+            found.append(
+                (
+                    values and [None if math.isnan(item) else item for item in values],
+                    None if math.isnan(part.scores[place]) else part.scores[place],
+                    int(part.decisions[place]),
+                    part.event_ids[place].as_py(),
+                    part.versions[place].as_py(),
+                    part.times[place].item(),
+                )
+            )
+    return sorted(found, key=repr)
+
+
+def read(lines: list[bytes]) -> tuple[list[Any], list[Any], Any]:
+    """Rows, what could not be read, and findings."""
+    block = Block(source=SOURCE, first=1, data=b"\n".join(lines))
+    decoded = decode([block], INPUTS, 0, 1 << 62)
+    return rows_of(decoded), sorted((item.number, item.reason) for item in decoded.unread), decoded.findings.schema
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(captured(), min_size=1, max_size=6), st.booleans())
+def test_reading_together_is_reading_one_by_one(lines: list[bytes], many: bool) -> None:
+    """Rows, ids, scores, findings and reasons are the same by columns as by the exact way."""
+    lines = lines * 12 if many else lines
+    together = read(lines)
+
+    def never(*arguments: Any) -> Any:
+        raise NotPlain
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(column_decoder, "given", never)
+        patch.setattr(column_decoder, "answered", never)
+        assert read(lines) == together
+
+
+MOMENTS = ("12:00:01Z", "12:00:00.5Z", "12:00:00+00:00", "14:00:00+02:00", "12:00:60Z", "noon")
+ODD: dict[str, list[str | None]] = {
+    "inferenceId": ["smoke-1", "smoke-", "", None, "a#b", "é", "\u2028"],
+    "inferenceTime": [*(f"2026-03-01T{moment}" for moment in MOMENTS), "2026-03-01 12:00:01Z", "", None],
+    "observedContentType": [None, "", "text/csv; header=present", "text/csv;header=absent", "APPLICATION/JSON"],
+    "encoding": [None, "", "BASE64", "base64", "JSON"],
+    "data": ["", " ", "\ufeff1,2,3,4", "\0", "1,2,3,4\n5,6,7,8", "MSwyLDMsNA", "MSwyLDMsNA==", "/w=="],
+}
+
+
+@st.composite
+def odd_line(draw: st.DrawFn) -> bytes:
+    """A line in which one thing is missing, new or unusual, as the schema of data capture allows it; or none at all."""
+    content = json.loads(draw(captured()))
+    name = draw(st.sampled_from(sorted(ODD)))
+    some = [content["eventMetadata"]] if name.startswith("inference") else list(content["captureData"].values())
+    for part in some[: draw(st.integers(1, 2))]:
+        part[name] = draw(st.sampled_from(ODD[name]))
+        if draw(st.booleans()) and name != "data":
+            del part[name]
+    whole = json.dumps(content, ensure_ascii=draw(st.booleans())).encode()
+    broken = [b"", b"  ", b" " * 20, b"\xff", b"{}", b"[]", b"5", whole[:-1], whole + whole, b" " + whole + b"\r"]
+    return draw(st.sampled_from([whole] * 20 + broken))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(odd_line(), min_size=1, max_size=4), st.booleans())
+def test_opening_together_is_opening_one_by_one(lines: list[bytes], alike: bool) -> None:
+    """Whatever a line lacks or adds: the same rows, times and ids, the same lines unread, for the same reasons."""
+    lines = lines[:1] * 3 if alike else lines
+    together = read(lines)
+
+    def never(*arguments: Any) -> Any:
+        raise NotPlain
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.aws.capture.decoder.opened", never)
+        assert read(lines) == together
+
+
+@pytest.mark.parametrize("kind", [CSV, JSON, LINES])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_what_is_plain_is_read_together(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forms that our own clients send never take the slow way."""
+    values = [[float(place), 0.1 + place, -2.5e-7, 10.0] for place in range(rows)]
+    bodies = {
+        CSV: captured_lines.csv_rows(values),
+        JSON: json.dumps({"instances": captured_lines.named(values, ids=[f"id-{n}" for n in range(rows)])}),
+        LINES: "\n".join(map(json.dumps, captured_lines.named(values))),
+    }
+    answer = (
+        (captured_lines.predictions([0.5] * rows), JSON)
+        if kind != CSV
+        else (captured_lines.answer_csv([0.5] * rows), CSV)
+    )
+
+    def never(*arguments: Any) -> Any:
+        raise AssertionError("the slow way")
+
+    monkeypatch.setattr("ml.aws.capture.record_decoder.given", never)
+    monkeypatch.setattr("ml.aws.capture.record_decoder.answered", never)
+    for plain in (True, False):
+        found, unread, findings = read([line((bodies[kind], kind), answer, plain=plain)] * 50)
+        assert [len(found), unread, len(findings)] == [50 * rows, [], 0]
+
+
+def test_findings_are_bounded_however_many_names_there_are() -> None:
+    """Names that a client makes up cannot fill the memory; they are counted together beyond a thousand."""
+    whole = dict.fromkeys(INPUTS, 1.0)
+    bodies = [json.dumps({"instances": [whole | {f"made-up-{n}": 1}]}) for n in range(1500)]
+    answer = (captured_lines.predictions([0.5]), JSON)
+    rows, _, findings = read([line((body, JSON), answer) for body in bodies])
+    assert (len(rows), len(findings), sum(findings.values())) == (1500, 1001, 1500)
+
+
+def test_inputs_are_contiguous_by_column() -> None:
+    """Statistics go column by column."""
+    block = Block(source=SOURCE, first=1, data=line((captured_lines.csv_rows([[1.0, 2.0, 3.0, 4.0]] * 9), CSV), None))
+    (part,) = decode([block], INPUTS, 0, 1 << 62).parts
+    assert part.inputs is not None and part.inputs.flags.f_contiguous
+    assert part.inputs.dtype == np.float64
+    assert pa.types.is_string(part.event_ids.type)

@@ -1,0 +1,41 @@
+"""Reading takes the memory of a few groups of lines, whatever the window; `tests/benchmarks` measures millions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+import resource, sys
+from datetime import timedelta
+import capture_memory
+from ml.aws import traffic
+from ml.aws.capture import stream
+rows = int(sys.argv[1])
+stream.blocks = lambda bucket, found: capture_memory.blocks(rows)
+start = capture_memory.START
+reading = traffic.read("b", "e", start, start + timedelta(days=1), inputs=capture_memory.INPUTS)
+assert sum(map(len, reading)) == reading.counts.rows == rows
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(root: Path, rows: int) -> int:
+    """Kilobytes at the most of a process that reads so many rows, made as they are read."""
+    paths = [str(root), str(root / "tests"), str(root / "tests" / "benchmarks")]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(rows)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_window(repository_root: Path) -> None:
+    """Six times the rows take what groups on their way and allocators keep, not the 300 MB that they are."""
+    assert peak(repository_root, 1_200_000) < 1.4 * peak(repository_root, 200_000)

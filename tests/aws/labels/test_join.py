@@ -1,0 +1,308 @@
+"""Labels come late, in any order and corrected; what is said of rows by them is only what was known and is mature."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ml.aws import s3_objects
+from ml.aws.capture.reader import Batch
+from ml.aws.import_manifest import Source
+from ml.aws.labels import join as labels
+from ml.aws.labels import store
+from ml.aws.labels.join import Join
+from ml.aws.lake import Lake
+from ml.aws.session import client
+from ml.errors import DataError
+from ml.model.drift.label_counts import LabelSummary, Outcomes
+from tests import moto_server
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = DAY + timedelta(days=60)
+Row = tuple[str | None, int, datetime]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """An S3 over HTTP for this module."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket of its own."""
+    moto_server.point_at(server, monkeypatch)
+    return moto_server.make_bucket(f"labels-{uuid4().hex}")
+
+
+def table(rows: Sequence[Row]) -> pa.Table:
+    """Labels as they are delivered."""
+    ids, said, known = zip(*rows, strict=True)
+    return pa.table(
+        {"event_id": pa.array(ids, pa.string()), "label": pa.array(said, pa.int8()), "known_at": pa.array(known)},
+        schema=store.SCHEMA,
+    )
+
+
+def batch(
+    ids: Sequence[str | None], times: Sequence[datetime], scores: Sequence[float] | None = None, version: str = "0001"
+) -> Batch:
+    """Captured rows with an Amount that tells them apart."""
+    scored = np.array(scores if scores is not None else [0.75] * len(ids))
+    return Batch(
+        names=("Time", "Amount"),
+        inputs=np.asfortranarray([[0.0, float(place)] for place in range(len(ids))]),
+        scores=scored,
+        decisions=(scored >= 0.5).astype(np.int8),
+        times=np.array([moment.replace(tzinfo=None) for moment in times], "datetime64[us]"),
+        event_ids=pa.array(ids, pa.string()),
+        model_versions=pa.array([version] * len(ids)),
+        inference_ids=pa.array([None] * len(ids), pa.string()),
+    )
+
+
+def found(join: Join, **more: Any) -> tuple[labels.Labelled, dict[float, tuple[int, float, int]]]:
+    """What is mature, and label, score and decision of its rows by their amounts."""
+    rules: dict[str, Any] = {"as_of": LATER, "min_coverage": 0.0, "min_age_days": 0.0}
+    result = join.mature(**rules | more)
+    rows = {
+        amount: (label, score, decision)
+        for some in result.rows(3)
+        for amount, label, score, decision in zip(
+            some.columns["Amount"].tolist(),
+            some.labels.tolist(),
+            some.scores.tolist(),
+            some.decisions.tolist(),
+            strict=True,
+        )
+    }
+    return result, rows
+
+
+def test_a_delivery_is_there_once_and_says_what_it_holds(bucket: str) -> None:
+    """Equal labels in any order are one object under one name; the manifest has counts, span and digest."""
+    rows: list[Row] = [("b", 1, DAY), ("a", 0, DAY + timedelta(hours=1)), ("b", 0, DAY + timedelta(days=3))]
+    first = labels.deliver(bucket, table(rows))
+    again = labels.deliver(bucket, table(rows[::-1]))
+    assert (first.new, again.new, first.uri) == (True, False, again.uri)
+    assert first.name.startswith("late-20260301-")
+    assert first.uri == f"s3://{bucket}/labels/{first.name}/labels.parquet"
+    (listed,) = labels.deliveries(bucket)
+    assert (listed.rows, listed.frauds, listed.first, listed.last) == (3, 1, DAY, DAY + timedelta(days=3))
+    stored = pq.read_table(io.BytesIO(s3_objects.read(first.uri)))
+    assert stored.schema.equals(store.SCHEMA)
+    assert stored["event_id"].to_pylist() == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a", 2, DAY)], r"labels: row 1, column label: must be 0 or 1 \(got 2; 1 such\)"),
+        ([("a", 0, DAY), (None, 1, DAY)], r"row 2, column event_id: must be text \(got None; 1 such\)"),
+        ([("", 0, DAY)], r"column event_id: must be text \(got ''; 1 such\)"),
+        ([("a", None, DAY)], r"column label: must be 0 or 1 \(got None; 1 such\)"),
+        ([("a", 0, None)], r"column known_at: must be a time \(got None; 1 such\)"),
+    ],
+)
+def test_a_delivery_that_breaks_the_contract_is_refused(bucket: str, rows: Any, message: str) -> None:
+    """The message names row, column and value, and nothing is written."""
+    with pytest.raises(DataError, match=message):
+        labels.deliver(bucket, table(rows))
+    with pytest.raises(DataError, match="must have the columns"):
+        labels.deliver(bucket, pa.table({"event_id": ["a"]}))
+    with pytest.raises(DataError, match="at least one label"):
+        labels.deliver(bucket, store.SCHEMA.empty_table())
+    assert client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_rows_meet_their_labels_by_id(bucket: str) -> None:
+    """Score, decision and the kept columns come along; what has no label, no id or no score is left out and counted."""
+    labels.deliver(bucket, table([("a", 1, DAY), ("b", 0, DAY), ("unknown", 1, DAY), ("s", 1, DAY)]))
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a", "b", "c", None], [DAY] * 4, [0.75, 0.25, 0.5, 0.5]))
+        join.add(batch(["s"], [DAY], [float("nan")]))
+        result, rows = found(join)
+        assert rows == {0.0: (1, 0.75, 1), 1.0: (0, 0.25, 0)}
+        (day,) = result.days
+        assert (day.day, day.rows, day.labelled, day.frauds, day.coverage) == (date(2026, 3, 1), 3, 2, 1, 2 / 3)
+        assert (result.without_id, result.without_score, result.repeated) == (1, 1, 0)
+
+
+def test_labels_of_an_import_count_as_well(bucket: str) -> None:
+    """Historical labels lie under the import's own name, and a later delivery corrects them."""
+    transactions = pa.table(
+        {
+            "event_id": ["a", "b"],
+            "event_time": pa.array([DAY, DAY], pa.timestamp("us", "UTC")),
+            "Time": [0.0, 0.0],
+            "Amount": [0.0, 1.0],
+        }
+    )
+    source = Source(name="a.csv", bytes=1, sha256="0" * 64)
+    known = table([("a", 0, DAY), ("b", 0, DAY)])
+    Lake(bucket).store(transactions, known, source=source, content_sha256="ab" * 32, duplicates=0, quarantined=0)
+    labels.deliver(bucket, table([("b", 1, DAY + timedelta(days=9))]))
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a", "b"], [DAY] * 2))
+        assert {amount: row[0] for amount, row in found(join)[1].items()} == {0.0: 0, 1.0: 1}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    said=st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 5), st.integers(0, 2)),
+        min_size=1,
+        max_size=12,
+    ),
+    limit=st.integers(0, 6),
+)
+def test_the_label_known_last_counts_in_whatever_order_it_came(
+    server: str, said: list[tuple[str, int, int, int]], limit: int
+) -> None:
+    """Of the labels known by then the last wins, and fraud where two were learned at one moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        moto_server.point_at(server, patch)
+        bucket = moto_server.make_bucket(f"labels-{uuid4().hex}")
+        for number in sorted({delivery for *_, delivery in said}, reverse=True):
+            told = [(name, label, DAY + timedelta(days=day)) for name, label, day, which in said if which == number]
+            labels.deliver(bucket, table(told))
+        expected = {
+            place: max((day, label) for name, label, day, _ in said if name == wanted and day <= limit)[1]
+            for place, wanted in enumerate("abc")
+            if any(name == wanted and day <= limit for name, _, day, _ in said)
+        }
+        with labels.join(bucket, keep=["Amount"]) as join:
+            join.add(batch(["a", "b", "c"], [DAY - timedelta(days=1)] * 3))
+            _, rows = found(join, as_of=DAY + timedelta(days=limit))
+        assert {int(amount): row[0] for amount, row in rows.items()} == expected
+
+
+def test_a_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> None:
+    """Age is counted from the day's end, coverage over the rows with an id; an immature day gives no rows."""
+    days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
+    ids = [f"{day:%d}-{n}" for day in days for n in range(10)]
+    times = [day + timedelta(hours=n) for day in days for n in range(10)]
+    known: list[Row] = [
+        (name, 0, DAY + timedelta(days=3)) for name in ids if not name.startswith("02") or name < "02-9"
+    ]
+    labels.deliver(bucket, table(known))
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(ids, times))
+        as_of = DAY + timedelta(days=32)
+        result, rows = found(join, as_of=as_of, min_coverage=0.95, min_age_days=30)
+        assert [day.mature for day in result.days] == [True, False, False]
+        assert [day.age_days for day in result.days] == [31.0, 30.0, 29.0]
+        assert result.days[1].reason == "9 of 10 rows have a label, 95% are needed"
+        assert result.days[2].reason == "29.0 days old, 30 are needed"
+        assert sorted(rows) == [float(n) for n in range(10)]
+        assert len(result.mature_days) == 1 and len(result.immature_days) == 2
+        result, rows = found(join, as_of=as_of, min_coverage=0.9, min_age_days=30)
+        assert sorted(rows) == [float(n) for n in range(19)]
+
+
+def test_a_day_that_just_has_its_share_of_labels_counts(bucket: str) -> None:
+    """14 of 25 are 56 %, here as where the verdict counts them again, though 0.56 * 25 is more than 14 in float64."""
+    ids = [f"e{n}" for n in range(25)]
+    labels.deliver(bucket, table([(name, 0, DAY + timedelta(days=1)) for name in ids[:14]]))
+    with labels.join(bucket) as join:
+        join.add(batch(ids, [DAY] * 25))
+        (day,) = join.mature(as_of=DAY + timedelta(days=9), min_coverage=0.56, min_age_days=7).days
+    counted = replace(Outcomes.none(1), rows=day.rows, labelled=day.labelled)
+    again = LabelSummary(bands=1, days={day.day: counted})
+    assert day.mature
+    assert list(again.mature(as_of=DAY + timedelta(days=9), min_coverage=0.56, min_age_days=7).days) == [day.day]
+
+
+def test_nothing_that_was_learned_later_is_known(bucket: str) -> None:
+    """A look back at a moment sees what was known then."""
+    labels.deliver(bucket, table([("a", 0, DAY + timedelta(days=1)), ("a", 1, DAY + timedelta(days=5))]))
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a"], [DAY]))
+        assert found(join, as_of=DAY + timedelta(hours=25))[1][0.0][0] == 0
+        assert found(join, as_of=DAY + timedelta(days=5))[1][0.0][0] == 1
+        assert found(join, as_of=DAY + timedelta(hours=23))[1] == {}
+
+
+def test_a_row_captured_again_counts_once_by_its_last_answer(bucket: str) -> None:
+    """A client that asked again got another answer: that one was acted on."""
+    labels.deliver(bucket, table([("a", 1, DAY + timedelta(days=1))]))
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a"], [DAY + timedelta(seconds=9)], [0.25]))
+        join.add(batch(["a"], [DAY], [0.75]))
+        result, rows = found(join)
+        assert rows == {0.0: (1, 0.25, 0)}
+        assert result.repeated == 1
+
+
+def test_labels_that_others_put_there_count_and_damaged_ones_are_said(bucket: str) -> None:
+    """Any Parquet file under labels/ with the three columns is heard; one that is not is named."""
+    body = io.BytesIO()
+    pq.write_table(table([("a", 1, DAY)]), body)
+    client("s3").put_object(Bucket=bucket, Key="labels/from-the-bank/march.parquet", Body=body.getvalue())
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a"], [DAY]))
+        assert found(join)[1] == {0.0: (1, 0.75, 1)}
+        client("s3").put_object(Bucket=bucket, Key="labels/from-the-bank/bad.parquet", Body=b"no")
+        with pytest.raises(DataError, match=r"labels/from-the-bank/bad.parquet: is not a file of event_id, label"):
+            found(join)
+        body = io.BytesIO()
+        pq.write_table(pa.table({"event_id": ["a"], "label": [7], "known_at": pa.array([DAY])}), body)
+        client("s3").put_object(Bucket=bucket, Key="labels/from-the-bank/bad.parquet", Body=body.getvalue())
+        with pytest.raises(DataError, match=r"bad.parquet: 1 rows have no event_id, no known_at, or a label"):
+            found(join)
+
+
+def test_without_traffic_or_labels_nothing_is_mature(bucket: str) -> None:
+    """No rows: no days. Rows without any label: days that are not mature unless nothing is asked of them."""
+    with labels.join(bucket) as join:
+        assert found(join)[0].days == ()
+        join.add(batch([None, None], [DAY] * 2))
+        assert found(join)[0].days == ()
+        join.add(batch(["a"], [DAY]))
+        assert not join.mature(as_of=LATER, min_coverage=0.5, min_age_days=1).mature_days
+
+
+def test_deliveries_before_the_traffic_are_not_fetched(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of an event before it happens, and the manifest tells when the last was known."""
+    old = labels.deliver(bucket, table([("a", 1, DAY - timedelta(days=9))]))
+    new = labels.deliver(bucket, table([("a", 0, DAY + timedelta(days=9))]))
+    fetched: list[str] = []
+    hear = Join._hear
+
+    def listening(self: Join, key: str, limit: int) -> None:
+        fetched.append(key)
+        hear(self, key, limit)
+
+    monkeypatch.setattr(Join, "_hear", listening)
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a"], [DAY]))
+        found(join)
+    assert fetched == [f"labels/{new.name}/labels.parquet"]
+    assert old.name != new.name
+
+
+def test_a_damaged_manifest_is_said(bucket: str) -> None:
+    """Where and what to do."""
+    client("s3").put_object(Bucket=bucket, Key="labels/late-20260301-x/manifest.json", Body=b"{}")
+    with pytest.raises(DataError, match=r"labels/late-20260301-x/manifest.json: is not the manifest of a delivery"):
+        labels.deliveries(bucket)
+    document = {"format": 2} | json.loads(_manifest(bucket))
+    assert document["format"] == 1
+
+
+def _manifest(bucket: str) -> bytes:
+    delivered = labels.deliver(bucket, table([("a", 1, DAY)]))
+    return s3_objects.read(f"s3://{bucket}/labels/{delivered.name}/manifest.json")

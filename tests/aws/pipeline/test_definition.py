@@ -1,0 +1,333 @@
+"""The pipeline's definition: what each step is told, and that the same inputs give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml import config
+from ml.aws import session, source_upload
+from ml.aws.pipeline import definition
+from ml.aws.platform import Platform
+from ml.errors import CloudError
+from tests.aws.scripted_cloud import ScriptedCloud
+
+PLATFORM = Platform(
+    region="eu-west-1",
+    account="123456789012",
+    bucket="lake",
+    execution_role_arn="arn:aws:iam::123456789012:role/execution",
+    package_group="fraudops-model",
+    deploy_function="deploy",
+    topic_arn="arn:aws:sns:eu-west-1:123456789012:topic",
+)
+IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """The definition for this repository's model.yaml."""
+    return definition.definition(PLATFORM, config.load_model(Path(__file__).resolve().parents[2]))
+
+
+@pytest.fixture(scope="module")
+def steps(text: str) -> dict[str, dict[str, Any]]:
+    """Every step by its name, those inside the gate among them."""
+    outer = json.loads(text)["Steps"]
+    gate = next(step for step in outer if step["Type"] == "Condition")["Arguments"]
+    return {step["Name"]: step for step in [*outer, *gate["IfSteps"], *gate["ElseSteps"]]}
+
+
+def references(step: dict[str, Any]) -> set[str]:
+    """The parameters that a step's arguments mention."""
+    return set(re.findall(r'"Get": "Parameters\.(\w+)"', json.dumps(step["Arguments"])))
+
+
+def test_the_definition_is_the_same_in_another_process_on_another_day(text: str, repository_root: Path) -> None:
+    """Neither hash seed, clock, credentials, working folder nor the caller's SDK defaults reach the bytes."""
+    program = (
+        "import pathlib; from ml import config; from ml.aws import pipeline, platform; import sys;"
+        f"p = platform.Platform(**{ {f: getattr(PLATFORM, f) for f in PLATFORM.__dataclass_fields__}!r});"
+        f"sys.stdout.write(pipeline.definition(p, config.load_model(pathlib.Path({str(repository_root)!r}))))"
+    )
+    home = Path(os.environ["HOME"])
+    defaults = home / ".config/sagemaker/config.yaml"
+    defaults.parent.mkdir(parents=True, exist_ok=True)
+    defaults.write_text(
+        "SchemaVersion: '1.0'\nSageMaker:\n  ProcessingJob:\n    Environment: {STRANGE: 'yes'}\n"
+        "  Pipeline:\n    RoleArn: arn:aws:iam::999999999999:role/other\n"
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": str(repository_root),
+        "PYTHONHASHSEED": "7",
+        "TZ": "Asia/Tokyo",
+        "FRAUDOPS_NOW": "2031-05-06T07:08:09Z",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd="/", env=environment, capture_output=True, text=True, check=True
+        )
+    finally:
+        defaults.unlink()
+    assert done.stdout == text
+    assert done.stderr == ""
+
+
+def test_nothing_in_it_looks_like_a_time_stamp(text: str) -> None:
+    """The SDK's job names and upload prefixes end in time stamps; none is left."""
+    assert re.findall(r"\d{4}-\d{2}-\d{2}-\d{2}-\d{2}|20[23]\d{6,}", text) == []
+
+
+def test_the_steps_are_those_of_the_design(text: str, steps: dict[str, dict[str, Any]]) -> None:
+    """Prepare, Train, Evaluate, then the gate, behind which lies a registration or the end."""
+    assert [step["Name"] for step in json.loads(text)["Steps"]] == ["Prepare", "Train", "Evaluate", "Gate"]
+    kinds = {name: step["Type"] for name, step in steps.items()}
+    assert kinds == {
+        "Prepare": "Processing",
+        "Train": "Training",
+        "Evaluate": "Processing",
+        "Gate": "Condition",
+        "Register": "RegisterModel",
+        "GateMissed": "Fail",
+    }
+
+
+def test_every_parameter_of_the_contract_is_there(text: str) -> None:
+    """What changes between runs is a parameter; what a first run has none of is empty or a sentinel by default."""
+    found = {item["Name"]: item.get("DefaultValue") for item in json.loads(text)["Parameters"]}
+    assert found == {
+        "DataManifestUri": None,
+        "SettingsUri": None,
+        "CodeUri": None,
+        "Commit": None,
+        "ConfigSha256": None,
+        "DataSha256": None,
+        "ChampionUri": "s3://lake/champions/none/",
+        "ChampionSha256": "",
+        "Requests": "",
+        "WindowStart": "",
+        "WindowEnd": "",
+        "InstanceType": "ml.m5.xlarge",
+    }
+
+
+def test_a_commit_alone_leaves_the_cache_of_prepare_and_train_valid(steps: dict[str, dict[str, Any]]) -> None:
+    """Neither commit, champion nor requests reach their arguments; Evaluate has commit and champion."""
+    about_the_run = {"Commit", "ChampionUri", "ChampionSha256", "Requests"}
+    assert not references(steps["Prepare"]) & about_the_run
+    assert not references(steps["Train"]) & about_the_run
+    assert {"Commit", "ChampionUri", "ChampionSha256"} <= references(steps["Evaluate"])
+
+
+def test_jobs_are_cached_and_wait_for_capacity(steps: dict[str, dict[str, Any]]) -> None:
+    """A job's result holds for 30 days; throttling, quotas and shortages are tried again, our own faults are not."""
+    for name in ("Prepare", "Train", "Evaluate"):
+        assert steps[name]["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
+        retried = {kind for policy in steps[name]["RetryPolicies"] for kind in policy["ExceptionType"]}
+        assert retried == {
+            "Step.SERVICE_FAULT",
+            "Step.THROTTLING",
+            "SageMaker.RESOURCE_LIMIT",
+            "SageMaker.CAPACITY_ERROR",
+            "SageMaker.JOB_INTERNAL_ERROR",
+        }
+    assert "CacheConfig" not in steps["Register"]
+
+
+def test_jobs_run_our_code_in_the_managed_image(steps: dict[str, dict[str, Any]]) -> None:
+    """All jobs check and run the uploaded tree, in scikit-learn 1.9-0, and are told where SageMaker put what."""
+    for name, folder, base, reason in (
+        ("Prepare", "/opt/ml/processing/code", "/opt/ml/processing", "/opt/ml/output/message"),
+        ("Train", "/opt/ml/input/data/code", "/opt/ml", "/opt/ml/output/failure"),
+        ("Evaluate", "/opt/ml/processing/code", "/opt/ml/processing", "/opt/ml/output/message"),
+    ):
+        arguments = steps[name]["Arguments"]
+        app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+        assert app.get("ImageUri", app.get("TrainingImage")) == IMAGE
+        assert app["ContainerArguments"][:8] == [
+            *(folder, {"Get": "Parameters.CodeUri"}, reason),
+            *(name.lower(), "--base-dir", base),
+            *("--config-sha256", {"Get": "Parameters.ConfigSha256"}),
+        ]
+
+
+def test_the_words_of_a_job_are_such_as_sagemaker_takes(steps: dict[str, dict[str, Any]]) -> None:
+    """At most 256 characters in each and no line break, which the patterns of its API rule out."""
+    for name in ("Prepare", "Train", "Evaluate"):
+        arguments = steps[name]["Arguments"]
+        app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+        for word in [*app["ContainerEntrypoint"], *app["ContainerArguments"]]:
+            assert isinstance(word, dict) or re.fullmatch(r".{0,256}", word), word
+
+
+def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[int, str, str]:
+    """Runs Prepare's words on the code in `folder`: exit code, standard error and the reason left for SageMaker."""
+    app = steps["Prepare"]["Arguments"]["AppSpecification"]
+    reason = folder.parent / "message"
+    reason.unlink(missing_ok=True)
+    done = subprocess.run(
+        [*app["ContainerEntrypoint"], str(folder), uri, str(reason), "prepare", "--window-start", "", "a b $(id)"],
+        cwd="/", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr + done.stdout, reason.read_text() if reason.exists() else ""
+
+
+def test_code_runs_only_where_it_is_what_its_address_says(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """A byte changed, a file added, one missing, another address: refused before anything of the tree runs."""
+    tree = {
+        "run.sh": b'printf "%s|" "$@" "$PWD"',
+        "ml/steps/train.py": b"FIT = 1\n",
+        "ml/steps/a b.py": b"",
+        "ml/Z.py": b"x",
+        "ml-\u00fc.py": b"y",
+    }
+    folder = tmp_path / "code"
+    for name, body in tree.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+    uri = f"s3://lake/code/{source_upload.digest(tree)}/"
+    assert started(steps, folder, uri) == (0, f"prepare|--window-start||a b $(id)|{folder}|", "")
+    assert started(steps, folder, uri.rstrip("/"))[0] == 0
+
+    def refused(address: str = uri) -> bool:
+        status, said, reason = started(steps, folder, address)
+        return status == 1 and said == reason and said.startswith(f"{address} was replaced: its sha256 is ")
+
+    (folder / "ml/steps/train.py").write_bytes(b"FIT = 2\n")
+    assert refused()
+    (folder / "ml/steps/train.py").write_bytes(b"FIT = 1\n")
+    (folder / "sitecustomize.py").write_bytes(b"")
+    assert refused()
+    (folder / "sitecustomize.py").unlink()
+    (folder / "ml/Z.py").rename(folder / "ml/z.py")
+    assert refused()
+    (folder / "ml/z.py").rename(folder / "ml/Z.py")
+    assert refused(f"s3://lake/code/{'0' * 64}/")
+    assert refused("s3://lake/code/")
+    assert started(steps, folder, uri)[0] == 0
+
+
+def test_the_first_step_is_told_what_its_data_must_be(steps: dict[str, dict[str, Any]]) -> None:
+    """Prepare gets the digest by which it checks every file before it reads one."""
+    words = steps["Prepare"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert words[words.index("--data-sha256") + 1] == {"Get": "Parameters.DataSha256"}
+
+
+def test_compute_comes_from_the_model_file(steps: dict[str, dict[str, Any]]) -> None:
+    """Instance type as a parameter, volume and running time as model.yaml says."""
+    arguments = steps["Train"]["Arguments"]
+    assert arguments["ResourceConfig"] == {
+        "InstanceType": {"Get": "Parameters.InstanceType"},
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 30,
+    }
+    assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200}
+    cluster = steps["Evaluate"]["Arguments"]["ProcessingResources"]["ClusterConfig"]
+    assert cluster == arguments["ResourceConfig"]
+
+
+def test_a_missed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) -> None:
+    """The condition reads the verdict that Evaluate wrote, and the end says its reason."""
+    (condition,) = steps["Gate"]["Arguments"]["Conditions"]
+    assert (condition["Type"], condition["RightValue"]) == ("Equals", "passed")
+    assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "verdict.status"
+    (words,) = steps["GateMissed"]["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
+    assert words["Std:JsonGet"] == {
+        "PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Evaluation"},
+        "Path": "verdict.reason",
+    }
+
+
+def test_a_package_waits_for_a_person_with_all_that_explains_it(steps: dict[str, dict[str, Any]]) -> None:
+    """Pending, with metrics, drift baseline, and the metadata by which it is found and checked."""
+    request = steps["Register"]["Arguments"]
+    assert request["ModelApprovalStatus"] == "PendingManualApproval"
+    assert request["ModelPackageGroupName"] == "fraudops-model"
+    assert set(request["CustomerMetadataProperties"]) == {
+        "commit",
+        "config_sha256",
+        "data_sha256",
+        "artifact_sha256",
+        "champion_sha256",
+        "execution_arn",
+        "requests",
+        "window_start",
+        "window_end",
+    }
+    assert request["ModelMetrics"]["ModelQuality"]["Statistics"]["ContentType"] == "application/json"
+    drift = request["DriftCheckBaselines"]
+    places = [
+        statistics["Statistics"]["S3Uri"]["Std:Join"]
+        for statistics in (drift["ModelQuality"], drift["ModelDataQuality"])
+    ]
+    assert [place["Values"][1] for place in places] == ["evaluation.json", "baseline.json"]
+    assert places[0] == request["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]["Std:Join"]
+    assert places[0]["Values"][0] == places[1]["Values"][0]
+    (container,) = request["InferenceSpecification"]["Containers"]
+    assert container["Image"] == IMAGE
+    assert container["ModelDataUrl"]["Std:Join"]["Values"][1] == "model.tar.gz"
+
+
+def test_metadata_is_never_empty(steps: dict[str, dict[str, Any]]) -> None:
+    """SageMaker refuses an empty value, so whatever may be empty is marked."""
+    metadata = steps["Register"]["Arguments"]["CustomerMetadataProperties"]
+    for key in ("champion_sha256", "requests", "window_start", "window_end"):
+        assert metadata[key]["Std:Join"]["Values"][0] == "="
+
+
+def test_outputs_lie_below_the_execution(steps: dict[str, dict[str, Any]]) -> None:
+    """Two executions never write to one place."""
+    outputs = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
+    for output in outputs:
+        values = output["S3Output"]["S3Uri"]["Std:Join"]["Values"]
+        assert values[:2] == ["s3://lake/executions", {"Get": "Execution.PipelineExecutionId"}]
+        assert values[2:] == ["evaluate", output["OutputName"]]
+
+
+def test_building_it_leaves_no_trace_in_the_process(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment, log handlers and levels are as before, and no warning escapes from the SDK."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    before = (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        definition.definition(PLATFORM, config.load_model(repository_root))
+    assert before == (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedCloud]:
+    """moto over HTTP."""
+    with ScriptedCloud() as scripted:
+        for name, value in scripted.environment.items():
+            monkeypatch.setenv(name, value)
+        yield scripted
+
+
+def test_putting_it_twice_updates_it(cloud: ScriptedCloud, text: str) -> None:
+    """The first call creates the pipeline, each further one makes its definition the latest."""
+    definition.upsert(PLATFORM, text)
+    changed = text.replace("7200", "3600")
+    definition.upsert(PLATFORM, changed)
+    answer = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)
+    assert answer["PipelineDefinition"] == changed
+    assert answer["RoleArn"] == PLATFORM.execution_role_arn
+
+
+def test_a_refused_definition_is_said(cloud: ScriptedCloud, text: str) -> None:
+    """What SageMaker says of a definition or role that it does not take reaches the person who runs this."""
+    cloud.faults = [("CreatePipeline", 400, "AccessDeniedException")]
+    with pytest.raises(CloudError, match=r"fraudops-training.*AccessDeniedException"):
+        definition.upsert(PLATFORM, text)

@@ -1,0 +1,95 @@
+"""Checks in the lake: one document for a window, found by its bounds, and nothing else taken for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ml.aws.cloudwatch_metrics import NAMESPACE, Point, publish
+from ml.aws.drift_check_store import Checks, encoded, fingerprint
+from ml.aws.session import client
+from ml.errors import DataError
+from tests import moto_server
+
+START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+KEY = "monitoring/fraud/checks/20260301T000000Z_20260401T000000Z.json"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """One moto for the file."""
+    with moto_server.served() as url:
+        yield url
+
+
+@pytest.fixture
+def checks(server: str, monkeypatch: pytest.MonkeyPatch) -> Checks:
+    """Those of an endpoint, none of them written yet."""
+    moto_server.reset(server)
+    moto_server.point_at(server, monkeypatch)
+    moto_server.make_bucket("lake")
+    return Checks("lake", "fraud")
+
+
+def document(start: datetime = START, end: datetime = END) -> dict[str, object]:
+    """A check as far as the store looks at it."""
+    return {"start": start.isoformat(), "end": end.isoformat(), "judgement": {"rows": 3}}
+
+
+def test_what_is_written_is_read_back(checks: Checks) -> None:
+    """Under the window's own name; another window has none."""
+    assert checks.read(START, END) is None
+    assert checks.write(document()) == checks.check_uri(START, END) == f"s3://lake/{KEY}"
+    assert checks.read(START, END) == {"schema": 1, **document()}
+    assert checks.read(START, END + timedelta(days=1)) is None
+
+
+def test_windows_are_listed_by_their_end(checks: Checks) -> None:
+    """Whatever else lies there is passed over."""
+    week = (START, START + timedelta(days=7))
+    for window in ((START, END), week):
+        checks.write(document(*window))
+    for stray in ("readme.txt", "a_b.json", "20260301T000000Z.json"):
+        client("s3").put_object(Bucket="lake", Key=f"monitoring/fraud/checks/{stray}", Body=b"{}")
+    assert checks.windows() == [week, (START, END)]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 2}'])
+def test_what_this_version_did_not_write_is_refused(checks: Checks, content: bytes) -> None:
+    """It says what to do about it."""
+    client("s3").put_object(Bucket="lake", Key=KEY, Body=content)
+    with pytest.raises(DataError, match="delete it to have the window judged anew"):
+        checks.read(START, END)
+
+
+def test_a_fingerprint_changes_with_every_object(checks: Checks) -> None:
+    """Added, replaced by other bytes of the same length, removed."""
+    seen = {fingerprint(checks.bucket, "labels/").sha256}
+    for body in (b"a", b"b"):
+        client("s3").put_object(Bucket="lake", Key="labels/x.parquet", Body=body)
+        seen.add(fingerprint(checks.bucket, "labels/").sha256)
+    assert len(seen) == 3
+    client("s3").delete_object(Bucket="lake", Key="labels/x.parquet")
+    assert fingerprint(checks.bucket, "labels/").sha256 in seen
+    assert fingerprint(checks.bucket, "labels/").objects == 0
+
+
+def test_equal_documents_are_equal_bytes() -> None:
+    """In whatever order; and no number that JSON does not have."""
+    assert encoded({"a": 1, "b": 2}) == encoded({"b": 2, "a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encoded({"a": float("nan")})
+
+
+def test_metrics_are_published_in_pieces_that_cloudwatch_takes(checks: Checks) -> None:
+    """Under one namespace with the endpoint as a dimension; what is not finite is left out."""
+    del checks
+    points = [Point(name="KolmogorovSmirnov", value=0.1, dimensions={"Feature": f"F{n}"}) for n in range(1_203)]
+    points.append(Point(name="Rows", value=float("inf")))
+    assert publish("fraud", points, at=datetime.now(UTC)) == 1_203
+    pages = client("cloudwatch").get_paginator("list_metrics").paginate(Namespace=NAMESPACE)
+    found = [metric for page in pages for metric in page["Metrics"]]
+    assert len(found) == 1_203
+    assert {"Name": "Endpoint", "Value": "fraud"} in found[0]["Dimensions"]

@@ -1,0 +1,187 @@
+"""`fraudops gather`: skipped counts as passed only where it was meant, and the status is on the right commit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.commands import ci_status
+from ml.commands.ci_status import ChecksFailed, problems
+from ml.errors import ConfigError
+from tests.commands import change_world
+from tests.commands.change_world import World
+from tests.gitops.scripted_github import PREFIX, Script, answer, serving
+
+JOBS = ("changes", "validate", "plan", "suite", "templates", "audit")
+
+
+def needs(code: str = "true", **results: str) -> dict[str, dict[str, Any]]:
+    """The `needs` context in which every job succeeded but those named."""
+    found: dict[str, dict[str, Any]] = {name: {"result": results.get(name, "success"), "outputs": {}} for name in JOBS}
+    found["changes"]["outputs"] = {"code": code}
+    return found
+
+
+def wrong(
+    found: dict[str, dict[str, Any]], *, event: str = "pull_request", about_pull_request: bool = True
+) -> set[str]:
+    """The jobs that do not count as passed."""
+    return set(problems(found, event=event, about_pull_request=about_pull_request))
+
+
+def test_all_that_ran_and_passed_passes() -> None:
+    """Nothing to say of any job."""
+    assert wrong(needs()) == set()
+
+
+@pytest.mark.parametrize("result", ["failure", "cancelled"])
+@pytest.mark.parametrize("job", JOBS)
+def test_any_job_that_did_not_pass_fails_all(job: str, result: str) -> None:
+    """Whatever the job, and whether it failed or was cut off."""
+    assert wrong(needs(**{job: result})) == {job}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_that_had_to_run_may_not_be_skipped(job: str) -> None:
+    """GitHub takes skipped for success; this does not."""
+    assert wrong(needs(**{job: "skipped"})) == {job}
+
+
+def test_where_no_code_changed_tests_and_audits_have_no_part() -> None:
+    """A change of model-config/ alone is held by validate."""
+    left_out = dict.fromkeys(("suite", "templates", "audit"), "skipped")
+    assert wrong(needs("false", **left_out)) == set()
+    assert wrong(needs("false", **left_out, validate="skipped")) == {"validate"}
+
+
+def test_where_changes_could_not_tell_nothing_may_be_left_out() -> None:
+    """Its failure skips the others, and none of them is forgiven."""
+    found = needs("", changes="failure", suite="skipped", templates="skipped", audit="skipped")
+    assert wrong(found) == {"changes", "suite", "templates", "audit"}
+
+
+def test_the_suite_may_be_told_to_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that the suite itself makes leave it out, and nothing else."""
+    monkeypatch.setenv("FRAUDOPS_SUITE", "skip")
+    assert wrong(needs(suite="skipped")) == set()
+    assert wrong(needs(suite="skipped", audit="skipped")) == {"audit"}
+    monkeypatch.setenv("FRAUDOPS_SUITE", "off")
+    assert wrong(needs(suite="skipped", audit="skipped", templates="skipped")) == set()
+    assert wrong(needs(validate="skipped")) == {"validate"}
+
+
+def test_a_push_has_no_plan() -> None:
+    """There is nothing to merge."""
+    assert wrong(needs(plan="skipped"), event="push", about_pull_request=False) == set()
+
+
+def test_a_job_that_was_not_gathered_is_missed() -> None:
+    """Taking a job out of `needs` does not take it out of the protection."""
+    found = needs()
+    del found["validate"]
+    assert wrong(found) == {"validate"}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A pull request of this repository."""
+    made = change_world.make(tmp_path, monkeypatch)
+    made.branch("docs", {"README.md": "# Other\n"})
+    return made
+
+
+def gathered(world: World, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], sha: str) -> dict[str, Any]:
+    """The status that was posted on `sha`."""
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(found))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
+    with serving(Script().on("POST", f"/statuses/{sha}", answer({}, 201))) as script:
+        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
+        if any(job["result"] == "failure" for job in found.values()):
+            with pytest.raises(ChecksFailed, match="suite ended as failure"):
+                ci_status.gather()
+        else:
+            assert ci_status.gather().posted
+    ((_, _, status),) = script.asked
+    return dict(status)
+
+
+def test_the_status_is_on_the_pull_requests_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on the merge that GitHub made to try; a failure is posted before the job fails."""
+    head = world.workshop.git("rev-parse", "HEAD")
+    world.pull_request()
+    file = world.folder / "event.json"
+    file.write_text(file.read_text().replace("acme/fraud", "o/r"))
+    status = gathered(world, monkeypatch, needs(), head)
+    assert (status["context"], status["state"]) == ("fraudops/ci", "success")
+    status = gathered(world, monkeypatch, needs(suite="failure"), head)
+    assert (status["state"], status["description"]) == ("failure", "suite ended as failure")
+    assert "Not passed" in world.summary.read_text()
+
+
+def test_a_push_is_said_of_its_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's own."""
+    sha = world.workshop.git("rev-parse", "HEAD")
+    world.push(world.workshop.git("rev-parse", "main"))
+    assert gathered(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+
+
+def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever pushes onto the branch while its checks run gets no status for what nobody has looked at."""
+    checked, pushed = "b" * 40, "c" * 40
+    pull = {
+        "number": 9,
+        "html_url": "u",
+        "state": "open",
+        "title": "t",
+        "body": "",
+        "user": {"login": "github-actions[bot]"},
+        "labels": [],
+        "merged_at": None,
+        "head": {"ref": "approve/0002", "sha": pushed, "repo": {"full_name": "o/r"}},
+        "base": {"ref": "main"},
+    }
+    world.event("workflow_dispatch", {}, ref_name="approve/0002", sha=checked)
+    script = Script().on("GET", "/pulls/9", answer(pull))
+    for sha in (checked, pushed):
+        script.on("POST", f"/statuses/{sha}", answer({}, 201))
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
+    with serving(script):
+        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
+        assert ci_status.gather(pull_request=9).sha == checked
+    assert [script.count("POST", f"/statuses/{sha}") for sha in (checked, pushed)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("ref", "posted"), [("refs/heads/main", True), ("refs/heads/docs", False), ("refs/tags/main", False)]
+)
+def test_a_branch_alone_gets_no_status(world: World, monkeypatch: pytest.MonkeyPatch, ref: str, posted: bool) -> None:
+    """Else a person's pull request that touches what only the bot writes would get one by a dispatch beside it."""
+    sha = world.workshop.git("rev-parse", "HEAD")
+    world.event("workflow_dispatch", {}, ref_name=ref.rsplit("/", 1)[1])
+    monkeypatch.setenv("GITHUB_REF", ref)
+    if posted:
+        assert gathered(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+        return
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs(plan="skipped")))
+    assert not ci_status.gather().posted
+
+
+def test_a_forks_run_says_it_in_its_result_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
+    world.pull_request(fork=True)
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
+    assert not ci_status.gather().posted
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
+def test_what_is_not_the_needs_context_is_refused(world: World, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """It never counts as nothing having failed."""
+    monkeypatch.setenv("FRAUDOPS_NEEDS", text)
+    with pytest.raises(ConfigError, match="FRAUDOPS_NEEDS must be the needs context"):
+        ci_status.gather()

@@ -1,0 +1,237 @@
+"""`fraudops infra` and `bootstrap` against a cloud: what would change is said, what may be applied is, and no more."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml.aws import platform, session
+from ml.aws.cloudformation import stack, workflow_roles
+from ml.commands import bootstrap, infra
+from ml.errors import CloudError, ConfigError
+from ml.local.cloud import LocalCloud
+from tests.gitops.scripted_github import PREFIX, Script, answer, refusal, serving
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """One cloud for the file; each test has a stack of its own."""
+    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def own_stack(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The environment of the cloud, and a name for this test's stacks."""
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FRAUDOPS_STACK", f"f{abs(hash(request.node.name)) % 10**8}")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, repository_root: Path) -> Path:
+    """infra/ and model-config/ of this repository, to be edited."""
+    for folder in ("infra", "model-config"):
+        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replaces the first `old`, which must be there."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_bootstrap_without_a_repository_lets_nobody_in(checkout: Path) -> None:
+    """The platform is there, no role is, and it says how to go on."""
+    made = bootstrap.bootstrap(checkout)
+    assert (made.state, made.identity, made.variables) == ("created", None, {})
+    assert "--repository OWNER/NAME" in made.settings[0]
+    assert platform.describe_stack(workflow_roles.stack_name()) is None
+
+
+def test_bootstrap_lets_one_repository_in_and_says_what_to_set(checkout: Path) -> None:
+    """Roles, variables, settings; again it changes nothing, and without the name the repository stays let in."""
+    made = bootstrap.bootstrap(checkout, repository="acme/fraud")
+    assert made.identity == "created"
+    assert set(made.variables) == {"FRAUDOPS_REGION", "FRAUDOPS_STACK", *workflow_roles.ROLES.values()}
+    assert all(":role/github/" in arn for name, arn in made.variables.items() if name.startswith("FRAUDOPS_ROLE"))
+    said = " ".join(made.settings)
+    for needed in (
+        "`production`",
+        "`main` only",
+        "fraudops/ci",
+        "merge commits only",
+        "create and approve pull requests",
+    ):
+        assert needed in said
+    assert bootstrap.bootstrap(checkout, repository="acme/fraud").identity == "unchanged"
+    again = bootstrap.bootstrap(checkout)
+    assert (again.identity, again.variables) == ("unchanged", made.variables)
+
+
+def test_the_roles_trust_the_repository_that_was_named(checkout: Path) -> None:
+    """In both forms of `sub`; the numbers are patterns until they are known."""
+    bootstrap.bootstrap(checkout, repository="acme/fraud")
+    roles = session.client("iam").list_roles(PathPrefix="/github/")["Roles"]
+    mine = [role for role in roles if role["RoleName"].startswith(f"{workflow_roles.stack_name()}-DeployRole")]
+    (role,) = mine
+    condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
+    assert condition["StringLike"]["token.actions.githubusercontent.com:sub"] == [
+        "repo:acme/fraud:environment:production",
+        "repo:acme@*/fraud@*:environment:production",
+    ]
+
+
+def test_an_accounts_provider_is_used_and_not_made_twice(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account has one for an issuer: the second stack takes the first one's."""
+    bootstrap.bootstrap(checkout, repository="acme/fraud")
+    monkeypatch.setenv("FRAUDOPS_STACK", f"{platform.stack_name()}b")
+    bootstrap.bootstrap(checkout, repository="acme/other")
+    resources = session.client("cloudformation").list_stack_resources(StackName=workflow_roles.stack_name())
+    kinds = {item["ResourceType"] for item in resources["StackResourceSummaries"]}
+    assert kinds == {"AWS::IAM::Role"}
+
+
+def test_configure_sets_the_variables_and_pins_the_numbers(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub's own spelling of the name, its numbers, and each variable made, changed or left alone."""
+    described = {"full_name": "O/R", "id": 22, "owner": {"id": 11, "login": "O"}, "name": "R"}
+    script = Script().on("GET", "", answer(described))
+    script.on("GET", "/actions/variables/FRAUDOPS_STACK", answer({"name": "FRAUDOPS_STACK", "value": "old"}))
+    script.on("PATCH", "/actions/variables/FRAUDOPS_STACK", answer({}, 204))
+    region = {"name": "FRAUDOPS_REGION", "value": "us-east-1"}
+    script.on("GET", "/actions/variables/FRAUDOPS_REGION", answer(region))
+    script.on("POST", "/actions/variables", answer({}, 201))
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
+    with serving(script):
+        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
+        made = bootstrap.bootstrap(checkout, repository="o/r", configure=True)
+    assert made.configured == {
+        "FRAUDOPS_REGION": "kept",
+        "FRAUDOPS_STACK": "updated",
+        **dict.fromkeys(workflow_roles.ROLES.values(), "created"),
+    }
+    stack = platform.describe_stack(workflow_roles.stack_name())
+    assert stack is not None
+    parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
+    assert (parameters["Repository"], parameters["OwnerId"], parameters["RepositoryId"]) == ("O/R", "11", "22")
+
+
+def test_configure_needs_a_name(checkout: Path) -> None:
+    """Before anything is made."""
+    with pytest.raises(ConfigError, match="say which: OWNER/NAME"):
+        bootstrap.bootstrap(checkout, configure=True)
+    assert platform.describe_stack(platform.stack_name()) is None
+
+
+def test_a_token_that_may_not_set_variables_is_said(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stacks are made all the same; running it again goes on."""
+    from ml.errors import GitHubError
+
+    described = {"full_name": "o/r", "id": 22, "owner": {"id": 11}}
+    script = Script().on("GET", "", answer(described))
+    script.on("GET", "/actions/variables/FRAUDOPS_REGION", refusal(403, "Resource not accessible by integration"))
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
+    with serving(script):
+        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
+        with pytest.raises(GitHubError, match="setting the variable FRAUDOPS_REGION"):
+            bootstrap.bootstrap(checkout, repository="o/r", configure=True)
+    assert platform.describe_stack(workflow_roles.stack_name()) is not None
+
+
+def test_a_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Path) -> None:
+    """A deletion leads, counted in words; no change set stays behind."""
+    bootstrap.bootstrap(checkout, repository="acme/fraud")
+    template = checkout / "infra/platform.yaml"
+    text = template.read_text()
+    alarm = re.search(r"^  DeadLettersAlarm:\n(?:    .*\n|\n)+", text, re.MULTILINE)
+    assert alarm is not None
+    template.write_text(text.replace(alarm[0], ""))
+    edit(template, "RetentionInDays: 365", "RetentionInDays: 30")
+    before = platform.describe_stack(platform.stack_name())
+    planned = infra.plan(checkout)
+    assert (planned.changes, planned.losing) == (2, 1)
+    lines = [line for line in planned.markdown.splitlines() if line.startswith("| ") and "`AWS::" in line]
+    assert "**deleted**" in lines[0]
+    assert "`DeadLettersAlarm`" in lines[0]
+    assert "`DeployLog`" in lines[1]
+    assert "**1 would or could be lost.**" in planned.markdown
+    assert platform.describe_stack(platform.stack_name()) == before
+    sets = session.client("cloudformation").list_change_sets(StackName=platform.stack_name())["Summaries"]
+    assert sets == []
+
+
+def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What workflows may do is named in a warning and stays as it was; the platform is as main says."""
+    bootstrap.bootstrap(checkout, repository="acme/fraud")
+    edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
+    edit(checkout / "infra/github-oidc.yaml", "MaxSessionDuration: 3600", "MaxSessionDuration: 7200")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    done = infra.apply(checkout)
+    assert (done.state, done.identity_changes) == ("updated", 1)
+    assert "no workflow may change what workflows may do" in capsys.readouterr().err
+    assert "### What was changed in the account\n" in (tmp_path / "summary").read_text()
+    assert "`DeployLog`" in (tmp_path / "summary").read_text()
+    planned = infra.plan(checkout)
+    assert f"Stack `{platform.stack_name()}`: nothing." in planned.markdown
+    assert "A person applies this" in planned.markdown
+    assert bootstrap.bootstrap(checkout).identity == "updated"
+    assert infra.plan(checkout).changes == 0
+
+
+def test_what_could_not_be_applied_is_not_said_to_be(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The summary says that it was to be, and why it is not."""
+    bootstrap.bootstrap(checkout)
+    edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+
+    def refused(*_: object) -> None:
+        raise CloudError("DeployLog could not be changed: AccessDenied")
+
+    monkeypatch.setattr(stack, "apply", refused)
+    with pytest.raises(CloudError, match="AccessDenied"):
+        infra.apply(checkout)
+    summary = (tmp_path / "summary").read_text()
+    assert "### What was to be changed in the account, and was not\n" in summary
+    assert "DeployLog could not be changed: AccessDenied" in summary
+
+
+def test_changed_code_of_the_function_is_planned_and_applied(checkout: Path) -> None:
+    """Its archive has another digest, so the function changes; nothing is uploaded by a plan."""
+    made = bootstrap.bootstrap(checkout)
+    edit(checkout / "infra/deploy_model/logic.py", '"""', '"""Changed. ')
+    planned = infra.plan(checkout)
+    assert "`DeployFunction`" in planned.markdown
+
+    def stored() -> int:
+        return int(session.client("s3").list_objects_v2(Bucket=made.code_bucket)["KeyCount"])
+
+    assert stored() == 1
+    assert infra.apply(checkout).state == "updated"
+    assert stored() == 2
+
+
+def test_without_a_platform_a_plan_says_so_and_apply_refuses(checkout: Path) -> None:
+    """Making it is for a person: the command is named."""
+    planned = infra.plan(checkout)
+    assert (planned.changes, planned.comment) == (0, None)
+    assert "a person makes it, `fraudops bootstrap`" in planned.markdown
+    with pytest.raises(CloudError, match="make it with `fraudops bootstrap`"):
+        infra.apply(checkout)
+
+
+def test_a_template_that_is_refused_is_said(checkout: Path) -> None:
+    """With CloudFormation's reason."""
+    bootstrap.bootstrap(checkout)
+    (checkout / "infra/platform.yaml").write_text("Resources: [")
+    with pytest.raises(CloudError, match="asking what would change in the stack"):
+        infra.plan(checkout)

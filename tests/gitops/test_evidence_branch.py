@@ -1,0 +1,102 @@
+"""Pictures on the branch `evidence` of a real (local) GitHub: pinned, shared, and never at anybody's cost."""
+
+from __future__ import annotations
+
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ml.errors import GitHubError
+from ml.gitops import evidence_branch
+from ml.gitops.repository import BOT, Repository
+from ml.local.github.bare import person
+from tests.gitops.local_hub import NAME, Hub
+
+PICTURE, OTHER = b"\x89PNG\r\n\x1a\n\x00one", b"\x89PNG\r\n\x1a\n\x00two"
+
+
+def bare(hub: Hub) -> Repository:
+    """The repository as the server has it."""
+    return Repository(hub.server.state.repositories[NAME].git.path)
+
+
+def test_pictures_are_at_their_addresses(hub: Hub) -> None:
+    """On a branch that shares nothing with main, at an address that names the commit."""
+    urls = evidence_branch.publish(hub.client(), {"0007/confusion matrix.png": PICTURE}, subject="approval 0007")
+    tip = bare(hub).commit_of("evidence")
+    assert urls == {"0007/confusion matrix.png": f"{hub.server.url}/{NAME}/raw/{tip}/0007/confusion%20matrix.png"}
+    assert bare(hub).show(tip, "0007/confusion matrix.png") == PICTURE
+    commit = bare(hub).log("evidence")[0]
+    assert (commit.parents, commit.author, commit.subject) == ((), BOT.name, "Add evidence: approval 0007")
+    with urllib.request.urlopen(urls["0007/confusion matrix.png"]) as answer:  # noqa: S310 - of the test's own server
+        assert (answer.read(), answer.headers["Content-Type"]) == (PICTURE, "image/png")
+
+
+def test_old_addresses_show_what_they_showed(hub: Hub) -> None:
+    """A newer picture of that name is at another commit; other pictures stay on the branch."""
+    github = hub.client()
+    first = evidence_branch.publish(github, {"0007/a.png": PICTURE, "0006/a.png": PICTURE}, subject="x")
+    second = evidence_branch.publish(github, {"0007/a.png": OTHER}, subject="x")
+    assert first["0007/a.png"] != second["0007/a.png"]
+    commits = [each.sha for each in bare(hub).log("evidence")]
+    assert len(commits) == 2
+    assert [bare(hub).show(sha, "0007/a.png") for sha in commits] == [OTHER, PICTURE]
+    assert bare(hub).files("evidence", ".") == ["0006/a.png", "0007/a.png"]
+
+
+def test_a_rerun_adds_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pictures are there already, on any day."""
+    github = hub.client()
+    urls = evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x")
+    monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
+    assert evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x") == urls
+    assert len(bare(hub).log("evidence")) == 1
+
+
+def test_runs_at_the_same_time_lose_nothing(hub: Hub) -> None:
+    """The branch is made once, and every commit is on top of another."""
+    with ThreadPoolExecutor(5) as pool:
+        found = list(
+            pool.map(
+                lambda index: evidence_branch.publish(hub.client(), {f"{index}/a.png": PICTURE}, subject=str(index)),
+                range(5),
+            )
+        )
+    assert bare(hub).files("evidence", ".") == [f"{index}/a.png" for index in range(5)]
+    assert len({url for urls in found for url in urls.values()}) == 5
+    assert len(bare(hub).log("evidence", first_parent=True)) == 5
+
+
+def test_a_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The branch moves after GitHub has looked at it and before it has moved it, which GitHub calls a conflict: 409."""
+    evidence_branch.publish(hub.client(), {"0006/a.png": PICTURE}, subject="x")
+    git = hub.server.state.repositories[NAME].git
+    update, lost = git.update, list[str]()
+
+    def late(name: str, new: str, old: str) -> None:
+        if not lost:
+            lost.append(old)
+            author = person("Other", "other@example.invalid")
+            update(name, git.write_commit(f"{old}^{{tree}}", [old], "First\n", author=author), old)
+        update(name, new, old)
+
+    monkeypatch.setattr(git, "update", late)
+    evidence_branch.publish(hub.client(), {"0007/a.png": PICTURE}, subject="x")
+    assert lost
+    assert bare(hub).files("evidence", ".") == ["0006/a.png", "0007/a.png"]
+    assert len(bare(hub).log("evidence")) == 3
+
+
+def test_a_branch_that_cannot_be_written_is_an_error(hub: Hub) -> None:
+    """Refused at once, not ten times."""
+    github = hub.client(hub.server.token("x-app[bot]", permissions={"contents": "read"}, repository=NAME))
+    with pytest.raises(GitHubError, match="adding pictures to evidence: GitHub answered 403"):
+        evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x")
+
+
+@pytest.mark.parametrize("path", ["/a.png", "../a.png", "a/../b.png", "a//b.png", ".git/a.png", "a.html", "a", ""])
+def test_only_pictures_at_plain_paths_are_taken(hub: Hub, path: str) -> None:
+    """Nothing else can be put on the branch."""
+    with pytest.raises(ValueError, match="evidence is a picture at a plain relative path"):
+        evidence_branch.publish(hub.client(), {path: PICTURE}, subject="x")

@@ -1,0 +1,262 @@
+"""Pull requests on a real (local) GitHub: one for each branch, whoever else is at it, and closed with a word."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from github.Repository import Repository as Api
+
+from ml.errors import GitHubError
+from ml.gitops import comments, labels, pull_requests
+from ml.gitops.github_client import BODY_LIMIT, GitHub
+from tests.gitops.local_hub import NAME, Hub
+from tests.gitops.scripted_github import Script, answer, refusal, serving
+
+TEXT = "The figures.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+
+
+def propose(github: GitHub, branch: str = "approve/0007", **changes: Any) -> pull_requests.PullRequest:
+    """An approval's pull request."""
+    fields = {"base": "main", "title": "Serve approval 0007", "body": TEXT, "labels": [labels.APPROVAL]} | changes
+    return pull_requests.propose(github, branch=branch, **fields)
+
+
+def test_a_branch_has_one_pull_request(hub: Hub) -> None:
+    """Created with its label, kept when proposed again, updated when there is something new."""
+    commit = hub.branch("approve/0007")
+    first = propose(hub.client())
+    assert (first.outcome, first.state, first.head_sha, first.base) == ("created", "open", commit, "main")
+    assert (first.labels, first.author, first.from_fork) == (("model-approval",), "github-actions[bot]", False)
+    assert first.url == f"{hub.server.url}/{NAME}/pull/{first.number}"
+    events = list(hub.person().get_issue(first.number).get_comments())
+    assert propose(hub.client()).outcome == "kept"
+    second = propose(hub.client(), body="Other figures.", title="Serve it")
+    assert (second.number, second.outcome, second.title, second.body) == (
+        first.number,
+        "updated",
+        "Serve it",
+        "Other figures.",
+    )
+    assert [pull.number for pull in hub.person().get_pulls(state="all")] == [first.number]
+    assert list(hub.person().get_issue(first.number).get_comments()) == events == []
+
+
+def test_its_label_is_made_and_other_labels_stay(hub: Hub) -> None:
+    """With a colour and what it means; a label that a person added is not taken off."""
+    hub.branch("approve/0007")
+    number = propose(hub.client()).number
+    label = hub.person().get_label("model-approval")
+    assert (label.color, label.description) == (labels.APPROVAL.colour, labels.APPROVAL.description)
+    label.edit("model-approval", "ff00ff")
+    hub.person().create_label("urgent", "aabbcc")
+    issue = hub.person().get_issue(number)
+    issue.edit(labels=["urgent"])
+    assert propose(hub.client()).labels == ("model-approval", "urgent")
+    assert {each.name for each in hub.person().get_issue(number).labels} == {"model-approval", "urgent"}
+    assert hub.person().get_label("model-approval").color == "ff00ff"
+
+
+def test_runs_at_the_same_time_open_one(hub: Hub) -> None:
+    """Whoever comes second finds the other's: no duplicate and no error."""
+    hub.branch("approve/0007")
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: propose(hub.client()), range(6)))
+    assert len({pull.number for pull in found}) == 1
+    assert [pull.outcome for pull in found].count("created") == 1
+    assert hub.person().get_pulls(state="all").totalCount == 1
+
+
+def test_losing_the_race_to_create_is_no_failure() -> None:
+    """GitHub answers that there is one already: it is looked for once more and updated."""
+    pull = {
+        "number": 3, "html_url": "x", "url": "x", "title": "old", "body": TEXT, "state": "open", "merged_at": None,
+        "head": {"ref": "approve/0007", "sha": "a" * 40, "repo": {"full_name": "O/R", "url": "x"}},
+        "base": {"ref": "main", "sha": "b" * 40}, "user": {"login": "x", "url": "x"},
+        "labels": [{"name": "model-approval", "url": "x"}],
+    }  # fmt: skip
+    exists = answer(
+        {"message": "Validation Failed", "errors": [{"message": "A pull request already exists for o:approve/0007."}]},
+        422,
+    )
+    script = Script().on("GET", "/pulls", answer([]), answer([pull])).on("POST", "/pulls", exists)
+    script.on("PATCH", "/pulls/3", answer(pull | {"title": "Serve approval 0007"}))
+    with serving(script):
+        pull["url"] = f"{script.url}/api/v3/repos/o/r/pulls/3"
+        assert propose(script.github()).outcome == "updated"
+    assert script.asked[-1] == ("PATCH", "/pulls/3", {"title": "Serve approval 0007", "body": TEXT})
+
+
+def test_a_lost_answer_makes_no_second_one() -> None:
+    """The request was done although GitHub answered 502."""
+    pull = {
+        "number": 3, "html_url": "x", "url": "x", "title": "Serve approval 0007", "body": TEXT, "state": "open",
+        "head": {"ref": "approve/0007", "sha": "a" * 40, "repo": {"full_name": "o/r", "url": "x"}},
+        "base": {"ref": "main", "sha": "b" * 40}, "user": {"login": "x", "url": "x"}, "merged_at": None,
+        "labels": [{"name": "model-approval", "url": "x"}],
+    }  # fmt: skip
+    script = Script().on("GET", "/pulls", answer([]), answer([pull])).on("POST", "/pulls", refusal(502, "Oops"))
+    with serving(script):
+        assert propose(script.github()).number == 3
+    assert script.count("POST", "/pulls") == 1
+
+
+def test_what_cannot_be_proposed_is_said(hub: Hub) -> None:
+    """A branch that is not there, one that holds nothing new, a repository that does not let workflows do it."""
+    with pytest.raises(GitHubError, match=r"proposing approve/0007: GitHub answered 422"):
+        propose(hub.client())
+    hub.branch("approve/0007")
+    settings = hub.server.state.repositories[NAME].settings
+    settings["can_approve_pull_request_reviews"] = False
+    with pytest.raises(GitHubError, match='switch on "Allow GitHub Actions to create and approve pull requests"'):
+        propose(hub.client())
+    with pytest.raises(GitHubError, match=r"403: .*grant the job that permission"):
+        propose(hub.client(hub.server.token("x-app[bot]", permissions={"contents": "write"}, repository=NAME)))
+
+
+def test_a_text_that_is_too_long_is_cut(hub: Hub) -> None:
+    """GitHub would refuse the whole of it."""
+    hub.branch("approve/0007")
+    found = propose(hub.client(), body="a line\n" * 20_000)
+    assert comments.length(found.body) <= BODY_LIMIT
+    assert found.body.endswith("a line\n\n… cut off here: GitHub takes no more.")
+    assert propose(hub.client(), body="a line\n" * 20_000).outcome == "kept"
+
+
+def fork(hub: Hub, branch: str) -> Api:
+    """A fork of mallory's with a commit on a branch of that name, and its pull request."""
+    hub.person("mallory").create_fork()
+    forked = hub.person("mallory", "mallory/fraudops")
+    head = forked.get_branch("main").commit.sha
+    forked.create_git_ref(f"refs/heads/{branch}", head)
+    forked.create_file("evil.md", "evil", "x", branch=branch)
+    hub.person("mallory").create_pull("main", f"mallory:{branch}", title="Mine", body="x")
+    return forked
+
+
+def test_a_forks_branch_of_that_name_is_not_ours(hub: Hub) -> None:
+    """It is neither found nor updated nor superseded as the bot's."""
+    fork(hub, "approve/0007")
+    github = hub.client()
+    assert pull_requests.find(github, "approve/0007") is None
+    assert pull_requests.open_below(github, "approve/") == []
+    hub.branch("approve/0007")
+    ours = propose(github)
+    assert (ours.outcome, ours.title) == ("created", "Serve approval 0007")
+    theirs = pull_requests.get(github, 1)
+    assert (theirs.from_fork, theirs.title) == (True, "Mine")
+    assert [pull.number for pull in pull_requests.open_below(github, "approve/")] == [ours.number]
+
+
+def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
+    """What took their place and why; the branch goes if asked; what is closed already is left alone."""
+    github = hub.client()
+    for name in ("approve/0007", "approve/0008", "approve/0009", "rollback/0006"):
+        hub.branch(name)
+        propose(github, name, title=name)
+    numbers = [pull.number for pull in pull_requests.open_below(github, "approve/")]
+    assert [pull.branch for pull in pull_requests.open_below(github, "approve/")] == [
+        "approve/0007",
+        "approve/0008",
+        "approve/0009",
+    ]
+    newest = numbers.pop()
+    closed = pull_requests.supersede(github, numbers, by=f"#{newest}", reason="A newer model.", delete_branch=True)
+    assert closed == numbers
+    assert pull_requests.supersede(github, numbers, by=f"#{newest}", reason="A newer model.", delete_branch=True) == []
+    for number in numbers:
+        assert pull_requests.get(github, number).state == "closed"
+        said = [comment.body for comment in hub.person().get_issue(number).get_comments()]
+        assert len(said) == 1
+        assert f"Superseded by #{newest}: A newer model." in said[0]
+    assert [pull.number for pull in pull_requests.open_below(github, "approve/")] == [newest]
+    assert hub.remote().fetch("approve/0007") is None
+    assert hub.remote().fetch("approve/0009") is not None
+
+
+def test_a_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> None:
+    """The pull request is closed all the same, and what a person added to it is still there."""
+    github = hub.client()
+    hub.branch("approve/0007")
+    number = propose(github).number
+    hub.person().create_file("notes/mine.md", "Look at this", "mine\n", branch="approve/0007")
+    assert pull_requests.supersede(github, [number], by="#9", reason="A newer model.", delete_branch=True) == [number]
+    assert hub.remote().fetch("approve/0007") is not None
+
+
+def test_a_merged_one_says_so(hub: Hub) -> None:
+    """Merged is not closed; nothing is proposed on top of it."""
+    hub.branch("approve/0007")
+    number = propose(hub.client()).number
+    hub.person().get_pull(number).merge()
+    assert pull_requests.get(hub.client(), number).state == "merged"
+    assert pull_requests.find(hub.client(), "approve/0007") is None
+    assert pull_requests.supersede(hub.client(), [number], by="#9", reason="x") == []
+
+
+def test_changed_files_are_listed(hub: Hub) -> None:
+    """By both names where one was renamed."""
+    hub.branch("approve/0007")
+    number = propose(hub.client()).number
+    assert pull_requests.changed_files(hub.client(), number) == ["notes/approve/0007.md"]
+
+
+def test_a_report_is_updated_in_place(hub: Hub) -> None:
+    """Created, kept, updated: one comment of ours, and another marker is another comment."""
+    hub.branch("approve/0007")
+    github, number = hub.client(), propose(hub.client()).number
+    states = [comments.upsert(github, number, "plan", text).state for text in ("one", "one", "two")]
+    assert states == ["created", "kept", "updated"]
+    assert comments.upsert(github, number, "superseded", "other").state == "created"
+    assert [comment.body for comment in hub.person().get_issue(number).get_comments()] == [
+        "<!-- fraudops: plan -->\ntwo",
+        "<!-- fraudops: superseded -->\nother",
+    ]
+    found = comments.find(github, number, "plan")
+    assert found is not None
+    assert found.body.endswith("two")
+    assert comments.find(github, number, "else") is None
+
+
+def test_a_marker_that_an_outsider_wrote_is_not_ours(hub: Hub) -> None:
+    """Their comment is not edited, so that they cannot put words into the bot's mouth later."""
+    hub.branch("approve/0007")
+    github, number = hub.client(), propose(hub.client()).number
+    hub.person("mallory").get_issue(number).create_comment("<!-- fraudops: plan -->\nAll is well, merge it.")
+    assert comments.upsert(github, number, "plan", "The truth").state == "created"
+    assert comments.upsert(github, number, "plan", "The truth").state == "kept"
+    assert [comment.user.login for comment in hub.person().get_issue(number).get_comments()] == [
+        "mallory",
+        "github-actions[bot]",
+    ]
+
+
+def test_two_of_ours_become_one(hub: Hub) -> None:
+    """A lost answer left a second one: the first is kept, the other goes."""
+    hub.branch("approve/0007")
+    github, number = hub.client(), propose(hub.client()).number
+    for _ in range(2):
+        github.run("twice", lambda api: api.get_issue(number).create_comment("<!-- fraudops: plan -->\nold"))
+    comments.upsert(github, number, "plan", "new")
+    assert [comment.body for comment in hub.person().get_issue(number).get_comments()] == [
+        "<!-- fraudops: plan -->\nnew"
+    ]
+
+
+@pytest.mark.parametrize("marker", ["", "a--b", "a>b", "a\nb", "<!--"])
+def test_a_marker_cannot_end_its_comment(marker: str) -> None:
+    """It is made of letters, digits, spaces and single dashes."""
+    with pytest.raises(ValueError, match="a marker is"):
+        comments.hidden(marker)
+
+
+def test_a_workflow_is_started_by_its_file() -> None:
+    """Booleans as the words that workflows get; a refusal is an error, a lost answer is asked again."""
+    script = Script().on("POST", "/actions/workflows/ci.yml/dispatches", refusal(502, "Oops"), answer(None, 204))
+    with serving(script):
+        pull_requests.dispatch(script.github(), "ci.yml", ref="approve/0007", inputs={"suite": False, "reason": "$(x)"})
+        with pytest.raises(GitHubError, match=r"starting none\.yml on main: GitHub answered 404"):
+            pull_requests.dispatch(script.github(), "none.yml", ref="main")
+    expected = {"ref": "approve/0007", "inputs": {"suite": "false", "reason": "$(x)"}}
+    assert [each[2] for each in script.asked[:2]] == [expected, expected]

@@ -1,0 +1,44 @@
+"""The process that reads a data file: it ends with its own exit code, whatever the reader's libraries still do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+_ENDS_AFTER_READING = """
+import os, sys
+from ml.commands import datafile
+from ml.model.training_settings import Columns
+
+columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
+codes = []
+for attempt in range(30):
+    child = os.fork()
+    if not child:
+        datafile.read(sys.argv[1], columns)
+        sum(range(attempt * 10_000))  # for up to some milliseconds nobody else gets the interpreter
+        sys.exit(4)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(codes)
+"""
+
+
+def test_a_process_can_end_right_after_reading(tmp_path: Path, repository_root: Path) -> None:
+    """Whoever refuses a file ends the process at once; no thread of the reader may hold the file's bytes then.
+
+    (With Arrow's own threads one ending in three was an abort: "terminate called without an active exception".)
+    """
+    names = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
+    row = ",".join(["1", *["0.123456"] * 28, "1", "0"])
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([",".join(names), *[row] * 300]))
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDS_AFTER_READING, str(path)],
+        cwd=repository_root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{[4] * 30}\n", "")

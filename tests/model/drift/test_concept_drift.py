@@ -1,0 +1,135 @@
+"""Concept drift: the predictive distribution, rates of rare events, false alarms, and the day that it began."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from ml.model.drift import concept_drift
+from ml.model.drift.label_counts import LabelSummary, Outcomes
+from ml.model.metrics import Confusion
+from tests.model.drift_samples import RULES
+
+BASELINE = {
+    "confusion": {"true_positives": 230, "false_positives": 1400, "true_negatives": 140_600, "false_negatives": 20},
+    "fraud_by_amount": {"edges": [10.0, 500.0], "rows": [70_000, 69_000, 3000], "frauds": [100, 140, 10]},
+}
+FIRST = date(2026, 3, 1)
+LATER = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 60), st.integers(0, 60), st.booleans())
+def test_the_predictive_tail_is_scipys_beta_binomial(a: int, b: int, c: int, d: int, upper: bool) -> None:
+    """For all counts, both tails."""
+    count, of, seen, seen_of = a, a + b, c, c + d
+    peer = stats.betabinom(of, seen + 0.5, seen_of - seen + 0.5)
+    expected = (peer.sf(count - 1) if upper else peer.cdf(count)) if of else 1.0
+    assert concept_drift.predictive_tail(count, of, seen, seen_of, upper=upper) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_predictive_tail_holds_far_out_and_among_millions() -> None:
+    """Two tails meet at 1 among twenty million rows; 40 of 160 after 230 of 250 has 1e-40 and less, not 0."""
+    many = {"of": 20_000_000, "seen": 1400, "seen_of": 142_000}
+    below = concept_drift.predictive_tail(200_000, **many, upper=False)
+    above = concept_drift.predictive_tail(200_001, **many, upper=True)
+    assert below + above == pytest.approx(1, abs=1e-6)
+    assert 0 < concept_drift.predictive_tail(40, 160, 230, 250, upper=False) < 1e-40
+    assert concept_drift.predictive_tail(40, 160, 230, 250, upper=True) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("upper", [True, False])
+def test_what_is_better_than_ever_is_no_evidence_of_worse(upper: bool) -> None:
+    """Far below the expected number of errors the tail that holds all others is 1, also where its first terms are 0."""
+    few, expected, of = 100, 200_000, 20_000_000
+    seen = expected if upper else of - expected
+    assert concept_drift.predictive_tail(few if upper else of - few, of, seen, of, upper=upper) == 1.0
+
+
+def test_rates_of_rare_events_are_compared_exactly() -> None:
+    """Twice the smaller binomial tail, by fractions; 1 where a side has no rows."""
+    share = Fraction(2000, 2000 + 9000)
+    upper = sum(math.comb(12, k) * share**k * (1 - share) ** (12 - k) for k in range(7, 13))
+    assert concept_drift.rates_apart(7, 2000, 5, 9000) == pytest.approx(float(2 * upper))
+    assert concept_drift.rates_apart(0, 2000, 5, 9000) <= 1
+    assert concept_drift.rates_apart(0, 0, 5, 9000) == 1
+    assert concept_drift.rates_apart(3, 10, 0, 0) == 1
+
+
+def labels(days: int, frauds: int, recall: float, *, dear: int = 0, seed: int = 0, since: int = 0) -> LabelSummary:
+    """Days of 800 rows; from day `since` on, `dear` frauds a day among high amounts that the model misses."""
+    random = np.random.default_rng(seed)
+    made = {}
+    for day in range(days):
+        found = int(random.poisson(frauds / days))
+        hits = int(random.binomial(found, recall))
+        false = int(random.binomial(800 - found, 1400 / 142_000))
+        extra = dear if day >= since else 0
+        cheap = int(random.binomial(found, 0.4))
+        made[FIRST + timedelta(days=day)] = Outcomes(
+            rows=800 + extra,
+            labelled=800 + extra,
+            confusion=Confusion(
+                true_positives=hits,
+                false_positives=false,
+                true_negatives=800 - found - false,
+                false_negatives=found - hits + extra,
+            ),
+            band_rows=(394, 389, 17 + extra),
+            band_frauds=(cheap, found - cheap, extra),
+        )
+    return LabelSummary(bands=3, days=made)
+
+
+def test_months_with_forty_frauds_raise_nothing() -> None:
+    """Four hundred months at the approved rates: not one finding."""
+    for seed in range(400):
+        found = concept_drift.judge(BASELINE, labels(30, 41, 0.92, seed=seed), RULES, as_of=LATER)
+        assert not [finding for finding in found.findings if finding.fired], seed
+
+
+def test_recall_that_fell_fires_with_its_counts() -> None:
+    """A third of forty frauds found, after 230 of 250, is beyond chance; the finding has the counts."""
+    found = concept_drift.judge(BASELINE, labels(30, 41, 0.35), RULES, as_of=LATER)
+    assert [finding.statistic for finding in found.findings if finding.fired] == ["recall"]
+    finding = found.findings[0]
+    assert finding.reference == 0.92
+    assert finding.threshold == pytest.approx(0.87)
+    assert finding.alpha == RULES.concept.alpha / (3 * RULES.looks)
+    assert "approved on 230 of 250" in finding.detail
+
+
+def test_frauds_of_other_amounts_fire_by_band() -> None:
+    """One more fraud a day among high amounts: the band is named, with rates and counts."""
+    found = concept_drift.judge(BASELINE, labels(30, 41, 1.0, dear=1), RULES, as_of=LATER)
+    band = next(finding for finding in found.findings if finding.statistic == "fraud_rate" and finding.fired)
+    assert band.subject == "amount >= 500"
+    assert band.reference == pytest.approx(10 / 3000)
+    assert "30 frauds of 540 rows" in band.detail
+
+
+@pytest.mark.parametrize("since", [0, 2, 9, 20])
+def test_the_day_that_it_began_is_found(since: int) -> None:
+    """Frauds among high amounts from one day on: the onset is that day, not the window's first."""
+    found = concept_drift.judge(BASELINE, labels(30, 41, 0.92, dear=8, since=since), RULES, as_of=LATER)
+    assert found.onset == datetime(2026, 3, 1 + since, tzinfo=UTC)
+
+
+def test_an_onset_that_is_not_clear_is_the_windows_start() -> None:
+    """Drift over the whole window leaves the onset on its first day; without drift there is none."""
+    for seed in range(30):
+        found = concept_drift.judge(BASELINE, labels(30, 41, 0.3, dear=1, seed=seed), RULES, as_of=LATER)
+        assert found.onset == datetime(2026, 3, 1, tzinfo=UTC)
+    assert concept_drift.judge(BASELINE, labels(30, 41, 0.92), RULES, as_of=LATER).onset is None
+
+
+def test_bands_have_names_that_a_person_reads() -> None:
+    """Below, between, from; and one band where there are no edges."""
+    assert concept_drift.band_names([10.0, 77.95]) == ["amount < 10", "10 <= amount < 77.95", "amount >= 77.95"]
+    assert concept_drift.band_names([]) == ["any amount"]

@@ -1,0 +1,141 @@
+"""The contract of a transaction, on frames: what it catches, and what ids and digests depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.model import data_contract
+from ml.model.training_settings import Columns
+
+KAGGLE = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+UNTIMED = Columns(label="fraud", time=None, amount="value", features=("a",))
+
+
+def utc(*texts: str) -> pd.Series[pd.Timestamp]:
+    """Times in UTC, to the microsecond, as the readers make them."""
+    return pd.Series(np.array(texts, dtype="M8[us]")).dt.tz_localize("UTC")
+
+
+def frame(**columns: Sequence[object] | pd.Series[pd.Timestamp]) -> pd.DataFrame:
+    """Two good rows in Kaggle's layout, with what is given in place of it."""
+    good: dict[str, Sequence[object] | pd.Series[pd.Timestamp]] = {
+        "Time": [0.0, 1.0],
+        "V1": [0.5, -0.5],
+        "V2": [1.0, 2.0],
+        "Amount": [0.0, 9.9],
+        "Class": [0.0, 1.0],
+    }
+    return pd.DataFrame(good | columns)
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (["Time", "V1", "V2", "Amount", "Class"], KAGGLE),
+        (["event_id", "Time", "V1", "V2", "Amount", "Class"], KAGGLE),
+        (["Time", "V1", "V2", "Amount", "Class", "event_time", "event_id"], KAGGLE),
+        (["event_time", "V1", "V2", "Amount", "Class"], KAGGLE),
+        (["event_time", "a", "value", "fraud"], UNTIMED),
+    ],
+)
+def test_layouts_that_hold(names: list[str], columns: Columns) -> None:
+    """Inputs and label in order; event_id and event_time anywhere; event_time may stand for the time column."""
+    assert data_contract.layout_problem(names, columns) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "message"),
+    [
+        (["Time", "V1", "Amount", "Class"], KAGGLE, "missing 'V2'; the columns must be Time, V1, V2, Amount, Class"),
+        (["Time", "V1", "V2", "V3", "Amount", "Class"], KAGGLE, "not expected 'V3'"),
+        (["Time", "V1", "V2", "Amount", "class"], KAGGLE, "missing 'Class'; not expected 'class'"),
+        (["Time", "V2", "V1", "Amount", "Class"], KAGGLE, "misordered: 'V2' stands where 'V1' belongs"),
+        (["Time", "V1", "V1", "V2", "Amount", "Class"], KAGGLE, "'V1' named more than once"),
+        (["V1", "V2", "Amount", "Class"], KAGGLE, "missing 'Time'"),
+        (["a", "value", "fraud"], UNTIMED, "missing 'event_time', which a model without a time column needs"),
+        (["Time", "event_time", "a", "value", "fraud"], UNTIMED, "not expected 'Time'"),
+    ],
+)
+def test_layouts_that_do_not_hold(names: list[str], columns: Columns, message: str) -> None:
+    """What is missing, extra, misordered or named twice is named."""
+    assert message in (data_contract.layout_problem(names, columns) or "")
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "column"),
+    [
+        ({"V1": [0.0, np.nan]}, "not finite", "V1"),
+        ({"V2": [0.0, np.inf]}, "not finite", "V2"),
+        ({"Class": [0.0, -np.inf]}, "not finite", "Class"),
+        ({"Amount": [0.0, -0.01]}, "negative amount", "Amount"),
+        ({"Time": [0.0, -1.0]}, "negative time", "Time"),
+        ({"Time": [0.0, 1e10]}, "time out of range", "Time"),
+        ({"Class": [0.0, 2.0]}, "label outside {0,1}", "Class"),
+        ({"Class": [0.0, 0.5]}, "label outside {0,1}", "Class"),
+        ({"V2": [data_contract.MAX_MAGNITUDE, 1e200]}, "value out of range", "V2"),
+        ({"V2": [-data_contract.MAX_MAGNITUDE, -1.1e12]}, "value out of range", "V2"),
+        ({"Amount": [data_contract.MAX_MAGNITUDE, 1e13]}, "value out of range", "Amount"),
+        ({"event_id": ["a", " "]}, "missing event_id", "event_id"),
+        ({"event_id": ["a", "a"]}, "duplicate event_id", "event_id"),
+        ({"event_id": ["a", "b" * 129]}, "event_id too long", "event_id"),
+        ({"event_time": utc("2026-01-01", "NaT")}, "not a time", "event_time"),
+        ({"event_time": utc("2026-01-01", "1969-12-31")}, "time out of range", "event_time"),
+    ],
+)
+def test_a_broken_rule_is_found_where_it_is(
+    columns: dict[str, Sequence[object] | pd.Series[pd.Timestamp]], kind: str, column: str
+) -> None:
+    """Each rule gives one fault, with its kind, its column and the second row's position."""
+    found = data_contract.faults(frame(**columns), KAGGLE)
+    assert [(fault.kind, fault.column, fault.rows.tolist()) for fault in found] == [(kind, column, [1])]
+
+
+def test_good_rows_break_no_rule() -> None:
+    """Zero amounts, time zero, negative features and times out of order are fine."""
+    times = utc("2026-01-02", "2026-01-01")
+    assert data_contract.faults(frame(event_id=["b", "a"], event_time=times), KAGGLE) == []
+
+
+def test_duplicates_are_rows_not_ids() -> None:
+    """A row that repeats another counts whatever its id; -0.0 is 0.0; another time makes another row."""
+    twice = pd.concat([frame(event_id=["a", "b"]), frame(event_id=["c", "d"], V1=[0.5, -0.0])])
+    assert data_contract.duplicates(twice) == 1
+    zeros = frame(Time=[0.0, 0.0], V1=[0.0, -0.0], V2=[1.0, 1.0], Amount=[2.0, 2.0], Class=[0.0, 0.0])
+    assert data_contract.duplicates(zeros) == 1
+    zeros["event_time"] = utc("2026-01-01", "2026-01-02")
+    assert data_contract.duplicates(zeros) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from([0.0, -0.0, 1.5])), max_size=40))
+def test_duplicates_agree_with_comparing_rows(rows: list[tuple[int, int, float]]) -> None:
+    """The hashed count is the count that a set of rows gives."""
+    table = pd.DataFrame(rows, columns=["a", "b", "c"], dtype=float)
+    assert data_contract.duplicates(table) == len(rows) - len(set(rows))
+
+
+def test_the_digest_is_of_the_content() -> None:
+    """Equal values give an equal digest; a value, a name, an order or an id that differs gives another."""
+    digest = data_contract.content_sha256(frame(event_id=["a", "b"]))
+    assert digest == data_contract.content_sha256(frame(event_id=["a", "b"]).copy())
+    others = [
+        frame(),
+        frame(event_id=["a", "c"]),
+        frame(event_id=["a", "b"], V1=[0.5, -0.4999999999]),
+        frame(event_id=["a", "b"]).rename(columns={"V1": "V9"}),
+        frame(event_id=["a", "b"]).iloc[::-1],
+    ]
+    assert len({digest, *(data_contract.content_sha256(other) for other in others)}) == 6
+
+
+def test_ids_come_from_digest_and_row() -> None:
+    """Ids are distinct, sort as rows do, and are the same every time."""
+    ids = data_contract.event_ids("0123456789abcdef", 1_000)
+    assert ids[:2] == ["0123456789ab-000000000", "0123456789ab-000000001"]
+    assert ids == sorted(set(ids))

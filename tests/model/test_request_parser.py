@@ -1,0 +1,340 @@
+"""Requests and answers: what is read, what is refused and how, and that nothing else ever happens."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.model import media_types
+from ml.model.media_types import CSV, JSON, JSONLINES, MAX_BODY, PayloadError
+from ml.model.request_parser import Batch, Reader
+
+READER = Reader(("Time", "V1", "V2", "Amount"), "Amount")
+ROW = [3600.0, 0.5, -1.25, 9.99]
+NAMED = dict(zip(READER.inputs, ROW, strict=True))
+SHUFFLED = dict(reversed(NAMED.items()))
+LINE = "3600.0,0.5,-1.25,9.99"
+
+
+def read(body: Any, kind: str | None = JSON) -> Batch:
+    """`body` read; what is not text or bytes is dumped as JSON first."""
+    return READER.read(body if isinstance(body, str | bytes) else json.dumps(body), kind)
+
+
+def refused(body: Any, kind: str | None = JSON) -> PayloadError:
+    """The refusal of `body`."""
+    with pytest.raises(PayloadError) as caught:
+        read(body, kind)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (LINE, CSV),
+        (LINE + "\n", "text/csv; charset=utf-8"),
+        (LINE + "\r\n\r\n", "TEXT/CSV;charset=UTF-8"),
+        ("\ufeff" + LINE, CSV),
+        (LINE.encode(), CSV),
+        (b"\xef\xbb\xbf" + LINE.encode(), CSV),
+        (' 3600 , "0.5",-1.25 ,9.99', CSV),
+        ("3.6e3,+.5,-125e-2,9.99", CSV),
+        (f"Time,V1,V2,Amount\n{LINE}", CSV),
+        (f"Time, V1, V2, Amount\r\n{LINE}\r\n", CSV),
+        ("Amount,V2,V1,Time\n9.99,-1.25,0.5,3600", CSV),
+        (LINE, "text/csv; header=absent"),
+        ("Amount,V2,V1,Time\n9.99,-1.25,0.5,3600", "text/csv; header=present"),
+        (ROW, JSON),
+        ([ROW], JSON),
+        (NAMED, JSON),
+        (SHUFFLED, JSON),
+        ([SHUFFLED], JSON),
+        ({"instances": [ROW]}, JSON),
+        ({"instances": [SHUFFLED]}, "application/json; charset=utf-8"),
+        (ROW, None),
+        (ROW, ""),
+        (ROW, JSONLINES),
+        (json.dumps(SHUFFLED) + "\n", JSONLINES),
+        (json.dumps(SHUFFLED) + "\r\n\r\n", "application/jsonlines;charset=utf-8"),
+    ],
+)
+def test_one_row_is_read_in_every_form(body: Any, kind: str | None) -> None:
+    """CSV with or without header, JSON and JSON lines, named or in order, give the same row."""
+    assert read(body, kind) == Batch([ROW], None)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (f"{LINE}\n{LINE}", CSV),
+        (f"Time,V1,V2,Amount\n{LINE}\n{LINE}\n", CSV),
+        ([ROW, SHUFFLED], JSON),
+        ({"instances": [NAMED, ROW]}, JSON),
+        (f"{json.dumps(ROW)}\n{json.dumps(NAMED)}\n", JSONLINES),
+    ],
+)
+def test_many_rows_are_read_in_every_form(body: Any, kind: str) -> None:
+    """Each type takes many rows, named and in order mixed where it can."""
+    assert read(body, kind) == Batch([ROW, ROW], None)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "ids"),
+    [
+        (f"event_id,Time,V1,V2,Amount\na-1,{LINE}\n,{LINE}", CSV, ["a-1", None]),
+        ('V1,event_id,Time,V2,Amount\n0.5,"x, ""y""",3600,-1.25,9.99\n0.5,2,3600,-1.25,9.99', CSV, ['x, "y"', "2"]),
+        ([NAMED | {"event_id": "é1"}, NAMED], JSON, ["é1", None]),
+        ([NAMED | {"event_id": 7}, NAMED | {"event_id": None}], JSON, ["7", None]),
+        (f"{json.dumps(NAMED | {'event_id': 'z'})}\n{json.dumps(ROW)}", JSONLINES, ["z", None]),
+        ([NAMED | {"event_id": None}, NAMED], JSON, None),
+    ],
+)
+def test_event_ids_are_kept_beside_the_features(body: Any, kind: str, ids: list[str | None] | None) -> None:
+    """event_id is optional per row and never a feature; where no row has one there are none."""
+    assert read(body, kind) == Batch([ROW, ROW], ids)
+
+
+def test_a_model_may_have_an_input_called_event_id() -> None:
+    """Where event_id is an input of the model, it is one."""
+    reader = Reader(("event_id", "Amount"), "Amount")
+    assert reader.read('{"event_id": 3, "Amount": 4}', JSON) == Batch([[3.0, 4.0]], None)
+
+
+def test_columns_need_not_be_called_as_ours_are() -> None:
+    """A model of another project, with one input and no time, is served alike."""
+    reader = Reader(("betrag",), "betrag")
+    assert reader.read("betrag\n1\n2", CSV).rows == [[1.0], [2.0]]
+    assert reader.read("[[1], [2]]", JSON).rows == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "row", "column", "value", "expected"),
+    [
+        ("", CSV, 400, None, None, None, "at least one row"),
+        (" \r\n ", CSV, 400, None, None, None, "at least one row"),
+        (b"", JSON, 400, None, None, None, "at least one row"),
+        ("[]", JSON, 400, None, None, None, "at least one row"),
+        ('{"instances": []}', JSON, 400, None, None, None, "at least one row"),
+        ("Time,V1,V2,Amount\n", CSV, 400, None, None, None, "at least one row"),
+        ("1,2,3", CSV, 400, 1, None, "3", "4 columns: Time, V1, V2, Amount"),
+        (f"{LINE}\n{LINE},5", CSV, 400, 2, None, "5", "4 columns: Time, V1, V2, Amount"),
+        (f"{LINE}\n\n{LINE}", CSV, 400, 2, None, "", "4 columns, not an empty line"),
+        ("1;2;3;4", CSV, 400, None, "1;2;3;4", None, None),
+        ("1,abc,3,4", CSV, 400, 1, "V1", "abc", "a finite number"),
+        ("1,,3,4", CSV, 400, 1, "V1", "", "a finite number"),
+        ("1,nan,3,4", CSV, 400, 1, "V1", "nan", "a finite number"),
+        ("1,2,-inf,4", CSV, 400, 1, "V2", "-inf", "a finite number"),
+        ("1,2,1e999,4", CSV, 400, 1, "V2", "1e999", "a finite number"),
+        ("1,2,1_0,4", CSV, 400, 1, "V2", "1_0", "a finite number"),
+        ("1,2,١,4", CSV, 400, 1, "V2", "١", "a finite number"),
+        ("1,2,0x10,4", CSV, 400, 1, "V2", "0x10", "a finite number"),
+        ("1,2,3,-0.01", CSV, 400, 1, "Amount", "-0.01", "a number of at least 0"),
+        ('1,2,3,"4', CSV, 400, 1, None, None, "CSV as in RFC 4180"),
+        (f"Time,V1,V2,V3\n{LINE}", CSV, 400, None, "V3", None, None),
+        (f"Time,V1,V2\n{LINE}", CSV, 400, None, "Amount", None, None),
+        (f"Time,V1,V1,Amount\n{LINE}", CSV, 400, None, "V1", "V1", "each column once"),
+        (f"Time,V1,V2,Amount,Class\n{LINE},0", CSV, 400, None, "Class", None, None),
+        (LINE, "text/csv; header=present", 400, None, "3600.0", None, None),
+        (f"Time,V1,V2,Amount\n{LINE}", "text/csv; header=absent", 400, 1, "Time", "Time", "a finite number"),
+        (b"1,2,3,4\xff", CSV, 400, None, None, None, "UTF-8"),
+        ("1,2,3,4\ufffd", CSV, 400, None, None, None, "UTF-8"),
+        ("1,2,3,4".encode("utf-16"), CSV, 400, None, None, None, "UTF-8"),
+        ("{", JSON, 400, None, None, None, "JSON"),
+        ("[1,2,NaN,4]", JSON, 400, None, None, "NaN", "a finite number"),
+        ("[1,2,1e999,4]", JSON, 400, 1, "V2", None, "a finite number"),
+        ([1, 2, 10**400, 4], JSON, 400, 1, "V2", "a number of more than 80 digits", "a finite number"),
+        ("[1,2," + "9" * 5000 + ",4]", JSON, 400, None, None, None, "a finite number"),
+        ([[1, 2, "3", 4]], JSON, 400, 1, "V2", "3", "a finite number"),
+        ([[1, True, 3, 4]], JSON, 400, 1, "V1", "true", "a finite number"),
+        ([[1, None, 3, 4]], JSON, 400, 1, "V1", "null", "a finite number"),
+        ([[1, [2], 3, 4]], JSON, 400, 1, "V1", "an array", "a finite number"),
+        ([ROW, [1, 2]], JSON, 400, 2, None, "2", "4 columns: Time, V1, V2, Amount"),
+        ([NAMED, {"Time": 1}], JSON, 400, 2, "V1", None, None),
+        (NAMED | {"Class": 0}, JSON, 400, 1, "Class", None, None),
+        ('{"Time":1,"V1":1,"V1":2,"V2":1,"Amount":1}', JSON, 400, None, "V1", "V1", "each column once"),
+        (NAMED | {"Amount": -1}, JSON, 400, 1, "Amount", "-1", "a number of at least 0"),
+        ({"instances": 3}, JSON, 400, None, "instances", "3", "a list of rows"),
+        ({"instances": [ROW], "more": 1}, JSON, 400, None, "more", "more", 'nothing beside "instances"'),
+        ("3", JSON, 400, None, None, "3", 'an object, an array or {"instances": [...]}'),
+        ('"text"', JSON, 400, None, None, "text", 'an object, an array or {"instances": [...]}'),
+        ([ROW, 3], JSON, 400, 2, None, "3", "an object of named numbers or an array of numbers"),
+        (NAMED | {"event_id": ""}, JSON, 400, 1, "event_id", "", None),
+        (NAMED | {"event_id": "a\nb"}, JSON, 400, 1, "event_id", "a\nb", None),
+        (NAMED | {"event_id": "x" * 129}, JSON, 400, 1, "event_id", "x" * 80, None),
+        (NAMED | {"event_id": [1]}, JSON, 400, 1, "event_id", "an array", None),
+        (NAMED | {"event_id": 1.5}, JSON, 400, 1, "event_id", "1.5", None),
+        (f"{json.dumps(ROW)}\n{{", JSONLINES, 400, 2, None, None, "JSON"),
+        (f"{json.dumps(ROW)}\n\n{json.dumps(ROW)}", JSONLINES, 400, 2, None, "", None),
+        ("x" * (MAX_BODY + 1), CSV, 413, None, None, None, f"at most {MAX_BODY} bytes"),
+        (b"x" * 10_000_000, JSON, 413, None, None, None, f"at most {MAX_BODY} bytes"),
+        ("é" * (MAX_BODY // 2 + 1), CSV, 413, None, None, None, f"at most {MAX_BODY} bytes"),
+        (LINE, "text/plain", 415, None, None, "text/plain", "application/json or text/csv or application/jsonlines"),
+        (LINE, "nonsense", 415, None, None, "nonsense", None),
+        (LINE, "text/csv; charset=utf-16", 415, None, None, "utf-16", "utf-8"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_row_column_value_and_expectation(
+    *, body: Any, kind: str, status: int, row: int | None, column: str | None, value: str | None, expected: str | None
+) -> None:
+    """Each kind of bad request has its status, and its body names the place and what was expected there."""
+    error = refused(body, kind)
+    said = json.loads(error.body)["error"]
+    assert (said["status"], said["row"], said["column"]) == (status, row, column)
+    assert value is None or said["value"] == value
+    assert said["expected"] == expected if expected else said["expected"]
+    assert said["message"] == str(error)
+    assert len(error.body) < 2000
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, '{"instances":' * 9999]
+)
+def test_deep_nesting_is_a_bad_request(text: str) -> None:
+    """However deep JSON is nested, the answer is a 400."""
+    assert refused(text).status == 400
+    assert refused(text, JSONLINES).status == 400
+
+
+def test_a_message_says_which_names_are_wrong() -> None:
+    """An unknown column is named together with those that are missing."""
+    assert str(refused(f"Time,V1,V2,Betrag\n{LINE}", CSV)) == (
+        'the header: "Betrag" is not a column of this model (missing: Amount)'
+    )
+    assert str(refused([{"Time": 1}])) == "row 1: column V1, V2, Amount is missing"
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.floats(0, allow_infinity=False)), min_size=1, max_size=8)
+IDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=20)
+
+
+@given(ROWS, st.permutations([0, 1, 2, 3]), st.none() | IDS, st.booleans())
+@settings(deadline=None)
+def test_every_number_comes_through_every_form_unchanged(
+    rows: list[tuple[float, ...]], order: list[int], event_id: str | None, quoted: bool
+) -> None:
+    """Named in any order, with or without ids, a batch survives CSV, JSON and JSON lines bit for bit."""
+    names = [READER.inputs[at] for at in order]
+    expected = Batch([list(row) for row in rows], [event_id] * len(rows) if event_id is not None else None)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
+    extra = [] if event_id is None else [event_id]
+    writer.writerow([*names, *(["event_id"] if extra else [])])
+    writer.writerows([[*(repr(row[at]) for at in order), *extra] for row in rows])
+    documents: list[dict[str, Any]] = [
+        {name: row[at] for name, at in zip(names, order, strict=True)} | ({"event_id": event_id} if extra else {})
+        for row in rows
+    ]
+    assert read(text.getvalue(), CSV) == expected
+    assert read(documents) == expected
+    assert read("\n".join(map(json.dumps, documents)), JSONLINES) == expected
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(READER.inputs),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.sampled_from([*READER.inputs, "instances", "event_id", "x"]), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+PIECES = st.lists(
+    st.sampled_from(
+        [*READER.inputs, "event_id", ",", "\n", "\r", '"', "1", "-2.5", "nan", " ", "\0", ";", "é", "1e400"]
+    ),
+    max_size=30,
+).map("".join)
+BODIES = (
+    st.binary(max_size=60)
+    | st.text(max_size=60)
+    | PIECES
+    | JSONS.map(json.dumps)
+    | PIECES.map(lambda t: f"{LINE}\n{t}")
+)
+KINDS = st.sampled_from([CSV, JSON, JSONLINES, "text/csv; header=present", "text/csv; header=absent"])
+
+
+@given(BODIES, KINDS)
+@settings(deadline=None, max_examples=500)
+def test_no_body_does_anything_but_parse_or_be_refused(body: bytes | str, kind: str) -> None:
+    """Noise, near-CSV and any JSON give finite rows or a PayloadError with a JSON body; nothing else is raised."""
+    try:
+        batch = READER.read(body, kind)
+    except PayloadError as error:
+        assert 400 <= error.status < 500
+        assert json.loads(error.body)["error"]["message"]
+        return
+    assert batch.rows
+    assert all(len(row) == 4 and all(map(math.isfinite, row)) and row[3] >= 0 for row in batch.rows)
+    assert batch.event_ids is None or len(batch.event_ids) == len(batch.rows)
+
+
+@given(
+    st.text(max_size=60)
+    | st.sampled_from(["text/csv;", "text/csv; charset*0*=", "; ;", 'a/b; c="', "text/csv; charset"])
+)
+@settings(deadline=None, max_examples=300)
+def test_no_header_does_anything_but_parse_or_be_refused(value: str) -> None:
+    """Whatever stands in Content-Type is read as a type or refused with 415, in Accept with 406."""
+    for status, call in ((415, media_types.content_type), (406, media_types.negotiate)):
+        try:
+            call(value)
+        except PayloadError as error:
+            assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, JSON),
+        ("", JSON),
+        ("*/*", JSON),
+        ("text/csv", CSV),
+        ("TEXT/CSV; charset=utf-8", CSV),
+        ("text/*", CSV),
+        ("application/*", JSON),
+        ("application/jsonlines", JSONLINES),
+        ("text/html, application/jsonlines;q=0.5, text/csv;q=0.9", CSV),
+        ("text/csv, application/json", CSV),
+        ("text/csv;q=0, */*;q=0.1", JSON),
+    ],
+)
+def test_the_answers_type_is_negotiated(accept: str | None, kind: str) -> None:
+    """Accept's best understood type wins; everything or nothing means JSON."""
+    assert media_types.negotiate(accept) == (kind, False)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/*", "text/csv;q=0", "text/csv;q=x", "nonsense", "text/csv;q=7"])
+def test_a_type_that_cannot_be_made_is_406(accept: str) -> None:
+    """Nothing acceptable is 406, and the answer names the types that there are."""
+    with pytest.raises(
+        PayloadError, match="Accept must be application/json, text/csv, application/jsonlines"
+    ) as caught:
+        media_types.negotiate(accept)
+    assert caught.value.status == 406
+
+
+def test_answers_hold_score_decision_version_and_id() -> None:
+    """The three types say the same; event_id is there where the request had any."""
+    scores, decisions, ids = [0.25, 1e-12], [0, 1], ["a,b", None]
+
+    def write(kind: str, ids: list[str | None] | None, header: bool = False) -> str:
+        return media_types.write(scores, decisions, ids, model_version="7", kind=kind, header=header).decode()
+
+    rows = [
+        {"score": 0.25, "decision": 0, "model_version": "7", "event_id": "a,b"},
+        {"score": 1e-12, "decision": 1, "model_version": "7", "event_id": None},
+    ]
+    assert json.loads(write(JSON, ids)) == {"predictions": rows}
+    assert [json.loads(line) for line in write(JSONLINES, ids).splitlines()] == rows
+    assert write(CSV, ids) == '0.25,0,7,"a,b"\n1e-12,1,7,\n'
+    assert write(CSV, None) == "0.25,0,7\n1e-12,1,7\n"
+    assert write(CSV, ids, header=True).splitlines()[0] == "score,decision,model_version,event_id"
+    assert "event_id" not in write(JSON, None)

@@ -1,0 +1,199 @@
+"""The local cloud as a process: up once per folder, side by side with others, and gone without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+
+from ml.errors import CloudError
+from ml.local.processes import INSTANCE, Processes, end_strays
+from ml.playground import daemon
+from tests.local.local_world import HANDLER, IMAGE, ROLE, archive, until
+
+
+@contextmanager
+def running(folder: Path, **options: Any) -> Iterator[daemon.Status]:
+    """A local cloud for the length of a block."""
+    try:
+        yield daemon.up(folder, **options)
+    finally:
+        daemon.down(folder)
+
+
+def client(folder: Path, service: str) -> Any:
+    """A boto3 client of the cloud in the folder."""
+    variables = daemon.environment(folder)
+    session = boto3.Session(
+        variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=variables["AWS_REGION"]
+    )
+    return session.client(service, endpoint_url=variables["AWS_ENDPOINT_URL"])
+
+
+def of(folder: Path) -> list[psutil.Process]:
+    """Every process that belongs to the cloud in the folder: its own and those it started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            marked = process.environ().get(INSTANCE) == str(folder.resolve())
+            if marked or str(folder.resolve()) in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def serve(folder: Path) -> None:
+    """Puts an endpoint in service, so that there is a child to end."""
+    s3, sagemaker = client(folder, "s3"), client(folder, "sagemaker")
+    s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key="m.tar.gz", Body=archive({"code/inference.py": HANDLER}))
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://models/m.tar.gz"}
+    sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "One", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="m", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
+    until(lambda: sagemaker.describe_endpoint(EndpointName="m")["EndpointStatus"] == "InService")
+
+
+def test_two_clouds_side_by_side_do_not_disturb_one_another(tmp_path: Path) -> None:
+    """Each folder has its own port, state and processes; ending one leaves the other serving."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    with running(one) as first, running(two) as second:
+        assert first.url != second.url
+        serve(one)
+        client(two, "s3").create_bucket(Bucket="only-in-two")
+        assert [b["Name"] for b in client(one, "s3").list_buckets()["Buckets"]] == ["models"]
+        assert client(two, "sagemaker").list_endpoints()["Endpoints"] == []
+        daemon.down(two)
+        assert of(two) == []
+        answer = client(one, "sagemaker-runtime").invoke_endpoint(EndpointName="m", Body=b"1", ContentType="text/csv")
+        assert answer["Body"].read() == b"none:text/csv:1"
+        assert (daemon.status(one).running, daemon.status(two).running) == (True, False)
+    until(lambda: not of(one))
+
+
+def test_a_cloud_that_is_up_is_not_started_again(tmp_path: Path) -> None:
+    """The refusal says where it is; status, environment and exports agree; down may be called twice."""
+    with running(tmp_path, caller_arn="arn:aws:iam::123456789012:root") as found:
+        with pytest.raises(CloudError, match=f"up already at {found.url}"):
+            daemon.up(tmp_path)
+        assert daemon.status(tmp_path) == found
+        assert daemon.environment(tmp_path)["AWS_ENDPOINT_URL"] == found.url
+        assert f"export AWS_ENDPOINT_URL={found.url}" in daemon.exports(tmp_path).splitlines()
+        assert client(tmp_path, "sts").get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:root"
+        daemon.down(tmp_path)
+        daemon.down(tmp_path)
+        assert not daemon.status(tmp_path).running
+    with pytest.raises(CloudError, match="fraudops local up"):
+        daemon.environment(tmp_path)
+
+
+def test_a_job_ends_with_the_cloud_that_ran_it(tmp_path: Path) -> None:
+    """A processing job of a pipeline does not outlive a cloud that was killed, although it has its own environment."""
+    step = {
+        "Name": "Sleep",
+        "Type": "Processing",
+        "Arguments": {
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+            },
+            "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["sleep", "617"]},
+            "RoleArn": ROLE,
+        },
+    }
+    definition = json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [step]})
+    with running(tmp_path) as found:
+        sagemaker = client(tmp_path, "sagemaker")
+        sagemaker.create_pipeline(
+            PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32, RoleArn=ROLE
+        )
+        sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken="s" * 32)
+        until(lambda: any("617" in process.cmdline() for process in of(tmp_path)))
+        assert found.pid is not None
+        os.kill(found.pid, signal.SIGKILL)
+        until(lambda: not of(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_however_the_cloud_ends_its_children_end_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    """A model server does not outlive its cloud, not even one that was killed; then the folder can be used again."""
+    with running(tmp_path) as found:
+        serve(tmp_path)
+        assert len(of(tmp_path)) >= 2
+        assert found.pid is not None
+        os.kill(found.pid, number)
+        until(lambda: not of(tmp_path))
+        assert not daemon.status(tmp_path).running
+        assert daemon.up(tmp_path).running
+
+
+def test_a_stale_state_file_is_not_mistaken_for_a_cloud(tmp_path: Path) -> None:
+    """A number that another process has now is not killed by down."""
+    with running(tmp_path):
+        text = (tmp_path / "state.json").read_text()
+    mine = str(os.getpid())
+    (tmp_path / "state.json").write_text(json.dumps({**json.loads(text), "pid": int(mine)}))
+    assert not daemon.status(tmp_path).running
+    daemon.down(tmp_path)
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_a_cloud_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A port that is taken is named, and nothing is left running."""
+    with running(tmp_path / "one") as first, pytest.raises(CloudError, match=f"port {first.port}"):
+        daemon.up(tmp_path / "two", port=first.port or 0)
+    assert of(tmp_path / "two") == []
+
+
+def test_ending_a_child_ends_its_descendants(tmp_path: Path) -> None:
+    """A child that ignores SIGTERM, and its own child, are gone after the grace."""
+    processes = Processes(tmp_path)
+    code = """if True:
+        import signal, subprocess, sys, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print("on", flush=True)
+        time.sleep(600)
+    """
+    child = processes.start(
+        [sys.executable, "-c", code], cwd=tmp_path, environment=dict(os.environ), stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    assert len(family) == 2
+    processes.end(child, grace_seconds=0.1)
+    child.stdout.close()
+    psutil.wait_procs(family, timeout=5)
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+    processes.close()
+
+
+def test_strays_are_known_by_their_mark_alone(tmp_path: Path) -> None:
+    """Processes that merely work in the folder are let live; marked ones are not."""
+    plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], cwd=tmp_path)
+    marked = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, INSTANCE: str(tmp_path)}
+    )
+    try:
+        reaper = threading.Thread(target=marked.wait)
+        reaper.start()
+        assert end_strays(tmp_path) == [marked.pid]
+        reaper.join(5)
+        assert plain.poll() is None
+    finally:
+        for process in (plain, marked):
+            process.kill()
+            process.wait()

@@ -1,0 +1,94 @@
+"""The whole loop as `FAST=1 make demo` runs it: from a commit to captured traffic, with nothing left running."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ml.errors import GitError, Refused
+from ml.playground import demo, year
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = {
+    "recall",
+    "recall_interval",
+    "false_positive_rate",
+    "average_precision",
+    "frauds_in_test",
+    "model_package_arn",
+    "artifact_sha256",
+    "approval",
+    "commit",
+    "endpoint",
+    "captured_rows",
+    "seconds",
+}
+
+
+def test_only_what_a_demo_made_is_deleted(tmp_path: Path) -> None:
+    """A folder with anything else in it, and one that holds the repository, are refused and left as they are."""
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("two years")
+    for out in (tmp_path, ROOT.parent):
+        with pytest.raises(Refused, match="--out"):
+            demo.run(ROOT, out=out, data=None, seed=0)
+    assert mine.read_text() == "two years"
+
+
+def test_what_no_new_github_takes_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """A shallow clone, a folder without history and a repository whose model serves elsewhere; each says what to do."""
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(tmp_path / "shallow")], check=True)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "used")], check=True)
+    serving = tmp_path / "used/model-config/serving/production.yaml"
+    serving.write_text(serving.read_text().replace("approval: null", "approval: 7"))
+    (tmp_path / "unpacked").mkdir()
+    for name, words in (("shallow", "--unshallow"), ("used", "points at approval 7"), ("unpacked", "clone it")):
+        with pytest.raises((GitError, Refused), match=words):
+            demo.run(tmp_path / name, out=tmp_path / "out", data=None, seed=0)
+        with pytest.raises((GitError, Refused), match=words):
+            year.run(tmp_path / name, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_commit_becomes_a_served_model(tmp_path: Path) -> None:
+    """The demo ends 0 with recall of 0.90 or more at 1 % false positives or less, and all traffic captured."""
+    repository, out = tmp_path / "project", tmp_path / "demo"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
+        cwd=repository,
+        env=environment | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert set(summary) >= KEYS
+    assert summary["recall"] >= 0.90
+    assert summary["false_positive_rate"] <= 0.01
+    assert summary["recall_interval"][0] < summary["recall"] < summary["recall_interval"][1]
+    assert summary["captured_rows"] == 1000
+    assert hashlib.sha256((out / "model.tar.gz").read_bytes()).hexdigest() == summary["artifact_sha256"]
+    log = subprocess.run(
+        ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {summary["commit"], summary["approval_commit"]} <= set(log)
+    assert [pull["state"] for pull in summary["pull_requests"]] == ["merged"] * 3
+    assert {run["conclusion"] for run in summary["runs"]} == {"success"}
+    assert (out / "github/index.html").is_file()
+    assert "From a commit to a served model" in done.stdout
+    left = [
+        process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
+    ]
+    assert left == []

@@ -1,0 +1,113 @@
+"""Both clouds together: jobs of the local GitHub become roles of the local AWS by who they are, and by nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml.local.github.actions.oidc import ISSUER
+from ml.local.github.actions.runs import Run
+from ml.playground import daemon
+from ml.playground.environment import LocalClouds, for_gh
+
+HOST = ISSUER.removeprefix("https://")
+WORKFLOW = """name: who
+on: {push: {branches: ['**']}}
+permissions: {}
+jobs:
+  become:
+    runs-on: ubuntu-latest
+    permissions: {id-token: write}
+    steps:
+      - env: {ROLE: "${{ vars.ROLE }}"}
+        run: |
+          ask="$ACTIONS_ID_TOKEN_REQUEST_URL&audience=sts.amazonaws.com"
+          token=$(curl -sf -H "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ask" | cut -d'"' -f6)
+          curl -s "$AWS_ENDPOINT_URL" --data-urlencode "WebIdentityToken=$token" --data-urlencode "RoleArn=$ROLE" \\
+            -d "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=run-$GITHUB_RUN_ID"
+          env
+"""
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClouds]:
+    """Both clouds, with a role that trusts main of acme/model."""
+    with LocalClouds(tmp_path_factory.mktemp("clouds")) as running:
+        iam = running.aws.client("iam")
+        iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["f" * 40])
+        trust = {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRoleWithWebIdentity",
+                    "Principal": {"Federated": f"arn:aws:iam::{running.aws.account}:oidc-provider/{HOST}"},
+                    "Condition": {
+                        "StringEquals": {
+                            f"{HOST}:aud": "sts.amazonaws.com",
+                            f"{HOST}:sub": "repo:acme/model:ref:refs/heads/main",
+                        }
+                    },
+                }
+            ]
+        }
+        role = iam.create_role(RoleName="train", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        repository = running.github.create_repository("acme/model")
+        repository.variables["ROLE"] = role
+        yield running
+
+
+def push(clouds: LocalClouds, folder: Path, branch: str) -> Run:
+    """Pushes the workflow to a branch; gives the run once it has ended."""
+    target = f"{clouds.github.url}/acme/model.git".replace("://", f"://x-access-token:{clouds.token}@")
+    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    (folder / ".github" / "workflows" / "who.yml").write_text(WORKFLOW, "utf-8")
+    for command in (
+        ["init", "--quiet", "--initial-branch", branch],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", f"For {branch}"],
+        ["push", "--quiet", target, branch],
+    ):
+        subprocess.run(["git", *command], cwd=folder, env={**os.environ, **who}, check=True, capture_output=True)
+    clouds.actions.wait(30)
+    return clouds.actions.runs()[0]
+
+
+def test_a_job_on_the_trusted_branch_becomes_the_role(clouds: LocalClouds, tmp_path: Path) -> None:
+    """With no key in its environment but those that it got."""
+    run = push(clouds, tmp_path, "main")
+    assert run.conclusion == "success", run.log
+    assert f"<Arn>arn:aws:sts::{clouds.aws.account}:assumed-role/train/run-{run.id}</Arn>" in run.log
+    assert f"AWS_ENDPOINT_URL={clouds.aws.url}" in run.log
+    assert "AWS_SECRET_ACCESS_KEY" not in run.log
+
+
+def test_a_job_on_another_branch_is_denied(clouds: LocalClouds, tmp_path: Path) -> None:
+    """Same repository, same workflow."""
+    run = push(clouds, tmp_path, "side")
+    assert "<Code>AccessDenied</Code>" in run.log
+    assert "<SecretAccessKey>" not in run.log
+
+
+def test_the_daemon_serves_both_and_says_how_to_reach_them(tmp_path: Path) -> None:
+    """Status names GitHub's address, env has its API and a token; gh works as the exported function sets it up."""
+    try:
+        found = daemon.up(tmp_path)
+        variables = daemon.environment(tmp_path)
+        assert found.github == variables["GITHUB_SERVER_URL"]
+        assert daemon.status(tmp_path) == found
+        assert daemon.gh_environment(tmp_path) == for_gh(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
+        assert (tmp_path / "state.json").stat().st_mode & 0o077 == 0
+        script = daemon.exports(tmp_path) + "\ngh api user --jq .login"
+        gh = Path(sys.executable).parent
+        shell = {"PATH": f"{gh}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+        done = subprocess.run(["bash", "-c", script], env=shell, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "local-user"
+    finally:
+        daemon.down(tmp_path)

@@ -1,0 +1,42 @@
+"""The environment at hand is offered to workflows where it is the lock's, and not where it is not."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from ml import virtual_environment
+from ml.playground import tool_cache
+
+
+def lock(folder: Path, text: str) -> Path:
+    """A lock for both names with this text."""
+    for name in virtual_environment.LOCKS:
+        (folder / f"{name}.lock").write_text(text)
+    return folder
+
+
+def test_an_environment_that_fulfils_the_lock_is_found_by_the_setup_action(tmp_path: Path) -> None:
+    """The link is where the setup action looks for the environment of that lock, and counts as whole."""
+    pin = f"numpy=={metadata.version('numpy')} \\\n    --hash=sha256:{'0' * 64}\n"
+    made = tool_cache.offer(tmp_path / "tools", lock(tmp_path, f"# a comment\n{pin}"))
+    where = virtual_environment.folder(tmp_path / "run.lock", tmp_path / "tools")
+    assert where in made
+    assert virtual_environment.there(where)
+    assert where.resolve() == Path(sys.prefix).resolve()
+    assert tool_cache.offer(tmp_path / "tools", tmp_path) == made
+
+
+@pytest.mark.parametrize("text", ["numpy==0.0.1\n", "no-such-package==1.0\n", "not a pin at all\n"])
+def test_an_environment_that_lacks_a_pin_is_not_offered(tmp_path: Path, text: str) -> None:
+    """A missing package, another version or a line that is no pin: the setup action then installs for itself."""
+    assert tool_cache.offer(tmp_path / "tools", lock(tmp_path, text)) == []
+
+
+def test_a_pin_for_another_python_is_passed_over(tmp_path: Path) -> None:
+    """A marker that does not apply here asks for nothing here."""
+    text = f"no-such-package==1.0 ; python_full_version < '3.0'\nnumpy=={metadata.version('numpy')}\n"
+    assert len(tool_cache.offer(tmp_path / "tools", lock(tmp_path, text))) == len(virtual_environment.LOCKS)

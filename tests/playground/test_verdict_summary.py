@@ -1,0 +1,52 @@
+"""A verdict is quoted by its strongest findings, and by what moved most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml.playground import verdict_summary
+
+
+def finding(statistic: str, p_value: float | None, *, fired: bool = True, value: float | None = 0.5) -> dict[str, Any]:
+    """A finding as a judgement's document holds it."""
+    return {
+        "kind": "data",
+        "statistic": statistic,
+        "subject": "V1",
+        "value": value,
+        "threshold": 1_000.0,
+        "p_value": p_value,
+        "fired": fired,
+        "detail": "",
+    }
+
+
+def test_the_strongest_come_first_and_the_rest_is_counted() -> None:
+    """Six findings that fired are quoted, by p-value, those without one last; what did not fire is not."""
+    every = [finding(f"s{i}", 10.0**-i) for i in range(8)] + [finding("rows", None), finding("quiet", 0.0, fired=False)]
+    quoted = verdict_summary.findings({"findings": every})
+    assert list(quoted) == [*(f"data: s{i} of V1" for i in (7, 6, 5, 4, 3, 2)), "and"]
+    assert quoted["and"] == "3 more"
+    assert quoted["data: s7 of V1"] == "0.5 (limit 1,000, p = 1.0e-07)"
+
+
+def test_labels_speak_first_and_what_is_certain_is_told_apart_by_size() -> None:
+    """Clear drift has p-values of 0 as floats: no reader is told 0, and the farthest beyond its limit leads."""
+    near, far = finding("ks", 0.0, value=1_500.0), finding("psi", 0.0, value=90_000.0)
+    quoted = verdict_summary.findings({"findings": [near, far, finding("recall", 1e-9) | {"kind": "concept"}]})
+    assert list(quoted) == ["concept: recall of V1", "data: psi of V1", "data: ks of V1"]
+    assert quoted["data: psi of V1"] == "90,000 (limit 1,000, p < 1e-300)"
+
+
+def test_what_moved_most_is_said_where_nothing_fired() -> None:
+    """The feature with the largest distance, and what the labels that are there say."""
+    judgement = {
+        "features": [{"name": "V1", "ks": 0.01, "mean_shift": 0.0}, {"name": "V2", "ks": 0.02, "mean_shift": -0.1}],
+        "labels": {
+            "confusion": {"true_positives": 4, "false_negatives": 1, "false_positives": 9, "true_negatives": 86}
+        },
+    }
+    said = verdict_summary.moved(judgement)
+    assert said["moved most"] == "V2: Kolmogorov–Smirnov distance 0.020, -0.10 sd"
+    assert said["labels by now"] == "4 of 5 frauds alerted, 9 false alarms"
+    assert verdict_summary.moved({"features": [], "labels": None}) == {}

@@ -1,0 +1,161 @@
+"""A simulated year through the real loop: commits, runs, pull requests, merges and deployments that nobody helps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from ml.errors import ConfigError, FraudopsError, Refused
+from ml.model.metrics import Confusion
+from ml.playground import card_processor, scripted_reviewer
+from ml.playground import year as simulation
+from ml.playground.card_processor import CardSystem, Tally
+from ml.simulate import scenario
+from ml.simulate.scenario import Scenario
+from ml.simulate.year_traffic import Year
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def quick() -> dict[str, Any]:
+    """A year whose concept changes at once, and whose labels come within three days: three months show a retrain."""
+    document: dict[str, Any] = yaml.safe_load((scenario.FOLDER / "concept-only.yaml").read_text())
+    return document | {
+        "history": {"rows": 60_000, "months": 3},
+        "concept_drift": [
+            {"course": {"kind": "sudden", "from_month": 1}, "top_share": 0.1, "flipped_share": 1.0},
+        ],
+        "labels": {
+            "typical_delay_days": 1.0,
+            "longest_delay_days": 3,
+            "frauds_first_legitimate": 0.0,
+            "legitimate_first_fraud": 0.0,
+        },
+        "outages": [{"month": 3, "first_day": 8, "days": 2}],
+    }
+
+
+def test_blocks_are_the_traffic_in_the_order_of_time() -> None:
+    """Every row of a month is in one block, at a time that is not after its own and on its own day."""
+    year = Year(Scenario.model_validate(quick()), seed=1, rows=2_000)
+    cards = CardSystem(year, bucket="none", endpoint="none")
+    blocks = list(cards.blocks(1))
+    assert [block.moment for block in blocks] == sorted(block.moment for block in blocks)
+    assert sum(block.last - block.first for block in blocks) == 2_000
+    for block in blocks:
+        times = block.day.transactions["event_time"].slice(block.first, block.last - block.first).to_pylist()
+        assert block.moment.date() == times[0].date()
+        assert all(block.moment <= time < block.moment + card_processor._BLOCK for time in times)
+    gaps = np.diff([block.moment.timestamp() for block in blocks]) / 3_600
+    assert gaps.max() <= 12
+
+
+def test_counts_are_told_apart() -> None:
+    """Label + 2 × decision: quiet, missed, false alarm, hit."""
+    counted = Tally.confusion(np.bincount(np.array([0, 0, 1, 2, 3, 3, 3]), minlength=4))
+    assert counted == Confusion(true_positives=3, false_positives=1, true_negatives=2, false_negatives=1)
+
+
+def test_the_hour_of_a_captured_object_is_in_its_key() -> None:
+    """capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>."""
+    like = datetime(2026, 1, 1, tzinfo=UTC)
+    found = card_processor._hour_of("capture/fraudops/AllTraffic/2026/03/08/23/x.jsonl", like)
+    assert found == datetime(2026, 3, 8, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("file", "verdict", "told"),
+    [("train.yml", "missed", True), ("train.yml", "", False), ("deploy.yml", "missed", False)],
+)
+def test_only_a_missed_gate_is_a_failure_that_may_be(file: str, verdict: str, told: bool) -> None:
+    """A training that failed for another reason, or another workflow's failure, ends the simulation."""
+    job = SimpleNamespace(outputs={"train": {"verdict": verdict} if verdict else {}})
+    run = SimpleNamespace(file=f".github/workflows/{file}", jobs=[job])
+    assert scripted_reviewer.missed(cast("Any", run)) is told
+
+
+@pytest.mark.parametrize(("months", "name", "error"), [(0, "both", FraudopsError), (1, "boths", ConfigError)])
+def test_what_cannot_be_played_is_refused_before_anything_starts(
+    tmp_path: Path, months: int, name: str, error: type[Exception]
+) -> None:
+    """A wrong argument makes no folder and starts no cloud."""
+    with pytest.raises(error):
+        simulation.run(ROOT, out=tmp_path / "year", scenario_name=name, months=months)
+    assert not (tmp_path / "year").exists()
+
+
+def test_only_what_the_product_made_is_deleted(tmp_path: Path) -> None:
+    """A folder with anything else in it is refused and left as it is."""
+    (tmp_path / "thesis.txt").write_text("two years")
+    with pytest.raises(Refused, match="--out"):
+        simulation.run(ROOT, out=tmp_path, months=1)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
+    """A year in three months: request, run, pull request, merge, deployment, and recall is back."""
+    repository, out = tmp_path / "project", tmp_path / "year"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
+    code = (
+        "from pathlib import Path; from ml.local import simulation; simulation.run("
+        f"Path({str(repository)!r}), out=Path({str(out)!r}), scenario_name={str(tmp_path / 'quick.yaml')!r}, "
+        "seed=1, rows=12_000, months=3)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=repository,
+        env=environment | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads((out / "report.json").read_text())
+    (request,) = document["requests"]
+    (retrain,) = document["retrains"]
+    assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 2, "approved as 0002")
+    assert request["window"].startswith("2026-01-01 to ")
+    assert (retrain["verdict"], retrain["approval"]) == ("passed", 2)
+    assert [item["approval"] for item in document["deployments"]] == [1, 2]
+    recall, control = (document[side]["recall"] for side in ("with_retraining", "without_retraining"))
+    assert recall[:2] == control[:2] and max(control) < 0.40
+    assert recall[2] > 0.80
+    assert [month["verdict"] for month in document["months"]] == [
+        "concept",
+        "concept",
+        "no data, labels immature",
+    ]
+    checks = [item for item in document["decisions"] if item["kind"] == "check"]
+    assert [item["month"] for item in checks] == [1, 2, 3]
+    found = ["none, labels immature", "none, labels immature", "no data, labels immature"]
+    assert [item["decision"] for item in checks] == found  # as each check left it: nothing is told of labels to come
+    assert not any("labels by now" in item["evidence"] for item in checks)
+    for item in (*document["requests"], *document["deployments"]):
+        assert (out / item["link"]).is_file(), item["link"]
+    for link in (retrain["run_link"], retrain["pull_link"], document["repository_link"]):
+        assert (out / link).is_file(), link
+    kinds = [item["kind"] for item in document["decisions"]]
+    assert kinds.count("check") == 3 and {"request", "gate", "merge", "deployment"} <= set(kinds)
+    log = subprocess.run(
+        ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {item["commit"] for item in (*document["requests"], *document["deployments"])} <= set(log)
+    left = [
+        process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
+    ]
+    assert left == []

@@ -1,0 +1,118 @@
+"""Known transactions reach every term of a model, and tell another model from the one that was approved."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from ml.aws import endpoint
+from ml.errors import CloudError, DeploymentFailed
+from ml.model import artifact
+from ml.model.scorer import Scorer
+from ml.release import smoke_test
+from tests.commands.served_world import archive
+
+PROVENANCE = {"commit": "c" * 40, "config_sha256": "e" * 64, "data_sha256": "d" * 64}
+Score = Callable[..., list[endpoint.Answer]]
+
+
+@pytest.fixture
+def model() -> Scorer:
+    """A model with scaled features, a logarithm, amount bins and hour bins."""
+    return artifact.read(archive(-1.0, PROVENANCE)).model
+
+
+def answering(model: Scorer, version: str = "0007") -> Score:
+    """An endpoint that runs `model`."""
+
+    def score(
+        name: str, inputs: Sequence[str], rows: Sequence[Sequence[float]], *, inference_id: str
+    ) -> list[endpoint.Answer]:
+        assert (name, tuple(inputs)) == ("e", model.inputs)
+        assert inference_id == "smoke-order-1"
+        scores = model.score(np.array(rows))
+        pairs = zip(scores.tolist(), model.decide(scores).tolist(), strict=True)
+        return [endpoint.Answer(score=score, decision=decision, model_version=version) for score, decision in pairs]
+
+    return score
+
+
+def test_the_approved_model_passes(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint's answers are the scorer's own."""
+    monkeypatch.setattr(endpoint, "score", answering(model))
+    result = smoke_test.check("e", model, 7, token="order-1")
+    assert result.rows > 15
+    assert 0 < result.alerts < result.rows
+    assert result.largest_difference == 0
+
+
+def test_every_row_is_one_that_could_be() -> None:
+    """Finite, the amount never negative, the time never before midnight."""
+    model = artifact.read(archive(-1.0, PROVENANCE)).model
+    rows = smoke_test.transactions(model)
+    assert np.isfinite(rows).all()
+    assert (rows[:, [model.inputs.index("Amount"), model.inputs.index("Time")]] >= 0).all()
+
+
+def test_a_change_of_any_term_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each coefficient of a feature and of a bin, and the intercept, each moved by a thousandth."""
+    document = model.document
+    changed = [dataclasses.replace(document, intercept=document.intercept + 0.001)]
+    for index, term in enumerate(document.features):
+        terms = list(document.features)
+        terms[index] = dataclasses.replace(term, coefficient=term.coefficient + 0.001)
+        changed.append(dataclasses.replace(document, features=tuple(terms)))
+    for index, table in enumerate(document.bins):
+        for place in range(len(table.coefficients)):
+            values = [value + 0.001 * (at == place) for at, value in enumerate(table.coefficients)]
+            tables = list(document.bins)
+            tables[index] = dataclasses.replace(table, coefficients=tuple(values))
+            changed.append(dataclasses.replace(document, bins=tuple(tables)))
+    assert len(changed) == 1 + 2 + 6
+    for other in changed:
+        monkeypatch.setattr(endpoint, "score", answering(Scorer(other)))
+        with pytest.raises(DeploymentFailed, match="does not run the model that was approved"):
+            smoke_test.check("e", model, 7, token="order-1")
+
+
+def test_another_threshold_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores are right, the decisions are not."""
+    threshold = dataclasses.replace(model.document.threshold, score=0.9)
+    other = Scorer(dataclasses.replace(model.document, threshold=threshold))
+    monkeypatch.setattr(endpoint, "score", answering(other))
+    with pytest.raises(DeploymentFailed, match="decides"):
+        smoke_test.check("e", model, 7, token="order-1")
+
+
+@pytest.mark.parametrize("version", ["0006", "7", "a1b2c3d4e5f6"])
+def test_another_version_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Also where the scores agree: captured traffic must name the approval that scored it."""
+    monkeypatch.setattr(endpoint, "score", answering(model, version))
+    with pytest.raises(DeploymentFailed, match=f"answers as model {version}, not as approval 0007"):
+        smoke_test.check("e", model, 7, token="order-1")
+
+
+def test_a_score_that_is_no_number_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN compares with nothing, and so must not pass for equal."""
+
+    def score(*arguments: object, **options: object) -> list[endpoint.Answer]:
+        rows = len(smoke_test.transactions(model))
+        return [endpoint.Answer(score=float("nan"), decision=0, model_version="0007")] * rows
+
+    monkeypatch.setattr(endpoint, "score", score)
+    with pytest.raises(DeploymentFailed, match="nan"):
+        smoke_test.check("e", model, 7, token="order-1")
+
+
+def test_no_answer_is_a_failed_deployment(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason that the endpoint gave."""
+
+    def score(*arguments: object, **options: object) -> list[endpoint.Answer]:
+        raise CloudError("ModelError: 500")
+
+    monkeypatch.setattr(endpoint, "score", score)
+    with pytest.raises(DeploymentFailed, match="no answer: ModelError: 500"):
+        smoke_test.check("e", model, 7, token="order-1")

@@ -1,0 +1,183 @@
+"""A simulated year: the same seed gives the same rows in any order, and only what the scenario says changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.errors import FraudopsError
+from ml.simulate import scenario
+from ml.simulate.scenario import Scenario
+from ml.simulate.year_traffic import HISTORY, Year
+
+FEATURES = tuple(f"V{i}" for i in range(1, 29))
+
+
+def changed(name: str = "both", **changes: Any) -> Scenario:
+    """A scenario of the project's with a short history and other values in some fields."""
+    document = scenario.load(name).model_dump() | {"history": {"rows": 2_000, "months": 2}}
+    return Scenario.model_validate(document | changes)
+
+
+@pytest.fixture(scope="module")
+def default() -> Year:
+    """The default scenario at its default size."""
+    return Year(changed(), seed=3)
+
+
+def means(year: Year, month: int) -> pd.Series[float]:
+    """The mean of each feature in a month."""
+    found: pd.Series[float] = year.month(month).transactions.to_pandas()[list(FEATURES)].mean()
+    return found
+
+
+def test_a_month_has_what_the_lake_takes(default: Year) -> None:
+    """Ids that are unique over months, times within the month, the model's inputs as numbers, one label or two each."""
+    first, second = default.month(1), default.month(2)
+    names = ["event_id", "event_time", "Time", *FEATURES, "Amount"]
+    assert first.transactions.column_names == names
+    assert [first.transactions.schema.field(name).type for name in names[:3]] == [
+        pa.string(),
+        pa.timestamp("us", "UTC"),
+        pa.float64(),
+    ]
+    assert first.labels.schema.types == [pa.string(), pa.int8(), pa.timestamp("us", "UTC")]
+    frame = first.transactions.to_pandas()
+    start, end = default.span(1)
+    assert len(frame) == 24_000
+    assert frame["event_time"].is_monotonic_increasing
+    assert start <= frame["event_time"].min() and frame["event_time"].max() < end
+    assert np.isfinite(frame[names[2:]].to_numpy()).all() and (frame["Amount"] >= 0).all()
+    of_day = (frame["event_time"].dt.hour * 60 + frame["event_time"].dt.minute) * 60 + frame["event_time"].dt.second
+    assert (frame["Time"] % 86_400 == of_day).all()
+    ids = pd.concat([frame["event_id"], second.transactions.to_pandas()["event_id"]])
+    assert ids.is_unique
+
+
+def test_the_same_seed_gives_the_same_rows_in_any_order() -> None:
+    """Months drawn backwards, days drawn alone and labels drawn first are those of another year with that seed."""
+    one, other = Year(changed(), seed=5, rows=900), Year(changed(), seed=5, rows=900)
+    later = other.month(9)
+    list(other.known(*other.span(4)))
+    assert one.month(2).transactions.equals(other.month(2).transactions)
+    assert one.month(9).transactions.equals(later.transactions) and one.month(9).labels.equals(later.labels)
+    days = pa.concat_tables([day.transactions for day in one.days(9)])
+    assert days.combine_chunks().equals(later.transactions)
+    assert not Year(changed(), seed=6, rows=900).month(9).transactions.equals(later.transactions)
+
+
+def test_scenarios_share_what_they_do_not_change() -> None:
+    """Before anything changes, scenarios of a seed have the same rows; then concept drift moves labels only."""
+    none, concept, both = (Year(changed(name), seed=1, rows=3_000) for name in ("none", "concept-only", "both"))
+    assert none.month(3).transactions.equals(both.month(3).transactions)
+    assert none.month(8).transactions.equals(concept.month(8).transactions)
+    assert not none.month(8).transactions.equals(both.month(8).transactions)
+    assert (none.month(8).truth != concept.month(8).truth).sum() > 0
+
+
+def test_history_is_before_the_year_and_known() -> None:
+    """Its labels are known at the time of the event, its months are the calendar's before the first day."""
+    year = Year(changed(), seed=2)
+    history = year.month(HISTORY)
+    assert year.span(HISTORY) == (datetime(2025, 11, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+    assert history.transactions.num_rows == history.labels.num_rows == 2_000
+    joined = history.transactions.to_pandas().merge(history.labels.to_pandas(), on="event_id")
+    assert (joined["known_at"] == joined["event_time"]).all()
+
+
+def test_means_move_by_what_the_scenario_says(default: Year) -> None:
+    """Month 10's means are 0.35 standard deviations away, each its own way; months 1 to 3 stay where history is."""
+    assert default.shifts(3) == {}
+    shifts = default.shifts(10)
+    assert {round(abs(shift), 6) for shift in shifts.values()} == {0.35}
+    assert len({shift > 0 for shift in shifts.values()}) == 2
+    deviation = default.month(1).transactions.to_pandas()[list(FEATURES)].std()
+    moved = (means(default, 10) - means(default, 1)) / deviation
+    for name in FEATURES:
+        assert moved[name] == pytest.approx(shifts[name], abs=0.12), name
+    still = (means(default, 3) - means(default, 1)) / deviation
+    assert still.abs().max() < 0.05
+
+
+def test_half_of_the_highest_amounts_are_frauds_from_month_seven(default: Year) -> None:
+    """Of the month's top 1 % by amount about half, at random; nothing below them changes."""
+    for month, low, high in ((6, 0.0, 0.03), (7, 0.40, 0.62), (12, 0.40, 0.62)):
+        drawn = default.month(month)
+        amounts = drawn.transactions["Amount"].to_numpy()
+        cut = np.sort(amounts)[-240]
+        share = drawn.truth[amounts >= cut].mean()
+        assert low <= share <= high, (month, share)
+        assert drawn.truth[amounts < cut].mean() < 0.004
+
+
+def test_labels_come_within_a_month_and_the_last_one_is_the_truth(default: Year) -> None:
+    """Every label is known at most 30 days after its event; the last known of each event is what it comes to."""
+    month = default.month(8)
+    joined = month.labels.to_pandas().merge(month.transactions.to_pandas()[["event_id", "event_time"]], on="event_id")
+    delay = joined["known_at"] - joined["event_time"]
+    assert delay.min() >= timedelta(0) and delay.max() <= timedelta(days=30)
+    assert delay.mean() == pytest.approx(timedelta(days=4.93), abs=timedelta(hours=3))
+    assert delay.quantile(0.98) < timedelta(days=20)
+    last = month.labels.to_pandas().sort_values(["known_at", "label"]).drop_duplicates("event_id", keep="last")
+    final = last.set_index("event_id")["label"].loc[month.transactions["event_id"].to_pylist()]
+    assert (final.to_numpy() == month.truth).all()
+    corrected = month.labels.num_rows - month.transactions.num_rows
+    assert 3 <= corrected <= 30
+
+
+def test_every_label_is_delivered_once(default: Year) -> None:
+    """Deliveries of successive months, put together, are all labels of the months that they can come from."""
+    delivered = [table for month in range(1, 5) for table in default.known(*default.span(month))]
+    there = pa.concat_tables(delivered).to_pandas()
+    expected = pd.concat([default.month(month).labels.to_pandas() for month in range(1, 5)])
+    expected = expected[expected["known_at"] < default.span(4)[1]]
+    order = ["known_at", "event_id", "label"]
+    pd.testing.assert_frame_equal(
+        there.sort_values(order, ignore_index=True), expected.sort_values(order, ignore_index=True)
+    )
+
+
+def test_seasons_change_the_number_of_rows_and_nothing_else() -> None:
+    """June has half, December one and a half times the rows."""
+    year = Year(changed("seasonal-volume"), seed=0, rows=2_000)
+    assert (year.month(6).transactions.num_rows, year.month(12).transactions.num_rows) == (1_000, 3_000)
+    assert year.shifts(12) == {}
+
+
+def test_outages_are_told_by_month() -> None:
+    """The week of month 3 and all of month 5 are uncaptured; days past a month's end are not."""
+    year = Year(changed("capture-outage"), seed=0)
+    assert year.uncaptured(3) == [(datetime(2026, 3, 8, tzinfo=UTC), datetime(2026, 3, 15, tzinfo=UTC))]
+    assert year.uncaptured(5) == [year.span(5)]
+    assert year.uncaptured(4) == []
+
+
+def test_memory_holds_a_day(default: Year) -> None:
+    """Days are drawn as they are asked for: the first of two million rows a month is there without the others."""
+    year = Year(changed(), seed=0, rows=2_000_000)
+    day = next(year.days(1))
+    assert 60_000 < day.transactions.num_rows < 70_000
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 14))
+@settings(max_examples=15, deadline=None)
+def test_small_years_hold_together(seed: int, rows: int, month: int) -> None:
+    """However few rows there are: as many as asked for, labels for all, ids unique, whatever the month."""
+    drawn = Year(changed(), seed=seed, rows=rows).month(month)
+    ids = drawn.transactions["event_id"].to_pylist()
+    assert len(ids) == len(set(ids)) == rows == len(drawn.truth)
+    assert set(drawn.labels["event_id"].to_pylist()) == set(ids)
+
+
+@pytest.mark.parametrize(("seed", "rows", "said"), [(-1, 10, "seed"), (0, 0, "rows")])
+def test_what_cannot_be_drawn_is_refused(seed: int, rows: int, said: str) -> None:
+    """Seeds below 0 and months without rows."""
+    with pytest.raises(FraudopsError, match=said):
+        Year(changed(), seed=seed, rows=rows)
