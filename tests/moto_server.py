@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from local_aws import moto_patches
 from moto.server import ThreadedMotoServer
-
-from ml.local import patches
 
 
 @contextmanager
 def served() -> Iterator[str]:
     """The server's URL, on a free port, for as long as the block lasts."""
-    patches.list_modules_once()
+    moto_patches.list_modules_once()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

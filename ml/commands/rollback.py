@@ -156,7 +156,7 @@ def _body(prepared: rollbacks.Prepared, failed: bool) -> str:
     if failed:
         lines.append(
             f"{bot_pull_requests.AFTER_FAILURE}\n**The deployment of approval {current} failed**, "
-            "so what was deployed before it serves on, and main says otherwise. Merging this lets main say what serves. "
+            "so the previous deployment still serves, and main says otherwise. Merging this makes main agree. "
             f"If the cause has passed, run {code('deploy.yml')} again instead, which closes this."
         )
     what = f"Merging this serves approval {target} again in place of {current}"

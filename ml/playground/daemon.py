@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from local_aws.child_processes import end_strays
 
 from ml.errors import CloudError
-from ml.local.processes import end_strays
 
 FOLDER = Path(".fraudops/local")
 _STATE = "state.json"
@@ -194,7 +194,8 @@ def main(arguments: Sequence[str]) -> int:
     """The process itself: FOLDER PORT CALLER_ARN IMAGES. Serves until SIGTERM or SIGINT."""
     import logging
 
-    from ml.local.cloud import CALLER
+    from local_aws.server import CALLER
+
     from ml.playground.environment import LocalClouds
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

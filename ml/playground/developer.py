@@ -21,8 +21,8 @@ from ml.errors import FraudopsError, GitError, Refused
 
 if TYPE_CHECKING:
     from github.Repository import Repository as Remote
+    from local_github.actions.run_records import Run
 
-    from ml.local.github.actions.runs import Run
     from ml.playground.environment import LocalClouds
 
 RUN_SECONDS = 3 * 3_600  # longer than any job may take: then it is the job that says why

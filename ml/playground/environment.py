@@ -11,11 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ml.local.cloud import CALLER, LocalCloud
-from ml.local.github.actions.oidc import ISSUER
-from ml.local.github.actions.service import Actions
-from ml.local.github.server import LocalGitHub
-from ml.local.processes import INSTANCE
+from local_aws.child_processes import INSTANCE
+from local_aws.server import CALLER, LocalCloud
+from local_github.actions.oidc_issuer import ISSUER
+from local_github.actions.service import Actions
+from local_github.server import LocalGitHub
+
 from ml.playground import tool_cache as tools
 
 USER = "local-user"

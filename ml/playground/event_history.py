@@ -22,7 +22,7 @@ from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, Player
 from ml.report.year_data import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
 
 if TYPE_CHECKING:
-    from ml.local.github.actions.runs import Run
+    from local_github.actions.run_records import Run
 
 PAGES = "github"
 ASKED = "a person is asked"

@@ -15,8 +15,7 @@ from ml.playground.developer import Forge, RunFailed
 if TYPE_CHECKING:
     from github.Issue import Issue
     from github.PullRequest import PullRequest
-
-    from ml.local.github.actions.runs import Run
+    from local_github.actions.run_records import Run
 
 RULE = "An approval whose every check has passed is merged at once. No person looks at it: this is a simulation."
 APPROVALS = "approve/"

@@ -13,11 +13,11 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from local_aws import moto_patches
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ml.aws import executions
-from ml.local import patches
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 Answer = tuple[int, dict[str, Any]]
@@ -68,7 +68,7 @@ class ScriptedCloud:
             "ListPipelineParametersForExecution": self._parameters,
             "DescribeProcessingJob": self._job,
         }
-        patches.list_modules_once()
+        moto_patches.list_modules_once()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from github.Repository import Repository as Api
+from local_github.api.router import Call
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import registry
 from ml.gitops import approvals, serving_pointer
-from ml.local.github.router import Call
-from ml.local.github.server import LocalGitHub
 from ml.training.gate_result import Outcome
 from tests.commands.served_world import World
 from tests.gitops.local_hub import NAME, Hub

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_aws.server import LocalCloud
+
 from ml import config
 from ml.aws import platform, registry
 from ml.aws.session import client
 from ml.commands import approve as approving
 from ml.commands import deploy as deploying
 from ml.gitops import approvals, serving_pointer
-from ml.local.cloud import LocalCloud
 from ml.model import artifact, model_document
 from tests import moto_server
 from tests.gitops.repositories import PERSON, Workshop

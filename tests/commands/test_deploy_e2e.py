@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_aws.server import LocalCloud
 
 from ml import config
 from ml.aws import deployment_records, registry
@@ -19,7 +20,6 @@ from ml.commands.bootstrap import bootstrap
 from ml.commands.deploy import deploy
 from ml.commands.rollback import rollback
 from ml.errors import DeploymentFailed, Refused
-from ml.local.cloud import LocalCloud
 from tests.commands import served_world
 from tests.commands.served_world import ENDPOINT, World
 from tests.gitops.repositories import PERSON

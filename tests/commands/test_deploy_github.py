@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_aws.server import LocalCloud
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.commands.bootstrap import bootstrap
@@ -13,8 +15,6 @@ from ml.commands.deploy import deploy
 from ml.commands.propose import propose
 from ml.commands.rollback import rollback
 from ml.errors import DeploymentFailed, Refused
-from ml.local.cloud import LocalCloud
-from ml.local.github.server import LocalGitHub
 from tests.commands import forge_world, served_world
 from tests.commands.forge_world import RUN, Forge
 from tests.commands.served_world import ENDPOINT, World

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from local_github.server import LocalGitHub
 
 from ml import clock, config
 from ml.aws.session import client
@@ -15,7 +16,6 @@ from ml.commands import drift_check
 from ml.commands.drift_check import check
 from ml.errors import ConfigError, Refused
 from ml.gitops import labels
-from ml.local.github.server import LocalGitHub
 from tests import moto_server
 from tests.commands import watched_world
 from tests.commands.served_world import ENDPOINT

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_aws.server import LocalCloud
 
 from ml.aws import platform, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
 from ml.errors import CloudError, ConfigError
-from ml.local.cloud import LocalCloud
 from tests.gitops.scripted_github import PREFIX, Script, answer, refusal, serving
 
 

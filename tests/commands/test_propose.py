@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import registry
@@ -14,7 +15,6 @@ from ml.commands.propose import propose
 from ml.errors import ConfigError, GitHubError, Refused
 from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
-from ml.local.github.server import LocalGitHub
 from ml.training.gate_result import Outcome
 from tests import moto_server
 from tests.commands import forge_world, served_world

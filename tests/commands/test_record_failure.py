@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.commands.record_failure import miss
 from ml.errors import Refused
 from ml.gitops import labels
 from ml.gitops.repository import BOT, Repository
-from ml.local.github.server import LocalGitHub
 from ml.training import open_requests
 from tests.commands import forge_world, served_world
 from tests.commands.forge_world import RUN, Forge

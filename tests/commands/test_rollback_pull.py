@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import deployment_records
@@ -13,7 +14,6 @@ from ml.commands.rollback import rollback
 from ml.errors import Refused
 from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import BOT
-from ml.local.github.server import LocalGitHub
 from tests import moto_server
 from tests.aws.deployments import finished
 from tests.commands import forge_world, served_world

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from local_aws.server import LocalCloud
 
 from ml import config
 from ml.aws import executions, platform, registry, session
@@ -23,7 +24,6 @@ from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.commands.train import TrainingOutcome, train
 from ml.errors import GateMissed, TrainingFailed
-from ml.local.cloud import LocalCloud
 from ml.simulate import stand_in_data, table_files
 from tests.commands import few_rows
 

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from local_github.domain.state import Status
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import registry
@@ -16,8 +18,6 @@ from ml.commands.train import rehearse, train
 from ml.errors import DataError, GateMissed, Refused, TrainingFailed
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
-from ml.local.github.server import LocalGitHub
-from ml.local.github.state import Status
 from ml.training.gate_result import Outcome
 from tests.aws.scripted_cloud import step
 from tests.commands import training_world

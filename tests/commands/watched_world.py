@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from local_github.api.router import Call
+from local_github.server import LocalGitHub
 
 from ml import clock, config
 from ml.aws.import_manifest import Source
 from ml.aws.labels import join
 from ml.aws.lake import Lake
 from ml.aws.session import client
-from ml.local.github.router import Call
-from ml.local.github.server import LocalGitHub
 from ml.model import artifact, model_document
 from ml.model.drift import baseline
 from ml.model.scorer import Scorer

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_github.server import LocalGitHub
 
 from ml import config
 from ml.drift import training_window
@@ -16,7 +17,6 @@ from ml.gitops import commit_messages, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.gitops.repository import BOT
-from ml.local.github.server import LocalGitHub
 from ml.model.drift import detector
 from ml.training import open_requests
 from tests import moto_server

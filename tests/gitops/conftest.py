@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_github.server import LocalGitHub
 
-from ml.local.github.server import LocalGitHub
 from tests.gitops.local_hub import Hub
 from tests.gitops.repositories import Workshop
 

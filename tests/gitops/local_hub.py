@@ -7,10 +7,10 @@ from typing import Any
 
 from github import Auth, Github
 from github.Repository import Repository as Api
+from local_github.server import LocalGitHub
 
 from ml.gitops.github_client import GitHub, Patience
 from ml.gitops.remote import Remote
-from ml.local.github.server import LocalGitHub
 from tests.gitops.repositories import Workshop
 
 NAME = "acme/fraudops"

@@ -6,11 +6,11 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from local_github.git.bare_repository import person
 
 from ml.errors import GitHubError
 from ml.gitops import evidence_branch
 from ml.gitops.repository import BOT, Repository
-from ml.local.github.bare import person
 from tests.gitops.local_hub import NAME, Hub
 
 PICTURE, OTHER = b"\x89PNG\r\n\x1a\n\x00one", b"\x89PNG\r\n\x1a\n\x00two"

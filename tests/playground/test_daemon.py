@@ -16,11 +16,11 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+from aws_resources import HANDLER, IMAGE, ROLE, archive, until
+from local_aws.child_processes import INSTANCE, Processes, end_strays
 
 from ml.errors import CloudError
-from ml.local.processes import INSTANCE, Processes, end_strays
 from ml.playground import daemon
-from tests.local.local_world import HANDLER, IMAGE, ROLE, archive, until
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_github.actions.oidc_issuer import ISSUER
+from local_github.actions.run_records import Run
 
-from ml.local.github.actions.oidc import ISSUER
-from ml.local.github.actions.runs import Run
 from ml.playground import daemon
 from ml.playground.environment import LocalClouds, for_gh
 

@@ -112,7 +112,7 @@ def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
     code = (
-        "from pathlib import Path; from ml.local import simulation; simulation.run("
+        "from pathlib import Path; from ml.playground import year; year.run("
         f"Path({str(repository)!r}), out=Path({str(out)!r}), scenario_name={str(tmp_path / 'quick.yaml')!r}, "
         "seed=1, rows=12_000, months=3)"
     )

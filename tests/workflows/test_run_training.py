@@ -6,15 +6,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from aws_resources import until
+from local_github.actions.run_records import Run
+from local_github.domain.state import Status
 
 from ml import config
 from ml.aws import platform, registry, session
 from ml.aws.pipeline import definition
 from ml.gitops import labels, statuses
-from ml.local.github.actions.runs import Run
-from ml.local.github.state import Status
 from tests.gitops.local_hub import NAME, WORKFLOW
-from tests.local.local_world import until
 from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_github.actions import contexts, triggers
+from local_github.actions.workflow_file import load_yaml
+from local_github.domain.events import Event
 
 from ml.commands import ci_status, plan
-from ml.local.github.actions import starting, triggers
-from ml.local.github.actions.workflow import load_yaml
-from ml.local.github.events import Event
 from tests.workflows.workflow_files import ACTION, FILES, WORKFLOWS, job, jobs, steps
 
 VERBS = {
@@ -104,7 +104,7 @@ def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, ru
     """The group of a run, and whether it cuts off the one in it that goes."""
     payload = {"pull_request": {"number": pull}} if pull else {}
     named = {"event": payload, "event_name": event, "ref": ref, "run_id": str(run)}
-    (found,) = starting.groups(WORKFLOWS[file], {"github": named, "inputs": inputs, "vars": {}})
+    (found,) = contexts.groups(WORKFLOWS[file], {"github": named, "inputs": inputs, "vars": {}})
     return found
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from local_github.actions.workflow_file import load_yaml
 
-from ml.local.github.actions.workflow import load_yaml
 from tests.workflows.workflow_files import ACTION, FILES, ROOT, WORKFLOWS, job, jobs, steps
 
 BIN = Path(sys.executable).parent

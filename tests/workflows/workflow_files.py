@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ml.local.github.actions.workflow import Job, Workflow, parse
+from local_github.actions.workflow_file import Job, Workflow, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))

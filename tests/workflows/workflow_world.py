@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from github.PullRequest import PullRequest
+from local_github.actions.run_records import Run
 
 from ml import config
 from ml.aws import platform
@@ -20,7 +21,6 @@ from ml.aws.lake import Lake
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.gitops.repository import Repository
-from ml.local.github.actions.runs import Run
 from ml.playground.developer import environment
 from ml.playground.environment import LocalClouds
 from ml.simulate import stand_in_data

@@ -1,0 +1,1 @@
+"""AWS on one machine: SageMaker, CloudFormation, Lambda, EventBridge and STS over HTTP on loopback, on top of moto."""

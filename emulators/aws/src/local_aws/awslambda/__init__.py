@@ -1,0 +1,1 @@
+"""AWS Lambda: functions run as processes, and asynchronous invocation with its retries."""

@@ -1,0 +1,229 @@
+"""Runs Lambda functions: the code that moto keeps, in the handler's own process, as AWS would call it.
+
+Serves the Invoke API; moto goes on to keep the functions themselves. Nothing here knows what a function is for.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from local_aws.awslambda.async_invocation import Asynchronous
+from local_aws.awslambda.execution_environment import Outcome, Worker, sdk_folder
+from local_aws.child_processes import Processes
+from local_aws.errors import AwsError
+from local_aws.protocols import Answer
+
+_MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+_MAX_CODE_BYTES = 250 * 1024 * 1024
+_UNRESERVED = 10  # how many environments of one function may run at once where nothing is reserved
+
+
+class Functions:
+    """The Lambda service of one local cloud."""
+
+    def __init__(
+        self,
+        *,
+        client: Callable[[str], Any],
+        folder: Path,
+        processes: Processes,
+        region: str,
+        account: str,
+        environment: Callable[[], Mapping[str, str]],
+        retry_seconds: tuple[float, ...] = (1.0, 3.0),
+    ) -> None:
+        """`environment` is what every function gets to reach this cloud; `retry_seconds` stand in for AWS's minutes."""
+        self._folder, self._processes, self._environment = folder, processes, environment
+        self._region, self._account = region, account
+        self._lock = threading.Lock()
+        self._log_lock = threading.Lock()
+        self._idle: dict[tuple[str, str], list[Worker]] = {}
+        self._slots: dict[tuple[str, int], threading.Semaphore] = {}
+        self.later = Asynchronous(
+            client=client,
+            find=self.find,
+            run=lambda function, event, request_id: self.invoke(function, event, wait=True, request_id=request_id),
+            note=lambda text: self._note("asynchronous", text),
+            retry_seconds=retry_seconds,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def invoke_call(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Answer:
+        """The Invoke API: RequestResponse, Event or DryRun."""
+        function = self.find(match["name"])
+        if len(body) > _MAX_PAYLOAD_BYTES:
+            message = f"Request must be smaller than {_MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation"
+            raise AwsError("RequestEntityTooLargeException", message, 413)
+        try:
+            event = json.loads(body) if body else {}
+        except ValueError as error:
+            raise AwsError(
+                "InvalidRequestContentException", f"Could not parse request body into json: {error}"
+            ) from error
+        kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
+        if kind == "DryRun":
+            return 204, {}, b""
+        if kind == "Event":
+            self.later.put(function.function_arn, event)
+            return 202, {}, b""
+        outcome = self.invoke(function, event)
+        headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": "$LATEST"}
+        headers["x-amzn-RequestId"] = outcome.request_id
+        if outcome.error is not None:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
+            headers["X-Amz-Log-Result"] = base64.b64encode("\n".join(outcome.lines).encode()[-4096:]).decode()
+        text = outcome.result if outcome.error is None else json.dumps(outcome.error)
+        return 200, headers, (text or "null").encode()
+
+    def find(self, name: str) -> Any:
+        """moto's record of the function with that name or ARN; AwsError where there is none."""
+        from moto.awslambda.models import lambda_backends
+
+        plain = name.rsplit("function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
+        for function in list(lambda_backends[self._account][self._region].list_functions()):
+            if function.function_name == plain:
+                return function
+        arn = f"arn:aws:lambda:{self._region}:{self._account}:function:{plain}"
+        raise AwsError("ResourceNotFoundException", f"Function not found: {arn}", 404)
+
+    def invoke(self, function: Any, event: Any, *, wait: bool = False, request_id: str | None = None) -> Outcome:
+        """Runs `function` on `event` now. At its concurrency limit it waits where `wait`, else it is throttled."""
+        limit = int(_UNRESERVED if function.reserved_concurrency is None else function.reserved_concurrency)
+        with self._lock:
+            slot = self._slots.setdefault((function.function_name, limit), threading.Semaphore(limit))
+        if not slot.acquire(blocking=wait and limit > 0):
+            raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429)
+        try:
+            worker, key = self._take(function)
+            started = time.perf_counter()
+            outcome = worker.invoke(
+                event, arn=function.function_arn, timeout_seconds=float(function.timeout), request_id=request_id
+            )
+            seconds = time.perf_counter() - started
+            if worker.dead:
+                worker.close()
+            else:
+                with self._lock:
+                    self._idle.setdefault(key, []).append(worker)
+            return self._log(function, outcome, seconds)
+        finally:
+            slot.release()
+
+    def close(self) -> None:
+        """Finishes the events that run, drops the queued ones, and ends every process."""
+        self.later.close()
+        with self._lock:
+            workers = [worker for idle in self._idle.values() for worker in idle]
+            self._idle.clear()
+        for worker in workers:
+            worker.close()
+
+    def _take(self, function: Any) -> tuple[Worker, tuple[str, str]]:
+        """A warm environment of the function as it is now, or a new one; those of its former states are ended."""
+        environment = self._function_environment(function)
+        sha256 = hashlib.sha256(function.code_bytes).hexdigest()
+        state = json.dumps([sha256, function.handler, function.role, environment], sort_keys=True)
+        key = (function.function_name, hashlib.sha256(state.encode()).hexdigest())
+        with self._lock:
+            former = [other for other in self._idle if other[0] == key[0] and other != key]
+            ended = [worker for other in former for worker in self._idle.pop(other)]
+            idle = self._idle.get(key, [])
+            worker = idle.pop() if idle else None
+        for old in ended:
+            old.close()
+        if worker is not None and not worker.dead:
+            return worker, key
+        if not (function.run_time or "").startswith("python"):
+            message = f"the local cloud runs Python functions only ({function.function_name} wants {function.run_time})"
+            raise AwsError("InvalidRuntimeException", message, 502)
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
+        fresh = Worker(
+            self._processes,
+            task=self._unpack(function.function_name, sha256, function.code_bytes),
+            packages=sdk_folder(self._folder / "runtime"),
+            handler=function.handler,
+            environment={**environment, **self._credentials(function), "AWS_LAMBDA_LOG_STREAM_NAME": stream},
+        )
+        return fresh, key
+
+    def _unpack(self, name: str, sha256: str, code: bytes) -> Path:
+        task = self._folder / name / sha256[:16]
+        if task.exists():
+            return task
+        fresh = task.with_name(f"{task.name}.{uuid.uuid4().hex}")
+        try:
+            with zipfile.ZipFile(io.BytesIO(code)) as archive:
+                if sum(item.file_size for item in archive.infolist()) > _MAX_CODE_BYTES:
+                    message = f"{name}: Unzipped size must be smaller than {_MAX_CODE_BYTES} bytes"
+                    raise AwsError("InvalidZipFileException", message, 502)
+                archive.extractall(fresh)  # zipfile itself drops absolute paths and `..`
+        except zipfile.BadZipFile as error:
+            raise AwsError("InvalidZipFileException", f"{name}: Could not unzip the code: {error}", 502) from error
+        with suppress(OSError):  # another thread was first
+            fresh.rename(task)
+        return task
+
+    def _function_environment(self, function: Any) -> dict[str, str]:
+        return {
+            **self._environment(),
+            **{key: str(value) for key, value in (function.environment_vars or {}).items()},
+            "_HANDLER": function.handler,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
+            "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+            "AWS_LAMBDA_LOG_GROUP_NAME": function.logs_group_name,
+        }
+
+    def _credentials(self, function: Any) -> dict[str, str]:
+        """A session of the function's role, so that what it does is done in that name."""
+        from moto.iam.models import iam_backends
+        from moto.sts.models import sts_backends
+
+        if not any(role.arn == function.role for role in list(iam_backends[self._account]["aws"].roles.values())):
+            return {}
+        session = sts_backends[self._account]["aws"].assume_role(
+            region_name=self._region,
+            role_session_name=function.function_name,
+            role_arn=function.role,
+            policy=None,
+            duration=3600,
+            external_id=None,
+        )
+        return {
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token,
+        }
+
+    def _log(self, function: Any, outcome: Outcome, seconds: float) -> Outcome:
+        error = outcome.error
+        lines = (
+            f"START RequestId: {outcome.request_id} Version: $LATEST",
+            *outcome.lines,
+            *([json.dumps(error)] if error and "." in error["errorType"] else []),  # the runtime's own errors
+            f"END RequestId: {outcome.request_id}",
+            f"REPORT RequestId: {outcome.request_id}\tDuration: {seconds * 1000:.2f} ms",
+        )
+        function.logs_backend.ensure_log_group(function.logs_group_name)
+        function.save_logs("\n".join(lines))
+        self._note(function.function_name, "\n".join(lines))
+        return Outcome(outcome.request_id, outcome.result, error, lines)
+
+    def _note(self, name: str, text: str) -> None:
+        with self._log_lock, (self._folder / f"{name}.log").open("a", encoding="utf-8") as log:
+            log.write(text + "\n")

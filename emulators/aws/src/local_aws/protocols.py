@@ -1,0 +1,123 @@
+"""Reads which AWS operation an HTTP request asks for, and writes answers and errors in the protocol it came in.
+
+Parsing and serialising lean on moto's, which follow botocore's service models; nothing here answers anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from local_aws.errors import AwsError
+
+_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_TARGETS = {"SageMaker": "sagemaker", "AWSEvents": "events"}
+_FORM = "application/x-www-form-urlencoded"
+_UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}  # calls that carry no credentials
+_SMITHY = re.compile(r"^/service/([^/]+)/operation/([^/]+)$")
+
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body of an HTTP response."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One HTTP request, as far as it tells what is asked for. `operation` is '' where only moto can tell."""
+
+    service: str
+    operation: str
+    protocol: str
+    access_key: str | None
+    body: bytes | None
+
+    def parameters(self) -> dict[str, Any]:
+        """The operation's input by its API names; AwsError where the body cannot be read as that."""
+        from moto.core.parse import PROTOCOL_PARSERS
+
+        values = parse_qs((self.body or b"").decode(), keep_blank_values=True) if self.protocol == "query" else {}
+        parser = PROTOCOL_PARSERS[self.protocol](_model(self.service, self.operation), map_type=dict)
+        try:
+            parsed: dict[str, Any] = parser.parse(
+                {
+                    "method": "POST",
+                    "values": {key: value[0] for key, value in values.items()},
+                    "headers": {},
+                    "body": self.body or b"",
+                    "url_path": "/",
+                    "url_params": {},
+                }
+            )
+        except ValueError as error:
+            raise AwsError("SerializationException", f"the request's body is not {self.protocol}: {error}") from error
+        return parsed
+
+
+def read(environ: Mapping[str, Any]) -> Request:
+    """What `environ` asks for. Reads the body only of calls that name their operation in a header or in the body."""
+    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    access_key, service = (scope[1], scope[3]) if scope else (None, "")
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target:
+        prefix, _, operation = target.rpartition(".")
+        name = _TARGETS.get(prefix, service or prefix)
+        return Request(service=name, operation=operation, protocol="json", access_key=access_key, body=_body(environ))
+    if environ.get("CONTENT_TYPE", "").startswith(_FORM):
+        body = _body(environ)
+        operation = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+        service = service or _UNSIGNED.get(operation, "")
+        return Request(service=service, operation=operation, protocol="query", access_key=access_key, body=body)
+    if smithy := _SMITHY.match(environ.get("PATH_INFO", "")):
+        return Request(service=service, operation=smithy[2], protocol="cbor", access_key=access_key, body=None)
+    protocol = "rest-xml" if service in ("", "s3") else "rest-json"
+    return Request(service=service or "s3", operation="", protocol=protocol, access_key=access_key, body=None)
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    data: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return data
+
+
+def _model(service: str, operation: str) -> Any:
+    from moto.core.utils import get_service_model
+
+    return get_service_model(service).operation_model(operation)
+
+
+def render(request: Request, result: Mapping[str, Any]) -> Answer:
+    """`result`, response members by their API names, as the operation's HTTP response."""
+    from moto.core.serialize import SerializationContext, get_serializer_class
+
+    context = SerializationContext(request_id=str(uuid.uuid4()))
+    serialise = get_serializer_class(request.service, request.protocol)
+    answer = serialise(_model(request.service, request.operation), context=context).serialize(dict(result))
+    body = answer["body"]
+    headers = {**answer["headers"], "x-amzn-RequestId": context.request_id}
+    return answer["status_code"], headers, body.encode() if isinstance(body, str) else body
+
+
+def render_error(protocol: str, error: AwsError) -> Answer:
+    """`error` in the shape that a client of `protocol` reads code, message and members from."""
+    request_id = str(uuid.uuid4())
+    headers = {"x-amzn-RequestId": request_id}
+    if protocol in ("query", "rest-xml"):
+        headers["Content-Type"] = "text/xml"
+        inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+        if protocol == "rest-xml":
+            text = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
+        else:
+            fault = "Receiver" if error.status >= 500 else "Sender"
+            text = (
+                f"<ErrorResponse><Error><Type>{fault}</Type>{inner}</Error>"
+                f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+            )
+        return error.status, headers, text.encode()
+    headers["Content-Type"] = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
+    headers["x-amzn-ErrorType"] = error.code
+    document = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
+    return error.status, headers, json.dumps(document).encode()

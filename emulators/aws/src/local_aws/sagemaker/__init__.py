@@ -1,0 +1,1 @@
+"""Amazon SageMaker: pipelines, hosting and the model registry."""

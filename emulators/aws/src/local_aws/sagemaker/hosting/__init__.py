@@ -1,0 +1,1 @@
+"""SageMaker hosting: endpoints as processes that answer over HTTP, blue/green updates, data capture."""

@@ -1,0 +1,95 @@
+"""From an endpoint configuration's name to what has to run: variants, models, packages, capture.
+
+Reads moto's records; starts and changes nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from local_aws.errors import AwsError
+from local_aws.sagemaker.hosting.data_capture import Settings
+from local_aws.sagemaker.hosting.instance import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """An endpoint configuration with everything it refers to, as it was when it was read."""
+
+    configuration: str
+    variants: tuple[Variant, ...]
+    capture: Settings | None
+    capture_document: dict[str, Any]
+
+
+class Resolver:
+    """Looks configurations up in moto's SageMaker backend."""
+
+    def __init__(self, backend: Callable[[], Any]) -> None:
+        self._backend = backend
+
+    def resolve(self, name: str) -> Resolved:
+        """The configuration `name`; AwsError with AWS's words where it, a model or a package is missing."""
+        backend = self._backend()
+        record = backend.endpoint_configs.get(name)
+        if record is None:
+            arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint-config/{name}"
+            raise AwsError("ValidationException", f'Could not find endpoint configuration "{arn}".')
+        document = copy.deepcopy(record.data_capture_config or {})
+        return Resolved(
+            configuration=name,
+            variants=tuple(self._variant(variant) for variant in record.production_variants),
+            capture=Settings.of(document),
+            capture_document=document,
+        )
+
+    def _variant(self, variant: dict[str, Any]) -> Variant:
+        container = self._container(variant)
+        url = container.get("ModelDataUrl")
+        if url is None and (source := container.get("ModelDataSource", {}).get("S3DataSource")):
+            if source.get("CompressionType") != "Gzip":
+                raise AwsError(
+                    "ValidationException", f"{variant['ModelName']}: the local cloud serves model.tar.gz archives only"
+                )
+            url = source["S3Uri"]
+        if not url:
+            raise AwsError(
+                "ValidationException", f"{variant['ModelName']}: the local cloud needs a ModelDataUrl to serve a model"
+            )
+        return Variant(
+            name=variant["VariantName"],
+            model_data_url=url,
+            environment={key: str(value) for key, value in (container.get("Environment") or {}).items()},
+            image=container.get("Image", ""),
+            weight=float(variant.get("InitialVariantWeight", 1.0)),
+            instance_count=int(variant.get("InitialInstanceCount", 1)),
+            health_timeout_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
+        )
+
+    def _container(self, variant: dict[str, Any]) -> dict[str, Any]:
+        backend = self._backend()
+        name = variant.get("ModelName")
+        model = backend._models.get(name)
+        if model is None:
+            arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:model/{name}"
+            raise AwsError("ValidationException", f'Could not find model "{arn}".')
+        containers = [model.primary_container] if model.primary_container else model.containers
+        if len(containers) != 1:
+            message = f"{name}: the local cloud serves models of one container (this one has {len(containers)})"
+            raise AwsError("ValidationException", message)
+        container = dict(containers[0])
+        package_arn = container.get("ModelPackageName")
+        if package_arn is None:
+            return container
+        package = backend.model_packages.get(backend.model_package_name_mapping.get(package_arn, package_arn))
+        if package is None:
+            raise AwsError("ValidationException", f"Could not find model package {package_arn}.")
+        packaged = package.inference_specification["Containers"]
+        if len(packaged) != 1:
+            message = f"{package_arn}: the local cloud serves packages of one container (this one has {len(packaged)})"
+            raise AwsError("ValidationException", message)
+        environment = {**(packaged[0].get("Environment") or {}), **(container.get("Environment") or {})}
+        return {**packaged[0], "Environment": environment}

@@ -1,0 +1,282 @@
+"""The SageMaker operations that concern pipeline executions, as handlers of the local cloud.
+
+Pipelines themselves stay with moto: Create and Update are checked here and passed on. State is in memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_aws.errors import AwsError, Emit, Handler, NotHandled
+from local_aws.sagemaker.pipelines import argument_validation, definition, names, parameters
+from local_aws.sagemaker.pipelines.events import Events
+from local_aws.sagemaker.pipelines.execution import Execution
+from local_aws.sagemaker.pipelines.image_commands import ImageMap
+from local_aws.sagemaker.pipelines.isolation import Isolation
+from local_aws.sagemaker.pipelines.job_contract import Jobs
+from local_aws.sagemaker.pipelines.job_process import Machine
+from local_aws.sagemaker.pipelines.job_storage import Storage
+from local_aws.sagemaker.pipelines.step_cache import Cache
+from local_aws.sagemaker.pipelines.step_types import Identity, Steps
+
+_PAGE = 100
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+class PipelineService:
+    """Executes pipelines; `operations` are what it answers.
+
+    `client` gives boto3 clients of the cloud that it is part of, `folder` takes the jobs' folders, `emit` the events.
+    `environment` is what jobs get to reach that cloud (AWS_ENDPOINT_URL and credentials); without it, the endpoint of
+    `client` and the caller's own credentials. `isolation` says how jobs are kept apart, `max_jobs` how many run at
+    once on this machine, `grace_seconds` how long a stopped job has between SIGTERM and SIGKILL.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Callable[[str], Any],
+        folder: Path,
+        emit: Emit,
+        region: str,
+        account: str,
+        images: ImageMap,
+        environment: Mapping[str, str] | None = None,
+        isolation: Isolation | None = None,
+        max_jobs: int | None = None,
+        grace_seconds: float = 10.0,
+    ) -> None:
+        self._client, self._region, self._account = client, region, account
+        self._lock = threading.Lock()
+        self._executions: dict[str, Execution] = {}
+        self._tokens: dict[str, tuple[str, str]] = {}
+        self._described: dict[str, dict[str, Any]] = {}
+        self._closed = False
+        self._events = Events(emit)
+        machine = Machine(
+            folder=folder,
+            region=region,
+            account=account,
+            storage=Storage(client("s3"), region),
+            client=client,
+            images=images,
+            isolation=isolation or Isolation(),
+            environment=_reach(client) if environment is None else dict(environment),
+            slots=threading.BoundedSemaphore(max_jobs or max(2, os.cpu_count() or 1)),
+            grace_seconds=grace_seconds,
+        )
+        self._steps = Steps(Jobs(machine), client, Cache(), self._described.__setitem__)
+        self.operations: Mapping[str, Handler] = {
+            "CreatePipeline": self._check_pipeline,
+            "UpdatePipeline": self._check_pipeline,
+            "StartPipelineExecution": self._start,
+            "StopPipelineExecution": self._stop,
+            "RetryPipelineExecution": self._retry,
+            "UpdatePipelineExecution": self._update,
+            "DescribePipelineExecution": lambda r: names.wire(self._find(r).describe()),
+            "DescribePipelineDefinitionForExecution": self._describe_definition,
+            "ListPipelineExecutions": self._list,
+            "ListPipelineExecutionSteps": self._list_steps,
+            "ListPipelineParametersForExecution": self._list_parameters,
+            "DescribeProcessingJob": lambda r: self._describe_job(r, "Processing"),
+            "DescribeTrainingJob": lambda r: self._describe_job(r, "Training"),
+        }
+
+    def close(self) -> None:
+        """Ends every execution and every process of its jobs; nothing starts any more."""
+        with self._lock:
+            self._closed = True
+            executions = list(self._executions.values())
+        enders = [threading.Thread(target=execution.end, args=(60.0,), daemon=True) for execution in executions]
+        for thread in enders:
+            thread.start()
+        for thread in enders:
+            thread.join()
+        self._events.close()
+
+    def wait(self, arn: str, timeout: float) -> str:
+        """The status of an execution once it is over, or after `timeout` seconds."""
+        execution = self._find({"PipelineExecutionArn": arn})
+        execution.wait(timeout)
+        return execution.status
+
+    def _check_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+        text = request.get("PipelineDefinition")
+        if text is None and (location := request.get("PipelineDefinitionS3Location")):
+            extra = {"VersionId": location["VersionId"]} if location.get("VersionId") else {}
+            found = self._client("s3").get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **extra)
+            text = found["Body"].read().decode("utf-8")
+        if text is not None:
+            definition.read(text)
+        raise NotHandled
+
+    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("SelectiveExecutionConfig"):
+            raise AwsError("ValidationException", "SelectiveExecutionConfig is not supported by the local cloud.")
+        name = request["PipelineName"].rpartition("/")[2]
+        given: Sequence[Mapping[str, str]] = request.get("PipelineParameters") or []
+
+        def create() -> str:
+            pipeline = self._pipeline(name)
+            text = pipeline["PipelineDefinition"]
+            read = definition.read(text)
+            values = parameters.assign(read.parameters, given)
+            chosen = request.get("ParallelismConfiguration") or pipeline.get("ParallelismConfiguration") or {}
+            execution_id = names.identifier(12)
+            arn = f"{pipeline['PipelineArn']}/execution/{execution_id}"
+            execution = Execution(
+                Identity(execution_id, arn, name, pipeline["PipelineArn"]),
+                definition=read,
+                text=text,
+                values=values,
+                steps=self._steps,
+                events=self._events,
+                display_name=request.get("PipelineExecutionDisplayName") or f"execution-{int(time.time() * 1000)}",
+                description=request.get("PipelineExecutionDescription") or "",
+                parallel=chosen.get("MaxParallelExecutionSteps"),
+                role=request.get("RoleArn") or pipeline["RoleArn"],
+            )
+            self._executions[arn] = execution
+            execution.start()
+            return arn
+
+        return {"PipelineExecutionArn": self._once("start", {**request, "PipelineName": name}, create)}
+
+    def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._find(request)
+
+        def stop() -> str:
+            execution.stop()
+            return execution.identity.arn
+
+        return {"PipelineExecutionArn": self._once("stop", request, stop)}
+
+    def _retry(self, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._find(request)
+        parallel = (request.get("ParallelismConfiguration") or {}).get("MaxParallelExecutionSteps")
+
+        def retry() -> str:
+            execution.retry(parallel)
+            return execution.identity.arn
+
+        return {"PipelineExecutionArn": self._once("retry", request, retry)}
+
+    def _update(self, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._find(request)
+        execution.display_name = request.get("PipelineExecutionDisplayName") or execution.display_name
+        execution.description = request.get("PipelineExecutionDescription", execution.description)
+        return {"PipelineExecutionArn": execution.identity.arn}
+
+    def _once(self, verb: str, request: Mapping[str, Any], act: Callable[[], str]) -> str:
+        """Does `act` once per ClientRequestToken; the token with another request is refused."""
+        token = request.get("ClientRequestToken")
+        wanted = json.dumps(
+            {k: v for k, v in request.items() if k != "ClientRequestToken"}, sort_keys=True, default=str
+        )
+        with self._lock:
+            if self._closed:
+                raise AwsError("ServiceUnavailable", "The local cloud is going down.", 503)
+            key = f"{verb}:{token}"
+            if token and key in self._tokens:
+                before, arn = self._tokens[key]
+                if before != wanted:
+                    raise AwsError(
+                        "ValidationException",
+                        f"The ClientRequestToken {token} was used before with other parameters (for {arn}).",
+                    )
+                return arn
+            arn = act()
+            if token:
+                self._tokens[key] = (wanted, arn)
+            return arn
+
+    def _pipeline(self, name: str) -> Mapping[str, Any]:
+        try:
+            found: Mapping[str, Any] = self._client("sagemaker").describe_pipeline(PipelineName=name)
+        except ClientError as error:
+            raise AwsError("ResourceNotFound", f"Pipeline '{name}' does not exist.") from error
+        return found
+
+    def _find(self, request: Mapping[str, Any]) -> Execution:
+        arn = request.get("PipelineExecutionArn") or ""
+        execution = self._executions.get(arn)
+        if execution is None:
+            raise AwsError("ResourceNotFound", f"Pipeline execution with ARN {arn} does not exist.")
+        return execution
+
+    def _describe_definition(self, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._find(request)
+        return {"PipelineDefinition": execution.text, "CreationTime": names.wire(execution.created)}
+
+    def _list(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["PipelineName"].rpartition("/")[2]
+        after, before = (_moment(request.get(key)) for key in ("CreatedAfter", "CreatedBefore"))
+        with self._lock:
+            known = list(self._executions.values())
+        found = [e for e in known if e.identity.pipeline_name == name]
+        if not found:
+            self._pipeline(name)
+        found = [e for e in found if e.created_between(after, before)]
+        if request.get("SortBy") == "PipelineExecutionArn":
+            found.sort(key=lambda e: e.identity.arn)
+        if request.get("SortOrder", "Descending") == "Descending":
+            found.reverse()
+        return _page("PipelineExecutionSummaries", [e.summary() for e in found], request)
+
+    def _list_steps(self, request: dict[str, Any]) -> dict[str, Any]:
+        steps = self._find(request).list_steps()
+        if request.get("SortOrder", "Descending") == "Descending":
+            steps.reverse()
+        return _page("PipelineExecutionSteps", steps, request)
+
+    def _list_parameters(self, request: dict[str, Any]) -> dict[str, Any]:
+        values = self._find(request).values
+        return _page("PipelineParameters", [{"Name": k, "Value": names.text(v)} for k, v in values.items()], request)
+
+    def _describe_job(self, request: dict[str, Any], kind: str) -> dict[str, Any]:
+        found = self._described.get(request[f"{kind}JobName"])
+        if found is None or f"{kind}JobArn" not in found:
+            raise NotHandled
+        members = argument_validation.known(f"Describe{kind}Job")
+        return {name: names.wire(value) for name, value in dict(found).items() if name in members}
+
+
+def _reach(client: Callable[[str], Any]) -> dict[str, str]:
+    own = {name: os.environ[name] for name in _CREDENTIALS if name in os.environ}
+    return {
+        "AWS_ENDPOINT_URL": str(client("sagemaker").meta.endpoint_url),
+        **(own or {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}),
+    }
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.astimezone(UTC) if isinstance(value, datetime) else None
+
+
+def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of a List call; the token is the position to go on from."""
+    token, size = request.get("NextToken"), int(request.get("MaxResults") or _PAGE)
+    try:
+        start = int(base64.urlsafe_b64decode(token)) if token else 0
+    except ValueError as error:
+        raise AwsError("ValidationException", f"Invalid NextToken: {token}") from error
+    page: dict[str, Any] = {member: names.wire(list(items[start : start + size]))}
+    if start + size < len(items):
+        page["NextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
+    return page

@@ -1,0 +1,182 @@
+"""The model registry's writes, as AWS does them: moto keeps the packages, this keeps its promises.
+
+moto forgets metadata on every update, numbers versions anew after a deletion, ignores client tokens and emits no
+events. It also overwrites models and configurations of the same name, which AWS refuses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from local_aws.errors import AwsError, Emit, NotHandled
+
+_APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
+
+
+class Registry:
+    """CreateModelPackage and UpdateModelPackage, and the refusals of names already taken."""
+
+    def __init__(self, *, backend: Callable[[], Any], emit: Emit) -> None:
+        """`backend` gets moto's SageMaker backend of this cloud's account and region."""
+        self._backend, self._emit = backend, emit
+        self._lock = threading.Lock()
+        self._latest: dict[str, int] = {}
+        self._tokens: dict[str, tuple[dict[str, Any], str]] = {}
+
+    def create_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Registers a package: versions only ever grow, and a client token seen before gives its first answer."""
+        _check_approval(parameters)
+        with self._lock:
+            token = parameters.get("ClientToken")
+            if token in self._tokens:
+                first, arn = self._tokens[token]
+                if first != parameters:
+                    raise AwsError("ValidationException", f"ClientToken {token} was used with other parameters")
+                return {"ModelPackageArn": arn}
+            package = self._new(parameters)
+            if token:
+                self._tokens[token] = (parameters, package.arn)
+            self._announce(package)
+        return {"ModelPackageArn": package.arn}
+
+    def update_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Changes what the call names and nothing else; an event follows a change of the approval."""
+        _check_approval(parameters)
+        with self._lock:
+            backend = self._backend()
+            arn = parameters["ModelPackageArn"]
+            package = backend.model_packages.get(backend.model_package_name_mapping.get(arn, arn))
+            if package is None:
+                raise AwsError("ValidationException", f"ModelPackage {arn} does not exist.")
+            before = package.model_approval_status
+            properties = {
+                **(package.customer_metadata_properties or {}),
+                **parameters.get("CustomerMetadataProperties", {}),
+            }
+            for name in parameters.get("CustomerMetadataPropertiesToRemove", []):
+                properties.pop(name, None)
+            package.customer_metadata_properties = properties or None
+            package.model_approval_status = parameters.get("ModelApprovalStatus", before)
+            package.approval_description = parameters.get("ApprovalDescription", package.approval_description)
+            package.inference_specification = parameters.get("InferenceSpecification", package.inference_specification)
+            package.add_additional_inference_specifications(parameters.get("AdditionalInferenceSpecificationsToAdd"))
+            package.modifications_done()
+            if package.model_approval_status != before:
+                self._announce(package)
+        return {"ModelPackageArn": package.arn}
+
+    def delete_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Deletes a package; its version is not given again."""
+        with self._lock:
+            backend, arn = self._backend(), parameters["ModelPackageName"]
+            package = backend.model_packages.pop(backend.model_package_name_mapping.pop(arn, arn), None)
+            if package is None:
+                raise AwsError("ValidationException", f"ModelPackage {arn} does not exist.")
+        return {}
+
+    def delete_model_package_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Deletes a group without packages."""
+        with self._lock:
+            backend, name = self._backend(), parameters["ModelPackageGroupName"].rsplit("/", 1)[-1]
+            if name not in backend.model_package_groups:
+                raise AwsError("ValidationException", f"ModelPackageGroup {name} does not exist.")
+            if any(package.model_package_group_name == name for package in backend.model_packages.values()):
+                message = f"Model Package Group {name} cannot be deleted while it has model packages."
+                raise AwsError("ConflictException", message)
+            del backend.model_package_groups[name]
+        return {}
+
+    def refuse_existing_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """CreateModel, where the name is taken."""
+        model = self._backend()._models.get(parameters["ModelName"])
+        if model is not None:
+            raise AwsError("ValidationException", f'Cannot create already existing model "{model.arn}".')
+        raise NotHandled
+
+    def refuse_existing_configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """CreateEndpointConfig, where the name is taken."""
+        configuration = self._backend().endpoint_configs.get(parameters["EndpointConfigName"])
+        if configuration is not None:
+            arn = configuration.endpoint_config_arn
+            raise AwsError("ValidationException", f'Cannot create already existing endpoint configuration "{arn}".')
+        raise NotHandled
+
+    def refuse_existing_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """CreateModelPackageGroup, where the name is taken."""
+        group = self._backend().model_package_groups.get(parameters["ModelPackageGroupName"])
+        if group is not None:
+            raise AwsError("ValidationException", f"Model Package Group already exists: {group.arn}")
+        raise NotHandled
+
+    def _new(self, parameters: dict[str, Any]) -> Any:
+        from moto.sagemaker.models import ModelPackage
+
+        backend = self._backend()
+        group = (parameters.get("ModelPackageGroupName") or "").split("model-package-group/")[-1] or None
+        name = parameters.get("ModelPackageName")
+        if (group is None) == (name is None):
+            raise AwsError("ValidationException", "give exactly one of ModelPackageName and ModelPackageGroupName")
+        version = None
+        if group is not None:
+            if group not in backend.model_package_groups:
+                raise AwsError("ValidationException", f"ModelPackageGroup {group} does not exist.")
+            kept = [
+                p.model_package_version for p in backend.model_packages.values() if p.model_package_group_name == group
+            ]
+            version = self._latest[group] = max([*kept, self._latest.get(group, 0)]) + 1
+        package = ModelPackage(
+            model_package_name=name or group,
+            model_package_group_name=group,
+            model_package_version=version,
+            model_package_description=parameters.get("ModelPackageDescription"),
+            inference_specification=parameters.get("InferenceSpecification"),
+            source_algorithm_specification=parameters.get("SourceAlgorithmSpecification"),
+            validation_specification=parameters.get("ValidationSpecification"),
+            certify_for_marketplace=parameters.get("CertifyForMarketplace", False),
+            model_approval_status=parameters.get("ModelApprovalStatus", "PendingManualApproval" if group else None),
+            metadata_properties=parameters.get("MetadataProperties"),
+            model_metrics=parameters.get("ModelMetrics"),
+            approval_description=None,
+            customer_metadata_properties=parameters.get("CustomerMetadataProperties"),
+            drift_check_baselines=parameters.get("DriftCheckBaselines"),
+            domain=parameters.get("Domain"),
+            task=parameters.get("Task"),
+            sample_payload_url=parameters.get("SamplePayloadUrl"),
+            additional_inference_specifications=parameters.get("AdditionalInferenceSpecifications"),
+            client_token=parameters.get("ClientToken"),
+            region_name=backend.region_name,
+            account_id=backend.account_id,
+            model_package_type="Versioned" if group else "Unversioned",
+            tags=parameters.get("Tags"),
+        )
+        if package.arn in backend.model_packages:
+            raise AwsError("ConflictException", f"ModelPackage {package.arn} already exists.")
+        backend.model_package_name_mapping[package.model_package_name] = package.arn
+        backend.model_package_name_mapping[package.arn] = package.arn
+        backend.model_packages[package.arn] = package
+        return package
+
+    def _announce(self, package: Any) -> None:
+        self._emit("SageMaker Model Package State Change", _plain(package.gen_response_object()), [package.arn])
+
+
+def _check_approval(parameters: dict[str, Any]) -> None:
+    status = parameters.get("ModelApprovalStatus")
+    if status is not None and status not in _APPROVALS:
+        what = f"Value '{status}' at 'modelApprovalStatus' failed to satisfy constraint"
+        raise AwsError("ValidationException", f"{what}: Member must satisfy enum value set: {list(_APPROVALS)}")
+
+
+def _plain(value: Any) -> Any:
+    """`value` as the JSON of an event: times as text, empty members left out."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value

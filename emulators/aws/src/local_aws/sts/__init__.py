@@ -1,0 +1,1 @@
+"""AWS STS: who calls, and roles assumed with a web identity."""

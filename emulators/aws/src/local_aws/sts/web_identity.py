@@ -1,0 +1,152 @@
+"""AssumeRoleWithWebIdentity as AWS does it: the token is verified and the role's trust policy decides; moto would not.
+
+Keys come from issuers that were made known here in person (`trust`), never from the network: the local GitHub signs
+under the real GitHub's name. Condition keys are the provider's `sub` and `aud`. Times are real, not FRAUDOPS_NOW's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from local_aws.errors import AwsError
+from local_aws.sts import trust_policy as trust
+
+_ACTION = "sts:AssumeRoleWithWebIdentity"
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}\Z", re.ASCII)
+_SHORTEST_SECONDS, _DEFAULT_SECONDS = 900, 3600
+_LEEWAY_SECONDS = 60
+
+Keys = Callable[[], Mapping[str, Any]]
+"""Gives an issuer's JSON Web Key Set as it is now."""
+
+
+class Federation:
+    """Hands out a role's credentials to those whose token its trust policy lets in."""
+
+    def __init__(self, *, account: str, region: str) -> None:
+        self._account, self._region = account, region
+        self._keys: dict[str, Keys] = {}
+
+    def trust(self, issuer: str, keys: Keys) -> None:
+        """Takes `keys` for those of `issuer` (its `iss`). The account's identity providers decide whether it counts."""
+        self._keys[issuer] = keys
+
+    def assume_role_with_web_identity(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """AssumeRoleWithWebIdentity, with AWS's own refusals."""
+        from moto.sts.models import sts_backends
+
+        name = parameters.get("RoleSessionName", "")
+        if not _SESSION_NAME.match(name):
+            raise AwsError("ValidationError", f"Value '{name}' at 'roleSessionName' failed to satisfy constraint")
+        claims = self._verified(parameters.get("WebIdentityToken", ""))
+        host = claims["iss"].removeprefix("https://")
+        provider = f"arn:aws:iam::{self._account}:oidc-provider/{host}"
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        self._check_provider(provider, claims["iss"], audiences)
+        role = self._role(parameters.get("RoleArn", ""))
+        context = {f"{host}:sub": [claims["sub"]], f"{host}:aud": audiences}
+        policy = role.assume_role_policy_document
+        document = json.loads(unquote(policy) if isinstance(policy, str) else json.dumps(policy))
+        if not trust.allows(document, action=_ACTION, provider=provider, context=context):
+            raise _denied()
+        session = sts_backends[self._account]["aws"].assume_role(
+            region_name=self._region,
+            role_session_name=name,
+            role_arn=role.arn,
+            policy=parameters.get("Policy"),
+            duration=_duration(parameters.get("DurationSeconds"), role.max_session_duration),
+            external_id=None,
+        )
+        return {
+            "Credentials": {
+                "AccessKeyId": session.access_key_id,
+                "SecretAccessKey": session.secret_access_key,
+                "SessionToken": session.session_token,
+                "Expiration": session.expiration.replace(tzinfo=UTC),
+            },
+            "AssumedRoleUser": {"AssumedRoleId": session.user_id, "Arn": session.arn},
+            "SubjectFromWebIdentityToken": claims["sub"],
+            "Provider": provider,
+            "Audience": audiences[0],
+            "PackedPolicySize": 0,
+        }
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        """The claims of a token that its issuer signed and whose time has not passed."""
+        import jwt
+
+        try:
+            header = jwt.get_unverified_header(token)
+            issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
+        except jwt.InvalidTokenError as error:
+            raise _invalid("The ID Token provided is not a valid JWT") from error
+        if issuer not in self._keys:
+            raise _invalid(f"No OpenIDConnect provider found in your account for {issuer}")
+        keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(dict(self._keys[issuer]())).keys}
+        key = keys.get(header.get("kid"))
+        if key is None:
+            raise _invalid("Couldn't retrieve verification key from your identity provider")
+        required = ["exp", "iat", "iss", "sub", "aud"]
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key.key,
+                algorithms=["RS256"],
+                issuer=issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": required, "verify_aud": False, "verify_exp": False},
+            )
+        except jwt.InvalidTokenError as error:
+            raise _invalid(f"The web identity token could not be verified: {error}") from error
+        now, expires = datetime.now(UTC), datetime.fromtimestamp(int(claims["exp"]), UTC)
+        if now >= expires:
+            times = f"current date/time {now:%Y-%m-%dT%H:%M:%SZ} must be before the expiration date/time"
+            raise AwsError("ExpiredTokenException", f"Token expired: {times} {expires:%Y-%m-%dT%H:%M:%SZ}")
+        return claims
+
+    def _check_provider(self, arn: str, issuer: str, audiences: list[str]) -> None:
+        from moto.iam.models import iam_backends
+
+        provider = iam_backends[self._account]["aws"].open_id_providers.get(arn)
+        if provider is None:
+            raise _invalid(f"No OpenIDConnect provider found in your account for {issuer}")
+        if not set(audiences) & set(provider.client_id_list):
+            raise _invalid("Incorrect token audience")
+
+    def _role(self, arn: str) -> Any:
+        from moto.iam.models import iam_backends
+
+        roles = iam_backends[self._account]["aws"].roles.values()
+        found = next((role for role in roles if role.arn == arn), None)
+        if found is None:  # AWS does not tell whether a role is there
+            raise _denied()
+        return found
+
+
+def _duration(asked: int | None, longest: Any) -> int:
+    most = int(longest or _DEFAULT_SECONDS)
+    seconds = asked or _DEFAULT_SECONDS
+    if seconds < _SHORTEST_SECONDS:
+        raise AwsError(
+            "ValidationError",
+            f"Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: "
+            f"Member must have value greater than or equal to {_SHORTEST_SECONDS}",
+        )
+    if seconds > most:
+        raise AwsError(
+            "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    return seconds
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidIdentityToken", message)
+
+
+def _denied() -> AwsError:
+    return AwsError("AccessDenied", f"Not authorized to perform {_ACTION}", 403)

@@ -1,0 +1,170 @@
+"""What tests of the local cloud put into it: model archives, endpoints, functions; and how they wait for it."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import textwrap
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+from local_aws.server import LocalCloud
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+ROLE = "arn:aws:iam::123456789012:role/serving"
+HANDLER = """
+import os, time
+
+class Refusal(Exception):
+    def __init__(self, status_code, message):
+        super().__init__(message)
+        self.status_code, self.message = status_code, message
+
+def model_fn(model_dir):
+    if os.environ.get("BREAK"):
+        raise RuntimeError("this model does not load")
+    time.sleep(float(os.environ.get("SLOW_START", "0")))
+    return os.environ.get("VERSION", "none")
+
+def transform_fn(model, body, content_type, accept):
+    text = body if isinstance(body, str) else bytes(body).decode("latin-1")
+    if text.startswith("sleep "):
+        time.sleep(float(text.split()[1]))
+    if text == "die":
+        os._exit(3)
+    if text == "bad":
+        raise Refusal(400, "no such row")
+    if text == "broken":
+        raise ValueError("the model broke")
+    return f"{model}:{content_type}:{text}".encode(), accept
+"""
+
+
+def until(check: Callable[[], Any], seconds: float = 30) -> Any:
+    """What `check` returns as soon as it is true; fails the test after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := check():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {check}")
+
+
+def archive(files: dict[str, str]) -> bytes:
+    """A tar.gz of `files`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def unique(prefix: str) -> str:
+    """A name nobody else has."""
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def configuration(
+    cloud: LocalCloud, *, capture: dict[str, Any] | None = None, data: bytes | None = None, **environment: str
+) -> str:
+    """A new endpoint configuration of one variant that serves HANDLER under `environment`."""
+    name = unique("model")
+    s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
+    s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key=f"{name}.tar.gz", Body=data or archive({"code/inference.py": HANDLER}))
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://models/{name}.tar.gz", "Environment": environment}
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    more = {"DataCaptureConfig": capture} if capture else {}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], **more)
+    return name
+
+
+def capture_config(
+    destination: str, percent: int = 100, modes: tuple[str, ...] = ("Input", "Output"), **types: Any
+) -> dict[str, Any]:
+    """A DataCaptureConfig."""
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": percent,
+        "DestinationS3Uri": destination,
+        "CaptureOptions": [{"CaptureMode": mode} for mode in modes],
+        **types,
+    }
+
+
+def status(cloud: LocalCloud, name: str) -> str:
+    """The endpoint's status."""
+    text: str = cloud.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointStatus"]
+    return text
+
+
+def settle(cloud: LocalCloud, name: str) -> str:
+    """The endpoint's status once it is neither being created nor updated."""
+    found: str = until(lambda: (s := status(cloud, name)) not in ("Creating", "Updating", "RollingBack") and s)
+    return found
+
+
+def endpoint(cloud: LocalCloud, **options: Any) -> str:
+    """A new endpoint in service."""
+    name = unique("endpoint")
+    cloud.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=configuration(cloud, **options))
+    assert settle(cloud, name) == "InService"
+    return name
+
+
+def ask(cloud: LocalCloud, name: str, body: bytes | str, **options: Any) -> str:
+    """The endpoint's answer as text."""
+    options = {"ContentType": "text/csv", "Accept": "text/csv", **options}
+    answer = cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=body, **options)
+    text: str = answer["Body"].read().decode()
+    return text
+
+
+def package(code: str) -> bytes:
+    """A function's zip of one module, `index.py`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        zipped.writestr("index.py", textwrap.dedent(code))
+    return buffer.getvalue()
+
+
+def function(cloud: LocalCloud, code: str, **options: Any) -> str:
+    """A new Lambda function of one module, `index.py`, with the handler `index.handler`."""
+    iam, name = cloud.client("iam"), unique("function")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    options = {"Runtime": "python3.12", "Handler": "index.handler", **options}
+    cloud.client("lambda").create_function(FunctionName=name, Role=role, Code={"ZipFile": package(code)}, **options)
+    return name
+
+
+def queue(cloud: LocalCloud) -> tuple[str, str]:
+    """A new queue: its URL and its ARN."""
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def messages(cloud: LocalCloud, url: str, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+    """The bodies of at least `count` messages of a queue, parsed."""
+    found: list[dict[str, Any]] = []
+
+    def enough() -> bool:
+        got = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        found.extend(json.loads(message["Body"]) for message in got)
+        return len(found) >= count
+
+    until(enough, seconds)
+    return found

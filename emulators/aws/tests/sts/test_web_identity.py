@@ -1,0 +1,262 @@
+"""What the local AWS makes of web identities: tokens verified, trust policies obeyed, AWS's own refusals."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+from local_aws.errors import AwsError
+from local_aws.server import LocalCloud
+from local_aws.sts import trust_policy
+from local_github.actions.oidc_issuer import ISSUER, Issuer
+
+AUDIENCE = "sts.amazonaws.com"
+HOST = ISSUER.removeprefix("https://")
+SUBJECT = "repo:acme/model:ref:refs/heads/main"
+Assume = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Issuer:
+    """An issuer with a key of its own."""
+    return Issuer()
+
+
+@pytest.fixture(scope="module")
+def federated(cloud: LocalCloud, issuer: Issuer) -> Iterator[LocalCloud]:
+    """A cloud that knows the issuer, with its identity provider and one role that lets main of acme/model in."""
+    cloud.federation.trust(ISSUER, issuer.jwks)
+    iam = cloud.client("iam")
+    provider = iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=[AUDIENCE], ThumbprintList=["a" * 40])
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": provider["OpenIDConnectProviderArn"]},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {f"{HOST}:aud": AUDIENCE},
+                    "StringLike": {f"{HOST}:sub": [SUBJECT, "repo:acme@*/model@*:environment:production"]},
+                },
+            }
+        ],
+    }
+    iam.create_role(RoleName="train", AssumeRolePolicyDocument=json.dumps(document), MaxSessionDuration=7200)
+    yield cloud
+
+
+@pytest.fixture
+def assume(federated: LocalCloud, issuer: Issuer) -> Assume:
+    """Calls AssumeRoleWithWebIdentity without credentials, with good claims unless others are given."""
+    client = boto3.client(
+        "sts", region_name="us-east-1", endpoint_url=federated.url, config=Config(signature_version=UNSIGNED)
+    )
+
+    def call(token: str | None = None, *, duration: int = 3600, role: str = "train", **claims: Any) -> dict[str, Any]:
+        now = int(time.time())
+        good = {"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "exp": now + 300}
+        result: dict[str, Any] = client.assume_role_with_web_identity(
+            RoleArn=f"arn:aws:iam::{federated.account}:role/{role}",
+            RoleSessionName="run-7",
+            WebIdentityToken=token or issuer.sign(good | claims),
+            DurationSeconds=duration,
+        )
+        return result
+
+    return call
+
+
+def test_a_token_that_the_trust_policy_lets_in_becomes_that_roles_session(
+    assume: Assume, federated: LocalCloud
+) -> None:
+    """The credentials act as the role, under the name of the session."""
+    answer = assume()
+    keys = answer["Credentials"]
+    session = boto3.client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=federated.url,
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    assert session.get_caller_identity()["Arn"] == f"arn:aws:sts::{federated.account}:assumed-role/train/run-7"
+    assert answer["SubjectFromWebIdentityToken"] == SUBJECT
+    assert answer["Audience"] == AUDIENCE
+    assert 3500 < keys["Expiration"].timestamp() - time.time() <= 3600
+
+
+def test_the_form_of_the_subject_with_ids_is_matched_by_a_pattern(assume: Assume) -> None:
+    """StringLike's stars take the ids that new repositories carry."""
+    assert assume(sub="repo:acme@17/model@4711:environment:production")["Credentials"]["AccessKeyId"]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "repo:acme/model:ref:refs/heads/other",
+        "repo:acme/model:pull_request",
+        "repo:acme/model:environment:production",
+        "repo:mallory/model:ref:refs/heads/main",
+        "repo:acme@17/model@4711:environment:production-2",
+    ],
+)
+def test_another_repository_branch_or_environment_is_denied(assume: Assume, subject: str) -> None:
+    """The trust policy's subjects are the only ones."""
+    with pytest.raises(ClientError, match=r"AccessDenied.*Not authorized to perform sts:AssumeRoleWithWebIdentity"):
+        assume(sub=subject)
+
+
+def test_a_role_that_is_not_there_is_denied_like_one_that_does_not_trust(assume: Assume) -> None:
+    """AWS does not tell which roles there are."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        assume(role="absent")
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"aud": "https://github.com/acme"}, "InvalidIdentityToken.*Incorrect token audience"),
+        ({"iss": "https://example.com"}, "InvalidIdentityToken.*No OpenIDConnect provider"),
+        ({"exp": int(time.time()) - 1}, "ExpiredTokenException.*Token expired"),
+        ({"nbf": int(time.time()) + 600}, "InvalidIdentityToken.*could not be verified"),
+    ],
+)
+def test_a_token_for_another_audience_of_another_issuer_or_time_is_refused(
+    assume: Assume, claims: dict[str, Any], code: str
+) -> None:
+    """Each with the code that AWS gives."""
+    with pytest.raises(ClientError, match=code):
+        assume(**claims)
+
+
+def test_a_token_signed_by_another_key_or_by_none_is_refused(assume: Assume, issuer: Issuer) -> None:
+    """Same claims, same name, another signature: nothing is believed."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "exp": now + 300}
+    with pytest.raises(ClientError, match=r"InvalidIdentityToken.*verification key"):
+        assume(Issuer().sign(claims))
+    head, body, signature = issuer.sign(claims).split(".")
+    with pytest.raises(ClientError, match="InvalidIdentityToken"):
+        assume(f"{head}.{body}.{signature[:-8]}AAAAAAAA")
+    with pytest.raises(ClientError, match=r"InvalidIdentityToken.*not a valid JWT"):
+        assume("no-token-at-all")
+
+
+def test_the_length_of_a_session_is_bounded_by_the_role(assume: Assume) -> None:
+    """Up to the role's MaxSessionDuration; botocore itself holds the fifteen minutes below."""
+    assert assume(duration=7200)["Credentials"]
+    with pytest.raises(ClientError, match="MaxSessionDuration"):
+        assume(duration=7201)
+
+
+def test_real_time_counts_whatever_the_simulated_clock_says(assume: Assume, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FRAUDOPS_NOW neither revives nor ends a token."""
+    monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
+    assert assume()["Credentials"]
+
+
+# --- the evaluation of conditions
+
+PROVIDER = "arn:aws:iam::123456789012:oidc-provider/idp"
+
+
+def decides(condition: dict[str, Any], context: dict[str, list[str]], **statement: Any) -> bool:
+    """Whether one Allow statement with `condition` lets the caller in."""
+    whole = {
+        "Effect": "Allow",
+        "Principal": {"Federated": PROVIDER},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": condition,
+        **statement,
+    }
+    policy = {"Statement": [whole]}
+    return trust_policy.allows(policy, action="sts:AssumeRoleWithWebIdentity", provider=PROVIDER, context=context)
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "present", "holds"),
+    [
+        ("StringEquals", "a", ["a"], True),
+        ("StringEquals", ["b", "a"], ["a"], True),
+        ("StringEquals", "a", ["A"], False),
+        ("StringEquals", "a*", ["ab"], False),
+        ("StringEquals", "a", None, False),
+        ("StringEqualsIfExists", "a", None, True),
+        ("StringEqualsIfExists", "a", ["b"], False),
+        ("StringEqualsIgnoreCase", "a", ["A"], True),
+        ("StringNotEquals", "a", ["b"], True),
+        ("StringNotEquals", "a", ["a"], False),
+        ("StringNotEquals", "a", None, True),
+        ("StringLike", "a?c*", ["abcd"], True),
+        ("StringLike", "a?c*", ["acd"], False),
+        ("StringLike", "a.c", ["abc"], False),
+        ("StringNotLike", "a*", ["abc"], False),
+        ("ForAnyValue:StringLike", ["x*", "a*"], ["q", "ab"], True),
+        ("ForAnyValue:StringLike", "a*", None, False),
+        ("ForAllValues:StringLike", "a*", ["ab", "q"], False),
+        ("ForAllValues:StringLike", "a*", ["ab", "ac"], True),
+        ("ForAllValues:StringLike", "a*", None, True),
+        ("Null", "true", None, True),
+        ("Null", "false", None, False),
+    ],
+)
+def test_condition_operators_hold_as_iam_documents_them(
+    operator: str, wanted: Any, present: list[str] | None, holds: bool
+) -> None:
+    """The table of IAM's reference, absent keys included (ForAllValues lets them through: a known trap)."""
+    context = {} if present is None else {"k": present}
+    assert decides({operator: {"k": wanted}}, context) is holds
+
+
+def test_all_conditions_of_a_statement_must_hold() -> None:
+    """Operators and keys are joined by and; values by or."""
+    condition = {"StringEquals": {"aud": "x", "sub": ["a", "b"]}}
+    assert decides(condition, {"aud": ["x"], "sub": ["b"]})
+    assert not decides(condition, {"aud": ["y"], "sub": ["b"]})
+
+
+def test_another_provider_principal_or_action_is_not_let_in() -> None:
+    """A statement is about its own federated principals and actions; wildcards in actions count."""
+    assert decides({}, {})
+    assert decides({}, {}, Action=["sts:TagSession", "sts:AssumeRole*"])
+    assert not decides({}, {}, Action="sts:AssumeRole")
+    assert not decides({}, {}, Principal={"Federated": f"{PROVIDER}-other"})
+    assert not decides({}, {}, Principal={"AWS": "*"})
+
+
+def test_deny_wins_over_allow() -> None:
+    """Whatever the order."""
+    base = {"Principal": {"Federated": PROVIDER}, "Action": "sts:*"}
+    deny = {**base, "Effect": "Deny", "Condition": {"StringLike": {"sub": "*:pull_request"}}}
+    for statements in ([{**base, "Effect": "Allow"}, deny], [deny, {**base, "Effect": "Allow"}]):
+        ask = {"action": "sts:AssumeRoleWithWebIdentity", "provider": PROVIDER}
+        policy = {"Statement": statements}
+        assert not trust_policy.allows(policy, **ask, context={"sub": ["repo:a/b:pull_request"]})
+        assert trust_policy.allows(policy, **ask, context={"sub": ["repo:a/b:ref:x"]})
+
+
+def test_what_is_not_understood_is_an_error_and_not_a_yes() -> None:
+    """An unknown operator or element never lets anyone in silently."""
+    with pytest.raises(AwsError, match="condition operator StringMatches"):
+        decides({"StringMatches": {"k": "a"}}, {"k": ["a"]})
+    with pytest.raises(AwsError, match="NotAction"):
+        decides({}, {}, NotAction="sts:AssumeRole")
+
+
+@given(value=st.text(max_size=12), other=st.text(max_size=12))
+def test_like_without_wildcards_is_equality_and_a_star_takes_everything(value: str, other: str) -> None:
+    """Nothing of a pattern but * and ? has a meaning."""
+    plain = value.replace("*", "").replace("?", "")
+    assert decides({"StringLike": {"k": plain}}, {"k": [other]}) == (plain == other)
+    assert decides({"StringLike": {"k": f"{plain}*"}}, {"k": [plain + other]})

@@ -1,0 +1,186 @@
+"""What a run is told before it starts: its title and place in GitHub's terms, its contexts, its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from local_github.actions import expressions
+from local_github.actions.oidc_issuer import Subject
+from local_github.actions.run_records import Run
+from local_github.actions.workflow_file import Job, Workflow
+from local_github.domain.events import Event
+from local_github.domain.state import Repository
+
+if TYPE_CHECKING:
+    from local_github.server import LocalGitHub
+
+PULL_REQUESTS = ("pull_request", "pull_request_target")
+_NEVER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+"""Credentials come by OIDC: a workflow that needs keys to be there would not work on GitHub."""
+
+
+def head_of(event: Event) -> tuple[str, str]:
+    """(commit, branch) that a run for `event` is about, which for a pull request is not what it checks out."""
+    if event.name in PULL_REQUESTS:
+        head = event.payload["pull_request"]["head"]
+        return head["sha"], head["ref"]
+    return event.sha, event.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+def from_fork(event: Event) -> bool:
+    """Whether `event` is of a pull request from another repository: no secrets, nothing written, no OIDC."""
+    if event.name != "pull_request":
+        return False
+    head = event.payload["pull_request"]["head"]["repo"]
+    return head is None or head["full_name"].lower() != event.repository.lower()
+
+
+def message_of(event: Event, repository: Repository) -> str:
+    """The head commit's message of a push or pull request; '' for other events."""
+    if event.name == "push":
+        return str((event.payload.get("head_commit") or {}).get("message", ""))
+    if event.name == "pull_request":
+        commit = repository.git.commit(event.payload["pull_request"]["head"]["sha"])
+        return commit.message if commit else ""
+    return ""
+
+
+def title_of(workflow: Workflow | None, event: Event) -> str:
+    """What lists of runs call a run whose workflow has no run-name."""
+    if event.name in PULL_REQUESTS:
+        return str(event.payload["pull_request"]["title"])
+    if event.name == "push" and event.payload.get("head_commit"):
+        return str(event.payload["head_commit"]["message"]).partition("\n")[0]
+    if event.name == "repository_dispatch" and event.action:
+        return event.action
+    return workflow.name if workflow is not None else event.name
+
+
+def contexts(run: Run, workflow: Workflow, github: LocalGitHub, variables: Mapping[str, str]) -> dict[str, Any]:
+    """`github`, `inputs` and `vars` as expressions see them before a run starts; inputs have their declared types."""
+    owner = run.repository.partition("/")[0]
+    pull = run.payload.get("pull_request") or {}
+    return {
+        "github": {
+            "actor": run.actor,
+            "api_url": github.api_url,
+            "base_ref": pull.get("base", {}).get("ref", ""),
+            "event": run.payload,
+            "event_name": run.event,
+            "head_ref": pull.get("head", {}).get("ref", ""),
+            "ref": run.ref,
+            "ref_name": _short(run.ref),
+            "ref_type": "tag" if run.ref.startswith("refs/tags/") else "branch",
+            "repository": run.repository,
+            "repository_owner": owner,
+            "run_attempt": str(run.attempt),
+            "run_id": str(run.id),
+            "run_number": str(run.number),
+            "server_url": github.url,
+            "sha": run.commit,
+            "triggering_actor": run.triggered_by or run.actor,
+            "workflow": run.workflow,
+            "workflow_ref": f"{run.repository}/{run.file}@{run.ref}",
+        },
+        "inputs": _typed(workflow, run.payload.get("inputs") or {}),
+        "vars": variables,
+    }
+
+
+def environment(
+    run: Run, repository: Repository, github: LocalGitHub, extra: Mapping[str, str], *, oidc: bool
+) -> dict[str, str]:
+    """The variables of every step. `${{ }}` in the last two is act's to fill in, which makes them the job's own."""
+    variables = {name: value for name, value in extra.items() if name not in _NEVER}
+    if os.environ.get("FRAUDOPS_NOW"):
+        variables["FRAUDOPS_NOW"] = os.environ["FRAUDOPS_NOW"]
+    variables |= {
+        "GITHUB_SERVER_URL": github.url,
+        "GITHUB_API_URL": github.api_url,
+        "GITHUB_GRAPHQL_URL": github.graphql_url,
+        "GITHUB_REPOSITORY": run.repository,
+        "GITHUB_REPOSITORY_ID": str(repository.id),
+        "GITHUB_REPOSITORY_OWNER_ID": str(repository.owner_id),
+        "GITHUB_REF": run.ref,
+        "GITHUB_REF_NAME": _short(run.ref),
+        "GITHUB_REF_TYPE": "tag" if run.ref.startswith("refs/tags/") else "branch",
+        "GITHUB_RUN_ID": str(run.id),
+        "GITHUB_RUN_NUMBER": str(run.number),
+        "GITHUB_RUN_ATTEMPT": str(run.attempt),
+        "GITHUB_WORKFLOW_REF": f"{run.repository}/{run.file}@{run.ref}",
+        "GITHUB_WORKFLOW_SHA": run.commit,
+        "GITHUB_TRIGGERING_ACTOR": run.triggered_by or run.actor,
+        "RUNNER_ENVIRONMENT": "github-hosted",
+        "RUNNER_NAME": "local",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "cat",
+        "PAGER": "cat",
+        "GH_PAGER": "cat",
+        "GH_PROMPT_DISABLED": "1",
+        "TERM": "dumb",
+        "NO_COLOR": "1",
+    }
+    if oidc:
+        variables["ACTIONS_ID_TOKEN_REQUEST_URL"] = (
+            f"{github.url}/_services/oidc/{run.id}/{run.attempt}/${{{{ github.job }}}}?api-version=2.0"
+        )
+        by_job = "${{ secrets[format('LOCAL_OIDC_{0}', github.job)] }}"
+        variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = by_job
+    return variables
+
+
+def groups(workflow: Workflow, context: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
+    """The concurrency groups of a workflow and of its jobs, with whether each cancels what is in progress."""
+    named: dict[str, bool] = {}
+    for block in (workflow.concurrency, *(job.concurrency for job in workflow.jobs)):
+        if block is not None:
+            group = expressions.interpolate(block.group, context)
+            named[group] = named.get(group, False) or expressions.truth(block.cancel_in_progress, context)
+    return tuple(named.items())
+
+
+def subject(
+    run: Run, job: Job, *, workflow: Workflow, repository: Repository, github: LocalGitHub, variables: Mapping[str, str]
+) -> Subject:
+    """Whom the OIDC token of a job is for."""
+    context = contexts(run, workflow, github, variables)
+    return Subject(
+        repository=run.repository,
+        repository_id=repository.id,
+        owner_id=repository.owner_id,
+        private=repository.private,
+        event=run.event,
+        ref=run.ref,
+        head_ref=context["github"]["head_ref"],
+        base_ref=context["github"]["base_ref"],
+        sha=run.commit,
+        environment=expressions.interpolate(job.environment, context) if job.environment else None,
+        actor=run.actor,
+        actor_id=github.state.user(run.actor).id,
+        workflow=run.workflow,
+        file=run.file,
+        run_id=run.id,
+        run_number=run.number,
+        run_attempt=run.attempt,
+    )
+
+
+def _typed(workflow: Workflow, given: Mapping[str, str]) -> dict[str, Any]:
+    declared = (workflow.on.get("workflow_dispatch") or {}).get("inputs") or {}
+    typed: dict[str, Any] = dict(given)
+    for name, specification in declared.items():
+        kind = (specification or {}).get("type")
+        if kind == "boolean":
+            typed[name] = given.get(name) == "true"
+        elif kind == "number" and given.get(name):
+            typed[name] = float(given[name])
+    return typed
+
+
+def _short(ref: str) -> str:
+    for prefix in ("refs/heads/", "refs/tags/", "refs/pull/"):
+        if ref.startswith(prefix):
+            return ref.removeprefix(prefix)
+    return ref

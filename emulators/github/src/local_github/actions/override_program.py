@@ -1,0 +1,286 @@
+"""Implements the actions under overrides/: their steps run `python -I override_program.py VERB`, inputs in `env`.
+
+Standard library only: it runs under whatever interpreter a job has, and must find nothing of this project.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+_BOUND = re.compile(r"(>=|<=|>|<|)\s*(\d+(?:\.\d+){0,2})")
+_FORBIDDEN = re.compile(r'["\\:<>|*?\r\n/]')
+
+
+class StepFailed(Exception):
+    """Ends the step with its message as an error."""
+
+
+def _env(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _lines(name: str) -> list[str]:
+    return [line.strip() for line in _env(name).splitlines() if line.strip()]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _output(**values: str) -> None:
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.writelines(f"{name.replace('_', '-')}={value}\n" for name, value in values.items())
+
+
+# --- artifacts
+
+
+def artifact_id(run: str, name: str) -> int:
+    """The id of a run's artifact; the same wherever it is worked out."""
+    return int(hashlib.sha256(f"{run}/{name}".encode()).hexdigest()[:10], 16)
+
+
+def _found(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]:
+    """The files that `patterns` select, and the folder that they are stored relative to, as the action chooses it."""
+    workspace = Path(os.environ["GITHUB_WORKSPACE"])
+    files: dict[Path, None] = {}
+    roots: list[Path] = []
+    for pattern in patterns:
+        text = str(workspace / pattern.removeprefix("!"))
+        matched = [Path(path) for path in sorted(glob.glob(text, recursive=True, include_hidden=hidden))]  # noqa: PTH207 - pathlib's glob takes no absolute pattern
+        inside = [file for path in matched for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+        chosen = [file for file in inside if file.is_file()]
+        if pattern.startswith("!"):
+            for file in chosen:
+                files.pop(file, None)
+            continue
+        if not hidden:
+            chosen = [file for file in chosen if not any(p.startswith(".") for p in file.relative_to(workspace).parts)]
+        files.update(dict.fromkeys(chosen))
+        stem = Path(re.split(r"[*?\[]", text)[0].rpartition("/")[0] if glob.has_magic(text) else text)
+        roots.append(stem if glob.has_magic(text) or stem.is_dir() else stem.parent)
+    root = Path(os.path.commonpath(roots)) if roots else workspace
+    return list(files), root
+
+
+def upload_artifact() -> None:
+    """Copies what `path` selects into the run's artifacts."""
+    name = _env("NAME")
+    if not name or _FORBIDDEN.search(name):
+        raise StepFailed(f"The artifact name is not valid: {name!r}")
+    folder = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"]) / name
+    files, root = _found(_lines("PATHS"), hidden=_env("HIDDEN") == "true")
+    if not files:
+        message = f"No files were found with the provided path: {_env('PATHS')}. No artifacts will be uploaded."
+        if _env("NONE_FOUND") == "error":
+            raise StepFailed(message)
+        _say(message if _env("NONE_FOUND") == "ignore" else f"::warning::{message}")
+        return
+    if folder.exists():
+        if _env("OVERWRITE") != "true":
+            raise StepFailed(f"An artifact with the name '{name}' already exists in this run")
+        shutil.rmtree(folder)
+    for file in files:
+        target = folder / file.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+    number = artifact_id(os.environ["GITHUB_RUN_ID"], name)
+    url = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}/actions/runs"
+    _output(artifact_id=str(number), artifact_url=f"{url}/{os.environ['GITHUB_RUN_ID']}/artifacts/{number}")
+    _say(f"Artifact {name}: {len(files)} file(s)")
+
+
+def download_artifact() -> None:
+    """Copies one artifact of this run, those of a pattern, or all."""
+    folder = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"])
+    target = Path(os.environ["GITHUB_WORKSPACE"]) / (_env("DESTINATION") or ".")
+    name, pattern = _env("NAME"), _env("PATTERN") or "*"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    wanted = [name] if name else [entry for entry in names if fnmatch.fnmatchcase(entry, pattern)]
+    if name and name not in names:
+        raise StepFailed(f"Unable to download artifact(s): Artifact not found for name: {name}")
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in wanted:
+        apart = not name and _env("MERGE") != "true"
+        shutil.copytree(folder / entry, target / entry if apart else target, dirs_exist_ok=True)
+        _say(f"Artifact {entry} downloaded")
+    _output(download_path=str(target))
+
+
+# --- caches
+
+
+def _cached_paths() -> tuple[list[Path], list[Path]]:
+    """The paths that outlive a job by themselves, and the others."""
+    tools = Path(os.environ["RUNNER_TOOL_CACHE"]).resolve()
+    workspace = Path(os.environ["GITHUB_WORKSPACE"])
+    paths = [(workspace / Path(line).expanduser()) for line in _lines("PATHS")]
+    kept = [path for path in paths if path.resolve().is_relative_to(tools)]
+    return kept, [path for path in paths if path not in kept]
+
+
+def _archive(key: str) -> Path:
+    return Path(os.environ["LOCAL_GITHUB_CACHES"]) / f"{hashlib.sha256(key.encode()).hexdigest()}.tar"
+
+
+def cache_restore() -> None:
+    """Restores the cache of `key`, or of the newest key that starts with one of `restore-keys`."""
+    key = _env("KEY")
+    kept, others = _cached_paths()
+    hit = all(path.is_dir() and any(path.iterdir()) for path in kept)
+    matched = key if hit else ""
+    if others and hit:
+        matched = _matching_key(key) or ""
+        if matched and _env("LOOKUP") != "true":
+            _unpack(_archive(matched), others)
+    if not matched and _env("FAIL") == "true":
+        raise StepFailed(f"Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key}")
+    _say(f"Cache restored from key: {matched}" if matched else f"Cache not found for input keys: {key}")
+    _output(cache_hit=str(matched == key).lower() if matched else "", cache_matched_key=matched)
+
+
+def _unpack(archive: Path, paths: list[Path]) -> None:
+    with tempfile.TemporaryDirectory(dir=os.environ["RUNNER_TEMP"]) as folder, tarfile.open(archive) as file:
+        file.extractall(folder, filter="tar")
+        for index, path in enumerate(paths):
+            stored = Path(folder) / str(index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if stored.is_dir():
+                shutil.copytree(stored, path, symlinks=True, dirs_exist_ok=True)
+            elif stored.exists():
+                shutil.copy2(stored, path)
+
+
+def _matching_key(key: str) -> str | None:
+    folder = Path(os.environ["LOCAL_GITHUB_CACHES"])
+    if _archive(key).is_file():
+        return key
+    named = sorted(folder.glob("*.key"), key=lambda path: path.stat().st_mtime, reverse=True)
+    known = [path.read_text(encoding="utf-8") for path in named]
+    return next((k for prefix in [key, *_lines("RESTORE_KEYS")] for k in known if k.startswith(prefix)), None)
+
+
+def cache_save() -> None:
+    """Keeps `path` under `key`, unless there is one already."""
+    archive = _archive(_env("KEY"))
+    _, others = _cached_paths()
+    if archive.is_file() or not others:
+        return
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    partial = archive.with_suffix(f".{os.getpid()}")
+    with tarfile.open(partial, "w") as file:
+        for index, path in enumerate(others):  # by position: workspaces differ from job to job
+            if path.exists():
+                file.add(path, arcname=str(index))
+    partial.replace(archive)
+    archive.with_suffix(".key").write_text(_env("KEY"), encoding="utf-8")
+    _say(f"Cache saved with key: {_env('KEY')}")
+
+
+# --- tools and tokens
+
+
+def setup_python() -> None:
+    """Puts a Python that fits first on PATH: this machine's own if it does, else the newest that does."""
+    wanted = _env("WANTED") or _version_of_file(_env("FILE"))
+    others = [f"python3.{minor}" for minor in range(30, 7, -1)]
+    ask = "import platform, sys; print(platform.python_version(), sys.executable)"
+    for name in filter(None, map(shutil.which, [os.environ["LOCAL_GITHUB_PYTHON"], *others])):
+        version, _, path = subprocess.check_output([name, "-I", "-c", ask], text=True).strip().partition(" ")
+        if _fits(version, wanted):
+            break
+    else:
+        raise StepFailed(f"The version '{wanted}' of Python was not found on this machine: install it")
+    folder = Path(os.environ["RUNNER_TEMP"]) / "python" / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    for link in ("python", "python3", f"python{version.rpartition('.')[0]}"):
+        (folder / link).unlink(missing_ok=True)
+        (folder / link).symlink_to(path)
+    with Path(os.environ["GITHUB_PATH"]).open("a", encoding="utf-8") as file:
+        file.write(f"{folder}\n")
+    _output(version=version, path=str(folder / "python"))
+    _say(f"Python {version} ({path})")
+
+
+def _fits(version: str, wanted: str) -> bool:
+    """Whether `version` is what `3.12`, `3.12.1` or bounds such as `>=3.11,<3.14` ask for."""
+    have = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    for part in filter(None, (part.strip() for part in wanted.split(","))):
+        bound = _BOUND.fullmatch(part)
+        if bound is None:
+            raise StepFailed(f"python-version must be X.Y, X.Y.Z or bounds of these here (got {wanted!r})")
+        limit = [int(number) for number in bound[2].split(".")]
+        fits = {
+            "": have[: len(limit)] == limit,
+            ">=": have >= limit,
+            ">": have > limit,
+            "<=": have[: len(limit)] <= limit,
+            "<": have < limit,
+        }
+        if not fits[bound[1]]:
+            return False
+    return True
+
+
+def _version_of_file(name: str) -> str:
+    if not name:
+        return ""
+    path = Path(os.environ["GITHUB_WORKSPACE"]) / name
+    text = path.read_text(encoding="utf-8")
+    if path.name == "pyproject.toml":
+        return str(tomllib.loads(text).get("project", {}).get("requires-python", ""))
+    return text.strip()
+
+
+def create_github_app_token() -> None:
+    """Asks the local GitHub for a token of one of its Apps."""
+    names = {name: value for name, value in os.environ.items() if name.startswith("PERMISSION_") and value}
+    body = {
+        "app": _env("APP"),
+        "private_key": _env("PRIVATE_KEY"),
+        "permissions": {name.removeprefix("PERMISSION_").replace("_", "-"): value for name, value in names.items()},
+    }
+    request = urllib.request.Request(  # noqa: S310 - the local GitHub's own address
+        f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}/local/app-token",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {_env('RUN_TOKEN')}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            answer = json.load(response)
+    except urllib.error.HTTPError as error:
+        raise StepFailed(f"no token for the App {_env('APP')}: {error.read().decode()}") from error
+    _say(f"::add-mask::{answer['token']}")
+    _output(token=answer["token"], installation_id=str(answer["installation_id"]), app_slug=answer["app_slug"])
+
+
+VERBS: dict[str, Callable[[], None]] = {
+    "upload-artifact": upload_artifact,
+    "download-artifact": download_artifact,
+    "cache-restore": cache_restore,
+    "cache-save": cache_save,
+    "setup-python": setup_python,
+    "create-github-app-token": create_github_app_token,
+}
+
+if __name__ == "__main__":
+    try:
+        VERBS[sys.argv[1]]()
+    except StepFailed as failure:
+        _say(f"::error::{failure}")
+        sys.exit(1)

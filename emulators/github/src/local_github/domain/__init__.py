@@ -1,0 +1,1 @@
+"""GitHub's records and their rules: users, issues, pull requests, branch protection, events. No HTTP."""

@@ -1,0 +1,1 @@
+"""Git: bare repositories, and Git's smart HTTP protocol."""

@@ -1,0 +1,158 @@
+"""A running local GitHub, and real clients of it: git in a clone, gh, PyGithub, plain HTTP."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from github import Auth, Github
+from github.Repository import Repository
+from local_github.domain.events import Event
+from local_github.server import LocalGitHub
+
+GH = Path(sys.executable).with_name("gh")
+
+
+@dataclass
+class Clone:
+    """A working copy whose remote `origin` is the local GitHub, with a token in its address."""
+
+    root: Path
+    url: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs git here."""
+        fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull}
+        person = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in {"NAME": "Ada", "EMAIL": "ada@example.invalid"}.items()
+        }
+        environment = {**os.environ, **fixed, **person, **self.environment}
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.root, env=environment, text=True, capture_output=True, check=False
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
+        """Writes files (None: deletes), commits, gives the SHA."""
+        for name, text in files.items():
+            path = self.root / name
+            if text is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD").stdout.strip()
+
+    def push(self, *refspecs: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Pushes to the local GitHub."""
+        return self.git("push", "--quiet", self.url, *refspecs, check=check)
+
+
+@dataclass
+class World:
+    """A local GitHub with acme/fraud in it, its events, and ways to reach it."""
+
+    github: LocalGitHub
+    events: list[Event]
+    folder: Path
+
+    def token(self, login: str = "alice", **options: Any) -> str:
+        """A token."""
+        return self.github.token(login, **options)
+
+    def workflow(self, **permissions: Any) -> str:
+        """A workflow's token of acme/fraud with these permissions (pull_requests for pull-requests)."""
+        return self.github.token("github-actions[bot]", permissions=permissions, repository="acme/fraud")
+
+    def url(self, token: str | None, repository: str = "acme/fraud") -> str:
+        """The address that git clones from."""
+        who = f"x-access-token:{token}@" if token else ""
+        return self.github.url.replace("://", f"://{who}") + f"/{repository}.git"
+
+    def api(self, token: str | None = None, repository: str = "acme/fraud") -> Repository:
+        """The repository through PyGithub."""
+        auth = Auth.Token(token or self.token())
+        client = Github(base_url=self.github.api_url, auth=auth, retry=None, seconds_between_requests=0,
+                        seconds_between_writes=0)  # fmt: skip
+        return client.get_repo(repository)
+
+    def named(self, name: str) -> list[Event]:
+        """The events of that name, in order."""
+        return [event for event in self.events if event.name == name]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A running local GitHub with an empty acme/fraud."""
+    events: list[Event] = []
+    with LocalGitHub(tmp_path / "github", on_event=events.append) as github:
+        github.create_repository("acme/fraud")
+        yield World(github, events, tmp_path)
+
+
+@pytest.fixture
+def clone(world: World) -> Clone:
+    """A clone of acme/fraud whose first commit is pushed to main by alice."""
+    made = Clone(world.folder / "clone", world.url(world.token()))
+    made.root.mkdir()
+    made.git("init", "--quiet", "--initial-branch=main")
+    made.commit({"README.md": "# Fraud\n", "model-config/gate.yaml": "min_recall: 0.6\n"}, "First")
+    made.push("main")
+    world.events.clear()
+    return made
+
+
+@pytest.fixture
+def branch(clone: Clone) -> Callable[..., str]:
+    """Pushes a branch off main with one commit; gives its SHA."""
+
+    def make(name: str, files: Mapping[str, str | None] | None = None, message: str = "Change") -> str:
+        clone.git("checkout", "--quiet", "-B", name, "main")
+        sha = clone.commit(files or {f"{name.replace('/', '-')}.txt": "text\n"}, message)
+        clone.push(f"+{name}")
+        clone.git("checkout", "--quiet", "main")
+        return sha
+
+    return make
+
+
+@pytest.fixture
+def gh(world: World, clone: Clone) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the real gh in the clone, through http_proxy as a person would."""
+    clone.git("remote", "add", "origin", "http://github.localhost/acme/fraud.git")
+    clone.git("config", "http.proxy", world.github.url)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(world.folder),
+        "GH_CONFIG_DIR": str(world.folder / "gh"),
+        "GH_HOST": "github.localhost",
+        "GH_TOKEN": world.token(),
+        "GH_NO_UPDATE_NOTIFIER": "1",
+        "GH_PROMPT_DISABLED": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "NO_COLOR": "1",
+        "http_proxy": world.github.url,
+    }
+
+    def run(*arguments: str, check: bool = True, token: str | None = None) -> subprocess.CompletedProcess[str]:
+        chosen = environment | ({"GH_TOKEN": token} if token else {})
+        done = subprocess.run(
+            [GH, *arguments], cwd=clone.root, env=chosen, text=True, capture_output=True, check=False, timeout=60
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return run
