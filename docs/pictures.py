@@ -100,7 +100,7 @@ def loop() -> bytes:
     arrow(axes, (14.2, 5.0), (14.2, 3.95))
     axes.text(14.3, 4.42, "approve", fontsize=8, color=INK)
     arrow(axes, (11.4, 5.0), (11.4, 4.45))
-    axes.text(11.4, 4.22, "miss: exit 6, no package", ha="center", fontsize=8, color="#a40e26")
+    axes.text(11.4, 4.22, "gate fails: exit 6, no package", ha="center", fontsize=8, color="#a40e26")
     arrow(axes, (10.3, 3.3), (9.3, 3.3), "merge")
     arrow(axes, (4.2, 3.3), (3.3, 3.3), "event")
     arrow(axes, (1.7, 2.6), (1.7, 1.55))

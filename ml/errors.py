@@ -4,7 +4,7 @@
     ├── ConfigError          3   a file under model-config/ does not hold
     ├── DataError            4   transactions or labels break their contract
     ├── ArtifactError        5   a model archive is damaged, tampered with or of an unknown schema
-    ├── GateMissed           6   the pipeline ran; the model is not good enough to register
+    ├── GateFailed           6   the pipeline ran; the model is not good enough to register
     ├── Refused              7   a safety rule forbids it; nothing was changed
     ├── TrainingFailed       8   the pipeline failed for another reason than the gate
     ├── DeploymentFailed     9   the model is not serving; what served before still does
@@ -46,10 +46,10 @@ class ArtifactError(FraudopsError):
     exit_code = 5
 
 
-class GateMissed(FraudopsError):
+class GateFailed(FraudopsError):
     """The pipeline ran to its end and the gate said no. No package was registered.
 
-    `evaluation` is the whole evaluation.json, which lies at `evaluation_uri`: evidence for whoever records the miss.
+    `evaluation` is the whole evaluation.json at `evaluation_uri`: the evidence of the gate failure's record.
     """
 
     exit_code = 6

@@ -183,7 +183,7 @@ def test_a_window_has_a_start_before_its_end() -> None:
             "prediction.min_alert_rate_ratio must be greater than 1",
         ),
         ("max_missing: 0.01, ", "", "schema.max_missing is missing"),
-        ("misses: 2", "misses: 0", "breaker.misses must be at least 1 (got 0)"),
+        ("gate_failures: 2", "gate_failures: 0", "circuit_breaker.gate_failures must be at least 1 (got 0)"),
         ("cooldown_days: {data: 21, ", "cooldown_days: {", "cooldown_days.data is missing"),
     ],
 )

@@ -18,7 +18,7 @@ from ml.cli.options import SETTINGS
 from ml.errors import CloudError, FraudopsError
 
 _CODES = (
-    "Exit codes: 0 done, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, 6 gate missed, "
+    "Exit codes: 0 done, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, 6 gate failed, "
     "7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub."
 )
 _SHOWN = 300  # characters of a failure that nobody has put in words

@@ -46,11 +46,11 @@ def changes(repo: Repo = HERE, json: Json = False) -> None:
     render.show(result, render.fields(result), as_machine=json)
 
 
-@app.command(epilog="Example: FRAUDOPS_NEEDS='{}' fraudops gather")
-def gather(pull_request: PullRequest = None, json: Json = False) -> None:
+@app.command(epilog="Example: FRAUDOPS_NEEDS='{}' fraudops ci-status")
+def ci_status(pull_request: PullRequest = None, json: Json = False) -> None:
     """Posts the results of ci.yml's jobs as the commit status fraudops/ci."""
     from ml import render
-    from ml.commands.ci_status import gather as run
+    from ml.commands.ci_status import ci_status as run
 
     result = run(pull_request=pull_request)
     render.show(result, render.fields(result), as_machine=json)

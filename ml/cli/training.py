@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ml.cli.options import HERE, Json, Repo, group, window
-from ml.errors import GateMissed
+from ml.errors import GateFailed
 
 app = group("Train and propose.")
 pipeline = group("The SageMaker pipeline that trains.")
@@ -49,7 +49,7 @@ def train(
     ] = None,
     reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why, in words; the proposal repeats it.")] = "",
     outcome: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what it came to, for `propose` or `miss`.")
+        Path | None, typer.Option(metavar="FILE", help="Write what it came to, for `propose` or `record-failure`.")
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="ARN", help="Wait for this execution, whatever it is about; start none.")
@@ -75,8 +75,8 @@ def train(
         result = training.train(
             repo, requests=request or None, window=stretch, resume=resume, reason=reason, outcome=outcome
         )
-    except GateMissed as error:
-        _show_missed(error, as_machine=json)
+    except GateFailed as error:
+        _show_gate_failure(error, as_machine=json)
         raise
     rows = [
         ("package", result.package_arn),
@@ -100,13 +100,13 @@ def _refuse_beside_resume(resume: str, others: Mapping[str, object]) -> None:
         )
 
 
-def _show_missed(error: GateMissed, *, as_machine: bool) -> None:
-    """What a run that passed would show, of one that missed: JSON for machines, the figures beside the progress."""
+def _show_gate_failure(error: GateFailed, *, as_machine: bool) -> None:
+    """Shows a failed gate as a passed one is shown: JSON for machines, figures on standard error."""
     from ml import console, render
 
     if as_machine:
-        missed = {"status": "missed", "reason": str(error), "execution_arn": error.execution_arn}
-        typer.echo(render.as_json({**missed, "evaluation": error.evaluation, "evaluation_uri": error.evaluation_uri}))
+        failure = {"status": "failed", "reason": str(error), "execution_arn": error.execution_arn}
+        typer.echo(render.as_json({**failure, "evaluation": error.evaluation, "evaluation_uri": error.evaluation_uri}))
     elif "metrics" in error.evaluation:
         figures = {name: value for name, value in error.evaluation.items() if name != "verdict"}  # the error says it
         console.err.print(render.table(render.evaluation_rows(figures)))
@@ -122,11 +122,11 @@ def propose(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
     render.show(result, render.fields(result), as_machine=json)
 
 
-@app.command(epilog="Example: fraudops miss --outcome outcome.json")
-def miss(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
+@app.command(epilog="Example: fraudops record-failure --outcome outcome.json")
+def record_failure(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
     """Records on main that the gate said no, and says so in one issue for each cause."""
     from ml import render
-    from ml.commands.record_failure import miss as run
+    from ml.commands.record_failure import record_failure as run
 
     result = run(repo, outcome=outcome)
     render.show(result, render.fields(result), as_machine=json)

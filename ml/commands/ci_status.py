@@ -1,4 +1,4 @@
-"""`fraudops gather`: all jobs of ci.yml as one commit status, the only check that branch protection needs.
+"""`fraudops ci-status`: all jobs of ci.yml as one commit status, the only check that branch protection needs.
 
 A job that was skipped counts as passed only where it was meant to be skipped, for GitHub itself takes every skipped
 check as a success. A status that could not be posted leaves the commit without one, which protects as well; and of a
@@ -31,7 +31,7 @@ class ChecksFailed(FraudopsError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
+class CiStatus:
     """What each job came to, and that this is a pass."""
 
     sha: str
@@ -40,7 +40,7 @@ class Gathered:
     """Whether the commit status was posted; a fork's token may not, and a branch alone gets none."""
 
 
-def gather(*, pull_request: int | None = None) -> Gathered:
+def ci_status(*, pull_request: int | None = None) -> CiStatus:
     """Posts the commit status `fraudops/ci` of what FRAUDOPS_NEEDS, the `needs` context as JSON, says.
 
     Raises:
@@ -84,7 +84,7 @@ def gather(*, pull_request: int | None = None) -> Gathered:
         )
     if wrong:
         raise ChecksFailed(f"{said}; see the jobs themselves")
-    return Gathered(sha=sha, results=results, posted=posted)
+    return CiStatus(sha=sha, results=results, posted=posted)
 
 
 def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_request: bool) -> dict[str, str]:
@@ -104,7 +104,7 @@ def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_r
             continue
         wrong[name] = "was skipped, though it had to run" if result == "skipped" else f"ended as {result}"
     for name in {*ALWAYS, *ON_CODE, *ON_PULL_REQUESTS} - set(needs):
-        wrong[name] = "is not among the jobs that were gathered"
+        wrong[name] = "is not among the jobs whose results were reported"
     return wrong
 
 

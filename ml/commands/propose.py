@@ -59,7 +59,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     """
     found = Outcome.read(outcome)
     if found.verdict != "passed" or found.package_arn is None or found.version is None:
-        raise Refused(f"{outcome}: the gate said no ({found.reason}); record that with `fraudops miss`")
+        raise Refused(f"{outcome}: the gate said no ({found.reason}); record that with `fraudops record-failure`")
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
     branch, base = approvals.branch_name(found.version), f"{remote.name}/{main}"
     if remote.fetch(main) is None:

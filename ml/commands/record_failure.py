@@ -1,4 +1,4 @@
-"""`fraudops miss`: what a model that the gate turned away leaves behind: a record in Git, an issue, the evidence.
+"""`fraudops record-failure`: records a failed gate on main and opens or updates one issue per cause.
 
 The record closes the requests that the run answered, so that nobody trains for them again; it is added to main by the
 bot, or proposed where main is protected from it. Run again for the same execution, it changes nothing.
@@ -29,8 +29,8 @@ _REASON_LIMIT = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missed:
-    """Where a miss is recorded and discussed."""
+class RecordedGateFailure:
+    """Where a gate failure is recorded and discussed."""
 
     record: str
     state: Literal["pushed", "proposed", "there already"]
@@ -48,8 +48,8 @@ class _Recorded:
     pull: bot_pull_requests.Opened | None = None
 
 
-def miss(root: Path, *, outcome: Path, main: str = "main") -> Missed:
-    """Records the miss of `outcome` on `main`, and reports it in the issue of its cause.
+def record_failure(root: Path, *, outcome: Path, main: str = "main") -> RecordedGateFailure:
+    """Records the gate failure of `outcome` on `main`, and reports it in the issue of its cause.
 
     Args:
         outcome: the file that `fraudops train --outcome` wrote.
@@ -59,17 +59,17 @@ def miss(root: Path, *, outcome: Path, main: str = "main") -> Missed:
         GitError, GitHubError: run it again when the cause is gone; it goes on from there.
     """
     found = Outcome.read(outcome)
-    if found.verdict != "missed":
+    if found.verdict != "failed":
         raise Refused(f"{outcome}: the gate passed the model; propose it with `fraudops propose`")
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
-    with stage("Recording the miss"):
+    with stage("Recording the gate failure"):
         recorded = _record(github, remote, found, main)
     reported = [_report(github, found, cause) for cause in causes(found)]
     said = _said(recorded, main)
     note(said)
     named = [(issue.number, issue.url) for issue in reported]
-    toolkit.summary(summary.missed(found, recorded=said, issues=named))
-    return Missed(
+    toolkit.summary(summary.gate_failed(found, recorded=said, issues=named))
+    return RecordedGateFailure(
         record=recorded.path.as_posix(),
         state=recorded.state,
         commit=recorded.commit,
@@ -86,17 +86,17 @@ def causes(found: Outcome) -> list[str]:
 def _record(github: GitHub, remote: Remote, found: Outcome, main: str) -> _Recorded:
     base = remote.fetch(main)
     if base is None:
-        raise GitError(f"{remote.name} has no branch {main} to record the miss on")
+        raise GitError(f"{remote.name} has no branch {main} to record the gate failure on")
     there = _known(remote, base, found)
     if there is not None:
         return _Recorded(path=there, state="there already", commit=base)
-    branch = f"bot/miss-{found.execution_id}"
+    branch = f"bot/gate-failure-{found.execution_id}"
     seen = remote.adopt(branch)
     waiting = _known(remote, seen, found) if seen is not None else None
     if seen is not None and waiting is not None:  # proposed before, and not merged yet
         return _proposed(github, remote, found, path=waiting, commit=seen, seen=seen, main=main)
     path, record = _new(remote, base, found)
-    commit = remote.commit(base, {path: config.dump(record).encode()}, commit_messages.miss(record, path.stem))
+    commit = remote.commit(base, {path: config.dump(record).encode()}, commit_messages.gate_failure(record, path.stem))
     try:
         pushed = remote.push_main(commit, branch=main)
     except Protected as error:
@@ -111,12 +111,12 @@ def _proposed(
     opened = bot_pull_requests.pull_request(
         github,
         remote,
-        branch=f"bot/miss-{found.execution_id}",
+        branch=f"bot/gate-failure-{found.execution_id}",
         commit=commit,
         seen=seen,
         base=main,
-        title=f"Record that the gate was missed: {path.stem}",
-        body=summary.miss_evidence(found, toolkit.run_url()),
+        title=f"Record a gate failure: {path.stem}",
+        body=summary.gate_failure_evidence(found, toolkit.run_url()),
         label=labels.BOT,
     )
     return _Recorded(path=path, state="proposed", commit=commit, pull=opened)
@@ -124,13 +124,13 @@ def _proposed(
 
 def _known(repository: Repository, revision: str, found: Outcome) -> Path | None:
     """The record of this execution at `revision`, if there is one."""
-    for name in repository.files(revision, config.MISSES):
+    for name in repository.files(revision, config.GATE_FAILURES):
         path = Path(name)
         content = repository.show(revision, path) if path.suffix == ".yaml" else None
         if content is None:
             continue
         try:
-            record = config.parse(content.decode("utf-8", "replace"), path, config.MissRecord)
+            record = config.parse(content.decode("utf-8", "replace"), path, config.GateFailureRecord)
         except ConfigError:
             continue  # `validate` tells of it; it is not this run's
         if record.execution_arn == found.execution_arn:
@@ -138,29 +138,29 @@ def _known(repository: Repository, revision: str, found: Outcome) -> Path | None
     return None
 
 
-def _new(repository: Repository, base: str, found: Outcome) -> tuple[Path, config.MissRecord]:
-    """The record, under a name that is free: two misses of one commit may fall into one second."""
-    taken, created = set(repository.files(base, config.MISSES)), clock.now().replace(microsecond=0)
-    while config.miss_path(created, found.commit).as_posix() in taken:
+def _new(repository: Repository, base: str, found: Outcome) -> tuple[Path, config.GateFailureRecord]:
+    """The record, under a name that is free: two gate failures of one commit may fall into one second."""
+    taken, created = set(repository.files(base, config.GATE_FAILURES)), clock.now().replace(microsecond=0)
+    while config.gate_failure_path(created, found.commit).as_posix() in taken:
         created += timedelta(seconds=1)
-    record = config.MissRecord(
+    record = config.GateFailureRecord(
         commit=found.commit,
         requests=found.requests,
-        verdict=config.Verdict(status="missed", reason=found.reason[:_REASON_LIMIT]),
+        verdict=config.Verdict(status="failed", reason=found.reason[:_REASON_LIMIT]),
         evaluation_uri=found.evaluation_uri,
         execution_arn=found.execution_arn,
         created=created,
     )
-    return config.miss_path(created, found.commit), record
+    return config.gate_failure_path(created, found.commit), record
 
 
 def _report(github: GitHub, found: Outcome, cause: str) -> issues.Issue:
     return issues.report(
         github,
-        cause=f"gate missed {cause}",
-        label=labels.MISS,
-        title=f"Gate missed: {cause}",
-        body=summary.miss_evidence(found, toolkit.run_url()),
+        cause=f"gate failed {cause}",
+        label=labels.GATE_FAILURE,
+        title=f"Gate failed: {cause}",
+        body=summary.gate_failure_evidence(found, toolkit.run_url()),
         occurrence=found.execution_id,
     )
 
@@ -169,5 +169,5 @@ def _said(recorded: _Recorded, main: str) -> str:
     if recorded.pull is not None:
         return f"#{recorded.pull.pull.number} adds {recorded.path} to {main}, and closes the requests when it is merged"
     if recorded.state == "there already":
-        return f"The miss was recorded before, as {recorded.path}"
-    return f"The miss is recorded on {main}, as {recorded.path}"
+        return f"The gate failure was recorded before, as {recorded.path}"
+    return f"The gate failure is recorded on {main}, as {recorded.path}"

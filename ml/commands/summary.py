@@ -65,12 +65,12 @@ def not_proposed(reason: str, found: Outcome) -> str:
     return "\n\n".join(["### Nothing to propose", text(reason), _sources(found)])
 
 
-def missed(found: Outcome, *, recorded: str, issues: Sequence[tuple[int, str]]) -> str:
+def gate_failed(found: Outcome, *, recorded: str, issues: Sequence[tuple[int, str]]) -> str:
     """A model that the gate turned away, with all that it was turned away for."""
     named = ", ".join(link(f"#{number}", url) for number, url in issues)
     return "\n\n".join(
         [
-            "### Gate missed: no model is proposed",
+            "### Gate failed: no model is proposed",
             f"{text(found.reason)}",
             *_evidence(found.evaluation),
             f"{recorded}. Discussed in {named}.",
@@ -79,7 +79,7 @@ def missed(found: Outcome, *, recorded: str, issues: Sequence[tuple[int, str]]) 
     )
 
 
-def miss_evidence(found: Outcome, run_url: str | None) -> str:
+def gate_failure_evidence(found: Outcome, run_url: str | None) -> str:
     """The same for an issue: what happened, the evidence, what is closed by it and what to do."""
     closes = ", ".join(map(code, found.requests))
     closing = f"This closes {closes}: no later run trains for it again." if closes else "No retrain request was open."

@@ -2,7 +2,7 @@
 
 An execution is known by what it is about: requests, commit, settings and data. Whoever runs this again, after a kill
 or on another machine, gets that same execution: waits for it while it runs, takes its package if it has registered
-one, hears the gate's verdict again if it missed, and lets it go on from the failed step (RetryPipelineExecution) if it
+one, hears the gate's verdict again if it failed, and lets it go on from the failed step (RetryPipelineExecution) if it
 failed for another reason or was stopped. A workflow's re-run gets it even where data have landed in between, by what
 its earlier attempt left beside the commit. `resume` only ever waits: it starts and retries nothing.
 
@@ -23,7 +23,7 @@ from ml.aws import executions, registry, source_upload
 from ml.aws.executions import Execution, Step
 from ml.aws.pipeline import definition as pipeline
 from ml.commands import summary
-from ml.errors import CloudError, FraudopsError, GateMissed, Refused, TrainingFailed
+from ml.errors import CloudError, FraudopsError, GateFailed, Refused, TrainingFailed
 from ml.gitops.repository import Repository
 from ml.training import job_failures, run_inputs
 from ml.training.gate_result import Outcome
@@ -31,7 +31,7 @@ from ml.training.progress import Steps
 from ml.training.run_inputs import Inputs
 from ml.workflow import commit_status, toolkit
 
-_GATE_MISSED = "GateMissed"
+_GATE_FAILED = "GateFailed"
 _STOPPING_SECONDS = 900  # a job is given two minutes to end, and its instances some more
 _SHORTAGE_SECONDS = 2 * 3600  # the pipeline's own retries wait this long for instances
 
@@ -92,14 +92,14 @@ def train(
         window: the stretch of data; that of the requests if None, and everything if there are none.
         resume: the ARN of an execution to wait for instead of starting one.
         reason: why somebody wants this run; shown to whoever approves its model.
-        outcome: a file to write what came of it to, once the gate has decided, for `propose` or `miss`.
+        outcome: a file to write what came of it to, once the gate has decided, for `propose` or `record-failure`.
         on_started: called with the execution's ARN as soon as there is one, before any waiting.
         progress: called with each state of the execution; by default its steps are shown on standard error.
 
     Raises:
         Refused: uncommitted changes, the root account, a champion that is not what its approval says, or a training
             of a commit that is not part of this one's history.
-        GateMissed: the model is not good enough; carries the evaluation.
+        GateFailed: the model is not good enough; carries the evaluation.
         TrainingFailed: a step failed, or the execution was stopped or takes longer than it may.
     """
     training = config.load_model(root)
@@ -114,8 +114,8 @@ def train(
     limit = 3 * training.compute.max_runtime_minutes * 60 + _SHORTAGE_SECONDS
     try:
         result = _outcome(_wait(arn, limit, progress))
-    except GateMissed as error:
-        _say_missed(error, told, outcome, reason)
+    except GateFailed as error:
+        _report_gate_failure(error, told, outcome, reason)
         raise
     except FraudopsError as error:
         told.failed(str(error))
@@ -197,7 +197,7 @@ def _begun(found: Inputs) -> str | None:
 
 def _ended_with_nothing(there: Execution) -> bool:
     """Whether it has settled with neither a package nor the gate's word: it was stopped, or a step failed."""
-    return there.settled and not there.package_arn and there.step(_GATE_MISSED) is None
+    return there.settled and not there.package_arn and there.step(_GATE_FAILED) is None
 
 
 def _resumed(arn: str) -> tuple[str, str]:
@@ -274,18 +274,18 @@ def _outcome(execution: Execution) -> TrainingOutcome:
             evaluation_uri=package.evaluation_uri,
             seconds={step.name: step.seconds or 0.0 for step in execution.steps},
         )
-    missed = execution.step(_GATE_MISSED)
-    if missed is not None:
-        raise _missed(execution, missed)
+    failed_gate = execution.step(_GATE_FAILED)
+    if failed_gate is not None:
+        raise _gate_failure(execution, failed_gate)
     raise _failed(execution)
 
 
-def _missed(execution: Execution, gate: Step) -> GateMissed:
+def _gate_failure(execution: Execution, gate: Step) -> GateFailed:
     evaluate = execution.step("Evaluate")
     uri = f"{executions.output(evaluate.job_arn, 'evaluation')}/evaluation.json" if evaluate else ""
     evaluation = registry.read_json(uri) if uri else {}
     reason = evaluation.get("verdict", {}).get("reason") or gate.message or gate.reason
-    return GateMissed(
+    return GateFailed(
         f"{reason} The evidence: {uri}",
         evaluation=evaluation,
         evaluation_uri=uri,
@@ -293,13 +293,13 @@ def _missed(execution: Execution, gate: Step) -> GateMissed:
     )
 
 
-def _say_missed(error: GateMissed, told: commit_status.Training, file: Path | None, asked: str) -> None:
-    """Tells of a miss, and writes it down for `miss`, whichever way the execution was come by."""
+def _report_gate_failure(error: GateFailed, told: commit_status.Training, file: Path | None, asked: str) -> None:
+    """Tells of a gate failure, and writes it down for `record-failure`, whichever way the execution was come by."""
     verdict = str(error.evaluation.get("verdict", {}).get("reason") or error)
-    told.missed(verdict)
+    told.gate_failed(verdict)
     about = executions.parameters(error.execution_arn)
-    missed = Outcome(
-        verdict="missed",
+    failed_gate = Outcome(
+        verdict="failed",
         reason=verdict,
         execution_arn=error.execution_arn,
         package_arn=None,
@@ -311,8 +311,8 @@ def _say_missed(error: GateMissed, told: commit_status.Training, file: Path | No
         evaluation_uri=error.evaluation_uri,
     )
     if file is not None:
-        missed.write(file)
-    toolkit.output(verdict="missed")
+        failed_gate.write(file)
+    toolkit.output(verdict="failed")
 
 
 def _failed(execution: Execution) -> TrainingFailed:

@@ -83,7 +83,7 @@ def _tell(problems: list[Problem], files: int) -> None:
         line = toolkit.annotate("error", problem.message, file=problem.path, line=problem.line)
         sys.stderr.write(f"{line}\n")  # not through rich, which would wrap and colour what GitHub reads
     if not problems:
-        toolkit.summary(f"### model-config holds\n\n{files} files, alone and against each other.")
+        toolkit.summary(f"### model-config is valid\n\n{files} files, alone and against each other.")
         return
     rows = [
         [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.text(problem.message)]

@@ -14,8 +14,8 @@ from ml.config.record_files import (
     Artifact,
     Champion,
     Container,
+    GateFailureRecord,
     Interval,
-    MissRecord,
     RetrainRequest,
     TrainingData,
     Verdict,
@@ -30,7 +30,7 @@ __all__ = [
     "APPROVALS",
     "DRIFT",
     "GATE",
-    "MISSES",
+    "GATE_FAILURES",
     "MODEL",
     "REQUESTS",
     "SERVING",
@@ -42,9 +42,9 @@ __all__ = [
     "DriftFile",
     "File",
     "FileInvalid",
+    "GateFailureRecord",
     "GateFile",
     "Interval",
-    "MissRecord",
     "ModelFile",
     "OpenShare",
     "RetrainRequest",
@@ -56,18 +56,18 @@ __all__ = [
     "Window",
     "approval_path",
     "dump",
+    "gate_failure_path",
     "line_of",
     "load_approval",
     "load_drift",
     "load_gate",
-    "load_miss",
-    "load_misses",
+    "load_gate_failure",
+    "load_gate_failures",
     "load_model",
     "load_request",
     "load_requests",
     "load_serving",
     "load_settings",
-    "miss_path",
     "parse",
     "read",
     "settings_of",
@@ -79,9 +79,9 @@ SERVING = Path("model-config/serving/production.yaml")
 DRIFT = Path("model-config/monitoring/drift.yaml")
 APPROVALS = Path("model-config/approvals")
 REQUESTS = Path("model-config/retrain-requests")
-MISSES = Path("model-config/misses")
+GATE_FAILURES = Path("model-config/gate-failures")
 _REQUEST_ID = re.compile(r"^\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*$")
-_MISS_NAME = re.compile(r"^\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})$")
+_GATE_FAILURE_NAME = re.compile(r"^\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})$")
 
 
 def load_model(root: Path) -> ModelFile:
@@ -134,26 +134,26 @@ def load_requests(root: Path) -> dict[str, RetrainRequest]:
     return {file.stem: load_request(root, file.stem) for file in sorted((root / REQUESTS).glob("*.yaml"))}
 
 
-def miss_path(created: datetime, commit: str) -> Path:
-    """Where a miss of the training run of `commit` is recorded: misses/20260301T060000Z-0123456789ab.yaml."""
-    return MISSES / f"{created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{commit[:12]}.yaml"
+def gate_failure_path(created: datetime, commit: str) -> Path:
+    """The path of a gate failure's record, such as gate-failures/20260301T060000Z-0123456789ab.yaml."""
+    return GATE_FAILURES / f"{created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{commit[:12]}.yaml"
 
 
-def load_miss(root: Path, name: str) -> MissRecord:
-    """The recorded miss called `name` (the file's name without .yaml) below `root`; name and commit must agree."""
-    path = MISSES / f"{name}.yaml"
-    match = _MISS_NAME.match(name)
+def load_gate_failure(root: Path, name: str) -> GateFailureRecord:
+    """The gate failure `name` (the file's name without .yaml) below `root`; name and commit must agree."""
+    path = GATE_FAILURES / f"{name}.yaml"
+    match = _GATE_FAILURE_NAME.match(name)
     if match is None:
         raise ConfigError(f"{path}: must be named <utc>-<commit>.yaml, as 20260301T060000Z-0123456789ab.yaml")
-    record = read(root, path, MissRecord)
+    record = read(root, path, GateFailureRecord)
     if not record.commit.startswith(match["commit"]):
         raise ConfigError(f"{path}: commit must begin as the file's name says (got {record.commit!r})")
     return record
 
 
-def load_misses(root: Path) -> dict[str, MissRecord]:
-    """Every recorded miss below `root` by its file's name without .yaml, oldest first."""
-    return {file.stem: load_miss(root, file.stem) for file in sorted((root / MISSES).glob("*.yaml"))}
+def load_gate_failures(root: Path) -> dict[str, GateFailureRecord]:
+    """Every recorded gate failure below `root` by its file's name without .yaml, oldest first."""
+    return {file.stem: load_gate_failure(root, file.stem) for file in sorted((root / GATE_FAILURES).glob("*.yaml"))}
 
 
 def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:

@@ -1,4 +1,4 @@
-"""What the loop writes below model-config/, append only: approvals, retrain requests, misses."""
+"""What the loop writes below model-config/, append only: approvals, retrain requests, gate failures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Interval(File):
 class Verdict(File):
     """What the gate said, word for word."""
 
-    status: Literal["passed", "missed"]
+    status: Literal["passed", "failed"]
     reason: Text
 
 
@@ -108,8 +108,8 @@ class RetrainRequest(File):
     evidence: dict[str, Any]
 
 
-class MissRecord(File):
-    """model-config/misses/<utc>-<commit12>.yaml: a training run whose model the gate turned away. Append only.
+class GateFailureRecord(File):
+    """model-config/gate-failures/<utc>-<commit12>.yaml: a training run whose model the gate turned away. Append only.
 
     It closes the requests that the run answered, as an approval would, so that no later run trains for them again.
     """
@@ -122,7 +122,7 @@ class MissRecord(File):
     created: AwareDatetime
 
     @model_validator(mode="after")
-    def _missed(self) -> MissRecord:
-        if self.verdict.status != "missed":
-            raise ValueError(f"must have a verdict whose status is 'missed' (got {self.verdict.status!r})")
+    def _gate_failure(self) -> GateFailureRecord:
+        if self.verdict.status != "failed":
+            raise ValueError(f"must have a verdict whose status is 'failed' (got {self.verdict.status!r})")
         return self

@@ -202,8 +202,8 @@ class _PerCause(File):
     concept: Annotated[int, Field(ge=0, le=366)]
 
 
-class _Breaker(File):
-    misses: Annotated[int, Field(ge=1, le=100)]
+class _CircuitBreaker(File):
+    gate_failures: Annotated[int, Field(ge=1, le=100)]
 
 
 class DriftFile(File):
@@ -223,7 +223,7 @@ class DriftFile(File):
     decide: _DriftDecide
     cooldown_days: _PerCause
     max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
-    breaker: _Breaker
+    circuit_breaker: _CircuitBreaker
     schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name
 
     def to_rules(self) -> dict[str, Any]:

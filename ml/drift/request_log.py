@@ -20,12 +20,12 @@ _File = TypeVar("_File", bound=config.File)
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What became of a request: the record that names it, when that was made, and whether the model missed the gate."""
+    """What became of a request: the record that names it, when that was made, and whether the model failed the gate."""
 
     request: str
     record: Path
     created: datetime
-    missed: bool
+    gate_failed: bool
 
 
 class Ledger:
@@ -49,9 +49,9 @@ class Ledger:
         """What answered them, in the order of time."""
         found = []
         for path, approval in self._records(config.APPROVALS, config.ApprovalRecord):
-            found += [_answer(name, path, approval.created, missed=False) for name in approval.requests]
-        for path, miss in self._records(config.MISSES, config.MissRecord):
-            found += [_answer(name, path, miss.created, missed=True) for name in miss.requests]
+            found += [_answer(name, path, approval.created, gate_failed=False) for name in approval.requests]
+        for path, failure in self._records(config.GATE_FAILURES, config.GateFailureRecord):
+            found += [_answer(name, path, failure.created, gate_failed=True) for name in failure.requests]
         return tuple(sorted(found, key=lambda answer: (answer.created, answer.record)))
 
     def open(self, cause: str) -> list[str]:
@@ -63,11 +63,11 @@ class Ledger:
         """The answers to a cause's requests, the latest last."""
         return [answer for answer in self.answers if cause_of(answer.request) == cause]
 
-    def misses_in_a_row(self, cause: str) -> list[str]:
-        """The names of the misses that answered a cause's requests since its last approval, the latest last."""
+    def consecutive_gate_failures(self, cause: str) -> list[str]:
+        """The names of the gate failures that answered a cause's requests since its last approval, the latest last."""
         row: list[str] = []
         for answer in self.answered(cause):
-            if not answer.missed:
+            if not answer.gate_failed:
                 row = []
             elif answer.record.stem not in row:
                 row.append(answer.record.stem)
@@ -108,5 +108,5 @@ def _path(name: str) -> Path:
     return config.REQUESTS / f"{name}.yaml"
 
 
-def _answer(name: str, path: Path, created: datetime, *, missed: bool) -> Answer:
-    return Answer(request=name, record=path, created=created, missed=missed)
+def _answer(name: str, path: Path, created: datetime, *, gate_failed: bool) -> Answer:
+    return Answer(request=name, record=path, created=created, gate_failed=gate_failed)

@@ -127,7 +127,7 @@ class Asking:
         """Closes the breaker's issue of each cause for which a model has passed the gate since."""
         for name in map(cause, CAUSES):
             answered = self._ledger.answered(name)
-            if answered and not answered[-1].missed:
+            if answered and not answered[-1].gate_failed:
                 said = f"{answered[-1].record} answers it: a model has passed the gate."
                 issues.close(self._github, cause=f"breaker {name}", label=labels.BREAKER, comment=said)
 
@@ -161,7 +161,7 @@ class Asking:
         answer = next((each for each in self._ledger.answers if each.request == case.name), None)
         if answer is None:
             return self._asked_before(case, case.name, "is open: nothing has answered it yet")
-        # The miss that opens the breaker is the answer to this very request: a person is asked now, not a window later.
+        # The gate failure that opens the circuit breaker may have resolved this request: ask a person now, not later.
         broken = self._broken(case)
         if broken is not None:
             return broken
@@ -201,8 +201,8 @@ class Asking:
         return pull_requests.open_below(self._github, BRANCH, base=self._main)
 
     def _broken(self, case: Case) -> Asked | None:
-        """The breaker: so many misses in a row that nobody has forgiven by closing the issue that names them."""
-        limit, row = self._rules.breaker.misses, self._ledger.misses_in_a_row(case.cause)
+        """The breaker: so many gate failures in a row that nobody has forgiven by closing the issue that names them."""
+        limit, row = self._rules.circuit_breaker.gate_failures, self._ledger.consecutive_gate_failures(case.cause)
         if len(row) < limit:
             return None
         marker = f"breaker {case.cause}"
@@ -216,10 +216,10 @@ class Asking:
                 self._github,
                 cause=marker,
                 label=labels.BREAKER,
-                title=f"Retraining for {case.cause} does not help: {len(row)} models in a row missed the gate",
+                title=f"Retraining for {case.cause} does not help: {len(row)} models in a row failed the gate",
                 body=_plea(case, row),
             )
-        said = f"{len(row)} models in a row for {case.cause} missed the gate; #{issue.number} asks a person"
+        said = f"{len(row)} models in a row for {case.cause} failed the gate; #{issue.number} asks a person"
         return Asked(request=case.name, cause=case.cause, state="breaker open", reason=said, issue=issue.number)
 
     def _cooling(self, case: Case) -> Asked | None:
@@ -327,13 +327,13 @@ def _held(case: Case, reason: str, *, pull_request: int | None = None) -> Asked:
 
 
 def _plea(case: Case, row: Sequence[str]) -> str:
-    records = "\n".join(f"- {code(f'{config.MISSES}/{name}.yaml')}" for name in row)
+    records = "\n".join(f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}" for name in row)
     return comments.fitted(
-        f"{text(case.reason)}\n\n{len(row)} models that were trained for this cause missed the gate, one after the "
+        f"{text(case.reason)}\n\n{len(row)} models that were trained for this cause failed the gate, one after the "
         f"other:\n\n{records}\n\nNo request is made for {code(case.cause)} while this issue is open: what a model can "
         "learn from the data that there is does not reach the gate. Look at the evidence, then change "
         "`model-config/training/`, import other data, or let the model that serves be "
         "(`model-config/monitoring/drift.yaml` says what counts as drift).\n\nClosing this issue closes the breaker: "
-        "the misses named here are forgiven, and the next check may ask again. A model that passes the gate for this "
-        "cause closes it too."
+        "the gate failures named here no longer count, and the next check may ask again. A model that passes the gate "
+        "for this cause closes it too."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ml.clock import stamp
-from ml.config import ApprovalRecord, MissRecord, RetrainRequest
+from ml.config import ApprovalRecord, GateFailureRecord, RetrainRequest
 
 
 def record(approval: ApprovalRecord) -> str:
@@ -85,10 +85,10 @@ def restore(approval: int) -> str:
     )
 
 
-def miss(record: MissRecord, name: str) -> str:
+def gate_failure(record: GateFailureRecord, name: str) -> str:
     """The commit that records that a model was not good enough."""
     return _message(
-        f"Record miss {name}",
+        f"Record gate failure {name}",
         record.verdict.reason,
         "\n".join(
             [

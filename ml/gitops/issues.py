@@ -34,7 +34,7 @@ def report(github: GitHub, *, cause: str, label: Label, title: str, body: str, o
     """Opens the issue of `cause`, or comments on the one that is open.
 
     Args:
-        cause: letters, digits and dashes: what happened, but not when, as `gate missed`.
+        cause: letters, digits and dashes: what happened, but not when, as `gate failed`.
         label: marks every issue of this kind, and is how they are found.
         occurrence: this time, as an execution's id; told again (a re-run), it changes its comment in place. If None,
             the cause as a whole has one comment for all later times.

@@ -24,9 +24,9 @@ class Label:
 APPROVAL = Label("model-approval", "1a7f37", "Merging this pull request approves a model and deploys it")
 ROLLBACK = Label("model-rollback", "bf8700", "Merging this pull request serves a former model again")
 BOT = Label("fraudops-bot", "57606a", "A commit of the bot that a protected main took only as a pull request")
-MISS = Label("gate-missed", "cf222e", "A model was trained and was not good enough to be proposed")
+GATE_FAILURE = Label("gate-failed", "cf222e", "A model was trained and was not good enough to be proposed")
 FAILURE = Label("deploy-failed", "cf222e", "A deployment failed; the former model serves on")
-BREAKER = Label("drift-breaker", "cf222e", "Retraining for a cause missed the gate again and again; a person is asked")
+BREAKER = Label("drift-breaker", "cf222e", "Retraining for a cause failed the gate again and again; a person is asked")
 SILENCE = Label("no-traffic", "bf8700", "The endpoint has had no traffic, so nobody knows whether it drifts")
 
 

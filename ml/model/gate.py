@@ -30,9 +30,9 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`passed` or `missed`, why in sentences for a person, and every check behind it."""
+    """`passed` or `failed`, why in sentences for a person, and every check behind it."""
 
-    status: Literal["passed", "missed"]
+    status: Literal["passed", "failed"]
     reason: str
     checks: tuple[Check, ...]
 
@@ -65,7 +65,7 @@ def decide(gate: Gate, metrics: Mapping[str, Estimate], positives: int, comparis
         ]
     failed = [check.detail for check in checks if not check.passed]
     if failed:
-        return Verdict(status="missed", reason=" ".join([*failed, NOTHING_REGISTERED]), checks=tuple(checks))
+        return Verdict(status="failed", reason=" ".join([*failed, NOTHING_REGISTERED]), checks=tuple(checks))
     details = [check.detail for check in checks]
     if comparison.status != "compared":
         details.append(comparison.reason)

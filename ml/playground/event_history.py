@@ -1,6 +1,7 @@
 """What happened in a simulated year, gathered from where it is recorded: Git, the lake, GitHub. Nothing is made up.
 
-Requests, approvals and misses are files on main; verdicts lie in the lake; runs, pull requests and issues are GitHub's.
+Requests, approvals and gate failures are files on main; verdicts are in the lake; runs, pull requests and issues are
+GitHub's.
 Links lead to the exported pages beside the report.
 """
 
@@ -156,7 +157,7 @@ class Chronicle:
                 return (
                     f"approved as {record.approval:04d}"
                     if isinstance(record, config.ApprovalRecord)
-                    else "missed the gate"
+                    else "failed the gate"
                 )
         return "open"
 
@@ -315,9 +316,12 @@ class Chronicle:
         return self._repository.log("HEAD", path)[-1]
 
 
-def _records(root: Path) -> list[config.ApprovalRecord | config.MissRecord]:
+def _records(root: Path) -> list[config.ApprovalRecord | config.GateFailureRecord]:
     numbers = [int(file.stem) for file in (root / config.APPROVALS).glob("*.yaml") if file.stem.isdecimal()]
-    return [*(config.load_approval(root, number) for number in sorted(numbers)), *config.load_misses(root).values()]
+    return [
+        *(config.load_approval(root, number) for number in sorted(numbers)),
+        *config.load_gate_failures(root).values(),
+    ]
 
 
 def _onsets(happening: Any) -> dict[str, int]:

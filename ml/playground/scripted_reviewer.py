@@ -1,7 +1,7 @@
 """The person of a simulated year, who is a rule: it fires the schedule, and merges what passed every check.
 
 Nothing else is done by hand: requests, trainings, proposals, deployments are the workflows' own. A training whose model
-missed the gate ends its run with a failure, as it should; any other failure ends the simulation.
+failed the gate ends its run with a failure, as it should; any other failure ends the simulation.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Player(Forge):
         return sorted(self._runs(), key=lambda run: run.id)
 
     def failed(self, run: Run) -> bool:
-        """Whether a run failed for another reason than that its model missed the gate."""
-        return super().failed(run) and not missed(run)
+        """Whether a run failed for another reason than that its model failed the gate."""
+        return super().failed(run) and not gate_failed(run)
 
     def train(self, reason: str) -> None:
         """Starts train.yml by hand, as a person does for the first model, and waits for what comes of it."""
@@ -89,7 +89,7 @@ class Player(Forge):
         return str(document["on"][_CRON_KEY][0]["cron"])
 
 
-def missed(run: Run) -> bool:
-    """Whether a run of train.yml ended with a model that missed the gate, and with that alone."""
+def gate_failed(run: Run) -> bool:
+    """Whether a run of train.yml ended with a model that failed the gate, and with that alone."""
     verdicts = [outputs.get("verdict") for job in run.jobs for outputs in job.outputs.values()]
-    return Path(run.file).name == TRAINING and "missed" in verdicts
+    return Path(run.file).name == TRAINING and "failed" in verdicts

@@ -67,13 +67,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrain:
-    """A training run: which requests it answered, the gate's verdict, the approval that came of it (None: a miss)."""
+    """A training run: the requests it resolved, the gate's verdict, its approval (None after a gate failure)."""
 
     requests: tuple[str, ...]
     at: datetime
     month: int
     commit: str
-    verdict: Literal["passed", "missed"]
+    verdict: Literal["passed", "failed"]
     reason: str
     approval: int | None
     run_link: str | None = None

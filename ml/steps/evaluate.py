@@ -2,7 +2,7 @@
 
 Runs as a SageMaker processing job. Below its base folder it reads settings, prepared, model and champion, and writes
 artifact/model.tar.gz, evaluation/evaluation.json and evaluation/baseline.json (the drift reference, as packed, for
-those who look in the registry). What it measures is what it packed, read back as any consumer reads it; a missed gate
+those who look in the registry). What it measures is what it packed, read back as any consumer reads it; a failed gate
 is a verdict, not a failure of the step.
 """
 
@@ -35,7 +35,7 @@ SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the packag
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the step; returns the exit code, 0 also where the gate is missed."""
+    """Runs the step; returns the exit code, 0 also where the gate fails."""
     parser = argparse.ArgumentParser(prog="evaluate", description="Measure the model, pack it, decide.")
     parser.add_argument("--commit", required=True)
     parser.add_argument("--config-sha256", required=True)

@@ -1,4 +1,4 @@
-"""The file by which `train` hands its outcome to the step after it: passed to `propose`, missed to `miss`.
+"""The file by which `train` hands its outcome to the step after it: passed to `propose`, failed to `record-failure`.
 
 It carries names and evidence and decides nothing: whoever approves asks the registry again.
 """
@@ -21,7 +21,7 @@ _SCHEMA = 1
 class Outcome:
     """What a training run came to; `package_arn` and `version` are None where the gate said no."""
 
-    verdict: Literal["passed", "missed"]
+    verdict: Literal["passed", "failed"]
     reason: str
     """The gate's own words."""
     execution_arn: str

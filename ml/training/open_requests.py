@@ -1,7 +1,6 @@
 """Which retrain requests a training run answers, and on what stretch of data.
 
-A request is open until an approval or a recorded miss names its id. Nothing here writes: a request's fate is written
-by what closes it.
+A request is open until an approval or a recorded gate failure names its id. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ METADATA_LIMIT = 255
 
 
 def open_requests(root: Path) -> dict[str, config.RetrainRequest]:
-    """The requests below `root` that neither an approval nor a recorded miss names, by id, oldest first."""
+    """The requests below `root` that neither an approval nor a recorded gate failure names, by id, oldest first."""
     closed = _closed(root)
     return {name: request for name, request in config.load_requests(root).items() if name not in closed}
 
@@ -67,8 +66,8 @@ def window(requests: Mapping[str, config.RetrainRequest]) -> config.Window:
 def _closed(root: Path) -> dict[str, Path]:
     """The file that closed each request, by the request's id."""
     closed = {
-        name: config.MISSES / f"{miss}.yaml"
-        for miss, record in config.load_misses(root).items()
+        name: config.GATE_FAILURES / f"{failure}.yaml"
+        for failure, record in config.load_gate_failures(root).items()
         for name in record.requests
     }
     numbers = [int(file.stem) for file in (root / config.APPROVALS).glob("*.yaml") if file.stem.isdecimal()]

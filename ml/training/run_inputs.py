@@ -29,7 +29,7 @@ _EXPLAINS_A_MODEL = (
     "model-config/training",
     config.REQUESTS.as_posix(),
     config.APPROVALS.as_posix(),
-    config.MISSES.as_posix(),
+    config.GATE_FAILURES.as_posix(),
     "ml",
 )
 

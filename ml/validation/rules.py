@@ -20,8 +20,8 @@ from ml.errors import ConfigError
 from ml.gitops.repository import BOT, Repository
 from ml.workflow import toolkit
 
-APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.MISSES)
-OF_THE_BOT = (config.APPROVALS, config.MISSES)
+APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
+OF_THE_BOT = (config.APPROVALS, config.GATE_FAILURES)
 _SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING, config.DRIFT}
 _NUMBERED = re.compile(r"\d{4,}\.yaml")
 
@@ -64,8 +64,8 @@ def _read(root: Path, path: Path) -> object:
         return config.load_approval(root, int(path.stem))
     if path.parent == config.REQUESTS:
         return config.load_request(root, path.stem)
-    if path.parent == config.MISSES:
-        return config.load_miss(root, path.stem)
+    if path.parent == config.GATE_FAILURES:
+        return config.load_gate_failure(root, path.stem)
     read: dict[Path, Callable[[Path], object]] = {
         config.MODEL: config.load_model,
         config.GATE: config.load_gate,
@@ -98,12 +98,12 @@ def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
         yield from _against_champion(root, path, record, records)
         if change.files.get(path.as_posix()) == "A":
             yield from _against_commit(repository, path, record)
-    for file in sorted((root / config.MISSES).glob("*.yaml")):
+    for file in sorted((root / config.GATE_FAILURES).glob("*.yaml")):
         try:
-            miss = config.load_miss(root, file.stem)
+            failure = config.load_gate_failure(root, file.stem)
         except ConfigError:
             continue  # told by `broken`
-        yield from _closed(root, config.MISSES / file.name, miss.requests, requests)
+        yield from _closed(root, config.GATE_FAILURES / file.name, failure.requests, requests)
 
 
 def _closed(root: Path, path: Path, named: Iterable[str], requests: set[str]) -> Iterator[Problem]:

@@ -64,9 +64,9 @@ class Training:
         """It has registered a model package."""
         self._say("success", f"Model package {approval:04d} registered: {reason}")
 
-    def missed(self, reason: str) -> None:
+    def gate_failed(self, reason: str) -> None:
         """The gate said no."""
-        self._say("failure", f"Gate missed: {reason}")
+        self._say("failure", f"Gate failed: {reason}")
 
     def failed(self, reason: str) -> None:
         """It ended otherwise, or nobody knows how."""

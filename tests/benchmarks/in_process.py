@@ -167,7 +167,7 @@ class InProcess:
         One request a month at most is made here, so the month's cap is never reached.
         """
         row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
-        if len(row) >= self.file.breaker.misses:
+        if len(row) >= self.file.circuit_breaker.gate_failures:
             return "breaker open"
         if any(answer.name == case.name for answer in answers):
             return "asked before"

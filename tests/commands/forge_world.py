@@ -29,7 +29,7 @@ _REGISTERED = ("provenance", "artifact", "champion")  # as the package has them
 
 @dataclass
 class Forge:
-    """What the tests of propose, miss, deploy and rollback act on."""
+    """What the tests of propose, record-failure, deploy and rollback act on."""
 
     world: World
     hub: Hub
@@ -80,19 +80,19 @@ class Forge:
         ).write(file)
         return file
 
-    def miss(self, execution: str = "abcdef123456", *requests: str, asked: str = "") -> Path:
+    def gate_failure(self, execution: str = "abcdef123456", *requests: str, asked: str = "") -> Path:
         """The file that `train` leaves of a run that the gate turned away."""
-        file = self.folder / f"missed-{execution}.json"
+        file = self.folder / f"gate-failure-{execution}.json"
         found = evaluation()
         found["verdict"] = {
-            "status": "missed",
+            "status": "failed",
             "reason": "Recall gate failed: 0.58 < 0.60 on 246 frauds in the test window.",
             "checks": [
                 {"name": "recall", "passed": False, "observed": 0.58, "limit": 0.6, "detail": "Recall 0.58 < 0.60."}
             ],
         }
         Outcome(
-            verdict="missed",
+            verdict="failed",
             reason=found["verdict"]["reason"],
             execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{execution}",
             package_arn=None,

@@ -122,11 +122,11 @@ def test_a_comparison_with_a_former_champion_is_out_of_date(world: World) -> Non
         approve(world.root, stale)
 
 
-def test_a_missed_gate_cannot_be_approved(world: World) -> None:
+def test_a_failed_gate_cannot_be_approved(world: World) -> None:
     """Not even by whoever runs this by hand."""
-    missed = {"status": "missed", "reason": "Recall gate failed: 0.58 < 0.60.", "checks": []}
+    failed = {"status": "failed", "reason": "Recall gate failed: 0.58 < 0.60.", "checks": []}
     with pytest.raises(Refused, match=r"did not pass the gate: Recall gate failed"):
-        approve(world.root, world.register(-1.0, verdict=missed))
+        approve(world.root, world.register(-1.0, verdict=failed))
 
 
 def test_a_rejected_package_cannot_be_approved(world: World) -> None:

@@ -1,4 +1,4 @@
-"""`fraudops gather`: skipped counts as passed only where it was meant, and the status is on the right commit."""
+"""`fraudops ci-status`: skipped counts as passed only where it was meant, and the status is on the right commit."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_push_has_no_plan() -> None:
     assert wrong(needs(plan="skipped"), event="push", about_pull_request=False) == set()
 
 
-def test_a_job_that_was_not_gathered_is_missed() -> None:
+def test_job_without_result_fails() -> None:
     """Taking a job out of `needs` does not take it out of the protection."""
     found = needs()
     del found["validate"]
@@ -93,7 +93,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def gathered(world: World, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], sha: str) -> dict[str, Any]:
+def post(world: World, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], sha: str) -> dict[str, Any]:
     """The status that was posted on `sha`."""
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(found))
     monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
@@ -102,9 +102,9 @@ def gathered(world: World, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any
         monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
         if any(job["result"] == "failure" for job in found.values()):
             with pytest.raises(ChecksFailed, match="suite ended as failure"):
-                ci_status.gather()
+                ci_status.ci_status()
         else:
-            assert ci_status.gather().posted
+            assert ci_status.ci_status().posted
     ((_, _, status),) = script.asked
     return dict(status)
 
@@ -115,9 +115,9 @@ def test_the_status_is_on_the_pull_requests_commit(world: World, monkeypatch: py
     world.pull_request()
     file = world.folder / "event.json"
     file.write_text(file.read_text().replace("acme/fraud", "o/r"))
-    status = gathered(world, monkeypatch, needs(), head)
+    status = post(world, monkeypatch, needs(), head)
     assert (status["context"], status["state"]) == ("fraudops/ci", "success")
-    status = gathered(world, monkeypatch, needs(suite="failure"), head)
+    status = post(world, monkeypatch, needs(suite="failure"), head)
     assert (status["state"], status["description"]) == ("failure", "suite ended as failure")
     assert "Not passed" in world.summary.read_text()
 
@@ -126,7 +126,7 @@ def test_a_push_is_said_of_its_commit(world: World, monkeypatch: pytest.MonkeyPa
     """The run's own."""
     sha = world.workshop.git("rev-parse", "HEAD")
     world.push(world.workshop.git("rev-parse", "main"))
-    assert gathered(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+    assert post(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
 
 
 def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: p
     monkeypatch.setenv("GITHUB_TOKEN", "t")
     with serving(script):
         monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
-        assert ci_status.gather(pull_request=9).sha == checked
+        assert ci_status.ci_status(pull_request=9).sha == checked
     assert [script.count("POST", f"/statuses/{sha}") for sha in (checked, pushed)] == [1, 0]
 
 
@@ -166,17 +166,17 @@ def test_a_branch_alone_gets_no_status(world: World, monkeypatch: pytest.MonkeyP
     world.event("workflow_dispatch", {}, ref_name=ref.rsplit("/", 1)[1])
     monkeypatch.setenv("GITHUB_REF", ref)
     if posted:
-        assert gathered(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+        assert post(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
         return
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs(plan="skipped")))
-    assert not ci_status.gather().posted
+    assert not ci_status.ci_status().posted
 
 
 def test_a_forks_run_says_it_in_its_result_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
     world.pull_request(fork=True)
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
-    assert not ci_status.gather().posted
+    assert not ci_status.ci_status().posted
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
@@ -184,4 +184,4 @@ def test_what_is_not_the_needs_context_is_refused(world: World, monkeypatch: pyt
     """It never counts as nothing having failed."""
     monkeypatch.setenv("FRAUDOPS_NEEDS", text)
     with pytest.raises(ConfigError, match="FRAUDOPS_NEEDS must be the needs context"):
-        ci_status.gather()
+        ci_status.ci_status()

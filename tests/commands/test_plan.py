@@ -85,10 +85,10 @@ def test_a_change_of_instance_and_capture_shows(world: World) -> None:
 
 def test_changed_rules_of_drift_show_and_start_nothing(world: World) -> None:
     """Whoever makes the checks look away is seen to do it."""
-    text = (world.root / config.DRIFT).read_text().replace("misses: 2}", "misses: 9}")
+    text = (world.root / config.DRIFT).read_text().replace("gate_failures: 2}", "gate_failures: 9}")
     world.branch("blind", {config.DRIFT: text})
     shown = said(world)
-    assert "| `breaker.misses` | `2` | `9` |" in shown
+    assert "| `circuit_breaker.gate_failures` | `2` | `9` |" in shown
     assert "the next check, by `drift.yml`, judges by what it then says" in shown
     assert "it starts a training" not in shown
 

@@ -225,10 +225,10 @@ def test_what_does_not_agree_is_not_proposed(forge: Forge) -> None:
     assert forge.api.get_pulls(state="all").totalCount == 0
 
 
-def test_a_miss_is_not_proposed(forge: Forge) -> None:
+def test_a_gate_failure_is_not_proposed(forge: Forge) -> None:
     """Nor is a file that `train` did not write."""
-    with pytest.raises(Refused, match="fraudops miss"):
-        propose(forge.root, outcome=forge.miss())
+    with pytest.raises(Refused, match="fraudops record-failure"):
+        propose(forge.root, outcome=forge.gate_failure())
     (forge.folder / "x.json").write_text('{"schema": 1, "verdict": "passed"}')
     with pytest.raises(ConfigError, match="train again"):
         propose(forge.root, outcome=forge.folder / "x.json")

@@ -1,4 +1,4 @@
-"""A gate that was missed is recorded in Git and discussed in one issue, once, whoever runs it again."""
+"""A gate failure is recorded in Git and discussed in one issue, once, whoever runs it again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from local_github.server import LocalGitHub
 
 from ml import config
-from ml.commands.record_failure import miss
+from ml.commands.record_failure import record_failure
 from ml.errors import Refused
 from ml.gitops import labels
 from ml.gitops.repository import BOT, Repository
@@ -25,7 +25,7 @@ FIRST, SECOND, THIRD = "20260301T060000Z-data-drift", "20260302T060000Z-data-dri
 
 @pytest.fixture
 def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """A repository on a GitHub of its own, and no AWS at all: recording a miss must not need it."""
+    """A repository on a GitHub of its own, and no AWS at all: recording a gate failure must not need it."""
     world = World(workshop=served_world.repository(tmp_path / "repository"))
     with LocalGitHub(tmp_path / "github") as github:
         yield forge_world.around(world, github, tmp_path, monkeypatch)
@@ -37,78 +37,80 @@ def protect(forge: Forge) -> None:
 
 
 def records(forge: Forge) -> list[str]:
-    """The misses on main."""
+    """The gate failures on main."""
     forge.workshop.git("fetch", "-q", "origin")
-    return forge.workshop.repository.files("origin/main", config.MISSES)
+    return forge.workshop.repository.files("origin/main", config.GATE_FAILURES)
 
 
-def test_a_miss_is_recorded_and_closes_its_requests(forge: Forge) -> None:
+def test_a_gate_failure_is_recorded_and_closes_its_requests(forge: Forge) -> None:
     """One commit of the bot on main, with the evidence; the request is not open any more, and others are."""
     forge.request(FIRST)
     forge.request(THIRD)
-    result = miss(forge.root, outcome=forge.miss("abcdef123456", FIRST))
+    result = record_failure(forge.root, outcome=forge.gate_failure("abcdef123456", FIRST))
     assert (result.state, result.pull_request) == ("pushed", None)
     assert forge.tip("main") == result.commit
     assert records(forge) == [result.record]
     forge.pull()
     name = Path(result.record).stem
-    record = config.load_miss(forge.root, name)
+    record = config.load_gate_failure(forge.root, name)
     assert record.requests == (FIRST,)
     assert record.verdict.reason.startswith("Recall gate failed: 0.58 < 0.60")
     assert list(open_requests.open_requests(forge.root)) == [THIRD]
     with pytest.raises(Refused, match=result.record):
         open_requests.choose(forge.root, [FIRST])
     message = forge.workshop.git("log", "-1", "--format=%an%n%B")
-    assert message.startswith(f"{BOT.name}\nRecord miss {name}\n\nRecall gate failed")
+    assert message.startswith(f"{BOT.name}\nRecord gate failure {name}\n\nRecall gate failed")
     assert f"/runs/{RUN}" in message
     assert f"Closes:     {FIRST}" in message
 
 
 def test_running_it_again_changes_nothing(forge: Forge) -> None:
     """The same execution is the same record and the same issue, from a fresh clone too."""
-    file = forge.miss()
-    first = miss(forge.root, outcome=file)
-    again = miss(forge.root, outcome=file)
+    file = forge.gate_failure()
+    first = record_failure(forge.root, outcome=file)
+    again = record_failure(forge.root, outcome=file)
     assert (again.state, again.record, again.issues) == ("there already", first.record, first.issues)
     assert records(forge) == [first.record]
     issue = forge.api.get_issue(first.issues[0])
     assert (issue.comments, forge.api.get_issues(state="all").totalCount) == (0, 1)
 
 
-def test_two_misses_of_one_commit_in_one_second_are_two_records(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_gate_failures_of_one_commit_in_one_second_are_two_records(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The clock may stand: the later record moves on by a second and overwrites nothing."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T06:00:00Z")
     for execution in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
-        miss(forge.root, outcome=forge.miss(execution))
+        record_failure(forge.root, outcome=forge.gate_failure(execution))
     assert [name[-34:-18] for name in records(forge)] == ["20260301T060000Z", "20260301T060001Z"]
 
 
 def test_one_issue_for_each_cause_not_a_pile(forge: Forge) -> None:
-    """What misses again for the same cause is a comment; another cause is another issue; a commit's is its own."""
-    first = miss(forge.root, outcome=forge.miss("aaaaaaaaaaaa", FIRST))
-    again = miss(forge.root, outcome=forge.miss("bbbbbbbbbbbb", SECOND))
-    both = miss(forge.root, outcome=forge.miss("cccccccccccc", SECOND, THIRD))
-    commit = miss(forge.root, outcome=forge.miss("dddddddddddd"))
+    """A second gate failure of one cause is a comment; another cause gets another issue."""
+    first = record_failure(forge.root, outcome=forge.gate_failure("aaaaaaaaaaaa", FIRST))
+    again = record_failure(forge.root, outcome=forge.gate_failure("bbbbbbbbbbbb", SECOND))
+    both = record_failure(forge.root, outcome=forge.gate_failure("cccccccccccc", SECOND, THIRD))
+    commit = record_failure(forge.root, outcome=forge.gate_failure("dddddddddddd"))
     assert again.issues == first.issues
     assert len(both.issues) == 2
     assert first.issues[0] in both.issues
     assert not set(commit.issues) & set(both.issues)
     issues = {issue.title: issue for issue in forge.api.get_issues()}
-    assert set(issues) == {"Gate missed: concept-drift", "Gate missed: configuration", "Gate missed: data-drift"}
-    assert issues["Gate missed: data-drift"].comments == 2
-    assert {label.name for issue in issues.values() for label in issue.labels} == {labels.MISS.name}
+    assert set(issues) == {"Gate failed: concept-drift", "Gate failed: configuration", "Gate failed: data-drift"}
+    assert issues["Gate failed: data-drift"].comments == 2
+    assert {label.name for issue in issues.values() for label in issue.labels} == {labels.GATE_FAILURE.name}
 
 
 def test_the_issue_holds_the_evidence(forge: Forge) -> None:
     """Reason, figures, execution, evaluation, run, and what to do; words of people stay words."""
-    result = miss(forge.root, outcome=forge.miss("abcdef123456", FIRST, asked="fixes #1 @alice"))
+    result = record_failure(forge.root, outcome=forge.gate_failure("abcdef123456", FIRST, asked="fixes #1 @alice"))
     body = forge.api.get_issue(result.issues[0]).body
     for part in ("0.58 &lt; 0.60", "recall", "execution/abcdef123456", "evaluation.json", f"/runs/{RUN}", FIRST):
         assert part in body
     assert "@alice" not in body
     assert "fixes #1" not in body
     summary = (forge.folder / "summary.md").read_text()
-    assert summary.startswith("### Gate missed")
+    assert summary.startswith("### Gate failed")
     assert result.record in summary
 
 
@@ -124,7 +126,7 @@ def test_a_lost_race_lands_behind_what_came_first(forge: Forge, tmp_path: Path) 
     # Runs once, after git has seen the remote's branch.
     hook.write_text(f'#!/bin/sh\nrm "$0"\ngit -C "{other}" push -q "{bare.git.path}" {theirs}:refs/heads/main\n')
     hook.chmod(0o755)
-    result = miss(forge.root, outcome=forge.miss())
+    result = record_failure(forge.root, outcome=forge.gate_failure())
     assert result.state == "pushed"
     forge.pull()
     log = forge.workshop.repository.log("main", first_parent=True)
@@ -136,26 +138,26 @@ def test_a_protected_main_gets_a_pull_request(forge: Forge) -> None:
     forge.request(FIRST)
     protect(forge)
     before = forge.tip("main")
-    file = forge.miss("abcdef123456", FIRST)
-    result = miss(forge.root, outcome=file)
+    file = forge.gate_failure("abcdef123456", FIRST)
+    result = record_failure(forge.root, outcome=file)
     assert (result.state, forge.tip("main")) == ("proposed", before)
     pull = forge.api.get_pull(result.pull_request or 0)
-    assert (pull.head.ref, pull.head.sha) == ("bot/miss-abcdef123456", result.commit)
+    assert (pull.head.ref, pull.head.sha) == ("bot/gate-failure-abcdef123456", result.commit)
     assert [label.name for label in pull.labels] == [labels.BOT.name]
     assert [each.filename for each in pull.get_files()] == [result.record]
-    assert forge.started == [("ci.yml", "bot/miss-abcdef123456", {"pull_request": str(pull.number)})]
-    forge.workshop.git("branch", "-D", "bot/miss-abcdef123456") if forge.workshop.repository.resolve(
-        "refs/heads/bot/miss-abcdef123456"
+    assert forge.started == [("ci.yml", "bot/gate-failure-abcdef123456", {"pull_request": str(pull.number)})]
+    forge.workshop.git("branch", "-D", "bot/gate-failure-abcdef123456") if forge.workshop.repository.resolve(
+        "refs/heads/bot/gate-failure-abcdef123456"
     ) else None
-    again = miss(forge.root, outcome=file)
+    again = record_failure(forge.root, outcome=file)
     assert (again.pull_request, again.record, again.commit) == (result.pull_request, result.record, result.commit)
     assert forge.api.get_pulls(state="all").totalCount == 1
 
 
-def test_a_model_that_passed_is_no_miss(forge: Forge) -> None:
+def test_a_model_that_passed_is_no_gate_failure(forge: Forge) -> None:
     """Nothing is written for it."""
-    file = forge.miss()
-    file.write_text(file.read_text().replace('"verdict": "missed"', '"verdict": "passed"', 1))
+    file = forge.gate_failure()
+    file.write_text(file.read_text().replace('"verdict": "failed"', '"verdict": "passed"', 1))
     with pytest.raises(Refused, match="fraudops propose"):
-        miss(forge.root, outcome=file)
+        record_failure(forge.root, outcome=file)
     assert records(forge) == []

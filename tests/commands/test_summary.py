@@ -84,13 +84,15 @@ def test_a_deployment_is_a_table() -> None:
         summary.training_failed(HOSTILE, HOSTILE),
         summary.not_deployed(7, HOSTILE, HOSTILE),
         summary.not_proposed(HOSTILE, outcome()),
-        summary.missed(
+        summary.gate_failed(
             outcome(reason=HOSTILE, commit=HOSTILE), recorded="Recorded", issues=[(3, "http://git.invalid/3")]
         ),
-        summary.miss_evidence(outcome(reason=HOSTILE, asked=HOSTILE, requests=(HOSTILE,)), "http://git.invalid/run"),
+        summary.gate_failure_evidence(
+            outcome(reason=HOSTILE, asked=HOSTILE, requests=(HOSTILE,)), "http://git.invalid/run"
+        ),
         summary.rollback(HOSTILE, 3, "http://git.invalid/3"),
     ],
-    ids=["training-failed", "not-deployed", "not-proposed", "missed", "issue", "rollback"],
+    ids=["training-failed", "not-deployed", "not-proposed", "failed", "issue", "rollback"],
 )
 def test_words_of_others_stay_words(text: str) -> None:
     """No element, link, picture, mention or heading of theirs comes to be."""

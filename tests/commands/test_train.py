@@ -11,7 +11,7 @@ import pytest
 from ml import config
 from ml.aws import platform, registry, session
 from ml.commands.train import train
-from ml.errors import CloudError, ConfigError, DataError, GateMissed, Refused, TrainingFailed
+from ml.errors import CloudError, ConfigError, DataError, GateFailed, Refused, TrainingFailed
 from tests.aws.scripted_cloud import step
 from tests.commands import training_world
 from tests.commands.training_world import (
@@ -20,7 +20,7 @@ from tests.commands.training_world import (
     START,
     World,
     failed,
-    missed,
+    gate_failed,
     packages,
     passed,
     store,
@@ -114,11 +114,11 @@ def test_resume_waits_and_starts_nothing(world: World) -> None:
     assert not {"CreatePipeline", "StartPipelineExecution", "RetryPipelineExecution"} & set(world.cloud.calls[calls:])
 
 
-def test_a_missed_gate_brings_its_evidence(world: World) -> None:
+def test_a_failed_gate_brings_its_evidence(world: World) -> None:
     """The message is the gate's own, for a person; the evaluation and its address come along; nothing is registered."""
     reason = "Recall gate failed: 0.58 ≤ 0.60 on 246 frauds in the test window. No package registered."
-    world.cloud.script = lambda execution: missed(world.cloud, execution, reason)
-    with pytest.raises(GateMissed) as caught:
+    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, reason)
+    with pytest.raises(GateFailed) as caught:
         train(world.root)
     assert str(caught.value) == f"{reason} The evidence: {caught.value.evaluation_uri}"
     assert caught.value.evaluation["verdict"]["checks"][0]["limit"] == 0.6
@@ -127,11 +127,11 @@ def test_a_missed_gate_brings_its_evidence(world: World) -> None:
     assert packages() == 0
 
 
-def test_a_missed_gate_is_not_tried_again(world: World) -> None:
+def test_a_failed_gate_is_not_tried_again(world: World) -> None:
     """The same inputs would be judged the same: the second run hears the verdict and pays for nothing."""
-    world.cloud.script = lambda execution: missed(world.cloud, execution, "Too few frauds")
+    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Too few frauds")
     for _ in range(2):
-        with pytest.raises(GateMissed, match="Too few frauds"):
+        with pytest.raises(GateFailed, match="Too few frauds"):
             train(world.root)
     assert (len(world.cloud.executions), world.only.retries) == (1, [])
 

@@ -23,7 +23,7 @@ from ml.aws.pipeline import definition
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.commands.train import TrainingOutcome, train
-from ml.errors import GateMissed, TrainingFailed
+from ml.errors import GateFailed, TrainingFailed
 from ml.simulate import stand_in_data, table_files
 from tests.commands import few_rows
 
@@ -185,15 +185,15 @@ def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(world: World
     world.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
     process = start_in_another_process(world)
     _, error = process.communicate(timeout=120)
-    assert process.returncode == GateMissed.exit_code
-    with pytest.raises(GateMissed) as caught:
+    assert process.returncode == GateFailed.exit_code
+    with pytest.raises(GateFailed) as caught:
         train(world.root)
     message, evaluation = str(caught.value), caught.value.evaluation
     assert message in error
     assert "\n" not in message
     assert "0.999" in message
     assert f"{evaluation['positives']} frauds" in message
-    assert evaluation["verdict"]["status"] == "missed"
+    assert evaluation["verdict"]["status"] == "failed"
     failed = [item["name"] for item in evaluation["verdict"]["checks"] if not item["passed"]]
     assert failed == ["recall"]
     assert packages() == []

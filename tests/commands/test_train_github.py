@@ -15,13 +15,13 @@ from local_github.server import LocalGitHub
 from ml import config
 from ml.aws import registry
 from ml.commands.train import rehearse, train
-from ml.errors import DataError, GateMissed, Refused, TrainingFailed
+from ml.errors import DataError, GateFailed, Refused, TrainingFailed
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
 from ml.training.gate_result import Outcome
 from tests.aws.scripted_cloud import step
 from tests.commands import training_world
-from tests.commands.training_world import REQUEST, World, failed, missed, packages
+from tests.commands.training_world import REQUEST, World, failed, gate_failed, packages
 from tests.gitops.local_hub import GRANTS, NAME, WORKFLOW
 
 RUN = "http://git.invalid/acme/fraudops/actions/runs/7"
@@ -106,21 +106,21 @@ def test_a_passed_gate_is_handed_on(world: World, tmp_path: Path) -> None:
     assert dict(found.evaluation) == registry.evaluation(registry.package(result.package_arn))
 
 
-def test_a_missed_gate_is_handed_on_before_it_fails(world: World, github: LocalGitHub, tmp_path: Path) -> None:
+def test_a_failed_gate_is_handed_on_before_it_fails(world: World, github: LocalGitHub, tmp_path: Path) -> None:
     """The file, the output and the status are there although the run ends with the gate's exit code."""
     world.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
     commit = world.commit()
     push(github, world)
-    world.cloud.script = lambda execution: missed(world.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
+    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
     file = tmp_path / "outcome.json"
-    with pytest.raises(GateMissed):
+    with pytest.raises(GateFailed):
         train(world.root, outcome=file)
     found = Outcome.read(file)
-    assert (found.verdict, found.package_arn, found.commit, found.requests) == ("missed", None, commit, (REQUEST,))
+    assert (found.verdict, found.package_arn, found.commit, found.requests) == ("failed", None, commit, (REQUEST,))
     assert found.reason == "Recall gate failed: 0.58 < 0.60."
-    assert outputs(tmp_path)["verdict"] == "missed"
+    assert outputs(tmp_path)["verdict"] == "failed"
     last = said(github, commit)[-1]
-    assert (last.state, last.description) == ("failure", "Gate missed: Recall gate failed: 0.58 < 0.60.")
+    assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
 
 
 def training_world_request() -> str:
@@ -128,20 +128,20 @@ def training_world_request() -> str:
     return "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
 
 
-def test_a_resumed_miss_knows_what_it_was_about(world: World, tmp_path: Path) -> None:
+def test_a_resumed_gate_failure_knows_what_it_was_about(world: World, tmp_path: Path) -> None:
     """By the execution alone: its requests and its commit are its own parameters."""
     world.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
     commit = world.commit()
-    world.cloud.script = lambda execution: missed(world.cloud, execution, "Too few frauds")
-    with pytest.raises(GateMissed):
+    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Too few frauds")
+    with pytest.raises(GateFailed):
         train(world.root)
     file = tmp_path / "outcome.json"
-    with pytest.raises(GateMissed):
+    with pytest.raises(GateFailed):
         train(world.root, resume=world.only.arn, outcome=file)
     assert (Outcome.read(file).commit, Outcome.read(file).requests) == (commit, (REQUEST,))
 
 
-def test_another_failure_is_neither_passed_nor_missed(world: World, github: LocalGitHub, tmp_path: Path) -> None:
+def test_another_failure_is_neither_passed_nor_failed(world: World, github: LocalGitHub, tmp_path: Path) -> None:
     """No verdict, no file, an error beside the commit: nobody proposes, and nobody closes a request."""
     world.cloud.script = lambda _: failed()
     file = tmp_path / "outcome.json"

@@ -155,10 +155,10 @@ def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
     ]
 
 
-def missed(cloud: ScriptedCloud, execution: Scripted, reason: str) -> States:
+def gate_failed(cloud: ScriptedCloud, execution: Scripted, reason: str) -> States:
     """The states of an execution that the gate ends."""
-    done = evaluated(cloud, execution, evaluation("missed", reason))
-    end = step("GateMissed", "Failed", FailureReason=reason, Metadata={"Fail": {"ErrorMessage": reason}})
+    done = evaluated(cloud, execution, evaluation("failed", reason))
+    end = step("GateFailed", "Failed", FailureReason=reason, Metadata={"Fail": {"ErrorMessage": reason}})
     return [("Failed", [step("Prepare"), step("Train"), done, step("Gate"), end])]
 
 

@@ -92,19 +92,19 @@ def commit(world: Watched, name: str, *, at: str) -> None:
     world.at(NOW)
 
 
-def answer(world: Watched, name: str, *, missed: bool, at: str, number: int = 2) -> str:
+def answer(world: Watched, name: str, *, gate_failed: bool, at: str, number: int = 2) -> str:
     """What closes a request; the record's name."""
     created = datetime.fromisoformat(at)
-    if missed:
-        record = config.MissRecord(
+    if gate_failed:
+        record = config.GateFailureRecord(
             commit=f"{number:040x}",
             requests=(name,),
-            verdict=config.Verdict(status="missed", reason="Recall 0.5"),
+            verdict=config.Verdict(status="failed", reason="Recall 0.5"),
             evaluation_uri="s3://lake/evaluation.json",
             execution_arn="arn:x",
             created=created,
         )
-        path = config.miss_path(created, record.commit)
+        path = config.gate_failure_path(created, record.commit)
         content = config.dump(record)
     else:
         path = config.approval_path(number)
@@ -171,10 +171,10 @@ def test_one_training_answers_all_that_is_due(world: Watched) -> None:
 def test_a_request_that_was_answered_is_not_made_again(world: Watched) -> None:
     """Not for that window; and not for that cause before the cooldown is over."""
     commit(world, NAMES["data"], at="2026-05-01T05:00:00Z")
-    answer(world, NAMES["data"], missed=True, at="2026-05-01T05:10:00Z")
+    answer(world, NAMES["data"], gate_failed=True, at="2026-05-01T05:10:00Z")
     (asked,) = ask(world)
     assert asked.state == "asked before"
-    assert "was answered by model-config/misses/" in asked.reason
+    assert "was answered by model-config/gate-failures/" in asked.reason
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_request_that_was_answered_is_not_made_again(world: Watched) -> None:
 def test_a_cause_cools_down_after_its_answer(world: Watched, answered: str, state: str) -> None:
     """Three weeks for data drift, counted from the approval; another cause has a cooldown of its own."""
     commit(world, OLD, at="2026-04-01T06:00:00Z")
-    answer(world, OLD, missed=False, at=answered)
+    answer(world, OLD, gate_failed=False, at=answered)
     (asked,) = ask(world)
     assert asked.state == state
     if state == "held back":
@@ -196,7 +196,7 @@ def test_a_month_has_so_many_requests(world: Watched) -> None:
     for kind, at in (("data", "2026-05-01T01:00:00Z"), ("prediction", "2026-05-01T02:00:00Z")):
         name = f"20260401T000000Z-{kind}-drift"
         commit(world, name, at=at)
-        answer(world, name, missed=True, at="2026-03-01T00:00:00Z", number=1 + (kind == "data"))
+        answer(world, name, gate_failed=True, at="2026-03-01T00:00:00Z", number=1 + (kind == "data"))
     (asked,) = ask(world, due("concept"))
     assert asked.state == "held back"
     assert "2 requests were made in this month already" in asked.reason
@@ -204,17 +204,17 @@ def test_a_month_has_so_many_requests(world: Watched) -> None:
 
 
 def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(world: Watched) -> None:
-    """After two misses in a row there is an issue and no request; closed, what it names is forgiven."""
-    missed = []
+    """After two gate failures in a row there is an issue and no request; closed, what it names is forgiven."""
+    gate_failed = []
     for number, month in enumerate((1, 2), start=1):
         name = f"20260{month + 1}01T000000Z-concept-drift"
         commit(world, name, at=f"2026-0{month + 1}-01T06:00:00Z")
-        missed.append(answer(world, name, missed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
+        gate_failed.append(answer(world, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
     (asked,) = ask(world, due("concept"))
     assert (asked.state, world.forge.started) == ("breaker open", [])
     issue = world.forge.api.get_issue(asked.issue or 0)
     assert [label.name for label in issue.labels] == [labels.BREAKER.name]
-    assert all(name in issue.body for name in missed)
+    assert all(name in issue.body for name in gate_failed)
     assert "@alice" not in issue.body
     ask(world, due("concept"))
     assert (world.forge.api.get_issue(issue.number).comments, world.forge.api.get_issues().totalCount) == (0, 1)
@@ -223,12 +223,12 @@ def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(world:
     assert ask(world, due("concept"))[0].state == "requested"
 
 
-def test_the_breaker_opens_with_the_miss_that_is_one_too_many(world: Watched) -> None:
+def test_the_breaker_opens_with_the_gate_failure_that_is_one_too_many(world: Watched) -> None:
     """The next check asks a person, although its window is the one that was answered; forgiven, that stays answered."""
     before = "20260401T000000Z-concept-drift"
     for number, (name, at) in enumerate(((before, "2026-04-01"), (NAMES["concept"], "2026-05-01")), start=1):
         commit(world, name, at=f"{at}T01:00:00Z")
-        answer(world, name, missed=True, at=f"{at}T02:00:00Z", number=number)
+        answer(world, name, gate_failed=True, at=f"{at}T02:00:00Z", number=number)
     (asked,) = ask(world, due("concept"))
     assert asked.state == "breaker open"
     world.forge.api.get_issue(asked.issue or 0).edit(state="closed")
@@ -240,12 +240,12 @@ def test_an_approval_closes_the_breaker(world: Watched) -> None:
     for number, month in enumerate((2, 3), start=1):
         name = f"20260{month}01T000000Z-data-drift"
         commit(world, name, at=f"2026-0{month}-01T06:00:00Z")
-        answer(world, name, missed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
+        answer(world, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
     (asked,) = ask(world)
     assert asked.state == "breaker open"
     by_hand = "20260402T000000Z-data-drift"
     commit(world, by_hand, at="2026-04-02T06:00:00Z")
-    answer(world, by_hand, missed=False, at="2026-04-03T06:00:00Z", number=3)
+    answer(world, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=3)
     assert ask(world)[0].state == "requested"
     issue = world.forge.api.get_issue(asked.issue or 0)
     assert (issue.state, issue.get_comments()[0].body.count("approvals/0003.yaml")) == ("closed", 1)

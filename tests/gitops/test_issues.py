@@ -10,11 +10,11 @@ from tests.gitops.local_hub import Hub
 
 
 def report(github: GitHub, **changes: Any) -> issues.Issue:
-    """What a missed gate reports."""
+    """What a failed gate reports."""
     fields: dict[str, Any] = {
-        "cause": "gate missed recall",
-        "label": labels.MISS,
-        "title": "Gate missed: recall",
+        "cause": "gate failed recall",
+        "label": labels.GATE_FAILURE,
+        "title": "Gate failed: recall",
         "body": "Recall 0.50 ≤ 0.60.",
         "occurrence": "run-1",
     }
@@ -30,7 +30,7 @@ def test_a_cause_has_one_issue(hub: Hub) -> None:
     """The second time is a comment; a re-run of either adds nothing, one with news changes its comment."""
     github = hub.client()
     first = report(github)
-    assert (first.outcome, first.state, first.title) == ("created", "open", "Gate missed: recall")
+    assert (first.outcome, first.state, first.title) == ("created", "open", "Gate failed: recall")
     assert report(github).outcome == "kept"
     assert report(github, occurrence="run-2", body="Again.").outcome == "commented"
     assert report(github, occurrence="run-2", body="Again.").outcome == "kept"
@@ -38,7 +38,7 @@ def test_a_cause_has_one_issue(hub: Hub) -> None:
     assert report(github, occurrence="run-3", body="A third time.").number == first.number
     assert said(hub, first.number) == ["Again, with more.", "A third time."]
     assert [issue.number for issue in hub.person().get_issues(state="all")] == [first.number]
-    assert [label.name for label in hub.person().get_issue(first.number).labels] == ["gate-missed"]
+    assert [label.name for label in hub.person().get_issue(first.number).labels] == ["gate-failed"]
 
 
 def test_without_occurrences_there_is_one_comment(hub: Hub) -> None:
@@ -54,22 +54,22 @@ def test_without_occurrences_there_is_one_comment(hub: Hub) -> None:
 def test_another_cause_is_another_issue(hub: Hub) -> None:
     """Also where both have the same label."""
     github = hub.client()
-    assert report(github).number != report(github, cause="gate missed champion").number
+    assert report(github).number != report(github, cause="gate failed champion").number
 
 
 def test_a_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
     """Closed stays closed: whoever closed it meant that."""
     github = hub.client()
     first = report(github)
-    closed = issues.close(github, cause="gate missed recall", label=labels.MISS, comment="Approved: #9.")
+    closed = issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="Approved: #9.")
     assert [(each.number, each.state, each.outcome) for each in closed] == [(first.number, "closed", "closed")]
     assert said(hub, first.number) == ["Approved: #9."]
-    assert issues.close(github, cause="gate missed recall", label=labels.MISS, comment="Again.") == []
-    assert issues.find(github, cause="gate missed recall", label=labels.MISS) is None
+    assert issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="Again.") == []
+    assert issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE) is None
     second = report(github, occurrence="run-9")
     assert (second.outcome, second.number) != ("kept", first.number)
     assert f"It happened before: #{first.number}." in hub.person().get_issue(second.number).body
-    found = issues.find(github, cause="gate missed recall", label=labels.MISS)
+    found = issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE)
     assert found is not None
     assert found.number == second.number
 
@@ -79,9 +79,9 @@ def test_an_outsiders_issue_is_not_ours(hub: Hub) -> None:
     github = hub.client()
     number = report(github).number
     body = hub.person().get_issue(number).body
-    issues.close(github, cause="gate missed recall", label=labels.MISS, comment="x")
-    hub.person("mallory").create_issue("Mine", body=body, labels=["gate-missed"])
-    assert issues.find(github, cause="gate missed recall", label=labels.MISS) is None
+    issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="x")
+    hub.person("mallory").create_issue("Mine", body=body, labels=["gate-failed"])
+    assert issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE) is None
     assert report(github, occurrence="run-2").outcome == "created"
 
 
@@ -90,8 +90,8 @@ def test_a_pull_request_is_no_issue(hub: Hub) -> None:
     github = hub.client()
     number = report(github).number
     body = hub.person().get_issue(number).body
-    issues.close(github, cause="gate missed recall", label=labels.MISS, comment="x")
+    issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="x")
     hub.branch("bot/x")
     made = github.run("x", lambda api: api.create_pull("main", "bot/x", title="x", body=body).number)
-    hub.person().get_issue(made).edit(labels=["gate-missed"])
-    assert issues.find(github, cause="gate missed recall", label=labels.MISS) is None
+    hub.person().get_issue(made).edit(labels=["gate-failed"])
+    assert issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE) is None

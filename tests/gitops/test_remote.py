@@ -51,10 +51,10 @@ def at(shared: Path, branch: str = "main") -> str:
     return Workshop(root=shared, repository=Repository(shared)).git("rev-parse", f"refs/heads/{branch}")
 
 
-def miss(repository: Repository, name: str, content: bytes = b"x\n") -> str:
+def state_file(repository: Repository, name: str, content: bytes = b"x\n") -> str:
     """A commit of the bot that adds one file to main."""
     return repository.commit(
-        "main", {f"model-config/misses/{name}.yaml": content}, f"Record miss {name}\n\nEvidence.\n"
+        "main", {f"model-config/gate-failures/{name}.yaml": content}, f"Record gate failure {name}\n\nEvidence.\n"
     )
 
 
@@ -67,7 +67,7 @@ def hook(shared: Path, name: str, text: str) -> None:
 
 def test_a_push_to_main_lands(workshop: Workshop, shared: Path) -> None:
     """Nothing of the working tree or the local branch moves; pushing it again changes nothing."""
-    before, commit = workshop.repository.head(), miss(workshop.repository, "one")
+    before, commit = workshop.repository.head(), state_file(workshop.repository, "one")
     pushed = remote(workshop).push_main(commit)
     assert (pushed.commit, pushed.state, pushed.attempts) == (commit, "pushed", 1)
     assert at(shared) == commit
@@ -77,7 +77,7 @@ def test_a_push_to_main_lands(workshop: Workshop, shared: Path) -> None:
 
 def test_a_lost_race_is_run_again_on_top(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
     """The other's commit stays below; ours keeps its author, date and message."""
-    commit = miss(workshop.repository, "one")
+    commit = state_file(workshop.repository, "one")
     other = clone(shared, tmp_path / "other")
     theirs = other.write({"README.md": "hello"}, "Say hello")
     other.git("push", "-q", "origin", "main")
@@ -85,11 +85,13 @@ def test_a_lost_race_is_run_again_on_top(workshop: Workshop, shared: Path, tmp_p
     assert (pushed.state, pushed.attempts) == ("rebased", 2)
     assert at(shared) == pushed.commit
     ours = workshop.repository.log(f"{theirs}..{pushed.commit}")
-    assert [(each.author, each.subject, each.parents) for each in ours] == [(BOT.name, "Record miss one", (theirs,))]
+    assert [(each.author, each.subject, each.parents) for each in ours] == [
+        (BOT.name, "Record gate failure one", (theirs,))
+    ]
     assert workshop.git("log", "-1", "--format=%B %aI", pushed.commit) == workshop.git(
         "log", "-1", "--format=%B %aI", commit
     )
-    assert workshop.repository.changes(theirs, pushed.commit) == {"model-config/misses/one.yaml": "A"}
+    assert workshop.repository.changes(theirs, pushed.commit) == {"model-config/gate-failures/one.yaml": "A"}
 
 
 def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
@@ -99,15 +101,17 @@ def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
 
     def run(index: int) -> None:
         repository = workshops[index].repository
-        first = miss(repository, f"{index}-a")
-        second = repository.commit(first, {f"model-config/misses/{index}-b.yaml": b"y"}, f"Record miss {index}-b")
+        first = state_file(repository, f"{index}-a")
+        second = repository.commit(
+            first, {f"model-config/gate-failures/{index}-b.yaml": b"y"}, f"Record gate failure {index}-b"
+        )
         start.wait(timeout=30)
         Remote(repository, patience=Patience(attempts=40, backoff=0.02, longest_backoff=0.2)).push_main(second)
 
     with ThreadPoolExecutor(len(workshops)) as pool:
         list(pool.map(run, range(len(workshops))))
     bare = Repository(shared)
-    assert len(bare.files("main", "model-config/misses")) == 20
+    assert len(bare.files("main", "model-config/gate-failures")) == 20
     subjects = [each.subject for each in bare.log("main")]
     assert len(subjects) == len(set(subjects)) == 21
 
@@ -118,13 +122,17 @@ def test_a_shallow_clone_can_lose_a_race_too(workshop: Workshop, shared: Path, t
     remote(workshop).push_main("main")
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{shared}", str(tmp_path / "shallow")], check=True)
     shallow = Repository(tmp_path / "shallow")
-    commit = miss(shallow, "one")
+    commit = state_file(shallow, "one")
     for subject in ("Newer", "Newest"):
         workshop.write({"README.md": subject}, subject)
         remote(workshop).push_main("main")
     pushed = Remote(shallow, patience=PATIENCE).push_main(commit)
     assert (pushed.state, at(shared)) == ("rebased", pushed.commit)
-    assert [each.subject for each in Repository(shared).log("main")][:3] == ["Record miss one", "Newest", "Newer"]
+    assert [each.subject for each in Repository(shared).log("main")][:3] == [
+        "Record gate failure one",
+        "Newest",
+        "Newer",
+    ]
 
 
 def test_two_decisions_on_one_file_are_a_conflict(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
@@ -142,10 +150,10 @@ def test_two_decisions_on_one_file_are_a_conflict(workshop: Workshop, shared: Pa
 
 
 def test_the_same_change_by_others_is_no_conflict(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
-    """Two runs that record the same miss: the second finds it there."""
-    commit = miss(workshop.repository, "one")
+    """Two runs that record the same state_file: the second finds it there."""
+    commit = state_file(workshop.repository, "one")
     other = clone(shared, tmp_path / "other")
-    theirs = other.repository.commit("main", {"model-config/misses/one.yaml": b"x\n"}, "Another run's words")
+    theirs = other.repository.commit("main", {"model-config/gate-failures/one.yaml": b"x\n"}, "Another run's words")
     theirs = other.repository.commit(theirs, {"README.md": b"more"}, "And more")
     remote(other).push_main(theirs)
     pushed = remote(workshop).push_main(commit)
@@ -189,7 +197,7 @@ def test_a_merge_is_not_made_anew(workshop: Workshop, shared: Path, tmp_path: Pa
 
 def test_a_protected_main_is_told_from_a_lost_race(workshop: Workshop, shared: Path) -> None:
     """In GitHub's words, at the first attempt: the caller opens a pull request instead."""
-    commit, before = miss(workshop.repository, "one"), at(shared)
+    commit, before = state_file(workshop.repository, "one"), at(shared)
     hook(
         shared,
         "update",
@@ -200,7 +208,7 @@ def test_a_protected_main_is_told_from_a_lost_race(workshop: Workshop, shared: P
     with pytest.raises(Protected, match="GH006: Protected branch update failed"):
         remote(workshop).push_main(commit)
     assert at(shared) == before
-    assert remote(workshop).push_branch("bot/miss-one", commit, seen=None).state == "pushed"
+    assert remote(workshop).push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 
 
 def test_another_refusal_is_neither(workshop: Workshop, shared: Path) -> None:
@@ -208,7 +216,7 @@ def test_another_refusal_is_neither(workshop: Workshop, shared: Path) -> None:
     log = shared / "asked"
     hook(shared, "pre-receive", f"echo x >> {log}\necho 'too large a file' >&2\nexit 1")
     with pytest.raises(GitError, match="too large a file") as caught:
-        remote(workshop).push_main(miss(workshop.repository, "one"))
+        remote(workshop).push_main(state_file(workshop.repository, "one"))
     assert not isinstance(caught.value, Protected | Stale)
     assert log.read_text() == "x\n"
 
@@ -228,14 +236,14 @@ def test_a_race_that_is_always_lost_ends(workshop: Workshop, shared: Path, tmp_p
 
     with pytest.raises(GitError, match="others pushed first 3 times in a row"):
         Beaten(workshop.repository, patience=Patience(attempts=3, backoff=0.01)).push_main(
-            miss(workshop.repository, "one")
+            state_file(workshop.repository, "one")
         )
 
 
 def test_the_bots_branch_is_replaced_only_as_it_was_seen(workshop: Workshop, shared: Path) -> None:
     """Created, replaced from what was seen, and left alone where it has moved since."""
     repository, hub = workshop.repository, remote(workshop)
-    first, second, third = (miss(repository, name) for name in ("one", "two", "three"))
+    first, second, third = (state_file(repository, name) for name in ("one", "two", "three"))
     assert hub.fetch("approve/0007") is None
     assert hub.push_branch("approve/0007", first, seen=None).state == "pushed"
     assert hub.fetch("approve/0007") == first
@@ -254,13 +262,13 @@ def test_the_bots_branch_is_replaced_only_as_it_was_seen(workshop: Workshop, sha
 def test_commits_of_people_on_the_bots_branch_are_not_lost(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
     """Even if they were seen: the error names who would lose what."""
     hub = remote(workshop)
-    hub.push_branch("approve/0007", miss(workshop.repository, "one"), seen=None)
+    hub.push_branch("approve/0007", state_file(workshop.repository, "one"), seen=None)
     other = clone(shared, tmp_path / "other")
     other.git("switch", "-q", "approve/0007")
     theirs = other.write({"notes.md": "looked at"}, "Notes")
     other.git("push", "-q", "origin", "approve/0007")
     with pytest.raises(GitError, match="holds commits of A Person"):
-        hub.push_branch("approve/0007", miss(workshop.repository, "two"), seen=hub.fetch("approve/0007"))
+        hub.push_branch("approve/0007", state_file(workshop.repository, "two"), seen=hub.fetch("approve/0007"))
     assert at(shared, "approve/0007") == theirs
     on_top = workshop.repository.commit(theirs, {"more": b"1"}, "On top")
     assert hub.push_branch("approve/0007", on_top, seen=theirs).state == "pushed"
@@ -278,13 +286,13 @@ def test_other_branches_are_not_the_bots(workshop: Workshop, shared: Path, branc
 def test_a_branch_is_adopted_from_the_remote(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
     """A run starts with main alone: the branch of the run before comes here first, unless work here would be lost."""
     hub, other = remote(workshop), clone(shared, tmp_path / "other")
-    tip = miss(other.repository, "one")
+    tip = state_file(other.repository, "one")
     remote(other).push_branch("approve/0007", tip, seen=None)
     assert hub.adopt("approve/0007") == tip
     assert workshop.repository.resolve("refs/heads/approve/0007") == tip
     assert hub.adopt("approve/0008") is None
-    workshop.git("branch", "approve/0009", miss(workshop.repository, "two"))
-    remote(other).push_branch("approve/0009", miss(other.repository, "three"), seen=None)
+    workshop.git("branch", "approve/0009", state_file(workshop.repository, "two"))
+    remote(other).push_branch("approve/0009", state_file(other.repository, "three"), seen=None)
     with pytest.raises(Refused, match="commits that origin lacks"):
         hub.adopt("approve/0009")
 
@@ -342,7 +350,7 @@ def test_the_token_reaches_the_server_and_no_message(
         workshop.git("remote", "add", "origin", f"{url}/o/r.git")
         workshop.git("config", f"http.{url}/.extraheader", "AUTHORIZATION: basic stale")
         with pytest.raises(GitError, match="GITHUB_TOKEN must be set, valid and allowed") as caught:
-            remote(workshop).push_main(miss(workshop.repository, "one"))
+            remote(workshop).push_main(state_file(workshop.repository, "one"))
     expected = "basic " + base64.b64encode(b"x-access-token:secret-token").decode()
     assert [request.headers.getlist("Authorization") for request in asked] == [[expected]]
     for text in (str(caught.value), trace.read_text(), (workshop.root / ".git/config").read_text()):
@@ -369,7 +377,7 @@ def test_an_outage_is_waited_for_and_ends(workshop: Workshop, status: int) -> No
     with served(lambda request: Response("down", status=status)) as (url, asked):
         workshop.git("remote", "add", "origin", f"{url}/o/r.git")
         with pytest.raises(GitError, match="run this again when it is back"):
-            remote(workshop, attempts=3).push_main(miss(workshop.repository, "one"))
+            remote(workshop, attempts=3).push_main(state_file(workshop.repository, "one"))
     assert len(asked) == 3
 
 
@@ -384,7 +392,7 @@ def test_a_server_that_is_not_there_is_an_outage(workshop: Workshop) -> None:
 
 def test_a_push_whose_answer_was_lost_is_found_done(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
     """The connection broke after the server had taken it, and others built on it meanwhile."""
-    commit = miss(workshop.repository, "one")
+    commit = state_file(workshop.repository, "one")
 
     class Broken(Remote):
         """The first push arrives; its answer does not."""
@@ -416,7 +424,7 @@ def test_a_push_whose_answer_was_lost_is_found_done(workshop: Workshop, shared: 
 def test_a_workflow_pushes_over_http(hub: Hub) -> None:
     """Main and its own branches, with the token of the environment."""
     repository = hub.workshop.repository
-    pushed = hub.remote().push_main(miss(repository, "one"))
+    pushed = hub.remote().push_main(state_file(repository, "one"))
     assert hub.remote().fetch("main") == pushed.commit
     hub.branch("approve/0007")
     assert hub.remote().fetch("approve/0007") is not None
@@ -425,7 +433,7 @@ def test_a_workflow_pushes_over_http(hub: Hub) -> None:
 def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
     """In the words of the (local) GitHub; so is one whose commits need a status."""
     rules = hub.server.state.repositories[NAME].protections
-    commit = miss(hub.workshop.repository, "one")
+    commit = state_file(hub.workshop.repository, "one")
     for rule in (
         {"required_pull_request_reviews": {"required_approving_review_count": 0}},
         {"required_status_checks": {"strict": False, "contexts": ["fraudops/ci"]}},
@@ -433,12 +441,12 @@ def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
         rules["main"] = rule
         with pytest.raises(Protected, match="GH006"):
             hub.remote().push_main(commit)
-    assert hub.remote().push_branch("bot/miss-one", commit, seen=None).state == "pushed"
+    assert hub.remote().push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 
 
 def test_a_token_that_may_not_push_is_told_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that may only read, and one that is none: no retries, and no question on a terminal."""
-    commit = miss(hub.workshop.repository, "one")
+    commit = state_file(hub.workshop.repository, "one")
     reading = hub.server.token("github-actions[bot]", permissions={"contents": "read"}, repository=NAME)
     for token in (reading, "ghs_wrong"):
         monkeypatch.setenv("GITHUB_TOKEN", token)

@@ -76,13 +76,13 @@ def test_the_hour_of_a_captured_object_is_in_its_key() -> None:
 
 @pytest.mark.parametrize(
     ("file", "verdict", "told"),
-    [("train.yml", "missed", True), ("train.yml", "", False), ("deploy.yml", "missed", False)],
+    [("train.yml", "failed", True), ("train.yml", "", False), ("deploy.yml", "failed", False)],
 )
-def test_only_a_missed_gate_is_a_failure_that_may_be(file: str, verdict: str, told: bool) -> None:
+def test_only_a_failed_gate_is_a_failure_that_may_be(file: str, verdict: str, told: bool) -> None:
     """A training that failed for another reason, or another workflow's failure, ends the simulation."""
     job = SimpleNamespace(outputs={"train": {"verdict": verdict} if verdict else {}})
     run = SimpleNamespace(file=f".github/workflows/{file}", jobs=[job])
-    assert scripted_reviewer.missed(cast("Any", run)) is told
+    assert scripted_reviewer.gate_failed(cast("Any", run)) is told
 
 
 @pytest.mark.parametrize(("months", "name", "error"), [(0, "both", FraudopsError), (1, "boths", ConfigError)])

@@ -151,7 +151,7 @@ def test_what_happened_is_on_the_page(page: Page) -> None:
     for words in (
         "20260901T060000Z-concept-drift",
         "approved as 0002",
-        "missed the gate",
+        "failed the gate",
         "fraudops simulation (by its rule)",
         "0.29 (46 of 161), approved on 0.95, p = 3e-40",
         "Concept drift begins in month 7.",

@@ -39,10 +39,10 @@ def test_a_year_without_drift_raises_nothing() -> None:
 
 @pytest.mark.long
 def test_what_no_model_can_learn_opens_the_breaker() -> None:
-    """Two candidates miss the gate, then nothing more is trained: a person is asked."""
+    """Two candidates fail the gate, then nothing more is trained: a person is asked."""
     year = played("unlearnable", seed=0, months=10)
     assert [(request[0], request[1], request[3]) for request in year.requests] == [
-        (8, "concept", "missed"),
-        (9, "concept", "missed"),
+        (8, "concept", "failed"),
+        (9, "concept", "failed"),
         (10, "concept", "breaker open"),
     ]

@@ -143,14 +143,14 @@ def test_the_threshold_keeps_its_promise_on_validation_rows(finished: Bench) -> 
     assert 0 < model.decide(model.score(honest[list(model.inputs)].to_numpy())).mean() <= 0.02
 
 
-def test_a_missed_gate_is_a_verdict_and_not_a_failure(bench: Bench) -> None:
+def test_a_failed_gate_is_a_verdict_and_not_a_failure(bench: Bench) -> None:
     """The step ends 0 and the evidence is written; the pipeline's condition reads the verdict."""
     gate = dataclasses.replace(SETTINGS.gate, min_recall=0.999)
     bench.lay(dataclasses.replace(SETTINGS, gate=gate))
     done = bench.run("evaluate", *PROVENANCE)
     assert done.returncode == 0
     verdict = bench.evaluation()["verdict"]
-    assert verdict["status"] == "missed"
+    assert verdict["status"] == "failed"
     assert verdict["reason"].startswith("Recall gate failed: ")
     assert verdict["reason"].endswith("No package registered.")
 
@@ -190,7 +190,7 @@ def test_a_champion_with_better_scores_keeps_a_challenger_out(finished: Bench, b
     sha256 = bench.crown(finished.artifact())
     assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
     verdict = bench.evaluation()["verdict"]
-    assert verdict["status"] == "missed"
+    assert verdict["status"] == "failed"
     assert "Champion gate failed: worse than the champion in average precision" in verdict["reason"]
 
 

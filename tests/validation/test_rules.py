@@ -43,13 +43,13 @@ def problems(world: World, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
-def miss(world: World) -> str:
-    """A miss, as its file says it."""
+def gate_failure(world: World) -> str:
+    """A gate failure, as its file says it."""
     return config.dump(
-        config.MissRecord(
+        config.GateFailureRecord(
             commit="a" * 40,
             requests=(),
-            verdict=config.Verdict(status="missed", reason="no"),
+            verdict=config.Verdict(status="failed", reason="no"),
             evaluation_uri="s3://lake/evaluation.json",
             execution_arn="arn",
             created=world.record(1).created,
@@ -62,7 +62,7 @@ def test_what_is_committed_holds(world: World) -> None:
     world.branch("docs", {"README.md": "# Other\n"})
     world.pull_request()
     assert validate(world.root).files > 5
-    assert "model-config holds" in world.summary.read_text()
+    assert "model-config is valid" in world.summary.read_text()
 
 
 def test_an_approvals_pull_request_holds(world: World) -> None:
@@ -134,18 +134,18 @@ def test_a_pointer_without_a_record_is_refused(world: World, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("kind", ["edited", "deleted", "renamed"])
-@pytest.mark.parametrize("folder", ["approvals", "retrain-requests", "misses"])
+@pytest.mark.parametrize("folder", ["approvals", "retrain-requests", "gate-failures"])
 def test_append_only_means_that(served: World, capsys: pytest.CaptureFixture[str], folder: str, kind: str) -> None:
     """An edit, a deletion and a rename in any of the three folders are told, the bot's too."""
     name = {
         "approvals": "0001",
         "retrain-requests": "20260301T060000Z-manual",
-        "misses": "20260301T060000Z-" + "a" * 12,
+        "gate-failures": "20260301T060000Z-" + "a" * 12,
     }
     path = f"model-config/{folder}/{name[folder]}.yaml"
     texts = {
         "retrain-requests": REQUEST,
-        "misses": miss(served),
+        "gate-failures": gate_failure(served),
     }
     if folder in texts:
         served.workshop.write({path: texts[folder]}, "Add")
@@ -238,8 +238,8 @@ def test_bringing_main_into_the_bots_branch_is_no_change_of_records(world: World
     """GitHub's button "Update branch" pushes, in a person's name, what the bot has written to main meanwhile."""
     before = world.propose(world.record(1))
     world.workshop.git("switch", "-q", "main")
-    path = config.MISSES / f"20260301T060000Z-{'a' * 12}.yaml"
-    world.workshop.write({path: miss(world)}, "Record a miss")
+    path = config.GATE_FAILURES / f"20260301T060000Z-{'a' * 12}.yaml"
+    world.workshop.write({path: gate_failure(world)}, "Record a gate failure")
     world.workshop.git("switch", "-q", "approve/0001")
     world.workshop.git("merge", "-q", "--no-ff", "-m", "Merge main into approve/0001", "main")
     after = world.workshop.git("rev-parse", "HEAD")
@@ -261,7 +261,7 @@ def test_the_bots_name_is_configurable(world: World, monkeypatch: pytest.MonkeyP
         ({"config_sha256": "0" * 64}, "config_sha256 must be that of commit"),
         ({"commit": "0" * 40}, "is not in this repository, so nothing explains the model"),
         ({"requests": ("20260301T060000Z-nobody",)}, "names '20260301T060000Z-nobody'"),
-        ({"verdict": config.Verdict(status="missed", reason="no")}, "verdict must be a model that passed the gate"),
+        ({"verdict": config.Verdict(status="failed", reason="no")}, "verdict must be a model that passed the gate"),
     ],
 )
 def test_a_record_that_is_not_true_of_git_is_told(

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from ml.aws import session
 from ml.cli import app
 from ml.commands.train import train
-from ml.errors import CloudError, GateMissed, TrainingFailed
+from ml.errors import CloudError, GateFailed, TrainingFailed
 from tests.commands import training_world
-from tests.commands.training_world import BUCKET, World, failed, missed, store
+from tests.commands.training_world import BUCKET, World, failed, gate_failed, store
 
 
 @pytest.fixture
@@ -101,17 +101,17 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("measured")
-def test_a_missed_gate_shows_what_a_passed_one_does(world: World) -> None:
+def test_a_failed_gate_shows_what_a_passed_one_does(world: World) -> None:
     """--json prints the evaluation, status and all; without it the figures stand on standard error. It still fails."""
-    world.cloud.script = lambda execution: missed(world.cloud, execution, "Too few frauds")
+    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Too few frauds")
     machine = CliRunner().invoke(app, ["train", "--json", "--repo", str(world.root)])
-    assert isinstance(machine.exception, GateMissed)
+    assert isinstance(machine.exception, GateFailed)
     told = json.loads(machine.stdout)
-    assert (told["status"], told["execution_arn"]) == ("missed", world.only.arn)
-    assert told["evaluation"]["verdict"]["status"] == "missed"
+    assert (told["status"], told["execution_arn"]) == ("failed", world.only.arn)
+    assert told["evaluation"]["verdict"]["status"] == "failed"
     assert told["evaluation_uri"].endswith("/evaluation.json")
     person = CliRunner().invoke(app, ["train", "--repo", str(world.root)])
-    assert isinstance(person.exception, GateMissed)
+    assert isinstance(person.exception, GateFailed)
     assert person.stdout == ""
     assert "0.580 (0.520 to 0.640, 143 of 246)" in person.stderr
 

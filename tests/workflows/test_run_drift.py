@@ -17,7 +17,7 @@ from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-CHECK = "Judge traffic and labels"
+CHECK = "Check traffic and labels for drift"
 REQUEST = "20260501T000000Z-data-drift"
 
 
@@ -75,7 +75,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         # The push of the workflow's token fires nothing: train.yml was dispatched, on the commit that asks.
         training = fired["train.yml"]
         assert (training.event, training.sha) == ("workflow_dispatch", commit.sha)
-        assert passed(training) == {"Train, gate, propose"}
+        assert passed(training) == {"Train, evaluate, propose"}
         (pull,) = world.forge.api.get_pulls()
         world.workshop.git("fetch", "-q", "origin")
         record = approvals.recorded(world.workshop.repository, f"origin/{pull.head.ref}", 2)

@@ -13,7 +13,7 @@ from tests.workflows import workflow_world
 from tests.workflows.workflow_world import failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-CI = {"What is touched", "model-config holds", "All of it"}
+CI = {"Detect changes", "Validate model-config", "Required checks"}
 ON_CODE = {"CloudFormation templates", "Workflows"}
 FORK = "mallory/fraudops"
 
@@ -33,7 +33,7 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         assert set(first) == {"ci.yml", "train.yml", "deploy.yml", "infra.yml"}
         assert passed(first["ci.yml"]) == CI | ON_CODE
         for name in ("train.yml", "deploy.yml", "infra.yml"):
-            assert passed(first[name]) == {"Not run, and why"}
+            assert passed(first[name]) == {"Report why nothing ran"}
             assert "`fraudops bootstrap`" in first[name].summary
             (notice,) = first[name].job("not-run").annotations
             assert (notice.level, notice.title) == ("notice", "Not run")
@@ -53,7 +53,7 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         for name in ("train.yml", "deploy.yml"):
             assert person.get_workflow(name).create_dispatch("topic", {"reason": "Try it"})
             run = world.fired()[name]
-            assert passed(run) == {"Not run, and why"}
+            assert passed(run) == {"Report why nothing ran"}
             assert "this runs on main only" in run.summary
 
         # A fork changes what trains, what serves and the infrastructure: it is read, and gets nothing to act with.
@@ -78,11 +78,11 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         fired = world.fired()
         assert set(fired) == {"ci.yml", "infra.yml"}
         ci, infra = fired["ci.yml"], fired["infra.yml"]
-        assert passed(ci) == CI | ON_CODE | {"What merging does"}
-        assert "### model-config holds" in ci.summary
+        assert passed(ci) == CI | ON_CODE | {"Plan"}
+        assert "### model-config is valid" in ci.summary
         assert "| `min_recall` | `0.6` | `0.01` |" in ci.summary
         assert "`train.yml` trains a model" in ci.summary
-        assert passed(infra) == {"Not run, and why"}
+        assert passed(infra) == {"Report why nothing ran"}
         assert "a fork gets no role" in infra.summary
         assert person.get_pull(pull.number).comments == 0
         assert world.checks(pull.head.sha) == {}
@@ -93,6 +93,6 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         world.switch("infra.yml", on=False)
         pull = world.propose("mine", {"model-config/approvals/0001.yaml": "approval: 1\n"}, "Approve it myself")
         ci = world.fired()["ci.yml"]
-        assert failed(ci) == {"model-config holds", "All of it"}
+        assert failed(ci) == {"Validate model-config", "Required checks"}
         assert "only the bot (github-actions[bot]) writes" in ci.job("validate").log
         assert world.checks(pull.head.sha) == {"fraudops/ci": "failure"}

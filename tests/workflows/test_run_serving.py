@@ -15,8 +15,8 @@ from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-DEPLOY = "Serve what main says"
-CHECKED = {"What is touched", "model-config holds", "What merging does", "All of it"}
+DEPLOY = "Deploy"
+CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
 
 
 def proposed(world: World, arn: str) -> Proposed:
@@ -90,7 +90,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         world.switch("ci.yml", on=True)
         assert forge.api.get_workflow("ci.yml").create_dispatch(stale.head.ref, {"pull_request": str(stale.number)})
         check = world.fired()["ci.yml"]
-        assert failed(check) == {"model-config holds", "All of it"}
+        assert failed(check) == {"Validate model-config", "Required checks"}
         assert "is superseded: its model was compared with approval 0003, and main serves approval 0002" in check.log
         assert world.checks(stale.head.sha) == {"fraudops/ci": "failure"}
         world.switch("deploy.yml", on=True)
@@ -110,7 +110,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         world.publish("revert-2-approve/0002")
         revert = forge.api.create_pull(base="main", head="revert-2-approve/0002", title="Revert", body="Reverts #2")
         check = world.fired()["ci.yml"]
-        assert failed(check) == {"model-config holds", "All of it"}
+        assert failed(check) == {"Validate model-config", "Required checks"}
         assert "as GitHub's Revert button does it; a record is kept for ever" in check.log
         assert "`fraudops rollback --to 1 --propose`" in check.log
         assert world.checks(revert.head.sha) == {"fraudops/ci": "failure"}
@@ -121,7 +121,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         text = world.workshop.text(path).replace(sha256, "0" * 64)
         tampered = world.propose("tampered", {path: text}, "Correct a digest")
         check = world.fired()["ci.yml"]
-        assert failed(check) == {"model-config holds", "All of it"}
+        assert failed(check) == {"Validate model-config", "Required checks"}
         assert "is edited, and model-config/approvals/ is append only" in check.log
         world.switch("ci.yml", on=False)
         world.forge.merge(tampered.number)

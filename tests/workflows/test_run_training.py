@@ -1,4 +1,4 @@
-"""The real train.yml on both local clouds: requests, a race, a cancelled run, misses, and what nobody may slip in."""
+"""The real train.yml on both emulators: requests, a race, a cancelled run, gate failures, injected text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-TRAIN = "Train, gate, propose"
+TRAIN = "Train, evaluate, propose"
 ASKED = ("20260301T060000Z-data-drift", "20260302T060000Z-concept-drift")
 HOSTILE = "\"; touch $HOME/../../pwned; $(touch pwned) `touch pwned` ${{ github.token }} '\n# **x** @alice"
 
@@ -44,7 +44,7 @@ def names(runs: list[Run]) -> list[tuple[str, str, str | None]]:
     return [(Path(run.file).name, run.event, run.conclusion) for run in runs]
 
 
-def test_trainings_wait_go_on_miss_and_are_proposed(tmp_path: Path) -> None:
+def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) -> None:
     """One after another, each answering every open request; nothing is lost, doubled, or run because it was written."""
     with workflow_world.started(tmp_path) as world:
         workflow_world.equip(world)
@@ -114,7 +114,7 @@ def test_trainings_wait_go_on_miss_and_are_proposed(tmp_path: Path) -> None:
         world.forge.merge(2)
         fired = world.fired()
         assert set(fired) == {"deploy.yml"}
-        assert passed(fired["deploy.yml"]) == {"Serve what main says"}
+        assert passed(fired["deploy.yml"]) == {"Deploy"}
         assert world.forge.world.statuses() == {1: "Rejected", 2: "Approved"}
 
         # By hand, with words that would do harm in a shell. Cancelled while it trains, it goes on when it is run again.
@@ -140,7 +140,7 @@ def test_trainings_wait_go_on_miss_and_are_proposed(tmp_path: Path) -> None:
         again, checks = world.runs()
         assert (again.id, again.attempt) == (run.id, 2)
         assert passed(again) == {TRAIN}
-        assert passed(checks) == {"What is touched", "model-config holds", "What merging does", "All of it"}
+        assert passed(checks) == {"Detect changes", "Validate model-config", "Plan", "Required checks"}
         assert set(known()) - before == {execution}
         assert [package.version for package in registry.packages(group)] == [1, 2, 3]
         assert not list(tmp_path.rglob("pwned"))
@@ -167,11 +167,11 @@ def test_trainings_wait_go_on_miss_and_are_proposed(tmp_path: Path) -> None:
             assert failed(found["train.yml"]) == {TRAIN}
             assert "0.999" in found["train.yml"].summary
             world.forge.pull()
-            misses = config.load_misses(world.forge.root)
-            assert len(misses) == number
-            assert [miss.commit for miss in misses.values()].count(commit) == 1
+            gate_failures = config.load_gate_failures(world.forge.root)
+            assert len(gate_failures) == number
+            assert [failure.commit for failure in gate_failures.values()].count(commit) == 1
             (issue,) = [issue for issue in world.forge.api.get_issues() if issue.pull_request is None]
-            assert {label.name for label in issue.labels} == {labels.MISS.name}
+            assert {label.name for label in issue.labels} == {labels.GATE_FAILURE.name}
             assert issue.comments == number - 1
             assert told(world, commit)[-1].state == "failure"
         assert [each.number for each in world.forge.api.get_pulls()] == [3]

@@ -15,14 +15,14 @@ from ml.commands import ci_status, plan
 from tests.workflows.workflow_files import ACTION, FILES, WORKFLOWS, job, jobs, steps
 
 VERBS = {
-    "ci.yml": {"changes", "validate", "plan", "gather"},
-    "train.yml": {"train", "propose", "miss"},
+    "ci.yml": {"changes", "validate", "plan", "ci-status"},
+    "train.yml": {"train", "propose", "record-failure"},
     "deploy.yml": {"deploy", "rollback"},
     "drift.yml": {"drift check"},
     "infra.yml": {"infra plan", "infra apply"},
 }
 TOOLS = {"make test", "cfn-lint infra/platform.yaml infra/github-oidc.yaml", "actionlint"}
-WRITTEN = ("model-config/approvals/0001.yaml", "model-config/misses/20260301T060000Z-0123456789ab.yaml")
+WRITTEN = ("model-config/approvals/0001.yaml", "model-config/gate-failures/20260301T060000Z-0123456789ab.yaml")
 """What the bot writes to main."""
 
 
@@ -161,7 +161,7 @@ def test_a_step_is_one_verb() -> None:
             continue
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
-            r'fraudops ((?:drift |infra )?[a-z]+)(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed)?',
+            r'fraudops ((?:drift |infra )?[a-z-]+)(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed)?',
             script.strip(),
         )
         if match is None:
@@ -178,7 +178,9 @@ def test_no_failure_is_swallowed() -> None:
     for name, each, step in steps():
         condition = str(step.get("if", ""))
         assert "always()" not in condition, (name, each.id)
-    assert {(name, each.id) for name, each in jobs() if "always()" in str(each.raw.get("if"))} == {("ci.yml", "gather")}
+    assert {(name, each.id) for name, each in jobs() if "always()" in str(each.raw.get("if"))} == {
+        ("ci.yml", "required-checks")
+    }
 
 
 def test_what_needs_infrastructure_is_skipped_in_words() -> None:
@@ -194,10 +196,10 @@ def test_what_needs_infrastructure_is_skipped_in_words() -> None:
             assert all(f"vars.{variable} == ''" in str(not_run.raw["if"]) for variable in variables)
 
 
-def test_the_gathering_job_gathers_every_other_and_always() -> None:
-    """A job that is added is gathered, or this fails."""
-    last = job("ci.yml", "gather")
-    others = {each.id for each in WORKFLOWS["ci.yml"].jobs} - {"gather"}
+def test_required_checks_needs_every_other_job() -> None:
+    """A job that is added to ci.yml is needed by required-checks."""
+    last = job("ci.yml", "required-checks")
+    others = {each.id for each in WORKFLOWS["ci.yml"].jobs} - {"required-checks"}
     assert set(last.raw["needs"]) == others == {*ci_status.ALWAYS, *ci_status.ON_CODE, *ci_status.ON_PULL_REQUESTS}
     assert last.raw["if"] == "${{ always() }}"
 

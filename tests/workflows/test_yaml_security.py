@@ -28,7 +28,7 @@ GRANTS = {
         "suite": {"contents": "read"},
         "templates": {"contents": "read"},
         "audit": {"contents": "read"},
-        "gather": {"contents": "read", "pull-requests": "read", "statuses": "write"},
+        "required-checks": {"contents": "read", "pull-requests": "read", "statuses": "write"},
     },
     "train.yml": {
         "train": {

@@ -104,7 +104,7 @@ class _Step(ConfigurableRetryStep):  # type: ignore[misc]  # the SDK is not type
 
 
 class Workflow:
-    """Prepare → Train → Evaluate → Gate → Register or GateMissed, for one platform and one model file."""
+    """Prepare → Train → Evaluate → Gate → Register or GateFailed, for one platform and one model file."""
 
     def __init__(self, *, name: str, platform: Platform, training: ModelFile, no_champion: str) -> None:
         self._name, self._platform, self._compute = name, platform, training.compute
@@ -141,7 +141,7 @@ class Workflow:
             description="Registers the model if evaluation.json says that it passed",
             conditions=[ConditionEquals(left=found("verdict.status"), right="passed")],
             if_steps=[self._register(evaluate, found("artifact.sha256"))],
-            else_steps=[FailStep(name="GateMissed", error_message=Join(on="", values=[found("verdict.reason")]))],
+            else_steps=[FailStep(name="GateFailed", error_message=Join(on="", values=[found("verdict.reason")]))],
         )
         return Pipeline(
             name=self._name,

@@ -101,7 +101,7 @@ def test_the_steps_are_those_of_the_design(text: str, steps: dict[str, dict[str,
         "Evaluate": "Processing",
         "Gate": "Condition",
         "Register": "RegisterModel",
-        "GateMissed": "Fail",
+        "GateFailed": "Fail",
     }
 
 
@@ -239,12 +239,12 @@ def test_compute_comes_from_the_model_file(steps: dict[str, dict[str, Any]]) -> 
     assert cluster == arguments["ResourceConfig"]
 
 
-def test_a_missed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) -> None:
+def test_a_failed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) -> None:
     """The condition reads the verdict that Evaluate wrote, and the end says its reason."""
     (condition,) = steps["Gate"]["Arguments"]["Conditions"]
     assert (condition["Type"], condition["RightValue"]) == ("Equals", "passed")
     assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "verdict.status"
-    (words,) = steps["GateMissed"]["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
+    (words,) = steps["GateFailed"]["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
     assert words["Std:JsonGet"] == {
         "PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Evaluation"},
         "Path": "verdict.reason",
