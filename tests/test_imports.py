@@ -22,7 +22,7 @@ RULES: dict[str, tuple[set[str] | None, set[str]]] = {
         BASE | {"ml.aws"},
     ),
     "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
-    "ml/report": (NUMERICAL | {"matplotlib", "jinja2", "markupsafe"}, {"ml.model", "ml.report"}),
+    "ml/report": (NUMERICAL | {"matplotlib", "jinja2", "markupsafe", "vl_convert"}, {"ml.model", "ml.report"}),
     "ml/commands": (
         NUMERICAL | {"pyarrow", "yaml", "rich", "tenacity"},
         BASE | {"ml.model", "ml.aws", "ml.gitops", "ml.commands", "ml.console", "ml.report"},
