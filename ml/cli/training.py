@@ -68,7 +68,7 @@ def train(
     if resume is not None:
         _refuse_beside_resume(resume, {"--request": request, "--start": start, "--end": end, "--dry-run": dry_run})
     if dry_run:
-        found = training.rehearse(repo, requests=request or None, window=stretch, reason=reason)
+        found = training.dry_run(repo, requests=request or None, window=stretch, reason=reason)
         render.show(found, render.fields(found), as_machine=json)
         return
     try:
