@@ -88,9 +88,9 @@ def train(
 
 
 def _refuse_beside_resume(resume: str, others: Mapping[str, object]) -> None:
-    from ml.aws import executions
+    from ml.commands.train import is_execution
 
-    if not executions.is_arn(resume):
+    if not is_execution(resume):
         form = "arn:aws:sagemaker:REGION:ACCOUNT:pipeline/NAME/execution/ID"
         raise typer.BadParameter(f"must be an execution's ARN, as {form} (got {resume!r})", param_hint="--resume")
     given = [name for name, value in others.items() if value]

@@ -135,6 +135,11 @@ def dry_run(
     return result
 
 
+def is_execution(arn: str) -> bool:
+    """Whether `arn` is written as the ARN of a pipeline execution is; asks nobody whether there is one."""
+    return executions.is_arn(arn)
+
+
 def _start(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> tuple[str, str]:
     """The execution for what is checked out, started or found; and the commit."""
     found = run_inputs.resolve(root, requests, window)
