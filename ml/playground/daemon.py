@@ -148,7 +148,7 @@ def exports(folder: Path = FOLDER) -> str:
 
 def gh_environment(folder: Path = FOLDER) -> dict[str, str]:
     """The variables for the `gh` command alone: its proxy would catch other programs' traffic."""
-    from ml.playground.environment import for_gh
+    from local_github.client_environment import for_gh
 
     variables = environment(folder)
     return for_gh(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    clouds = LocalClouds(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]))
+    clouds = LocalClouds(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]), schedules=True)
     try:
         clouds.start()
     except CloudError as error:

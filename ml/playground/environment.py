@@ -6,6 +6,7 @@ here. Starting and ending is all there is; what each cloud does is its own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +15,15 @@ from typing import Self
 from local_aws.child_processes import INSTANCE
 from local_aws.server import CALLER, LocalCloud
 from local_github.actions.oidc_issuer import ISSUER
+from local_github.actions.scheduler import Scheduler
 from local_github.actions.service import Actions
+from local_github.client_environment import for_clients
 from local_github.server import LocalGitHub
 
+from ml import clock
 from ml.playground import tool_cache as tools
 
 USER = "local-user"
-GH_HOST = "github.localhost"  # the one host that gh speaks plain HTTP to
 
 
 class LocalClouds:
@@ -30,6 +33,7 @@ class LocalClouds:
         folder: everything they keep on disk.
         port, github_port: 0 takes free ones.
         variables, tool_cache: as `Actions` takes them.
+        schedules: whether workflows start by their `schedule:`; otherwise only `Actions.fire_schedule` starts them.
     """
 
     def __init__(
@@ -42,12 +46,15 @@ class LocalClouds:
         images: Path | None = None,
         variables: Mapping[str, str] | None = None,
         tool_cache: Path | None = None,
+        schedules: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self._variables, self._tool_cache = variables, tool_cache
         self.aws = LocalCloud(self.folder, port=port, caller_arn=caller_arn, images=images)
-        self.github = LocalGitHub(self.folder / "github", port=github_port, user=USER)
+        self.github = LocalGitHub(self.folder / "github", port=github_port, user=USER, clock=clock.now)
         self.actions: Actions
+        self._schedules = schedules
+        self._scheduler: Scheduler | None = None
 
     def start(self) -> Self:
         """Serves from now on; CloudError where AWS cannot start."""
@@ -56,14 +63,18 @@ class LocalClouds:
             self.github.start()
             self.actions = Actions(
                 self.folder / "actions",
-                self.github,
+                self.github.backend,
                 variables=self._variables,
-                environment={**self.aws.environment(), INSTANCE: str(self.folder)},  # it leaves the keys out
+                environment=self._job_environment,
                 tool_cache=self._tool_cache,
             )
+            self.github.attach(self.actions)
             tools.offer(self.actions.tool_cache)
             self.aws.federation.trust(ISSUER, self.actions.issuer.jwks)
             self.token = self.github.token(USER)
+            if self._schedules:
+                self._scheduler = Scheduler(self.actions.fire_due_schedules, clock.now)
+                self._scheduler.start()
         except BaseException:
             self.github.stop()
             self.aws.stop()
@@ -72,6 +83,8 @@ class LocalClouds:
 
     def stop(self) -> None:
         """Ends runs, then both servers."""
+        if self._scheduler is not None:
+            self._scheduler.stop()
         self.actions.close()
         self.github.stop()
         self.aws.stop()
@@ -88,13 +101,10 @@ class LocalClouds:
         """The variables that lead the AWS SDKs and clients of GitHub's API here."""
         return {
             **self.aws.environment(),
-            "GITHUB_SERVER_URL": self.github.url,
-            "GITHUB_API_URL": self.github.api_url,
-            "GITHUB_GRAPHQL_URL": self.github.graphql_url,
-            "GITHUB_TOKEN": self.token,
+            **for_clients(self.github.url, self.token),
         }
 
-
-def for_gh(url: str, token: str) -> dict[str, str]:
-    """The variables under which `gh` speaks to the local GitHub at `url`; for that one program, not a whole shell."""
-    return {"GH_HOST": GH_HOST, "GH_TOKEN": token, "http_proxy": url, "no_proxy": "", "GH_NO_UPDATE_NOTIFIER": "1"}
+    def _job_environment(self) -> dict[str, str]:
+        """The variables of every job; Actions removes the static AWS keys."""
+        now = {name: os.environ[name] for name in ("FRAUDOPS_NOW",) if os.environ.get(name)}
+        return {**self.aws.environment(), INSTANCE: str(self.folder), **now}

@@ -6,7 +6,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from local_github.git.bare_repository import person
+from local_github.git.objects import Person
 
 from ml.errors import GitHubError
 from ml.gitops import evidence_branch
@@ -77,7 +77,7 @@ def test_a_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.Mon
     def late(name: str, new: str, old: str) -> None:
         if not lost:
             lost.append(old)
-            author = person("Other", "other@example.invalid")
+            author = Person(name="Other", email="other@example.invalid", date="2031-01-01T00:00:00Z")
             update(name, git.write_commit(f"{old}^{{tree}}", [old], "First\n", author=author), old)
         update(name, new, old)
 

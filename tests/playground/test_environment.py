@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from local_github.actions.oidc_issuer import ISSUER
 from local_github.actions.run_records import Run
+from local_github.client_environment import for_gh
 
 from ml.playground import daemon
-from ml.playground.environment import LocalClouds, for_gh
+from ml.playground.environment import LocalClouds
 
 HOST = ISSUER.removeprefix("https://")
 WORKFLOW = """name: who
@@ -93,6 +94,15 @@ def test_a_job_on_another_branch_is_denied(clouds: LocalClouds, tmp_path: Path) 
     run = push(clouds, tmp_path, "side")
     assert "<Code>AccessDenied</Code>" in run.log
     assert "<SecretAccessKey>" not in run.log
+
+
+def test_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
+    """`fraudops local up` starts the scheduler of the GitHub emulator; in-process environments do not."""
+    try:
+        log = daemon.up(tmp_path).logs / "daemon.log"
+        assert "scheduled workflows start after" in log.read_text("utf-8")
+    finally:
+        daemon.down(tmp_path)
 
 
 def test_the_daemon_serves_both_and_says_how_to_reach_them(tmp_path: Path) -> None:

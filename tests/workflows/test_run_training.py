@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aws_resources import until
 from local_github.actions.run_records import Run
-from local_github.domain.state import Status
+from local_github.domain.records import Status
 
 from ml import config
 from ml.aws import platform, registry, session
@@ -144,7 +144,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         assert set(known()) - before == {execution}
         assert [package.version for package in registry.packages(group)] == [1, 2, 3]
         assert not list(tmp_path.rglob("pwned"))
-        assert not world.clouds.github.faults
+        assert not world.clouds.github.failures
         pull = world.forge.api.get_pull(3)
         assert "touch pwned" in pull.body
         assert "${{ github.token }}" in pull.body.replace("\\", "")

@@ -44,7 +44,7 @@ def push(*files: str, ref: str = "refs/heads/main") -> Event:
 
 def fired(event: Event) -> set[str]:
     """The files that the event starts."""
-    return {name for name, workflow in WORKFLOWS.items() if triggers.fires(workflow, event)}
+    return {name for name, workflow in WORKFLOWS.items() if triggers.starts(workflow, event)}
 
 
 @pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)

@@ -90,7 +90,7 @@ class World:
 
     def switch(self, file: str, *, on: bool) -> None:
         """Disables or enables a workflow, as its owner may."""
-        self.clouds.actions.enable(NAME, f".github/workflows/{file}", on=on)
+        self.clouds.actions.set_enabled(NAME, f".github/workflows/{file}", enabled=on)
 
     def runs(self) -> list[Run]:
         """The runs since this was last asked, oldest first, once all have ended."""

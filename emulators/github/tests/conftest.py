@@ -21,14 +21,14 @@ GH = Path(sys.executable).with_name("gh")
 
 @dataclass
 class Clone:
-    """A working copy whose remote `origin` is the local GitHub, with a token in its address."""
+    """A clone; `url` contains a token."""
 
     root: Path
     url: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs git here."""
+        """Runs git in the clone."""
         fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull}
         person = {
             f"GIT_{role}_{part}": value
@@ -36,14 +36,14 @@ class Clone:
             for part, value in {"NAME": "Ada", "EMAIL": "ada@example.invalid"}.items()
         }
         environment = {**os.environ, **fixed, **person, **self.environment}
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", *arguments], cwd=self.root, env=environment, text=True, capture_output=True, check=False
         )
-        assert not check or done.returncode == 0, done.stderr
-        return done
+        assert not check or process.returncode == 0, process.stderr
+        return process
 
     def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
-        """Writes files (None: deletes), commits, gives the SHA."""
+        """Writes files (None deletes), commits them and returns the SHA."""
         for name, text in files.items():
             path = self.root / name
             if text is None:
@@ -56,13 +56,13 @@ class Clone:
         return self.git("rev-parse", "HEAD").stdout.strip()
 
     def push(self, *refspecs: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Pushes to the local GitHub."""
+        """Pushes to the emulator."""
         return self.git("push", "--quiet", self.url, *refspecs, check=check)
 
 
 @dataclass
-class World:
-    """A local GitHub with acme/fraud in it, its events, and ways to reach it."""
+class Emulator:
+    """An emulator with the repository acme/fraud and its events."""
 
     github: LocalGitHub
     events: list[Event]
@@ -72,14 +72,14 @@ class World:
         """A token."""
         return self.github.token(login, **options)
 
-    def workflow(self, **permissions: Any) -> str:
-        """A workflow's token of acme/fraud with these permissions (pull_requests for pull-requests)."""
+    def workflow_token(self, **permissions: Any) -> str:
+        """A workflow token for acme/fraud with these permissions (pull_requests for pull-requests)."""
         return self.github.token("github-actions[bot]", permissions=permissions, repository="acme/fraud")
 
     def url(self, token: str | None, repository: str = "acme/fraud") -> str:
-        """The address that git clones from."""
-        who = f"x-access-token:{token}@" if token else ""
-        return self.github.url.replace("://", f"://{who}") + f"/{repository}.git"
+        """The clone address."""
+        credentials = f"x-access-token:{token}@" if token else ""
+        return self.github.url.replace("://", f"://{credentials}") + f"/{repository}.git"
 
     def api(self, token: str | None = None, repository: str = "acme/fraud") -> Repository:
         """The repository through PyGithub."""
@@ -89,34 +89,34 @@ class World:
         return client.get_repo(repository)
 
     def named(self, name: str) -> list[Event]:
-        """The events of that name, in order."""
+        """The events with that name, in order."""
         return [event for event in self.events if event.name == name]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
     """A running local GitHub with an empty acme/fraud."""
     events: list[Event] = []
     with LocalGitHub(tmp_path / "github", on_event=events.append) as github:
         github.create_repository("acme/fraud")
-        yield World(github, events, tmp_path)
+        yield Emulator(github, events, tmp_path)
 
 
 @pytest.fixture
-def clone(world: World) -> Clone:
+def clone(emulator: Emulator) -> Clone:
     """A clone of acme/fraud whose first commit is pushed to main by alice."""
-    made = Clone(world.folder / "clone", world.url(world.token()))
-    made.root.mkdir()
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.commit({"README.md": "# Fraud\n", "model-config/gate.yaml": "min_recall: 0.6\n"}, "First")
-    made.push("main")
-    world.events.clear()
-    return made
+    new_clone = Clone(emulator.folder / "clone", emulator.url(emulator.token()))
+    new_clone.root.mkdir()
+    new_clone.git("init", "--quiet", "--initial-branch=main")
+    new_clone.commit({"README.md": "# Fraud\n", "model-config/gate.yaml": "min_recall: 0.6\n"}, "First")
+    new_clone.push("main")
+    emulator.events.clear()
+    return new_clone
 
 
 @pytest.fixture
 def branch(clone: Clone) -> Callable[..., str]:
-    """Pushes a branch off main with one commit; gives its SHA."""
+    """Pushes a branch from main with one commit and returns its SHA."""
 
     def make(name: str, files: Mapping[str, str | None] | None = None, message: str = "Change") -> str:
         clone.git("checkout", "--quiet", "-B", name, "main")
@@ -129,30 +129,30 @@ def branch(clone: Clone) -> Callable[..., str]:
 
 
 @pytest.fixture
-def gh(world: World, clone: Clone) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the real gh in the clone, through http_proxy as a person would."""
+def gh(emulator: Emulator, clone: Clone) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the real gh in the clone, with the emulator as http_proxy."""
     clone.git("remote", "add", "origin", "http://github.localhost/acme/fraud.git")
-    clone.git("config", "http.proxy", world.github.url)
+    clone.git("config", "http.proxy", emulator.github.url)
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(world.folder),
-        "GH_CONFIG_DIR": str(world.folder / "gh"),
+        "HOME": str(emulator.folder),
+        "GH_CONFIG_DIR": str(emulator.folder / "gh"),
         "GH_HOST": "github.localhost",
-        "GH_TOKEN": world.token(),
+        "GH_TOKEN": emulator.token(),
         "GH_NO_UPDATE_NOTIFIER": "1",
         "GH_PROMPT_DISABLED": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "NO_COLOR": "1",
-        "http_proxy": world.github.url,
+        "http_proxy": emulator.github.url,
     }
 
     def run(*arguments: str, check: bool = True, token: str | None = None) -> subprocess.CompletedProcess[str]:
         chosen = environment | ({"GH_TOKEN": token} if token else {})
-        done = subprocess.run(
+        process = subprocess.run(
             [GH, *arguments], cwd=clone.root, env=chosen, text=True, capture_output=True, check=False, timeout=60
         )
-        assert not check or done.returncode == 0, done.stderr
-        return done
+        assert not check or process.returncode == 0, process.stderr
+        return process
 
     return run

@@ -1,1 +1,1 @@
-"""GitHub on a laptop: bare repositories over smart HTTP, the API calls that workflows and gh make, and small pages."""
+"""An emulator of GitHub on loopback: Git over HTTP, REST, GraphQL, Actions and pages."""

@@ -1,17 +1,24 @@
-"""The time that records and events carry."""
+"""Where the emulator takes the time from, and how GitHub writes it."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-
-def now() -> datetime:
-    """The current time in UTC, or what FRAUDOPS_NOW says it is."""
-    text = os.environ.get("FRAUDOPS_NOW")
-    return datetime.fromisoformat(text).astimezone(UTC) if text else datetime.now(UTC)
+Clock = Callable[[], datetime]
+"""Returns the current time with its time zone. Tests and simulations hand in their own."""
 
 
-def stamp(moment: datetime) -> str:
-    """`moment` as YYYY-MM-DDTHH:MM:SSZ."""
+def system_clock() -> datetime:
+    """The current time in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` as GitHub writes it: YYYY-MM-DDTHH:MM:SSZ."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def to_utc(text: str) -> str:
+    """An ISO 8601 time with any offset, as GitHub writes it."""
+    return timestamp(datetime.fromisoformat(text))

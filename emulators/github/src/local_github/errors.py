@@ -1,4 +1,4 @@
-"""How the local GitHub says no: a status and the JSON body that GitHub gives, whichever route it was."""
+"""Errors as GitHub's API returns them: a status and a JSON body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DOCUMENTATION = "https://docs.github.com/rest"
 
 
 class ApiError(Exception):
-    """An error as a client of GitHub's API sees it."""
+    """An error response of the API."""
 
     def __init__(self, status: int, message: str, errors: Sequence[Mapping[str, Any] | str] = ()) -> None:
         super().__init__(message)
@@ -25,8 +25,13 @@ class ApiError(Exception):
 
 
 def not_found() -> ApiError:
-    """404, which is also what GitHub says of what the caller may not see."""
+    """404; GitHub returns it also for what the caller may not see."""
     return ApiError(404, "Not Found")
+
+
+def unauthenticated() -> ApiError:
+    """401 for a route that needs a token."""
+    return ApiError(401, "Requires authentication")
 
 
 def invalid(resource: str, field: str, code: str = "invalid", message: str | None = None) -> ApiError:
@@ -36,5 +41,5 @@ def invalid(resource: str, field: str, code: str = "invalid", message: str | Non
 
 
 def custom(resource: str, message: str) -> ApiError:
-    """422 with GitHub's sentence for it, as PyGithub and gh show it."""
+    """422 with a message, which PyGithub and gh show."""
     return ApiError(422, "Validation Failed", [{"resource": resource, "code": "custom", "message": message}])

@@ -1,4 +1,4 @@
-"""A world for each test: a server, its Actions and a clone, ended with the test."""
+"""Fixtures: emulators with Actions, stopped after each test."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workflow_runs import World
+from actions_emulator import ActionsEmulator
 
-MakeWorld = Callable[..., World]
+MakeEmulator = Callable[..., ActionsEmulator]
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
-    """Makes worlds with options for Actions."""
-    worlds: list[World] = []
+def make_emulator(tmp_path: Path) -> Iterator[MakeEmulator]:
+    """Creates emulators with options for Actions."""
+    emulators: list[ActionsEmulator] = []
 
-    def make(**options: Any) -> World:
-        folder = tmp_path / f"world{len(worlds)}"
+    def make(**options: Any) -> ActionsEmulator:
+        folder = tmp_path / f"emulator{len(emulators)}"
         folder.mkdir()
-        worlds.append(World(folder, **options))
-        return worlds[-1]
+        emulators.append(ActionsEmulator(folder, **options))
+        return emulators[-1]
 
     yield make
-    for world in worlds:
-        world.close()
+    for emulator in emulators:
+        emulator.close()
 
 
 @pytest.fixture
-def world(make_world: MakeWorld) -> World:
-    """A world with the defaults."""
-    return make_world()
+def emulator(make_emulator: MakeEmulator) -> ActionsEmulator:
+    """An emulator with default options."""
+    return make_emulator()

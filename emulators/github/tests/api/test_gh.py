@@ -1,14 +1,14 @@
-"""The real gh against the local GitHub: the commands that a person types, over GraphQL and REST."""
+"""The real gh against the emulator: the commands that a person types, over GraphQL and REST."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from local_github.api.rest.repositories import protect
+from local_github.domain.branch_protection import protect
 
 
-def test_pull_request_from_create_to_merge(world: Any, clone: Any, branch: Any, gh: Any) -> None:
+def test_pull_request_from_create_to_merge(emulator: Any, clone: Any, branch: Any, gh: Any) -> None:
     """create, list, view, comment, edit, review, diff, checkout, merge."""
     branch("topic", {"model-config/gate.yaml": "min_recall: 0.7\n"}, "Raise the gate")
     url = gh("pr", "create", "--head", "topic", "--title", "Raise <the> gate", "--body", "Why: | a | table |").stdout
@@ -29,7 +29,7 @@ def test_pull_request_from_create_to_merge(world: Any, clone: Any, branch: Any, 
     gh("pr", "checkout", "1")
     assert clone.git("rev-parse", "--abbrev-ref", "HEAD").stdout.strip() == "topic"
     gh("pr", "merge", "1", "--merge", "--delete-branch")
-    git = world.github.state.find("acme", "fraud").git
+    git = emulator.github.state.find("acme", "fraud").git
     assert git.commit("main").subject == "Merge pull request #1 from acme/topic"
     assert git.branch("topic") is None
     merged = json.loads(gh("pr", "view", "1", "--json", "state,mergedBy,mergeCommit").stdout)
@@ -37,7 +37,7 @@ def test_pull_request_from_create_to_merge(world: Any, clone: Any, branch: Any, 
     assert merged["mergeCommit"]["oid"] == git.branch("main")
 
 
-def test_second_pull_request_of_a_branch_is_refused_with_the_first(world: Any, branch: Any, gh: Any) -> None:
+def test_second_pull_request_of_a_branch_is_refused_with_the_first(emulator: Any, branch: Any, gh: Any) -> None:
     """gh names it."""
     branch("topic")
     arguments = ("pr", "create", "--head", "topic", "--title", "T", "--body", "B")
@@ -48,11 +48,11 @@ def test_second_pull_request_of_a_branch_is_refused_with_the_first(world: Any, b
     assert "/acme/fraud/pull/1" in done.stderr
 
 
-def test_lists_are_filtered_and_searched(world: Any, branch: Any, gh: Any) -> None:
+def test_lists_are_filtered_and_searched(emulator: Any, branch: Any, gh: Any) -> None:
     """By state, author, head, label and words."""
     for name in ("a", "b"):
         branch(name)
-        world.api().create_pull(base="main", head=name, title=f"Title {name}")
+        emulator.api().create_pull(base="main", head=name, title=f"Title {name}")
     gh("pr", "edit", "1", "--add-label", "bug")
     gh("pr", "close", "2")
 
@@ -72,10 +72,10 @@ def test_lists_are_filtered_and_searched(world: Any, branch: Any, gh: Any) -> No
     assert "Title" in gh("pr", "status").stdout
 
 
-def test_checks_are_shown(world: Any, branch: Any, gh: Any) -> None:
+def test_checks_are_shown(emulator: Any, branch: Any, gh: Any) -> None:
     """Statuses and check runs, with gh's exit codes: 8 pending, 1 failed, 0 passed."""
     sha = branch("topic")
-    api = world.api()
+    api = emulator.api()
     api.create_pull(base="main", head="topic", title="T")
     commit = api.get_commit(sha)
     commit.create_status("pending", "http://example.invalid/", "Running", "fraudops/ci")
@@ -83,46 +83,46 @@ def test_checks_are_shown(world: Any, branch: Any, gh: Any) -> None:
     commit.create_status("failure", context="fraudops/ci")
     assert gh("pr", "checks", "1", check=False).returncode == 1
     commit.create_status("success", context="fraudops/ci")
-    world.api(world.workflow(checks="write")).create_check_run("job", sha, conclusion="success")
+    emulator.api(emulator.workflow_token(checks="write")).create_check_run("job", sha, conclusion="success")
     assert gh("pr", "checks", "1").stdout.count("pass") == 2
     rollup = json.loads(gh("pr", "view", "1", "--json", "statusCheckRollup").stdout)["statusCheckRollup"]
     assert {item.get("context") or item["name"] for item in rollup} == {"fraudops/ci", "job"}
 
 
-def test_protected_merge_is_refused_with_the_reason(world: Any, branch: Any, gh: Any) -> None:
+def test_protected_merge_is_refused_with_the_reason(emulator: Any, branch: Any, gh: Any) -> None:
     """gh sees BLOCKED and stops; the base's rule says why."""
     branch("topic")
-    world.api().create_pull(base="main", head="topic", title="T")
+    emulator.api().create_pull(base="main", head="topic", title="T")
     checks = {"strict": False, "contexts": ["fraudops/ci"]}
-    protect(world.github.state.find("acme", "fraud"), "main", required_status_checks=checks, enforce_admins=True)
+    protect(emulator.github.state.find("acme", "fraud"), "main", required_status_checks=checks, enforce_admins=True)
     done = gh("pr", "merge", "1", "--merge", check=False)
     assert done.returncode == 1
     assert "the base branch policy prohibits the merge" in done.stderr
 
 
-def test_issue_from_create_to_close(world: Any, gh: Any) -> None:
+def test_issue_from_create_to_close(emulator: Any, gh: Any) -> None:
     """create, list, view, comment, edit, close, reopen, status."""
     assert (
-        gh("issue", "create", "--title", "Gate missed", "--body", "0.58", "--label", "bug")
+        gh("issue", "create", "--title", "Gate failed", "--body", "0.58", "--label", "bug")
         .stdout.strip()
         .endswith("/1")
     )
     gh("issue", "comment", "1", "--body", "Again.")
-    gh("issue", "edit", "1", "--add-label", "enhancement", "--title", "Gate missed twice")
+    gh("issue", "edit", "1", "--add-label", "enhancement", "--title", "Gate failed twice")
     assert "Again." in gh("issue", "view", "1", "--comments").stdout
     gh("issue", "close", "1", "--comment", "Done.", "--reason", "not planned")
     listed = json.loads(gh("issue", "list", "--state", "all", "--json", "number,title,state,labels,comments").stdout)
-    assert (listed[0]["title"], listed[0]["state"], len(listed[0]["comments"])) == ("Gate missed twice", "CLOSED", 2)
+    assert (listed[0]["title"], listed[0]["state"], len(listed[0]["comments"])) == ("Gate failed twice", "CLOSED", 2)
     gh("issue", "reopen", "1")
-    assert "Gate missed twice" in gh("issue", "status").stdout
+    assert "Gate failed twice" in gh("issue", "status").stdout
 
 
-def test_repository_is_viewed_cloned_and_listed(world: Any, gh: Any) -> None:
+def test_repository_is_viewed_cloned_and_listed(emulator: Any, gh: Any) -> None:
     """repo view, clone, list; label and variable."""
     assert "acme/fraud" in gh("repo", "view").stdout
     shown = json.loads(gh("repo", "view", "--json", "nameWithOwner,defaultBranchRef,mergeCommitAllowed").stdout)
     assert (shown["nameWithOwner"], shown["defaultBranchRef"]["name"]) == ("acme/fraud", "main")
-    target = world.folder / "cloned"
+    target = emulator.folder / "cloned"
     gh("repo", "clone", "acme/fraud", str(target))
     assert (target / "README.md").exists()
     assert "acme/fraud" in gh("repo", "list", "acme").stdout
@@ -132,10 +132,10 @@ def test_repository_is_viewed_cloned_and_listed(world: Any, gh: Any) -> None:
     assert "eu-west-1" in gh("variable", "list").stdout
 
 
-def test_api_follows_pages_and_graphql_answers_variables(world: Any, gh: Any) -> None:
+def test_api_follows_pages_and_graphql_answers_variables(emulator: Any, gh: Any) -> None:
     """gh api --paginate, gh api graphql with variables and aliases."""
     for number in range(5):
-        world.api().create_issue(f"Issue {number}")
+        emulator.api().create_issue(f"Issue {number}")
     numbers = gh("api", "repos/acme/fraud/issues?per_page=2", "--paginate", "--jq", ".[].number").stdout.split()
     assert numbers == ["5", "4", "3", "2", "1"]
     query = """query($n: Int!, $endCursor: String) { repository(owner: "acme", name: "fraud") {
@@ -146,30 +146,30 @@ def test_api_follows_pages_and_graphql_answers_variables(world: Any, gh: Any) ->
     assert sorted(pages.split()) == ["1", "2", "3", "4", "5"]
 
 
-def test_graphql_refuses_as_github_does(world: Any, branch: Any, gh: Any) -> None:
+def test_graphql_refuses_as_github_does(emulator: Any, branch: Any, gh: Any) -> None:
     """An unknown field, an unknown repository, a missing permission: errors with types, and gh ends non-zero."""
     branch("topic")
     unknown = gh("api", "graphql", "-f", "query={ viewer { shoeSize } }", check=False)
     assert "Cannot query field 'shoeSize'" in unknown.stdout + unknown.stderr
     absent = gh("repo", "view", "acme/absent", check=False)
     assert "Could not resolve to a Repository with the name 'acme/absent'." in absent.stderr
-    weak = world.workflow(contents="write", issues="write")
+    weak = emulator.workflow_token(contents="write", issues="write")
     done = gh("pr", "create", "--head", "topic", "--title", "T", "--body", "B", token=weak, check=False)
     assert "Resource not accessible by integration" in done.stderr
-    strong = world.workflow(contents="write", pull_requests="write")
+    strong = emulator.workflow_token(contents="write", pull_requests="write")
     gh("pr", "create", "--head", "topic", "--title", "T", "--body", "B", token=strong)
     assert "HTTP 401" in gh("pr", "list", token="ghp_wrong", check=False).stderr
 
 
-def test_fork_is_checked_out(world: Any, clone: Any, gh: Any) -> None:
+def test_fork_is_checked_out(emulator: Any, clone: Any, gh: Any) -> None:
     """gh pr checkout of a fork's pull request fetches refs/pull/N/head."""
-    token = world.token("mallory", repository="mallory/fraud")
-    world.api(token).create_fork()
+    token = emulator.token("mallory", repository="mallory/fraud")
+    emulator.api(token).create_fork()
     clone.git("checkout", "--quiet", "-b", "theirs")
     sha = clone.commit({"theirs.txt": "1"})
-    clone.git("push", "--quiet", world.url(token, "mallory/fraud"), "theirs")
+    clone.git("push", "--quiet", emulator.url(token, "mallory/fraud"), "theirs")
     clone.git("checkout", "--quiet", "main")
     clone.git("branch", "--quiet", "-D", "theirs")
-    world.api(token).create_pull(base="main", head="mallory:theirs", title="T")
+    emulator.api(token).create_pull(base="main", head="mallory:theirs", title="T")
     gh("pr", "checkout", "1")
     assert clone.git("rev-parse", "HEAD").stdout.strip() == sha

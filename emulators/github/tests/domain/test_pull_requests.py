@@ -7,30 +7,23 @@ from typing import Any
 
 import pytest
 from github import GithubException
-from local_github.api.rest.repositories import protect
-
-
-def refused(call: Any, status: int) -> str:
-    """The message of a call that GitHub refuses with this status."""
-    with pytest.raises(GithubException) as caught:
-        call()
-    assert caught.value.status == status, caught.value
-    return f"{caught.value.data.get('message')} {caught.value.data.get('errors', '')}"
+from local_github.domain.branch_protection import protect
+from rest_calls import refusal
 
 
 @pytest.fixture
-def git(world: Any, clone: Any) -> Any:
+def git(emulator: Any, clone: Any) -> Any:
     """The bare repository behind acme/fraud."""
-    return world.github.state.find("acme", "fraud").git
+    return emulator.github.state.find("acme", "fraud").git
 
 
-def test_merge_makes_githubs_commit(world: Any, branch: Any, git: Any) -> None:
+def test_merge_makes_githubs_commit(emulator: Any, branch: Any, git: Any) -> None:
     """Two parents, GitHub's message, the merger as author and GitHub as committer; the branch is left."""
     head = branch("approve/0001")
     base = git.branch("main")
-    pull = world.api().create_pull(base="main", head="approve/0001", title="Serve 1", body="Because.")
+    pull = emulator.api().create_pull(base="main", head="approve/0001", title="Serve 1", body="Because.")
     assert (pull.number, pull.mergeable, pull.state, pull.commits, pull.changed_files) == (1, True, "open", 1, 1)
-    world.events.clear()
+    emulator.events.clear()
     result = pull.merge(merge_method="merge")
     commit = git.commit("main")
     assert result.sha == commit.sha
@@ -46,56 +39,56 @@ def test_merge_makes_githubs_commit(world: Any, branch: Any, git: Any) -> None:
         commit.sha,
         "closed",
     )
-    assert [(event.name, event.action) for event in world.events] == [("pull_request", "closed"), ("push", None)]
-    assert world.events[1].changed_files == ("approve-0001.txt",)
+    assert [(event.name, event.action) for event in emulator.events] == [("pull_request", "closed"), ("push", None)]
+    assert emulator.events[1].changed_files == ("approve-0001.txt",)
     assert git.branch("approve/0001") == head
 
 
-def test_merge_with_our_own_message_and_expected_head(world: Any, branch: Any, git: Any) -> None:
+def test_merge_with_our_own_message_and_expected_head(emulator: Any, branch: Any, git: Any) -> None:
     """commit_title and commit_message are taken; a head that is not the expected one is 409."""
     head = branch("topic")
-    pull = world.api().create_pull(base="main", head="topic", title="T")
-    assert "Head branch was modified" in refused(lambda: pull.merge(sha="0" * 40), 409)
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
+    assert "Head branch was modified" in refusal(lambda: pull.merge(sha="0" * 40), 409)
     pull.merge(commit_title="Subject", commit_message="Body", sha=head)
     assert git.commit("main").message == "Subject\n\nBody"
 
 
-def test_squash_leaves_one_commit_and_rebase_is_refused(world: Any, branch: Any, git: Any) -> None:
+def test_squash_leaves_one_commit_and_rebase_is_refused(emulator: Any, branch: Any, git: Any) -> None:
     """Squash has one parent; a method that the repository forbids is 405 in GitHub's words."""
     branch("topic")
-    api = world.api()
+    api = emulator.api()
     pull = api.create_pull(base="main", head="topic", title="T")
-    assert "Rebase merges are not allowed" in refused(lambda: pull.merge(merge_method="rebase"), 405)
-    world.github.state.find("acme", "fraud").settings["allow_merge_commit"] = False
-    assert "Merge commits are not allowed" in refused(lambda: pull.merge(merge_method="merge"), 405)
+    assert "Rebase merges are not allowed" in refusal(lambda: pull.merge(merge_method="rebase"), 405)
+    emulator.github.state.find("acme", "fraud").settings["allow_merge_commit"] = False
+    assert "Merge commits are not allowed" in refusal(lambda: pull.merge(merge_method="merge"), 405)
     before = git.branch("main")
     pull.merge(merge_method="squash")
     assert git.commit("main").parents == (before,)
     assert git.commit("main").subject == "T (#1)"
 
 
-def test_conflict_is_seen_and_not_merged(world: Any, clone: Any, branch: Any) -> None:
+def test_conflict_is_seen_and_not_merged(emulator: Any, clone: Any, branch: Any) -> None:
     """mergeable is false as soon as main has moved against it; the event has no merge commit to run on."""
     branch("topic", {"README.md": "one\n"})
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     clone.commit({"README.md": "two\n"})
     clone.push("main")
     pull.update()
     assert pull.mergeable is False
     assert pull.mergeable_state == "dirty"
-    assert "not mergeable" in refused(pull.merge, 405)
+    assert "not mergeable" in refusal(pull.merge, 405)
     branch("topic", {"README.md": "three\n"})
     pull.update()
     assert pull.mergeable is True
 
 
-def test_events_of_a_pull_request_follow_its_branch(world: Any, clone: Any, branch: Any, git: Any) -> None:
+def test_events_of_a_pull_request_follow_its_branch(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
     """opened, synchronize with before and after, closed when the branch goes; the sha is that of the test merge."""
     first = branch("topic", {"a.txt": "1"})
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     second = branch("topic", {"a.txt": "1", "b.txt": "2"})
     clone.push(":topic")
-    events = world.named("pull_request")
+    events = emulator.named("pull_request")
     assert [event.action for event in events] == ["opened", "synchronize", "closed"]
     assert (events[1].payload["before"], events[1].payload["after"]) == (first, second)
     assert events[1].changed_files == ("a.txt", "b.txt")
@@ -107,10 +100,10 @@ def test_events_of_a_pull_request_follow_its_branch(world: Any, clone: Any, bran
     assert git.ref("refs/pull/1/head") == second
 
 
-def test_pull_request_is_merged_by_a_push(world: Any, clone: Any, branch: Any) -> None:
+def test_pull_request_is_merged_by_a_push(emulator: Any, clone: Any, branch: Any) -> None:
     """Whoever pushes its head into the base has merged it."""
     branch("topic")
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     clone.git("merge", "--quiet", "--no-ff", "-m", "By hand", "topic")
     sha = clone.git("rev-parse", "HEAD").stdout.strip()
     clone.push("main")
@@ -118,31 +111,31 @@ def test_pull_request_is_merged_by_a_push(world: Any, clone: Any, branch: Any) -
     assert (pull.merged, pull.merged_by.login, pull.merge_commit_sha) == (True, "alice", sha)
 
 
-def test_what_cannot_be_opened_is_422(world: Any, branch: Any) -> None:
+def test_what_cannot_be_opened_is_422(emulator: Any, branch: Any) -> None:
     """No such branch, nothing to merge, twice the same, a title too many or too long."""
     branch("topic")
-    api = world.api()
+    api = emulator.api()
     api.create_git_ref("refs/heads/even", api.get_branch("main").commit.sha)
-    assert "'field': 'head'" in refused(lambda: api.create_pull(base="main", head="absent", title="T"), 422)
-    assert "'field': 'base'" in refused(lambda: api.create_pull(base="absent", head="topic", title="T"), 422)
-    assert "No commits between main and even" in refused(
+    assert "'field': 'head'" in refusal(lambda: api.create_pull(base="main", head="absent", title="T"), 422)
+    assert "'field': 'base'" in refusal(lambda: api.create_pull(base="absent", head="topic", title="T"), 422)
+    assert "No commits between main and even" in refusal(
         lambda: api.create_pull(base="main", head="even", title="T"), 422
     )
-    assert "missing_field" in refused(lambda: api.create_pull(base="main", head="topic", title=""), 422)
-    assert "too long" in refused(lambda: api.create_pull(base="main", head="topic", title="T" * 257), 422)
+    assert "missing_field" in refusal(lambda: api.create_pull(base="main", head="topic", title=""), 422)
+    assert "too long" in refusal(lambda: api.create_pull(base="main", head="topic", title="T" * 257), 422)
     first = api.create_pull(base="main", head="topic", title="T")
-    assert "A pull request already exists for acme:topic." in refused(
+    assert "A pull request already exists for acme:topic." in refusal(
         lambda: api.create_pull(base="main", head="topic", title="T"), 422
     )
     assert first.number == 1
 
 
-def test_lists_filter_by_branch_and_state(world: Any, branch: Any) -> None:
+def test_lists_filter_by_branch_and_state(emulator: Any, branch: Any) -> None:
     """head is owner:branch; closed ones come only when asked for; newest first."""
     for name in ("a", "b", "c"):
         branch(name)
-        world.api().create_pull(base="main", head=name, title=name)
-    api = world.api()
+        emulator.api().create_pull(base="main", head=name, title=name)
+    api = emulator.api()
     api.get_pull(2).edit(state="closed")
     assert [pull.title for pull in api.get_pulls()] == ["c", "a"]
     assert [pull.title for pull in api.get_pulls(state="all", direction="asc", sort="created")] == ["a", "b", "c"]
@@ -151,21 +144,21 @@ def test_lists_filter_by_branch_and_state(world: Any, branch: Any) -> None:
     assert api.get_pulls(base="release").totalCount == 0
 
 
-def test_closed_one_is_reopened_unless_its_branch_is_gone(world: Any, clone: Any, branch: Any) -> None:
+def test_closed_one_is_reopened_unless_its_branch_is_gone(emulator: Any, clone: Any, branch: Any) -> None:
     """reopened is an event; without a branch it is 422."""
     branch("topic")
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     pull.edit(state="closed")
     pull.edit(state="open", title="New")
-    assert [event.action for event in world.named("pull_request")] == ["opened", "closed", "edited", "reopened"]
+    assert [event.action for event in emulator.named("pull_request")] == ["opened", "closed", "edited", "reopened"]
     clone.push(":topic")
-    refused(lambda: pull.edit(state="open"), 422)
+    refusal(lambda: pull.edit(state="open"), 422)
 
 
-def test_files_and_commits_are_those_of_the_branch(world: Any, clone: Any, branch: Any) -> None:
+def test_files_and_commits_are_those_of_the_branch(emulator: Any, clone: Any, branch: Any) -> None:
     """Against the merge base: what main did meanwhile is no change of the pull request."""
     branch("topic", {"model-config/gate.yaml": "min_recall: 0.7\n", "new.txt": "1\n"})
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     clone.commit({"other.txt": "1"})
     clone.push("main")
     files = {file.filename: file for file in pull.get_files()}
@@ -175,87 +168,87 @@ def test_files_and_commits_are_those_of_the_branch(world: Any, clone: Any, branc
     assert pull.get_commits().totalCount == 1
 
 
-def test_fork_opens_a_pull_request(world: Any, clone: Any, branch: Any, git: Any) -> None:
+def test_fork_opens_a_pull_request(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
     """Its owner's token writes to the fork alone; the head is fetched to refs/pull, and pushes synchronize it."""
-    token = world.token("mallory", repository="mallory/fraud")
-    fork = world.api(token).create_fork()
+    token = emulator.token("mallory", repository="mallory/fraud")
+    fork = emulator.api(token).create_fork()
     assert (fork.full_name, fork.parent.full_name) == ("mallory/fraud", "acme/fraud")
     clone.git("checkout", "--quiet", "-b", "evil")
     first = clone.commit({".github/workflows/x.yml": "on: push\n"})
-    clone.git("push", "--quiet", world.url(token, "mallory/fraud"), "evil")
-    pull = world.api(token).create_pull(base="main", head="mallory:evil", title="Please")
+    clone.git("push", "--quiet", emulator.url(token, "mallory/fraud"), "evil")
+    pull = emulator.api(token).create_pull(base="main", head="mallory:evil", title="Please")
     assert pull.head.repo.full_name == "mallory/fraud"
     assert pull.head.label == "mallory:evil"
     assert git.ref("refs/pull/1/head") == first
     second = clone.commit({"more.txt": "1"})
-    clone.git("push", "--quiet", world.url(token, "mallory/fraud"), "evil")
+    clone.git("push", "--quiet", emulator.url(token, "mallory/fraud"), "evil")
     assert git.ref("refs/pull/1/head") == second
-    event = world.named("pull_request")[-1]
+    event = emulator.named("pull_request")[-1]
     assert (event.action, event.repository, event.actor) == ("synchronize", "acme/fraud", "mallory")
     assert event.payload["pull_request"]["head"]["repo"]["fork"] is True
-    assert "personal access token" in refused(pull.merge, 403)
-    world.api().get_pull(1).merge()
+    assert "personal access token" in refusal(pull.merge, 403)
+    emulator.api().get_pull(1).merge()
     assert git.show("main", "more.txt") == b"1"
 
 
-def test_draft_is_not_merged(world: Any, branch: Any) -> None:
+def test_draft_is_not_merged(emulator: Any, branch: Any) -> None:
     """405 until it is ready."""
     branch("topic")
-    pull = world.api().create_pull(base="main", head="topic", title="T", draft=True)
-    assert "draft" in refused(pull.merge, 405)
+    pull = emulator.api().create_pull(base="main", head="topic", title="T", draft=True)
+    assert "draft" in refusal(pull.merge, 405)
     pull.mark_ready_for_review()
     assert pull.merge().merged
 
 
-def test_rule_holds_a_merge_until_its_status_is_there(world: Any, branch: Any) -> None:
+def test_rule_holds_a_merge_until_its_status_is_there(emulator: Any, branch: Any) -> None:
     """The required context must be a success on the head, and reviews as many as asked, by another than the author."""
     head = branch("topic")
     rule = {
         "required_status_checks": {"strict": False, "contexts": ["fraudops/ci"]},
         "required_pull_request_reviews": {"required_approving_review_count": 1},
     }
-    protect(world.github.state.find("acme", "fraud"), "main", enforce_admins=True, **rule)
-    api = world.api()
+    protect(emulator.github.state.find("acme", "fraud"), "main", enforce_admins=True, **rule)
+    api = emulator.api()
     pull = api.create_pull(base="main", head="topic", title="T")
-    assert 'Required status check "fraudops/ci" is expected.' in refused(pull.merge, 405)
+    assert 'Required status check "fraudops/ci" is expected.' in refusal(pull.merge, 405)
     api.get_commit(head).create_status("failure", context="fraudops/ci")
-    refused(pull.merge, 405)
+    refusal(pull.merge, 405)
     api.get_commit(head).create_status("success", context="fraudops/ci")
-    assert "approving review" in refused(pull.merge, 405)
-    assert "Can not approve your own" in refused(lambda: pull.create_review(event="APPROVE"), 422)
-    world.api(world.token("bob")).get_pull(1).create_review(event="APPROVE", body="Good.")
+    assert "approving review" in refusal(pull.merge, 405)
+    assert "Can not approve your own" in refusal(lambda: pull.create_review(event="APPROVE"), 422)
+    emulator.api(emulator.token("bob")).get_pull(1).create_review(event="APPROVE", body="Good.")
     assert pull.merge().merged
     assert [review.state for review in pull.get_reviews()] == ["APPROVED"]
 
 
-def test_workflow_may_open_pull_requests_only_where_the_setting_says_so(world: Any, branch: Any) -> None:
+def test_workflow_may_open_pull_requests_only_where_the_setting_says_so(emulator: Any, branch: Any) -> None:
     """'Allow GitHub Actions to create and approve pull requests' is a setting of its own."""
     branch("topic")
-    world.github.state.find("acme", "fraud").settings["can_approve_pull_request_reviews"] = False
-    api = world.api(world.workflow(pull_requests="write", contents="write"))
-    message = refused(lambda: api.create_pull(base="main", head="topic", title="T"), 403)
+    emulator.github.state.find("acme", "fraud").settings["can_approve_pull_request_reviews"] = False
+    api = emulator.api(emulator.workflow_token(pull_requests="write", contents="write"))
+    message = refusal(lambda: api.create_pull(base="main", head="topic", title="T"), 403)
     assert message.startswith("GitHub Actions is not permitted to create or approve pull requests.")
 
 
-def test_merge_by_a_workflow_is_marked(world: Any, branch: Any) -> None:
+def test_merge_by_a_workflow_is_marked(emulator: Any, branch: Any) -> None:
     """The push that it makes starts nothing."""
     branch("topic")
-    api = world.api(world.workflow(pull_requests="write", contents="write"))
+    api = emulator.api(emulator.workflow_token(pull_requests="write", contents="write"))
     api.create_pull(base="main", head="topic", title="T").merge()
-    assert all(event.from_workflow_token for event in world.events if event.actor == "github-actions[bot]")
-    assert world.events[-1].name == "push"
-    assert world.events[-1].from_workflow_token
+    assert all(event.from_workflow_token for event in emulator.events if event.actor == "github-actions[bot]")
+    assert emulator.events[-1].name == "push"
+    assert emulator.events[-1].from_workflow_token
 
 
-def test_two_merges_at_once_merge_once(world: Any, branch: Any, git: Any) -> None:
+def test_two_merges_at_once_merge_once(emulator: Any, branch: Any, git: Any) -> None:
     """One gets the commit, the other hears that it is not mergeable; main has one merge."""
     branch("topic")
-    world.api().create_pull(base="main", head="topic", title="T")
+    emulator.api().create_pull(base="main", head="topic", title="T")
     outcomes: list[int] = []
 
     def merge() -> None:
         try:
-            world.api().get_pull(1).merge()
+            emulator.api().get_pull(1).merge()
             outcomes.append(200)
         except GithubException as error:
             outcomes.append(error.status)
@@ -269,10 +262,10 @@ def test_two_merges_at_once_merge_once(world: Any, branch: Any, git: Any) -> Non
     assert git.count("main", "--merges") == 1
 
 
-def test_merging_closes_the_issue_that_the_body_names(world: Any, branch: Any) -> None:
+def test_merging_closes_the_issue_that_the_body_names(emulator: Any, branch: Any) -> None:
     """`Closes #1`, into the default branch."""
     branch("topic")
-    api = world.api()
+    api = emulator.api()
     issue = api.create_issue("Broken")
     pull = api.create_pull(base="main", head="topic", title="T", body="Closes #1")
     pull.merge()
@@ -280,23 +273,23 @@ def test_merging_closes_the_issue_that_the_body_names(world: Any, branch: Any) -
     assert (issue.state, issue.state_reason) == ("closed", "completed")
 
 
-def test_branch_is_brought_up_to_its_base(world: Any, clone: Any, branch: Any, git: Any) -> None:
+def test_branch_is_brought_up_to_its_base(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
     """update-branch merges the base in and synchronizes."""
     branch("topic")
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     main = clone.commit({"x": "1"})
     clone.push("main")
     assert pull.update_branch()
     assert git.is_ancestor(main, git.branch("topic"))
-    assert world.named("pull_request")[-1].action == "synchronize"
+    assert emulator.named("pull_request")[-1].action == "synchronize"
 
 
-def test_reviewers_are_noted(world: Any, branch: Any) -> None:
+def test_reviewers_are_noted(emulator: Any, branch: Any) -> None:
     """Requested, listed, removed; the author cannot be one."""
     branch("topic")
-    pull = world.api().create_pull(base="main", head="topic", title="T")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
     pull.create_review_request(reviewers=["bob"])
     assert [user.login for user in pull.get_review_requests()[0]] == ["bob"]
     pull.delete_review_request(reviewers=["bob"])
     assert [user.login for user in pull.get_review_requests()[0]] == []
-    refused(lambda: pull.create_review_request(reviewers=["alice"]), 422)
+    refusal(lambda: pull.create_review_request(reviewers=["alice"]), 422)

@@ -23,10 +23,10 @@ PIXEL = base64.b64decode(
 )
 
 
-def get(world: Any, path: str, data: dict[str, str] | None = None, **headers: str) -> tuple[int, str, Any]:
+def get(emulator: Any, path: str, data: dict[str, str] | None = None, **headers: str) -> tuple[int, str, Any]:
     """A page, after any redirect; what a browser would see."""
     body = urllib.parse.urlencode(data).encode() if data is not None else None
-    request = urllib.request.Request(world.github.url + path, body, headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(emulator.github.url + path, body, headers)  # noqa: S310 - loopback
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
             return answer.status, answer.read().decode(), answer.headers
@@ -61,7 +61,7 @@ class Tags(HTMLParser):
         ]
 
 
-def test_page_of_a_pull_request_shows_all_of_it(world: Any, clone: Any, branch: Any) -> None:
+def test_page_of_a_pull_request_shows_all_of_it(emulator: Any, clone: Any, branch: Any) -> None:
     """Body as Markdown with table, task list, details and picture; commits, diff, comments, statuses, button."""
     clone.git("checkout", "--quiet", "--orphan", "evidence")
     (clone.root / "curve.png").write_bytes(PIXEL)
@@ -69,13 +69,13 @@ def test_page_of_a_pull_request_shows_all_of_it(world: Any, clone: Any, branch: 
     clone.push("evidence")
     clone.git("checkout", "--quiet", "main")
     head = branch("topic", {"model-config/gate.yaml": "min_recall: 0.7\n"}, "Raise the gate")
-    picture = f"{world.github.url}/acme/fraud/raw/{sha}/curve.png"
+    picture = f"{emulator.github.url}/acme/fraud/raw/{sha}/curve.png"
     body = f"| recall | alerts |\n|---|--:|\n| 0.95 | 12 |\n\n- [x] gate\n\n<details><summary>More</summary>\n\n*hidden*\n\n</details>\n\n![curve]({picture})\n\nSee #1."  # noqa: E501
-    api = world.api()
+    api = emulator.api()
     pull = api.create_pull(base="main", head="topic", title="Raise", body=body)
     pull.create_issue_comment("**Fine**")
     api.get_commit(head).create_status("success", context="fraudops/ci", description="All passed")
-    status, page, headers = get(world, "/acme/fraud/pull/1")
+    status, page, headers = get(emulator, "/acme/fraud/pull/1")
     assert status == 200
     assert '<td align="right">12</td>' in page
     assert "<details><summary>More</summary>" in page
@@ -94,7 +94,7 @@ def test_page_of_a_pull_request_shows_all_of_it(world: Any, clone: Any, branch: 
         assert answer.headers["Content-Type"] == "image/png"
 
 
-def test_differences_are_whole_and_numbered(world: Any, clone: Any) -> None:
+def test_differences_are_whole_and_numbered(emulator: Any, clone: Any) -> None:
     """Every line of every file, with its numbers before and after; a rename and a binary file are said to be such."""
     text = "".join(f"line {number}\n" for number in range(30))
     before = clone.commit({"a.txt": "one\ntwo\nthree\n", "b.txt": text, "z.txt": "1\n"})
@@ -103,7 +103,8 @@ def test_differences_are_whole_and_numbered(world: Any, clone: Any) -> None:
     after = clone.commit({"a.txt": "one\n2\nthree", "z.txt": "1\n2\n"})
     clone.push("main")
     found = {
-        file.change.path: file for file in diffs.files(world.github.state.find("acme", "fraud").git, before, after)
+        file.change.path: file
+        for file in diffs.diff_files(emulator.github.state.find("acme", "fraud").git, before, after)
     }
     assert [(line.kind, line.before, line.after, line.text) for line in found["a.txt"].lines[1:]] == [
         ("context", 1, 1, "one"),
@@ -122,11 +123,11 @@ def test_differences_are_whole_and_numbered(world: Any, clone: Any) -> None:
     assert (found["picture.bin"].change.additions, found["picture.bin"].lines) == (None, [])
 
 
-def test_nothing_that_people_write_becomes_html(world: Any, clone: Any, branch: Any) -> None:
+def test_nothing_that_people_write_becomes_html(emulator: Any, clone: Any, branch: Any) -> None:
     """Titles, bodies, comments, labels, branches, paths, file contents, messages, statuses: all are text."""
     name = 'x<img/src=x/onerror=alert(1)>&"'
     sha = branch(name, {"<script>a.txt": EVIL + "\n</pre></table><script>alert(2)</script>"}, EVIL)
-    api = world.api()
+    api = emulator.api()
     pull = api.create_pull(
         base="main", head=name, title=EVIL, body=EVIL + "\n\n[x](javascript:alert(1)) ![y](data:image/png;base64,AA)"
     )
@@ -137,20 +138,20 @@ def test_nothing_that_people_write_becomes_html(world: Any, clone: Any, branch: 
     api.create_issue(EVIL, EVIL)
     for path in ("/", "/acme/fraud", "/acme/fraud/pulls", "/acme/fraud/pull/1", "/acme/fraud/issues/2",
                  "/acme/fraud/issues", f"/acme/fraud/commit/{sha}", "/acme/fraud/actions"):  # fmt: skip
-        status, page, _ = get(world, path)
+        status, page, _ = get(emulator, path)
         assert status == 200, path
         assert Tags(page).dangerous() == [], path
-    assert "alert(2)" in get(world, f"/acme/fraud/commit/{sha}")[1]
+    assert "alert(2)" in get(emulator, f"/acme/fraud/commit/{sha}")[1]
 
 
-def test_raw_files_are_never_pages(world: Any, clone: Any) -> None:
+def test_raw_files_are_never_pages(emulator: Any, clone: Any) -> None:
     """HTML comes as text, SVG in a sandbox; nothing is sniffed."""
     clone.commit({"evil.html": EVIL, "a.svg": "<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>"})
     clone.push("main")
-    _, _, headers = get(world, "/raw/acme/fraud/main/evil.html")
+    _, _, headers = get(emulator, "/raw/acme/fraud/main/evil.html")
     assert headers["Content-Type"].startswith("text/plain")
     assert headers["X-Content-Type-Options"] == "nosniff"
-    _, _, headers = get(world, "/acme/fraud/raw/refs/heads/main/a.svg")
+    _, _, headers = get(emulator, "/acme/fraud/raw/refs/heads/main/a.svg")
     assert headers["Content-Type"].startswith("image/svg+xml")
     assert "sandbox" in headers["Content-Security-Policy"]
 
@@ -162,57 +163,57 @@ def button(page: str) -> str:
     return found[1]
 
 
-def test_button_merges_as_the_local_user(world: Any, branch: Any) -> None:
+def test_button_merges_as_the_local_user(emulator: Any, branch: Any) -> None:
     """The form leads back to the page, which says who merged."""
     branch("topic")
-    world.api().create_pull(base="main", head="topic", title="T")
-    token = button(get(world, "/acme/fraud/pull/1")[1])
-    status, page, _ = get(world, "/acme/fraud/pull/1/merge", {"token": token})
+    emulator.api().create_pull(base="main", head="topic", title="T")
+    token = button(get(emulator, "/acme/fraud/pull/1")[1])
+    status, page, _ = get(emulator, "/acme/fraud/pull/1/merge", {"token": token})
     assert status == 200
     assert "<strong>local-user</strong> merged" in page
-    assert world.api().get_pull(1).merged_by.login == "local-user"
-    assert world.events[-1].actor == "local-user"
+    assert emulator.api().get_pull(1).merged_by.login == "local-user"
+    assert emulator.events[-1].actor == "local-user"
 
 
-def test_form_of_another_site_or_another_head_merges_nothing(world: Any, branch: Any) -> None:
+def test_form_of_another_site_or_another_head_merges_nothing(emulator: Any, branch: Any) -> None:
     """No token, a wrong one, one of an older head, one sent from elsewhere: each is refused."""
     branch("topic")
     branch("other")
-    api = world.api()
+    api = emulator.api()
     api.create_pull(base="main", head="topic", title="T")
     api.create_pull(base="main", head="other", title="O")
-    token = button(get(world, "/acme/fraud/pull/1")[1])
-    assert get(world, "/acme/fraud/pull/1/merge", {})[0] == 409
-    assert get(world, "/acme/fraud/pull/1/merge", {"token": "é" * 64})[0] == 409
-    assert get(world, "/acme/fraud/pull/2/merge", {"token": token})[0] == 409
-    assert get(world, "/acme/fraud/pull/1/merge", {"token": token}, Origin="http://evil.invalid")[0] == 403
+    token = button(get(emulator, "/acme/fraud/pull/1")[1])
+    assert get(emulator, "/acme/fraud/pull/1/merge", {})[0] == 409
+    assert get(emulator, "/acme/fraud/pull/1/merge", {"token": "é" * 64})[0] == 409
+    assert get(emulator, "/acme/fraud/pull/2/merge", {"token": token})[0] == 409
+    assert get(emulator, "/acme/fraud/pull/1/merge", {"token": token}, Origin="http://evil.invalid")[0] == 403
     branch("topic", {"later.txt": "1"})
-    status, page, _ = get(world, "/acme/fraud/pull/1/merge", {"token": token})
+    status, page, _ = get(emulator, "/acme/fraud/pull/1/merge", {"token": token})
     assert status == 409
-    assert "has changed since the page was made" in page
+    assert "has changed since this page was loaded" in page
     assert not api.get_pull(1).merged
 
 
-def test_button_is_not_there_where_nothing_can_be_merged(world: Any, clone: Any, branch: Any) -> None:
+def test_button_is_not_there_where_nothing_can_be_merged(emulator: Any, clone: Any, branch: Any) -> None:
     """A conflict is said instead."""
     branch("topic", {"README.md": "one\n"})
-    world.api().create_pull(base="main", head="topic", title="T")
+    emulator.api().create_pull(base="main", head="topic", title="T")
     clone.commit({"README.md": "two\n"})
     clone.push("main")
-    page = get(world, "/acme/fraud/pull/1")[1]
+    page = get(emulator, "/acme/fraud/pull/1")[1]
     assert "has conflicts" in page
     assert "<form" not in page
 
 
-def test_numbers_lead_to_the_right_kind_of_page(world: Any, branch: Any) -> None:
+def test_numbers_lead_to_the_right_kind_of_page(emulator: Any, branch: Any) -> None:
     """/issues/N of a pull request redirects to /pull/N and the other way round; an unknown one is 404."""
     branch("topic")
-    world.api().create_pull(base="main", head="topic", title="Pull")
-    world.api().create_issue("Issue")
-    assert "Files changed" in get(world, "/acme/fraud/issues/1")[1]
-    assert "Files changed" not in get(world, "/acme/fraud/pull/2")[1]
-    assert get(world, "/acme/fraud/pull/9")[0] == 404
-    assert get(world, "/acme/absent")[0] == 404
+    emulator.api().create_pull(base="main", head="topic", title="Pull")
+    emulator.api().create_issue("Issue")
+    assert "Files changed" in get(emulator, "/acme/fraud/issues/1")[1]
+    assert "Files changed" not in get(emulator, "/acme/fraud/pull/2")[1]
+    assert get(emulator, "/acme/fraud/pull/9")[0] == 404
+    assert get(emulator, "/acme/absent")[0] == 404
 
 
 class Runs:
@@ -223,7 +224,7 @@ class Runs:
         job = SimpleNamespace(id=7, name="train", status="completed", conclusion="failure", steps=[step], log=EVIL)
         run = {"number": 1, "attempt": 2, "workflow": "train", "title": EVIL, "event": "push", "sha": sha,
                "branch": "main", "actor": "alice", "status": "completed", "conclusion": "failure", "message": "",
-               "jobs": [job], "summary": f"# Gate missed\n\n{EVIL}", "created": "2026-03-01T00:00:00Z",
+               "jobs": [job], "summary": f"# Gate failed\n\n{EVIL}", "created": "2026-03-01T00:00:00Z",
                "updated": "2026-03-01T00:00:00Z"}  # fmt: skip
         self.runs = [SimpleNamespace(id=41, **run), SimpleNamespace(id=40, **(run | {"jobs": []}))]
 
@@ -232,30 +233,30 @@ class Runs:
         return self.runs
 
 
-def test_runs_are_listed_with_summary_and_logs(world: Any, clone: Any) -> None:
+def test_runs_are_listed_with_summary_and_logs(emulator: Any, clone: Any) -> None:
     """A run's page has its jobs, steps, logs and summary, all of it escaped."""
-    world.github.run_source = Runs(clone.git("rev-parse", "main").stdout.strip())
-    assert "train #1" in get(world, "/acme/fraud/actions")[1]
-    status, page, _ = get(world, "/acme/fraud/actions/runs/41")
+    emulator.github.backend.run_source = Runs(clone.git("rev-parse", "main").stdout.strip())
+    assert "train #1" in get(emulator, "/acme/fraud/actions")[1]
+    status, page, _ = get(emulator, "/acme/fraud/actions/runs/41")
     assert status == 200
-    assert "Gate missed</h1>" in page
+    assert "Gate failed</h1>" in page
     assert "&lt;train&gt;" in page
     assert "attempt 2" in page
     assert Tags(page).dangerous() == []
-    assert get(world, "/acme/fraud/actions/runs/99")[0] == 404
+    assert get(emulator, "/acme/fraud/actions/runs/99")[0] == 404
 
 
-def test_export_is_whole_without_a_server(world: Any, clone: Any, branch: Any, tmp_path: Path) -> None:
+def test_export_is_whole_without_a_server(emulator: Any, clone: Any, branch: Any, tmp_path: Path) -> None:
     """Every link of every exported page leads to a file of the export; pictures are copied; logs are text."""
     clone.commit({"curve.png": "not really"})
     clone.push("main")
     sha = branch("topic")
-    base = world.github.url
+    base = emulator.github.url
     body = f"![c]({base}/acme/fraud/raw/main/curve.png) ![gone]({base}/acme/fraud/raw/main/absent.png) #1 #2 #9 [run]({base}/acme/fraud/actions/runs/41) [out](https://example.invalid/) [root]({base})"  # noqa: E501
-    world.api().create_pull(base="main", head="topic", title="T", body=body)
-    world.api().create_issue("Issue")
-    world.github.run_source = Runs(sha)
-    written = world.github.export(tmp_path / "demo")
+    emulator.api().create_pull(base="main", head="topic", title="T", body=body)
+    emulator.api().create_issue("Issue")
+    emulator.github.backend.run_source = Runs(sha)
+    written = emulator.github.export(tmp_path / "demo")
     assert (tmp_path / "demo" / "acme" / "fraud" / "run-41.log").read_text().startswith("--- train: failure")
     names = {path.relative_to(tmp_path / "demo").as_posix() for path in written}
     assert {"index.html", "acme/fraud/pull-1.html", "acme/fraud/issue-2.html", "acme/fraud/run-41.html"} <= names
@@ -270,7 +271,7 @@ def test_export_is_whole_without_a_server(world: Any, clone: Any, branch: Any, t
     pull = (tmp_path / "demo" / "acme" / "fraud" / "pull-1.html").read_text()
     assert 'href="issue-2.html"' in pull
     assert 'href="run-41.html"' in pull
-    assert 'src="pictures/' in pull
+    assert 'src="images/' in pull
 
 
 @given(st.text(alphabet=st.sampled_from("<>\"'&/=:;#![]()*`|-\n abcdefjsvonrclkitp1"), max_size=200))

@@ -1,1 +1,1 @@
-"""GitHub Actions on a laptop: which workflows an event starts, their runs by act, and the identities of their jobs."""
+"""GitHub Actions: decides what an event starts and runs workflow files with act."""

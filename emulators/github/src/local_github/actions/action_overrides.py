@@ -1,8 +1,8 @@
-"""Which third-party actions a checkout needs, and the stand-ins that act gets in their place.
+"""Finds the third-party actions that a workflow uses and the overrides that act runs instead.
 
-A stand-in is a composite action under `overrides/<owner>/<action>/`, whatever version or SHA is asked for: it does on a
-laptop what the action does on GitHub. What has no stand-in, or passes it an input that it lacks, is refused before
-anything runs.
+An override is a composite action under `overrides/<owner>/<action>/`, used for every version: it does locally what the
+action does on GitHub. A workflow that uses an action without an override, or passes an input that the override lacks,
+is refused before it runs.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid, load_yaml
 
-STAND_INS = Path(__file__).parent / "overrides"
+OVERRIDES = Path(__file__).parent / "overrides"
 _REMOTE = re.compile(r"(?P<action>[\w.-]+/[\w.-]+)(?P<folder>(?:/[\w.-]+)*)@(?P<ref>[\w./-]+)\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Use:
-    """One `uses:` of an action of another repository, with the inputs that it is given."""
+class ActionUse:
+    """One `uses:` of an action of another repository, with the names of its inputs."""
 
     action: str
     folder: str
@@ -30,20 +30,20 @@ class Use:
     where: str
 
 
-def third_party(workflow: Workflow, checkout: Path) -> list[Use]:
-    """Every use in `workflow` and, however deep, in the actions of `checkout` that it uses.
+def find_action_uses(workflow: Workflow, checkout: Path) -> list[ActionUse]:
+    """All uses in `workflow` and, recursively, in the local actions of `checkout` that it uses.
 
     Raises:
-        WorkflowInvalid: a local action is missing or no composite, or `uses:` cannot be read.
+        WorkflowInvalid: a local action is missing or not composite, or `uses:` is malformed.
     """
-    found: list[Use] = []
+    found: list[ActionUse] = []
     seen: set[Path] = set()
     for job in workflow.jobs:
         found += _follow(job.steps(), f"{workflow.path}: job {job.id}", checkout, seen)
     return found
 
 
-def _follow(steps: Iterable[Mapping[str, Any]], where: str, checkout: Path, seen: set[Path]) -> Iterator[Use]:
+def _follow(steps: Iterable[Mapping[str, Any]], where: str, checkout: Path, seen: set[Path]) -> Iterator[ActionUse]:
     for step in steps:
         text = step.get("uses")
         if text is None:
@@ -52,43 +52,45 @@ def _follow(steps: Iterable[Mapping[str, Any]], where: str, checkout: Path, seen
             folder = (checkout / text).resolve()
             if folder not in seen:
                 seen.add(folder)
-                yield from _follow(_local(folder, checkout, f"{where}: uses {text}"), text, checkout, seen)
+                yield from _follow(_local_action_steps(folder, checkout, f"{where}: uses {text}"), text, checkout, seen)
             continue
         parts = _REMOTE.match(str(text))
         if parts is None:
             raise WorkflowInvalid(f"{where}: uses {text!r} is neither ./a/folder nor owner/action@version")
         inputs = frozenset(str(name) for name in step.get("with") or {})
-        yield Use(
+        yield ActionUse(
             action=parts["action"], folder=parts["folder"].strip("/"), ref=parts["ref"], inputs=inputs, where=where
         )
 
 
-def _local(folder: Path, checkout: Path, where: str) -> list[Mapping[str, Any]]:
+def _local_action_steps(folder: Path, checkout: Path, where: str) -> list[Mapping[str, Any]]:
     if not folder.is_relative_to(checkout.resolve()):
-        raise WorkflowInvalid(f"{where}: lies outside the repository")
+        raise WorkflowInvalid(f"{where}: is outside the repository")
     for name in ("action.yml", "action.yaml"):
         if (folder / name).is_file():
             runs = load_yaml((folder / name).read_text(encoding="utf-8"), where).get("runs") or {}
             if runs.get("using") != "composite":
-                raise WorkflowInvalid(f"{where}: only composite actions run locally (got {runs.get('using')!r})")
+                raise WorkflowInvalid(
+                    f"{where}: only composite local actions are supported (got {runs.get('using')!r})"
+                )
             return list(runs.get("steps") or ())
     raise WorkflowInvalid(f"{where}: has no action.yml")
 
 
-def replacements(uses: Iterable[Use], stand_ins: Path = STAND_INS) -> dict[str, Path]:
-    """`owner/action@ref` → the folder of its stand-in.
+def resolve_overrides(uses: Iterable[ActionUse], overrides: Path = OVERRIDES) -> dict[str, Path]:
+    """`owner/action@ref` → the folder of its override.
 
     Raises:
-        WorkflowInvalid: an action or one of the inputs it is given has no stand-in.
+        WorkflowInvalid: there is no override for an action, or the override lacks an input.
     """
     found: dict[str, Path] = {}
     for use in uses:
         name = f"{use.action}/{use.folder}".rstrip("/")
-        file = stand_ins / name / "action.yml"
+        file = overrides / name / "action.yml"
         if not file.is_file():
-            raise WorkflowInvalid(f"{use.where}: no local stand-in for {name}@{use.ref}; there should be {file}")
+            raise WorkflowInvalid(f"{use.where}: no action override for {name}@{use.ref} (expected {file})")
         known = load_yaml(file.read_text(encoding="utf-8"), str(file)).get("inputs") or {}
-        if lacking := sorted(use.inputs - set(known)):
-            raise WorkflowInvalid(f"{use.where}: the local stand-in for {name} has no input {', '.join(lacking)}")
-        found[f"{use.action}@{use.ref}"] = stand_ins / use.action
+        if unknown := sorted(use.inputs - set(known)):
+            raise WorkflowInvalid(f"{use.where}: the action override for {name} has no input {', '.join(unknown)}")
+        found[f"{use.action}@{use.ref}"] = overrides / use.action
     return found

@@ -1,7 +1,7 @@
-"""Concurrency groups as GitHub keeps them: one run in a group goes, one waits, and a newer one takes the waiting place.
+"""Concurrency groups as on GitHub: one run is active, one waits, and a newer run replaces the waiting one.
 
-Pure bookkeeping of numbers; cancelling and starting are the caller's. A run may be in several groups (its own and
-those of its jobs), and goes when it may in all of them: GitHub would let its other jobs go first.
+Keeps run ids only; the caller starts and cancels runs. A run may be in several groups (its own and those of its jobs).
+It starts when it may in all of them; GitHub would start its other jobs earlier.
 """
 
 from __future__ import annotations
@@ -12,47 +12,47 @@ from dataclasses import dataclass, field
 
 @dataclass
 class _Group:
-    running: int | None = None
+    active: int | None = None
     waiting: int | None = None
 
 
 @dataclass
-class Groups:
+class ConcurrencyGroups:
     """All groups of one repository. Callers hold a lock."""
 
     _groups: dict[str, _Group] = field(default_factory=dict)
 
     def enter(self, run: int, names: Iterable[tuple[str, bool]]) -> tuple[list[int], list[int]]:
-        """Lets `run` in; `names` are (group, cancel in progress). Returns (waiting runs, running runs) to cancel."""
+        """Adds a waiting run; `names` are (group, cancel in progress). Returns the (waiting, active) runs to cancel."""
         replaced: list[int] = []
-        ended: list[int] = []
+        interrupted: list[int] = []
         for name, cancel in names:
             group = self._groups.setdefault(name.lower(), _Group())
             if group.waiting is not None:
                 replaced.append(group.waiting)
-            if cancel and group.running is not None:
-                ended.append(group.running)
+            if cancel and group.active is not None:
+                interrupted.append(group.active)
             group.waiting = run
         for other in replaced:
             self.leave(other)
-        return list(dict.fromkeys(replaced)), list(dict.fromkeys(ended))
+        return list(dict.fromkeys(replaced)), list(dict.fromkeys(interrupted))
 
-    def take(self, run: int, names: Iterable[tuple[str, bool]]) -> bool:
-        """Makes `run` the one that goes in all its groups; False, and nothing changed, where another still does."""
+    def try_activate(self, run: int, names: Iterable[tuple[str, bool]]) -> bool:
+        """Makes `run` active in all its groups; returns False and changes nothing if another run is active in one."""
         groups = [self._groups.setdefault(name.lower(), _Group()) for name, _ in names]
-        if any(group.running not in (None, run) for group in groups):
+        if any(group.active not in (None, run) for group in groups):
             return False
         for group in groups:
-            group.running = run
+            group.active = run
             if group.waiting == run:
                 group.waiting = None
         return True
 
     def leave(self, run: int) -> None:
-        """Forgets `run`."""
+        """Removes `run` from all groups."""
         for name, group in list(self._groups.items()):
-            if group.running == run:
-                group.running = None
+            if group.active == run:
+                group.active = None
             if group.waiting == run:
                 group.waiting = None
             if group == _Group():

@@ -1,28 +1,25 @@
-"""What a run is told before it starts: its title and place in GitHub's terms, its contexts, its environment."""
+"""The title, contexts, environment variables and OIDC subject of a run, before it starts."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_github.actions import expressions
 from local_github.actions.oidc_issuer import Subject
 from local_github.actions.run_records import Run
 from local_github.actions.workflow_file import Job, Workflow
+from local_github.domain.backend import Backend
 from local_github.domain.events import Event
-from local_github.domain.state import Repository
-
-if TYPE_CHECKING:
-    from local_github.server import LocalGitHub
+from local_github.domain.records import Repository
 
 PULL_REQUESTS = ("pull_request", "pull_request_target")
-_NEVER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
-"""Credentials come by OIDC: a workflow that needs keys to be there would not work on GitHub."""
+_STATIC_AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+"""Never passed to jobs: on GitHub a job gets AWS credentials by OIDC."""
 
 
 def head_of(event: Event) -> tuple[str, str]:
-    """(commit, branch) that a run for `event` is about, which for a pull request is not what it checks out."""
+    """The (commit, branch) of a run for `event`; for a pull request its head, not the checked out test merge."""
     if event.name in PULL_REQUESTS:
         head = event.payload["pull_request"]["head"]
         return head["sha"], head["ref"]
@@ -30,7 +27,7 @@ def head_of(event: Event) -> tuple[str, str]:
 
 
 def from_fork(event: Event) -> bool:
-    """Whether `event` is of a pull request from another repository: no secrets, nothing written, no OIDC."""
+    """Whether `event` belongs to a fork's pull request: no secrets, no write access, no OIDC."""
     if event.name != "pull_request":
         return False
     head = event.payload["pull_request"]["head"]["repo"]
@@ -38,7 +35,7 @@ def from_fork(event: Event) -> bool:
 
 
 def message_of(event: Event, repository: Repository) -> str:
-    """The head commit's message of a push or pull request; '' for other events."""
+    """The message of the head commit of a push or pull request; '' for other events."""
     if event.name == "push":
         return str((event.payload.get("head_commit") or {}).get("message", ""))
     if event.name == "pull_request":
@@ -48,7 +45,7 @@ def message_of(event: Event, repository: Repository) -> str:
 
 
 def title_of(workflow: Workflow | None, event: Event) -> str:
-    """What lists of runs call a run whose workflow has no run-name."""
+    """GitHub's default title of a run, if its workflow has no run-name."""
     if event.name in PULL_REQUESTS:
         return str(event.payload["pull_request"]["title"])
     if event.name == "push" and event.payload.get("head_commit"):
@@ -58,53 +55,56 @@ def title_of(workflow: Workflow | None, event: Event) -> str:
     return workflow.name if workflow is not None else event.name
 
 
-def contexts(run: Run, workflow: Workflow, github: LocalGitHub, variables: Mapping[str, str]) -> dict[str, Any]:
-    """`github`, `inputs` and `vars` as expressions see them before a run starts; inputs have their declared types."""
+def contexts(run: Run, workflow: Workflow, backend: Backend, variables: Mapping[str, str]) -> dict[str, Any]:
+    """The contexts `github`, `inputs` and `vars` before a run starts; inputs have their declared types."""
     owner = run.repository.partition("/")[0]
     pull = run.payload.get("pull_request") or {}
     return {
         "github": {
             "actor": run.actor,
-            "api_url": github.api_url,
+            "api_url": backend.api_url,
             "base_ref": pull.get("base", {}).get("ref", ""),
             "event": run.payload,
             "event_name": run.event,
             "head_ref": pull.get("head", {}).get("ref", ""),
             "ref": run.ref,
-            "ref_name": _short(run.ref),
+            "ref_name": _ref_name(run.ref),
             "ref_type": "tag" if run.ref.startswith("refs/tags/") else "branch",
             "repository": run.repository,
             "repository_owner": owner,
             "run_attempt": str(run.attempt),
             "run_id": str(run.id),
             "run_number": str(run.number),
-            "server_url": github.url,
+            "server_url": backend.url,
             "sha": run.commit,
             "triggering_actor": run.triggered_by or run.actor,
             "workflow": run.workflow,
             "workflow_ref": f"{run.repository}/{run.file}@{run.ref}",
         },
-        "inputs": _typed(workflow, run.payload.get("inputs") or {}),
+        "inputs": _typed_inputs(workflow, run.payload.get("inputs") or {}),
         "vars": variables,
     }
 
 
+def without_static_keys(variables: Mapping[str, str]) -> dict[str, str]:
+    """`variables` without static AWS keys."""
+    return {name: value for name, value in variables.items() if name not in _STATIC_AWS_KEYS}
+
+
 def environment(
-    run: Run, repository: Repository, github: LocalGitHub, extra: Mapping[str, str], *, oidc: bool
+    run: Run, repository: Repository, backend: Backend, extra: Mapping[str, str], *, oidc: bool
 ) -> dict[str, str]:
-    """The variables of every step. `${{ }}` in the last two is act's to fill in, which makes them the job's own."""
-    variables = {name: value for name, value in extra.items() if name not in _NEVER}
-    if os.environ.get("FRAUDOPS_NOW"):
-        variables["FRAUDOPS_NOW"] = os.environ["FRAUDOPS_NOW"]
-    variables |= {
-        "GITHUB_SERVER_URL": github.url,
-        "GITHUB_API_URL": github.api_url,
-        "GITHUB_GRAPHQL_URL": github.graphql_url,
+    """The environment of every step. act evaluates the expressions in the OIDC variables per job."""
+    variables = {
+        **extra,
+        "GITHUB_SERVER_URL": backend.url,
+        "GITHUB_API_URL": backend.api_url,
+        "GITHUB_GRAPHQL_URL": backend.graphql_url,
         "GITHUB_REPOSITORY": run.repository,
         "GITHUB_REPOSITORY_ID": str(repository.id),
         "GITHUB_REPOSITORY_OWNER_ID": str(repository.owner_id),
         "GITHUB_REF": run.ref,
-        "GITHUB_REF_NAME": _short(run.ref),
+        "GITHUB_REF_NAME": _ref_name(run.ref),
         "GITHUB_REF_TYPE": "tag" if run.ref.startswith("refs/tags/") else "branch",
         "GITHUB_RUN_ID": str(run.id),
         "GITHUB_RUN_NUMBER": str(run.number),
@@ -124,28 +124,28 @@ def environment(
     }
     if oidc:
         variables["ACTIONS_ID_TOKEN_REQUEST_URL"] = (
-            f"{github.url}/_services/oidc/{run.id}/{run.attempt}/${{{{ github.job }}}}?api-version=2.0"
+            f"{backend.url}/_services/oidc/{run.id}/{run.attempt}/${{{{ github.job }}}}?api-version=2.0"
         )
-        by_job = "${{ secrets[format('LOCAL_OIDC_{0}', github.job)] }}"
-        variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = by_job
+        reference = "secrets[format('LOCAL_OIDC_{0}', github.job)]"
+        variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = f"${{{{ {reference} }}}}"
     return variables
 
 
 def groups(workflow: Workflow, context: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
-    """The concurrency groups of a workflow and of its jobs, with whether each cancels what is in progress."""
-    named: dict[str, bool] = {}
+    """The concurrency groups of a workflow and its jobs: (group, cancel in progress)."""
+    found: dict[str, bool] = {}
     for block in (workflow.concurrency, *(job.concurrency for job in workflow.jobs)):
         if block is not None:
             group = expressions.interpolate(block.group, context)
-            named[group] = named.get(group, False) or expressions.truth(block.cancel_in_progress, context)
-    return tuple(named.items())
+            found[group] = found.get(group, False) or expressions.is_true(block.cancel_in_progress, context)
+    return tuple(found.items())
 
 
 def subject(
-    run: Run, job: Job, *, workflow: Workflow, repository: Repository, github: LocalGitHub, variables: Mapping[str, str]
+    run: Run, job: Job, *, workflow: Workflow, repository: Repository, backend: Backend, variables: Mapping[str, str]
 ) -> Subject:
-    """Whom the OIDC token of a job is for."""
-    context = contexts(run, workflow, github, variables)
+    """The subject of a job's OIDC token."""
+    context = contexts(run, workflow, backend, variables)
     return Subject(
         repository=run.repository,
         repository_id=repository.id,
@@ -158,7 +158,7 @@ def subject(
         sha=run.commit,
         environment=expressions.interpolate(job.environment, context) if job.environment else None,
         actor=run.actor,
-        actor_id=github.state.user(run.actor).id,
+        actor_id=backend.state.user(run.actor).id,
         workflow=run.workflow,
         file=run.file,
         run_id=run.id,
@@ -167,7 +167,7 @@ def subject(
     )
 
 
-def _typed(workflow: Workflow, given: Mapping[str, str]) -> dict[str, Any]:
+def _typed_inputs(workflow: Workflow, given: Mapping[str, str]) -> dict[str, Any]:
     declared = (workflow.on.get("workflow_dispatch") or {}).get("inputs") or {}
     typed: dict[str, Any] = dict(given)
     for name, specification in declared.items():
@@ -179,7 +179,7 @@ def _typed(workflow: Workflow, given: Mapping[str, str]) -> dict[str, Any]:
     return typed
 
 
-def _short(ref: str) -> str:
+def _ref_name(ref: str) -> str:
     for prefix in ("refs/heads/", "refs/tags/", "refs/pull/"):
         if ref.startswith(prefix):
             return ref.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""The typed inputs of `workflow_dispatch`: what GitHub accepts, fills in and turns away."""
+"""Validates the inputs of `workflow_dispatch` and fills in defaults, as GitHub does."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid
 
 _TYPES = ("string", "boolean", "number", "choice", "environment")
-_MOST = 25
+_MAX_INPUTS = 25
 
 
 class DispatchRefused(ValueError):
-    """GitHub's 422 to a dispatch; the message is what it would say."""
+    """A dispatch that GitHub refuses with 422; the message is GitHub's."""
 
 
 def resolve(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, str]:
-    """The inputs of a dispatch with defaults filled in, all as text (`true` and `false` for booleans).
+    """The inputs of a dispatch with defaults, all as text (`true` and `false` for booleans).
 
     Raises:
-        DispatchRefused: the workflow takes no dispatch, or `given` breaks what it declares.
+        DispatchRefused: the workflow has no workflow_dispatch, or `given` does not match its declaration.
     """
     if "workflow_dispatch" not in workflow.on:
         raise DispatchRefused("Workflow does not have 'workflow_dispatch' trigger")
     declared: Mapping[str, Any] = workflow.on["workflow_dispatch"].get("inputs") or {}
-    if len(declared) > _MOST:
-        raise WorkflowInvalid(f"{workflow.path}: more than {_MOST} inputs")
+    if len(declared) > _MAX_INPUTS:
+        raise WorkflowInvalid(f"{workflow.path}: more than {_MAX_INPUTS} inputs")
     if unexpected := [name for name in given if name not in declared]:
         quoted = ", ".join(f'"{name}"' for name in unexpected)
         raise DispatchRefused(f"Unexpected inputs provided: [{quoted}]")

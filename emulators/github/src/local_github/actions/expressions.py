@@ -1,8 +1,8 @@
-"""Evaluates the few `${{ }}` expressions that decide something before act runs: concurrency, run names, environments.
+"""Evaluates the `${{ }}` expressions that are needed before act runs: concurrency, run names, environments.
 
-All else is act's. Understood: text, numbers, true, false, null; `github`, `inputs` and `vars` with dots or
-`['name']`; `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`, parentheses; contains, startsWith, endsWith, format.
-Anything else raises, so that no group is ever silently another.
+Supported: text, numbers, true, false, null; `github`, `inputs` and `vars` with dots or `['name']`; `!`, `==`, `!=`,
+`<`, `<=`, `>`, `>=`, `&&`, `||`, parentheses; contains, startsWith, endsWith, format. Anything else is an error, so
+that no expression silently gets a wrong value. act evaluates all other expressions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][\w-]*)"
     r"|(?P<sign>==|!=|<=|>=|&&|\|\||[!<>()\[\].,]))"
 )
-_EXPRESSION = re.compile(r"\$\{\{((?:'[^']*'|[^'])*?)\}\}")  # braces in text do not end it
+_EXPRESSION = re.compile(r"\$\{\{((?:'[^']*'|[^'])*?)\}\}")  # braces inside text do not end an expression
 _LITERALS = {"true": True, "false": False, "null": None}
 _CONTEXTS = ("github", "inputs", "vars")
 
@@ -27,13 +27,13 @@ def interpolate(template: str, contexts: Mapping[str, Any]) -> str:
     """`template` with its expressions replaced by their values as text.
 
     Raises:
-        WorkflowInvalid: an expression uses what this evaluator does not know.
+        WorkflowInvalid: an expression uses something unsupported.
     """
     return _EXPRESSION.sub(lambda found: _text(evaluate(found[1], contexts)), template)
 
 
-def truth(value: bool | str, contexts: Mapping[str, Any]) -> bool:
-    """A boolean setting, which may be one expression."""
+def is_true(value: bool | str, contexts: Mapping[str, Any]) -> bool:
+    """The value of a boolean setting, which may be an expression."""
     if isinstance(value, bool):
         return value
     found = _EXPRESSION.fullmatch(value.strip())
@@ -42,49 +42,51 @@ def truth(value: bool | str, contexts: Mapping[str, Any]) -> bool:
 
 def evaluate(expression: str, contexts: Mapping[str, Any]) -> Any:
     """The value of one expression, without its `${{ }}`."""
-    return _Parser(expression, contexts).whole()
+    return _Parser(expression, contexts).parse()
 
 
 class _Parser:
     def __init__(self, expression: str, contexts: Mapping[str, Any]) -> None:
         self._expression, self._contexts = expression, contexts
         self._tokens: list[tuple[str, str]] = []
-        position, end = 0, len(expression.rstrip())
-        while position < end:
-            found = _TOKEN.match(expression, position)
+        offset, end = 0, len(expression.rstrip())
+        while offset < end:
+            found = _TOKEN.match(expression, offset)
             if found is None or found.lastgroup is None:
-                raise self._unknown(expression[position:].strip())
+                raise self._unsupported(expression[offset:].strip())
             self._tokens.append((found.lastgroup, found[found.lastgroup]))
-            position = found.end()
-        self._at = 0
+            offset = found.end()
+        self._position = 0
 
-    def whole(self) -> Any:
-        value = self._either()
-        if self._at < len(self._tokens):
-            raise self._unknown(self._tokens[self._at][1])
+    def parse(self) -> Any:
+        value = self._or_expression()
+        if self._position < len(self._tokens):
+            raise self._unsupported(self._tokens[self._position][1])
         return value
 
-    def _unknown(self, what: str) -> WorkflowInvalid:
-        return WorkflowInvalid(f"the local GitHub cannot evaluate {what!r} in ${{{{{self._expression}}}}} before a run")
+    def _unsupported(self, what: str) -> WorkflowInvalid:
+        return WorkflowInvalid(
+            f"the GitHub emulator cannot evaluate {what!r} in ${{{{{self._expression}}}}} before a run"
+        )
 
     def _take(self, *signs: str) -> str | None:
-        if self._at < len(self._tokens) and self._tokens[self._at] in [("sign", sign) for sign in signs]:
-            self._at += 1
-            return self._tokens[self._at - 1][1]
+        if self._position < len(self._tokens) and self._tokens[self._position] in [("sign", sign) for sign in signs]:
+            self._position += 1
+            return self._tokens[self._position - 1][1]
         return None
 
-    def _need(self, sign: str) -> None:
+    def _expect(self, sign: str) -> None:
         if self._take(sign) is None:
-            raise self._unknown(f"(no {sign})")
+            raise self._unsupported(f"(no {sign})")
 
-    def _either(self) -> Any:
-        value = self._both()
+    def _or_expression(self) -> Any:
+        value = self._and_expression()
         while self._take("||"):
-            other = self._both()
+            other = self._and_expression()
             value = value if _true(value) else other
         return value
 
-    def _both(self) -> Any:
+    def _and_expression(self) -> Any:
         value = self._comparison()
         while self._take("&&"):
             other = self._comparison()
@@ -101,47 +103,47 @@ class _Parser:
         if self._take("!"):
             return not _true(self._unary())
         if self._take("("):
-            value = self._either()
-            self._need(")")
+            value = self._or_expression()
+            self._expect(")")
             return value
-        if self._at >= len(self._tokens):
-            raise self._unknown("(nothing)")
-        kind, token = self._tokens[self._at]
-        self._at += 1
+        if self._position >= len(self._tokens):
+            raise self._unsupported("(nothing)")
+        kind, token = self._tokens[self._position]
+        self._position += 1
         if kind == "text":
             return token[1:-1].replace("''", "'")
         if kind == "number":
             return float(token)
         if kind == "name":
             return self._name(token)
-        raise self._unknown(token)
+        raise self._unsupported(token)
 
     def _name(self, name: str) -> Any:
         if self._take("("):
             arguments: list[Any] = []
             while not self._take(")"):
-                arguments.append(self._either())
+                arguments.append(self._or_expression())
                 if not self._take(","):
-                    self._need(")")
+                    self._expect(")")
                     break
             function = _FUNCTIONS.get(name.lower())
             if function is None:
-                raise self._unknown(f"{name}()")
+                raise self._unsupported(f"{name}()")
             return function(arguments)
         if name in _LITERALS:
             return _LITERALS[name]
         if name not in _CONTEXTS:
-            raise self._unknown(name)
+            raise self._unsupported(name)
         value: Any = self._contexts.get(name, {})
         while sign := self._take(".", "["):
             if sign == "[":
-                key = str(self._either())
-                self._need("]")
+                key = str(self._or_expression())
+                self._expect("]")
             else:
-                kind, key = self._tokens[self._at] if self._at < len(self._tokens) else ("", "(nothing)")
+                kind, key = self._tokens[self._position] if self._position < len(self._tokens) else ("", "(nothing)")
                 if kind != "name":
-                    raise self._unknown(key)
-                self._at += 1
+                    raise self._unsupported(key)
+                self._position += 1
             value = _member(value, key)
         return value
 
@@ -175,7 +177,7 @@ def _number(value: Any) -> float:
 
 def _compare(sign: str, left: Any, right: Any) -> bool:
     if isinstance(left, str) and isinstance(right, str):
-        first: Any = left.lower()  # GitHub ignores case when it compares text
+        first: Any = left.lower()  # GitHub compares text without case
         second: Any = right.lower()
     else:
         first, second = _number(left), _number(right)
@@ -192,10 +194,10 @@ def _compare(sign: str, left: Any, right: Any) -> bool:
 
 
 def _contains(arguments: Sequence[Any]) -> bool:
-    where, what = arguments
-    if isinstance(where, list):
-        return any(_compare("==", item, what) for item in where)
-    return _text(what).lower() in _text(where).lower()
+    container, item = arguments
+    if isinstance(container, list):
+        return any(_compare("==", entry, item) for entry in container)
+    return _text(item).lower() in _text(container).lower()
 
 
 def _format(arguments: Sequence[Any]) -> str:

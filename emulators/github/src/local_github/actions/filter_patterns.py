@@ -1,6 +1,7 @@
-"""The patterns of `branches`, `tags` and `paths` filters, with the meaning that GitHub's table gives them.
+"""Matches the patterns of `branches`, `tags` and `paths` filters by translating them to regular expressions.
 
-They are not the shell's: `?` and `+` repeat the character before them, and `**` crosses slashes anywhere.
+They are not shell patterns: `?` and `+` are quantifiers of the preceding character, and `**` matches slashes anywhere.
+No glob library has these rules (wcmatch was checked), so the translation is kept here.
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
 """
 
@@ -15,19 +16,19 @@ from local_github.actions.workflow_file import WorkflowInvalid
 _CLASS = re.compile(r"\[((?:[A-Za-z0-9](?:-[A-Za-z0-9])?)+)\]")
 
 
-def selected(patterns: Sequence[str], value: str) -> bool:
-    """Whether `patterns` select `value`: the last pattern that matches decides, `!` in front unselects."""
-    chosen = False
+def selects(patterns: Sequence[str], value: str) -> bool:
+    """Whether `patterns` select `value`: the last matching pattern decides; `!` excludes."""
+    included = False
     for pattern in patterns:
         if pattern.startswith("!"):
-            chosen = chosen and not matches(pattern[1:], value)
+            included = included and not matches(pattern[1:], value)
         else:
-            chosen = chosen or matches(pattern, value)
-    return chosen
+            included = included or matches(pattern, value)
+    return included
 
 
 def matches(pattern: str, value: str) -> bool:
-    """Whether all of `value` is what one `pattern`, without its `!`, describes; case counts."""
+    """Whether one pattern, without its `!`, matches all of `value`; case-sensitive."""
     return _compiled(pattern).fullmatch(value) is not None
 
 
@@ -38,7 +39,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     while position < len(pattern):
         character = pattern[position]
         if pattern.startswith("**/", position) and (position == 0 or pattern[position - 1] == "/"):
-            atoms.append("(?:.*/)?")  # any folders, or none
+            atoms.append("(?:.*/)?")  # any number of folders
             position += 3
             continue
         if pattern.startswith("**", position):
@@ -47,14 +48,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             continue
         if character in "?+":
             if not atoms:
-                raise WorkflowInvalid(f"filter pattern {pattern!r}: nothing stands before the {character!r}")
+                raise WorkflowInvalid(f"filter pattern {pattern!r}: no character before {character!r}")
             atoms[-1] = f"(?:{atoms[-1]}){character}"
         elif character == "*":
             atoms.append("[^/]*")
         elif character == "[":
             found = _CLASS.match(pattern, position)
             if found is None:
-                raise WorkflowInvalid(f"filter pattern {pattern!r}: [] holds letters, digits and their ranges")
+                raise WorkflowInvalid(f"filter pattern {pattern!r}: [] must contain letters, digits and ranges of them")
             atoms.append(found[0])
             position = found.end()
             continue

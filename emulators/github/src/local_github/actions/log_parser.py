@@ -1,68 +1,74 @@
-"""Turns what act says, line by line of JSON, into the records and log files of a run."""
+"""Parses act's output, one JSON object per line, into the records and log files of a run."""
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 import time
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from local_github.actions.run_records import UNSAFE, Annotation, Job, Run, Step, read_log, step_name
+from local_github.actions.run_records import Annotation, Job, Run, Step, step_name
 from local_github.actions.workflow_file import Workflow
-from local_github.domain.state import now
 
 _LEVELS = {"error": "failure", "warning": "warning", "notice": "notice"}
 _SET_UP, _COMPLETE = "--setup-job", "--complete-job"
-_QUIET = ("LocalRepositoryCache", "Cleaning up container", "🧪")
-_COMMANDS = ("debug", "add-mask", "set-output", "summary", "save-state", "stop-commands")
+_HIDDEN_MESSAGES = ("LocalRepositoryCache", "Cleaning up container", "🧪")
+_SILENT_COMMANDS = ("debug", "add-mask", "set-output", "summary", "save-state", "stop-commands")
 
 
-class Recorder:
-    """Keeps `run` up to date. `feed` is called from one thread; `lock` guards the records for readers."""
+class LogParser:
+    """Updates `run` from act's output. `feed` is called from one thread; `lock` guards the records for readers."""
 
-    def __init__(self, run: Run, workflow: Workflow, *, lock: threading.RLock, new_id: Callable[[], int]) -> None:
-        self._run, self._workflow, self._lock, self._new_id = run, workflow, lock, new_id
-        self._by_text: dict[str, Job] = {}
+    def __init__(
+        self,
+        run: Run,
+        workflow: Workflow,
+        *,
+        lock: threading.RLock,
+        new_id: Callable[[], int],
+        now: Callable[[], str],
+    ) -> None:
+        self._run, self._workflow, self._lock, self._new_id, self._now = run, workflow, lock, new_id, now
+        self._by_label: dict[str, Job] = {}
         self._logs = run.attempt_folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
         self.started: dict[int, float] = {}
-        """When each job in progress began, on the monotonic clock."""
+        """Start of each job in progress, on the monotonic clock: job id → seconds."""
         self.cancelling = False
         self.timed_out: set[str] = set()
-        """Ids of jobs whose time was up."""
-        self.complaints: list[str] = []
-        """What act said about itself and the file."""
+        """Workflow ids of jobs that exceeded their timeout."""
+        self.act_messages: list[str] = []
+        """Messages of act that belong to no job."""
         with lock:
             run.jobs = [self._new_job(job.id, job.name) for job in workflow.jobs]
 
     def feed(self, line: bytes) -> None:
-        """Takes one line of act's."""
+        """Parses one line of act's output."""
         text = line.decode("utf-8", "replace").rstrip()
         try:
             event = json.loads(text)
         except ValueError:
             event = None
         if not isinstance(event, dict) or "jobID" not in event:
-            said = event.get("msg", "") if isinstance(event, dict) else text
-            if said and "valid docker connection" not in said:
-                self.complaints.append(said.strip())
+            message = event.get("msg", "") if isinstance(event, dict) else text
+            if message and "valid docker connection" not in message:
+                self.act_messages.append(message.strip())
             return
         with self._lock:
-            self._take(event)
+            self._handle(event)
 
     def finish(self) -> None:
-        """Closes what is open when act has ended: jobs that never began were skipped, or cancelled with the run."""
+        """Completes open jobs after act has ended: never started ones as skipped, or cancelled with the run."""
         with self._lock:
             for job in self._run.jobs:
-                job.finish("cancelled" if self.cancelling or job.status == "in_progress" else "skipped")
-            self._run.touch()
+                conclusion = "cancelled" if self.cancelling or job.status == "in_progress" else "skipped"
+                job.finish(conclusion, self._now())
+            self._run.updated = self._now()
 
     def annotate(self, job: Job, level: str, message: str) -> None:
-        """Adds an annotation of the runner's own."""
+        """Adds an annotation of the runner to a job."""
         with self._lock:
             job.annotations.append(Annotation(level=level, message=message))
             self._write(job, job.steps[-1], f"##[error]{message}")
@@ -74,57 +80,57 @@ class Recorder:
         definition = next(job for job in self._workflow.jobs if job.id == key)
         job = Job(id=self._new_id(), key=key, name=name, path=self._logs / "x", labels=definition.labels)
         self._run.jobs.append(job)
-        raws = [
+        steps = [
             ("", "Set up job"),
             *((str(raw.get("id", index)), step_name(raw)) for index, raw in enumerate(definition.steps())),
         ]
         folder = self._logs / f"{number}_{job.id}"
         folder.mkdir(exist_ok=True)
-        for position, (step, title) in enumerate([*raws, ("", "Complete job")], start=1):
+        for position, (step, title) in enumerate([*steps, ("", "Complete job")], start=1):
             job.steps.append(Step(number=position, key=step, name=title, path=folder / f"{position}.txt"))
         job.path = folder / "job.txt"
         return job
 
     def _job(self, event: dict[str, Any]) -> Job:
-        text = event["job"].strip()
-        if text not in self._by_text:
+        label = event["job"].strip()
+        if label not in self._by_label:
             key, matrix = event["jobID"], event.get("matrix") or {}
-            job = next((job for job in self._run.jobs if job.key == key and job not in self._by_text.values()), None)
+            job = next((job for job in self._run.jobs if job.key == key and job not in self._by_label.values()), None)
             if job is None:
                 job = self._new_job(key, key)
             definition = next(defined for defined in self._workflow.jobs if defined.id == key)
-            name = text.removeprefix(f"{self._workflow.name}/")
+            name = label.removeprefix(f"{self._workflow.name}/")
             if matrix:
                 name = name.rpartition("-")[0] or name  # act numbers the jobs of a matrix
                 if "${{" not in definition.name:
                     name = f"{definition.name} ({', '.join(map(str, matrix.values()))})"
             job.name, job.matrix = name, matrix
-            self._by_text[text] = job
-        return self._by_text[text]
+            self._by_label[label] = job
+        return self._by_label[label]
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _handle(self, event: dict[str, Any]) -> None:
         job = self._job(event)
         if job.status == "queued":
-            job.status, job.started = "in_progress", now()
+            job.status, job.started = "in_progress", self._now()
             self.started[job.id] = time.monotonic()
         if "jobResult" in event:
             self.started.pop(job.id, None)
             result = event["jobResult"]
             if job.matrix and all(step.conclusion != "failure" for step in job.steps):
-                result = "success"  # act gives all jobs of a matrix the result of the worst that has ended
-            cut = job.key in self.timed_out or (self.cancelling and result != "success")
-            unreached = self.cancelling and all(step.status == "queued" for step in job.steps[1:-1])
-            job.finish("cancelled" if cut or unreached else result)
+                result = "success"  # act reports the worst result so far for all jobs of a matrix
+            cancelled = job.key in self.timed_out or (self.cancelling and result != "success")
+            not_started = self.cancelling and all(step.status == "queued" for step in job.steps[1:-1])
+            job.finish("cancelled" if cancelled or not_started else result, self._now())
         else:
             step = self._step(job, event)
             if step is not None:
                 self._progress(job, step, event)
-        self._run.touch()
+        self._run.updated = self._now()
 
     @staticmethod
     def _step(job: Job, event: dict[str, Any]) -> Step | None:
         if event.get("stage") in ("Pre", "Post"):
-            return None  # stand-ins have neither
+            return None  # action overrides have neither
         path = event.get("stepID") or event.get("stepid")
         if not path or path[0] == _COMPLETE:
             return job.steps[-1]
@@ -136,7 +142,7 @@ class Recorder:
         message: str = event.get("msg", "")
         depth = len(event.get("stepID") or [""])
         if step.status == "queued":
-            step.status, step.started = "in_progress", now()
+            step.status, step.started = "in_progress", self._now()
         command = event.get("command")
         if command is not None:
             self._command(job, step, command, event)
@@ -146,16 +152,16 @@ class Recorder:
             step.tolerated = step.tolerated or depth == 1
         elif "stepResult" in event:
             if depth == 1:
-                step.finish("success" if step.tolerated else event["stepResult"])
+                step.finish("success" if step.tolerated else event["stepResult"], self._now())
         elif message.startswith("⭐ Run "):
-            if self._tells(job, step, depth):
+            if self._has_heading(job, step, depth):
                 line = message.removeprefix("⭐ Run Main ").partition("\n")[0]
                 self._write(job, step, f"##[group]Run {line.removeprefix('Run ')}\n##[endgroup]")
-        elif not message.startswith(_QUIET) and message.strip():
+        elif not message.startswith(_HIDDEN_MESSAGES) and message.strip():
             self._write(job, step, f"##[error]{message.strip()}" if event.get("level") == "error" else message.strip())
 
-    def _tells(self, job: Job, step: Step, depth: int) -> bool:
-        """Whether a step inside `step` is worth a heading: those of the repository's own actions, not of stand-ins."""
+    def _has_heading(self, job: Job, step: Step, depth: int) -> bool:
+        """Whether a nested step gets a heading: steps of the repository's own actions do, those of overrides do not."""
         if step.key == "":
             return False
         definition = next(defined for defined in self._workflow.jobs if defined.id == job.key)
@@ -183,31 +189,13 @@ class Recorder:
             job.summary += event["content"]
         elif command in ("group", "endgroup"):
             self._write(job, step, f"##[{command}]{argument}")
-        elif command not in _COMMANDS and event.get("raw"):
+        elif command not in _SILENT_COMMANDS and event.get("raw"):
             self._write(job, step, event["raw"].rstrip())
 
     @staticmethod
     def _write(job: Job, step: Step, text: str) -> None:
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-        lines = "".join(f"{at} {line}\n" for line in text.split("\n"))
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+        lines = "".join(f"{moment} {line}\n" for line in text.split("\n"))
         for path in (job.path, step.path):
             with path.open("a", encoding="utf-8") as file:
                 file.write(lines)
-
-
-def archive_name(number: int, job: Job, step: Step | None = None) -> str:
-    """Where GitHub's archive of a run's logs has a job's, or a step's."""
-    safe = UNSAFE.sub("", job.name)
-    return f"{safe}/{step.number}_{UNSAFE.sub('', step.name)}.txt" if step else f"{number}_{safe}.txt"
-
-
-def archive(jobs: Sequence[Job]) -> bytes:
-    """The logs of `jobs` as GitHub's zip has them."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
-        for number, job in enumerate(jobs):
-            file.writestr(archive_name(number, job), read_log(job.path, stamps=True))
-            for step in job.steps:
-                if step.path.is_file():
-                    file.writestr(archive_name(number, job, step), read_log(step.path, stamps=True))
-    return data.getvalue()

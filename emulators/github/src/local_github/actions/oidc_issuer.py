@@ -1,7 +1,7 @@
-"""The issuer of the tokens by which a job proves to a cloud which repository, branch and environment it runs for.
+"""Issues the OIDC tokens by which a job proves its repository, branch and environment to a cloud.
 
-Tokens carry GitHub's own issuer and claims, so that the trust policies of real templates hold here unchanged; only the
-key is this instance's, and only the local AWS knows it. Times are real ones, whatever FRAUDOPS_NOW says.
+Tokens have GitHub's issuer and claims, so real trust policies apply unchanged; only the key is the emulator's. Token
+times are real, even if the emulator has another clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ALGORITHM = "RS256"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """Whom a token is for: one job of one run."""
+    """The job of a run that a token identifies."""
 
     repository: str
     repository_id: int
@@ -40,8 +40,8 @@ class Subject:
     run_number: int
     run_attempt: int
 
-    def text(self, *, with_ids: bool) -> str:
-        """The `sub` claim: repo:OWNER/NAME:… or, as for repositories made since July 2026, repo:OWNER@ID/NAME@ID:…."""
+    def sub_claim(self, *, with_ids: bool) -> str:
+        """The `sub` claim: repo:OWNER/NAME:… or, for repositories created since July 2026, repo:OWNER@ID/NAME@ID:…."""
         owner, _, name = self.repository.partition("/")
         repository = f"{owner}@{self.owner_id}/{name}@{self.repository_id}" if with_ids else self.repository
         if self.environment:
@@ -52,7 +52,7 @@ class Subject:
 
 
 class Issuer:
-    """Signs with an RSA key of its own; `with_ids` chooses the form of `sub`."""
+    """Signs tokens with a generated RSA key; `with_ids` selects the form of `sub`."""
 
     def __init__(self, *, with_ids: bool = False) -> None:
         from cryptography.hazmat.primitives.asymmetric import rsa
@@ -62,14 +62,14 @@ class Issuer:
         self._key_id = secrets.token_hex(20).upper()
 
     def jwks(self) -> dict[str, Any]:
-        """The public key, as a JSON Web Key Set."""
+        """The public key as a JSON Web Key Set."""
         from jwt.algorithms import RSAAlgorithm
 
         key: dict[str, Any] = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return {"keys": [{**key, "kid": self._key_id, "alg": _ALGORITHM, "use": "sig"}]}
 
     def configuration(self, base: str) -> dict[str, Any]:
-        """The discovery document, with the keys at `base`."""
+        """The discovery document; the keys are below `base`."""
         return {
             "issuer": ISSUER,
             "jwks_uri": f"{base}/.well-known/jwks",
@@ -79,12 +79,12 @@ class Issuer:
         }
 
     def token(self, subject: Subject, *, audience: str | None = None) -> str:
-        """A token for `subject`; without an audience it is for the repository's owner, as on GitHub."""
+        """A token for `subject`; the default audience is the repository's owner, as on GitHub."""
         owner = subject.repository.partition("/")[0]
         moment = int(time.time())
         claims = {
             **_claims(subject),
-            "sub": subject.text(with_ids=self.with_ids),
+            "sub": subject.sub_claim(with_ids=self.with_ids),
             "aud": audience or f"https://github.com/{owner}",
             "iss": ISSUER,
             "jti": str(uuid.uuid4()),
@@ -95,7 +95,7 @@ class Issuer:
         return self.sign(claims)
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        """`claims` as a signed token, whatever they say."""
+        """Signs arbitrary claims."""
         import jwt
 
         return jwt.encode(dict(claims), self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})

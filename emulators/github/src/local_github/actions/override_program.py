@@ -1,6 +1,6 @@
-"""Implements the actions under overrides/: their steps run `python -I override_program.py VERB`, inputs in `env`.
+"""Implements the action overrides: their steps run `python -I override_program.py VERB` with inputs in `env`.
 
-Standard library only: it runs under whatever interpreter a job has, and must find nothing of this project.
+Standard library only, and no import of this package: it runs with the interpreter of a job.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FORBIDDEN = re.compile(r'["\\:<>|*?\r\n/]')
 
 
 class StepFailed(Exception):
-    """Ends the step with its message as an error."""
+    """Fails the step with its message."""
 
 
 def _env(name: str) -> str:
@@ -38,7 +38,7 @@ def _lines(name: str) -> list[str]:
     return [line.strip() for line in _env(name).splitlines() if line.strip()]
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
@@ -51,12 +51,12 @@ def _output(**values: str) -> None:
 
 
 def artifact_id(run: str, name: str) -> int:
-    """The id of a run's artifact; the same wherever it is worked out."""
+    """The id of a run's artifact, a hash of its name."""
     return int(hashlib.sha256(f"{run}/{name}".encode()).hexdigest()[:10], 16)
 
 
-def _found(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]:
-    """The files that `patterns` select, and the folder that they are stored relative to, as the action chooses it."""
+def _select_files(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]:
+    """The files that `patterns` select, and the folder that stored paths are relative to, as in the original action."""
     workspace = Path(os.environ["GITHUB_WORKSPACE"])
     files: dict[Path, None] = {}
     roots: list[Path] = []
@@ -64,14 +64,16 @@ def _found(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]:
         text = str(workspace / pattern.removeprefix("!"))
         matched = [Path(path) for path in sorted(glob.glob(text, recursive=True, include_hidden=hidden))]  # noqa: PTH207 - pathlib's glob takes no absolute pattern
         inside = [file for path in matched for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
-        chosen = [file for file in inside if file.is_file()]
+        selected = [file for file in inside if file.is_file()]
         if pattern.startswith("!"):
-            for file in chosen:
+            for file in selected:
                 files.pop(file, None)
             continue
         if not hidden:
-            chosen = [file for file in chosen if not any(p.startswith(".") for p in file.relative_to(workspace).parts)]
-        files.update(dict.fromkeys(chosen))
+            selected = [
+                file for file in selected if not any(p.startswith(".") for p in file.relative_to(workspace).parts)
+            ]
+        files.update(dict.fromkeys(selected))
         stem = Path(re.split(r"[*?\[]", text)[0].rpartition("/")[0] if glob.has_magic(text) else text)
         roots.append(stem if glob.has_magic(text) or stem.is_dir() else stem.parent)
     root = Path(os.path.commonpath(roots)) if roots else workspace
@@ -79,17 +81,17 @@ def _found(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]:
 
 
 def upload_artifact() -> None:
-    """Copies what `path` selects into the run's artifacts."""
+    """Copies the files of `path` into the run's artifacts."""
     name = _env("NAME")
     if not name or _FORBIDDEN.search(name):
         raise StepFailed(f"The artifact name is not valid: {name!r}")
     folder = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"]) / name
-    files, root = _found(_lines("PATHS"), hidden=_env("HIDDEN") == "true")
+    files, root = _select_files(_lines("PATHS"), hidden=_env("HIDDEN") == "true")
     if not files:
         message = f"No files were found with the provided path: {_env('PATHS')}. No artifacts will be uploaded."
         if _env("NONE_FOUND") == "error":
             raise StepFailed(message)
-        _say(message if _env("NONE_FOUND") == "ignore" else f"::warning::{message}")
+        _print(message if _env("NONE_FOUND") == "ignore" else f"::warning::{message}")
         return
     if folder.exists():
         if _env("OVERWRITE") != "true":
@@ -102,11 +104,11 @@ def upload_artifact() -> None:
     number = artifact_id(os.environ["GITHUB_RUN_ID"], name)
     url = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}/actions/runs"
     _output(artifact_id=str(number), artifact_url=f"{url}/{os.environ['GITHUB_RUN_ID']}/artifacts/{number}")
-    _say(f"Artifact {name}: {len(files)} file(s)")
+    _print(f"Artifact {name}: {len(files)} file(s)")
 
 
 def download_artifact() -> None:
-    """Copies one artifact of this run, those of a pattern, or all."""
+    """Copies artifacts of this run: one by name, those of a pattern, or all."""
     folder = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"])
     target = Path(os.environ["GITHUB_WORKSPACE"]) / (_env("DESTINATION") or ".")
     name, pattern = _env("NAME"), _env("PATTERN") or "*"
@@ -116,9 +118,9 @@ def download_artifact() -> None:
         raise StepFailed(f"Unable to download artifact(s): Artifact not found for name: {name}")
     target.mkdir(parents=True, exist_ok=True)
     for entry in wanted:
-        apart = not name and _env("MERGE") != "true"
-        shutil.copytree(folder / entry, target / entry if apart else target, dirs_exist_ok=True)
-        _say(f"Artifact {entry} downloaded")
+        separate = not name and _env("MERGE") != "true"
+        shutil.copytree(folder / entry, target / entry if separate else target, dirs_exist_ok=True)
+        _print(f"Artifact {entry} downloaded")
     _output(download_path=str(target))
 
 
@@ -126,7 +128,7 @@ def download_artifact() -> None:
 
 
 def _cached_paths() -> tuple[list[Path], list[Path]]:
-    """The paths that outlive a job by themselves, and the others."""
+    """The cached paths below RUNNER_TOOL_CACHE, which outlive a job anyway, and the others."""
     tools = Path(os.environ["RUNNER_TOOL_CACHE"]).resolve()
     workspace = Path(os.environ["GITHUB_WORKSPACE"])
     paths = [(workspace / Path(line).expanduser()) for line in _lines("PATHS")]
@@ -139,7 +141,7 @@ def _archive(key: str) -> Path:
 
 
 def cache_restore() -> None:
-    """Restores the cache of `key`, or of the newest key that starts with one of `restore-keys`."""
+    """Restores the cache of `key`, or of the newest key with a prefix of `restore-keys`."""
     key = _env("KEY")
     kept, others = _cached_paths()
     hit = all(path.is_dir() and any(path.iterdir()) for path in kept)
@@ -150,7 +152,7 @@ def cache_restore() -> None:
             _unpack(_archive(matched), others)
     if not matched and _env("FAIL") == "true":
         raise StepFailed(f"Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key}")
-    _say(f"Cache restored from key: {matched}" if matched else f"Cache not found for input keys: {key}")
+    _print(f"Cache restored from key: {matched}" if matched else f"Cache not found for input keys: {key}")
     _output(cache_hit=str(matched == key).lower() if matched else "", cache_matched_key=matched)
 
 
@@ -176,7 +178,7 @@ def _matching_key(key: str) -> str | None:
 
 
 def cache_save() -> None:
-    """Keeps `path` under `key`, unless there is one already."""
+    """Saves `path` under `key`, unless the key exists."""
     archive = _archive(_env("KEY"))
     _, others = _cached_paths()
     if archive.is_file() or not others:
@@ -184,25 +186,25 @@ def cache_save() -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(f".{os.getpid()}")
     with tarfile.open(partial, "w") as file:
-        for index, path in enumerate(others):  # by position: workspaces differ from job to job
+        for index, path in enumerate(others):  # stored by index, because the workspace path differs between jobs
             if path.exists():
                 file.add(path, arcname=str(index))
     partial.replace(archive)
     archive.with_suffix(".key").write_text(_env("KEY"), encoding="utf-8")
-    _say(f"Cache saved with key: {_env('KEY')}")
+    _print(f"Cache saved with key: {_env('KEY')}")
 
 
 # --- tools and tokens
 
 
 def setup_python() -> None:
-    """Puts a Python that fits first on PATH: this machine's own if it does, else the newest that does."""
+    """Puts a matching Python first on PATH: the emulator's own if it matches, else the newest installed."""
     wanted = _env("WANTED") or _version_of_file(_env("FILE"))
     others = [f"python3.{minor}" for minor in range(30, 7, -1)]
-    ask = "import platform, sys; print(platform.python_version(), sys.executable)"
+    query = "import platform, sys; print(platform.python_version(), sys.executable)"
     for name in filter(None, map(shutil.which, [os.environ["LOCAL_GITHUB_PYTHON"], *others])):
-        version, _, path = subprocess.check_output([name, "-I", "-c", ask], text=True).strip().partition(" ")
-        if _fits(version, wanted):
+        version, _, path = subprocess.check_output([name, "-I", "-c", query], text=True).strip().partition(" ")
+        if matches_version(version, wanted):
             break
     else:
         raise StepFailed(f"The version '{wanted}' of Python was not found on this machine: install it")
@@ -214,25 +216,25 @@ def setup_python() -> None:
     with Path(os.environ["GITHUB_PATH"]).open("a", encoding="utf-8") as file:
         file.write(f"{folder}\n")
     _output(version=version, path=str(folder / "python"))
-    _say(f"Python {version} ({path})")
+    _print(f"Python {version} ({path})")
 
 
-def _fits(version: str, wanted: str) -> bool:
-    """Whether `version` is what `3.12`, `3.12.1` or bounds such as `>=3.11,<3.14` ask for."""
-    have = [int(part) for part in re.findall(r"\d+", version)[:3]]
+def matches_version(version: str, wanted: str) -> bool:
+    """Whether `version` matches `3.12`, `3.12.1` or bounds such as `>=3.11,<3.14`."""
+    actual = [int(part) for part in re.findall(r"\d+", version)[:3]]
     for part in filter(None, (part.strip() for part in wanted.split(","))):
         bound = _BOUND.fullmatch(part)
         if bound is None:
-            raise StepFailed(f"python-version must be X.Y, X.Y.Z or bounds of these here (got {wanted!r})")
+            raise StepFailed(f"python-version must be X.Y, X.Y.Z or bounds of these (got {wanted!r})")
         limit = [int(number) for number in bound[2].split(".")]
-        fits = {
-            "": have[: len(limit)] == limit,
-            ">=": have >= limit,
-            ">": have > limit,
-            "<=": have[: len(limit)] <= limit,
-            "<": have < limit,
+        matches = {
+            "": actual[: len(limit)] == limit,
+            ">=": actual >= limit,
+            ">": actual > limit,
+            "<=": actual[: len(limit)] <= limit,
+            "<": actual < limit,
         }
-        if not fits[bound[1]]:
+        if not matches[bound[1]]:
             return False
     return True
 
@@ -248,25 +250,25 @@ def _version_of_file(name: str) -> str:
 
 
 def create_github_app_token() -> None:
-    """Asks the local GitHub for a token of one of its Apps."""
+    """Requests a token of an App that is installed in the emulator."""
     names = {name: value for name, value in os.environ.items() if name.startswith("PERMISSION_") and value}
     body = {
         "app": _env("APP"),
         "private_key": _env("PRIVATE_KEY"),
         "permissions": {name.removeprefix("PERMISSION_").replace("_", "-"): value for name, value in names.items()},
     }
-    request = urllib.request.Request(  # noqa: S310 - the local GitHub's own address
+    request = urllib.request.Request(  # noqa: S310 - the emulator's own address
         f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}/local/app-token",
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {_env('RUN_TOKEN')}", "Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-            answer = json.load(response)
+            result = json.load(response)
     except urllib.error.HTTPError as error:
         raise StepFailed(f"no token for the App {_env('APP')}: {error.read().decode()}") from error
-    _say(f"::add-mask::{answer['token']}")
-    _output(token=answer["token"], installation_id=str(answer["installation_id"]), app_slug=answer["app_slug"])
+    _print(f"::add-mask::{result['token']}")
+    _output(token=result["token"], installation_id=str(result["installation_id"]), app_slug=result["app_slug"])
 
 
 VERBS: dict[str, Callable[[], None]] = {
@@ -282,5 +284,5 @@ if __name__ == "__main__":
     try:
         VERBS[sys.argv[1]]()
     except StepFailed as failure:
-        _say(f"::error::{failure}")
+        _print(f"::error::{failure}")
         sys.exit(1)

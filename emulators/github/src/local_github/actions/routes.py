@@ -1,4 +1,4 @@
-"""What gh, PyGithub and jobs ask of Actions over HTTP: workflows, runs, jobs, logs, artifacts, identities."""
+"""The routes of Actions: workflows, runs, jobs, logs, artifacts, OIDC, and the emulator's own."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import io
 import zipfile
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from local_github.actions import shapes
+from local_github.actions import serializers
 from local_github.actions.dispatch_inputs import DispatchRefused
-from local_github.actions.log_parser import archive
+from local_github.actions.log_archive import log_archive
 from local_github.actions.override_program import artifact_id
 from local_github.actions.run_records import Job, Run, read_log
+from local_github.actions.service import Actions
 from local_github.actions.workflow_file import WorkflowInvalid
-from local_github.api.router import Answer, Call
-from local_github.domain.state import Repository
+from local_github.actions.workflow_index import find_workflows
+from local_github.api.router import ApiResponse, Call, Router
+from local_github.domain.records import Repository
 from local_github.errors import ApiError, not_found
-
-if TYPE_CHECKING:
-    from local_github.actions.service import Actions
 
 _REPOSITORY = "/api/v3/repos/<owner>/<name>"
 _ACTIONS = f"{_REPOSITORY}/actions"
 _RUN = f"{_ACTIONS}/runs/<int:run>"
 
 
-def register(actions: Actions) -> None:
-    """Adds the routes to the server's router."""
+def register(router: Router, actions: Actions) -> None:
+    """Adds the routes of `actions`."""
     for method, pattern, handler in _ROUTES:
-        actions.github.router.register(method, pattern, partial(handler, actions))
+        router.register(method, pattern, partial(handler, actions))
 
 
 # --- workflows
@@ -37,39 +36,39 @@ def register(actions: Actions) -> None:
 
 def _workflows(actions: Actions, call: Call) -> dict[str, Any]:
     repository = call.need("actions", "read")
-    found = [_workflow_shape(actions, call, repository, path) for path in actions.workflows(repository)]
+    found = [_workflow_json(actions, call, repository, path) for path in find_workflows(repository)]
     return {"total_count": len(found), "workflows": call.page(found)}
 
 
-def _workflow_shape(actions: Actions, call: Call, repository: Repository, path: str) -> dict[str, Any]:
-    found = actions.workflows(repository)[path]
-    enabled = actions.enabled(repository.full_name, path)
-    return shapes.workflow(actions.github.shapes(call.links), repository, path, found, enabled=enabled)
+def _workflow_json(actions: Actions, call: Call, repository: Repository, path: str) -> dict[str, Any]:
+    found = find_workflows(repository)[path]
+    enabled = actions.is_enabled(repository.full_name, path)
+    return serializers.workflow(call.serializer, repository, path, found, enabled=enabled)
 
 
-def _path(actions: Actions, call: Call, repository: Repository) -> str:
-    """The workflow file that the address names by id or by file name; 404 where the default branch has none."""
+def _path(call: Call, repository: Repository) -> str:
+    """The workflow file with the id or file name in the path; 404 if the default branch has none."""
     wanted = call.params["workflow"]
-    for path in actions.workflows(repository):
-        if wanted in (path, path.rpartition("/")[2], str(shapes.workflow_id(repository, path))):
+    for path in find_workflows(repository):
+        if wanted in (path, path.rpartition("/")[2], str(serializers.workflow_id(repository, path))):
             return path
     raise not_found()
 
 
 def _workflow(actions: Actions, call: Call) -> dict[str, Any]:
     repository = call.need("actions", "read")
-    return _workflow_shape(actions, call, repository, _path(actions, call, repository))
+    return _workflow_json(actions, call, repository, _path(call, repository))
 
 
 def _enable(actions: Actions, call: Call) -> None:
     repository = call.need("actions")
-    on = call.request.path.endswith("/enable")
-    actions.enable(repository.full_name, _path(actions, call, repository), on=on)
+    enabled = call.request.path.endswith("/enable")
+    actions.set_enabled(repository.full_name, _path(call, repository), enabled=enabled)
 
 
-def _dispatch(actions: Actions, call: Call) -> Answer:
+def _dispatch(actions: Actions, call: Call) -> ApiResponse:
     repository = call.need("actions")
-    path, ref, given = _path(actions, call, repository), call.body.get("ref"), call.body.get("inputs") or {}
+    path, ref, given = _path(call, repository), call.body.get("ref"), call.body.get("inputs") or {}
     if not isinstance(ref, str) or not isinstance(given, dict):
         raise ApiError(422, 'Invalid request.\n\n"ref" wasn\'t supplied.')
     try:
@@ -77,14 +76,14 @@ def _dispatch(actions: Actions, call: Call) -> Answer:
     except (DispatchRefused, WorkflowInvalid) as error:
         raise ApiError(422, str(error)) from error
     if call.body.get("return_run_details") is not True:
-        return Answer(status=204)
-    github = actions.github.shapes(call.links)
+        return ApiResponse(status=204)
+    serializer = call.serializer
     body = {
         "workflow_run_id": run.id,
-        "run_url": github.at(repository, f"/actions/runs/{run.id}"),
-        "html_url": github.page(repository, f"/actions/runs/{run.id}"),
+        "run_url": serializer.api_url(repository, f"/actions/runs/{run.id}"),
+        "html_url": serializer.page_url(repository, f"/actions/runs/{run.id}"),
     }
-    return Answer(status=200, body=body)
+    return ApiResponse(status=200, body=body)
 
 
 # --- runs
@@ -92,28 +91,28 @@ def _dispatch(actions: Actions, call: Call) -> Answer:
 
 def _runs(actions: Actions, call: Call) -> dict[str, Any]:
     repository = call.need("actions", "read")
-    path = _path(actions, call, repository) if "workflow" in call.params else None
+    path = _path(call, repository) if "workflow" in call.params else None
     query = call.query
-    tests: dict[str, Callable[[Run], bool]] = {
+    filters: dict[str, Callable[[Run], bool]] = {
         "branch": lambda run: run.branch == query["branch"],
         "event": lambda run: run.event == query["event"],
         "status": lambda run: query["status"] in (run.status, run.conclusion),
         "actor": lambda run: run.actor == query["actor"],
         "head_sha": lambda run: run.sha == query["head_sha"],
         "check_suite_id": lambda run: str(run.id) == query["check_suite_id"],
-        "created": lambda run: _created(run.created, query["created"]),
+        "created": lambda run: _created_matches(run.created, query["created"]),
     }
-    wanted = [test for name, test in tests.items() if query.get(name)]
+    wanted = [matches for name, matches in filters.items() if query.get(name)]
     found = [run for run in actions.runs(repository.full_name) if path in (None, run.file)]
-    found = [run for run in found if all(test(run) for test in wanted)]
-    github = actions.github.shapes(call.links)
+    found = [run for run in found if all(matches(run) for matches in wanted)]
+    serializer = call.serializer
     return {
         "total_count": len(found),
-        "workflow_runs": [shapes.run(github, repository, run) for run in call.page(found)],
+        "workflow_runs": [serializers.run(serializer, repository, run) for run in call.page(found)],
     }
 
 
-def _created(created: str, wanted: str) -> bool:
+def _created_matches(created: str, wanted: str) -> bool:
     for sign, fits in ((">=", created >= wanted[2:]), ("<=", created[: len(wanted) - 2] <= wanted[2:])):
         if wanted.startswith(sign):
             return fits
@@ -127,7 +126,7 @@ def _created(created: str, wanted: str) -> bool:
     )
 
 
-def _found(actions: Actions, call: Call, *, write: bool = False) -> tuple[Repository, Run]:
+def _find_run(actions: Actions, call: Call, *, write: bool = False) -> tuple[Repository, Run]:
     repository = call.need("actions", "write" if write else "read")
     for run in actions.runs(repository.full_name):
         if run.id == call.params["run"]:
@@ -136,34 +135,34 @@ def _found(actions: Actions, call: Call, *, write: bool = False) -> tuple[Reposi
 
 
 def _run(actions: Actions, call: Call) -> dict[str, Any]:
-    repository, run = _found(actions, call)
-    shape = shapes.run(actions.github.shapes(call.links), repository, run)
-    return shape | ({"run_attempt": call.params["attempt"]} if "attempt" in call.params else {})
+    repository, run = _find_run(actions, call)
+    body = serializers.run(call.serializer, repository, run)
+    return body | ({"run_attempt": call.params["attempt"]} if "attempt" in call.params else {})
 
 
 def _jobs_of(run: Run, attempt: int) -> list[Job]:
     if attempt == run.attempt:
         return run.jobs
-    if attempt not in run.former:
+    if attempt not in run.earlier_jobs:
         raise not_found()
-    return run.former[attempt]
+    return run.earlier_jobs[attempt]
 
 
 def _jobs(actions: Actions, call: Call) -> dict[str, Any]:
-    repository, run = _found(actions, call)
-    github = actions.github.shapes(call.links)
+    repository, run = _find_run(actions, call)
+    serializer = call.serializer
     attempts = [call.params.get("attempt", run.attempt)]
     if call.query.get("filter") == "all":
-        attempts = [*run.former, run.attempt]
+        attempts = [*run.earlier_jobs, run.attempt]
     found = [(job, attempt) for attempt in attempts for job in list(_jobs_of(run, attempt))]
-    page = [shapes.job(github, repository, run, job, attempt) for job, attempt in call.page(found)]
+    page = [serializers.job(serializer, repository, run, job, attempt) for job, attempt in call.page(found)]
     return {"total_count": len(found), "jobs": page}
 
 
-def _job_of(actions: Actions, call: Call) -> tuple[Repository, Run, Job, int]:
+def _find_job(actions: Actions, call: Call) -> tuple[Repository, Run, Job, int]:
     repository = call.need("actions", "read", "checks")
     for run in actions.runs(repository.full_name):
-        for attempt in (*run.former, run.attempt):
+        for attempt in (*run.earlier_jobs, run.attempt):
             for job in list(_jobs_of(run, attempt)):
                 if job.id == call.params["job"]:
                     return repository, run, job, attempt
@@ -171,12 +170,12 @@ def _job_of(actions: Actions, call: Call) -> tuple[Repository, Run, Job, int]:
 
 
 def _job(actions: Actions, call: Call) -> dict[str, Any]:
-    repository, run, job, attempt = _job_of(actions, call)
-    return shapes.job(actions.github.shapes(call.links), repository, run, job, attempt)
+    repository, run, job, attempt = _find_job(actions, call)
+    return serializers.job(call.serializer, repository, run, job, attempt)
 
 
 def _annotations(actions: Actions, call: Call) -> list[dict[str, Any]]:
-    _, _, job, _ = _job_of(actions, call)
+    _, _, job, _ = _find_job(actions, call)
     return [
         {
             "path": note.path or ".github",
@@ -194,43 +193,43 @@ def _annotations(actions: Actions, call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def _cancel(actions: Actions, call: Call) -> Answer:
-    _, run = _found(actions, call, write=True)
+def _cancel(actions: Actions, call: Call) -> ApiResponse:
+    _, run = _find_run(actions, call, write=True)
     if not actions.cancel(run.id, force=call.request.path.endswith("/force-cancel")):
         raise ApiError(409, "Cannot cancel a workflow run that is completed.")
-    return Answer(status=202, body={})
+    return ApiResponse(status=202, body={})
 
 
-def _rerun(actions: Actions, call: Call) -> Answer:
-    _, run = _found(actions, call, write=True)
+def _rerun(actions: Actions, call: Call) -> ApiResponse:
+    _, run = _find_run(actions, call, write=True)
     try:
         actions.rerun(run.id, actor=call.login)
     except DispatchRefused as error:
         raise ApiError(403, str(error)) from error
-    return Answer(status=201, body={})
+    return ApiResponse(status=201, body={})
 
 
 # --- logs and artifacts
 
 
-def _log_archive(actions: Actions, call: Call) -> Answer:
-    _, run = _found(actions, call)
+def _run_logs(actions: Actions, call: Call) -> ApiResponse:
+    _, run = _find_run(actions, call)
     attempt = call.params.get("attempt", run.attempt)
-    return Answer(body=archive(list(_jobs_of(run, attempt))), content_type="application/zip")
+    return ApiResponse(body=log_archive(list(_jobs_of(run, attempt))), content_type="application/zip")
 
 
-def _job_log(actions: Actions, call: Call) -> Answer:
-    _, _, job, _ = _job_of(actions, call)
-    return Answer(body=read_log(job.path, stamps=True).encode(), content_type="text/plain; charset=utf-8")
+def _job_log(actions: Actions, call: Call) -> ApiResponse:
+    _, _, job, _ = _find_job(actions, call)
+    return ApiResponse(body=read_log(job.path, timestamps=True).encode(), content_type="text/plain; charset=utf-8")
 
 
 def _artifacts(actions: Actions, call: Call) -> dict[str, Any]:
     repository = call.need("actions", "read")
-    runs = [_found(actions, call)[1]] if "run" in call.params else actions.runs(repository.full_name)
-    github, name = actions.github.shapes(call.links), call.query.get("name")
+    runs = [_find_run(actions, call)[1]] if "run" in call.params else actions.runs(repository.full_name)
+    serializer, name = call.serializer, call.query.get("name")
     folders = [(run, folder) for run in runs if run.artifacts.is_dir() for folder in sorted(run.artifacts.iterdir())]
     wanted = [(run, folder) for run, folder in folders if name in (None, folder.name)]
-    found = [shapes.artifact(github, repository, run, folder) for run, folder in call.page(wanted)]
+    found = [serializers.artifact(serializer, repository, run, folder) for run, folder in call.page(wanted)]
     return {"total_count": len(wanted), "artifacts": found}
 
 
@@ -241,21 +240,21 @@ def _artifact(actions: Actions, call: Call) -> Any:
             if artifact_id(str(run.id), folder.name) != call.params["artifact"]:
                 continue
             if not call.request.path.endswith("/zip"):
-                return shapes.artifact(actions.github.shapes(call.links), repository, run, folder)
+                return serializers.artifact(call.serializer, repository, run, folder)
             data = io.BytesIO()
             with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
                 for path in sorted(folder.rglob("*")):
                     if path.is_file():
                         file.write(path, path.relative_to(folder).as_posix())
-            return Answer(body=data.getvalue(), content_type="application/zip")
+            return ApiResponse(body=data.getvalue(), content_type="application/zip")
     raise not_found()
 
 
-# --- what is only here, and what jobs ask
+# --- routes that jobs call, and routes that GitHub does not have
 
 
 def _schedule(actions: Actions, call: Call) -> dict[str, Any]:
-    """Not GitHub's: fires the schedules with a cron line, for tests and simulations."""
+    """Starts the schedules with a cron line; only in the emulator, for tests and simulations."""
     repository = call.need("actions")
     runs = actions.fire_schedule(str(call.body.get("cron", "")), repository.full_name)
     return {"runs": [run.id for run in runs]}
@@ -265,18 +264,18 @@ def _bearer(call: Call) -> str:
     return call.request.headers.get("Authorization", "").partition(" ")[2].strip()
 
 
-def _identity(actions: Actions, call: Call) -> dict[str, Any]:
+def _oidc_token(actions: Actions, call: Call) -> dict[str, Any]:
     params = call.params
     audience = call.query.get("audience")
-    token = actions.tokens.identity(params["run"], params["attempt"], params["job"], _bearer(call), audience)
+    token = actions.tokens.oidc_token(params["run"], params["attempt"], params["job"], _bearer(call), audience)
     return {"count": len(token), "value": token}
 
 
-def _app_token(actions: Actions, call: Call) -> Answer:
+def _app_token(actions: Actions, call: Call) -> ApiResponse:
     body = call.body
     wanted = body.get("permissions") or {}
-    app, token = actions.tokens.of_app(_bearer(call), str(body.get("app")), str(body.get("private_key")), wanted)
-    return Answer(status=201, body={"token": token, "installation_id": 1, "app_slug": app.slug})
+    app, token = actions.tokens.app_token(_bearer(call), str(body.get("app")), str(body.get("private_key")), wanted)
+    return ApiResponse(status=201, body={"token": token, "installation_id": 1, "app_slug": app.slug})
 
 
 def _keys(actions: Actions, call: Call) -> dict[str, Any]:
@@ -297,8 +296,8 @@ _ROUTES: list[tuple[str, str, Callable[[Actions, Call], Any]]] = [
     ("GET", f"{_RUN}/attempts/<int:attempt>", _run),
     ("GET", f"{_RUN}/jobs", _jobs),
     ("GET", f"{_RUN}/attempts/<int:attempt>/jobs", _jobs),
-    ("GET", f"{_RUN}/logs", _log_archive),
-    ("GET", f"{_RUN}/attempts/<int:attempt>/logs", _log_archive),
+    ("GET", f"{_RUN}/logs", _run_logs),
+    ("GET", f"{_RUN}/attempts/<int:attempt>/logs", _run_logs),
     ("POST", f"{_RUN}/cancel", _cancel),
     ("POST", f"{_RUN}/force-cancel", _cancel),
     ("POST", f"{_RUN}/rerun", _rerun),
@@ -312,7 +311,7 @@ _ROUTES: list[tuple[str, str, Callable[[Actions, Call], Any]]] = [
     ("GET", f"{_REPOSITORY}/check-runs/<int:job>/annotations", _annotations),
     ("POST", f"{_REPOSITORY}/local/schedule", _schedule),
     ("POST", f"{_REPOSITORY}/local/app-token", _app_token),
-    ("GET", "/_services/oidc/<int:run>/<int:attempt>/<job>", _identity),
+    ("GET", "/_services/oidc/<int:run>/<int:attempt>/<job>", _oidc_token),
     ("GET", "/_services/oidc/.well-known/openid-configuration", _keys),
     ("GET", "/_services/oidc/.well-known/jwks", _keys),
 ]

@@ -1,7 +1,7 @@
-"""Runs from the moment they are created to their end: groups, places, threads, cancellation, attempts.
+"""Queues runs and executes them: concurrency groups, worker threads, cancellation, re-runs.
 
-At most `concurrent_runs` go at a time; a run that has its groups and waits for a place is `queued`, one that waits for
-its groups is `pending`. What a run is made of, and what follows it, are the caller's (`Host`).
+At most `concurrent_runs` are executed at a time. A run that waits for its concurrency groups is `pending`; one that
+waits for a worker is `queued`. The caller's `RunLifecycle` prepares runs and reacts to their end.
 """
 
 from __future__ import annotations
@@ -13,68 +13,67 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from local_github.actions.act_runner import Task, execute
-from local_github.actions.concurrency import Groups
+from local_github.actions.act_runner import Attempt, execute
+from local_github.actions.concurrency import ConcurrencyGroups
 from local_github.actions.dispatch_inputs import DispatchRefused
-from local_github.actions.log_parser import Recorder
+from local_github.actions.log_parser import LogParser
 from local_github.actions.run_records import Run, conclude
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid
-from local_github.domain.state import now
 
 _log = logging.getLogger(__name__)
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 @dataclass(kw_only=True)
-class Entry:
-    """A run in the queue, or one that has left it. `workflow` is None where its file could not be read."""
+class QueuedRun:
+    """A run that entered the queue, also after its end; `workflow` is None if its file is invalid."""
 
     run: Run
     workflow: Workflow | None
     groups: tuple[tuple[str, bool], ...] = ()
     depth: int = 0
-    """How many runs it follows on by workflow_run."""
-    cancel: threading.Event
-    kill: threading.Event
-    in_group: bool = False
+    """How many workflow_run events led to it."""
+    cancel: threading.Event = field(default_factory=threading.Event)
+    kill: threading.Event = field(default_factory=threading.Event)
+    has_groups: bool = False
 
 
-class Host(Protocol):
-    """What the queue asks of the service."""
+class RunLifecycle(Protocol):
+    """What the queue calls during a run."""
 
-    def prepare(self, entry: Entry) -> Task:
-        """Everything that an attempt needs, tokens among it; WorkflowInvalid where that cannot be."""
+    def prepare(self, entry: QueuedRun) -> Attempt:
+        """Returns the input of an attempt, with new tokens; WorkflowInvalid if it cannot run."""
 
     def new_job_id(self) -> int:
-        """An id for a job."""
+        """Returns an id for a job."""
 
-    def progress(self, entry: Entry) -> None:
-        """Told when an attempt has begun."""
+    def started(self, entry: QueuedRun) -> None:
+        """Called when an attempt has started."""
 
-    def ended(self, entry: Entry) -> None:
-        """Told when an attempt has ended, in its own thread; tokens go, and what follows is started."""
+    def ended(self, entry: QueuedRun) -> None:
+        """Called in the run's thread when an attempt has ended."""
 
 
-class Queue:
-    """All runs of one local GitHub. `lock` guards their records."""
+class RunQueue:
+    """All runs of one emulator. `lock` guards their records."""
 
-    def __init__(self, host: Host, *, concurrent_runs: int) -> None:
-        self._host, self._places = host, concurrent_runs
+    def __init__(self, lifecycle: RunLifecycle, *, concurrent_runs: int, now: Callable[[], str]) -> None:
+        self._lifecycle, self._concurrent_runs, self._now = lifecycle, concurrent_runs, now
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
-        self._groups: dict[str, Groups] = {}
-        self._waiting: list[Entry] = []
-        self._going: dict[int, threading.Thread] = {}
+        self._groups: dict[str, ConcurrencyGroups] = {}
+        self._waiting: list[QueuedRun] = []
+        self._active: dict[int, threading.Thread] = {}
         self._busy = 0
         self._closed = False
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[int, QueuedRun] = {}
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Keeps `wait` from returning: something that may start runs is going on."""
+        """Prevents `wait` from returning while something may start runs."""
         with self.lock:
             self._busy += 1
         try:
@@ -84,73 +83,73 @@ class Queue:
                 self._busy -= 1
                 self._changed.notify_all()
 
-    def enter(self, entry: Entry, problem: str | None = None) -> None:
-        """Queues an attempt: behind its groups, or straight away; `problem` ends it before it begins."""
+    def enter(self, entry: QueuedRun, problem: str | None = None) -> None:
+        """Adds an attempt; with a `problem` it ends at once as startup_failure."""
         run = entry.run
         run.attempt_folder.mkdir(parents=True, exist_ok=True)
         with self.lock:
             self.entries[run.id] = entry
             if problem is not None or self._closed:
-                self._end(entry, "startup_failure", problem or "the local GitHub is stopping")
+                self._end(entry, "startup_failure", problem or "the GitHub emulator is stopping")
                 return
             run.status = "pending" if entry.groups else "queued"
-            groups = self._groups.setdefault(run.repository, Groups())
-            replaced, ended = groups.enter(run.id, entry.groups)
+            groups = self._groups.setdefault(run.repository, ConcurrencyGroups())
+            replaced, interrupted = groups.enter(run.id, entry.groups)
             self._waiting.append(entry)
             for other in replaced:
                 self._stop(self.entries[other], f"Replaced by the newer waiting run {run.id} of its concurrency group")
-            for other in ended:
+            for other in interrupted:
                 self._stop(self.entries[other], f"Replaced by run {run.id}: its group has cancel-in-progress")
-            self._pump()
+            self._start_next()
 
-    def _pump(self) -> None:
-        """Starts what may start, oldest first. Called with the lock held."""
+    def _start_next(self) -> None:
+        """Starts the runs that may start, oldest first. The caller holds the lock."""
         for entry in list(self._waiting):
-            if not entry.in_group:
-                entry.in_group = self._groups[entry.run.repository].take(entry.run.id, entry.groups)
-            if not entry.in_group:
+            if not entry.has_groups:
+                entry.has_groups = self._groups[entry.run.repository].try_activate(entry.run.id, entry.groups)
+            if not entry.has_groups:
                 continue
             entry.run.status = "queued"
-            if len(self._going) >= self._places or self._closed:
+            if len(self._active) >= self._concurrent_runs or self._closed:
                 continue
             self._waiting.remove(entry)
-            entry.run.status, entry.run.started = "in_progress", now()
-            thread = threading.Thread(target=self._work, args=(entry,), name=f"run-{entry.run.id}", daemon=True)
-            self._going[entry.run.id] = thread
+            entry.run.status, entry.run.started = "in_progress", self._now()
+            thread = threading.Thread(target=self._execute, args=(entry,), name=f"run-{entry.run.id}", daemon=True)
+            self._active[entry.run.id] = thread
             thread.start()
 
-    def _work(self, entry: Entry) -> None:
+    def _execute(self, entry: QueuedRun) -> None:
         run, workflow = entry.run, entry.workflow
-        assert workflow is not None  # noqa: S101 - a run without one ends as it enters
+        assert workflow is not None  # noqa: S101 - a run without a workflow ends in `enter`
         conclusion, message = "startup_failure", ""
         try:
-            task = self._host.prepare(entry)
-            recorder = Recorder(run, workflow, lock=self.lock, new_id=self._host.new_job_id)
-            self._host.progress(entry)
-            code = execute(task, recorder)
-            recorder.finish()
-            conclusion = conclude(run.jobs, workflow, cancelled=recorder.cancelling)
-            if code and not recorder.cancelling and not {job.conclusion for job in run.jobs} & {"failure", "cancelled"}:
+            attempt = self._lifecycle.prepare(entry)
+            parser = LogParser(run, workflow, lock=self.lock, new_id=self._lifecycle.new_job_id, now=self._now)
+            self._lifecycle.started(entry)
+            code = execute(attempt, parser)
+            parser.finish()
+            conclusion = conclude(run.jobs, workflow, cancelled=parser.cancelling)
+            if code and not parser.cancelling and not {job.conclusion for job in run.jobs} & {"failure", "cancelled"}:
                 conclusion = "failure" if any(job.started for job in run.jobs) else "startup_failure"
-                message = f"act ended with {code}: {' '.join(recorder.complaints)}"
+                message = f"act ended with {code}: {' '.join(parser.act_messages)}"
         except WorkflowInvalid as error:
             message = str(error)
-        except Exception as error:  # whatever goes wrong here must end the run, not hang those that wait
+        except Exception as error:  # any error must end the run, so that waiting callers continue
             _log.exception("run %s", run.id)
             message = f"{type(error).__name__}: {error}"
         with self.busy():
             with self.lock:
                 self._end(entry, conclusion, run.message or message)
-                del self._going[run.id]
-                self._pump()
-            self._host.ended(entry)
+                del self._active[run.id]
+                self._start_next()
+            self._lifecycle.ended(entry)
 
-    def _end(self, entry: Entry, conclusion: str, message: str) -> None:
+    def _end(self, entry: QueuedRun, conclusion: str, message: str) -> None:
         run = entry.run
         for job in run.jobs:
-            job.finish("cancelled" if conclusion == "cancelled" else "skipped")
+            job.finish("cancelled" if conclusion == "cancelled" else "skipped", self._now())
         run.status, run.conclusion, run.message = "completed", conclusion, message
-        run.touch()
+        run.updated = self._now()
         if run.repository in self._groups:
             self._groups[run.repository].leave(run.id)
         if entry in self._waiting:
@@ -159,7 +158,7 @@ class Queue:
         self._changed.notify_all()
 
     def cancel(self, run_id: int, *, force: bool = False) -> bool:
-        """Cancels a run; False where it has ended already. Once more, or with `force`, kills it."""
+        """Cancels a run; returns False if it has ended. A second call, or `force`, kills its processes."""
         with self.lock:
             entry = self.entries[run_id]
             if entry.run.status == "completed":
@@ -167,10 +166,10 @@ class Queue:
             self._stop(entry, "The run was canceled.", force=force)
             return True
 
-    def _stop(self, entry: Entry, reason: str, *, force: bool = False) -> None:
-        if entry.run.id not in self._going:
+    def _stop(self, entry: QueuedRun, reason: str, *, force: bool = False) -> None:
+        if entry.run.id not in self._active:
             self._end(entry, "cancelled", reason)
-            self._pump()
+            self._start_next()
             return
         if entry.cancel.is_set() or force:
             entry.kill.set()
@@ -178,55 +177,53 @@ class Queue:
         entry.cancel.set()
 
     def rerun(self, run_id: int, *, actor: str) -> Run:
-        """Starts a run that has ended from its beginning as its next attempt, on the same commit.
+        """Starts all jobs of an ended run again as its next attempt, on the same commit.
 
         Raises:
-            DispatchRefused: it goes on still, or could never start.
+            DispatchRefused: it has not ended, or its workflow file is invalid.
         """
         with self.lock:
             entry = self.entries[run_id]
             run = entry.run
             if run.status != "completed" or entry.workflow is None:
                 raise DispatchRefused("This workflow run cannot be retried")
-            run.former[run.attempt] = run.jobs
+            run.earlier_jobs[run.attempt] = run.jobs
             run.attempt += 1
             run.conclusion, run.message, run.jobs, run.triggered_by = None, "", [], actor
-            run.touch()
+            run.updated = self._now()
             shutil.rmtree(run.artifacts, ignore_errors=True)
-            fresh = Entry(
+            fresh = QueuedRun(
                 run=run,
                 workflow=entry.workflow,
                 groups=entry.groups,
                 depth=entry.depth,
-                cancel=threading.Event(),
-                kill=threading.Event(),
             )
             self.enter(fresh)
             return run
 
     def wait(self, timeout: float, unsettled: Callable[[], bool]) -> None:
-        """Returns once nothing waits, goes or is about to start something, and nothing is `unsettled` elsewhere.
+        """Waits until no run is queued or active, nothing may start one, and `unsettled` returns False.
 
         Raises:
-            TimeoutError: that took longer than `timeout` seconds; names what still goes.
+            TimeoutError: after `timeout` seconds; the message names the open runs.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while (here := bool(self._waiting or self._going or self._busy)) or unsettled():
+            while (busy := bool(self._waiting or self._active or self._busy)) or unsettled():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     runs = [entry.run for entry in self.entries.values() if entry.run.status != "completed"]
-                    busy = ", ".join(f"{run.workflow} #{run.number} ({run.status})" for run in runs)
-                    raise TimeoutError(f"after {timeout:g} s still going: {busy or 'the delivery of events'}")
-                self._changed.wait(left if here else min(left, _LOOK_SECONDS))  # nobody tells of elsewhere
+                    names = ", ".join(f"{run.workflow} #{run.number} ({run.status})" for run in runs)
+                    raise TimeoutError(f"after {timeout:g} s still open: {names or 'the delivery of events'}")
+                self._changed.wait(left if busy else min(left, _POLL_SECONDS))  # `unsettled` does not notify
 
     def close(self) -> None:
-        """Kills what goes, and starts nothing any more."""
+        """Kills all runs; starts no more."""
         with self.lock:
             self._closed = True
             for entry in list(self.entries.values()):
                 if entry.run.status != "completed":
-                    self._stop(entry, "The local GitHub was stopped.", force=True)
-            threads = list(self._going.values())
+                    self._stop(entry, "The GitHub emulator was stopped.", force=True)
+            threads = list(self._active.values())
         for thread in threads:
             thread.join()

@@ -1,4 +1,4 @@
-"""What happened in a run, its jobs and their steps; logs lie in files. Records only: nothing here runs anything."""
+"""The records of a run, its jobs and their steps; logs are files. Runs nothing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from local_github.actions.workflow_file import Workflow
-from local_github.domain.state import now
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b.")
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ", re.MULTILINE)
-UNSAFE = re.compile(r"[\x00-\x1f/\\:*?\"<>|]")
+_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ", re.MULTILINE)
 
 
-def read_log(path: Path, *, stamps: bool = False) -> str:
-    """A log without escape sequences, and without the time in front of each line unless `stamps`."""
+def read_log(path: Path, *, timestamps: bool = False) -> str:
+    """A log without escape sequences; `timestamps` keeps the time at the start of each line."""
     if not path.is_file():
         return ""
     text = _ESCAPES.sub("", path.read_text(encoding="utf-8", errors="replace"))
-    return text if stamps else _STAMP.sub("", text)
+    return text if timestamps else _TIMESTAMP.sub("", text)
 
 
 @dataclass(kw_only=True)
@@ -37,17 +35,17 @@ class Step:
     started: str | None = None
     completed: str | None = None
     tolerated: bool = False
-    """It failed, and continue-on-error lets the job go on."""
+    """It failed, but continue-on-error is set."""
 
     @property
     def log(self) -> str:
-        """What it wrote."""
+        """The output of the step."""
         return read_log(self.path)
 
-    def finish(self, conclusion: str) -> None:
-        """Notes how it ended, once."""
+    def finish(self, conclusion: str, moment: str) -> None:
+        """Completes the step, unless it is completed already."""
         if self.status != "completed":
-            self.status, self.conclusion, self.completed = "completed", conclusion, now()
+            self.status, self.conclusion, self.completed = "completed", conclusion, moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +61,7 @@ class Annotation:
 
 @dataclass(kw_only=True)
 class Job:
-    """A job, or one of the jobs that its matrix made."""
+    """A job, or one job of a matrix."""
 
     id: int
     key: str
@@ -78,26 +76,26 @@ class Job:
     steps: list[Step] = field(default_factory=list)
     annotations: list[Annotation] = field(default_factory=list)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What its steps set: step's id → name → value."""
+    """The outputs of its steps: step id → name → value."""
     summary: str = ""
 
     @property
     def log(self) -> str:
-        """What all its steps wrote, in order."""
+        """The output of all steps, in order."""
         return read_log(self.path)
 
-    def finish(self, conclusion: str) -> None:
-        """Notes how it ended, once; steps that did not run were skipped, one cut short was cancelled."""
+    def finish(self, conclusion: str, moment: str) -> None:
+        """Completes the job, unless it is completed already; open steps become cancelled if started, else skipped."""
         if self.status == "completed":
             return
         for step in self.steps:
-            step.finish("cancelled" if step.status == "in_progress" else "skipped")
-        self.status, self.conclusion, self.completed = "completed", conclusion, now()
+            step.finish("cancelled" if step.status == "in_progress" else "skipped", moment)
+        self.status, self.conclusion, self.completed = "completed", conclusion, moment
 
 
 @dataclass(kw_only=True)
 class Run:
-    """A run of a workflow; `jobs` and what belongs to them are those of its last attempt."""
+    """A run of a workflow; `jobs` are those of the latest attempt."""
 
     id: int
     number: int
@@ -108,26 +106,26 @@ class Run:
     event: str
     ref: str
     commit: str
-    """GITHUB_SHA: what was checked out; for a pull request the merge commit."""
+    """GITHUB_SHA, the commit that is checked out; for a pull request the test merge."""
     sha: str
-    """The head that the run is about: of a pull request, its branch's."""
+    """The head commit that the run belongs to; for a pull request the head of its branch."""
     branch: str
     actor: str
     payload: Mapping[str, Any]
     folder: Path
+    created: str
+    started: str
+    updated: str
     fork: bool = False
     triggered_by: str = ""
     attempt: int = 1
     status: str = "queued"
     conclusion: str | None = None
     message: str = ""
-    """Why it could not start, or was ended."""
+    """Why the run could not start or was cancelled."""
     jobs: list[Job] = field(default_factory=list)
-    former: dict[int, list[Job]] = field(default_factory=dict)
-    """The jobs of earlier attempts."""
-    created: str = field(default_factory=now)
-    started: str = field(default_factory=now)
-    updated: str = field(default_factory=now)
+    earlier_jobs: dict[int, list[Job]] = field(default_factory=dict)
+    """The jobs of earlier attempts, by attempt."""
 
     @property
     def summary(self) -> str:
@@ -136,38 +134,34 @@ class Run:
 
     @property
     def log(self) -> str:
-        """Everything that was written, job after job."""
+        """The message and the output of all jobs."""
         parts = [f"--- {job.name}: {job.conclusion or job.status}\n{job.log}" for job in self.jobs]
         return "\n".join([*([self.message] if self.message else []), *parts])
 
     @property
     def results(self) -> dict[str, str]:
-        """How each job ended, by name."""
+        """Job name → conclusion, or status while it runs."""
         return {job.name: job.conclusion or job.status for job in self.jobs}
 
     @property
     def artifacts(self) -> Path:
-        """The folder with a folder for each artifact."""
+        """Contains one folder per artifact."""
         return self.folder / "artifacts"
 
     @property
     def attempt_folder(self) -> Path:
-        """Where this attempt keeps its logs."""
+        """The folder of the latest attempt."""
         return self.folder / str(self.attempt)
 
     def job(self, name: str) -> Job:
-        """The job of that name, or of that id in the workflow; KeyError where there is none."""
+        """The job with that name, or that id in the workflow; KeyError if there is none."""
         for job in self.jobs:
             if name in (job.name, job.key):
                 return job
         raise KeyError(f"{self.workflow} #{self.number} has no job {name}; it has {', '.join(self.results) or 'none'}")
 
-    def touch(self) -> None:
-        """Notes that it changed now."""
-        self.updated = now()
-
     def journal(self) -> dict[str, Any]:
-        """The run as JSON-able data, for export; logs stay in their files."""
+        """The run as JSON-able data; logs stay in their files."""
         return {
             "id": self.id,
             "number": self.number,
@@ -198,16 +192,16 @@ class Run:
 
 
 def step_name(raw: Mapping[str, Any]) -> str:
-    """What GitHub calls a step that has no name of its own."""
+    """The name of a step, or GitHub's default for it."""
     if raw.get("name"):
         return str(raw["name"])
     return f"Run {raw['uses'] if 'uses' in raw else str(raw.get('run', '')).strip().partition(chr(10))[0]}"
 
 
 def conclude(jobs: Iterable[Job], workflow: Workflow, *, cancelled: bool) -> str:
-    """How a run ends whose jobs ended so."""
-    forgiven = {job.id for job in workflow.jobs if job.raw.get("continue-on-error") is True}
-    ended = {job.conclusion for job in jobs if job.key not in forgiven or job.conclusion != "failure"}
+    """The conclusion of a run from the conclusions of its jobs."""
+    tolerated = {job.id for job in workflow.jobs if job.raw.get("continue-on-error") is True}
+    ended = {job.conclusion for job in jobs if job.key not in tolerated or job.conclusion != "failure"}
     if cancelled:
         return "cancelled"
     for worst in ("failure", "cancelled", "success"):

@@ -1,6 +1,6 @@
-"""Reads a workflow file into what starts a run, what it may do and which limits hold; runs nothing.
+"""Parses a workflow file: triggers, permissions, concurrency, jobs. Runs nothing.
 
-YAML is read as GitHub reads it: 1.2's booleans, so that `on` is a key and not `true`.
+YAML booleans follow version 1.2, as on GitHub, so that `on` is a key and not `true`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ DEFAULT_TIMEOUT_MINUTES = 360.0
 
 
 class WorkflowInvalid(ValueError):
-    """A workflow file that GitHub, or this runner, would not run; the message says why."""
+    """A workflow that GitHub or the emulator refuses to run; the message says why."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema for booleans, and no dates."""
+    """Booleans of YAML 1.2's core schema, no dates."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -54,7 +54,7 @@ _Loader.add_implicit_resolver(
 
 
 def load_yaml(text: str, path: str) -> dict[str, Any]:
-    """The mapping that `text` holds; WorkflowInvalid names `path` where it holds none."""
+    """Parses a YAML mapping; WorkflowInvalid names `path`."""
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -66,7 +66,7 @@ def load_yaml(text: str, path: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Concurrency:
-    """A `concurrency:` block; both may hold expressions."""
+    """A `concurrency:` block; both values may contain expressions."""
 
     group: str
     cancel_in_progress: bool | str
@@ -74,7 +74,7 @@ class Concurrency:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One entry of `jobs:`. `permissions` is what it grants in the end, the workflow's own where it says nothing."""
+    """One entry of `jobs:`; `permissions` are the effective ones, inherited from the workflow if not set."""
 
     id: str
     name: str
@@ -92,7 +92,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Workflow:
-    """A workflow file. `on` maps each event to its filters, whichever of the three forms was written."""
+    """A workflow file; `on` maps each event to its filters, for all three forms of `on:`."""
 
     path: str
     name: str
@@ -102,7 +102,7 @@ class Workflow:
     jobs: tuple[Job, ...]
 
     def permissions(self) -> dict[str, Level]:
-        """What the run's one token may do: the union of what its jobs are granted."""
+        """The permissions of the run's token: the union of its jobs' permissions."""
         union: dict[str, Level] = {}
         for job in self.jobs:
             for scope, level in job.permissions.items():
@@ -115,8 +115,7 @@ def parse(text: str, path: str) -> Workflow:
     """The workflow in `text`.
 
     Raises:
-        WorkflowInvalid: it is no workflow, or asks for what cannot be run without containers: `container:`,
-            `services:`, reusable workflows, labels other than GitHub's Linux ones.
+        WorkflowInvalid: it is not a valid workflow, or calls a reusable workflow.
     """
     document = load_yaml(text, path)
     if "on" not in document:
@@ -150,13 +149,13 @@ def _job(key: str, raw: Any, top: Mapping[str, Level], path: str) -> Job:
     if not isinstance(raw, dict) or not _JOB_ID.match(str(key)):
         raise WorkflowInvalid(f"{where}: must be a mapping under an id of letters, digits, '-' and '_'")
     if "uses" in raw:
-        raise WorkflowInvalid(f"{where}: calls a reusable workflow, which is not run locally")
+        raise WorkflowInvalid(f"{where}: calls a reusable workflow, which the emulator does not run")
     if not raw.get("steps"):
         raise WorkflowInvalid(f"{where}: has no steps")
     environment = raw.get("environment")
     timeout = raw.get("timeout-minutes", DEFAULT_TIMEOUT_MINUTES)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0:
-        raise WorkflowInvalid(f"{where}: timeout-minutes must be a positive number here (got {timeout!r})")
+        raise WorkflowInvalid(f"{where}: timeout-minutes must be a positive number (got {timeout!r})")
     return Job(
         id=str(key),
         name=str(raw.get("name") or key),
@@ -188,7 +187,7 @@ def _permissions(value: Any, where: str) -> dict[str, Level]:
         raise WorkflowInvalid(f"{where}: permissions must be a mapping, read-all or write-all (got {value!r})")
     for scope, access in value.items():
         if scope not in SCOPES or access not in ("read", "write", "none"):
-            raise WorkflowInvalid(f"{where}: no such permission: {scope}: {access}")
+            raise WorkflowInvalid(f"{where}: unknown permission: {scope}: {access}")
     return {scope: access for scope, access in value.items() if access != "none"}
 
 
@@ -198,7 +197,7 @@ def _concurrency(value: Any, where: str) -> Concurrency | None:
     if isinstance(value, str):
         return Concurrency(group=value, cancel_in_progress=False)
     if not isinstance(value, dict) or not isinstance(value.get("group"), str):
-        raise WorkflowInvalid(f"{where}: concurrency must name a group (got {value!r})")
+        raise WorkflowInvalid(f"{where}: concurrency must have a group (got {value!r})")
     if unknown := set(value) - {"group", "cancel-in-progress"}:
         raise WorkflowInvalid(f"{where}: concurrency has keys that act rejects: {', '.join(sorted(unknown))}")
     return Concurrency(group=value["group"], cancel_in_progress=value.get("cancel-in-progress", False))

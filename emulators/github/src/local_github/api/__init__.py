@@ -1,1 +1,1 @@
-"""The HTTP API: REST, GraphQL, and how a request finds the function that answers it."""
+"""The HTTP API: REST, GraphQL and the routing of requests."""

@@ -1,7 +1,7 @@
-"""From a request to the function that answers it, with who calls and what they may do checked on the way.
+"""Maps a request to its handler and gives the handler the caller, the permissions and the page of a list.
 
-Patterns are Werkzeug's rules over the whole path (`/api/v3/repos/<owner>/<name>/actions/runs/<int:run_id>`); a handler
-takes a Call and returns JSON-able data, an Answer, or None (204). It knows nothing of what any route does.
+Patterns are Werkzeug rules over the whole path (`/api/v3/repos/<owner>/<name>/actions/runs/<int:run_id>`). A handler
+takes a Call and returns JSON-able data, an ApiResponse, or None (204).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
@@ -18,19 +18,20 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.wrappers import Request
 
+from local_github.domain.backend import Backend
+from local_github.domain.emitter import Emitter
+from local_github.domain.records import Repository
+from local_github.domain.state import State
 from local_github.domain.tokens import Level, Principal
-from local_github.errors import ApiError, not_found
-
-if TYPE_CHECKING:
-    from local_github.domain.state import Repository
-    from local_github.server import LocalGitHub
+from local_github.errors import ApiError, not_found, unauthenticated
+from local_github.serializers.base import Links, Serializer
 
 T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
-class Answer:
-    """A response that is more than 200 with JSON. `body` is JSON-able data, or bytes, or chunks of bytes."""
+class ApiResponse:
+    """A response other than 200 with JSON; `body` is JSON-able data, bytes, or chunks of bytes."""
 
     status: int = 200
     body: Any = None
@@ -38,44 +39,51 @@ class Answer:
     content_type: str = "application/json; charset=utf-8"
 
 
-@dataclass(frozen=True)
-class Links:
-    """Where the caller reached us: the bases of the addresses in answers, without a slash at the end."""
-
-    html: str
-    api: str
-
-
 Handler = Callable[["Call"], Any]
 
 
 @dataclass
 class Call:
-    """One request, as a handler sees it."""
+    """A request with its caller, for a handler."""
 
-    github: LocalGitHub
+    backend: Backend
     request: Request
     params: Mapping[str, Any]
     principal: Principal | None
     links: Links
     headers: dict[str, str] = field(default_factory=dict)
-    """Headers to send with the answer, such as Link."""
+    """Headers of the response, such as Link."""
+
+    @property
+    def state(self) -> State:
+        """The emulator's records."""
+        return self.backend.state
+
+    @property
+    def emitter(self) -> Emitter:
+        """Emits events."""
+        return self.backend.emitter
+
+    @cached_property
+    def serializer(self) -> Serializer:
+        """Serializes records with the addresses that the caller used."""
+        return self.backend.serializer(self.links)
 
     @property
     def query(self) -> MultiDict[str, str]:
-        """The query's parameters."""
+        """The query parameters."""
         return self.request.args
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        """The request's JSON object, {} where there is none; 400 where it is not one."""
+        """The JSON object of the body, {} without a body; 400 if it is not an object."""
         if not isinstance(self.json, dict):
             raise ApiError(400, "Problems parsing JSON")
         return self.json
 
     @cached_property
     def json(self) -> Any:
-        """The request's JSON, {} where there is no body; 400 where it is none."""
+        """The JSON value of the body, {} without a body; 400 if it is not JSON."""
         if not self.request.get_data(cache=True):
             return {}
         try:
@@ -85,50 +93,53 @@ class Call:
 
     @cached_property
     def repository(self) -> Repository:
-        """The repository that <owner>/<name> of the path names; 404 where the caller may not see it."""
-        repository = self.github.state.find(self.params["owner"], self.params["name"].removesuffix(".git"))
-        if repository is None or not self.sees(repository):
+        """The repository <owner>/<name> of the path; 404 if it does not exist or is hidden from the caller."""
+        repository = self.state.find(self.params["owner"], self.params["name"].removesuffix(".git"))
+        if repository is None or not self.can_see(repository):
             raise not_found()
         return repository
 
-    def sees(self, repository: Repository) -> bool:
-        """Whether the caller may know that it exists."""
+    def can_see(self, repository: Repository) -> bool:
+        """Whether the caller may know that the repository exists."""
         reaches = self.principal is not None and self.principal.reaches(repository.full_name)
         return not repository.private or reaches
 
     @property
     def login(self) -> str:
-        """Who calls; 401 where nobody does."""
+        """The caller's login; 401 without a token."""
+        return self.caller.login
+
+    @property
+    def caller(self) -> Principal:
+        """The caller; 401 without a token."""
         if self.principal is None:
-            raise ApiError(401, "Requires authentication")
-        return self.principal.login
+            raise unauthenticated()
+        return self.principal
 
     def may(self, permission: str, level: Level = "write") -> bool:
-        """Whether the caller may do this in the path's repository; anyone may read a public one."""
+        """Whether the caller has a permission in the path's repository; anyone may read a public one."""
         if level == "read" and not self.repository.private:
             return True
         return self.principal is not None and self.principal.may(self.repository.full_name, permission, level)
 
-    def need(self, permission: str, level: Level = "write", *more: str) -> Repository:
-        """The path's repository, or GitHub's refusal: 404, 401, or 403 where neither this nor any of `more` is granted.
+    def need(self, permission: str, level: Level = "write", *alternatives: str) -> Repository:
+        """The path's repository; 404, 401, or 403 if neither the permission nor one of `alternatives` is granted.
 
         >>> call.need("issues", "write", "pull-requests")  # doctest: +SKIP
         """
         repository = self.repository
-        if any(self.may(name, level) for name in (permission, *more)):
+        if any(self.may(name, level) for name in (permission, *alternatives)):
             return repository
-        if self.principal is None:
-            raise ApiError(401, "Requires authentication")
-        raise self.principal.refusal()
+        raise self.caller.refusal()
 
-    def need_public(self, permission: str, *more: str) -> Repository:
-        """As `need` to write, but any user may do it in a public repository: open a pull request, comment."""
+    def need_public(self, permission: str, *alternatives: str) -> Repository:
+        """Like `need` with write, but any user may do it in a public repository: open a pull request, comment."""
         if self.principal and not self.principal.is_bot and not self.repository.private:
             return self.repository
-        return self.need(permission, "write", *more)
+        return self.need(permission, "write", *alternatives)
 
     def page(self, items: Sequence[T]) -> list[T]:
-        """The page of `items` that the query asks for; the answer's Link header names the others."""
+        """The page of `items` that the query selects; sets the Link header."""
         size = min(max(self.query.get("per_page", 30, type=int), 1), 100)
         number = max(self.query.get("page", 1, type=int), 1)
         last = max(-(-len(items) // size), 1)
@@ -146,22 +157,22 @@ class Call:
 
 
 class Router:
-    """The routes of one server; more may be registered while it runs."""
+    """The routes of one server. Routes may be added while it runs."""
 
     def __init__(self) -> None:
         self._map = Map(strict_slashes=False, merge_slashes=False, redirect_defaults=False)
 
     def register(self, method: str, pattern: str, handler: Handler) -> None:
-        """Lets `handler` answer `method` (HEAD too, where it is GET) for paths of `pattern`."""
+        """Adds a route; a GET route also serves HEAD."""
         self._map.add(Rule(pattern, methods=[method], endpoint=handler))
 
     def register_all(self, routes: Iterable[tuple[str, str, Handler]], prefix: str = "") -> None:
-        """Registers many: (method, pattern, handler)."""
+        """Adds several routes: (method, pattern, handler)."""
         for method, pattern, handler in routes:
             self.register(method, prefix + pattern, handler)
 
     def match(self, method: str, path: str) -> tuple[Handler, Mapping[str, Any]]:
-        """The handler and the pattern's parameters; 404 where there is none, as GitHub says of a wrong method too."""
+        """The handler and the path parameters; 404 without a route or, as on GitHub, for a wrong method."""
         try:
             endpoint, params = self._map.bind("localhost").match(path, method=method)
         except (HTTPException, RequestRedirect):

@@ -1,42 +1,42 @@
-"""The search of issues and pull requests: the qualifiers that gh and our own client use, and plain words."""
+"""Search of issues and pull requests: the qualifiers that gh and PyGithub use, and plain words."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from local_github.domain.state import Issue, Repository
+from local_github.domain.records import Issue, Repository
 from local_github.errors import ApiError
 
 _IGNORED = {"sort", "archived", "in"}
-_JOINED = {"(", ")", "AND"}  # gh groups what the user typed, and all terms must be met anyway
+_CONNECTIVES = {"(", ")", "AND"}  # gh groups the user's query; all terms must match anyway
 
 
-def terms_of(query: str, me: str) -> list[str]:
-    """The terms of a search, with @me as the caller; 422 where it is not well formed or asks for alternatives."""
+def parse_query(query: str, login: str) -> list[str]:
+    """The terms of a query, with @me replaced by `login`; 422 if it is malformed or contains OR or NOT."""
     try:
-        terms = [term for term in shlex.split(query) if term not in _JOINED]
+        terms = [term for term in shlex.split(query) if term not in _CONNECTIVES]
     except ValueError:
         raise ApiError(422, "The search is not well formed.") from None
     if "OR" in terms or "NOT" in terms:
-        raise ApiError(422, "The local GitHub does not search with OR and NOT")
-    return [f"{term.removesuffix('@me')}{me}" if term.endswith(":@me") else term for term in terms]
+        raise ApiError(422, "The GitHub emulator does not search with OR and NOT")
+    return [f"{term.removesuffix('@me')}{login}" if term.endswith(":@me") else term for term in terms]
 
 
-def matches(repository: Repository, issue: Issue, terms: Sequence[str]) -> bool:
-    """Whether an issue meets every term; 422 for a qualifier that is not known here, rather than a wrong answer."""
+def _issue_matches(repository: Repository, issue: Issue, terms: Sequence[str]) -> bool:
+    """Whether an issue matches every term; 422 for an unsupported qualifier."""
     return all(_matches(repository, issue, term) for term in terms)
 
 
 def _matches(repository: Repository, issue: Issue, term: str) -> bool:
     negated, term = term.startswith("-"), term.removeprefix("-")
     name, colon, value = term.partition(":")
-    met = (
+    matched = (
         _qualifier(repository, issue, name.lower(), value)
         if colon and name.replace("-", "").isalpha()
         else _word(issue, term)
     )
-    return met != negated
+    return matched != negated
 
 
 def _word(issue: Issue, word: str) -> bool:
@@ -83,4 +83,14 @@ def _qualifier(repository: Repository, issue: Issue, name: str, value: str) -> b
     try:
         return tests[name]()
     except KeyError:
-        raise ApiError(422, f"The local GitHub does not search by {name}:{value}") from None
+        raise ApiError(422, f"The GitHub emulator does not search by {name}:{value}") from None
+
+
+def search_issues(repositories: Iterable[Repository], terms: Sequence[str]) -> list[tuple[Repository, Issue]]:
+    """The matching issues and pull requests of `repositories`, newest first within each."""
+    return [
+        (repository, issue)
+        for repository in repositories
+        for issue in reversed(repository.issues.values())
+        if _issue_matches(repository, issue, terms)
+    ]

@@ -1,44 +1,45 @@
-"""The WSGI application: which route a request is for, who sent it, and how an answer goes back.
+"""The WSGI application: authenticates requests, calls the route's handler, writes the response.
 
-Hosts: `api.github.localhost` is the API's root and `github.localhost` the site's, as gh speaks to them through
-http_proxy; any other name is the site with the API below /api/v3 and /api/graphql, as GitHub Enterprise has it.
+Host names: `api.github.localhost` serves the API and `github.localhost` the site, as gh requests them through
+http_proxy. 127.0.0.1 and localhost serve the site with the API below /api/v3 and /api/graphql, as on GitHub Enterprise.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from local_github.api.router import Answer, Call, Links
+from local_github.api.router import ApiResponse, Call, Router
+from local_github.domain.backend import Backend
 from local_github.errors import ApiError
+from local_github.serializers.base import Links
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from local_github.server import LocalGitHub
-
 _log = logging.getLogger(__name__)
 _API_HOST, _SITE_HOST = "api.github.localhost", "github.localhost"
-# Any other name is a page elsewhere that has its name point here, to read or to merge in the visitor's place.
+# Other names are refused: a foreign site may point its name at loopback (DNS rebinding).
 _HOSTS = {_API_HOST, _SITE_HOST, "127.0.0.1", "localhost"}
 _SCOPES = "repo, read:org, gist, workflow"
 
 
 class Application:
-    """Answers every request of one server."""
+    """Serves all requests. `failures` are responses to send instead of the next API calls."""
 
-    def __init__(self, github: LocalGitHub) -> None:
-        self._github = github
+    def __init__(self, backend: Backend, router: Router, failures: deque[ApiResponse]) -> None:
+        self._backend, self._router, self._failures = backend, router, failures
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").partition(":")[0].lower()
         if host not in _HOSTS:
-            refusal = Response(f"Not served under the name {host!r}.\n", status=421, content_type="text/plain")
-            return refusal(environ, start_response)
+            response = Response(f"Not served under the name {host!r}.\n", status=421, content_type="text/plain")
+            return response(environ, start_response)
         if host == _API_HOST:
             path = environ["PATH_INFO"]
             environ["PATH_INFO"] = "/api/graphql" if path == "/graphql" else f"/api/v3{path}"
@@ -46,28 +47,28 @@ class Application:
         elif host == _SITE_HOST:
             links = Links(html=f"http://{_SITE_HOST}", api=f"http://{_API_HOST}")
         else:
-            links = Links(html=self._github.url, api=self._github.api_url)
+            links = Links(html=self._backend.url, api=self._backend.api_url)
         request = Request(environ)
-        response = self._answer(request, links)
+        response = self._respond(request, links)
         if request.method == "HEAD":
             response.response = []
         return response(environ, start_response)
 
-    def _answer(self, request: Request, links: Links) -> Response:
+    def _respond(self, request: Request, links: Links) -> Response:
         api = request.path.startswith("/api/")
         call = None
         try:
-            if api and self._github.faults:
-                return _response(self._github.faults.popleft(), {}, api)
-            handler, params = self._github.router.match(request.method, request.path)
-            principal = self._github.tokens.of_header(request.headers.get("Authorization"))
-            call = Call(self._github, request, params, principal, links)
-            answer = handler(call)
+            if api and self._failures:
+                return _response(self._failures.popleft(), {}, api)
+            handler, params = self._router.match(request.method, request.path)
+            principal = self._backend.tokens.of_header(request.headers.get("Authorization"))
+            call = Call(self._backend, request, params, principal, links)
+            result = handler(call)
         except ApiError as error:
-            answer = Answer(status=error.status, body=error.body)
+            result = ApiResponse(status=error.status, body=error.body)
             if not api:
                 challenge = {"WWW-Authenticate": 'Basic realm="GitHub"'} if error.status == 401 else {}
-                answer = Answer(
+                result = ApiResponse(
                     status=error.status,
                     body=f"{error.message}\n".encode(),
                     headers=challenge,
@@ -75,24 +76,24 @@ class Application:
                 )
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
-            answer = Answer(status=500, body={"message": f"Server Error: {type(error).__name__}: {error}"})
-        return _response(answer, call.headers if call else {}, api)
+            result = ApiResponse(status=500, body={"message": f"Server Error: {type(error).__name__}: {error}"})
+        return _response(result, call.headers if call else {}, api)
 
 
-def _response(answer: Any, headers: dict[str, str], api: bool) -> Response:
-    if not isinstance(answer, Answer):
-        answer = Answer(status=204 if answer is None else 200, body=answer)
-    body = answer.body
+def _response(result: Any, headers: dict[str, str], api: bool) -> Response:
+    if not isinstance(result, ApiResponse):
+        result = ApiResponse(status=204 if result is None else 200, body=result)
+    body = result.body
     if isinstance(body, dict | list):
         body = json.dumps(body, separators=(",", ":")).encode()
     elif isinstance(body, str):
         body = body.encode()
-    response = Response(body if body is not None else b"", status=answer.status)
-    if answer.status == 204:
+    response = Response(body if body is not None else b"", status=result.status)
+    if result.status == 204:
         response.headers.pop("Content-Type", None)
     else:
-        response.headers["Content-Type"] = answer.content_type
-    response.headers.update({**headers, **answer.headers})
+        response.headers["Content-Type"] = result.content_type
+    response.headers.update({**headers, **result.headers})
     response.headers["X-Content-Type-Options"] = "nosniff"
     if api:
         response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"

@@ -1,1 +1,1 @@
-"""GitHub's records and their rules: users, issues, pull requests, branch protection, events. No HTTP."""
+"""GitHub's records and rules: users, issues, pull requests, branch protection, events. No HTTP."""

@@ -1,7 +1,6 @@
-"""What happened in the local GitHub, as workflows are told of it; and what the pages need to know of workflow runs.
+"""The interface between the server and Actions: the events that the server emits, the runs that it shows.
 
-This is the seam between the server, which emits events, and `local_github.actions`, which decides what they start.
-It holds no logic.
+Data and protocols only.
 """
 
 from __future__ import annotations
@@ -13,32 +12,32 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One event, in GitHub's own terms; `payload` is what a runner finds at GITHUB_EVENT_PATH."""
+    """One event, in GitHub's terms; `payload` is the content of GITHUB_EVENT_PATH."""
 
     name: str
     """push, pull_request, workflow_dispatch, repository_dispatch, issues, …"""
     repository: str
-    """owner/name of the repository whose workflows are asked."""
+    """owner/name of the repository whose workflows may start."""
     ref: str
     """GITHUB_REF: refs/heads/…, refs/tags/…; for pull_request refs/pull/N/merge."""
     sha: str
-    """GITHUB_SHA. Zeros for a deleted ref; empty for a pull request that conflicts, which starts nothing on GitHub."""
+    """GITHUB_SHA. Zeros for a deleted ref; empty for a pull request with conflicts, which starts nothing on GitHub."""
     payload: Mapping[str, Any]
     actor: str
     action: str | None = None
     before: str | None = None
-    """For a push: what the ref was; zeros where it is new."""
+    """For a push: the old value of the ref; zeros if it is new."""
     changed_files: Sequence[str] = field(default=())
-    """What `paths:` filters see: of a push, before to after; of a pull request, merge base to head. Empty for a tag."""
+    """Input of `paths:` filters. Push: before to after; pull request: merge base to head; tag: empty."""
     from_workflow_token: bool = False
-    """A workflow's own token caused it, so that it starts nothing unless it is a dispatch."""
+    """A workflow token caused it, so it starts nothing unless it is a dispatch."""
 
 
 OnEvent = Callable[[Event], None]
 
 
 class StepView(Protocol):
-    """A step of a job, as the pages show it. `log` is text without escape sequences."""
+    """A step of a job; `log` is text without escape sequences."""
 
     @property
     def name(self) -> str: ...
@@ -51,7 +50,7 @@ class StepView(Protocol):
 
 
 class JobView(Protocol):
-    """A job of a run. `log` is the whole job's."""
+    """A job of a run; `log` contains all its steps."""
 
     @property
     def id(self) -> int: ...
@@ -68,9 +67,9 @@ class JobView(Protocol):
 
 
 class RunView(Protocol):
-    """A run of a workflow. `summary` is Markdown, times are as `ml.clock.stamp` writes them.
+    """A run of a workflow. `summary` is Markdown; times have the format of `clock.timestamp`.
 
-    `message` says why it could not start, or was ended.
+    `message` says why it could not start or was cancelled.
     """
 
     @property
@@ -108,14 +107,14 @@ class RunView(Protocol):
 
 
 class RunSource(Protocol):
-    """Where the pages and GraphQL find runs: set as `LocalGitHub.run_source`, newest first."""
+    """Provides the runs of a repository, newest first."""
 
     def runs_of(self, repository: str) -> Sequence[RunView]: ...
 
 
 class NoRuns:
-    """The source of a server that runs no workflows."""
+    """The source of a server without Actions."""
 
     def runs_of(self, repository: str) -> Sequence[RunView]:  # noqa: ARG002 - the protocol's parameter
-        """None."""
+        """No runs."""
         return ()

@@ -1,66 +1,40 @@
-"""Issues, comments and labels: created and changed, with the events that GitHub emits.
+"""Creates and changes issues, comments and labels, and emits GitHub's events.
 
-Callers hold the server's lock and have checked that the caller may.
+Callers hold the backend's lock and have checked the caller's permissions.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from local_github.domain.events import Event
-from local_github.domain.pull_requests import emit as emit_pull
-from local_github.domain.pull_requests import new_number
-from local_github.domain.state import Comment, Issue, Label, Repository, now
+from local_github.domain import pull_requests
+from local_github.domain.emitter import Emitter
+from local_github.domain.records import Comment, Issue, Label, Repository
+from local_github.domain.state import State
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError
-
-if TYPE_CHECKING:
-    from local_github.server import LocalGitHub
+from local_github.serializers import issues as serialize
 
 
-def emit(
-    github: LocalGitHub,
-    repository: Repository,
-    issue: Issue,
-    action: str,
-    principal: Principal,
-    *,
-    name: str = "issues",
-    **more: Any,
+def _emit(
+    emitter: Emitter, repository: Repository, issue: Issue, action: str, principal: Principal, **payload: Any
 ) -> None:
-    """Tells the workflows of an issue's event; a pull request's where it is one."""
-    if issue.pull and name == "issues":
-        emit_pull(github, repository, issue, action, principal, **more)
+    """Emits an issue's event, or a pull request's if the issue is one."""
+    if issue.pull:
+        pull_requests.emit(emitter, repository, issue, action, principal, **payload)
         return
-    shapes, branch = github.shapes(), repository.default_branch
-    github.emit(
-        Event(
-            name=name,
-            action=action,
-            repository=repository.full_name,
-            ref=f"refs/heads/{branch}",
-            sha=repository.git.branch(branch) or "",
-            payload={
-                "action": action,
-                "issue": shapes.issue(repository, issue),
-                "repository": shapes.repository(repository),
-                "sender": shapes.user(principal.login),
-                **more,
-            },
-            actor=principal.login,
-            from_workflow_token=principal.is_workflow,
-        )
-    )
+    payload = {"issue": serialize.issue(emitter.serializer, repository, issue), **payload}
+    emitter.emit_on_default_branch("issues", repository, principal, action=action, payload=payload)
 
 
 def open_issue(
-    github: LocalGitHub, repository: Repository, principal: Principal, *, title: str, body: str | None
+    emitter: Emitter, repository: Repository, principal: Principal, *, title: str, body: str | None
 ) -> Issue:
     """Opens an issue."""
-    moment = now()
+    moment = emitter.state.now()
     issue = Issue(
-        id=github.state.new_id(),
-        number=new_number(repository),
+        id=emitter.state.new_id(),
+        number=repository.next_number(),
         title=title,
         body=body,
         author=principal.login,
@@ -68,72 +42,75 @@ def open_issue(
         updated=moment,
     )
     repository.issues[issue.number] = issue
-    emit(github, repository, issue, "opened", principal)
+    _emit(emitter, repository, issue, "opened", principal)
     return issue
 
 
 def set_state(
-    github: LocalGitHub,
+    emitter: Emitter,
     repository: Repository,
     issue: Issue,
-    state: str,
+    wanted: str,
     principal: Principal,
     *,
     reason: str | None = None,
 ) -> None:
-    """Closes an issue (not a pull request) or opens it again; nothing where it is so already."""
-    if state == issue.state:
+    """Closes or reopens an issue (not a pull request); does nothing if it has that state already."""
+    if wanted == issue.state:
         return
-    closed = state == "closed"
+    closed = wanted == "closed"
     issue.state = "closed" if closed else "open"
-    issue.closed, issue.closed_by = (now(), principal.login) if closed else (None, None)
+    issue.closed, issue.closed_by = (emitter.state.now(), principal.login) if closed else (None, None)
     issue.reason = (reason or "completed") if closed else "reopened"
-    issue.touch()
-    emit(github, repository, issue, "closed" if closed else "reopened", principal)
+    emitter.state.touch(issue)
+    _emit(emitter, repository, issue, "closed" if closed else "reopened", principal)
 
 
-def comment(github: LocalGitHub, repository: Repository, issue: Issue, principal: Principal, body: str) -> Comment:
-    """Adds a comment."""
-    moment = now()
-    made = Comment(id=github.state.new_id(), author=principal.login, body=body, created=moment, updated=moment)
-    issue.comments.append(made)
-    issue.touch()
-    shape = github.shapes().comment(repository, issue, made)
-    emit(github, repository, issue, "created", principal, name="issue_comment", comment=shape)
-    return made
+def add_comment(emitter: Emitter, repository: Repository, issue: Issue, principal: Principal, body: str) -> Comment:
+    """Adds a comment to an issue or pull request."""
+    moment = emitter.state.now()
+    comment = Comment(id=emitter.state.new_id(), author=principal.login, body=body, created=moment, updated=moment)
+    issue.comments.append(comment)
+    emitter.state.touch(issue)
+    serializer = emitter.serializer
+    payload = {
+        "issue": serialize.issue(serializer, repository, issue),
+        "comment": serialize.comment(serializer, repository, issue, comment),
+    }
+    emitter.emit_on_default_branch("issue_comment", repository, principal, action="created", payload=payload)
+    return comment
 
 
 def find_comment(repository: Repository, number: int) -> tuple[Issue, Comment] | None:
-    """The comment with that id, and the issue that it is on."""
+    """The comment with that id and its issue."""
     for issue in repository.issues.values():
-        for candidate in issue.comments:
-            if candidate.id == number:
-                return issue, candidate
+        for comment in issue.comments:
+            if comment.id == number:
+                return issue, comment
     return None
 
 
-def ensure_label(github: LocalGitHub, repository: Repository, name: str) -> str:
-    """The label's name as it is spelt here; a label that is not there is made, as GitHub does."""
+def ensure_label(state: State, repository: Repository, name: str) -> str:
+    """The label's name as spelt in the repository; creates a missing label, as GitHub does."""
     for known in repository.labels:
         if known.lower() == name.lower():
             return known
     if len(name) > 50:
         raise ApiError(422, "Label names are limited to 50 characters")
-    repository.labels[name] = Label(id=github.state.new_id(), name=name)
+    repository.labels[name] = Label(id=state.new_id(), name=name)
     return name
 
 
-def set_labels(
-    github: LocalGitHub, repository: Repository, issue: Issue, names: list[str], principal: Principal
-) -> None:
-    """Gives an issue exactly these labels; an event for each that comes or goes."""
-    wanted = list(dict.fromkeys(ensure_label(github, repository, name) for name in names))
+def set_labels(emitter: Emitter, repository: Repository, issue: Issue, names: list[str], principal: Principal) -> None:
+    """Replaces an issue's labels; emits an event for each label added or removed."""
+    wanted = list(dict.fromkeys(ensure_label(emitter.state, repository, name) for name in names))
     before, issue.labels = issue.labels, wanted
     for action, changed in (
         ("labeled", [name for name in wanted if name not in before]),
         ("unlabeled", [name for name in before if name not in wanted]),
     ):
         for name in changed:
-            issue.touch()
-            shape = github.shapes().label(repository, name) if name in repository.labels else {"name": name}
-            emit(github, repository, issue, action, principal, label=shape)
+            emitter.state.touch(issue)
+            known = name in repository.labels
+            label = serialize.label(emitter.serializer, repository, name) if known else {"name": name}
+            _emit(emitter, repository, issue, action, principal, label=label)

@@ -1,91 +1,95 @@
-"""What follows when a ref has moved: the push event in GitHub's shape, then what it means for pull requests."""
+"""Records ref updates: emits GitHub's push event, then updates the pull requests of the branch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from local_github.api.shapes import Shapes, utc
+from local_github.clock import to_utc
 from local_github.domain import pull_requests
-from local_github.domain.events import Event
-from local_github.domain.state import Repository
+from local_github.domain.emitter import Emitter
+from local_github.domain.records import Repository
 from local_github.domain.tokens import Principal
-from local_github.git.bare_repository import ZERO, Commit
+from local_github.git.objects import ZERO, Commit, Person
+from local_github.serializers.base import Serializer
 
-if TYPE_CHECKING:
-    from local_github.server import LocalGitHub
-
-_MOST_COMMITS = 2048  # GitHub's own limit for a push's payload
+_PAYLOAD_COMMITS = 2048  # GitHub's limit for a push payload
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
-def pushed(
-    github: LocalGitHub, repository: Repository, ref: str, before: str, after: str, *, principal: Principal
-) -> None:
-    """Tells the workflows of a branch or tag that has moved, and brings pull requests up to it."""
-    if not ref.startswith((_HEADS, _TAGS)) or before == after:
+@dataclass(frozen=True)
+class RefUpdate:
+    """A ref that moved from `before` to `after`; ZERO means that it was created or deleted."""
+
+    ref: str
+    before: str
+    after: str
+
+
+def record(emitter: Emitter, repository: Repository, update: RefUpdate, principal: Principal) -> None:
+    """Emits the push event of a branch or tag that moved and updates the pull requests of the branch."""
+    if not update.ref.startswith((_HEADS, _TAGS)) or update.before == update.after:
         return
-    commits = _new_commits(repository, ref, before, after)
-    github.emit(
-        Event(
-            name="push",
-            repository=repository.full_name,
-            ref=ref,
-            sha=after,
-            before=before,
-            payload=_payload(github, repository, commits, ref=ref, before=before, after=after, principal=principal),
-            changed_files=_changed(repository, ref, before, after, commits),
-            actor=principal.login,
-            from_workflow_token=principal.is_workflow,
-        )
+    commits = _new_commits(repository, update)
+    emitter.emit(
+        "push",
+        repository,
+        principal,
+        ref=update.ref,
+        sha=update.after,
+        before=update.before,
+        payload=_payload(emitter.serializer, repository, commits, update, principal),
+        changed_files=_changed_files(repository, update, commits),
     )
-    if ref.startswith(_HEADS):
-        pull_requests.moved(github, repository, ref.removeprefix(_HEADS), before, after, principal=principal)
+    if update.ref.startswith(_HEADS):
+        branch = update.ref.removeprefix(_HEADS)
+        pull_requests.update_after_push(emitter, repository, branch, update.before, update.after, principal=principal)
 
 
-def _new_commits(repository: Repository, ref: str, before: str, after: str) -> list[Commit]:
-    """The commits that a push brought, oldest first: those that no other branch had, where the ref is new."""
+def _new_commits(repository: Repository, update: RefUpdate) -> list[Commit]:
+    """The commits of a push, oldest first; for a new ref, those that no other branch has."""
     git = repository.git
-    if after == ZERO or git.kind(after) not in {"commit", "tag"}:
+    if update.after == ZERO or git.kind(update.after) not in {"commit", "tag"}:
         return []
-    limit = f"--max-count={_MOST_COMMITS}"
-    if before != ZERO:
-        return git.commits("--reverse", limit, f"{before}..{after}")
-    others = [sha for name, sha in git.refs().items() if name != ref]
-    return git.commits("--reverse", "--topo-order", limit, after, "--not", *others)
+    limit = f"--max-count={_PAYLOAD_COMMITS}"
+    if update.before != ZERO:
+        return git.commits("--reverse", limit, f"{update.before}..{update.after}")
+    others = [sha for name, sha in git.refs().items() if name != update.ref]
+    return git.commits("--reverse", "--topo-order", limit, update.after, "--not", *others)
 
 
-def _changed(repository: Repository, ref: str, before: str, after: str, commits: list[Commit]) -> tuple[str, ...]:
-    """What `paths:` compares: before to after; of a new branch, from the parent of the oldest commit it brought."""
-    if after == ZERO or ref.startswith(_TAGS):
+def _changed_files(repository: Repository, update: RefUpdate, commits: list[Commit]) -> tuple[str, ...]:
+    """What `paths:` compares: before to after; for a new branch, from the parent of its oldest commit."""
+    if update.after == ZERO or update.ref.startswith(_TAGS):
         return ()
-    if before != ZERO:
-        return pull_requests.paths(repository, before, after)
+    if update.before != ZERO:
+        return pull_requests.changed_paths(repository, update.before, update.after)
     if not commits:
         return ()
     oldest = commits[0]
     start = oldest.parents[0] if oldest.parents else repository.git.write_tree(None, [])
-    return pull_requests.paths(repository, start, after)
+    return pull_requests.changed_paths(repository, start, update.after)
 
 
-def _commit(shapes: Shapes, repository: Repository, commit: Commit) -> dict[str, Any]:
+def _commit(serializer: Serializer, repository: Repository, commit: Commit) -> dict[str, Any]:
     git = repository.git
     start = commit.parents[0] if commit.parents else git.write_tree(None, [])
     changes = git.changes(start, commit.sha)
     renamed = [change for change in changes if change.status == "renamed"]
 
-    def named(person: Any) -> dict[str, Any]:
-        account = shapes.state.user_of_email(person.email)
-        return {"name": person.name, "email": person.email} | ({"username": account.login} if account else {})
+    def person(entry: Person) -> dict[str, Any]:
+        account = serializer.state.user_of_email(entry.email)
+        return {"name": entry.name, "email": entry.email} | ({"username": account.login} if account else {})
 
     return {
         "id": commit.sha,
         "tree_id": commit.tree,
         "distinct": True,
         "message": commit.message,
-        "timestamp": utc(commit.committer.date),
-        "url": shapes.page(repository, f"/commit/{commit.sha}"),
-        "author": named(commit.author),
-        "committer": named(commit.committer),
+        "timestamp": to_utc(commit.committer.date),
+        "url": serializer.page_url(repository, f"/commit/{commit.sha}"),
+        "author": person(commit.author),
+        "committer": person(commit.committer),
         "added": [c.path for c in changes if c.status in {"added", "copied"}] + [c.path for c in renamed],
         "removed": [c.path for c in changes if c.status == "removed"] + [c.previous for c in renamed],
         "modified": [c.path for c in changes if c.status in {"modified", "changed"}],
@@ -93,30 +97,22 @@ def _commit(shapes: Shapes, repository: Repository, commit: Commit) -> dict[str,
 
 
 def _payload(
-    github: LocalGitHub,
-    repository: Repository,
-    commits: list[Commit],
-    *,
-    ref: str,
-    before: str,
-    after: str,
-    principal: Principal,
+    serializer: Serializer, repository: Repository, commits: list[Commit], update: RefUpdate, principal: Principal
 ) -> dict[str, Any]:
-    shapes, git, user = github.shapes(), repository.git, github.state.user(principal.login)
+    git, user = repository.git, serializer.state.user(principal.login)
+    before, after = update.before, update.after
     head = git.commit(after) if after != ZERO else None
-    made, gone = before == ZERO, after == ZERO
+    created, deleted = before == ZERO, after == ZERO
     return {
-        "ref": ref,
+        "ref": update.ref,
         "before": before,
         "after": after,
         "base_ref": None,
-        "created": made,
-        "deleted": gone,
-        "forced": not made and not gone and not git.is_ancestor(before, after),
-        "compare": shapes.page(repository, f"/compare/{before[:12]}...{after[:12]}"),
-        "commits": [_commit(shapes, repository, commit) for commit in commits],
-        "head_commit": _commit(shapes, repository, head) if head else None,
-        "repository": shapes.repository(repository),
+        "created": created,
+        "deleted": deleted,
+        "forced": not created and not deleted and not git.is_ancestor(before, after),
+        "compare": serializer.page_url(repository, f"/compare/{before[:12]}...{after[:12]}"),
+        "commits": [_commit(serializer, repository, commit) for commit in commits],
+        "head_commit": _commit(serializer, repository, head) if head else None,
         "pusher": {"name": user.login, "email": user.email},
-        "sender": shapes.user(user.login),
     }

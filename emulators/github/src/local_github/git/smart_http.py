@@ -1,7 +1,7 @@
-"""Git over HTTP: clone, fetch and push through `git http-backend`, with the token checked before git hears of it.
+"""Git over HTTP: clone, fetch and push through `git http-backend`, after the token is checked.
 
-Request bodies are spooled to disk and answers are streamed, so that the size of a repository is
-not a matter of memory. A push runs alone in its repository, and the server learns from git's own hook which refs moved.
+Request bodies are spooled to disk and responses are streamed, so memory does not depend on the size of a repository.
+Pushes to a repository run one at a time; git's post-receive hook reports the refs that moved.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import IO
 
-from local_github.api.router import Answer, Call, Router
-from local_github.domain import branch_protection
-from local_github.domain.state import Repository
+from local_github.api.router import ApiResponse, Call, Router
+from local_github.domain import branch_protection, pushes
+from local_github.domain.records import Repository
 from local_github.errors import ApiError
 from local_github.git.bare_repository import environment
 
@@ -25,45 +25,49 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="GitHub"'}
 
 
 def register(router: Router) -> None:
-    """Adds the three addresses of the smart protocol."""
+    """Adds the routes of the smart protocol."""
     router.register("GET", "/<owner>/<name>/info/refs", _advertise)
     for service in _SERVICES:
         router.register("POST", f"/<owner>/<name>/{service}", _serve)
 
 
-def _advertise(call: Call) -> Answer:
+def _advertise(call: Call) -> ApiResponse:
     service = call.query.get("service", "")
     if service not in _SERVICES:
-        return _text(403, "Please upgrade your git client: the dumb protocol is not served.")
-    return _refusal(call, service) or _run(call, "/info/refs")
+        return _plain_text(403, "Please upgrade your git client: the dumb protocol is not served.")
+    return _check_permission(call, service) or _run_backend(call, "/info/refs")
 
 
-def _serve(call: Call) -> Answer:
+def _serve(call: Call) -> ApiResponse:
     service = call.request.path.rpartition("/")[2]
-    return _refusal(call, service) or _run(call, f"/{service}")
+    return _check_permission(call, service) or _run_backend(call, f"/{service}")
 
 
-def _text(status: int, message: str, **headers: str) -> Answer:
-    return Answer(
+def _plain_text(status: int, message: str, **headers: str) -> ApiResponse:
+    return ApiResponse(
         status=status, body=message.encode() + b"\n", headers=headers, content_type="text/plain; charset=utf-8"
     )
 
 
-def _refusal(call: Call, service: str) -> Answer | None:
-    """GitHub's answer where the caller may not, in the plain text that git shows as `remote: …`."""
+def _check_permission(call: Call, service: str) -> ApiResponse | None:
+    """GitHub's error response if the caller may not, as plain text that git shows as `remote: …`; None otherwise."""
     try:
         repository = call.repository
     except ApiError:
         if call.principal is None:
-            return Answer(status=401, body=b"Repository not found.\n", headers=_CHALLENGE, content_type="text/plain")
-        return _text(404, "Repository not found.")
+            return ApiResponse(
+                status=401, body=b"Repository not found.\n", headers=_CHALLENGE, content_type="text/plain"
+            )
+        return _plain_text(404, "Repository not found.")
     if call.may("contents", "write" if service == "git-receive-pack" else "read"):
         return None
     if call.principal is None:
-        return Answer(status=401, body=b"No anonymous write access.\n", headers=_CHALLENGE, content_type="text/plain")
+        return ApiResponse(
+            status=401, body=b"No anonymous write access.\n", headers=_CHALLENGE, content_type="text/plain"
+        )
     if service == "git-upload-pack":
-        return _text(403, f"Permission to {repository.full_name} denied.")
-    return _text(403, f"Permission to {repository.full_name}.git denied to {call.principal.login}.")
+        return _plain_text(403, f"Permission to {repository.full_name} denied.")
+    return _plain_text(403, f"Permission to {repository.full_name}.git denied to {call.principal.login}.")
 
 
 def _cgi(call: Call, repository: Repository, route: str) -> dict[str, str]:
@@ -83,9 +87,9 @@ def _cgi(call: Call, repository: Repository, route: str) -> dict[str, str]:
     return environment({name: value for name, value in variables.items() if value})
 
 
-def _run(call: Call, route: str) -> Answer:
+def _run_backend(call: Call, route: str) -> ApiResponse:
     variables = _cgi(call, call.repository, route)
-    body = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever feeds it to git
+    body = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the callers below
     if call.request.method == "POST":
         while chunk := call.request.stream.read(_CHUNK_BYTES):
             body.write(chunk)
@@ -94,7 +98,7 @@ def _run(call: Call, route: str) -> Answer:
         return _receive(call, variables, body)
     with body:
         process = _start(call.repository, variables, body)
-    return _answer(process, _stream(process))
+    return _response(process, _stream(process))
 
 
 def _start(repository: Repository, variables: dict[str, str], body: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -108,21 +112,21 @@ def _start(repository: Repository, variables: dict[str, str], body: IO[bytes]) -
     )
 
 
-def _answer(process: subprocess.Popen[bytes], body: Iterator[bytes] | bytes) -> Answer:
-    """The CGI answer's head, with a body that follows it."""
-    assert process.stdout is not None  # noqa: S101 - started with a pipe
+def _response(process: subprocess.Popen[bytes], body: Iterator[bytes] | bytes) -> ApiResponse:
+    """Parses the head of the CGI response and adds `body`."""
+    assert process.stdout is not None  # noqa: S101 - stdout is a pipe
     lines = []
     while (line := process.stdout.readline()).strip():
         lines.append(line)
     headers = dict(BytesHeaderParser().parsebytes(b"".join(lines)).items())
     status = int(headers.pop("Status", "200").split()[0])
     content_type = headers.pop("Content-Type", "text/plain")
-    return Answer(status=status, body=body, headers=headers, content_type=content_type)
+    return ApiResponse(status=status, body=body, headers=headers, content_type=content_type)
 
 
 def _stream(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """What git still writes; a client that goes away ends git."""
-    assert process.stdout is not None  # noqa: S101 - started with a pipe
+    """Streams git's output; git is killed when the client disconnects."""
+    assert process.stdout is not None  # noqa: S101 - stdout is a pipe
     try:
         while chunk := process.stdout.read(_CHUNK_BYTES):
             yield chunk
@@ -132,20 +136,19 @@ def _stream(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
         process.wait()
 
 
-def _receive(call: Call, variables: dict[str, str], body: IO[bytes]) -> Answer:
-    """Runs a push to its end, then tells of every ref that moved."""
-    github, repository, principal = call.github, call.repository, call.principal
-    assert principal is not None  # noqa: S101 - only who has a token may write
-    with tempfile.TemporaryDirectory(prefix="fraudops-push-") as folder, body, github.pushing(repository):
+def _receive(call: Call, variables: dict[str, str], body: IO[bytes]) -> ApiResponse:
+    """Runs a push to its end, then records every ref that moved."""
+    backend, repository, principal = call.backend, call.repository, call.caller
+    with tempfile.TemporaryDirectory(prefix="local-github-push-") as folder, body, backend.push_lock(repository):
         received = Path(folder) / "received"
-        with github.lock():
+        with backend.lock():
             shas = {status.sha for status in repository.statuses} | {check.sha for check in repository.checks}
             variables |= branch_protection.hook_environment(repository, principal, sorted(shas))
         process = _start(repository, variables | {"LOCAL_GITHUB_RECEIVED": str(received)}, body)
-        answer = _answer(process, b"")
-        answer.body = b"".join(_stream(process))
+        response = _response(process, b"")
+        response.body = b"".join(_stream(process))
         lines = received.read_text().splitlines() if received.exists() else []
-        with github.lock():
+        with backend.lock():
             for before, after, ref in (line.split(" ", 2) for line in lines):
-                github.pushed(repository, ref, before, after, principal)
-    return answer
+                pushes.record(backend.emitter, repository, pushes.RefUpdate(ref, before, after), principal)
+    return response

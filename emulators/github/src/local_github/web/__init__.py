@@ -1,1 +1,1 @@
-"""The pages of the local GitHub, rendered on the server, with no asset from elsewhere."""
+"""HTML pages, rendered on the server without scripts and external resources."""

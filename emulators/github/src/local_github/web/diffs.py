@@ -1,4 +1,4 @@
-"""Differences as lines to show: each with its numbers before and after, and what became of it."""
+"""Parses diffs into lines with their old and new line numbers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from local_github.git.bare_repository import Bare, Change
+from local_github.git.bare_repository import BareRepository
+from local_github.git.objects import Change
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
-_MOST_LINES = 600  # of one file; more would make a page that nobody reads and few browsers like
+_SHOWN_LINES = 600  # per file, so that pages stay small
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a difference; `kind` is hunk, added, removed, context or note."""
+    """A line of a diff; `kind` is hunk, added, removed, context or note."""
 
     kind: str
     before: int | None
@@ -23,21 +24,21 @@ class Line:
 
 
 @dataclass(frozen=True)
-class File:
-    """A file of a difference. `left_out` counts the lines beyond what a page shows."""
+class FileDiff:
+    """A changed file; `omitted` counts the lines that are not diffs."""
 
     change: Change
     lines: list[Line]
-    left_out: int
+    omitted: int
 
 
-def files(git: Bare, before: str, after: str) -> list[File]:
-    """The files that differ between two commits or trees."""
-    shown = []
+def diff_files(git: BareRepository, before: str, after: str) -> list[FileDiff]:
+    """The changed files between two commits or trees."""
+    diffs = []
     for change, patch in zip(git.changes(before, after), git.patches(before, after), strict=True):
         lines = list(_lines(patch))
-        shown.append(File(change, lines[:_MOST_LINES], max(len(lines) - _MOST_LINES, 0)))
-    return shown
+        diffs.append(FileDiff(change, lines[:_SHOWN_LINES], max(len(lines) - _SHOWN_LINES, 0)))
+    return diffs
 
 
 def _lines(patch: str) -> Iterator[Line]:

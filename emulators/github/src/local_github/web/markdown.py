@@ -1,6 +1,6 @@
-"""Markdown as GitHub shows it in bodies, comments and summaries: its dialect, its hard breaks, what is stripped.
+"""Renders Markdown as GitHub does in bodies, comments and summaries: GFM with hard line breaks.
 
-The renderer lets HTML through and the sanitiser decides, by GitHub's own short list: no script, style or data URI.
+The renderer passes HTML through; the sanitiser keeps what GitHub's allow list keeps: no script, style or data URI.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.gfm import gfm_plugin
 
 Address = Callable[[str, str], str | None]
-"""Where a link or an image leads on these pages: (tag, address) → address, None = dropped."""
+"""Maps the address of a link or an image: (tag, address) → address; None drops it."""
 
 # fmt: off
 _TAGS = {
@@ -58,7 +58,7 @@ def _parser() -> MarkdownIt:
 
 
 def _issue_numbers(state: StateCore) -> None:
-    """Makes #12 a link, outside links and code; where it leads is decided with every other address."""
+    """Makes #12 a link, except in links and code; the address is mapped like all others."""
     for block in state.tokens:
         if block.type != "inline" or not block.children or "#" not in block.content:
             continue
@@ -66,11 +66,11 @@ def _issue_numbers(state: StateCore) -> None:
         children: list[Token] = []
         for token in block.children:
             depth += {"link_open": 1, "link_close": -1}.get(token.type, 0)
-            children += _linked(token) if token.type == "text" and depth == 0 else [token]
+            children += _link_numbers(token) if token.type == "text" and depth == 0 else [token]
         block.children = children
 
 
-def _linked(token: Token) -> Sequence[Token]:
+def _link_numbers(token: Token) -> Sequence[Token]:
     pieces = _NUMBER.split(token.content)
     tokens = []
     for at, piece in enumerate(pieces):
@@ -86,18 +86,18 @@ def _linked(token: Token) -> Sequence[Token]:
 
 
 def render(text: str | None, address: Address) -> str:
-    """HTML that is safe to put in a page."""
+    """Sanitised HTML."""
 
-    def filtered(tag: str, attribute: str, value: str) -> str | None:
+    def map_address(tag: str, attribute: str, value: str) -> str | None:
         if attribute in {"href", "src"}:
             return address(tag, value)
         return value
 
     return nh3.clean(
-        _aligned(_parser().render(text or "")),
+        _alignment_as_attribute(_parser().render(text or "")),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
-        attribute_filter=filtered,
+        attribute_filter=map_address,
         allowed_classes=_CLASSES,
         set_tag_attribute_values={"input": {"type": "checkbox", "disabled": ""}, "img": {"loading": "lazy"}},
         url_schemes={"http", "https", "mailto"},
@@ -105,6 +105,6 @@ def render(text: str | None, address: Address) -> str:
     )
 
 
-def _aligned(html: str) -> str:
-    """Columns' alignment as an attribute: styles are stripped, here as at GitHub."""
+def _alignment_as_attribute(html: str) -> str:
+    """Converts column alignment to an attribute, because styles are removed."""
     return re.sub(r'<(t[dh]) style="text-align:(left|right|center)">', r'<\1 align="\2">', html)

@@ -1,7 +1,7 @@
-"""The routes of the pages. Nobody logs in: who reaches a loopback address sees all, and merges as the server's user.
+"""The routes of the pages. There is no login: every local user sees everything and merges as the configured user.
 
-The one thing a page can do is merge, by a form whose token only a page of this server can hold: it is bound to the
-pull request and to the head that the page showed.
+The only action is to merge, by a form with a token that only a page of this server contains: it is bound to the pull
+request and to the head that the page shows.
 """
 
 from __future__ import annotations
@@ -9,45 +9,45 @@ from __future__ import annotations
 import hmac
 import mimetypes
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from urllib.parse import urlsplit
 
-from local_github.api.rest.pull_requests import diff
-from local_github.api.router import Answer, Call, Router
-from local_github.domain import pull_requests
+from local_github.api.router import ApiResponse, Call, Router
+from local_github.domain import merges, pull_requests
 from local_github.domain.pull_requests import pull_of
-from local_github.domain.state import Issue, Repository
+from local_github.domain.records import Issue, Repository
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError, not_found
-from local_github.web.urls import Live
+from local_github.web.raw_files import read_raw
+from local_github.web.urls import LiveSite
 from local_github.web.views import Views, content_security_policy
 
-# What a browser may show as such; anything else is text, whatever its name says.
-_PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"}
+# Types that are served as such; all other files are served as text.
+_IMAGES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"}
 _SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
-def _html(text: str, status: int = 200) -> Answer:
+def _html(text: str, status: int = 200) -> ApiResponse:
     headers = {"Content-Security-Policy": content_security_policy(), "Referrer-Policy": "same-origin"}
-    return Answer(status=status, body=text, headers=headers, content_type="text/html; charset=utf-8")
+    return ApiResponse(status=status, body=text, headers=headers, content_type="text/html; charset=utf-8")
 
 
 def _page(handler: Callable[[Call, Views], Any]) -> Callable[[Call], Any]:
-    """A route that answers with a page, made while the records hold still."""
+    """A route that renders a page with the records locked."""
 
     @wraps(handler)
     def run(call: Call) -> Any:
-        views = Views(call.github, Live((call.github.url, "http://github.localhost")))
-        with call.github.lock():
-            answer = handler(call, views)
-        return _html(answer) if isinstance(answer, str) else answer
+        views = Views(call.backend, LiveSite((call.backend.url, "http://github.localhost")))
+        with call.backend.lock():
+            result = handler(call, views)
+        return _html(result) if isinstance(result, str) else result
 
     return run
 
 
 def _repository(call: Call) -> Repository:
-    repository = call.github.state.find(call.params["owner"], call.params["name"].removesuffix(".git"))
+    repository = call.state.find(call.params["owner"], call.params["name"].removesuffix(".git"))
     if repository is None:
         raise not_found()
     return repository
@@ -61,14 +61,14 @@ def _issue(call: Call) -> tuple[Repository, Issue]:
     return repository, issue
 
 
-def form_token(call: Call, repository: Repository, issue: Issue) -> str:
-    """What the merge form must carry."""
+def _form_token(form_key: bytes, repository: Repository, issue: Issue) -> str:
+    """The token of the merge form."""
     text = f"{repository.id}:{issue.number}:{pull_of(issue).head_sha}"
-    return hmac.digest(call.github.form_key, text.encode(), "sha256").hex()
+    return hmac.digest(form_key, text.encode(), "sha256").hex()
 
 
 @_page
-def _home(call: Call, views: Views) -> str:  # noqa: ARG001 - every page takes the call
+def _home(call: Call, views: Views) -> str:  # noqa: ARG001 - pages take the call
     return views.home()
 
 
@@ -91,22 +91,20 @@ def _issues(call: Call, views: Views) -> str:
 def _issue_page(call: Call, views: Views) -> Any:
     repository, issue = _issue(call)
     if issue.pull:
-        return Answer(status=302, headers={"Location": f"/{repository.full_name}/pull/{issue.number}"}, body=b"")
+        return ApiResponse(status=302, headers={"Location": f"/{repository.full_name}/pull/{issue.number}"}, body=b"")
     return views.issue(repository, issue)
 
 
-@_page
-def _pull_page(call: Call, views: Views) -> Any:
+def _pull_page(form_key: bytes, call: Call, views: Views) -> Any:
     repository, issue = _issue(call)
     if not issue.pull:
-        return Answer(status=302, headers={"Location": f"/{repository.full_name}/issues/{issue.number}"}, body=b"")
+        return ApiResponse(status=302, headers={"Location": f"/{repository.full_name}/issues/{issue.number}"}, body=b"")
     if issue.state == "open":
-        pull_requests.refresh_if_moved(call.github, repository, issue)
-    return views.pull(repository, issue, form_token(call, repository, issue))
+        pull_requests.refresh_if_moved(call.state, repository, issue)
+    return views.pull(repository, issue, _form_token(form_key, repository, issue))
 
 
-@_page
-def _merge(call: Call, views: Views) -> Any:
+def _merge(form_key: bytes, call: Call, views: Views) -> Any:
     repository, issue = _issue(call)
     origin = call.request.headers.get("Origin")
     if issue.pull is None:
@@ -114,23 +112,25 @@ def _merge(call: Call, views: Views) -> Any:
     if origin and urlsplit(origin).netloc != call.request.host:
         raise ApiError(403, "The form was sent from another site.")
     sent = call.request.form.get("token", "")
-    if not hmac.compare_digest(sent.encode(), form_token(call, repository, issue).encode()):
-        said = "Nothing was merged: the pull request has changed since the page was made. Look again."
-        return _html(views.pull(repository, issue, form_token(call, repository, issue), said), 409)
-    principal = Principal(login=call.github.user, permissions=None, repository=None)
+    if not hmac.compare_digest(sent.encode(), _form_token(form_key, repository, issue).encode()):
+        message = "Not merged: the pull request has changed since this page was loaded. Review it and try again."
+        return _html(views.pull(repository, issue, _form_token(form_key, repository, issue), message), 409)
+    principal = Principal(login=call.backend.page_user, permissions=None, repository=None)
     try:
-        pull_requests.merge(call.github, repository, issue, principal)
+        merges.merge(call.emitter, repository, issue, principal)
     except ApiError as error:
-        return _html(views.pull(repository, issue, form_token(call, repository, issue), error.message), error.status)
-    return Answer(status=303, headers={"Location": f"/{repository.full_name}/pull/{issue.number}"}, body=b"")
+        return _html(
+            views.pull(repository, issue, _form_token(form_key, repository, issue), error.message), error.status
+        )
+    return ApiResponse(status=303, headers={"Location": f"/{repository.full_name}/pull/{issue.number}"}, body=b"")
 
 
-def _diff(call: Call) -> Answer:
-    with call.github.lock():
+def _diff(call: Call) -> ApiResponse:
+    with call.backend.lock():
         repository, issue = _issue(call)
         if issue.pull is None:
             raise not_found()
-        return Answer(body=diff(repository, issue), content_type="text/plain; charset=utf-8")
+        return ApiResponse(body=pull_requests.unified_diff(repository, issue), content_type="text/plain; charset=utf-8")
 
 
 @_page
@@ -150,46 +150,34 @@ def _runs(call: Call, views: Views) -> str:
 @_page
 def _run(call: Call, views: Views) -> str:
     repository = _repository(call)
-    for run in call.github.run_source.runs_of(repository.full_name):
+    for run in call.backend.run_source.runs_of(repository.full_name):
         if run.id == call.params["run"]:
             return views.run(repository, run)
     raise not_found()
 
 
-def read_raw(repository: Repository, rest: str) -> tuple[str, bytes] | None:
-    """The path and bytes that `<ref>/<path>` names; a ref may have slashes itself. None where there is no such file."""
-    parts = rest.split("/")
-    for at in range(1, len(parts)):
-        ref, path = "/".join(parts[:at]), "/".join(parts[at:])
-        sha = repository.git.branch(ref) or repository.git.resolve(ref)
-        data = repository.git.show(sha, path) if sha else None
-        if data is not None:
-            return path, data
-    return None
-
-
-def _raw(call: Call) -> Answer:
+def _raw(call: Call) -> ApiResponse:
     found = read_raw(_repository(call), call.params["rest"])
     if found is None:
         raise not_found()
     path, data = found
     kind = mimetypes.guess_type(path)[0]
-    content_type = kind if kind in _PICTURES else "text/plain; charset=utf-8"
+    content_type = kind if kind in _IMAGES else "text/plain; charset=utf-8"
     headers = {"Content-Security-Policy": _SANDBOX, "Cache-Control": "max-age=60"}
-    return Answer(body=data, headers=headers, content_type=content_type or "text/plain; charset=utf-8")
+    return ApiResponse(body=data, headers=headers, content_type=content_type or "text/plain; charset=utf-8")
 
 
-def register(router: Router) -> None:
-    """Adds every page."""
+def register(router: Router, *, form_key: bytes) -> None:
+    """Adds the routes of all pages; `form_key` signs the tokens of merge forms."""
     at = "/<owner>/<name>"
     router.register_all(
         [
             ("GET", "/", _home),
             ("GET", at, _repository_page),
             ("GET", f"{at}/pulls", _pulls),
-            ("GET", f"{at}/pull/<int:number>", _pull_page),
+            ("GET", f"{at}/pull/<int:number>", _page(partial(_pull_page, form_key))),
             ("GET", f"{at}/pull/<int:number>.diff", _diff),
-            ("POST", f"{at}/pull/<int:number>/merge", _merge),
+            ("POST", f"{at}/pull/<int:number>/merge", _page(partial(_merge, form_key))),
             ("GET", f"{at}/issues", _issues),
             ("GET", f"{at}/issues/<int:number>", _issue_page),
             ("GET", f"{at}/commit/<sha>", _commit),

@@ -1,4 +1,4 @@
-"""Pages from records: what each template is given, and nothing else. The same for a running server and an export."""
+"""Renders the pages from the records, for a running server and for an export."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from local_github.api.shapes import utc
+from local_github.clock import to_utc
 from local_github.domain import branch_protection
+from local_github.domain.backend import Backend
 from local_github.domain.events import RunView
-from local_github.domain.pull_requests import pull_of
-from local_github.domain.state import Issue, Repository
-from local_github.git.bare_repository import Commit
+from local_github.domain.pull_requests import merge_base, pull_of
+from local_github.domain.records import Issue, Repository
+from local_github.git.objects import Commit
 from local_github.web import diffs, markdown
 from local_github.web.urls import Site
 
-if TYPE_CHECKING:
-    from local_github.server import LocalGitHub
-
-_MOST_COMMITS = 250
-_MOST_LOG = 200_000  # characters of a step's log on a page; the file beside it has all
+_SHOWN_COMMITS = 250
+_SHOWN_LOG_CHARACTERS = 200_000  # of a step; an export has the full log as a file
 
 
 @cache
@@ -38,22 +36,22 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["when"] = lambda moment: str(moment).replace("T", " ").removesuffix("Z") + " UTC"
-    environment.filters["local_time"] = utc
-    environment.globals["style"] = Markup(style())  # noqa: S704 - our own file
+    environment.filters["local_time"] = to_utc
+    environment.globals["style"] = Markup(style())  # noqa: S704 - a file of this package
     return environment
 
 
 @cache
 def style() -> str:
-    """The one style sheet, which every page carries."""
+    """The style sheet that every page contains."""
     loader = PackageLoader("local_github.web")
-    environment = Environment(autoescape=False)  # noqa: S701 - a style sheet, read and not rendered
+    environment = Environment(autoescape=False)  # noqa: S701 - a style sheet, not rendered
     return loader.get_source(environment, "style.css")[0]
 
 
 @cache
 def content_security_policy() -> str:
-    """Nothing from elsewhere, no script, and only our own style sheet, by its digest."""
+    """Forbids scripts, external resources and all styles but the own style sheet, by its digest."""
     digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
     return (
         f"default-src 'none'; img-src 'self'; style-src 'sha256-{digest}'; form-action 'self'; "
@@ -63,14 +61,14 @@ def content_security_policy() -> str:
 
 @dataclass(frozen=True)
 class Views:
-    """Renders the pages of one server for one kind of site."""
+    """Renders the pages of one emulator for one site."""
 
-    github: LocalGitHub
+    backend: Backend
     site: Site
 
     def _render(self, template: str, repository: Repository | None = None, **values: Any) -> str:
         def text(source: str | None) -> Markup:
-            assert repository is not None  # noqa: S101 - only pages of a repository have Markdown
+            assert repository is not None  # noqa: S101 - only pages of a repository contain Markdown
             rendered = markdown.render(source, lambda tag, address: self.site.address(repository, tag, address))
             return Markup(rendered)  # noqa: S704 - sanitised
 
@@ -79,17 +77,17 @@ class Views:
 
     def _pager(self, repository: Repository | None) -> Callable[..., str]:
         def page(kind: str = "", number: int | str | None = None) -> str:
-            assert repository is not None  # noqa: S101 - only pages of a repository link to its others
+            assert repository is not None  # noqa: S101 - only pages of a repository link to its pages
             return self.site.page(repository, kind, number)
 
         return page
 
     def home(self) -> str:
         """The list of repositories."""
-        return self._render("home.html", repositories=list(self.github.state.repositories.values()))
+        return self._render("home.html", repositories=list(self.backend.state.repositories.values()))
 
     def repository(self, repository: Repository) -> str:
-        """A repository: its branches, its last commits, what it says of itself."""
+        """A repository: branches, latest commits, README."""
         git, branch = repository.git, repository.default_branch
         tip = git.branch(branch)
         readme = git.show(tip, "README.md") if tip else None
@@ -99,7 +97,7 @@ class Views:
             branches=git.refs(),
             commits=git.commits("--max-count=10", tip) if tip else [],
             readme=readme.decode("utf-8", "replace") if readme else None,
-            clone=f"{self.github.url}/{repository.full_name}.git",
+            clone=f"{self.backend.url}/{repository.full_name}.git",
         )
 
     def pulls(self, repository: Repository) -> str:
@@ -115,14 +113,14 @@ class Views:
         """An issue."""
         return self._render("issue.html", repository, issue=issue, pull=None)
 
-    def pull(self, repository: Repository, issue: Issue, token: str | None, said: str | None = None) -> str:
-        """A pull request; `token` for the merge button's form, `said` = what became of an attempt to merge."""
+    def pull(self, repository: Repository, issue: Issue, token: str | None, message: str | None = None) -> str:
+        """A pull request; `token` for the merge form, `message` about a failed merge."""
         pull, git = pull_of(issue), repository.git
-        base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
-        commits = git.commits("--reverse", f"--max-count={_MOST_COMMITS}", f"{base}..{pull.head_sha}")
+        base = merge_base(repository, issue)
+        commits = git.commits("--reverse", f"--max-count={_SHOWN_COMMITS}", f"{base}..{pull.head_sha}")
         jobs = [
             (run, job)
-            for run in self.github.run_source.runs_of(repository.full_name)
+            for run in self.backend.run_source.runs_of(repository.full_name)
             if run.sha in {pull.head_sha, pull.merge_sha}
             for job in run.jobs
         ]
@@ -133,26 +131,26 @@ class Views:
             issue=issue,
             pull=pull,
             commits=commits,
-            files=diffs.files(git, base, pull.head_sha),
-            statuses=branch_protection.latest(repository, pull.head_sha),
+            files=diffs.diff_files(git, base, pull.head_sha),
+            statuses=branch_protection.latest_statuses(repository, pull.head_sha),
             checks=[check for check in repository.checks if check.sha == pull.head_sha and check.id not in known],
             jobs=jobs,
             token=token,
-            said=said,
-            user=self.github.user,
+            message=message,
+            user=self.backend.page_user,
         )
 
     def commit(self, repository: Repository, commit: Commit) -> str:
-        """A commit and what it changed."""
+        """A commit and its changes."""
         git = repository.git
         start = commit.parents[0] if commit.parents else git.write_tree(None, [])
-        return self._render("commit.html", repository, commit=commit, files=diffs.files(git, start, commit.sha))
+        return self._render("commit.html", repository, commit=commit, files=diffs.diff_files(git, start, commit.sha))
 
     def runs(self, repository: Repository) -> str:
         """The list of workflow runs."""
-        runs: Sequence[RunView] = self.github.run_source.runs_of(repository.full_name)
+        runs: Sequence[RunView] = self.backend.run_source.runs_of(repository.full_name)
         return self._render("runs.html", repository, runs=runs)
 
     def run(self, repository: Repository, run: RunView) -> str:
-        """A run: its summary, its jobs, their steps with logs."""
-        return self._render("run.html", repository, run=run, most=_MOST_LOG)
+        """A run: summary, jobs, steps, logs."""
+        return self._render("run.html", repository, run=run, shown_characters=_SHOWN_LOG_CHARACTERS)

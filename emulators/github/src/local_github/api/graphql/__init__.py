@@ -1,1 +1,1 @@
-"""GraphQL as far as gh asks it: GitHub's names over the same records as REST."""
+"""The part of GitHub's GraphQL API that gh uses, over the same records as REST."""

@@ -1,4 +1,4 @@
-"""GraphQL's pages: a list as a connection, cut by first and after, or last and before."""
+"""GraphQL connections: lists paged by first and after, or last and before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Node = dict[str, Any]
 
 
 def connection(items: Sequence[T], render: Callable[[T], Any], **arguments: Any) -> Node:
-    """`items` as a connection; a cursor says how many items lie before it."""
+    """A page of `items` as a connection; a cursor encodes a position in the list."""
     start, end = 0, len(items)
     if arguments.get("after"):
         start = max(start, _position(arguments["after"]))
@@ -24,8 +24,8 @@ def connection(items: Sequence[T], render: Callable[[T], Any], **arguments: Any)
         end = min(end, start + arguments["first"])
     if arguments.get("last") is not None:
         start = max(start, end - arguments["last"])
-    shown = items[start:end]
-    nodes = [render(item) for item in shown]
+    page = items[start:end]
+    nodes = [render(item) for item in page]
     return {
         "nodes": nodes,
         "edges": [{"node": node, "cursor": _cursor(start + at + 1)} for at, node in enumerate(nodes)],
@@ -33,16 +33,16 @@ def connection(items: Sequence[T], render: Callable[[T], Any], **arguments: Any)
         "issueCount": len(items),
         "repositoryCount": 0,
         "pageInfo": {
-            "startCursor": _cursor(start + 1) if shown else None,
-            "endCursor": _cursor(end) if shown else None,
+            "startCursor": _cursor(start + 1) if page else None,
+            "endCursor": _cursor(end) if page else None,
             "hasNextPage": end < len(items),
             "hasPreviousPage": start > 0,
         },
     }
 
 
-def field(items: Callable[[], Sequence[T]] | Sequence[T], render: Callable[[T], Any]) -> Callable[..., Node]:
-    """A field that is a connection over `items`, made when it is asked for."""
+def connection_field(items: Callable[[], Sequence[T]] | Sequence[T], render: Callable[[T], Any]) -> Callable[..., Node]:
+    """A resolver that returns a connection over `items`, evaluated only if the field is selected."""
     return lambda _, **arguments: connection(items() if callable(items) else items, render, **arguments)
 
 

@@ -1,7 +1,7 @@
-"""POST /graphql: the operation is parsed, validated and executed by graphql-core over GitHub's schema.
+"""POST /graphql: graphql-core parses, validates and executes the operation over a part of GitHub's schema.
 
-Errors are GitHub's: 200 with `errors`, each with a type where GitHub has one. A mutation asks for the same permissions
-as its REST counterpart.
+Errors are returned as GitHub does: 200 with `errors`, each with a type where GitHub has one. A mutation needs the same
+permissions as its REST counterpart.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, par
 from graphql.type import GraphQLObjectType
 from graphql.validation import OverlappingFieldsCanBeMergedRule
 
-from local_github.api.graphql.connections import Node, field
+from local_github.api.graphql.connections import Node, connection
 from local_github.api.graphql.mutations import Mutations
 from local_github.api.graphql.nodes import Nodes
-from local_github.api.router import Answer, Call, Router
-from local_github.api.search import matches, terms_of
-from local_github.domain.state import Issue, Repository
+from local_github.api.router import ApiResponse, Call, Router
+from local_github.api.search import parse_query, search_issues
+from local_github.domain.records import Issue, Repository
 from local_github.errors import ApiError
 
-# GitHub lets `state` be asked of an issue and of a pull request in one selection, though their enums differ; gh does.
+# gh selects `state` of an issue and of a pull request together. GitHub allows that although their enums differ.
 _RULES = [rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule]
 _TYPES = {404: "NOT_FOUND", 403: "FORBIDDEN", 422: "UNPROCESSABLE"}
 
 
 @cache
 def schema() -> GraphQLSchema:
-    """GitHub's schema, as far as it is here; errors of the API carry GitHub's types."""
+    """The supported part of GitHub's schema."""
     built = build_schema((Path(__file__).parent / "schema.graphql").read_text("utf-8"))
     for kind in built.type_map.values():
         if isinstance(kind, GraphQLObjectType) and kind.name in {"Query", "Mutation"}:
@@ -39,7 +39,7 @@ def schema() -> GraphQLSchema:
 
 
 def _resolve(_: Any, info: Any, **arguments: Any) -> Any:
-    """Calls the root's method for a field, and gives an ApiError as GraphQL does."""
+    """Calls the root object's method for a field; converts an ApiError to a GraphQL error."""
     root = info.context[info.parent_type.name]
     try:
         return getattr(root, info.field_name)(**arguments)
@@ -54,17 +54,17 @@ def _resolve(_: Any, info: Any, **arguments: Any) -> Any:
 
 def register(router: Router) -> None:
     """Adds the endpoint."""
-    router.register("POST", "/api/graphql", _answer)
+    router.register("POST", "/api/graphql", _respond)
 
 
-def _answer(call: Call) -> Answer:
+def _respond(call: Call) -> ApiResponse:
     if call.principal is None:
-        return Answer(status=401, body={"message": "This endpoint requires you to be authenticated."})
+        return ApiResponse(status=401, body={"message": "This endpoint requires you to be authenticated."})
     text, variables = call.body.get("query"), call.body.get("variables") or {}
     if not isinstance(text, str) or not isinstance(variables, dict):
-        return Answer(body={"errors": [{"message": "A query attribute must be specified and must be a string."}]})
-    with call.github.lock():
-        return Answer(body=_execute(call, text, variables))
+        return ApiResponse(body={"errors": [{"message": "A query attribute must be specified and must be a string."}]})
+    with call.backend.lock():
+        return ApiResponse(body=_execute(call, text, variables))
 
 
 def _execute(call: Call, text: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -72,24 +72,24 @@ def _execute(call: Call, text: str, variables: dict[str, Any]) -> dict[str, Any]
         document = parse(text)
     except GraphQLError as error:
         return {"errors": [error.formatted]}
-    wrong = validate(schema(), document, _RULES)
-    if wrong:
-        return {"errors": [error.formatted for error in wrong]}
-    result = execute_sync(
+    errors = validate(schema(), document, _RULES)
+    if errors:
+        return {"errors": [error.formatted for error in errors]}
+    execution = execute_sync(
         schema(),
         document,
         context_value={"Query": Queries(call), "Mutation": Mutations(call)},
         variable_values=variables,
         operation_name=call.body.get("operationName"),
     )
-    errors = {"errors": [_error(error) for error in result.errors]} if result.errors else {}
-    return {"data": result.data, **errors}
+    failed = {"errors": [_error(error) for error in execution.errors]} if execution.errors else {}
+    return {"data": execution.data, **failed}
 
 
 def _error(error: GraphQLError) -> dict[str, Any]:
     extensions = error.extensions or {}
     if error.original_error and not isinstance(error.original_error, GraphQLError):
-        raise error.original_error  # a fault of ours: the server answers 500 and logs it
+        raise error.original_error  # a bug of the emulator: the server logs it and returns 500
     shape = {key: value for key, value in error.formatted.items() if key != "extensions"}
     return shape | ({"type": extensions["type"]} if "type" in extensions else {})
 
@@ -101,34 +101,34 @@ class Queries:
         self._call, self._nodes = call, Nodes(call)
 
     def viewer(self) -> Node:
-        """Who calls. gh asks this with a workflow's token too, and GitHub answers."""
+        """The caller; gh requests it with a workflow token too."""
         return self._nodes.actor(self._call.login) | {"__typename": "User", "login": self._call.login}
 
     def repository(self, owner: str, name: str, **_: Any) -> Node:
-        """A repository by name; an error of type NOT_FOUND where there is none to see."""
-        repository = self._call.github.state.find(owner, name)
-        if repository is None or not self._call.sees(repository):
+        """A repository by name; an error of type NOT_FOUND if the caller cannot see one."""
+        repository = self._call.state.find(owner, name)
+        if repository is None or not self._call.can_see(repository):
             raise ApiError(404, f"Could not resolve to a Repository with the name '{owner}/{name}'.")
         return self._nodes.repository(repository)
 
     def repositoryOwner(self, login: str) -> Node | None:  # noqa: N802 - GitHub's name
-        """A user who owns repositories."""
+        """The owner of repositories."""
         return self.user(login)
 
     def user(self, login: str) -> Node | None:
-        """A user who is known here."""
-        known = self._call.github.state.users.get(login.lower())
+        """A user by login; None if unknown."""
+        known = self._call.state.users.get(login.lower())
         return self._nodes.actor(known.login) if known and known.kind == "User" else None
 
     def organization(self, login: str) -> None:
-        """None: owners are users here."""
+        """Always an error: all owners are users."""
         raise ApiError(404, f"Could not resolve to an Organization with the login of '{login}'.")
 
     def node(self, id: str) -> Node | None:  # noqa: A002 - GitHub's name
         """An issue, a pull request or a repository by its GraphQL id."""
         kind, _, number = id.partition("_")
-        for repository in self._call.github.state.repositories.values():
-            if not self._call.sees(repository):
+        for repository in self._call.state.repositories.values():
+            if not self._call.can_see(repository):
                 continue
             if kind == "R" and str(repository.id) == number:
                 return self._nodes.repository(repository)
@@ -138,7 +138,7 @@ class Queries:
         raise ApiError(404, f"Could not resolve to a node with the global id of '{id}'")
 
     def nodes(self, ids: list[str]) -> list[Node | None]:
-        """Several of them."""
+        """Several nodes by their ids."""
         return [self.node(one) for one in ids]
 
     def _render(self, found: tuple[Repository, Issue]) -> Node:
@@ -148,17 +148,11 @@ class Queries:
     def search(self, query: str, type: str, **page: Any) -> Node:  # noqa: A002 - GitHub's name
         """Issues and pull requests."""
         if type not in {"ISSUE", "ISSUE_ADVANCED"}:
-            raise ApiError(422, f"The local GitHub does not search for {type}")
-        terms = terms_of(query, self._call.login)
-        found = [
-            (repository, issue)
-            for repository in self._call.github.state.repositories.values()
-            if self._call.sees(repository)
-            for issue in reversed(repository.issues.values())
-            if matches(repository, issue, terms)
-        ]
-        return field(found, self._render)(None, **page)
+            raise ApiError(422, f"The GitHub emulator does not search for {type}")
+        visible = [one for one in self._call.state.repositories.values() if self._call.can_see(one)]
+        found = search_issues(visible, parse_query(query, self._call.login))
+        return connection(found, self._render, **page)
 
     def rateLimit(self) -> Node:  # noqa: N802 - GitHub's name
-        """There is none."""
+        """Constant values: there is no rate limit."""
         return {"limit": 5000, "cost": 1, "remaining": 4999, "used": 1, "resetAt": "2100-01-01T00:00:00Z"}

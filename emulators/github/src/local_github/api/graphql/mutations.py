@@ -1,19 +1,18 @@
-"""GraphQL's mutations, by GitHub's names: each finds its subject, asks for the permission, and does as REST does."""
+"""The GraphQL mutations, by GitHub's names: each finds its subject, checks the permission, and does what REST does."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from local_github.api.graphql.connections import Node, field
+from local_github.api.graphql.connections import Node, connection_field
 from local_github.api.graphql.nodes import Nodes
-from local_github.api.rest.pull_requests import add_review
 from local_github.api.router import Call
-from local_github.api.shapes import node
-from local_github.domain import issues, pull_requests
+from local_github.domain import issues, merges, pull_requests
 from local_github.domain.pull_requests import pull_of
-from local_github.domain.state import Issue, Repository
+from local_github.domain.records import Comment, Issue, Repository
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError
+from local_github.serializers.base import node_id
 
 Input = dict[str, Any]
 
@@ -22,31 +21,29 @@ class Mutations:
     """The fields of Mutation."""
 
     def __init__(self, call: Call) -> None:
-        self._call, self._github, self._nodes = call, call.github, Nodes(call)
+        self._call, self._nodes = call, Nodes(call)
 
     @property
     def _principal(self) -> Principal:
-        if self._call.principal is None:
-            raise ApiError(401, "Requires authentication")
-        return self._call.principal
+        return self._call.caller
 
     # -- subjects, by id
 
     def _repository(self, identity: str) -> Repository:
-        for repository in self._github.state.repositories.values():
-            if node("R", repository.id) == identity and self._call.sees(repository):
+        for repository in self._call.state.repositories.values():
+            if node_id("R", repository.id) == identity and self._call.can_see(repository):
                 return repository
         raise _unknown(identity)
 
     def _issue(self, identity: str) -> tuple[Repository, Issue]:
-        for repository in self._github.state.repositories.values():
-            for issue in repository.issues.values() if self._call.sees(repository) else ():
-                if node("PR" if issue.pull else "I", issue.id) == identity:
+        for repository in self._call.state.repositories.values():
+            for issue in repository.issues.values() if self._call.can_see(repository) else ():
+                if node_id("PR" if issue.pull else "I", issue.id) == identity:
                     return repository, issue
         raise _unknown(identity)
 
     def _need(self, repository: Repository, *permissions: str, public: bool = False) -> None:
-        """Refuses who may not; `public` lets any user where the repository is public."""
+        """403 without one of the permissions; `public` accepts any user in a public repository."""
         principal = self._principal
         if public and not principal.is_bot and not repository.private:
             return
@@ -61,11 +58,11 @@ class Mutations:
         return repository, issue
 
     def _labels(self, repository: Repository, identities: list[str]) -> list[str]:
-        known = {node("LA", label.id): name for name, label in repository.labels.items()}
+        known = {node_id("LA", label.id): name for name, label in repository.labels.items()}
         return [known[identity] for identity in identities if identity in known]
 
     def _logins(self, identities: list[str]) -> list[str]:
-        known = {node("U", user.id): user.login for user in self._github.state.users.values()}
+        known = {node_id("U", user.id): user.login for user in self._call.state.users.values()}
         return [known[identity] for identity in identities if identity in known]
 
     def _pull_payload(self, repository: Repository, issue: Issue) -> Node:
@@ -74,18 +71,17 @@ class Mutations:
     # -- pull requests
 
     def createPullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Opens one."""
+        """Opens a pull request."""
         repository = self._repository(input["repositoryId"])
         self._need(repository, "pull-requests", public=True)
-        if self._principal.is_workflow and not repository.settings["can_approve_pull_request_reviews"]:
-            raise ApiError(403, "GitHub Actions is not permitted to create or approve pull requests.")
+        pull_requests.check_may_open(repository, self._principal)
         source = self._repository(input["headRepositoryId"]) if input.get("headRepositoryId") else repository
         owner, colon, branch = input["headRefName"].rpartition(":")
         if colon and owner.lower() != source.owner.lower():
-            forks = [r for r in self._github.state.repositories.values() if r.parent == repository.full_name]
+            forks = [r for r in self._call.state.repositories.values() if r.parent == repository.full_name]
             source = next((fork for fork in forks if fork.owner.lower() == owner.lower()), source)
-        issue = pull_requests.open_pull(
-            self._github,
+        issue = pull_requests.open_pull_request(
+            self._call.emitter,
             repository,
             self._principal,
             title=input["title"],
@@ -93,7 +89,7 @@ class Mutations:
             head=(source, branch),
             base=input["baseRefName"],
             draft=bool(input.get("draft")),
-            modifiable=bool(input.get("maintainerCanModify")),
+            maintainer_can_modify=bool(input.get("maintainerCanModify")),
         )
         return self._pull_payload(repository, issue)
 
@@ -110,106 +106,113 @@ class Mutations:
             if repository.git.branch(input["baseRefName"]) is None:
                 raise ApiError(422, "Proposed base branch was not found")
             before["base"], pull.base_ref = {"ref": {"from": pull.base_ref}}, input["baseRefName"]
-            pull_requests.refresh(self._github, repository, issue)
-        self._lists(repository, issue, input)
+            pull_requests.refresh(self._call.state, repository, issue)
+        self._set_labels_and_assignees(repository, issue, input)
         if before:
-            issue.touch()
-            pull_requests.emit(self._github, repository, issue, "edited", self._principal, changes=before)
+            self._call.state.touch(issue)
+            pull_requests.emit(self._call.emitter, repository, issue, "edited", self._principal, changes=before)
         return self._pull_payload(repository, issue)
 
-    def _lists(self, repository: Repository, issue: Issue, input: Input) -> None:  # noqa: A002 - GitHub's name
+    def _set_labels_and_assignees(self, repository: Repository, issue: Issue, input: Input) -> None:  # noqa: A002 - GitHub's name
         if input.get("labelIds") is not None:
             names = self._labels(repository, input["labelIds"])
-            issues.set_labels(self._github, repository, issue, names, self._principal)
+            issues.set_labels(self._call.emitter, repository, issue, names, self._principal)
         if input.get("assigneeIds") is not None:
             issue.assignees = self._logins(input["assigneeIds"])
 
     def mergePullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Merges one."""
+        """Merges a pull request."""
         repository, issue = self._pull(input["pullRequestId"], "contents")
-        pull_requests.merge(
-            self._github,
+        merges.merge(
+            self._call.emitter,
             repository,
             issue,
             self._principal,
             method=(input.get("mergeMethod") or "MERGE").lower(),
             title=input.get("commitHeadline") or None,
             message=input.get("commitBody"),
-            expected=input.get("expectedHeadOid") or None,
+            expected_head=input.get("expectedHeadOid") or None,
         )
         return self._pull_payload(repository, issue)
 
     def closePullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Closes one."""
+        """Closes a pull request."""
         repository, issue = self._pull(input["pullRequestId"])
         if issue.state == "open":
-            pull_requests.close(self._github, repository, issue, self._principal)
+            pull_requests.close(self._call.emitter, repository, issue, self._principal)
         return self._pull_payload(repository, issue)
 
     def reopenPullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Opens one again."""
+        """Reopens a pull request."""
         repository, issue = self._pull(input["pullRequestId"])
         if issue.state == "closed":
-            pull_requests.reopen(self._github, repository, issue, self._principal)
+            pull_requests.reopen(self._call.emitter, repository, issue, self._principal)
         return self._pull_payload(repository, issue)
 
     def markPullRequestReadyForReview(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Ends its being a draft."""
+        """Marks a draft as ready for review."""
         repository, issue = self._pull(input["pullRequestId"])
         pull_of(issue).draft = False
-        pull_requests.emit(self._github, repository, issue, "ready_for_review", self._principal)
+        pull_requests.emit(self._call.emitter, repository, issue, "ready_for_review", self._principal)
         return self._pull_payload(repository, issue)
 
     def convertPullRequestToDraft(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Makes it a draft."""
+        """Converts a pull request to a draft."""
         repository, issue = self._pull(input["pullRequestId"])
         pull_of(issue).draft = True
-        pull_requests.emit(self._github, repository, issue, "converted_to_draft", self._principal)
+        pull_requests.emit(self._call.emitter, repository, issue, "converted_to_draft", self._principal)
         return self._pull_payload(repository, issue)
 
     def updatePullRequestBranch(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Merges the base into the head."""
+        """Merges the base into the head branch."""
         repository, issue = self._pull(input["pullRequestId"], "contents")
-        if pull_requests.update_branch(self._github, repository, issue, self._principal) is None:
+        if merges.update_branch(self._call.emitter, repository, issue, self._principal) is None:
             raise ApiError(422, "merge conflict between base and head")
         return self._pull_payload(repository, issue)
 
     def requestReviews(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Asks users to review."""
-        return self._ask(input["pullRequestId"], self._logins(input.get("userIds") or []), bool(input.get("union")))
+        """Requests reviews by user id."""
+        return self._request_reviews(
+            input["pullRequestId"], self._logins(input.get("userIds") or []), bool(input.get("union"))
+        )
 
     def requestReviewsByLogin(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Asks users to review, by login."""
-        return self._ask(input["pullRequestId"], input.get("userLogins") or [], bool(input.get("union")))
+        """Requests reviews by login."""
+        return self._request_reviews(input["pullRequestId"], input.get("userLogins") or [], bool(input.get("union")))
 
-    def _ask(self, identity: str, logins: list[str], union: bool) -> Node:
+    def _request_reviews(self, identity: str, logins: list[str], union: bool) -> Node:
         repository, issue = self._pull(identity)
         pull = pull_of(issue)
         pull.reviewers = list(dict.fromkeys([*(pull.reviewers if union else []), *logins]))
         return self._pull_payload(repository, issue) | {
-            "requestedReviewers": field(pull.reviewers, self._nodes.actor)(None)
+            "requestedReviewers": connection_field(pull.reviewers, self._nodes.actor)(None)
         }
 
     def addPullRequestReview(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
         """Adds a review."""
         repository, issue = self._pull(input["pullRequestId"])
-        add_review(self._call, repository, issue, input.get("event") or "PENDING", input.get("body") or "")
-        return {"pullRequestReview": self._nodes.review(repository, issue, pull_of(issue).reviews[-1])}
+        event, body = input.get("event") or "PENDING", input.get("body") or ""
+        review = pull_requests.add_review(self._call.state, repository, issue, self._principal, event=event, body=body)
+        return {"pullRequestReview": self._nodes.review(repository, issue, review)}
 
     # -- issues, comments, labels
 
     def createIssue(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Opens one."""
+        """Opens an issue."""
         repository = self._repository(input["repositoryId"])
         self._need(repository, "issues", public=True)
         issue = issues.open_issue(
-            self._github, repository, self._principal, title=input["title"], body=input.get("body")
+            self._call.emitter,
+            repository,
+            self._principal,
+            title=input["title"],
+            body=input.get("body"),
         )
         if self._principal.may(repository.full_name, "issues", "write"):
-            self._lists(repository, issue, input)
+            self._set_labels_and_assignees(repository, issue, input)
         return {"issue": self._nodes.issue(repository, issue)}
 
-    def _plain(self, identity: str) -> tuple[Repository, Issue]:
+    def _plain_issue(self, identity: str) -> tuple[Repository, Issue]:
         repository, issue = self._issue(identity)
         if issue.pull:
             raise _unknown(identity)
@@ -218,40 +221,40 @@ class Mutations:
 
     def updateIssue(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
         """Changes title, body, labels, assignees."""
-        repository, issue = self._plain(input["id"])
+        repository, issue = self._plain_issue(input["id"])
         issue.title = input.get("title") or issue.title
         issue.body = input["body"] if input.get("body") is not None else issue.body
-        self._lists(repository, issue, input)
-        issue.touch()
+        self._set_labels_and_assignees(repository, issue, input)
+        self._call.state.touch(issue)
         return {"issue": self._nodes.issue(repository, issue)}
 
     def closeIssue(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Closes one."""
-        repository, issue = self._plain(input["issueId"])
+        """Closes an issue."""
+        repository, issue = self._plain_issue(input["issueId"])
         reason = (input.get("stateReason") or "COMPLETED").lower()
-        issues.set_state(self._github, repository, issue, "closed", self._principal, reason=reason)
+        issues.set_state(self._call.emitter, repository, issue, "closed", self._principal, reason=reason)
         return {"issue": self._nodes.issue(repository, issue)}
 
     def reopenIssue(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Opens one again."""
-        repository, issue = self._plain(input["issueId"])
-        issues.set_state(self._github, repository, issue, "open", self._principal)
+        """Reopens an issue."""
+        repository, issue = self._plain_issue(input["issueId"])
+        issues.set_state(self._call.emitter, repository, issue, "open", self._principal)
         return {"issue": self._nodes.issue(repository, issue)}
 
     def addComment(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Comments."""
+        """Adds a comment."""
         repository, issue = self._issue(input["subjectId"])
         self._need(repository, "issues", "pull-requests", public=True)
         if not input["body"].strip():
             raise ApiError(422, "Body can't be blank")
-        made = issues.comment(self._github, repository, issue, self._principal, input["body"])
-        return {"commentEdge": {"node": self._nodes.comment(repository, issue, made), "cursor": str(made.id)}}
+        comment = issues.add_comment(self._call.emitter, repository, issue, self._principal, input["body"])
+        return {"commentEdge": {"node": self._nodes.comment(repository, issue, comment), "cursor": str(comment.id)}}
 
-    def _comment(self, identity: str) -> tuple[Repository, Issue, Any]:
+    def _comment(self, identity: str) -> tuple[Repository, Issue, Comment]:
         number = identity.removeprefix("IC_")
-        for repository in self._github.state.repositories.values():
+        for repository in self._call.state.repositories.values():
             found = issues.find_comment(repository, int(number)) if number.isdigit() else None
-            if found and self._call.sees(repository):
+            if found and self._call.can_see(repository):
                 self._need(repository, "issues", "pull-requests")
                 return repository, *found
         raise _unknown(identity)
@@ -260,7 +263,7 @@ class Mutations:
         """Changes a comment."""
         repository, issue, comment = self._comment(input["id"])
         comment.body = input["body"]
-        issue.touch()
+        self._call.state.touch(issue)
         comment.updated = issue.updated
         return {"issueComment": self._nodes.comment(repository, issue, comment)}
 
@@ -275,7 +278,7 @@ class Mutations:
         return self._label(input, add=True)
 
     def removeLabelsFromLabelable(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
-        """Takes labels off."""
+        """Removes labels."""
         return self._label(input, add=False)
 
     def _label(self, input: Input, *, add: bool) -> Node:  # noqa: A002 - GitHub's name
@@ -283,7 +286,7 @@ class Mutations:
         self._need(repository, "issues", "pull-requests")
         named = self._labels(repository, input["labelIds"])
         names = [*issue.labels, *named] if add else [name for name in issue.labels if name not in named]
-        issues.set_labels(self._github, repository, issue, names, self._principal)
+        issues.set_labels(self._call.emitter, repository, issue, names, self._principal)
         return {"labelable": self._subject(repository, issue)}
 
     def replaceActorsForAssignable(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names

@@ -1,33 +1,136 @@
-"""Repositories, issues and pull requests as GraphQL nodes, whose fields are computed only when they are asked for."""
+"""Users, repositories, Git objects, issues and pull requests as GraphQL nodes.
+
+Nodes refer to each other, so their fields are functions that run only if a query selects them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from local_github.api.graphql.connections import Node, field
-from local_github.api.graphql.node_basics import BasicNodes
-from local_github.api.shapes import node
-from local_github.domain import branch_protection
-from local_github.domain import state as records
-from local_github.domain.pull_requests import pull_of
-from local_github.git.bare_repository import Change
+from local_github.api.graphql.check_nodes import status_check_rollup
+from local_github.api.graphql.connections import Node, connection, connection_field
+from local_github.api.graphql.filters import filter_issues, filter_pull_requests
+from local_github.api.graphql.leaf_nodes import (
+    blob,
+    branch_protection_rule,
+    changed_file,
+    comment,
+    label,
+    review,
+)
+from local_github.api.graphql.pull_request_states import merge_state, review_decision, state_of
+from local_github.api.router import Call
+from local_github.clock import to_utc
+from local_github.domain.pull_requests import merge_base, pull_of
+from local_github.domain.records import Comment, Issue, Repository, Review
+from local_github.domain.state import State
+from local_github.git.objects import Commit, Person
+from local_github.serializers import issues as serialize_issues
+from local_github.serializers.base import node_id
 
-_NOTHING: tuple[Any, ...] = ()
-_RENAMED = {"removed": "DELETED"}
+_EMPTY: tuple[Any, ...] = ()
 
 
-def _empty(_: Any) -> None:
+def _no_node(_: Any) -> None:
     return None
 
 
-class Nodes(BasicNodes):
-    """Renders every record for one caller."""
+@dataclass(frozen=True)
+class Nodes:
+    """Renders nodes for one caller."""
 
-    def repository(self, repository: records.Repository) -> Node:
+    call: Call
+
+    @property
+    def _state(self) -> State:
+        return self.call.state
+
+    def actor(self, login: str) -> Node:
+        """A user or an App; GraphQL omits `[bot]` from an App's login."""
+        user = self._state.user(login)
+        bot = user.kind == "Bot"
+        return {
+            "__typename": "Bot" if bot else "User",
+            "id": node_id("U", user.id),
+            "databaseId": user.id,
+            "login": login.removesuffix("[bot]") if bot else user.login,
+            "name": user.login,
+            "email": user.email,
+            "avatarUrl": lambda _, **__: "",
+            "resourcePath": f"/{user.login}",
+            "url": f"{self.call.links.html}/{user.login}",
+            "repositories": connection_field(
+                lambda: [
+                    r for r in self._state.repositories.values() if r.owner == user.login and self.call.can_see(r)
+                ],
+                self.repository,
+            ),
+        }
+
+    def ref(self, repository: Repository, name: str) -> Node | None:
+        """A ref; None if it does not exist."""
+        sha = repository.git.ref(name)
+        if sha is None:
+            return None
+        prefix = next((known for known in ("refs/heads/", "refs/tags/") if name.startswith(known)), "refs/")
+        branch = name.removeprefix(prefix)
+        rule = repository.protections.get(branch) if prefix == "refs/heads/" else None
+        return {
+            "id": f"REF_{repository.id}_{name}",
+            "name": branch,
+            "prefix": prefix,
+            "target": lambda _: self.object(repository, sha),
+            "repository": lambda _: self.repository(repository),
+            "branchProtectionRule": branch_protection_rule(rule) if rule else None,
+            "associatedPullRequests": lambda _, states=None, **arguments: self.pulls(
+                repository, states=states, headRefName=branch, **arguments
+            ),
+        }
+
+    def object(self, repository: Repository, expression: str) -> Node | None:
+        """The object of an expression: a commit, or a blob for `main:path`; None if there is none."""
+        revision, colon, path = expression.partition(":")
+        commit = repository.git.commit(revision)
+        if commit is None or not colon:
+            return self.commit(repository, commit) if commit else None
+        entry = repository.git.entry(commit.sha, path) if path else None
+        if entry is None or entry.kind != "blob":
+            return None
+        return blob(entry.sha, repository.git.run("cat-file", "blob", entry.sha))
+
+    def _person(self, person: Person) -> Node:
+        user = self._state.user_of_email(person.email)
+        account = self.actor(user.login) if user and user.kind == "User" else None
+        return {"name": person.name, "email": person.email, "date": to_utc(person.date), "user": account}
+
+    def commit(self, repository: Repository, commit: Commit) -> Node:
+        """A commit."""
+        headline, _, body = commit.message.partition("\n")
+        serializer = self.call.serializer
+        return {
+            "__typename": "Commit",
+            "id": f"C_{commit.sha}",
+            "oid": commit.sha,
+            "abbreviatedOid": commit.sha[:7],
+            "message": commit.message,
+            "messageHeadline": headline,
+            "messageBody": body.strip(),
+            "committedDate": to_utc(commit.committer.date),
+            "authoredDate": to_utc(commit.author.date),
+            "author": self._person(commit.author),
+            "committer": self._person(commit.committer),
+            "authors": connection_field([commit.author], self._person),
+            "url": serializer.page_url(repository, f"/commit/{commit.sha}"),
+            "parents": connection_field(commit.parents, lambda sha: self.object(repository, sha)),
+            "statusCheckRollup": lambda _: status_check_rollup(self.call, repository, commit.sha),
+        }
+
+    def repository(self, repository: Repository) -> Node:
         """A repository."""
-        shapes, git, settings = self.call.github.shapes(self.call.links), repository.git, repository.settings
-        page = shapes.page(repository)
+        serializer, git, settings = self.call.serializer, repository.git, repository.settings
+        page = serializer.page_url(repository)
         principal = self.call.principal
         writes = principal is not None and principal.may(repository.full_name, "contents", "write")
         admin = principal is not None and principal.is_admin(repository.full_name)
@@ -40,7 +143,7 @@ class Nodes(BasicNodes):
         def issues(_: Any, **arguments: Any) -> Node:
             return self.issues(repository, **arguments)
 
-        def of(number: int, kind: str | None) -> Node | None:
+        def by_number(number: int, kind: str | None) -> Node | None:
             issue = repository.issues.get(number)
             if issue is None or (kind == "pull" and not issue.pull) or (kind == "issue" and issue.pull):
                 return None
@@ -48,7 +151,7 @@ class Nodes(BasicNodes):
 
         return {
             "__typename": "Repository",
-            "id": node("R", repository.id),
+            "id": node_id("R", repository.id),
             "databaseId": repository.id,
             "name": repository.name,
             "nameWithOwner": repository.full_name,
@@ -75,36 +178,36 @@ class Nodes(BasicNodes):
             "rebaseMergeAllowed": settings["allow_rebase_merge"],
             "autoMergeAllowed": False,
             "deleteBranchOnMerge": settings["delete_branch_on_merge"],
-            "repositoryTopics": field(_NOTHING, _empty),
+            "repositoryTopics": connection_field(_EMPTY, _no_node),
             "ref": lambda _, qualifiedName: self.ref(
                 repository, qualifiedName if qualifiedName.startswith("refs/") else f"refs/heads/{qualifiedName}"
             ),
-            "refs": lambda _, refPrefix, query=None, **arguments: field(
+            "refs": lambda _, refPrefix, query=None, **arguments: connection_field(
                 [name for name in git.refs(refPrefix) if not query or query in name],
                 lambda name: self.ref(repository, name),
             )(_, **{key: value for key, value in arguments.items() if key in {"first", "after"}}),
             "object": lambda _, expression=None, oid=None: self.object(repository, oid or expression or ""),
-            "pullRequest": lambda _, number: of(number, "pull"),
+            "pullRequest": lambda _, number: by_number(number, "pull"),
             "pullRequests": pulls,
-            "issue": lambda _, number: of(number, "issue"),
+            "issue": lambda _, number: by_number(number, "issue"),
             "issues": issues,
-            "issueOrPullRequest": lambda _, number: of(number, None),
-            "label": lambda _, name: self.label(repository, name) if name in repository.labels else None,
-            "labels": lambda _, query=None, orderBy=None, **arguments: field(  # noqa: ARG005 - GitHub's names
+            "issueOrPullRequest": lambda _, number: by_number(number, None),
+            "label": lambda _, name: label(self.call, repository, name) if name in repository.labels else None,
+            "labels": lambda _, query=None, orderBy=None, **arguments: connection_field(  # noqa: ARG005 - GitHub's names
                 [name for name in sorted(repository.labels) if not query or query.lower() in name.lower()],
-                lambda name: self.label(repository, name),
+                lambda name: label(self.call, repository, name),
             )(_, **arguments),
-            **dict.fromkeys(("milestones", "projects", "projectsV2"), field(_NOTHING, _empty)),
-            "assignableUsers": field(self._people, self.actor),
-            "suggestedActors": field(self._people, self.actor),
+            **dict.fromkeys(("milestones", "projects", "projectsV2"), connection_field(_EMPTY, _no_node)),
+            "assignableUsers": connection_field(self._users, self.actor),
+            "suggestedActors": connection_field(self._users, self.actor),
             "issueTemplates": [],
             "pullRequestTemplates": [],
         }
 
-    def _people(self) -> list[str]:
+    def _users(self) -> list[str]:
         return [user.login for user in self._state.users.values() if user.kind == "User"]
 
-    def _common(self, repository: records.Repository, issue: records.Issue) -> Node:
+    def _common(self, repository: Repository, issue: Issue) -> Node:
         labels = [name for name in issue.labels if name in repository.labels]
         kind = "pull" if issue.pull else "issues"
         return {
@@ -114,7 +217,7 @@ class Nodes(BasicNodes):
             "body": issue.body or "",
             "author": self.actor(issue.author),
             "authorAssociation": "NONE",
-            "url": self.call.github.shapes(self.call.links).page(repository, f"/{kind}/{issue.number}"),
+            "url": self.call.serializer.page_url(repository, f"/{kind}/{issue.number}"),
             "createdAt": issue.created,
             "updatedAt": issue.updated,
             "closed": issue.state == "closed",
@@ -122,28 +225,30 @@ class Nodes(BasicNodes):
             "isPinned": False,
             "repository": lambda _: self.repository(repository),
             "reactionGroups": [],
-            "comments": field(issue.comments, lambda comment: self.comment(repository, issue, comment)),
-            "labels": field(labels, lambda name: self.label(repository, name)),
-            "assignees": field(issue.assignees, self.actor),
-            "assignedActors": field(issue.assignees, self.actor),
-            **dict.fromkeys(("projectCards", "projectItems"), field(_NOTHING, _empty)),
-            **dict.fromkeys(("closingIssuesReferences", "closedByPullRequestsReferences"), field(_NOTHING, _empty)),
+            "comments": connection_field(issue.comments, lambda comment: self.comment(repository, issue, comment)),
+            "labels": connection_field(labels, lambda name: label(self.call, repository, name)),
+            "assignees": connection_field(issue.assignees, self.actor),
+            "assignedActors": connection_field(issue.assignees, self.actor),
+            **dict.fromkeys(("projectCards", "projectItems"), connection_field(_EMPTY, _no_node)),
+            **dict.fromkeys(
+                ("closingIssuesReferences", "closedByPullRequestsReferences"), connection_field(_EMPTY, _no_node)
+            ),
         }
 
-    def issue(self, repository: records.Repository, issue: records.Issue) -> Node:
-        """An issue that is no pull request."""
+    def issue(self, repository: Repository, issue: Issue) -> Node:
+        """An issue that is not a pull request."""
         return self._common(repository, issue) | {
             "__typename": "Issue",
-            "id": node("I", issue.id),
+            "id": node_id("I", issue.id),
             "state": issue.state.upper(),
             "subIssuesSummary": {"total": 0, "completed": 0, "percentCompleted": 0},
-            **dict.fromkeys(("subIssues", "blockedBy", "blocking"), field(_NOTHING, _empty)),
+            **dict.fromkeys(("subIssues", "blockedBy", "blocking"), connection_field(_EMPTY, _no_node)),
             "stateReason": lambda _, **__: issue.reason.upper() if issue.reason else None,
         }
 
     def issues(
         self,
-        repository: records.Repository,
+        repository: Repository,
         *,
         states: list[str] | None = None,
         labels: list[str] | None = None,
@@ -151,26 +256,13 @@ class Nodes(BasicNodes):
         orderBy: dict[str, str] | None = None,
         **page: Any,
     ) -> Node:
-        """Issues by state and label, newest first."""
-        by = filterBy or {}
-        found = [issue for issue in reversed(repository.issues.values()) if issue.pull is None]
-        wanted = states or by.get("states")
-        if wanted:
-            found = [issue for issue in found if issue.state.upper() in wanted]
-        for name in labels or by.get("labels") or []:
-            found = [issue for issue in found if name.lower() in {label.lower() for label in issue.labels}]
-        if by.get("createdBy"):
-            found = [issue for issue in found if issue.author == by["createdBy"]]
-        if by.get("assignee"):
-            found = [issue for issue in found if by["assignee"] in issue.assignees]
-        if by.get("mentioned"):
-            found = [issue for issue in found if f"@{by['mentioned']}" in (issue.body or "")]
-        _order(found, orderBy)
-        return field(found, lambda issue: self.issue(repository, issue))(None, **page)
+        """A connection of issues, by GitHub's arguments."""
+        found = filter_issues(repository, states=states, labels=labels, filter_by=filterBy or {}, order_by=orderBy)
+        return connection(found, lambda issue: self.issue(repository, issue), **page)
 
     def pulls(
         self,
-        repository: records.Repository,
+        repository: Repository,
         *,
         states: list[str] | None = None,
         labels: list[str] | None = None,
@@ -179,35 +271,28 @@ class Nodes(BasicNodes):
         orderBy: dict[str, str] | None = None,
         **page: Any,
     ) -> Node:
-        """Pull requests by state, label and branches, newest first."""
-        found = repository.pulls()
-        if states:
-            found = [issue for issue in found if state_of(issue) in states]
-        if headRefName:
-            found = [issue for issue in found if pull_of(issue).head_ref == headRefName]
-        if baseRefName:
-            found = [issue for issue in found if pull_of(issue).base_ref == baseRefName]
-        for name in labels or []:
-            found = [issue for issue in found if name in issue.labels]
-        _order(found, orderBy)
-        return field(found, lambda issue: self.pull(repository, issue))(None, **page)
+        """A connection of pull requests, by GitHub's arguments."""
+        found = filter_pull_requests(
+            repository, states=states, labels=labels, head=headRefName, base=baseRefName, order_by=orderBy
+        )
+        return connection(found, lambda issue: self.pull(repository, issue), **page)
 
-    def pull(self, repository: records.Repository, issue: records.Issue) -> Node:
+    def pull(self, repository: Repository, issue: Issue) -> Node:
         """A pull request."""
-        pull, git, shapes = pull_of(issue), repository.git, self.call.github.shapes(self.call.links)
+        pull, git, serializer = pull_of(issue), repository.git, self.call.serializer
         head = self._state.named(pull.head_repository)
 
-        def full(name: str) -> Callable[[Any], Any]:
-            return lambda _: shapes.pull(repository, issue)[name]
+        def detail(name: str) -> Callable[[Any], Any]:
+            return lambda _: serialize_issues.pull_request(serializer, repository, issue)[name]
 
         open_now = issue.state == "open"
-        base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
+        base = merge_base(repository, issue)
         merged = pull.merge_sha if pull.merged else None
         known = open_now and pull.mergeable is not None
         mergeable = ("MERGEABLE" if pull.mergeable else "CONFLICTING") if known else "UNKNOWN"
         return self._common(repository, issue) | {
             "__typename": "PullRequest",
-            "id": node("PR", issue.id),
+            "id": node_id("PR", issue.id),
             "fullDatabaseId": str(pull.id),
             "state": state_of(issue),
             "isDraft": pull.draft,
@@ -217,7 +302,7 @@ class Nodes(BasicNodes):
             "mergeCommit": lambda _: self.object(repository, merged) if merged else None,
             "potentialMergeCommit": lambda _: self.object(repository, pull.merge_sha) if pull.merge_sha else None,
             "mergeable": mergeable,
-            "mergeStateStatus": lambda _: self._merge_state(repository, issue),
+            "mergeStateStatus": lambda _: merge_state(repository, issue),
             **dict.fromkeys(("isInMergeQueue", "isMergeQueueEnabled", "viewerCanUpdateBranch"), False),
             "headRefName": pull.head_ref,
             "headRefOid": pull.head_sha,
@@ -234,91 +319,35 @@ class Nodes(BasicNodes):
                 f"Merge pull request #{issue.number} from {head.owner}/{pull.head_ref}"
             ),
             "viewerMergeBodyText": lambda _, **__: issue.title,
-            "additions": full("additions"),
-            "deletions": full("deletions"),
-            "changedFiles": full("changed_files"),
-            "files": field(lambda: git.changes(base, pull.head_sha), _file),
-            "commits": field(
+            "additions": detail("additions"),
+            "deletions": detail("deletions"),
+            "changedFiles": detail("changed_files"),
+            "files": connection_field(lambda: git.changes(base, pull.head_sha), changed_file),
+            "commits": connection_field(
                 lambda: git.commits("--reverse", f"{base}..{pull.head_sha}"),
                 lambda commit: {"id": f"PRC_{commit.sha}", "commit": self.commit(repository, commit)},
             ),
-            "statusCheckRollup": lambda _: self.rollup(repository, pull.head_sha),
-            "reviews": lambda _, states=None, **page: field(
+            "statusCheckRollup": lambda _: status_check_rollup(self.call, repository, pull.head_sha),
+            "reviews": lambda _, states=None, **page: connection_field(
                 [review for review in pull.reviews if not states or review.state in states],
                 lambda review: self.review(repository, issue, review),
             )(_, **page),
-            "latestReviews": field(
+            "latestReviews": connection_field(
                 lambda: list({review.author: review for review in pull.reviews}.values()),
                 lambda review: self.review(repository, issue, review),
             ),
-            "reviewRequests": field(
+            "reviewRequests": connection_field(
                 pull.reviewers, lambda login: {"id": f"RR_{login}", "requestedReviewer": self.actor(login)}
             ),
-            "reviewDecision": self._decision(repository, issue),
-            "suggestedReviewerActors": field(self._people, self.actor),
+            "reviewDecision": review_decision(repository, issue),
+            "suggestedReviewerActors": connection_field(self._users, self.actor),
         }
 
-    def _decision(self, repository: records.Repository, issue: records.Issue) -> str | None:
-        pull = pull_of(issue)
-        states = {review.author: review.state for review in pull.reviews if review.state != "COMMENTED"}.values()
-        if "CHANGES_REQUESTED" in states:
-            return "CHANGES_REQUESTED"
-        if "APPROVED" in states:
-            return "APPROVED"
-        rule = repository.protections.get(pull.base_ref) or {}
-        needed = (rule.get("required_pull_request_reviews") or {}).get("required_approving_review_count")
-        return "REVIEW_REQUIRED" if needed else None
+    def comment(self, repository: Repository, issue: Issue, entry: Comment) -> Node:
+        """A comment."""
+        return comment(self.call, repository, issue, entry, author=self.actor(entry.author))
 
-    def _merge_state(self, repository: records.Repository, issue: records.Issue) -> str:
-        pull = pull_of(issue)
-        if issue.state != "open":
-            return "UNKNOWN"
-        if not pull.mergeable:
-            return "DIRTY"
-        rule = repository.protections.get(pull.base_ref)
-        if pull.draft:
-            return "DRAFT"
-        if rule and (
-            branch_protection.missing(repository, rule, pull.head_sha)
-            or self._decision(repository, issue) == "REVIEW_REQUIRED"
-        ):
-            return "BLOCKED"
-        return "CLEAN"
-
-    def review(self, repository: records.Repository, issue: records.Issue, review: records.Review) -> Node:
+    def review(self, repository: Repository, issue: Issue, entry: Review) -> Node:
         """A review."""
-        return {
-            "__typename": "PullRequestReview",
-            "id": node("PRR", review.id),
-            "author": self.actor(review.author),
-            "authorAssociation": "NONE",
-            "body": review.body,
-            "state": review.state,
-            "submittedAt": review.submitted,
-            "createdAt": review.submitted,
-            "includesCreatedEdit": False,
-            "reactionGroups": [],
-            "url": self.call.github.shapes(self.call.links).review(repository, issue, review)["html_url"],
-            "commit": lambda _: self.object(repository, review.sha),
-        }
-
-
-def state_of(issue: records.Issue) -> str:
-    """OPEN, CLOSED or MERGED."""
-    return "MERGED" if pull_of(issue).merged else issue.state.upper()
-
-
-def _file(change: Change) -> Node:
-    return {
-        "path": change.path,
-        "additions": change.additions or 0,
-        "deletions": change.deletions or 0,
-        "changeType": _RENAMED.get(change.status, change.status.upper()),
-    }
-
-
-def _order(found: list[records.Issue], order: dict[str, str] | None) -> None:
-    if order and order["field"] == "UPDATED_AT":
-        found.sort(key=lambda issue: issue.updated, reverse=True)
-    if order and order["direction"] == "ASC":
-        found.reverse()
+        fields = review(self.call, repository, issue, entry, author=self.actor(entry.author))
+        return fields | {"commit": lambda _: self.object(repository, entry.sha)}

@@ -1,4 +1,4 @@
-"""Files and history by name: contents, commits, comparisons, and the merge of one branch into another."""
+"""Routes of files and history: contents, commits, comparisons, branch merges."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any
 from urllib.parse import quote
 
 from local_github.api.rest import request_fields
-from local_github.api.rest.git_database import decoded, someone
-from local_github.api.router import Answer, Call
-from local_github.domain import branch_protection
-from local_github.domain.pull_requests import author_of
-from local_github.domain.state import Repository
+from local_github.api.rest.git_database import decode_base64, person_field
+from local_github.api.router import ApiResponse, Call
+from local_github.domain import branch_protection, pushes
+from local_github.domain.records import Repository
 from local_github.errors import ApiError, invalid, not_found
-from local_github.git.bare_repository import ZERO, Entry, GitFailed, RefMoved, person
+from local_github.git.bare_repository import GitFailed, RefMoved
+from local_github.git.objects import ZERO, Entry
+from local_github.serializers import issues as serialize_issues
 
 Json = dict[str, Any]
 _AT = "/repos/<owner>/<name>"
+_LISTED_FILES = 300  # GitHub's limit for a commit or comparison
 
 
 def revision(call: Call, name: str | None = None) -> str:
-    """The commit that the query's `ref` (or `name`) means, the default branch's where there is none; 404."""
+    """The commit of `name`, of the query's `ref`, or of the default branch; 404 if there is none."""
     repository = call.repository
     wanted = name or call.query.get("ref") or repository.default_branch
     sha = repository.git.branch(wanted) or repository.git.resolve(wanted)
@@ -29,11 +31,11 @@ def revision(call: Call, name: str | None = None) -> str:
     return sha
 
 
-def _entry_shape(call: Call, ref: str, entry: Entry) -> Json:
-    shapes, repository = call.github.shapes(call.links), call.repository
+def _entry_json(call: Call, ref: str, entry: Entry) -> Json:
+    serializer, repository = call.serializer, call.repository
     path = quote(entry.path)
     kind = {"blob": "file", "tree": "dir", "commit": "submodule"}[entry.kind]
-    at = shapes.at(repository, f"/contents/{path}?ref={quote(ref, safe='')}")
+    at = serializer.api_url(repository, f"/contents/{path}?ref={quote(ref, safe='')}")
     return {
         "type": kind,
         "name": entry.path.rpartition("/")[2],
@@ -41,9 +43,9 @@ def _entry_shape(call: Call, ref: str, entry: Entry) -> Json:
         "sha": entry.sha,
         "size": entry.size or 0,
         "url": at,
-        "git_url": shapes.at(repository, f"/git/{entry.kind}s/{entry.sha}"),
-        "html_url": shapes.page(repository, f"/blob/{ref}/{path}"),
-        "download_url": shapes.page(repository, f"/raw/{ref}/{path}") if kind == "file" else None,
+        "git_url": serializer.api_url(repository, f"/git/{entry.kind}s/{entry.sha}"),
+        "html_url": serializer.page_url(repository, f"/blob/{ref}/{path}"),
+        "download_url": serializer.page_url(repository, f"/raw/{ref}/{path}") if kind == "file" else None,
         "_links": {"self": at},
     }
 
@@ -56,29 +58,29 @@ def _get(call: Call) -> Any:
     if entry and entry.kind == "blob":
         data = repository.git.run("cat-file", "blob", entry.sha)
         if "raw" in call.request.headers.get("Accept", ""):
-            return Answer(body=data, content_type="application/vnd.github.raw; charset=utf-8")
+            return ApiResponse(body=data, content_type="application/vnd.github.raw; charset=utf-8")
         content = {"encoding": "base64", "content": base64.encodebytes(data).decode()}
-        return _entry_shape(call, ref, entry) | content
+        return _entry_json(call, ref, entry) | content
     listed = repository.git.folder(sha, path)
     if not listed and path:
         raise not_found()
-    return [_entry_shape(call, ref, item) for item in listed]
+    return [_entry_json(call, ref, item) for item in listed]
 
 
-def _put(call: Call) -> Answer:
+def _put(call: Call) -> ApiResponse:
     content = call.body.get("content")
     if not isinstance(content, str):
         raise invalid("Contents", "content", "missing_field")
-    return _write(call, decoded(content))
+    return _write(call, decode_base64(content))
 
 
-def _delete(call: Call) -> Answer:
+def _delete(call: Call) -> ApiResponse:
     request_fields.text(call, "Contents", "sha")
     return _write(call, None)
 
 
-def _write(call: Call, data: bytes | None) -> Answer:
-    """Commits a file's new bytes, or its removal, on top of a branch."""
+def _write(call: Call, data: bytes | None) -> ApiResponse:
+    """Commits a file's new bytes, or its removal if `data` is None, to a branch."""
     repository, git, path = call.need("contents"), call.repository.git, call.params["path"]
     message = request_fields.text(call, "Contents", "message")
     branch = request_fields.optional(call, "Contents", "branch") or repository.default_branch
@@ -97,55 +99,53 @@ def _write(call: Call, data: bytes | None) -> Answer:
         tree = git.write_tree(tip, [entry])
     except GitFailed:
         raise ApiError(422, "path contains a malformed path component") from None
-    principal = call.principal
-    assert principal is not None  # noqa: S101 - need() lets no one else write
-    author = someone(call, "author") or someone(call, "committer") or author_of(call.github, principal.login)
-    committer = someone(call, "committer") or person("GitHub", "noreply@github.com")
+    principal = call.caller
+    author = person_field(call, "author") or person_field(call, "committer") or call.state.author(principal.login)
+    committer = person_field(call, "committer") or call.state.github_person()
     sha = git.write_commit(tree, [tip] if tip else [], message, author=author, committer=committer)
     branch_protection.check_direct(repository, branch, principal, sha)
-    advance(call, repository, branch, tip or ZERO, sha)
+    _advance(call, repository, branch, tip or ZERO, sha)
     commit = git.commit(sha)
     assert commit is not None  # noqa: S101 - it was just written
     after = git.entry(sha, path)
-    shape = _entry_shape(call, branch, after) if after else None
-    body = {"content": shape, "commit": call.github.shapes(call.links).git_commit(repository, commit)}
-    return Answer(status=200 if before else 201, body=body)
+    body = _entry_json(call, branch, after) if after else None
+    body = {"content": body, "commit": call.serializer.git_commit(repository, commit)}
+    return ApiResponse(status=200 if before else 201, body=body)
 
 
-def advance(call: Call, repository: Repository, branch: str, before: str, after: str) -> None:
-    """Moves a branch on and tells of it; 409 where someone was faster."""
-    assert call.principal is not None  # noqa: S101 - need() lets no one else write
+def _advance(call: Call, repository: Repository, branch: str, before: str, after: str) -> None:
+    """Updates a branch and records the push; 409 if the branch moved meanwhile."""
     try:
         repository.git.update(f"refs/heads/{branch}", after, before)
     except RefMoved:
         raise ApiError(409, f"{branch} is at another commit than expected") from None
-    call.github.pushed(repository, f"refs/heads/{branch}", before, after, call.principal)
+    pushes.record(call.emitter, repository, pushes.RefUpdate(f"refs/heads/{branch}", before, after), call.caller)
 
 
 # -- history
 
 
 def _commits(call: Call) -> list[Json]:
-    repository, shapes = call.need("contents", "read"), call.github.shapes(call.links)
+    repository, serializer = call.need("contents", "read"), call.serializer
     query = call.query
     if not repository.git.refs():
         raise ApiError(409, "Git Repository is empty.")
     options = [f"--{name}={query[name]}" for name in ("since", "until", "author") if query.get(name)]
     path = [f":(literal){query['path']}"] if query.get("path") else []
     commits = repository.git.commits(*options, revision(call, query.get("sha")), "--", *path)
-    return [shapes.commit(repository, commit) for commit in call.page(commits)]
+    return [serializer.commit(repository, commit) for commit in call.page(commits)]
 
 
 def _commit(call: Call) -> Any:
-    repository, shapes = call.need("contents", "read"), call.github.shapes(call.links)
+    repository, serializer = call.need("contents", "read"), call.serializer
     sha = revision(call, call.params["ref"])
     if "sha" in call.request.headers.get("Accept", "").partition("vnd.github")[2]:
-        return Answer(body=sha, content_type="application/vnd.github.sha; charset=utf-8")
+        return ApiResponse(body=sha, content_type="application/vnd.github.sha; charset=utf-8")
     commit = repository.git.commit(sha)
     assert commit is not None  # noqa: S101 - it was just resolved
     start = commit.parents[0] if commit.parents else repository.git.write_tree(None, [])
     files = _files(call, repository, start, sha)
-    return shapes.commit(repository, commit) | {"files": files, "stats": _stats(files)}
+    return serializer.commit(repository, commit) | {"files": files, "stats": _stats(files)}
 
 
 def _stats(files: list[Json]) -> Json:
@@ -155,12 +155,12 @@ def _stats(files: list[Json]) -> Json:
 
 def _files(call: Call, repository: Repository, before: str, after: str) -> list[Json]:
     git = repository.git
-    shapes = call.github.shapes(call.links)
-    return shapes.files(repository, git.changes(before, after), git.patches(before, after), after)[:300]
+    serializer = call.serializer
+    return serializer.files(repository, git.changes(before, after), git.patches(before, after), after)[:_LISTED_FILES]
 
 
 def _pulls_of_commit(call: Call) -> list[Json]:
-    repository, shapes = call.need("pull-requests", "read"), call.github.shapes(call.links)
+    repository, serializer = call.need("pull-requests", "read"), call.serializer
     sha = revision(call, call.params["ref"])
     git = repository.git
     found = [
@@ -169,15 +169,15 @@ def _pulls_of_commit(call: Call) -> list[Json]:
         if (issue.pull and (issue.pull.merge_sha == sha and issue.pull.merged))
         or (issue.pull and git.is_ancestor(sha, issue.pull.head_sha) and not git.is_ancestor(sha, issue.pull.base_sha))
     ]
-    return [shapes.pull(repository, issue, full=False) for issue in call.page(found)]
+    return [serialize_issues.pull_request(serializer, repository, issue, full=False) for issue in call.page(found)]
 
 
 def _compare(call: Call) -> Json:
-    repository, shapes = call.need("contents", "read"), call.github.shapes(call.links)
+    repository, serializer = call.need("contents", "read"), call.serializer
     first, dots, second = call.params["basehead"].partition("...")
     if not dots:
         raise not_found()
-    base, head = (_end(call, name) for name in (first, second))
+    base, head = (_comparison_end(call, name) for name in (first, second))
     git = repository.git
     start = git.merge_base(base, head)
     if start is None:
@@ -189,30 +189,30 @@ def _compare(call: Call) -> Json:
     commits = git.commits("--reverse", f"{base}..{head}")
     ends = [git.commit(sha) for sha in (base, start)]
     return {
-        "url": shapes.at(repository, f"/compare/{first}...{second}"),
-        "html_url": shapes.page(repository, f"/compare/{first}...{second}"),
+        "url": serializer.api_url(repository, f"/compare/{first}...{second}"),
+        "html_url": serializer.page_url(repository, f"/compare/{first}...{second}"),
         "status": status,
         "ahead_by": ahead,
         "behind_by": behind,
         "total_commits": ahead,
-        "base_commit": shapes.commit(repository, ends[0]) if ends[0] else None,
-        "merge_base_commit": shapes.commit(repository, ends[1]) if ends[1] else None,
-        "commits": [shapes.commit(repository, commit) for commit in call.page(commits)],
+        "base_commit": serializer.commit(repository, ends[0]) if ends[0] else None,
+        "merge_base_commit": serializer.commit(repository, ends[1]) if ends[1] else None,
+        "commits": [serializer.commit(repository, commit) for commit in call.page(commits)],
         "files": _files(call, repository, start, head),
     }
 
 
-def _end(call: Call, name: str) -> str:
+def _comparison_end(call: Call, name: str) -> str:
     owner, colon, branch = name.rpartition(":")
     if not colon or owner.lower() == call.repository.owner.lower():
         return revision(call, branch)
-    for other in call.github.state.repositories.values():
+    for other in call.state.repositories.values():
         tip = other.git.branch(branch)
         if (
             other.owner.lower() == owner.lower()
             and other.parent == call.repository.full_name
             and tip
-            and call.sees(other)
+            and call.can_see(other)
         ):
             call.repository.git.run("fetch", "--quiet", "--no-tags", str(other.git.path), tip)
             return tip
@@ -220,7 +220,7 @@ def _end(call: Call, name: str) -> str:
 
 
 def _merge(call: Call) -> Any:
-    """POST /merges: one branch into another, with a merge commit."""
+    """POST /merges: merges one branch into another with a merge commit."""
     repository, git = call.need("contents"), call.repository.git
     base = request_fields.text(call, "Merge", "base")
     tip, head = git.branch(base), git.resolve(request_fields.text(call, "Merge", "head"))
@@ -231,16 +231,15 @@ def _merge(call: Call) -> Any:
     tree = git.merged_tree(tip, head)
     if tree is None:
         raise ApiError(409, "Merge conflict")
-    principal = call.principal
-    assert principal is not None  # noqa: S101 - need() lets no one else write
+    principal = call.caller
     message = request_fields.optional(call, "Merge", "commit_message") or f"Merge {call.body['head']} into {base}"
-    author = author_of(call.github, principal.login)
-    sha = git.write_commit(tree, (tip, head), message, author=author, committer=person("GitHub", "noreply@github.com"))
+    author = call.state.author(principal.login)
+    sha = git.write_commit(tree, (tip, head), message, author=author, committer=call.state.github_person())
     branch_protection.check_direct(repository, base, principal, sha)
-    advance(call, repository, base, tip, sha)
+    _advance(call, repository, base, tip, sha)
     commit = git.commit(sha)
     assert commit is not None  # noqa: S101 - it was just written
-    return Answer(status=201, body=call.github.shapes(call.links).commit(repository, commit))
+    return ApiResponse(status=201, body=call.serializer.commit(repository, commit))
 
 
 ROUTES = [

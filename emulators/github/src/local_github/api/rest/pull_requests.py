@@ -1,42 +1,35 @@
-"""Pull requests over REST."""
+"""Routes of pull requests and their reviews."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from local_github.api.rest import request_fields
-from local_github.api.router import Answer, Call
-from local_github.domain import pull_requests
+from local_github.api.router import ApiResponse, Call
+from local_github.domain import merges, pull_requests
 from local_github.domain.pull_requests import pull_of
-from local_github.domain.state import Issue, Repository, Review, now
-from local_github.domain.tokens import Principal
-from local_github.errors import ApiError, custom, invalid, not_found
+from local_github.domain.records import Issue, Repository
+from local_github.domain.tokens import Level
+from local_github.errors import ApiError, invalid, not_found
+from local_github.serializers import issues as serialize_issues
 
 Json = dict[str, Any]
 _AT = "/repos/<owner>/<name>/pulls"
 _ONE = f"{_AT}/<int:number>"
-_EVENTS = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
-_FORBIDDEN = "GitHub Actions is not permitted to create or approve pull requests."
+_TITLE_CHARACTERS, _BODY_CHARACTERS = 256, 65536
 
 
-def find(call: Call, level: str = "read") -> tuple[Repository, Issue]:
-    """The path's pull request; 404 where there is none."""
-    repository = call.need("pull-requests", "write" if level == "write" else "read")
+def _find(call: Call, level: Level = "read") -> tuple[Repository, Issue]:
+    """The pull request of the path; 404 if there is none."""
+    repository = call.need("pull-requests", level)
     issue = repository.issues.get(call.params["number"])
     if issue is None or issue.pull is None:
         raise not_found()
     return repository, issue
 
 
-def caller(call: Call) -> Principal:
-    """Who calls, where `need` has made sure that someone does."""
-    if call.principal is None:
-        raise ApiError(401, "Requires authentication")
-    return call.principal
-
-
 def _list(call: Call) -> list[Json]:
-    repository, shapes = call.need("pull-requests", "read"), call.github.shapes(call.links)
+    repository, serializer = call.need("pull-requests", "read"), call.serializer
     query = call.query
     found = repository.pulls()
     wanted = query.get("state", "open")
@@ -57,227 +50,202 @@ def _list(call: Call) -> list[Json]:
         found.sort(key=lambda issue: issue.updated, reverse=True)
     if query.get("direction", "asc" if query.get("sort") == "created" else "desc") == "asc":
         found.reverse()
-    return [shapes.pull(repository, issue, full=False) for issue in call.page(found)]
+    return [serialize_issues.pull_request(serializer, repository, issue, full=False) for issue in call.page(found)]
 
 
-def source_of(call: Call, repository: Repository, head: str, head_repo: str | None = None) -> tuple[Repository, str]:
-    """The repository and branch that `head` (branch or owner:branch) means; 422 where there is none."""
+def _resolve_head(
+    call: Call, repository: Repository, head: str, head_repo: str | None = None
+) -> tuple[Repository, str]:
+    """The repository and branch of `head` (branch or owner:branch); 422 if there is none."""
     owner, colon, branch = head.rpartition(":")
     if head_repo:
         full = head_repo if "/" in head_repo else f"{owner or repository.owner}/{head_repo}"
-        found = call.github.state.repositories.get(full.lower())
+        found = call.state.repositories.get(full.lower())
     elif not colon or owner.lower() == repository.owner.lower():
         found = repository
     else:
         forks = [
             other
-            for other in call.github.state.repositories.values()
+            for other in call.state.repositories.values()
             if (other.owner.lower() == owner.lower() and repository.full_name in {other.parent, other.full_name})
             or (other.full_name == repository.parent and other.owner.lower() == owner.lower())
         ]
         found = forks[0] if forks else None
-    if found is None or not call.sees(found):
+    if found is None or not call.can_see(found):
         raise invalid("PullRequest", "head")
     return found, branch
 
 
-def _create(call: Call) -> Answer:
+def _create(call: Call) -> ApiResponse:
     repository = call.need_public("pull-requests")
-    principal = caller(call)
-    if principal.is_workflow and not repository.settings["can_approve_pull_request_reviews"]:
-        raise ApiError(403, _FORBIDDEN)
-    title = request_fields.short(request_fields.text(call, "PullRequest", "title"), "PullRequest", "title", 256)
+    principal = call.caller
+    pull_requests.check_may_open(repository, principal)
+    title = request_fields.limited(
+        request_fields.text(call, "PullRequest", "title"), "PullRequest", "title", _TITLE_CHARACTERS
+    )
     head, base = request_fields.text(call, "PullRequest", "head"), request_fields.text(call, "PullRequest", "base")
-    issue = pull_requests.open_pull(
-        call.github,
+    issue = pull_requests.open_pull_request(
+        call.emitter,
         repository,
         principal,
         title=title or "",
-        body=request_fields.short(request_fields.optional(call, "PullRequest", "body"), "PullRequest", "body", 65536),
-        head=source_of(call, repository, head, request_fields.optional(call, "PullRequest", "head_repo")),
+        body=request_fields.limited(
+            request_fields.optional(call, "PullRequest", "body"), "PullRequest", "body", _BODY_CHARACTERS
+        ),
+        head=_resolve_head(call, repository, head, request_fields.optional(call, "PullRequest", "head_repo")),
         base=base,
         draft=call.body.get("draft") is True,
-        modifiable=call.body.get("maintainer_can_modify") is True,
+        maintainer_can_modify=call.body.get("maintainer_can_modify") is True,
     )
-    return Answer(status=201, body=call.github.shapes(call.links).pull(repository, issue))
+    return ApiResponse(status=201, body=serialize_issues.pull_request(call.serializer, repository, issue))
 
 
 def _get(call: Call) -> Any:
-    repository, issue = find(call)
+    repository, issue = _find(call)
     accept = call.request.headers.get("Accept", "")
     if "diff" in accept or "patch" in accept:
-        return Answer(body=diff(repository, issue), content_type="application/vnd.github.diff; charset=utf-8")
+        return ApiResponse(
+            body=pull_requests.unified_diff(repository, issue),
+            content_type="application/vnd.github.diff; charset=utf-8",
+        )
     if issue.state == "open":
-        pull_requests.refresh_if_moved(call.github, repository, issue)
-    return call.github.shapes(call.links).pull(repository, issue)
-
-
-def diff(repository: Repository, issue: Issue) -> bytes:
-    """The unified difference of a pull request, merge base to head."""
-    pull, git = pull_of(issue), repository.git
-    base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
-    return git.run("diff", "--no-color", "-M", base, pull.head_sha)
+        pull_requests.refresh_if_moved(call.state, repository, issue)
+    return serialize_issues.pull_request(call.serializer, repository, issue)
 
 
 def edit(call: Call, repository: Repository, issue: Issue) -> None:
-    """Applies the fields that a body gives: title, body, base, state."""
-    principal = caller(call)
+    """Applies the fields of the request: title, body, base, state."""
+    principal = call.caller
     before: Json = {}
     if "title" in call.body:
         before["title"] = {"from": issue.title}
         issue.title = request_fields.text(call, "PullRequest", "title")
     if "body" in call.body:
         before["body"] = {"from": issue.body}
-        issue.body = request_fields.short(
-            request_fields.optional(call, "PullRequest", "body"), "PullRequest", "body", 65536
+        issue.body = request_fields.limited(
+            request_fields.optional(call, "PullRequest", "body"), "PullRequest", "body", _BODY_CHARACTERS
         )
-    base, state = (
-        request_fields.optional(call, "PullRequest", "base"),
-        request_fields.optional(call, "PullRequest", "state"),
-    )
+    base = request_fields.optional(call, "PullRequest", "base")
+    state = request_fields.optional(call, "PullRequest", "state")
     if base and base != pull_of(issue).base_ref:
         if repository.git.branch(base) is None or issue.state != "open":
             raise invalid("PullRequest", "base")
         before["base"] = {"ref": {"from": pull_of(issue).base_ref}, "sha": {"from": pull_of(issue).base_sha}}
         pull_of(issue).base_ref = base
-        pull_requests.refresh(call.github, repository, issue)
+        pull_requests.refresh(call.state, repository, issue)
     if before:
-        issue.touch()
-        pull_requests.emit(call.github, repository, issue, "edited", principal, changes=before)
+        call.state.touch(issue)
+        pull_requests.emit(call.emitter, repository, issue, "edited", principal, changes=before)
     if state not in {None, "open", "closed"}:
         raise invalid("PullRequest", "state")
     if state == "closed" and issue.state == "open":
-        pull_requests.close(call.github, repository, issue, principal)
+        pull_requests.close(call.emitter, repository, issue, principal)
     elif state == "open" and issue.state == "closed":
-        pull_requests.reopen(call.github, repository, issue, principal)
+        pull_requests.reopen(call.emitter, repository, issue, principal)
 
 
 def _edit(call: Call) -> Json:
-    repository, issue = find(call, "write")
+    repository, issue = _find(call, "write")
     edit(call, repository, issue)
-    return call.github.shapes(call.links).pull(repository, issue)
+    return serialize_issues.pull_request(call.serializer, repository, issue)
 
 
 def _commits(call: Call) -> list[Json]:
-    repository, issue = find(call)
-    shapes, pull = call.github.shapes(call.links), pull_of(issue)
-    base = repository.git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
+    repository, issue = _find(call)
+    serializer, pull = call.serializer, pull_of(issue)
+    base = pull_requests.merge_base(repository, issue)
     commits = repository.git.commits("--reverse", f"{base}..{pull.head_sha}")
-    return [shapes.commit(repository, commit) for commit in call.page(commits)]
+    return [serializer.commit(repository, commit) for commit in call.page(commits)]
 
 
 def _files(call: Call) -> list[Json]:
-    repository, issue = find(call)
-    shapes, pull, git = call.github.shapes(call.links), pull_of(issue), repository.git
-    base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
+    repository, issue = _find(call)
+    serializer, pull, git = call.serializer, pull_of(issue), repository.git
+    base = pull_requests.merge_base(repository, issue)
     changes, patches = git.changes(base, pull.head_sha), git.patches(base, pull.head_sha)
-    return call.page(shapes.files(repository, changes, patches, pull.head_sha))
+    return call.page(serializer.files(repository, changes, patches, pull.head_sha))
 
 
 def _is_merged(call: Call) -> None:
-    _, issue = find(call)
+    _, issue = _find(call)
     if not pull_of(issue).merged:
         raise not_found()
 
 
 def _merge(call: Call) -> Json:
-    repository, issue = find(call)
+    repository, issue = _find(call)
     call.need("contents")
-    sha = pull_requests.merge(
-        call.github,
+    sha = merges.merge(
+        call.emitter,
         repository,
         issue,
-        caller(call),
+        call.caller,
         method=request_fields.optional(call, "PullRequest", "merge_method") or "merge",
         title=request_fields.optional(call, "PullRequest", "commit_title"),
         message=request_fields.optional(call, "PullRequest", "commit_message"),
-        expected=request_fields.optional(call, "PullRequest", "sha"),
+        expected_head=request_fields.optional(call, "PullRequest", "sha"),
     )
     return {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}
 
 
-def _update_branch(call: Call) -> Answer:
-    repository, issue = find(call, "write")
+def _update_branch(call: Call) -> ApiResponse:
+    repository, issue = _find(call, "write")
     call.need("contents")
-    sha = pull_requests.update_branch(call.github, repository, issue, caller(call))
+    sha = merges.update_branch(call.emitter, repository, issue, call.caller)
     if sha is None:
         raise ApiError(422, "merge conflict between base and head")
-    at = call.github.shapes(call.links).at(repository, f"/pulls/{issue.number}")
-    return Answer(status=202, body={"message": "Updating pull request branch.", "url": at})
+    at = call.serializer.api_url(repository, f"/pulls/{issue.number}")
+    return ApiResponse(status=202, body={"message": "Updating pull request branch.", "url": at})
 
 
 # -- reviews
 
 
 def _reviews(call: Call) -> list[Json]:
-    repository, issue = find(call)
-    shapes = call.github.shapes(call.links)
-    return [shapes.review(repository, issue, review) for review in call.page(pull_of(issue).reviews)]
+    repository, issue = _find(call)
+    serializer = call.serializer
+    return [
+        serialize_issues.review(serializer, repository, issue, review) for review in call.page(pull_of(issue).reviews)
+    ]
 
 
-def _review(call: Call) -> Json:
-    repository, issue = find(call)
-    principal = caller(call)
+def _review_create(call: Call) -> Json:
+    repository, issue = _find(call)
+    principal = call.caller
     if not call.may("pull-requests"):
         raise principal.refusal()
-    return add_review(
-        call,
-        repository,
-        issue,
-        str(call.body.get("event", "PENDING")),
-        request_fields.optional(call, "PullRequestReview", "body") or "",
-    )
-
-
-def add_review(call: Call, repository: Repository, issue: Issue, event: str, body: str) -> Json:
-    """Adds a review; 422 where someone approves what is their own, or gives no reason."""
-    principal = caller(call)
-    state = _EVENTS.get(event, "PENDING")
-    if state == "APPROVED" and principal.login == issue.author:
-        raise custom("PullRequestReview", "Can not approve your own pull request")
-    if state == "APPROVED" and principal.is_workflow and not repository.settings["can_approve_pull_request_reviews"]:
-        raise ApiError(403, _FORBIDDEN)
-    if state in {"CHANGES_REQUESTED", "COMMENTED"} and not body:
-        raise custom("PullRequestReview", "body can't be blank")
-    review = Review(
-        id=call.github.state.new_id(),
-        author=principal.login,
-        body=body,
-        state=state,
-        sha=pull_of(issue).head_sha,
-        submitted=now(),
-    )
-    pull_of(issue).reviews.append(review)
-    issue.touch()
-    return call.github.shapes(call.links).review(repository, issue, review)
+    event = str(call.body.get("event", "PENDING"))
+    body = request_fields.optional(call, "PullRequestReview", "body") or ""
+    review = pull_requests.add_review(call.state, repository, issue, principal, event=event, body=body)
+    return serialize_issues.review(call.serializer, repository, issue, review)
 
 
 def _reviewers(call: Call) -> Json:
-    _, issue = find(call)
-    shapes = call.github.shapes(call.links)
-    return {"users": [shapes.user(login) for login in pull_of(issue).reviewers], "teams": []}
+    _, issue = _find(call)
+    serializer = call.serializer
+    return {"users": [serializer.user(login) for login in pull_of(issue).reviewers], "teams": []}
 
 
-def _request_reviewers(call: Call) -> Answer:
-    repository, issue = find(call, "write")
+def _request_reviewers(call: Call) -> ApiResponse:
+    repository, issue = _find(call, "write")
     pull = pull_of(issue)
-    asked = request_fields.names(call, "PullRequest", "reviewers")
-    if issue.author in asked:
+    requested = request_fields.names(call, "PullRequest", "reviewers")
+    if issue.author in requested:
         raise ApiError(422, "Review cannot be requested from pull request author.")
-    pull.reviewers = list(dict.fromkeys([*pull.reviewers, *asked]))
-    issue.touch()
-    return Answer(status=201, body=call.github.shapes(call.links).pull(repository, issue))
+    pull.reviewers = list(dict.fromkeys([*pull.reviewers, *requested]))
+    call.state.touch(issue)
+    return ApiResponse(status=201, body=serialize_issues.pull_request(call.serializer, repository, issue))
 
 
 def _remove_reviewers(call: Call) -> Json:
-    repository, issue = find(call, "write")
-    gone = set(request_fields.names(call, "PullRequest", "reviewers"))
-    pull_of(issue).reviewers = [login for login in pull_of(issue).reviewers if login not in gone]
-    return call.github.shapes(call.links).pull(repository, issue)
+    repository, issue = _find(call, "write")
+    removed = set(request_fields.names(call, "PullRequest", "reviewers"))
+    pull_of(issue).reviewers = [login for login in pull_of(issue).reviewers if login not in removed]
+    return serialize_issues.pull_request(call.serializer, repository, issue)
 
 
-def _no_comments(call: Call) -> list[Json]:
-    find(call)
+def _review_comments(call: Call) -> list[Json]:
+    _find(call)  # comments on lines are not supported
     return []
 
 
@@ -292,8 +260,8 @@ ROUTES = [
     ("PUT", f"{_ONE}/merge", _merge),
     ("PUT", f"{_ONE}/update-branch", _update_branch),
     ("GET", f"{_ONE}/reviews", _reviews),
-    ("POST", f"{_ONE}/reviews", _review),
-    ("GET", f"{_ONE}/comments", _no_comments),
+    ("POST", f"{_ONE}/reviews", _review_create),
+    ("GET", f"{_ONE}/comments", _review_comments),
     ("GET", f"{_ONE}/requested_reviewers", _reviewers),
     ("POST", f"{_ONE}/requested_reviewers", _request_reviewers),
     ("DELETE", f"{_ONE}/requested_reviewers", _remove_reviewers),

@@ -1,13 +1,13 @@
-"""Repositories, forks, branches and their protection."""
+"""Routes of repositories, forks, branches and branch protection."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from local_github.api.rest import request_fields
-from local_github.api.router import Answer, Call
+from local_github.api.router import ApiResponse, Call
 from local_github.domain import branch_protection
-from local_github.domain.state import DEFAULT_SETTINGS, Repository
+from local_github.domain.state import DEFAULT_SETTINGS
 from local_github.errors import ApiError, custom, invalid, not_found
 
 Json = dict[str, Any]
@@ -15,25 +15,24 @@ _AT = "/repos/<owner>/<name>"
 
 
 def _get(call: Call) -> Json:
-    return call.github.shapes(call.links).repository(call.repository)
+    return call.serializer.repository(call.repository)
 
 
-def _create(call: Call) -> Answer:
+def _create(call: Call) -> ApiResponse:
     owner = call.params.get("login") or call.login
-    principal = call.principal
     name = request_fields.text(call, "Repository", "name")
-    if principal is None or not principal.may(f"{owner}/{name}", "administration", "write"):
-        raise principal.refusal() if principal else ApiError(401, "Requires authentication")
-    repository = call.github.state.create(f"{owner}/{name}", private=bool(call.body.get("private")))
+    if not call.caller.may(f"{owner}/{name}", "administration", "write"):
+        raise call.caller.refusal()
+    repository = call.state.create(f"{owner}/{name}", private=bool(call.body.get("private")))
     repository.description = request_fields.optional(call, "Repository", "description")
-    return Answer(status=201, body=call.github.shapes(call.links).repository(repository))
+    return ApiResponse(status=201, body=call.serializer.repository(repository))
 
 
 def _edit(call: Call) -> Json:
     repository = call.need("administration")
     for field, value in call.body.items():
         if field == "allow_rebase_merge" and value:
-            raise custom("Repository", "allow_rebase_merge: the local GitHub does not rebase; merge or squash")
+            raise custom("Repository", "allow_rebase_merge: the GitHub emulator does not rebase; merge or squash")
         if field in DEFAULT_SETTINGS and isinstance(value, type(DEFAULT_SETTINGS[field])):
             repository.settings[field] = value
     if "default_branch" in call.body:
@@ -49,22 +48,22 @@ def _edit(call: Call) -> Json:
     return _get(call)
 
 
-def _fork(call: Call) -> Answer:
+def _fork(call: Call) -> ApiResponse:
     source, login = call.repository, call.login
     owner = request_fields.optional(call, "Fork", "organization") or login
     name = request_fields.optional(call, "Fork", "name") or source.name
-    existing = call.github.state.find(owner, name)
+    existing = call.state.find(owner, name)
     if existing is None or existing is source:
-        existing = call.github.state.create(
+        existing = call.state.create(
             f"{owner}/{name}", default_branch=source.default_branch, private=source.private, parent=source
         )
-    return Answer(status=202, body=call.github.shapes(call.links).repository(existing))
+    return ApiResponse(status=202, body=call.serializer.repository(existing))
 
 
 def _forks(call: Call) -> list[Json]:
-    shapes, parent = call.github.shapes(call.links), call.repository.full_name
-    forks = [r for r in call.github.state.repositories.values() if r.parent == parent and call.sees(r)]
-    return [shapes.repository(fork) for fork in call.page(forks)]
+    serializer, parent = call.serializer, call.repository.full_name
+    forks = [r for r in call.state.repositories.values() if r.parent == parent and call.can_see(r)]
+    return [serializer.repository(fork) for fork in call.page(forks)]
 
 
 def _tip(call: Call) -> str:
@@ -74,13 +73,13 @@ def _tip(call: Call) -> str:
     return tip
 
 
-def _branch_shape(call: Call, branch: str, sha: str) -> Json:
+def _branch_json(call: Call, branch: str, sha: str) -> Json:
     repository = call.repository
-    shapes = call.github.shapes(call.links)
+    serializer = call.serializer
     rule = repository.protections.get(branch)
     return {
         "name": branch,
-        "commit": {"sha": sha, "url": shapes.at(repository, f"/commits/{sha}")},
+        "commit": {"sha": sha, "url": serializer.api_url(repository, f"/commits/{sha}")},
         "protected": rule is not None,
         "protection": {
             "enabled": rule is not None,
@@ -90,11 +89,11 @@ def _branch_shape(call: Call, branch: str, sha: str) -> Json:
                 else "non_admins"
                 if rule
                 else "off",
-                "contexts": branch_protection.contexts(rule) if rule else [],
+                "contexts": branch_protection.required_contexts(rule) if rule else [],
                 "checks": [],
             },
         },
-        "protection_url": shapes.at(repository, f"/branches/{branch}/protection"),
+        "protection_url": serializer.api_url(repository, f"/branches/{branch}/protection"),
     }
 
 
@@ -104,19 +103,19 @@ def _branches(call: Call) -> list[Json]:
     wanted = call.query.get("protected")
     if wanted is not None:
         heads = [(name, sha) for name, sha in heads if (name in repository.protections) == (wanted == "true")]
-    return [_branch_shape(call, name, sha) for name, sha in call.page(heads)]
+    return [_branch_json(call, name, sha) for name, sha in call.page(heads)]
 
 
 def _branch(call: Call) -> Json:
     repository = call.need("contents", "read")
     sha = _tip(call)
     commit = repository.git.commit(sha)
-    assert commit is not None  # noqa: S101 - a branch's tip is one
-    shape = _branch_shape(call, call.params["branch"], sha)
-    return shape | {"commit": call.github.shapes(call.links).commit(repository, commit)}
+    assert commit is not None  # noqa: S101 - a branch tip is a commit
+    body = _branch_json(call, call.params["branch"], sha)
+    return body | {"commit": call.serializer.commit(repository, commit)}
 
 
-def _rename_branch(call: Call) -> Answer:
+def _rename_branch(call: Call) -> ApiResponse:
     repository = call.need("administration")
     sha, new = _tip(call), request_fields.text(call, "Branch", "new_name")
     if not repository.git.valid_ref(f"refs/heads/{new}") or repository.git.branch(new):
@@ -124,7 +123,7 @@ def _rename_branch(call: Call) -> Answer:
     repository.git.run("branch", "--move", call.params["branch"], new)
     if repository.default_branch == call.params["branch"]:
         repository.default_branch = new
-    return Answer(status=201, body=_branch_shape(call, new, sha))
+    return ApiResponse(status=201, body=_branch_json(call, new, sha))
 
 
 # -- protection
@@ -137,16 +136,16 @@ def _rule(call: Call) -> Json:
     return rule
 
 
-def _protection_shape(call: Call, rule: Json) -> Json:
-    at = call.github.shapes(call.links).at(call.repository, f"/branches/{call.params['branch']}/protection")
-    shape: Json = {
+def _protection_json(call: Call, rule: Json) -> Json:
+    at = call.serializer.api_url(call.repository, f"/branches/{call.params['branch']}/protection")
+    body: Json = {
         "url": at,
         "enforce_admins": {"url": f"{at}/enforce_admins", "enabled": bool(rule.get("enforce_admins"))},
     }
     checks = rule.get("required_status_checks")
     if checks is not None:
-        wanted = branch_protection.contexts(rule)
-        shape["required_status_checks"] = {
+        wanted = branch_protection.required_contexts(rule)
+        body["required_status_checks"] = {
             "url": f"{at}/required_status_checks",
             "strict": bool(checks.get("strict")),
             "contexts": wanted,
@@ -154,7 +153,7 @@ def _protection_shape(call: Call, rule: Json) -> Json:
         }
     reviews = rule.get("required_pull_request_reviews")
     if reviews is not None:
-        shape["required_pull_request_reviews"] = {
+        body["required_pull_request_reviews"] = {
             "url": f"{at}/required_pull_request_reviews",
             "dismiss_stale_reviews": bool(reviews.get("dismiss_stale_reviews")),
             "require_code_owner_reviews": bool(reviews.get("require_code_owner_reviews")),
@@ -162,12 +161,12 @@ def _protection_shape(call: Call, rule: Json) -> Json:
             "bypass_pull_request_allowances": reviews.get("bypass_pull_request_allowances") or {},
         }
     for flag in ("allow_force_pushes", "allow_deletions", "required_linear_history"):
-        shape[flag] = {"enabled": bool(rule.get(flag))}
-    return shape
+        body[flag] = {"enabled": bool(rule.get(flag))}
+    return body
 
 
 def _protection_get(call: Call) -> Json:
-    return _protection_shape(call, _rule(call))
+    return _protection_json(call, _rule(call))
 
 
 def _protection_put(call: Call) -> Json:
@@ -188,26 +187,18 @@ def _protection_delete(call: Call) -> None:
 
 
 def _required_checks(call: Call) -> Json:
-    shape = _protection_get(call).get("required_status_checks")
-    if shape is None:
+    body = _protection_get(call).get("required_status_checks")
+    if body is None:
         raise ApiError(404, "Required status checks not enabled")
-    return dict(shape)
+    return dict(body)
 
 
-def protect(repository: Repository, branch: str, **rule: Any) -> None:
-    """Protects a branch as PUT …/protection does; what is not named is off.
-
-    >>> protect(repository, "main", required_pull_request_reviews={})  # doctest: +SKIP
-    """
-    repository.protections[branch] = rule
-
-
-def _labels_topics(call: Call) -> Json:
+def _topics(call: Call) -> Json:
     call.need("metadata", "read")
     return {"names": []}
 
 
-def _not_here(call: Call) -> None:
+def _no_release(call: Call) -> None:
     call.need("metadata", "read")
     raise not_found()
 
@@ -219,8 +210,8 @@ ROUTES = [
     ("POST", "/orgs/<login>/repos", _create),
     ("POST", f"{_AT}/forks", _fork),
     ("GET", f"{_AT}/forks", _forks),
-    ("GET", f"{_AT}/topics", _labels_topics),
-    ("GET", f"{_AT}/releases/latest", _not_here),
+    ("GET", f"{_AT}/topics", _topics),
+    ("GET", f"{_AT}/releases/latest", _no_release),
     ("GET", f"{_AT}/branches", _branches),
     ("GET", f"{_AT}/branches/<path:branch>", _branch),
     ("POST", f"{_AT}/branches/<path:branch>/rename", _rename_branch),

@@ -1,4 +1,4 @@
-"""Fields of a request's body, checked: GitHub's 422 where one is missing or of another type."""
+"""Reads fields of a request body; 422 if one is missing or has the wrong type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local_github.errors import custom, invalid
 
 
 def text(call: Call, resource: str, field: str) -> str:
-    """A field that must be there, not empty."""
+    """A required, non-empty string."""
     value = call.body.get(field)
     if value is None or value == "":
         raise invalid(resource, field, "missing_field")
@@ -19,7 +19,7 @@ def text(call: Call, resource: str, field: str) -> str:
 
 
 def optional(call: Call, resource: str, field: str) -> str | None:
-    """A field that may be missing or null."""
+    """A string that may be missing or null."""
     value = call.body.get(field)
     if value is not None and not isinstance(value, str):
         raise invalid(resource, field)
@@ -37,8 +37,8 @@ def names(call: Call, resource: str, field: str) -> list[str]:
     return items
 
 
-def short(value: str | None, resource: str, field: str, most: int) -> str | None:
-    """The value, if it is not longer than GitHub takes."""
-    if value is not None and len(value) > most:
-        raise custom(resource, f"{field} is too long (maximum is {most} characters)")
+def limited(value: str | None, resource: str, field: str, limit: int) -> str | None:
+    """The value; 422 if it is longer than `limit` characters."""
+    if value is not None and len(value) > limit:
+        raise custom(resource, f"{field} is too long (maximum is {limit} characters)")
     return value

@@ -1,0 +1,51 @@
+"""Registers the routes of the REST API."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from local_github.api.rest import (
+    contents,
+    deployments,
+    git_database,
+    issues,
+    labels,
+    pull_requests,
+    repositories,
+    settings,
+    statuses_and_checks,
+    users,
+)
+from local_github.api.router import Call, Handler, Router
+
+_MODULES = (
+    users,
+    settings,
+    repositories,
+    git_database,
+    contents,
+    pull_requests,
+    issues,
+    labels,
+    statuses_and_checks,
+    deployments,
+)
+
+
+def _locked(handler: Handler) -> Handler:
+    """The handler, run with the records locked."""
+
+    @wraps(handler)
+    def run(call: Call) -> Any:
+        with call.backend.lock():
+            return handler(call)
+
+    return run
+
+
+def register(router: Router) -> None:
+    """Adds every route."""
+    for module in _MODULES:
+        for method, pattern, handler in module.ROUTES:
+            router.register(method, f"/api/v3{pattern}", _locked(handler))

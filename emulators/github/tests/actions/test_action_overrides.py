@@ -1,0 +1,66 @@
+"""How actions and their overrides are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from local_github.actions import action_overrides
+from local_github.actions.workflow_file import Workflow, WorkflowInvalid, parse
+
+PATH = ".github/workflows/x.yml"
+
+
+def with_steps(steps: str) -> Workflow:
+    """A workflow with one job of those steps."""
+    return parse(f"on: push\njobs: {{one: {{runs-on: ubuntu-latest, steps: [{steps}]}}}}\n", PATH)
+
+
+def checkout_with(folder: Path, **files: str) -> Path:
+    """A checkout with local actions: name → steps in YAML."""
+    for name, steps in files.items():
+        action = folder / ".github" / "actions" / name / "action.yml"
+        action.parent.mkdir(parents=True)
+        action.write_text(f"runs:\n  using: composite\n  steps: {steps}\n", "utf-8")
+    return folder
+
+
+def test_actions_are_found_however_deep_they_are_used(tmp_path: Path) -> None:
+    """In the workflow, in the repository's own actions, and in those that these use; each version by itself."""
+    folder = checkout_with(
+        tmp_path,
+        outer="[{uses: ./.github/actions/inner}, {uses: actions/setup-python@v7, with: {python-version: '3'}}]",
+        inner="[{uses: actions/cache/restore@abc, with: {key: k, path: p}}, {uses: ./.github/actions/outer}]",
+    )
+    text = "{uses: actions/checkout@v7}, {uses: actions/checkout@3d3c42e5}, {uses: ./.github/actions/outer}"
+    found = action_overrides.find_action_uses(with_steps(text), folder)
+    assert {f"{use.action}/{use.folder}@{use.ref}" for use in found} == {
+        "actions/checkout/@v7",
+        "actions/checkout/@3d3c42e5",
+        "actions/setup-python/@v7",
+        "actions/cache/restore@abc",
+    }
+    assert action_overrides.resolve_overrides(found) == {
+        "actions/checkout@v7": action_overrides.OVERRIDES / "actions/checkout",
+        "actions/checkout@3d3c42e5": action_overrides.OVERRIDES / "actions/checkout",
+        "actions/setup-python@v7": action_overrides.OVERRIDES / "actions/setup-python",
+        "actions/cache@abc": action_overrides.OVERRIDES / "actions/cache",
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("{uses: acme/unknown@v1}", "job one: no action override for acme/unknown@v1"),
+        ("{uses: actions/cache/elsewhere@v1}", "no action override for actions/cache/elsewhere@v1"),
+        ("{uses: actions/checkout@v7, with: {submodules: true}}", "actions/checkout has no input submodules"),
+        ("{uses: actions/checkout}", "neither"),
+        ("{uses: 'docker://alpine'}", "neither"),
+        ("{uses: ./.github/actions/none}", "has no action.yml"),
+        ("{uses: ./../outside}", "outside the repository"),
+    ],
+)
+def test_what_has_no_stand_in_is_refused_before_anything_runs(tmp_path: Path, steps: str, message: str) -> None:
+    """The message says where it is used and what is missing."""
+    with pytest.raises(WorkflowInvalid, match=message):
+        action_overrides.resolve_overrides(action_overrides.find_action_uses(with_steps(steps), tmp_path))

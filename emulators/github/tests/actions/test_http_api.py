@@ -1,0 +1,221 @@
+"""The routes of Actions, through gh, PyGithub and plain HTTP."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from actions_emulator import REPOSITORY, ActionsEmulator
+from github import Auth, Github
+from local_github.client_environment import for_gh
+
+WORKFLOW = """name: Train
+on:
+  workflow_dispatch: {inputs: {reason: {type: string, required: true}, sleep: {type: string, default: "0"}}}
+jobs:
+  one:
+    name: Train it
+    runs-on: ubuntu-latest
+    steps:
+      - name: Say
+        env: {REASON: "${{ inputs.reason }}", SLEEP: "${{ inputs.sleep }}"}
+        run: |
+          echo "because $REASON"
+          echo "::error file=gate.yaml,line=2::too low"
+          mkdir out && echo data > out/a.txt
+          sleep "$SLEEP"
+          test "$REASON" != fail || test "$GITHUB_RUN_ATTEMPT" = 2
+      - uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f
+        with: {name: data, path: out/a.txt}
+"""
+RUNS = f"/repos/{REPOSITORY}/actions"
+
+
+@pytest.fixture
+def trained(emulator: ActionsEmulator) -> ActionsEmulator:
+    """A emulator with the workflow."""
+    emulator.workflow(WORKFLOW, name="train.yml")
+    return emulator
+
+
+def gh(emulator: ActionsEmulator, *arguments: str) -> str:
+    """What gh says, in a home of its own."""
+    own = for_gh(emulator.github.url, emulator.token)
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "gh"), *arguments, "--repo", f"github.localhost/{REPOSITORY}"],
+        cwd=emulator.folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(emulator.folder),
+            "NO_COLOR": "1",
+            "GH_PROMPT_DISABLED": "1",
+            **own,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+def test_gh_starts_lists_and_shows_runs(trained: ActionsEmulator) -> None:
+    """workflow list and run, run list, view with log, watch, download."""
+    assert "Train" in gh(trained, "workflow", "list")
+    gh(trained, "workflow", "run", "train.yml", "-f", "reason=a new month")
+    run = trained.last_run()
+    assert run.conclusion == "success", run.log
+    listed = gh(trained, "run", "list", "--workflow", "train.yml", "--json", "databaseId,conclusion,workflowName")
+    assert f'"databaseId":{run.id}' in listed
+    assert '"conclusion":"success"' in listed
+    shown = gh(trained, "run", "view", str(run.id))
+    assert "Train it" in shown
+    assert "too low" in shown
+    assert "because a new month" in gh(trained, "run", "view", str(run.id), "--log")
+    gh(trained, "run", "watch", str(run.id), "--exit-status")
+    gh(trained, "run", "download", str(run.id), "--name", "data", "--dir", "got")
+    assert (trained.folder / "got" / "a.txt").read_text() == "data\n"
+
+
+def test_gh_cancels_and_reruns(trained: ActionsEmulator) -> None:
+    """By id; a rerun of failed jobs is the next attempt."""
+    run = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "x", "sleep": "60"}, actor="alice")
+    gh(trained, "run", "cancel", str(run.id))
+    assert trained.last_run().conclusion == "cancelled"
+    failed = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "fail"}, actor="alice")
+    trained.finished_runs()
+    assert failed.conclusion == "failure"
+    assert "because fail" in gh(trained, "run", "view", str(failed.id), "--log-failed")
+    gh(trained, "run", "rerun", str(failed.id), "--failed")
+    trained.finished_runs()
+    assert (failed.attempt, failed.conclusion) == (2, "success")
+    gh(trained, "workflow", "disable", "train.yml")
+    assert "disabled_manually" in gh(trained, "workflow", "list", "--all")
+    gh(trained, "workflow", "enable", "train.yml")
+
+
+def test_pygithub_dispatches_and_reads_runs(trained: ActionsEmulator) -> None:
+    """The calls that the product makes, by the client that it makes them with."""
+    client = Github(base_url=trained.github.api_url, auth=Auth.Token(trained.token))
+    repository = client.get_repo(REPOSITORY)
+    workflow = repository.get_workflow("train.yml")
+    assert workflow.name == "Train"
+    assert workflow.create_dispatch("main", {"reason": "drift"})
+    run_id = trained.last_run().id
+    run = repository.get_workflow_run(run_id)
+    assert (run.status, run.conclusion, run.event, run.head_branch) == (
+        "completed",
+        "success",
+        "workflow_dispatch",
+        "main",
+    )
+    assert [found.id for found in workflow.get_runs(branch="main", status="success")] == [run_id]
+    assert list(workflow.get_runs(branch="side")) == []
+    assert [(job.name, job.conclusion) for job in run.jobs()] == [("Train it", "success")]
+    assert [artifact.name for artifact in run.get_artifacts()] == ["data"]
+    assert [check.name for check in repository.get_commit(run.head_sha).get_check_runs()] == ["Train it"]
+    client.close()
+
+
+def test_a_dispatch_answers_204_or_with_the_run_where_that_is_asked_for(trained: ActionsEmulator) -> None:
+    """return_run_details gives the id that is then found; a branch or workflow that is not there is refused."""
+    path = f"{RUNS}/workflows/train.yml/dispatches"
+    assert trained.api("POST", path, {"ref": "main", "inputs": {"reason": "x"}}) == (204, b"")
+    body = {"ref": "refs/heads/main", "inputs": {"reason": "y"}, "return_run_details": True}
+    status, details = trained.api("POST", path, body)
+    assert status == 200
+    assert trained.actions.run(details["workflow_run_id"]).payload["inputs"]["reason"] == "y"
+    trained.finished_runs()
+    assert trained.api("GET", f"{RUNS}/runs/{details['workflow_run_id']}")[1]["conclusion"] == "success"
+    assert trained.api("POST", f"{RUNS}/workflows/none.yml/dispatches", {"ref": "main"})[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"ref": "main", "inputs": {}}, "Required input 'reason' not provided"),
+        ({"ref": "main", "inputs": {"reason": "x", "other": "1"}}, 'Unexpected inputs provided: ["other"]'),
+        ({"ref": "none", "inputs": {"reason": "x"}}, "No ref found for: none"),
+        ({"inputs": {"reason": "x"}}, '"ref" wasn\'t supplied'),
+    ],
+)
+def test_a_dispatch_that_github_would_refuse_is_a_422(
+    trained: ActionsEmulator, body: dict[str, Any], message: str
+) -> None:
+    """And starts nothing."""
+    status, answer = trained.api("POST", f"{RUNS}/workflows/train.yml/dispatches", body)
+    assert status == 422
+    assert message in answer["message"]
+    assert trained.actions.runs() == []
+
+
+def test_only_who_may_write_actions_dispatches_and_cancels(trained: ActionsEmulator) -> None:
+    """A token that may read is told 403; nobody is told 401; bad ids are 404."""
+    reader = trained.github.token("app[bot]", permissions={"actions": "read"}, repository=REPOSITORY)
+    path = f"{RUNS}/workflows/train.yml/dispatches"
+    assert trained.api("POST", path, {"ref": "main", "inputs": {"reason": "x"}}, token=reader)[0] == 403
+    assert trained.api("POST", path, {"ref": "main", "inputs": {"reason": "x"}}, token="wrong")[0] == 401
+    assert trained.api("GET", f"{RUNS}/runs", token=reader)[1]["total_count"] == 0
+    assert trained.api("GET", f"{RUNS}/runs/1")[0] == 404
+    assert trained.api("GET", f"{RUNS}/jobs/1")[0] == 404
+
+
+def test_logs_are_served_as_githubs_archive_and_as_text_of_a_job(trained: ActionsEmulator) -> None:
+    """One file for each job, one for each step, times in front of every line; former attempts keep theirs."""
+    run = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "fail"}, actor="alice")
+    trained.finished_runs()
+    first = run.jobs[0].id
+    trained.api("POST", f"{RUNS}/runs/{run.id}/rerun", {})
+    trained.finished_runs()
+    status, data = trained.api("GET", f"{RUNS}/runs/{run.id}/logs")
+    assert status == 200
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        assert {"0_Train it.txt", "Train it/2_Say.txt"} <= set(names)
+        line = archive.read("Train it/2_Say.txt").decode().splitlines()[2]
+    assert line[4] == "-"
+    assert line.endswith("Z because fail")
+    status, text = trained.api("GET", f"{RUNS}/jobs/{first}/logs")
+    assert b"because fail" in text
+    assert trained.api("GET", f"{RUNS}/runs/{run.id}/attempts/1/jobs")[1]["jobs"][0]["conclusion"] == "failure"
+    assert trained.api("GET", f"{RUNS}/runs/{run.id}/attempts/3/jobs")[0] == 404
+    assert trained.api("GET", f"{RUNS}/runs/{run.id}/jobs?filter=all")[1]["total_count"] == 2
+    notes = trained.api("GET", f"/repos/{REPOSITORY}/check-runs/{first}/annotations")[1]
+    assert (notes[0]["path"], notes[0]["start_line"], notes[0]["message"]) == ("gate.yaml", 2, "too low")
+
+
+def test_the_issuers_keys_are_public_and_identities_end_with_the_run(trained: ActionsEmulator) -> None:
+    """Anyone may read the keys; a request for an identity after the run is refused."""
+    services = f"{trained.github.url}/_services/oidc"
+    with urlopen(f"{services}/.well-known/openid-configuration") as answer:  # noqa: S310 - loopback
+        configuration = json.load(answer)
+    assert configuration["issuer"] == "https://token.actions.githubusercontent.com"
+    with urlopen(configuration["jwks_uri"]) as answer:  # noqa: S310 - loopback
+        assert json.load(answer) == trained.actions.issuer.jwks()
+    trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "x"}, actor="alice")
+    run = trained.last_run()
+    with pytest.raises(HTTPError, match="401") as caught:
+        urlopen(f"{services}/{run.id}/1/one")  # noqa: S310 - loopback
+    caught.value.close()
+
+
+def test_schedules_can_be_fired_over_http(emulator: ActionsEmulator) -> None:
+    """For a simulation that runs in another process than the server."""
+    emulator.workflow(
+        "name: Drift\non: {schedule: [{cron: '17 4 * * *'}]}\n"
+        "jobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'true'}]}}\n",
+        name="drift.yml",
+    )
+    status, answer = emulator.api("POST", f"/repos/{REPOSITORY}/local/schedule", {"cron": "17 4 * * *"})
+    assert status == 200
+    assert [run.id for run in emulator.finished_runs()] == answer["runs"]

@@ -1,0 +1,100 @@
+"""The action overrides, run by workflows."""
+
+from __future__ import annotations
+
+import pytest
+from actions_emulator import CHECKOUT, ActionsEmulator
+from local_github.actions import override_program
+
+
+def test_a_checkout_leaves_credentials_only_where_it_is_asked_to(emulator: ActionsEmulator) -> None:
+    """persist-credentials: false removes the header, so that a push is refused; a path and a ref are honoured."""
+    emulator.push({"a.txt": "one\n"})
+    emulator.push({"a.txt": "two\n"}, branch="side")
+    emulator.git("reset", "--quiet", "--hard", "HEAD~1")
+    steps = f"""
+      - uses: {CHECKOUT}
+        with: {{persist-credentials: false, path: quiet, ref: side, fetch-depth: 0}}
+      - run: |
+          cat quiet/a.txt && git -C quiet rev-list --count HEAD && git -C quiet branch --show-current
+          ! grep -ri authorization quiet/.git
+          ! git -C quiet push -q origin HEAD:refs/heads/new 2> error.txt && grep -qiE 'auth|username|403|401' error.txt
+      - uses: {CHECKOUT}
+        with: {{path: loud}}
+      - run: cat loud/a.txt && git -C loud rev-list --count HEAD && git -C loud push -q origin HEAD:refs/heads/new
+"""
+    emulator.workflow(
+        "name: x\non: workflow_dispatch\npermissions: {contents: write}\n"
+        f"jobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:{steps}"
+    )
+    emulator.dispatch()
+    run = emulator.last_run()
+    assert run.conclusion == "success", run.log
+    assert "two\n2\nside\n" in run.log
+    assert "one\n1\n" in run.log
+    assert emulator.git("ls-remote", "origin", "refs/heads/new")
+
+
+def test_caches_come_back_by_key_and_prefix_and_tools_stay_where_they_are(emulator: ActionsEmulator) -> None:
+    """Saved paths return in another run's workspace; what lies in the tool cache needs no saving."""
+    cache = "27d5ce7f107fe9357f9df03efb73ab90386fccae"
+    steps = f"""
+      - id: tools
+        uses: actions/cache@{cache}
+        with: {{path: "${{{{ runner.tool_cache }}}}/fraudops/k1", key: env-k1}}
+      - id: data
+        uses: actions/cache/restore@{cache}
+        with: {{path: data, key: "data-${{{{ github.run_number }}}}", restore-keys: data-}}
+      - run: |
+          echo "tools=[${{{{ steps.tools.outputs.cache-hit }}}}]"
+          echo "data=[${{{{ steps.data.outputs.cache-matched-key }}}}] $(cat data/a.txt 2>/dev/null)"
+          mkdir -p "$RUNNER_TOOL_CACHE/fraudops/k1" data
+          touch "$RUNNER_TOOL_CACHE/fraudops/k1/python"
+          echo $GITHUB_RUN_NUMBER > data/a.txt
+      - uses: actions/cache/save@{cache}
+        with: {{path: data, key: "data-${{{{ github.run_number }}}}"}}
+"""
+    emulator.workflow(f"name: x\non: workflow_dispatch\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:{steps}")
+    for expected in ("tools=[]\ndata=[] ", "tools=[true]\ndata=[data-1] 1"):
+        run = emulator.dispatch()
+        emulator.finished_runs()
+        assert run.conclusion == "success", run.log
+        assert expected in run.log, run.log
+    assert (emulator.actions.tool_cache / "fraudops" / "k1" / "python").exists()
+
+
+def test_the_python_that_is_asked_for_is_first_on_path_or_the_step_fails(emulator: ActionsEmulator) -> None:
+    """By version, or by a file; one that this machine lacks is an error."""
+    emulator.push({".python-version": "3.11\n"})
+    action = "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97"
+    steps = f"""
+      - uses: {CHECKOUT}
+      - uses: {action}
+        with: {{python-version-file: .python-version}}
+      - run: python -c 'import sys; print(sys.version_info[:2], sys.prefix == sys.base_prefix)'
+      - uses: {action}
+        with: {{python-version: "2.6"}}
+"""
+    emulator.workflow(f"name: x\non: workflow_dispatch\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:{steps}")
+    run = emulator.dispatch()
+    emulator.finished_runs()
+    assert "(3, 11) True" in run.log
+    assert run.conclusion == "failure"
+    assert "'2.6' of Python was not found" in run.job("one").annotations[0].message
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "fits"),
+    [
+        ("3.11.7", "3.11", True),
+        ("3.11.7", "3.11.7", True),
+        ("3.11.7", "3.1", False),
+        ("3.12.0", ">=3.11,<3.14", True),
+        ("3.14.0", ">=3.11,<3.14", False),
+        ("3.10.9", ">=3.11", False),
+        ("3.13.5", "", True),
+    ],
+)
+def test_a_python_fits_a_version_or_bounds(version: str, wanted: str, fits: bool) -> None:
+    """As python-version and requires-python write them."""
+    assert override_program.matches_version(version, wanted) is fits

@@ -1,0 +1,125 @@
+"""REST: contents, the Git database, history, branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from github import InputGitTreeElement
+from local_github.domain.branch_protection import protect
+from rest_calls import refusal, request
+
+
+def test_contents_are_created_changed_and_deleted_with_commits(emulator: Any, clone: Any) -> None:
+    """Each is a commit on the branch and a push; a stale sha is 409, a missing one 422."""
+    api = emulator.api()
+    made = api.create_file("notes/a b.md", "Add", "one\n", branch="main")
+    assert api.get_contents("notes/a b.md").decoded_content == b"one\n"
+    assert made["commit"].author.name == "alice"
+    refusal(lambda: api.create_file("notes/a b.md", "Again", "two\n"), 422)
+    refusal(lambda: api.update_file("notes/a b.md", "Stale", "two\n", "0" * 40), 409)
+    changed = api.update_file("notes/a b.md", "Change", "two\n", made["content"].sha)
+    api.delete_file("notes/a b.md", "Remove", changed["content"].sha)
+    refusal(lambda: api.get_contents("notes/a b.md"), 404)
+    assert [event.payload["head_commit"]["message"] for event in emulator.named("push")] == ["Add", "Change", "Remove"]
+    assert [item.path for item in api.get_contents("model-config")] == ["model-config/gate.yaml"]
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", ".git/config", "a//b", "x/.git/hooks/update"])
+def test_contents_are_never_written_outside_the_tree(emulator: Any, clone: Any, path: str) -> None:
+    """Git refuses such names in a tree, and so does the API."""
+    token = emulator.token()
+    status, _, _ = request(emulator, "PUT", f"/contents/{path}", {"message": "m", "content": "eA=="}, token)
+    assert status in {404, 422}
+    assert emulator.named("push") == []
+
+
+def test_commit_is_built_from_objects(emulator: Any, clone: Any) -> None:
+    """Blob, tree on a base tree, commit, ref: as PyGithub does it for a bot's branch."""
+    api = emulator.api()
+    head = api.get_git_ref("heads/main").object.sha
+    blob = api.create_git_blob("aGk=", "base64")
+    elements = [
+        InputGitTreeElement("new/hi.txt", "100644", "blob", sha=blob.sha),
+        InputGitTreeElement("text.txt", "100644", "blob", content="text"),
+        InputGitTreeElement("README.md", "100644", "blob", sha=None),
+    ]
+    tree = api.create_git_tree(elements, api.get_git_tree(head))
+    commit = api.create_git_commit("Build", tree, [api.get_git_commit(head)])
+    api.create_git_ref("refs/heads/built", commit.sha)
+    git = emulator.github.state.find("acme", "fraud").git
+    assert git.show("built", "new/hi.txt") == b"hi"
+    assert git.show("built", "README.md") is None
+    assert git.show("built", "model-config/gate.yaml") is not None
+    paths = {item.path for item in api.get_git_tree("built", recursive=True).tree}
+    assert {"new", "new/hi.txt", "text.txt"} <= paths
+
+
+def test_tree_refuses_paths_that_leave_it(emulator: Any, clone: Any) -> None:
+    """422 for `..` and for .git."""
+    for path in ("../evil", ".git/config"):
+        element = InputGitTreeElement(path, "100644", "blob", content="x")
+        assert "malformed path" in refusal(lambda e=element: emulator.api().create_git_tree([e]), 422)
+
+
+def test_refs_move_forward_unless_forced(emulator: Any, clone: Any, branch: Any) -> None:
+    """Created once, updated fast-forward, forced on demand, deleted; each is a push."""
+    sha = branch("topic")
+    api = emulator.api()
+    main = api.get_branch("main").commit.sha
+    emulator.events.clear()
+    ref = api.create_git_ref("refs/heads/other", main)
+    assert "already exists" in refusal(lambda: api.create_git_ref("refs/heads/other", main), 422)
+    refusal(lambda: api.create_git_ref("heads", main), 422)
+    refusal(lambda: api.create_git_ref("refs/heads/absent", "0" * 40), 422)
+    ref.edit(sha)
+    assert "not a fast forward" in refusal(lambda: ref.edit(main), 422)
+    ref.edit(main, force=True)
+    ref.delete()
+    refusal(lambda: api.get_git_ref("heads/other"), 404)
+    assert [event.payload["forced"] for event in emulator.named("push")] == [False, False, True, False]
+
+
+def test_history_is_listed_and_compared(emulator: Any, clone: Any, branch: Any) -> None:
+    """Commits by path and branch; a comparison says how far apart two ends are."""
+    branch("topic", {"topic.txt": "1\n"}, "Topic")
+    clone.commit({"README.md": "# Changed\n"}, "Main")
+    clone.push("main")
+    api = emulator.api()
+    assert [commit.commit.message for commit in api.get_commits()] == ["Main", "First"]
+    assert [commit.commit.message for commit in api.get_commits(path="model-config/gate.yaml")] == ["First"]
+    assert api.get_commits(sha="topic").totalCount == 2
+    compared = api.compare("main", "topic")
+    assert (compared.status, compared.ahead_by, compared.behind_by) == ("diverged", 1, 1)
+    assert [file.filename for file in compared.files] == ["topic.txt"]
+    commit = api.get_commit("topic")
+    assert (commit.stats.additions, commit.files[0].patch) == (1, "@@ -0,0 +1 @@\n+1")
+    merged = api.merge("main", "topic", "Bring it in")
+    assert merged is not None
+    assert len(merged.parents) == 2
+
+
+def test_branches_and_protection(emulator: Any, clone: Any) -> None:
+    """Protection is put and read back in GitHub's shape, and taken off."""
+    branch = emulator.api().get_branch("main")
+    assert not branch.protected
+    branch.edit_protection(
+        strict=True, contexts=["fraudops/ci"], enforce_admins=False, required_approving_review_count=1
+    )
+    found = branch.get_protection()
+    assert found.required_status_checks.contexts == ["fraudops/ci"]
+    assert found.required_pull_request_reviews.required_approving_review_count == 1
+    assert emulator.api().get_branch("main").protected
+    branch.remove_protection()
+    assert "Branch not protected" in refusal(branch.get_protection, 404)
+
+
+def test_api_respects_protection(emulator: Any, clone: Any) -> None:
+    """A workflow can no more write a protected branch through contents and refs than by a push."""
+    protect(emulator.github.state.find("acme", "fraud"), "main", required_pull_request_reviews={})
+    api = emulator.api(emulator.workflow_token(contents="write"))
+    before = api.get_branch("main").commit.sha
+    assert "through a pull request" in refusal(lambda: api.create_file("x", "m", "c"), 409)
+    refusal(lambda: api.get_git_ref("heads/main").delete(), 422)
+    assert api.get_branch("main").commit.sha == before
+    assert emulator.named("push") == []

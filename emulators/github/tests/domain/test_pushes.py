@@ -1,0 +1,98 @@
+"""Push events and their delivery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local_github.git.objects import ZERO
+
+
+def test_push_event_has_githubs_payload(emulator: Any, clone: Any) -> None:
+    """Commits in order with their files, before and after, who pushed; paths compare before to after."""
+    before = clone.git("rev-parse", "main").stdout.strip()
+    clone.commit({"a.txt": "1", "model-config/gate.yaml": "min_recall: 0.7\n"}, "One\n\nWhy.")
+    after = clone.commit({"a.txt": None, "b.txt": "2"}, "Two")
+    clone.push("main")
+    (event,) = emulator.events
+    payload = event.payload
+    assert (event.name, event.ref, event.before, event.sha, event.actor) == (
+        "push", "refs/heads/main", before, after, "alice",
+    )  # fmt: skip
+    assert set(event.changed_files) == {"b.txt", "model-config/gate.yaml"}
+    assert not event.from_workflow_token
+    assert [commit["message"] for commit in payload["commits"]] == ["One\n\nWhy.", "Two"]
+    assert payload["commits"][0]["added"] == ["a.txt"]
+    assert payload["commits"][0]["modified"] == ["model-config/gate.yaml"]
+    assert payload["commits"][1]["removed"] == ["a.txt"]
+    assert (payload["created"], payload["deleted"], payload["forced"]) == (False, False, False)
+    assert payload["head_commit"]["id"] == payload["after"] == after
+    assert payload["pusher"]["name"] == payload["sender"]["login"] == "alice"
+    assert payload["repository"]["full_name"] == "acme/fraud"
+
+
+def test_new_branch_brings_only_its_own_commits(emulator: Any, clone: Any, branch: Any) -> None:
+    """Created, zeros before, and the paths of the commits that no other branch has."""
+    branch("topic", {"topic.txt": "1"})
+    (event,) = emulator.events
+    assert event.before == ZERO
+    assert event.payload["created"]
+    assert len(event.payload["commits"]) == 1
+    assert event.changed_files == ("topic.txt",)
+
+
+def test_forced_push_deletion_and_tag_are_told_as_such(emulator: Any, clone: Any, branch: Any) -> None:
+    """forced, deleted and refs/tags are what `on: push` filters ask for; a tag has no paths."""
+    branch("topic", {"one.txt": "1"})
+    branch("topic", {"two.txt": "1"})
+    clone.git("tag", "v1")
+    clone.push("v1")
+    clone.push(":topic")
+    kinds = [(e.ref, e.payload["created"], e.payload["forced"], e.payload["deleted"]) for e in emulator.events]
+    assert kinds == [
+        ("refs/heads/topic", True, False, False),
+        ("refs/heads/topic", False, True, False),
+        ("refs/tags/v1", True, False, False),
+        ("refs/heads/topic", False, False, True),
+    ]
+    assert emulator.events[2].changed_files == ()
+    assert emulator.events[3].sha == ZERO
+
+
+def test_events_of_a_workflows_token_are_marked(emulator: Any, clone: Any) -> None:
+    """They start nothing on GitHub; an App's do."""
+    clone.git("push", "--quiet", emulator.url(emulator.workflow_token(contents="write")), "main:one")
+    app = emulator.token("fraudops[bot]", permissions={"contents": "write"}, repository="acme/fraud")
+    clone.git("push", "--quiet", emulator.url(app), "main:two")
+    assert [(e.actor, e.from_workflow_token) for e in emulator.events] == [
+        ("github-actions[bot]", True),
+        ("fraudops[bot]", False),
+    ]
+
+
+def test_listener_that_fails_does_not_fail_the_push(emulator: Any, clone: Any, caplog: Any) -> None:
+    """The push is in; the failure is logged."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("no")
+
+    emulator.github.events.listener = fail
+    sha = clone.commit({"a": "1"})
+    clone.push("main")
+    assert emulator.github.state.find("acme", "fraud").git.branch("main") == sha
+    assert "the listener failed on push" in caplog.text
+
+
+def test_listener_may_call_the_server_back(emulator: Any, clone: Any) -> None:
+    """Events are delivered with no lock held, in order, also those that the listener causes."""
+    seen: list[str] = []
+
+    def listen(event: Any) -> None:
+        seen.append(event.ref)
+        if event.ref == "refs/heads/main":
+            api = emulator.api()
+            api.create_git_ref("refs/heads/made", event.sha)
+
+    emulator.github.events.listener = listen
+    clone.commit({"a": "1"})
+    clone.push("main")
+    assert seen == ["refs/heads/main", "refs/heads/made"]

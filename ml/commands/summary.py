@@ -1,0 +1,157 @@
+"""What verbs write into the step's summary, as Markdown: the outcome, its evidence and the next move.
+
+Everything that came from files, people or AWS is escaped (ml.gitops.markdown). It says what others found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ml.clock import stamp
+from ml.gitops import commit_messages, metric_tables
+from ml.gitops.markdown import code, link, table, text
+
+if TYPE_CHECKING:
+    from ml.commands.deploy import Deployed
+    from ml.commands.train import Rehearsal
+    from ml.training.gate_result import Outcome
+
+
+def rehearsal(found: Rehearsal, asked: str) -> str:
+    """What a training would be about."""
+    window = found.window
+    rows = [
+        ("commit", code(found.commit)),
+        *([("asked for", text(asked))] if asked else []),
+        ("answers", ", ".join(code(name) for name in found.requests) or "no retrain request"),
+        ("events", f"from {_moment(window.start, 'the first')} to {_moment(window.end, 'the last')}"),
+        ("data", f"{found.rows:,} rows with {found.frauds:,} frauds in {', '.join(map(code, found.imports))}"),
+        ("data digest", code(found.data_sha256)),
+        ("configuration", code(found.config_sha256)),
+        ("code", code(found.code_sha256)),
+        ("pipeline definition", code(found.definition_sha256)),
+        (
+            "champion",
+            f"approval {commit_messages.number(found.champion)}" if found.champion is not None else "none serves",
+        ),
+        ("instance", code(found.instance_type)),
+        ("execution", code(found.execution_arn) if found.execution_arn else "none yet for these inputs"),
+    ]
+    return f"### Dry run: nothing was started\n\n{table(('a training would have', ''), rows)}"
+
+
+def training_failed(execution_arn: str, reason: str) -> str:
+    """A training that ended without the gate's word."""
+    return f"### Training failed\n\n{text(reason)}\n\n{table(('', ''), [('execution', code(execution_arn))])}"
+
+
+def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequence[int], found: Outcome) -> str:
+    """A model that passed, and the pull request that proposes it."""
+    also = f" It takes the place of {', '.join(f'#{each}' for each in closed)}." if closed else ""
+    return "\n\n".join(
+        [
+            f"### Approval {commit_messages.number(approval)} is proposed",
+            f"Pull request {link(f'#{number}', url)} was {outcome}; merging it deploys the model.{also}",
+            *_evidence(found.evaluation),
+            _sources(found),
+        ]
+    )
+
+
+def not_proposed(reason: str, found: Outcome) -> str:
+    """A model that passed and needs no pull request (any more)."""
+    return "\n\n".join(["### Nothing to propose", text(reason), _sources(found)])
+
+
+def gate_failed(found: Outcome, *, recorded: str, issues: Sequence[tuple[int, str]]) -> str:
+    """A model that the gate turned away, with all that it was turned away for."""
+    named = ", ".join(link(f"#{number}", url) for number, url in issues)
+    return "\n\n".join(
+        [
+            "### Gate failed: no model is proposed",
+            f"{text(found.reason)}",
+            *_evidence(found.evaluation),
+            f"{recorded}. Discussed in {named}.",
+            _sources(found),
+        ]
+    )
+
+
+def gate_failure_evidence(found: Outcome, run_url: str | None) -> str:
+    """The same for an issue: what happened, the evidence, what is closed by it and what to do."""
+    closes = ", ".join(map(code, found.requests))
+    closing = f"This closes {closes}: no later run trains for it again." if closes else "No retrain request was open."
+    asked = [f"The run was asked for with the words: {text(found.asked)}"] if found.asked else []
+    return "\n\n".join(
+        [
+            f"A model was trained and the gate turned it away: {text(found.reason)}",
+            *_evidence(found.evaluation),
+            *asked,
+            f"{closing} What serves is unchanged.",
+            "To try again, change `model-config/training/`, import more data, or commit another retrain request; a "
+            "re-run of the same commit and data would be judged the same.",
+            _sources(found) + (f"\n\n{link('The run', run_url)}" if run_url else ""),
+        ]
+    )
+
+
+def deployed(done: Deployed, closed: Sequence[int] = ()) -> str:
+    """What serves now, and how that was established."""
+    if done.approval is None:
+        return f"### Nothing to deploy\n\n{code(done.commit)} says `approval: null`: no model has been approved yet."
+    checked = (
+        f"{done.smoke.rows:,} known transactions scored as the approved model scores them, {done.smoke.alerts:,} alerts"
+        if done.smoke
+        else "not done"
+    )
+    rows = [
+        ("endpoint", f"{code(done.endpoint)}, {text(done.state)}"),
+        ("configuration", code(done.endpoint_config)),
+        ("package", code(done.model_package_arn)),
+        ("artifact", code(f"sha256:{done.artifact_sha256}")),
+        ("smoke test", checked),
+        ("rejected as superseded", ", ".join(map(code, done.superseded)) or "none"),
+        *([("pull requests closed as superseded", ", ".join(f"#{each}" for each in closed))] if closed else []),
+        ("commit", code(done.commit)),
+        ("took", f"{done.seconds:,.0f} s" if done.seconds is not None else "–"),
+        ("recorded in", code(done.history_uri)),
+    ]
+    return f"### Approval {commit_messages.number(done.approval)} serves\n\n{table(('deployment', ''), rows)}"
+
+
+def not_deployed(approval: int, commit: str, reason: str) -> str:
+    """A deployment that failed or was refused."""
+    rows = [("commit", code(commit)), ("approval", commit_messages.number(approval))]
+    return (
+        f"### Approval {commit_messages.number(approval)} was not deployed\n\n{text(reason)}\n\n{table(('', ''), rows)}"
+    )
+
+
+def rollback(says: str, number: int, url: str) -> str:
+    """A pull request that goes back."""
+    return f"### Rollback prepared: {link(f'#{number}', url)}\n\n{text(says)}"
+
+
+def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
+    checks = [
+        f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in evaluation["verdict"]["checks"]
+    ]
+    measured = [metric_tables.metrics(evaluation)] if evaluation.get("metrics") else []
+    return ["\n".join(checks), *measured] if checks else measured
+
+
+def _sources(found: Outcome) -> str:
+    rows = [
+        ("execution", code(found.execution_arn)),
+        *([("package", code(found.package_arn))] if found.package_arn else []),
+        ("evaluation", code(found.evaluation_uri)),
+        ("commit", code(found.commit)),
+        ("answers", ", ".join(map(code, found.requests)) or "no retrain request"),
+    ]
+    return table(("evidence", ""), rows)
+
+
+def _moment(moment: datetime | None, otherwise: str) -> str:
+    return stamp(moment) if moment is not None else otherwise
