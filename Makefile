@@ -8,7 +8,7 @@ FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long container seeds bench lock clean
+.PHONY: help demo test lint types unit long container seeds bench docs lock clean
 
 help:  ## What each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -49,6 +49,9 @@ bench: .venv/dev.stamp .venv-bench/stamp  ## The drift check: false alarms, catc
 	$(BIN)/python tests/benchmarks/capture_speed.py
 	$(BIN)/python tests/benchmarks/capture_memory.py
 	$(BIN)/python tests/benchmarks/years.py
+
+docs: .venv/dev.stamp  ## Write what is made from the code: CONTRIBUTING's table of folders, the pictures
+	$(BIN)/python -m docs.structure
 
 lock: .venv/dev.stamp  ## Make the locks anew from requirements/*.in
 	for name in run dev container bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,7 +1,7 @@
-"""Draws the pictures of the README: `python docs/pictures.py` writes docs/*.svg; a test holds them to this file.
+"""Draws the pictures of the documents: `make docs` writes docs/*.svg, and a test fails when one is out of date.
 
-Coordinates are fixed and text stays text, so that the same bytes come out on every machine and day. docs/year.png is
-what the last `make demo` has drawn.
+Coordinates are fixed and text stays text, so that the bytes are equal on every machine. docs/year.png is a copy of the
+picture that the last `make demo` drew.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fraudops", "font.f
 import matplotlib.pyplot as plt  # noqa: E402 - the backend is chosen before pyplot is imported
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch  # noqa: E402
+
+from docs import imports_picture  # noqa: E402
 
 GIT, ACTIONS, AWS, GATE = "#dbe9f6", "#e3f1df", "#fdebd3", "#f6d9d9"
 INK = "#24292f"
@@ -111,7 +113,7 @@ def loop() -> bytes:
     axes.text(8.4, 6.79, "retrain request: a commit", ha="center", fontsize=8, color=INK)
     for x, colour, name in (
         (2.2, GIT, "Git and its workflows"),
-        (5.2, AWS, "AWS, or the local cloud"),
+        (5.2, AWS, "AWS, or its emulator"),
         (8.6, GATE, "decides"),
     ):
         axes.add_patch(
@@ -124,12 +126,14 @@ def loop() -> bytes:
     return buffer.getvalue()
 
 
-PICTURES = {"loop.svg": loop}
+PICTURES = {"loop.svg": loop, "imports.svg": imports_picture.draw}
 
-if __name__ == "__main__":
+
+def write() -> None:
+    """Writes every picture beside this file, and year.png where a year was played."""
     here = Path(__file__).parent
     for name, draw in PICTURES.items():
         (here / name).write_bytes(draw())
-    played = here.parent / "build/simulation/recall.png"
-    if played.is_file():
-        (here / "year.png").write_bytes(played.read_bytes())
+    year = here.parent / "build/simulation/recall.png"
+    if year.is_file():
+        (here / "year.png").write_bytes(year.read_bytes())

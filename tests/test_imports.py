@@ -1,84 +1,93 @@
-"""The import rules of the tree: each folder of ml/ is named for what it may touch, and may touch nothing else."""
+"""The import rules of docs/import_rules.yaml hold, and no package has an import circle."""
 
 from __future__ import annotations
 
-import ast
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from docs import structure
+
 ROOT = Path(__file__).resolve().parents[1]
-NUMERICAL = {"numpy", "scipy", "pandas", "sklearn", "imblearn", "threadpoolctl"}
-BASE = {"ml.errors", "ml.clock", "ml.config", "ml.model.training_settings"}
-# folder → (third-party packages it may import, None for any; parts of ml it may import)
-RULES: dict[str, tuple[set[str] | None, set[str]]] = {
-    "ml/model": (NUMERICAL, {"ml.model"}),
-    "ml/config": ({"pydantic", "yaml"}, BASE),
-    "ml/steps": (NUMERICAL | {"pyarrow", "packaging"}, {"ml.model", "ml.steps"}),
-    "ml/aws": (
-        {"boto3", "botocore", "sagemaker", "tenacity", "pyarrow", "numpy", "orjson", "msgspec", "duckdb"},
-        BASE | {"ml.aws"},
-    ),
-    "ml/gitops": ({"yaml", "github", "urllib3", "requests", "tenacity"}, BASE | {"ml.gitops"}),
-    "ml/report": (NUMERICAL | {"matplotlib", "jinja2", "markupsafe"}, {"ml.model", "ml.report"}),
-    "ml/commands": (
-        NUMERICAL | {"pyarrow", "yaml", "rich", "tenacity"},
-        BASE | {"ml.model", "ml.aws", "ml.gitops", "ml.commands", "ml.console", "ml.report"},
-    ),
-    "ml/simulate": (
-        NUMERICAL | {"pyarrow", "pydantic"},
-        {"ml.model", "ml.config", "ml.errors", "ml.clock", "ml.simulate"},
-    ),
-    "infra/deploy_model": ({"boto3", "botocore"}, set()),
-}
-FILES = sorted(path for folder in RULES for path in (ROOT / folder).rglob("*.py"))
+RULES = structure.rules()
+MODULES = [
+    (rule, name, path)
+    for rule in RULES
+    for name, path in structure.modules(structure.package_of(rule.folder).split(".")[0]).items()
+    if f"{name}.".startswith(f"{structure.package_of(rule.folder)}.")
+]
+TOP = frozenset({"ml.errors", "ml.clock", "ml.console", "ml.render", "ml.virtual_environment"})
+"""Modules at the top of ml/, which import nothing but each other."""
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that the file names in an import, wherever in the file it stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are written in full, not relative"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@pytest.mark.parametrize(("rule", "name", "path"), MODULES, ids=[name for _, name, _ in MODULES])
+def test_module_imports_what_its_folder_may_import(rule: structure.Rule, name: str, path: Path) -> None:
+    """A module imports only the folders and packages that the rule of its folder names."""
+    for imported in structure.imports(path):
+        top = imported.split(".")[0]
+        if top in ("ml", "deploy_model") or (top in structure.SOURCES and rule.folder.startswith("emulators/")):
+            allowed = any(f"{imported}.".startswith(f"{module}.") for module in rule.modules)
+            assert allowed, f"{path}: {rule.folder} may not import {imported}"
+        elif top not in sys.stdlib_module_names and rule.packages is not None:
+            assert top in rule.packages, f"{path}: {rule.folder} may not import {top}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_imports_only_what_its_folder_may_touch(path: Path) -> None:
-    """A module of ml/ imports the packages and the parts of ml that its folder's rule allows."""
-    folder = next(folder for folder in RULES if path.is_relative_to(ROOT / folder))
-    packages, parts = RULES[folder]
-    for name in imports(path):
-        top = name.split(".")[0]
-        if top == "ml":
-            assert any(f"{name}.".startswith(f"{part}.") for part in parts), f"{path}: {folder} may not import {name}"
-        elif top == "deploy_model":
-            assert folder == "infra/deploy_model", f"{path}: only the Lambda imports its own source"
-        elif top not in sys.stdlib_module_names and packages is not None:
-            assert top in packages, f"{path}: {folder} may not import {top}"
-
-
-def test_every_folder_of_the_product_has_a_rule() -> None:
-    """A new folder below ml/ is either ruled here or may use everything: cli, local."""
+def test_every_folder_has_a_rule() -> None:
+    """Each folder of ml/ is named in docs/import_rules.yaml, and each rule names a folder that exists."""
     folders = {f"ml/{path.name}" for path in (ROOT / "ml").iterdir() if (path / "__init__.py").exists()}
-    assert folders - set(RULES) == {"ml/cli", "ml/local"}
+    named = {rule.folder for rule in RULES}
+    assert {folder for folder in named if folder.startswith("ml/")} == folders
+    assert all((ROOT / folder).is_dir() for folder in named)
 
 
-def test_the_product_does_not_know_of_the_local_cloud() -> None:
-    """Only the command line imports ml.local; nothing else can branch on being local."""
-    for path in (ROOT / "ml").rglob("*.py"):
-        if not path.is_relative_to(ROOT / "ml/local") and not path.is_relative_to(ROOT / "ml/cli"):
-            assert not [name for name in imports(path) if name.startswith("ml.local")], path
+def test_top_modules_import_only_each_other() -> None:
+    """The modules beside the folders of ml/ are usable from anywhere because they import no folder."""
+    for name in TOP:
+        project = {each for each in structure.graph("ml")[name] if each != "ml"}
+        assert project <= TOP, f"{name} imports {sorted(project - TOP)}"
 
 
-def test_the_command_line_starts_without_the_heavy_libraries() -> None:
-    """Importing ml.cli loads neither the SageMaker SDK nor boto3, pandas or scikit-learn."""
-    import subprocess
+@pytest.mark.parametrize("package", sorted(structure.SOURCES))
+def test_package_has_no_import_circle(package: str) -> None:
+    """No module imports itself through others, function-level and TYPE_CHECKING imports included."""
+    circle = structure.circle(structure.graph(package))
+    assert circle is None, f"import circle: {' → '.join(circle or [])}"
 
-    heavy = ["sagemaker", "boto3", "pandas", "sklearn", "moto", "matplotlib"]
+
+def test_folders_have_no_import_circle() -> None:
+    """The folders of ml/ are layers: the rules allow no circle between them."""
+    rules = {rule.folder: {f"ml/{name}" for name in rule.listed if (ROOT / "ml" / name).is_dir()} for rule in RULES}
+    circle = structure.circle(rules)
+    assert circle is None, f"circle in docs/import_rules.yaml: {' → '.join(circle or [])}"
+
+
+def test_imports_run_down_the_layers() -> None:
+    """A folder imports folders of lower layers, or a neighbour in its own; never a higher one."""
+    layer = {rule.folder: rule.layer for rule in RULES if rule.layer}
+    for folder, targets in structure.folder_graph().items():
+        assert all(layer[target] <= layer[folder] for target in targets), f"{folder} imports {sorted(targets)}"
+
+
+def test_a_circle_is_named() -> None:
+    """The check names the modules of a circle in the order of the imports."""
+    assert structure.circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) in (
+        ["a", "b", "c", "a"],
+        ["b", "c", "a", "b"],
+        ["c", "a", "b", "c"],
+    )
+
+
+def test_contributing_shows_the_rules() -> None:
+    """CONTRIBUTING.md's table is made from docs/import_rules.yaml."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert structure.replaced(text, structure.table()) == text, "run: make docs"
+
+
+def test_command_line_starts_without_heavy_libraries() -> None:
+    """Importing ml.cli loads neither the SageMaker SDK nor boto3, pandas, scikit-learn or an emulator."""
+    heavy = ["sagemaker", "boto3", "pandas", "sklearn", "moto", "matplotlib", "local_aws", "local_github"]
     code = f"import sys, ml.cli; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

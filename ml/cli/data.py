@@ -21,15 +21,10 @@ def data_import(
     json: Json = False,
 ) -> None:
     """Checks a file of transactions and lands it in the lake, labels apart."""
-    from ml import config, render
-    from ml.aws import platform
-    from ml.aws.lake import Lake
-    from ml.commands.data_import import import_data
+    from ml import render
+    from ml.commands.data_import import import_file
 
-    columns = config.load_settings(repo).training.columns
-    platform.refuse_root()
-    lake = Lake(platform.read().bucket)
-    report = import_data(path, lake=lake, columns=columns, start=day(start, "--start"), quarantine=quarantine)
+    report = import_file(repo, path, start=day(start, "--start"), quarantine=quarantine)
     rows = [
         ("import", f"{report.name} ({'landed' if report.new else 'there already, nothing written'})"),
         ("rows", f"{report.rows:,}: {report.landed:,} landed, {report.quarantined:,} in quarantine"),

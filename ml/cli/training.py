@@ -68,7 +68,7 @@ def train(
     if resume is not None:
         _refuse_beside_resume(resume, {"--request": request, "--start": start, "--end": end, "--dry-run": dry_run})
     if dry_run:
-        found = training.rehearse(repo, requests=request or None, window=stretch, reason=reason)
+        found = training.dry_run(repo, requests=request or None, window=stretch, reason=reason)
         render.show(found, render.fields(found), as_machine=json)
         return
     try:
@@ -88,9 +88,9 @@ def train(
 
 
 def _refuse_beside_resume(resume: str, others: Mapping[str, object]) -> None:
-    from ml.aws import executions
+    from ml.commands.train import is_execution
 
-    if not executions.is_arn(resume):
+    if not is_execution(resume):
         form = "arn:aws:sagemaker:REGION:ACCOUNT:pipeline/NAME/execution/ID"
         raise typer.BadParameter(f"must be an execution's ARN, as {form} (got {resume!r})", param_hint="--resume")
     given = [name for name, value in others.items() if value]

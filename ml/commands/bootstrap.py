@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ml import config
-from ml.aws import platform, session
-from ml.aws.cloudformation import stack
+from ml.aws import platform
+from ml.aws.cloudformation import platform_source, stack
 from ml.aws.cloudformation import workflow_roles as identity
+from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
 from ml.console import stage
 from ml.errors import ConfigError
@@ -22,9 +22,6 @@ from ml.errors import ConfigError
 if TYPE_CHECKING:
     from ml.gitops.github_client import GitHub
 
-TEMPLATE = Path("infra/platform.yaml")
-IDENTITY = Path("infra/github-oidc.yaml")
-FUNCTION = Path("infra/deploy_model")
 ENVIRONMENT = "production"
 
 State = Literal["created", "updated", "unchanged"]
@@ -50,17 +47,6 @@ class Bootstrapped:
     settings: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What the platform's stack is made of, read from a checkout; nothing has been uploaded."""
-
-    template: str
-    parameters: dict[str, str]
-    archive: bytes
-    code_bucket: str
-    code_key: str
-
-
 def bootstrap(
     root: Path, *, notify: str | None = None, repository: str | None = None, configure: bool = False
 ) -> Bootstrapped:
@@ -80,7 +66,7 @@ def bootstrap(
     if configure and repository is None:
         raise ConfigError("to configure a repository, say which: OWNER/NAME")
     platform.refuse_root()
-    made, name = source(root), platform.stack_name()
+    made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
         stack.ensure_bucket(made.code_bucket)
         stack.upload(made.code_bucket, FUNCTION.name, made.archive)
@@ -101,50 +87,6 @@ def bootstrap(
         configured=_configure(repository, values) if configure and repository is not None else {},
         settings=tuple(settings(repository, configured=configure)) if roles else _NOBODY_LET_IN,
     )
-
-
-def source(root: Path) -> Source:
-    """The platform's template, its parameters and the deploy function's archive, from the checkout at `root`."""
-    serving = config.load_serving(root)
-    template, folder = root / TEMPLATE, root / FUNCTION
-    if not template.is_file() or not folder.is_dir():
-        raise ConfigError(
-            f"{TEMPLATE} and {FUNCTION}/ must be below {root}; run from the repository's root or give --repo"
-        )
-    archive = stack.archive(folder, FUNCTION.name)
-    bucket, key = code_bucket(platform.stack_name()), stack.key_of(FUNCTION.name, archive)
-    return Source(
-        template=template.read_text(encoding="utf-8"),
-        parameters={"CodeBucket": bucket, "CodeKey": key, "EndpointName": serving.endpoint},
-        archive=archive,
-        code_bucket=bucket,
-        code_key=key,
-    )
-
-
-def identity_template(root: Path) -> str:
-    """The template of the workflows' roles, from the checkout at `root`."""
-    file = root / IDENTITY
-    if not file.is_file():
-        raise ConfigError(f"{IDENTITY} must be below {root}; run from the repository's root or give --repo")
-    return file.read_text(encoding="utf-8")
-
-
-def code_bucket(stack_name: str) -> str:
-    """A name that no other account has: the function's code must be there before the stack makes its own bucket."""
-    account = platform.caller().split(":")[4]
-    return f"{stack_name.lower()}-code-{account}-{session.client('s3').meta.region_name}"
-
-
-def identity_parameters(where: platform.Platform, made: Source) -> dict[str, str]:
-    """What the identity's template takes from the platform."""
-    return {
-        "PlatformStack": platform.stack_name(),
-        "Bucket": where.bucket,
-        "CodeBucket": made.code_bucket,
-        "ExecutionRoleArn": where.execution_role_arn,
-        "EndpointName": made.parameters["EndpointName"],
-    }
 
 
 def variables(where: platform.Platform, roles: Mapping[str, str]) -> dict[str, str]:
@@ -183,9 +125,9 @@ def _let_in(
     if repository is None and platform.describe_stack(name) is None:
         return None, {}
     trusted = _trusted(repository, ask=configure) if repository is not None else None
-    template = identity_template(root)
+    template = platform_source.identity_template(root)
     with stage(f"Stack {name} from {IDENTITY}"):
-        applied = identity.apply(template, identity_parameters(where, made), trusted)
+        applied = identity.apply(template, platform_source.identity_parameters(where, made), trusted)
     return applied.state, identity.roles(applied.outputs)
 
 

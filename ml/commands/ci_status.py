@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml.commands import changes
 from ml.console import note
 from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown
-from ml.workflow import toolkit
+from ml.workflow import change, toolkit
 
 ALWAYS = ("changes", "validate")
 ON_CODE = ("suite", "templates", "audit")
@@ -49,7 +48,7 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
         GitHubError: the status cannot be posted.
     """
     needs, event = _needs(), os.environ.get("GITHUB_EVENT_NAME", "")
-    pull = changes.pull_request(pull_request)
+    pull = change.pull_request(pull_request)
     sha = pull.head_sha if pull is not None else os.environ.get("GITHUB_SHA", "")
     wrong = problems(needs, event=event, about_pull_request=pull is not None)
     results = {name: str(job.get("result")) for name, job in needs.items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ml import config
+from ml.aws import platform
 from ml.aws.import_manifest import ImportManifest, Source
 from ml.aws.lake import Lake
 from ml.errors import DataError
@@ -50,6 +52,19 @@ class ImportReport:
     """First and last event."""
     notes: tuple[str, ...]
     """What was assumed where the file does not say, and what to look at."""
+
+
+def import_file(root: Path, path: str, *, start: date | None, quarantine: bool) -> ImportReport:
+    """Imports `path` into the platform's lake, with the columns that model-config/ below `root` names.
+
+    Raises:
+        Refused: the caller is the account's root user.
+        ConfigError, CloudError: the columns or the platform cannot be read.
+        DataError: as `import_data`.
+    """
+    columns = config.load_settings(root).training.columns
+    platform.refuse_root()
+    return import_data(path, lake=Lake(platform.read().bucket), columns=columns, start=start, quarantine=quarantine)
 
 
 def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, quarantine: bool) -> ImportReport:

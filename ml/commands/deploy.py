@@ -16,7 +16,6 @@ from pathlib import Path
 
 from ml import clock, config
 from ml.aws import deployment_records, endpoint, platform
-from ml.commands import summary
 from ml.console import note, stage
 from ml.errors import DeploymentFailed, FraudopsError, GitError, Refused
 from ml.gitops import approvals
@@ -24,27 +23,10 @@ from ml.gitops import serving_pointer as serving
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests, verification
-from ml.release import rollout
+from ml.release import rollout, summary
 from ml.release import smoke_test as smoke
+from ml.release.result import DeploymentResult
 from ml.workflow import commit_status, toolkit
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployed:
-    """What serves now, and how that was established. Where nothing does, `state` and `commit` say all."""
-
-    state: str
-    """`created`, `updated` or `unchanged` (the endpoint), or `nothing to deploy`."""
-    commit: str
-    approval: int | None = None
-    model_package_arn: str | None = None
-    artifact_sha256: str | None = None
-    endpoint: str | None = None
-    endpoint_config: str | None = None
-    superseded: tuple[str, ...] = ()
-    smoke: smoke.Smoke | None = None
-    history_uri: str | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +37,7 @@ class _Plan:
     record: config.ApprovalRecord
 
 
-def deploy(root: Path, *, main: str = "main", reason: str = "") -> Deployed:
+def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentResult:
     """Deploys what the commit checked out on `main` says.
 
     Args:
@@ -70,7 +52,7 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> Deployed:
     repository = Repository.find(root)
     plan = _plan(repository, main)
     if plan is None:
-        nothing = Deployed(state="nothing to deploy", commit=repository.head())
+        nothing = DeploymentResult(state="nothing to deploy", commit=repository.head())
         toolkit.summary(summary.deployed(nothing))
         return nothing
     number = plan.record.approval
@@ -96,7 +78,7 @@ def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
     return closed
 
 
-def _deploy(plan: _Plan) -> Deployed:
+def _deploy(plan: _Plan) -> DeploymentResult:
     platform.refuse_root()
     where, allowed = platform.read(), platform.endpoint_name()
     if plan.serving.endpoint != allowed:
@@ -154,7 +136,7 @@ def _deploy(plan: _Plan) -> Deployed:
             f"Approval {plan.record.approval:04d} was not deployed: {failure}. Now {endpoint.serving(name)}. "
             f"Remove the cause and run `fraudops deploy` again, or go back with `fraudops rollback`. See {uri}"
         ) from failure
-    return Deployed(
+    return DeploymentResult(
         state=outcome.outcome,
         commit=plan.commit,
         approval=plan.record.approval,

@@ -11,7 +11,6 @@ could not find out, or not ask. Checking again gives the same verdicts and no se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from ml.console import command, note
 from ml.drift import artifacts, calendar, decision_policy, summary
 from ml.drift.calendar import Window
 from ml.drift.monitor import Check, Watch, history
+from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
 from ml.drift.retrain_requester import Asked, Asking, Case
 from ml.errors import ConfigError
 from ml.gitops import issues, labels, serving_pointer
@@ -36,47 +36,7 @@ _SKIPPED = 12
 """Windows that are made up for at most, where no check has run for long."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A window's verdict."""
-
-    start: datetime
-    end: datetime
-    approval: int
-    verdicts: tuple[str, ...]
-    rows: int
-    reasons: tuple[str, ...]
-    new: bool
-    """Whether it was judged in this check, or stands as it was."""
-    report: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Silence:
-    """That nothing was captured for longer than drift.yaml allows."""
-
-    since: datetime
-    hours: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriftCheck:
-    """What a check found, and what came of it. `judged` has the window that was asked for last."""
-
-    verdict: str
-    reason: str
-    endpoint: str
-    start: datetime
-    end: datetime
-    approval: int | None
-    judged: tuple[Judged, ...]
-    due: tuple[str, ...]
-    """The kinds of drift that ask for a new model."""
-    requests: tuple[Asked, ...]
-    silence: Silence | None
-
-
-def check(root: Path, *, window: str | None = None, report_only: bool = False, main: str = "main") -> DriftCheck:
+def check(root: Path, *, window: str | None = None, report_only: bool = False, main: str = "main") -> DriftCheckResult:
     """Judges captured traffic and labels against the model that main says serves, and asks for another where it is due.
 
     Args:
@@ -149,7 +109,7 @@ def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Chec
     return sorted(found, key=lambda each: each.window)
 
 
-def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now: datetime) -> Silence | None:
+def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now: datetime) -> NoTraffic | None:
     """Since when nothing was captured, if that is longer than allowed; the model that serves came then at most."""
     last = inventory.last_traffic(watch.bucket, watch.endpoint, now)
     came = [move.landed.time for move in serving_pointer.moves(repository, "HEAD")[-1:]]
@@ -160,11 +120,11 @@ def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now:
         return None
     since = max(known).astimezone(UTC)
     quiet = (now - since) / timedelta(hours=1)
-    return Silence(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
+    return NoTraffic(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
 
 
 def _act(
-    root: Path, watch: Watch, cases: Sequence[Case], silence: Silence | None, captured: bool, *, main: str
+    root: Path, watch: Watch, cases: Sequence[Case], silence: NoTraffic | None, captured: bool, *, main: str
 ) -> list[Asked]:
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
     asking = Asking(
@@ -195,11 +155,11 @@ def _act(
     return asked
 
 
-def _nothing_serves(endpoint: str, window: Window) -> DriftCheck:
+def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
     reason = f"{config.SERVING} says `approval: null`: no model has been approved yet, so there is nothing to judge"
     toolkit.output(verdict=NO_DATA, request="", no_traffic="false")
     toolkit.summary(f"### Drift: {NO_DATA}\n\n{reason}.")
-    return DriftCheck(
+    return DriftCheckResult(
         verdict=NO_DATA,
         reason=reason,
         endpoint=endpoint,
@@ -214,10 +174,10 @@ def _nothing_serves(endpoint: str, window: Window) -> DriftCheck:
 
 
 def _result(
-    watch: Watch, checks: Sequence[Check], cases: Sequence[Case], asked: Sequence[Asked], silence: Silence | None
-) -> DriftCheck:
+    watch: Watch, checks: Sequence[Check], cases: Sequence[Case], asked: Sequence[Asked], silence: NoTraffic | None
+) -> DriftCheckResult:
     latest = checks[-1]
-    return DriftCheck(
+    return DriftCheckResult(
         verdict=", ".join(latest.judgement.verdicts),
         reason=summary.why(latest),
         endpoint=watch.endpoint,
@@ -225,7 +185,7 @@ def _result(
         end=latest.window[1],
         approval=latest.approval,
         judged=tuple(
-            Judged(
+            WindowVerdict(
                 start=each.window[0],
                 end=each.window[1],
                 approval=each.approval,
@@ -243,7 +203,7 @@ def _result(
     )
 
 
-def _annotate(result: DriftCheck) -> None:
+def _annotate(result: DriftCheckResult) -> None:
     """What a person should see without opening the summary."""
     said = []
     if result.silence is not None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from ml.aws import platform
-from ml.aws.cloudformation import change_set, stack, workflow_roles
+from ml.aws.cloudformation import change_set, platform_source, stack, workflow_roles
 from ml.aws.cloudformation.change_set import Change, Preview
-from ml.commands import bootstrap, changes
 from ml.console import command, stage
 from ml.errors import CloudError
 from ml.gitops import markdown
-from ml.workflow import toolkit
+from ml.workflow import change, toolkit
 
 MARKER = "infra"
 _PLANNED = "### What merging this changes in the account"
@@ -54,7 +53,7 @@ def plan(root: Path, *, pull_request: int | None = None) -> InfraPlan:
         CloudError: a template is refused, or CloudFormation cannot be asked.
         GitHubError: the comment cannot be written.
     """
-    pull = changes.pull_request(pull_request)
+    pull = change.pull_request(pull_request)
     found = _previews(root)
     text = describe(found)
     toolkit.summary(text)
@@ -85,11 +84,11 @@ def apply(root: Path) -> InfraApplied:
     name = platform.stack_name()
     if platform.describe_stack(name) is None:
         raise CloudError(f"there is no stack {name} in this account and region; make it with `fraudops bootstrap`")
-    made, found = bootstrap.source(root), _previews(root)
+    made, found = platform_source.source(root), _previews(root)
     try:
         with stage(f"Deploy function's code to s3://{made.code_bucket}"):
-            stack.upload(made.code_bucket, bootstrap.FUNCTION.name, made.archive)
-        with stage(f"Stack {name} from {bootstrap.TEMPLATE}"):
+            stack.upload(made.code_bucket, platform_source.FUNCTION.name, made.archive)
+        with stage(f"Stack {name} from {platform_source.TEMPLATE}"):
             applied = stack.apply(name, made.template, made.parameters)
     except CloudError as error:
         toolkit.summary(f"{describe(found, title=_FAILED)}\n\n{markdown.text(error)}")
@@ -98,19 +97,19 @@ def apply(root: Path) -> InfraApplied:
     waiting = next((len(each.changes) for each in found if each.stack == workflow_roles.stack_name()), 0)
     if waiting:
         message = (
-            f"{bootstrap.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
+            f"{platform_source.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
             "workflow may change what workflows may do: a person applies it with `fraudops bootstrap`"
         )
-        command(toolkit.annotate("warning", message, file=bootstrap.IDENTITY))
+        command(toolkit.annotate("warning", message, file=platform_source.IDENTITY))
     return InfraApplied(state=applied.state, stack=name, identity_changes=waiting)
 
 
 def _previews(root: Path) -> list[Preview]:
-    made = bootstrap.source(root)
+    made = platform_source.source(root)
     found = [change_set.preview(platform.stack_name(), made.template, made.parameters)]
     if found[0].exists:
-        template = bootstrap.identity_template(root)
-        parameters = bootstrap.identity_parameters(platform.read(), made)
+        template = platform_source.identity_template(root)
+        parameters = platform_source.identity_parameters(platform.read(), made)
         found.append(change_set.preview(workflow_roles.stack_name(), template, parameters))
     return found
 

@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from ml import config
-from ml.commands import changes
-from ml.commands.changes import Change
 from ml.console import note
 from ml.errors import ConfigError
 from ml.gitops import markdown
 from ml.gitops.repository import Repository
+from ml.workflow import change as workflow_change
 from ml.workflow import toolkit
+from ml.workflow.change import Change
 
 MARKER = "plan"
 _ABSENT = "—"
@@ -82,7 +82,7 @@ def plan(root: Path, *, pull_request: int | None = None) -> Plan:
         GitHubError: the comment cannot be written.
     """
     repository = Repository.find(root)
-    change, pull = changes.of(repository), changes.pull_request(pull_request)
+    change, pull = workflow_change.of(repository), workflow_change.pull_request(pull_request)
     text = describe(repository, change)
     toolkit.summary(text)
     comment = None

@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 from ml import config
 from ml.aws import executions, registry
-from ml.commands import summary
-from ml.commands.approve import Approval, OutOfDate, approve
 from ml.console import note, stage
 from ml.errors import CloudError, GitError, Refused
 from ml.gitops import approval_text, approvals, commit_messages, evidence_branch, labels, pull_requests, serving_pointer
@@ -25,6 +23,8 @@ from ml.gitops.pull_requests import PullRequest
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
+from ml.records.approval import Approval, OutOfDate, approve
+from ml.training import summary
 from ml.training.gate_result import Outcome
 from ml.workflow import toolkit
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from ml import clock, config
-from ml.commands import summary
 from ml.console import note, stage
 from ml.errors import ConfigError, GitError, Refused
 from ml.gitops import commit_messages, issues, labels
@@ -20,6 +19,7 @@ from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Protected, Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
+from ml.training import summary
 from ml.training.gate_result import Outcome
 from ml.workflow import toolkit
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from ml.aws import deployment_records, platform
-from ml.commands import summary
 from ml.console import note
 from ml.errors import CloudError, GitError, Refused
 from ml.gitops import commit_messages, labels, rollbacks, serving_pointer
@@ -20,6 +19,7 @@ from ml.gitops.markdown import code, table, text
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Identity, Repository
 from ml.records import bot_pull_requests
+from ml.release import summary
 from ml.workflow import toolkit
 
 

@@ -14,63 +14,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ml import config, console
 from ml.aws import executions, registry, source_upload
 from ml.aws.executions import Execution, Step
 from ml.aws.pipeline import definition as pipeline
-from ml.commands import summary
 from ml.errors import CloudError, FraudopsError, GateFailed, Refused, TrainingFailed
 from ml.gitops.repository import Repository
-from ml.training import job_failures, run_inputs
+from ml.training import job_failures, run_inputs, summary
 from ml.training.gate_result import Outcome
 from ml.training.progress import Steps
+from ml.training.result import DryRun, TrainingResult
 from ml.training.run_inputs import Inputs
 from ml.workflow import commit_status, toolkit
 
 _GATE_FAILED = "GateFailed"
 _STOPPING_SECONDS = 900  # a job is given two minutes to end, and its instances some more
 _SHORTAGE_SECONDS = 2 * 3600  # the pipeline's own retries wait this long for instances
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingOutcome:
-    """A model package that the pipeline registered, and the evidence for it."""
-
-    execution_arn: str
-    package_arn: str
-    version: int
-    commit: str
-    requests: tuple[str, ...]
-    evaluation: Mapping[str, Any]
-    """The whole evaluation.json."""
-    evaluation_uri: str
-    seconds: Mapping[str, float]
-    """How long each step took; a step taken from the cache takes none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rehearsal:
-    """What a training run would be about, had it been started."""
-
-    commit: str
-    requests: tuple[str, ...]
-    window: config.Window
-    imports: tuple[str, ...]
-    rows: int
-    frauds: int
-    data_sha256: str
-    config_sha256: str
-    code_sha256: str
-    definition_sha256: str
-    champion: int | None
-    champion_sha256: str | None
-    instance_type: str
-    execution_arn: str | None
-    """The execution that these very inputs have had already, and that a run would take up."""
 
 
 def train(
@@ -83,7 +44,7 @@ def train(
     outcome: Path | None = None,
     on_started: Callable[[str], None] | None = None,
     progress: Callable[[Execution], None] | None = None,
-) -> TrainingOutcome:
+) -> TrainingResult:
     """Runs the training pipeline for the commit checked out at `root`, and waits for the package it registers.
 
     Args:
@@ -140,9 +101,9 @@ def train(
     return result
 
 
-def rehearse(
+def dry_run(
     root: Path, *, requests: Sequence[str] | None = None, window: config.Window | None = None, reason: str = ""
-) -> Rehearsal:
+) -> DryRun:
     """What `train` would run, as it would resolve it now; starts, uploads and stops nothing.
 
     (The list of the data's files is written under its own digest, where the run itself would find it.)
@@ -153,7 +114,7 @@ def rehearse(
     found = run_inputs.resolve(root, requests, window)
     with console.stage("making the pipeline's definition"):
         definition = pipeline.definition(found.where, found.training)
-    result = Rehearsal(
+    result = DryRun(
         commit=found.commit,
         requests=found.requests,
         window=found.window,
@@ -170,8 +131,13 @@ def rehearse(
         execution_arn=executions.find(found.label),
     )
     toolkit.output(verdict="dry-run")
-    toolkit.summary(summary.rehearsal(result, reason))
+    toolkit.summary(summary.dry_run(result, reason))
     return result
+
+
+def is_execution(arn: str) -> bool:
+    """Whether `arn` is written as the ARN of a pipeline execution is; asks nobody whether there is one."""
+    return executions.is_arn(arn)
 
 
 def _start(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> tuple[str, str]:
@@ -261,10 +227,10 @@ def _wait(arn: str, limit: int, progress: Callable[[Execution], None] | None) ->
         ) from error
 
 
-def _outcome(execution: Execution) -> TrainingOutcome:
+def _outcome(execution: Execution) -> TrainingResult:
     if execution.package_arn:
         package = registry.package(execution.package_arn)
-        return TrainingOutcome(
+        return TrainingResult(
             execution_arn=execution.arn,
             package_arn=package.arn,
             version=package.version,

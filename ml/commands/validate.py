@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.commands import changes
 from ml.errors import ConfigError
 from ml.gitops import markdown
 from ml.gitops.repository import Repository
 from ml.validation import rules
 from ml.validation.rules import Problem
+from ml.workflow import change as workflow_change
 from ml.workflow import toolkit
 
 
@@ -41,7 +41,7 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
         GitError: history that the checks need is not there.
     """
     repository = Repository.find(root)
-    change, pull = changes.of(repository), changes.pull_request(pull_request)
+    change, pull = workflow_change.of(repository), workflow_change.pull_request(pull_request)
     files = _files(repository.root)
     problems = [
         *_unknown(files),
@@ -64,7 +64,7 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
 
 def _files(root: Path) -> list[Path]:
     """Everything below model-config/ that is no folder, relative to `root`; a link is a file, wherever it leads."""
-    found = (root / changes.STATE).rglob("*")
+    found = (root / workflow_change.STATE).rglob("*")
     return sorted(path.relative_to(root) for path in found if path.is_symlink() or not path.is_dir())
 
 

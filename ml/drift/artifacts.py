@@ -13,9 +13,9 @@ from ml.model.drift.histogram import Column, Tally
 from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
 
 if TYPE_CHECKING:
-    from ml.commands.drift_check import Silence
     from ml.drift.monitor import Check, Watch
     from ml.drift.reference_model import Model
+    from ml.drift.result import NoTraffic
 
 
 def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:
@@ -125,7 +125,7 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
         yield name, "drift", "; ".join(words)
 
 
-def points(check: Check, past: Sequence[Check], silence: Silence | None) -> Iterator[Point]:
+def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> Iterator[Point]:
     """What CloudWatch is told: each verdict as 0 or 1, each input's distances, and the figures of mature labels.
 
     Labels come late. What they tell is that of the newest window, up to `check`, that was judged against the same model

@@ -16,7 +16,7 @@ from ml.gitops.markdown import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, Judgement
 
 if TYPE_CHECKING:
-    from ml.commands.drift_check import DriftCheck, Silence
+    from ml.drift.result import DriftCheckResult, NoTraffic
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
 _BARS = 12
@@ -36,7 +36,7 @@ def why(check: Check) -> str:
     return "; ".join(parts) or f"{found.rows:,} rows were judged and nothing fired"
 
 
-def checked(result: DriftCheck, checks: Sequence[Check], past: Sequence[Check]) -> str:
+def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check]) -> str:
     """The whole check."""
     latest = checks[-1]
     parts = [
@@ -64,7 +64,7 @@ def checked(result: DriftCheck, checks: Sequence[Check], past: Sequence[Check]) 
     return "\n\n".join(parts)
 
 
-def silent(endpoint: str, silence: Silence, run_url: str | None) -> str:
+def silent(endpoint: str, silence: NoTraffic, run_url: str | None) -> str:
     """The issue of an endpoint that nobody calls, or whose calls are not captured."""
     run = f"\n\n{link('The run', run_url)}" if run_url else ""
     return (

@@ -8,37 +8,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ml.model.metrics import Estimate
-from ml.report import year_charts, year_data, year_plots
-from ml.report.svg import is_safe
+from ml.report import charts, heat_tables, year_charts, year_data, year_plots
 from ml.report.year_data import POOLED, MonthPlayed, PlayedYear
 
 _LOADER = PackageLoader("ml.report")
-_CHARTS = {"recall": year_charts.recall, "alerts": year_charts.alerts, "serving": year_charts.serving}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cell:
-    """One field of a heat map."""
-
-    text: str
-    class_: str
-    title: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _HeatRow:
-    name: str
-    cells: tuple[_Cell, ...]
 
 
 def write(year: PlayedYear, folder: Path) -> list[Path]:
@@ -52,6 +35,7 @@ def write(year: PlayedYear, folder: Path) -> list[Path]:
 
 def page(year: PlayedYear) -> str:
     """The page as text; the same year gives the same bytes."""
+    drawn = year_charts.charts(year)
     return (
         _environment()
         .get_template("year.html")
@@ -60,20 +44,23 @@ def page(year: PlayedYear) -> str:
             approved=len({retrain.approval for retrain in year.retrains if retrain.approval is not None}),
             pooled=_pooled(year),
             charts={
-                name: [Markup(draw(year, width)) for width in (year_charts.WIDE, year_charts.NARROW)]  # noqa: S704 - escaped by its tree
-                for name, draw in _CHARTS.items()
+                chart.name: {
+                    "label": f"{chart.title}. {chart.description}",
+                    "wide": Markup(chart.svg(charts.WIDE)),  # noqa: S704 - Vega escapes the texts of an SVG
+                    "narrow": Markup(chart.svg(charts.NARROW)),  # noqa: S704 - as above
+                }
+                for chart in drawn
             },
+            specifications={f"chart-{chart.name}": chart.vega() for chart in drawn},
+            marked=year_charts.approvals_of_requests(year),
             table=[_figures(month) for month in year.months],
-            drift=_drift(year),
-            bands=_bands(year),
-            legend=_drift_legend(year.floor),
-            band_legend=[
-                f"below {year_charts.BANDS[0]} times the rate of month 1",
-                *(f"{times} times" for times in year_charts.BANDS),
-            ],
+            drift=heat_tables.drift_rows(year),
+            bands=heat_tables.band_rows(year),
+            legend=heat_tables.drift_legend(year.floor),
+            band_legend=heat_tables.band_legend(),
             policy=_policy(),
             style=Markup(_source("year.css")),  # noqa: S704 - our own file
-            script=Markup(_source("year.js")),  # noqa: S704 - our own file
+            script=Markup(_script()),  # noqa: S704 - Vega and our own files
         )
     )
 
@@ -103,45 +90,15 @@ def _figures(month: MonthPlayed) -> dict[str, Any]:
     }
 
 
-def _drift(year: PlayedYear) -> list[_HeatRow]:
-    names = list(dict.fromkeys(name for month in year.months for name in month.drift or ()))
-    return [_HeatRow(name=name, cells=tuple(_drift_cell(year, month, name) for month in year.months)) for name in names]
-
-
-def _drift_cell(year: PlayedYear, month: MonthPlayed, name: str) -> _Cell:
-    value = None if month.drift is None else month.drift.get(name)
-    if value is None:
-        return _Cell(text="", class_="gap", title=f"{name}, month {month.number}: no data")
-    fired = name in month.drifted
-    words = f"{name}, month {month.number}: {year.statistic} {value:.3f}{', counts as drifted' if fired else ''}"
-    level = f"h{year_charts.level(value, year.floor)}"
-    return _Cell(text=f"{100 * value:.0f}", class_=f"{level} fired" if fired else level, title=words)
-
-
-def _drift_legend(floor: float) -> list[str]:
-    edges = [f"{100 * times * floor:.2g}" for times in year_charts.LEVELS]
-    edges[year_charts.FLOOR_AT] += " (the least that counts)"
-    return [f"below {edges[0]}", *edges]
-
-
-def _bands(year: PlayedYear) -> list[_HeatRow]:
-    names = year_data.band_names(year.band_edges)
-    rows, frauds = (
-        sum(sum(getattr(m, which)) for m in year.months[:1]) for which in ("rows_by_band", "frauds_by_band")
-    )
-    usual = frauds / rows if rows else 0.0
-    found = []
-    for place in reversed(range(len(names))):  # the highest amounts on top, where flipped labels show
-        cells = []
-        for month in year.months:
-            count, of = month.frauds_by_band[place], month.rows_by_band[place]
-            words = f"{names[place]}, month {month.number}: {count:,} of {of:,}"
-            share = 100 * count / of if of else None
-            level = "gap" if share is None else f"h{year_charts.fraud_level(share / 100, usual)}"
-            text = "" if share is None else f"{share:.1f}" if share < 9.95 else f"{share:.0f}"
-            cells.append(_Cell(text=text, class_=level, title=words))
-        found.append(_HeatRow(name=names[place], cells=tuple(cells)))
-    return found
+def is_safe_link(address: str | None) -> bool:
+    """Whether a page may link to `address`: http(s) or relative, never an address that a browser would execute."""
+    if not address:
+        return False
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") or (not parts.scheme and not parts.netloc)
 
 
 def percent(share: float) -> str:
@@ -176,7 +133,7 @@ def _environment() -> Environment:
         "moment": _moment,
         "count": lambda number: f"{number:,}",
     }
-    environment.tests["safe_link"] = is_safe
+    environment.tests["safe_link"] = is_safe_link
     return environment
 
 
@@ -186,10 +143,15 @@ def _source(name: str) -> str:
 
 
 @cache
+def _script() -> str:
+    return f"{_source('year.js')}\n{charts.script()}"
+
+
+@cache
 def _policy() -> str:
-    """Nothing from elsewhere, and no script or style but ours, by their digests; cells and charts carry no style."""
+    """A content security policy: nothing from elsewhere, and only the page's own script and style, by their digests."""
     script, style = (
-        base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode() for name in ("year.js", "year.css")
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (_script(), _source("year.css"))
     )
     return (
         f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; "

@@ -15,10 +15,10 @@ from pathlib import Path
 import yaml
 
 from ml import config
-from ml.commands.changes import Change, PullRequest
 from ml.errors import ConfigError
 from ml.gitops.repository import BOT, Repository
 from ml.workflow import toolkit
+from ml.workflow.change import Change, PullRequest
 
 APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
 OF_THE_BOT = (config.APPROVALS, config.GATE_FAILURES)

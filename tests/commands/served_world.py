@@ -17,10 +17,11 @@ from local_aws.server import LocalCloud
 from ml import config
 from ml.aws import platform, registry
 from ml.aws.session import client
-from ml.commands import approve as approving
 from ml.commands import deploy as deploying
 from ml.gitops import approvals, serving_pointer
 from ml.model import artifact, model_document
+from ml.records import approval as approving
+from ml.release.result import DeploymentResult
 from tests import moto_server
 from tests.gitops.repositories import PERSON, Workshop
 
@@ -148,7 +149,7 @@ class World:
         """Approves a package and merges it."""
         return approving.approve(self.root, arn, merge=True, approver=PERSON)
 
-    def serve(self, intercept: float) -> deploying.Deployed:
+    def serve(self, intercept: float) -> DeploymentResult:
         """Registers, approves and deploys a model."""
         self.approve(self.register(intercept))
         return deploying.deploy(self.root)

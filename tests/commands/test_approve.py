@@ -11,9 +11,9 @@ import pytest
 from ml import config
 from ml.aws import registry
 from ml.aws.session import client
-from ml.commands.approve import approve
 from ml.errors import CloudError, GitError, Refused
 from ml.gitops import approvals, serving_pointer
+from ml.records.approval import approve
 from tests import moto_server
 from tests.commands import served_world
 from tests.commands.served_world import World

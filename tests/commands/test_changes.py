@@ -8,6 +8,7 @@ import pytest
 
 from ml.commands import changes
 from ml.errors import ConfigError, GitHubError
+from ml.workflow import change as workflow_change
 from tests.commands import change_world
 from tests.commands.change_world import World
 
@@ -30,7 +31,7 @@ def test_a_pull_request_is_what_merging_it_changes(world: World, path: str, code
     world.workshop.git("switch", "-q", "change")
     world.pull_request()
     found = changes.changes(world.root)
-    assert changes.of(world.repository).files == {path: "M"}
+    assert workflow_change.of(world.repository).files == {path: "M"}
     assert found.base == world.workshop.git("rev-parse", "main")
     said = world.outputs.read_text()
     assert f"\n{code}\n" in said.partition("model_config")[0]
@@ -43,13 +44,13 @@ def test_a_push_is_compared_with_what_main_was(world: World) -> None:
     world.workshop.write({"one.txt": "1"}, "One")
     world.workshop.write({"two.txt": "2"}, "Two")
     world.push(before)
-    assert changes.of(world.repository).files == {"one.txt": "A", "two.txt": "A"}
+    assert workflow_change.of(world.repository).files == {"one.txt": "A", "two.txt": "A"}
 
 
 def test_a_first_push_changes_everything(world: World) -> None:
     """A repository made from the template has no before; every file is new, and the tests run."""
     world.push("0" * 40)
-    change = changes.of(world.repository)
+    change = workflow_change.of(world.repository)
     assert change.base is None
     assert change.code
     assert "model-config/training/gate.yaml" in change.files
@@ -63,7 +64,7 @@ def test_a_dispatch_on_a_branch_is_compared_with_where_it_left_main(world: World
     world.workshop.write({"b.txt": "b"}, "Go on")
     world.workshop.git("switch", "-q", "approve/0001")
     world.event("workflow_dispatch", {"inputs": {}}, ref_name="approve/0001")
-    change = changes.of(world.repository)
+    change = workflow_change.of(world.repository)
     assert (change.base, change.files) == (base, {"a.txt": "A"})
     assert change.main == world.workshop.git("rev-parse", "main")
 
@@ -81,19 +82,23 @@ def test_a_laptop_sees_what_is_not_committed_yet(world: World) -> None:
     (world.root / "model-config/README.md").unlink()
     for name in ("new.txt", "ignored"):
         (world.root / name).write_text("x")
-    assert changes.of(world.repository).files == {"README.md": "M", "model-config/README.md": "D", "new.txt": "A"}
+    assert workflow_change.of(world.repository).files == {
+        "README.md": "M",
+        "model-config/README.md": "D",
+        "new.txt": "A",
+    }
 
 
 def test_the_events_pull_request_says_who_and_from_where(world: World) -> None:
     """A fork's token may not write, and neither may dependabot's."""
     world.branch("change", {"a.txt": "a"})
     world.pull_request(author="person", fork=True)
-    found = changes.pull_request()
+    found = workflow_change.pull_request()
     assert found is not None
     assert (found.number, found.author, found.read_only) == (7, "person", True)
     world.workshop.git("switch", "-q", "change")
     world.pull_request(author="dependabot[bot]")
-    found = changes.pull_request()
+    found = workflow_change.pull_request()
     assert found is not None
     assert found.read_only
 
@@ -122,16 +127,16 @@ def test_a_dispatch_that_names_another_branchs_pull_request_is_refused(
         monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
         monkeypatch.setenv("GITHUB_TOKEN", "t")
         with pytest.raises(GitHubError, match=r"#9 is a pull request of approve/0002, and this runs on approve/0001"):
-            changes.pull_request(9)
+            workflow_change.pull_request(9)
         world.event("workflow_dispatch", {}, ref_name="approve/0002", sha="b" * 40)
-        found = changes.pull_request(9)
+        found = workflow_change.pull_request(9)
     assert found is not None
     assert (found.author, found.head_sha) == ("github-actions[bot]", "b" * 40)
 
 
 def test_without_an_event_there_is_no_pull_request(world: World) -> None:
     """On a laptop nobody has opened one, and GitHub is not asked."""
-    assert changes.pull_request() is None
+    assert workflow_change.pull_request() is None
 
 
 def test_an_event_that_is_no_json_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,4 +145,4 @@ def test_an_event_that_is_no_json_is_said(world: World, monkeypatch: pytest.Monk
     file.write_text("{")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(file))
     with pytest.raises(ConfigError, match="GITHUB_EVENT_PATH must name the event's JSON"):
-        changes.pull_request()
+        workflow_change.pull_request()

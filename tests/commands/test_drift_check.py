@@ -149,7 +149,7 @@ def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(world: W
 
 
 def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(world: Watched) -> None:
-    """Judged on the window whose labels have ripened since, while the newest has none; asked for from its onset."""
+    """The latest window with mature labels is judged; its request starts at the onset."""
     world.month(2, known_after=25)
     world.month(3, flip=0.5, known_after=25)
     world.at("2026-03-01T05:17:00Z")

@@ -10,11 +10,11 @@ from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import registry
-from ml.commands.approve import OutOfDate
 from ml.commands.propose import propose
 from ml.errors import ConfigError, GitHubError, Refused
 from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
+from ml.records.approval import OutOfDate
 from ml.training.gate_result import Outcome
 from tests import moto_server
 from tests.commands import forge_world, served_world
@@ -186,7 +186,7 @@ def test_a_model_compared_with_another_champion_is_refused_and_closed(forge: For
     opened = propose(forge.root, outcome=stale)
     other = forge.outcome(forge.register(2.0))
     forge.workshop.git("fetch", "-q", "origin")
-    from ml.commands.approve import approve
+    from ml.records.approval import approve
     from tests.gitops.repositories import PERSON
 
     approve(forge.root, Outcome.read(other).package_arn or "", merge=True, approver=PERSON)

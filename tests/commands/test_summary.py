@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ml.commands import summary
-from ml.commands.deploy import Deployed
 from ml.errors import ConfigError
+from ml.release import summary as release_summary
+from ml.release.result import DeploymentResult
 from ml.release.smoke_test import Smoke
+from ml.training import summary
 from ml.training.gate_result import Outcome
 from tests.report.evaluations import evaluation
 
@@ -59,7 +60,7 @@ def test_a_proposal_names_its_pull_request_and_its_evidence() -> None:
 
 def test_a_deployment_is_a_table() -> None:
     """What serves, where, how it was tried, what it superseded."""
-    done = Deployed(
+    done = DeploymentResult(
         state="updated",
         commit="c" * 40,
         approval=7,
@@ -72,17 +73,19 @@ def test_a_deployment_is_a_table() -> None:
         history_uri="s3://lake/deploy/history/x.json",
         seconds=61.2,
     )
-    html = rendered(summary.deployed(done, closed=(4,)))
+    html = rendered(release_summary.deployed(done, closed=(4,)))
     for part in ("Approval 0007 serves", "99 known transactions", "arn:6", "#4", "61 s", "history/x.json", "<table>"):
         assert part in html
-    assert "no model has been approved yet" in summary.deployed(Deployed(state="nothing to deploy", commit="c" * 40))
+    assert "no model has been approved yet" in release_summary.deployed(
+        DeploymentResult(state="nothing to deploy", commit="c" * 40)
+    )
 
 
 @pytest.mark.parametrize(
     "text",
     [
         summary.training_failed(HOSTILE, HOSTILE),
-        summary.not_deployed(7, HOSTILE, HOSTILE),
+        release_summary.not_deployed(7, HOSTILE, HOSTILE),
         summary.not_proposed(HOSTILE, outcome()),
         summary.gate_failed(
             outcome(reason=HOSTILE, commit=HOSTILE), recorded="Recorded", issues=[(3, "http://git.invalid/3")]
@@ -90,7 +93,7 @@ def test_a_deployment_is_a_table() -> None:
         summary.gate_failure_evidence(
             outcome(reason=HOSTILE, asked=HOSTILE, requests=(HOSTILE,)), "http://git.invalid/run"
         ),
-        summary.rollback(HOSTILE, 3, "http://git.invalid/3"),
+        release_summary.rollback(HOSTILE, 3, "http://git.invalid/3"),
     ],
     ids=["training-failed", "not-deployed", "not-proposed", "failed", "issue", "rollback"],
 )

@@ -22,9 +22,10 @@ from ml.aws.lake import Lake
 from ml.aws.pipeline import definition
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
-from ml.commands.train import TrainingOutcome, train
+from ml.commands.train import train
 from ml.errors import GateFailed, TrainingFailed
 from ml.simulate import stand_in_data, table_files
+from ml.training.result import TrainingResult
 from tests.commands import few_rows
 
 pytestmark = pytest.mark.slow
@@ -151,7 +152,7 @@ def known_executions() -> list[str]:
     return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
 
 
-def check(outcome: TrainingOutcome, world: World) -> None:
+def check(outcome: TrainingResult, world: World) -> None:
     """What must hold for any package that was registered."""
     package = registry.package(outcome.package_arn)
     evaluation = outcome.evaluation

@@ -14,7 +14,7 @@ from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import registry
-from ml.commands.train import rehearse, train
+from ml.commands.train import dry_run, train
 from ml.errors import DataError, GateFailed, Refused, TrainingFailed
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
@@ -280,7 +280,7 @@ def test_a_newer_training_is_not_stopped_by_an_older(world: World) -> None:
 
 def test_a_dry_run_says_all_and_starts_nothing(world: World, tmp_path: Path) -> None:
     """What it names is what the run is then told."""
-    found = rehearse(world.root, reason="`$(x)` @alice")
+    found = dry_run(world.root, reason="`$(x)` @alice")
     assert world.cloud.executions == {}
     assert not {"CreatePipeline", "StartPipelineExecution"} & set(world.cloud.calls)
     assert packages() == 0
@@ -298,7 +298,7 @@ def test_a_dry_run_says_all_and_starts_nothing(world: World, tmp_path: Path) -> 
     )
     assert told["CodeUri"].endswith(f"/code/{found.code_sha256}/")
     assert hashlib.sha256(definition()).hexdigest() == found.definition_sha256
-    assert rehearse(world.root).execution_arn == world.only.arn
+    assert dry_run(world.root).execution_arn == world.only.arn
 
 
 def definition() -> bytes:
@@ -317,7 +317,7 @@ def test_a_dry_run_fails_for_what_the_run_would_fail_for(world: World) -> None:
 
     window = config.Window(start=training_world.START + timedelta(days=90), end=None)
     with pytest.raises(DataError, match="data import"):
-        rehearse(world.root, window=window)
+        dry_run(world.root, window=window)
     world.write(config.GATE.as_posix(), (world.root / config.GATE).read_text() + "\n")
     with pytest.raises(Refused, match=config.GATE.as_posix()):
-        rehearse(world.root)
+        dry_run(world.root)

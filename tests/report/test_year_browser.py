@@ -53,6 +53,18 @@ OVERFLOW = """
 """
 
 
+# How high the smallest text of a chart is, in pixels.
+SMALLEST_TEXT = (
+    "Math.min(...[...document.querySelectorAll('svg text')].filter((n) => n.checkVisibility())"
+    ".map((n) => parseFloat(getComputedStyle(n).fontSize) * n.getScreenCTM().a))"
+)
+CHARTS = ["chart-recall", "chart-alerts", "chart-precision", "chart-serving"]
+SHOWN = """
+[...document.querySelectorAll('svg')].filter((n) => n.checkVisibility())
+  .map((n) => [n.closest('.chart').id, n.parentElement.className, n.viewBox.baseVal.width])
+"""
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page, as a file."""
@@ -90,18 +102,41 @@ def test_it_follows_the_scheme(tab: Tab, address: str, width: int, dark: bool) -
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_one_drawing_of_each_pair_shows(tab: Tab, address: str, width: int) -> None:
-    """Wide windows get the wide charts and narrow ones the narrow, whose text is then at least 11 pixels high."""
+def test_static_charts_show_without_scripts(tab: Tab, address: str, width: int) -> None:
+    """Wide windows get the wide drawings and narrow ones the narrow, whose text is then at least 11 pixels high."""
+    tab.open(address, width=width, dark=False, script=False)
+    wide = width > 620
+    assert tab.value(SHOWN) == [[name, "wide" if wide else "narrow", 760 if wide else 358] for name in CHARTS]
+    assert tab.value(SMALLEST_TEXT) >= 11
+
+
+@pytest.mark.parametrize("width", [390, 620, 1280, 1600])
+def test_interactive_charts_take_the_width_of_their_element(tab: Tab, address: str, width: int) -> None:
+    """Scripts replace every static drawing by one chart of the element's width, with text of at least 11 pixels."""
+    tab.problems.clear()
     tab.open(address, width=width, dark=False)
-    shown = tab.value(
-        "[...document.querySelectorAll('svg')].filter((n) => n.checkVisibility()).map((n) => n.classList[1])"
+    assert {item["status"] for item in tab.value("window.chartsDrawn")} == {"fulfilled"}
+    room = tab.value("document.querySelector('.chart').clientWidth")
+    assert [[name, drawn] for name, _, drawn in tab.value(SHOWN)] == [[name, room] for name in CHARTS]
+    assert not tab.value("document.querySelectorAll('.chart .wide, .chart .narrow').length")
+    assert tab.value(SMALLEST_TEXT) >= 11
+    assert tab.problems == []
+
+
+def test_pointer_shows_the_nearest_figure(tab: Tab, address: str) -> None:
+    """Over the plot of recall a note shows the month, the value and its interval; outside it goes."""
+    tab.open(address, width=1280, dark=False)
+    tab.value("window.chartsDrawn")
+    tab.value("document.querySelector('#chart-recall').scrollIntoView({block: 'center'})")
+    left, top, width, height = tab.value(
+        "(({x, y, width, height}) => [x, y, width, height])"
+        "(document.querySelector('#chart-recall').getBoundingClientRect())"
     )
-    assert shown == [f"{name}-{358 if width < 600 else 760}" for name in ("recall", "alerts", "serving")]
-    smallest = tab.value(
-        "Math.min(...[...document.querySelectorAll('svg text')].filter((n) => n.checkVisibility())"
-        ".map((n) => parseFloat(getComputedStyle(n).fontSize) * n.getScreenCTM().a))"
-    )
-    assert smallest >= 11
+    tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=left + width / 2, y=top + height / 2)
+    assert tab.value("document.querySelector('.chart-note').textContent").startswith("Month ")
+    assert tab.value("document.querySelector('.chart-note').hidden") is False
+    tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
+    assert tab.value("document.querySelector('.chart-note').hidden") is True
 
 
 def test_figures_fit_their_cells(tab: Tab, address: str) -> None:

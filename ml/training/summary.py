@@ -1,25 +1,22 @@
-"""What verbs write into the step's summary, as Markdown: the outcome, its evidence and the next move.
+"""Markdown of a training run for the step's summary and for issues: the verdict, its evidence and the next move.
 
-Everything that came from files, people or AWS is escaped (ml.gitops.markdown). It says what others found out.
+Everything that came from files, people or AWS is escaped (ml.gitops.markdown). Decides nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml.clock import stamp
 from ml.gitops import commit_messages, metric_tables
 from ml.gitops.markdown import code, link, table, text
-
-if TYPE_CHECKING:
-    from ml.commands.deploy import Deployed
-    from ml.commands.train import Rehearsal
-    from ml.training.gate_result import Outcome
+from ml.training.gate_result import Outcome
+from ml.training.result import DryRun
 
 
-def rehearsal(found: Rehearsal, asked: str) -> str:
+def dry_run(found: DryRun, asked: str) -> str:
     """What a training would be about."""
     window = found.window
     rows = [
@@ -95,43 +92,6 @@ def gate_failure_evidence(found: Outcome, run_url: str | None) -> str:
             _sources(found) + (f"\n\n{link('The run', run_url)}" if run_url else ""),
         ]
     )
-
-
-def deployed(done: Deployed, closed: Sequence[int] = ()) -> str:
-    """What serves now, and how that was established."""
-    if done.approval is None:
-        return f"### Nothing to deploy\n\n{code(done.commit)} says `approval: null`: no model has been approved yet."
-    checked = (
-        f"{done.smoke.rows:,} known transactions scored as the approved model scores them, {done.smoke.alerts:,} alerts"
-        if done.smoke
-        else "not done"
-    )
-    rows = [
-        ("endpoint", f"{code(done.endpoint)}, {text(done.state)}"),
-        ("configuration", code(done.endpoint_config)),
-        ("package", code(done.model_package_arn)),
-        ("artifact", code(f"sha256:{done.artifact_sha256}")),
-        ("smoke test", checked),
-        ("rejected as superseded", ", ".join(map(code, done.superseded)) or "none"),
-        *([("pull requests closed as superseded", ", ".join(f"#{each}" for each in closed))] if closed else []),
-        ("commit", code(done.commit)),
-        ("took", f"{done.seconds:,.0f} s" if done.seconds is not None else "–"),
-        ("recorded in", code(done.history_uri)),
-    ]
-    return f"### Approval {commit_messages.number(done.approval)} serves\n\n{table(('deployment', ''), rows)}"
-
-
-def not_deployed(approval: int, commit: str, reason: str) -> str:
-    """A deployment that failed or was refused."""
-    rows = [("commit", code(commit)), ("approval", commit_messages.number(approval))]
-    return (
-        f"### Approval {commit_messages.number(approval)} was not deployed\n\n{text(reason)}\n\n{table(('', ''), rows)}"
-    )
-
-
-def rollback(says: str, number: int, url: str) -> str:
-    """A pull request that goes back."""
-    return f"### Rollback prepared: {link(f'#{number}', url)}\n\n{text(says)}"
 
 
 def _evidence(evaluation: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,70 @@
+"""The platform's templates, parameters and Lambda archive, read from a checkout. Uploads and changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml import config
+from ml.aws import platform, session
+from ml.aws.cloudformation import stack
+from ml.errors import ConfigError
+
+TEMPLATE = Path("infra/platform.yaml")
+IDENTITY = Path("infra/github-oidc.yaml")
+FUNCTION = Path("infra/deploy_model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What the platform's stack is made of, read from a checkout; nothing has been uploaded."""
+
+    template: str
+    parameters: dict[str, str]
+    archive: bytes
+    code_bucket: str
+    code_key: str
+
+
+def source(root: Path) -> Source:
+    """The platform's template, its parameters and the deploy function's archive, from the checkout at `root`."""
+    serving = config.load_serving(root)
+    template, folder = root / TEMPLATE, root / FUNCTION
+    if not template.is_file() or not folder.is_dir():
+        raise ConfigError(
+            f"{TEMPLATE} and {FUNCTION}/ must be below {root}; run from the repository's root or give --repo"
+        )
+    archive = stack.archive(folder, FUNCTION.name)
+    bucket, key = code_bucket(platform.stack_name()), stack.key_of(FUNCTION.name, archive)
+    return Source(
+        template=template.read_text(encoding="utf-8"),
+        parameters={"CodeBucket": bucket, "CodeKey": key, "EndpointName": serving.endpoint},
+        archive=archive,
+        code_bucket=bucket,
+        code_key=key,
+    )
+
+
+def identity_template(root: Path) -> str:
+    """The template of the workflows' roles, from the checkout at `root`."""
+    file = root / IDENTITY
+    if not file.is_file():
+        raise ConfigError(f"{IDENTITY} must be below {root}; run from the repository's root or give --repo")
+    return file.read_text(encoding="utf-8")
+
+
+def code_bucket(stack_name: str) -> str:
+    """A name that no other account has: the function's code must be there before the stack makes its own bucket."""
+    account = platform.caller().split(":")[4]
+    return f"{stack_name.lower()}-code-{account}-{session.client('s3').meta.region_name}"
+
+
+def identity_parameters(where: platform.Platform, made: Source) -> dict[str, str]:
+    """What the identity's template takes from the platform."""
+    return {
+        "PlatformStack": platform.stack_name(),
+        "Bucket": where.bucket,
+        "CodeBucket": made.code_bucket,
+        "ExecutionRoleArn": where.execution_role_arn,
+        "EndpointName": made.parameters["EndpointName"],
+    }

@@ -1,0 +1,229 @@
+"""Proposes a registered package as two commits on a branch; merging that branch approves it.
+
+It checks that what will be approved is what was trained and evaluated, and writes only to Git. It approves nothing
+itself: a merge to main does, and with `merge` that merge is made here, in the name of whoever runs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from ml import clock, config
+from ml.aws import platform, registry
+from ml.aws.pipeline import definition
+from ml.aws.platform import Platform
+from ml.console import stage
+from ml.errors import CloudError, ConfigError, GitError, Refused
+from ml.gitops import approvals, commit_messages, serving_pointer
+from ml.gitops.repository import Identity, Repository
+from ml.records import verification
+
+_EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
+_PROVENANCE = ("commit", "config_sha256", "data_sha256")
+
+
+class OutOfDate(Refused):
+    """The model was compared with another than the one that serves now, which `serves` names."""
+
+    def __init__(self, message: str, *, serves: str) -> None:
+        super().__init__(message)
+        self.serves = serves
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A proposed approval: its branch and the two commits on it; `merged` is the merge commit, where one was made."""
+
+    approval: int
+    model_package_arn: str
+    artifact_sha256: str
+    branch: str
+    record_commit: str
+    pointer_commit: str
+    state: Literal["created", "kept", "rebuilt", "on main already"]
+    merged: str | None
+
+
+def approve(
+    root: Path,
+    model_package_arn: str,
+    *,
+    execution_arn: str | None = None,
+    merge: bool = False,
+    approver: Identity | None = None,
+    main: str = "main",
+) -> Approval:
+    """Makes the branch approve/NNNN for a package; run again for the same package, it keeps what is there.
+
+    Args:
+        execution_arn: the pipeline execution that registered the package; if None, the one that evaluated it.
+        merge: also merges the branch into `main`, which must be checked out: that is the approval.
+        approver: who the merge says approved; if None, whoever Git is configured for.
+
+    Raises:
+        Refused: the package, its archive, its evaluation and this repository do not agree, or its verdict is no pass.
+        OutOfDate: it was compared with another model than the one that `main` says serves.
+        GitError: the branch cannot be made or merged as things stand; nothing was lost.
+        CloudError: the registry has no such package, or AWS cannot be reached.
+    """
+    repository = Repository.find(root)
+    if merge and repository.branch() != main:
+        raise GitError(f"merging an approval needs {main} checked out (it is {repository.branch() or 'a commit'})")
+    where = platform.read()
+    with stage("Verifying the package, its archive and its evaluation"):
+        record = _record(repository, where, model_package_arn, execution_arn, main)
+    proposal = approvals.propose(repository, record, main=main)
+    merged = None
+    if merge and proposal.state != "on main already":
+        merged = repository.merge(
+            proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=approver
+        )
+    return Approval(
+        approval=record.approval,
+        model_package_arn=record.model_package_arn,
+        artifact_sha256=record.artifact.sha256,
+        branch=proposal.branch,
+        record_commit=proposal.record_commit,
+        pointer_commit=proposal.pointer_commit,
+        state=proposal.state,
+        merged=merged,
+    )
+
+
+def _record(
+    repository: Repository, where: Platform, arn: str, execution_arn: str | None, main: str
+) -> config.ApprovalRecord:
+    package = registry.package(arn)
+    verification.of_group(package, where)
+    if package.status == registry.REJECTED:
+        raise Refused(f"{arn} is rejected ({package.reason or 'no reason given'}); train again, or approve another")
+    evaluation = registry.evaluation(package)
+    verdict = evaluation["verdict"]
+    if verdict["status"] != "passed":
+        raise Refused(f"{arn} did not pass the gate: {verdict['reason']}")
+    _same("artifact", package.artifact_sha256, evaluation["artifact"]["sha256"], package)
+    model = verification.archive(package, package.artifact_sha256, f"the registry ({arn})").model
+    for name in _PROVENANCE:
+        _same(name, package.metadata.get(name, ""), evaluation["provenance"][name], package)
+        _same(name, package.metadata.get(name, ""), (model.document.provenance or {}).get(name), package)
+    _explained(repository, package)
+    merged = approvals.recorded(repository, main, package.version)
+    # On main already: what served before it is in its record, and propose() compares the two records.
+    champion = merged.champion if merged else _champion(repository, evaluation["champion"], package, main)
+    return record_of(
+        package,
+        evaluation,
+        execution_arn=execution_arn or _execution(package, where),
+        champion=champion,
+        created=clock.now(),
+    )
+
+
+def record_of(
+    package: registry.Package,
+    evaluation: Mapping[str, Any],
+    *,
+    execution_arn: str,
+    champion: config.Champion | None,
+    created: datetime,
+) -> config.ApprovalRecord:
+    """What model-config/approvals/NNNN.yaml says of a package: everything from its evaluation, nothing recomputed."""
+    windows = evaluation["windows"].values()
+    return config.ApprovalRecord(
+        approval=package.version,
+        model_package_arn=package.arn,
+        artifact=config.Artifact(uri=package.model_data_url, sha256=package.artifact_sha256),
+        container=verification.container(package),
+        commit=package.metadata["commit"],
+        config_sha256=package.metadata["config_sha256"],
+        data=config.TrainingData(
+            sha256=package.metadata["data_sha256"],
+            window=config.Window(
+                start=_moment(package.metadata.get("window_start", "")),
+                end=_moment(package.metadata.get("window_end", "")),
+            ),
+            rows=sum(window["rows"] for window in windows),
+            frauds=sum(window["frauds"] for window in windows),
+        ),
+        requests=tuple(package.metadata.get("requests", "").split()),
+        execution_arn=execution_arn,
+        # A figure that does not exist (no alerts, so no precision) is left out; evaluation.json says why.
+        metrics={
+            name: config.Interval(**{key: figure[key] for key in ("value", "low", "high", "count", "of")})
+            for name, figure in evaluation["metrics"].items()
+            if None not in (figure["value"], figure["low"], figure["high"])
+        },
+        threshold=float(evaluation["threshold"]["score"]),
+        verdict=config.Verdict(status=evaluation["verdict"]["status"], reason=evaluation["verdict"]["reason"]),
+        champion=champion,
+        created=created,
+    )
+
+
+def _same(what: str, registered: str, found: object, package: registry.Package) -> None:
+    if registered != found:
+        raise Refused(
+            f"{package.arn} was registered with {what} {registered or 'unknown'}, but {package.evaluation_uri} or the "
+            f"archive says {found or 'unknown'}: they are not of one run; train again"
+        )
+
+
+def _explained(repository: Repository, package: registry.Package) -> None:
+    """Refuses a model whose commit is not here, or whose settings are not those of that commit."""
+    commit = package.metadata["commit"]
+    if repository.resolve(commit) is None:
+        raise Refused(f"{package.arn} was trained from commit {commit}, which this repository lacks; fetch it first")
+    texts = [(repository.show(commit, path) or b"").decode("utf-8", "replace") for path in (config.MODEL, config.GATE)]
+    try:
+        model = config.parse(texts[0], config.MODEL, config.ModelFile)
+        gate = config.parse(texts[1], config.GATE, config.GateFile)
+    except ConfigError as error:
+        raise Refused(f"{package.arn} was trained from commit {commit}, where {error}") from error
+    found = config.settings_of(model, gate).sha256
+    if found != package.metadata["config_sha256"]:
+        raise Refused(
+            f"{package.arn} was trained with configuration {package.metadata['config_sha256']}, but commit {commit} "
+            f"has {found}: it is not what that commit explains; train again"
+        )
+
+
+def _champion(
+    repository: Repository, compared: Mapping[str, Any], package: registry.Package, main: str
+) -> config.Champion | None:
+    """The model that `main` says serves, if the package was compared with that one: else its verdict is out of date."""
+    number = serving_pointer.at(repository, main).approval
+    served = approvals.recorded(repository, main, number) if number is not None else None
+    if compared["artifact_sha256"] != (served.artifact.sha256 if served else None):
+        serves = f"approval {served.approval:04d}" if served else "nothing"
+        raise OutOfDate(
+            f"{package.arn} was compared with {compared['artifact_sha256'] or 'no champion'}, but {main} says that "
+            f"{serves} serves: its verdict is out of date; train again from {main} as it is now",
+            serves=serves,
+        )
+    if served is None:
+        return None
+    return config.Champion(
+        approval=served.approval,
+        model_package_arn=served.model_package_arn,
+        artifact_sha256=served.artifact.sha256,
+        comparison=compared["status"],
+        reason=compared["reason"],
+    )
+
+
+def _execution(package: registry.Package, where: Platform) -> str:
+    match = _EXECUTION.search(package.evaluation_uri)
+    if match is None:
+        raise CloudError(f"{package.evaluation_uri} is not below executions/; give the execution's ARN")
+    partition = package.arn.split(":")[1]
+    name = f"{definition.NAME}/execution/{match['id']}"
+    return f"arn:{partition}:sagemaker:{where.region}:{where.account}:pipeline/{name}"
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

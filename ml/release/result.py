@@ -1,0 +1,25 @@
+"""The result of a deployment. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ml.release.smoke_test import Smoke
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentResult:
+    """What serves now, and how that was established. Where nothing does, `state` and `commit` say all."""
+
+    state: str
+    """`created`, `updated` or `unchanged` (the endpoint), or `nothing to deploy`."""
+    commit: str
+    approval: int | None = None
+    model_package_arn: str | None = None
+    artifact_sha256: str | None = None
+    endpoint: str | None = None
+    endpoint_config: str | None = None
+    superseded: tuple[str, ...] = ()
+    smoke: Smoke | None = None
+    history_uri: str | None = None
+    seconds: float | None = None

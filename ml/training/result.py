@@ -1,0 +1,46 @@
+"""The result of a training run, and of a dry run. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml import config
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """A model package that the pipeline registered, and the evidence for it."""
+
+    execution_arn: str
+    package_arn: str
+    version: int
+    commit: str
+    requests: tuple[str, ...]
+    evaluation: Mapping[str, Any]
+    """The whole evaluation.json."""
+    evaluation_uri: str
+    seconds: Mapping[str, float]
+    """How long each step took; a step taken from the cache takes none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What a training run would be about, had it been started."""
+
+    commit: str
+    requests: tuple[str, ...]
+    window: config.Window
+    imports: tuple[str, ...]
+    rows: int
+    frauds: int
+    data_sha256: str
+    config_sha256: str
+    code_sha256: str
+    definition_sha256: str
+    champion: int | None
+    champion_sha256: str | None
+    instance_type: str
+    execution_arn: str | None
+    """The execution that these very inputs have had already, and that a run would take up."""
