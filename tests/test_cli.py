@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,30 @@ def test_a_terminated_verb_cleans_up_and_ends_with_the_signals_code(tmp_path: Pa
     assert process.returncode == 128 + signal.SIGTERM
     commands = [" ".join(found.info["cmdline"] or []) for found in psutil.process_iter(["cmdline"])]
     assert [command for command in commands if str(out) in command] == []
+
+
+def test_version_is_that_of_the_package() -> None:
+    """`fraudops --version` prints the installed package's version and exits with 0."""
+    done = fraudops("--version")
+    assert (done.returncode, done.stdout.strip()) == (0, f"fraudops {metadata.version('fraudops')}")
+
+
+@pytest.mark.parametrize("verb", [("local", "up"), ("local", "status"), ("demo",), ("simulate",)])
+def test_local_verbs_name_missing_emulators(verb: tuple[str, ...]) -> None:
+    """Without the emulators the local verbs exit with 10 and one line that says how to install them."""
+    hidden = (
+        "import importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name.startswith('local_') else find(name, *rest); "
+        "from ml.cli import main; main()"
+    )
+    done = fraudops(*verb, program=hidden)
+    assert done.returncode == 10
+    assert done.stderr.startswith("error: local_aws and local_github not installed; in a checkout run `make demo` once")
+
+
+def test_workflow_verbs_import_no_emulator() -> None:
+    """The verbs that workflows call import neither emulator, so the product runs without them."""
+    verbs = ", ".join(f"ml.commands.{path.stem}" for path in sorted((ROOT / "ml/commands").glob("[a-z]*.py")))
+    code = f"import sys, {verbs}; print([name for name in sys.modules if name.startswith('local_')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""`fraudops data`: transactions and labels."""
+"""`fraudops data`: transactions and labels in the data lake."""
 
 from __future__ import annotations
 
@@ -7,49 +7,48 @@ from typing import Annotated
 
 import typer
 
-from ml.cli.options import HERE, Json, Repo, day, group
+from ml.cli.options import HERE, Repo, View, day, group, verb
 
-app = group("Transactions and labels: land them in the lake, or draw a stand-in.")
+app = group("Import transactions and labels, or draw stand-in data.")
 
 
-@app.command("import", epilog="Example: fraudops data import creditcard.csv --start 2013-09-01 --quarantine")
+@verb(app, "import", example="fraudops data import creditcard.csv --start 2013-09-01 --quarantine")
 def data_import(
     path: Annotated[str, typer.Argument(help="CSV, gzipped CSV or Parquet; a local path or s3://.")],
     start: Annotated[str | None, typer.Option(help="The day (YYYY-MM-DD, UTC) from which Time counts.")] = None,
-    quarantine: Annotated[bool, typer.Option(help="Set rows that break the contract aside; load the rest.")] = False,
+    quarantine: Annotated[bool, typer.Option(help="Quarantine rows that break the contract; import the rest.")] = False,
     repo: Repo = HERE,
-    json: Json = False,
-) -> None:
-    """Checks a file of transactions and lands it in the lake, labels apart."""
+) -> View:
+    """Check a file of transactions and import it into the data lake, labels apart."""
     from ml import render
     from ml.commands.data_import import import_file
 
     report = import_file(repo, path, start=day(start, "--start"), quarantine=quarantine)
-    rows = [
-        ("import", f"{report.name} ({'landed' if report.new else 'there already, nothing written'})"),
-        ("rows", f"{report.rows:,}: {report.landed:,} landed, {report.quarantined:,} in quarantine"),
-        ("set aside", report.quarantine_path),
-        ("problems", ", ".join(f"{kind} {count:,}" for kind, count in report.problems.items()) or None),
-        ("frauds", f"{report.frauds:,}"),
-        ("duplicates", f"{report.duplicates:,} (kept)"),
-        ("events", f"{render.plain(report.start)} to {render.plain(report.end)}"),
-        ("manifest", report.manifest_uri),
-        *(("note", text) for text in report.notes),
-    ]
-    render.show(report, rows, as_machine=json)
+    return View(
+        value=report,
+        rows=[
+            ("import", f"{report.name} ({'landed' if report.new else 'there already, nothing written'})"),
+            ("rows", f"{report.rows:,}: {report.landed:,} landed, {report.quarantined:,} in quarantine"),
+            ("set aside", report.quarantine_path),
+            ("problems", ", ".join(f"{kind} {count:,}" for kind, count in report.problems.items()) or None),
+            ("frauds", f"{report.frauds:,}"),
+            ("duplicates", f"{report.duplicates:,} (kept)"),
+            ("events", f"{render.plain(report.start)} to {render.plain(report.end)}"),
+            ("manifest", report.manifest_uri),
+            *(("note", text) for text in report.notes),
+        ],
+    )
 
 
-@app.command("synthesise", epilog="Example: fraudops data synthesise --seed 7 --out transactions.parquet")
+@verb(app, "synthesise", example="fraudops data synthesise --seed 7 --out transactions.parquet")
 def data_synthesise(
     rows: Annotated[int, typer.Option(min=1, help="Transactions to draw.")] = 284_807,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     start: Annotated[str | None, typer.Option(help="The first day (YYYY-MM-DD); adds event_time.")] = None,
     months: Annotated[int | None, typer.Option(min=1, help="With --start: over calendar months, not two days.")] = None,
     out: Annotated[Path, typer.Option(help="Ends in .csv, .csv.gz or .parquet.")] = Path("standin.parquet"),
-    json: Json = False,
-) -> None:
-    """Draws stand-in transactions from published statistics of real ones."""
-    from ml import render
+) -> View:
+    """Draw stand-in transactions from published statistics of real ones."""
     from ml.simulate import stand_in_data, table_files
 
     if not out.name.endswith(table_files.ENDINGS):
@@ -60,5 +59,7 @@ def data_synthesise(
     size = table_files.write(out, table)
     frauds = int(sum(table.column("Class").to_pylist()))
     summary = {"path": str(out), "rows": table.num_rows, "frauds": frauds, "bytes": size, "seed": seed}
-    render.show(summary, [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in summary.items()],
-                as_machine=json)  # fmt: skip
+    return View(
+        value=summary,
+        rows=[(name, f"{value:,}" if isinstance(value, int) else value) for name, value in summary.items()],
+    )

@@ -1,54 +1,70 @@
-"""AWS and GitHub on this machine, and the demo that uses both."""
+"""`fraudops local`, `demo`, `simulate`: the emulators on this machine, and what is played on them."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ml.cli.options import HERE, Json, Repo, group
+from ml.cli.options import HERE, Repo, View, group, verb
+from ml.errors import EmulatorsMissing
 
-Folder = Annotated[Path, typer.Option("--dir", help="Where the local clouds keep their state, logs and job folders.")]
+Folder = Annotated[Path, typer.Option("--dir", help="Where the emulators keep state, logs and job folders.")]
 LOCAL = Path(".fraudops/local")
-app = group("Show the whole of it.")
-local = group("AWS and GitHub on this machine: real calls, answered on loopback, no account.")
+app = group("Play the loop on this machine.")
+local = group("Run the AWS and GitHub emulators on loopback.")
 
 
-@local.command("up", epilog='Example: fraudops local up && eval "$(fraudops local env)"')
-def local_up(folder: Folder = LOCAL, json: Json = False) -> None:
-    """Starts the local cloud in the background and says how to use it."""
+def _require_emulators() -> None:
+    """Ends with one line where the emulators are not installed: the product runs without them, these verbs do not."""
+    missing = [name for name in ("local_aws", "local_github") if find_spec(name) is None]
+    if missing:
+        raise EmulatorsMissing(
+            f"{' and '.join(missing)} not installed; in a checkout run `make demo` once, or "
+            "`pip install --editable emulators/aws --editable emulators/github`"
+        )
+
+
+@verb(local, "up", example='fraudops local up && eval "$(fraudops local env)"')
+def local_up(folder: Folder = LOCAL) -> View:
+    """Start the emulators in the background and show how to use them."""
+    _require_emulators()
     from ml import render
     from ml.playground import daemon
 
     status = daemon.up(folder)
-    render.show(status, [*render.fields(status), ("use it", f'eval "$(fraudops local env --dir {folder})"')],
-                as_machine=json)  # fmt: skip
+    command = f'eval "$(fraudops local env --dir {folder})"'
+    return View(value=status, rows=[*render.fields(status), ("use it", command)])
 
 
-@local.command("down", epilog="Example: fraudops local down")
-def local_down(folder: Folder = LOCAL, json: Json = False) -> None:
-    """Ends the local cloud with all its processes, or what a crashed one left; its state is discarded."""
+@verb(local, "down", example="fraudops local down")
+def local_down(folder: Folder = LOCAL) -> View:
+    """Stop the emulators and all their processes, also those of a crash; their state is discarded."""
+    _require_emulators()
     from ml import render
     from ml.playground import daemon
 
     status = daemon.down(folder)
-    render.show(status, render.fields(status), as_machine=json)
+    return View(value=status, rows=render.fields(status))
 
 
-@local.command("status", epilog="Example: fraudops local status --json")
-def local_status(folder: Folder = LOCAL, json: Json = False) -> None:
-    """Says whether the local cloud runs, where, and where its logs are; ends 0 either way, `running` tells."""
+@verb(local, "status", example="fraudops local status --json")
+def local_status(folder: Folder = LOCAL) -> View:
+    """Show whether the emulators run, where, and where their logs are; exit code 0 either way."""
+    _require_emulators()
     from ml import render
     from ml.playground import daemon
 
     status = daemon.status(folder)
-    render.show(status, render.fields(status), as_machine=json)
+    return View(value=status, rows=render.fields(status))
 
 
 @local.command("env", epilog='Example: eval "$(fraudops local env)"')
 def local_env(folder: Folder = LOCAL) -> None:
-    """Prints what makes AWS's and GitHub's clients, and gh, talk to the local clouds, as lines for a shell."""
+    """Print shell lines that point AWS's and GitHub's clients, and gh, at the emulators."""
+    _require_emulators()
     from ml.playground import daemon
 
     typer.echo(daemon.exports(folder))
@@ -56,14 +72,13 @@ def local_env(folder: Folder = LOCAL) -> None:
 
 @app.command(epilog="Example: fraudops demo --seed 3")
 def demo(
-    path: Annotated[Path | None, typer.Option("--data", help="Real transactions in place of the stand-in.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the stand-in.")] = 0,
-    out: Annotated[Path, typer.Option(help="Where everything the demo makes is put; emptied first.")] = Path(
-        "build/demo"
-    ),
+    path: Annotated[Path | None, typer.Option("--data", help="Real transactions instead of stand-in data.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the stand-in data.")] = 0,
+    out: Annotated[Path, typer.Option(help="Output folder; emptied first.")] = Path("build/demo"),
     repo: Repo = HERE,
 ) -> None:
-    """Goes from a commit to a served model, a challenger and a rollback, and leaves nothing running."""
+    """Play one round: from a commit to a served model, a challenger and a rollback. Leaves no process running."""
+    _require_emulators()
     from ml.playground.demo import run
 
     run(repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed)
@@ -71,21 +86,22 @@ def demo(
 
 @app.command(epilog="Example: fraudops simulate --months 12 --seed 1 --scenario concept-only")
 def simulate(
-    months: Annotated[int, typer.Option(min=1, max=120, help="How many are played.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Of the traffic; the same seed gives the same year.")] = 0,
+    months: Annotated[int, typer.Option(min=1, max=120, help="How many months to play.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the traffic; the same seed gives the same year.")] = 0,
     scenario: Annotated[
-        str, typer.Option(help="What drifts and when: one of those in ml/simulate/scenarios, or a file like them.")
+        str, typer.Option(help="The name of a file in ml/simulate/scenarios, or the path of one like them.")
     ] = "both",
-    rows: Annotated[int, typer.Option(min=1_000, help="Transactions of an average month.")] = 24_000,
-    out: Annotated[Path, typer.Option(help="Where report, pages, logs and the clone are put; emptied first.")] = Path(
-        "build/simulation"
-    ),
+    rows: Annotated[int, typer.Option(min=1_000, help="Transactions in an average month.")] = 24_000,
+    out: Annotated[
+        Path, typer.Option(help="Output folder for report, pages, logs and the clone; emptied first.")
+    ] = Path("build/simulation"),
     keep: Annotated[
-        Path | None, typer.Option(help="Where summary.json and the last model are put; in --out by default.")
+        Path | None, typer.Option(help="Folder for summary.json and the last model; --out by default.")
     ] = None,
     repo: Repo = HERE,
 ) -> None:
-    """Plays a year of traffic that drifts through the real loop, beside a control year without retraining."""
+    """Play a year of drifting traffic through the real loop, beside a control year without retraining."""
+    _require_emulators()
     from ml.playground.year import run
 
     run(

@@ -1,10 +1,14 @@
-"""Options that several verbs share, and how their texts are read."""
+"""Options that several verbs share, and the decorator that turns a function into a verb with `--json`."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -19,16 +23,74 @@ SETTINGS: dict[str, Any] = {
 }
 Repo = Annotated[Path, typer.Option("--repo", help="The repository's root.", show_default="here")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Merge = Annotated[bool, typer.Option("--merge", help="Merge the branch into main, checked out here.")]
+Merge = Annotated[bool, typer.Option("--merge", help="Merge the branch into main, which must be checked out.")]
 PullRequest = Annotated[
     int | None,
     typer.Option(
         "--pull-request",
         envvar="FRAUDOPS_PULL_REQUEST",
         metavar="N",
-        help="The pull request that this is about; that of the event by default.",
+        help="The number of the pull request; that of the event by default.",
     ),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How a verb's value is shown: `rows` as a table or `text` as it is for people, `value` as JSON for machines.
+
+    With `error` the table goes to standard error, and the error is raised once it is shown.
+    """
+
+    value: Any
+    rows: Iterable[tuple[str, Any]] = ()
+    text: str | None = None
+    error: Exception | None = None
+
+
+def verb(app: typer.Typer, name: str | None = None, *, example: str) -> Callable[[Callable[..., Any]], Any]:
+    """Registers a function as a verb of `app`: adds `--json`, and prints what the function returns.
+
+    The function returns a `View`, or a flat dataclass whose fields become the rows. Its annotations must be resolvable
+    when the module is imported.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        hints = get_type_hints(function, include_extras=True)
+        hints.pop("return", None)
+        signature = inspect.signature(function)
+        option = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+
+        @functools.wraps(function)
+        def command(*, json: bool, **arguments: Any) -> None:
+            _show(function(**arguments), as_json=json)
+
+        parameters = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+            for parameter in signature.parameters.values()
+        ]
+        command.__signature__ = signature.replace(  # type: ignore[attr-defined] # typer reads it
+            parameters=[*parameters, option], return_annotation=None
+        )
+        command.__annotations__ = {**hints, "json": Json}
+        app.command(name, epilog=f"Example: {example}")(command)
+        return function
+
+    return register
+
+
+def _show(result: Any, *, as_json: bool) -> None:
+    from ml import console, render
+
+    view = result if isinstance(result, View) else View(value=result, rows=render.fields(result))
+    if as_json:
+        typer.echo(render.as_json(view.value))
+    elif view.text is not None:
+        typer.echo(view.text)
+    elif rows := list(view.rows):
+        (console.err if view.error else console.out).print(render.table(rows))
+    if view.error is not None:
+        raise view.error
 
 
 def group(text: str) -> typer.Typer:
@@ -37,7 +99,7 @@ def group(text: str) -> typer.Typer:
 
 
 def day(text: str | None, option: str) -> date | None:
-    """`text` as a day; a usage error that names `option` where it is none."""
+    """`text` as a day; a usage error that names `option` if it is not one."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
@@ -45,7 +107,7 @@ def day(text: str | None, option: str) -> date | None:
 
 
 def window(start: str | None, end: str | None) -> Window | None:
-    """The stretch of event time from `start` to `end`; None where neither is given, a usage error where it is none."""
+    """The event times from `start` to `end`; None if neither is given, a usage error if they are not in order."""
     from ml.config import Window
 
     first, last = _moment(start, "--start"), _moment(end, "--end")

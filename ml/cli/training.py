@@ -1,19 +1,22 @@
-"""From a commit to a proposed model: the pipeline, the training run, and what comes of it."""
+"""`fraudops train`, `propose`, `record-failure`, `pipeline`: from a commit to an approval pull request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Json, Repo, group, window
+from ml.cli.options import HERE, Repo, View, group, verb, window
 from ml.errors import GateFailed
 
-app = group("Train and propose.")
-pipeline = group("The SageMaker pipeline that trains.")
-Outcome = Annotated[Path, typer.Option(metavar="FILE", help="What `fraudops train --outcome` wrote.")]
+if TYPE_CHECKING:
+    from ml.training.result import TrainingResult
+
+app = group("Train and open approval pull requests.")
+pipeline = group("Show the SageMaker pipeline that trains.")
+Outcome = Annotated[Path, typer.Option(metavar="FILE", help="The file that `fraudops train --outcome` wrote.")]
 
 
 @pipeline.command("definition", epilog="Example: fraudops pipeline definition --bucket my-lake > definition.json")
@@ -24,67 +27,81 @@ def pipeline_definition(
     region: Annotated[str | None, typer.Option(help="Offline: the region.")] = None,
     repo: Repo = HERE,
 ) -> None:
-    """Prints the definition that AWS would get; of the platform stack, or offline of what the options say.
+    """Print the pipeline definition that SageMaker would get, for the platform stack or for the offline options.
 
-    Where an offline option is left out a placeholder stands, and a line on standard error names it.
+    An offline option that is left out becomes a placeholder, which a line on standard error names.
     """
     from ml.commands.pipeline_definition import definition
 
     typer.echo(definition(repo, bucket=bucket, role=role, group=group, region=region))
 
 
-@app.command(epilog="Example: fraudops train --start 2013-09-01T00:00:00Z")
+@verb(app, example="fraudops train --start 2013-09-01T00:00:00Z")
 def train(
     request: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="FRAUDOPS_REQUEST", help="Answer this retrain request only (repeatable); all that are open."
+            envvar="FRAUDOPS_REQUEST", help="A retrain request to resolve (repeatable); all open ones by default."
         ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(envvar="FRAUDOPS_START", help="Train on events from this time on (ISO 8601).")
+        str | None, typer.Option(envvar="FRAUDOPS_START", help="Use events from this time on (ISO 8601).")
     ] = None,
     end: Annotated[
-        str | None, typer.Option(envvar="FRAUDOPS_END", help="Train on events before this time (ISO 8601).")
+        str | None, typer.Option(envvar="FRAUDOPS_END", help="Use events before this time (ISO 8601).")
     ] = None,
-    reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why, in words; the proposal repeats it.")] = "",
+    reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why; the pull request repeats it.")] = "",
     outcome: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what it came to, for `propose` or `record-failure`.")
+        Path | None, typer.Option(metavar="FILE", help="Write the gate's result, for `propose` or `record-failure`.")
     ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="ARN", help="Wait for this execution, whatever it is about; start none.")
-    ] = None,
+    resume: Annotated[str | None, typer.Option(metavar="ARN", help="Wait for this execution; start none.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", envvar="FRAUDOPS_DRY_RUN", help="Say what would be trained; start nothing.")
+        bool, typer.Option("--dry-run", envvar="FRAUDOPS_DRY_RUN", help="Show what would be trained; start nothing.")
     ] = False,
     repo: Repo = HERE,
-    json: Json = False,
-) -> None:
-    """Runs the pipeline on what is committed; ends 0 only if a model package was registered."""
-    from ml import render
+) -> Any:
+    """Train the committed model; exit code 0 only if a model package was registered."""
     from ml.commands import train as training
 
-    stretch = window(start, end)
+    training_window = window(start, end)
     if resume is not None:
         _refuse_beside_resume(resume, {"--request": request, "--start": start, "--end": end, "--dry-run": dry_run})
     if dry_run:
-        found = training.dry_run(repo, requests=request or None, window=stretch, reason=reason)
-        render.show(found, render.fields(found), as_machine=json)
-        return
+        return training.dry_run(repo, requests=request or None, window=training_window, reason=reason)
     try:
         result = training.train(
-            repo, requests=request or None, window=stretch, resume=resume, reason=reason, outcome=outcome
+            repo, requests=request or None, window=training_window, resume=resume, reason=reason, outcome=outcome
         )
     except GateFailed as error:
-        _show_gate_failure(error, as_machine=json)
-        raise
-    rows = [
-        ("package", result.package_arn),
-        *render.evaluation_rows(result.evaluation),
-        ("evaluation", result.evaluation_uri),
-        ("next", f"fraudops approve {result.package_arn}"),
-    ]
-    render.show({"status": "passed", **render.plain(result)}, rows, as_machine=json)
+        return _gate_failure(error)
+    return _registered(result)
+
+
+def _registered(result: TrainingResult) -> View:
+    from ml import render
+
+    return View(
+        value={"status": "passed", **render.plain(result)},
+        rows=[
+            ("package", result.package_arn),
+            *render.evaluation_rows(result.evaluation),
+            ("evaluation", result.evaluation_uri),
+            ("next", f"fraudops approve {result.package_arn}"),
+        ],
+    )
+
+
+def _gate_failure(error: GateFailed) -> View:
+    """A failed gate: the same JSON as a passed one has, or its figures on standard error, then the error itself."""
+    from ml import render
+
+    failure = {"status": "failed", "reason": str(error), "execution_arn": error.execution_arn}
+    figures = {name: value for name, value in error.evaluation.items() if name != "verdict"}  # the error says it
+    return View(
+        value={**failure, "evaluation": error.evaluation, "evaluation_uri": error.evaluation_uri},
+        rows=render.evaluation_rows(figures) if "metrics" in figures else [],
+        error=error,
+    )
 
 
 def _refuse_beside_resume(resume: str, others: Mapping[str, object]) -> None:
@@ -100,33 +117,17 @@ def _refuse_beside_resume(resume: str, others: Mapping[str, object]) -> None:
         )
 
 
-def _show_gate_failure(error: GateFailed, *, as_machine: bool) -> None:
-    """Shows a failed gate as a passed one is shown: JSON for machines, figures on standard error."""
-    from ml import console, render
-
-    if as_machine:
-        failure = {"status": "failed", "reason": str(error), "execution_arn": error.execution_arn}
-        typer.echo(render.as_json({**failure, "evaluation": error.evaluation, "evaluation_uri": error.evaluation_uri}))
-    elif "metrics" in error.evaluation:
-        figures = {name: value for name, value in error.evaluation.items() if name != "verdict"}  # the error says it
-        console.err.print(render.table(render.evaluation_rows(figures)))
-
-
-@app.command(epilog="Example: fraudops propose --outcome outcome.json")
-def propose(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
-    """Opens the pull request that approves a model when it is merged, or brings it up to date."""
-    from ml import render
+@verb(app, example="fraudops propose --outcome outcome.json")
+def propose(outcome: Outcome, repo: Repo = HERE) -> Any:
+    """Open or update the approval pull request of a model that passed the gate."""
     from ml.commands.propose import propose as run
 
-    result = run(repo, outcome=outcome)
-    render.show(result, render.fields(result), as_machine=json)
+    return run(repo, outcome=outcome)
 
 
-@app.command(epilog="Example: fraudops record-failure --outcome outcome.json")
-def record_failure(outcome: Outcome, repo: Repo = HERE, json: Json = False) -> None:
-    """Records on main that the gate said no, and says so in one issue for each cause."""
-    from ml import render
+@verb(app, example="fraudops record-failure --outcome outcome.json")
+def record_failure(outcome: Outcome, repo: Repo = HERE) -> Any:
+    """Record a failed gate on main and open or update one issue per cause."""
     from ml.commands.record_failure import record_failure as run
 
-    result = run(repo, outcome=outcome)
-    render.show(result, render.fields(result), as_machine=json)
+    return run(repo, outcome=outcome)

@@ -1,0 +1,42 @@
+"""`fraudops validate`, `plan`, `changes`, `ci-status`: the checks of a pull request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml.cli.options import HERE, PullRequest, Repo, View, group, verb
+
+app = group("Check what a change does.")
+
+
+@verb(app, example="fraudops validate")
+def validate(pull_request: PullRequest = None, repo: Repo = HERE) -> Any:
+    """Check every file of model-config/: alone, against the others and against main."""
+    from ml.commands.validate import validate as run
+
+    return run(repo, pull_request=pull_request)
+
+
+@verb(app, example="fraudops plan")
+def plan(pull_request: PullRequest = None, repo: Repo = HERE) -> View:
+    """Show what merging would do (workflows, values, model) and comment on the pull request."""
+    from ml.commands.plan import plan as run
+
+    result = run(repo, pull_request=pull_request)
+    return View(value=result, text=result.markdown)
+
+
+@verb(app, example="fraudops changes --json")
+def changes(repo: Repo = HERE) -> Any:
+    """Detect whether code or model-config/ changed, for the jobs that depend on it."""
+    from ml.commands.changes import changes as run
+
+    return run(repo)
+
+
+@verb(app, example="FRAUDOPS_NEEDS='{}' fraudops ci-status")
+def ci_status(pull_request: PullRequest = None) -> Any:
+    """Post the results of ci.yml's jobs as the commit status fraudops/ci."""
+    from ml.commands.ci_status import ci_status as run
+
+    return run(pull_request=pull_request)

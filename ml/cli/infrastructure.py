@@ -1,0 +1,58 @@
+"""`fraudops bootstrap` and `fraudops infra`: the platform in an account."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ml.cli.options import HERE, PullRequest, Repo, View, group, verb
+
+app = group("Create the platform.")
+infra = group("Plan and apply changes of infra/.")
+
+
+@verb(app, example="fraudops bootstrap --repository OWNER/NAME --configure")
+def bootstrap(
+    notify: Annotated[str | None, typer.Option(help="An e-mail address for refused and failed deployments.")] = None,
+    repository: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="The repository whose workflows get roles.")
+    ] = None,
+    configure: Annotated[
+        bool, typer.Option("--configure", help="Also set the repository's variables, with GITHUB_TOKEN.")
+    ] = False,
+    repo: Repo = HERE,
+) -> View:
+    """Create or update the platform and the workflows' roles in an account."""
+    from ml import render
+    from ml.commands.bootstrap import bootstrap as run
+
+    result = run(repo, notify=notify, repository=repository, configure=configure)
+    states = {name: f" ({state})" for name, state in result.configured.items()}
+    return View(
+        value=result,
+        rows=[
+            ("stack", f"{result.stack}: {result.state}"),
+            *render.fields(result.platform),
+            ("workflows' roles", result.identity or "none made"),
+            *((name, f"{value}{states.get(name, '')}") for name, value in result.variables.items()),
+            *(("to do", text) for text in result.settings),
+        ],
+    )
+
+
+@verb(infra, "plan", example="fraudops infra plan")
+def infra_plan(pull_request: PullRequest = None, repo: Repo = HERE) -> View:
+    """Show what applying infra/ would change in the account, deletions first."""
+    from ml.commands.infra import plan as run
+
+    result = run(repo, pull_request=pull_request)
+    return View(value=result, text=result.markdown)
+
+
+@verb(infra, "apply", example="fraudops infra apply")
+def infra_apply(repo: Repo = HERE) -> Any:
+    """Apply the platform's template; show changes of the workflows' roles, which a person applies."""
+    from ml.commands.infra import apply as run
+
+    return run(repo)

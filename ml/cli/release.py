@@ -1,0 +1,48 @@
+"""`fraudops approve`, `deploy`, `rollback`: which model serves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ml.cli.options import HERE, Merge, Repo, group, verb
+
+app = group("Approve, deploy, roll back.")
+
+
+@verb(app, example="fraudops approve arn:aws:sagemaker:…:model-package/fraudops-model/3 --merge")
+def approve(
+    package: Annotated[str, typer.Argument(metavar="PACKAGE_ARN", help="The registered model package.")],
+    merge: Merge = False,
+    repo: Repo = HERE,
+) -> Any:
+    """Create the approval branch: one commit with the record, one that moves the pointer."""
+    from ml.commands.approve import approve as run
+
+    return run(repo, package, merge=merge)
+
+
+@verb(app, example="fraudops deploy")
+def deploy(
+    reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why it is deployed again.")] = "",
+    repo: Repo = HERE,
+) -> Any:
+    """Deploy the model that the checked-out commit names, and verify that it serves."""
+    from ml.commands.deploy import deploy as run
+
+    return run(repo, reason=reason)
+
+
+@verb(app, example="fraudops rollback --to 3 --merge && fraudops deploy")
+def rollback(
+    to: Annotated[int | None, typer.Option(help="The approval to return to; the former one by default.")] = None,
+    merge: Merge = False,
+    propose: Annotated[bool, typer.Option("--propose", help="Push the branch and open its pull request.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="The deployment of what main names has failed.")] = False,
+    repo: Repo = HERE,
+) -> Any:
+    """Prepare the revert of the pointer's commit, to a model that served before."""
+    from ml.commands.rollback import rollback as run
+
+    return run(repo, to=to, merge=merge, propose=propose, failed=failed)
