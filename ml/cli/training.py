@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ml.cli.options import HERE, Repo, View, group, verb, window
 from ml.errors import GateFailed
-
-if TYPE_CHECKING:
-    from ml.training.result import TrainingResult
 
 app = group("Train and open approval pull requests.")
 pipeline = group("Show the SageMaker pipeline that trains.")
@@ -77,7 +74,7 @@ def train(
     return _registered(result)
 
 
-def _registered(result: TrainingResult) -> View:
+def _registered(result: Any) -> View:
     from ml import render
 
     return View(
