@@ -1,4 +1,4 @@
-"""A running local GitHub, and real clients of it: git in a clone, gh, PyGithub, plain HTTP."""
+"""Fixtures: a running emulator and real clients: git in a clone, gh, PyGithub."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Emulator:
     folder: Path
 
     def token(self, login: str = "alice", **options: Any) -> str:
-        """A token."""
+        """A token for a user or an App."""
         return self.github.token(login, **options)
 
     def workflow_token(self, **permissions: Any) -> str:
@@ -95,7 +95,7 @@ class Emulator:
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """A running local GitHub with an empty acme/fraud."""
+    """A running emulator with an empty repository acme/fraud."""
     events: list[Event] = []
     with LocalGitHub(tmp_path / "github", on_event=events.append) as github:
         github.create_repository("acme/fraud")

@@ -12,12 +12,12 @@ PATH = ".github/workflows/x.yml"
 
 
 def with_steps(steps: str) -> Workflow:
-    """A workflow with one job of those steps."""
+    """A workflow with one job with these steps."""
     return parse(f"on: push\njobs: {{one: {{runs-on: ubuntu-latest, steps: [{steps}]}}}}\n", PATH)
 
 
 def checkout_with(folder: Path, **files: str) -> Path:
-    """A checkout with local actions: name → steps in YAML."""
+    """Creates a checkout with local actions; `files` maps their names to steps in YAML."""
     for name, steps in files.items():
         action = folder / ".github" / "actions" / name / "action.yml"
         action.parent.mkdir(parents=True)
@@ -25,8 +25,8 @@ def checkout_with(folder: Path, **files: str) -> Path:
     return folder
 
 
-def test_actions_are_found_however_deep_they_are_used(tmp_path: Path) -> None:
-    """In the workflow, in the repository's own actions, and in those that these use; each version by itself."""
+def test_action_uses_are_found_in_nested_local_actions(tmp_path: Path) -> None:
+    """Uses in the workflow, in local actions and in actions that these use are found, each version separately."""
     folder = checkout_with(
         tmp_path,
         outer="[{uses: ./.github/actions/inner}, {uses: actions/setup-python@v7, with: {python-version: '3'}}]",
@@ -60,7 +60,7 @@ def test_actions_are_found_however_deep_they_are_used(tmp_path: Path) -> None:
         ("{uses: ./../outside}", "outside the repository"),
     ],
 )
-def test_what_has_no_stand_in_is_refused_before_anything_runs(tmp_path: Path, steps: str, message: str) -> None:
-    """The message says where it is used and what is missing."""
+def test_action_without_override_is_refused(tmp_path: Path, steps: str, message: str) -> None:
+    """The message names the place and the missing override or input."""
     with pytest.raises(WorkflowInvalid, match=message):
         action_overrides.resolve_overrides(action_overrides.find_action_uses(with_steps(steps), tmp_path))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from local_github.actions.concurrency import ConcurrencyGroups
 
 
-def test_a_group_has_one_that_goes_one_that_waits_and_the_newest_takes_the_waiting_place() -> None:
-    """GitHub's own rule: what waited is cancelled, what goes is not."""
+def test_newest_run_replaces_the_waiting_run_of_a_group() -> None:
+    """The waiting run is cancelled, the active run is not."""
     groups, deploy = ConcurrencyGroups(), [("deploy", False)]
     assert groups.enter(1, deploy) == ([], [])
     assert groups.try_activate(1, deploy)
@@ -19,8 +19,8 @@ def test_a_group_has_one_that_goes_one_that_waits_and_the_newest_takes_the_waiti
     assert groups.try_activate(3, deploy)
 
 
-def test_cancel_in_progress_ends_what_goes_too() -> None:
-    """And names of groups are compared without case."""
+def test_cancel_in_progress_cancels_the_active_run() -> None:
+    """Group names are compared without case."""
     groups = ConcurrencyGroups()
     groups.enter(1, [("CI", True)])
     assert groups.try_activate(1, [("CI", True)])
@@ -30,8 +30,8 @@ def test_cancel_in_progress_ends_what_goes_too() -> None:
     assert groups.try_activate(2, [("ci", True)])
 
 
-def test_a_run_in_several_groups_goes_when_it_may_in_all() -> None:
-    """It holds none of them meanwhile, so that nothing can wait for each other for ever."""
+def test_run_in_several_groups_starts_when_all_are_free() -> None:
+    """A run that waits for one group does not block another, so no deadlock is possible."""
     groups = ConcurrencyGroups()
     groups.enter(1, [("a", False)])
     assert groups.try_activate(1, [("a", False)])
@@ -42,8 +42,8 @@ def test_a_run_in_several_groups_goes_when_it_may_in_all() -> None:
 
 
 @given(moves=st.lists(st.tuples(st.integers(1, 6), st.sampled_from(["a", "b"]), st.booleans()), max_size=20))
-def test_never_do_two_runs_of_one_group_go(moves: list[tuple[int, str, bool]]) -> None:
-    """Whatever comes in whichever order."""
+def test_group_never_has_two_active_runs(moves: list[tuple[int, str, bool]]) -> None:
+    """This holds for any order of arrivals and ends."""
     groups, going, number = ConcurrencyGroups(), dict[str, int](), 0
     for choice, name, cancel in moves:
         if choice == 1 and name in going:

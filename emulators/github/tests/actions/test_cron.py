@@ -27,8 +27,8 @@ from local_github.actions.workflow_file import WorkflowInvalid
         ("0 0 1 jan,MAR *", "2026-03-01T00:00", True),
     ],
 )
-def test_schedules_are_due_when_cron_says_so(expression: str, moment: str, due: bool) -> None:
-    """POSIX's five fields in UTC; two restricted days are joined by or."""
+def test_cron_is_due_in_its_minutes(expression: str, moment: str, due: bool) -> None:
+    """Fields are POSIX's, in UTC; if both day fields are restricted, either is enough."""
     assert cron.is_due(expression, datetime.fromisoformat(moment).replace(tzinfo=UTC)) is due
 
 
@@ -36,15 +36,15 @@ def test_schedules_are_due_when_cron_says_so(expression: str, moment: str, due: 
     "expression",
     ["@daily", "* * * *", "60 * * * *", "* * 0 * *", "* * * * 7", "a * * * *", "5-1 * * * *", "*/0 * * * *"],
 )
-def test_schedules_that_github_refuses_are_refused(expression: str) -> None:
-    """With what is wrong with them."""
+def test_cron_that_github_refuses_is_refused(expression: str) -> None:
+    """The error names the expression."""
     with pytest.raises(WorkflowInvalid, match="cron"):
         cron.is_due(expression, datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @given(moment=st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))
-def test_every_minute_is_due_and_a_line_made_of_a_moment_is_due_at_it(moment: datetime) -> None:
-    """Both ways of writing the day of the week agree with the calendar."""
+def test_cron_made_from_a_moment_is_due_at_it(moment: datetime) -> None:
+    """Numeric and named days of the week agree with the calendar."""
     at = moment.replace(tzinfo=UTC)
     assert cron.is_due("* * * * *", at)
     assert cron.is_due(f"{at.minute} {at.hour} {at.day} {at.month} *", at)

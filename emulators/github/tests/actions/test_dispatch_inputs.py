@@ -13,7 +13,7 @@ JOBS = "jobs: {job: {runs-on: ubuntu-latest, steps: [{run: 'true'}]}}\n"
 
 
 def workflow(on: str) -> Workflow:
-    """A workflow with that `on:`, in YAML."""
+    """A workflow with this `on:` in YAML."""
     return parse(f"on: {on}\n{JOBS}", ".github/workflows/x.yml")
 
 
@@ -22,8 +22,8 @@ INPUTS = """{workflow_dispatch: {inputs: {
   dry-run: {type: boolean}, rows: {type: number, default: 5}, where: {type: environment}, note: }}}"""
 
 
-def test_dispatch_inputs_get_their_defaults_as_text() -> None:
-    """Booleans are false, choices their first option, texts empty, unless there is a default."""
+def test_dispatch_inputs_have_defaults_as_text() -> None:
+    """Without a default, booleans are false, choices the first option, other inputs empty."""
     expected = {"reason": "x", "window": "year", "dry-run": "false", "rows": "5", "where": "", "note": ""}
     assert resolve(workflow(INPUTS), {"reason": "x"}) == expected
     given_all = {"reason": "$(touch x)", "window": "month", "dry-run": True, "rows": "1.5", "where": "production"}
@@ -52,13 +52,13 @@ def test_dispatch_inputs_get_their_defaults_as_text() -> None:
         ({"reason": ["x"]}, "Invalid value for input 'reason': must be a string"),
     ],
 )
-def test_dispatch_inputs_that_break_what_is_declared_are_refused(given: dict[str, Any], message: str) -> None:
-    """With GitHub's words, which its 422 carries."""
+def test_invalid_dispatch_inputs_are_refused(given: dict[str, Any], message: str) -> None:
+    """The message is that of GitHub's 422."""
     with pytest.raises(DispatchRefused, match=re.escape(message)):
         resolve(workflow(INPUTS), given)
 
 
-def test_a_workflow_without_the_trigger_takes_no_dispatch() -> None:
-    """Whatever the inputs."""
+def test_dispatch_needs_the_workflow_dispatch_trigger() -> None:
+    """A workflow without the trigger refuses every dispatch."""
     with pytest.raises(DispatchRefused, match="does not have 'workflow_dispatch' trigger"):
         resolve(workflow("push"), {})

@@ -16,7 +16,7 @@ CONTEXT: dict[str, Any] = {
         "run_id": "9",
     },
     "inputs": {"dry-run": "true"},
-    "vars": {"STACK": "fraudops"},
+    "vars": {"STACK": "model"},
 }
 
 
@@ -31,15 +31,15 @@ CONTEXT: dict[str, Any] = {
         ("${{ github.ref != 'REFS/heads/MAIN' }}", "false"),
         ("${{ inputs.dry-run == 'true' }}", "true"),
         ("${{ startsWith(github.ref, 'refs/heads/') && !contains(github.ref, 'x') }}", "true"),
-        ("${{ format('{0}-{1}-{{x}}', vars.STACK, 3) }}", "fraudops-3-{x}"),
+        ("${{ format('{0}-{1}-{{x}}', vars.STACK, 3) }}", "model-3-{x}"),
         ("${{ contains(github.event.labels, 'B') }}", "true"),
         ("${{ (1 < 2) && 'it''s' }}", "it's"),
         ("${{ github.nothing.at.all }}", ""),
         ("${{ null == 0 }}", "true"),
     ],
 )
-def test_expressions_before_a_run_have_githubs_values(template: str, value: str) -> None:
-    """Text is compared without case, absent members are empty, || and && give operands."""
+def test_expressions_have_githubs_values(template: str, value: str) -> None:
+    """Text is compared without case, missing members are empty, and || and && return operands."""
     assert expressions.interpolate(template, CONTEXT) == value
 
 
@@ -55,7 +55,7 @@ def test_expressions_before_a_run_have_githubs_values(template: str, value: str)
         "${{ (github.ref }}",
     ],
 )
-def test_expressions_that_cannot_be_evaluated_are_refused(template: str) -> None:
-    """No group is silently another one."""
+def test_unsupported_expressions_are_refused(template: str) -> None:
+    """An unsupported expression is an error and has no silent value."""
     with pytest.raises(WorkflowInvalid, match="cannot evaluate"):
         expressions.interpolate(template, CONTEXT)

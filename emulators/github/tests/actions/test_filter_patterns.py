@@ -11,7 +11,7 @@ from local_github.actions import filter_patterns
 from local_github.actions.workflow_file import WorkflowInvalid
 
 
-# The examples of GitHub's "filter pattern cheat sheet", and for each pattern something that it must leave out.
+# The examples of GitHub's "filter pattern cheat sheet", each with values that must not match.
 @pytest.mark.parametrize(
     ("pattern", "chosen", "left"),
     [
@@ -38,14 +38,14 @@ from local_github.actions.workflow_file import WorkflowInvalid
         ("**/*+", ["a", "x/y"], []),
     ],
 )
-def test_patterns_select_what_githubs_table_says(pattern: str, chosen: list[str], left: list[str]) -> None:
-    """The whole name has to match, stars stop at slashes, ? and + repeat the character before."""
+def test_patterns_match_the_examples_of_githubs_documentation(pattern: str, chosen: list[str], left: list[str]) -> None:
+    """The pattern matches the whole name, `*` stops at slashes, `?` and `+` are quantifiers."""
     assert [value for value in chosen if not filter_patterns.matches(pattern, value)] == []
     assert [value for value in left if filter_patterns.matches(pattern, value)] == []
 
 
-def test_the_last_pattern_that_matches_decides() -> None:
-    """`!` unselects what came before; nothing but `!` selects nothing."""
+def test_last_matching_pattern_decides() -> None:
+    """`!` excludes what an earlier pattern included; patterns with `!` alone include nothing."""
     assert filter_patterns.selects(["**", "!docs/**"], "src/a.py")
     assert not filter_patterns.selects(["**", "!docs/**"], "docs/a.md")
     assert filter_patterns.selects(["*.md", "!README.md", "README*"], "README.md")
@@ -56,17 +56,17 @@ NAMES = st.text(alphabet="ab/.-_", min_size=1, max_size=10)
 
 
 @given(name=NAMES, other=NAMES)
-def test_a_pattern_without_special_characters_selects_itself_alone(name: str, other: str) -> None:
-    """Dots and dashes are only themselves."""
+def test_literal_pattern_matches_only_itself(name: str, other: str) -> None:
+    """Dots and dashes are literal."""
     assert filter_patterns.matches(name, other) == (name == other)
 
 
 @given(parts=st.lists(st.sampled_from(["a", "b", ".", "/", "*", "**", "a?", "b+"]), max_size=6), name=NAMES)
-def test_patterns_agree_with_an_independent_reading(parts: list[str], name: str) -> None:
-    """Against a matcher that tries every way, character by character."""
+def test_patterns_agree_with_a_backtracking_matcher(parts: list[str], name: str) -> None:
+    """The reference tries every way, character by character."""
     pattern = "".join(parts).replace("***", "*")
     if re.search(r"\*\*/|[*/.][?+]|\*{3,}", pattern):
-        return  # these are in the table above
+        return  # covered by the table above
     assert filter_patterns.matches(pattern, name) == _every_way(pattern, name)
 
 
@@ -88,7 +88,7 @@ def _every_way(pattern: str, name: str) -> bool:
 
 
 @pytest.mark.parametrize("pattern", ["?a", "[a", "[]", "[_]"])
-def test_a_pattern_that_github_would_refuse_is_refused(pattern: str) -> None:
-    """With the pattern in the message."""
+def test_invalid_pattern_is_refused(pattern: str) -> None:
+    """The message contains the pattern."""
     with pytest.raises(WorkflowInvalid, match=re.escape(repr(pattern))):
         filter_patterns.matches(pattern, "a")

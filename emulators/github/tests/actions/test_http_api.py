@@ -42,15 +42,15 @@ RUNS = f"/repos/{REPOSITORY}/actions"
 
 @pytest.fixture
 def trained(emulator: ActionsEmulator) -> ActionsEmulator:
-    """A emulator with the workflow."""
+    """An emulator with the workflow Train."""
     emulator.workflow(WORKFLOW, name="train.yml")
     return emulator
 
 
 def gh(emulator: ActionsEmulator, *arguments: str) -> str:
-    """What gh says, in a home of its own."""
+    """Runs gh with its own HOME and returns its output."""
     own = for_gh(emulator.github.url, emulator.token)
-    done = subprocess.run(
+    process = subprocess.run(
         [str(Path(sys.executable).parent / "gh"), *arguments, "--repo", f"github.localhost/{REPOSITORY}"],
         cwd=emulator.folder,
         env={
@@ -65,12 +65,12 @@ def gh(emulator: ActionsEmulator, *arguments: str) -> str:
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
+    assert process.returncode == 0, process.stderr + process.stdout
+    return process.stdout
 
 
 def test_gh_starts_lists_and_shows_runs(trained: ActionsEmulator) -> None:
-    """workflow list and run, run list, view with log, watch, download."""
+    """gh workflow list and run, run list, view, watch and download work."""
     assert "Train" in gh(trained, "workflow", "list")
     gh(trained, "workflow", "run", "train.yml", "-f", "reason=a new month")
     run = trained.last_run()
@@ -88,7 +88,7 @@ def test_gh_starts_lists_and_shows_runs(trained: ActionsEmulator) -> None:
 
 
 def test_gh_cancels_and_reruns(trained: ActionsEmulator) -> None:
-    """By id; a rerun of failed jobs is the next attempt."""
+    """A re-run of failed jobs is the next attempt of the run."""
     run = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "x", "sleep": "60"}, actor="alice")
     gh(trained, "run", "cancel", str(run.id))
     assert trained.last_run().conclusion == "cancelled"
@@ -105,7 +105,7 @@ def test_gh_cancels_and_reruns(trained: ActionsEmulator) -> None:
 
 
 def test_pygithub_dispatches_and_reads_runs(trained: ActionsEmulator) -> None:
-    """The calls that the product makes, by the client that it makes them with."""
+    """Dispatch, runs, jobs, artifacts and check runs are read through PyGithub."""
     client = Github(base_url=trained.github.api_url, auth=Auth.Token(trained.token))
     repository = client.get_repo(REPOSITORY)
     workflow = repository.get_workflow("train.yml")
@@ -127,8 +127,8 @@ def test_pygithub_dispatches_and_reads_runs(trained: ActionsEmulator) -> None:
     client.close()
 
 
-def test_a_dispatch_answers_204_or_with_the_run_where_that_is_asked_for(trained: ActionsEmulator) -> None:
-    """return_run_details gives the id that is then found; a branch or workflow that is not there is refused."""
+def test_dispatch_returns_204_or_the_run_details(trained: ActionsEmulator) -> None:
+    """return_run_details returns the run's id; an unknown workflow is 404."""
     path = f"{RUNS}/workflows/train.yml/dispatches"
     assert trained.api("POST", path, {"ref": "main", "inputs": {"reason": "x"}}) == (204, b"")
     body = {"ref": "refs/heads/main", "inputs": {"reason": "y"}, "return_run_details": True}
@@ -149,18 +149,16 @@ def test_a_dispatch_answers_204_or_with_the_run_where_that_is_asked_for(trained:
         ({"inputs": {"reason": "x"}}, '"ref" wasn\'t supplied'),
     ],
 )
-def test_a_dispatch_that_github_would_refuse_is_a_422(
-    trained: ActionsEmulator, body: dict[str, Any], message: str
-) -> None:
-    """And starts nothing."""
+def test_invalid_dispatch_is_422(trained: ActionsEmulator, body: dict[str, Any], message: str) -> None:
+    """The message is GitHub's, and no run starts."""
     status, answer = trained.api("POST", f"{RUNS}/workflows/train.yml/dispatches", body)
     assert status == 422
     assert message in answer["message"]
     assert trained.actions.runs() == []
 
 
-def test_only_who_may_write_actions_dispatches_and_cancels(trained: ActionsEmulator) -> None:
-    """A token that may read is told 403; nobody is told 401; bad ids are 404."""
+def test_dispatch_needs_actions_write(trained: ActionsEmulator) -> None:
+    """A read-only token gets 403, a wrong token 401, an unknown id 404."""
     reader = trained.github.token("app[bot]", permissions={"actions": "read"}, repository=REPOSITORY)
     path = f"{RUNS}/workflows/train.yml/dispatches"
     assert trained.api("POST", path, {"ref": "main", "inputs": {"reason": "x"}}, token=reader)[0] == 403
@@ -170,8 +168,8 @@ def test_only_who_may_write_actions_dispatches_and_cancels(trained: ActionsEmula
     assert trained.api("GET", f"{RUNS}/jobs/1")[0] == 404
 
 
-def test_logs_are_served_as_githubs_archive_and_as_text_of_a_job(trained: ActionsEmulator) -> None:
-    """One file for each job, one for each step, times in front of every line; former attempts keep theirs."""
+def test_logs_are_served_as_archive_and_as_text(trained: ActionsEmulator) -> None:
+    """The archive has a file per job and step with timestamps; earlier attempts keep their logs."""
     run = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "fail"}, actor="alice")
     trained.finished_runs()
     first = run.jobs[0].id
@@ -194,8 +192,8 @@ def test_logs_are_served_as_githubs_archive_and_as_text_of_a_job(trained: Action
     assert (notes[0]["path"], notes[0]["start_line"], notes[0]["message"]) == ("gate.yaml", 2, "too low")
 
 
-def test_the_issuers_keys_are_public_and_identities_end_with_the_run(trained: ActionsEmulator) -> None:
-    """Anyone may read the keys; a request for an identity after the run is refused."""
+def test_oidc_keys_are_public_and_request_tokens_end_with_the_run(trained: ActionsEmulator) -> None:
+    """A token request after the run's end is 401."""
     services = f"{trained.github.url}/_services/oidc"
     with urlopen(f"{services}/.well-known/openid-configuration") as answer:  # noqa: S310 - loopback
         configuration = json.load(answer)
@@ -209,8 +207,8 @@ def test_the_issuers_keys_are_public_and_identities_end_with_the_run(trained: Ac
     caught.value.close()
 
 
-def test_schedules_can_be_fired_over_http(emulator: ActionsEmulator) -> None:
-    """For a simulation that runs in another process than the server."""
+def test_schedule_is_started_over_http(emulator: ActionsEmulator) -> None:
+    """POST /local/schedule returns the ids of the started runs."""
     emulator.workflow(
         "name: Drift\non: {schedule: [{cron: '17 4 * * *'}]}\n"
         "jobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'true'}]}}\n",

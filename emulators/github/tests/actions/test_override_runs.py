@@ -7,8 +7,8 @@ from actions_emulator import CHECKOUT, ActionsEmulator
 from local_github.actions import override_program
 
 
-def test_a_checkout_leaves_credentials_only_where_it_is_asked_to(emulator: ActionsEmulator) -> None:
-    """persist-credentials: false removes the header, so that a push is refused; a path and a ref are honoured."""
+def test_checkout_keeps_credentials_only_if_persisted(emulator: ActionsEmulator) -> None:
+    """persist-credentials: false removes the header, so a push fails; path, ref and depth are applied."""
     emulator.push({"a.txt": "one\n"})
     emulator.push({"a.txt": "two\n"}, branch="side")
     emulator.git("reset", "--quiet", "--hard", "HEAD~1")
@@ -35,21 +35,21 @@ def test_a_checkout_leaves_credentials_only_where_it_is_asked_to(emulator: Actio
     assert emulator.git("ls-remote", "origin", "refs/heads/new")
 
 
-def test_caches_come_back_by_key_and_prefix_and_tools_stay_where_they_are(emulator: ActionsEmulator) -> None:
-    """Saved paths return in another run's workspace; what lies in the tool cache needs no saving."""
+def test_cache_is_restored_by_key_and_prefix(emulator: ActionsEmulator) -> None:
+    """Saved paths are restored in another run; paths in the tool cache persist without saving."""
     cache = "27d5ce7f107fe9357f9df03efb73ab90386fccae"
     steps = f"""
       - id: tools
         uses: actions/cache@{cache}
-        with: {{path: "${{{{ runner.tool_cache }}}}/fraudops/k1", key: env-k1}}
+        with: {{path: "${{{{ runner.tool_cache }}}}/tools/k1", key: env-k1}}
       - id: data
         uses: actions/cache/restore@{cache}
         with: {{path: data, key: "data-${{{{ github.run_number }}}}", restore-keys: data-}}
       - run: |
           echo "tools=[${{{{ steps.tools.outputs.cache-hit }}}}]"
           echo "data=[${{{{ steps.data.outputs.cache-matched-key }}}}] $(cat data/a.txt 2>/dev/null)"
-          mkdir -p "$RUNNER_TOOL_CACHE/fraudops/k1" data
-          touch "$RUNNER_TOOL_CACHE/fraudops/k1/python"
+          mkdir -p "$RUNNER_TOOL_CACHE/tools/k1" data
+          touch "$RUNNER_TOOL_CACHE/tools/k1/python"
           echo $GITHUB_RUN_NUMBER > data/a.txt
       - uses: actions/cache/save@{cache}
         with: {{path: data, key: "data-${{{{ github.run_number }}}}"}}
@@ -60,11 +60,11 @@ def test_caches_come_back_by_key_and_prefix_and_tools_stay_where_they_are(emulat
         emulator.finished_runs()
         assert run.conclusion == "success", run.log
         assert expected in run.log, run.log
-    assert (emulator.actions.tool_cache / "fraudops" / "k1" / "python").exists()
+    assert (emulator.actions.tool_cache / "tools" / "k1" / "python").exists()
 
 
-def test_the_python_that_is_asked_for_is_first_on_path_or_the_step_fails(emulator: ActionsEmulator) -> None:
-    """By version, or by a file; one that this machine lacks is an error."""
+def test_setup_python_puts_the_version_on_path(emulator: ActionsEmulator) -> None:
+    """The version comes from an input or a file; a version that is not installed fails the step."""
     emulator.push({".python-version": "3.11\n"})
     action = "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97"
     steps = f"""
@@ -95,6 +95,6 @@ def test_the_python_that_is_asked_for_is_first_on_path_or_the_step_fails(emulato
         ("3.13.5", "", True),
     ],
 )
-def test_a_python_fits_a_version_or_bounds(version: str, wanted: str, fits: bool) -> None:
-    """As python-version and requires-python write them."""
+def test_python_version_matches_version_or_bounds(version: str, wanted: str, fits: bool) -> None:
+    """Both forms of python-version and requires-python are compared."""
     assert override_program.matches_version(version, wanted) is fits

@@ -10,8 +10,8 @@ from actions_emulator import ActionsEmulator, one_job, running_processes, until
 MakeEmulator = Callable[..., ActionsEmulator]
 
 
-def test_a_group_lets_one_go_and_cancels_older_waiting_runs(emulator: ActionsEmulator) -> None:
-    """What goes is left alone; of three that wait only the newest is left."""
+def test_group_runs_one_and_cancels_older_waiting_runs(emulator: ActionsEmulator) -> None:
+    """The active run is not cancelled; of the waiting runs only the newest starts."""
     emulator.workflow(
         one_job(
             "until test -e go; do sleep 0.05; done".replace("go", str(emulator.folder / "go")),
@@ -27,8 +27,8 @@ def test_a_group_lets_one_go_and_cancels_older_waiting_runs(emulator: ActionsEmu
     assert [run.conclusion for run in (first, second, third)] == ["success", "cancelled", "success"]
 
 
-def test_cancel_in_progress_ends_the_run_that_goes(emulator: ActionsEmulator) -> None:
-    """And its clean-up runs before the next begins."""
+def test_cancel_in_progress_ends_the_active_run(emulator: ActionsEmulator) -> None:
+    """Its clean-up steps run before the next run starts."""
     top = "concurrency: {group: 'ci-${{ github.ref }}', cancel-in-progress: true}"
     text = one_job("echo started\nif [ $GITHUB_RUN_NUMBER = 1 ]; then sleep 60; fi", top=top)
     emulator.workflow(text + "      - if: always()\n        run: echo cleaned\n")
@@ -41,8 +41,8 @@ def test_cancel_in_progress_ends_the_run_that_goes(emulator: ActionsEmulator) ->
     assert first.results == {"one": "cancelled"}
 
 
-def test_a_cancelled_run_cleans_up_starts_no_other_job_and_leaves_no_process(emulator: ActionsEmulator) -> None:
-    """if: always() and cancelled() run; jobs that wait for it do not, even with always()."""
+def test_cancelled_run_cleans_up_and_leaves_no_process(emulator: ActionsEmulator) -> None:
+    """always() and cancelled() steps run; dependent jobs do not, not even with always()."""
     text = one_job("sleep 300 & echo started; wait") + (
         "      - if: always()\n        run: echo always\n      - if: cancelled()\n        run: echo cancelled\n"
         "      - run: echo unreached\n"
@@ -62,8 +62,8 @@ def test_a_cancelled_run_cleans_up_starts_no_other_job_and_leaves_no_process(emu
     assert not emulator.actions.cancel(run.id)
 
 
-def test_cancelling_twice_kills_even_the_clean_up(emulator: ActionsEmulator) -> None:
-    """As force-cancel does."""
+def test_second_cancellation_kills_the_clean_up(emulator: ActionsEmulator) -> None:
+    """It has the effect of force-cancel."""
     emulator.workflow(
         one_job("echo started; sleep 60") + "      - if: always()\n        run: echo cleaning; sleep 60\n"
     )
@@ -77,8 +77,8 @@ def test_cancelling_twice_kills_even_the_clean_up(emulator: ActionsEmulator) -> 
     assert running_processes(run) == []
 
 
-def test_a_job_that_takes_longer_than_it_may_is_ended(emulator: ActionsEmulator) -> None:
-    """act ignores timeout-minutes; here the step is killed, clean-up runs, and the run does not end green."""
+def test_job_is_cancelled_after_its_timeout(emulator: ActionsEmulator) -> None:
+    """The step is killed, clean-up steps run, and the run is cancelled."""
     text = one_job("echo started; sleep 60", job="    timeout-minutes: 0.02")
     emulator.workflow(text + "      - if: always()\n        run: echo cleaned\n      - run: echo unreached\n")
     run = emulator.dispatch()
@@ -89,8 +89,8 @@ def test_a_job_that_takes_longer_than_it_may_is_ended(emulator: ActionsEmulator)
     assert "\nunreached\n" not in run.job("one").log
 
 
-def test_a_rerun_is_another_attempt_of_the_same_run(emulator: ActionsEmulator) -> None:
-    """Same id, number and commit, though main has moved; the former attempt's jobs stay to be read."""
+def test_rerun_is_the_next_attempt_of_the_run(emulator: ActionsEmulator) -> None:
+    """Id, number and commit stay, although main has moved; jobs of the earlier attempt are kept."""
     emulator.workflow(one_job('echo "attempt $GITHUB_RUN_ATTEMPT of $GITHUB_SHA"\ntest $GITHUB_RUN_ATTEMPT = 2'))
     run = emulator.dispatch()
     emulator.finished_runs()
@@ -105,8 +105,8 @@ def test_a_rerun_is_another_attempt_of_the_same_run(emulator: ActionsEmulator) -
     assert len(emulator.actions.runs()) == 1
 
 
-def test_no_more_runs_go_than_there_are_places(make_emulator: MakeEmulator) -> None:
-    """Others are queued and begin in order."""
+def test_runs_beyond_the_limit_are_queued(make_emulator: MakeEmulator) -> None:
+    """Queued runs start in order."""
     emulator = make_emulator(concurrent_runs=1)
     emulator.workflow(one_job("sleep 0.2; date +%s%N"))
     runs = [emulator.dispatch() for _ in range(3)]
@@ -117,16 +117,16 @@ def test_no_more_runs_go_than_there_are_places(make_emulator: MakeEmulator) -> N
     assert ends == sorted(ends)
 
 
-def test_waiting_has_an_end_and_says_what_still_goes(emulator: ActionsEmulator) -> None:
-    """TimeoutError names the run."""
+def test_wait_times_out_and_names_open_runs(emulator: ActionsEmulator) -> None:
+    """The TimeoutError names the run."""
     emulator.workflow(one_job("sleep 60"))
     emulator.dispatch()
     with pytest.raises(TimeoutError, match=r"x #1 \("):
         emulator.actions.wait(0.1)
 
 
-def test_stopping_ends_runs_and_leaves_no_process(make_emulator: MakeEmulator) -> None:
-    """What goes is killed, what waits is cancelled."""
+def test_close_cancels_runs_and_leaves_no_process(make_emulator: MakeEmulator) -> None:
+    """Active runs are killed, queued runs are cancelled."""
     emulator = make_emulator(concurrent_runs=1)
     emulator.workflow(one_job("echo started; sleep 300"))
     first, second = emulator.dispatch(), emulator.dispatch()

@@ -19,8 +19,8 @@ def test_schedule_starts_by_its_expression_or_when_it_is_due(emulator: ActionsEm
     assert "line=17 4 * * *" in emulator.last_run().job("one").log
 
 
-def test_a_run_may_follow_on_another(emulator: ActionsEmulator) -> None:
-    """workflow_run, with what the other's conclusion was."""
+def test_workflow_run_follows_another_run(emulator: ActionsEmulator) -> None:
+    """Its event has the conclusion of the other run."""
     emulator.push(
         {
             ".github/workflows/after.yml": one_job(
@@ -37,8 +37,8 @@ def test_a_run_may_follow_on_another(emulator: ActionsEmulator) -> None:
     assert "after failure" in runs[0].log
 
 
-def test_a_disabled_workflow_starts_no_more(emulator: ActionsEmulator) -> None:
-    """Until it is enabled again."""
+def test_disabled_workflow_starts_no_runs(emulator: ActionsEmulator) -> None:
+    """It starts runs again after it is enabled."""
     emulator.workflow(one_job("true", on="push"))
     emulator.actions.set_enabled(REPOSITORY, ".github/workflows/x.yml", enabled=False)
     emulator.push({"a": "1"})
@@ -48,8 +48,8 @@ def test_a_disabled_workflow_starts_no_more(emulator: ActionsEmulator) -> None:
     assert len(emulator.finished_runs()) == 1
 
 
-def test_events_of_many_pushes_at_once_are_all_taken(emulator: ActionsEmulator) -> None:
-    """Pushes from several threads, each to its own branch: a run for each."""
+def test_concurrent_pushes_are_all_delivered(emulator: ActionsEmulator) -> None:
+    """Pushes from several threads are all handled, and a later push starts its run."""
     emulator.workflow(one_job("true", on="{push: {branches: ['b*']}}"))
     names = [f"b{number}" for number in range(4)]
     threads = [
@@ -65,8 +65,8 @@ def test_events_of_many_pushes_at_once_are_all_taken(emulator: ActionsEmulator) 
     assert [run.branch for run in emulator.finished_runs()] == ["b9"]
 
 
-def test_a_commit_may_ask_to_start_nothing(emulator: ActionsEmulator) -> None:
-    """[skip ci] in the head commit's message."""
+def test_skip_marker_starts_no_run(emulator: ActionsEmulator) -> None:
+    """[skip ci] in the message of the head commit skips workflows."""
     emulator.workflow(one_job("true", on="push"), message="Add")
     emulator.push({"a": "1"}, "Later [skip ci]")
     assert [run.title for run in emulator.finished_runs()] == ["Add"]

@@ -15,10 +15,10 @@ ASK = 'curl -sf -H "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ACT
 MakeEmulator = Callable[..., ActionsEmulator]
 
 
-def test_the_workflow_token_may_do_what_is_granted_starts_nothing_and_ends_with_its_run(
+def test_workflow_token_has_its_grants_and_ends_with_the_run(
     emulator: ActionsEmulator,
 ) -> None:
-    """A push by it starts no run, a dispatch by it does; after the run it is nobody's."""
+    """Its push starts no run, its dispatch does; after the run the token is invalid."""
     push = "git push -q origin HEAD:refs/heads/bot"
     call = (
         'curl -s -o /dev/null -w "%{http_code}" -X POST -H "Authorization: Bearer $TOKEN" '
@@ -66,8 +66,8 @@ jobs:
     assert emulator.api("GET", f"/repos/{REPOSITORY}", token=token)[0] == 401
 
 
-def test_only_a_job_with_id_token_write_gets_an_identity_and_only_its_own(emulator: ActionsEmulator) -> None:
-    """The subject names the environment where the job has one; the other job finds nothing to ask with."""
+def test_oidc_token_needs_id_token_write(emulator: ActionsEmulator) -> None:
+    """The subject names the job's environment; a job cannot request another job's token."""
     emulator.workflow(
         f"""name: x
 on: workflow_dispatch
@@ -115,8 +115,8 @@ jobs:
     assert "[]" in run.job("none").log
 
 
-def test_subjects_carry_ids_where_the_setting_says_so(make_emulator: MakeEmulator) -> None:
-    """The form of repositories made since July 2026."""
+def test_oidc_subject_contains_ids_if_configured(make_emulator: MakeEmulator) -> None:
+    """This is the form of repositories created since July 2026."""
     emulator = make_emulator(with_ids=True)
     emulator.workflow(one_job(f"{ASK} | rev", job="    permissions: {id-token: write}"))
     run = emulator.dispatch()
@@ -128,8 +128,8 @@ def test_subjects_carry_ids_where_the_setting_says_so(make_emulator: MakeEmulato
     assert jwt.decode(token, options={"verify_signature": False})["sub"] == expected
 
 
-def test_a_pull_request_runs_on_the_merge_of_both_sides(emulator: ActionsEmulator) -> None:
-    """Opened and pushed to again; its identity says pull_request; closing starts nothing."""
+def test_pull_request_runs_on_the_test_merge(emulator: ActionsEmulator) -> None:
+    """Opening and pushing start runs, closing does not; the OIDC subject is pull_request."""
     emulator.push({"a": "1"})
     emulator.workflow(
         one_job(
@@ -153,8 +153,8 @@ def test_a_pull_request_runs_on_the_merge_of_both_sides(emulator: ActionsEmulato
     assert len(emulator.finished_runs()) == 2
 
 
-def test_a_forks_pull_request_reads_and_no_more(make_emulator: MakeEmulator) -> None:
-    """No secrets, no variables of the repository, no identity, a token that may read, whatever the workflow grants."""
+def test_fork_pull_request_is_read_only(make_emulator: MakeEmulator) -> None:
+    """It gets no secrets, repository variables or OIDC token, and a token that may only read."""
     emulator = make_emulator(secrets={"APP_KEY": "sesame"}, variables={"HERE": "yes"})
     emulator.github.state.named(REPOSITORY).variables["ROLE"] = "arn"
     text = one_job(
@@ -184,10 +184,10 @@ def test_a_forks_pull_request_reads_and_no_more(make_emulator: MakeEmulator) -> 
     assert "403" in run.job("one").log
 
 
-def test_an_app_token_starts_workflows_which_a_workflows_own_does_not(make_emulator: MakeEmulator) -> None:
-    """For Apps that are installed, whose key is theirs."""
+def test_app_token_starts_workflows(make_emulator: MakeEmulator) -> None:
+    """A push with an App token starts a run; a wrong private key fails the step."""
     emulator = make_emulator(secrets={"KEY": "-----BEGIN-----\nxyz\n-----END-----", "WRONG": "other"})
-    emulator.actions.install_app("42", slug="fraudops-bot", private_key="-----BEGIN-----\nxyz\n-----END-----\n")
+    emulator.actions.install_app("42", slug="release-bot", private_key="-----BEGIN-----\nxyz\n-----END-----\n")
     action = "actions/create-github-app-token@1b10c78c7865c340bc4f6099eb2f838309f1e8c3"
     push = "git push -q origin HEAD:refs/heads/bot"
     steps = f"""
@@ -211,12 +211,12 @@ def test_an_app_token_starts_workflows_which_a_workflows_own_does_not(make_emula
     emulator.workflow(f"name: x\non: workflow_dispatch\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:{steps}")
     emulator.dispatch()
     runs = {run.workflow: run for run in emulator.finished_runs()}
-    assert runs["other"].actor == "fraudops-bot[bot]"
+    assert runs["other"].actor == "release-bot[bot]"
     assert [step.conclusion for step in runs["x"].jobs[0].steps[1:5]] == ["success", "success", "success", "failure"]
 
 
-def test_a_workflows_login_is_githubs(emulator: ActionsEmulator) -> None:
-    """Whoever acts by GITHUB_TOKEN is github-actions[bot]."""
+def test_workflow_token_acts_as_github_actions(emulator: ActionsEmulator) -> None:
+    """The author of its issues is github-actions[bot]."""
     assert WORKFLOW_LOGIN == "github-actions[bot]"
     text = one_job(
         'curl -s -X POST -H "Authorization: Bearer ${{ github.token }}" '

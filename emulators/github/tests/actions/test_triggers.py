@@ -13,12 +13,12 @@ JOBS = "jobs: {job: {runs-on: ubuntu-latest, steps: [{run: 'true'}]}}\n"
 
 
 def workflow(on: str) -> Workflow:
-    """A workflow with that `on:`, in YAML."""
+    """A workflow with this `on:` in YAML."""
     return parse(f"on: {on}\n{JOBS}", ".github/workflows/x.yml")
 
 
 def event(name: str, **more: Any) -> Event:
-    """An event of acme/model on main, unless it says otherwise."""
+    """An event of acme/model, by default on main."""
     fixed: dict[str, Any] = {"ref": "refs/heads/main", "sha": "1" * 40, "payload": {}, "actor": "alice"}
     return Event(name=name, repository="acme/model", **(fixed | more))
 
@@ -35,8 +35,8 @@ def pull(base: str = "main", action: str = "opened", *files: str) -> Event:
 
 
 @pytest.mark.parametrize("on", ["push", "[push, fork]", "{push: }", "{push: {branches: main}}"])
-def test_on_is_a_text_a_list_or_a_mapping(on: str) -> None:
-    """And `on` is not YAML 1.1's true."""
+def test_on_is_text_list_or_mapping(on: str) -> None:
+    """`on` is a key and not YAML 1.1's true."""
     assert triggers.starts(workflow(on), push())
     assert not triggers.starts(workflow(on), event("issues", action="opened"))
 
@@ -61,8 +61,8 @@ def test_on_is_a_text_a_list_or_a_mapping(on: str) -> None:
         ("{paths: [src/**]}", "refs/tags/v2", True),
     ],
 )
-def test_pushes_are_filtered_by_branch_and_tag(filters: str, ref: str, fires: bool) -> None:
-    """A filter of one kind shuts out the other; paths are not looked at for tags."""
+def test_push_is_filtered_by_branch_and_tag(filters: str, ref: str, fires: bool) -> None:
+    """A filter for branches excludes tags and vice versa; paths do not apply to tags."""
     assert triggers.starts(workflow(f"{{push: {filters}}}"), push(ref, "README.md")) is fires
 
 
@@ -85,8 +85,8 @@ def test_pushes_are_filtered_by_branch_and_tag(filters: str, ref: str, fires: bo
         ("{paths: ['**']}", [], False),
     ],
 )
-def test_paths_are_filtered_by_every_changed_file(filters: str, files: list[str], fires: bool) -> None:
-    """One file is enough for `paths`; all must be ignored for `paths-ignore`; branches count as well."""
+def test_push_is_filtered_by_paths(filters: str, files: list[str], fires: bool) -> None:
+    """One file is enough for `paths`; all must match for `paths-ignore`; branches apply as well."""
     assert triggers.starts(workflow(f"{{push: {filters}}}"), push("refs/heads/main", *files)) is fires
 
 
@@ -105,20 +105,20 @@ def test_paths_are_filtered_by_every_changed_file(filters: str, files: list[str]
         ("{branches-ignore: [main]}", "main", "opened", False),
     ],
 )
-def test_pull_requests_are_filtered_by_base_branch_and_type(filters: str, base: str, action: str, fires: bool) -> None:
-    """Opened, synchronize and reopened unless types are named; branches are those that it goes into."""
+def test_pull_request_is_filtered_by_base_and_type(filters: str, base: str, action: str, fires: bool) -> None:
+    """Default types are opened, synchronize and reopened; branches are base branches."""
     assert triggers.starts(workflow(f"{{pull_request: {filters}}}"), pull(base, action)) is fires
 
 
-def test_pull_requests_are_filtered_by_the_files_they_change() -> None:
-    """As pushes are."""
+def test_pull_request_is_filtered_by_paths() -> None:
+    """The changed files are those of the pull request."""
     found = workflow("{pull_request: {paths: ['infra/**']}}")
     assert triggers.starts(found, pull("main", "opened", "infra/platform.yaml"))
     assert not triggers.starts(found, pull("main", "opened", "README.md"))
 
 
-def test_dispatches_runs_and_schedules_have_filters_of_their_own() -> None:
-    """Types of repository_dispatch, names and branches of workflow_run, the line of a schedule."""
+def test_other_events_have_their_own_filters() -> None:
+    """repository_dispatch has types, workflow_run names and branches, schedule its expression."""
     found = workflow("{repository_dispatch: {types: [retrain]}}")
     assert triggers.starts(found, event("repository_dispatch", action="retrain"))
     assert not triggers.starts(found, event("repository_dispatch", action="other"))
@@ -133,8 +133,8 @@ def test_dispatches_runs_and_schedules_have_filters_of_their_own() -> None:
     assert not triggers.starts(found, event("schedule", payload={"schedule": "0 4 * * *"}))
 
 
-def test_what_starts_nothing_starts_nothing() -> None:
-    """A workflow's own token but for dispatches, a deleted ref, a pull request that conflicts."""
+def test_ignored_events_start_nothing() -> None:
+    """Events of a workflow token except dispatches, deleted refs and conflicting pull requests are ignored."""
     assert triggers.reason_to_ignore(event("push", from_workflow_token=True))
     assert triggers.reason_to_ignore(event("pull_request", action="opened", from_workflow_token=True))
     assert triggers.reason_to_ignore(event("workflow_dispatch", from_workflow_token=True)) is None
@@ -158,12 +158,12 @@ def test_what_starts_nothing_starts_nothing() -> None:
         ("fix", False),
     ],
 )
-def test_a_head_commit_may_ask_that_nothing_starts(message: str, skips: bool) -> None:
-    """GitHub's five marks and its trailer."""
+def test_skip_markers_are_recognised(message: str, skips: bool) -> None:
+    """GitHub has five markers and a trailer."""
     assert triggers.has_skip_marker(message) is skips
 
 
-def test_a_filter_and_its_opposite_exclude_each_other() -> None:
-    """As GitHub refuses the file."""
+def test_filter_and_ignore_filter_exclude_each_other() -> None:
+    """GitHub refuses such a file."""
     with pytest.raises(WorkflowInvalid, match="paths and paths-ignore"):
         triggers.starts(workflow("{push: {paths: [a], paths-ignore: [b]}}"), push())

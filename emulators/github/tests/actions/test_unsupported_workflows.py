@@ -23,10 +23,10 @@ from local_github.actions.workflow_file import WorkflowInvalid
         ("runs-on: ubuntu-latest\n    concurrency: '${{ hashFiles(1) }}'", "run: a", "cannot evaluate"),
     ],
 )
-def test_what_cannot_run_here_fails_the_run_with_a_reason(
+def test_unsupported_workflow_is_a_startup_failure(
     emulator: ActionsEmulator, job: str, step: str, message: str
 ) -> None:
-    """Where act would skip it with exit code 0, or ignore it."""
+    """act would skip it with exit code 0 or ignore the setting; the run's message names it."""
     emulator.workflow(f"name: x\non: workflow_dispatch\njobs:\n  one:\n    {job}\n    steps:\n      - {step}\n")
     run = emulator.dispatch()
     emulator.finished_runs()
@@ -34,8 +34,8 @@ def test_what_cannot_run_here_fails_the_run_with_a_reason(
     assert message in run.message
 
 
-def test_a_broken_workflow_file_is_a_failed_run_of_its_push(emulator: ActionsEmulator) -> None:
-    """As GitHub lists it, so that nobody takes silence for success; a dispatch of it is refused."""
+def test_invalid_workflow_file_is_a_failed_run(emulator: ActionsEmulator) -> None:
+    """GitHub lists a failed run for the push; a dispatch is refused."""
     emulator.push({".github/workflows/x.yml": "on: push\njobs: {}\n"})
     run = emulator.last_run()
     assert (run.conclusion, run.message) == ("startup_failure", ".github/workflows/x.yml: has no jobs")

@@ -9,14 +9,14 @@ PATH = ".github/workflows/x.yml"
 
 
 def with_job(job: str, top: str = "") -> Workflow:
-    """A workflow with one job of those lines."""
+    """A workflow with one job with these keys."""
     return parse(
         f"name: x\non: push\n{top}\njobs:\n  one: {{runs-on: ubuntu-latest, steps: [{{run: a}}], {job}}}\n", PATH
     )
 
 
-def test_a_token_may_do_what_its_jobs_are_granted_together() -> None:
-    """A job's own permissions replace the workflow's; without either, contents and packages may be read."""
+def test_token_permissions_are_the_union_of_the_jobs() -> None:
+    """Job permissions replace those of the workflow; the default is to read contents and packages."""
     text = """
 on: push
 permissions: {}
@@ -49,8 +49,8 @@ jobs:
         ("- a\n", "must be a mapping"),
     ],
 )
-def test_a_file_that_would_not_run_is_refused_by_name(text: str, message: str) -> None:
-    """The message names the file and what is wrong with it."""
+def test_invalid_workflow_is_refused(text: str, message: str) -> None:
+    """The message names the file and the problem."""
     with pytest.raises(WorkflowInvalid, match=message) as caught:
         parse(text, PATH)
     assert PATH in str(caught.value)

@@ -10,8 +10,8 @@ from actions_emulator import CHECKOUT, REPOSITORY, ActionsEmulator, one_job
 MakeEmulator = Callable[..., ActionsEmulator]
 
 
-def test_a_push_starts_the_workflows_that_listen_to_its_paths_and_no_other(emulator: ActionsEmulator) -> None:
-    """A commit to a listed folder starts one; a commit to README starts nothing; a tag neither."""
+def test_push_starts_workflows_with_matching_paths(emulator: ActionsEmulator) -> None:
+    """A commit to another path and a tag start nothing."""
     emulator.workflow(one_job("echo hello", on="{push: {branches: [main], paths: ['training/**']}}"))
     emulator.push({"README.md": "x"})
     emulator.git("tag", "v1")
@@ -36,8 +36,8 @@ def test_a_push_starts_the_workflows_that_listen_to_its_paths_and_no_other(emula
     ]
 
 
-def test_jobs_pass_outputs_and_artifacts_on_and_end_as_their_steps_do(emulator: ActionsEmulator) -> None:
-    """needs, outputs, matrices, skipped jobs, continue-on-error, annotations, summaries."""
+def test_jobs_exchange_outputs_and_artifacts(emulator: ActionsEmulator) -> None:
+    """needs, matrices, skipped jobs, continue-on-error, annotations and summaries have GitHub's results."""
     emulator.workflow(
         f"""name: all
 run-name: all of ${{{{ github.ref_name }}}}
@@ -93,10 +93,10 @@ jobs:
         "never": "skipped",
         "after": "skipped",
     }, run.log
-    made = run.job("make")
+    job = run.job("make")
     assert run.summary.strip() == "# Made"
-    assert made.outputs["set"] == {"value": "5"}
-    note = made.annotations[0]
+    assert job.outputs["set"] == {"value": "5"}
+    note = job.annotations[0]
     assert (note.level, note.message, note.path, note.line, note.title) == (
         "warning",
         "mind the gap",
@@ -104,15 +104,13 @@ jobs:
         3,
         "Careful",
     )
-    assert made.steps[3].conclusion == "success"
+    assert job.steps[3].conclusion == "success"
     assert run.job("use (2)").annotations[0].message == "second of the matrix"
     assert (run.artifacts / "data" / "deep" / "a.txt").read_text() == "data\n"
 
 
-def test_a_job_finds_githubs_variables_and_none_of_the_callers(
-    make_emulator: MakeEmulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A home of its own, no static AWS keys, nothing of the shell that started the server, no prompts."""
+def test_job_environment_is_githubs(make_emulator: MakeEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job has its own HOME, no static AWS keys and nothing of the server's environment."""
     monkeypatch.setenv("CALLERS_OWN", "leaked")
     emulator = make_emulator(
         environment={
@@ -120,12 +118,11 @@ def test_a_job_finds_githubs_variables_and_none_of_the_callers(
             "AWS_ACCESS_KEY_ID": "AKIA",
             "AWS_SECRET_ACCESS_KEY": "s",
         },
-        variables={"FRAUDOPS_REGION": "eu-central-1"},
+        variables={"MODEL_REGION": "eu-central-1"},
     )
     emulator.workflow(
         one_job(
-            'env | sort\necho "region=${{ vars.FRAUDOPS_REGION }}"\n'
-            'echo "sha=${{ github.sha }} run=${{ github.run_id }}"'
+            'env | sort\necho "region=${{ vars.MODEL_REGION }}"\necho "sha=${{ github.sha }} run=${{ github.run_id }}"'
         )
     )
     run = emulator.dispatch()
@@ -156,16 +153,16 @@ def test_a_job_finds_githubs_variables_and_none_of_the_callers(
     assert home.startswith(f"HOME={run.folder}")
 
 
-def test_files_that_act_reads_by_itself_have_no_say(emulator: ActionsEmulator) -> None:
-    """.env, .secrets, .vars and .actrc of a repository are not configuration on GitHub, so nor here."""
+def test_configuration_files_of_act_are_ignored(emulator: ActionsEmulator) -> None:
+    """.env, .secrets, .vars and .actrc of a repository have no effect, as on GitHub."""
     emulator.push({".env": "A=from-env", ".secrets": "S=from-secrets", ".vars": "V=from-vars", ".actrc": "--dryrun\n"})
     emulator.workflow(one_job('echo "[$A][${{ secrets.S }}][${{ vars.V }}]"'))
     emulator.dispatch()
     assert "[][][]" in emulator.last_run().job("one").log
 
 
-def test_secrets_reach_steps_whole_and_are_masked_in_logs(make_emulator: MakeEmulator) -> None:
-    """Several lines, quotes and dollars included; GITHUB_TOKEN as well."""
+def test_secrets_are_passed_and_masked(make_emulator: MakeEmulator) -> None:
+    """Secrets with several lines, quotes and dollars are passed unchanged; logs mask them and GITHUB_TOKEN."""
     value = "-----BEGIN KEY-----\na'b\"c$HOME\n-----END KEY-----"
     emulator = make_emulator(secrets={"APP_KEY": value, "PLAIN": "plainsecret"})
     text = one_job('printf %s "$KEY" | sha256sum\necho "token ${{ github.token }} plainsecret"')
@@ -179,8 +176,8 @@ def test_secrets_reach_steps_whole_and_are_masked_in_logs(make_emulator: MakeEmu
     assert "token *** ***" in log
 
 
-def test_inputs_are_text_and_never_code(emulator: ActionsEmulator) -> None:
-    """What a dispatch gives reaches a step through env as it is, and nothing of it runs."""
+def test_inputs_are_never_executed(emulator: ActionsEmulator) -> None:
+    """An input that is passed through env reaches the step unchanged."""
     on = "{workflow_dispatch: {inputs: {reason: {type: string, required: true}, dry: {type: boolean, default: true}}}}"
     text = one_job('echo "reason=[$REASON] dry=$DRY"\nls', on=on)
     emulator.workflow(
@@ -195,8 +192,8 @@ def test_inputs_are_text_and_never_code(emulator: ActionsEmulator) -> None:
     assert "\nhacked" not in log
 
 
-def test_inputs_have_their_types_in_names_and_groups_as_well(emulator: ActionsEmulator) -> None:
-    """`false` is not true before the run, nor in it."""
+def test_inputs_have_their_types_in_run_names(emulator: ActionsEmulator) -> None:
+    """`false` is false in run-name and in steps."""
     on = "{workflow_dispatch: {inputs: {dry: {type: boolean, default: false}}}}"
     top = "run-name: \"${{ inputs.dry && 'dry' || 'wet' }}\""
     emulator.workflow(one_job("echo \"${{ inputs.dry && 'dry' || 'wet' }}\"", on=on, top=top))

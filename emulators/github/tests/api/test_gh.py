@@ -8,8 +8,8 @@ from typing import Any
 from local_github.domain.branch_protection import protect
 
 
-def test_pull_request_from_create_to_merge(emulator: Any, clone: Any, branch: Any, gh: Any) -> None:
-    """create, list, view, comment, edit, review, diff, checkout, merge."""
+def test_gh_pr_commands(emulator: Any, clone: Any, branch: Any, gh: Any) -> None:
+    """create, list, view, comment, edit, review, diff, checkout and merge work."""
     branch("topic", {"model-config/gate.yaml": "min_recall: 0.7\n"}, "Raise the gate")
     url = gh("pr", "create", "--head", "topic", "--title", "Raise <the> gate", "--body", "Why: | a | table |").stdout
     assert url.strip() == "http://github.localhost/acme/fraud/pull/1"
@@ -37,19 +37,19 @@ def test_pull_request_from_create_to_merge(emulator: Any, clone: Any, branch: An
     assert merged["mergeCommit"]["oid"] == git.branch("main")
 
 
-def test_second_pull_request_of_a_branch_is_refused_with_the_first(emulator: Any, branch: Any, gh: Any) -> None:
-    """gh names it."""
+def test_second_pull_request_of_a_branch_is_refused(emulator: Any, branch: Any, gh: Any) -> None:
+    """gh prints the address of the first."""
     branch("topic")
     arguments = ("pr", "create", "--head", "topic", "--title", "T", "--body", "B")
     gh(*arguments)
-    done = gh(*arguments, check=False)
-    assert done.returncode == 1
-    assert "already exists" in done.stderr
-    assert "/acme/fraud/pull/1" in done.stderr
+    process = gh(*arguments, check=False)
+    assert process.returncode == 1
+    assert "already exists" in process.stderr
+    assert "/acme/fraud/pull/1" in process.stderr
 
 
-def test_lists_are_filtered_and_searched(emulator: Any, branch: Any, gh: Any) -> None:
-    """By state, author, head, label and words."""
+def test_gh_pr_list_filters(emulator: Any, branch: Any, gh: Any) -> None:
+    """Lists are filtered by state, author, head, label and words."""
     for name in ("a", "b"):
         branch(name)
         emulator.api().create_pull(base="main", head=name, title=f"Title {name}")
@@ -72,36 +72,36 @@ def test_lists_are_filtered_and_searched(emulator: Any, branch: Any, gh: Any) ->
     assert "Title" in gh("pr", "status").stdout
 
 
-def test_checks_are_shown(emulator: Any, branch: Any, gh: Any) -> None:
-    """Statuses and check runs, with gh's exit codes: 8 pending, 1 failed, 0 passed."""
+def test_gh_pr_checks(emulator: Any, branch: Any, gh: Any) -> None:
+    """Exit codes are 8 for pending, 1 for failed, 0 for passed checks."""
     sha = branch("topic")
     api = emulator.api()
     api.create_pull(base="main", head="topic", title="T")
     commit = api.get_commit(sha)
-    commit.create_status("pending", "http://example.invalid/", "Running", "fraudops/ci")
+    commit.create_status("pending", "http://example.invalid/", "Running", "acme/ci")
     assert gh("pr", "checks", "1", check=False).returncode == 8
-    commit.create_status("failure", context="fraudops/ci")
+    commit.create_status("failure", context="acme/ci")
     assert gh("pr", "checks", "1", check=False).returncode == 1
-    commit.create_status("success", context="fraudops/ci")
+    commit.create_status("success", context="acme/ci")
     emulator.api(emulator.workflow_token(checks="write")).create_check_run("job", sha, conclusion="success")
     assert gh("pr", "checks", "1").stdout.count("pass") == 2
     rollup = json.loads(gh("pr", "view", "1", "--json", "statusCheckRollup").stdout)["statusCheckRollup"]
-    assert {item.get("context") or item["name"] for item in rollup} == {"fraudops/ci", "job"}
+    assert {item.get("context") or item["name"] for item in rollup} == {"acme/ci", "job"}
 
 
-def test_protected_merge_is_refused_with_the_reason(emulator: Any, branch: Any, gh: Any) -> None:
-    """gh sees BLOCKED and stops; the base's rule says why."""
+def test_gh_pr_merge_respects_branch_protection(emulator: Any, branch: Any, gh: Any) -> None:
+    """gh reads the state BLOCKED and exits with 1."""
     branch("topic")
     emulator.api().create_pull(base="main", head="topic", title="T")
-    checks = {"strict": False, "contexts": ["fraudops/ci"]}
+    checks = {"strict": False, "contexts": ["acme/ci"]}
     protect(emulator.github.state.find("acme", "fraud"), "main", required_status_checks=checks, enforce_admins=True)
-    done = gh("pr", "merge", "1", "--merge", check=False)
-    assert done.returncode == 1
-    assert "the base branch policy prohibits the merge" in done.stderr
+    process = gh("pr", "merge", "1", "--merge", check=False)
+    assert process.returncode == 1
+    assert "the base branch policy prohibits the merge" in process.stderr
 
 
-def test_issue_from_create_to_close(emulator: Any, gh: Any) -> None:
-    """create, list, view, comment, edit, close, reopen, status."""
+def test_gh_issue_commands(emulator: Any, gh: Any) -> None:
+    """create, list, view, comment, edit, close, reopen and status work."""
     assert (
         gh("issue", "create", "--title", "Gate failed", "--body", "0.58", "--label", "bug")
         .stdout.strip()
@@ -117,8 +117,8 @@ def test_issue_from_create_to_close(emulator: Any, gh: Any) -> None:
     assert "Gate failed twice" in gh("issue", "status").stdout
 
 
-def test_repository_is_viewed_cloned_and_listed(emulator: Any, gh: Any) -> None:
-    """repo view, clone, list; label and variable."""
+def test_gh_repo_commands(emulator: Any, gh: Any) -> None:
+    """repo view, clone and list, label and variable work."""
     assert "acme/fraud" in gh("repo", "view").stdout
     shown = json.loads(gh("repo", "view", "--json", "nameWithOwner,defaultBranchRef,mergeCommitAllowed").stdout)
     assert (shown["nameWithOwner"], shown["defaultBranchRef"]["name"]) == ("acme/fraud", "main")
@@ -128,12 +128,12 @@ def test_repository_is_viewed_cloned_and_listed(emulator: Any, gh: Any) -> None:
     assert "acme/fraud" in gh("repo", "list", "acme").stdout
     gh("label", "create", "approval", "--color", "00ff00")
     assert "approval" in gh("label", "list").stdout
-    gh("variable", "set", "FRAUDOPS_REGION", "--body", "eu-west-1")
+    gh("variable", "set", "MODEL_REGION", "--body", "eu-west-1")
     assert "eu-west-1" in gh("variable", "list").stdout
 
 
-def test_api_follows_pages_and_graphql_answers_variables(emulator: Any, gh: Any) -> None:
-    """gh api --paginate, gh api graphql with variables and aliases."""
+def test_gh_api_paginates(emulator: Any, gh: Any) -> None:
+    """REST pages and GraphQL connections with variables and aliases are followed."""
     for number in range(5):
         emulator.api().create_issue(f"Issue {number}")
     numbers = gh("api", "repos/acme/fraud/issues?per_page=2", "--paginate", "--jq", ".[].number").stdout.split()
@@ -146,23 +146,23 @@ def test_api_follows_pages_and_graphql_answers_variables(emulator: Any, gh: Any)
     assert sorted(pages.split()) == ["1", "2", "3", "4", "5"]
 
 
-def test_graphql_refuses_as_github_does(emulator: Any, branch: Any, gh: Any) -> None:
-    """An unknown field, an unknown repository, a missing permission: errors with types, and gh ends non-zero."""
+def test_graphql_errors_are_githubs(emulator: Any, branch: Any, gh: Any) -> None:
+    """An unknown field, an unknown repository and a missing permission are errors, and gh exits non-zero."""
     branch("topic")
     unknown = gh("api", "graphql", "-f", "query={ viewer { shoeSize } }", check=False)
     assert "Cannot query field 'shoeSize'" in unknown.stdout + unknown.stderr
     absent = gh("repo", "view", "acme/absent", check=False)
     assert "Could not resolve to a Repository with the name 'acme/absent'." in absent.stderr
     weak = emulator.workflow_token(contents="write", issues="write")
-    done = gh("pr", "create", "--head", "topic", "--title", "T", "--body", "B", token=weak, check=False)
-    assert "Resource not accessible by integration" in done.stderr
+    process = gh("pr", "create", "--head", "topic", "--title", "T", "--body", "B", token=weak, check=False)
+    assert "Resource not accessible by integration" in process.stderr
     strong = emulator.workflow_token(contents="write", pull_requests="write")
     gh("pr", "create", "--head", "topic", "--title", "T", "--body", "B", token=strong)
     assert "HTTP 401" in gh("pr", "list", token="ghp_wrong", check=False).stderr
 
 
-def test_fork_is_checked_out(emulator: Any, clone: Any, gh: Any) -> None:
-    """gh pr checkout of a fork's pull request fetches refs/pull/N/head."""
+def test_gh_pr_checkout_of_a_fork(emulator: Any, clone: Any, gh: Any) -> None:
+    """gh fetches refs/pull/N/head."""
     token = emulator.token("mallory", repository="mallory/fraud")
     emulator.api(token).create_fork()
     clone.git("checkout", "--quiet", "-b", "theirs")

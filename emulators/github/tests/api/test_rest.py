@@ -8,13 +8,13 @@ import pytest
 from rest_calls import refusal, request
 
 
-def test_last_status_of_each_context_counts(emulator: Any, clone: Any) -> None:
-    """pending, then success: combined is success; a failure elsewhere makes it failure."""
+def test_combined_status_uses_the_latest_of_each_context(emulator: Any, clone: Any) -> None:
+    """All contexts must be successful; one failure makes the combined status a failure."""
     api = emulator.api()
     commit = api.get_commit("main")
     assert commit.get_combined_status().state == "pending"
-    commit.create_status("pending", "https://example.invalid/run", "Training", "fraudops/training")
-    commit.create_status("success", context="fraudops/training")
+    commit.create_status("pending", "https://example.invalid/run", "Training", "acme/training")
+    commit.create_status("success", context="acme/training")
     assert commit.get_combined_status().state == "success"
     commit.create_status("error", context="other")
     combined = commit.get_combined_status()
@@ -24,8 +24,8 @@ def test_last_status_of_each_context_counts(emulator: Any, clone: Any) -> None:
     refusal(lambda: commit.create_status("success", description="x" * 141), 422)
 
 
-def test_check_runs_are_an_apps(emulator: Any, clone: Any) -> None:
-    """A person cannot make one; an App makes, completes and lists it."""
+def test_check_runs_need_an_app(emulator: Any, clone: Any) -> None:
+    """A user cannot create one; an App creates, completes and lists it."""
     sha = emulator.api().get_branch("main").commit.sha
     refusal(lambda: emulator.api().create_check_run("ci", sha), 403)
     api = emulator.api(emulator.workflow_token(checks="write"))
@@ -35,8 +35,8 @@ def test_check_runs_are_an_apps(emulator: Any, clone: Any) -> None:
     assert [(item.status, item.conclusion, item.output.title) for item in found] == [("completed", "success", "Fine")]
 
 
-def test_deployment_goes_through_its_states(emulator: Any, clone: Any) -> None:
-    """A new success makes the environment's last one inactive."""
+def test_deployment_success_deactivates_the_previous_one(emulator: Any, clone: Any) -> None:
+    """A new success makes the environment's last deployment inactive."""
     api = emulator.api(emulator.workflow_token(deployments="write"))
     first = api.create_deployment("main", environment="production", required_contexts=[], payload={"approval": 1})
     first.create_status("in_progress", description="Waiting")
@@ -50,8 +50,8 @@ def test_deployment_goes_through_its_states(emulator: Any, clone: Any) -> None:
     refusal(lambda: second.create_status("great"), 422)
 
 
-def test_repository_dispatch_is_an_event(emulator: Any, clone: Any) -> None:
-    """With its type as action and the payload as sent; a workflow's token may."""
+def test_repository_dispatch_emits_an_event(emulator: Any, clone: Any) -> None:
+    """The type is the action, the payload is unchanged, and a workflow token is allowed."""
     payload = {"request": "'; rm -rf / #"}
     emulator.api(emulator.workflow_token(contents="write")).create_repository_dispatch("retrain", payload)
     (event,) = emulator.named("repository_dispatch")
@@ -60,20 +60,20 @@ def test_repository_dispatch_is_an_event(emulator: Any, clone: Any) -> None:
     assert request(emulator, "POST", "/dispatches", {"event_type": ""}, emulator.token())[0] == 422
 
 
-def test_variables_are_kept_by_upper_case_names(emulator: Any, clone: Any) -> None:
-    """Made, read, changed, deleted; a second of that name is 409."""
+def test_variables_have_upper_case_names(emulator: Any, clone: Any) -> None:
+    """They are created, read, changed and deleted; a duplicate is 409."""
     api = emulator.api()
-    made = api.create_variable("fraudops_region", "eu-west-1")
-    assert emulator.github.state.find("acme", "fraud").variables == {"FRAUDOPS_REGION": "eu-west-1"}
-    refusal(lambda: api.create_variable("FRAUDOPS_REGION", "x"), 409)
-    made.edit("eu-north-1")
-    assert api.get_variable("FRAUDOPS_REGION").value == "eu-north-1"
-    made.delete()
-    refusal(lambda: api.get_variable("FRAUDOPS_REGION"), 404)
+    variable = api.create_variable("model_region", "eu-west-1")
+    assert emulator.github.state.find("acme", "fraud").variables == {"MODEL_REGION": "eu-west-1"}
+    refusal(lambda: api.create_variable("MODEL_REGION", "x"), 409)
+    variable.edit("eu-north-1")
+    assert api.get_variable("MODEL_REGION").value == "eu-north-1"
+    variable.delete()
+    refusal(lambda: api.get_variable("MODEL_REGION"), 404)
 
 
-def test_repositorys_settings_change(emulator: Any, clone: Any) -> None:
-    """What can be set is; rebase cannot, and says so."""
+def test_repository_settings_are_changed(emulator: Any, clone: Any) -> None:
+    """Supported settings are stored; rebase merges are refused."""
     api = emulator.api()
     api.edit(allow_squash_merge=False, delete_branch_on_merge=True)
     assert (api.allow_squash_merge, api.delete_branch_on_merge) == (False, True)
@@ -83,16 +83,16 @@ def test_repositorys_settings_change(emulator: Any, clone: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["acme/..", "acme/.", "../x", "acme/a b", "a/b/c", "acme/x.git", "acme/", "-x/y", "acme/fraud"]
 )
-def test_names_of_repositories_are_checked(emulator: Any, name: str) -> None:
-    """Nothing but letters, digits, '-', '_' and '.'; nothing that is there already."""
+def test_invalid_repository_names_are_refused(emulator: Any, name: str) -> None:
+    """A name contains letters, digits, '-', '_' and '.' and must be unused."""
     from local_github.errors import ApiError
 
     with pytest.raises(ApiError):
         emulator.github.create_repository(name)
 
 
-def test_outage_can_be_staged(emulator: Any, clone: Any) -> None:
-    """The next calls fail as asked for, as by a secondary rate limit; then all is well. Git is not hit."""
+def test_fail_api_returns_errors(emulator: Any, clone: Any) -> None:
+    """The next API calls fail with the given status and headers; Git is not affected."""
     emulator.github.fail_api(1)
     emulator.github.fail_api(1, status=403, message="You have exceeded a secondary rate limit.", Retry_After="1")
     assert clone.git("ls-remote", emulator.url(None)).returncode == 0

@@ -10,15 +10,15 @@ from local_github.domain.branch_protection import protect
 from rest_calls import refusal, request
 
 
-def test_contents_are_created_changed_and_deleted_with_commits(emulator: Any, clone: Any) -> None:
-    """Each is a commit on the branch and a push; a stale sha is 409, a missing one 422."""
+def test_contents_are_written_as_commits(emulator: Any, clone: Any) -> None:
+    """Each change is a commit and a push; a stale sha is 409, a missing one 422."""
     api = emulator.api()
-    made = api.create_file("notes/a b.md", "Add", "one\n", branch="main")
+    created = api.create_file("notes/a b.md", "Add", "one\n", branch="main")
     assert api.get_contents("notes/a b.md").decoded_content == b"one\n"
-    assert made["commit"].author.name == "alice"
+    assert created["commit"].author.name == "alice"
     refusal(lambda: api.create_file("notes/a b.md", "Again", "two\n"), 422)
     refusal(lambda: api.update_file("notes/a b.md", "Stale", "two\n", "0" * 40), 409)
-    changed = api.update_file("notes/a b.md", "Change", "two\n", made["content"].sha)
+    changed = api.update_file("notes/a b.md", "Change", "two\n", created["content"].sha)
     api.delete_file("notes/a b.md", "Remove", changed["content"].sha)
     refusal(lambda: api.get_contents("notes/a b.md"), 404)
     assert [event.payload["head_commit"]["message"] for event in emulator.named("push")] == ["Add", "Change", "Remove"]
@@ -26,7 +26,7 @@ def test_contents_are_created_changed_and_deleted_with_commits(emulator: Any, cl
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", ".git/config", "a//b", "x/.git/hooks/update"])
-def test_contents_are_never_written_outside_the_tree(emulator: Any, clone: Any, path: str) -> None:
+def test_contents_refuse_paths_outside_the_tree(emulator: Any, clone: Any, path: str) -> None:
     """Git refuses such names in a tree, and so does the API."""
     token = emulator.token()
     status, _, _ = request(emulator, "PUT", f"/contents/{path}", {"message": "m", "content": "eA=="}, token)
@@ -34,8 +34,8 @@ def test_contents_are_never_written_outside_the_tree(emulator: Any, clone: Any, 
     assert emulator.named("push") == []
 
 
-def test_commit_is_built_from_objects(emulator: Any, clone: Any) -> None:
-    """Blob, tree on a base tree, commit, ref: as PyGithub does it for a bot's branch."""
+def test_commit_is_built_from_git_objects(emulator: Any, clone: Any) -> None:
+    """PyGithub creates a blob, a tree on a base tree, a commit and a ref."""
     api = emulator.api()
     head = api.get_git_ref("heads/main").object.sha
     blob = api.create_git_blob("aGk=", "base64")
@@ -55,15 +55,15 @@ def test_commit_is_built_from_objects(emulator: Any, clone: Any) -> None:
     assert {"new", "new/hi.txt", "text.txt"} <= paths
 
 
-def test_tree_refuses_paths_that_leave_it(emulator: Any, clone: Any) -> None:
-    """422 for `..` and for .git."""
+def test_tree_refuses_invalid_paths(emulator: Any, clone: Any) -> None:
+    """`..` and .git are 422."""
     for path in ("../evil", ".git/config"):
         element = InputGitTreeElement(path, "100644", "blob", content="x")
         assert "malformed path" in refusal(lambda e=element: emulator.api().create_git_tree([e]), 422)
 
 
-def test_refs_move_forward_unless_forced(emulator: Any, clone: Any, branch: Any) -> None:
-    """Created once, updated fast-forward, forced on demand, deleted; each is a push."""
+def test_ref_update_must_be_a_fast_forward(emulator: Any, clone: Any, branch: Any) -> None:
+    """`force` allows other updates; each update is a push."""
     sha = branch("topic")
     api = emulator.api()
     main = api.get_branch("main").commit.sha
@@ -81,7 +81,7 @@ def test_refs_move_forward_unless_forced(emulator: Any, clone: Any, branch: Any)
 
 
 def test_history_is_listed_and_compared(emulator: Any, clone: Any, branch: Any) -> None:
-    """Commits by path and branch; a comparison says how far apart two ends are."""
+    """Commits are listed by path and branch; a comparison counts the commits of both sides."""
     branch("topic", {"topic.txt": "1\n"}, "Topic")
     clone.commit({"README.md": "# Changed\n"}, "Main")
     clone.push("main")
@@ -99,23 +99,21 @@ def test_history_is_listed_and_compared(emulator: Any, clone: Any, branch: Any) 
     assert len(merged.parents) == 2
 
 
-def test_branches_and_protection(emulator: Any, clone: Any) -> None:
-    """Protection is put and read back in GitHub's shape, and taken off."""
+def test_branch_protection_is_set_and_read(emulator: Any, clone: Any) -> None:
+    """The rule is returned in GitHub's form and can be removed."""
     branch = emulator.api().get_branch("main")
     assert not branch.protected
-    branch.edit_protection(
-        strict=True, contexts=["fraudops/ci"], enforce_admins=False, required_approving_review_count=1
-    )
+    branch.edit_protection(strict=True, contexts=["acme/ci"], enforce_admins=False, required_approving_review_count=1)
     found = branch.get_protection()
-    assert found.required_status_checks.contexts == ["fraudops/ci"]
+    assert found.required_status_checks.contexts == ["acme/ci"]
     assert found.required_pull_request_reviews.required_approving_review_count == 1
     assert emulator.api().get_branch("main").protected
     branch.remove_protection()
     assert "Branch not protected" in refusal(branch.get_protection, 404)
 
 
-def test_api_respects_protection(emulator: Any, clone: Any) -> None:
-    """A workflow can no more write a protected branch through contents and refs than by a push."""
+def test_api_respects_branch_protection(emulator: Any, clone: Any) -> None:
+    """A workflow token cannot write a protected branch through contents or refs."""
     protect(emulator.github.state.find("acme", "fraud"), "main", required_pull_request_reviews={})
     api = emulator.api(emulator.workflow_token(contents="write"))
     before = api.get_branch("main").commit.sha

@@ -8,8 +8,8 @@ from github import Auth, Github
 from rest_calls import refusal, request
 
 
-def test_issue_lives(emulator: Any, clone: Any) -> None:
-    """Opened with labels, commented, edited, closed and reopened; each is an event."""
+def test_issue_changes_emit_events(emulator: Any, clone: Any) -> None:
+    """Opening, labelling, commenting, closing and reopening emit GitHub's events."""
     api = emulator.api()
     issue = api.create_issue("Gate failed", "0.58 < 0.60", labels=["training", "bug"])
     assert {label.name for label in issue.labels} == {"training", "bug"}
@@ -35,8 +35,8 @@ def test_issue_lives(emulator: Any, clone: Any) -> None:
     refusal(lambda: issue.remove_from_labels("absent"), 404)
 
 
-def test_labels_are_kept(emulator: Any, clone: Any) -> None:
-    """Made once, renamed on every issue, deleted from them."""
+def test_labels_are_renamed_and_deleted_on_issues(emulator: Any, clone: Any) -> None:
+    """A duplicate or an invalid colour is 422."""
     api = emulator.api()
     label = api.create_label("approval", "00ff00", "Serves when merged")
     assert "already_exists" in refusal(lambda: api.create_label("Approval", "00ff00"), 422)
@@ -50,8 +50,8 @@ def test_labels_are_kept(emulator: Any, clone: Any) -> None:
     assert issue.labels == []
 
 
-def test_search_finds_issues_and_refuses_what_it_does_not_know(emulator: Any, clone: Any) -> None:
-    """Qualifiers and words; an unknown qualifier is 422 and no wrong answer."""
+def test_search_by_qualifiers_and_words(emulator: Any, clone: Any) -> None:
+    """An unknown qualifier is 422."""
     emulator.api().create_issue("Gate failed on Monday", labels=["training"])
     emulator.api().create_issue("Something else")
     client = Github(base_url=emulator.github.api_url, auth=Auth.Token(emulator.token()), retry=None)
@@ -61,8 +61,8 @@ def test_search_finds_issues_and_refuses_what_it_does_not_know(emulator: Any, cl
     refusal(lambda: list(client.search_issues("reactions:>5")), 422)
 
 
-def test_lists_are_paged_by_links(emulator: Any, clone: Any) -> None:
-    """PyGithub follows Link headers through 65 issues; the headers name first, previous, next and last."""
+def test_lists_have_link_headers(emulator: Any, clone: Any) -> None:
+    """PyGithub follows the headers; they name first, previous, next and last."""
     repository, api = emulator.github.state.find("acme", "fraud"), emulator.api()
     for number in range(65):
         api.create_issue(f"Issue {number}")

@@ -30,10 +30,8 @@ PERMISSIONS = ("actions", "checks", "contents", "deployments", "id-token", "issu
 
 
 @pytest.mark.parametrize("route", GRANTS, ids=[f"{m} {p}" for m, p, _, _ in GRANTS])
-def test_each_route_needs_its_permission(
-    emulator: Any, branch: Any, route: tuple[str, str, dict[str, Any], str]
-) -> None:
-    """With every other permission 403, anonymously 401, with its own it works."""
+def test_route_needs_its_permission(emulator: Any, branch: Any, route: tuple[str, str, dict[str, Any], str]) -> None:
+    """Other permissions are 403, no token is 401, the right permission succeeds."""
     method, path, body, permission = route
     branch("one")
     branch("two")
@@ -42,7 +40,7 @@ def test_each_route_needs_its_permission(
     api.create_pull(base="main", head="one", title="T")
     main = api.get_branch("main").commit.sha
     path, body = path.replace("MAIN", main), {k: main if v == "MAIN" else v for k, v in body.items()}
-    # A comment and a label may be put on a pull request by pull-requests too, so that is left out for issues' routes.
+    # pull-requests also allows comments and labels, so it is not tested as a wrong permission for the issue routes.
     others = {
         name: "write"
         for name in PERMISSIONS
@@ -59,15 +57,15 @@ def test_each_route_needs_its_permission(
     assert request(emulator, method, path, body, strong)[0] in {200, 201, 204}
 
 
-def test_wrong_token_is_bad_credentials_even_for_what_is_public(emulator: Any, clone: Any) -> None:
-    """401 with GitHub's message, its documentation and its status in the body."""
+def test_wrong_token_is_401_for_public_data(emulator: Any, clone: Any) -> None:
+    """The body has GitHub's message, documentation and status."""
     status, answer, _ = request(emulator, "GET", "", None, "ghp_wrong")
     assert (status, answer["message"], answer["status"]) == (401, "Bad credentials", "401")
     assert "documentation_url" in answer
 
 
-def test_private_repository_is_404_to_strangers(emulator: Any) -> None:
-    """And needs the permission to be read at all."""
+def test_private_repository_is_404_without_access(emulator: Any) -> None:
+    """A token of the repository still needs the permission to read."""
     emulator.github.create_repository("acme/secret", private=True)
     emulator.github.state.find("acme", "secret").issues.clear()
     stranger = emulator.token("eve", repository="eve/x")
@@ -80,27 +78,27 @@ def test_private_repository_is_404_to_strangers(emulator: Any) -> None:
 
 
 def test_unknown_routes_and_methods_are_404(emulator: Any, clone: Any) -> None:
-    """As GitHub says, with JSON."""
+    """The body is GitHub's JSON."""
     for method, path in (("GET", "/nonsense"), ("DELETE", "/pulls"), ("GET", "/pulls/abc")):
         status, answer, _ = request(emulator, method, path, None, emulator.token())
         assert (status, answer["message"]) == (404, "Not Found")
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '"x"', "\x00"])
-def test_body_that_is_no_object_is_400(emulator: Any, clone: Any, body: str) -> None:
-    """Problems parsing JSON."""
+def test_body_that_is_not_an_object_is_400(emulator: Any, clone: Any, body: str) -> None:
+    """The message is "Problems parsing JSON"."""
     status, answer, _ = request(emulator, "POST", "/issues", body, emulator.token())
     assert (status, answer["message"]) == (400, "Problems parsing JSON")
 
 
 @pytest.mark.parametrize("value", [1, ["x"], {"a": 1}])
-def test_fields_of_another_type_are_422(emulator: Any, clone: Any, value: Any) -> None:
-    """A title is text."""
+def test_field_of_the_wrong_type_is_422(emulator: Any, clone: Any, value: Any) -> None:
+    """A title must be a string."""
     assert request(emulator, "POST", "/issues", {"title": value}, emulator.token())[0] == 422
 
 
-def test_bot_has_no_user_page(emulator: Any, clone: Any) -> None:
-    """GET /user is a person's; a workflow's token is refused, as on GitHub."""
+def test_get_user_needs_a_user_token(emulator: Any, clone: Any) -> None:
+    """A workflow token gets 403."""
     person = Github(base_url=emulator.github.api_url, auth=Auth.Token(emulator.token()), retry=None)
     assert person.get_user().login == "alice"
     bot = Github(base_url=emulator.github.api_url, auth=Auth.Token(emulator.workflow_token()), retry=None)

@@ -17,8 +17,8 @@ def git(emulator: Any, clone: Any) -> Any:
     return emulator.github.state.find("acme", "fraud").git
 
 
-def test_merge_makes_githubs_commit(emulator: Any, branch: Any, git: Any) -> None:
-    """Two parents, GitHub's message, the merger as author and GitHub as committer; the branch is left."""
+def test_merge_creates_githubs_merge_commit(emulator: Any, branch: Any, git: Any) -> None:
+    """It has two parents and GitHub's message, author and committer; the branch is kept."""
     head = branch("approve/0001")
     base = git.branch("main")
     pull = emulator.api().create_pull(base="main", head="approve/0001", title="Serve 1", body="Because.")
@@ -44,8 +44,8 @@ def test_merge_makes_githubs_commit(emulator: Any, branch: Any, git: Any) -> Non
     assert git.branch("approve/0001") == head
 
 
-def test_merge_with_our_own_message_and_expected_head(emulator: Any, branch: Any, git: Any) -> None:
-    """commit_title and commit_message are taken; a head that is not the expected one is 409."""
+def test_merge_with_message_and_expected_head(emulator: Any, branch: Any, git: Any) -> None:
+    """A head other than the expected one is 409."""
     head = branch("topic")
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     assert "Head branch was modified" in refusal(lambda: pull.merge(sha="0" * 40), 409)
@@ -53,8 +53,8 @@ def test_merge_with_our_own_message_and_expected_head(emulator: Any, branch: Any
     assert git.commit("main").message == "Subject\n\nBody"
 
 
-def test_squash_leaves_one_commit_and_rebase_is_refused(emulator: Any, branch: Any, git: Any) -> None:
-    """Squash has one parent; a method that the repository forbids is 405 in GitHub's words."""
+def test_squash_merges_and_forbidden_methods_are_405(emulator: Any, branch: Any, git: Any) -> None:
+    """A squash commit has one parent."""
     branch("topic")
     api = emulator.api()
     pull = api.create_pull(base="main", head="topic", title="T")
@@ -67,8 +67,8 @@ def test_squash_leaves_one_commit_and_rebase_is_refused(emulator: Any, branch: A
     assert git.commit("main").subject == "T (#1)"
 
 
-def test_conflict_is_seen_and_not_merged(emulator: Any, clone: Any, branch: Any) -> None:
-    """mergeable is false as soon as main has moved against it; the event has no merge commit to run on."""
+def test_conflicting_pull_request_is_not_mergeable(emulator: Any, clone: Any, branch: Any) -> None:
+    """mergeable is false as soon as main conflicts, and true again after the branch is fixed."""
     branch("topic", {"README.md": "one\n"})
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     clone.commit({"README.md": "two\n"})
@@ -82,8 +82,8 @@ def test_conflict_is_seen_and_not_merged(emulator: Any, clone: Any, branch: Any)
     assert pull.mergeable is True
 
 
-def test_events_of_a_pull_request_follow_its_branch(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
-    """opened, synchronize with before and after, closed when the branch goes; the sha is that of the test merge."""
+def test_pull_request_events_follow_the_branch(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
+    """A push is synchronize, deletion of the branch is closed; the sha is that of the test merge."""
     first = branch("topic", {"a.txt": "1"})
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     second = branch("topic", {"a.txt": "1", "b.txt": "2"})
@@ -100,8 +100,8 @@ def test_events_of_a_pull_request_follow_its_branch(emulator: Any, clone: Any, b
     assert git.ref("refs/pull/1/head") == second
 
 
-def test_pull_request_is_merged_by_a_push(emulator: Any, clone: Any, branch: Any) -> None:
-    """Whoever pushes its head into the base has merged it."""
+def test_push_of_the_head_into_the_base_merges(emulator: Any, clone: Any, branch: Any) -> None:
+    """The pusher is recorded as the merger."""
     branch("topic")
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     clone.git("merge", "--quiet", "--no-ff", "-m", "By hand", "topic")
@@ -111,8 +111,8 @@ def test_pull_request_is_merged_by_a_push(emulator: Any, clone: Any, branch: Any
     assert (pull.merged, pull.merged_by.login, pull.merge_commit_sha) == (True, "alice", sha)
 
 
-def test_what_cannot_be_opened_is_422(emulator: Any, branch: Any) -> None:
-    """No such branch, nothing to merge, twice the same, a title too many or too long."""
+def test_invalid_pull_request_is_422(emulator: Any, branch: Any) -> None:
+    """A missing branch, no commits, a duplicate and an invalid title are refused."""
     branch("topic")
     api = emulator.api()
     api.create_git_ref("refs/heads/even", api.get_branch("main").commit.sha)
@@ -130,8 +130,8 @@ def test_what_cannot_be_opened_is_422(emulator: Any, branch: Any) -> None:
     assert first.number == 1
 
 
-def test_lists_filter_by_branch_and_state(emulator: Any, branch: Any) -> None:
-    """head is owner:branch; closed ones come only when asked for; newest first."""
+def test_pull_requests_are_listed_by_branch_and_state(emulator: Any, branch: Any) -> None:
+    """head is owner:branch; closed ones are listed only on request; newest first."""
     for name in ("a", "b", "c"):
         branch(name)
         emulator.api().create_pull(base="main", head=name, title=name)
@@ -144,8 +144,8 @@ def test_lists_filter_by_branch_and_state(emulator: Any, branch: Any) -> None:
     assert api.get_pulls(base="release").totalCount == 0
 
 
-def test_closed_one_is_reopened_unless_its_branch_is_gone(emulator: Any, clone: Any, branch: Any) -> None:
-    """reopened is an event; without a branch it is 422."""
+def test_closed_pull_request_is_reopened(emulator: Any, clone: Any, branch: Any) -> None:
+    """It is 422 if the branch is gone."""
     branch("topic")
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     pull.edit(state="closed")
@@ -155,8 +155,8 @@ def test_closed_one_is_reopened_unless_its_branch_is_gone(emulator: Any, clone: 
     refusal(lambda: pull.edit(state="open"), 422)
 
 
-def test_files_and_commits_are_those_of_the_branch(emulator: Any, clone: Any, branch: Any) -> None:
-    """Against the merge base: what main did meanwhile is no change of the pull request."""
+def test_files_are_compared_with_the_merge_base(emulator: Any, clone: Any, branch: Any) -> None:
+    """Later changes of main are not part of the pull request."""
     branch("topic", {"model-config/gate.yaml": "min_recall: 0.7\n", "new.txt": "1\n"})
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     clone.commit({"other.txt": "1"})
@@ -169,7 +169,7 @@ def test_files_and_commits_are_those_of_the_branch(emulator: Any, clone: Any, br
 
 
 def test_fork_opens_a_pull_request(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
-    """Its owner's token writes to the fork alone; the head is fetched to refs/pull, and pushes synchronize it."""
+    """The head is fetched to refs/pull, pushes to the fork synchronize it, and the fork's token cannot merge."""
     token = emulator.token("mallory", repository="mallory/fraud")
     fork = emulator.api(token).create_fork()
     assert (fork.full_name, fork.parent.full_name) == ("mallory/fraud", "acme/fraud")
@@ -191,8 +191,8 @@ def test_fork_opens_a_pull_request(emulator: Any, clone: Any, branch: Any, git: 
     assert git.show("main", "more.txt") == b"1"
 
 
-def test_draft_is_not_merged(emulator: Any, branch: Any) -> None:
-    """405 until it is ready."""
+def test_draft_cannot_be_merged(emulator: Any, branch: Any) -> None:
+    """It is 405 until the pull request is ready."""
     branch("topic")
     pull = emulator.api().create_pull(base="main", head="topic", title="T", draft=True)
     assert "draft" in refusal(pull.merge, 405)
@@ -200,20 +200,20 @@ def test_draft_is_not_merged(emulator: Any, branch: Any) -> None:
     assert pull.merge().merged
 
 
-def test_rule_holds_a_merge_until_its_status_is_there(emulator: Any, branch: Any) -> None:
-    """The required context must be a success on the head, and reviews as many as asked, by another than the author."""
+def test_merge_needs_required_status_and_reviews(emulator: Any, branch: Any) -> None:
+    """The head needs the required context and approvals by others than the author."""
     head = branch("topic")
     rule = {
-        "required_status_checks": {"strict": False, "contexts": ["fraudops/ci"]},
+        "required_status_checks": {"strict": False, "contexts": ["acme/ci"]},
         "required_pull_request_reviews": {"required_approving_review_count": 1},
     }
     protect(emulator.github.state.find("acme", "fraud"), "main", enforce_admins=True, **rule)
     api = emulator.api()
     pull = api.create_pull(base="main", head="topic", title="T")
-    assert 'Required status check "fraudops/ci" is expected.' in refusal(pull.merge, 405)
-    api.get_commit(head).create_status("failure", context="fraudops/ci")
+    assert 'Required status check "acme/ci" is expected.' in refusal(pull.merge, 405)
+    api.get_commit(head).create_status("failure", context="acme/ci")
     refusal(pull.merge, 405)
-    api.get_commit(head).create_status("success", context="fraudops/ci")
+    api.get_commit(head).create_status("success", context="acme/ci")
     assert "approving review" in refusal(pull.merge, 405)
     assert "Can not approve your own" in refusal(lambda: pull.create_review(event="APPROVE"), 422)
     emulator.api(emulator.token("bob")).get_pull(1).create_review(event="APPROVE", body="Good.")
@@ -221,8 +221,8 @@ def test_rule_holds_a_merge_until_its_status_is_there(emulator: Any, branch: Any
     assert [review.state for review in pull.get_reviews()] == ["APPROVED"]
 
 
-def test_workflow_may_open_pull_requests_only_where_the_setting_says_so(emulator: Any, branch: Any) -> None:
-    """'Allow GitHub Actions to create and approve pull requests' is a setting of its own."""
+def test_workflow_opens_pull_requests_only_if_allowed(emulator: Any, branch: Any) -> None:
+    """The setting "Allow GitHub Actions to create and approve pull requests" applies."""
     branch("topic")
     emulator.github.state.find("acme", "fraud").settings["can_approve_pull_request_reviews"] = False
     api = emulator.api(emulator.workflow_token(pull_requests="write", contents="write"))
@@ -230,8 +230,8 @@ def test_workflow_may_open_pull_requests_only_where_the_setting_says_so(emulator
     assert message.startswith("GitHub Actions is not permitted to create or approve pull requests.")
 
 
-def test_merge_by_a_workflow_is_marked(emulator: Any, branch: Any) -> None:
-    """The push that it makes starts nothing."""
+def test_merge_by_a_workflow_token_is_marked(emulator: Any, branch: Any) -> None:
+    """Its events carry from_workflow_token."""
     branch("topic")
     api = emulator.api(emulator.workflow_token(pull_requests="write", contents="write"))
     api.create_pull(base="main", head="topic", title="T").merge()
@@ -240,8 +240,8 @@ def test_merge_by_a_workflow_is_marked(emulator: Any, branch: Any) -> None:
     assert emulator.events[-1].from_workflow_token
 
 
-def test_two_merges_at_once_merge_once(emulator: Any, branch: Any, git: Any) -> None:
-    """One gets the commit, the other hears that it is not mergeable; main has one merge."""
+def test_concurrent_merges_merge_once(emulator: Any, branch: Any, git: Any) -> None:
+    """One succeeds, the other gets 405."""
     branch("topic")
     emulator.api().create_pull(base="main", head="topic", title="T")
     outcomes: list[int] = []
@@ -262,8 +262,8 @@ def test_two_merges_at_once_merge_once(emulator: Any, branch: Any, git: Any) -> 
     assert git.count("main", "--merges") == 1
 
 
-def test_merging_closes_the_issue_that_the_body_names(emulator: Any, branch: Any) -> None:
-    """`Closes #1`, into the default branch."""
+def test_merge_closes_named_issues(emulator: Any, branch: Any) -> None:
+    """`Closes #1` applies to merges into the default branch."""
     branch("topic")
     api = emulator.api()
     issue = api.create_issue("Broken")
@@ -273,8 +273,8 @@ def test_merging_closes_the_issue_that_the_body_names(emulator: Any, branch: Any
     assert (issue.state, issue.state_reason) == ("closed", "completed")
 
 
-def test_branch_is_brought_up_to_its_base(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
-    """update-branch merges the base in and synchronizes."""
+def test_update_branch_merges_the_base(emulator: Any, clone: Any, branch: Any, git: Any) -> None:
+    """The event is synchronize."""
     branch("topic")
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     main = clone.commit({"x": "1"})
@@ -284,8 +284,8 @@ def test_branch_is_brought_up_to_its_base(emulator: Any, clone: Any, branch: Any
     assert emulator.named("pull_request")[-1].action == "synchronize"
 
 
-def test_reviewers_are_noted(emulator: Any, branch: Any) -> None:
-    """Requested, listed, removed; the author cannot be one."""
+def test_reviewers_are_requested_and_removed(emulator: Any, branch: Any) -> None:
+    """The author cannot be a reviewer."""
     branch("topic")
     pull = emulator.api().create_pull(base="main", head="topic", title="T")
     pull.create_review_request(reviewers=["bob"])

@@ -8,7 +8,7 @@ from local_github.git.objects import ZERO
 
 
 def test_push_event_has_githubs_payload(emulator: Any, clone: Any) -> None:
-    """Commits in order with their files, before and after, who pushed; paths compare before to after."""
+    """Commits are in order with their files; changed files compare before with after."""
     before = clone.git("rev-parse", "main").stdout.strip()
     clone.commit({"a.txt": "1", "model-config/gate.yaml": "min_recall: 0.7\n"}, "One\n\nWhy.")
     after = clone.commit({"a.txt": None, "b.txt": "2"}, "Two")
@@ -30,8 +30,8 @@ def test_push_event_has_githubs_payload(emulator: Any, clone: Any) -> None:
     assert payload["repository"]["full_name"] == "acme/fraud"
 
 
-def test_new_branch_brings_only_its_own_commits(emulator: Any, clone: Any, branch: Any) -> None:
-    """Created, zeros before, and the paths of the commits that no other branch has."""
+def test_new_branch_event_has_only_new_commits(emulator: Any, clone: Any, branch: Any) -> None:
+    """before is ZERO, and the changed files are those of the new commits."""
     branch("topic", {"topic.txt": "1"})
     (event,) = emulator.events
     assert event.before == ZERO
@@ -40,8 +40,8 @@ def test_new_branch_brings_only_its_own_commits(emulator: Any, clone: Any, branc
     assert event.changed_files == ("topic.txt",)
 
 
-def test_forced_push_deletion_and_tag_are_told_as_such(emulator: Any, clone: Any, branch: Any) -> None:
-    """forced, deleted and refs/tags are what `on: push` filters ask for; a tag has no paths."""
+def test_push_event_marks_force_deletion_and_tag(emulator: Any, clone: Any, branch: Any) -> None:
+    """The payload has created, forced and deleted; a tag has no changed files."""
     branch("topic", {"one.txt": "1"})
     branch("topic", {"two.txt": "1"})
     clone.git("tag", "v1")
@@ -58,19 +58,19 @@ def test_forced_push_deletion_and_tag_are_told_as_such(emulator: Any, clone: Any
     assert emulator.events[3].sha == ZERO
 
 
-def test_events_of_a_workflows_token_are_marked(emulator: Any, clone: Any) -> None:
-    """They start nothing on GitHub; an App's do."""
+def test_events_of_a_workflow_token_are_marked(emulator: Any, clone: Any) -> None:
+    """Events of an App are not marked."""
     clone.git("push", "--quiet", emulator.url(emulator.workflow_token(contents="write")), "main:one")
-    app = emulator.token("fraudops[bot]", permissions={"contents": "write"}, repository="acme/fraud")
+    app = emulator.token("release[bot]", permissions={"contents": "write"}, repository="acme/fraud")
     clone.git("push", "--quiet", emulator.url(app), "main:two")
     assert [(e.actor, e.from_workflow_token) for e in emulator.events] == [
         ("github-actions[bot]", True),
-        ("fraudops[bot]", False),
+        ("release[bot]", False),
     ]
 
 
-def test_listener_that_fails_does_not_fail_the_push(emulator: Any, clone: Any, caplog: Any) -> None:
-    """The push is in; the failure is logged."""
+def test_failing_listener_does_not_fail_the_push(emulator: Any, clone: Any, caplog: Any) -> None:
+    """The error is logged."""
 
     def fail(_: object) -> None:
         raise RuntimeError("no")
@@ -82,8 +82,8 @@ def test_listener_that_fails_does_not_fail_the_push(emulator: Any, clone: Any, c
     assert "the listener failed on push" in caplog.text
 
 
-def test_listener_may_call_the_server_back(emulator: Any, clone: Any) -> None:
-    """Events are delivered with no lock held, in order, also those that the listener causes."""
+def test_listener_may_call_the_api(emulator: Any, clone: Any) -> None:
+    """Events are delivered in order without a lock, including those that the listener causes."""
     seen: list[str] = []
 
     def listen(event: Any) -> None:

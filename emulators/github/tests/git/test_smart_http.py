@@ -14,36 +14,36 @@ from urllib.parse import urlsplit
 import pytest
 
 
-def test_anyone_clones_a_public_repository(emulator: Any, clone: Any) -> None:
-    """A clone without a token holds what was pushed, and fsck finds nothing wrong."""
+def test_public_repository_is_cloned_without_a_token(emulator: Any, clone: Any) -> None:
+    """The clone is complete, and fsck finds no error."""
     target = emulator.folder / "copy"
     clone.git("clone", "--quiet", emulator.url(None), str(target))
     assert (target / "README.md").read_text() == "# Fraud\n"
     clone.git("-C", str(target), "fsck", "--strict")
 
 
-def test_address_works_without_the_git_suffix_and_whatever_the_case(emulator: Any, clone: Any) -> None:
-    """GitHub serves owner/name and OWNER/Name.git alike."""
+def test_address_ignores_suffix_and_case(emulator: Any, clone: Any) -> None:
+    """owner/name and OWNER/Name.git are the same repository."""
     for address in ("/acme/fraud", "/ACME/Fraud.git"):
         assert "refs/heads/main" in clone.git("ls-remote", emulator.github.url + address).stdout
 
 
-def test_push_without_a_token_ends_at_once(emulator: Any, clone: Any) -> None:
-    """Git asks for a user name, finds no terminal, and stops instead of waiting."""
-    done = clone.git("push", emulator.url(None), "main:other", check=False)
-    assert done.returncode == 128
-    assert "could not read Username" in done.stderr
+def test_push_without_a_token_does_not_prompt(emulator: Any, clone: Any) -> None:
+    """git fails instead of waiting for a user name."""
+    process = clone.git("push", emulator.url(None), "main:other", check=False)
+    assert process.returncode == 128
+    assert "could not read Username" in process.stderr
 
 
 def test_push_with_a_wrong_token_is_refused(emulator: Any, clone: Any) -> None:
-    """A token that nobody was given authenticates nobody."""
-    done = clone.git("push", emulator.url("ghp_wrong"), "main:other", check=False)
-    assert done.returncode == 128
-    assert "Authentication failed" in done.stderr
+    """git reports that authentication failed."""
+    process = clone.git("push", emulator.url("ghp_wrong"), "main:other", check=False)
+    assert process.returncode == 128
+    assert "Authentication failed" in process.stderr
 
 
 def test_revoked_token_is_refused(emulator: Any, clone: Any) -> None:
-    """A workflow's token ends with its job."""
+    """A push with the token fails after it is revoked."""
     token = emulator.workflow_token(contents="write")
     clone.git("push", "--quiet", emulator.url(token), "main:one")
     emulator.github.revoke(token)
@@ -52,22 +52,22 @@ def test_revoked_token_is_refused(emulator: Any, clone: Any) -> None:
 
 @pytest.mark.parametrize("permissions", [{}, {"contents": "read"}, {"pull_requests": "write"}])
 def test_push_needs_contents_write(emulator: Any, clone: Any, permissions: dict[str, str]) -> None:
-    """A workflow without contents: write is told so in GitHub's words."""
-    done = clone.git("push", emulator.url(emulator.workflow_token(**permissions)), "main:other", check=False)
-    assert done.returncode == 128
-    assert "Permission to acme/fraud.git denied to github-actions[bot]." in done.stderr
+    """A workflow token without it gets GitHub's message."""
+    process = clone.git("push", emulator.url(emulator.workflow_token(**permissions)), "main:other", check=False)
+    assert process.returncode == 128
+    assert "Permission to acme/fraud.git denied to github-actions[bot]." in process.stderr
     assert emulator.events == []
 
 
-def test_token_of_another_repository_does_not_push(emulator: Any, clone: Any) -> None:
-    """A token bound to a fork reads its parent and writes nothing there."""
+def test_token_of_another_repository_cannot_push(emulator: Any, clone: Any) -> None:
+    """A fork's token reads the parent but cannot write to it."""
     token = emulator.token("mallory", repository="mallory/fraud")
     clone.git("ls-remote", emulator.url(token))
     assert "denied to mallory" in clone.git("push", emulator.url(token), "main:other", check=False).stderr
 
 
-def test_private_repository_is_hidden_from_who_may_not_see_it(emulator: Any, clone: Any) -> None:
-    """Without a token 401, with someone else's 404: neither says that it exists."""
+def test_private_repository_is_hidden_without_access(emulator: Any, clone: Any) -> None:
+    """No token is 401, another token is 404."""
     emulator.github.create_repository("acme/secret", private=True)
     anonymous = clone.git("ls-remote", emulator.url(None, "acme/secret"), check=False)
     stranger = clone.git(
@@ -79,14 +79,14 @@ def test_private_repository_is_hidden_from_who_may_not_see_it(emulator: Any, clo
 
 
 def test_bearer_token_in_a_header_pushes(emulator: Any, clone: Any) -> None:
-    """actions/checkout keeps its token in http.extraheader."""
+    """actions/checkout stores its token in http.extraheader."""
     header = f"http.extraheader=AUTHORIZATION: bearer {emulator.token()}"
     clone.git("-c", header, "push", "--quiet", emulator.url(None), "main:header")
     assert emulator.github.state.find("acme", "fraud").git.branch("header")
 
 
-def test_large_push_is_taken_in_chunks(emulator: Any, clone: Any) -> None:
-    """Beyond http.postBuffer git sends chunked bodies; what arrives is what was sent."""
+def test_chunked_push_is_received(emulator: Any, clone: Any) -> None:
+    """git sends chunked bodies beyond http.postBuffer."""
     noise = os.urandom(300_000).hex()
     clone.git("config", "http.postBuffer", "65536")
     sha = clone.commit({"noise.txt": noise})
@@ -96,8 +96,8 @@ def test_large_push_is_taken_in_chunks(emulator: Any, clone: Any) -> None:
     assert git.show(sha, "noise.txt") == noise.encode()
 
 
-def test_gzipped_request_is_understood(emulator: Any, clone: Any) -> None:
-    """Git compresses long negotiations; http-backend inflates them."""
+def test_gzipped_request_is_received(emulator: Any, clone: Any) -> None:
+    """git compresses long negotiations."""
     sha = emulator.github.state.find("acme", "fraud").git.branch("main")
     body = gzip.compress(f"0032want {sha}\n00000009done\n".encode())
     address = urlsplit(emulator.github.url)
@@ -112,7 +112,7 @@ def test_gzipped_request_is_understood(emulator: Any, clone: Any) -> None:
     connection.close()
 
 
-def test_shallow_fetch_of_a_commit_works(emulator: Any, clone: Any) -> None:
+def test_shallow_fetch_of_a_commit(emulator: Any, clone: Any) -> None:
     """actions/checkout fetches one SHA with depth 1."""
     sha = clone.git("rev-parse", "main").stdout.strip()
     target = emulator.folder / "shallow"
@@ -122,7 +122,7 @@ def test_shallow_fetch_of_a_commit_works(emulator: Any, clone: Any) -> None:
 
 
 def test_dumb_protocol_is_not_served(emulator: Any, clone: Any) -> None:
-    """No file of a bare repository is reachable by its name."""
+    """No file of a bare repository is served by its name."""
     for path in ("/acme/fraud.git/HEAD", "/acme/fraud.git/config", "/acme/fraud.git/objects/info/packs"):
         assert fetch(emulator, path)[0] == 404
     assert fetch(emulator, "/acme/fraud.git/info/refs")[0] == 403
@@ -143,15 +143,15 @@ def test_dumb_protocol_is_not_served(emulator: Any, clone: Any) -> None:
         "/acme/fraud/raw/--output=x/README.md",
     ],
 )
-def test_paths_lead_nowhere_but_into_repositories(emulator: Any, clone: Any, path: str) -> None:
-    """Whatever a path says, it names a known repository and a path in one of its trees, or nothing."""
+def test_paths_cannot_leave_repositories(emulator: Any, clone: Any, path: str) -> None:
+    """A path names a known repository and a path in one of its trees, or is 404."""
     status, body = fetch(emulator, path)
     assert status in {401, 404}
     assert b"root:" not in body
 
 
 def fetch(emulator: Any, path: str, host: str | None = None) -> tuple[int, bytes]:
-    """GET as it is written, without a client that tidies the path."""
+    """Sends a GET request without normalising the path."""
     address = urlsplit(emulator.github.url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port)
     connection.putrequest("GET", path, skip_host=True)
@@ -163,14 +163,14 @@ def fetch(emulator: Any, path: str, host: str | None = None) -> tuple[int, bytes
     return answer.status, body
 
 
-def test_other_host_names_are_not_served(emulator: Any, clone: Any) -> None:
-    """A name that someone pointed at loopback reads nothing (DNS rebinding)."""
+def test_unknown_host_names_are_refused(emulator: Any, clone: Any) -> None:
+    """This prevents DNS rebinding."""
     assert fetch(emulator, "/", "evil.example.invalid")[0] == 421
     assert fetch(emulator, "/", "localhost")[0] == 200
 
 
-def test_one_of_two_racing_pushes_loses(emulator: Any, clone: Any) -> None:
-    """Both start from the same commit; one lands, the other is told to fetch first, and there is one event."""
+def test_one_of_two_racing_pushes_is_rejected(emulator: Any, clone: Any) -> None:
+    """Only one push emits an event."""
     results: list[subprocess.CompletedProcess[str]] = []
     clones = []
     for name in ("left", "right"):
@@ -190,29 +190,29 @@ def test_one_of_two_racing_pushes_loses(emulator: Any, clone: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert sorted(done.returncode for done in results) == [0, 1]
-    assert "rejected" in next(done.stderr for done in results if done.returncode)
+    assert sorted(process.returncode for process in results) == [0, 1]
+    assert "rejected" in next(process.stderr for process in results if process.returncode)
     assert len(emulator.named("push")) == 1
 
 
-def test_pull_requests_refs_cannot_be_pushed_to(emulator: Any, clone: Any) -> None:
-    """They are the server's own."""
-    done = clone.push("main:refs/pull/9/head", check=False)
-    assert done.returncode == 1
-    assert "hidden ref" in done.stderr
+def test_pull_request_refs_cannot_be_pushed(emulator: Any, clone: Any) -> None:
+    """refs/pull is hidden from pushes."""
+    process = clone.push("main:refs/pull/9/head", check=False)
+    assert process.returncode == 1
+    assert "hidden ref" in process.stderr
 
 
-def test_servers_stand_side_by_side_and_journal_what_they_knew(emulator: Any, clone: Any, tmp_path: Path) -> None:
-    """Another instance knows nothing of this one; stop writes the records, without secrets, and the same ids again."""
+def test_servers_are_independent_and_write_a_journal(emulator: Any, clone: Any, tmp_path: Path) -> None:
+    """The journal contains no secret values, and equal calls give equal ids."""
     from local_github.server import LocalGitHub
 
     journals = []
     for name in ("a", "b"):
         with LocalGitHub(tmp_path / name) as other:
-            made = other.create_repository("acme/fraud", seed=clone.root)
-            made.secrets["KEY"] = "hidden-value"
+            repository = other.create_repository("acme/fraud", seed=clone.root)
+            repository.secrets["KEY"] = "hidden-value"
             assert other.url != emulator.github.url
-            assert made.git.branch("main")
+            assert repository.git.branch("main")
         journals.append((tmp_path / name / "journal.json").read_text())
     assert "hidden-value" not in journals[0]
     assert journals[0].split('"created"')[0] == journals[1].split('"created"')[0]

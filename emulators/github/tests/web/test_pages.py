@@ -24,7 +24,7 @@ PIXEL = base64.b64decode(
 
 
 def get(emulator: Any, path: str, data: dict[str, str] | None = None, **headers: str) -> tuple[int, str, Any]:
-    """A page, after any redirect; what a browser would see."""
+    """Requests a page and follows redirects; returns status, text and headers."""
     body = urllib.parse.urlencode(data).encode() if data is not None else None
     request = urllib.request.Request(emulator.github.url + path, body, headers)  # noqa: S310 - loopback
     try:
@@ -48,7 +48,7 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
     def dangerous(self) -> list[Any]:
-        """Tags and attributes that could run something or fetch from elsewhere."""
+        """Tags and attributes that could run scripts or load external resources."""
         return [
             (tag, attributes)
             for tag, attributes in self.found
@@ -61,8 +61,8 @@ class Tags(HTMLParser):
         ]
 
 
-def test_page_of_a_pull_request_shows_all_of_it(emulator: Any, clone: Any, branch: Any) -> None:
-    """Body as Markdown with table, task list, details and picture; commits, diff, comments, statuses, button."""
+def test_pull_request_page_is_complete(emulator: Any, clone: Any, branch: Any) -> None:
+    """It shows the body as Markdown, commits, diff, comments, statuses and the merge button."""
     clone.git("checkout", "--quiet", "--orphan", "evidence")
     (clone.root / "curve.png").write_bytes(PIXEL)
     sha = clone.commit({})
@@ -74,7 +74,7 @@ def test_page_of_a_pull_request_shows_all_of_it(emulator: Any, clone: Any, branc
     api = emulator.api()
     pull = api.create_pull(base="main", head="topic", title="Raise", body=body)
     pull.create_issue_comment("**Fine**")
-    api.get_commit(head).create_status("success", context="fraudops/ci", description="All passed")
+    api.get_commit(head).create_status("success", context="acme/ci", description="All passed")
     status, page, headers = get(emulator, "/acme/fraud/pull/1")
     assert status == 200
     assert '<td align="right">12</td>' in page
@@ -83,7 +83,7 @@ def test_page_of_a_pull_request_shows_all_of_it(emulator: Any, clone: Any, branc
     assert f'src="/acme/fraud/raw/{sha}/curve.png"' in page
     assert 'href="/acme/fraud/issues/1"' in page
     assert "<strong>Fine</strong>" in page
-    assert "fraudops/ci" in page
+    assert "acme/ci" in page
     assert "All passed" in page
     assert re.search(r'class="removed">.*-min_recall: 0.6', page)
     assert re.search(r'class="added">.*\+min_recall: 0.7', page)
@@ -94,8 +94,8 @@ def test_page_of_a_pull_request_shows_all_of_it(emulator: Any, clone: Any, branc
         assert answer.headers["Content-Type"] == "image/png"
 
 
-def test_differences_are_whole_and_numbered(emulator: Any, clone: Any) -> None:
-    """Every line of every file, with its numbers before and after; a rename and a binary file are said to be such."""
+def test_diff_lines_are_numbered(emulator: Any, clone: Any) -> None:
+    """Every line has its old and new number; renamed and binary files are marked."""
     text = "".join(f"line {number}\n" for number in range(30))
     before = clone.commit({"a.txt": "one\ntwo\nthree\n", "b.txt": text, "z.txt": "1\n"})
     (clone.root / "picture.bin").write_bytes(b"\0\1")
@@ -123,8 +123,8 @@ def test_differences_are_whole_and_numbered(emulator: Any, clone: Any) -> None:
     assert (found["picture.bin"].change.additions, found["picture.bin"].lines) == (None, [])
 
 
-def test_nothing_that_people_write_becomes_html(emulator: Any, clone: Any, branch: Any) -> None:
-    """Titles, bodies, comments, labels, branches, paths, file contents, messages, statuses: all are text."""
+def test_user_text_is_escaped(emulator: Any, clone: Any, branch: Any) -> None:
+    """Titles, bodies, comments, labels, branches, paths, files, messages and statuses are escaped."""
     name = 'x<img/src=x/onerror=alert(1)>&"'
     sha = branch(name, {"<script>a.txt": EVIL + "\n</pre></table><script>alert(2)</script>"}, EVIL)
     api = emulator.api()
@@ -144,8 +144,8 @@ def test_nothing_that_people_write_becomes_html(emulator: Any, clone: Any, branc
     assert "alert(2)" in get(emulator, f"/acme/fraud/commit/{sha}")[1]
 
 
-def test_raw_files_are_never_pages(emulator: Any, clone: Any) -> None:
-    """HTML comes as text, SVG in a sandbox; nothing is sniffed."""
+def test_raw_files_are_not_rendered(emulator: Any, clone: Any) -> None:
+    """HTML is served as text, SVG in a sandbox, and types are not sniffed."""
     clone.commit({"evil.html": EVIL, "a.svg": "<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>"})
     clone.push("main")
     _, _, headers = get(emulator, "/raw/acme/fraud/main/evil.html")
@@ -163,8 +163,8 @@ def button(page: str) -> str:
     return found[1]
 
 
-def test_button_merges_as_the_local_user(emulator: Any, branch: Any) -> None:
-    """The form leads back to the page, which says who merged."""
+def test_merge_button_merges_as_the_page_user(emulator: Any, branch: Any) -> None:
+    """The form redirects to the page, which shows the merger."""
     branch("topic")
     emulator.api().create_pull(base="main", head="topic", title="T")
     token = button(get(emulator, "/acme/fraud/pull/1")[1])
@@ -175,8 +175,8 @@ def test_button_merges_as_the_local_user(emulator: Any, branch: Any) -> None:
     assert emulator.events[-1].actor == "local-user"
 
 
-def test_form_of_another_site_or_another_head_merges_nothing(emulator: Any, branch: Any) -> None:
-    """No token, a wrong one, one of an older head, one sent from elsewhere: each is refused."""
+def test_merge_form_needs_a_valid_token(emulator: Any, branch: Any) -> None:
+    """A missing, wrong or outdated token and another origin are refused."""
     branch("topic")
     branch("other")
     api = emulator.api()
@@ -194,8 +194,8 @@ def test_form_of_another_site_or_another_head_merges_nothing(emulator: Any, bran
     assert not api.get_pull(1).merged
 
 
-def test_button_is_not_there_where_nothing_can_be_merged(emulator: Any, clone: Any, branch: Any) -> None:
-    """A conflict is said instead."""
+def test_conflict_has_no_merge_button(emulator: Any, clone: Any, branch: Any) -> None:
+    """The page shows the conflict."""
     branch("topic", {"README.md": "one\n"})
     emulator.api().create_pull(base="main", head="topic", title="T")
     clone.commit({"README.md": "two\n"})
@@ -205,8 +205,8 @@ def test_button_is_not_there_where_nothing_can_be_merged(emulator: Any, clone: A
     assert "<form" not in page
 
 
-def test_numbers_lead_to_the_right_kind_of_page(emulator: Any, branch: Any) -> None:
-    """/issues/N of a pull request redirects to /pull/N and the other way round; an unknown one is 404."""
+def test_numbers_redirect_to_the_right_page(emulator: Any, branch: Any) -> None:
+    """/issues/N of a pull request redirects to /pull/N and vice versa; an unknown number is 404."""
     branch("topic")
     emulator.api().create_pull(base="main", head="topic", title="Pull")
     emulator.api().create_issue("Issue")
@@ -217,10 +217,10 @@ def test_numbers_lead_to_the_right_kind_of_page(emulator: Any, branch: Any) -> N
 
 
 class Runs:
-    """Two runs, as the Actions side gives them."""
+    """A run source with two runs."""
 
     def __init__(self, sha: str) -> None:
-        step = SimpleNamespace(name="fraudops <train>", status="completed", conclusion="failure", log=EVIL)
+        step = SimpleNamespace(name="model <train>", status="completed", conclusion="failure", log=EVIL)
         job = SimpleNamespace(id=7, name="train", status="completed", conclusion="failure", steps=[step], log=EVIL)
         run = {"number": 1, "attempt": 2, "workflow": "train", "title": EVIL, "event": "push", "sha": sha,
                "branch": "main", "actor": "alice", "status": "completed", "conclusion": "failure", "message": "",
@@ -229,12 +229,12 @@ class Runs:
         self.runs = [SimpleNamespace(id=41, **run), SimpleNamespace(id=40, **(run | {"jobs": []}))]
 
     def runs_of(self, repository: str) -> list[Any]:
-        """All of them."""
+        """Returns all runs."""
         return self.runs
 
 
-def test_runs_are_listed_with_summary_and_logs(emulator: Any, clone: Any) -> None:
-    """A run's page has its jobs, steps, logs and summary, all of it escaped."""
+def test_run_pages_show_summary_and_logs(emulator: Any, clone: Any) -> None:
+    """All values are escaped."""
     emulator.github.backend.run_source = Runs(clone.git("rev-parse", "main").stdout.strip())
     assert "train #1" in get(emulator, "/acme/fraud/actions")[1]
     status, page, _ = get(emulator, "/acme/fraud/actions/runs/41")
@@ -246,8 +246,8 @@ def test_runs_are_listed_with_summary_and_logs(emulator: Any, clone: Any) -> Non
     assert get(emulator, "/acme/fraud/actions/runs/99")[0] == 404
 
 
-def test_export_is_whole_without_a_server(emulator: Any, clone: Any, branch: Any, tmp_path: Path) -> None:
-    """Every link of every exported page leads to a file of the export; pictures are copied; logs are text."""
+def test_export_links_are_complete(emulator: Any, clone: Any, branch: Any, tmp_path: Path) -> None:
+    """Every link points to an exported file; images are copied; logs are text."""
     clone.commit({"curve.png": "not really"})
     clone.push("main")
     sha = branch("topic")
@@ -275,8 +275,8 @@ def test_export_is_whole_without_a_server(emulator: Any, clone: Any, branch: Any
 
 
 @given(st.text(alphabet=st.sampled_from("<>\"'&/=:;#![]()*`|-\n abcdefjsvonrclkitp1"), max_size=200))
-def test_markdown_never_lets_anything_run(text: str) -> None:
-    """Whatever is written, no tag that runs and no address with a script comes out."""
+def test_markdown_is_sanitised(text: str) -> None:
+    """No input produces a script, an event handler or a script address."""
     html = markdown.render(text, lambda tag, address: address)
     assert Tags(html).dangerous() == []
 
@@ -295,6 +295,6 @@ def test_markdown_never_lets_anything_run(text: str) -> None:
         ('<img src="data:image/png;base64,AA" alt="x">', '<img alt="x"'),
     ],
 )
-def test_markdown_is_githubs(source: str, expected: str) -> None:
-    """Hard breaks, strikethrough, autolinks, alerts, issue numbers, and what GitHub strips."""
+def test_markdown_is_rendered_as_on_github(source: str, expected: str) -> None:
+    """Hard breaks, strikethrough, autolinks, alerts and issue numbers are rendered; other tags are removed."""
     assert expected in markdown.render(source, lambda tag, address: address)

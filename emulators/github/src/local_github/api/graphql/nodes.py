@@ -108,7 +108,6 @@ class Nodes:
     def commit(self, repository: Repository, commit: Commit) -> Node:
         """A commit."""
         headline, _, body = commit.message.partition("\n")
-        serializer = self.call.serializer
         return {
             "__typename": "Commit",
             "id": f"C_{commit.sha}",
@@ -122,26 +121,20 @@ class Nodes:
             "author": self._person(commit.author),
             "committer": self._person(commit.committer),
             "authors": connection_field([commit.author], self._person),
-            "url": serializer.page_url(repository, f"/commit/{commit.sha}"),
+            "url": self.call.serializer.page_url(repository, f"/commit/{commit.sha}"),
             "parents": connection_field(commit.parents, lambda sha: self.object(repository, sha)),
             "statusCheckRollup": lambda _: status_check_rollup(self.call, repository, commit.sha),
         }
 
     def repository(self, repository: Repository) -> Node:
         """A repository."""
-        serializer, git, settings = self.call.serializer, repository.git, repository.settings
-        page = serializer.page_url(repository)
+        git, settings = repository.git, repository.settings
+        page = self.call.serializer.page_url(repository)
         principal = self.call.principal
         writes = principal is not None and principal.may(repository.full_name, "contents", "write")
         admin = principal is not None and principal.is_admin(repository.full_name)
         parent = self._state.named(repository.parent) if repository.parent else None
         default = f"refs/heads/{repository.default_branch}"
-
-        def pulls(_: Any, **arguments: Any) -> Node:
-            return self.pulls(repository, **arguments)
-
-        def issues(_: Any, **arguments: Any) -> Node:
-            return self.issues(repository, **arguments)
 
         def by_number(number: int, kind: str | None) -> Node | None:
             issue = repository.issues.get(number)
@@ -188,9 +181,9 @@ class Nodes:
             )(_, **{key: value for key, value in arguments.items() if key in {"first", "after"}}),
             "object": lambda _, expression=None, oid=None: self.object(repository, oid or expression or ""),
             "pullRequest": lambda _, number: by_number(number, "pull"),
-            "pullRequests": pulls,
+            "pullRequests": lambda _, **arguments: self.pulls(repository, **arguments),
             "issue": lambda _, number: by_number(number, "issue"),
-            "issues": issues,
+            "issues": lambda _, **arguments: self.issues(repository, **arguments),
             "issueOrPullRequest": lambda _, number: by_number(number, None),
             "label": lambda _, name: label(self.call, repository, name) if name in repository.labels else None,
             "labels": lambda _, query=None, orderBy=None, **arguments: connection_field(  # noqa: ARG005 - GitHub's names
