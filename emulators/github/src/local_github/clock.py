@@ -1,4 +1,4 @@
-"""Where the emulator takes the time from, and how GitHub writes it."""
+"""The emulator's clock and GitHub's time format."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def read_log(path: Path, *, timestamps: bool = False) -> str:
 
 @dataclass(kw_only=True)
 class Step:
-    """A step. `key` is its id, or its index where it has none."""
+    """A step. `key` is its id, or its index if it has none."""
 
     number: int
     key: str

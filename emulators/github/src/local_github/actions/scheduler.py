@@ -1,4 +1,4 @@
-"""A thread that starts scheduled workflows when their minute comes."""
+"""A thread that starts scheduled workflows when they are due."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def unified_diff(repository: Repository, issue: Issue) -> bytes:
 
 
 def check_may_open(repository: Repository, principal: Principal) -> None:
-    """403 for a workflow token where the repository's settings forbid workflows to open pull requests."""
+    """403 for a workflow token if the repository's settings forbid workflows to open pull requests."""
     if principal.is_workflow and not repository.settings["can_approve_pull_request_reviews"]:
         raise ApiError(403, _NOT_PERMITTED)
 
@@ -84,7 +84,7 @@ def open_pull_request(
     draft: bool = False,
     maintainer_can_modify: bool = False,
 ) -> Issue:
-    """Opens a pull request from the branch `head` into `base`; 422 where GitHub would refuse it."""
+    """Opens a pull request from the branch `head` into `base`; 422 if GitHub would refuse it."""
     source, branch = head
     head_sha, base_sha = source.git.branch(branch), repository.git.branch(base)
     if head_sha is None:
