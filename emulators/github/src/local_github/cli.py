@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = options.folder.resolve()
+    if running := _read_state(folder / _STATE_FILE, wait_seconds=0):
+        sys.stderr.write(f"a GitHub emulator already runs in {folder}: {running['url']}, process {running['pid']}\n")
+        return 1
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

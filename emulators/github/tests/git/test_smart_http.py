@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from local_github.server import LocalGitHub
 
 
 def test_public_repository_is_cloned_without_a_token(emulator: Any, clone: Any) -> None:
@@ -204,8 +205,6 @@ def test_pull_request_refs_cannot_be_pushed(emulator: Any, clone: Any) -> None:
 
 def test_servers_are_independent_and_write_a_journal(emulator: Any, clone: Any, tmp_path: Path) -> None:
     """The journal contains no secret values, and equal calls give equal ids."""
-    from local_github.server import LocalGitHub
-
     journals = []
     for name in ("a", "b"):
         with LocalGitHub(tmp_path / name) as other:
@@ -216,3 +215,13 @@ def test_servers_are_independent_and_write_a_journal(emulator: Any, clone: Any, 
         journals.append((tmp_path / name / "journal.json").read_text())
     assert "hidden-value" not in journals[0]
     assert journals[0].split('"created"')[0] == journals[1].split('"created"')[0]
+
+
+def test_restarted_server_uses_existing_repositories(clone: Any, tmp_path: Path) -> None:
+    """A repository with the same name keeps its commits; the records start empty."""
+    with LocalGitHub(tmp_path / "again") as first:
+        first.create_repository("acme/fraud", seed=clone.root)
+    with LocalGitHub(tmp_path / "again") as second:
+        repository = second.create_repository("acme/fraud")
+        assert repository.git.branch("main") == clone.git("rev-parse", "main").stdout.strip()
+        assert repository.issues == {}

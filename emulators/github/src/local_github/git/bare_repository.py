@@ -47,8 +47,11 @@ class BareRepository:
 
     @classmethod
     def create(cls, path: Path, *, default_branch: str, source: BareRepository | None = None) -> BareRepository:
-        """Creates a repository, with the branches and tags of `source` if given. Pushes to refs/pull/ are refused."""
-        path.mkdir(parents=True)
+        """Creates a repository, with the branches and tags of `source` if given; an existing one is used again.
+
+        Pushes to refs/pull/ are refused.
+        """
+        path.mkdir(parents=True, exist_ok=True)
         repository = cls(path)
         repository.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}", "--template=", ".")
         for key, value in {
