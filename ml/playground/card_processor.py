@@ -1,8 +1,7 @@
-"""The card system of a simulated year: lands transactions, sends them to the endpoint, delivers labels when known.
+"""The card processor of the simulated year: imports transactions, sends them to the endpoint, delivers labels.
 
-It does what a bank's own systems would, over the same interfaces, and keeps what came back to be told at the end. It
-sends in the order of time and sets the clock to when each batch is sent; the control year is scored beside it, on the
-same rows, by the archive that served first.
+It uses the interfaces that a bank's own systems would use, and counts the responses for the report. It sends in the
+order of time and sets the clock to the time of each batch. The control year scores the same rows with the first model.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from ml.model.metrics import Confusion
 from ml.model.scorer import Scorer
 from ml.simulate.year_traffic import HISTORY, Day, Year
 
-BLOCK_HOURS = 4  # shorter than any silence that drift.yaml would be told of
+BLOCK_HOURS = 4  # shorter than the gap in traffic that drift.yaml reports
 ROWS_PER_REQUEST = 5_000  # below SageMaker's 6 MB
 ROWS_PER_IMPORT = 500_000
 _BLOCK = timedelta(hours=BLOCK_HOURS)
-_DELETED_AT_ONCE = 1_000
+_DELETE_BATCH_KEYS = 1_000
 
 
 def set_clock(moment: datetime) -> None:
-    """What this process, its clouds and the runs that they start take for now."""
+    """Sets the current time of this process, its emulators and the runs that they start."""
     os.environ["FRAUDOPS_NOW"] = clock.stamp(moment)
 
 
 @dataclass(kw_only=True)
-class Tally:
-    """A month as it was answered: counts of both years, alerts by day, rows and frauds by amount band."""
+class MonthCounts:
+    """Counts of a month: decisions of both years, alerts by day, rows and frauds by amount band."""
 
     with_retraining: NDArray[np.int64]
     without_retraining: NDArray[np.int64]
@@ -51,18 +50,18 @@ class Tally:
     frauds_by_band: NDArray[np.int64]
     alerts: dict[date, tuple[int, int]] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
-    """Rows by the model version that answered."""
+    """Rows by the model version that scored them."""
 
     @staticmethod
     def confusion(counts: NDArray[np.int64]) -> Confusion:
-        """Counts of label + 2 × decision as a confusion."""
+        """Confusion from counts of label + 2 × decision."""
         quiet, missed, false, hits = counts.tolist()
         return Confusion(true_positives=hits, false_positives=false, true_negatives=quiet, false_negatives=missed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Some hours of a day: rows from `first` to `last` of it, sent at `moment`."""
+    """Some hours of a day: its rows `first` to `last` (exclusive), sent at `moment`."""
 
     day: Day
     moment: datetime
@@ -70,40 +69,40 @@ class Block:
     last: int
 
 
-class CardSystem:
-    """Sends the traffic of `year` to `endpoint`, whose lake is `bucket`."""
+class CardProcessor:
+    """Sends the traffic of `year` to `endpoint` and imports it into the data lake in `bucket`."""
 
     def __init__(self, year: Year, *, bucket: str, endpoint: str) -> None:
         self.year, self.bucket, self.endpoint = year, bucket, endpoint
-        self.tallies: dict[int, Tally] = {}
+        self.counts_by_month: dict[int, MonthCounts] = {}
         self._lake = Lake(bucket)
-        self._held: list[pa.Table] = []
-        self._held_labels: list[pa.Table] = []
+        self._pending: list[pa.Table] = []
+        self._pending_labels: list[pa.Table] = []
         self._delivered = year.span(1)[0]
         self._control: Scorer | None = None
         self._edges: NDArray[np.float64] = np.empty(0)
 
-    def control(self, model: Scorer, edges: NDArray[np.float64]) -> None:
-        """Scores all that is sent from now on with `model` too, and counts frauds between these amounts."""
+    def start_control(self, model: Scorer, edges: NDArray[np.float64]) -> None:
+        """Scores all later traffic with `model` too, and counts frauds by amount band between `edges`."""
         self._control, self._edges = model, edges
 
     @property
     def band_edges(self) -> tuple[float, ...]:
-        """The amounts between which frauds are counted."""
+        """The edges of the amount bands."""
         return tuple(self._edges.tolist())
 
-    def land_history(self) -> int:
-        """Lands everything before the year, all of it labelled; how many rows that is."""
+    def import_history(self) -> int:
+        """Imports the labelled history before the year; returns the number of rows."""
         rows = 0
         for day in self.year.days(HISTORY):
             rows += day.transactions.num_rows
-            self._held_labels.append(day.labels)
-            self._hold(day.transactions)
-        self.land()
+            self._pending_labels.append(day.labels)
+            self._add_pending(day.transactions)
+        self.import_pending()
         return rows
 
     def blocks(self, month: int) -> Iterator[Block]:
-        """The month's traffic in the order of time; a day is landed when all of it was taken."""
+        """The month's traffic in the order of time; a day is queued for import after its last block."""
         for day in self.year.days(month):
             hours = day.transactions["event_time"].to_numpy().astype("datetime64[h]").astype(np.int64) % 24
             start = self.year.span(month)[0] + (day.day - self.year.span(month)[0].date())
@@ -111,73 +110,73 @@ class CardSystem:
             for place, (first, last) in enumerate(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)):
                 if first < last:
                     yield Block(day=day, moment=start + place * _BLOCK, first=first, last=last)
-            self._hold(day.transactions)
+            self._add_pending(day.transactions)
 
     def send(self, month: int, block: Block) -> None:
-        """Sends a block in as many requests as it takes, at its own time, and counts the answers.
+        """Sends a block at its own time, in requests of at most ROWS_PER_REQUEST rows, and counts the decisions.
 
         Raises:
-            DeploymentFailed: an answer is not one of the rows that were sent.
+            DeploymentFailed: a response does not belong to the rows that were sent.
         """
         set_clock(block.moment)
         table = block.day.transactions.slice(block.first, block.last - block.first)
         truth = block.day.truth[block.first : block.last].astype(np.int64)
         decided = np.empty(len(truth), dtype=np.int64)
-        tally = self.tallies.setdefault(month, self._tally())
+        counts = self.counts_by_month.setdefault(month, self._no_counts())
         for first in range(0, len(truth), ROWS_PER_REQUEST):
             part = table.slice(first, ROWS_PER_REQUEST)
             answers = self._invoke(part)
             decided[first : first + len(part)] = [answer["decision"] for answer in answers]
             for answer in answers:
                 version = answer["model_version"]
-                tally.versions[version] = tally.versions.get(version, 0) + 1
-        self._count(tally, block, table, truth, decided)
+                counts.versions[version] = counts.versions.get(version, 0) + 1
+        self._count(counts, block, table, truth, decided)
 
     def _count(
-        self, tally: Tally, block: Block, table: pa.Table, truth: NDArray[np.int64], decided: NDArray[np.int64]
+        self, counts: MonthCounts, block: Block, table: pa.Table, truth: NDArray[np.int64], decided: NDArray[np.int64]
     ) -> None:
-        assert self._control is not None  # noqa: S101 - nothing serves before the first model is there
+        assert self._control is not None  # noqa: S101 - the control starts with the first model
         rows = np.column_stack([table[name].to_numpy() for name in self._control.inputs])
         control = self._control.decide(self._control.score(rows)).astype(np.int64)
-        tally.with_retraining += np.bincount(truth + 2 * decided, minlength=4)
-        tally.without_retraining += np.bincount(truth + 2 * control, minlength=4)
+        counts.with_retraining += np.bincount(truth + 2 * decided, minlength=4)
+        counts.without_retraining += np.bincount(truth + 2 * control, minlength=4)
         bands = np.searchsorted(self._edges, table["Amount"].to_numpy(), side="right")
-        tally.rows_by_band += np.bincount(bands, minlength=len(self._edges) + 1)
-        tally.frauds_by_band += np.bincount(bands[truth == 1], minlength=len(self._edges) + 1)
-        alerts, frauds = tally.alerts.get(block.day.day, (0, 0))
+        counts.rows_by_band += np.bincount(bands, minlength=len(self._edges) + 1)
+        counts.frauds_by_band += np.bincount(bands[truth == 1], minlength=len(self._edges) + 1)
+        alerts, frauds = counts.alerts.get(block.day.day, (0, 0))
         more = int(decided.sum()), int((truth & decided).sum())
-        tally.alerts[block.day.day] = alerts + more[0], frauds + more[1]
+        counts.alerts[block.day.day] = alerts + more[0], frauds + more[1]
 
-    def deliver(self, now: datetime) -> int:
-        """Delivers the labels that have become known since the last delivery; how many they are."""
+    def deliver_labels(self, now: datetime) -> int:
+        """Delivers the labels that became known since the last delivery; returns their number."""
         found = list(self.year.known(self._delivered, now))
         self._delivered = now
         if not found:
             return 0
         return join.deliver(self.bucket, pa.concat_tables(found).combine_chunks()).rows
 
-    def lose(self, start: datetime, end: datetime) -> int:
-        """What an outage of capture leaves: no captured object of these hours; how many there were."""
+    def delete_captured(self, start: datetime, end: datetime) -> int:
+        """Deletes the captured objects of these hours, as in an outage of capture; returns their number."""
         s3, lost = client("s3"), 0
         for page in s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=f"capture/{self.endpoint}/"
         ):
             keys = [item["Key"] for item in page.get("Contents", []) if start <= _hour_of(item["Key"], start) < end]
-            for place in range(0, len(keys), _DELETED_AT_ONCE):
-                objects = [{"Key": key} for key in keys[place : place + _DELETED_AT_ONCE]]
+            for place in range(0, len(keys), _DELETE_BATCH_KEYS):
+                objects = [{"Key": key} for key in keys[place : place + _DELETE_BATCH_KEYS]]
                 s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects})
             lost += len(keys)
         if not lost:
-            raise DeploymentFailed(f"nothing was captured of endpoint {self.endpoint} from {start} to {end} to be lost")
+            raise DeploymentFailed(f"no captured object of endpoint {self.endpoint} from {start} to {end} to delete")
         return lost
 
-    def land(self) -> None:
-        """Lands the transactions that were taken and not landed yet, with the labels that came with them."""
-        if not self._held:
+    def import_pending(self) -> None:
+        """Imports the queued transactions with their labels."""
+        if not self._pending:
             return
-        rows = pa.concat_tables(self._held).combine_chunks()
-        known = pa.concat_tables(self._held_labels).combine_chunks() if self._held_labels else _no_labels(rows)
-        self._held, self._held_labels = [], []
+        rows = pa.concat_tables(self._pending).combine_chunks()
+        known = pa.concat_tables(self._pending_labels).combine_chunks() if self._pending_labels else _no_labels(rows)
+        self._pending, self._pending_labels = [], []
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, rows.schema) as stream:
             stream.write_table(rows)
@@ -192,10 +191,10 @@ class CardSystem:
             quarantined=0,
         )
 
-    def _hold(self, rows: pa.Table) -> None:
-        self._held.append(rows)
-        if sum(table.num_rows for table in self._held) >= ROWS_PER_IMPORT:
-            self.land()
+    def _add_pending(self, rows: pa.Table) -> None:
+        self._pending.append(rows)
+        if sum(table.num_rows for table in self._pending) >= ROWS_PER_IMPORT:
+            self.import_pending()
 
     def _invoke(self, rows: pa.Table) -> list[dict[str, Any]]:
         sent = rows.drop_columns(["event_time"]).to_pylist()
@@ -209,14 +208,14 @@ class CardSystem:
         found: list[dict[str, Any]] = orjson.loads(answer["Body"].read())["predictions"]
         if [item.get("event_id") for item in found] != [item["event_id"] for item in sent]:
             raise DeploymentFailed(
-                f"endpoint {self.endpoint} was sent {len(sent)} rows from {sent[0]['event_id']} on and answered for "
-                f"{len(found)} or for others: what it says cannot be told apart"
+                f"endpoint {self.endpoint} was sent {len(sent)} rows from {sent[0]['event_id']} on "
+                f"and returned {len(found)} predictions, or predictions of other rows"
             )
         return found
 
-    def _tally(self) -> Tally:
+    def _no_counts(self) -> MonthCounts:
         bands = len(self._edges) + 1
-        return Tally(
+        return MonthCounts(
             with_retraining=np.zeros(4, dtype=np.int64),
             without_retraining=np.zeros(4, dtype=np.int64),
             rows_by_band=np.zeros(bands, dtype=np.int64),

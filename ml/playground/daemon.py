@@ -1,7 +1,7 @@
-"""The local clouds, AWS and GitHub, as a process of their own: up, down, status. One folder is one pair.
+"""Runs both emulators as a background process: up, down, status. Each folder has its own pair.
 
-The folder's state file says where it is; the process's start time says whether that is still true, so that a number
-that another process has since been given is never mistaken for it.
+The folder's state file has the process's id and start time; the start time shows whether another process has reused
+the id.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DOWN_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A local cloud as its folder tells it. `url`, `port` and `pid` are None where it does not run."""
+    """The state of the emulators of a folder. `url`, `port` and `pid` are None if they do not run."""
 
     running: bool
     folder: Path
@@ -43,30 +43,30 @@ class Status:
     port: int | None = None
     pid: int | None = None
     github: str | None = None
-    """Where its GitHub is: pages, repositories, and the API below /api/v3."""
+    """URL of the GitHub emulator; its API is below /api/v3."""
     ended: int = 0
-    """How many processes `down` had to end beside the cloud's own, which a cloud that crashed leaves behind."""
+    """Number of processes left by a crash that `down` stopped."""
 
 
 def up(folder: Path = FOLDER, *, port: int = 0, caller_arn: str | None = None) -> Status:
-    """Starts a local cloud in `folder` that goes on when the caller has ended; returns once it answers.
+    """Starts the emulators of `folder` in the background; returns once they respond.
 
     Raises:
-        CloudError: one runs there already, or it did not come up; the message quotes the log.
+        CloudError: they already run there, or did not start; the message quotes the log.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder):
+    with _locked(folder):
         found = status(folder)
         if found.running:
             raise CloudError(
-                f"the local cloud is up already at {found.url} (process {found.pid}, {folder}); "
-                "use it, or end it with `fraudops local down`"
+                f"the emulators already run at {found.url} (process {found.pid}, {folder}); "
+                "use them, or stop them with `fraudops local down`"
             )
         end_strays(folder)
         found.logs.mkdir(exist_ok=True)
         log = found.logs / "daemon.log"
-        images = Path.cwd() / "local-images.yaml"  # what images' own programs are mapped to; may be absent
+        images = Path.cwd() / "local-images.yaml"  # maps images to local programs; may be absent
         command = [sys.executable, "-m", "ml.playground.daemon", str(folder), str(port), caller_arn or "", str(images)]
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -81,23 +81,23 @@ def up(folder: Path = FOLDER, *, port: int = 0, caller_arn: str | None = None) -
         while time.monotonic() < deadline:
             found = status(folder)
             if found.running and found.pid == process.pid:
-                # Popen objects of running children warn when they are dropped; this one is meant to outlive us.
+                # Popen warns when it is dropped while its child runs; this child is meant to outlive this process.
                 process.returncode = 0
                 return found
             if process.poll() is not None:
-                raise CloudError(f"the local cloud ended while it started ({_last_line(log)}); see {log}")
-            time.sleep(0.02)  # between two looks at another process: there is no event to wait for
+                raise CloudError(f"the emulators stopped while starting ({_last_line(log)}); see {log}")
+            time.sleep(0.02)  # polls: another process signals no event
         process.kill()
         process.wait()
-        raise CloudError(f"the local cloud did not come up within {_UP_SECONDS} s ({_last_line(log)}); see {log}")
+        raise CloudError(f"the emulators did not start within {_UP_SECONDS} s ({_last_line(log)}); see {log}")
 
 
 def down(folder: Path = FOLDER) -> Status:
-    """Ends the local cloud in `folder` and everything it started, or what a crashed one left; forgets its state."""
+    """Stops the emulators of `folder` and all their processes, also after a crash; deletes the state file."""
     folder = folder.resolve()
     if not folder.exists():
         return Status(running=False, folder=folder, logs=folder / "logs")
-    with _only_one(folder):
+    with _locked(folder):
         process = _process(folder)
         if process is not None:
             with suppress(psutil.NoSuchProcess):
@@ -112,7 +112,7 @@ def down(folder: Path = FOLDER) -> Status:
 
 
 def status(folder: Path = FOLDER) -> Status:
-    """Whether a local cloud runs in `folder`, and where."""
+    """Whether the emulators of `folder` run, and where."""
     folder = folder.resolve()
     state, process = _state(folder), _process(folder)
     if process is None or state is None:
@@ -129,17 +129,17 @@ def status(folder: Path = FOLDER) -> Status:
 
 
 def environment(folder: Path = FOLDER) -> dict[str, str]:
-    """The variables that lead boto3 and GitHub's clients to the clouds in `folder`; CloudError where none run."""
+    """The variables that direct boto3 and GitHub clients to the emulators; CloudError if they do not run."""
     found = status(folder)
     state = _state(found.folder)
     if not found.running or state is None:
-        raise CloudError(f"no local cloud runs in {found.folder}; start one with `fraudops local up`")
+        raise CloudError(f"no emulators run in {found.folder}; start them with `fraudops local up`")
     variables: dict[str, str] = state["environment"]
     return variables
 
 
 def exports(folder: Path = FOLDER) -> str:
-    """The same as lines for a shell: export NAME=VALUE, and `gh` as a function that speaks to the local GitHub."""
+    """The same as shell lines: export NAME=VALUE, and `gh` as a function that uses the GitHub emulator."""
     variables = environment(folder)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     own = " ".join(f"{name}={shlex.quote(value)}" for name, value in gh_environment(folder).items())
@@ -147,7 +147,7 @@ def exports(folder: Path = FOLDER) -> str:
 
 
 def gh_environment(folder: Path = FOLDER) -> dict[str, str]:
-    """The variables for the `gh` command alone: its proxy would catch other programs' traffic."""
+    """The variables for the `gh` command only: its proxy would redirect other programs."""
     from local_github.client_environment import for_gh
 
     variables = environment(folder)
@@ -155,9 +155,9 @@ def gh_environment(folder: Path = FOLDER) -> dict[str, str]:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, also by a crash
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a crash
         yield
 
 
@@ -168,7 +168,7 @@ def _state(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise CloudError(
-            f"{folder / _STATE}: not JSON; end the cloud with `fraudops local down`, or remove the file"
+            f"{folder / _STATE}: not JSON; stop the emulators with `fraudops local down`, or remove the file"
         ) from error
     return document
 
@@ -187,42 +187,42 @@ def _process(folder: Path) -> psutil.Process | None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text("utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The process itself: FOLDER PORT CALLER_ARN IMAGES. Serves until SIGTERM or SIGINT."""
+    """The background process: FOLDER PORT CALLER_ARN IMAGES. Runs until SIGTERM or SIGINT."""
     import logging
 
     from local_aws.server import CALLER
 
-    from ml.playground.environment import LocalClouds
+    from ml.playground.environment import Emulators
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder, port, caller_arn = Path(arguments[0]), int(arguments[1]), arguments[2] or CALLER
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    clouds = LocalClouds(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]), schedules=True)
+    emulators = Emulators(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]), schedules=True)
     try:
-        clouds.start()
+        emulators.start()
     except CloudError as error:
-        logging.error("%s", error)  # noqa: TRY400 - the message is the whole story
+        logging.error("%s", error)  # noqa: TRY400 - the message is complete without a traceback
         return error.exit_code
     me = psutil.Process()
     state = {
         "pid": me.pid,
         "created": me.create_time(),
-        "port": int(clouds.aws.url.rsplit(":", 1)[1]),
-        "url": clouds.aws.url,
-        "environment": clouds.environment(),
+        "port": int(emulators.aws.url.rsplit(":", 1)[1]),
+        "url": emulators.aws.url,
+        "environment": emulators.environment(),
     }
     fresh = folder / f".{_STATE}.{os.getpid()}"
     fresh.touch(mode=0o600)  # it holds a token
     fresh.write_text(json.dumps(state, indent=2) + "\n", "utf-8")
     fresh.replace(folder / _STATE)
     ended.wait()
-    clouds.stop()
+    emulators.stop()
     (folder / _STATE).unlink(missing_ok=True)
     return 0
 

@@ -1,7 +1,7 @@
-"""`fraudops demo`, which is `FAST=1 make demo`: from a commit to a served model and back, with nothing left running.
+"""`fraudops demo` (`FAST=1 make demo`): trains, deploys, replaces and rolls back a model on the emulators.
 
-It does what people do — commit, push, merge, ask — and lets the workflow files do the rest, the same files that run on
-GitHub. It is started from a repository that it clones and never changes; everything it makes is below one folder.
+It commits, pushes and merges as a developer; the workflow files do the rest, the same files that run on GitHub. It
+clones the repository and never changes it. Everything it makes is in one folder; no process is left running.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import Any
 
 from ml import config, console, render
 from ml.errors import DeploymentFailed, Refused
-from ml.playground.developer import Forge, environment, suited
-from ml.playground.endpoint_probe import captured, latest, score
+from ml.playground.developer import Developer, check_repository, isolated_environment
+from ml.playground.endpoint_probe import check_scores, latest_transactions, wait_for_capture
 
 SCORED = 1_000
 REPOSITORY = "fraudops"
-MARK = ".made-by-demo"
-"""A folder that holds this file is the demo's, to be emptied by the next."""
+MARKER_FILE = ".made-by-demo"
+"""A folder with this file was made by a demo; the next demo may empty it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where the demo puts what it makes."""
+class OutputFolder:
+    """The files and folders that the demo makes below `out`."""
 
     out: Path
 
     @property
     def cloud(self) -> Path:
-        """State, logs and job folders of both local clouds."""
+        """State, logs and job folders of both emulators."""
         return self.out / "cloud"
 
     @property
     def repository(self) -> Path:
-        """The clone that the demo works in as a person would."""
+        """The clone that the demo commits in."""
         return self.out / "repository"
 
     @property
@@ -49,24 +49,24 @@ class Place:
 
     @property
     def model(self) -> Path:
-        """The archive of the model that serves at the end."""
+        """The artifact of the model that serves at the end."""
         return self.out / "model.tar.gz"
 
     @property
     def summary(self) -> Path:
-        """The figures of the table, for machines."""
+        """The figures of the printed table as JSON."""
         return self.out / "summary.json"
 
 
 @dataclass(kw_only=True)
-class Clock:
+class StageTimer:
     """Seconds by stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str, label: str) -> Iterator[None]:
-        """Says what goes on, and keeps how long it took under `name`."""
+        """Prints `label`, and records the duration of the block under `name`."""
         console.note(f"── {label}")
         start = time.perf_counter()
         yield
@@ -75,86 +75,84 @@ class Clock:
 
 
 def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any]:
-    """Runs the demo for the commit checked out at `root` and returns what build/demo/summary.json then holds.
+    """Runs the demo for the commit checked out at `root`; returns the content of summary.json.
 
     Args:
         root: a Git repository of this project.
-        out: emptied first; the summary, the model, the clone, the pages and the clouds' logs are below it.
-        data: a file of real transactions; a stand-in is drawn with `seed` if None.
+        out: emptied first; gets the summary, the model, the clone, the pages and the emulators' logs.
+        data: a file of transactions; stand-in data drawn with `seed` if None.
 
     Raises:
-        FraudopsError: a verb failed, a workflow's run did not end as it should, or an answer was not the model's.
+        FraudopsError: a command or a workflow run failed, or a prediction was not the model's.
     """
-    from ml.playground.environment import LocalClouds
+    from ml.playground.environment import Emulators
 
-    place, clock = Place(out=out), Clock()
-    suited(root)
-    empty(out, root)
-    with clock.stage("clouds", "AWS and GitHub come up on this machine"):
-        clouds = LocalClouds(place.cloud).start()
+    place, clock = OutputFolder(out=out), StageTimer()
+    check_repository(root)
+    prepare_folder(out, root)
+    with clock.stage("emulators", "start the AWS and GitHub emulators"):
+        emulators = Emulators(place.cloud).start()
     try:
-        with environment(clouds.environment()):
-            forge = Forge(clouds, root=root, place=place.repository, name=REPOSITORY)
-            summary = _loop(forge, place, clock, data, seed)
-        clouds.github.export(place.pages)
+        with isolated_environment(emulators.environment()):
+            developer = Developer(emulators, root=root, place=place.repository, name=REPOSITORY)
+            summary = _loop(developer, place, clock, data, seed)
+        emulators.github.export(place.pages)
     finally:
-        clouds.stop()
+        emulators.stop()
     place.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    _show(place, summary)
+    _print_table(place, summary)
     return summary
 
 
-def empty(out: Path, root: Path) -> None:
-    """Makes `out` an empty folder of the demo's own; only what a demo made is ever deleted."""
+def prepare_folder(out: Path, root: Path) -> None:
+    """Makes `out` an empty folder; deletes only folders that a demo made."""
     if root.is_relative_to(out) or Path.cwd().is_relative_to(out):
-        raise Refused(f"{out} holds the repository or the current folder; choose another --out")
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).is_file())):
-        raise Refused(
-            f"{out} holds something that no demo made; nothing was deleted. Choose another --out, or empty it"
-        )
+        raise Refused(f"{out} contains the repository or the current folder; choose another --out")
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER_FILE).is_file())):
+        raise Refused(f"{out} contains files that no demo made; nothing was deleted. Choose another --out, or empty it")
     if out.exists():
         shutil.rmtree(out)
     out.mkdir(parents=True)
-    (out / MARK).write_text("Made by `fraudops demo`, which empties this folder when it is run again.\n", "utf-8")
+    (out / MARKER_FILE).write_text("Made by `fraudops demo`, which empties this folder when it runs again.\n", "utf-8")
 
 
-def _loop(forge: Forge, place: Place, clock: Clock, data: Path | None, seed: int) -> dict[str, Any]:
+def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Path | None, seed: int) -> dict[str, Any]:
     from ml.aws import platform, s3_objects
 
-    with clock.stage("push", "this repository is pushed; without infrastructure its workflows say so and stop"):
-        forge.publish(variables={"FRAUDOPS_SUITE": "off"})
-    with clock.stage("platform", "the platform and a role for each workflow are made"):
-        forge.bootstrap()
+    with clock.stage("push", "push this repository; its workflows stop because there is no infrastructure yet"):
+        developer.publish(variables={"FRAUDOPS_SUITE": "off"})
+    with clock.stage("platform", "create the platform and a role for each workflow"):
+        developer.bootstrap()
     bucket = platform.read().bucket
-    with clock.stage("data", "transactions land in the lake"):
-        landed = _land(forge.root, bucket, place, data, seed)
-    with clock.stage("train", "a commit to model-config/training/ fires train.yml"):
-        first = forge.propose("seed: 20", "seed: 21", "Draw the resampling anew")
-    with clock.stage("deploy", "the approval is merged, and deploy.yml lets the Lambda deploy it"):
-        forge.merge(first)
-    served = forge.serving()
+    with clock.stage("data", "import transactions into the data lake"):
+        landed = _import_transactions(developer.root, bucket, place, data, seed)
+    with clock.stage("train", "train: a commit to model-config/training/ starts train.yml"):
+        first = developer.propose("seed: 20", "seed: 21", "Draw the resampling anew")
+    with clock.stage("deploy", "merge the approval; deploy.yml and the Lambda deploy it"):
+        developer.merge(first)
+    served = developer.serving()
     place.model.write_bytes(s3_objects.read(served.artifact.uri))
-    endpoint = config.load_serving(forge.root).endpoint
-    with clock.stage("score", f"{SCORED:,} transactions are scored through boto3"):
-        rows = latest(bucket, landed, SCORED)
-        sent = score(endpoint, place.model, rows, version=f"{served.approval:04d}")
-    with clock.stage("capture", "the captured traffic is read back from S3"):
-        seen = captured(bucket, endpoint, sent)
-    with clock.stage("challenger", "a second commit trains a challenger, which is merged and deployed"):
-        second = forge.propose("minority_ratio: 0.02", "minority_ratio: 0.03", "Let SMOTE make half as many again")
-        forge.merge(second)
-        _expect(forge.serving().approval != served.approval, "the challenger serves")
-    with clock.stage("rollback", "the challenger is rolled back by a pull request"):
-        forge.merge(forge.roll_back())
-        _expect(forge.serving() == served, "the former approval is pointed at again")
-        score(endpoint, place.model, rows[:10], version=f"{served.approval:04d}")
-    return outcome(forge, clock, captured_rows=seen, capture=f"s3://{bucket}/capture/{endpoint}/")
+    endpoint = config.load_serving(developer.root).endpoint
+    with clock.stage("score", f"score {SCORED:,} transactions through boto3"):
+        rows = latest_transactions(bucket, landed, SCORED)
+        sent = check_scores(endpoint, place.model, rows, version=f"{served.approval:04d}")
+    with clock.stage("capture", "read the captured traffic from S3"):
+        seen = wait_for_capture(bucket, endpoint, sent)
+    with clock.stage("challenger", "train a challenger by a second commit, merge and deploy it"):
+        second = developer.propose("minority_ratio: 0.02", "minority_ratio: 0.03", "Let SMOTE make half as many again")
+        developer.merge(second)
+        _expect(developer.serving().approval != served.approval, "the challenger serves")
+    with clock.stage("rollback", "roll the challenger back by a pull request"):
+        developer.merge(developer.open_rollback())
+        _expect(developer.serving() == served, "the serving pointer names the first approval again")
+        check_scores(endpoint, place.model, rows[:10], version=f"{served.approval:04d}")
+    return summarize(developer, clock, captured_rows=seen, capture=f"s3://{bucket}/capture/{endpoint}/")
 
 
-def outcome(forge: Forge, clock: Clock, *, captured_rows: int, capture: str) -> dict[str, Any]:
-    """What serves at the end, by which record, and what it took: the content of summary.json."""
-    served = forge.serving()
-    evaluation = forge.evaluation(served)
+def summarize(developer: Developer, clock: StageTimer, *, captured_rows: int, capture: str) -> dict[str, Any]:
+    """The content of summary.json: the model that serves, its evaluation, pull requests, runs and durations."""
+    served = developer.serving()
+    evaluation = developer.evaluation(served)
     metrics = evaluation["metrics"]
     return {
         "recall": metrics["recall"]["value"],
@@ -167,18 +165,18 @@ def outcome(forge: Forge, clock: Clock, *, captured_rows: int, capture: str) -> 
         "model_package_arn": served.model_package_arn,
         "artifact_sha256": served.artifact.sha256,
         "approval": served.approval,
-        "approval_commit": forge.commit_of(config.approval_path(served.approval)),
+        "approval_commit": developer.commit_of(config.approval_path(served.approval)),
         "commit": served.commit,
-        "endpoint": config.load_serving(forge.root).endpoint,
+        "endpoint": config.load_serving(developer.root).endpoint,
         "captured_rows": captured_rows,
         "capture": capture,
-        "pull_requests": forge.pull_requests(),
-        "runs": forge.runs(),
+        "pull_requests": developer.pull_requests(),
+        "runs": developer.runs(),
         "seconds": clock.seconds,
     }
 
 
-def _land(root: Path, bucket: str, place: Place, data: Path | None, seed: int) -> str:
+def _import_transactions(root: Path, bucket: str, place: OutputFolder, data: Path | None, seed: int) -> str:
     from ml.aws.lake import Lake
     from ml.commands.data_import import import_data
     from ml.simulate import stand_in_data, table_files
@@ -188,20 +186,20 @@ def _land(root: Path, bucket: str, place: Place, data: Path | None, seed: int) -
         table_files.write(data, stand_in_data.draw(seed=seed))
     columns = config.load_settings(root).training.columns
     report = import_data(str(data), lake=Lake(bucket), columns=columns, start=None, quarantine=False)
-    console.note(f"   {report.landed:,} rows, {report.frauds:,} frauds, {report.duplicates:,} duplicated rows kept")
+    console.note(f"   {report.landed:,} rows, {report.frauds:,} frauds, {report.duplicates:,} duplicate rows kept")
     return report.name
 
 
 def _expect(holds: bool, what: str) -> None:
     if not holds:
-        raise DeploymentFailed(f"not so after the run: {what}; see the runs' logs")
+        raise DeploymentFailed(f"expected after the run: {what}; see the logs of the runs")
 
 
-def _show(place: Place, summary: Mapping[str, Any]) -> None:
-    metrics, here = summary["metrics"], Path.cwd()
+def _print_table(place: OutputFolder, summary: Mapping[str, Any]) -> None:
+    metrics, working_folder = summary["metrics"], Path.cwd()
 
     def short(path: Path) -> str:
-        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        return str(path.relative_to(working_folder)) if path.is_relative_to(working_folder) else str(path)
 
     stages = ", ".join(f"{name} {spent:.1f}" for name, spent in summary["seconds"].items())
     pulls = ", ".join(f"#{pull['number']} {pull['title']} ({pull['state']})" for pull in summary["pull_requests"])
@@ -213,7 +211,7 @@ def _show(place: Place, summary: Mapping[str, Any]) -> None:
         ("model", f"{short(place.model)}, sha256 {summary['artifact_sha256']}"),
         ("package", summary["model_package_arn"]),
         ("approval", f"{summary['approval']:04d}, commit {summary['approval_commit']} in {short(place.repository)}"),
-        ("endpoint", f"{summary['endpoint']} (was up for this run)"),
+        ("endpoint", f"{summary['endpoint']} (stopped with this run)"),
         ("capture", f"{summary['captured_rows']:,} requests in {summary['capture']}"),
         ("pull requests", pulls),
         ("pages and logs", short(place.pages / "index.html")),

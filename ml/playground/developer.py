@@ -1,7 +1,7 @@
-"""What a person does at the local GitHub in the demo and the simulation: push, look, merge; and what comes of it.
+"""A developer at the GitHub emulator, for the demo and the simulation: pushes, merges, and waits for workflow runs.
 
-It acts through Git and GitHub's API alone, as a person's own tools would, and it watches: each workflow run is told as
-it starts and ends, and a run that does not end as it should is an error that says where its log is.
+It uses Git and GitHub's API only, as a developer's own tools do. It prints each workflow run as it starts and ends; a
+run that fails is an error that names its log.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
     from github.Repository import Repository as Remote
     from local_github.actions.run_records import Run
 
-    from ml.playground.environment import LocalClouds
+    from ml.playground.environment import Emulators
 
 RUN_SECONDS = 3 * 3_600  # longer than any job may take: then it is the job that says why
 _POLL_SECONDS = 0.2
-_DONE = ("success", "skipped")
+_SUCCESSFUL = ("success", "skipped")
 
 
 class RunFailed(FraudopsError):
-    """A workflow's run did not end as the loop needs it to."""
+    """A workflow run failed or did not start."""
 
 
-class Forge:
-    """A repository on the local GitHub, and the clone `root` that its person works in.
+class Developer:
+    """A repository on the GitHub emulator, and the clone at `root` that its developer works in.
 
     Args:
         root: the repository to start from; it is cloned, never changed.
         place: where the clone is put.
-        name: what the repository is called on the local GitHub.
+        name: the repository's name on the GitHub emulator.
     """
 
-    def __init__(self, clouds: LocalClouds, *, root: Path, place: Path, name: str) -> None:
+    def __init__(self, emulators: Emulators, *, root: Path, place: Path, name: str) -> None:
         from github import Auth, Github
 
-        self._clouds = clouds
-        # The pauses are manners towards github.com; this one is ours.
-        manners: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
-        self._hub = Github(base_url=clouds.github.api_url, auth=Auth.Token(clouds.token), **manners)
+        self._emulators = emulators
+        # PyGithub pauses to spare github.com; the emulator needs no pauses.
+        pauses: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
+        self._hub = Github(base_url=emulators.github.api_url, auth=Auth.Token(emulators.token), **pauses)
         person = self._hub.get_user()
         self.login, self.name = person.login, name
         self.root = place
@@ -62,7 +62,7 @@ class Forge:
         """OWNER/NAME."""
         return f"{self.login}/{self.name}"
 
-    # -- what the person does
+    # -- actions
 
     def publish(self, *, variables: Mapping[str, str]) -> None:
         """Sets the repository's variables and pushes main for the first time."""
@@ -70,29 +70,29 @@ class Forge:
             self._remote.create_variable(name, value)
         self._git("remote", "set-url", "origin", self._remote.clone_url)
         self._push()
-        self._settled(None)
+        self._wait_for_runs(None)
 
     def bootstrap(self) -> None:
-        """Makes both stacks, lets this repository's workflows in and tells them where everything is."""
+        """Creates both stacks and configures the repository: its roles and its variables."""
         from ml.commands.bootstrap import bootstrap
 
         bootstrap(self.root, repository=self.full_name, configure=True)
 
     def commit(self, path: Path, old: str, new: str, subject: str) -> str:
-        """Changes `old` to `new` in the file `path`, commits and pushes; the commit."""
+        """Replaces `old` by `new` in the file `path`, commits and pushes; returns the commit."""
         file = self.root / path
         text = file.read_text(encoding="utf-8")
         if old not in text:
-            raise GitError(f"{path}: must hold {old!r} for the demo to change; commit a configuration that does")
+            raise GitError(f"{path}: must contain {old!r}, which the demo changes; commit a configuration that does")
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
         self._git("commit", "--quiet", "--message", subject, "--", str(path))
         self._push()
         return self._git("rev-parse", "HEAD")
 
     def propose(self, old: str, new: str, subject: str) -> int:
-        """Changes model.yaml, and waits for the pull request that train.yml then opens; its number."""
+        """Changes model.yaml and waits for the pull request that train.yml opens; returns its number."""
         commit = self.commit(config.MODEL, old, new, subject)
-        self._settled("train.yml", commit)
+        self._wait_for_runs("train.yml", commit)
         found = [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith("approve/")]
         if len(found) != 1:
             raise RunFailed(f"one approval should be open after {commit[:12]} (got {len(found)}: {found})")
@@ -104,35 +104,35 @@ class Forge:
         return pull.number
 
     def merge(self, number: int) -> None:
-        """Merges a pull request, waits for the deployment that follows, and brings the clone up to date."""
+        """Merges a pull request, waits for its deployment and updates the clone."""
         answer = self._remote.get_pull(number).merge(merge_method="merge")
         console.note(f"   #{number} merged by {self.login} as {answer.sha[:12]}")
-        self._settled("deploy.yml", answer.sha)
+        self._wait_for_runs("deploy.yml", answer.sha)
         self._git("pull", "--quiet", "--ff-only", "origin", "main")
 
-    def roll_back(self) -> int:
-        """Proposes to go back to the approval that served before; the pull request's number."""
+    def open_rollback(self) -> int:
+        """Opens a rollback pull request to the previous approval; returns its number."""
         from ml.commands.rollback import rollback
 
         rollback(self.root, propose=True)
         found = [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith("rollback/")]
         if len(found) != 1:
             raise RunFailed(f"one rollback should be open (got {len(found)})")
-        self._settled(None)
+        self._wait_for_runs(None)
         console.note(f"   pull request #{found[0].number}: {found[0].title}")
         return found[0].number
 
-    # -- what it then is
+    # -- state
 
     def serving(self) -> config.ApprovalRecord:
-        """The approval that main points at."""
+        """The approval record that the serving pointer on main names."""
         approval = config.load_serving(self.root).approval
         if approval is None:
-            raise RunFailed("main points at no approval though one was merged")
+            raise RunFailed("the serving pointer on main names no approval although one was merged")
         return config.load_approval(self.root, approval)
 
     def evaluation(self, record: config.ApprovalRecord) -> dict[str, Any]:
-        """The evaluation.json behind an approval."""
+        """The evaluation.json of an approval."""
         from ml.aws import registry, s3_objects
 
         document: dict[str, Any] = json.loads(
@@ -159,59 +159,63 @@ class Forge:
             for run in sorted(self._runs(), key=lambda run: run.number)
         ]
 
-    # -- how
+    # -- workflow runs
 
-    def failed(self, run: Run) -> bool:
-        """Whether a run that is over did not end as the loop needs it to."""
-        return run.conclusion not in _DONE
+    def has_failed(self, run: Run) -> bool:
+        """Whether a completed run counts as failed."""
+        return run.conclusion not in _SUCCESSFUL
 
     def _runs(self) -> list[Run]:
-        return self._clouds.actions.runs(self.full_name)
+        return self._emulators.actions.runs(self.full_name)
 
-    def _settled(self, needed: str | None, sha: str | None = None) -> None:
-        """Waits until no run is left; of `needed` there must be one for `sha`, and no run at all may have failed."""
-        with self._told():
+    def _wait_for_runs(self, needed: str | None, sha: str | None = None) -> None:
+        """Waits until no run is active.
+
+        Raises:
+            RunFailed: a run failed, or none of the workflow `needed` started for `sha`.
+        """
+        with self._log_runs():
             try:
-                self._clouds.actions.wait(RUN_SECONDS)
+                self._emulators.actions.wait(RUN_SECONDS)
             except TimeoutError as error:
-                raise RunFailed(f"{error} (logs: {self._clouds.folder})") from error
+                raise RunFailed(f"{error} (logs: {self._emulators.folder})") from error
         for run in self._runs():
-            if self.failed(run):
-                raise RunFailed(_why(run))
+            if self.has_failed(run):
+                raise RunFailed(_failure_reason(run))
         if needed and not [run for run in self._runs() if Path(run.file).name == needed and run.sha == sha]:
-            raise RunFailed(f"{needed} should have run for {sha}; it did not start")
+            raise RunFailed(f"{needed} should have started for {sha} and did not")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tells every run that starts or ends meanwhile."""
+    def _log_runs(self) -> Iterator[None]:
+        """Prints every run that starts or ends within the block."""
         seen: dict[int, str] = {}
         stop = threading.Event()
         for run in self._runs():
             seen[run.id] = str(run.conclusion) if run.conclusion else ""
 
-        def look() -> None:
+        def print_changes() -> None:
             for run in sorted(self._runs(), key=lambda run: run.id):
                 state = run.conclusion or ("running" if run.status == "in_progress" else "")
                 if state and seen.get(run.id) != state:
                     seen[run.id] = state
-                    console.note(f"   {Path(run.file).name} on {run.event} of {run.sha[:12]}: {_state(run)}")
+                    console.note(f"   {Path(run.file).name} on {run.event} of {run.sha[:12]}: {_describe(run)}")
 
-        def watch() -> None:
+        def poll() -> None:
             while not stop.wait(_POLL_SECONDS):
-                look()
+                print_changes()
 
-        watcher = threading.Thread(target=watch, daemon=True)
+        watcher = threading.Thread(target=poll, daemon=True)
         watcher.start()
         try:
             yield
         finally:
             stop.set()
             watcher.join()
-            look()
+            print_changes()
 
     def _clone(self, root: Path) -> None:
         if _run(root, {}, "status", "--porcelain", "--untracked-files=no"):
-            console.note("note: what is committed is run; your uncommitted changes are not in it")
+            console.note("note: uncommitted changes are not part of this run")
         _run(root.parent, {}, "clone", "--quiet", "--no-hardlinks", str(root), str(self.root))
         self._git("checkout", "--quiet", "-B", "main", _run(root, {}, "rev-parse", "HEAD"))
         self._git("config", "user.name", self.login)
@@ -221,9 +225,9 @@ class Forge:
         self._git("push", "--quiet", "origin", "HEAD:main")
 
     def _git(self, *arguments: str) -> str:
-        basic = base64.b64encode(f"x-access-token:{self._clouds.token}".encode()).decode()
-        key = f"http.{self._clouds.github.url}/.extraheader"
-        # By environment, so that the token stands in no command line and no configuration file.
+        basic = base64.b64encode(f"x-access-token:{self._emulators.token}".encode()).decode()
+        key = f"http.{self._emulators.github.url}/.extraheader"
+        # In the environment, so that the token is in no command line and no configuration file.
         header = {
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": key,
@@ -232,12 +236,12 @@ class Forge:
         return _run(self.root, header, *arguments)
 
 
-def suited(root: Path) -> None:
-    """Refuses a repository that cannot be pushed to a new GitHub, or whose state no new cloud can have.
+def check_repository(root: Path) -> None:
+    """Refuses a repository that new emulators cannot start from.
 
     Raises:
-        GitError: `root` is no repository, or has not all of its history.
-        Refused: a model serves by what it says.
+        GitError: `root` is no Git repository, or a shallow clone.
+        Refused: its serving pointer names an approval.
     """
     try:
         shallow = _run(root, {}, "rev-parse", "--is-shallow-repository") == "true"
@@ -246,18 +250,20 @@ def suited(root: Path) -> None:
             f"{root} must be a Git repository of this project; clone it, do not unpack it ({error})"
         ) from error
     if shallow:
-        raise GitError(f"{root} is a shallow clone, which no new repository takes; run: git fetch --unshallow")
+        raise GitError(
+            f"{root} is a shallow clone, which cannot be pushed to a new repository; run: git fetch --unshallow"
+        )
     approval = config.load_serving(root).approval
     if approval is not None:
         raise Refused(
-            f"{config.SERVING} points at approval {approval}, whose model no new cloud has; run this from a commit "
-            "before the first approval: git worktree add PLACE COMMIT"
+            f"{config.SERVING} points at approval {approval}, whose model new emulators do not have; run this from "
+            "a commit before the first approval: git worktree add PLACE COMMIT"
         )
 
 
 @contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """These variables and no other word about AWS or GitHub, for as long as this talks to its own clouds."""
+def isolated_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets these variables and removes all others of AWS, GitHub and fraudops for the length of the block."""
     before = dict(os.environ)
     for name in list(os.environ):
         if name.startswith(("AWS_", "GITHUB_", "GH_", "FRAUDOPS_")) and name not in (
@@ -273,20 +279,20 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _state(run: Run) -> str:
+def _describe(run: Run) -> str:
     if run.conclusion is None:
         return run.status.replace("_", " ")
     ran = [f"{job.name}" for job in run.jobs if job.conclusion == "success"]
     return f"{run.conclusion}{': ' + ', '.join(ran) if ran else ''}"
 
 
-def _why(run: Run) -> str:
+def _failure_reason(run: Run) -> str:
     for job in run.jobs:
         for step in job.steps:
             if step.conclusion == "failure":
                 last = [line for line in step.log.strip().splitlines() if line.strip()][-3:]
                 return f"{run.file} failed in {job.name}, step {step.name}: {' | '.join(last)} (log: {step.path})"
-    return f"{run.file} ended {run.conclusion}: {run.message or 'no step says why'} (logs: {run.folder})"
+    return f"{run.file} ended {run.conclusion}: {run.message or 'no step has a message'} (logs: {run.folder})"
 
 
 def _run(where: Path, variables: Mapping[str, str], *arguments: str) -> str:

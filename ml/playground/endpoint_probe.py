@@ -1,4 +1,4 @@
-"""A client of the endpoint, as a card system would be one: sends transactions, checks answers, finds them captured."""
+"""Probes the endpoint: sends transactions, compares the scores with the artifact, and waits for their capture."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CAPTURE_SECONDS = 60
 TOLERANCE = 1e-9
 
 
-def latest(bucket: str, name: str, count: int) -> list[dict[str, Any]]:
-    """The last `count` transactions of the import `name`: later than all that a model learned from it."""
+def latest_transactions(bucket: str, name: str, count: int) -> list[dict[str, Any]]:
+    """The last `count` transactions of the import `name`, which are later than its training rows."""
     import pyarrow.parquet as pq
 
     from ml.aws import s3_objects
@@ -26,11 +26,11 @@ def latest(bucket: str, name: str, count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def score(endpoint: str, model: Path, rows: list[dict[str, Any]], *, version: str) -> set[str]:
-    """Sends each row as a request of its own, with its id; compares answers with the archive; the inference ids.
+def check_scores(endpoint: str, model: Path, rows: list[dict[str, Any]], *, version: str) -> set[str]:
+    """Sends each row as one request and compares its score with the artifact's; returns the inference ids.
 
     Raises:
-        DeploymentFailed: an answer is not the model's, or not of `version`.
+        DeploymentFailed: a score differs from the artifact's, or comes from another version.
     """
     import numpy as np
 
@@ -53,17 +53,17 @@ def score(endpoint: str, model: Path, rows: list[dict[str, Any]], *, version: st
         if abs(got["score"] - wanted) > TOLERANCE or got["model_version"] != version:
             raise DeploymentFailed(
                 f"endpoint {endpoint} scores {row['event_id']} {got['score']!r} as version {got['model_version']}, "
-                f"the archive {wanted!r} as version {version}: what serves is not what was approved"
+                f"the artifact {wanted!r} as version {version}: the endpoint does not serve the approved model"
             )
         sent.add(identifier)
     return sent
 
 
-def captured(bucket: str, endpoint: str, sent: set[str]) -> int:
-    """Waits until every request of `sent` is in the captured traffic, and counts them.
+def wait_for_capture(bucket: str, endpoint: str, sent: set[str]) -> int:
+    """Waits until every request of `sent` is in the captured traffic; returns their number.
 
     Raises:
-        CloudError: some are not there after a minute.
+        CloudError: some are missing after CAPTURE_SECONDS.
     """
     from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 

@@ -1,7 +1,7 @@
-"""Both clouds in one process: AWS and GitHub on loopback, which know each other.
+"""Runs the AWS and GitHub emulators in one process, on loopback, with GitHub as an identity provider of AWS.
 
-GitHub's jobs find AWS by AWS_ENDPOINT_URL and no keys: they get credentials by their identity, whose issuer AWS trusts
-here. Starting and ending is all there is; what each cloud does is its own.
+GitHub's jobs get AWS_ENDPOINT_URL but no keys: they obtain credentials with their OIDC token, whose issuer the AWS
+emulator trusts. This module only starts, connects and stops the emulators.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from local_github.client_environment import for_clients
 from local_github.server import LocalGitHub
 
 from ml import clock
-from ml.playground import tool_cache as tools
+from ml.playground import tool_cache
 
 USER = "local-user"
 
 
-class LocalClouds:
+class Emulators:
     """AWS (`aws`), GitHub (`github`) and its workflows (`actions`).
 
     Args:
-        folder: everything they keep on disk.
+        folder: where they keep all their files.
         port, github_port: 0 takes free ones.
         variables, tool_cache: as `Actions` takes them.
         schedules: whether workflows start by their `schedule:`; otherwise only `Actions.fire_schedule` starts them.
@@ -57,7 +57,7 @@ class LocalClouds:
         self._scheduler: Scheduler | None = None
 
     def start(self) -> Self:
-        """Serves from now on; CloudError where AWS cannot start."""
+        """Starts both servers. Raises CloudError if the AWS emulator cannot start."""
         self.aws.start()
         try:
             self.github.start()
@@ -69,7 +69,7 @@ class LocalClouds:
                 tool_cache=self._tool_cache,
             )
             self.github.attach(self.actions)
-            tools.offer(self.actions.tool_cache)
+            tool_cache.link_environment(self.actions.tool_cache)
             self.aws.federation.trust(ISSUER, self.actions.issuer.jwks)
             self.token = self.github.token(USER)
             if self._schedules:
@@ -82,7 +82,7 @@ class LocalClouds:
         return self
 
     def stop(self) -> None:
-        """Ends runs, then both servers."""
+        """Stops workflow runs, then both servers."""
         if self._scheduler is not None:
             self._scheduler.stop()
         self.actions.close()
@@ -98,7 +98,7 @@ class LocalClouds:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead the AWS SDKs and clients of GitHub's API here."""
+        """The variables that direct AWS SDKs and GitHub clients to the emulators."""
         return {
             **self.aws.environment(),
             **for_clients(self.github.url, self.token),

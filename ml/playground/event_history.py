@@ -1,8 +1,7 @@
-"""What happened in a simulated year, gathered from where it is recorded: Git, the lake, GitHub. Nothing is made up.
+"""The history of a simulated year, read from Git, the data lake and GitHub. Measures and decides nothing.
 
-Requests, approvals and gate failures are files on main; verdicts are in the lake; runs, pull requests and issues are
-GitHub's.
-Links lead to the exported pages beside the report.
+Requests, approvals and gate failures are files on main; drift verdicts are in the lake; runs, pull requests and issues
+are on GitHub. Links go to the exported pages beside the report.
 """
 
 from __future__ import annotations
@@ -18,69 +17,69 @@ from ml.aws.drift_check_store import Checks
 from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import Repository
 from ml.playground import verdict_summary
-from ml.playground.card_processor import CardSystem, Tally
-from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, Player
-from ml.report.year_data import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
+from ml.playground.card_processor import CardProcessor, MonthCounts
+from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, ScriptedReviewer
+from ml.report.year_data import DayOfAlerts, Decision, Deployment, MonthPlayed, PlayedYear, Request, Retrain
 
 if TYPE_CHECKING:
     from local_github.actions.run_records import Run
 
 PAGES = "github"
-ASKED = "a person is asked"
+BREAKER_KIND = "a person is asked"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Checked:
-    """A run of the drift check, after which month."""
+    """A run of the drift check after `month`."""
 
     month: int
     run: Run
     judgement: Mapping[str, Any] | None
-    """The month's verdict as this check left it: labels that come later change it."""
+    """The month's verdict after this check; labels that arrive later change it."""
 
 
-class Chronicle:
-    """Notes what the loop does, and puts it together at the end; `name` is the scenario's."""
+class EventHistory:
+    """Records checks and merges, and builds `year` from all sources at the end; `name` is the scenario's."""
 
-    def __init__(self, player: Player, cards: CardSystem, name: str) -> None:
-        self._player, self._cards, self._name = player, cards, name
+    def __init__(self, reviewer: ScriptedReviewer, cards: CardProcessor, name: str) -> None:
+        self._reviewer, self._cards, self._name = reviewer, cards, name
         self._checks: list[_Checked] = []
         self._merges: list[tuple[int, datetime, int]] = []
         self.commits: set[str] = set()
-        """Those that the report links to."""
+        """Commits that the report links to."""
         self.year: PlayedYear
 
-    def checked(self, month: int, run: Run) -> None:
-        """Notes the drift check after `month`."""
+    def add_check(self, month: int, run: Run) -> None:
+        """Records the drift check after `month`."""
         self._checks.append(_Checked(month=month, run=run, judgement=self._judgement(month)))
 
-    def merged(self, month: int, moment: datetime, numbers: list[int]) -> None:
-        """Notes the pull requests that the rule merged after `month`."""
+    def add_merges(self, month: int, moment: datetime, numbers: list[int]) -> None:
+        """Records the pull requests that were merged after `month`."""
         self._merges += [(month, moment, number) for number in numbers]
 
-    def gathered(self, months: int) -> Chronicle:
-        """Puts `year` together, of `months` months."""
-        player, cards = self._player, self._cards
-        player.update()
-        rules = config.load_drift(player.root)
-        happening = cards.year.scenario
-        self._repository = Repository.find(player.root)
-        self._records = _records(player.root)
-        played_months = tuple(self._month(number) for number in range(1, months + 1))
+    def build(self, months: int) -> EventHistory:
+        """Builds `year` from the first `months` months."""
+        reviewer, cards = self._reviewer, self._cards
+        reviewer.update()
+        rules = config.load_drift(reviewer.root)
+        scenario = cards.year.scenario
+        self._repository = Repository.find(reviewer.root)
+        self._records = _records(reviewer.root)
+        months_played = tuple(self._month(number) for number in range(1, months + 1))
         requests, retrains = self._requests(), self._retrains()
         deployments = self._deployments()
         self.year = PlayedYear(
-            title=happening.title,
-            about=happening.about,
+            title=scenario.title,
+            about=scenario.about,
             scenario=self._name,
             seed=cards.year.seed,
             rows_a_month=cards.year.rows,
             statistic=verdict_summary.STATISTIC,
             floor=rules.data.min_ks,
             band_edges=cards.band_edges,
-            min_recall=config.load_gate(player.root).min_recall,
-            onsets=_onsets(happening),
-            months=played_months,
+            min_recall=config.load_gate(reviewer.root).min_recall,
+            onsets=_onsets(scenario),
+            months=months_played,
             requests=requests,
             retrains=retrains,
             deployments=deployments,
@@ -91,49 +90,49 @@ class Chronicle:
 
     @property
     def capture(self) -> str:
-        """Where the year's traffic was captured."""
+        """The S3 prefix of the captured traffic."""
         return f"s3://{self._cards.bucket}/capture/{self._cards.endpoint}/"
 
     @property
     def judged_rows(self) -> int:
-        """Rows of captured traffic that the checks have read."""
+        """Rows of captured traffic in all checks."""
         judgements = [self._judgement(month.number) for month in self.year.months]
         return sum(judgement["rows"] for judgement in judgements if judgement)
 
     # -- months
 
     def _month(self, number: int) -> MonthPlayed:
-        tally, (start, end) = self._cards.tallies[number], self._cards.year.span(number)
+        counts, (start, end) = self._cards.counts_by_month[number], self._cards.year.span(number)
         judgement = self._judgement(number)
         features = judgement["features"] if judgement else []
         return MonthPlayed(
             number=number,
             start=start.date(),
             end=end.date(),
-            with_retraining=Tally.confusion(tally.with_retraining),
-            without_retraining=Tally.confusion(tally.without_retraining),
-            alerts=tuple(DayOfAlerts(day=day, alerts=a, frauds=f) for day, (a, f) in sorted(tally.alerts.items())),
-            rows_by_band=tuple(tally.rows_by_band.tolist()),
-            frauds_by_band=tuple(tally.frauds_by_band.tolist()),
+            with_retraining=MonthCounts.confusion(counts.with_retraining),
+            without_retraining=MonthCounts.confusion(counts.without_retraining),
+            alerts=tuple(DayOfAlerts(day=day, alerts=a, frauds=f) for day, (a, f) in sorted(counts.alerts.items())),
+            rows_by_band=tuple(counts.rows_by_band.tolist()),
+            frauds_by_band=tuple(counts.frauds_by_band.tolist()),
             drift={item["name"]: item["ks"] for item in features} or None,
             drifted=tuple(item["name"] for item in features if item["fired"]),
             verdict=", ".join(judgement["verdicts"]) if judgement else "not judged",
         )
 
     def _judgement(self, month: int) -> Mapping[str, Any] | None:
-        """The verdict on a month as it stands at the end; None where there is none."""
+        """The latest verdict on a month; None where there is none."""
         document = Checks(self._cards.bucket, self._cards.endpoint).read(*self._cards.year.span(month))
         return document["judgement"] if document else None
 
     def _number(self, moment: datetime) -> int:
-        """The month after which something happened: what is done on the first of August is about July."""
+        """The month before the one of `moment`: an event on 1 August belongs to July."""
         return max(0, self._cards.year.number(moment.astimezone(UTC).date()) - 1)
 
-    # -- what Git says
+    # -- records in Git
 
     def _requests(self) -> tuple[Request, ...]:
         found = []
-        for name, request in config.load_requests(self._player.root).items():
+        for name, request in config.load_requests(self._reviewer.root).items():
             commit = self._added(config.REQUESTS / f"{name}.yaml")
             window = request.window
             found.append(
@@ -162,8 +161,8 @@ class Chronicle:
         return "open"
 
     def _retrains(self) -> tuple[Retrain, ...]:
-        pulls = self._player.pulls_by_branch()
-        runs = {run.sha: run.id for run in self._player.runs_of if Path(run.file).name == TRAINING}
+        pulls = self._reviewer.pulls_by_branch()
+        runs = {run.sha: run.id for run in self._reviewer.all_runs if Path(run.file).name == TRAINING}
         found = []
         for record in self._records:
             approval = record.approval if isinstance(record, config.ApprovalRecord) else None
@@ -188,7 +187,7 @@ class Chronicle:
         ends = [move.landed.time for move in moves[1:]]
         found = []
         for move, end in zip(moves, [*ends, None], strict=True):
-            record = config.load_approval(self._player.root, move.after or 0)
+            record = config.load_approval(self._reviewer.root, move.after or 0)
             data = record.data
             found.append(
                 Deployment(
@@ -208,10 +207,10 @@ class Chronicle:
 
     def _decisions(
         self, requests: tuple[Request, ...], retrains: tuple[Retrain, ...], deployments: tuple[Deployment, ...]
-    ) -> tuple[Taken, ...]:
-        taken = [self._check(checked) for checked in self._checks]
-        taken += [
-            Taken(
+    ) -> tuple[Decision, ...]:
+        decisions = [self._check(checked) for checked in self._checks]
+        decisions += [
+            Decision(
                 at=item.at,
                 month=item.month,
                 kind="request",
@@ -222,8 +221,8 @@ class Chronicle:
             )
             for item in requests
         ]
-        taken += [
-            Taken(
+        decisions += [
+            Decision(
                 at=item.at,
                 month=item.month,
                 kind="gate",
@@ -235,8 +234,8 @@ class Chronicle:
             )
             for item in retrains
         ]
-        taken += [
-            Taken(
+        decisions += [
+            Decision(
                 at=moment,
                 month=month,
                 kind="merge",
@@ -247,8 +246,8 @@ class Chronicle:
             )
             for month, moment, number in self._merges
         ]
-        taken += [
-            Taken(
+        decisions += [
+            Decision(
                 at=item.start,
                 month=self._number(item.start),
                 kind="deployment",
@@ -263,23 +262,23 @@ class Chronicle:
             )
             for item in deployments
         ]
-        taken += [
-            Taken(
+        decisions += [
+            Decision(
                 at=issue.created_at,
                 month=self._number(issue.created_at),
-                kind=ASKED if labels.BREAKER.name in {label.name for label in issue.labels} else "issue",
+                kind=BREAKER_KIND if labels.BREAKER.name in {label.name for label in issue.labels} else "issue",
                 decision=issue.title,
                 by="the bot",
                 evidence={"issue": f"#{issue.number}", "at the end of the year": issue.state},
                 link=self._page("issue", issue.number),
             )
-            for issue in self._player.issues()
+            for issue in self._reviewer.issues()
         ]
-        order = ("check", "request", "gate", "issue", ASKED, "merge", "deployment")
-        return tuple(sorted(taken, key=lambda item: (item.at, order.index(item.kind))))
+        order = ("check", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
+        return tuple(sorted(decisions, key=lambda item: (item.at, order.index(item.kind))))
 
-    def _check(self, checked: _Checked) -> Taken:
-        """What a run of the check found, in its own words and with the strongest findings of its verdict."""
+    def _check(self, checked: _Checked) -> Decision:
+        """A run of the check with its annotations and its strongest findings."""
         judgement = checked.judgement
         outputs: dict[str, str] = {}
         for job in checked.run.jobs:
@@ -290,10 +289,10 @@ class Chronicle:
         if judgement:
             evidence |= {
                 "rows": f"{judgement['rows']:,}",
-                **verdict_summary.moved(judgement),
+                **verdict_summary.largest_shift(judgement),
                 **verdict_summary.findings(judgement),
             }
-        return Taken(
+        return Decision(
             at=datetime.fromisoformat(checked.run.created),
             month=checked.month,
             kind="check",
@@ -310,7 +309,7 @@ class Chronicle:
         return self._page("commit", sha)
 
     def _page(self, kind: str, number: int | str | None = None) -> str:
-        return f"{PAGES}/{self._player.full_name}/{kind}{f'-{number}' if number is not None else ''}.html"
+        return f"{PAGES}/{self._reviewer.full_name}/{kind}{f'-{number}' if number is not None else ''}.html"
 
     def _added(self, path: Path) -> Any:
         return self._repository.log("HEAD", path)[-1]
@@ -324,10 +323,10 @@ def _records(root: Path) -> list[config.ApprovalRecord | config.GateFailureRecor
     ]
 
 
-def _onsets(happening: Any) -> dict[str, int]:
+def _onsets(scenario: Any) -> dict[str, int]:
     firsts = {
-        "data": [drift.course.from_month for drift in happening.data_drift],
-        "concept": [drift.course.from_month for drift in happening.concept_drift],
+        "data": [drift.course.from_month for drift in scenario.data_drift],
+        "concept": [drift.course.from_month for drift in scenario.concept_drift],
     }
     return {cause: min(months) for cause, months in firsts.items() if months}
 

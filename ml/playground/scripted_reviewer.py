@@ -1,7 +1,7 @@
-"""The person of a simulated year, who is a rule: it fires the schedule, and merges what passed every check.
+"""Scripted reviewer of the simulated year: fires the schedule and merges approvals whose checks passed.
 
-Nothing else is done by hand: requests, trainings, proposals, deployments are the workflows' own. A training whose model
-failed the gate ends its run with a failure, as it should; any other failure ends the simulation.
+It does nothing else: requests, trainings, pull requests and deployments come from the workflows. A training run whose
+model fails the gate is expected; any other failed run ends the simulation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml import console
-from ml.playground.developer import Forge, RunFailed
+from ml.playground.developer import Developer, RunFailed
 
 if TYPE_CHECKING:
     from github.Issue import Issue
@@ -23,41 +23,41 @@ TRAINING, DRIFT = "train.yml", "drift.yml"
 _CRON_KEY = "schedule"
 
 
-class Player(Forge):
-    """A repository that is run by the rule."""
+class ScriptedReviewer(Developer):
+    """A developer who merges every approval that passed its checks."""
 
     @property
-    def runs_of(self) -> list[Run]:
-        """Every run so far, oldest first."""
+    def all_runs(self) -> list[Run]:
+        """Every workflow run, oldest first."""
         return sorted(self._runs(), key=lambda run: run.id)
 
-    def failed(self, run: Run) -> bool:
-        """Whether a run failed for another reason than that its model failed the gate."""
-        return super().failed(run) and not gate_failed(run)
+    def has_failed(self, run: Run) -> bool:
+        """Whether a run failed for another reason than a gate failure."""
+        return super().has_failed(run) and not gate_failed(run)
 
-    def train(self, reason: str) -> None:
-        """Starts train.yml by hand, as a person does for the first model, and waits for what comes of it."""
+    def start_training(self, reason: str) -> None:
+        """Dispatches train.yml, as for the first model, and waits for every run."""
         if not self._remote.get_workflow(TRAINING).create_dispatch("main", {"reason": reason}):
             raise RunFailed(f"{TRAINING} could not be started")
-        self._settled(None)
+        self._wait_for_runs(None)
 
-    def check(self) -> Run:
-        """Fires drift.yml's schedule, and waits for it and for all that it starts; its run."""
+    def run_drift_check(self) -> Run:
+        """Fires the schedule of drift.yml and waits for every run; returns the run of drift.yml."""
         before = {run.id for run in self._runs()}
-        self._clouds.actions.fire_schedule(self._cron(), self.full_name)
-        self._settled(None)
-        started = [run for run in self.runs_of if run.id not in before and Path(run.file).name == DRIFT]
+        self._emulators.actions.fire_schedule(self._schedule(), self.full_name)
+        self._wait_for_runs(None)
+        started = [run for run in self.all_runs if run.id not in before and Path(run.file).name == DRIFT]
         if len(started) != 1:
             raise RunFailed(f"the schedule should have started {DRIFT} once (got {len(started)} runs)")
         return started[0]
 
-    def approve(self) -> list[int]:
-        """Merges every open approval by the rule, and waits for its deployment; the pull requests' numbers."""
+    def merge_approvals(self) -> list[int]:
+        """Merges every open approval whose checks passed and waits for its deployment; returns the numbers."""
         numbers = []
-        for pull in self._open():
+        for pull in self._open_approvals():
             status = self._remote.get_commit(pull.head.sha).get_combined_status()
             if status.state != "success":
-                console.note(f"   #{pull.number} is left open: its checks say {status.state}")
+                console.note(f"   #{pull.number} stays open: its checks are {status.state}")
                 continue
             pull.create_issue_comment(RULE)
             self.merge(pull.number)
@@ -66,22 +66,22 @@ class Player(Forge):
         return numbers
 
     def update(self) -> None:
-        """Brings the clone up to date with what the workflows have pushed."""
+        """Pulls main into the clone."""
         self._git("pull", "--quiet", "--ff-only", "origin", "main")
 
     def pulls_by_branch(self) -> dict[str, int]:
-        """The number of the pull request that each branch was proposed by."""
+        """Pull request numbers by head branch."""
         return {pull.head.ref: pull.number for pull in self._remote.get_pulls(state="all")}
 
     def issues(self) -> list[Issue]:
-        """Every issue, oldest first; pull requests are none."""
+        """Every issue, oldest first; without pull requests."""
         found = self._remote.get_issues(state="all", sort="created", direction="asc")
         return [issue for issue in found if issue.pull_request is None]
 
-    def _open(self) -> list[PullRequest]:
+    def _open_approvals(self) -> list[PullRequest]:
         return [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith(APPROVALS)]
 
-    def _cron(self) -> str:
+    def _schedule(self) -> str:
         import yaml
 
         # YAML 1.1 reads the key `on` as true.
@@ -90,6 +90,6 @@ class Player(Forge):
 
 
 def gate_failed(run: Run) -> bool:
-    """Whether a run of train.yml ended with a model that failed the gate, and with that alone."""
+    """Whether this is a run of train.yml whose model failed the gate."""
     verdicts = [outputs.get("verdict") for job in run.jobs for outputs in job.outputs.values()]
     return Path(run.file).name == TRAINING and "failed" in verdicts

@@ -1,7 +1,7 @@
-"""The environment that runs this, offered to the workflows on this machine in place of one they would install.
+"""Links the running virtual environment into the workflows' tool cache, so that they need not install another.
 
-GitHub's runners make the environment of a lock once and keep it; a laptop has it already, if what is installed here is
-what the lock pins. Then the setup action finds it by its key and installs nothing; where it is not, it is not offered.
+The setup action keeps one environment for each lock and finds it by its key. This environment serves as that one only
+if it has every version that the lock pins.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ml import virtual_environment
 LOCKS = Path(__file__).resolve().parents[2] / "requirements"
 
 
-def offer(tools: Path, locks: Path = LOCKS) -> list[Path]:
-    """Links this Python's virtual environment below `tools` for every lock in `locks` that it fulfils; the links."""
+def link_environment(tools: Path, locks: Path = LOCKS) -> list[Path]:
+    """Links this virtual environment below `tools` for every lock in `locks` that it satisfies; returns the links."""
     if sys.prefix == sys.base_prefix:
-        return []  # not a virtual environment: its Python is the machine's, and nobody's to hand out
+        return []  # the system's Python is no virtual environment
     made = []
     for name in virtual_environment.LOCKS:
         lock = locks / f"{name}.lock"
-        if lock.is_file() and fulfilled(lock):
+        if lock.is_file() and is_satisfied(lock):
             link = virtual_environment.folder(lock, tools)
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.exists():
@@ -34,7 +34,7 @@ def offer(tools: Path, locks: Path = LOCKS) -> list[Path]:
     return made
 
 
-def fulfilled(lock: Path) -> bool:
+def is_satisfied(lock: Path) -> bool:
     """Whether every pin of `lock` that applies to this Python is installed here, at that version."""
     installed = {_canonical(found.name): found.version for found in metadata.distributions()}
     return all(installed.get(name) == version for name, version in _pins(lock))
@@ -48,7 +48,7 @@ def _pins(lock: Path) -> list[tuple[str, str]]:
         try:
             pin = Requirement(line.removesuffix("\\").strip())
         except InvalidRequirement:
-            return [(line, "")]  # no pin: nothing installed is called that
+            return [(line, "")]  # not a pin, so that nothing installed satisfies it
         if pin.marker is None or pin.marker.evaluate():
             pins.append((_canonical(pin.name), str(pin.specifier).removeprefix("==")))
     return pins

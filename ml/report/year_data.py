@@ -95,7 +95,7 @@ class Deployment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class Decision:
     """A decision, by whom or what it was taken, and the evidence it was taken on, in words and figures."""
 
     at: datetime
@@ -125,7 +125,7 @@ class PlayedYear:
     requests: tuple[Request, ...]
     retrains: tuple[Retrain, ...]
     deployments: tuple[Deployment, ...]
-    decisions: tuple[Taken, ...]
+    decisions: tuple[Decision, ...]
     repository_link: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class PlayedYear:
                 "deployments": tuple(
                     Deployment(**item | _moments(item, "start", "end")) for item in own["deployments"]
                 ),
-                "decisions": tuple(Taken(**item | _moments(item, "at")) for item in own["decisions"]),
+                "decisions": tuple(Decision(**item | _moments(item, "at")) for item in own["decisions"]),
             }
         )
 

@@ -1,4 +1,4 @@
-"""The local cloud as a process: up once per folder, side by side with others, and gone without a trace."""
+"""Tests of the emulators' background process: one per folder, independent of others, stopped completely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ml.playground import daemon
 
 @contextmanager
 def running(folder: Path, **options: Any) -> Iterator[daemon.Status]:
-    """A local cloud for the length of a block."""
+    """Emulators for the length of a block."""
     try:
         yield daemon.up(folder, **options)
     finally:
@@ -33,7 +33,7 @@ def running(folder: Path, **options: Any) -> Iterator[daemon.Status]:
 
 
 def client(folder: Path, service: str) -> Any:
-    """A boto3 client of the cloud in the folder."""
+    """A boto3 client of the emulator of the folder."""
     variables = daemon.environment(folder)
     session = boto3.Session(
         variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=variables["AWS_REGION"]
@@ -41,8 +41,8 @@ def client(folder: Path, service: str) -> Any:
     return session.client(service, endpoint_url=variables["AWS_ENDPOINT_URL"])
 
 
-def of(folder: Path) -> list[psutil.Process]:
-    """Every process that belongs to the cloud in the folder: its own and those it started."""
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Every process of the emulators of the folder: the daemon and those it started."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -55,7 +55,7 @@ def of(folder: Path) -> list[psutil.Process]:
 
 
 def serve(folder: Path) -> None:
-    """Puts an endpoint in service, so that there is a child to end."""
+    """Creates an endpoint, so that the emulator has a child process."""
     s3, sagemaker = client(folder, "s3"), client(folder, "sagemaker")
     s3.create_bucket(Bucket="models")
     s3.put_object(Bucket="models", Key="m.tar.gz", Body=archive({"code/inference.py": HANDLER}))
@@ -67,8 +67,8 @@ def serve(folder: Path) -> None:
     until(lambda: sagemaker.describe_endpoint(EndpointName="m")["EndpointStatus"] == "InService")
 
 
-def test_two_clouds_side_by_side_do_not_disturb_one_another(tmp_path: Path) -> None:
-    """Each folder has its own port, state and processes; ending one leaves the other serving."""
+def test_emulators_of_two_folders_are_independent(tmp_path: Path) -> None:
+    """Each folder has its own port, state and processes; stopping one leaves the other running."""
     one, two = tmp_path / "one", tmp_path / "two"
     with running(one) as first, running(two) as second:
         assert first.url != second.url
@@ -77,17 +77,17 @@ def test_two_clouds_side_by_side_do_not_disturb_one_another(tmp_path: Path) -> N
         assert [b["Name"] for b in client(one, "s3").list_buckets()["Buckets"]] == ["models"]
         assert client(two, "sagemaker").list_endpoints()["Endpoints"] == []
         daemon.down(two)
-        assert of(two) == []
+        assert processes_of(two) == []
         answer = client(one, "sagemaker-runtime").invoke_endpoint(EndpointName="m", Body=b"1", ContentType="text/csv")
         assert answer["Body"].read() == b"none:text/csv:1"
         assert (daemon.status(one).running, daemon.status(two).running) == (True, False)
-    until(lambda: not of(one))
+    until(lambda: not processes_of(one))
 
 
-def test_a_cloud_that_is_up_is_not_started_again(tmp_path: Path) -> None:
-    """The refusal says where it is; status, environment and exports agree; down may be called twice."""
+def test_up_is_refused_while_the_emulators_run(tmp_path: Path) -> None:
+    """The error has the address; status, environment and exports agree; down may be called twice."""
     with running(tmp_path, caller_arn="arn:aws:iam::123456789012:root") as found:
-        with pytest.raises(CloudError, match=f"up already at {found.url}"):
+        with pytest.raises(CloudError, match=f"already run at {found.url}"):
             daemon.up(tmp_path)
         assert daemon.status(tmp_path) == found
         assert daemon.environment(tmp_path)["AWS_ENDPOINT_URL"] == found.url
@@ -100,8 +100,8 @@ def test_a_cloud_that_is_up_is_not_started_again(tmp_path: Path) -> None:
         daemon.environment(tmp_path)
 
 
-def test_a_job_ends_with_the_cloud_that_ran_it(tmp_path: Path) -> None:
-    """A processing job of a pipeline does not outlive a cloud that was killed, although it has its own environment."""
+def test_a_processing_job_ends_with_its_emulator(tmp_path: Path) -> None:
+    """A pipeline's processing job ends when the emulator is killed, although it has its own environment."""
     step = {
         "Name": "Sleep",
         "Type": "Processing",
@@ -120,27 +120,27 @@ def test_a_job_ends_with_the_cloud_that_ran_it(tmp_path: Path) -> None:
             PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32, RoleArn=ROLE
         )
         sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken="s" * 32)
-        until(lambda: any("617" in process.cmdline() for process in of(tmp_path)))
+        until(lambda: any("617" in process.cmdline() for process in processes_of(tmp_path)))
         assert found.pid is not None
         os.kill(found.pid, signal.SIGKILL)
-        until(lambda: not of(tmp_path))
+        until(lambda: not processes_of(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_however_the_cloud_ends_its_children_end_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    """A model server does not outlive its cloud, not even one that was killed; then the folder can be used again."""
+def test_child_processes_end_with_the_daemon_on_every_signal(tmp_path: Path, number: signal.Signals) -> None:
+    """A model server ends with its emulator, also after SIGKILL; then the folder can be used again."""
     with running(tmp_path) as found:
         serve(tmp_path)
-        assert len(of(tmp_path)) >= 2
+        assert len(processes_of(tmp_path)) >= 2
         assert found.pid is not None
         os.kill(found.pid, number)
-        until(lambda: not of(tmp_path))
+        until(lambda: not processes_of(tmp_path))
         assert not daemon.status(tmp_path).running
         assert daemon.up(tmp_path).running
 
 
-def test_a_stale_state_file_is_not_mistaken_for_a_cloud(tmp_path: Path) -> None:
-    """A number that another process has now is not killed by down."""
+def test_down_does_not_kill_a_process_that_reused_the_id(tmp_path: Path) -> None:
+    """A state file whose process id belongs to another process counts as stale."""
     with running(tmp_path):
         text = (tmp_path / "state.json").read_text()
     mine = str(os.getpid())
@@ -150,15 +150,15 @@ def test_a_stale_state_file_is_not_mistaken_for_a_cloud(tmp_path: Path) -> None:
     assert not (tmp_path / "state.json").exists()
 
 
-def test_a_cloud_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """A port that is taken is named, and nothing is left running."""
+def test_up_names_the_port_that_is_in_use(tmp_path: Path) -> None:
+    """The error names the port, and no process is left running."""
     with running(tmp_path / "one") as first, pytest.raises(CloudError, match=f"port {first.port}"):
         daemon.up(tmp_path / "two", port=first.port or 0)
-    assert of(tmp_path / "two") == []
+    assert processes_of(tmp_path / "two") == []
 
 
-def test_ending_a_child_ends_its_descendants(tmp_path: Path) -> None:
-    """A child that ignores SIGTERM, and its own child, are gone after the grace."""
+def test_ending_a_child_process_ends_its_descendants(tmp_path: Path) -> None:
+    """A child that ignores SIGTERM, and its own child, end after the grace period."""
     processes = Processes(tmp_path)
     code = """if True:
         import signal, subprocess, sys, time
@@ -181,8 +181,8 @@ def test_ending_a_child_ends_its_descendants(tmp_path: Path) -> None:
     processes.close()
 
 
-def test_strays_are_known_by_their_mark_alone(tmp_path: Path) -> None:
-    """Processes that merely work in the folder are let live; marked ones are not."""
+def test_strays_are_found_by_their_environment_variable_only(tmp_path: Path) -> None:
+    """Processes with the variable end; others that run in the folder do not."""
     plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], cwd=tmp_path)
     marked = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, INSTANCE: str(tmp_path)}

@@ -1,4 +1,4 @@
-"""The whole loop as `FAST=1 make demo` runs it: from a commit to captured traffic, with nothing left running."""
+"""`FAST=1 make demo` on the emulators: from a commit to captured traffic, with no process left running."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ KEYS = {
 }
 
 
-def test_only_what_a_demo_made_is_deleted(tmp_path: Path) -> None:
-    """A folder with anything else in it, and one that holds the repository, are refused and left as they are."""
+def test_only_folders_of_a_demo_are_emptied(tmp_path: Path) -> None:
+    """A folder with anything else in it, and one that holds the repository, are refused and unchanged."""
     mine = tmp_path / "thesis.txt"
     mine.write_text("two years")
     for out in (tmp_path, ROOT.parent):
@@ -42,8 +42,8 @@ def test_only_what_a_demo_made_is_deleted(tmp_path: Path) -> None:
     assert mine.read_text() == "two years"
 
 
-def test_what_no_new_github_takes_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    """A shallow clone, a folder without history and a repository whose model serves elsewhere; each says what to do."""
+def test_an_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """A shallow clone, a folder without history and a set serving pointer are refused with the remedy."""
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(tmp_path / "shallow")], check=True)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "used")], check=True)
     serving = tmp_path / "used/model-config/serving/production.yaml"
@@ -60,7 +60,7 @@ def test_what_no_new_github_takes_is_refused_before_anything_is_made(tmp_path: P
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_commit_becomes_a_served_model(tmp_path: Path) -> None:
-    """The demo ends 0 with recall of 0.90 or more at 1 % false positives or less, and all traffic captured."""
+    """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured."""
     repository, out = tmp_path / "project", tmp_path / "demo"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}

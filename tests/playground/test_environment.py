@@ -1,4 +1,4 @@
-"""Both clouds together: jobs of the local GitHub become roles of the local AWS by who they are, and by nothing else."""
+"""Both emulators together: a job of GitHub assumes an AWS role with its OIDC token and no keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local_github.actions.run_records import Run
 from local_github.client_environment import for_gh
 
 from ml.playground import daemon
-from ml.playground.environment import LocalClouds
+from ml.playground.environment import Emulators
 
 HOST = ISSUER.removeprefix("https://")
 WORKFLOW = """name: who
@@ -37,9 +37,9 @@ jobs:
 
 
 @pytest.fixture(scope="module")
-def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClouds]:
-    """Both clouds, with a role that trusts main of acme/model."""
-    with LocalClouds(tmp_path_factory.mktemp("clouds")) as running:
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
+    """Both emulators, with a role that trusts branch main of acme/model."""
+    with Emulators(tmp_path_factory.mktemp("emulators")) as running:
         iam = running.aws.client("iam")
         iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["f" * 40])
         trust = {
@@ -63,9 +63,9 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClouds]:
         yield running
 
 
-def push(clouds: LocalClouds, folder: Path, branch: str) -> Run:
-    """Pushes the workflow to a branch; gives the run once it has ended."""
-    target = f"{clouds.github.url}/acme/model.git".replace("://", f"://x-access-token:{clouds.token}@")
+def push(emulators: Emulators, folder: Path, branch: str) -> Run:
+    """Pushes the workflow to a branch; returns the run after it has ended."""
+    target = f"{emulators.github.url}/acme/model.git".replace("://", f"://x-access-token:{emulators.token}@")
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
     (folder / ".github" / "workflows").mkdir(parents=True)
     (folder / ".github" / "workflows" / "who.yml").write_text(WORKFLOW, "utf-8")
@@ -76,27 +76,27 @@ def push(clouds: LocalClouds, folder: Path, branch: str) -> Run:
         ["push", "--quiet", target, branch],
     ):
         subprocess.run(["git", *command], cwd=folder, env={**os.environ, **who}, check=True, capture_output=True)
-    clouds.actions.wait(30)
-    return clouds.actions.runs()[0]
+    emulators.actions.wait(30)
+    return emulators.actions.runs()[0]
 
 
-def test_a_job_on_the_trusted_branch_becomes_the_role(clouds: LocalClouds, tmp_path: Path) -> None:
-    """With no key in its environment but those that it got."""
-    run = push(clouds, tmp_path, "main")
+def test_a_job_on_the_trusted_branch_assumes_the_role(emulators: Emulators, tmp_path: Path) -> None:
+    """Its environment has no keys but those of the role."""
+    run = push(emulators, tmp_path, "main")
     assert run.conclusion == "success", run.log
-    assert f"<Arn>arn:aws:sts::{clouds.aws.account}:assumed-role/train/run-{run.id}</Arn>" in run.log
-    assert f"AWS_ENDPOINT_URL={clouds.aws.url}" in run.log
+    assert f"<Arn>arn:aws:sts::{emulators.aws.account}:assumed-role/train/run-{run.id}</Arn>" in run.log
+    assert f"AWS_ENDPOINT_URL={emulators.aws.url}" in run.log
     assert "AWS_SECRET_ACCESS_KEY" not in run.log
 
 
-def test_a_job_on_another_branch_is_denied(clouds: LocalClouds, tmp_path: Path) -> None:
-    """Same repository, same workflow."""
-    run = push(clouds, tmp_path, "side")
+def test_a_job_on_another_branch_is_denied(emulators: Emulators, tmp_path: Path) -> None:
+    """The same workflow of the same repository cannot assume the role from another branch."""
+    run = push(emulators, tmp_path, "side")
     assert "<Code>AccessDenied</Code>" in run.log
     assert "<SecretAccessKey>" not in run.log
 
 
-def test_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
+def test_the_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
     """`fraudops local up` starts the scheduler of the GitHub emulator; in-process environments do not."""
     try:
         log = daemon.up(tmp_path).logs / "daemon.log"
@@ -105,8 +105,8 @@ def test_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
         daemon.down(tmp_path)
 
 
-def test_the_daemon_serves_both_and_says_how_to_reach_them(tmp_path: Path) -> None:
-    """Status names GitHub's address, env has its API and a token; gh works as the exported function sets it up."""
+def test_the_daemon_runs_both_emulators_and_prints_their_variables(tmp_path: Path) -> None:
+    """Status has GitHub's address, env its API and a token; gh works through the exported function."""
     try:
         found = daemon.up(tmp_path)
         variables = daemon.environment(tmp_path)

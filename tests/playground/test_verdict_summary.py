@@ -1,4 +1,4 @@
-"""A verdict is quoted by its strongest findings, and by what moved most."""
+"""The summary of a verdict has its strongest findings and the largest shift."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ml.playground import verdict_summary
 
 
 def finding(statistic: str, p_value: float | None, *, fired: bool = True, value: float | None = 0.5) -> dict[str, Any]:
-    """A finding as a judgement's document holds it."""
+    """A finding as in a verdict's document."""
     return {
         "kind": "data",
         "statistic": statistic,
@@ -21,8 +21,8 @@ def finding(statistic: str, p_value: float | None, *, fired: bool = True, value:
     }
 
 
-def test_the_strongest_come_first_and_the_rest_is_counted() -> None:
-    """Six findings that fired are quoted, by p-value, those without one last; what did not fire is not."""
+def test_findings_are_the_six_strongest_and_the_number_of_the_rest() -> None:
+    """They are ordered by p-value, those without one last; findings that did not fire are left out."""
     every = [finding(f"s{i}", 10.0**-i) for i in range(8)] + [finding("rows", None), finding("quiet", 0.0, fired=False)]
     quoted = verdict_summary.findings({"findings": every})
     assert list(quoted) == [*(f"data: s{i} of V1" for i in (7, 6, 5, 4, 3, 2)), "and"]
@@ -30,23 +30,23 @@ def test_the_strongest_come_first_and_the_rest_is_counted() -> None:
     assert quoted["data: s7 of V1"] == "0.5 (limit 1,000, p = 1.0e-07)"
 
 
-def test_labels_speak_first_and_what_is_certain_is_told_apart_by_size() -> None:
-    """Clear drift has p-values of 0 as floats: no reader is told 0, and the farthest beyond its limit leads."""
+def test_findings_with_p_values_of_0_are_ordered_by_multiple_of_limit() -> None:
+    """Concept findings are first; a p-value of 0 is shown as a bound."""
     near, far = finding("ks", 0.0, value=1_500.0), finding("psi", 0.0, value=90_000.0)
     quoted = verdict_summary.findings({"findings": [near, far, finding("recall", 1e-9) | {"kind": "concept"}]})
     assert list(quoted) == ["concept: recall of V1", "data: psi of V1", "data: ks of V1"]
     assert quoted["data: psi of V1"] == "90,000 (limit 1,000, p < 1e-300)"
 
 
-def test_what_moved_most_is_said_where_nothing_fired() -> None:
-    """The feature with the largest distance, and what the labels that are there say."""
+def test_largest_shift_is_given_where_nothing_fired() -> None:
+    """The summary has the feature with the largest distance and the counts of the labels."""
     judgement = {
         "features": [{"name": "V1", "ks": 0.01, "mean_shift": 0.0}, {"name": "V2", "ks": 0.02, "mean_shift": -0.1}],
         "labels": {
             "confusion": {"true_positives": 4, "false_negatives": 1, "false_positives": 9, "true_negatives": 86}
         },
     }
-    said = verdict_summary.moved(judgement)
-    assert said["moved most"] == "V2: Kolmogorov–Smirnov distance 0.020, -0.10 sd"
-    assert said["labels by now"] == "4 of 5 frauds alerted, 9 false alarms"
-    assert verdict_summary.moved({"features": [], "labels": None}) == {}
+    summary = verdict_summary.largest_shift(judgement)
+    assert summary["moved most"] == "V2: Kolmogorov–Smirnov distance 0.020, -0.10 sd"
+    assert summary["labels by now"] == "4 of 5 frauds alerted, 9 false alarms"
+    assert verdict_summary.largest_shift({"features": [], "labels": None}) == {}

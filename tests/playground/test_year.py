@@ -1,4 +1,4 @@
-"""A simulated year through the real loop: commits, runs, pull requests, merges and deployments that nobody helps."""
+"""A simulated year on the emulators: commits, workflow runs, pull requests, merges and deployments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ml.errors import ConfigError, FraudopsError, Refused
 from ml.model.metrics import Confusion
 from ml.playground import card_processor, scripted_reviewer
 from ml.playground import year as simulation
-from ml.playground.card_processor import CardSystem, Tally
+from ml.playground.card_processor import CardProcessor, MonthCounts
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def quick() -> dict[str, Any]:
-    """A year whose concept changes at once, and whose labels come within three days: three months show a retrain."""
+    """A year whose concept drifts in month 1 and whose labels arrive within three days."""
     document: dict[str, Any] = yaml.safe_load((scenario.FOLDER / "concept-only.yaml").read_text())
     return document | {
         "history": {"rows": 60_000, "months": 3},
@@ -46,10 +46,10 @@ def quick() -> dict[str, Any]:
     }
 
 
-def test_blocks_are_the_traffic_in_the_order_of_time() -> None:
-    """Every row of a month is in one block, at a time that is not after its own and on its own day."""
+def test_blocks_have_every_row_of_the_month_in_order_of_time() -> None:
+    """A block is sent on the day of its rows and not after the time of any."""
     year = Year(Scenario.model_validate(quick()), seed=1, rows=2_000)
-    cards = CardSystem(year, bucket="none", endpoint="none")
+    cards = CardProcessor(year, bucket="none", endpoint="none")
     blocks = list(cards.blocks(1))
     assert [block.moment for block in blocks] == sorted(block.moment for block in blocks)
     assert sum(block.last - block.first for block in blocks) == 2_000
@@ -61,42 +61,42 @@ def test_blocks_are_the_traffic_in_the_order_of_time() -> None:
     assert gaps.max() <= 12
 
 
-def test_counts_are_told_apart() -> None:
-    """Label + 2 × decision: quiet, missed, false alarm, hit."""
-    counted = Tally.confusion(np.bincount(np.array([0, 0, 1, 2, 3, 3, 3]), minlength=4))
+def test_confusion_reads_label_plus_twice_the_decision() -> None:
+    """The counts are true negatives, false negatives, false positives and true positives."""
+    counted = MonthCounts.confusion(np.bincount(np.array([0, 0, 1, 2, 3, 3, 3]), minlength=4))
     assert counted == Confusion(true_positives=3, false_positives=1, true_negatives=2, false_negatives=1)
 
 
 def test_the_hour_of_a_captured_object_is_in_its_key() -> None:
-    """capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>."""
+    """The key is capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>."""
     like = datetime(2026, 1, 1, tzinfo=UTC)
     found = card_processor._hour_of("capture/fraudops/AllTraffic/2026/03/08/23/x.jsonl", like)
     assert found == datetime(2026, 3, 8, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("file", "verdict", "told"),
+    ("file", "verdict", "expected"),
     [("train.yml", "failed", True), ("train.yml", "", False), ("deploy.yml", "failed", False)],
 )
-def test_only_a_failed_gate_is_a_failure_that_may_be(file: str, verdict: str, told: bool) -> None:
-    """A training that failed for another reason, or another workflow's failure, ends the simulation."""
+def test_gate_failed_is_true_for_failed_gates_of_train_only(file: str, verdict: str, expected: bool) -> None:
+    """Other failures of train.yml and failures of other workflows are no gate failures."""
     job = SimpleNamespace(outputs={"train": {"verdict": verdict} if verdict else {}})
     run = SimpleNamespace(file=f".github/workflows/{file}", jobs=[job])
-    assert scripted_reviewer.gate_failed(cast("Any", run)) is told
+    assert scripted_reviewer.gate_failed(cast("Any", run)) is expected
 
 
 @pytest.mark.parametrize(("months", "name", "error"), [(0, "both", FraudopsError), (1, "boths", ConfigError)])
-def test_what_cannot_be_played_is_refused_before_anything_starts(
+def test_invalid_arguments_are_refused_before_anything_starts(
     tmp_path: Path, months: int, name: str, error: type[Exception]
 ) -> None:
-    """A wrong argument makes no folder and starts no cloud."""
+    """An invalid argument creates no folder and starts no emulator."""
     with pytest.raises(error):
         simulation.run(ROOT, out=tmp_path / "year", scenario_name=name, months=months)
     assert not (tmp_path / "year").exists()
 
 
-def test_only_what_the_product_made_is_deleted(tmp_path: Path) -> None:
-    """A folder with anything else in it is refused and left as it is."""
+def test_a_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
+    """It is refused and unchanged."""
     (tmp_path / "thesis.txt").write_text("two years")
     with pytest.raises(Refused, match="--out"):
         simulation.run(ROOT, out=tmp_path, months=1)
@@ -105,8 +105,8 @@ def test_only_what_the_product_made_is_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
-    """A year in three months: request, run, pull request, merge, deployment, and recall is back."""
+def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
+    """Three months have a request, a run, a pull request, a merge and a deployment, and recall recovers."""
     repository, out = tmp_path / "project", tmp_path / "year"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
@@ -143,7 +143,9 @@ def test_a_changed_concept_is_answered_by_the_loop(tmp_path: Path) -> None:
     checks = [item for item in document["decisions"] if item["kind"] == "check"]
     assert [item["month"] for item in checks] == [1, 2, 3]
     found = ["none, labels immature", "none, labels immature", "no data, labels immature"]
-    assert [item["decision"] for item in checks] == found  # as each check left it: nothing is told of labels to come
+    assert [
+        item["decision"] for item in checks
+    ] == found  # the verdicts at the time of each check, without later labels
     assert not any("labels by now" in item["evidence"] for item in checks)
     for item in (*document["requests"], *document["deployments"]):
         assert (out / item["link"]).is_file(), item["link"]

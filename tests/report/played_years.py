@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from ml.model.metrics import Confusion
-from ml.report.year_data import DayOfAlerts, Deployment, MonthPlayed, PlayedYear, Request, Retrain, Taken
+from ml.report.year_data import DayOfAlerts, Decision, Deployment, MonthPlayed, PlayedYear, Request, Retrain
 from ml.simulate.stand_in_data import months_later
 
 FIRST = date(2026, 1, 1)
@@ -146,8 +146,8 @@ _DEPLOYMENTS = (
     ),
 )
 _DECISIONS = (
-    Taken(at=_at(5), month=5, kind="check", decision="no data", by="drift.yml", evidence={"rows": "0"}),
-    Taken(
+    Decision(at=_at(5), month=5, kind="check", decision="no data", by="drift.yml", evidence={"rows": "0"}),
+    Decision(
         at=_at(7),
         month=7,
         kind="request",
@@ -156,7 +156,7 @@ _DECISIONS = (
         evidence={"V4": "KS 0.071 ≥ 0.05, p < 1e-12", "windows": "2 of 3", HOSTILE: HOSTILE},
         link=_REQUESTS[0].link,
     ),
-    Taken(
+    Decision(
         at=_at(7, hour=7),
         month=7,
         kind="gate",
@@ -165,7 +165,7 @@ _DECISIONS = (
         evidence={"recall": "0.26 ≤ 0.60"},
         link="data:text/html,x",
     ),
-    Taken(
+    Decision(
         at=_at(9),
         month=9,
         kind="request",
@@ -174,6 +174,6 @@ _DECISIONS = (
         evidence={"recall": "0.29 (46 of 161), approved on 0.95, p = 3e-40"},
         link=_REQUESTS[1].link,
     ),
-    Taken(at=_at(9, hour=7), month=9, kind="gate", decision="passed", by="gate", evidence={"recall": "0.96 > 0.60"}),
-    Taken(at=_at(9, hour=8), month=9, kind="deployment", decision="0002 serves", by="deploy.yml", evidence={}),
+    Decision(at=_at(9, hour=7), month=9, kind="gate", decision="passed", by="gate", evidence={"recall": "0.96 > 0.60"}),
+    Decision(at=_at(9, hour=8), month=9, kind="deployment", decision="0002 serves", by="deploy.yml", evidence={}),
 )

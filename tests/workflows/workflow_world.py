@@ -21,8 +21,8 @@ from ml.aws.lake import Lake
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.gitops.repository import Repository
-from ml.playground.developer import environment
-from ml.playground.environment import LocalClouds
+from ml.playground.developer import isolated_environment
+from ml.playground.environment import Emulators
 from ml.simulate import stand_in_data
 from ml.simulate import table_files as files
 from tests.commands import few_rows
@@ -44,7 +44,7 @@ Fired = dict[str, Run]
 class World:
     """Both clouds, a clone of the repository, and the runs that have not been looked at yet."""
 
-    clouds: LocalClouds
+    clouds: Emulators
     forge: Forge
     seen: set[tuple[int, int]] = field(default_factory=set)
 
@@ -127,9 +127,9 @@ def failed(run: Run) -> set[str]:
 def started(folder: Path) -> Iterator[World]:
     """The clouds, and the repository on the local GitHub with its first commit, of which no event was made."""
     workshop = snapshot(folder / "clone")
-    with LocalClouds(folder / "clouds", variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
+    with Emulators(folder / "clouds", variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
         served = Served(workshop=workshop, cloud=clouds.aws)
-        with environment({**clouds.environment(), "GITHUB_REPOSITORY": NAME}):
+        with isolated_environment({**clouds.environment(), "GITHUB_REPOSITORY": NAME}):
             hub = Hub.around(clouds.github, workshop)
             yield World(clouds=clouds, forge=Forge(world=served, hub=hub, folder=folder))
 
