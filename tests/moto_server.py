@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 @contextmanager
 def served() -> Iterator[str]:
     """The server's URL, on a free port, for as long as the block lasts."""
-    moto_patches.list_modules_once()
+    moto_patches.cache_module_list()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local_aws.child_processes import INSTANCE
-from local_aws.server import CALLER, LocalCloud
+from local_aws.errors import EmulatorError
+from local_aws.processes.child_processes import INSTANCE_VARIABLE
+from local_aws.server import CALLER, LocalAws
 from local_github.actions.oidc_issuer import ISSUER
 from local_github.actions.scheduler import Scheduler
 from local_github.actions.service import Actions
@@ -21,7 +22,9 @@ from local_github.client_environment import for_clients
 from local_github.server import LocalGitHub
 
 from ml import clock
+from ml.errors import CloudError
 from ml.playground import tool_cache
+from ml.playground.simulated_clock import SimulatedClock
 
 USER = "local-user"
 
@@ -50,7 +53,7 @@ class Emulators:
     ) -> None:
         self.folder = folder.resolve()
         self._variables, self._tool_cache = variables, tool_cache
-        self.aws = LocalCloud(self.folder, port=port, caller_arn=caller_arn, images=images)
+        self.aws = LocalAws(self.folder, port=port, caller_arn=caller_arn, images=images, clock=SimulatedClock())
         self.github = LocalGitHub(self.folder / "github", port=github_port, user=USER, clock=clock.now)
         self.actions: Actions
         self._schedules = schedules
@@ -58,7 +61,10 @@ class Emulators:
 
     def start(self) -> Self:
         """Starts both servers. Raises CloudError if the AWS emulator cannot start."""
-        self.aws.start()
+        try:
+            self.aws.start()
+        except EmulatorError as error:
+            raise CloudError(str(error)) from error
         try:
             self.github.start()
             self.actions = Actions(
@@ -70,7 +76,7 @@ class Emulators:
             )
             self.github.attach(self.actions)
             tool_cache.link_environment(self.actions.tool_cache)
-            self.aws.federation.trust(ISSUER, self.actions.issuer.jwks)
+            self.aws.federation.trust_issuer(ISSUER, self.actions.issuer.jwks)
             self.token = self.github.token(USER)
             if self._schedules:
                 self._scheduler = Scheduler(self.actions.fire_due_schedules, clock.now)
@@ -107,4 +113,4 @@ class Emulators:
     def _job_environment(self) -> dict[str, str]:
         """The variables of every job; Actions removes the static AWS keys."""
         now = {name: os.environ[name] for name in ("FRAUDOPS_NOW",) if os.environ.get(name)}
-        return {**self.aws.environment(), INSTANCE: str(self.folder), **now}
+        return {**self.aws.environment(), INSTANCE_VARIABLE: str(self.folder), **now}

@@ -68,7 +68,7 @@ class ScriptedCloud:
             "ListPipelineParametersForExecution": self._parameters,
             "DescribeProcessingJob": self._job,
         }
-        moto_patches.list_modules_once()
+        moto_patches.cache_module_list()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

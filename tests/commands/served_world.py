@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 from ml import config
 from ml.aws import platform, registry
@@ -76,7 +76,7 @@ class World:
     """What the tests of approve, deploy and rollback act on."""
 
     workshop: Workshop
-    cloud: LocalCloud | None = None
+    cloud: LocalAws | None = None
     """None on a moto without functions and endpoints, which will do for what is refused before anything happens."""
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 from ml import config
 from ml.aws import deployment_records, registry
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A repository, and the platform deployed to a local cloud of its own."""
     workshop = served_world.repository(tmp_path / "repository")
-    with LocalCloud(tmp_path / "cloud") as cloud:
+    with LocalAws(tmp_path / "cloud") as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         assert bootstrap(workshop.root).state == "created"
@@ -164,7 +164,7 @@ def test_bootstrap_is_idempotent(world: World) -> None:
 def test_the_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before the first bucket is made."""
     workshop = served_world.repository(tmp_path / "repository")
-    with LocalCloud(tmp_path / "cloud", caller_arn="arn:aws:iam::123456789012:root") as cloud:
+    with LocalAws(tmp_path / "cloud", caller_arn="arn:aws:iam::123456789012:root") as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         with pytest.raises(Refused, match="root user"):

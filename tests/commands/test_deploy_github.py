@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 from local_github.server import LocalGitHub
 
 from ml import config
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
     """The platform on a local cloud of its own, and the repository on a local GitHub."""
     workshop = served_world.repository(tmp_path / "repository")
-    with LocalCloud(tmp_path / "cloud") as cloud, LocalGitHub(tmp_path / "github") as github:
+    with LocalAws(tmp_path / "cloud") as cloud, LocalGitHub(tmp_path / "github") as github:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         bootstrap(workshop.root)

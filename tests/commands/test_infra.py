@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 from ml.aws import platform, session
 from ml.aws.cloudformation import stack, workflow_roles
@@ -18,14 +18,14 @@ from tests.gitops.scripted_github import PREFIX, Script, answer, refusal, servin
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """One cloud for the file; each test has a stack of its own."""
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+    with LocalAws(tmp_path_factory.mktemp("cloud")) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def own_stack(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """The environment of the cloud, and a name for this test's stacks."""
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 from ml import config
 from ml.aws import executions, platform, registry, session
@@ -88,7 +88,7 @@ def new_world(
     tmp_path: Path, repository_root: Path, origin: World, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], World]]:
     """Makes a world; a second one replaces the first, and shares nothing with it but the commit and the data."""
-    clouds: list[LocalCloud] = []
+    clouds: list[LocalAws] = []
 
     def make() -> World:
         while clouds:
@@ -97,7 +97,7 @@ def new_world(
         root = place / "clone"
         origin.git("clone", "-q", str(origin.root), str(root))
         world = World(root=root)
-        cloud = LocalCloud(place / "cloud")
+        cloud = LocalAws(place / "cloud")
         cloud.start()
         clouds.append(cloud)
         for name, value in cloud.environment().items():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
-import subprocess
-import sys
-import threading
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +15,21 @@ from typing import Any
 import boto3
 import psutil
 import pytest
-from aws_resources import HANDLER, IMAGE, ROLE, archive, until
-from local_aws.child_processes import INSTANCE, Processes, end_strays
+from local_aws.processes.child_processes import INSTANCE_VARIABLE
 
 from ml.errors import CloudError
 from ml.playground import daemon
+from tests.waiting import wait_until
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+ROLE = "arn:aws:iam::123456789012:role/serving"
+HANDLER = b"""
+def model_fn(model_dir):
+    return "model"
+
+def transform_fn(model, body, content_type, accept):
+    return f"{model}:{content_type}:{body}", accept
+"""
 
 
 @contextmanager
@@ -46,7 +55,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            marked = process.environ().get(INSTANCE) == str(folder.resolve())
+            marked = process.environ().get(INSTANCE_VARIABLE) == str(folder.resolve())
             if marked or str(folder.resolve()) in process.cmdline():
                 found.append(process)
         except psutil.Error:
@@ -58,13 +67,18 @@ def serve(folder: Path) -> None:
     """Creates an endpoint, so that the emulator has a child process."""
     s3, sagemaker = client(folder, "s3"), client(folder, "sagemaker")
     s3.create_bucket(Bucket="models")
-    s3.put_object(Bucket="models", Key="m.tar.gz", Body=archive({"code/inference.py": HANDLER}))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        member = tarfile.TarInfo("code/inference.py")
+        member.size = len(HANDLER)
+        tar.addfile(member, io.BytesIO(HANDLER))
+    s3.put_object(Bucket="models", Key="m.tar.gz", Body=archive.getvalue())
     container = {"Image": IMAGE, "ModelDataUrl": "s3://models/m.tar.gz"}
     sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     variant = {"VariantName": "One", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName="m", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
-    until(lambda: sagemaker.describe_endpoint(EndpointName="m")["EndpointStatus"] == "InService")
+    wait_until(lambda: sagemaker.describe_endpoint(EndpointName="m")["EndpointStatus"] == "InService")
 
 
 def test_emulators_of_two_folders_are_independent(tmp_path: Path) -> None:
@@ -79,15 +93,15 @@ def test_emulators_of_two_folders_are_independent(tmp_path: Path) -> None:
         daemon.down(two)
         assert processes_of(two) == []
         answer = client(one, "sagemaker-runtime").invoke_endpoint(EndpointName="m", Body=b"1", ContentType="text/csv")
-        assert answer["Body"].read() == b"none:text/csv:1"
+        assert answer["Body"].read() == b"model:text/csv:1"
         assert (daemon.status(one).running, daemon.status(two).running) == (True, False)
-    until(lambda: not processes_of(one))
+    wait_until(lambda: not processes_of(one))
 
 
 def test_up_is_refused_while_the_emulators_run(tmp_path: Path) -> None:
     """The error has the address; status, environment and exports agree; down may be called twice."""
     with running(tmp_path, caller_arn="arn:aws:iam::123456789012:root") as found:
-        with pytest.raises(CloudError, match=f"already run at {found.url}"):
+        with pytest.raises(CloudError, match=f"already up at {found.url}"):
             daemon.up(tmp_path)
         assert daemon.status(tmp_path) == found
         assert daemon.environment(tmp_path)["AWS_ENDPOINT_URL"] == found.url
@@ -120,10 +134,10 @@ def test_a_processing_job_ends_with_its_emulator(tmp_path: Path) -> None:
             PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32, RoleArn=ROLE
         )
         sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken="s" * 32)
-        until(lambda: any("617" in process.cmdline() for process in processes_of(tmp_path)))
+        wait_until(lambda: any("617" in process.cmdline() for process in processes_of(tmp_path)))
         assert found.pid is not None
         os.kill(found.pid, signal.SIGKILL)
-        until(lambda: not processes_of(tmp_path))
+        wait_until(lambda: not processes_of(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -134,7 +148,7 @@ def test_child_processes_end_with_the_daemon_on_every_signal(tmp_path: Path, num
         assert len(processes_of(tmp_path)) >= 2
         assert found.pid is not None
         os.kill(found.pid, number)
-        until(lambda: not processes_of(tmp_path))
+        wait_until(lambda: not processes_of(tmp_path))
         assert not daemon.status(tmp_path).running
         assert daemon.up(tmp_path).running
 
@@ -155,45 +169,3 @@ def test_up_names_the_port_that_is_in_use(tmp_path: Path) -> None:
     with running(tmp_path / "one") as first, pytest.raises(CloudError, match=f"port {first.port}"):
         daemon.up(tmp_path / "two", port=first.port or 0)
     assert processes_of(tmp_path / "two") == []
-
-
-def test_ending_a_child_process_ends_its_descendants(tmp_path: Path) -> None:
-    """A child that ignores SIGTERM, and its own child, end after the grace period."""
-    processes = Processes(tmp_path)
-    code = """if True:
-        import signal, subprocess, sys, time
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        print("on", flush=True)
-        time.sleep(600)
-    """
-    child = processes.start(
-        [sys.executable, "-c", code], cwd=tmp_path, environment=dict(os.environ), stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-    assert len(family) == 2
-    processes.end(child, grace_seconds=0.1)
-    child.stdout.close()
-    psutil.wait_procs(family, timeout=5)
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
-    processes.close()
-
-
-def test_strays_are_found_by_their_environment_variable_only(tmp_path: Path) -> None:
-    """Processes with the variable end; others that run in the folder do not."""
-    plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], cwd=tmp_path)
-    marked = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, INSTANCE: str(tmp_path)}
-    )
-    try:
-        reaper = threading.Thread(target=marked.wait)
-        reaper.start()
-        assert end_strays(tmp_path) == [marked.pid]
-        reaper.join(5)
-        assert plain.poll() is None
-    finally:
-        for process in (plain, marked):
-            process.kill()
-            process.wait()

@@ -6,7 +6,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from aws_resources import until
 from local_github.actions.run_records import Run
 from local_github.domain.records import Status
 
@@ -15,6 +14,7 @@ from ml.aws import platform, registry, session
 from ml.aws.pipeline import definition
 from ml.gitops import labels, statuses
 from tests.gitops.local_hub import NAME, WORKFLOW
+from tests.waiting import wait_until
 from tests.workflows import workflow_world
 from tests.workflows.workflow_world import World, failed, passed
 
@@ -130,7 +130,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         assert "no such request" in wrong.log
         assert set(known()) == before
         world.dispatch("train.yml", reason=HOSTILE)
-        until(lambda: [status for status in told(world, commit) if status.state == "pending"], 60)
+        wait_until(lambda: [status for status in told(world, commit) if status.state == "pending"], 60)
         run = world.clouds.actions.runs()[0]
         assert world.forge.api.get_workflow_run(run.id).cancel()
         assert names(world.runs()) == [("train.yml", "workflow_dispatch", "cancelled")]

@@ -1,4 +1,4 @@
-"""What tests of the local cloud put into it: model archives, endpoints, functions; and how they wait for it."""
+"""Resources for tests of the emulator: model archives, endpoints, functions, queues; and waiting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 ROLE = "arn:aws:iam::123456789012:role/serving"
@@ -44,8 +44,8 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
-def until(check: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `check` returns as soon as it is true; fails the test after `seconds`."""
+def wait_until(check: Callable[[], Any], seconds: float = 30) -> Any:
+    """Returns the result of `check` once it is true; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := check():
@@ -54,7 +54,7 @@ def until(check: Callable[[], Any], seconds: float = 30) -> Any:
     raise AssertionError(f"not within {seconds} s: {check}")
 
 
-def archive(files: dict[str, str]) -> bytes:
+def pack_archive(files: dict[str, str]) -> bytes:
     """A tar.gz of `files`."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
@@ -65,19 +65,19 @@ def archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def unique(prefix: str) -> str:
-    """A name nobody else has."""
+def unique_name(prefix: str) -> str:
+    """A unique name."""
     return f"{prefix}-{uuid.uuid4().hex[:8]}"
 
 
-def configuration(
-    cloud: LocalCloud, *, capture: dict[str, Any] | None = None, data: bytes | None = None, **environment: str
+def create_endpoint_config(
+    aws: LocalAws, *, capture: dict[str, Any] | None = None, data: bytes | None = None, **environment: str
 ) -> str:
     """A new endpoint configuration of one variant that serves HANDLER under `environment`."""
-    name = unique("model")
-    s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
+    name = unique_name("model")
+    s3, sagemaker = aws.client("s3"), aws.client("sagemaker")
     s3.create_bucket(Bucket="models")
-    s3.put_object(Bucket="models", Key=f"{name}.tar.gz", Body=data or archive({"code/inference.py": HANDLER}))
+    s3.put_object(Bucket="models", Key=f"{name}.tar.gz", Body=data or pack_archive({"code/inference.py": HANDLER}))
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://models/{name}.tar.gz", "Environment": environment}
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
     variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
@@ -99,35 +99,39 @@ def capture_config(
     }
 
 
-def status(cloud: LocalCloud, name: str) -> str:
+def endpoint_status(aws: LocalAws, name: str) -> str:
     """The endpoint's status."""
-    text: str = cloud.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointStatus"]
+    text: str = aws.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointStatus"]
     return text
 
 
-def settle(cloud: LocalCloud, name: str) -> str:
+def wait_until_settled(aws: LocalAws, name: str) -> str:
     """The endpoint's status once it is neither being created nor updated."""
-    found: str = until(lambda: (s := status(cloud, name)) not in ("Creating", "Updating", "RollingBack") and s)
+    found: str = wait_until(
+        lambda: (s := endpoint_status(aws, name)) not in ("Creating", "Updating", "RollingBack") and s
+    )
     return found
 
 
-def endpoint(cloud: LocalCloud, **options: Any) -> str:
+def create_endpoint(aws: LocalAws, **options: Any) -> str:
     """A new endpoint in service."""
-    name = unique("endpoint")
-    cloud.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=configuration(cloud, **options))
-    assert settle(cloud, name) == "InService"
+    name = unique_name("endpoint")
+    aws.client("sagemaker").create_endpoint(
+        EndpointName=name, EndpointConfigName=create_endpoint_config(aws, **options)
+    )
+    assert wait_until_settled(aws, name) == "InService"
     return name
 
 
-def ask(cloud: LocalCloud, name: str, body: bytes | str, **options: Any) -> str:
-    """The endpoint's answer as text."""
+def invoke_endpoint(aws: LocalAws, name: str, body: bytes | str, **options: Any) -> str:
+    """The endpoint's response as text."""
     options = {"ContentType": "text/csv", "Accept": "text/csv", **options}
-    answer = cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=body, **options)
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=body, **options)
     text: str = answer["Body"].read().decode()
     return text
 
 
-def package(code: str) -> bytes:
+def zip_function(code: str) -> bytes:
     """A function's zip of one module, `index.py`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
@@ -135,9 +139,9 @@ def package(code: str) -> bytes:
     return buffer.getvalue()
 
 
-def function(cloud: LocalCloud, code: str, **options: Any) -> str:
+def create_function(aws: LocalAws, code: str, **options: Any) -> str:
     """A new Lambda function of one module, `index.py`, with the handler `index.handler`."""
-    iam, name = cloud.client("iam"), unique("function")
+    iam, name = aws.client("iam"), unique_name("function")
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -146,25 +150,25 @@ def function(cloud: LocalCloud, code: str, **options: Any) -> str:
     }
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     options = {"Runtime": "python3.12", "Handler": "index.handler", **options}
-    cloud.client("lambda").create_function(FunctionName=name, Role=role, Code={"ZipFile": package(code)}, **options)
+    aws.client("lambda").create_function(FunctionName=name, Role=role, Code={"ZipFile": zip_function(code)}, **options)
     return name
 
 
-def queue(cloud: LocalCloud) -> tuple[str, str]:
+def create_queue(aws: LocalAws) -> tuple[str, str]:
     """A new queue: its URL and its ARN."""
-    sqs = cloud.client("sqs")
-    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique_name("queue"))["QueueUrl"]
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
-def messages(cloud: LocalCloud, url: str, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+def receive_messages(aws: LocalAws, url: str, count: int, seconds: float = 20) -> list[dict[str, Any]]:
     """The bodies of at least `count` messages of a queue, parsed."""
     found: list[dict[str, Any]] = []
 
     def enough() -> bool:
-        got = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        got = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         found.extend(json.loads(message["Body"]) for message in got)
         return len(found) >= count
 
-    until(enough, seconds)
+    wait_until(enough, seconds)
     return found

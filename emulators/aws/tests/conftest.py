@@ -1,16 +1,26 @@
-"""A local cloud for each module of tests that asks for one."""
+"""One emulator per test module, and a simulated time for single tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud that runs in this process, with short waits."""
-    folder = tmp_path_factory.mktemp("cloud")
-    with LocalCloud(folder, flush_seconds=0.1, retry_seconds=(0.05, 0.05), health_timeout_seconds=20) as running:
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """An emulator in this process, with short waits."""
+    folder = tmp_path_factory.mktemp("aws")
+    with LocalAws(folder, flush_seconds=0.1, retry_seconds=(0.05, 0.05), health_timeout_seconds=20) as running:
         yield running
+
+
+@pytest.fixture
+def simulated_time(aws: LocalAws) -> Iterator[datetime]:
+    """2026-03-01T06:30:00Z as the emulator's time."""
+    moment = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
+    aws.clock.set(moment)
+    yield moment
+    aws.clock.set(None)

@@ -1,4 +1,4 @@
-"""A cloud as small as pipelines need: moto's server with the pipeline operations in front, and short definitions."""
+"""A minimal server for pipeline tests: moto with the pipeline operations in front, and short definitions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from local_aws.errors import AwsError, NotHandled
-from local_aws.sagemaker.pipelines import ImageMap, Isolation, PipelineService
+from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
+from local_aws.sagemaker.pipelines.jobs.isolation import Isolation
+from local_aws.sagemaker.pipelines.operations import PipelineService
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -29,7 +31,7 @@ _ALLOW = (
 Json = dict[str, Any]
 
 
-class Layer:
+class Dispatcher:
     """Answers the operations of `service`; everything else is moto's."""
 
     def __init__(self) -> None:
@@ -69,11 +71,11 @@ def _error(start: Callable[..., Any], error: AwsError) -> Iterable[bytes]:
     return [json.dumps({"__type": error.code, "message": error.message}).encode()]
 
 
-class Cloud:
+class PipelineAws:
     """What a test works with: clients, the events so far, and shorthands."""
 
-    def __init__(self, layer: Layer, url: str, folder: Path) -> None:
-        self.layer, self.url, self.folder = layer, url, folder
+    def __init__(self, dispatcher: Dispatcher, url: str, folder: Path) -> None:
+        self.dispatcher, self.url, self.folder = dispatcher, url, folder
         self.events: list[tuple[str, Json, list[str]]] = []
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -81,7 +83,7 @@ class Cloud:
         self.client("s3").create_bucket(Bucket=self.bucket)
 
     def client(self, name: str) -> Any:
-        """A real boto3 client of this cloud."""
+        """A real boto3 client of this aws."""
         with self._lock:
             if name not in self._clients:
                 self._clients[name] = boto3.client(
@@ -96,9 +98,9 @@ class Cloud:
 
     def serve(self, **options: Any) -> PipelineService:
         """A new service in place of the one before, which is closed."""
-        if self.layer.service:
-            self.layer.service.close()
-        self.layer.service = PipelineService(
+        if self.dispatcher.service:
+            self.dispatcher.service.close()
+        self.dispatcher.service = PipelineService(
             client=self.client,
             folder=self.folder / uuid.uuid4().hex[:6],
             emit=lambda kind, detail, arns: self.events.append((kind, dict(detail), list(arns))),
@@ -106,13 +108,13 @@ class Cloud:
             account=ACCOUNT,
             **{"images": ImageMap(), "isolation": Isolation(), "grace_seconds": 2.0, **options},
         )
-        return self.layer.service
+        return self.dispatcher.service
 
     @property
     def service(self) -> PipelineService:
         """The service that answers."""
-        assert self.layer.service
-        return self.layer.service
+        assert self.dispatcher.service
+        return self.dispatcher.service
 
     def put(self, key: str, body: bytes | str) -> str:
         """An object in the test's bucket, and its URI."""
@@ -156,22 +158,22 @@ class Cloud:
 
 
 @contextmanager
-def layer_server() -> Iterator[tuple[Layer, str]]:
-    """The layer on loopback and its URL."""
-    layer = Layer()
-    server = make_server("127.0.0.1", 0, answering(layer), threaded=True)
+def dispatcher_server() -> Iterator[tuple[Dispatcher, str]]:
+    """The dispatcher on loopback and its URL."""
+    dispatcher = Dispatcher()
+    server = make_server("127.0.0.1", 0, answering(dispatcher), threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield layer, f"http://127.0.0.1:{server.server_port}"
+        yield dispatcher, f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def answering(layer: Layer) -> Callable[[Json, Callable[..., Any]], Iterable[bytes]]:
-    """`layer` with the one IAM call that the SDK makes and moto lacks."""
+def answering(dispatcher: Dispatcher) -> Callable[[Json, Callable[..., Any]], Iterable[bytes]]:
+    """`dispatcher` with the one IAM call that the SDK makes and moto lacks."""
 
     def application(environ: Json, start: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
@@ -180,7 +182,7 @@ def answering(layer: Layer) -> Callable[[Json, Callable[..., Any]], Iterable[byt
             if b"Action=SimulatePrincipalPolicy" in body:
                 start("200 OK", [("Content-Type", "text/xml")])
                 return [_ALLOW]
-        return layer(environ, start)
+        return dispatcher(environ, start)
 
     return application
 

@@ -1,4 +1,4 @@
-"""One URL for all of AWS: what the layer answers itself, what it leaves to moto, and how both fail."""
+"""One URL for all of AWS: what the dispatcher answers itself, what it leaves to moto, and how both fail."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import os
 from pathlib import Path
 
 import pytest
-from aws_resources import unique
+from aws_resources import unique_name
 from botocore.exceptions import ClientError
 from local_aws.errors import EmulatorError
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 
-def test_the_caller_is_a_role_and_not_the_root_account(cloud: LocalCloud) -> None:
+def test_caller_is_a_role_session(aws: LocalAws) -> None:
     """Without more said, GetCallerIdentity names a role's session."""
-    assert cloud.client("sts").get_caller_identity()["Arn"].startswith("arn:aws:sts::123456789012:assumed-role/")
+    assert aws.client("sts").get_caller_identity()["Arn"].startswith("arn:aws:sts::123456789012:assumed-role/")
 
 
-def test_a_session_of_a_role_is_called_by_its_own_name(cloud: LocalCloud) -> None:
+def test_role_session_has_its_own_identity(aws: LocalAws) -> None:
     """Credentials from AssumeRole are known by the role they were made for."""
     import boto3
 
     arn = "arn:aws:iam::123456789012:role/deployer"
-    keys = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    keys = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1")
-    caller = session.client("sts", endpoint_url=cloud.url).get_caller_identity()
+    caller = session.client("sts", endpoint_url=aws.url).get_caller_identity()
     assert caller["Arn"] == "arn:aws:sts::123456789012:assumed-role/deployer/test"
 
 
-def test_a_simulated_policy_allows(cloud: LocalCloud) -> None:
+def test_simulated_policies_allow_everything(aws: LocalAws) -> None:
     """iam:SimulatePrincipalPolicy, which moto lacks, is answered for each action and resource."""
-    answer = cloud.client("iam").simulate_principal_policy(
+    answer = aws.client("iam").simulate_principal_policy(
         PolicySourceArn="arn:aws:iam::123456789012:role/x",
         ActionNames=["s3:GetObject", "s3:PutObject"],
         ResourceArns=["*"],
@@ -39,18 +39,18 @@ def test_a_simulated_policy_allows(cloud: LocalCloud) -> None:
     assert [result["EvalDecision"] for result in answer["EvaluationResults"]] == ["allowed", "allowed"]
 
 
-def test_what_moto_cannot_do_is_an_aws_error_and_is_not_tried_again(cloud: LocalCloud) -> None:
+def test_unsupported_operation_is_an_error_without_retry(aws: LocalAws) -> None:
     """An operation that nobody answers ends with one InternalFailure that names it."""
     with pytest.raises(ClientError) as caught:
-        cloud.client("sagemaker").list_monitoring_schedules()
+        aws.client("sagemaker").list_monitoring_schedules()
     assert caught.value.response["Error"]["Code"] == "InternalFailure"
     assert "ListMonitoringSchedules" in str(caught.value)
     assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0
 
 
-def test_names_taken_are_refused_as_aws_refuses_them(cloud: LocalCloud) -> None:
+def test_duplicate_model_name_is_refused(aws: LocalAws) -> None:
     """A second model of one name is a ValidationException, where moto would overwrite the first."""
-    sagemaker, name = cloud.client("sagemaker"), unique("model")
+    sagemaker, name = aws.client("sagemaker"), unique_name("model")
     container = {"Image": "image", "ModelDataUrl": "s3://models/a.tar.gz"}
     sagemaker.create_model(
         ModelName=name, PrimaryContainer=container, ExecutionRoleArn="arn:aws:iam::123456789012:role/x"
@@ -61,18 +61,18 @@ def test_names_taken_are_refused_as_aws_refuses_them(cloud: LocalCloud) -> None:
         )
 
 
-def test_objects_go_through_whole(cloud: LocalCloud) -> None:
+def test_s3_objects_are_unchanged(aws: LocalAws) -> None:
     """What is put into S3 comes back byte for byte, with its metadata."""
-    s3, body = cloud.client("s3"), os.urandom(300_000)
+    s3, body = aws.client("s3"), os.urandom(300_000)
     s3.create_bucket(Bucket="whole")
     s3.put_object(Bucket="whole", Key="a b/ü.bin", Body=body, Metadata={"my_key": "1"})
     found = s3.get_object(Bucket="whole", Key="a b/ü.bin")
     assert (found["Body"].read(), found["Metadata"]) == (body, {"my_key": "1"})
 
 
-def test_a_bucket_may_refuse_plain_http_and_still_be_used(cloud: LocalCloud) -> None:
+def test_bucket_policy_for_tls_does_not_block_requests(aws: LocalAws) -> None:
     """The usual policy that denies what is not TLS does not lock the bucket: loopback stands for TLS."""
-    s3 = cloud.client("s3")
+    s3 = aws.client("s3")
     s3.create_bucket(Bucket="only-tls")
     deny = {
         "Effect": "Deny",
@@ -86,14 +86,14 @@ def test_a_bucket_may_refuse_plain_http_and_still_be_used(cloud: LocalCloud) -> 
     assert s3.get_object(Bucket="only-tls", Key="a")["Body"].read() == b"1"
 
 
-def test_every_call_is_written_down(cloud: LocalCloud) -> None:
+def test_every_call_is_logged(aws: LocalAws) -> None:
     """The log has a line for each call, with its service, operation and status."""
-    cloud.client("sqs").list_queues(QueueNamePrefix="written-down")
-    lines = [json.loads(line) for line in (cloud.folder / "logs/calls.jsonl").read_text().splitlines()]
+    aws.client("sqs").list_queues(QueueNamePrefix="written-down")
+    lines = [json.loads(line) for line in (aws.folder / "logs/calls.jsonl").read_text().splitlines()]
     assert any(line["call"] == "sqs:ListQueues" and line["status"] == 200 for line in lines)
 
 
-def test_one_process_holds_one_cloud(cloud: LocalCloud, tmp_path: Path) -> None:
-    """A second cloud in the same process is refused, because they would share moto's state."""
+def test_second_emulator_in_a_process_is_refused(aws: LocalAws, tmp_path: Path) -> None:
+    """A second aws in the same process is refused, because they would share moto's state."""
     with pytest.raises(EmulatorError, match="runs in this process already"):
-        LocalCloud(tmp_path).start()
+        LocalAws(tmp_path).start()

@@ -1,1 +1,1 @@
-"""AWS on one machine: SageMaker, CloudFormation, Lambda, EventBridge and STS over HTTP on loopback, on top of moto."""
+"""AWS emulator: executes SageMaker, CloudFormation, Lambda and EventBridge over HTTP on loopback, on top of moto."""

@@ -1,6 +1,6 @@
-"""The WSGI application at AWS_ENDPOINT_URL: answers what moto lacks or only pretends, and hands on the rest to moto.
+"""The WSGI application at AWS_ENDPOINT_URL: calls the emulator's own handlers, and moto for everything else.
 
-It dispatches and logs; what the answers are is the business of the handlers it is given.
+Dispatches and logs only; the handlers decide what the responses are.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from pathlib import Path
 from typing import Any
 
 from local_aws import protocols
-from local_aws.errors import AwsError, Handler, NotHandled
+from local_aws.errors import AwsError, NotHandled, OperationHandler
 
 access_key: ContextVar[str | None] = ContextVar("access_key", default=None)
-"""The access key that signed the call being answered."""
+"""The access key that signed the current call."""
 
-Direct = Callable[[re.Match[str], Mapping[str, Any], bytes], protocols.Answer]
-"""Answers a call whose operation is in its path: (the path's match, WSGI environment, body)."""
+PathHandler = Callable[[re.Match[str], Mapping[str, Any], bytes], protocols.Response]
+"""Answers a call whose operation is its path: (match of the path, WSGI environment, body)."""
 
 
-class Layer:
-    """Dispatches each request to the first that knows it: `direct` paths, `operations`, then moto."""
+class Dispatcher:
+    """Dispatches each request to the first match of `paths`, of `operations`, or to moto."""
 
     def __init__(
         self,
         moto: Callable[..., Iterable[bytes]],
         *,
-        direct: Sequence[tuple[str, str, str, Direct]],
-        operations: Mapping[tuple[str, str], Handler],
+        paths: Sequence[tuple[str, str, str, PathHandler]],
+        operations: Mapping[tuple[str, str], OperationHandler],
         prepare: Mapping[str, Callable[[], None]],
         log: Path,
     ) -> None:
-        """`direct` rows are (method, path pattern, "service:Operation", function); `log` gets one JSON line a call.
+        """`paths` has rows of (method, path pattern, "service:Operation", handler); `log` gets one JSON line per call.
 
-        `prepare` is called before moto sees a call of that service, each time.
+        `prepare` is called before each call of its service that goes to moto.
         """
         self._moto, self._prepare = moto, prepare
-        self._direct = [(method, re.compile(pattern), name, call) for method, pattern, name, call in direct]
+        self._paths = [(method, re.compile(pattern), name, handler) for method, pattern, name, handler in paths]
         self._operations = dict(operations)
         self._log_lock = threading.Lock()
         self._log = log.open("a", encoding="utf-8", buffering=1)
@@ -54,10 +54,11 @@ class Layer:
         """The WSGI entry point."""
         started = time.perf_counter()
         path, method = environ.get("PATH_INFO", "/"), environ["REQUEST_METHOD"]
-        for verb, pattern, name, call in self._direct:
+        for verb, pattern, name, path_handler in self._paths:
             match = pattern.match(path) if verb == method else None
             if match:
-                return self._answer(environ, start_response, started, name, self._run(name, environ, match, call))
+                response = self._call_path_handler(name, environ, match, path_handler)
+                return self._respond(environ, start_response, started, name, response)
         request = protocols.read(environ)
         if request.body is not None:
             environ["wsgi.input"] = io.BytesIO(request.body)
@@ -66,15 +67,15 @@ class Layer:
         if handler is not None:
             token = access_key.set(request.access_key)
             try:
-                answer = self._handle(name, request, handler)
+                handled = self._call_operation_handler(name, request, handler)
             finally:
                 access_key.reset(token)
-            if answer is not None:
-                return self._answer(environ, start_response, started, name, answer)
-        return self._pass_on(environ, start_response, started, name, request)
+            if handled is not None:
+                return self._respond(environ, start_response, started, name, handled)
+        return self._call_moto(environ, start_response, started, name, request)
 
-    def add(self, operations: Mapping[tuple[str, str], Handler]) -> None:
-        """Answers these operations too, for services that can only be made when the layer serves."""
+    def add(self, operations: Mapping[tuple[str, str], OperationHandler]) -> None:
+        """Adds operations of services that can only be created while the dispatcher serves."""
         self._operations.update(operations)
 
     def close(self) -> None:
@@ -82,14 +83,18 @@ class Layer:
         with self._log_lock:
             self._log.close()
 
-    def _run(self, name: str, environ: dict[str, Any], match: re.Match[str], call: Direct) -> protocols.Answer:
+    def _call_path_handler(
+        self, name: str, environ: dict[str, Any], match: re.Match[str], handler: PathHandler
+    ) -> protocols.Response:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         try:
-            return call(match, environ, body)
+            return handler(match, environ, body)
         except Exception as error:
             return protocols.render_error("rest-json", self._aws_error(name, error))
 
-    def _handle(self, name: str, request: protocols.Request, handler: Handler) -> protocols.Answer | None:
+    def _call_operation_handler(
+        self, name: str, request: protocols.Request, handler: OperationHandler
+    ) -> protocols.Response | None:
         try:
             return protocols.render(request, handler(request.parameters()))
         except NotHandled:
@@ -98,30 +103,30 @@ class Layer:
             return protocols.render_error(request.protocol, self._aws_error(name, error))
 
     def _aws_error(self, name: str, error: Exception) -> AwsError:
-        """`error` as AWS would put it: as it is, moto's by its type, and anything else as this cloud's failure."""
+        """`error` as an AwsError: itself, moto's error by its type, or an InternalFailure of the emulator."""
         if isinstance(error, AwsError):
             return error
         kind = getattr(error, "error_type", None) or getattr(error, "code", None)
         if type(error).__module__.startswith("moto.") and isinstance(kind, str):
             return AwsError(kind, str(getattr(error, "message", error)))
-        self._note(name, 501, time.perf_counter(), traceback.format_exc())
-        # 501, because the SDKs do not try that again: another attempt would fail the same way.
-        return AwsError("InternalFailure", f"the local cloud cannot do {name}: {type(error).__name__}: {error}", 501)
+        self._log_call(name, 501, time.perf_counter(), traceback.format_exc())
+        # 501, because the SDKs do not retry it: another attempt would fail the same way.
+        return AwsError("InternalFailure", f"the AWS emulator cannot do {name}: {type(error).__name__}: {error}", 501)
 
-    def _answer(
+    def _respond(
         self,
         environ: dict[str, Any],
         start_response: Callable[..., Any],
         started: float,
         name: str,
-        answer: protocols.Answer,
+        response: protocols.Response,
     ) -> Iterable[bytes]:
-        status, headers, body = answer
-        start_response(_status(status), [*headers.items(), ("Content-Length", str(len(body)))])
-        self._note(name, status, started, headers.get("x-amzn-ErrorType"))
+        status, headers, body = response
+        start_response(_status_line(status), [*headers.items(), ("Content-Length", str(len(body)))])
+        self._log_call(name, status, started, headers.get("x-amzn-ErrorType"))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _pass_on(
+    def _call_moto(
         self,
         environ: dict[str, Any],
         start_response: Callable[..., Any],
@@ -129,24 +134,24 @@ class Layer:
         name: str,
         request: protocols.Request,
     ) -> Iterable[bytes]:
-        seen: list[int] = []
+        statuses: list[int] = []
 
-        def note_status(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            seen.append(int(status.split(" ", 1)[0]))
+        def record_status(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            statuses.append(int(status.split(" ", 1)[0]))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         try:
             if request.service in self._prepare:
                 self._prepare[request.service]()
-            result = self._moto(environ, note_status)
+            result = self._moto(environ, record_status)
         except Exception as error:
-            answer = protocols.render_error(request.protocol, self._aws_error(name, error))
-            return self._answer(environ, start_response, started, name, answer)
-        status = seen[0] if seen else 200
-        self._note(name, status, started, None)
+            response = protocols.render_error(request.protocol, self._aws_error(name, error))
+            return self._respond(environ, start_response, started, name, response)
+        status = statuses[0] if statuses else 200
+        self._log_call(name, status, started, None)
         return result
 
-    def _note(self, name: str, status: int, started: float, error: str | None) -> None:
+    def _log_call(self, name: str, status: int, started: float, error: str | None) -> None:
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "call": name,
@@ -160,5 +165,5 @@ class Layer:
                 self._log.write(json.dumps(line) + "\n")
 
 
-def _status(code: int) -> str:
+def _status_line(code: int) -> str:
     return f"{code} {HTTPStatus(code).phrase}"

@@ -1,6 +1,10 @@
-"""How the local cloud says no: an error with AWS's own code, message and status, whatever the wire protocol.
+"""Errors of the emulator: what a client of AWS sees, and what its user sees.
 
-Knows nothing of HTTP; `local_aws.dispatcher` renders these in the shape that the call's protocol wants.
+    AwsError        an answer with AWS's code, message and status, in any wire protocol
+    NotHandled      not an error: the call is moto's to answer
+    EmulatorError   the emulator cannot start, or its settings are invalid
+
+Knows nothing of HTTP; `local_aws.protocols` renders these.
 """
 
 from __future__ import annotations
@@ -8,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Handler = Callable[[dict[str, Any]], dict[str, Any]]
+OperationHandler = Callable[[dict[str, Any]], dict[str, Any]]
 """Answers one operation: request parameters by their API names in, response members out."""
 
-Emit = Callable[[str, Mapping[str, Any], Sequence[str]], None]
-"""Puts an event on the default bus: (detail type, detail, ARNs of the resources it is about)."""
+EmitEvent = Callable[[str, Mapping[str, Any], Sequence[str]], None]
+"""Puts an event on the default bus: (detail type, detail, ARNs of its resources)."""
 
 
 class AwsError(Exception):
-    """An error as a client of AWS sees it.
+    """An error response of AWS.
 
-    `members` holds what the error's shape has beside its message, as ModelError's OriginalStatusCode.
+    `members` are the members of the error shape beside its message, such as ModelError's OriginalStatusCode.
     """
 
     def __init__(self, code: str, message: str, status: int = 400, members: Mapping[str, Any] | None = None) -> None:
@@ -27,8 +31,8 @@ class AwsError(Exception):
 
 
 class NotHandled(Exception):
-    """Raised by a handler that leaves a call to moto, as a Describe of a job that moto keeps."""
+    """Raised by a handler to leave a call to moto, such as the Describe of a job that moto keeps."""
 
 
 class EmulatorError(Exception):
-    """The emulator cannot start, or its own settings are wrong; the message says what to do."""
+    """The emulator cannot start, or its settings are invalid; the message says what to do."""

@@ -1,8 +1,8 @@
-"""EventBridge's default bus: events in AWS's shape, matched against the rules that moto keeps, and delivered.
+"""EventBridge's default bus: matches events against moto's rules and delivers them to their targets.
 
-Delivery is asynchronous and at least once: every n-th event comes twice, in turn as the same event again and as a
-second event for the same change, which SageMaker's documentation says to expect. Knows rules and targets, nothing of
-what the events mean.
+Delivery is asynchronous and at least once: every n-th event is delivered twice, alternately as the same event and as a
+second event for the same change. SageMaker's documentation says to expect both. Knows rules and targets, not what the
+events mean.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from local_aws import clock
 from local_aws.awslambda.functions import Functions
+from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError, NotHandled
 
 _SOURCE = "aws.sagemaker"
 
 
 class EventBus:
-    """The default event bus of one local cloud."""
+    """The default event bus."""
 
     def __init__(
         self,
@@ -34,30 +34,31 @@ class EventBus:
         log: Path,
         region: str,
         account: str,
+        clock: Clock,
         double_every: int = 3,
     ) -> None:
-        """`double_every` n doubles each n-th event that SageMaker emits; 0 doubles none."""
+        """`double_every` n delivers each n-th event of SageMaker twice; 0 delivers none twice."""
         self._client, self._functions, self._log = client, functions, log
-        self._region, self._account, self._double_every = region, account, double_every
+        self._region, self._account, self._clock, self._double_every = region, account, clock, double_every
         self._lock = threading.Lock()
         self._emitted = 0
-        self._open = 0
+        self._pending = 0
         self._settled = threading.Condition()
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="events")
 
     def emit(self, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
-        """Puts an event of SageMaker's on the bus."""
+        """Puts a SageMaker event on the bus."""
         event = self._event(_SOURCE, detail_type, detail, resources)
         with self._lock:
             self._emitted += 1
             doubled = self._double_every > 0 and self._emitted % self._double_every == 0
-            again = doubled and (self._emitted // self._double_every) % 2 == 0
+            new_id = doubled and (self._emitted // self._double_every) % 2 == 0
         self._submit(event)
         if doubled:
-            self._submit({**event, "id": str(uuid.uuid4())} if again else event)
+            self._submit({**event, "id": str(uuid.uuid4())} if new_id else event)
 
     def put_events(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """The PutEvents API, for the default bus; other buses are moto's."""
+        """PutEvents for the default bus; other buses are left to moto."""
         entries = parameters["Entries"]
         if any(entry.get("EventBusName", "default").rsplit("/", 1)[-1] != "default" for entry in entries):
             raise NotHandled
@@ -80,18 +81,18 @@ class EventBus:
         return {"FailedEntryCount": failed, "Entries": results}
 
     def drain(self, timeout_seconds: float = 30) -> bool:
-        """Waits until every event has been handed over and every invocation that followed has ended."""
+        """Waits until every event is delivered and every invocation it caused has ended; False after the timeout."""
         with self._settled:
-            settled = self._settled.wait_for(lambda: self._open == 0, timeout_seconds)
-        return settled and self._functions.later.drain(timeout_seconds)
+            settled = self._settled.wait_for(lambda: self._pending == 0, timeout_seconds)
+        return settled and self._functions.async_invoker.drain(timeout_seconds)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return self._open == 0 and self._functions.later.idle
+        """Whether no event is pending."""
+        return self._pending == 0 and self._functions.async_invoker.idle
 
     def close(self) -> None:
-        """Lets running deliveries finish and drops the others."""
+        """Waits for running deliveries and drops the others."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _event(
@@ -103,7 +104,7 @@ class EventBus:
             "detail-type": detail_type,
             "source": source,
             "account": self._account,
-            "time": clock.stamp(clock.now()),
+            "time": timestamp(self._clock.now()),
             "region": self._region,
             "resources": list(resources),
             "detail": copy.deepcopy(dict(detail)),
@@ -111,18 +112,18 @@ class EventBus:
 
     def _submit(self, event: dict[str, Any]) -> None:
         with self._settled:
-            self._open += 1
+            self._pending += 1
         try:
-            self._pool.submit(self._match, event)
-        except RuntimeError:  # closed: the cloud is stopping, and its state goes with it
-            self._done()
+            self._pool.submit(self._match_and_deliver, event)
+        except RuntimeError:  # the pool is closed: the emulator is stopping and its state is discarded
+            self._mark_settled()
 
-    def _done(self) -> None:
+    def _mark_settled(self) -> None:
         with self._settled:
-            self._open -= 1
+            self._pending -= 1
             self._settled.notify_all()
 
-    def _match(self, event: dict[str, Any]) -> None:
+    def _match_and_deliver(self, event: dict[str, Any]) -> None:
         from moto.events.models import events_backends
 
         deliveries = []
@@ -131,26 +132,26 @@ class EventBus:
             for rule in list(bus.rules.values()):
                 if rule.state == "ENABLED" and rule.event_pattern.dump() and rule.event_pattern.matches_event(event):
                     deliveries += [self._deliver(rule, target, event) for target in list(rule.targets)]
-            self._note({"event": event, "deliveries": deliveries})
+            self._write_log({"event": event, "deliveries": deliveries})
         finally:
-            self._done()
+            self._mark_settled()
 
     def _deliver(self, rule: Any, target: Mapping[str, Any], event: dict[str, Any]) -> dict[str, Any]:
         arn = target["Arn"]
         delivery = {"rule": rule.name, "target": arn, "status": "delivered"}
         try:
-            payload = _input(target, event)
+            payload = _target_input(target, event)
             service = arn.split(":")[2]
             if service == "lambda":
                 self._check_permission(rule, arn)
-            self._functions.later.send(arn, json.dumps(payload), {})
+            self._functions.async_invoker.send(arn, json.dumps(payload), {})
         except Exception as error:
             delivery |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
             self._dead_letter(rule, target, event, str(error))
         return delivery
 
     def _check_permission(self, rule: Any, arn: str) -> None:
-        """EventBridge may invoke a function only where the function's own policy says so."""
+        """EventBridge may invoke a function only if the function's policy allows it."""
         function = self._functions.find(arn)
         for statement in function.policy.statements:
             principal = statement.get("Principal", {})
@@ -158,33 +159,35 @@ class EventBus:
             source = statement.get("Condition", {}).get("ArnLike", {}).get("AWS:SourceArn")
             if service in ("events.amazonaws.com", "*") and source in (None, rule.arn):
                 return
-        message = f"{arn}: no statement of the function's policy lets events.amazonaws.com invoke it for {rule.arn}"
+        message = (
+            f"{arn}: no statement of the function's policy allows events.amazonaws.com to invoke it for {rule.arn}"
+        )
         raise AwsError("AccessDeniedException", message, 403)
 
     def _dead_letter(self, rule: Any, target: Mapping[str, Any], event: dict[str, Any], reason: str) -> None:
         queue = target.get("DeadLetterConfig", {}).get("Arn")
         if queue:
             attributes = {"RULE_ARN": rule.arn, "TARGET_ARN": target["Arn"], "ERROR_MESSAGE": reason[:1024]}
-            self._functions.later.send(queue, json.dumps(event), attributes)
+            self._functions.async_invoker.send(queue, json.dumps(event), attributes)
 
-    def _note(self, line: dict[str, Any]) -> None:
+    def _write_log(self, line: dict[str, Any]) -> None:
         with self._lock, self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
 
-def _input(target: Mapping[str, Any], event: dict[str, Any]) -> Any:
-    """What the target is sent: the event, or what its Input, InputPath or InputTransformer makes of it."""
+def _target_input(target: Mapping[str, Any], event: dict[str, Any]) -> Any:
+    """The target's input: the event, or the result of its Input, InputPath or InputTransformer."""
     if "Input" in target:
         return json.loads(target["Input"])
     if "InputPath" in target:
         from jsonpath_ng.ext.parser import parse
 
-        found = parse(target["InputPath"]).find(event)
-        return found[0].value if found else None
+        matches = parse(target["InputPath"]).find(event)
+        return matches[0].value if matches else None
     if "InputTransformer" in target:
         from moto.events.utils import EventTemplateParser
 
         transformer = target["InputTransformer"]
-        whole = {**event, "ingestion-time": event["time"]}
-        return EventTemplateParser.parse(transformer["InputTemplate"], transformer.get("InputPathsMap", {}), whole)
+        source = {**event, "ingestion-time": event["time"]}
+        return EventTemplateParser.parse(transformer["InputTemplate"], transformer.get("InputPathsMap", {}), source)
     return event

@@ -1,6 +1,7 @@
-"""Every other place where moto's own classes are changed, once per process, and why.
+"""Patches of moto's classes, applied once per process, each with its reason.
 
-Kept apart from the handlers so that what depends on moto's insides can be read in one sitting.
+Separate from the handlers, so that everything that depends on moto's internals is in one place; the patches of
+CloudFormation are in `local_aws.cloudformation`.
 """
 
 from __future__ import annotations
@@ -11,26 +12,26 @@ from collections.abc import Callable
 from typing import Any
 
 run_function: Callable[[Any, Any], tuple[str, bool, str]] | None = None
-"""Runs moto's record of a function on an event: (result, whether it failed, log)."""
+"""Runs a function, given as moto's record, on an event: (payload, whether it failed, log)."""
 
 _installed = _stacks_installed = False
 _lock = threading.Lock()
 
 
 def install() -> None:
-    """Changes moto; does nothing the second time."""
-    global _installed  # noqa: PLW0603 - moto's classes are the process's, and so is the fact that they were changed
+    """Patches moto; idempotent."""
+    global _installed  # noqa: PLW0603 - moto's classes are global to the process, and so are their patches
     if _installed:
         return
     _run_functions_without_docker()
     _accept_every_instance_type()
-    _leave_conditions_of_bucket_policies()
-    list_modules_once()
+    _ignore_conditional_bucket_policies()
+    cache_module_list()
     _installed = True
 
 
 def install_stacks() -> None:
-    """Changes moto's CloudFormation, the first time that it is needed: it imports every service that moto has."""
+    """Patches moto's CloudFormation on first use, because that imports every service of moto; idempotent."""
     global _stacks_installed  # noqa: PLW0603 - as above
     with _lock:
         if _stacks_installed:
@@ -38,24 +39,24 @@ def install_stacks() -> None:
         from local_aws.cloudformation import stacks
 
         stacks.install()
-        _let_change_sets_be_empty()
+        _accept_empty_change_sets()
         _stacks_installed = True
 
 
 def _run_functions_without_docker() -> None:
-    """moto starts a container for topics, buckets and queues that call a function; here it runs as any call."""
+    """moto starts a container for functions that a topic, bucket or queue triggers; here they run like any call."""
     from moto.awslambda.models import LambdaFunction
 
     def invoke(function: Any, event: Any = None) -> tuple[str, bool, str]:
         if run_function is None:
-            raise RuntimeError("no local cloud runs in this process")
+            raise RuntimeError("no AWS emulator runs in this process")
         return run_function(function, event or {})
 
     LambdaFunction._invoke_lambda = invoke
 
 
 def _accept_every_instance_type() -> None:
-    """moto knows the instance types of 2020; botocore's model knows today's."""
+    """moto's list of instance types is of 2020; botocore's model is current."""
     from moto.core.utils import get_service_model
     from moto.sagemaker.exceptions import ValidationError
     from moto.sagemaker.models import FakeEndpointConfig
@@ -69,8 +70,8 @@ def _accept_every_instance_type() -> None:
     FakeEndpointConfig.validate_instance_type = validate
 
 
-def _leave_conditions_of_bucket_policies() -> None:
-    """moto denies what a bucket policy denies under a condition, whether or not the condition holds."""
+def _ignore_conditional_bucket_policies() -> None:
+    """moto applies Deny statements of a bucket policy without evaluating their conditions."""
     from moto.iam.access_control import IAMPolicy, PermissionResult
     from moto.s3.models import FakeBucket
 
@@ -79,24 +80,24 @@ def _leave_conditions_of_bucket_policies() -> None:
             return PermissionResult.NEUTRAL
         document = json.loads(bucket.policy)
         statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
-        kept = [statement for statement in statements if not statement.get("Condition")]
-        if not kept:
+        unconditional = [statement for statement in statements if not statement.get("Condition")]
+        if not unconditional:
             return PermissionResult.NEUTRAL
-        return IAMPolicy(json.dumps({**document, "Statement": kept})).is_action_permitted(action, resource)
+        return IAMPolicy(json.dumps({**document, "Statement": unconditional})).is_action_permitted(action, resource)
 
     FakeBucket.get_permission = permission
 
 
-def list_modules_once() -> None:
-    """moto looks at each of its folders on disk for every request, twice, one request at a time."""
+def cache_module_list() -> None:
+    """moto lists its folders on disk twice for every request, under a lock."""
     from moto import backends
 
-    found = tuple(backends.list_of_moto_modules())
-    backends.list_of_moto_modules = lambda: found
+    modules = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
 
 
-def _let_change_sets_be_empty() -> None:
-    """AWS makes a change set without changes and calls it FAILED; only UpdateStack refuses (see stacks)."""
+def _accept_empty_change_sets() -> None:
+    """AWS creates a change set without changes with the status FAILED; only UpdateStack refuses it (see stacks)."""
     from moto.cloudformation.responses import CloudFormationResponse
 
     CloudFormationResponse._validate_different_update = lambda *_: None

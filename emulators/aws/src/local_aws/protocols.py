@@ -1,6 +1,6 @@
-"""Reads which AWS operation an HTTP request asks for, and writes answers and errors in the protocol it came in.
+"""AWS's wire protocols: reads the operation and input of an HTTP request, renders results and errors.
 
-Parsing and serialising lean on moto's, which follow botocore's service models; nothing here answers anything.
+Uses moto's parsers and serializers, which follow botocore's service models. Answers no operation itself.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _FORM = "application/x-www-form-urlencoded"
 _UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}  # calls that carry no credentials
 _SMITHY = re.compile(r"^/service/([^/]+)/operation/([^/]+)$")
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 """Status, headers and body of an HTTP response."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One HTTP request, as far as it tells what is asked for. `operation` is '' where only moto can tell."""
+    """The AWS call in one HTTP request. `operation` is '' if only moto can tell it."""
 
     service: str
     operation: str
@@ -37,7 +37,7 @@ class Request:
     body: bytes | None
 
     def parameters(self) -> dict[str, Any]:
-        """The operation's input by its API names; AwsError where the body cannot be read as that."""
+        """The operation's input by its API names; AwsError if the body cannot be parsed."""
         from moto.core.parse import PROTOCOL_PARSERS
 
         values = parse_qs((self.body or b"").decode(), keep_blank_values=True) if self.protocol == "query" else {}
@@ -59,7 +59,7 @@ class Request:
 
 
 def read(environ: Mapping[str, Any]) -> Request:
-    """What `environ` asks for. Reads the body only of calls that name their operation in a header or in the body."""
+    """The call in `environ`. Reads the body only if a header or the body names the operation."""
     scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     access_key, service = (scope[1], scope[3]) if scope else (None, "")
     target = environ.get("HTTP_X_AMZ_TARGET")
@@ -89,20 +89,20 @@ def _model(service: str, operation: str) -> Any:
     return get_service_model(service).operation_model(operation)
 
 
-def render(request: Request, result: Mapping[str, Any]) -> Answer:
-    """`result`, response members by their API names, as the operation's HTTP response."""
+def render(request: Request, result: Mapping[str, Any]) -> Response:
+    """The operation's HTTP response for `result`, its members by their API names."""
     from moto.core.serialize import SerializationContext, get_serializer_class
 
     context = SerializationContext(request_id=str(uuid.uuid4()))
-    serialise = get_serializer_class(request.service, request.protocol)
-    answer = serialise(_model(request.service, request.operation), context=context).serialize(dict(result))
-    body = answer["body"]
-    headers = {**answer["headers"], "x-amzn-RequestId": context.request_id}
-    return answer["status_code"], headers, body.encode() if isinstance(body, str) else body
+    serializer = get_serializer_class(request.service, request.protocol)
+    response = serializer(_model(request.service, request.operation), context=context).serialize(dict(result))
+    body = response["body"]
+    headers = {**response["headers"], "x-amzn-RequestId": context.request_id}
+    return response["status_code"], headers, body.encode() if isinstance(body, str) else body
 
 
-def render_error(protocol: str, error: AwsError) -> Answer:
-    """`error` in the shape that a client of `protocol` reads code, message and members from."""
+def render_error(protocol: str, error: AwsError) -> Response:
+    """The HTTP response for `error`, in the shape that clients of `protocol` parse."""
     request_id = str(uuid.uuid4())
     headers = {"x-amzn-RequestId": request_id}
     if protocol in ("query", "rest-xml"):

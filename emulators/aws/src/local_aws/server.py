@@ -1,7 +1,7 @@
-"""The local cloud: AWS at one URL on loopback, in this process.
+"""The AWS emulator: AWS at one URL on loopback, served by this process.
 
-moto's backends are global to a process, so only one cloud can run in it at a time, and stopping it forgets everything
-it held. Clouds side by side are processes side by side: `ml.playground.daemon` starts one.
+moto's backends are global to a process, so only one emulator can run in a process at a time, and stopping it discards
+its whole state. Run several side by side as processes: `local-aws up --folder …` starts one in the background.
 """
 
 from __future__ import annotations
@@ -11,48 +11,52 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from local_aws import moto_patches
 from local_aws.awslambda.functions import Functions
-from local_aws.child_processes import INSTANCE, Processes
+from local_aws.clock import Clock
 from local_aws.cloudformation import resource_types
-from local_aws.dispatcher import Direct, Layer
-from local_aws.errors import AwsError, EmulatorError, Handler
+from local_aws.dispatcher import Dispatcher, PathHandler
+from local_aws.errors import AwsError, EmulatorError, OperationHandler
 from local_aws.eventbridge import EventBus
-from local_aws.protocols import Answer
-from local_aws.sagemaker.hosting.data_capture import Capture
+from local_aws.processes.child_processes import INSTANCE_VARIABLE, ChildProcesses
+from local_aws.protocols import Response
+from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoints import Endpoints
-from local_aws.sagemaker.hosting.fleet import Builder
-from local_aws.sagemaker.hosting.instance import Command, serving_command
-from local_aws.sagemaker.hosting.invoke_endpoint import Invocations
+from local_aws.sagemaker.hosting.fleet import FleetBuilder
+from local_aws.sagemaker.hosting.instance import ServerCommand, model_server_command
+from local_aws.sagemaker.hosting.invoke_endpoint import EndpointInvoker
 from local_aws.sagemaker.registry import Registry
-from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY, Identity
-from local_aws.sts.web_identity import Federation
+from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY, CallerIdentity
+from local_aws.sts.web_identity import WebIdentityFederation
 
-ACCOUNT = "123456789012"  # the account that moto takes every caller to be of
+ACCOUNT = "123456789012"  # the account of every caller in moto
 REGION = "us-east-1"
-CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/fraudops-local/laptop"
-CONTROL = "/fraudops-local"
-_POLL_SECONDS = 0.05  # how soon `stop` is noticed
+CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/local-aws/user"
+CONTROL_PATH = "/local-aws"
+_POLL_SECONDS = 0.05  # how often the server checks for `stop`
 
 _running = threading.Lock()
 
 
-class LocalCloud:
-    """AWS on loopback. Start it, point AWS_ENDPOINT_URL at `url` (or take `environment()`), and stop it.
+class LocalAws:
+    """AWS on loopback: a context manager, or `start()` and `stop()`. `environment()` points clients to it.
 
     Args:
-        folder: logs, models and jobs go there; it may exist.
+        folder: takes logs, models and jobs; it may exist.
         port: 0 takes a free one.
-        caller_arn: who GetCallerIdentity says calls, unless the key is of a role's session or a user made here.
-        double_every: every n-th event of SageMaker's comes twice; 0 switches that off.
-        serving: the command that serves a model, in the place of the managed container.
-        health_timeout_seconds: how long a model server may take to answer /ping, where its variant does not say.
-        flush_seconds: how long captured traffic is kept before it is written to S3.
+        caller_arn: the caller that GetCallerIdentity returns, except for keys of a role session or a user created here.
+        double_every: delivers every n-th SageMaker event twice; 0 switches that off.
+        server_command: the command that serves a model instead of the managed container.
+        health_timeout_seconds: limit for the first 200 from /ping, unless the variant sets one.
+        flush_seconds: how long captured traffic is buffered before it is written to S3.
         retry_seconds: the waits between the attempts of an asynchronous Lambda invocation.
+        images: a file that maps images to local commands, see `sagemaker.pipelines.jobs.image_commands`.
+        clock: the time of events, captured records and Lambda handlers.
     """
 
     def __init__(
@@ -63,45 +67,47 @@ class LocalCloud:
         region: str = REGION,
         caller_arn: str = CALLER,
         double_every: int = 3,
-        serving: Command = serving_command,
+        server_command: ServerCommand = model_server_command,
         health_timeout_seconds: float = 60.0,
         flush_seconds: float = 1.0,
         retry_seconds: tuple[float, ...] = (1.0, 3.0),
         images: Path | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.folder, self.region, self.account = folder.resolve(), region, ACCOUNT
         self._port, self._caller_arn, self._double_every = port, caller_arn, double_every
-        self._serving, self._health_timeout = serving, health_timeout_seconds
+        self._server_command, self._health_timeout = server_command, health_timeout_seconds
         self._flush_seconds, self._retry_seconds, self._images = flush_seconds, retry_seconds, images
-        self.federation = Federation(account=self.account, region=region)
+        self.clock = clock or Clock()
+        self.federation = WebIdentityFederation(account=self.account, region=region)
         self._server: Any = None
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Starts the cloud."""
+        """Starts the emulator."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops the cloud."""
+        """Stops the emulator."""
         self.stop()
 
     @property
     def url(self) -> str:
-        """What AWS_ENDPOINT_URL has to be."""
+        """The value for AWS_ENDPOINT_URL; EmulatorError before `start()`."""
         if self._server is None:
-            raise EmulatorError("the local cloud is not running: call start() first")
+            raise EmulatorError("the AWS emulator is not running: call start() first")
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead boto3, and what uses it, to this cloud."""
-        return reach(self.url, self.region)
+        """The environment variables that point boto3, and every library that uses it, to this emulator."""
+        return client_environment(self.url, self.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this cloud, whatever the caller's environment says."""
+        """A boto3 client of this emulator, independent of the caller's environment."""
         with self._clients_lock:
             if service not in self._clients:
                 import boto3.session
@@ -113,10 +119,10 @@ class LocalCloud:
             return self._clients[service]
 
     def start(self) -> None:
-        """Serves from now on; EmulatorError where another cloud runs in this process or the port is taken."""
+        """Starts to serve; EmulatorError if another emulator runs in this process or the port is taken."""
         if not _running.acquire(blocking=False):
             raise EmulatorError(
-                "a local cloud runs in this process already; stop it first, or start one with `fraudops local up`"
+                "an AWS emulator runs in this process already; stop it first, or start another with `local-aws up`"
             )
         try:
             self._start()
@@ -127,15 +133,15 @@ class LocalCloud:
     def _start(self) -> None:
         from moto.server import DomainDispatcherApplication, create_backend_app
 
-        from local_aws.sagemaker.pipelines.image_commands import ImageMap
+        from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
         from local_aws.sagemaker.pipelines.operations import PipelineService
 
         server = _listen(self._port)
         logs = self.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         moto_patches.install()
-        _forget()
-        self._processes = Processes(self.folder)
+        _reset_moto()
+        self._processes = ChildProcesses(self.folder)
         self._functions = Functions(
             client=self.client,
             folder=self.folder / "functions",
@@ -143,6 +149,7 @@ class LocalCloud:
             region=self.region,
             account=self.account,
             environment=self.environment,
+            clock=self.clock,
             retry_seconds=self._retry_seconds,
         )
         self._events = EventBus(
@@ -151,29 +158,30 @@ class LocalCloud:
             log=logs / "events.jsonl",
             region=self.region,
             account=self.account,
+            clock=self.clock,
             double_every=self._double_every,
         )
-        self._capture = Capture(self.client, flush_seconds=self._flush_seconds)
-        builder = Builder(
+        self._capture = DataCapture(self.client, self.clock, flush_seconds=self._flush_seconds)
+        builder = FleetBuilder(
             client=self.client,
             folder=self.folder / "endpoints",
             processes=self._processes,
             environment=self.environment,
-            command=self._serving,
+            command=self._server_command,
             health_timeout_seconds=self._health_timeout,
         )
         self._endpoints = Endpoints(
             backend=self._backend, builder=builder, capture=self._capture, emit=self._events.emit
         )
-        self._layer = Layer(
+        self._dispatcher = Dispatcher(
             DomainDispatcherApplication(create_backend_app),
-            direct=self._direct(),
-            operations=self._operations(),
-            prepare={"cloudformation": moto_patches.install_stacks},  # importing them takes longer than starting
+            paths=self._path_handlers(),
+            operations=self._operation_handlers(),
+            prepare={"cloudformation": moto_patches.install_stacks},  # importing it takes longer than starting
             log=logs / "calls.jsonl",
         )
         self._server = server
-        _serve(server, self._layer)
+        _serve(server, self._dispatcher)
         self._pipelines = PipelineService(
             client=self.client,
             folder=self.folder / "executions",
@@ -181,14 +189,14 @@ class LocalCloud:
             region=self.region,
             account=self.account,
             images=ImageMap.load(self._images),
-            environment={**self.environment(), INSTANCE: str(self.folder)},
+            environment={**self.environment(), INSTANCE_VARIABLE: str(self.folder)},
         )
-        self._layer.add({("sagemaker", name): handler for name, handler in self._pipelines.operations.items()})
+        self._dispatcher.add({("sagemaker", name): handler for name, handler in self._pipelines.operations.items()})
         moto_patches.run_function = self._run_function
         resource_types.create_endpoint = self._endpoints.create
 
     def stop(self) -> None:
-        """Ends every process, and forgets everything; does nothing where the cloud does not run."""
+        """Ends every process and discards all state; does nothing if the emulator does not run."""
         if self._server is None:
             return
         server = self._server
@@ -201,14 +209,14 @@ class LocalCloud:
         server.shutdown()
         server.server_close()
         self._server = None
-        self._layer.close()
+        self._dispatcher.close()
         self._clients.clear()
         moto_patches.run_function = resource_types.create_endpoint = None
-        _forget()
+        _reset_moto()
         _running.release()
 
     def flush(self, timeout_seconds: float = 60.0) -> bool:
-        """Writes captured traffic to S3, waits for events and what they set off; False if that took too long."""
+        """Writes captured traffic to S3 and waits for events and their deliveries; False after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         settled = self._events.drain(timeout_seconds)
         while settled and not self._events.idle and time.monotonic() < deadline:
@@ -222,14 +230,14 @@ class LocalCloud:
         return sagemaker_backends[self.account][self.region]
 
     def _run_function(self, function: Any, event: Any) -> tuple[str, bool, str]:
-        outcome = self._functions.invoke(function, event, wait=True)
-        result = outcome.result if outcome.error is None else json.dumps(outcome.error)
-        return result or "null", outcome.error is not None, "\n".join(outcome.lines)
+        result = self._functions.invoke(function, event, wait=True)
+        payload = result.payload if result.error is None else json.dumps(result.error)
+        return payload or "null", result.error is not None, "\n".join(result.lines)
 
-    def _operations(self) -> dict[tuple[str, str], Handler]:
-        identity = Identity(account=self.account, caller_arn=self._caller_arn)
+    def _operation_handlers(self) -> dict[tuple[str, str], OperationHandler]:
+        identity = CallerIdentity(account=self.account, caller_arn=self._caller_arn)
         registry = Registry(backend=self._backend, emit=self._events.emit)
-        sagemaker: Mapping[str, Handler] = {
+        sagemaker: Mapping[str, OperationHandler] = {
             "CreateEndpoint": self._endpoints.create,
             "UpdateEndpoint": self._endpoints.update,
             "DescribeEndpoint": self._endpoints.describe,
@@ -250,44 +258,41 @@ class LocalCloud:
             ("events", "PutEvents"): self._events.put_events,
         }
 
-    def _direct(self) -> list[tuple[str, str, str, Direct]]:
-        invocations = Invocations(
-            hold=self._endpoints.hold, capture=self._capture, region=self.region, account=self.account
+    def _path_handlers(self) -> list[tuple[str, str, str, PathHandler]]:
+        invoker = EndpointInvoker(
+            acquire=self._endpoints.acquire, capture=self._capture, region=self.region, account=self.account
         )
         endpoint = r"^/endpoints/(?P<name>[^/]+)/invocations$"
         function = r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations$"
         return [
-            ("POST", endpoint, "sagemaker-runtime:InvokeEndpoint", invocations.call),
-            ("POST", function, "lambda:Invoke", self._functions.invoke_call),
-            ("GET", f"^{CONTROL}/health$", "local:Health", self._health),
-            ("POST", f"^{CONTROL}/flush$", "local:Flush", self._flush_call),
-            ("POST", f"^{CONTROL}/clock$", "local:Clock", self._clock_call),
+            ("POST", endpoint, "sagemaker-runtime:InvokeEndpoint", invoker.call),
+            ("POST", function, "lambda:Invoke", self._functions.handle_invoke),
+            ("GET", f"^{CONTROL_PATH}/health$", "local:Health", self._health),
+            ("POST", f"^{CONTROL_PATH}/flush$", "local:Flush", self._flush),
+            ("POST", f"^{CONTROL_PATH}/clock$", "local:Clock", self._set_clock),
         ]
 
-    def _health(self, *_: Any) -> Answer:
+    def _health(self, *_: Any) -> Response:
         return _json({"pid": os.getpid(), "folder": str(self.folder), "region": self.region, "account": self.account})
 
-    def _flush_call(self, *_: Any) -> Answer:
+    def _flush(self, *_: Any) -> Response:
         return _json({"settled": self.flush()})
 
-    def _clock_call(self, _: Any, __: Any, body: bytes) -> Answer:
-        """Sets what this process takes for now: the simulated time of capture partitions and events."""
-        from local_aws import clock
-
-        former = os.environ.pop("FRAUDOPS_NOW", None)
-        if now := json.loads(body or b"{}").get("now"):
-            os.environ["FRAUDOPS_NOW"] = now
+    def _set_clock(self, _: Any, __: Any, body: bytes) -> Response:
+        """Sets the clock to `now` of the JSON body, an ISO 8601 time; without it the clock shows real time again."""
         try:
-            return _json({"now": clock.now().isoformat()})
-        except Exception as error:
-            os.environ.pop("FRAUDOPS_NOW", None)
-            if former:
-                os.environ["FRAUDOPS_NOW"] = former
-            raise AwsError("ValidationException", str(error)) from error
+            text = json.loads(body or b"{}").get("now")
+            moment = datetime.fromisoformat(text) if text else None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise AwsError("ValidationException", f'the body must be {{"now": "<ISO 8601 time>"}}: {error}') from error
+        if moment is not None and moment.tzinfo is None:
+            raise AwsError("ValidationException", f"the time must have an offset (got {text!r})")
+        self.clock.set(moment)
+        return _json({"now": self.clock.now().isoformat()})
 
 
-def reach(url: str, region: str) -> dict[str, str]:
-    """The variables that lead boto3 to the local cloud at `url`."""
+def client_environment(url: str, region: str) -> dict[str, str]:
+    """The environment variables that point boto3 to the emulator at `url`."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -298,7 +303,7 @@ def reach(url: str, region: str) -> dict[str, str]:
     }
 
 
-def _json(document: Mapping[str, Any]) -> Answer:
+def _json(document: Mapping[str, Any]) -> Response:
     return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
@@ -306,29 +311,29 @@ def _listen(port: int) -> Any:
     from moto.server import MotoRequestHandler
     from werkzeug.serving import make_server
 
-    class Quiet(MotoRequestHandler):  # type: ignore[misc] # mypy skips moto, see pyproject.toml
-        """Says nothing of its own: the layer logs every call."""
+    class QuietRequestHandler(MotoRequestHandler):  # type: ignore[misc] # mypy skips moto, see pyproject.toml
+        """Logs nothing: the dispatcher logs every call."""
 
         disable_nagle_algorithm = True
 
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-            """Drops werkzeug's line."""
+            """Drops werkzeug's log line."""
 
     try:
-        return make_server("127.0.0.1", port, lambda *_: [], threaded=True, request_handler=Quiet)
-    except (OSError, SystemExit) as error:  # werkzeug exits where a port is taken
+        return make_server("127.0.0.1", port, lambda *_: [], threaded=True, request_handler=QuietRequestHandler)
+    except (OSError, SystemExit) as error:  # werkzeug exits if the port is taken
         raise EmulatorError(
-            f"the local cloud cannot listen on port {port}: it is taken; give another, or none"
+            f"the AWS emulator cannot listen on port {port}: it is in use; choose another, or 0 for a free one"
         ) from error
 
 
-def _serve(server: Any, layer: Layer) -> None:
-    server.app = layer
-    threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="local-cloud", daemon=True).start()
+def _serve(server: Any, dispatcher: Dispatcher) -> None:
+    server.app = dispatcher
+    threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="local-aws", daemon=True).start()
 
 
-def _forget() -> None:
-    """Empties moto."""
+def _reset_moto() -> None:
+    """Discards moto's state."""
     from moto.moto_api._internal.models import moto_api_backend
 
     moto_api_backend.reset()

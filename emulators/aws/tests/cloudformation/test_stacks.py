@@ -1,17 +1,16 @@
-"""Stacks that become what their template says, through boto3: made, changed, previewed, rolled back, deleted."""
+"""CloudFormation stacks through boto3: creation, updates, change sets, rollback and deletion."""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_resources import configuration, settle, unique
+from aws_resources import create_endpoint_config, unique_name, wait_until_settled
 from botocore.exceptions import ClientError
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 TEMPLATE = """
 Parameters:
@@ -85,12 +84,12 @@ Outputs:
 """
 
 
-def code(cloud: LocalCloud, text: str) -> tuple[str, str]:
+def code(aws: LocalAws, text: str) -> tuple[str, str]:
     """A function's archive in S3: bucket and key."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
         zipped.writestr("index.py", f"import os\ndef handler(e, c):\n    return [os.environ['GREETING'], {text!r}]")
-    s3, key = cloud.client("s3"), f"{unique('code')}.zip"
+    s3, key = aws.client("s3"), f"{unique_name('code')}.zip"
     s3.create_bucket(Bucket="code")
     s3.put_object(Bucket="code", Key=key, Body=buffer.getvalue())
     return "code", key
@@ -101,109 +100,107 @@ def parameters(**values: str) -> list[dict[str, str]]:
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
 
 
-def outputs(cloud: LocalCloud, name: str) -> dict[str, str]:
+def outputs(aws: LocalAws, name: str) -> dict[str, str]:
     """The stack's outputs."""
-    stack = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
 
 
-def status(cloud: LocalCloud, name: str) -> str:
+def status(aws: LocalAws, name: str) -> str:
     """The stack's status."""
-    text: str = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    text: str = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     return text
 
 
-def call(cloud: LocalCloud, name: str) -> Any:
+def call(aws: LocalAws, name: str) -> Any:
     """What the stack's function answers."""
-    return json.loads(cloud.client("lambda").invoke(FunctionName=f"{name}-function")["Payload"].read())
+    return json.loads(aws.client("lambda").invoke(FunctionName=f"{name}-function")["Payload"].read())
 
 
 @pytest.fixture
-def stack(cloud: LocalCloud) -> tuple[str, str, str]:
+def stack(aws: LocalAws) -> tuple[str, str, str]:
     """A stack of TEMPLATE: its name, and where its code is."""
-    name = unique("stack")
-    bucket, key = code(cloud, "first")
-    cloud.client("cloudformation").create_stack(
+    name = unique_name("stack")
+    bucket, key = code(aws, "first")
+    aws.client("cloudformation").create_stack(
         StackName=name,
         TemplateBody=TEMPLATE,
         Parameters=parameters(Bucket=bucket, Key=key),
         Capabilities=["CAPABILITY_IAM"],
     )
-    assert status(cloud, name) == "CREATE_COMPLETE"
+    assert status(aws, name) == "CREATE_COMPLETE"
     return name, bucket, key
 
 
-def test_everything_in_a_template_is_really_there(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
-    """Types that moto skips exist and can be used; what nobody knows is at least listed; outputs are right."""
+def test_stack_creates_every_resource(aws: LocalAws, stack: tuple[str, str, str]) -> None:
+    """Types that moto lacks exist and can be used; unknown types are listed; outputs are resolved."""
     name = stack[0]
-    assert call(cloud, name) == ["hello!", "first"]
+    assert call(aws, name) == ["hello!", "first"]
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package-group/{name}-group"
     expected = {"Group": arn, "Function": f"{name}-function", "Greeting": f"hello from {name}-function"}
-    assert outputs(cloud, name) == expected
-    group = cloud.client("sagemaker").describe_model_package_group(ModelPackageGroupName=f"{name}-group")
+    assert outputs(aws, name) == expected
+    group = aws.client("sagemaker").describe_model_package_group(ModelPackageGroupName=f"{name}-group")
     assert group["ModelPackageGroupArn"] == arn
-    resources = cloud.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    resources = aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
     assert {"Group", "Queue", "Unknown", "Permission"} <= {item["LogicalResourceId"] for item in resources}
-    alarm = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)["MetricAlarms"][0]
+    alarm = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)["MetricAlarms"][0]
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"{name}-function"}]
-    policy = json.loads(cloud.client("lambda").get_policy(FunctionName=f"{name}-function")["Policy"])
+    policy = json.loads(aws.client("lambda").get_policy(FunctionName=f"{name}-function")["Policy"])
     assert policy["Statement"][0]["Principal"] == {"Service": "events.amazonaws.com"}
 
 
-def test_a_change_of_a_parameter_alone_changes_what_depends_on_it(
-    cloud: LocalCloud, stack: tuple[str, str, str]
-) -> None:
+def test_changed_parameter_updates_dependent_resources(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """Through !Ref and !Sub, in place: environment, policy and pattern follow, and nothing is made anew."""
     name, bucket, key = stack
-    before = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources(cloud, name)}
+    before = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources(aws, name)}
     keep = [{"ParameterKey": parameter, "UsePreviousValue": True} for parameter in ("Bucket", "Key", "Keep")]
-    cloud.client("cloudformation").update_stack(
+    aws.client("cloudformation").update_stack(
         StackName=name,
         UsePreviousTemplate=True,
         Parameters=[*keep, *parameters(Greeting="bye")],
         Capabilities=["CAPABILITY_IAM"],
     )
-    assert status(cloud, name) == "UPDATE_COMPLETE"
-    assert call(cloud, name) == ["bye!", "first"]
-    assert outputs(cloud, name)["Greeting"] == f"bye from {name}-function"
-    rule = cloud.client("events").describe_rule(Name=before["Rule"])
+    assert status(aws, name) == "UPDATE_COMPLETE"
+    assert call(aws, name) == ["bye!", "first"]
+    assert outputs(aws, name)["Greeting"] == f"bye from {name}-function"
+    rule = aws.client("events").describe_rule(Name=before["Rule"])
     assert json.loads(rule["EventPattern"]) == {"source": ["bye"]}
-    policy = cloud.client("iam").get_role_policy(RoleName=before["Role"], PolicyName="inline")["PolicyDocument"]
+    policy = aws.client("iam").get_role_policy(RoleName=before["Role"], PolicyName="inline")["PolicyDocument"]
     assert policy["Statement"][0]["Action"] == "s3:bye"
-    assert {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources(cloud, name)} == before
+    assert {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources(aws, name)} == before
     del bucket, key
 
 
-def test_new_code_is_what_runs(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
+def test_changed_code_key_updates_the_function(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """A new key of the code in the template's parameters updates the function."""
     name = stack[0]
-    bucket, key = code(cloud, "second")
-    cloud.client("cloudformation").update_stack(
+    bucket, key = code(aws, "second")
+    aws.client("cloudformation").update_stack(
         StackName=name,
         TemplateBody=TEMPLATE,
         Parameters=parameters(Bucket=bucket, Key=key),
         Capabilities=["CAPABILITY_IAM"],
     )
-    assert call(cloud, name) == ["hello!", "second"]
+    assert call(aws, name) == ["hello!", "second"]
 
 
-def test_a_condition_that_no_longer_holds_removes_its_resource(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
+def test_condition_removes_and_restores_its_resource(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """And one that holds again makes it."""
     name, bucket, key = stack
     for keep in ("no", "yes"):
-        cloud.client("cloudformation").update_stack(
+        aws.client("cloudformation").update_stack(
             StackName=name, TemplateBody=TEMPLATE, Parameters=parameters(Bucket=bucket, Key=key, Keep=keep),
             Capabilities=["CAPABILITY_IAM"],
         )  # fmt: skip
-        there = "Queue" in {item["LogicalResourceId"] for item in resources(cloud, name)}
+        there = "Queue" in {item["LogicalResourceId"] for item in resources(aws, name)}
         assert there == (keep == "yes")
-        assert bool(cloud.client("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls")) == there
+        assert bool(aws.client("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls")) == there
 
 
-def test_nothing_to_do_is_said(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
+def test_update_without_changes_is_refused(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """UpdateStack refuses, a change set is made and FAILED, both in AWS's words."""
     name, bucket, key = stack
-    cloudformation = cloud.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     same = {"StackName": name, "TemplateBody": TEMPLATE, "Parameters": parameters(Bucket=bucket, Key=key)}
     with pytest.raises(ClientError, match="No updates are to be performed"):
         cloudformation.update_stack(**same, Capabilities=["CAPABILITY_IAM"])
@@ -215,10 +212,10 @@ def test_nothing_to_do_is_said(cloud: LocalCloud, stack: tuple[str, str, str]) -
     assert "didn't contain changes" in described["StatusReason"]
 
 
-def test_a_change_set_shows_what_it_will_do_and_does_it(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
+def test_change_set_lists_and_applies_its_changes(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """Made, changed and removed resources are listed before anything happens, and executing it does that."""
     name, bucket, key = stack
-    cloudformation = cloud.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     template = TEMPLATE.replace("AWS::Budgets::Budget", "AWS::SNS::Topic").replace(
         "Properties: {Budget: {BudgetType: COST, TimeUnit: MONTHLY}}", "Properties: {DisplayName: new}"
     )
@@ -236,101 +233,82 @@ def test_a_change_set_shows_what_it_will_do_and_does_it(cloud: LocalCloud, stack
         ("Modify", "Unknown"),
         ("Remove", "Queue"),
     }
-    assert call(cloud, name) == ["hello!", "first"]
+    assert call(aws, name) == ["hello!", "first"]
     cloudformation.execute_change_set(StackName=name, ChangeSetName="more")
-    assert status(cloud, name) == "UPDATE_COMPLETE"
-    assert call(cloud, name) == ["bye!", "first"]
-    assert outputs(cloud, name)["Greeting"].startswith("bye")
+    assert status(aws, name) == "UPDATE_COMPLETE"
+    assert call(aws, name) == ["bye!", "first"]
+    assert outputs(aws, name)["Greeting"].startswith("bye")
 
 
-def test_a_change_set_can_create_a_stack(cloud: LocalCloud) -> None:
+def test_change_set_creates_a_stack(aws: LocalAws) -> None:
     """Its outputs are there afterwards."""
-    cloudformation, name = cloud.client("cloudformation"), unique("stack")
-    bucket, key = code(cloud, "first")
+    cloudformation, name = aws.client("cloudformation"), unique_name("stack")
+    bucket, key = code(aws, "first")
     cloudformation.create_change_set(
         StackName=name, TemplateBody=TEMPLATE, ChangeSetName="first", ChangeSetType="CREATE",
         Capabilities=["CAPABILITY_IAM"],
         Parameters=parameters(Bucket=bucket, Key=key),
     )  # fmt: skip
     cloudformation.execute_change_set(StackName=name, ChangeSetName="first")
-    assert status(cloud, name) == "CREATE_COMPLETE"
-    assert outputs(cloud, name)["Function"] == f"{name}-function"
-    assert call(cloud, name) == ["hello!", "first"]
+    assert status(aws, name) == "CREATE_COMPLETE"
+    assert outputs(aws, name)["Function"] == f"{name}-function"
+    assert call(aws, name) == ["hello!", "first"]
 
 
-def test_a_stack_that_cannot_be_made_is_rolled_back_with_its_reason(cloud: LocalCloud) -> None:
+def test_failed_creation_is_rolled_back(aws: LocalAws) -> None:
     """The code is not there: ROLLBACK_COMPLETE, an event that names the function, and nothing left."""
-    cloudformation, name = cloud.client("cloudformation"), unique("stack")
+    cloudformation, name = aws.client("cloudformation"), unique_name("stack")
     cloudformation.create_stack(
         StackName=name, TemplateBody=TEMPLATE, Parameters=parameters(Bucket="code", Key="nowhere.zip"),
         Capabilities=["CAPABILITY_IAM"],
     )  # fmt: skip
-    assert status(cloud, name) == "ROLLBACK_COMPLETE"
+    assert status(aws, name) == "ROLLBACK_COMPLETE"
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failure = next(event for event in events if event["ResourceStatus"] == "CREATE_FAILED")
     assert failure["LogicalResourceId"] == "Function"
     assert "nowhere.zip" in failure["ResourceStatusReason"]
-    groups = cloud.client("sagemaker").list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
+    groups = aws.client("sagemaker").list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
     assert groups == []
 
 
-def test_an_update_that_fails_is_rolled_back(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
+def test_failed_update_is_rolled_back(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """The stack is as it was, says so, and can be updated again."""
     name, bucket, key = stack
-    cloudformation = cloud.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     update = {"StackName": name, "TemplateBody": TEMPLATE, "Capabilities": ["CAPABILITY_IAM"]}
     cloudformation.update_stack(**update, Parameters=parameters(Bucket=bucket, Key="nowhere.zip", Greeting="bye"))
-    assert status(cloud, name) == "UPDATE_ROLLBACK_COMPLETE"
-    assert call(cloud, name) == ["hello!", "first"]
-    assert outputs(cloud, name)["Greeting"].startswith("hello")
+    assert status(aws, name) == "UPDATE_ROLLBACK_COMPLETE"
+    assert call(aws, name) == ["hello!", "first"]
+    assert outputs(aws, name)["Greeting"].startswith("hello")
     cloudformation.update_stack(**update, Parameters=parameters(Bucket=bucket, Key=key, Greeting="bye"))
-    assert call(cloud, name) == ["bye!", "first"]
+    assert call(aws, name) == ["bye!", "first"]
 
 
-def test_a_stack_goes_with_everything_it_made(cloud: LocalCloud, stack: tuple[str, str, str]) -> None:
+def test_deleted_stack_leaves_no_resource(aws: LocalAws, stack: tuple[str, str, str]) -> None:
     """DeleteStack removes function, role, group, alarm and rule."""
     name = stack[0]
-    cloud.client("cloudformation").delete_stack(StackName=name)
+    aws.client("cloudformation").delete_stack(StackName=name)
     with pytest.raises(ClientError, match="does not exist"):
-        status(cloud, name)
+        status(aws, name)
     with pytest.raises(ClientError, match="Function not found"):
-        call(cloud, name)
-    assert cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)["MetricAlarms"] == []
-    assert [role for role in cloud.client("iam").list_roles()["Roles"] if role["RoleName"].startswith(name)] == []
-    assert not cloud.client("sagemaker").list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
+        call(aws, name)
+    assert aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)["MetricAlarms"] == []
+    assert [role for role in aws.client("iam").list_roles()["Roles"] if role["RoleName"].startswith(name)] == []
+    assert not aws.client("sagemaker").list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
 
 
-def test_an_endpoint_in_a_template_has_its_own_name_and_answers(cloud: LocalCloud) -> None:
+def test_endpoint_resource_has_its_name_and_serves(aws: LocalAws) -> None:
     """EndpointName, which moto ignores, is the endpoint's name."""
-    config, name = configuration(cloud), unique("endpoint")
+    config, name = create_endpoint_config(aws), unique_name("endpoint")
     properties = {"EndpointName": name, "EndpointConfigName": config}
     template = {"Resources": {"Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": properties}}}
-    cloud.client("cloudformation").create_stack(StackName=unique("stack"), TemplateBody=json.dumps(template))
-    assert settle(cloud, name) == "InService"
+    aws.client("cloudformation").create_stack(StackName=unique_name("stack"), TemplateBody=json.dumps(template))
+    assert wait_until_settled(aws, name) == "InService"
 
 
-def test_the_platforms_template_deploys_and_bootstrap_repeats_itself(cloud: LocalCloud, repository_root: Path) -> None:
-    """infra/platform.yaml is made once, is unchanged the second time, and the function in it can be called."""
-    template = (repository_root / "infra/platform.yaml").read_text()
-    cloudformation, name = cloud.client("cloudformation"), unique("platform")
-    bucket, key = code(cloud, "platform")
-    given = {"StackName": name, "TemplateBody": template, "Capabilities": ["CAPABILITY_IAM"]}
-    cloudformation.create_stack(**given, Parameters=parameters(CodeBucket=bucket, CodeKey=key))
-    assert status(cloud, name) == "CREATE_COMPLETE"
-    found = outputs(cloud, name)
-    assert {"Bucket", "ExecutionRoleArn", "PackageGroup", "DeployFunction", "TopicArn"} <= set(found)
-    cloud.client("s3").put_object(Bucket=found["Bucket"], Key="a", Body=b"1")
-    assert cloud.client("s3").get_bucket_versioning(Bucket=found["Bucket"])["Status"] == "Enabled"
-    with pytest.raises(ClientError, match="No updates are to be performed"):
-        cloudformation.update_stack(**given, Parameters=parameters(CodeBucket=bucket, CodeKey=key))
-    email = parameters(CodeBucket=bucket, CodeKey=key, NotificationEmail="a@example.org")
-    cloudformation.update_stack(**given, Parameters=email)
-    assert "NotificationSubscription" in {item["LogicalResourceId"] for item in resources(cloud, name)}
-
-
-def resources(cloud: LocalCloud, name: str) -> list[dict[str, Any]]:
+def resources(aws: LocalAws, name: str) -> list[dict[str, Any]]:
     """The stack's resources."""
-    found: list[dict[str, Any]] = cloud.client("cloudformation").describe_stack_resources(StackName=name)[
+    found: list[dict[str, Any]] = aws.client("cloudformation").describe_stack_resources(StackName=name)[
         "StackResources"
     ]
     return found

@@ -1,11 +1,11 @@
-"""The registry keeps its promises: versions only grow, updates change what they name, tokens are remembered."""
+"""The model registry: versions, updates and client tokens."""
 
 from __future__ import annotations
 
 import pytest
-from aws_resources import unique
+from aws_resources import unique_name
 from botocore.exceptions import ClientError
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 
 SPECIFICATION = {
     "Containers": [{"Image": "image", "ModelDataUrl": "s3://models/a.tar.gz"}],
@@ -15,16 +15,16 @@ SPECIFICATION = {
 
 
 @pytest.fixture
-def group(cloud: LocalCloud) -> str:
+def group(aws: LocalAws) -> str:
     """A new package group."""
-    name = unique("group")
-    cloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=name)
+    name = unique_name("group")
+    aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=name)
     return name
 
 
-def test_an_update_leaves_alone_what_it_does_not_name(cloud: LocalCloud, group: str) -> None:
+def test_update_keeps_members_that_it_does_not_name(aws: LocalAws, group: str) -> None:
     """Approving keeps metadata and description; metadata is merged, and removed by name."""
-    sagemaker = cloud.client("sagemaker")
+    sagemaker = aws.client("sagemaker")
     arn = sagemaker.create_model_package(
         ModelPackageGroupName=group,
         InferenceSpecification=SPECIFICATION,
@@ -40,9 +40,9 @@ def test_an_update_leaves_alone_what_it_does_not_name(cloud: LocalCloud, group: 
     assert (found["ModelApprovalStatus"], found["ApprovalDescription"]) == ("Approved", "why")
 
 
-def test_an_update_can_replace_the_models_url(cloud: LocalCloud, group: str) -> None:
+def test_update_replaces_the_inference_specification(aws: LocalAws, group: str) -> None:
     """UpdateModelPackage replaces the inference specification, as AWS does: a URL alone proves nothing."""
-    sagemaker = cloud.client("sagemaker")
+    sagemaker = aws.client("sagemaker")
     arn = sagemaker.create_model_package(ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION)[
         "ModelPackageArn"
     ]
@@ -54,9 +54,9 @@ def test_an_update_can_replace_the_models_url(cloud: LocalCloud, group: str) -> 
     assert found["ModelDataUrl"] == "s3://models/other.tar.gz"
 
 
-def test_a_version_is_never_given_twice(cloud: LocalCloud, group: str) -> None:
+def test_versions_of_deleted_packages_are_not_reused(aws: LocalAws, group: str) -> None:
     """After the latest package is deleted the next one still gets a new version."""
-    sagemaker = cloud.client("sagemaker")
+    sagemaker = aws.client("sagemaker")
 
     def register() -> str:
         made = sagemaker.create_model_package(ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION)
@@ -69,9 +69,9 @@ def test_a_version_is_never_given_twice(cloud: LocalCloud, group: str) -> None:
     assert register()[-2:] == "/3"
 
 
-def test_a_client_token_registers_once(cloud: LocalCloud, group: str) -> None:
+def test_client_token_registers_one_package(aws: LocalAws, group: str) -> None:
     """The same call with the same token gives the same package; another call with it is refused."""
-    sagemaker, token = cloud.client("sagemaker"), unique("token-0123456789-0123456789")
+    sagemaker, token = aws.client("sagemaker"), unique_name("token-0123456789-0123456789")
     calls = [
         sagemaker.create_model_package(
             ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION, ClientToken=token
@@ -89,9 +89,9 @@ def test_a_client_token_registers_once(cloud: LocalCloud, group: str) -> None:
     assert len(sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]) == 1
 
 
-def test_what_is_not_there_cannot_be_changed(cloud: LocalCloud) -> None:
+def test_unknown_package_group_or_status_is_refused(aws: LocalAws) -> None:
     """An unknown package, group or approval status is a ValidationException."""
-    sagemaker = cloud.client("sagemaker")
+    sagemaker = aws.client("sagemaker")
     arn = "arn:aws:sagemaker:us-east-1:123456789012:model-package/nobody/1"
     for call in (
         lambda: sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved"),

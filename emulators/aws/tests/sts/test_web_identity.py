@@ -1,28 +1,50 @@
-"""What the local AWS makes of web identities: tokens verified, trust policies obeyed, AWS's own refusals."""
+"""AssumeRoleWithWebIdentity: token verification, trust policies and AWS's errors."""
 
 from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+import jwt
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.algorithms import RSAAlgorithm
 from local_aws.errors import AwsError
-from local_aws.server import LocalCloud
+from local_aws.server import LocalAws
 from local_aws.sts import trust_policy
-from local_github.actions.oidc_issuer import ISSUER, Issuer
 
+ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 HOST = ISSUER.removeprefix("https://")
 SUBJECT = "repo:acme/model:ref:refs/heads/main"
 Assume = Callable[..., dict[str, Any]]
+
+
+class Issuer:
+    """Signs tokens with its own RSA key."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key_id = uuid.uuid4().hex
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """A token with these claims."""
+        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
+
+    def jwks(self) -> dict[str, Any]:
+        """The JSON Web Key Set of its public key."""
+        key = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return {"keys": [{**key, "kid": self._key_id, "use": "sig", "alg": "RS256"}]}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +54,10 @@ def issuer() -> Issuer:
 
 
 @pytest.fixture(scope="module")
-def federated(cloud: LocalCloud, issuer: Issuer) -> Iterator[LocalCloud]:
-    """A cloud that knows the issuer, with its identity provider and one role that lets main of acme/model in."""
-    cloud.federation.trust(ISSUER, issuer.jwks)
-    iam = cloud.client("iam")
+def federated(aws: LocalAws, issuer: Issuer) -> Iterator[LocalAws]:
+    """The emulator with the issuer, its identity provider and a role that trusts main of acme/model."""
+    aws.federation.trust_issuer(ISSUER, issuer.jwks)
+    iam = aws.client("iam")
     provider = iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=[AUDIENCE], ThumbprintList=["a" * 40])
     document = {
         "Version": "2012-10-17",
@@ -52,11 +74,11 @@ def federated(cloud: LocalCloud, issuer: Issuer) -> Iterator[LocalCloud]:
         ],
     }
     iam.create_role(RoleName="train", AssumeRolePolicyDocument=json.dumps(document), MaxSessionDuration=7200)
-    yield cloud
+    yield aws
 
 
 @pytest.fixture
-def assume(federated: LocalCloud, issuer: Issuer) -> Assume:
+def assume(federated: LocalAws, issuer: Issuer) -> Assume:
     """Calls AssumeRoleWithWebIdentity without credentials, with good claims unless others are given."""
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=federated.url, config=Config(signature_version=UNSIGNED)
@@ -76,9 +98,7 @@ def assume(federated: LocalCloud, issuer: Issuer) -> Assume:
     return call
 
 
-def test_a_token_that_the_trust_policy_lets_in_becomes_that_roles_session(
-    assume: Assume, federated: LocalCloud
-) -> None:
+def test_trusted_token_becomes_a_role_session(assume: Assume, federated: LocalAws) -> None:
     """The credentials act as the role, under the name of the session."""
     answer = assume()
     keys = answer["Credentials"]
@@ -96,7 +116,7 @@ def test_a_token_that_the_trust_policy_lets_in_becomes_that_roles_session(
     assert 3500 < keys["Expiration"].timestamp() - time.time() <= 3600
 
 
-def test_the_form_of_the_subject_with_ids_is_matched_by_a_pattern(assume: Assume) -> None:
+def test_subject_with_ids_matches_a_pattern(assume: Assume) -> None:
     """StringLike's stars take the ids that new repositories carry."""
     assert assume(sub="repo:acme@17/model@4711:environment:production")["Credentials"]["AccessKeyId"]
 
@@ -111,14 +131,14 @@ def test_the_form_of_the_subject_with_ids_is_matched_by_a_pattern(assume: Assume
         "repo:acme@17/model@4711:environment:production-2",
     ],
 )
-def test_another_repository_branch_or_environment_is_denied(assume: Assume, subject: str) -> None:
+def test_other_subjects_are_denied(assume: Assume, subject: str) -> None:
     """The trust policy's subjects are the only ones."""
     with pytest.raises(ClientError, match=r"AccessDenied.*Not authorized to perform sts:AssumeRoleWithWebIdentity"):
         assume(sub=subject)
 
 
-def test_a_role_that_is_not_there_is_denied_like_one_that_does_not_trust(assume: Assume) -> None:
-    """AWS does not tell which roles there are."""
+def test_missing_role_is_denied(assume: Assume) -> None:
+    """AWS does not reveal which roles exist."""
     with pytest.raises(ClientError, match="AccessDenied"):
         assume(role="absent")
 
@@ -132,16 +152,14 @@ def test_a_role_that_is_not_there_is_denied_like_one_that_does_not_trust(assume:
         ({"nbf": int(time.time()) + 600}, "InvalidIdentityToken.*could not be verified"),
     ],
 )
-def test_a_token_for_another_audience_of_another_issuer_or_time_is_refused(
-    assume: Assume, claims: dict[str, Any], code: str
-) -> None:
+def test_token_with_wrong_audience_issuer_or_time_is_refused(assume: Assume, claims: dict[str, Any], code: str) -> None:
     """Each with the code that AWS gives."""
     with pytest.raises(ClientError, match=code):
         assume(**claims)
 
 
-def test_a_token_signed_by_another_key_or_by_none_is_refused(assume: Assume, issuer: Issuer) -> None:
-    """Same claims, same name, another signature: nothing is believed."""
+def test_token_with_invalid_signature_is_refused(assume: Assume, issuer: Issuer) -> None:
+    """The same claims with another signature are refused."""
     now = int(time.time())
     claims = {"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "exp": now + 300}
     with pytest.raises(ClientError, match=r"InvalidIdentityToken.*verification key"):
@@ -153,17 +171,20 @@ def test_a_token_signed_by_another_key_or_by_none_is_refused(assume: Assume, iss
         assume("no-token-at-all")
 
 
-def test_the_length_of_a_session_is_bounded_by_the_role(assume: Assume) -> None:
+def test_session_duration_is_limited_by_the_role(assume: Assume) -> None:
     """Up to the role's MaxSessionDuration; botocore itself holds the fifteen minutes below."""
     assert assume(duration=7200)["Credentials"]
     with pytest.raises(ClientError, match="MaxSessionDuration"):
         assume(duration=7201)
 
 
-def test_real_time_counts_whatever_the_simulated_clock_says(assume: Assume, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FRAUDOPS_NOW neither revives nor ends a token."""
-    monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
-    assert assume()["Credentials"]
+def test_token_times_are_compared_with_real_time(assume: Assume, federated: LocalAws) -> None:
+    """The emulator's clock neither revives nor expires a token."""
+    federated.clock.set(datetime(2031, 1, 1, tzinfo=UTC))
+    try:
+        assert assume()["Credentials"]
+    finally:
+        federated.clock.set(None)
 
 
 # --- the evaluation of conditions
@@ -226,7 +247,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
     assert not decides(condition, {"aud": ["y"], "sub": ["b"]})
 
 
-def test_another_provider_principal_or_action_is_not_let_in() -> None:
+def test_other_providers_principals_and_actions_are_not_allowed() -> None:
     """A statement is about its own federated principals and actions; wildcards in actions count."""
     assert decides({}, {})
     assert decides({}, {}, Action=["sts:TagSession", "sts:AssumeRole*"])
@@ -235,8 +256,8 @@ def test_another_provider_principal_or_action_is_not_let_in() -> None:
     assert not decides({}, {}, Principal={"AWS": "*"})
 
 
-def test_deny_wins_over_allow() -> None:
-    """Whatever the order."""
+def test_deny_overrides_allow() -> None:
+    """In any order of the statements."""
     base = {"Principal": {"Federated": PROVIDER}, "Action": "sts:*"}
     deny = {**base, "Effect": "Deny", "Condition": {"StringLike": {"sub": "*:pull_request"}}}
     for statements in ([{**base, "Effect": "Allow"}, deny], [deny, {**base, "Effect": "Allow"}]):
@@ -246,8 +267,8 @@ def test_deny_wins_over_allow() -> None:
         assert trust_policy.allows(policy, **ask, context={"sub": ["repo:a/b:ref:x"]})
 
 
-def test_what_is_not_understood_is_an_error_and_not_a_yes() -> None:
-    """An unknown operator or element never lets anyone in silently."""
+def test_unsupported_policy_elements_are_errors() -> None:
+    """An unknown operator or element raises an error."""
     with pytest.raises(AwsError, match="condition operator StringMatches"):
         decides({"StringMatches": {"k": "a"}}, {"k": ["a"]})
     with pytest.raises(AwsError, match="NotAction"):
@@ -255,8 +276,8 @@ def test_what_is_not_understood_is_an_error_and_not_a_yes() -> None:
 
 
 @given(value=st.text(max_size=12), other=st.text(max_size=12))
-def test_like_without_wildcards_is_equality_and_a_star_takes_everything(value: str, other: str) -> None:
-    """Nothing of a pattern but * and ? has a meaning."""
+def test_string_like_interprets_only_wildcards(value: str, other: str) -> None:
+    """Only * and ? are wildcards in a pattern."""
     plain = value.replace("*", "").replace("?", "")
     assert decides({"StringLike": {"k": plain}}, {"k": [other]}) == (plain == other)
     assert decides({"StringLike": {"k": f"{plain}*"}}, {"k": [plain + other]})

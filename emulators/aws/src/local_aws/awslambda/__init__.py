@@ -1,1 +1,1 @@
-"""AWS Lambda: functions run as processes, and asynchronous invocation with its retries."""
+"""AWS Lambda: functions that run as processes, and asynchronous invocation with retries."""

@@ -1,6 +1,6 @@
 """Lambda's asynchronous invocation: a queue, two retries, then the destination or the dead letter queue.
 
-Decides when an event is tried again and where it ends; running it is `local_aws.awslambda.functions`'s business.
+Decides about retries and destinations only; `local_aws.awslambda.functions` runs the function.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.awslambda.execution_environment import Outcome
+from local_aws.awslambda.execution_environment import InvocationResult
 
 
-class Asynchronous:
+class AsyncInvoker:
     """Delivers events to functions at least once."""
 
     def __init__(
@@ -25,43 +25,43 @@ class Asynchronous:
         *,
         client: Callable[[str], Any],
         find: Callable[[str], Any],
-        run: Callable[[Any, Any, str], Outcome],
-        note: Callable[[str], None],
+        run: Callable[[Any, Any, str], InvocationResult],
+        log: Callable[[str], None],
         retry_seconds: tuple[float, ...],
     ) -> None:
-        """`find` gets moto's record of a function by ARN, `run` invokes it (function, event, request id)."""
-        self._client, self._find, self._run, self._note = client, find, run, note
+        """`find` returns moto's record of a function by ARN; `run` invokes it (function, event, request id)."""
+        self._client, self._find, self._run, self._log = client, find, run, log
         self._retry_seconds = retry_seconds
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="lambda-async")
-        self._open = 0
+        self._pending = 0
         self._settled = threading.Condition()
 
     def put(self, arn: str, event: Any) -> None:
         """Queues `event` for the function `arn`."""
         with self._settled:
-            self._open += 1
+            self._pending += 1
         try:
             self._pool.submit(self._deliver, arn, event)
-        except RuntimeError:  # closed: the cloud is stopping, and its state goes with it
-            self._done()
+        except RuntimeError:  # the pool is closed: the emulator is stopping and its state is discarded
+            self._mark_settled()
 
     def drain(self, timeout_seconds: float) -> bool:
-        """Waits until every queued event has ended one way or another; False where that took too long."""
+        """Waits until every queued event has succeeded or failed for good; False after the timeout."""
         with self._settled:
-            return self._settled.wait_for(lambda: self._open == 0, timeout_seconds)
+            return self._settled.wait_for(lambda: self._pending == 0, timeout_seconds)
 
     @property
     def idle(self) -> bool:
-        """Whether no event waits or runs."""
-        return self._open == 0
+        """Whether no event is queued or running."""
+        return self._pending == 0
 
     def close(self) -> None:
-        """Lets running deliveries finish and drops the queued ones."""
+        """Waits for running deliveries and drops the queued ones."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _done(self) -> None:
+    def _mark_settled(self) -> None:
         with self._settled:
-            self._open -= 1
+            self._pending -= 1
             self._settled.notify_all()
 
     def _deliver(self, arn: str, event: Any) -> None:
@@ -69,29 +69,29 @@ class Asynchronous:
             function = self._find(arn)
             waits = self._retry_seconds[: invoke_config(function).get("MaximumRetryAttempts", 2)]
             request_id = str(uuid.uuid4())
-            outcome, attempts = self._run(function, event, request_id), 1
+            result, attempts = self._run(function, event, request_id), 1
             for seconds in waits:
-                if outcome.error is None:
+                if result.error is None:
                     break
-                time.sleep(seconds)  # AWS waits here too: a minute, then two
-                outcome, attempts = self._run(function, event, request_id), attempts + 1
-            self._settle(function, event, outcome, attempts)
+                time.sleep(seconds)  # AWS waits one minute, then two
+                result, attempts = self._run(function, event, request_id), attempts + 1
+            self._send_result(function, event, result, attempts)
         except Exception as error:
-            self._note(f"{arn}: not delivered: {type(error).__name__}: {error}: {json.dumps(event)}")
+            self._log(f"{arn}: not delivered: {type(error).__name__}: {error}: {json.dumps(event)}")
         finally:
-            self._done()
+            self._mark_settled()
 
-    def _settle(self, function: Any, event: Any, outcome: Outcome, attempts: int) -> None:
+    def _send_result(self, function: Any, event: Any, result: InvocationResult, attempts: int) -> None:
         destinations = invoke_config(function).get("DestinationConfig", {})
-        error = outcome.error
+        error = result.error
         target = destinations.get("OnFailure" if error else "OnSuccess", {}).get("Destination")
         if target:
-            self.send(target, json.dumps(_record(function, event, outcome, attempts)), {})
-        letters = getattr(function, "dead_letter_config", None) or {}
-        if error and letters.get("TargetArn"):
+            self.send(target, json.dumps(_destination_record(function, event, result, attempts)), {})
+        dead_letter_config = getattr(function, "dead_letter_config", None) or {}
+        if error and dead_letter_config.get("TargetArn"):
             message = str(error.get("errorMessage"))[:1024]
-            attributes = {"RequestID": outcome.request_id, "ErrorCode": "200", "ErrorMessage": message}
-            self.send(letters["TargetArn"], json.dumps(event), attributes)
+            attributes = {"RequestID": result.request_id, "ErrorCode": "200", "ErrorMessage": message}
+            self.send(dead_letter_config["TargetArn"], json.dumps(event), attributes)
 
     def send(self, arn: str, text: str, attributes: Mapping[str, str]) -> None:
         """Sends `text` to the queue, topic or function `arn`."""
@@ -106,23 +106,23 @@ class Asynchronous:
         elif service == "lambda":
             self.put(arn, json.loads(text))
         else:
-            raise NotImplementedError(f"the local cloud sends to SQS, SNS and Lambda, not to {arn}")
+            raise NotImplementedError(f"the AWS emulator sends to SQS, SNS and Lambda, not to {arn}")
 
 
 def invoke_config(function: Any) -> dict[str, Any]:
-    """The function's asynchronous settings, as PutFunctionEventInvokeConfig gave them."""
+    """The function's asynchronous settings, as set by PutFunctionEventInvokeConfig."""
     configurations = function.event_invoke_config
     return dict(configurations[-1].config) if configurations else {}
 
 
-def _record(function: Any, event: Any, outcome: Outcome, attempts: int) -> dict[str, Any]:
-    """What a destination gets: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html."""
-    failed = outcome.error is not None
+def _destination_record(function: Any, event: Any, result: InvocationResult, attempts: int) -> dict[str, Any]:
+    """The record for a destination: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html."""
+    failed = result.error is not None
     return {
         "version": "1.0",
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "requestContext": {
-            "requestId": outcome.request_id,
+            "requestId": result.request_id,
             "functionArn": f"{function.function_arn}:$LATEST",
             "condition": "RetriesExhausted" if failed else "Success",
             "approximateInvokeCount": attempts,
@@ -133,5 +133,5 @@ def _record(function: Any, event: Any, outcome: Outcome, attempts: int) -> dict[
             "executedVersion": "$LATEST",
             **({"functionError": "Unhandled"} if failed else {}),
         },
-        "responsePayload": outcome.error if failed else json.loads(outcome.result or "null"),
+        "responsePayload": result.error if failed else json.loads(result.payload or "null"),
     }

@@ -1,6 +1,6 @@
-"""Runs Lambda functions: the code that moto keeps, in the handler's own process, as AWS would call it.
+"""Runs Lambda functions: executes the code that moto keeps, in a process per execution environment.
 
-Serves the Invoke API; moto goes on to keep the functions themselves. Nothing here knows what a function is for.
+Serves the Invoke API; moto keeps the functions themselves.
 """
 
 from __future__ import annotations
@@ -20,48 +20,50 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local_aws.awslambda.async_invocation import Asynchronous
-from local_aws.awslambda.execution_environment import Outcome, Worker, sdk_folder
-from local_aws.child_processes import Processes
+from local_aws.awslambda.async_invocation import AsyncInvoker
+from local_aws.awslambda.execution_environment import ExecutionEnvironment, InvocationResult, sdk_folder
+from local_aws.clock import Clock
 from local_aws.errors import AwsError
-from local_aws.protocols import Answer
+from local_aws.processes.child_processes import ChildProcesses
+from local_aws.protocols import Response
 
 _MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 _MAX_CODE_BYTES = 250 * 1024 * 1024
-_UNRESERVED = 10  # how many environments of one function may run at once where nothing is reserved
+_UNRESERVED_CONCURRENCY = 10  # concurrent executions of one function without reserved concurrency
 
 
 class Functions:
-    """The Lambda service of one local cloud."""
+    """The functions of one emulator."""
 
     def __init__(
         self,
         *,
         client: Callable[[str], Any],
         folder: Path,
-        processes: Processes,
+        processes: ChildProcesses,
         region: str,
         account: str,
         environment: Callable[[], Mapping[str, str]],
+        clock: Clock,
         retry_seconds: tuple[float, ...] = (1.0, 3.0),
     ) -> None:
-        """`environment` is what every function gets to reach this cloud; `retry_seconds` stand in for AWS's minutes."""
-        self._folder, self._processes, self._environment = folder, processes, environment
+        """`environment` points every function to this emulator; `retry_seconds` replace AWS's minutes."""
+        self._folder, self._processes, self._environment, self._clock = folder, processes, environment, clock
         self._region, self._account = region, account
         self._lock = threading.Lock()
         self._log_lock = threading.Lock()
-        self._idle: dict[tuple[str, str], list[Worker]] = {}
+        self._idle: dict[tuple[str, str], list[ExecutionEnvironment]] = {}
         self._slots: dict[tuple[str, int], threading.Semaphore] = {}
-        self.later = Asynchronous(
+        self.async_invoker = AsyncInvoker(
             client=client,
             find=self.find,
             run=lambda function, event, request_id: self.invoke(function, event, wait=True, request_id=request_id),
-            note=lambda text: self._note("asynchronous", text),
+            log=lambda text: self._write_log("asynchronous", text),
             retry_seconds=retry_seconds,
         )
         folder.mkdir(parents=True, exist_ok=True)
 
-    def invoke_call(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Answer:
+    def handle_invoke(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Response:
         """The Invoke API: RequestResponse, Event or DryRun."""
         function = self.find(match["name"])
         if len(body) > _MAX_PAYLOAD_BYTES:
@@ -77,20 +79,20 @@ class Functions:
         if kind == "DryRun":
             return 204, {}, b""
         if kind == "Event":
-            self.later.put(function.function_arn, event)
+            self.async_invoker.put(function.function_arn, event)
             return 202, {}, b""
-        outcome = self.invoke(function, event)
+        result = self.invoke(function, event)
         headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": "$LATEST"}
-        headers["x-amzn-RequestId"] = outcome.request_id
-        if outcome.error is not None:
+        headers["x-amzn-RequestId"] = result.request_id
+        if result.error is not None:
             headers["X-Amz-Function-Error"] = "Unhandled"
         if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
-            headers["X-Amz-Log-Result"] = base64.b64encode("\n".join(outcome.lines).encode()[-4096:]).decode()
-        text = outcome.result if outcome.error is None else json.dumps(outcome.error)
+            headers["X-Amz-Log-Result"] = base64.b64encode("\n".join(result.lines).encode()[-4096:]).decode()
+        text = result.payload if result.error is None else json.dumps(result.error)
         return 200, headers, (text or "null").encode()
 
     def find(self, name: str) -> Any:
-        """moto's record of the function with that name or ARN; AwsError where there is none."""
+        """moto's record of the function with that name or ARN; AwsError if there is none."""
         from moto.awslambda.models import lambda_backends
 
         plain = name.rsplit("function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
@@ -100,84 +102,89 @@ class Functions:
         arn = f"arn:aws:lambda:{self._region}:{self._account}:function:{plain}"
         raise AwsError("ResourceNotFoundException", f"Function not found: {arn}", 404)
 
-    def invoke(self, function: Any, event: Any, *, wait: bool = False, request_id: str | None = None) -> Outcome:
-        """Runs `function` on `event` now. At its concurrency limit it waits where `wait`, else it is throttled."""
-        limit = int(_UNRESERVED if function.reserved_concurrency is None else function.reserved_concurrency)
+    def invoke(
+        self, function: Any, event: Any, *, wait: bool = False, request_id: str | None = None
+    ) -> InvocationResult:
+        """Runs `function` on `event`. At the concurrency limit the call waits if `wait`, otherwise it is throttled."""
+        limit = int(_UNRESERVED_CONCURRENCY if function.reserved_concurrency is None else function.reserved_concurrency)
         with self._lock:
             slot = self._slots.setdefault((function.function_name, limit), threading.Semaphore(limit))
         if not slot.acquire(blocking=wait and limit > 0):
             raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429)
         try:
-            worker, key = self._take(function)
+            environment, key = self._take_environment(function)
             started = time.perf_counter()
-            outcome = worker.invoke(
+            result = environment.invoke(
                 event, arn=function.function_arn, timeout_seconds=float(function.timeout), request_id=request_id
             )
             seconds = time.perf_counter() - started
-            if worker.dead:
-                worker.close()
+            if environment.dead:
+                environment.close()
             else:
                 with self._lock:
-                    self._idle.setdefault(key, []).append(worker)
-            return self._log(function, outcome, seconds)
+                    self._idle.setdefault(key, []).append(environment)
+            return self._write_logs(function, result, seconds)
         finally:
             slot.release()
 
     def close(self) -> None:
-        """Finishes the events that run, drops the queued ones, and ends every process."""
-        self.later.close()
+        """Waits for running events, drops the queued ones, and ends every process."""
+        self.async_invoker.close()
         with self._lock:
-            workers = [worker for idle in self._idle.values() for worker in idle]
+            environments = [environment for idle in self._idle.values() for environment in idle]
             self._idle.clear()
-        for worker in workers:
-            worker.close()
+        for environment in environments:
+            environment.close()
 
-    def _take(self, function: Any) -> tuple[Worker, tuple[str, str]]:
-        """A warm environment of the function as it is now, or a new one; those of its former states are ended."""
-        environment = self._function_environment(function)
+    def _take_environment(self, function: Any) -> tuple[ExecutionEnvironment, tuple[str, str]]:
+        """A warm environment of the function's current state, or a new one; those of earlier states are ended."""
+        variables = self._function_variables(function)
         sha256 = hashlib.sha256(function.code_bytes).hexdigest()
-        state = json.dumps([sha256, function.handler, function.role, environment], sort_keys=True)
+        state = json.dumps([sha256, function.handler, function.role, variables], sort_keys=True)
         key = (function.function_name, hashlib.sha256(state.encode()).hexdigest())
         with self._lock:
-            former = [other for other in self._idle if other[0] == key[0] and other != key]
-            ended = [worker for other in former for worker in self._idle.pop(other)]
+            outdated_keys = [other for other in self._idle if other[0] == key[0] and other != key]
+            outdated = [environment for other in outdated_keys for environment in self._idle.pop(other)]
             idle = self._idle.get(key, [])
-            worker = idle.pop() if idle else None
-        for old in ended:
-            old.close()
-        if worker is not None and not worker.dead:
-            return worker, key
+            warm = idle.pop() if idle else None
+        for environment in outdated:
+            environment.close()
+        if warm is not None and not warm.dead:
+            return warm, key
         if not (function.run_time or "").startswith("python"):
-            message = f"the local cloud runs Python functions only ({function.function_name} wants {function.run_time})"
+            message = (
+                f"the AWS emulator runs Python functions only (got {function.run_time} of {function.function_name})"
+            )
             raise AwsError("InvalidRuntimeException", message, 502)
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
-        fresh = Worker(
+        new = ExecutionEnvironment(
             self._processes,
+            clock=self._clock,
             task=self._unpack(function.function_name, sha256, function.code_bytes),
             packages=sdk_folder(self._folder / "runtime"),
             handler=function.handler,
-            environment={**environment, **self._credentials(function), "AWS_LAMBDA_LOG_STREAM_NAME": stream},
+            environment={**variables, **self._credentials(function), "AWS_LAMBDA_LOG_STREAM_NAME": stream},
         )
-        return fresh, key
+        return new, key
 
     def _unpack(self, name: str, sha256: str, code: bytes) -> Path:
         task = self._folder / name / sha256[:16]
         if task.exists():
             return task
-        fresh = task.with_name(f"{task.name}.{uuid.uuid4().hex}")
+        partial = task.with_name(f"{task.name}.{uuid.uuid4().hex}")
         try:
             with zipfile.ZipFile(io.BytesIO(code)) as archive:
                 if sum(item.file_size for item in archive.infolist()) > _MAX_CODE_BYTES:
                     message = f"{name}: Unzipped size must be smaller than {_MAX_CODE_BYTES} bytes"
                     raise AwsError("InvalidZipFileException", message, 502)
-                archive.extractall(fresh)  # zipfile itself drops absolute paths and `..`
+                archive.extractall(partial)  # zipfile drops absolute paths and `..`
         except zipfile.BadZipFile as error:
             raise AwsError("InvalidZipFileException", f"{name}: Could not unzip the code: {error}", 502) from error
         with suppress(OSError):  # another thread was first
-            fresh.rename(task)
+            partial.rename(task)
         return task
 
-    def _function_environment(self, function: Any) -> dict[str, str]:
+    def _function_variables(self, function: Any) -> dict[str, str]:
         return {
             **self._environment(),
             **{key: str(value) for key, value in (function.environment_vars or {}).items()},
@@ -190,7 +197,7 @@ class Functions:
         }
 
     def _credentials(self, function: Any) -> dict[str, str]:
-        """A session of the function's role, so that what it does is done in that name."""
+        """Credentials of a session of the function's role, so that its calls are made as that role."""
         from moto.iam.models import iam_backends
         from moto.sts.models import sts_backends
 
@@ -210,20 +217,20 @@ class Functions:
             "AWS_SESSION_TOKEN": session.session_token,
         }
 
-    def _log(self, function: Any, outcome: Outcome, seconds: float) -> Outcome:
-        error = outcome.error
+    def _write_logs(self, function: Any, result: InvocationResult, seconds: float) -> InvocationResult:
+        error = result.error
         lines = (
-            f"START RequestId: {outcome.request_id} Version: $LATEST",
-            *outcome.lines,
-            *([json.dumps(error)] if error and "." in error["errorType"] else []),  # the runtime's own errors
-            f"END RequestId: {outcome.request_id}",
-            f"REPORT RequestId: {outcome.request_id}\tDuration: {seconds * 1000:.2f} ms",
+            f"START RequestId: {result.request_id} Version: $LATEST",
+            *result.lines,
+            *([json.dumps(error)] if error and "." in error["errorType"] else []),  # errors of the runtime
+            f"END RequestId: {result.request_id}",
+            f"REPORT RequestId: {result.request_id}\tDuration: {seconds * 1000:.2f} ms",
         )
         function.logs_backend.ensure_log_group(function.logs_group_name)
         function.save_logs("\n".join(lines))
-        self._note(function.function_name, "\n".join(lines))
-        return Outcome(outcome.request_id, outcome.result, error, lines)
+        self._write_log(function.function_name, "\n".join(lines))
+        return InvocationResult(result.request_id, result.payload, error, lines)
 
-    def _note(self, name: str, text: str) -> None:
+    def _write_log(self, name: str, text: str) -> None:
         with self._log_lock, (self._folder / f"{name}.log").open("a", encoding="utf-8") as log:
             log.write(text + "\n")

@@ -1,10 +1,9 @@
-"""The inside of a local Lambda: runs one function's real handler, event after event, in a process of its own.
+"""The Lambda runtime: a script that loads one function's handler and runs it on one event after another.
 
-Started as a plain script, `python -I -S lambda_runtime.py TASK_FOLDER PACKAGES_FOLDER HANDLER`, so that it sees the
-function's code, the SDK that AWS ships, and nothing else of this machine: a handler that imports more fails here as
-it would there. May import nothing but the standard library. Requests come as JSON lines on standard input, answers
-leave as JSON lines on standard output, the first of them once the handler is loaded; what the handler prints goes to
-standard error, where a line that starts with END_OF_LOG closes each event's part.
+Started as `python -I -S runtime.py TASK_FOLDER PACKAGES_FOLDER HANDLER`, so that it sees only the function's code and
+the SDK that AWS provides: a handler that imports anything else fails here as on AWS. Imports the standard library only.
+Reads requests as JSON lines from standard input and writes responses as JSON lines to standard output, the first one
+after the handler is loaded. The handler's output goes to standard error; END_OF_LOG ends the lines of each event.
 """
 
 from __future__ import annotations
@@ -18,10 +17,12 @@ import traceback
 from typing import Any, TextIO
 
 END_OF_LOG = "\x1e"
+NOW_VARIABLE = "LOCAL_AWS_NOW"
+"""Environment variable with the emulator's simulated time; unset while its clock shows real time."""
 
 
 class Context:
-    """What AWS hands to a handler beside the event."""
+    """The context argument of a handler."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.aws_request_id = request["id"]
@@ -36,7 +37,7 @@ class Context:
         self._deadline = time.monotonic() + request["timeout_seconds"]
 
     def get_remaining_time_in_millis(self) -> int:
-        """How long the handler may still run."""
+        """The remaining time before the timeout."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 
@@ -54,12 +55,12 @@ def _failure(error: BaseException, name: str | None = None) -> dict[str, Any]:
     }
 
 
-def _answer(handle: Any, request: dict[str, Any]) -> dict[str, Any]:
-    os.environ.pop("FRAUDOPS_NOW", None)
+def _handle(handler: Any, request: dict[str, Any]) -> dict[str, Any]:
+    os.environ.pop(NOW_VARIABLE, None)
     if request["now"]:
-        os.environ["FRAUDOPS_NOW"] = request["now"]
+        os.environ[NOW_VARIABLE] = request["now"]
     try:
-        result = handle(request["event"], Context(request))
+        result = handler(request["event"], Context(request))
     except Exception as error:
         traceback.print_exc()
         return {"error": _failure(error)}
@@ -70,43 +71,43 @@ def _answer(handle: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Loads the handler once, then answers until standard input ends."""
-    task, packages, handler = sys.argv[1:]
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a stream, not a path
-        os.dup2(nothing.fileno(), 0)
+    """Loads the handler once, then handles requests until standard input ends."""
+    task, packages, handler_name = sys.argv[1:]
+    requests, responses = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "rb") as null:  # noqa: PTH123 - a stream, not a path
+        os.dup2(null.fileno(), 0)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=1, closefd=False)
     sys.path[:0] = [task]
     sys.path.append(packages)
     os.chdir(task)
-    handle, broken = None, None
+    handler, load_error = None, None
     try:
-        handle = _load(handler)
+        handler = _load(handler_name)
     except ImportError as error:
-        broken = _failure(error, "Runtime.ImportModuleError")
-        broken["errorMessage"] = f"Unable to import module '{handler.rpartition('.')[0]}': {error}"
+        load_error = _failure(error, "Runtime.ImportModuleError")
+        load_error["errorMessage"] = f"Unable to import module '{handler_name.rpartition('.')[0]}': {error}"
     except AttributeError:
-        name = handler.rpartition(".")
-        broken = _failure(
+        name = handler_name.rpartition(".")
+        load_error = _failure(
             AttributeError(f"Handler '{name[2]}' missing on module '{name[0]}'"), "Runtime.HandlerNotFound"
         )
     except Exception as error:
         traceback.print_exc()
-        broken = _failure(error)
-    _send(answers, {"ready": broken is None})
+        load_error = _failure(error)
+    _send(responses, {"ready": load_error is None})
     for line in requests:
         request = json.loads(line)
-        answer = {"error": broken} if broken else _answer(handle, request)
+        response = {"error": load_error} if load_error else _handle(handler, request)
         sys.stdout.flush()
         sys.stderr.write(END_OF_LOG + "\n")
         sys.stderr.flush()
-        _send(answers, answer)
+        _send(responses, response)
 
 
-def _send(answers: TextIO, document: dict[str, Any]) -> None:
-    answers.write(json.dumps(document) + "\n")
-    answers.flush()
+def _send(responses: TextIO, document: dict[str, Any]) -> None:
+    responses.write(json.dumps(document) + "\n")
+    responses.flush()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""AWS CloudFormation: stacks whose resources exist in the emulator, updated and rolled back."""
+"""AWS CloudFormation: stacks whose resources exist in the emulator, with updates, change sets and rollbacks."""

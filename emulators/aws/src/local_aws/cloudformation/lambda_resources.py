@@ -1,4 +1,4 @@
-"""The CloudFormation types of Lambda: functions whose code an update replaces, their permissions and their retries."""
+"""CloudFormation resource types of Lambda: functions, permissions and asynchronous invocation settings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import json
 import zipfile
 from typing import Any
 
-from local_aws.cloudformation.resource_type import Recorded
+from local_aws.cloudformation.resource_base import ResourceType
 
 
-class EventInvokeConfig(Recorded):
+class EventInvokeConfig(ResourceType):
     """AWS::Lambda::EventInvokeConfig."""
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Sets how events of the function are retried, and where they end."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Sets the retries and destinations of asynchronous events."""
         function = _function(properties["FunctionName"], account, region)
         keys = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
         settings = {key: properties[key] for key in keys if key in properties}
@@ -26,46 +26,46 @@ class EventInvokeConfig(Recorded):
         _lambda(account, region).put_function_event_invoke_config(function.function_name, settings)
         return f"{function.function_name}|{properties['Qualifier']}", {}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
-        """Goes back to Lambda's defaults."""
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+        """Restores Lambda's defaults."""
         _function(physical_id.split("|", maxsplit=1)[0], account, region).event_invoke_config = []
 
 
-class Permission(Recorded):
+class Permission(ResourceType):
     """AWS::Lambda::Permission."""
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Adds the statement under its own id, in the place of a former one."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Adds the statement under its id, replacing an earlier one."""
         function = _function(properties["FunctionName"], account, region)
-        self.drop(name, properties, account, region)
+        self.delete(name, properties, account, region)
         statement = {key: value for key, value in properties.items() if key != "FunctionName"}
         function.policy.add_statement(raw=json.dumps({**statement, "StatementId": name}))
         return name, {"Id": name, "Name": name}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
         """Removes the statement."""
         policy = _function(properties["FunctionName"], account, region).policy
         policy.statements[:] = [statement for statement in policy.statements if statement.get("Sid") != physical_id]
 
 
-class Function(Recorded):
-    """AWS::Lambda::Function: moto's, with code that an update replaces, versions of objects, and dead letters."""
+class Function(ResourceType):
+    """AWS::Lambda::Function: moto's, plus code updates, object versions and dead letter queues."""
 
     name_property = "FunctionName"
 
     def create_from_cloudformation_json(
         self, resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str, **kwargs: Any
     ) -> Any:
-        """Makes the function with the code that S3 holds now."""
+        """Creates the function with the current code in S3."""
         from moto.awslambda.models import LambdaFunction
 
         properties = cloudformation_json["Properties"]
-        code = _code(properties["Code"], account_id)
+        code = _read_code(properties["Code"], account_id)
         document = {**cloudformation_json, "Properties": {**properties, "Code": {"ZipFile": "pass"}}}
         function = LambdaFunction.create_from_cloudformation_json(
             resource_name, document, account_id, region_name, **kwargs
         )
-        return self._settle(function, properties, code)
+        return self._apply_settings(function, properties, code)
 
     def update_from_cloudformation_json(
         self,
@@ -75,7 +75,7 @@ class Function(Recorded):
         account_id: str,
         region_name: str,
     ) -> Any:
-        """Changes the function in place; another name is another function."""
+        """Updates the function in place; another name replaces it."""
         properties = cloudformation_json["Properties"]
         if properties.get("FunctionName", original_resource.function_name) != original_resource.function_name:
             function = self.create_from_cloudformation_json(
@@ -83,16 +83,16 @@ class Function(Recorded):
             )
             original_resource.delete(account_id, region_name)
             return function
-        code = _code(properties["Code"], account_id)
+        code = _read_code(properties["Code"], account_id)
         original_resource.update_configuration(
             {**properties, "Environment": properties.get("Environment", {"Variables": {}})}
         )
         reserved = properties.get("ReservedConcurrentExecutions")
         original_resource.reserved_concurrency = reserved
-        return self._settle(original_resource, properties, code)
+        return self._apply_settings(original_resource, properties, code)
 
     @staticmethod
-    def _settle(function: Any, properties: dict[str, Any], code: bytes) -> Any:
+    def _apply_settings(function: Any, properties: dict[str, Any], code: bytes) -> Any:
         function.timeout, function.memory_size = (
             int(properties.get("Timeout", 3)),
             int(properties.get("MemorySize", 128)),
@@ -115,7 +115,7 @@ def _function(name: str, account: str, region: str) -> Any:
     return _lambda(account, region).get_function(name.rsplit(":function:", maxsplit=1)[-1])
 
 
-def _code(code: dict[str, Any], account: str) -> bytes:
+def _read_code(code: dict[str, Any], account: str) -> bytes:
     if "ZipFile" in code:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -123,16 +123,16 @@ def _code(code: dict[str, Any], account: str) -> bytes:
         return buffer.getvalue()
     from moto.s3.models import s3_backends
 
-    where = f"s3://{code.get('S3Bucket')}/{code.get('S3Key')}"
+    uri = f"s3://{code.get('S3Bucket')}/{code.get('S3Key')}"
     try:
-        found = s3_backends[account]["aws"].get_object(
+        stored = s3_backends[account]["aws"].get_object(
             code["S3Bucket"], code["S3Key"], version_id=code.get("S3ObjectVersion")
         )
-    except Exception as error:  # moto has many for one thing: it is not there
-        raise ValueError(f"Error occurred while GetObject. S3 Error: {where}: {error}") from error
-    if found is None:
+    except Exception as error:  # moto has several errors for a missing object
+        raise ValueError(f"Error occurred while GetObject. S3 Error: {uri}: {error}") from error
+    if stored is None:
         raise ValueError(
-            f"Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: {where} does not exist."
+            f"Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: {uri} does not exist."
         )
-    data: bytes = found.value
+    data: bytes = stored.value
     return data

@@ -1,6 +1,6 @@
-"""CloudFormation resource types that moto lacks, or gets wrong, as the stacks of the local cloud make them.
+"""CloudFormation resource types that moto lacks or implements incorrectly.
 
-Conditions of bucket, queue and topic policies are kept but not enforced.
+Conditions of bucket, queue and topic policies are stored but not enforced.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws.cloudformation.lambda_resources import EventInvokeConfig, Function, Permission
-from local_aws.cloudformation.resource_type import Recorded
+from local_aws.cloudformation.resource_base import ResourceType
 
 create_endpoint: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-"""CreateEndpoint of the local cloud that runs in this process, for templates that hold endpoints."""
+"""CreateEndpoint of the emulator that runs in this process, for AWS::SageMaker::Endpoint."""
 
 
-class ModelPackageGroup(Recorded):
+class ModelPackageGroup(ResourceType):
     """AWS::SageMaker::ModelPackageGroup."""
 
     name_property = "ModelPackageGroupName"
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """A group that is there already belongs to somebody else, unless it is this stack's own."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Creates the group if it does not exist, and sets its description."""
         groups = _sagemaker(account, region).model_package_groups
         if name not in groups:
             _sagemaker(account, region).create_model_package_group(
@@ -35,8 +35,8 @@ class ModelPackageGroup(Recorded):
             "Name": name,
         }
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
-        """A group with packages is not deleted, as on AWS."""
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+        """Deletes the group; ValueError if it has packages, as on AWS."""
         name = physical_id.rsplit("/", maxsplit=1)[-1]
         backend = _sagemaker(account, region)
         if any(package.model_package_group_name == name for package in backend.model_packages.values()):
@@ -44,27 +44,29 @@ class ModelPackageGroup(Recorded):
         backend.model_package_groups.pop(name, None)
 
 
-class Endpoint(Recorded):
-    """AWS::SageMaker::Endpoint, under its own name and with real servers."""
+class Endpoint(ResourceType):
+    """AWS::SageMaker::Endpoint, with its EndpointName, which moto ignores, and real servers."""
 
     name_property = "EndpointName"
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Asks for the endpoint and does not wait for it."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Creates the endpoint and does not wait until it is in service."""
         if create_endpoint is None:
-            raise RuntimeError("no local cloud runs in this process")
-        given: dict[str, Any] = {key: properties[key] for key in ("EndpointConfigName", "Tags") if key in properties}
-        arn = create_endpoint({**given, "EndpointName": name})["EndpointArn"]
+            raise RuntimeError("no AWS emulator runs in this process")
+        parameters: dict[str, Any] = {
+            key: properties[key] for key in ("EndpointConfigName", "Tags") if key in properties
+        }
+        arn = create_endpoint({**parameters, "EndpointName": name})["EndpointArn"]
         return arn, {"EndpointName": name, "Name": name}
 
 
-class Alarm(Recorded):
+class Alarm(ResourceType):
     """AWS::CloudWatch::Alarm."""
 
     name_property = "AlarmName"
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Puts the alarm; moto evaluates none."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Puts the alarm; moto does not evaluate alarms."""
         from moto.cloudwatch.models import cloudwatch_backends
 
         alarm = cloudwatch_backends[account][region].put_metric_alarm(
@@ -88,18 +90,18 @@ class Alarm(Recorded):
         )
         return name, {"Arn": alarm.alarm_arn, "Name": name}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
         """Deletes the alarm."""
         from moto.cloudwatch.models import cloudwatch_backends
 
         cloudwatch_backends[account][region].delete_alarms([physical_id])
 
 
-class OidcProvider(Recorded):
+class OidcProvider(ResourceType):
     """AWS::IAM::OIDCProvider."""
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Makes the identity provider; Ref gives its ARN."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Creates the identity provider; Ref returns its ARN."""
         from moto.iam.models import iam_backends
 
         backend = iam_backends[account]["aws"]
@@ -113,17 +115,17 @@ class OidcProvider(Recorded):
         )
         return provider.arn, {"Arn": provider.arn}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
         """Deletes the provider."""
         from moto.iam.models import iam_backends
 
         iam_backends[account]["aws"].delete_open_id_connect_provider(physical_id)
 
 
-class BucketPolicy(Recorded):
+class BucketPolicy(ResourceType):
     """AWS::S3::BucketPolicy."""
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
         """Puts the policy."""
         from moto.s3.models import s3_backends
 
@@ -131,18 +133,18 @@ class BucketPolicy(Recorded):
         s3_backends[account]["aws"].put_bucket_policy(properties["Bucket"], document)
         return properties["Bucket"], {}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
         """Deletes the policy."""
         from moto.s3.models import s3_backends
 
         s3_backends[account]["aws"].delete_bucket_policy(physical_id)
 
 
-class Subscription(Recorded):
+class Subscription(ResourceType):
     """AWS::SNS::Subscription."""
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Subscribes; moto sends no mail."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Subscribes; moto sends no e-mail."""
         from moto.sns.models import sns_backends
 
         subscription = sns_backends[account][region].subscribe(
@@ -150,14 +152,14 @@ class Subscription(Recorded):
         )
         return subscription.arn, {}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
-        """Ends the subscription."""
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+        """Deletes the subscription."""
         from moto.sns.models import sns_backends
 
         sns_backends[account][region].unsubscribe(physical_id)
 
 
-_TYPES: dict[str, type[Recorded]] = {
+_TYPES: dict[str, type[ResourceType]] = {
     "AWS::SageMaker::ModelPackageGroup": ModelPackageGroup,
     "AWS::SageMaker::Endpoint": Endpoint,
     "AWS::CloudWatch::Alarm": Alarm,
@@ -170,8 +172,8 @@ _TYPES: dict[str, type[Recorded]] = {
 }
 
 
-def own(type_name: str) -> Recorded | None:
-    """This module's own class of the type; None where moto's is to be used."""
+def find_resource_type(type_name: str) -> ResourceType | None:
+    """This package's implementation of the type; None to use moto's."""
     kind = _TYPES.get(type_name)
     return kind(type_name) if kind else None
 

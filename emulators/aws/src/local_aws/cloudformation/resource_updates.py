@@ -1,6 +1,6 @@
-"""What a change of a stack's resource does, where moto would do nothing, half of it, or make the resource anew.
+"""In-place updates of stack resources that moto ignores, applies partly, or replaces.
 
-Each function takes moto's resource, the new properties, account and region, and returns the resource as it is now.
+Each update takes moto's resource, the new properties, account and region, and returns the updated resource.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-Change = Callable[[Any, dict[str, Any], str, str], Any]
+Update = Callable[[Any, dict[str, Any], str, str], Any]
 
 
-def _role(role: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+def _update_role(role: Any, properties: dict[str, Any], account: str, region: str) -> Any:
     role.description = properties.get("Description", "")
     role.max_session_duration = properties.get("MaxSessionDuration", 3600)
     document = properties["AssumeRolePolicyDocument"]
@@ -24,8 +24,8 @@ def _role(role: Any, properties: dict[str, Any], account: str, region: str) -> A
     return role
 
 
-def settle_role(role: Any, properties: dict[str, Any], account: str, region: str) -> None:
-    """Puts the policies of the role as the template has them: managed ones too, which moto leaves out."""
+def apply_role_policies(role: Any, properties: dict[str, Any], account: str, region: str) -> None:
+    """Sets inline and managed policies of the role as in the template; moto ignores managed ones."""
     from moto.iam.models import iam_backends
 
     backend = iam_backends[account]["aws"]
@@ -35,23 +35,23 @@ def settle_role(role: Any, properties: dict[str, Any], account: str, region: str
     for arn in wanted - set(role.managed_policies):
         backend.attach_role_policy(arn, role.name)
     role.stack_managed_policies = wanted
-    for policy in properties.get("Policies", []):  # moto keeps what it is given, and gives back what it keeps
+    for policy in properties.get("Policies", []):  # moto returns a policy as it was stored
         role.put_policy(policy["PolicyName"], json.dumps(policy["PolicyDocument"]))
     role.stack_policies = [policy["PolicyName"] for policy in properties.get("Policies", [])]
 
 
-def _log_group(group: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+def _update_log_group(group: Any, properties: dict[str, Any], account: str, region: str) -> Any:
     group.retention_in_days = properties.get("RetentionInDays")
     return group
 
 
-def _topic(topic: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+def _update_topic(topic: Any, properties: dict[str, Any], account: str, region: str) -> Any:
     topic.display_name = properties.get("DisplayName", "")
     topic.kms_master_key_id = properties.get("KmsMasterKeyId", "")
     return topic
 
 
-def _rule(rule: Any, properties: dict[str, Any], account: str, region: str) -> Any:
+def _update_rule(rule: Any, properties: dict[str, Any], account: str, region: str) -> Any:
     from moto.events.models import EventPattern
 
     pattern = properties.get("EventPattern")
@@ -63,17 +63,17 @@ def _rule(rule: Any, properties: dict[str, Any], account: str, region: str) -> A
     return rule
 
 
-IN_PLACE: dict[str, tuple[str, Change]] = {
-    "AWS::IAM::Role": ("RoleName", _role),
-    "AWS::Logs::LogGroup": ("LogGroupName", _log_group),
-    "AWS::SNS::Topic": ("TopicName", _topic),
-    "AWS::Events::Rule": ("Name", _rule),
+IN_PLACE_UPDATES: dict[str, tuple[str, Update]] = {
+    "AWS::IAM::Role": ("RoleName", _update_role),
+    "AWS::Logs::LogGroup": ("LogGroupName", _update_log_group),
+    "AWS::SNS::Topic": ("TopicName", _update_topic),
+    "AWS::Events::Rule": ("Name", _update_rule),
 }
-"""By type: the property whose change makes another resource, and the function for every other change."""
+"""By type: the property whose change replaces the resource, and the function for every other change."""
 
 
-def settle_bucket(bucket: Any, properties: dict[str, Any], account: str, region: str) -> None:
-    """Applies what moto's stacks leave out of a bucket and a program can observe: versioning and public access."""
+def apply_bucket_settings(bucket: Any, properties: dict[str, Any], account: str, region: str) -> None:
+    """Applies versioning and the public access block, which moto's stacks ignore."""
     from moto.s3.models import s3_backends
 
     backend = s3_backends[account]["aws"]
@@ -85,15 +85,15 @@ def settle_bucket(bucket: Any, properties: dict[str, Any], account: str, region:
         backend.put_public_access_block(bucket.name, {key: str(value).lower() for key, value in block.items()})
 
 
-SETTLE: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
-    "AWS::IAM::Role": settle_role,
-    "AWS::S3::Bucket": settle_bucket,
+FOLLOW_UPS: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
+    "AWS::IAM::Role": apply_role_policies,
+    "AWS::S3::Bucket": apply_bucket_settings,
 }
-"""By type: what is still to be done when moto has made or changed the resource."""
+"""By type: the function to call after moto has created or updated the resource."""
 
 
-def release(resource: Any, type_name: str, account: str) -> None:
-    """Lets go of what keeps moto from deleting a resource of a stack: the policies of a role."""
+def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
+    """Removes what prevents moto from deleting a resource of a stack: the policies of a role."""
     if type_name != "AWS::IAM::Role":
         return
     from moto.iam.models import iam_backends

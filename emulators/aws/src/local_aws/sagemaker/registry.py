@@ -1,7 +1,7 @@
-"""The model registry's writes, as AWS does them: moto keeps the packages, this keeps its promises.
+"""Write operations of the model registry with AWS's semantics; moto keeps the records.
 
-moto forgets metadata on every update, numbers versions anew after a deletion, ignores client tokens and emits no
-events. It also overwrites models and configurations of the same name, which AWS refuses.
+moto drops metadata on every update, reuses version numbers after a deletion, ignores client tokens and emits no events.
+It also overwrites models and configurations of the same name, which AWS refuses.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.errors import AwsError, Emit, NotHandled
+from local_aws.errors import AwsError, EmitEvent, NotHandled
 
 _APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
 
 
 class Registry:
-    """CreateModelPackage and UpdateModelPackage, and the refusals of names already taken."""
+    """Writes model packages and groups, and refuses duplicate names."""
 
-    def __init__(self, *, backend: Callable[[], Any], emit: Emit) -> None:
-        """`backend` gets moto's SageMaker backend of this cloud's account and region."""
+    def __init__(self, *, backend: Callable[[], Any], emit: EmitEvent) -> None:
+        """`backend` returns moto's SageMaker backend of the emulator's account and region."""
         self._backend, self._emit = backend, emit
         self._lock = threading.Lock()
-        self._latest: dict[str, int] = {}
+        self._latest_versions: dict[str, int] = {}
         self._tokens: dict[str, tuple[dict[str, Any], str]] = {}
 
     def create_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Registers a package: versions only ever grow, and a client token seen before gives its first answer."""
+        """CreateModelPackage: versions only increase; a repeated client token returns the first package."""
         _check_approval(parameters)
         with self._lock:
             token = parameters.get("ClientToken")
@@ -36,14 +36,14 @@ class Registry:
                 if first != parameters:
                     raise AwsError("ValidationException", f"ClientToken {token} was used with other parameters")
                 return {"ModelPackageArn": arn}
-            package = self._new(parameters)
+            package = self._create_package(parameters)
             if token:
                 self._tokens[token] = (parameters, package.arn)
-            self._announce(package)
+            self._emit_state_change(package)
         return {"ModelPackageArn": package.arn}
 
     def update_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Changes what the call names and nothing else; an event follows a change of the approval."""
+        """UpdateModelPackage: changes only the given members; a changed approval status emits an event."""
         _check_approval(parameters)
         with self._lock:
             backend = self._backend()
@@ -51,7 +51,7 @@ class Registry:
             package = backend.model_packages.get(backend.model_package_name_mapping.get(arn, arn))
             if package is None:
                 raise AwsError("ValidationException", f"ModelPackage {arn} does not exist.")
-            before = package.model_approval_status
+            previous_status = package.model_approval_status
             properties = {
                 **(package.customer_metadata_properties or {}),
                 **parameters.get("CustomerMetadataProperties", {}),
@@ -59,17 +59,17 @@ class Registry:
             for name in parameters.get("CustomerMetadataPropertiesToRemove", []):
                 properties.pop(name, None)
             package.customer_metadata_properties = properties or None
-            package.model_approval_status = parameters.get("ModelApprovalStatus", before)
+            package.model_approval_status = parameters.get("ModelApprovalStatus", previous_status)
             package.approval_description = parameters.get("ApprovalDescription", package.approval_description)
             package.inference_specification = parameters.get("InferenceSpecification", package.inference_specification)
             package.add_additional_inference_specifications(parameters.get("AdditionalInferenceSpecificationsToAdd"))
             package.modifications_done()
-            if package.model_approval_status != before:
-                self._announce(package)
+            if package.model_approval_status != previous_status:
+                self._emit_state_change(package)
         return {"ModelPackageArn": package.arn}
 
     def delete_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Deletes a package; its version is not given again."""
+        """DeleteModelPackage: its version number is not reused."""
         with self._lock:
             backend, arn = self._backend(), parameters["ModelPackageName"]
             package = backend.model_packages.pop(backend.model_package_name_mapping.pop(arn, arn), None)
@@ -78,7 +78,7 @@ class Registry:
         return {}
 
     def delete_model_package_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Deletes a group without packages."""
+        """DeleteModelPackageGroup: only without packages."""
         with self._lock:
             backend, name = self._backend(), parameters["ModelPackageGroupName"].rsplit("/", 1)[-1]
             if name not in backend.model_package_groups:
@@ -90,14 +90,14 @@ class Registry:
         return {}
 
     def refuse_existing_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """CreateModel, where the name is taken."""
+        """CreateModel with a name that exists."""
         model = self._backend()._models.get(parameters["ModelName"])
         if model is not None:
             raise AwsError("ValidationException", f'Cannot create already existing model "{model.arn}".')
         raise NotHandled
 
     def refuse_existing_configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """CreateEndpointConfig, where the name is taken."""
+        """CreateEndpointConfig with a name that exists."""
         configuration = self._backend().endpoint_configs.get(parameters["EndpointConfigName"])
         if configuration is not None:
             arn = configuration.endpoint_config_arn
@@ -105,13 +105,13 @@ class Registry:
         raise NotHandled
 
     def refuse_existing_group(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """CreateModelPackageGroup, where the name is taken."""
+        """CreateModelPackageGroup with a name that exists."""
         group = self._backend().model_package_groups.get(parameters["ModelPackageGroupName"])
         if group is not None:
             raise AwsError("ValidationException", f"Model Package Group already exists: {group.arn}")
         raise NotHandled
 
-    def _new(self, parameters: dict[str, Any]) -> Any:
+    def _create_package(self, parameters: dict[str, Any]) -> Any:
         from moto.sagemaker.models import ModelPackage
 
         backend = self._backend()
@@ -123,10 +123,10 @@ class Registry:
         if group is not None:
             if group not in backend.model_package_groups:
                 raise AwsError("ValidationException", f"ModelPackageGroup {group} does not exist.")
-            kept = [
+            versions = [
                 p.model_package_version for p in backend.model_packages.values() if p.model_package_group_name == group
             ]
-            version = self._latest[group] = max([*kept, self._latest.get(group, 0)]) + 1
+            version = self._latest_versions[group] = max([*versions, self._latest_versions.get(group, 0)]) + 1
         package = ModelPackage(
             model_package_name=name or group,
             model_package_group_name=group,
@@ -159,23 +159,23 @@ class Registry:
         backend.model_packages[package.arn] = package
         return package
 
-    def _announce(self, package: Any) -> None:
-        self._emit("SageMaker Model Package State Change", _plain(package.gen_response_object()), [package.arn])
+    def _emit_state_change(self, package: Any) -> None:
+        self._emit("SageMaker Model Package State Change", _to_json(package.gen_response_object()), [package.arn])
 
 
 def _check_approval(parameters: dict[str, Any]) -> None:
     status = parameters.get("ModelApprovalStatus")
     if status is not None and status not in _APPROVALS:
-        what = f"Value '{status}' at 'modelApprovalStatus' failed to satisfy constraint"
-        raise AwsError("ValidationException", f"{what}: Member must satisfy enum value set: {list(_APPROVALS)}")
+        message = f"Value '{status}' at 'modelApprovalStatus' failed to satisfy constraint"
+        raise AwsError("ValidationException", f"{message}: Member must satisfy enum value set: {list(_APPROVALS)}")
 
 
-def _plain(value: Any) -> Any:
-    """`value` as the JSON of an event: times as text, empty members left out."""
+def _to_json(value: Any) -> Any:
+    """`value` as the JSON of an event: times as text, members without a value omitted."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
+        return {key: _to_json(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,1 +1,1 @@
-"""AWS STS: who calls, and roles assumed with a web identity."""
+"""AWS STS: the caller's identity, and roles assumed with a web identity."""

@@ -1,6 +1,6 @@
-"""Evaluates the trust policy of a role for a federated caller, as IAM does. Decides only; knows no role and no token.
+"""Evaluates a role's trust policy for a federated caller, as IAM does. Decides only; knows no role and no token.
 
-What cannot be evaluated here raises, so that no policy is ever taken for another.
+Raises for every element that it cannot evaluate, so that no policy is silently misread.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from local_aws.errors import AwsError
 
 
 def allows(policy: Mapping[str, Any], *, action: str, provider: str, context: Mapping[str, Sequence[str]]) -> bool:
-    """Whether `policy` lets callers from the identity provider with the ARN `provider` do `action`; Deny wins.
+    """Whether `policy` allows `action` to callers from the identity provider with the ARN `provider`; Deny wins.
 
     Args:
         context: the values of each condition key, by its full name (`token.actions.githubusercontent.com:sub`).
 
     Raises:
-        AwsError: MalformedPolicyDocument, for an operator or element that is not known here.
+        AwsError: MalformedPolicyDocument, for an operator or element that is not supported.
     """
     allowed = False
     for statement in _list(policy.get("Statement")):
-        if not _concerns(statement, action, provider, context):
+        if not _matches(statement, action, provider, context):
             continue
         if statement.get("Effect") == "Deny":
             return False
@@ -32,9 +32,9 @@ def allows(policy: Mapping[str, Any], *, action: str, provider: str, context: Ma
     return allowed
 
 
-def _concerns(statement: Mapping[str, Any], action: str, provider: str, context: Mapping[str, Sequence[str]]) -> bool:
+def _matches(statement: Mapping[str, Any], action: str, provider: str, context: Mapping[str, Sequence[str]]) -> bool:
     if unknown := {"NotPrincipal", "NotAction"} & set(statement):
-        raise _malformed(f"the local cloud does not evaluate {', '.join(sorted(unknown))}")
+        raise _malformed(f"the AWS emulator does not evaluate {', '.join(sorted(unknown))}")
     principal = statement.get("Principal")
     federated = _list(principal.get("Federated")) if isinstance(principal, Mapping) else []
     if provider not in federated:
@@ -42,21 +42,21 @@ def _concerns(statement: Mapping[str, Any], action: str, provider: str, context:
     if not any(_like(pattern.lower(), action.lower()) for pattern in _list(statement.get("Action"))):
         return False
     return all(
-        _holds(operator, context.get(key), [str(value) for value in _list(values)])
+        _condition_holds(operator, context.get(key), [str(value) for value in _list(values)])
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     )
 
 
-def _holds(operator: str, present: Sequence[str] | None, wanted: Sequence[str]) -> bool:
-    """One condition. Of a key that is absent: ForAllValues and negated operators hold, others do not."""
+def _condition_holds(operator: str, present: Sequence[str] | None, wanted: Sequence[str]) -> bool:
+    """Whether one condition holds. For an absent key, ForAllValues and negated operators hold, others do not."""
     quantifier, _, name = operator.rpartition(":")
     base = name.removesuffix("IfExists")
     if base == "Null" and not quantifier:
         return (present is None) == (wanted[0].lower() == "true")
     test = _TESTS.get(base.removeprefix("StringNot") if base.startswith("StringNot") else base.removeprefix("String"))
     if test is None or quantifier not in ("", "ForAnyValue", "ForAllValues") or not base.startswith("String"):
-        raise _malformed(f"the local cloud does not evaluate the condition operator {operator}")
+        raise _malformed(f"the AWS emulator does not evaluate the condition operator {operator}")
     negated = base.startswith("StringNot")
     if present is None:
         return name.endswith("IfExists") or quantifier == "ForAllValues" or (negated and not quantifier)

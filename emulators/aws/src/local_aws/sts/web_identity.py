@@ -1,7 +1,8 @@
-"""AssumeRoleWithWebIdentity as AWS does it: the token is verified and the role's trust policy decides; moto would not.
+"""AssumeRoleWithWebIdentity: verifies the token and evaluates the role's trust policy, which moto does not.
 
-Keys come from issuers that were made known here in person (`trust`), never from the network: the local GitHub signs
-under the real GitHub's name. Condition keys are the provider's `sub` and `aud`. Times are real, not FRAUDOPS_NOW's.
+Keys come from `trust_issuer`, never from the network, so that an emulated issuer can sign under the name of a real one.
+Condition keys are the provider's `sub` and `aud`. Token times are compared with real time, not with the emulator's
+clock.
 """
 
 from __future__ import annotations
@@ -14,36 +15,36 @@ from typing import Any
 from urllib.parse import unquote
 
 from local_aws.errors import AwsError
-from local_aws.sts import trust_policy as trust
+from local_aws.sts import trust_policy
 
 _ACTION = "sts:AssumeRoleWithWebIdentity"
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}\Z", re.ASCII)
-_SHORTEST_SECONDS, _DEFAULT_SECONDS = 900, 3600
+_MIN_SECONDS, _DEFAULT_SECONDS = 900, 3600
 _LEEWAY_SECONDS = 60
 
 Keys = Callable[[], Mapping[str, Any]]
-"""Gives an issuer's JSON Web Key Set as it is now."""
+"""Returns an issuer's current JSON Web Key Set."""
 
 
-class Federation:
-    """Hands out a role's credentials to those whose token its trust policy lets in."""
+class WebIdentityFederation:
+    """Issues a role's credentials to callers whose token the role's trust policy accepts."""
 
     def __init__(self, *, account: str, region: str) -> None:
         self._account, self._region = account, region
         self._keys: dict[str, Keys] = {}
 
-    def trust(self, issuer: str, keys: Keys) -> None:
-        """Takes `keys` for those of `issuer` (its `iss`). The account's identity providers decide whether it counts."""
+    def trust_issuer(self, issuer: str, keys: Keys) -> None:
+        """Registers the keys of `issuer` (its `iss`). The account also needs an identity provider for it."""
         self._keys[issuer] = keys
 
     def assume_role_with_web_identity(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """AssumeRoleWithWebIdentity, with AWS's own refusals."""
+        """AssumeRoleWithWebIdentity, with AWS's errors."""
         from moto.sts.models import sts_backends
 
         name = parameters.get("RoleSessionName", "")
         if not _SESSION_NAME.match(name):
             raise AwsError("ValidationError", f"Value '{name}' at 'roleSessionName' failed to satisfy constraint")
-        claims = self._verified(parameters.get("WebIdentityToken", ""))
+        claims = self._verify(parameters.get("WebIdentityToken", ""))
         host = claims["iss"].removeprefix("https://")
         provider = f"arn:aws:iam::{self._account}:oidc-provider/{host}"
         audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
@@ -52,7 +53,7 @@ class Federation:
         context = {f"{host}:sub": [claims["sub"]], f"{host}:aud": audiences}
         policy = role.assume_role_policy_document
         document = json.loads(unquote(policy) if isinstance(policy, str) else json.dumps(policy))
-        if not trust.allows(document, action=_ACTION, provider=provider, context=context):
+        if not trust_policy.allows(document, action=_ACTION, provider=provider, context=context):
             raise _denied()
         session = sts_backends[self._account]["aws"].assume_role(
             region_name=self._region,
@@ -76,8 +77,8 @@ class Federation:
             "PackedPolicySize": 0,
         }
 
-    def _verified(self, token: str) -> dict[str, Any]:
-        """The claims of a token that its issuer signed and whose time has not passed."""
+    def _verify(self, token: str) -> dict[str, Any]:
+        """The claims of `token`, if its signature is valid and it has not expired."""
         import jwt
 
         try:
@@ -122,22 +123,22 @@ class Federation:
         from moto.iam.models import iam_backends
 
         roles = iam_backends[self._account]["aws"].roles.values()
-        found = next((role for role in roles if role.arn == arn), None)
-        if found is None:  # AWS does not tell whether a role is there
+        role = next((role for role in roles if role.arn == arn), None)
+        if role is None:  # AWS does not reveal whether a role exists
             raise _denied()
-        return found
+        return role
 
 
-def _duration(asked: int | None, longest: Any) -> int:
-    most = int(longest or _DEFAULT_SECONDS)
-    seconds = asked or _DEFAULT_SECONDS
-    if seconds < _SHORTEST_SECONDS:
+def _duration(requested: int | None, role_limit: Any) -> int:
+    max_seconds = int(role_limit or _DEFAULT_SECONDS)
+    seconds = requested or _DEFAULT_SECONDS
+    if seconds < _MIN_SECONDS:
         raise AwsError(
             "ValidationError",
             f"Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: "
-            f"Member must have value greater than or equal to {_SHORTEST_SECONDS}",
+            f"Member must have value greater than or equal to {_MIN_SECONDS}",
         )
-    if seconds > most:
+    if seconds > max_seconds:
         raise AwsError(
             "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
         )

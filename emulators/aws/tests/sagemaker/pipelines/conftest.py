@@ -7,25 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pipeline_jobs import Cloud, Layer, layer_server
+from pipeline_jobs import Dispatcher, PipelineAws, dispatcher_server
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[tuple[Layer, str]]:
+def server() -> Iterator[tuple[Dispatcher, str]]:
     """moto with the pipeline operations in front."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with layer_server() as running:
+    with dispatcher_server() as running:
         yield running
 
 
 @pytest.fixture
-def cloud(server: tuple[Layer, str], tmp_path: Path) -> Iterator[Cloud]:
-    """A cloud with a service of its own."""
-    layer, url = server
-    layer.faults.clear()
-    layer.calls.clear()
-    made = Cloud(layer, url, tmp_path)
+def aws(server: tuple[Dispatcher, str], tmp_path: Path) -> Iterator[PipelineAws]:
+    """The server with a new pipeline service."""
+    dispatcher, url = server
+    dispatcher.faults.clear()
+    dispatcher.calls.clear()
+    made = PipelineAws(dispatcher, url, tmp_path)
     made.serve()
     yield made
     made.service.close()
-    layer.service = None
+    dispatcher.service = None

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_aws.errors import AwsError
 from local_aws.sagemaker.pipelines import conditions, definition, names, reference_paths, step_cache
-from pipeline_jobs import ROLE, Cloud, processing, training
+from pipeline_jobs import ROLE, PipelineAws, processing, training
 
 Json = dict[str, Any]
 PARTS = st.lists(
@@ -31,7 +31,7 @@ def refusal(steps: Any, parameters: Any = (), **members: Any) -> str:
     """What is said about a definition."""
     raw = {"Version": "2020-12-01", "Parameters": list(parameters), "Steps": steps, **members}
     with pytest.raises(AwsError) as caught:
-        definition.read(json.dumps(raw))
+        definition.parse(json.dumps(raw))
     assert caught.value.code == "ValidationException"
     assert str(caught.value).startswith("Unable to parse pipeline definition. ")
     return str(caught.value)
@@ -56,7 +56,7 @@ def json_get(reference: str) -> Json:
     ("steps", "words"),
     [
         ([step(Type="Teleport")], "unknown step type 'Teleport'"),
-        ([step(Type="Transform")], "the local cloud does not execute steps of type 'Transform'"),
+        ([step(Type="Transform")], "the AWS emulator does not execute steps of type 'Transform'"),
         ([step(), step()], "Duplicate step names found: [A]"),
         ([step(DependsOn=["B"])], "depends on step 'B', which does not exist"),
         ([step(DependsOn=["B"]), step("B", DependsOn=["A"])], "Cycle detected"),
@@ -84,12 +84,12 @@ def json_get(reference: str) -> Json:
         ([step(Arguments=None)], "must have Arguments"),
     ],
 )  # fmt: skip
-def test_what_is_malformed_unknown_or_cyclic_is_refused(steps: Any, words: str) -> None:
+def test_malformed_unknown_or_cyclic_steps_are_refused(steps: Any, words: str) -> None:
     """Before anything runs, with a reason that names the step or the reference."""
     assert words in refusal(steps)
 
 
-def test_arguments_are_checked_as_aws_checks_them() -> None:
+def test_step_arguments_are_validated_like_aws() -> None:
     """Unknown members and wrong structures are refused in CreatePipeline's own words."""
     unknown = processing("A", ["true"], arguments={"Colour": "red"})
     assert "Unknown Argument member 'Colour'." in refusal([unknown])
@@ -110,23 +110,23 @@ def test_arguments_are_checked_as_aws_checks_them() -> None:
         ([{"Name": "P", "Type": "String", "DefaultValue": "c", "EnumValues": ["a", "b"]}], "not one of its EnumValues"),
     ],
 )
-def test_parameter_declarations_are_checked(parameters: list[Json], words: str) -> None:
+def test_parameter_declarations_are_validated(parameters: list[Json], words: str) -> None:
     """A declaration's type, default and choices must agree."""
     assert words in refusal([step()], parameters)
 
 
-def test_what_is_no_definition_is_refused() -> None:
+def test_text_that_is_no_definition_is_refused() -> None:
     """Not JSON, not an object, another version."""
     for text, words in (("{", "Invalid JSON"), ("[]", "Json Object"), ('{"Version": "2019-01-01"}', "version")):
         with pytest.raises(AwsError, match=words):
-            definition.read(text)
+            definition.parse(text)
 
 
-def test_create_and_update_refuse_through_boto3(cloud: Cloud) -> None:
+def test_create_and_update_pipeline_refuse_invalid_definitions(aws: PipelineAws) -> None:
     """A malformed definition never becomes a pipeline, and does not replace a good one."""
-    good = cloud.create([step()])
+    good = aws.create([step()])
     bad = json.dumps({"Version": "2020-12-01", "Steps": [step(Type="Teleport")]})
-    sagemaker = cloud.client("sagemaker")
+    sagemaker = aws.client("sagemaker")
     with pytest.raises(ClientError, match=r"ValidationException.*Teleport"):
         sagemaker.create_pipeline(PipelineName="bad", PipelineDefinition=bad, RoleArn=ROLE, ClientRequestToken="t" * 32)
     with pytest.raises(ClientError, match=r"ValidationException.*Teleport"):
@@ -134,7 +134,7 @@ def test_create_and_update_refuse_through_boto3(cloud: Cloud) -> None:
     assert json.loads(sagemaker.describe_pipeline(PipelineName=good)["PipelineDefinition"])["Steps"] == [step()]
 
 
-def test_a_step_in_a_branch_needs_its_condition() -> None:
+def test_branch_step_needs_its_condition() -> None:
     """Steps in branches come with what they hang on, and a condition that needs its own branch is a cycle."""
     check = {"Type": "Equals", "LeftValue": {"Get": "Steps.A.ProcessingJobStatus"}, "RightValue": "Completed"}
     gate = {
@@ -142,10 +142,10 @@ def test_a_step_in_a_branch_needs_its_condition() -> None:
         "Type": "Condition",
         "Arguments": {"Conditions": [check], "IfSteps": [step("B")], "ElseSteps": []},
     }
-    read = definition.read(json.dumps({"Version": "2020-12-01", "Steps": [gate, step("A")]}))
-    assert read.steps["G"].needs == {"A"}
-    assert read.steps["B"].needs == {"G"}
-    assert read.steps["B"].branch == ("G", True)
+    parsed = definition.parse(json.dumps({"Version": "2020-12-01", "Steps": [gate, step("A")]}))
+    assert parsed.steps["G"].needs == {"A"}
+    assert parsed.steps["B"].needs == {"G"}
+    assert parsed.steps["B"].branch == ("G", True)
     looped: Any = copy.deepcopy(gate)
     looped["Arguments"]["IfSteps"] = [step("A")]
     assert "Cycle detected" in refusal([looped])
@@ -173,7 +173,7 @@ def compare(kind: str, left: Any, right: Any) -> bool:
 
 
 @given(st.integers() | st.floats(allow_nan=False), st.integers() | st.floats(allow_nan=False))
-def test_comparisons_are_those_of_numbers(left: float, right: float) -> None:
+def test_conditions_compare_numbers(left: float, right: float) -> None:
     """Each ordering is its operator, and Not and Or are logic's."""
     assert compare("GreaterThan", left, right) is (left > right)
     assert compare("GreaterThanOrEqualTo", left, right) is (left >= right)
@@ -185,7 +185,7 @@ def test_comparisons_are_those_of_numbers(left: float, right: float) -> None:
     assert conditions.holds({"Type": "In", "QueryValue": left, "Values": [right, left]})
 
 
-def test_what_has_no_order_is_not_compared() -> None:
+def test_values_without_order_are_not_compared() -> None:
     """A number is not greater than a string, and true is not one."""
     with pytest.raises(conditions.ConditionError):
         compare("GreaterThan", 1, "0")
@@ -193,7 +193,7 @@ def test_what_has_no_order_is_not_compared() -> None:
 
 
 @given(PARTS)
-def test_a_path_reads_back_as_it_was_written(parts: list[reference_paths.Part]) -> None:
+def test_rendered_path_parses_to_the_same_parts(parts: list[reference_paths.Part]) -> None:
     """render and parse are inverses, whatever the keys."""
     text = reference_paths.render(parts)
     assert reference_paths.parse(text) == tuple(parts)
@@ -201,7 +201,7 @@ def test_a_path_reads_back_as_it_was_written(parts: list[reference_paths.Part]) 
 
 
 @given(st.text())
-def test_any_text_is_a_path_or_is_refused(text: str) -> None:
+def test_any_text_parses_or_is_refused(text: str) -> None:
     """Nothing but PathError comes out of a malformed path."""
     try:
         parts = reference_paths.parse(text)
@@ -217,7 +217,7 @@ def test_malformed_paths_are_refused(path: str) -> None:
         reference_paths.parse(path)
 
 
-def test_a_name_finds_its_element_in_a_list() -> None:
+def test_name_selects_an_element_of_a_list() -> None:
     """Outputs['train'] is the output of that name, and what is not there is said by its path."""
     value = {"Outputs": [{"OutputName": "a"}, {"OutputName": "train", "S3Output": {"S3Uri": "s3://x"}}]}
     assert reference_paths.resolve(value, reference_paths.parse("Outputs['train'].S3Output.S3Uri")) == "s3://x"
@@ -235,14 +235,14 @@ def test_a_name_finds_its_element_in_a_list() -> None:
         ("P1W", timedelta(weeks=1)),
     ],
 )
-def test_a_lifetime_is_an_iso_duration_with_or_without_its_p(text: str, expected: timedelta) -> None:
-    """Both forms of SageMaker's guide are read."""
+def test_cache_lifetime_is_an_iso_duration(text: str, expected: timedelta) -> None:
+    """Both forms of SageMaker's guide are parsed."""
     assert step_cache.lifetime({"Enabled": True, "ExpireAfter": text}, "Training") == expected
     assert step_cache.lifetime({"Enabled": False, "ExpireAfter": text}, "Training") is None
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
-def test_job_names_are_sagemakers(name: str) -> None:
+def test_job_names_have_sagemakers_format(name: str) -> None:
     """At most 63 characters, letters, digits and single hyphens inside, different each time."""
     made = names.job_name("abcdefghijkl", name)
     assert len(made) <= 63
@@ -251,7 +251,7 @@ def test_job_names_are_sagemakers(name: str) -> None:
     assert made != names.job_name("abcdefghijkl", name)
 
 
-def test_the_order_of_a_definitions_steps_does_not_matter() -> None:
+def test_order_of_steps_in_a_definition_does_not_matter() -> None:
     """References order the steps, not where they stand."""
     train = training(
         "Train",
@@ -261,4 +261,4 @@ def test_the_order_of_a_definitions_steps_does_not_matter() -> None:
     )
     made = processing("A", ["true"], outputs={"o": "s3://b/o"})
     for steps in ([train, made], [made, train]):
-        assert definition.read(json.dumps({"Version": "2020-12-01", "Steps": steps})).steps["Train"].needs == {"A"}
+        assert definition.parse(json.dumps({"Version": "2020-12-01", "Steps": steps})).steps["Train"].needs == {"A"}

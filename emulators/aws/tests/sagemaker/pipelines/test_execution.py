@@ -12,7 +12,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from local_aws.sagemaker.pipelines import events
-from pipeline_jobs import ROLE, Cloud, processing, python, training
+from pipeline_jobs import ROLE, PipelineAws, processing, python, training
 
 Json = dict[str, Any]
 
@@ -47,9 +47,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gate(cloud: Cloud, recall: float) -> list[Json]:
+def gate(aws: PipelineAws, recall: float) -> list[Json]:
     """Evaluate → Gate → Register or Fail, with the gate on a nested member of a property file."""
-    model = cloud.put("models/model.tar.gz", b"a model")
+    model = aws.put("models/model.tar.gz", b"a model")
     evaluate = processing(
         "Evaluate",
         python(
@@ -58,7 +58,7 @@ def gate(cloud: Cloud, recall: float) -> list[Json]:
         ),
         outputs={
             "report": {
-                "Std:Join": {"On": "/", "Values": [f"s3://{cloud.bucket}", {"Get": "Execution.PipelineExecutionId"}]}
+                "Std:Join": {"On": "/", "Values": [f"s3://{aws.bucket}", {"Get": "Execution.PipelineExecutionId"}]}
             }
         },
         PropertyFiles=[{"PropertyFileName": "Report", "OutputName": "report", "FilePath": "evaluation.json"}],
@@ -68,7 +68,7 @@ def gate(cloud: Cloud, recall: float) -> list[Json]:
         "Name": "Register",
         "Type": "RegisterModel",
         "Arguments": {
-            "ModelPackageGroupName": f"group-{cloud.bucket}",
+            "ModelPackageGroupName": f"group-{aws.bucket}",
             "ModelApprovalStatus": "PendingManualApproval",
             "CustomerMetadataProperties": {
                 "reason": {"Std:JsonGet": {"PropertyFile": report, "Path": "$.reason"}},
@@ -113,141 +113,137 @@ def gate(cloud: Cloud, recall: float) -> list[Json]:
 MINIMUM = [{"Name": "Minimum", "Type": "Float", "DefaultValue": 0.6}]
 
 
-def test_a_gate_that_holds_registers_the_model(cloud: Cloud) -> None:
+def test_condition_that_holds_registers_the_model(aws: PipelineAws) -> None:
     """The true branch runs, the other does not, and the package carries what its references said."""
-    arn, described = cloud.run(gate(cloud, 0.9), MINIMUM)
+    arn, described = aws.run(gate(aws, 0.9), MINIMUM)
     assert described["PipelineExecutionStatus"] == "Succeeded"
-    steps = cloud.steps(arn)
+    steps = aws.steps(arn)
     assert list(steps) == ["Register", "Gate", "Evaluate"]  # the latest first, as AWS lists them
     assert steps["Gate"]["Metadata"] == {"Condition": {"Outcome": "True"}}
-    package = cloud.client("sagemaker").describe_model_package(
+    package = aws.client("sagemaker").describe_model_package(
         ModelPackageName=steps["Register"]["Metadata"]["RegisterModel"]["Arn"]
     )
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
     assert package["CustomerMetadataProperties"] == {"reason": "too few", "execution": arn}
 
 
-def test_a_gate_that_is_missed_fails_in_its_own_words(cloud: Cloud) -> None:
+def test_fail_step_fails_with_its_message(aws: PipelineAws) -> None:
     """The Fail step's message is on the step; the execution's reason is generic."""
-    arn, described = cloud.run(gate(cloud, 0.9), MINIMUM, PipelineParameters=[{"Name": "Minimum", "Value": "0.999"}])
+    arn, described = aws.run(gate(aws, 0.9), MINIMUM, PipelineParameters=[{"Name": "Minimum", "Value": "0.999"}])
     assert described["PipelineExecutionStatus"] == "Failed"
     assert described["FailureReason"] == "Step failure: One or multiple steps failed."
-    missed = cloud.steps(arn)["Missed"]
+    missed = aws.steps(arn)["Missed"]
     assert missed["FailureReason"] == "Gate missed: too few"
     assert missed["Metadata"]["Fail"]["ErrorMessage"] == "Gate missed: too few"
-    assert "CreateModelPackage" not in cloud.layer.calls
+    assert "CreateModelPackage" not in aws.dispatcher.calls
 
 
-def test_independent_steps_run_at_the_same_time(cloud: Cloud) -> None:
+def test_independent_steps_run_in_parallel(aws: PipelineAws) -> None:
     """Two steps that each wait for the other's sign both succeed, so they were running together."""
     code = (
         "import sys, time, pathlib\nmine, other = map(pathlib.Path, sys.argv[1:])\nmine.touch()\n"
         "end = time.time() + 20\n"
         "while not other.exists():\n    assert time.time() < end; time.sleep(.02)"
     )
-    one, two = str(cloud.folder / "one"), str(cloud.folder / "two")
-    _, described = cloud.run([processing("A", [*python(code), one, two]), processing("B", [*python(code), two, one])])
+    one, two = str(aws.folder / "one"), str(aws.folder / "two")
+    _, described = aws.run([processing("A", [*python(code), one, two]), processing("B", [*python(code), two, one])])
     assert described["PipelineExecutionStatus"] == "Succeeded"
 
 
-def test_parallelism_is_bounded_as_asked(cloud: Cloud) -> None:
+def test_parallel_steps_are_limited_by_the_request(aws: PipelineAws) -> None:
     """With MaxParallelExecutionSteps 1 no step begins before the one before has ended."""
-    arn, described = cloud.run(
+    arn, described = aws.run(
         [processing(name, ["true"]) for name in "ABC"], ParallelismConfiguration={"MaxParallelExecutionSteps": 1}
     )
     assert described["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 1}
-    steps = sorted(cloud.steps(arn).values(), key=lambda s: s["StartTime"])
+    steps = sorted(aws.steps(arn).values(), key=lambda s: s["StartTime"])
     assert all(after["StartTime"] >= before["EndTime"] for before, after in itertools.pairwise(steps))
 
 
-def test_a_step_that_fails_ends_the_execution_and_the_rest_is_not_run(cloud: Cloud) -> None:
+def test_failed_step_ends_the_execution(aws: PipelineAws) -> None:
     """What depends on nothing but comes later in the graph does not start either."""
     broken = processing(
         "Broken", ["sh", "-c", "mkdir -p /opt/ml/output; echo no rows > /opt/ml/output/message; exit 3"]
     )
-    arn, described = cloud.run([broken, processing("Later", ["true"], DependsOn=["Broken"])])
+    arn, described = aws.run([broken, processing("Later", ["true"], DependsOn=["Broken"])])
     assert described["PipelineExecutionStatus"] == "Failed"
-    steps = cloud.steps(arn)
+    steps = aws.steps(arn)
     assert list(steps) == ["Broken"]
     assert steps["Broken"]["FailureReason"] == "ClientError: AlgorithmError: no rows, exit code: 3"
-    job = cloud.client("sagemaker").describe_processing_job(
+    job = aws.client("sagemaker").describe_processing_job(
         ProcessingJobName=steps["Broken"]["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
     )
     assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Failed", "no rows")
     assert job["FailureReason"] == "AlgorithmError: no rows, exit code: 3"
 
 
-def test_retry_runs_what_failed_and_keeps_what_succeeded(cloud: Cloud) -> None:
+def test_retry_runs_only_steps_that_have_not_succeeded(aws: PipelineAws) -> None:
     """A step that fails once and then finds what it needs succeeds on retry; its predecessor runs once."""
-    sign, count = cloud.folder / "sign", cloud.folder / "count"
+    sign, count = aws.folder / "sign", aws.folder / "count"
     first = processing("First", python(f"open({str(count)!r}, 'a').write('x')"))
     second = processing("Second", ["test", "-e", str(sign)], DependsOn=["First"])
-    arn, described = cloud.run([first, second])
+    arn, described = aws.run([first, second])
     assert described["PipelineExecutionStatus"] == "Failed"
     sign.touch()
     token = uuid.uuid4().hex
     for _ in range(2):  # the same request twice is one retry
-        cloud.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
-    described = cloud.finish(arn)
+        aws.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
+    described = aws.finish(arn)
     assert described["PipelineExecutionStatus"] == "Succeeded"
     assert "FailureReason" not in described
     assert count.read_text() == "x"
     with pytest.raises(ClientError, match="cannot be retried"):
-        cloud.client("sagemaker").retry_pipeline_execution(
-            PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex
-        )
+        aws.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
 
 
-def test_stop_ends_the_jobs_processes_and_what_they_started(cloud: Cloud) -> None:
+def test_stop_ends_jobs_and_their_descendants(aws: PipelineAws) -> None:
     """Stopping goes to Stopped, and neither the job nor its children are left, even those that ignore SIGTERM."""
-    pids = cloud.folder / "pids"
+    pids = aws.folder / "pids"
     code = (
         "import os, signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
         f"open({str(pids)!r} + '.new', 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
         f"os.rename({str(pids)!r} + '.new', {str(pids)!r}); time.sleep(600)"
     )
-    cloud.serve(grace_seconds=0.3)
-    arn = cloud.start(
-        cloud.create([processing("Long", python(code)), processing("Next", ["true"], DependsOn=["Long"])])
-    )
+    aws.serve(grace_seconds=0.3)
+    arn = aws.start(aws.create([processing("Long", python(code)), processing("Next", ["true"], DependsOn=["Long"])]))
     wait_until(pids.exists)
-    sagemaker = cloud.client("sagemaker")
+    sagemaker = aws.client("sagemaker")
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
     assert sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] in (
         "Stopping",
         "Stopped",
     )
-    assert cloud.finish(arn)["PipelineExecutionStatus"] == "Stopped"
-    assert {name: step["StepStatus"] for name, step in cloud.steps(arn).items()} == {"Long": "Stopped"}
+    assert aws.finish(arn)["PipelineExecutionStatus"] == "Stopped"
+    assert {name: step["StepStatus"] for name, step in aws.steps(arn).items()} == {"Long": "Stopped"}
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
     with pytest.raises(ClientError, match="cannot be stopped"):
         sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
 
 
-def test_closing_the_service_leaves_no_process(cloud: Cloud) -> None:
+def test_close_ends_every_process_and_refuses_starts(aws: PipelineAws) -> None:
     """close() ends running jobs; a start after it is refused."""
-    pid = cloud.folder / "pid"
-    pipeline = cloud.create([processing("Long", ["sh", "-c", f"echo $$ > {pid}; exec sleep 600"])])
-    cloud.start(pipeline)
+    pid = aws.folder / "pid"
+    pipeline = aws.create([processing("Long", ["sh", "-c", f"echo $$ > {pid}; exec sleep 600"])])
+    aws.start(pipeline)
     wait_until(lambda: pid.exists() and pid.read_text().strip())
-    cloud.service.close()
+    aws.service.close()
     assert not alive(int(pid.read_text()))
-    with pytest.raises(ClientError, match="going down"):
-        cloud.start(pipeline)
+    with pytest.raises(ClientError, match="is stopping"):
+        aws.start(pipeline)
 
 
-def test_one_token_starts_one_execution(cloud: Cloud) -> None:
+def test_request_token_starts_one_execution(aws: PipelineAws) -> None:
     """The same token gives the same ARN; with other parameters it is refused."""
-    pipeline = cloud.create([processing("A", ["true"])], [{"Name": "P", "Type": "String", "DefaultValue": "a"}])
+    pipeline = aws.create([processing("A", ["true"])], [{"Name": "P", "Type": "String", "DefaultValue": "a"}])
     token = uuid.uuid4().hex
-    arn = cloud.start(pipeline, ClientRequestToken=token)
-    assert cloud.start(pipeline, ClientRequestToken=token) == arn
+    arn = aws.start(pipeline, ClientRequestToken=token)
+    assert aws.start(pipeline, ClientRequestToken=token) == arn
     with pytest.raises(ClientError, match="ValidationException"):
-        cloud.start(pipeline, ClientRequestToken=token, PipelineParameters=[{"Name": "P", "Value": "b"}])
-    listed = cloud.client("sagemaker").list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"]
+        aws.start(pipeline, ClientRequestToken=token, PipelineParameters=[{"Name": "P", "Value": "b"}])
+    listed = aws.client("sagemaker").list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"]
     assert [entry["PipelineExecutionArn"] for entry in listed] == [arn]
-    cloud.finish(arn)
+    aws.finish(arn)
 
 
 @pytest.mark.parametrize(
@@ -259,9 +255,9 @@ def test_one_token_starts_one_execution(cloud: Cloud) -> None:
         ([{"Name": "Count", "Value": "1"}, {"Name": "Other", "Value": "1"}], "Unknown parameter"),
     ],
 )
-def test_parameters_are_checked_at_the_start(cloud: Cloud, given: list[Json], words: str) -> None:
+def test_start_validates_parameters(aws: PipelineAws, given: list[Json], words: str) -> None:
     """Missing, ill-typed, not enumerated and unknown parameters are a ValidationException."""
-    pipeline = cloud.create(
+    pipeline = aws.create(
         [processing("A", ["true"])],
         [
             {"Name": "Count", "Type": "Integer"},
@@ -269,14 +265,14 @@ def test_parameters_are_checked_at_the_start(cloud: Cloud, given: list[Json], wo
         ],
     )
     with pytest.raises(ClientError) as caught:
-        cloud.start(pipeline, PipelineParameters=given)
+        aws.start(pipeline, PipelineParameters=given)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert words in caught.value.response["Error"]["Message"]
 
 
-def test_a_cached_step_is_not_run_again(cloud: Cloud) -> None:
+def test_cached_step_is_not_run_again(aws: PipelineAws) -> None:
     """The second execution takes the first one's result, downstream references included; other inputs run anew."""
-    source, count = cloud.put("in/rows.csv", "1\n"), cloud.folder / "count"
+    source, count = aws.put("in/rows.csv", "1\n"), aws.folder / "count"
     steps = [
         processing(
             "Prepare",
@@ -286,7 +282,7 @@ def test_a_cached_step_is_not_run_again(cloud: Cloud) -> None:
                 "out": {
                     "Std:Join": {
                         "On": "/",
-                        "Values": [f"s3://{cloud.bucket}", {"Get": "Execution.PipelineExecutionId"}],
+                        "Values": [f"s3://{aws.bucket}", {"Get": "Execution.PipelineExecutionId"}],
                     }
                 }
             },
@@ -298,57 +294,57 @@ def test_a_cached_step_is_not_run_again(cloud: Cloud) -> None:
             inputs={"made": {"Get": "Steps.Prepare.ProcessingOutputConfig.Outputs['out'].S3Output.S3Uri"}},
         ),
     ]
-    pipeline = cloud.create(steps, [{"Name": "Source", "Type": "String", "DefaultValue": source}])
-    first = cloud.start(pipeline)
-    assert cloud.finish(first)["PipelineExecutionStatus"] == "Succeeded"
-    second = cloud.start(pipeline)
-    assert cloud.finish(second)["PipelineExecutionStatus"] == "Succeeded"
-    hit = cloud.steps(second)["Prepare"]
+    pipeline = aws.create(steps, [{"Name": "Source", "Type": "String", "DefaultValue": source}])
+    first = aws.start(pipeline)
+    assert aws.finish(first)["PipelineExecutionStatus"] == "Succeeded"
+    second = aws.start(pipeline)
+    assert aws.finish(second)["PipelineExecutionStatus"] == "Succeeded"
+    hit = aws.steps(second)["Prepare"]
     assert hit["CacheHitResult"] == {"SourcePipelineExecutionArn": first}
-    assert hit["Metadata"] == cloud.steps(first)["Prepare"]["Metadata"]
+    assert hit["Metadata"] == aws.steps(first)["Prepare"]["Metadata"]
     assert count.read_text() == "x"
-    other = cloud.put("other/rows.csv", "2\n")
-    third = cloud.start(pipeline, PipelineParameters=[{"Name": "Source", "Value": other}])
-    assert cloud.finish(third)["PipelineExecutionStatus"] == "Succeeded"
-    assert "CacheHitResult" not in cloud.steps(third)["Prepare"]
+    other = aws.put("other/rows.csv", "2\n")
+    third = aws.start(pipeline, PipelineParameters=[{"Name": "Source", "Value": other}])
+    assert aws.finish(third)["PipelineExecutionStatus"] == "Succeeded"
+    assert "CacheHitResult" not in aws.steps(third)["Prepare"]
     assert count.read_text() == "xx"
 
 
-def test_faults_of_the_service_are_tried_again_by_policy(cloud: Cloud) -> None:
+def test_service_faults_are_retried_by_policy(aws: PipelineAws) -> None:
     """Throttling is retried as the policy says, and the attempts are counted."""
-    steps = gate(cloud, 0.9)
+    steps = gate(aws, 0.9)
     register = steps[1]["Arguments"]["IfSteps"][0]
     register["RetryPolicies"] = [
         {"ExceptionType": ["Step.THROTTLING", "SageMaker.RESOURCE_LIMIT"], "IntervalSeconds": 0.01, "MaxAttempts": 3}
     ]
-    cloud.layer.faults += [
+    aws.dispatcher.faults += [
         ("CreateModelPackage", "ThrottlingException", 400),
         ("CreateModelPackage", "ResourceLimitExceeded", 400),
     ]
-    arn, described = cloud.run(steps, MINIMUM)
+    arn, described = aws.run(steps, MINIMUM)
     assert described["PipelineExecutionStatus"] == "Succeeded"
-    assert cloud.steps(arn)["Register"]["AttemptCount"] == 3
+    assert aws.steps(arn)["Register"]["AttemptCount"] == 3
 
 
-def test_a_fault_without_a_policy_fails_the_step_and_says_so(cloud: Cloud) -> None:
+def test_fault_without_a_policy_fails_the_step(aws: PipelineAws) -> None:
     """A resource limit is not retried unless asked for; the reason has SageMaker's words."""
-    cloud.layer.faults.append(("CreateModelPackage", "ResourceLimitExceeded", 400))
-    arn, described = cloud.run(gate(cloud, 0.9), MINIMUM)
+    aws.dispatcher.faults.append(("CreateModelPackage", "ResourceLimitExceeded", 400))
+    arn, described = aws.run(gate(aws, 0.9), MINIMUM)
     assert described["PipelineExecutionStatus"] == "Failed"
-    step = cloud.steps(arn)["Register"]
+    step = aws.steps(arn)["Register"]
     assert step["FailureReason"].startswith(
         "ClientError: Failed to invoke sagemaker:CreateModelPackage. Error Details: injected\nRetry not appropriate"
     )
     assert "SAGEMAKER_RESOURCE_LIMIT" in step["FailureReason"]
 
 
-def test_events_have_awss_shape_and_order(cloud: Cloud) -> None:
+def test_pipeline_events_have_aws_shape_and_order(aws: PipelineAws) -> None:
     """Every change of the execution and its steps is an event, in the order in which it happened."""
-    arn, described = cloud.run([processing("Only", ["true"])])
-    cloud.service.close()  # delivers what is under way
+    arn, described = aws.run([processing("Only", ["true"])])
+    aws.service.close()  # delivers what is under way
     seen = [
         (kind, detail.get("stepName"), detail.get("currentStepStatus") or detail["currentPipelineExecutionStatus"])
-        for kind, detail, _ in cloud.events
+        for kind, detail, _ in aws.events
     ]
     assert seen == [
         (events.EXECUTION, None, "Executing"),
@@ -356,43 +352,43 @@ def test_events_have_awss_shape_and_order(cloud: Cloud) -> None:
         (events.STEP, "Only", "Succeeded"),
         (events.EXECUTION, None, "Succeeded"),
     ]
-    kind, detail, resources = cloud.events[-1]
+    kind, detail, resources = aws.events[-1]
     assert resources == [described["PipelineArn"], arn]
     assert detail["previousPipelineExecutionStatus"] == "Executing"
     assert detail["pipelineExecutionArn"] == arn
     assert detail["executionStartTime"].endswith("Z")
     assert detail["executionEndTime"] >= detail["executionStartTime"]
-    step = cloud.events[2][1]
-    assert step["metadata"]["processingJob"]["arn"] == cloud.steps(arn)["Only"]["Metadata"]["ProcessingJob"]["Arn"]
+    step = aws.events[2][1]
+    assert step["metadata"]["processingJob"]["arn"] == aws.steps(arn)["Only"]["Metadata"]["ProcessingJob"]["Arn"]
     assert (step["stepType"], step["previousStepStatus"]) == ("Processing", "Executing")
     assert kind == events.EXECUTION
 
 
-def test_a_receiver_that_fails_and_calls_back_disturbs_nothing(cloud: Cloud) -> None:
+def test_event_receiver_may_fail_and_call_back(aws: PipelineAws) -> None:
     """Emit may raise and may call the service: the execution goes on."""
     described: list[str] = []
 
     def emit(_: str, detail: Any, __: Any) -> None:
-        answer = cloud.service.operations["DescribePipelineExecution"](
+        answer = aws.service.operations["DescribePipelineExecution"](
             {"PipelineExecutionArn": detail["pipelineExecutionArn"]}
         )
         described.append(answer["PipelineExecutionStatus"])
         raise RuntimeError("receiver")
 
-    cloud.serve(emit=emit) if False else None
-    cloud.service._events._emit = emit
-    _, done = cloud.run([processing("Only", ["true"])])
+    aws.serve(emit=emit) if False else None
+    aws.service._events._emit = emit
+    _, done = aws.run([processing("Only", ["true"])])
     assert done["PipelineExecutionStatus"] == "Succeeded"
-    cloud.service.close()
+    aws.service.close()
     assert described[-1] == "Succeeded"
 
 
-def test_execution_variables_and_types_reach_the_job(cloud: Cloud) -> None:
+def test_execution_variables_reach_the_job(aws: PipelineAws) -> None:
     """Variables, numbers and booleans arrive as strings in arguments and environment."""
     step = processing(
         "Show",
         ["sh", "-c", 'printf "%s|" "$0" "$@" "$FLAG" > /opt/ml/processing/out/seen'],
-        outputs={"out": f"s3://{cloud.bucket}/seen"},
+        outputs={"out": f"s3://{aws.bucket}/seen"},
         arguments={"Environment": {"FLAG": {"Get": "Parameters.Flag"}}},
     )
     step["Arguments"]["AppSpecification"]["ContainerArguments"] = [
@@ -401,29 +397,29 @@ def test_execution_variables_and_types_reach_the_job(cloud: Cloud) -> None:
         {"Get": "Execution.ProcessingJobName"},
         {"Std:Join": {"On": "-", "Values": ["at", {"Get": "Execution.StartDateTime"}, 1, True]}},
     ]
-    pipeline = cloud.create(
+    pipeline = aws.create(
         [step],
         [
             {"Name": "Count", "Type": "Integer", "DefaultValue": 3},
             {"Name": "Flag", "Type": "Boolean", "DefaultValue": False},
         ],
     )
-    arn = cloud.start(pipeline, PipelineParameters=[{"Name": "Flag", "Value": "TRUE"}])
-    assert cloud.finish(arn)["PipelineExecutionStatus"] == "Succeeded"
-    count, name, job, joined, flag, _ = cloud.get(f"s3://{cloud.bucket}/seen/seen").decode().split("|")
+    arn = aws.start(pipeline, PipelineParameters=[{"Name": "Flag", "Value": "TRUE"}])
+    assert aws.finish(arn)["PipelineExecutionStatus"] == "Succeeded"
+    count, name, job, joined, flag, _ = aws.get(f"s3://{aws.bucket}/seen/seen").decode().split("|")
     execution = arn.rpartition("/")[2]
     assert (count, name, flag) == ("3", pipeline, "true")
     assert job.startswith(f"pipelines-{execution}-Show-")
     assert joined.startswith("at-20")
     assert joined.endswith("Z-1-true")
-    listed = cloud.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
+    listed = aws.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
     assert listed["PipelineParameters"] == [{"Name": "Count", "Value": "3"}, {"Name": "Flag", "Value": "true"}]
 
 
-def test_lists_are_paged_and_what_is_unknown_is_not_found(cloud: Cloud) -> None:
+def test_lists_are_paged_and_unknown_arns_are_not_found(aws: PipelineAws) -> None:
     """NextToken goes on where the page ended; an unknown execution is ResourceNotFound."""
-    arn, _ = cloud.run([processing(name, ["true"]) for name in "ABC"])
-    sagemaker = cloud.client("sagemaker")
+    arn, _ = aws.run([processing(name, ["true"]) for name in "ABC"])
+    sagemaker = aws.client("sagemaker")
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
         PipelineExecutionArn=arn, SortOrder="Ascending", PaginationConfig={"PageSize": 2}
     )
@@ -436,9 +432,9 @@ def test_lists_are_paged_and_what_is_unknown_is_not_found(cloud: Cloud) -> None:
         sagemaker.start_pipeline_execution(PipelineName="nowhere")
 
 
-def test_a_model_step_creates_the_model_of_a_training_step(cloud: Cloud) -> None:
+def test_model_step_creates_a_model(aws: PipelineAws) -> None:
     """The training job's artifact reaches CreateModel, and the model's name is one that Pipelines gave."""
-    train = training("Train", ["touch", "/opt/ml/model/model.json"], f"s3://{cloud.bucket}/models")
+    train = training("Train", ["touch", "/opt/ml/model/model.json"], f"s3://{aws.bucket}/models")
     model = {
         "Name": "Create",
         "Type": "Model",
@@ -450,10 +446,10 @@ def test_a_model_step_creates_the_model_of_a_training_step(cloud: Cloud) -> None
             },
         },
     }
-    arn, described = cloud.run([model, train])
-    assert described["PipelineExecutionStatus"] == "Succeeded", cloud.steps(arn)
-    name = cloud.steps(arn)["Create"]["Metadata"]["Model"]["Arn"].rpartition("/")[2]
+    arn, described = aws.run([model, train])
+    assert described["PipelineExecutionStatus"] == "Succeeded", aws.steps(arn)
+    name = aws.steps(arn)["Create"]["Metadata"]["Model"]["Arn"].rpartition("/")[2]
     assert name.startswith("pipelines-")
     assert (
-        cloud.client("sagemaker").describe_model(ModelName=name)["PrimaryContainer"]["ModelDataUrl"].endswith(".tar.gz")
+        aws.client("sagemaker").describe_model(ModelName=name)["PrimaryContainer"]["ModelDataUrl"].endswith(".tar.gz")
     )

@@ -1,4 +1,4 @@
-"""Pipelines that other tools wrote: SageMaker's SDK 3 with its driver scripts unmodified, and one of an older SDK."""
+"""Pipelines built by SageMaker's SDK 3, with its driver scripts unmodified, and by SDK 2."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_aws.sagemaker.pipelines import Isolation
-from local_aws.sagemaker.pipelines.isolation import Mode
-from pipeline_jobs import ACCOUNT, IMAGE, REGION, ROLE, Cloud
+from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, Mode
+from pipeline_jobs import ACCOUNT, IMAGE, REGION, ROLE, PipelineAws
 
 Json = dict[str, Any]
 
@@ -31,10 +30,10 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps({"r
 
 
 @pytest.fixture
-def sdk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
-    """The cloud as the SDK finds it: by environment variables alone."""
+def sdk(aws: PipelineAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PipelineAws:
+    """The emulator as the SDK finds it: by environment variables alone."""
     for name, value in {
-        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ENDPOINT_URL": aws.url,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": REGION,
@@ -45,10 +44,10 @@ def sdk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
         "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
     )
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(tmp_path / "config.yaml"))
-    return cloud
+    return aws
 
 
-def build(cloud: Cloud, source: Path) -> Any:
+def build(aws: PipelineAws, source: Path) -> Any:
     """Prepare → Train → Gate → Register, as the SDK's users write it."""
     import boto3
     from sagemaker.core.processing import FrameworkProcessor
@@ -67,8 +66,8 @@ def build(cloud: Cloud, source: Path) -> Any:
     from sagemaker.train.configs import Compute, InputData, OutputDataConfig, SourceCode
     from sagemaker.train.model_trainer import ModelTrainer
 
-    session = PipelineSession(boto_session=boto3.Session(region_name=REGION), default_bucket=cloud.bucket)
-    data = ParameterString("DataUri", f"s3://{cloud.bucket}/raw/")
+    session = PipelineSession(boto_session=boto3.Session(region_name=REGION), default_bucket=aws.bucket)
+    data = ParameterString("DataUri", f"s3://{aws.bucket}/raw/")
     minimum = ParameterFloat("Minimum", 0.6)
     processor = FrameworkProcessor(
         image_uri=IMAGE,
@@ -83,7 +82,7 @@ def build(cloud: Cloud, source: Path) -> Any:
         s3_uri=data, local_path="/opt/ml/processing/raw", s3_data_type="S3Prefix", s3_input_mode="File"
     )
     made = ProcessingS3Output(
-        s3_uri=f"s3://{cloud.bucket}/out/train", local_path="/opt/ml/processing/train", s3_upload_mode="EndOfJob"
+        s3_uri=f"s3://{aws.bucket}/out/train", local_path="/opt/ml/processing/train", s3_upload_mode="EndOfJob"
     )
     prepare = ProcessingStep(
         name="Prepare",
@@ -103,7 +102,7 @@ def build(cloud: Cloud, source: Path) -> Any:
         role=ROLE,
         sagemaker_session=session,
         base_job_name="fraud",
-        output_data_config=OutputDataConfig(s3_output_path=f"s3://{cloud.bucket}/model"),
+        output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/model"),
     )
     train = TrainingStep(
         name="Train",
@@ -125,7 +124,7 @@ def build(cloud: Cloud, source: Path) -> Any:
     register = ModelStep(
         name="Register",
         step_args=model.register(
-            model_package_group_name=f"group-{cloud.bucket}",
+            model_package_group_name=f"group-{aws.bucket}",
             content_types=["text/csv"],
             response_types=["text/csv"],
             inference_instances=["ml.m5.large"],
@@ -143,13 +142,13 @@ def build(cloud: Cloud, source: Path) -> Any:
         else_steps=[FailStep(name="Missed", error_message="recall gate missed")],
     )
     return Pipeline(
-        name=f"sdk-{cloud.bucket}", parameters=[data, minimum], steps=[prepare, train, gate], sagemaker_session=session
+        name=f"sdk-{aws.bucket}", parameters=[data, minimum], steps=[prepare, train, gate], sagemaker_session=session
     )
 
 
 @pytest.mark.filterwarnings("ignore")  # the SDK's own
 @pytest.mark.parametrize("mode", ["auto", "relocate"])
-def test_the_sdks_driver_scripts_run_unmodified(sdk: Cloud, tmp_path: Path, mode: Mode) -> None:
+def test_sdk_driver_scripts_run_unmodified(sdk: PipelineAws, tmp_path: Path, mode: Mode) -> None:
     """runproc.sh and sm_train.sh, as FrameworkProcessor and ModelTrainer emit them, run; the package is registered."""
     source = tmp_path / "source"
     source.mkdir()
@@ -190,11 +189,11 @@ def archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
+def test_definition_of_sdk_2_runs(aws: PipelineAws) -> None:
     """Script mode: no entry point in the training step, code by hyperparameter, a processor that names its script."""
     script = "import shutil as s; s.copy('/opt/ml/processing/input/rows.csv', '/opt/ml/processing/output/train')"
-    code = cloud.put("script/input/code/preprocess.py", script)
-    rows = cloud.put("input/rows.csv", "5,6\n")
+    code = aws.put("script/input/code/preprocess.py", script)
+    rows = aws.put("input/rows.csv", "5,6\n")
     entry = (
         "import argparse, os, json, pathlib, helper\n"
         "parser = argparse.ArgumentParser()\n"
@@ -205,7 +204,7 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
         "assert given.max_depth == 4 and helper.here\n"
         "pathlib.Path(given.model_dir, 'model.txt').write_text(pathlib.Path(given.train, 'rows.csv').read_text())\n"
     )
-    source = cloud.put("job/source/sourcedir.tar.gz", archive({"train.py": entry, "helper.py": "here = True\n"}))
+    source = aws.put("job/source/sourcedir.tar.gz", archive({"train.py": entry, "helper.py": "here = True\n"}))
     cluster = {"InstanceType": {"Get": "Parameters.InstanceType"}, "InstanceCount": 1, "VolumeSizeInGB": 30}
     process = {
         "Name": "Process",
@@ -228,7 +227,7 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
                         "OutputName": "train",
                         "AppManaged": False,
                         "S3Output": {
-                            "S3Uri": f"s3://{cloud.bucket}/script/output/train",
+                            "S3Uri": f"s3://{aws.bucket}/script/output/train",
                             "LocalPath": "/opt/ml/processing/output/train",
                             "S3UploadMode": "EndOfJob",
                         },
@@ -243,7 +242,7 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
         "Type": "Training",
         "Arguments": {
             "AlgorithmSpecification": {"TrainingInputMode": "File", "TrainingImage": IMAGE},
-            "OutputDataConfig": {"S3OutputPath": f"s3://{cloud.bucket}/models"},
+            "OutputDataConfig": {"S3OutputPath": f"s3://{aws.bucket}/models"},
             "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
             "ResourceConfig": cluster,
             "RoleArn": ROLE,
@@ -267,7 +266,7 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
                 "sagemaker_container_log_level": "20",
                 "sagemaker_region": json.dumps(REGION),
             },
-            "DebugHookConfig": {"S3OutputPath": f"s3://{cloud.bucket}/", "CollectionConfigurations": []},
+            "DebugHookConfig": {"S3OutputPath": f"s3://{aws.bucket}/", "CollectionConfigurations": []},
             "ProfilerConfig": {"DisableProfiler": True},
         },
     }
@@ -275,7 +274,7 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
         "Name": "RegisterTree-RegisterModel",
         "Type": "RegisterModel",
         "Arguments": {
-            "ModelPackageGroupName": f"group-{cloud.bucket}",
+            "ModelPackageGroupName": f"group-{aws.bucket}",
             "InferenceSpecification": {
                 "Containers": [
                     {"Image": IMAGE, "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}
@@ -288,7 +287,7 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
             "ModelApprovalStatus": {"Get": "Parameters.Approval"},
         },
     }
-    name = cloud.create(
+    name = aws.create(
         [process, train, register],
         [
             {"Name": "InstanceType", "Type": "String", "DefaultValue": "ml.m5.xlarge"},
@@ -301,11 +300,11 @@ def test_a_definition_of_an_older_sdk_runs(cloud: Cloud) -> None:
             "TrialName": {"Get": "Execution.PipelineExecutionId"},
         },
     )
-    arn = cloud.start(name)
-    described = cloud.finish(arn)
-    assert described["PipelineExecutionStatus"] == "Succeeded", cloud.steps(arn)
+    arn = aws.start(name)
+    described = aws.finish(arn)
+    assert described["PipelineExecutionStatus"] == "Succeeded", aws.steps(arn)
     assert described["PipelineExperimentConfig"]["ExperimentName"] == name
-    package = cloud.steps(arn)["RegisterTree-RegisterModel"]["Metadata"]["RegisterModel"]["Arn"]
+    package = aws.steps(arn)["RegisterTree-RegisterModel"]["Metadata"]["RegisterModel"]["Arn"]
     assert package.startswith(f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/")
 
 

@@ -1,1 +1,1 @@
-"""SageMaker hosting: endpoints as processes that answer over HTTP, blue/green updates, data capture."""
+"""SageMaker hosting: endpoints backed by model servers, blue/green updates, data capture."""

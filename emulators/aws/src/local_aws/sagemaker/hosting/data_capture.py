@@ -1,6 +1,6 @@
-"""Data capture: the traffic of endpoints as JSON lines in S3, in SageMaker's layout and schema.
+"""Data capture: writes the traffic of endpoints to S3 as JSON lines, in SageMaker's layout and schema.
 
-Lines are kept for a moment and written many to a file. Sampling is seeded, so that one run can be repeated.
+Lines are buffered and written in batches. Sampling is seeded, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from local_aws import clock
+from local_aws.clock import Clock, timestamp
 
-_FULL_BYTES, _MOST_BYTES = 4 * 1024 * 1024, 256 * 1024 * 1024
+_FLUSH_BYTES, _MAX_BUFFER_BYTES = 4 * 1024 * 1024, 256 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """An endpoint configuration's DataCaptureConfig, as far as it changes what is written."""
+class CaptureSettings:
+    """The members of a DataCaptureConfig that decide what is written."""
 
     sampling_percentage: float
     destination: str
@@ -34,8 +34,8 @@ class Settings:
     json_types: frozenset[str]
 
     @classmethod
-    def of(cls, configuration: Mapping[str, Any]) -> Settings | None:
-        """The settings in a DataCaptureConfig; None where it captures nothing."""
+    def from_config(cls, configuration: Mapping[str, Any]) -> CaptureSettings | None:
+        """The settings in a DataCaptureConfig; None if it captures nothing."""
         if not configuration or not configuration.get("EnableCapture"):
             return None
         types = configuration.get("CaptureContentTypeHeader") or {}
@@ -49,24 +49,26 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchange:
-    """One answered invocation."""
+class CapturedInvocation:
+    """One answered invocation, with the bodies of request and response."""
 
     endpoint: str
     variant: str
-    sent: bytes
-    sent_type: str
-    answered: bytes
-    answered_type: str
+    request_body: bytes
+    request_type: str
+    response_body: bytes
+    response_type: str
     inference_id: str | None
     custom_attributes: str | None
 
 
-class Capture:
-    """The captured traffic of one local cloud that is not yet in S3, and the thread that puts it there."""
+class DataCapture:
+    """Buffers captured traffic; its thread writes it to S3."""
 
-    def __init__(self, client: Callable[[str], Any], *, flush_seconds: float = 1.0, seed: int = 0) -> None:
-        self._client, self._flush_seconds = client, flush_seconds
+    def __init__(
+        self, client: Callable[[str], Any], clock: Clock, *, flush_seconds: float = 1.0, seed: int = 0
+    ) -> None:
+        self._client, self._clock, self._flush_seconds = client, clock, flush_seconds
         self._random = random.Random(seed)  # noqa: S311 - sampling, not a secret
         self._changed = threading.Condition()
         self._writing = threading.Lock()
@@ -74,23 +76,23 @@ class Capture:
         self._bytes = 0
         self._oldest: float | None = None
         self._closed = False
-        self._thread = threading.Thread(target=self._flush_in_time, name="capture", daemon=True)
+        self._thread = threading.Thread(target=self._flush_periodically, name="capture", daemon=True)
         self._thread.start()
 
-    def record(self, settings: Settings | None, exchange: Exchange) -> None:
-        """Keeps `exchange` if its sample is drawn."""
+    def record(self, settings: CaptureSettings | None, invocation: CapturedInvocation) -> None:
+        """Captures `invocation` if it is in the sample."""
         if settings is None:
             return
         with self._changed:
-            drawn = self._random.random() * 100 < settings.sampling_percentage
-        if drawn:
-            moment = clock.now()
-            folder = f"{settings.destination}/{exchange.endpoint}/{exchange.variant}/{moment:%Y/%m/%d/%H}"
-            line = json.dumps(_line(settings, exchange, clock.stamp(moment)), separators=(",", ":"))
-            self._keep(folder, [line.encode() + b"\n"])
+            sampled = self._random.random() * 100 < settings.sampling_percentage
+        if sampled:
+            moment = self._clock.now()
+            folder = f"{settings.destination}/{invocation.endpoint}/{invocation.variant}/{moment:%Y/%m/%d/%H}"
+            line = json.dumps(_line(settings, invocation, timestamp(moment)), separators=(",", ":"))
+            self._buffer(folder, [line.encode() + b"\n"])
 
     def flush(self) -> None:
-        """Writes everything captured so far to S3, and returns when it is there."""
+        """Writes everything captured so far to S3; returns when it is written."""
         with self._writing:
             with self._changed:
                 buffers, self._buffers, self._bytes, self._oldest = self._buffers, {}, 0, None
@@ -98,62 +100,62 @@ class Capture:
                 self._put(folder, lines)
 
     def close(self) -> None:
-        """Flushes for the last time and ends the thread."""
+        """Ends the thread and writes the rest."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join()
         self.flush()
 
-    def _keep(self, folder: str, lines: list[bytes]) -> None:
+    def _buffer(self, folder: str, lines: list[bytes]) -> None:
         with self._changed:
             self._buffers.setdefault(folder, []).extend(lines)
             self._bytes += sum(map(len, lines))
             if self._oldest is None:
                 self._oldest = time.monotonic()
                 self._changed.notify_all()
-            elif self._bytes >= _FULL_BYTES:
+            elif self._bytes >= _FLUSH_BYTES:
                 self._changed.notify_all()
 
     def _put(self, folder: str, lines: list[bytes]) -> None:
-        where = urlsplit(f"{folder}/{uuid.uuid4()}.jsonl")
+        target = urlsplit(f"{folder}/{uuid.uuid4()}.jsonl")
         try:
-            self._client("s3").put_object(Bucket=where.netloc, Key=where.path.lstrip("/"), Body=b"".join(lines))
+            self._client("s3").put_object(Bucket=target.netloc, Key=target.path.lstrip("/"), Body=b"".join(lines))
         except Exception as error:
-            # As on AWS, capture that cannot be written does not fail the endpoint; it is said, and tried again.
-            again = not self._closed and self._bytes < _MOST_BYTES
-            fate = "it is tried again" if again else "they are lost"
-            _log.warning("%d captured requests cannot be written to %s; %s: %s", len(lines), folder, fate, error)
-            if again:
-                self._keep(folder, lines)
+            # As on AWS, a failed write does not fail the endpoint. It is logged and retried.
+            retry = not self._closed and self._bytes < _MAX_BUFFER_BYTES
+            outcome = "retrying" if retry else "dropping them"
+            _log.warning("cannot write %d captured requests to %s; %s: %s", len(lines), folder, outcome, error)
+            if retry:
+                self._buffer(folder, lines)
 
-    def _flush_in_time(self) -> None:
+    def _flush_periodically(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._oldest is not None)
                 if self._closed:
                     return
-                left = (self._oldest or 0.0) + self._flush_seconds - time.monotonic()
-                self._changed.wait_for(lambda: self._closed or self._bytes >= _FULL_BYTES, max(0.0, left))
+                remaining = (self._oldest or 0.0) + self._flush_seconds - time.monotonic()
+                self._changed.wait_for(lambda: self._closed or self._bytes >= _FLUSH_BYTES, max(0.0, remaining))
             self.flush()
 
 
-def _line(settings: Settings, exchange: Exchange, time_text: str) -> dict[str, Any]:
+def _line(settings: CaptureSettings, invocation: CapturedInvocation, time_text: str) -> dict[str, Any]:
     data = {}
     if "Input" in settings.modes:
-        data["endpointInput"] = _part(settings, "INPUT", exchange.sent, exchange.sent_type)
+        data["endpointInput"] = _part(settings, "INPUT", invocation.request_body, invocation.request_type)
     if "Output" in settings.modes:
-        data["endpointOutput"] = _part(settings, "OUTPUT", exchange.answered, exchange.answered_type)
+        data["endpointOutput"] = _part(settings, "OUTPUT", invocation.response_body, invocation.response_type)
     metadata: dict[str, Any] = {"eventId": str(uuid.uuid4())}
-    if exchange.custom_attributes:
-        metadata["customAttributes"] = [exchange.custom_attributes]
-    if exchange.inference_id:
-        metadata["inferenceId"] = exchange.inference_id
+    if invocation.custom_attributes:
+        metadata["customAttributes"] = [invocation.custom_attributes]
+    if invocation.inference_id:
+        metadata["inferenceId"] = invocation.inference_id
     metadata["inferenceTime"] = time_text
     return {"captureData": data, "eventMetadata": metadata, "eventVersion": "0"}
 
 
-def _part(settings: Settings, mode: str, body: bytes, content_type: str) -> dict[str, str]:
+def _part(settings: CaptureSettings, mode: str, body: bytes, content_type: str) -> dict[str, str]:
     kind, encoding, text = _essence(content_type), "BASE64", ""
     if kind in settings.csv_types or kind in settings.json_types:
         try:

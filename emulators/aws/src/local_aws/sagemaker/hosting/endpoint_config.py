@@ -1,4 +1,4 @@
-"""From an endpoint configuration's name to what has to run: variants, models, packages, capture.
+"""Resolves an endpoint configuration: its variants with their models and packages, and its data capture.
 
 Reads moto's records; starts and changes nothing.
 """
@@ -11,38 +11,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_aws.errors import AwsError
-from local_aws.sagemaker.hosting.data_capture import Settings
+from local_aws.sagemaker.hosting.data_capture import CaptureSettings
 from local_aws.sagemaker.hosting.instance import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """An endpoint configuration with everything it refers to, as it was when it was read."""
+class ResolvedConfig:
+    """An endpoint configuration with everything it refers to, at the time it was read."""
 
     configuration: str
     variants: tuple[Variant, ...]
-    capture: Settings | None
+    capture: CaptureSettings | None
     capture_document: dict[str, Any]
 
 
-class Resolver:
-    """Looks configurations up in moto's SageMaker backend."""
+class ConfigResolver:
+    """Resolves configurations from moto's SageMaker backend."""
 
     def __init__(self, backend: Callable[[], Any]) -> None:
         self._backend = backend
 
-    def resolve(self, name: str) -> Resolved:
-        """The configuration `name`; AwsError with AWS's words where it, a model or a package is missing."""
+    def resolve(self, name: str) -> ResolvedConfig:
+        """The configuration `name`; AwsError with AWS's message if it, a model or a package does not exist."""
         backend = self._backend()
         record = backend.endpoint_configs.get(name)
         if record is None:
             arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint-config/{name}"
             raise AwsError("ValidationException", f'Could not find endpoint configuration "{arn}".')
         document = copy.deepcopy(record.data_capture_config or {})
-        return Resolved(
+        return ResolvedConfig(
             configuration=name,
             variants=tuple(self._variant(variant) for variant in record.production_variants),
-            capture=Settings.of(document),
+            capture=CaptureSettings.from_config(document),
             capture_document=document,
         )
 
@@ -52,12 +52,12 @@ class Resolver:
         if url is None and (source := container.get("ModelDataSource", {}).get("S3DataSource")):
             if source.get("CompressionType") != "Gzip":
                 raise AwsError(
-                    "ValidationException", f"{variant['ModelName']}: the local cloud serves model.tar.gz archives only"
+                    "ValidationException", f"{variant['ModelName']}: the AWS emulator serves model.tar.gz archives only"
                 )
             url = source["S3Uri"]
         if not url:
             raise AwsError(
-                "ValidationException", f"{variant['ModelName']}: the local cloud needs a ModelDataUrl to serve a model"
+                "ValidationException", f"{variant['ModelName']}: the AWS emulator needs a ModelDataUrl to serve a model"
             )
         return Variant(
             name=variant["VariantName"],
@@ -78,7 +78,7 @@ class Resolver:
             raise AwsError("ValidationException", f'Could not find model "{arn}".')
         containers = [model.primary_container] if model.primary_container else model.containers
         if len(containers) != 1:
-            message = f"{name}: the local cloud serves models of one container (this one has {len(containers)})"
+            message = f"{name}: the AWS emulator serves models of one container (this one has {len(containers)})"
             raise AwsError("ValidationException", message)
         container = dict(containers[0])
         package_arn = container.get("ModelPackageName")
@@ -89,7 +89,7 @@ class Resolver:
             raise AwsError("ValidationException", f"Could not find model package {package_arn}.")
         packaged = package.inference_specification["Containers"]
         if len(packaged) != 1:
-            message = f"{package_arn}: the local cloud serves packages of one container (this one has {len(packaged)})"
+            message = f"{package_arn}: the AWS emulator serves packages of one container (this one has {len(packaged)})"
             raise AwsError("ValidationException", message)
         environment = {**(packaged[0].get("Environment") or {}), **(container.get("Environment") or {})}
         return {**packaged[0], "Environment": environment}

@@ -1,7 +1,8 @@
-"""SageMaker hosting: endpoints that are real servers, updated blue/green.
+"""SageMaker endpoints: creates, updates (blue/green) and deletes endpoints backed by real servers.
 
-moto keeps the records (models, configurations, the list of endpoints, their tags); what serves is kept here. A change
-of fleet is one assignment: a request belongs to the fleet that it found, and a fleet ends when its last request has.
+moto keeps the records (models, configurations, the list of endpoints, their tags); this module keeps the fleets. A
+switch of fleets is one assignment. A request stays with the fleet that it acquired, and a retired fleet ends after its
+last request.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.errors import AwsError, Emit
-from local_aws.sagemaker.hosting.data_capture import Capture
-from local_aws.sagemaker.hosting.endpoint_config import Resolved, Resolver
-from local_aws.sagemaker.hosting.fleet import Builder, Fleet
-from local_aws.sagemaker.hosting.instance import Unhealthy
+from local_aws.errors import AwsError, EmitEvent
+from local_aws.sagemaker.hosting.data_capture import DataCapture
+from local_aws.sagemaker.hosting.endpoint_config import ConfigResolver, ResolvedConfig
+from local_aws.sagemaker.hosting.fleet import Fleet, FleetBuilder
+from local_aws.sagemaker.hosting.instance import InstanceUnhealthy
 
 _EVENT_STATUS = {
     "Creating": "CREATING",
@@ -30,24 +31,24 @@ _EVENT_STATUS = {
 
 
 class Endpoints:
-    """The endpoints of one local cloud."""
+    """The endpoints of one emulator."""
 
     def __init__(
         self,
         *,
         backend: Callable[[], Any],
-        builder: Builder,
-        capture: Capture,
-        emit: Emit,
+        builder: FleetBuilder,
+        capture: DataCapture,
+        emit: EmitEvent,
     ) -> None:
-        """`backend` gets moto's SageMaker backend of this cloud's account and region."""
+        """`backend` returns moto's SageMaker backend of the emulator's account and region."""
         self._backend, self._builder, self._capture, self._emit = backend, builder, capture, emit
-        self._resolver = Resolver(backend)
+        self._resolver = ConfigResolver(backend)
         self._lock = threading.RLock()
         self._fleets: dict[str, Fleet] = {}
         self._starting: set[Fleet] = set()
         self._pending: dict[str, dict[str, Any]] = {}
-        """PendingDeploymentSummary of each endpoint that is being updated: clients tell by it what is on its way."""
+        """PendingDeploymentSummary of each endpoint that is being updated."""
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="endpoints")
 
     def create(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -61,15 +62,15 @@ class Endpoints:
             resolved = self._resolver.resolve(parameters["EndpointConfigName"])
             record = backend.create_endpoint(name, resolved.configuration, parameters.get("Tags", []))
             record.last_deployment_config = parameters.get("DeploymentConfig")
-            self._set(record, "Creating")
-        self._pool.submit(self._bring_up, record, resolved)
+            self._set_status(record, "Creating")
+        self._pool.submit(self._deploy, record, resolved)
         return {"EndpointArn": record.arn}
 
     def update(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """UpdateEndpoint: a new fleet beside the old one; the old one goes on serving if the new one is not healthy."""
+        """UpdateEndpoint: starts a new fleet beside the old one, which keeps serving if the new one is unhealthy."""
         with self._lock:
             record = self._find(parameters["EndpointName"])
-            self._settled(record)
+            self._refuse_in_progress(record)
             if record.endpoint_status == "Failed":
                 message = f'Cannot update failed endpoint "{record.arn}". DeleteEndpoint is the only operation left.'
                 raise AwsError("ValidationException", message)
@@ -77,22 +78,22 @@ class Endpoints:
             deployment = parameters.get("DeploymentConfig")
             fleet = self._fleets.get(record.endpoint_name)
             names = {variant.name for variant in resolved.variants}
-            if deployment and fleet is not None and names != set(fleet.hosts):
+            if deployment and fleet is not None and names != set(fleet.instances):
                 message = "For this deployment policy the new configuration must have the variant names of the old one."
                 raise AwsError("ValidationException", message)
             if not parameters.get("RetainDeploymentConfig"):
                 record.last_deployment_config = deployment
             record.failure_reason = None
-            self._set(record, "Updating", pending=resolved)
-        self._pool.submit(self._bring_up, record, resolved)
+            self._set_status(record, "Updating", pending=resolved)
+        self._pool.submit(self._deploy, record, resolved)
         return {"EndpointArn": record.arn}
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpoint."""
         with self._lock:
             record = self._find(parameters["EndpointName"])
-            self._settled(record)
-            self._set(record, "Deleting")
+            self._refuse_in_progress(record)
+            self._set_status(record, "Deleting")
             del self._backend().endpoints[record.endpoint_name]
             fleet = self._fleets.pop(record.endpoint_name, None)
         if fleet is not None:
@@ -106,7 +107,7 @@ class Endpoints:
             record = self._find(parameters["EndpointName"])
             fleet = self._fleets.get(record.endpoint_name)
             capture = record.data_capture_config or {}
-            answer = {
+            description = {
                 "EndpointName": record.endpoint_name,
                 "EndpointArn": record.arn,
                 "EndpointConfigName": record.endpoint_config_name,
@@ -119,85 +120,85 @@ class Endpoints:
                 "PendingDeploymentSummary": self._pending.get(record.endpoint_name),
             }
         if capture.get("EnableCapture"):
-            answer["DataCaptureConfig"] = {
+            description["DataCaptureConfig"] = {
                 "EnableCapture": True,
                 "CaptureStatus": "Started",
                 "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
                 "DestinationS3Uri": capture["DestinationS3Uri"],
                 "KmsKeyId": capture.get("KmsKeyId", ""),
             }
-        return {key: value for key, value in answer.items() if value is not None}
+        return {key: value for key, value in description.items() if value is not None}
 
-    def hold(self, name: str) -> Fleet | None:
-        """The fleet that serves the endpoint, entered for one request; None where nothing serves."""
-        with self._lock:  # finding and holding are one, or the fleet might end in between
+    def acquire(self, name: str) -> Fleet | None:
+        """The fleet that serves the endpoint, acquired for one request; None if none serves."""
+        with self._lock:  # lookup and acquisition are atomic, or the fleet might end in between
             fleet = self._fleets.get(name)
             if fleet is not None:
-                fleet.enter()
+                fleet.acquire()
             return fleet
 
     def close(self) -> None:
-        """Ends every server, those that are starting too."""
+        """Ends every server, including those that are starting."""
         with self._lock:
             fleets, self._fleets = [*self._fleets.values(), *self._starting], {}
         for fleet in fleets:
             fleet.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for fleet in list(self._fleets.values()):  # one that came up while we were closing
+        for fleet in list(self._fleets.values()):  # deployed while the others were being closed
             fleet.close()
 
-    def _bring_up(self, record: Any, resolved: Resolved) -> None:
+    def _deploy(self, record: Any, resolved: ResolvedConfig) -> None:
         name, fleet = record.endpoint_name, Fleet(resolved)
         with self._lock:
             self._starting.add(fleet)
         try:
-            self._builder.fill(fleet, name, lambda reason: self._gave_up(name, fleet, reason))
+            self._builder.fill(fleet, name, lambda reason: self._mark_failed(name, fleet, reason))
         except Exception as error:
             fleet.close()
-            reason = str(error) if isinstance(error, Unhealthy) else f"{type(error).__name__}: {error}"
-            self._fall_back(record, reason, resolved)
+            reason = str(error) if isinstance(error, InstanceUnhealthy) else f"{type(error).__name__}: {error}"
+            self._roll_back(record, reason, resolved)
             return
         finally:
             with self._lock:
                 self._starting.discard(fleet)
-        former = None
+        previous = None
         with self._lock:
-            broken = fleet.broken  # healthy once, and dead before it took over
-            if not broken:
-                former = self._fleets.get(name)
-                self._fleets[name] = fleet  # from here on requests go to the new fleet
+            failure = fleet.failure  # an instance was healthy and died before the switch
+            if not failure:
+                previous = self._fleets.get(name)
+                self._fleets[name] = fleet  # from here on, requests go to the new fleet
                 record.endpoint_config_name = resolved.configuration
                 record.data_capture_config = resolved.capture_document
                 record.production_variants = _summaries(resolved)
-        if broken:
+        if failure:
             fleet.close()
-            self._fall_back(record, broken, resolved)
+            self._roll_back(record, failure, resolved)
             return
-        if former is not None:
-            former.retire()
+        if previous is not None:
+            previous.retire()
             self._capture.flush()
         with self._lock:
             if record.endpoint_status in ("Creating", "Updating"):
-                self._set(record, "InService")
+                self._set_status(record, "InService")
 
-    def _fall_back(self, record: Any, reason: str, resolved: Resolved) -> None:
+    def _roll_back(self, record: Any, reason: str, resolved: ResolvedConfig) -> None:
         with self._lock:
             record.failure_reason = reason
             if record.endpoint_name not in self._fleets:
-                self._set(record, "Failed")
+                self._set_status(record, "Failed")
                 return
-            self._set(record, "RollingBack", pending=resolved)
-            self._set(record, "InService")
+            self._set_status(record, "RollingBack", pending=resolved)
+            self._set_status(record, "InService")
 
-    def _gave_up(self, endpoint: str, fleet: Fleet, reason: str) -> None:
+    def _mark_failed(self, endpoint: str, fleet: Fleet, reason: str) -> None:
         with self._lock:
             record = self._backend().endpoints.get(endpoint)
             if record is None or self._fleets.get(endpoint) is not fleet:
-                fleet.broken = reason
+                fleet.failure = reason
                 return
             record.failure_reason = reason
             if record.endpoint_status == "InService":
-                self._set(record, "OutOfService")
+                self._set_status(record, "OutOfService")
 
     def _find(self, name: str) -> Any:
         backend = self._backend()
@@ -208,11 +209,11 @@ class Endpoints:
         return record
 
     @staticmethod
-    def _settled(record: Any) -> None:
+    def _refuse_in_progress(record: Any) -> None:
         if record.endpoint_status in ("Creating", "Updating", "RollingBack", "Deleting"):
             raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{record.arn}".')
 
-    def _set(self, record: Any, status: str, *, pending: Resolved | None = None) -> None:
+    def _set_status(self, record: Any, status: str, *, pending: ResolvedConfig | None = None) -> None:
         record.endpoint_status = status
         self._pending.pop(record.endpoint_name, None)
         record.last_modified_time = datetime.now(UTC).replace(tzinfo=None)
@@ -245,7 +246,7 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def _summaries(resolved: Resolved) -> list[dict[str, Any]]:
+def _summaries(resolved: ResolvedConfig) -> list[dict[str, Any]]:
     return [
         {
             "VariantName": variant.name,

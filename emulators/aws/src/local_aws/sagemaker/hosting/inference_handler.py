@@ -1,8 +1,8 @@
-"""Any SageMaker framework handler as one function from a request to an answer, as SageMaker's own servers call it.
+"""Loads a SageMaker inference handler and calls it the way SageMaker's model servers do.
 
-Knows model_fn, transform_fn, input_fn, predict_fn and output_fn, with the defaults, the error classes and the answers
-of sagemaker-containers (Flask) and sagemaker-inference (multi-model server), by their shape: neither is installed here.
-It must import nothing of this project, because the handler that it loads may bring its own package of the same name.
+Supports model_fn, transform_fn, input_fn, predict_fn and output_fn, with the defaults, error classes and responses of
+sagemaker-containers (Flask) and sagemaker-inference (multi-model server), by duck typing: neither is installed here.
+Imports nothing else of this package, because a handler's archive may contain a package of the same name.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from types import ModuleType
 from typing import Any
 
 CONTAINER_MODEL_DIR = PurePosixPath("/opt/ml/model")
-DECODED = ("application/json", "text/csv")  # exactly these reach a handler as str, the rest as bytes
+DECODED = ("application/json", "text/csv")  # a handler gets exactly these as str, other types as bytes
 ANY = "*/*"
 
 
 class HandlerInvalid(Exception):
-    """The model archive's handler cannot be loaded; the message says why."""
+    """The handler of the model archive cannot be loaded; the message has the reason."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer."""
+class Response:
+    """An HTTP response."""
 
     status: int
     content_type: str
     body: bytes
 
 
-class Handler:
+class InferenceHandler:
     """A loaded handler and its model."""
 
     def __init__(self, module: ModuleType, model_dir: Path, default_accept: str) -> None:
         self._default_accept = default_accept
-        own = {
+        functions = {
             name: getattr(module, f"{name}_fn", None) for name in ("model", "transform", "input", "predict", "output")
         }
-        if own["transform"] and (own["input"] or own["predict"] or own["output"]):
+        if functions["transform"] and (functions["input"] or functions["predict"] or functions["output"]):
             raise HandlerInvalid(
-                f"{module.__name__}: transform_fn stands instead of input_fn, predict_fn and output_fn"
+                f"{module.__name__}: transform_fn cannot be combined with input_fn, predict_fn or output_fn"
             )
-        if own["model"] is None:
+        if functions["model"] is None:
             raise HandlerInvalid(f"{module.__name__}: must have a model_fn(model_dir)")
-        self._transform = _adapt(own["transform"], 4) if own["transform"] else None
-        self._input = _adapt(own["input"] or default_input, 2)
-        self._predict = _adapt(own["predict"] or default_predict, 2)
-        self._output = _adapt(own["output"] or default_output, 2)
-        self._model = _adapt(own["model"], 1)(str(model_dir))
+        self._transform = _adapt(functions["transform"], 4) if functions["transform"] else None
+        self._input = _adapt(functions["input"] or default_input, 2)
+        self._predict = _adapt(functions["predict"] or default_predict, 2)
+        self._output = _adapt(functions["output"] or default_output, 2)
+        self._model = _adapt(functions["model"], 1)(str(model_dir))
 
-    def answer(self, body: bytes, content_type: str | None, accept: str | None) -> Answer:
-        """The answer to one request; whatever the handler raises is a 500, or the status that its error carries."""
+    def handle(self, body: bytes, content_type: str | None, accept: str | None) -> Response:
+        """The response to one request; an exception of the handler is a 500, or the `status_code` of the exception."""
         content_type = content_type or "application/json"
         if not accept or accept == ANY:
             accept = self._default_accept
@@ -67,44 +67,44 @@ class Handler:
             if self._transform is not None:
                 result = self._transform(self._model, content, content_type, accept)
             else:
-                result = self._steps(content, content_type, accept)
-            return result if isinstance(result, Answer) else _answer(result, accept)
-        except (Exception, SystemExit) as error:  # the server outlives whatever a handler does with a request
+                result = self._run_steps(content, content_type, accept)
+            return result if isinstance(result, Response) else _to_response(result, accept)
+        except (Exception, SystemExit) as error:  # no handler error ends the server
             status = getattr(error, "status_code", None)
             if isinstance(status, int) and 400 <= status <= 599:
                 text = str(getattr(error, "message", error))
-                return Answer(status, "application/json" if text.startswith("{") else "text/plain", text.encode())
+                return Response(status, "application/json" if text.startswith("{") else "text/plain", text.encode())
             traceback.print_exc(file=sys.stderr)
-            return refusal(500, f"{type(error).__name__}: {error}")
+            return error_response(500, f"{type(error).__name__}: {error}")
 
-    def _steps(self, content: bytes | str, content_type: str, accept: str) -> Any:
+    def _run_steps(self, content: bytes | str, content_type: str, accept: str) -> Any:
         try:
             data = self._input(content, content_type)
         except Exception as error:
             if type(error).__name__ == "UnsupportedFormatError":
-                return refusal(415, str(error))
+                return error_response(415, str(error))
             raise
         prediction = self._predict(data, self._model)
         try:
             return self._output(prediction, accept)
         except Exception as error:
             if type(error).__name__ == "UnsupportedFormatError":
-                return refusal(406, str(error))
+                return error_response(406, str(error))
             raise
 
 
 class UnsupportedFormatError(Exception):
-    """A default was asked for a type that it does not know; answered with 415 or 406."""
+    """A default function does not support the content type; becomes 415 or 406."""
 
 
-def load(model_dir: Path, environment: Mapping[str, str]) -> Handler:
-    """The handler that `environment` names (SAGEMAKER_PROGRAM in SAGEMAKER_SUBMIT_DIRECTORY), its model loaded.
+def load_handler(model_dir: Path, environment: Mapping[str, str]) -> InferenceHandler:
+    """The handler that `environment` names (SAGEMAKER_PROGRAM in SAGEMAKER_SUBMIT_DIRECTORY), with its model loaded.
 
-    A folder below /opt/ml/model is looked for below `model_dir`, which stands in for it. Its own packages win over
-    those of the process: it goes first on sys.path.
+    A folder below /opt/ml/model is mapped to `model_dir`. It goes first on sys.path, so that its own packages take
+    precedence over those of the process.
 
     Raises:
-        HandlerInvalid: there is no such file, it cannot be imported, or its model_fn fails.
+        HandlerInvalid: the file does not exist, cannot be imported, or its model_fn fails.
     """
     program = environment.get("SAGEMAKER_PROGRAM") or "inference.py"
     folder = environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or str(CONTAINER_MODEL_DIR / "code")
@@ -118,7 +118,9 @@ def load(model_dir: Path, environment: Mapping[str, str]) -> Handler:
     sys.path.insert(0, str(code.resolve()))
     try:
         module = importlib.import_module(program.removesuffix(".py").replace("/", "."))
-        return Handler(module, model_dir, environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json")
+        return InferenceHandler(
+            module, model_dir, environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json"
+        )
     except HandlerInvalid:
         raise
     except (Exception, SystemExit) as error:
@@ -126,13 +128,13 @@ def load(model_dir: Path, environment: Mapping[str, str]) -> Handler:
         raise HandlerInvalid(f"{program}: {type(error).__name__}: {error}") from error
 
 
-def refusal(status: int, message: str) -> Answer:
-    """An answer that says what is wrong, as JSON."""
-    return Answer(status, "application/json", json.dumps({"error": {"status": status, "message": message}}).encode())
+def error_response(status: int, message: str) -> Response:
+    """An error response with a JSON body."""
+    return Response(status, "application/json", json.dumps({"error": {"status": status, "message": message}}).encode())
 
 
 def default_input(content: bytes | str, content_type: str) -> Any:
-    """JSON, CSV and NPY as an array of numbers."""
+    """Parses JSON, CSV and NPY into an array."""
     import numpy as np
 
     kind = content_type.split(";", maxsplit=1)[0].strip().lower()
@@ -147,12 +149,12 @@ def default_input(content: bytes | str, content_type: str) -> Any:
 
 
 def default_predict(data: Any, model: Any) -> Any:
-    """What the model's `predict` says."""
+    """Calls the model's `predict`."""
     return model.predict(data)
 
 
 def default_output(prediction: Any, accept: str) -> tuple[bytes, str]:
-    """An array as JSON, CSV or NPY."""
+    """Serializes an array as JSON, CSV or NPY."""
     import numpy as np
 
     kind, array = accept.split(";", maxsplit=1)[0].strip().lower(), np.asarray(prediction)
@@ -170,20 +172,20 @@ def default_output(prediction: Any, accept: str) -> tuple[bytes, str]:
 
 
 def _adapt(function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """`function` called with `count` arguments, and a context of None where it takes one more."""
+    """`function` as a callable of `count` arguments; a function with one more gets None as its context."""
     try:
-        taken = len(inspect.signature(function).parameters)
-    except (TypeError, ValueError):  # written in C, without a signature
-        taken = count
-    if taken == count + 1:
+        accepted = len(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # implemented in C, without a signature
+        accepted = count
+    if accepted == count + 1:
         return lambda *arguments: function(*arguments, None)
-    if taken != count:
-        raise HandlerInvalid(f"{function.__name__} takes {taken} arguments but {count} are given")
+    if accepted != count:
+        raise HandlerInvalid(f"{function.__name__} takes {accepted} arguments but {count} are given")
     return function
 
 
-def _answer(result: Any, accept: str) -> Answer:
-    """What a handler returned: (body, type), a Flask response or one with its names, or a bare body."""
+def _to_response(result: Any, accept: str) -> Response:
+    """Converts a handler's result: (body, type), a Flask-like response, or a body alone."""
     status, kind = 200, accept
     if isinstance(result, tuple) and len(result) == 2:
         result, kind = result
@@ -193,5 +195,5 @@ def _answer(result: Any, accept: str) -> Answer:
     if isinstance(result, str):
         result = result.encode()
     if not isinstance(result, bytes | bytearray | memoryview):
-        return refusal(500, f"the handler must return text, bytes or (body, type) (got {type(result).__name__})")
-    return Answer(status, str(kind), bytes(result))
+        return error_response(500, f"the handler must return text, bytes or (body, type) (got {type(result).__name__})")
+    return Response(status, str(kind), bytes(result))

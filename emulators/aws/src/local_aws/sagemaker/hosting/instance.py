@@ -1,6 +1,6 @@
-"""One variant of an endpoint as a process: its model on disk, its server, its health, its end.
+"""One instance of an endpoint variant: extracts the model, starts its server, checks its health, restarts it once.
 
-Knows the hosting contract (GET /ping, POST /invocations) and nothing of endpoints, configurations or events.
+Knows the hosting contract (GET /ping, POST /invocations), nothing of endpoints, configurations or events.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import Any
 
 import urllib3
 
-from local_aws.child_processes import Processes
+from local_aws.processes.child_processes import ChildProcesses
 
 MAX_EXTRACTED_BYTES = 5 * 1024**3
 _MAX_MEMBERS = 100_000
-_INVOCATION_SECONDS = 60  # a container that takes longer has failed, as on AWS
+_INVOCATION_SECONDS = 60  # the limit of AWS
 _POLL_SECONDS = 0.02
 
-Command = Callable[[Path, Path], Sequence[str]]
-"""The command that serves: (model folder, file to write the port to once /ping answers)."""
+ServerCommand = Callable[[Path, Path], Sequence[str]]
+"""The command that serves a model: (model folder, file that gets the port once /ping answers)."""
 
 
-class Unhealthy(Exception):
-    """The variant cannot serve; the message is an endpoint's FailureReason."""
+class InstanceUnhealthy(Exception):
+    """The instance cannot serve; the message is the endpoint's FailureReason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What a production variant runs, resolved from its endpoint configuration."""
+    """A production variant, resolved from its endpoint configuration."""
 
     name: str
     model_data_url: str
@@ -46,8 +46,8 @@ class Variant:
     health_timeout_seconds: float | None = None
 
 
-def serving_command(model: Path, ready: Path) -> Sequence[str]:
-    """The project's own server, which stands for the managed container's."""
+def model_server_command(model: Path, ready: Path) -> Sequence[str]:
+    """The command of this package's model server, which replaces the managed container's."""
     return [
         sys.executable,
         "-m",
@@ -60,7 +60,7 @@ def serving_command(model: Path, ready: Path) -> Sequence[str]:
 
 
 def extract(archive: bytes, folder: Path) -> None:
-    """Unpacks a model archive into `folder`; Unhealthy where it is none or would write outside of it."""
+    """Unpacks a model archive into `folder`; InstanceUnhealthy if it is invalid or would write outside of it."""
     folder.mkdir(parents=True)
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as tar:
@@ -68,33 +68,33 @@ def extract(archive: bytes, folder: Path) -> None:
             for count, member in enumerate(tar):
                 size += member.size
                 if size > MAX_EXTRACTED_BYTES or count >= _MAX_MEMBERS:
-                    raise Unhealthy(
+                    raise InstanceUnhealthy(
                         f"Failed to extract model data: it unpacks to more than {MAX_EXTRACTED_BYTES} bytes"
                     )
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise Unhealthy(f"Failed to extract model data: {error}") from error
+        raise InstanceUnhealthy(f"Failed to extract model data: {error}") from error
 
 
-class Host:
-    """A variant's server process. A server that dies is started once more, then given up."""
+class Instance:
+    """A variant's server process. A server that dies is restarted once."""
 
     def __init__(
         self,
         variant: Variant,
         *,
-        processes: Processes,
+        processes: ChildProcesses,
         folder: Path,
         environment: Mapping[str, str],
-        command: Command,
+        command: ServerCommand,
         health_timeout_seconds: float,
-        gave_up: Callable[[str], None],
+        on_failure: Callable[[str], None],
     ) -> None:
-        """`folder` holds the extracted `model/`; `gave_up` hears the reason when the server died for good."""
+        """`folder` holds the extracted `model/`; `on_failure` gets the reason if the server dies again."""
         self.variant, self._folder, self._processes, self._command = variant, folder, processes, command
         self._environment = {**environment, **variant.environment}
         self._timeout = variant.health_timeout_seconds or health_timeout_seconds
-        self._gave_up = gave_up
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._closed = self._restarted = False
         self._log = folder / "server.log"
@@ -102,7 +102,7 @@ class Host:
         self._pool: urllib3.HTTPConnectionPool | None = None
 
     def start(self) -> None:
-        """Starts the server and waits until it is healthy; Unhealthy, with nothing left running, where it is not."""
+        """Starts the server and waits until it is healthy; otherwise ends it and raises InstanceUnhealthy."""
         ready = self._folder / "port"
         ready.unlink(missing_ok=True)
         root = str(Path(__file__).parents[3])
@@ -117,9 +117,11 @@ class Host:
                     stdout=log,
                 )
             except OSError as error:
-                raise Unhealthy(f"The server of variant {self.variant.name} cannot be started: {error}") from error
+                raise InstanceUnhealthy(
+                    f"The server of variant {self.variant.name} cannot be started: {error}"
+                ) from error
         try:
-            pool = self._await_health(child, ready, deadline)
+            pool = self._wait_until_healthy(child, ready, deadline)
         except BaseException:
             self._processes.end(child, grace_seconds=0.5)
             raise
@@ -129,15 +131,15 @@ class Host:
         if closed:
             self._processes.end(child)
             return
-        threading.Thread(target=self._watch, args=(child,), daemon=True).start()
+        threading.Thread(target=self._restart_on_exit, args=(child,), daemon=True).start()
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        """POSTs `body` to /invocations: status, headers, body; OSError or urllib3's HTTPError without an answer."""
+        """POSTs `body` to /invocations: status, headers, body; OSError or urllib3's HTTPError without a response."""
         pool = self._pool
         if pool is None:
             raise ConnectionError("the server is not running")
-        answer = pool.urlopen("POST", "/invocations", body=body, headers=dict(headers), retries=False)
-        return answer.status, answer.headers, answer.data
+        response = pool.urlopen("POST", "/invocations", body=body, headers=dict(headers), retries=False)
+        return response.status, response.headers, response.data
 
     def close(self) -> None:
         """Ends the server."""
@@ -150,19 +152,19 @@ class Host:
         if pool is not None:
             pool.close()
 
-    def _await_health(self, child: Any, ready: Path, deadline: float) -> urllib3.HTTPConnectionPool:
+    def _wait_until_healthy(self, child: Any, ready: Path, deadline: float) -> urllib3.HTTPConnectionPool:
         pool = None
         while time.monotonic() < deadline and not self._closed:
             if child.poll() is not None:
-                raise Unhealthy(self._reason(f"the server ended with exit code {child.returncode}"))
+                raise InstanceUnhealthy(self._failure_reason(f"the server ended with exit code {child.returncode}"))
             if pool is None and ready.exists() and (port := ready.read_text("ascii").strip()):
                 pool = urllib3.HTTPConnectionPool(
                     "127.0.0.1", int(port), maxsize=64, timeout=urllib3.Timeout(connect=5, read=_INVOCATION_SECONDS)
                 )
             if pool is not None and self._ping(pool):
                 return pool
-            time.sleep(_POLL_SECONDS)  # between two looks at another process: there is no event to wait for
-        raise Unhealthy(self._reason(f"no 200 within {self._timeout:g} s"))
+            time.sleep(_POLL_SECONDS)  # polls another process: there is no event to wait for
+        raise InstanceUnhealthy(self._failure_reason(f"no 200 within {self._timeout:g} s"))
 
     @staticmethod
     def _ping(pool: urllib3.HTTPConnectionPool) -> bool:
@@ -171,29 +173,29 @@ class Host:
         except (urllib3.exceptions.HTTPError, OSError):
             return False
 
-    def _reason(self, what: str) -> str:
+    def _failure_reason(self, cause: str) -> str:
         lines = self._log.read_text("utf-8", errors="replace").strip().splitlines()
-        last = f" Its last words: {lines[-1][:300]}" if lines else ""
+        last = f" Last log line: {lines[-1][:300]}" if lines else ""
         return (
             f"The primary container for production variant {self.variant.name} did not pass the ping health check. "
-            f"Please check CloudWatch logs for this endpoint. ({what}; {self._log}){last}"
+            f"Please check CloudWatch logs for this endpoint. ({cause}; {self._log}){last}"
         )
 
-    def _watch(self, child: Any) -> None:
+    def _restart_on_exit(self, child: Any) -> None:
         child.wait()
         with self._lock:
             if self._closed:
                 return
             self._pool = None
-            self._closed = again = self._restarted
+            self._closed = died_again = self._restarted
             self._restarted = True
         self._processes.end(child)
-        if again:
-            self._gave_up(self._reason(f"the server died twice, last with exit code {child.returncode}"))
+        if died_again:
+            self._on_failure(self._failure_reason(f"the server died twice, last with exit code {child.returncode}"))
             return
         try:
             self.start()
-        except Unhealthy as error:
+        except InstanceUnhealthy as error:
             with self._lock:
                 self._closed = True
-            self._gave_up(str(error))
+            self._on_failure(str(error))

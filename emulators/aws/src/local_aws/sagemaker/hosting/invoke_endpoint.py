@@ -1,6 +1,6 @@
-"""InvokeEndpoint: from a signed call to a variant's server and back, captured on the way.
+"""InvokeEndpoint: forwards a request to an instance of the endpoint, captures it, and returns the response.
 
-Answers with AWS's errors; what serves is found, and kept from ending under a request, by the function it is given.
+Answers with AWS's errors. Does not choose the fleet: `acquire` returns it and keeps it running during the request.
 """
 
 from __future__ import annotations
@@ -13,83 +13,85 @@ from typing import Any
 import urllib3
 
 from local_aws.errors import AwsError
-from local_aws.protocols import Answer
-from local_aws.sagemaker.hosting.data_capture import Capture, Exchange
+from local_aws.protocols import Response
+from local_aws.sagemaker.hosting.data_capture import CapturedInvocation, DataCapture
 from local_aws.sagemaker.hosting.fleet import Fleet
-from local_aws.sagemaker.hosting.instance import Host
+from local_aws.sagemaker.hosting.instance import Instance
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 
 
-class Invocations:
-    """The data plane of one local cloud."""
+class EndpointInvoker:
+    """Invokes the endpoints of one emulator."""
 
-    def __init__(self, *, hold: Callable[[str], Fleet | None], capture: Capture, region: str, account: str) -> None:
-        """`hold` gets the fleet that serves an endpoint, entered, or None where nothing does."""
-        self._hold, self._capture, self._region, self._account = hold, capture, region, account
-        self._random = random.Random(0)  # noqa: S311 - spreads requests over variants
+    def __init__(
+        self, *, acquire: Callable[[str], Fleet | None], capture: DataCapture, region: str, account: str
+    ) -> None:
+        """`acquire` returns the fleet that serves an endpoint, acquired for one request; None if none does."""
+        self._acquire, self._capture, self._region, self._account = acquire, capture, region, account
+        self._random = random.Random(0)  # noqa: S311 - distributes requests over variants
 
-    def call(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Answer:
+    def call(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Response:
         """The InvokeEndpoint API."""
         name = match["name"]
         if len(body) > MAX_BODY_BYTES:
             raise AwsError("413", f"HTTP content length exceeded {MAX_BODY_BYTES} bytes.", 413)
-        fleet = self._hold(name)
+        fleet = self._acquire(name)
         if fleet is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {self._account} not found.")
         try:
             return self._invoke(name, fleet, environ, body)
         finally:
-            fleet.leave()
+            fleet.release()
 
-    def _invoke(self, name: str, fleet: Fleet, environ: Mapping[str, Any], body: bytes) -> Answer:
-        host = self._choose(name, fleet, environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"))
+    def _invoke(self, name: str, fleet: Fleet, environ: Mapping[str, Any], body: bytes) -> Response:
+        instance = self._choose_instance(name, fleet, environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"))
         custom = environ.get("HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES")
-        sent_type = environ.get("CONTENT_TYPE") or "application/octet-stream"
-        headers = {"Content-Type": sent_type, "Accept": environ.get("HTTP_ACCEPT") or "*/*"}
+        request_type = environ.get("CONTENT_TYPE") or "application/octet-stream"
+        headers = {"Content-Type": request_type, "Accept": environ.get("HTTP_ACCEPT") or "*/*"}
         if custom:
             headers["X-Amzn-SageMaker-Custom-Attributes"] = custom
         try:
-            status, answered, data = host.invoke(body, headers)
+            status, response_headers, data = instance.invoke(body, headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._model_error(name, host, 0, f"the container did not answer: {error}") from error
+            raise self._model_error(name, instance, 0, f"the container did not answer: {error}") from error
         if not 200 <= status < 300:
-            raise self._model_error(name, host, status, data.decode(errors="replace"))
-        answered_type = answered.get("Content-Type", "application/octet-stream")
+            raise self._model_error(name, instance, status, data.decode(errors="replace"))
+        response_type = response_headers.get("Content-Type", "application/octet-stream")
         self._capture.record(
             fleet.resolved.capture,
-            Exchange(
+            CapturedInvocation(
                 endpoint=name,
-                variant=host.variant.name,
-                sent=body,
-                sent_type=sent_type,
-                answered=data,
-                answered_type=answered_type,
+                variant=instance.variant.name,
+                request_body=body,
+                request_type=request_type,
+                response_body=data,
+                response_type=response_type,
                 inference_id=environ.get("HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID"),
                 custom_attributes=custom,
             ),
         )
-        result = {"Content-Type": answered_type, "x-Amzn-Invoked-Production-Variant": host.variant.name}
-        if returned := answered.get("X-Amzn-SageMaker-Custom-Attributes"):
+        result = {"Content-Type": response_type, "x-Amzn-Invoked-Production-Variant": instance.variant.name}
+        if returned := response_headers.get("X-Amzn-SageMaker-Custom-Attributes"):
             result["X-Amzn-SageMaker-Custom-Attributes"] = returned
         return 200, result, data
 
-    def _choose(self, name: str, fleet: Fleet, target: str | None) -> Host:
+    def _choose_instance(self, name: str, fleet: Fleet, target: str | None) -> Instance:
         if target is not None:
-            if target not in fleet.hosts:
+            if target not in fleet.instances:
                 raise AwsError("ValidationError", f"Variant {target} is not found for Endpoint {name}.")
-            return fleet.hosts[target]
-        hosts = list(fleet.hosts.values())
-        if len(hosts) == 1:
-            return hosts[0]
-        weights = [host.variant.weight for host in hosts]
-        return self._random.choices(hosts, weights if any(weights) else None)[0]
+            return fleet.instances[target]
+        instances = list(fleet.instances.values())
+        if len(instances) == 1:
+            return instances[0]
+        weights = [instance.variant.weight for instance in instances]
+        return self._random.choices(instances, weights if any(weights) else None)[0]
 
-    def _model_error(self, name: str, host: Host, status: int, message: str) -> AwsError:
+    def _model_error(self, name: str, instance: Instance, status: int, message: str) -> AwsError:
         group = f"/aws/sagemaker/Endpoints/{name}"
         kind = "client" if 400 <= status < 500 else "server"
         text = (
-            f'Received {kind} error ({status}) from {host.variant.name} with message "{message}". '
+            f'Received {kind} error ({status}) from {instance.variant.name} with message "{message}". '
             f"See {group} in account {self._account} for more information."
         )
         arn = f"arn:aws:logs:{self._region}:{self._account}:log-group:{group}"

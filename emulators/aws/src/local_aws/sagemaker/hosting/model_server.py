@@ -1,11 +1,11 @@
-"""The process behind a local endpoint: SageMaker's container contract over real HTTP, for any framework handler.
+"""The model server of an endpoint instance: SageMaker's container contract over HTTP, for any inference handler.
 
 `python -m local_aws.sagemaker.hosting.model_server --model-dir DIR [--ready-file FILE]` answers GET /ping and
-POST /invocations by calling the handler in the model archive. The archive's code is loaded as SageMaker's container
-would load it: no editable install of the interpreter that runs this can be imported.
+POST /invocations by calling the handler in the model archive. The handler is loaded as SageMaker's container would load
+it: it cannot import editable installs of the interpreter.
 
-Raw ASGI, because the framework is most of the cost once the scorer is folded. A body beyond the limit is refused while
-it is being read; whatever a request does, the server lives on; SIGTERM lets the requests in flight finish.
+Raw ASGI, because a framework would take most of the time of a fast model. A body beyond the limit is refused while it
+is being read, no request can end the server, and SIGTERM lets the requests in flight finish.
 """
 
 from __future__ import annotations
@@ -25,32 +25,39 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from local_aws.sagemaker.hosting.inference_handler import Answer, Handler, HandlerInvalid, load, refusal
+from local_aws.sagemaker.hosting.inference_handler import (
+    HandlerInvalid,
+    InferenceHandler,
+    Response,
+    error_response,
+    load_handler,
+)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-DEFAULT_LIMIT, LARGEST_LIMIT = (
-    6 * 1024 * 1024,
-    20 * 1024 * 1024,
-)  # bytes; MAX_CONTENT_LENGTH sets it, as in the container
+DEFAULT_LIMIT_BYTES = 6 * 1024 * 1024  # MAX_CONTENT_LENGTH sets another, as in the container
+MAX_LIMIT_BYTES = 20 * 1024 * 1024
 READ_SECONDS = 60.0
-_DRAIN = 8  # a refused body is read and dropped up to so many times the limit, so that its sender sees the answer
+_DISCARD_FACTOR = 8  # up to this many times the limit is read and discarded, so that the sender gets the response
+_DISCARD_SECONDS = 10.0
 _QUICK_SECONDS, _QUICK_BYTES = 0.002, 64 * 1024
-_PING = Answer(200, "application/json", b"")
+_PING = Response(200, "application/json", b"")
 
 
 class App:
     """The ASGI application for one handler."""
 
-    def __init__(self, handler: Handler, *, limit: int = DEFAULT_LIMIT, read_seconds: float = READ_SECONDS) -> None:
+    def __init__(
+        self, handler: InferenceHandler, *, limit: int = DEFAULT_LIMIT_BYTES, read_seconds: float = READ_SECONDS
+    ) -> None:
         self._handler = handler
         self._limit = limit
         self._read_seconds = read_seconds
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handler")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handler")
         self._waiting = 0
-        self._seconds = float("inf")  # how long the handler takes, smoothed: unknown, so assumed slow
+        self._seconds = float("inf")  # the handler's smoothed duration; assumed slow until known
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answers one HTTP request."""
@@ -58,7 +65,7 @@ class App:
         if path == "/ping":
             await _send(send, _PING if method in ("GET", "HEAD") else _not_allowed("GET"))
         elif path != "/invocations":
-            await _send(send, refusal(404, f"no such path: {path[:80]}; there are /ping and /invocations"))
+            await _send(send, error_response(404, f"no such path: {path[:80]}; only /ping and /invocations exist"))
         elif method != "POST":
             await _send(send, _not_allowed("POST"))
         else:
@@ -74,9 +81,9 @@ class App:
                 text = value.decode("latin-1")
                 accept = f"{accept},{text}" if accept else text
             elif name == b"content-length":
-                length = int(value)  # httptools has checked it
+                length = int(value)  # httptools has validated it
         if length > self._limit:
-            await self._refuse_body(receive, send, 0)
+            await self._refuse_large_body(receive, send, 0)
             return
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -96,91 +103,95 @@ class App:
                         if size > self._limit:
                             break
             except TimeoutError:
-                await _send(send, refusal(408, f"the body did not arrive within {self._read_seconds:g} s"), close=True)
+                await _send(
+                    send, error_response(408, f"the body did not arrive within {self._read_seconds:g} s"), close=True
+                )
                 return
             body = b"".join(parts)
         if len(body) > self._limit:
-            await self._refuse_body(receive, send, len(body))
+            await self._refuse_large_body(receive, send, len(body))
             return
         await _send(send, await self._call(body, content_type, accept))
 
-    async def _call(self, body: bytes, content_type: str | None, accept: str | None) -> Answer:
-        """The handler's answer. It runs one request at a time, on this thread if it is quick, so that /ping never waits
-        for a slow one, and a quick one does not pay for a change of threads."""
+    async def _call(self, body: bytes, content_type: str | None, accept: str | None) -> Response:
+        """The handler's response. One request runs at a time: a slow handler on the executor's thread, so that /ping
+        is never delayed; a quick one on this thread, which saves the change of threads."""
         if self._waiting == 0 and self._seconds < _QUICK_SECONDS and len(body) <= _QUICK_BYTES:
-            return self._timed(body, content_type, accept)
+            return self._handle_timed(body, content_type, accept)
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._timed, body, content_type, accept)
+            return await loop.run_in_executor(self._executor, self._handle_timed, body, content_type, accept)
         finally:
             self._waiting -= 1
 
-    def _timed(self, body: bytes, content_type: str | None, accept: str | None) -> Answer:
+    def _handle_timed(self, body: bytes, content_type: str | None, accept: str | None) -> Response:
         start = time.perf_counter()
-        answer = self._handler.answer(body, content_type, accept)
+        response = self._handler.handle(body, content_type, accept)
         if len(body) <= _QUICK_BYTES:
-            taken = time.perf_counter() - start
-            self._seconds = taken if self._seconds == float("inf") else 0.8 * self._seconds + 0.2 * taken
-        return answer
+            seconds = time.perf_counter() - start
+            self._seconds = seconds if self._seconds == float("inf") else 0.8 * self._seconds + 0.2 * seconds
+        return response
 
-    async def _refuse_body(self, receive: Receive, send: Send, size: int) -> None:
-        """413 at once; then what still comes is dropped for a while, or closing would reset the sender's connection
-        before it has read the answer."""
-        answer = refusal(413, f"the body must have at most {self._limit} bytes; send more rows in several requests")
-        await _send(send, answer, close=True, last=False)
+    async def _refuse_large_body(self, receive: Receive, send: Send, size: int) -> None:
+        """Sends 413 at once, then discards the rest of the body for a while: closing the connection earlier would
+        reset it before the sender has read the response."""
+        response = error_response(
+            413, f"the body must have at most {self._limit} bytes; send more rows in several requests"
+        )
+        await _send(send, response, close=True, last=False)
         try:
-            async with asyncio.timeout(min(self._read_seconds, 10.0)):
-                while size <= _DRAIN * self._limit:
+            async with asyncio.timeout(min(self._read_seconds, _DISCARD_SECONDS)):
+                while size <= _DISCARD_FACTOR * self._limit:
                     message = await receive()
                     if message["type"] == "http.disconnect" or not message["more_body"]:
                         break
                     size += len(message["body"])
         except TimeoutError:
-            print("serving: gave up reading a body that was refused", file=sys.stderr)  # noqa: T201 - the endpoint's log
+            print("model server: stopped reading a refused body", file=sys.stderr)  # noqa: T201 - the endpoint's log
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _send(send: Send, answer: Answer, *, close: bool = False, last: bool = True) -> None:
+async def _send(send: Send, response: Response, *, close: bool = False, last: bool = True) -> None:
     headers = [
-        (b"content-type", answer.content_type.encode("latin-1", "replace")),
-        (b"content-length", str(len(answer.body)).encode()),
+        (b"content-type", response.content_type.encode("latin-1", "replace")),
+        (b"content-length", str(len(response.body)).encode()),
     ]
     if close:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": not last})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": not last})
 
 
-def _not_allowed(method: str) -> Answer:
-    return refusal(405, f"only {method} is answered here")
+def _not_allowed(method: str) -> Response:
+    return error_response(405, f"only {method} is allowed here")
 
 
-class _Server(uvicorn.Server):  # type: ignore[misc] # mypy skips uvicorn, see pyproject.toml
-    """A uvicorn server that tells its port once it answers."""
+class _ReadyFileServer(uvicorn.Server):  # type: ignore[misc] # mypy skips uvicorn, see pyproject.toml
+    """A uvicorn server that writes its port to a file once it listens."""
 
     def __init__(self, config: uvicorn.Config, ready_file: Path | None) -> None:
         super().__init__(config)
         self._ready_file = ready_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen, then writes the ready file."""
+        """Listens, then writes the ready file."""
         await super().startup(sockets)
         if self.started and sockets and self._ready_file is not None:
-            write_ready(self._ready_file, sockets[0].getsockname()[1])
+            write_ready_file(self._ready_file, sockets[0].getsockname()[1])
 
 
-def write_ready(path: Path, port: int) -> None:
-    """Puts `port` in the file `path`, whole or not at all."""
+def write_ready_file(path: Path, port: int) -> None:
+    """Writes `port` to `path`, atomically."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(f"{port}\n", encoding="ascii")
     partial.replace(path)
 
 
 def isolate_imports() -> None:
-    """Leaves the handler the import system of a container: the interpreter's own folders, and no editable install."""
-    own = tuple({str(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix)})
-    sys.path[:] = [entry for entry in sys.path if str(Path(entry or ".").resolve()).startswith(own)]
+    """Restricts imports to those of a container: the interpreter's own folders, no editable install."""
+    prefixes = tuple({str(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix)})
+    sys.path[:] = [entry for entry in sys.path if str(Path(entry or ".").resolve()).startswith(prefixes)]
     sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_editable(finder)]
 
 
@@ -194,13 +205,13 @@ def run(model_dir: Path, *, host: str, port: int, ready_file: Path | None) -> No
 
     Raises:
         HandlerInvalid: its handler cannot be loaded.
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     os.environ["SM_MODEL_DIR"] = str(model_dir)
-    limit = _limit(os.environ.get("MAX_CONTENT_LENGTH"))
-    listening = socket.create_server((host, port), backlog=2048, reuse_port=False)
+    limit = _parse_limit(os.environ.get("MAX_CONTENT_LENGTH"))
+    listener = socket.create_server((host, port), backlog=2048, reuse_port=False)
     isolate_imports()
-    app = App(load(model_dir, os.environ), limit=limit)
+    app = App(load_handler(model_dir, os.environ), limit=limit)
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -216,23 +227,23 @@ def run(model_dir: Path, *, host: str, port: int, ready_file: Path | None) -> No
         timeout_keep_alive=75,
         timeout_graceful_shutdown=25,  # SageMaker kills a container 30 s after its SIGTERM
     )
-    _Server(config, ready_file).run(sockets=[listening])
+    _ReadyFileServer(config, ready_file).run(sockets=[listener])
 
 
-def _limit(text: str | None) -> int:
+def _parse_limit(text: str | None) -> int:
     if not text:
-        return DEFAULT_LIMIT
+        return DEFAULT_LIMIT_BYTES
     if not text.isdecimal():
         raise HandlerInvalid(f"MAX_CONTENT_LENGTH must be a number of bytes (got {text!r})")
-    return min(int(text), LARGEST_LIMIT)
+    return min(int(text), MAX_LIMIT_BYTES)
 
 
-def _end(*_: object) -> NoReturn:
+def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 where the model cannot be served, with the reason on standard error."""
+    """The command line; exit code 1 if the model cannot be served, with the reason on standard error."""
     parser = argparse.ArgumentParser(
         prog="python -m local_aws.sagemaker.hosting.model_server", description="Serves a model folder over HTTP."
     )
@@ -241,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="gets the port once /ping answers")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)  # also what uvicorn hands the signal back to when it has shut down
+    signal.signal(signal.SIGTERM, _exit)  # uvicorn restores this handler and raises the signal again after its shutdown
     try:
         run(options.model_dir.resolve(), host=options.host, port=options.port, ready_file=options.ready_file)
     except (HandlerInvalid, OSError) as error:

@@ -1,20 +1,10 @@
-"""SageMaker Pipelines on this machine: executes the definition JSON itself, the one AWS would get.
+"""SageMaker Pipelines: executes pipeline definitions, the same JSON that AWS gets.
 
-    service      the AWS operations (StartPipelineExecution …), tokens, what was executed
-    definition   parsing and checking; `paths`, `parameters`, `conditions` and `shapes` are its grammar
-    execution    the scheduler: which step when, in parallel, stop and retry
-    steps        what each step type does; `caching` and `retries` decide whether it does it, or does it again
-    jobs         the file and environment contract of processing and training jobs; `storage`, `packing`, `logs`
-    isolation    a job's own /opt/ml, Python and environment; `processes` runs and ends it
-    images       which local command stands for an image's own program; `script_mode` is one such
+    operations   the AWS operations (StartPipelineExecution …), request tokens, the list of executions
+    definition   parses and validates; parameters, conditions, reference_paths and argument_validation are its grammar
+    execution    schedules steps: order, parallelism, stop and retry
+    step_types   what each step type does; step_cache and retry_policies decide whether it runs, or runs again
+    jobs         processing and training jobs: file contract, isolation, logs, transfers
 
-It knows nothing of this project's own pipeline, and never installs into the Python that runs it.
+Installs nothing into the Python that runs it.
 """
-
-from __future__ import annotations
-
-from local_aws.sagemaker.pipelines.image_commands import ImageMap
-from local_aws.sagemaker.pipelines.isolation import Isolation
-from local_aws.sagemaker.pipelines.operations import PipelineService
-
-__all__ = ["ImageMap", "Isolation", "PipelineService"]

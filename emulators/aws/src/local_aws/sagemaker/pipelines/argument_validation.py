@@ -1,4 +1,4 @@
-"""Step arguments and property references checked against SageMaker's own service model, as CreatePipeline does."""
+"""Validates step arguments and property references against SageMaker's service model, as CreatePipeline does."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _DESCRIBE = {
     "RegisterModel": "DescribeModelPackage",
     "Model": "DescribeModel",
 }
-# Pipelines names what it creates; a job name that is there all the same is taken as a prefix.
-_NAMED_BY_PIPELINES = {"ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"}
+# Pipelines generates these names; a job name in the arguments is used as a prefix.
+_GENERATED_NAMES = {"ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"}
 _REFUSED = {"ModelPackageName"}
 
 
 def is_function(value: Any) -> bool:
-    """Whether `value` stands for something that is only known when the pipeline runs."""
+    """Whether `value` is a reference or function, resolved when the pipeline runs."""
     return isinstance(value, Mapping) and (set(value) == {"Get"} or any(str(key).startswith("Std:") for key in value))
 
 
@@ -38,15 +38,15 @@ def _model() -> Any:
 
 
 def check_arguments(step_type: str, arguments: Mapping[str, Any]) -> None:
-    """Refuses arguments that the step's Create call does not have, or that have the wrong structure.
+    """Validates arguments against the step's Create call.
 
     Raises:
-        ValueError: in the words of CreatePipeline where these are known.
+        ValueError: an unknown, missing or malformed argument, with CreatePipeline's message if it is known.
     """
     _check(_model().operation_model(_CREATE[step_type]).input_shape, arguments, top=True)
 
 
-def _check(shape: Any, value: Any, *, top: bool = False) -> None:  # noqa: PLR0912 - one branch a kind of shape
+def _check(shape: Any, value: Any, *, top: bool = False) -> None:  # noqa: PLR0912 - one branch per kind of shape
     if value is None:
         return
     kind = shape.type_name
@@ -68,14 +68,14 @@ def _check(shape: Any, value: Any, *, top: bool = False) -> None:  # noqa: PLR09
                 raise ValueError(f"Unknown Argument member '{name}'.")
             _check(shape.members[name], item)
         for name in shape.required_members:
-            if value.get(name) is None and name not in _NAMED_BY_PIPELINES:
+            if value.get(name) is None and name not in _GENERATED_NAMES:
                 raise ValueError(f"Missing required Argument member '{name}' of {shape.name}.")
     elif isinstance(value, list) or (isinstance(value, Mapping) and not is_function(value)):
         raise ValueError(f"Expecting a {kind} and not {type(value).__name__} for {shape.name}.")
 
 
 def check_property(step_type: str, parts: Sequence[Part]) -> None:
-    """Refuses a reference to a property that the step's Describe call does not return.
+    """Validates that the step's Describe call returns the property.
 
     Raises:
         ValueError: the type has no properties, or none at this path.
@@ -86,18 +86,18 @@ def check_property(step_type: str, parts: Sequence[Part]) -> None:
         raise ValueError(f"steps of type {step_type} have no properties")
     shape = _model().operation_model(_DESCRIBE[step_type]).output_shape
     for depth, part in enumerate(parts):
-        inner = None
+        member = None
         if shape.type_name == "structure" and isinstance(part, str):
-            inner = shape.members.get(part)
+            member = shape.members.get(part)
         elif shape.type_name == "map" and isinstance(part, str):
-            inner = shape.value
+            member = shape.value
         elif shape.type_name == "list":
-            inner = shape.member
-        if inner is None:
+            member = shape.member
+        if member is None:
             raise ValueError(f"{_DESCRIBE[step_type]} returns no '{render(parts[: depth + 1])}'")
-        shape = inner
+        shape = member
 
 
-def known(operation: str) -> frozenset[str]:
+def response_members(operation: str) -> frozenset[str]:
     """The members of an operation's response."""
     return frozenset(_model().operation_model(operation).output_shape.members)

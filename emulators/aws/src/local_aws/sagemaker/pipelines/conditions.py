@@ -1,11 +1,11 @@
-"""The conditions of a Condition step: their grammar when a definition is read, their truth when it runs."""
+"""Conditions of a Condition step: validation of a definition, evaluation in an execution."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": lambda left, right: left > right,
     "GreaterThanOrEqualTo": lambda left, right: left >= right,
     "LessThan": lambda left, right: left < right,
@@ -13,7 +13,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "Equals": ("LeftValue", "RightValue"),
-    **dict.fromkeys(_ORDER, ("LeftValue", "RightValue")),
+    **dict.fromkeys(_COMPARISONS, ("LeftValue", "RightValue")),
     "In": ("QueryValue", "Values"),
     "Not": ("Condition",),
     "Or": ("Conditions",),
@@ -21,17 +21,17 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
 
 
 class ConditionError(ValueError):
-    """A condition compares what cannot be compared."""
+    """A condition compares values that have no order."""
 
 
-def check(condition: Any) -> None:
-    """Refuses a condition that is not of the grammar.
+def validate(condition: Any) -> None:
+    """Validates the form of a condition.
 
     Raises:
-        ValueError: unknown type, an unknown or missing member, or a list where none belongs.
+        ValueError: an unknown type, an unknown or missing member, or a member of the wrong type.
     """
     if not isinstance(condition, Mapping):
-        raise ValueError("Expecting start of Json Object.")  # noqa: TRY004 - one error for a malformed definition
+        raise ValueError("Expecting start of Json Object.")  # noqa: TRY004 - a malformed definition is always a ValueError
     kind = str(condition.get("Type"))
     if kind not in _MEMBERS:
         raise ValueError(f"Cannot parse object, unknown condition type '{kind}'.")
@@ -42,21 +42,21 @@ def check(condition: Any) -> None:
         if name not in condition:
             raise ValueError(f"Cannot parse object, property '{name}' of condition '{kind}' is missing.")
     if kind == "Not":
-        check(condition["Condition"])
+        validate(condition["Condition"])
     elif kind == "Or":
         if not isinstance(condition["Conditions"], list):
             raise ValueError("Expecting start of Json Array.")
         for inner in condition["Conditions"]:
-            check(inner)
+            validate(inner)
     elif kind == "In" and not isinstance(condition["Values"], list):
         raise ValueError("Expecting start of Json Array.")
 
 
 def holds(condition: Mapping[str, Any]) -> bool:
-    """Whether a condition whose references are resolved is true.
+    """Whether a condition with resolved references is true.
 
     Raises:
-        ConditionError: an ordering of values that have none, as of a number and a string.
+        ConditionError: an ordering of values that have none, such as a number and a string.
     """
     kind = condition["Type"]
     if kind == "Not":
@@ -68,13 +68,13 @@ def holds(condition: Mapping[str, Any]) -> bool:
     left, right = condition["LeftValue"], condition["RightValue"]
     if kind == "Equals":
         return _equal(left, right)
-    comparable = (_number(left) and _number(right)) or (isinstance(left, str) and isinstance(right, str))
+    comparable = (_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))
     if not comparable:
         raise ConditionError(f"{kind} cannot compare {left!r} with {right!r}")
-    return _ORDER[kind](left, right)
+    return _COMPARISONS[kind](left, right)
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

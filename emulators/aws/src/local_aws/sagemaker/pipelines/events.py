@@ -1,6 +1,6 @@
-"""The events that Pipelines sends, in AWS's shapes, delivered in order by one thread and outside of every lock.
+"""Events of SageMaker Pipelines, in AWS's shapes, delivered in order by one thread that holds no lock.
 
-Whoever receives an event may call back into the service; a receiver that fails costs its event and nothing else.
+A receiver may call back into the service. A receiver that fails loses its event only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from local_aws.errors import Emit
+from local_aws.errors import EmitEvent
 from local_aws.sagemaker.pipelines import names
-from local_aws.sagemaker.pipelines.step_types import Identity, Record
+from local_aws.sagemaker.pipelines.step_types import ExecutionIdentity, StepRecord
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
 STEP = "SageMaker Model Building Pipeline Execution Step Status Change"
 
 
-class Events:
-    """Delivers events in the order in which they are put."""
+class PipelineEvents:
+    """Delivers events in the order in which they were put."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: EmitEvent) -> None:
         self._emit = emit
         self._queue: queue.SimpleQueue[tuple[str, Mapping[str, Any], Sequence[str]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._deliver, name="pipeline-events", daemon=True)
@@ -33,7 +33,7 @@ class Events:
 
     def execution(
         self,
-        identity: Identity,
+        identity: ExecutionIdentity,
         *,
         status: str,
         previous: str | None,
@@ -42,7 +42,7 @@ class Events:
         display_name: str,
         description: str,
     ) -> None:
-        """An execution's status changed."""
+        """Emits a change of an execution's status."""
         detail: dict[str, Any] = {
             "pipelineExecutionDisplayName": display_name,
             "currentPipelineExecutionStatus": status,
@@ -57,8 +57,8 @@ class Events:
             detail["executionEndTime"] = names.iso(ended)
         self._put(EXECUTION, detail, identity)
 
-    def step(self, identity: Identity, record: Record, previous: str | None) -> None:
-        """A step's status changed."""
+    def step(self, identity: ExecutionIdentity, record: StepRecord, previous: str | None) -> None:
+        """Emits a change of a step's status."""
         detail: dict[str, Any] = {
             "metadata": names.camel(dict(record.metadata)),
             "stepStartTime": names.iso(record.started),
@@ -79,11 +79,11 @@ class Events:
         self._put(STEP, detail, identity)
 
     def close(self) -> None:
-        """Returns when everything put before is delivered."""
+        """Returns when all earlier events are delivered."""
         self._queue.put(None)
         self._thread.join(timeout=30)
 
-    def _put(self, kind: str, detail: Mapping[str, Any], identity: Identity) -> None:
+    def _put(self, kind: str, detail: Mapping[str, Any], identity: ExecutionIdentity) -> None:
         self._queue.put((kind, detail, (identity.pipeline_arn, identity.arn)))
 
     def _deliver(self) -> None:
@@ -91,4 +91,4 @@ class Events:
             try:
                 self._emit(*item)
             except Exception:
-                log.exception("an event of %s was not delivered", item[2][-1])
+                log.exception("could not deliver an event of %s", item[2][-1])

@@ -1,6 +1,6 @@
-"""The SageMaker operations that concern pipeline executions, as handlers of the local cloud.
+"""SageMaker operations on pipeline executions, as operation handlers.
 
-Pipelines themselves stay with moto: Create and Update are checked here and passed on. State is in memory.
+moto keeps the pipelines: CreatePipeline and UpdatePipeline are validated here and left to moto. State is in memory.
 """
 
 from __future__ import annotations
@@ -17,29 +17,34 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_aws.errors import AwsError, Emit, Handler, NotHandled
+from local_aws.errors import AwsError, EmitEvent, NotHandled, OperationHandler
 from local_aws.sagemaker.pipelines import argument_validation, definition, names, parameters
-from local_aws.sagemaker.pipelines.events import Events
+from local_aws.sagemaker.pipelines.events import PipelineEvents
 from local_aws.sagemaker.pipelines.execution import Execution
-from local_aws.sagemaker.pipelines.image_commands import ImageMap
-from local_aws.sagemaker.pipelines.isolation import Isolation
-from local_aws.sagemaker.pipelines.job_contract import Jobs
-from local_aws.sagemaker.pipelines.job_process import Machine
-from local_aws.sagemaker.pipelines.job_storage import Storage
-from local_aws.sagemaker.pipelines.step_cache import Cache
-from local_aws.sagemaker.pipelines.step_types import Identity, Steps
+from local_aws.sagemaker.pipelines.jobs.contract import Jobs
+from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
+from local_aws.sagemaker.pipelines.jobs.isolation import Isolation
+from local_aws.sagemaker.pipelines.jobs.runner import JobRunner
+from local_aws.sagemaker.pipelines.jobs.storage import Storage
+from local_aws.sagemaker.pipelines.step_cache import StepCache
+from local_aws.sagemaker.pipelines.step_types import ExecutionIdentity, StepRunner
 
-_PAGE = 100
+_PAGE_SIZE = 100
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class PipelineService:
-    """Executes pipelines; `operations` are what it answers.
+    """Executes pipelines; `operations` are its handlers by operation name.
 
-    `client` gives boto3 clients of the cloud that it is part of, `folder` takes the jobs' folders, `emit` the events.
-    `environment` is what jobs get to reach that cloud (AWS_ENDPOINT_URL and credentials); without it, the endpoint of
-    `client` and the caller's own credentials. `isolation` says how jobs are kept apart, `max_jobs` how many run at
-    once on this machine, `grace_seconds` how long a stopped job has between SIGTERM and SIGKILL.
+    Args:
+        client: returns boto3 clients of the emulator.
+        folder: takes the jobs' folders.
+        emit: receives the events.
+        environment: points jobs to the emulator (AWS_ENDPOINT_URL and credentials); by default the endpoint of
+            `client` and the caller's credentials.
+        isolation: how jobs are isolated.
+        max_jobs: how many jobs run concurrently.
+        grace_seconds: the time between SIGTERM and SIGKILL for a stopped job.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class PipelineService:
         *,
         client: Callable[[str], Any],
         folder: Path,
-        emit: Emit,
+        emit: EmitEvent,
         region: str,
         account: str,
         images: ImageMap,
@@ -60,10 +65,10 @@ class PipelineService:
         self._lock = threading.Lock()
         self._executions: dict[str, Execution] = {}
         self._tokens: dict[str, tuple[str, str]] = {}
-        self._described: dict[str, dict[str, Any]] = {}
+        self._job_descriptions: dict[str, dict[str, Any]] = {}
         self._closed = False
-        self._events = Events(emit)
-        machine = Machine(
+        self._events = PipelineEvents(emit)
+        machine = JobRunner(
             folder=folder,
             region=region,
             account=account,
@@ -71,14 +76,14 @@ class PipelineService:
             client=client,
             images=images,
             isolation=isolation or Isolation(),
-            environment=_reach(client) if environment is None else dict(environment),
+            environment=_client_environment(client) if environment is None else dict(environment),
             slots=threading.BoundedSemaphore(max_jobs or max(2, os.cpu_count() or 1)),
             grace_seconds=grace_seconds,
         )
-        self._steps = Steps(Jobs(machine), client, Cache(), self._described.__setitem__)
-        self.operations: Mapping[str, Handler] = {
-            "CreatePipeline": self._check_pipeline,
-            "UpdatePipeline": self._check_pipeline,
+        self._steps = StepRunner(Jobs(machine), client, StepCache(), self._job_descriptions.__setitem__)
+        self.operations: Mapping[str, OperationHandler] = {
+            "CreatePipeline": self._validate_pipeline,
+            "UpdatePipeline": self._validate_pipeline,
             "StartPipelineExecution": self._start,
             "StopPipelineExecution": self._stop,
             "RetryPipelineExecution": self._retry,
@@ -93,57 +98,57 @@ class PipelineService:
         }
 
     def close(self) -> None:
-        """Ends every execution and every process of its jobs; nothing starts any more."""
+        """Ends every execution and every process of its jobs; refuses new ones."""
         with self._lock:
             self._closed = True
             executions = list(self._executions.values())
-        enders = [threading.Thread(target=execution.end, args=(60.0,), daemon=True) for execution in executions]
-        for thread in enders:
+        threads = [threading.Thread(target=execution.end, args=(60.0,), daemon=True) for execution in executions]
+        for thread in threads:
             thread.start()
-        for thread in enders:
+        for thread in threads:
             thread.join()
         self._events.close()
 
     def wait(self, arn: str, timeout: float) -> str:
-        """The status of an execution once it is over, or after `timeout` seconds."""
+        """The status of an execution after its end, or after `timeout` seconds."""
         execution = self._find({"PipelineExecutionArn": arn})
         execution.wait(timeout)
         return execution.status
 
-    def _check_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _validate_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
         text = request.get("PipelineDefinition")
         if text is None and (location := request.get("PipelineDefinitionS3Location")):
             extra = {"VersionId": location["VersionId"]} if location.get("VersionId") else {}
-            found = self._client("s3").get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **extra)
-            text = found["Body"].read().decode("utf-8")
+            stored = self._client("s3").get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **extra)
+            text = stored["Body"].read().decode("utf-8")
         if text is not None:
-            definition.read(text)
+            definition.parse(text)
         raise NotHandled
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("SelectiveExecutionConfig"):
-            raise AwsError("ValidationException", "SelectiveExecutionConfig is not supported by the local cloud.")
+            raise AwsError("ValidationException", "SelectiveExecutionConfig is not supported by the AWS emulator.")
         name = request["PipelineName"].rpartition("/")[2]
         given: Sequence[Mapping[str, str]] = request.get("PipelineParameters") or []
 
         def create() -> str:
             pipeline = self._pipeline(name)
             text = pipeline["PipelineDefinition"]
-            read = definition.read(text)
-            values = parameters.assign(read.parameters, given)
-            chosen = request.get("ParallelismConfiguration") or pipeline.get("ParallelismConfiguration") or {}
+            parsed = definition.parse(text)
+            values = parameters.assign(parsed.parameters, given)
+            parallelism = request.get("ParallelismConfiguration") or pipeline.get("ParallelismConfiguration") or {}
             execution_id = names.identifier(12)
             arn = f"{pipeline['PipelineArn']}/execution/{execution_id}"
             execution = Execution(
-                Identity(execution_id, arn, name, pipeline["PipelineArn"]),
-                definition=read,
+                ExecutionIdentity(execution_id, arn, name, pipeline["PipelineArn"]),
+                definition=parsed,
                 text=text,
                 values=values,
                 steps=self._steps,
                 events=self._events,
                 display_name=request.get("PipelineExecutionDisplayName") or f"execution-{int(time.time() * 1000)}",
                 description=request.get("PipelineExecutionDescription") or "",
-                parallel=chosen.get("MaxParallelExecutionSteps"),
+                parallel=parallelism.get("MaxParallelExecutionSteps"),
                 role=request.get("RoleArn") or pipeline["RoleArn"],
             )
             self._executions[arn] = execution
@@ -177,35 +182,35 @@ class PipelineService:
         execution.description = request.get("PipelineExecutionDescription", execution.description)
         return {"PipelineExecutionArn": execution.identity.arn}
 
-    def _once(self, verb: str, request: Mapping[str, Any], act: Callable[[], str]) -> str:
-        """Does `act` once per ClientRequestToken; the token with another request is refused."""
+    def _once(self, verb: str, request: Mapping[str, Any], action: Callable[[], str]) -> str:
+        """Runs `action` once per ClientRequestToken; refuses a token that was used with another request."""
         token = request.get("ClientRequestToken")
-        wanted = json.dumps(
+        parameters_json = json.dumps(
             {k: v for k, v in request.items() if k != "ClientRequestToken"}, sort_keys=True, default=str
         )
         with self._lock:
             if self._closed:
-                raise AwsError("ServiceUnavailable", "The local cloud is going down.", 503)
+                raise AwsError("ServiceUnavailable", "The AWS emulator is stopping.", 503)
             key = f"{verb}:{token}"
             if token and key in self._tokens:
-                before, arn = self._tokens[key]
-                if before != wanted:
+                previous, arn = self._tokens[key]
+                if previous != parameters_json:
                     raise AwsError(
                         "ValidationException",
                         f"The ClientRequestToken {token} was used before with other parameters (for {arn}).",
                     )
                 return arn
-            arn = act()
+            arn = action()
             if token:
-                self._tokens[key] = (wanted, arn)
+                self._tokens[key] = (parameters_json, arn)
             return arn
 
     def _pipeline(self, name: str) -> Mapping[str, Any]:
         try:
-            found: Mapping[str, Any] = self._client("sagemaker").describe_pipeline(PipelineName=name)
+            pipeline: Mapping[str, Any] = self._client("sagemaker").describe_pipeline(PipelineName=name)
         except ClientError as error:
             raise AwsError("ResourceNotFound", f"Pipeline '{name}' does not exist.") from error
-        return found
+        return pipeline
 
     def _find(self, request: Mapping[str, Any]) -> Execution:
         arn = request.get("PipelineExecutionArn") or ""
@@ -220,10 +225,10 @@ class PipelineService:
 
     def _list(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["PipelineName"].rpartition("/")[2]
-        after, before = (_moment(request.get(key)) for key in ("CreatedAfter", "CreatedBefore"))
+        after, before = (_parse_time(request.get(key)) for key in ("CreatedAfter", "CreatedBefore"))
         with self._lock:
-            known = list(self._executions.values())
-        found = [e for e in known if e.identity.pipeline_name == name]
+            executions = list(self._executions.values())
+        found = [e for e in executions if e.identity.pipeline_name == name]
         if not found:
             self._pipeline(name)
         found = [e for e in found if e.created_between(after, before)]
@@ -244,22 +249,22 @@ class PipelineService:
         return _page("PipelineParameters", [{"Name": k, "Value": names.text(v)} for k, v in values.items()], request)
 
     def _describe_job(self, request: dict[str, Any], kind: str) -> dict[str, Any]:
-        found = self._described.get(request[f"{kind}JobName"])
-        if found is None or f"{kind}JobArn" not in found:
+        description = self._job_descriptions.get(request[f"{kind}JobName"])
+        if description is None or f"{kind}JobArn" not in description:
             raise NotHandled
-        members = argument_validation.known(f"Describe{kind}Job")
-        return {name: names.wire(value) for name, value in dict(found).items() if name in members}
+        members = argument_validation.response_members(f"Describe{kind}Job")
+        return {name: names.wire(value) for name, value in dict(description).items() if name in members}
 
 
-def _reach(client: Callable[[str], Any]) -> dict[str, str]:
-    own = {name: os.environ[name] for name in _CREDENTIALS if name in os.environ}
+def _client_environment(client: Callable[[str], Any]) -> dict[str, str]:
+    credentials = {name: os.environ[name] for name in _CREDENTIALS if name in os.environ}
     return {
         "AWS_ENDPOINT_URL": str(client("sagemaker").meta.endpoint_url),
-        **(own or {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}),
+        **(credentials or {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}),
     }
 
 
-def _moment(value: Any) -> datetime | None:
+def _parse_time(value: Any) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, int | float):
@@ -270,8 +275,8 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """One page of a List call; the token is the position to go on from."""
-    token, size = request.get("NextToken"), int(request.get("MaxResults") or _PAGE)
+    """One page of a List call; the token encodes the position of the next page."""
+    token, size = request.get("NextToken"), int(request.get("MaxResults") or _PAGE_SIZE)
     try:
         start = int(base64.urlsafe_b64decode(token)) if token else 0
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Pipeline parameters: their declarations, defaults, and the strings that StartPipelineExecution gives them."""
+"""Pipeline parameters: their declarations, defaults, and the values given to StartPipelineExecution."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {"String": str, "Integer": int, 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One declared parameter; `default` is None where a start must give the value."""
+    """One declared parameter; `default` is None if a start must give the value."""
 
     name: str
     type: str
     default: Value | None
     choices: tuple[Value, ...]
 
-    def read(self, text: str) -> Value:
-        """The value that a start gives as a string, in the parameter's type.
+    def parse(self, text: str) -> Value:
+        """Converts a given string to the parameter's type.
 
         Raises:
-            AwsError: ValidationException; the string is not of that type or not one of the choices.
+            AwsError: ValidationException if the string is not of that type or not one of the choices.
         """
         value: Value | None = text
         if self.type == "Integer":
@@ -48,11 +48,11 @@ class Parameter:
         return value
 
 
-def declare(raw: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
-    """The parameters that a definition declares, by name.
+def parse_declarations(raw: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
+    """The declared parameters, by name.
 
     Raises:
-        ValueError: a declaration is malformed, doubled, or its default is not of its type or its choices.
+        ValueError: a declaration is malformed or duplicate, or its default has the wrong type or is not a choice.
     """
     parameters: dict[str, Parameter] = {}
     for item in raw:
@@ -74,10 +74,10 @@ def declare(raw: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
 
 
 def assign(declared: Mapping[str, Parameter], given: Sequence[Mapping[str, str]]) -> dict[str, Value]:
-    """Every parameter's value for one execution: what the start gives, else the default.
+    """The value of every parameter in one execution: the given one, or the default.
 
     Raises:
-        AwsError: ValidationException for unknown, doubled, missing or ill-typed parameters.
+        AwsError: ValidationException for unknown, duplicate, missing or wrongly typed parameters.
     """
     values = {p.name: p.default for p in declared.values()}
     seen: set[str] = set()
@@ -88,7 +88,7 @@ def assign(declared: Mapping[str, Parameter], given: Sequence[Mapping[str, str]]
         if name in seen:
             raise AwsError("ValidationException", f"Duplicate parameter names found: [{name}]")
         seen.add(name)
-        values[name] = declared[name].read(item["Value"])
+        values[name] = declared[name].parse(item["Value"])
     if missing := [name for name, value in values.items() if value is None]:
         raise AwsError(
             "ValidationException", f"Missing value(s) for parameter(s) without a default: [{', '.join(missing)}]"

@@ -1,4 +1,4 @@
-"""The paths in `Get` references and in JsonGet: `a.b['key'][0]`, with an optional leading `$`."""
+"""Paths in `Get` references and JsonGet, such as `a.b['key'][0]`, with an optional leading `$`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PART = re.compile(
     """,
     re.VERBOSE,
 )
-# A list of structures is addressed by a name inside its elements, as ProcessingOutputConfig.Outputs['train'].
+# Elements of a list of structures are addressed by their name, as in ProcessingOutputConfig.Outputs['train'].
 _LIST_KEYS = ("OutputName", "InputName", "ChannelName", "MetricName", "Name", "Key")
 
 
 class PathError(ValueError):
-    """A path is malformed, or leads nowhere in the value that it was applied to."""
+    """A path is malformed, or does not exist in the value."""
 
 
 def parse(text: str) -> tuple[Part, ...]:
@@ -47,7 +47,7 @@ def parse(text: str) -> tuple[Part, ...]:
 
 
 def render(parts: Sequence[Part]) -> str:
-    """The path that `parse` reads back as `parts`; the key of a part may not hold both kinds of quote."""
+    """The path of `parts`, the inverse of `parse`; a key must not contain both kinds of quotes."""
     text = ""
     for part in parts:
         if isinstance(part, int):
@@ -60,20 +60,20 @@ def render(parts: Sequence[Part]) -> str:
 
 
 def resolve(value: Any, parts: Sequence[Part]) -> Any:
-    """What `parts` lead to inside `value`.
+    """The value at the path `parts` in `value`.
 
-    A string applied to a list of structures picks the element with that name.
+    A string applied to a list of structures selects the element with that name.
 
     Raises:
-        PathError: a part is not there; the message says how far the path led.
+        PathError: a part does not exist; the message has the path up to it.
     """
-    found = value
+    current = value
     for depth, part in enumerate(parts):
         try:
-            found = _child(found, part)
+            current = _child(current, part)
         except (KeyError, IndexError, StopIteration):
             raise PathError(f"'{render(parts[: depth + 1])}' does not exist") from None
-    return found
+    return current
 
 
 def _child(value: Any, part: Part) -> Any:

@@ -1,6 +1,6 @@
-"""Retry policies of steps: what kind of exception a failure is, and whether and when it is tried again.
+"""Retry policies of steps: classifies a failure, and decides whether and when the step is retried.
 
-A job that fails of itself (AlgorithmError) is of none of these kinds and never tried again, as on AWS.
+A job whose own code fails (AlgorithmError) is of none of these kinds and is never retried, as on AWS.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _THROTTLES = {"Throttling", "ThrottlingException", "TooManyRequestsException", "
 
 
 class JobInternalError(Exception):
-    """The machinery around a job broke, not the job: disk full, no process could be started."""
+    """The emulator failed to run a job: disk full, process not started."""
 
 
-def kind(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, one row a return
-    """The exception type, as retry policies name it, that `error` is of; None for one that is final."""
+def kind(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, one return per row
+    """The ExceptionType of `error` in retry policies; None if it is not retried."""
     if isinstance(error, JobInternalError):
         return "SageMaker.JOB_INTERNAL_ERROR"
     if isinstance(error, ConnectionError | HTTPClientError):
@@ -47,8 +47,8 @@ def kind(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, one ro
 
 
 @dataclass(frozen=True)
-class Policy:
-    """One retry policy of a step. Without either limit the number of attempts is SageMaker's cap of 20."""
+class RetryPolicy:
+    """One retry policy of a step. Without a limit, the maximum is SageMaker's 20 attempts."""
 
     kinds: frozenset[str]
     interval_seconds: float = 1.0
@@ -57,11 +57,11 @@ class Policy:
     expire_seconds: float = 240 * 3600.0
 
     @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Policy:
-        """The policy that a definition states.
+    def parse(cls, raw: Mapping[str, Any]) -> RetryPolicy:
+        """Parses a policy of a definition.
 
         Raises:
-            ValueError: an unknown exception type, a limit out of bounds, or both limits at once.
+            ValueError: an unknown exception type, a limit out of bounds, or both limits.
         """
         kinds = raw.get("ExceptionType") or []
         attempts, minutes = raw.get("MaxAttempts"), raw.get("ExpireAfterMin")
@@ -82,34 +82,36 @@ class Policy:
         )
 
 
-# Pipelines tries these again whatever the definition says, unless a policy of the step says how.
-_DEFAULT = Policy(frozenset({"Step.SERVICE_FAULT", "Step.THROTTLING"}), max_attempts=3)
+# Pipelines always retries these, unless a policy of the step matches.
+_DEFAULT_POLICY = RetryPolicy(frozenset({"Step.SERVICE_FAULT", "Step.THROTTLING"}), max_attempts=3)
 
 
-def attempt(call: Callable[[], T], policies: Sequence[Policy], stop: threading.Event, count: Callable[[], None]) -> T:
-    """`call`'s result, tried again as the policies say; `count` is told of every try, `stop` ends the waiting.
+def attempt(
+    call: Callable[[], T], policies: Sequence[RetryPolicy], stop: threading.Event, count: Callable[[], None]
+) -> T:
+    """Calls `call` with retries; calls `count` before each attempt, and `stop` ends a wait.
 
     Raises:
-        Exception: the last error, once no policy has another try for it.
+        Exception: the last error, when no policy allows another attempt.
     """
 
-    def policy(error: BaseException | None) -> Policy | None:
+    def policy(error: BaseException | None) -> RetryPolicy | None:
         name = kind(error) if error else None
-        return next((p for p in (*policies, _DEFAULT) if name in p.kinds), None)
+        return next((p for p in (*policies, _DEFAULT_POLICY) if name in p.kinds), None)
 
     def exhausted(state: tenacity.RetryCallState) -> bool:
-        chosen = policy(state.outcome.exception() if state.outcome else None)
-        # MaxAttempts counts retries, so that one more call is made in all.
+        applied = policy(state.outcome.exception() if state.outcome else None)
+        # MaxAttempts counts the retries, without the first call.
         return (
-            chosen is None
+            applied is None
             or stop.is_set()
-            or state.attempt_number > chosen.max_attempts
-            or (state.seconds_since_start or 0) >= chosen.expire_seconds
+            or state.attempt_number > applied.max_attempts
+            or (state.seconds_since_start or 0) >= applied.expire_seconds
         )
 
     def wait(state: tenacity.RetryCallState) -> float:
-        chosen = policy(state.outcome.exception() if state.outcome else None) or _DEFAULT
-        return float(chosen.interval_seconds * chosen.backoff_rate ** (state.attempt_number - 1))
+        applied = policy(state.outcome.exception() if state.outcome else None) or _DEFAULT_POLICY
+        return float(applied.interval_seconds * applied.backoff_rate ** (state.attempt_number - 1))
 
     def sleep(seconds: float) -> None:
         stop.wait(seconds)

@@ -1,7 +1,7 @@
-"""Step caching: when a former result of a step stands for running it again.
+"""Step caching: reuses an earlier result of a step.
 
-Scope and keys are AWS's documented ones: the same step of the same pipeline, the attributes below equal, the most
-recent success within the lifetime. Outputs, role and resources are not part of the key.
+Scope and keys are those that AWS documents: the same step of the same pipeline with equal values of the attributes
+below; the most recent success within the lifetime. Outputs, role and resources are not part of the key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-_KEYS: Mapping[str, tuple[str, ...]] = {
+_KEY_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
     "Training": (
         "AlgorithmSpecification", "CheckpointConfig", "DebugHookConfig", "DebugRuleConfigurations", "Environment",
@@ -26,9 +26,9 @@ _DURATION = TypeAdapter(timedelta)
 
 
 def lifetime(config: Mapping[str, Any] | None, step_type: str) -> timedelta | None:
-    """How long a result may be reused by a step with this CacheConfig; None where it is not cached.
+    """How long a step with this CacheConfig may reuse a result; None if it is not cached.
 
-    `ExpireAfter` is an ISO 8601 duration, also without its leading P as SageMaker's guide writes it ("30d").
+    `ExpireAfter` is an ISO 8601 duration, also without the leading P, as in SageMaker's guide ("30d").
 
     Raises:
         ValueError: the configuration is malformed.
@@ -38,7 +38,7 @@ def lifetime(config: Mapping[str, Any] | None, step_type: str) -> timedelta | No
     enabled, text = config.get("Enabled"), config.get("ExpireAfter")
     if not isinstance(enabled, bool) or set(config) - {"Enabled", "ExpireAfter"}:
         raise ValueError(f"CacheConfig must have a boolean 'Enabled' and may have 'ExpireAfter' (got {config!r}).")
-    if not enabled or step_type not in _KEYS:
+    if not enabled or step_type not in _KEY_ATTRIBUTES:
         return None
     if text is None:
         return timedelta.max
@@ -49,8 +49,8 @@ def lifetime(config: Mapping[str, Any] | None, step_type: str) -> timedelta | No
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A successful run of a step: what it returned, and which execution ran it when."""
+class CacheEntry:
+    """A successful run of a step: its result, execution and time."""
 
     execution_arn: str
     at: datetime
@@ -58,26 +58,26 @@ class Entry:
     metadata: Mapping[str, Any]
 
 
-class Cache:
-    """The successful runs of every pipeline's cached steps; safe to use from any thread."""
+class StepCache:
+    """The successful runs of cached steps of every pipeline; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, CacheEntry] = {}
 
     @staticmethod
     def key(pipeline: str, step: str, step_type: str, arguments: Mapping[str, Any]) -> str:
-        """What two runs of a step must share to be the same; `arguments` are resolved."""
-        chosen = {name: arguments.get(name) for name in _KEYS[step_type]}
-        return json.dumps([pipeline, step, step_type, chosen], sort_keys=True, default=str)
+        """The cache key of a step with resolved `arguments`."""
+        attributes = {name: arguments.get(name) for name in _KEY_ATTRIBUTES[step_type]}
+        return json.dumps([pipeline, step, step_type, attributes], sort_keys=True, default=str)
 
-    def find(self, key: str, age: timedelta, now: datetime) -> Entry | None:
-        """The most recent success under `key` that is not older than `age`."""
+    def find(self, key: str, age: timedelta, now: datetime) -> CacheEntry | None:
+        """The most recent success with `key`, if it is not older than `age`."""
         with self._lock:
             entry = self._entries.get(key)
         return entry if entry and now - entry.at <= age else None
 
-    def store(self, key: str, entry: Entry) -> None:
-        """Keeps a success; a later one takes its place."""
+    def store(self, key: str, entry: CacheEntry) -> None:
+        """Stores a success, replacing an earlier one."""
         with self._lock:
             self._entries[key] = entry

@@ -1,4 +1,4 @@
-"""What references and functions in a step's arguments stand for while an execution runs."""
+"""Resolves references and functions in a step's arguments during an execution."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from local_aws.sagemaker.pipelines import names, reference_paths
 from local_aws.sagemaker.pipelines.definition import Step
-from local_aws.sagemaker.pipelines.job_storage import ClientFault, Storage
+from local_aws.sagemaker.pipelines.jobs.storage import ClientFault, Storage
 
 
 @dataclass(frozen=True)
 class Scope:
-    """All that an argument can refer to: parameters, execution variables, properties of the steps that ran."""
+    """The values that arguments can refer to: parameters, execution variables, properties of finished steps."""
 
     parameters: Mapping[str, Any]
     variables: Mapping[str, Any]
@@ -23,10 +23,10 @@ class Scope:
     storage: Storage
 
     def resolve(self, value: Any) -> Any:
-        """`value` with every reference and function replaced; members without a value are left out.
+        """`value` with references and functions resolved; members without a value are omitted.
 
         Raises:
-            ClientFault: a path leads nowhere, or a property file is not there or not JSON.
+            ClientFault: a path does not exist, or a property file is missing or not JSON.
         """
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
@@ -58,7 +58,7 @@ class Scope:
             uri = names.text(self.resolve(get["S3Uri"]))
         else:
             file = get["PropertyFile"]
-            uri = self._file(file["Get"] if isinstance(file, Mapping) else file)
+            uri = self._property_file_uri(file["Get"] if isinstance(file, Mapping) else file)
         try:
             content = json.loads(self.storage.read(uri))
         except ValueError as error:
@@ -68,7 +68,7 @@ class Scope:
         except reference_paths.PathError as error:
             raise ClientFault(f"Failed to evaluate JsonGet on {uri}: path {error}") from error
 
-    def _file(self, target: str) -> str:
+    def _property_file_uri(self, target: str) -> str:
         _, step, _, name = reference_paths.parse(target)
         declared = self.steps[str(step)].property_files[str(name)]
         output = reference_paths.resolve(

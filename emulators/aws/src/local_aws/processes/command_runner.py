@@ -1,4 +1,4 @@
-"""Runs a command in a process group of its own and ends everything that it started, whatever the reason."""
+"""Runs one command with a time limit and leaves none of its processes behind."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 
 _POLL_SECONDS = 0.05
-_GONE_SECONDS = 10
+_KILL_WAIT_SECONDS = 10
 
 
-class Ending(Enum):
-    """Why a process ended."""
+class EndReason(Enum):
+    """Why a command ended."""
 
     EXITED = "exited"
     STOPPED = "stopped"
@@ -28,10 +28,10 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process ended; `code` is negative for a signal, as in subprocess."""
+class CommandResult:
+    """How a command ended; `code` is negative for a signal, as in subprocess."""
 
-    how: Ending
+    reason: EndReason
     code: int
 
 
@@ -44,52 +44,52 @@ def run(
     stop: threading.Event,
     limit_seconds: float,
     grace_seconds: float,
-) -> Ended:
-    """Runs `command` to its end, its output appended to `log`; returns with no process of it left.
+) -> CommandResult:
+    """Runs `command` and appends its output to `log`; none of its processes is left when this returns.
 
-    `stop` or the limit ends it: SIGTERM to all of its processes, SIGKILL after `grace_seconds`.
+    `stop` or the time limit ends it: SIGTERM to all of its processes, SIGKILL after `grace_seconds`.
 
     Raises:
         OSError: the program cannot be started.
     """
     deadline = time.monotonic() + limit_seconds
-    with log.open("ab") as sink:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             list(command),
             env=dict(env),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=sink,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    how = Ending.EXITED
+    reason = EndReason.EXITED
     try:
         while process.poll() is None:
             if stop.is_set():
-                how = Ending.STOPPED
+                reason = EndReason.STOPPED
                 break
             if time.monotonic() >= deadline:
-                how = Ending.TIMED_OUT
+                reason = EndReason.TIMED_OUT
                 break
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_SECONDS)
     finally:
         _end(process, grace_seconds)
-    return Ended(how, process.returncode)
+    return CommandResult(reason, process.returncode)
 
 
 def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    """Ends the process, its group (which outlives it) and its descendants that left the group."""
-    strays = _descendants(process)
+    """Ends the process, its group, which outlives it, and descendants that left the group."""
+    descendants = _descendants(process)
     if process.poll() is None:
-        _signal(process, strays, signal.SIGTERM)
+        _signal(process, descendants, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace_seconds)
-        strays += _descendants(process)
-    _signal(process, strays, signal.SIGKILL)
+        descendants += _descendants(process)
+    _signal(process, descendants, signal.SIGKILL)
     process.wait()
-    psutil.wait_procs(strays, timeout=_GONE_SECONDS)  # a killed one is there until whoever took it over has seen it
+    psutil.wait_procs(descendants, timeout=_KILL_WAIT_SECONDS)  # they exist until init has collected them
 
 
 def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

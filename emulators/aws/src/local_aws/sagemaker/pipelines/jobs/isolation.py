@@ -1,12 +1,12 @@
-"""A job's own world: its tree at /opt/ml, its Python, its environment. Never the caller's.
+"""Isolates a job from the machine: its own /opt/ml, Python environment and environment variables.
 
-Python: a virtual environment per job, made without pip, that reads the caller's packages through a .pth file. pip
-finds what is there satisfied, will not uninstall what is outside its environment, and installs what is missing into
-the job's alone.
+Python: a virtual environment per job, created without pip, that reads the caller's packages through a .pth file. pip
+treats these as satisfied, does not uninstall what is outside its environment, and installs missing packages into the
+job's environment only.
 
-/opt/ml: a private mount namespace where the system allows one. Where it does not, /opt/ml is relocated: rewritten to
-the job's folder in the command, the environment and the job's scripts. A script that composes the path from pieces
-is beyond that.
+/opt/ml: a private mount namespace if the system allows one. Otherwise /opt/ml is relocated: replaced by the job's
+folder in the command, the environment and the job's scripts. A script that composes the path from parts will not find
+it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ ROOT = "/opt/ml"
 _ROOT = re.compile(r"/opt/ml(?![\w.-])")
 _SCRIPT_BYTES = 4_000_000
 
-# Builds /opt anew in the job's own mount namespace: what is there stays visible, as the Python that runs the job may
-# be, and the job's folder is at /opt/ml.
+# Rebuilds /opt in the job's mount namespace: existing entries stay visible, since the Python that runs the job may be
+# there, and the job's folder is at /opt/ml.
 _MOUNT = """
 set -eu
 ml=$1 stage=$2; shift 2
@@ -51,11 +51,11 @@ fi
 cd /opt/ml
 exec "$@"
 """
-# As root without user namespaces, plain mount namespaces may still be allowed.
-_WAYS = (("unshare", "--map-root-user", "--mount"), ("unshare", "--mount"))
+# For root, plain mount namespaces may be allowed even if user namespaces are not.
+_NAMESPACE_COMMANDS = (("unshare", "--map-root-user", "--mount"), ("unshare", "--mount"))
 
-# What of the caller's environment reaches a job: how to get packages, trust, proxies, and the share of the machine.
-_PASSED = {
+# Variables that a job inherits: package indexes, certificates, proxies and thread limits.
+_INHERITED = {
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY",
     "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
@@ -67,11 +67,11 @@ _LOOPBACK = "localhost,127.0.0.1,::1"
 
 
 @dataclass(frozen=True)
-class Space:
-    """One job's folder: `ml` stands in for /opt/ml, `venv` is its Python, `log` what it said."""
+class JobSpace:
+    """One job's folder: `ml` is its /opt/ml, `venv` its Python, `log` its output."""
 
     folder: Path
-    prefix: tuple[str, ...]  # the command that makes the namespace; empty where /opt/ml is relocated
+    prefix: tuple[str, ...]  # the command that creates the namespace; empty if /opt/ml is relocated
 
     @property
     def ml(self) -> Path:
@@ -86,7 +86,7 @@ class Space:
         return self.folder / "output.log"
 
     def host(self, path: str) -> Path:
-        """Where on this machine the job's `path` (below /opt/ml) is.
+        """The path on this machine of the job's `path` below /opt/ml.
 
         Raises:
             ValueError: the path is not below /opt/ml.
@@ -97,19 +97,19 @@ class Space:
         return self.ml / normal.relative_to(ROOT)
 
     def command(self, words: Sequence[str]) -> list[str]:
-        """The command that runs `words` with the job's tree at /opt/ml."""
+        """The command that runs `words` with the job's folder at /opt/ml."""
         if not self.prefix:
             return [self.relocated(word) for word in words]
         stage = self.folder / "opt"
         return [*self.prefix, "sh", "-c", _MOUNT, "job", str(self.ml), str(stage), *words]
 
     def environment(self, own: Mapping[str, str]) -> dict[str, str]:
-        """The whole environment of the job: a minimal one and `own`, nothing else of the caller's."""
+        """The complete environment of the job: inherited and fixed variables, and `own`."""
         caller = os.environ
-        env = {name: caller[name] for name in _PASSED if name in caller}
+        env = {name: caller[name] for name in _INHERITED if name in caller}
         user = next((p for p in _user_pip_configs() if p.exists()), None)
         if user and "PIP_CONFIG_FILE" not in env:
-            env["PIP_CONFIG_FILE"] = str(user)  # HOME is the job's, so pip would not find it
+            env["PIP_CONFIG_FILE"] = str(user)  # pip would not find it, since HOME is the job's
         if env.keys() & {"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"}:
             for name in ("NO_PROXY", "no_proxy"):
                 env[name] = ",".join(filter(None, [env.get(name), _LOOPBACK]))
@@ -121,7 +121,7 @@ class Space:
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",  # the caller's packages are read, never written beside
+            "PYTHONDONTWRITEBYTECODE": "1",  # never write into the caller's packages
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
             "VIRTUAL_ENV": str(self.venv),
@@ -130,11 +130,11 @@ class Space:
         return env if self.prefix else {name: self.relocated(value) for name, value in env.items()}
 
     def relocated(self, text: str) -> str:
-        """`text` with /opt/ml as the job's folder, where that is how the job finds it."""
+        """`text` with /opt/ml replaced by the job's folder, if it is relocated."""
         return text if self.prefix else _ROOT.sub(lambda _: str(self.ml), text)
 
-    def adopt(self, folder: Path) -> None:
-        """Makes the scripts that were fetched into `folder` find the job's tree, also those in a source archive."""
+    def relocate_scripts(self, folder: Path) -> None:
+        """Relocates /opt/ml in the scripts in `folder`, including those in a source archive."""
         if self.prefix:
             return
         for path in folder.rglob("*"):
@@ -147,9 +147,9 @@ class Space:
 
 
 class Isolation:
-    """How jobs are kept apart. `python` runs them: this interpreter, or one with a container's own versions.
+    """How jobs are isolated. `python` runs them: this interpreter, or one with the package versions of a container.
 
-    `mode` "auto" takes a namespace where one can be made (tried once) and relocates where not.
+    `mode` "auto" uses a namespace if one can be created (tested once), and relocates otherwise.
     """
 
     def __init__(self, mode: Mode = "auto", python: Path | None = None) -> None:
@@ -157,35 +157,35 @@ class Isolation:
 
     @cached_property
     def prefix(self) -> tuple[str, ...]:
-        """The command that makes a mount namespace; empty where /opt/ml is relocated.
+        """The command that creates a mount namespace; empty if /opt/ml is relocated.
 
         Raises:
-            RuntimeError: mode "namespace" on a system that has none.
+            RuntimeError: mode "namespace" on a system that does not allow one.
         """
         if self.mode == "relocate":
             return ()
-        found = next((way for way in _WAYS if _works(way)), ())
-        if not found and self.mode == "namespace":
-            raise RuntimeError("this system allows no mount namespace (tried unshare); use the relocating mode")
-        return found
+        prefix = next((way for way in _NAMESPACE_COMMANDS if _works(way)), ())
+        if not prefix and self.mode == "namespace":
+            raise RuntimeError("this system does not allow mount namespaces (tried unshare); use mode 'relocate'")
+        return prefix
 
-    def space(self, folder: Path) -> Space:
-        """A new job's space in `folder`, its Python ready."""
-        space = Space(folder.resolve(), self.prefix)
+    def create_space(self, folder: Path) -> JobSpace:
+        """Creates the folders and the Python environment of a new job in `folder`."""
+        space = JobSpace(folder.resolve(), self.prefix)
         for name in ("ml", "home", "tmp", "opt"):
             (space.folder / name).mkdir(parents=True)
-        self._make_python(space.venv)
+        self._create_venv(space.venv)
         return space
 
-    def _make_python(self, venv: Path) -> None:
+    def _create_venv(self, venv: Path) -> None:
         subprocess.run(
             [str(self.python), "-I", "-m", "venv", "--without-pip", "--symlinks", str(venv)],
             check=True,
             capture_output=True,
         )
         site = next(venv.glob("lib/python*/site-packages"))
-        # A line with a path adds that path and does not run the .pth files in it: an editable install of the caller's
-        # own project stays out of the job.
+        # A path in a .pth file is added without running the .pth files in it, so that a job cannot import the caller's
+        # editable installs.
         (site / "caller.pth").write_text("".join(f"{path}\n" for path in self._packages))
         for name in ("pip", "pip3"):
             launcher = venv / "bin" / name
@@ -194,33 +194,33 @@ class Isolation:
 
     @cached_property
     def _packages(self) -> list[str]:
-        """Where the caller's packages are, and a pip if they have none."""
+        """The folders of the caller's packages, plus the bundled pip if these contain none."""
         script = (
             "import ensurepip, importlib.util, json, pathlib, site\n"
             "bundled = [] if importlib.util.find_spec('pip') else "
             "[str(p) for p in pathlib.Path(ensurepip.__file__).parent.glob('_bundled/pip-*.whl')]\n"
             "print(json.dumps(site.getsitepackages() + bundled))"
         )
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(self.python), "-I", "-c", script], check=True, capture_output=True, text=True, encoding="utf-8"
         )
-        return [str(path) for path in json.loads(done.stdout)]
+        return [str(path) for path in json.loads(completed.stdout)]
 
 
 def _works(way: Sequence[str]) -> bool:
-    """Whether a file put into the job's folder is seen below /opt/ml when namespaces are made this way."""
+    """Whether the job's folder appears at /opt/ml in a namespace that the command `way` creates."""
     with tempfile.TemporaryDirectory() as name:
-        space = Space(Path(name).resolve(), tuple(way))
+        space = JobSpace(Path(name).resolve(), tuple(way))
         for folder in ("ml", "opt"):
             (space.folder / folder).mkdir()
         (space.ml / "probe").touch()
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 space.command(["test", "-e", f"{ROOT}/probe"]), capture_output=True, timeout=20, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
             return False
-        return done.returncode == 0
+        return completed.returncode == 0
 
 
 def _user_pip_configs() -> Sequence[Path]:
@@ -229,8 +229,8 @@ def _user_pip_configs() -> Sequence[Path]:
     return (config / "pip/pip.conf", home / ".pip/pip.conf")
 
 
-def _rewritten(name: str, data: bytes, space: Space) -> bytes | None:
-    """A script's bytes with /opt/ml relocated; None where it is no script or names no /opt/ml."""
+def _rewritten(name: str, data: bytes, space: JobSpace) -> bytes | None:
+    """A script with /opt/ml relocated; None if it is not a script or does not contain /opt/ml."""
     if not (name.endswith((".py", ".sh")) or data.startswith(b"#!")) or ROOT.encode() not in data:
         return None
     try:
@@ -239,7 +239,7 @@ def _rewritten(name: str, data: bytes, space: Space) -> bytes | None:
         return None
 
 
-def _rewrite_archive(path: Path, space: Space) -> None:
+def _rewrite_archive(path: Path, space: JobSpace) -> None:
     buffer = io.BytesIO()
     with tarfile.open(path) as source, tarfile.open(fileobj=buffer, mode="w:gz") as target:
         for member in source:

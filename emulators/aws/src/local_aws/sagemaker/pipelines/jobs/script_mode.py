@@ -1,8 +1,8 @@
-"""Stands for SageMaker's training toolkit in a framework image: runs the script that the hyperparameters name.
+"""Replaces SageMaker's training toolkit of framework images: runs the script named in the hyperparameters.
 
-Runs inside a job, as `python3 script_mode.py --base /opt/ml`, on the standard library (and boto3, where the code is
-in S3). It gives the script what the toolkit gives it: the code unpacked, requirements installed, the SM_* variables,
-the hyperparameters as arguments.
+Runs inside a job as `python3 script_mode.py --base /opt/ml`, with the standard library (and boto3 if the code is in
+S3). Does what the toolkit does: unpacks the code, installs requirements, sets the SM_* variables and passes the
+hyperparameters as arguments.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-_RESERVED = "sagemaker_"
+_RESERVED_PREFIX = "sagemaker_"
 
 
 def _decode(text: str) -> Any:
-    """A hyperparameter's value: the SDK writes them as JSON, people as plain text."""
+    """A hyperparameter's value: JSON if it parses, as the SDK writes it, else the text."""
     try:
         return json.loads(text)
     except ValueError:
@@ -33,15 +33,15 @@ def _text(value: Any) -> str:
 
 
 def environment(base: Path) -> dict[str, str]:
-    """The SM_* variables of the job whose tree is at `base`."""
+    """The SM_* variables of the job whose /opt/ml is `base`."""
     config = base / "input/config"
     hyperparameters = {
         key: _decode(value) for key, value in json.loads((config / "hyperparameters.json").read_text()).items()
     }
     resources = json.loads((config / "resourceconfig.json").read_text())
     channels = json.loads((config / "inputdataconfig.json").read_text())
-    own = {key: value for key, value in hyperparameters.items() if not key.startswith(_RESERVED)}
-    arguments = [part for key, value in own.items() for part in (f"--{key}", _text(value))]
+    user = {key: value for key, value in hyperparameters.items() if not key.startswith(_RESERVED_PREFIX)}
+    arguments = [part for key, value in user.items() for part in (f"--{key}", _text(value))]
     return {
         "SM_MODEL_DIR": str(base / "model"),
         "SM_INPUT_DIR": str(base / "input"),
@@ -50,8 +50,8 @@ def environment(base: Path) -> dict[str, str]:
         "SM_OUTPUT_DATA_DIR": str(base / "output/data"),
         "SM_CHANNELS": json.dumps(sorted(channels)),
         **{f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name) for name in channels},
-        "SM_HPS": json.dumps(own),
-        **{f"SM_HP_{key.upper().replace('-', '_')}": _text(value) for key, value in own.items()},
+        "SM_HPS": json.dumps(user),
+        **{f"SM_HP_{key.upper().replace('-', '_')}": _text(value) for key, value in user.items()},
         "SM_USER_ARGS": json.dumps(arguments),
         "SM_CURRENT_HOST": resources["current_host"],
         "SM_HOSTS": json.dumps(resources["hosts"]),
@@ -68,7 +68,7 @@ def environment(base: Path) -> dict[str, str]:
 
 
 def unpack(source: str, code: Path) -> None:
-    """Puts the code that `sagemaker_submit_directory` names into `code`."""
+    """Downloads and unpacks `source`, the `sagemaker_submit_directory`, into `code`."""
     code.mkdir(parents=True, exist_ok=True)
     if not source.startswith("s3://"):
         return
@@ -83,7 +83,7 @@ def unpack(source: str, code: Path) -> None:
 
 
 def main() -> int:
-    """Runs the script; its exit code is the job's, its last words are the failure reason."""
+    """Runs the script; returns its exit code, and writes the failure reason."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--base", type=Path, required=True)
     base: Path = parser.parse_args().base
@@ -95,16 +95,16 @@ def main() -> int:
     entry = variables["SM_USER_ENTRY_POINT"]
     command = ["bash", entry] if entry.endswith(".sh") else [sys.executable, entry]
     path = os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH", "")]))
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, *json.loads(variables["SM_USER_ARGS"])],
         cwd=code,
         env={**os.environ, **variables, "PYTHONPATH": path},
         check=False,
     )
     failure = base / "output/failure"
-    if done.returncode and not failure.exists():
-        failure.write_text(f'ExecuteUserScriptError:\nExitCode {done.returncode}\nCommand "{" ".join(command)}"')
-    return done.returncode
+    if completed.returncode and not failure.exists():
+        failure.write_text(f'ExecuteUserScriptError:\nExitCode {completed.returncode}\nCommand "{" ".join(command)}"')
+    return completed.returncode
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The contract of processing and training jobs: files, environment, outputs, and the words they fail with.
+"""The contract of processing and training jobs: files, environment, outputs and failure reasons.
 
-A job is described in the form of DescribeProcessingJob or DescribeTrainingJob; a step's properties are that.
+A job's description has the shape of DescribeProcessingJob or DescribeTrainingJob; it becomes the step's properties.
 """
 
 from __future__ import annotations
@@ -14,44 +14,54 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.sagemaker.pipelines import names
-from local_aws.sagemaker.pipelines.job_process import MESSAGE_BYTES, Machine, Order, ended, secondary, text_of
-from local_aws.sagemaker.pipelines.job_storage import CreateFault, Item
+from local_aws.sagemaker.pipelines.jobs.runner import (
+    MESSAGE_BYTES,
+    JobRequest,
+    JobRunner,
+    read_text,
+    recorded_end,
+    set_secondary_status,
+)
+from local_aws.sagemaker.pipelines.jobs.storage import CreateFault, Item
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """Runs jobs on a machine."""
+    """Runs processing and training jobs."""
 
-    machine: Machine
+    runner: JobRunner
 
-    def processing(self, order: Order) -> None:
-        """Runs a processing job, to its end.
+    def processing(self, request: JobRequest) -> None:
+        """Runs a processing job to its end.
 
         Raises:
             CreateFault: the job cannot be created.
-            JobFailed, JobStopped: it ended otherwise than well.
+            JobFailed, JobStopped: the job did not complete.
         """
-        arguments, described = order.arguments, order.described
+        arguments, described = request.arguments, request.described
         role, app = arguments["RoleArn"], arguments["AppSpecification"]
         cluster = arguments["ProcessingResources"]["ClusterConfig"]
-        _one_instance(cluster)
-        words = app.get("ContainerEntrypoint") or self.machine.images.command(app["ImageUri"])
+        _require_one_instance(cluster)
+        words = app.get("ContainerEntrypoint") or self.runner.images.command(app["ImageUri"])
         words = [*words, *(app.get("ContainerArguments") or [])]
         outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
         inputs: list[tuple[str, list[Item]]] = []
         for item in arguments.get("ProcessingInputs") or []:
-            source = _supported_input(item)
+            source = _validated_input(item)
             inputs.append(
-                (_local(source["LocalPath"]), self.machine.storage.plan(source["S3Uri"], source["S3DataType"], role))
+                (
+                    _validated_path(source["LocalPath"]),
+                    self.runner.storage.plan(source["S3Uri"], source["S3DataType"], role),
+                )
             )
         for item in outputs:
             if "S3Output" not in item:
-                raise CreateFault(f"Output '{item.get('OutputName')}': the local cloud writes outputs to S3 only")
-            _local(item["S3Output"]["LocalPath"])
+                raise CreateFault(f"Output '{item.get('OutputName')}': the AWS emulator writes outputs to S3 only")
+            _validated_path(item["S3Output"]["LocalPath"])
         described |= {
             **arguments,
-            "ProcessingJobName": order.name,
-            "ProcessingJobArn": order.arn,
+            "ProcessingJobName": request.name,
+            "ProcessingJobArn": request.arn,
             "ProcessingJobStatus": "InProgress",
             "CreationTime": names.now(),
             "LastModifiedTime": names.now(),
@@ -59,52 +69,52 @@ class Jobs:
         configs = {
             "config/processingjobconfig.json": {
                 **arguments,
-                "ProcessingJobName": order.name,
-                "ProcessingJobArn": order.arn,
+                "ProcessingJobName": request.name,
+                "ProcessingJobArn": request.arn,
             },
             "config/resourceconfig.json": {"current_host": "algo-1", "hosts": ["algo-1"]},
         }
-        own = {
-            "PROCESSING_JOB_NAME": order.name,
-            "PROCESSING_JOB_ARN": order.arn,
+        variables = {
+            "PROCESSING_JOB_NAME": request.name,
+            "PROCESSING_JOB_ARN": request.arn,
             **(arguments.get("Environment") or {}),
         }
-        order.created()
-        with ended(described, "Processing"):
-            space = self.machine.space(order, configs, inputs)
+        request.created()
+        with recorded_end(described, "Processing"):
+            space = self.runner.prepare(request, configs, inputs)
             for item in outputs:
                 space.host(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
             described["ProcessingStartTime"] = names.now()
             try:
-                self.machine.run(order, space, words, own, "/aws/sagemaker/ProcessingJobs")
+                self.runner.run(request, space, words, variables, "/aws/sagemaker/ProcessingJobs")
             finally:
-                message = text_of(space.ml / "output/message", MESSAGE_BYTES)
+                message = read_text(space.ml / "output/message", MESSAGE_BYTES)
                 if message:
                     described["ExitMessage"] = message
             for item in outputs:
                 target = item["S3Output"]
-                self.machine.storage.send(space.host(target["LocalPath"]), target["S3Uri"])
+                self.runner.storage.send(space.host(target["LocalPath"]), target["S3Uri"])
 
-    def training(self, order: Order) -> None:
-        """Runs a training job, to its end; raises as `processing`."""
-        arguments, described = order.arguments, order.described
+    def training(self, request: JobRequest) -> None:
+        """Runs a training job to its end; raises the errors of `processing`."""
+        arguments, described = request.arguments, request.described
         role, algorithm = arguments["RoleArn"], arguments["AlgorithmSpecification"]
-        _one_instance(arguments["ResourceConfig"])
+        _require_one_instance(arguments["ResourceConfig"])
         parameters = {key: names.text(value) for key, value in (arguments.get("HyperParameters") or {}).items()}
         image = algorithm.get("TrainingImage")
         if not image:
-            raise CreateFault("AlgorithmName is not supported by the local cloud, give a TrainingImage")
-        words = algorithm.get("ContainerEntrypoint") or self.machine.images.command(image, parameters)
+            raise CreateFault("AlgorithmName is not supported by the AWS emulator, give a TrainingImage")
+        words = algorithm.get("ContainerEntrypoint") or self.runner.images.command(image, parameters)
         words = [*words, *(algorithm.get("ContainerArguments") or [])]
         channels = arguments.get("InputDataConfig") or []
         inputs = [(f"/opt/ml/input/data/{c['ChannelName']}", self._channel(c, algorithm, role)) for c in channels]
-        prefix = f"{arguments['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{order.name}/output"
+        prefix = f"{arguments['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request.name}/output"
         packed = arguments["OutputDataConfig"].get("CompressionType", "GZIP") == "GZIP"
         described |= {
             **arguments,
             "HyperParameters": parameters,
-            "TrainingJobName": order.name,
-            "TrainingJobArn": order.arn,
+            "TrainingJobName": request.name,
+            "TrainingJobArn": request.arn,
             "ModelArtifacts": {"S3ModelArtifacts": f"{prefix}/model.tar.gz" if packed else f"{prefix}/model/"},
             "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
@@ -115,22 +125,26 @@ class Jobs:
         configs = {
             "input/config/hyperparameters.json": parameters,
             "input/config/inputdataconfig.json": {c["ChannelName"]: _channel_config(c, algorithm) for c in channels},
-            "input/config/resourceconfig.json": _resources(arguments["ResourceConfig"]["InstanceType"]),
+            "input/config/resourceconfig.json": _resource_config(arguments["ResourceConfig"]["InstanceType"]),
         }
-        own = {"TRAINING_JOB_NAME": order.name, "TRAINING_JOB_ARN": order.arn, **(arguments.get("Environment") or {})}
-        order.created()
-        with ended(described, "Training"):
-            secondary(described, "Downloading")
-            space = self.machine.space(order, configs, inputs)
+        variables = {
+            "TRAINING_JOB_NAME": request.name,
+            "TRAINING_JOB_ARN": request.arn,
+            **(arguments.get("Environment") or {}),
+        }
+        request.created()
+        with recorded_end(described, "Training"):
+            set_secondary_status(described, "Downloading")
+            space = self.runner.prepare(request, configs, inputs)
             for folder in ("model", "output/data", "code", "checkpoints"):
                 (space.ml / folder).mkdir(parents=True, exist_ok=True)
-            secondary(described, "Training")
+            set_secondary_status(described, "Training")
             described["TrainingStartTime"] = names.now()
             try:
-                self.machine.run(order, space, words, own, "/aws/sagemaker/TrainingJobs")
+                self.runner.run(request, space, words, variables, "/aws/sagemaker/TrainingJobs")
             finally:
-                described["FinalMetricDataList"] = _metrics(algorithm.get("MetricDefinitions") or [], space.log)
-            secondary(described, "Uploading")
+                described["FinalMetricDataList"] = _final_metrics(algorithm.get("MetricDefinitions") or [], space.log)
+            set_secondary_status(described, "Uploading")
             for folder, file in (("model", "model"), ("output/data", "output")):
                 source = space.ml / folder
                 if file == "output" and not any(source.iterdir()):
@@ -138,41 +152,41 @@ class Jobs:
                 if packed:
                     archive = space.folder / f"{file}.tar.gz"
                     _pack(source, archive)
-                    self.machine.storage.send_file(archive, f"{prefix}/{file}.tar.gz")
+                    self.runner.storage.send_file(archive, f"{prefix}/{file}.tar.gz")
                 else:
-                    self.machine.storage.send(source, f"{prefix}/{file}")
+                    self.runner.storage.send(source, f"{prefix}/{file}")
 
     def _channel(self, channel: Mapping[str, Any], algorithm: Mapping[str, Any], role: str) -> list[Item]:
         name, source = channel["ChannelName"], (channel.get("DataSource") or {}).get("S3DataSource")
         if source is None:
-            raise CreateFault(f"Channel '{name}': the local cloud reads channels from S3 only")
+            raise CreateFault(f"Channel '{name}': the AWS emulator reads channels from S3 only")
         mode = channel.get("InputMode") or algorithm.get("TrainingInputMode") or "File"
         if mode not in ("File", "FastFile"):
-            raise CreateFault(f"Channel '{name}': input mode '{mode}' is not supported by the local cloud, use File")
-        return self.machine.storage.plan(source["S3Uri"], source["S3DataType"], role)
+            raise CreateFault(f"Channel '{name}': input mode '{mode}' is not supported by the AWS emulator, use File")
+        return self.runner.storage.plan(source["S3Uri"], source["S3DataType"], role)
 
 
-def _one_instance(cluster: Mapping[str, Any]) -> None:
+def _require_one_instance(cluster: Mapping[str, Any]) -> None:
     count = int(cluster.get("InstanceCount") or 1)
     if count != 1 or cluster.get("InstanceGroups"):
-        raise CreateFault(f"InstanceCount {count} is not supported by the local cloud, jobs run on one instance")
+        raise CreateFault(f"InstanceCount {count} is not supported by the AWS emulator, jobs run on one instance")
 
 
-def _local(path: str) -> str:
+def _validated_path(path: str) -> str:
     if not Path(os.path.normpath(path)).is_relative_to("/opt/ml/processing"):
         raise CreateFault(f"LocalPath '{path}' must begin with /opt/ml/processing")
     return path
 
 
-def _supported_input(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The S3 input of a processing input, with SageMaker's defaults."""
+def _validated_input(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The S3Input of a processing input; CreateFault if it is not supported."""
     name = item.get("InputName")
     source: Mapping[str, Any] | None = item.get("S3Input")
     if not source:
-        raise CreateFault(f"Input '{name}': the local cloud reads inputs from S3 only")
+        raise CreateFault(f"Input '{name}': the AWS emulator reads inputs from S3 only")
     if source.get("S3InputMode", "File") != "File":
         raise CreateFault(
-            f"Input '{name}': mode '{source['S3InputMode']}' is not supported by the local cloud, use File"
+            f"Input '{name}': mode '{source['S3InputMode']}' is not supported by the AWS emulator, use File"
         )
     if "LocalPath" not in source:
         raise CreateFault(f"Input '{name}' has no LocalPath")
@@ -189,7 +203,7 @@ def _channel_config(channel: Mapping[str, Any], algorithm: Mapping[str, Any]) ->
     return config | ({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {})
 
 
-def _resources(instance_type: str) -> dict[str, Any]:
+def _resource_config(instance_type: str) -> dict[str, Any]:
     group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": ["algo-1"]}
     return {
         "current_host": "algo-1",
@@ -202,8 +216,8 @@ def _resources(instance_type: str) -> dict[str, Any]:
     }
 
 
-def _metrics(definitions: Sequence[Mapping[str, str]], log: Path) -> list[dict[str, Any]]:
-    """The last value of each metric that the job's output shows, by the definitions' expressions."""
+def _final_metrics(definitions: Sequence[Mapping[str, str]], log: Path) -> list[dict[str, Any]]:
+    """The last value of each metric in the job's output, found by the regular expression of its definition."""
     if not definitions or not log.exists():
         return []
     text, found = log.read_text("utf-8", "replace"), list[dict[str, Any]]()
@@ -216,7 +230,7 @@ def _metrics(definitions: Sequence[Mapping[str, str]], log: Path) -> list[dict[s
 
 
 def _pack(folder: Path, archive: Path) -> None:
-    """SageMaker's packing: the folder's content, not the folder, with the times it has."""
+    """Packs the content of a folder as SageMaker does: without the folder itself, with its file times."""
     with tarfile.open(archive, "w:gz") as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, arcname=path.name)

@@ -1,4 +1,4 @@
-"""One job as a process: its folder made, its command run and followed, its end told in SageMaker's words."""
+"""Runs one job as a process: prepares its folder, runs its command, and reports its end in SageMaker's terms."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from local_aws.sagemaker.pipelines import names, process_group
-from local_aws.sagemaker.pipelines.image_commands import ImageMap
-from local_aws.sagemaker.pipelines.isolation import Isolation, Space
-from local_aws.sagemaker.pipelines.job_logs import LogFollower
-from local_aws.sagemaker.pipelines.job_storage import ClientFault, Item, Storage
-from local_aws.sagemaker.pipelines.process_group import Ending
+from local_aws.processes import command_runner
+from local_aws.processes.command_runner import EndReason
+from local_aws.sagemaker.pipelines import names
+from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
+from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, JobSpace
+from local_aws.sagemaker.pipelines.jobs.logs import LogFollower
+from local_aws.sagemaker.pipelines.jobs.storage import ClientFault, Item, Storage
 from local_aws.sagemaker.pipelines.retry_policies import JobInternalError
 
-DAY = 24 * 3600
+DEFAULT_LIMIT_SECONDS = 24 * 3600
 _REASON_CHARS, MESSAGE_BYTES = 1024, 1024
 
 
@@ -28,12 +29,12 @@ class JobFailed(Exception):
 
 
 class JobStopped(Exception):
-    """A job was stopped because its execution was."""
+    """A job was stopped together with its execution."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """One job to run: `described` is kept as its Describe call would show it, `created` is told when it exists."""
+class JobRequest:
+    """One job to run. The response of its Describe call is kept in `described`; `created` is called once it exists."""
 
     execution: str
     name: str
@@ -45,8 +46,8 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What jobs run with. `environment` is what lets boto3 in a job reach the same cloud as its caller."""
+class JobRunner:
+    """Runs jobs. `environment` points boto3 in a job to the emulator; `slots` limits the concurrent jobs."""
 
     folder: Path
     region: str
@@ -59,20 +60,20 @@ class Machine:
     slots: threading.BoundedSemaphore
     grace_seconds: float
 
-    def space(
+    def prepare(
         self,
-        order: Order,
+        request: JobRequest,
         configs: Mapping[str, Any],
         inputs: Sequence[tuple[str, list[Item]]],
-    ) -> Space:
-        """A job's folder with its configuration written and its inputs fetched.
+    ) -> JobSpace:
+        """Creates a job's folder, writes its configuration and fetches its inputs.
 
         Raises:
-            ClientFault: an input cannot be laid out.
-            JobInternalError: the machine is at fault.
+            ClientFault: the inputs cannot be written to their paths.
+            JobInternalError: an operating system error.
         """
         try:
-            space = self.isolation.space(self.folder / order.execution / order.name)
+            space = self.isolation.create_space(self.folder / request.execution / request.name)
             (space.ml / "output").mkdir(parents=True, exist_ok=True)
             for path, content in configs.items():
                 target = space.ml / path
@@ -82,35 +83,37 @@ class Machine:
                 target = space.host(local)
                 target.mkdir(parents=True, exist_ok=True)
                 self.storage.fetch(items, target)
-                space.adopt(target)
+                space.relocate_scripts(target)
         except OSError as error:
             raise JobInternalError(f"InternalServerError: {error}") from error
         return space
 
-    def run(self, order: Order, space: Space, words: Sequence[str], own: Mapping[str, str], group: str) -> None:
-        """Runs the job's command when the machine has room for it.
+    def run(
+        self, request: JobRequest, space: JobSpace, words: Sequence[str], own: Mapping[str, str], group: str
+    ) -> None:
+        """Waits for a free slot and runs the job's command.
 
         Raises:
-            JobFailed: it ended with another code than 0, or took too long.
+            JobFailed: its exit code is not 0, or it exceeded its time limit.
             JobStopped: `stop` was set.
         """
-        limit = (order.arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DAY
-        reach = {**self.environment, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        env = space.environment({**reach, **{key: names.text(value) for key, value in own.items()}})
-        stream = f"{order.name}/algo-1-{int(names.now().timestamp())}"
+        limit = (request.arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT_SECONDS
+        base = {**self.environment, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        env = space.environment({**base, **{key: names.text(value) for key, value in own.items()}})
+        stream = f"{request.name}/algo-1-{int(names.now().timestamp())}"
         while not self.slots.acquire(timeout=0.2):
-            if order.stop.is_set():
+            if request.stop.is_set():
                 raise JobStopped
         try:
-            if order.stop.is_set():
+            if request.stop.is_set():
                 raise JobStopped
             with LogFollower(self.client("logs"), space.log, group, stream):
-                ended = process_group.run(
+                result = command_runner.run(
                     space.command([names.text(word) for word in words]),
                     env=env,
                     cwd=space.ml,
                     log=space.log,
-                    stop=order.stop,
+                    stop=request.stop,
                     limit_seconds=limit,
                     grace_seconds=self.grace_seconds,
                 )
@@ -120,20 +123,20 @@ class Machine:
             raise JobInternalError(f"InternalServerError: {error}") from error
         finally:
             self.slots.release()
-        if ended.how is Ending.STOPPED:
+        if result.reason is EndReason.STOPPED:
             raise JobStopped
-        if ended.how is Ending.TIMED_OUT:
+        if result.reason is EndReason.TIMED_OUT:
             raise JobFailed(f"MaxRuntimeExceeded: the job ran longer than MaxRuntimeInSeconds ({limit})")
-        if ended.code:
-            code = ended.code if ended.code > 0 else 128 - ended.code
+        if result.code:
+            code = result.code if result.code > 0 else 128 - result.code
             output = space.ml / "output"
-            reason = text_of(output / "failure", _REASON_CHARS * 4) or text_of(output / "message", MESSAGE_BYTES)
+            reason = read_text(output / "failure", _REASON_CHARS * 4) or read_text(output / "message", MESSAGE_BYTES)
             reason = reason or "See job logs for more information"
             raise JobFailed(f"AlgorithmError: {reason[: _REASON_CHARS - 40]}, exit code: {code}")
 
 
-class ended:  # noqa: N801 - reads as a statement: with ended(description, ...)
-    """Puts how a job ended into its description."""
+class recorded_end:  # noqa: N801 - a context manager, named like a function
+    """Records in a job's description how the job ended."""
 
     def __init__(self, description: dict[str, Any], kind: str) -> None:
         self._description, self._kind = description, kind
@@ -154,7 +157,7 @@ class ended:  # noqa: N801 - reads as a statement: with ended(description, ...)
         described[f"{self._kind}JobStatus"] = status
         described[f"{self._kind}EndTime"] = described["LastModifiedTime"] = moment
         if self._kind == "Training":
-            secondary(described, detail)
+            set_secondary_status(described, detail)
             started: datetime | None = described.get("TrainingStartTime")
             if started:
                 seconds = max(1, round((moment - started).total_seconds()))
@@ -162,7 +165,7 @@ class ended:  # noqa: N801 - reads as a statement: with ended(description, ...)
 
 
 def failure_reason(error: BaseException) -> str:
-    """A job's FailureReason for what went wrong, in SageMaker's form."""
+    """The FailureReason of a job that ended with `error`, in SageMaker's format."""
     if isinstance(error, JobFailed | JobInternalError):
         return str(error)[:_REASON_CHARS]
     if isinstance(error, ClientFault):
@@ -170,8 +173,8 @@ def failure_reason(error: BaseException) -> str:
     return f"InternalServerError: {error}"[:_REASON_CHARS]
 
 
-def secondary(description: dict[str, Any], status: str) -> None:
-    """Moves a training job to its next secondary status."""
+def set_secondary_status(description: dict[str, Any], status: str) -> None:
+    """Sets the secondary status of a training job and adds the transition."""
     moment = names.now()
     transitions: list[dict[str, Any]] = description["SecondaryStatusTransitions"]
     if transitions:
@@ -180,8 +183,8 @@ def secondary(description: dict[str, Any], status: str) -> None:
     description["SecondaryStatus"], description["LastModifiedTime"] = status, moment
 
 
-def text_of(path: Path, limit: int) -> str:
-    """What a job left in a file, at most `limit` bytes."""
+def read_text(path: Path, limit: int) -> str:
+    """The first `limit` bytes of a file as text; '' if it cannot be read."""
     try:
         with path.open("rb") as source:
             return source.read(limit).decode("utf-8", "replace").strip()

@@ -1,6 +1,6 @@
-"""What SageMaker moves between S3 and a job's folder, with its rules for prefixes and manifests.
+"""Transfers a job's inputs and outputs between S3 and its folder, with SageMaker's rules for prefixes and manifests.
 
-An S3Prefix is a prefix of keys and not a folder: `s3://b/train` also matches `train2/x`, as it does on AWS.
+An S3Prefix is a prefix of keys, not a folder: `s3://b/train` also matches `train2/x`, as on AWS.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-TRANSFERS = 8
+_CONCURRENT_TRANSFERS = 8
 
 
 class ClientFault(Exception):
-    """A job fails for what its caller gave it: SageMaker's ClientError, with its words."""
+    """A job fails because of its arguments or inputs: SageMaker's ClientError, with its message."""
 
 
 class CreateFault(ClientFault):
-    """The call that would create a job is refused, so that no job exists."""
+    """The Create call of a job is refused; the job does not exist."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One object to fetch: where it is, and where below the input's local path it goes."""
+    """One object to fetch, and its path relative to the input's local path."""
 
     bucket: str
     key: str
@@ -38,7 +38,7 @@ def split(uri: str) -> tuple[str, str]:
     """Bucket and key (or prefix) of an S3 URI.
 
     Raises:
-        ClientFault: it is not one.
+        CreateFault: it is not an S3 URI.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
@@ -54,64 +54,64 @@ class Storage:
         self._s3, self._region = s3, region
 
     def plan(self, uri: str, data_type: str, role: str) -> list[Item]:
-        """The objects that an input names, without fetching them.
+        """The objects of an input, without fetching them.
 
         Raises:
-            CreateFault: there are none, in the words with which the Create call refuses.
+            CreateFault: there are none, with the message of the Create call.
         """
         bucket, key = split(uri)
         if data_type == "S3Prefix":
-            items = list(self._prefix(bucket, key))
+            items = list(self._list_prefix(bucket, key))
         elif data_type == "ManifestFile":
-            items = list(self._manifest(uri))
+            items = list(self._list_manifest(uri))
         else:
-            raise CreateFault(f"S3DataType '{data_type}' is not supported by the local cloud")
+            raise CreateFault(f"S3DataType '{data_type}' is not supported by the AWS emulator")
         if not items:
-            raise CreateFault(self._nothing(uri, bucket, role))
+            raise CreateFault(self._no_objects_message(uri, bucket, role))
         return items
 
     def fetch(self, items: list[Item], folder: Path) -> None:
         """Fetches every object into `folder`.
 
         Raises:
-            ClientFault: two objects want one path, a path leads out of the folder, or S3 refuses.
+            ClientFault: two objects have the same path, or a path is outside of the folder.
         """
         places = [PurePosixPath(item.relative) for item in items]
         files, seen = set(places), set[PurePosixPath]()
         for item, place in zip(items, places, strict=True):
             outside = place.is_absolute() or ".." in place.parts
             if outside or place in seen or files.intersection(place.parents) or (folder / place).exists():
-                raise ClientFault(_clash(item))
+                raise ClientFault(_clash_message(item))
             seen.add(place)
         for place in places:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
 
-        def one(item: Item) -> None:
+        def download(item: Item) -> None:
             self._s3.download_file(item.bucket, item.key, str(folder / item.relative))
 
-        with ThreadPoolExecutor(TRANSFERS, thread_name_prefix="fetch") as pool:
-            list(pool.map(one, items))
+        with ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="fetch") as pool:
+            list(pool.map(download, items))
 
     def send(self, folder: Path, uri: str) -> None:
-        """Puts every file below `folder` under `uri`."""
+        """Uploads every file below `folder` to `uri`."""
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         bucket, prefix = split(uri)
 
-        def one(path: Path) -> None:
+        def upload(path: Path) -> None:
             key = "/".join(filter(None, [prefix.rstrip("/"), path.relative_to(folder).as_posix()]))
             self._s3.upload_file(str(path), bucket, key)
 
         try:
-            with ThreadPoolExecutor(TRANSFERS, thread_name_prefix="send") as pool:
-                list(pool.map(one, files))
+            with ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="send") as pool:
+                list(pool.map(upload, files))
         except Exception as error:
-            # boto3 wraps a refusal while uploading in an exception of its own, which has no code.
+            # boto3 raises its own exception for a failed upload, which has no error code.
             if "NoSuchBucket" in str(error):
                 raise ClientFault(f"Failed to upload output to {uri}. The specified bucket does not exist") from error
             raise
 
     def send_file(self, path: Path, uri: str) -> None:
-        """Puts one file at `uri`."""
+        """Uploads one file to `uri`."""
         bucket, key = split(uri)
         self._s3.upload_file(str(path), bucket, key)
 
@@ -130,7 +130,7 @@ class Storage:
             raise
 
     def exists(self, uri: str) -> bool:
-        """Whether there is an object at `uri`, or below it where it ends with a slash."""
+        """Whether an object exists at `uri`, or below it if it ends with a slash."""
         bucket, key = split(uri)
         try:
             found: Mapping[str, Any] = self._s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
@@ -140,7 +140,7 @@ class Storage:
             raise
         return any(entry["Key"] == key or key.endswith("/") for entry in found.get("Contents", []))
 
-    def _prefix(self, bucket: str, prefix: str) -> Iterator[Item]:
+    def _list_prefix(self, bucket: str, prefix: str) -> Iterator[Item]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         parent = prefix.rpartition("/")[0]
         try:
@@ -148,14 +148,14 @@ class Storage:
                 for entry in page.get("Contents", []):
                     key = entry["Key"]
                     if key.endswith("/"):
-                        continue  # a folder's marker, not data
+                        continue  # the marker of a folder
                     inside = not prefix or prefix.endswith("/") or key.startswith(f"{prefix}/")
                     yield Item(bucket, key, key[len(prefix if inside else parent) :].lstrip("/"))
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchBucket":
                 raise
 
-    def _manifest(self, uri: str) -> Iterator[Item]:
+    def _list_manifest(self, uri: str) -> Iterator[Item]:
         bucket, key = split(uri)
         if not self.exists(uri):
             return
@@ -172,7 +172,7 @@ class Storage:
         for name in names:
             yield Item(base_bucket, base + name, name)
 
-    def _nothing(self, uri: str, bucket: str, role: str) -> str:
+    def _no_objects_message(self, uri: str, bucket: str, role: str) -> str:
         return (
             f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
             f"exists in the selected region ({self._region}), that objects exist under that S3 prefix, and that the "
@@ -180,7 +180,7 @@ class Storage:
         )
 
 
-def _clash(item: Item) -> str:
+def _clash_message(item: Item) -> str:
     return (
         f"Data download failed:Cannot download s3://{item.bucket}/{item.key}, a previously downloaded file/folder "
         "clashes with it. Please check your s3 objects and ensure that there is no object that is both a folder as "

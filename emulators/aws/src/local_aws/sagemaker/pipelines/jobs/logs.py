@@ -1,4 +1,4 @@
-"""A job's output as CloudWatch Logs shows it: followed while the job runs, in the log groups of SageMaker."""
+"""Sends a job's output to CloudWatch Logs while it runs, in SageMaker's log groups."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 log = logging.getLogger(__name__)
 
-_BATCH_EVENTS, _BATCH_BYTES, _EVENT_BYTES, _OVERHEAD = 1000, 900_000, 250_000, 26
-_EVERY_SECONDS = 1.0
+_BATCH_EVENTS, _BATCH_BYTES, _EVENT_BYTES, _EVENT_OVERHEAD_BYTES = 1000, 900_000, 250_000, 26
+_INTERVAL_SECONDS = 1.0
 
 
 class LogFollower:
-    """Sends a growing file to a log stream, line by line, until it is left; a context manager.
+    """Sends the lines of a growing file to a log stream, for the length of a with block.
 
-    A log that cannot be delivered does not fail a job: it is said once, and the file stays.
+    A failed delivery does not fail the job: it is logged once, and the file remains.
     """
 
     def __init__(self, client: Any, file: Path, group: str, stream: str) -> None:
@@ -40,29 +40,29 @@ class LogFollower:
         self._thread.join()
 
     def _follow(self) -> None:
-        while not self._ended.wait(_EVERY_SECONDS):
-            self._ship(final=False)
-        self._ship(final=True)
+        while not self._ended.wait(_INTERVAL_SECONDS):
+            self._send_new_lines(final=False)
+        self._send_new_lines(final=True)
 
-    def _ship(self, *, final: bool) -> None:
+    def _send_new_lines(self, *, final: bool) -> None:
         try:
             with self._file.open("rb") as source:
                 source.seek(self._offset)
-                fresh = source.read()
+                new = source.read()
         except FileNotFoundError:
             return
         if not final:
-            fresh = fresh[: fresh.rfind(b"\n") + 1]
-        self._offset += len(fresh)
+            new = new[: new.rfind(b"\n") + 1]
+        self._offset += len(new)
         moment, batch, size = int(time.time() * 1000), list[dict[str, Any]](), 0
-        for line in fresh.decode("utf-8", "replace").splitlines():
-            text = line.rstrip() or " "  # CloudWatch takes no empty message
+        for line in new.decode("utf-8", "replace").splitlines():
+            text = line.rstrip() or " "  # CloudWatch refuses empty messages
             text = text.encode()[:_EVENT_BYTES].decode("utf-8", "ignore")
             if len(batch) == _BATCH_EVENTS or size + len(text) > _BATCH_BYTES:
                 self._put(batch)
                 batch, size = [], 0
             batch.append({"timestamp": moment, "message": text})
-            size += len(text.encode()) + _OVERHEAD
+            size += len(text.encode()) + _EVENT_OVERHEAD_BYTES
         self._put(batch)
 
     def _put(self, events: list[dict[str, Any]]) -> None:
@@ -70,13 +70,13 @@ class LogFollower:
             return
         try:
             if not self._created:
-                self._create()
+                self._create_stream()
             self._client.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=events)
         except (ClientError, BotoCoreError) as error:
             self._broken = True
-            log.warning("%s is not in CloudWatch Logs (%s); see %s", self._stream, error, self._file)
+            log.warning("cannot send %s to CloudWatch Logs (%s); see %s", self._stream, error, self._file)
 
-    def _create(self) -> None:
+    def _create_stream(self) -> None:
         calls = (
             (self._client.create_log_group, {"logGroupName": self._group}),
             (self._client.create_log_stream, {"logGroupName": self._group, "logStreamName": self._stream}),

@@ -1,13 +1,13 @@
-"""Which local command stands for the program inside an image, where a definition names no entry point.
+"""Maps container images to local commands, for definitions without a ContainerEntrypoint.
 
-A definition with a ContainerEntrypoint needs none of this. Built-in algorithms and script-mode framework images run
-a program that only the image has: `local-images.yaml` maps image patterns to commands, first match wins:
+Built-in algorithms and framework images in script mode run a program that only the image contains. `local-images.yaml`
+maps image patterns to commands; the first match wins:
 
     images:
       - match: "*/my-training:*"
         command: ["python3", "./train.py"]      # ./ is relative to the file
 
-Framework images of AWS in script mode (a `sagemaker_program` hyperparameter) are known without a file.
+AWS's framework images in script mode (a `sagemaker_program` hyperparameter) need no mapping.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from local_aws.errors import EmulatorError
-from local_aws.sagemaker.pipelines.job_storage import CreateFault
+from local_aws.sagemaker.pipelines.jobs.storage import CreateFault
 
 FILE_NAME = "local-images.yaml"
-# Images with SageMaker's training toolkit, which runs the script that the hyperparameters name.
+# Images with SageMaker's training toolkit, which runs the script named in the hyperparameters.
 _FRAMEWORKS = (
     "*/sagemaker-scikit-learn:*", "*/sagemaker-xgboost:*", "*/pytorch-training:*", "*/tensorflow-training:*",
     "*/mxnet-training:*", "*/huggingface-*training:*", "*/autogluon-training:*",
@@ -45,16 +45,16 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class ImageMap:
-    """Image patterns (as the shell's) and the commands that stand for their programs, in order of precedence."""
+    """Shell-style image patterns and their commands, in order of precedence."""
 
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
     def load(cls, path: Path | None) -> ImageMap:
-        """The map in a YAML file; an empty one where `path` is None or there is no such file.
+        """The map in a YAML file; empty if `path` is None or does not exist.
 
         Raises:
-            EmulatorError: the file is not of the form above.
+            EmulatorError: the file does not have the format above.
         """
         if path is None or not path.exists():
             return cls()
@@ -73,10 +73,10 @@ class ImageMap:
         )
 
     def command(self, image: str, hyperparameters: Mapping[str, str] | None = None) -> Sequence[str]:
-        """The command that stands for the program of `image`.
+        """The local command for `image`.
 
         Raises:
-            CreateFault: nothing is mapped; the message says where to map it.
+            CreateFault: the image is not mapped; the message says where to map it.
         """
         for pattern, command in self.rules:
             if fnmatch.fnmatchcase(image, pattern):
@@ -86,6 +86,6 @@ class ImageMap:
         ):
             return SCRIPT_MODE
         raise CreateFault(
-            f"The definition gives image '{image}' no ContainerEntrypoint, so the image's own program would run, which "
-            f"this machine does not have. Map the image to a local command in {FILE_NAME}"
+            f"Image '{image}' has no ContainerEntrypoint in the definition, and its program is not available locally. "
+            f"Map the image to a local command in {FILE_NAME}"
         )

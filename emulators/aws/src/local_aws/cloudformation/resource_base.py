@@ -1,6 +1,7 @@
-"""What a resource type has to offer so that moto's stacks can use it, and the type that offers nothing else.
+"""Base class of the emulator's CloudFormation resource types, with the interface that moto's stacks call.
 
-A type that neither moto nor this project knows is recorded, so that a template that has it still deploys.
+The base class alone serves types that neither moto nor this package implements: it records them, so that their template
+deploys.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 
 @dataclass
 class Resource:
-    """One resource of a stack, with the members that moto's stacks read."""
+    """A resource of a stack, with the members that moto's stacks read."""
 
-    kind: Recorded | None
+    kind: ResourceType | None
     physical_resource_id: str
     attributes: dict[str, Any] = field(default_factory=dict)
     properties: dict[str, Any] = field(default_factory=dict)
@@ -22,21 +23,21 @@ class Resource:
 
     @staticmethod
     def is_created() -> bool:
-        """Whether it is there: always, nothing here takes time."""
+        """Always true: no resource is created in the background."""
         return True
 
     def delete(self, account_id: str, region_name: str) -> None:
-        """Deletes it."""
+        """Deletes the resource."""
         if self.kind is not None:
-            self.kind.drop(self.physical_resource_id, self.properties, account_id, region_name)
+            self.kind.delete(self.physical_resource_id, self.properties, account_id, region_name)
 
     def get_cfn_attribute(self, name: str) -> Any:
-        """What Fn::GetAtt gives."""
+        """The value of Fn::GetAtt."""
         return self.attributes.get(name, f"{self.physical_resource_id}.{name}")
 
 
-class Recorded:
-    """A type without behaviour, and the base of those that have some."""
+class ResourceType:
+    """A resource type; this class only records its resources."""
 
     name_property = ""
 
@@ -48,27 +49,27 @@ class Recorded:
         return self.type_name
 
     def cloudformation_name_type(self) -> str:
-        """The property that names such a resource, or ''."""
+        """The property that holds the resource's name, or ''."""
         return self.name_property
 
     @staticmethod
     def has_cfn_attr(_: str) -> bool:
-        """Whether Fn::GetAtt may ask for it: cfn-lint knows better than this module could."""
+        """Always true: attributes are not validated here; cfn-lint does that."""
         return True
 
-    def make(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Makes or changes the resource; its physical id and its attributes."""
+    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
+        """Creates or updates the resource; returns its physical id and attributes."""
         return name, {"Name": name}
 
-    def drop(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
         """Deletes the resource."""
 
     def create_from_cloudformation_json(
         self, resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str, **_: Any
     ) -> Resource:
-        """moto's way to ask for `make`."""
+        """moto's interface to `apply` for a new resource."""
         properties = cloudformation_json["Properties"]
-        return Resource(self, *self.make(resource_name, properties, account_id, region_name), properties)
+        return Resource(self, *self.apply(resource_name, properties, account_id, region_name), properties)
 
     def update_from_cloudformation_json(
         self,
@@ -78,14 +79,14 @@ class Recorded:
         account_id: str,
         region_name: str,
     ) -> Resource:
-        """moto's way to ask for a change; a name that CloudFormation made up stays."""
+        """moto's interface to `apply` for an update; keeps a name that CloudFormation generated."""
         properties = cloudformation_json["Properties"]
         name = (
             new_resource_name
             if self.name_property in properties
             else original_resource.attributes.get("Name", new_resource_name)
         )
-        physical_id, attributes = self.make(name, properties, account_id, region_name)
+        physical_id, attributes = self.apply(name, properties, account_id, region_name)
         if physical_id != original_resource.physical_resource_id:
             original_resource.delete(account_id, region_name)
         return Resource(self, physical_id, attributes, properties)

@@ -1,0 +1,190 @@
+"""The resources of a CloudFormation stack: created, updated, deleted and compared by their resolved properties.
+
+moto compares raw templates, so that a changed parameter may change nothing. This map compares resolved values.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any
+
+import moto.cloudformation.models as cfn
+from moto.cloudformation import parsing
+
+from local_aws.cloudformation.resource_base import Resource
+from local_aws.cloudformation.resource_updates import FOLLOW_UPS, IN_PLACE_UPDATES, prepare_deletion
+
+_log = logging.getLogger(__name__)
+
+
+class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see pyproject.toml
+    """The resources of a stack, each with the resolved properties that were last applied."""
+
+    _resource_json_map: dict[str, Any]
+    resolved_parameters: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.applied: dict[str, dict[str, Any]] = {}
+        self.failed: str | None = None
+        self._stale: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        """The resource, created or updated first, so that references to it resolve to its new state."""
+        try:
+            if key in self._stale:
+                self._stale.discard(key)
+                self._update_resource(key)
+            exists = key in self._parsed_resources
+            resource = super().__getitem__(key)
+            if not exists and resource is not None and key in self._resource_json_map:
+                self._finish(key, resource)
+        except Exception:
+            if key in self._resource_json_map:
+                self.failed = self.failed or key  # the innermost failure is the cause of the others
+            raise
+        return resource
+
+    def __iter__(self) -> Any:
+        """The logical ids of the resources whose condition holds."""
+        return iter([name for name in self._resource_json_map if self.is_enabled(name)])
+
+    def is_enabled(self, name: str) -> bool:
+        """Whether the resource's condition holds."""
+        condition = self._resource_json_map[name].get("Condition")
+        return condition is None or bool(self.lazy_condition_map[condition])
+
+    def resolved(self, name: str) -> dict[str, Any]:
+        """Type and properties of the resource, with every reference resolved."""
+        document = self._resource_json_map[name]
+        properties = parsing.clean_json(copy.deepcopy(document.get("Properties", {})), self)
+        return {"Type": document["Type"], "Properties": properties}
+
+    def update(self, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> None:
+        """Applies `template`: creates new resources, updates changed ones, deletes those no longer in it."""
+        self.failed = None
+        previous = dict(self._resource_json_map)
+        existing = {name for name in previous if name in self._parsed_resources}
+        self._template, self._resource_json_map = template, template["Resources"]
+        self.input_parameters, self.resolved_parameters = dict(parameters or {}), {}
+        self.load()
+        names = list(self)
+        self._stale = existing & set(names)
+        for name in names:
+            self[name]
+        for name in [name for name in existing if name not in names]:
+            if previous[name].get("DeletionPolicy") != "Retain":
+                self._delete_resource(self._parsed_resources[name], previous[name])
+            self._parsed_resources.pop(name)
+            self.applied.pop(name, None)
+
+    def delete_all(self) -> None:
+        """Deletes the resources of a stack whose creation failed; one that cannot be deleted is left, as on AWS."""
+        for name, error in self._delete_resources(self._created()):
+            _log.warning("stack %s: could not delete %s: %s", self.stack_id, name, error)
+        self._template, self._resource_json_map = {"Resources": {}}, {}
+
+    def delete(self) -> None:
+        """Deletes all resources except those to be retained; raises if one cannot be deleted."""
+        retained = {name for name, item in self._resource_json_map.items() if item.get("DeletionPolicy") == "Retain"}
+        failures = self._delete_resources([name for name in self._created() if name not in retained])
+        if failures:
+            raise failures[0][1]
+
+    def _created(self) -> list[str]:
+        return [name for name in reversed(self._parsed_resources) if name in self._resource_json_map]
+
+    def _delete_resources(self, names: list[str]) -> list[tuple[str, Exception]]:
+        """Deletes `names`, repeatedly while that makes progress, since one may depend on another; returns failures."""
+        while names:
+            failures = []
+            for name in names:
+                try:
+                    self._delete_resource(self._parsed_resources[name], self._resource_json_map[name])
+                except Exception as error:
+                    failures.append((name, error))
+                else:
+                    self._parsed_resources.pop(name)
+                    self.applied.pop(name, None)
+            if len(failures) == len(names):
+                return failures
+            names = [name for name, _ in failures]
+        return []
+
+    def _delete_resource(self, parsed_resource: Any, resource_json: dict[str, Any]) -> None:
+        prepare_deletion(parsed_resource, resource_json["Type"], self._account_id)
+        super()._delete_resource(parsed_resource, resource_json)
+
+    def preview(self, template: dict[str, Any], parameters: dict[str, Any]) -> list[cfn.Change]:
+        """The changes that `update` would make."""
+        planned = _Preview(self, template, parameters)
+        created = {name for name in self._resource_json_map if name in self._parsed_resources}
+        changes = []
+        for name in planned:
+            if name not in created:
+                changes.append(cfn.Change("Add", name, template["Resources"][name]["Type"]))
+            elif planned.resolved(name) != self.applied.get(name):
+                changes.append(cfn.Change("Modify", name, template["Resources"][name]["Type"]))
+        for name in sorted(created - set(planned)):
+            changes.append(cfn.Change("Remove", name, self._resource_json_map[name]["Type"]))
+        return changes
+
+    def _update_resource(self, name: str) -> None:
+        resolved, previous = self.resolved(name), self.applied.get(name)
+        if resolved == previous:
+            return
+        resource = self._parsed_resources[name]
+        document = {**self._resource_json_map[name], "Properties": copy.deepcopy(resolved["Properties"])}
+        if previous is not None and previous["Type"] != resolved["Type"]:
+            self._delete_resource(resource, {"Type": previous["Type"], "Properties": previous["Properties"]})
+            del self._parsed_resources[name]
+            self[name]
+            return
+        name_property, update = IN_PLACE_UPDATES.get(resolved["Type"], ("", None))
+        renamed = previous is not None and resolved["Properties"].get(name_property) != previous["Properties"].get(
+            name_property
+        )
+        kind = parsing.resource_class_from_type(resolved["Type"])
+        if update is not None and not renamed:
+            resource = update(resource, copy.deepcopy(resolved["Properties"]), self._account_id, self._region_name)
+        elif update is None and not hasattr(kind.update_from_cloudformation_json, "__isabstractmethod__"):
+            resource = parsing.parse_and_update_resource(name, document, self, self._account_id, self._region_name)
+        else:
+            self._delete_resource(resource, document)
+            resource = parsing.parse_and_create_resource(name, document, self, self._account_id, self._region_name)
+        resource.cf_resource_type, resource.logical_resource_id = resolved["Type"], name
+        self._parsed_resources[name] = resource
+        self._finish(name, resource)
+
+    def _finish(self, name: str, resource: Any) -> None:
+        resolved = self.resolved(name)
+        follow_up = FOLLOW_UPS.get(resolved["Type"])
+        if follow_up is not None:
+            follow_up(resource, resolved["Properties"], self._account_id, self._region_name)
+        self.applied[name] = resolved
+
+
+class _Preview(ResourceMap):
+    """Resolves the resources of another template without creating any."""
+
+    def __init__(self, current: ResourceMap, template: dict[str, Any], parameters: dict[str, Any]) -> None:
+        super().__init__(
+            current.stack_id,
+            current["AWS::StackName"],
+            dict(parameters),
+            current.tags,
+            current._region_name,
+            current._account_id,
+            template,
+            current.cross_stack_resources,
+        )
+        created = {name: item for name, item in current._parsed_resources.items() if name in current.applied}
+        self._parsed_resources.update(created)
+        self.load()
+
+    def __getitem__(self, key: str) -> Any:
+        """The existing resource, or a placeholder for one that would be created."""
+        if key not in self._parsed_resources and key in self._resource_json_map:
+            return Resource(None, "{{known after apply}}")
+        return super().__getitem__(key)

@@ -1,0 +1,1 @@
+"""Child processes of the emulator: started, stopped, and never left behind."""
