@@ -1,19 +1,20 @@
-# Two commands do all the set-up: `make demo` installs what the product needs and runs it; `make test` installs the
-# rest and runs every check. Both install into .venv only, from the locks, with hashes.
+# Two commands do all the set-up: `make demo` installs the product and the emulators and runs the demo; `make test`
+# installs the tools of the checks too and runs them. Both install into .venv, from the locks, with hashes.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps
+INSTALL := $(PYTHON) -m ml.lock_installer
+EDITABLE := -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --no-index
 DATA ?=
 FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long container seeds bench docs lock clean
+.PHONY: help demo test lint types unit long emulators product-alone container seeds bench docs lock clean
 
 help:  ## What each target does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-demo: .venv/run.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: that on a real file)
+demo: .venv/local.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: that on a real file)
 ifneq ($(FAST)$(DATA),)
 	$(BIN)/fraudops demo --seed $(SEED) $(if $(DATA),--data "$(DATA)")
 else
@@ -31,11 +32,19 @@ lint: .venv/dev.stamp  ## Style and format
 types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
-unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the local AWS included
+unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator included
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
 
-long: .venv/dev.stamp  ## The loop through the real workflow files on both local clouds, minutes each
+long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+
+# Each emulator is tested in an environment without the product and without the other emulator.
+emulators: .venv-local-aws/stamp .venv-local-github/stamp  ## Each emulator's own tests and types, in an environment without the product
+	for name in aws github; do (cd emulators/$$name && ../../.venv-local-$$name/bin/mypy && \
+	  ../../.venv-local-$$name/bin/python -m pytest -n 2 --dist worksteal) || exit 1; done
+
+product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the workflows, in an environment without the emulators
+	.venv-product/bin/python tests/product_alone.py
 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
@@ -53,43 +62,46 @@ bench: .venv/dev.stamp .venv-bench/stamp  ## The drift check: false alarms, catc
 docs: .venv/dev.stamp  ## Write what is made from the code: CONTRIBUTING's table of folders, the pictures
 	$(BIN)/python -m docs.structure
 
-lock: .venv/dev.stamp  ## Make the locks anew from requirements/*.in
-	for name in run dev container bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.lock || exit 1; \
-	  if [ $$name = run ]; then $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
-	    --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -c requirements/run.lock requirements/steps.in \
-	    -o ml/steps/requirements.txt || exit 1; fi; done
+lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulators' pyproject.toml
+	requirements/lock.sh $(BIN)/uv
 
 # The peers pull in versions that conflict with the product's, so they have an environment of their own.
-.venv-bench/stamp: requirements/bench.lock .venv/dev.stamp
-	@echo "installing the peers of the benchmarks into .venv-bench"
-	$(BIN)/python -m venv --clear .venv-bench
-	.venv-bench/bin/python $(PIP_INSTALL) -r requirements/bench.lock
-	touch $@
+.venv-bench/stamp: requirements/bench.lock
+	@$(INSTALL) .venv-bench requirements/bench.lock
+	@touch $@
 
 clean:  ## Remove what the targets made, the environments included
-	rm -rf build .venv .venv-container .venv-bench .mypy_cache .ruff_cache .hypothesis
+	rm -rf build .venv .venv-tools .venv-container .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "fraudops needs Python 3.11, 3.12 or 3.13 (got $$($(PYTHON) --version 2>&1)); try: make PYTHON=python3.12 demo" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	@echo "creating .venv"
+	@$(PYTHON) -m venv .venv
 
-.venv/run.stamp: requirements/run.lock pyproject.toml | .venv/bin/python
-	@echo "installing what the product needs into .venv (a minute or two)"
-	$(BIN)/python $(PIP_INSTALL) -r requirements/run.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
-	touch $@
+.venv/local.stamp: requirements/local.lock pyproject.toml emulators/aws/pyproject.toml emulators/github/pyproject.toml | .venv/bin/python
+	@$(INSTALL) .venv requirements/local.lock
+	@echo "installing fraudops and the two emulators into .venv (editable)"
+	@$(BIN)/python $(EDITABLE) --editable . --editable emulators/aws --editable emulators/github
+	@touch $@
 
-.venv/dev.stamp: requirements/dev.lock .venv/run.stamp
-	@echo "installing what the tests need into .venv"
-	$(BIN)/python $(PIP_INSTALL) -r requirements/dev.lock
-	touch $@
+.venv/dev.stamp: requirements/dev.lock .venv/local.stamp
+	@$(INSTALL) .venv requirements/dev.lock
+	@touch $@
+
+.venv-local-%/stamp: requirements/local-%.lock emulators/%/pyproject.toml
+	@$(INSTALL) .venv-local-$* requirements/local-$*.lock
+	@echo "installing emulators/$* into .venv-local-$* (editable)"
+	@.venv-local-$*/bin/python $(EDITABLE) --editable emulators/$*
+	@touch $@
+
+.venv-product/stamp: requirements/run.lock requirements/build.lock
+	@$(INSTALL) .venv-product requirements/run.lock requirements/build.lock
+	@touch $@
 
 # The container has Python 3.12; where this machine has none, the versions of its libraries are still worth a run.
 .venv-container/stamp: requirements/container.lock .venv/dev.stamp
-	@echo "installing the container's versions into .venv-container"
-	$(BIN)/uv venv --quiet --clear --no-python-downloads --python 3.12 .venv-container 2>/dev/null || \
+	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python 3.12 .venv-container 2>/dev/null || \
 	  { echo "no Python 3.12 here: testing the container's libraries on $$($(BIN)/python --version)"; $(BIN)/python -m venv --clear .venv-container; }
-	$(BIN)/python -m pip --python .venv-container/bin/python install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps -r requirements/container.lock
-	touch $@
+	@$(INSTALL) .venv-container requirements/container.lock
+	@touch $@

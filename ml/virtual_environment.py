@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import os
 import platform
-import subprocess
 import sys
 import time
 import venv
@@ -19,7 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-LOCKS = ("run", "dev")
+from ml import lock_installer
+
+LOCKS = ("core", "run", "dev")
 _STAMP = "complete"
 """Written last into an environment: one whose making was interrupted has none, and is made anew."""
 _PASSED_ON = ("AWS_REGION", "FRAUDOPS_STACK", "FRAUDOPS_ROLE_ARN")
@@ -60,15 +61,15 @@ def make(environment: Path, lock: Path) -> None:
     """Installs exactly what `lock` pins, every file checked against its hash, and the command `fraudops`.
 
     Raises:
-        SetupFailed: pip could not; the environment counts as not there.
+        SetupFailed: neither uv nor pip could; the environment counts as not there.
     """
     (environment / _STAMP).unlink(missing_ok=True)
-    venv.create(environment, with_pip=True, clear=True)
     python = environment / "bin/python"
-    install = ["install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes", "--no-deps"]
-    done = subprocess.run([python, "-m", "pip", *install, "-r", lock], check=False)
-    if done.returncode != 0:
-        raise SetupFailed(f"pip could not install {lock} (exit code {done.returncode}); its own words are above")
+    try:
+        venv.create(environment, with_pip=True, clear=True)
+        lock_installer.install(environment, [lock], tools=environment.parent)
+    except lock_installer.InstallFailed as error:
+        raise SetupFailed(str(error)) from error
     command = environment / "bin/fraudops"
     command.write_text(_SHIM.format(python=python), encoding="utf-8")
     command.chmod(0o755)

@@ -18,7 +18,7 @@ MODULES = [
     for name, path in structure.modules(structure.package_of(rule.folder).split(".")[0]).items()
     if f"{name}.".startswith(f"{structure.package_of(rule.folder)}.")
 ]
-TOP = frozenset({"ml.errors", "ml.clock", "ml.console", "ml.render", "ml.virtual_environment"})
+TOP = frozenset({"ml.lock_installer", "ml.errors", "ml.clock", "ml.console", "ml.render", "ml.virtual_environment"})
 """Modules at the top of ml/, which import nothing but each other."""
 
 

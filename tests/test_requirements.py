@@ -1,0 +1,149 @@
+"""Every lock holds what the code that uses it imports, and the product's lock nothing that no import loads."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+EMULATORS = {"local_aws", "local_github"}
+# The verbs that the jobs with `lock: core` call; what they import, directly or not, must be in that lock.
+CORE_VERBS = ("changes", "validate", "plan", "ci_status", "infra")
+# Required in run.in although neither ml/ nor a package that ml/ imports says so.
+REASONS = {"docker": "sagemaker-core imports it and does not declare it"}
+
+
+def pinned(lock: str) -> set[str]:
+    """The canonical names of the packages in requirements/`lock`.lock."""
+    text = (ROOT / f"requirements/{lock}.lock").read_text()
+    return {canonical(name) for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==", text, re.M)}
+
+
+def canonical(name: str) -> str:
+    """The name of a distribution as the index normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def direct(*inputs: str) -> set[str]:
+    """The packages named in requirements/`inputs`.in."""
+    lines = "\n".join((ROOT / f"requirements/{name}.in").read_text() for name in inputs).splitlines()
+    wanted = (line.split(" #")[0].strip() for line in lines if line and not line.startswith("#"))
+    return {canonical(Requirement(line).name) for line in wanted}
+
+
+def imports(file: Path) -> tuple[set[str], set[str]]:
+    """The modules that `file` imports at run time, in functions too: those of ml/, and the others' top-level names."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    own = {name for name in names if name.split(".")[0] == "ml"}
+    return own, {name.split(".")[0] for name in names - own} - sys.stdlib_module_names
+
+
+def third_party(files: set[Path]) -> set[str]:
+    """The distributions that `files` import."""
+    providers = metadata.packages_distributions()
+    modules = {module for file in files for module in imports(file)[1]} - EMULATORS
+    return {canonical(providers.get(module, [module])[0]) for module in modules if module != "sagemaker"} | (
+        {"sagemaker"} if "sagemaker" in modules else set()
+    )
+
+
+def reachable(start: str) -> set[Path]:
+    """The files of ml/ that importing `start` may load, sooner or later."""
+    files: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        parts = waiting.pop().split(".")
+        for length in range(1, len(parts) + 1):
+            path = ROOT.joinpath(*parts[:length])
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if file.is_file() and file not in files:
+                    files.add(file)
+                    waiting += imports(file)[0]
+    return files
+
+
+def product_files() -> set[Path]:
+    """The files of ml/ without the playground, which needs the emulators."""
+    return {file for file in (ROOT / "ml").rglob("*.py") if "playground" not in file.parts}
+
+
+@pytest.mark.parametrize("verb", CORE_VERBS)
+def test_a_core_verb_needs_only_the_core_lock(verb: str) -> None:
+    """Every package that a verb without data may import is in core.lock."""
+    assert third_party(reachable(f"ml.commands.{verb}")) <= pinned("core"), verb
+
+
+def test_the_product_imports_only_declared_packages() -> None:
+    """What ml/ imports outside the playground is named in core.in or run.in and pinned in run.lock."""
+    imported = third_party(product_files())
+    assert imported <= direct("core", "run")
+    assert imported <= pinned("run")
+
+
+def test_the_playground_imports_only_packages_of_the_local_lock() -> None:
+    """The demo and the simulated year find what they import in local.lock."""
+    assert third_party(set((ROOT / "ml").rglob("*.py"))) <= pinned("local")
+
+
+def test_every_declared_package_is_imported() -> None:
+    """A package of core.in or run.in that ml/ does not import has a reason here."""
+    assert direct("core", "run") - third_party(product_files()) == set(REASONS)
+
+
+def test_every_pin_of_the_run_lock_is_declared_or_required() -> None:
+    """A pin is declared, or required by a pinned package; nothing that excludes.in names is left."""
+    lock = pinned("run")
+    required = direct("core", "run")
+    waiting = list(required)
+    while waiting:
+        try:
+            lines = metadata.requires(waiting.pop()) or []
+        except metadata.PackageNotFoundError:  # only for another platform
+            continue
+        for line in lines:
+            name = canonical(Requirement(line).name)
+            if name in lock and name not in required:
+                required.add(name)
+                waiting.append(name)
+    assert lock <= required
+    assert not lock & direct("excludes")
+
+
+def test_the_sdk_compiles_a_definition_without_the_excluded_packages() -> None:
+    """In a process where no package outside run.lock can be imported the definition is complete."""
+    allowed = pinned("run") | {"fraudops", "setuptools"}
+    program = f"""
+import importlib.abc, importlib.metadata, re, sys
+allowed = {allowed!r}
+providers = importlib.metadata.packages_distributions()
+
+class OnlyPinned(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        names = {{re.sub(r"[-_.]+", "-", found).lower() for found in providers.get(name.split(".")[0], ())}}
+        if names and not names & allowed:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, OnlyPinned())
+sys.argv = ["fraudops", "pipeline", "definition", "--bucket", "lake", "--role", "arn:aws:iam::111122223333:role/x"]
+from ml.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"Steps"' in done.stdout
