@@ -1,4 +1,4 @@
-"""`fraudops data import`: a file of transactions into the lake, whole or not at all, and no row lost on the way."""
+"""`fraudops data import`: imports a file of transactions into the data lake, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ml.aws import platform
 from ml.aws.import_manifest import ImportManifest, Source
 from ml.aws.lake import Lake
 from ml.errors import DataError
-from ml.ingest import quarantine as rejects
+from ml.ingest import quarantine as quarantine_file
 from ml.ingest import reader
 from ml.ingest.table import Content
 from ml.model import data_contract
@@ -23,35 +23,35 @@ from ml.model.data_contract import EVENT_ID, EVENT_TIME
 from ml.model.training_settings import Columns
 
 DEFAULT_START = date(2013, 9, 1)
-"""The month in which the ULB transactions were made; the data set does not tell the day."""
+"""The month in which the ULB transactions were made; the data set has no date."""
 _MICROSECONDS = 1_000_000
 _DAY = 86_400 * _MICROSECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
-    """What became of a file: `rows` of the file = `landed` + `quarantined`."""
+    """The result of an import: `rows` of the file = `landed` + `quarantined`."""
 
     path: str
     name: str
     """The import's folder below raw/ and labels/."""
     manifest_uri: str
     new: bool
-    """False where the lake held this content already and nothing had to be written."""
+    """False if the lake already had this content and nothing was written."""
     rows: int
     landed: int
     quarantined: int
     quarantine_path: str | None
     problems: dict[str, int]
-    """How often each kind of problem was met in the rows set aside."""
+    """Number of quarantined rows by kind of fault."""
     frauds: int
     duplicates: int
-    """Rows that repeat an earlier one; they are kept."""
+    """Rows that repeat an earlier row; they are imported."""
     start: datetime
     end: datetime
     """First and last event."""
     notes: tuple[str, ...]
-    """What was assumed where the file does not say, and what to look at."""
+    """Assumptions about what the file does not say, and warnings."""
 
 
 def import_file(root: Path, path: str, *, start: date | None, quarantine: bool) -> ImportReport:
@@ -68,23 +68,23 @@ def import_file(root: Path, path: str, *, start: date | None, quarantine: bool) 
 
 
 def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, quarantine: bool) -> ImportReport:
-    """Lands the transactions of the file at `path` (CSV, gzipped CSV or Parquet; local or s3://) in `lake`.
+    """Imports the file at `path` (CSV, gzipped CSV or Parquet; local or s3://) into `lake`.
 
     Args:
-        columns: the layout that the file must have; `event_id` and `event_time` columns may stand beside it.
-        start: the day, midnight UTC, from which the file's time column counts; 2013-09-01 where None.
-        quarantine: whether rows that break the contract are written to PATH.quarantine.csv and the rest loads.
+        columns: the required columns; `event_id` and `event_time` are optional.
+        start: the day, midnight UTC, from which the file's time column counts; 2013-09-01 if None.
+        quarantine: whether faulty rows go to PATH.quarantine.csv and the others are imported.
 
     Raises:
-        DataError: the file breaks the contract; nothing has landed.
-        CloudError: S3 refuses or cannot be reached; nothing of the import is visible.
+        DataError: the file breaks the contract; nothing was imported.
+        CloudError: S3 refused or was unreachable; no part of the import is visible.
     """
     content = reader.read(path, columns)
     bad = content.bad
     if bad.any() and (not quarantine or bad.all()):
         raise DataError(_refusal(content, int(bad.sum()), quarantine))
-    place, quarantined = rejects.write(content) if bad.any() else (None, 0)
-    frame, notes = _dated(path, content.frame[~bad].reset_index(drop=True), columns, start)
+    place, quarantined = quarantine_file.write(content) if bad.any() else (None, 0)
+    frame, notes = _with_event_time(path, content.frame[~bad].reset_index(drop=True), columns, start)
     digest = data_contract.content_sha256(frame)
     if EVENT_ID not in frame:
         frame.insert(0, EVENT_ID, data_contract.event_ids(digest, len(frame)))
@@ -113,7 +113,7 @@ def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, 
         landed=landed,
         quarantined=quarantined,
         quarantine_path=place,
-        problems=rejects.counts(content),
+        problems=quarantine_file.counts(content),
         frauds=stored.manifest.frauds,
         duplicates=stored.manifest.duplicates,
         start=stored.manifest.start,
@@ -123,18 +123,18 @@ def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, 
 
 
 def _refusal(content: Content, bad: int, quarantine: bool) -> str:
-    kinds = ", ".join(f"{kind} {count}" for kind, count in rejects.counts(content).items())
+    kinds = ", ".join(f"{kind} {count}" for kind, count in quarantine_file.counts(content).items())
     share = f"{bad} of {len(content.frame)} rows break the contract ({kinds})"
-    found = f"{content.path}: {rejects.first_problem(content)}; {share}"
+    found = f"{content.path}: {quarantine_file.first_problem(content)}; {share}"
     if quarantine:
         return f"{found}, so that none is left to import; correct them at the source"
     return f"{found}; correct them at the source, or import with --quarantine to set them aside"
 
 
-def _dated(
+def _with_event_time(
     path: str, frame: pd.DataFrame, columns: Columns, start: date | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """`frame` with `event_time` and every input of the model, in the order of the lake, and what was assumed for it."""
+    """`frame` with `event_time` and every model input in the lake's column order, and the assumptions made."""
     notes = []
     if EVENT_TIME in frame:
         if start is not None:
@@ -161,7 +161,7 @@ def _dated(
 
 
 def _overlaps(lake: Lake, manifest: ImportManifest) -> tuple[str, ...]:
-    """What to look at where other imports have events of the same time: a corrected file does not replace the first."""
+    """Warnings of imports with events of the same time: a corrected file does not replace the first."""
     return tuple(
         f"the lake also has {other.rows} transactions of the same time from {other.source.name}; if they are the same "
         f"ones, training counts them twice: delete s3://{lake.bucket}/{other.key}"
@@ -171,7 +171,7 @@ def _overlaps(lake: Lake, manifest: ImportManifest) -> tuple[str, ...]:
 
 
 def _tables(frame: pd.DataFrame, columns: Columns) -> tuple[pa.Table, pa.Table]:
-    """The transactions and their labels, as the lake takes them; a label in a file is known when its event is."""
+    """The transactions and their labels as tables of the lake; a label in a file is known at its event's time."""
     ids = pa.array(frame[EVENT_ID], pa.string())
     times = pa.array(data_contract.microseconds(frame[EVENT_TIME])).cast(pa.timestamp("us", "UTC"))
     inputs = {name: pa.array(frame[name].to_numpy(dtype=np.float64)) for name in columns.inputs}

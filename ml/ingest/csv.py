@@ -1,6 +1,6 @@
-"""CSV files: Arrow's reader where all is well, and a reading line by line that can say what is not.
+"""Reads CSV files: with Arrow's reader if every row is valid, else line by line to locate each fault.
 
-One row is one line: no field of a transaction has a line break in it, and so every finding has an exact line.
+One row is one line: no field of a transaction contains a line break, so that every fault has an exact line.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Lines:
     unit: str = "line"
 
     def line(self, row: int) -> int:
-        """The line of the file that holds `row`, the header's being 1 where no empty line stands above it."""
+        """The line number of `row` in the file, from 1; empty lines count."""
         return int(self.numbers[row])
 
     def text(self, row: int) -> bytes:
-        """The line, as its bytes are."""
+        """The line's bytes, unchanged."""
         return self.lines[row]
 
     def cell(self, row: int, column: str | None) -> str:
-        """The field in `column`; the whole line where None."""
+        """The field in `column`; the whole line if None."""
         text = self.lines[row].decode("utf-8", errors="backslashreplace")
         if column is None:
             return text
@@ -56,24 +56,24 @@ class Lines:
 
 
 def read(path: str, data: bytes, columns: Columns) -> tuple[pd.DataFrame, tuple[Fault, ...], Lines]:
-    """The rows of the CSV text `data`, what is wrong with them, and the lines behind them.
+    """The rows of the CSV text `data`, their faults and their lines.
 
     Raises:
-        DataError: there is no header or no row, or the header does not have the columns that are expected.
+        DataError: there is no header or no row, or the header has other columns than expected.
     """
     header, at, offset = _header(path, data)
     names = _names(path, header, at, columns)
     if not _VISIBLE.search(data, offset):
         raise DataError(f"{path}: line {at} is a header and no row follows; give a file with rows")
-    frame = _quick(data, offset, names)
+    frame = _read_with_arrow(data, offset, names)
     if frame is not None and not data_contract.faults(frame, columns):
         none = Lines(names=names, lines=(), numbers=np.empty(0, dtype=np.int64))
         return frame, (), none
-    return _careful(data, offset, at, names, columns)
+    return _read_by_line(data, offset, at, names, columns)
 
 
 def _header(path: str, data: bytes) -> tuple[bytes, int, int]:
-    """The first line that is not empty, its number, and where the next line begins."""
+    """The first line that is not empty, its number, and the offset of the next line."""
     found = _FIRST_LINE.search(data)
     if not found:
         raise DataError(f"{path}: is empty ({len(data)} bytes); give a file with a header and rows")
@@ -113,21 +113,21 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _quick(data: bytes, offset: int, names: tuple[str, ...]) -> pd.DataFrame | None:
-    """All rows by Arrow's reader, or None where a field is no number, a row is ragged or lines and rows differ."""
+def _read_with_arrow(data: bytes, offset: int, names: tuple[str, ...]) -> pd.DataFrame | None:
+    """All rows by Arrow's reader, or None if a field is no number, a row is ragged, or rows are not lines."""
     body = memoryview(data)[offset:]
     kinds = {name: pa.string() if name in data_contract.OPTIONAL else pa.float64() for name in names}
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(pa.py_buffer(body)),
-            # On this thread alone: Arrow's own threads hold on to our bytes for a moment after the reading, and to let
-            # go of them while the interpreter ends aborts the process. It is no slower (83 MB: 0.4 s, with two 0.6 s).
+            # Single-threaded: Arrow's threads keep a reference to the bytes for a moment after reading, and releasing
+            # it while the interpreter exits aborts the process. It is no slower (83 MB: 0.4 s; two threads: 0.6 s).
             read_options=pyarrow.csv.ReadOptions(column_names=list(names), use_threads=False),
             convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
         )
     except (pa.ArrowInvalid, pa.ArrowCapacityError):
         return None
-    # Arrow joins lines inside quotes and skips empty ones; where it did, positions are not lines.
+    # Arrow joins lines inside quotes and skips empty lines; then row positions are not line numbers.
     lines = data.count(b"\n", offset) + (not data.endswith(b"\n"))
     if table.num_rows != lines or data.count(b'"', offset) % 2:
         return None
@@ -142,13 +142,13 @@ def _array(name: str, column: pa.Array) -> NDArray[Any]:
     return array
 
 
-def _careful(
+def _read_by_line(
     data: bytes, offset: int, at: int, names: tuple[str, ...], columns: Columns
 ) -> tuple[pd.DataFrame, tuple[Fault, ...], Lines]:
     every = data[offset:].splitlines()
     kept = [position for position, line in enumerate(every) if line.strip()]
     lines = [every[position] for position in kept]
-    found = _Found()
+    found = _FaultPositions()
     chunks = [
         [*_chunk(lines[start : start + _CHUNK_ROWS], start, names, found)]
         for start in range(0, len(lines), _CHUNK_ROWS)
@@ -159,8 +159,8 @@ def _careful(
 
 
 @dataclass
-class _Found:
-    """Positions of broken rows by (kind, column, rule), gathered chunk by chunk."""
+class _FaultPositions:
+    """Positions of faulty rows by (kind, column, rule), collected chunk by chunk."""
 
     positions: dict[tuple[str, str | None, str], list[NDArray[np.int64]]] = field(default_factory=dict)
 
@@ -175,8 +175,8 @@ class _Found:
         ]
 
 
-def _chunk(lines: list[bytes], start: int, names: tuple[str, ...], found: _Found) -> Iterator[NDArray[Any]]:
-    """One array a column of `lines`, the first of which is row `start`; what cannot be read is NaN, NaT or ''."""
+def _chunk(lines: list[bytes], start: int, names: tuple[str, ...], found: _FaultPositions) -> Iterator[NDArray[Any]]:
+    """One array for each column of `lines`, which begin at row `start`; invalid values are NaN, NaT or ''."""
     blank = [""] * len(names)
     rows = []
     for row, line in enumerate(lines, start=start):
@@ -196,7 +196,7 @@ def _chunk(lines: list[bytes], start: int, names: tuple[str, ...], found: _Found
 
 
 def _split(line: bytes, width: int) -> tuple[list[str] | None, tuple[str, str] | None]:
-    """The fields of `line`, or (kind, rule) of what is wrong with it as a whole."""
+    """The fields of `line`, or (kind, rule) of a fault of the whole line."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

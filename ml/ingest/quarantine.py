@@ -1,4 +1,4 @@
-"""The file beside a data file that keeps the rows which broke the contract, as they stood, with the reason."""
+"""Writes rows that break the data contract, unchanged and with the reason, to a file beside the data file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ml.aws import s3_objects
 from ml.errors import DataError
 from ml.ingest.table import Content
 
-_SHOWN = 60
+_MESSAGE_CHARACTERS = 60
 
 
 def clipped(value: str) -> str:
-    """`value` quoted for a message, and cut where it is long."""
-    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+    """`value` quoted for a message, shortened if it is long."""
+    return repr(value if len(value) <= _MESSAGE_CHARACTERS else value[:_MESSAGE_CHARACTERS] + "…")
 
 
 def first_problem(content: Content) -> str:

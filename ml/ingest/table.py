@@ -1,6 +1,6 @@
-"""What every reader of a data file shares: its rows as numbers, and where each finding came from.
+"""Converts the columns of a data file to numbers and times, and locates faults; shared by all readers.
 
-A reader converts what it can and reports the rest; whether a finding refuses the file or a row is not decided here.
+It reports faults. It does not decide whether a fault rejects a row or the file.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ml.model.training_settings import Columns
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NOT_FINITE = r"^[+-]?(nan|inf|infinity)$"
 _MISSING = r"^(|null|none|na|n/a)$"
-_BLANKS = " \t"  # what Arrow's CSV reader trims around numbers
+_BLANKS = " \t"  # Arrow's CSV reader trims these around numbers
 
 
 class Raw(Protocol):
-    """The file behind the rows of a `Content`, asked only about rows that broke a rule."""
+    """Access to the raw rows of a file, used only for rows with a fault."""
 
     @property
     def unit(self) -> str:
@@ -35,21 +35,21 @@ class Raw(Protocol):
         ...
 
     def line(self, row: int) -> int:
-        """Where the row at position `row` (from 0) stands in the file."""
+        """The line or row number in the file of the row at position `row` (from 0)."""
         ...
 
     def cell(self, row: int, column: str | None) -> str:
-        """What the file has there, as text; the whole row where `column` is None."""
+        """The raw text of the cell; of the whole row if `column` is None."""
         ...
 
     def text(self, row: int) -> bytes:
-        """The row as it stands in the file, without its line end."""
+        """The raw row without its line end."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A data file: `frame` has one row for each of the file's rows, in its order, good or bad."""
+    """The content of a data file: `frame` has every row of the file in its order, also faulty rows."""
 
     path: str
     bytes: int
@@ -60,7 +60,7 @@ class Content:
 
     @property
     def bad(self) -> NDArray[np.bool_]:
-        """Whether the row at each position breaks a rule."""
+        """Whether each row has a fault, bool[rows]."""
         marked = np.zeros(len(self.frame), dtype=np.bool_)
         for fault in self.faults:
             marked[fault.rows] = True
@@ -69,15 +69,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Converted:
-    """Text made values: what could not be made one is NaN or NaT, and `kinds` says where and why."""
+    """Converted text: invalid values are NaN or NaT, and `kinds` has their positions."""
 
     values: NDArray[Any]
     kinds: dict[tuple[str, str], NDArray[np.bool_]]
-    """(kind, rule) → where."""
+    """(kind, rule) → bool[rows]."""
 
 
 def numbers(text: pa.Array) -> Converted:
-    """Text to float64, by the rules of Arrow's own CSV reader, so that both ways of reading agree."""
+    """Text to float64 by the rules of Arrow's CSV reader, so that both ways of reading agree."""
     text = pc.utf8_trim(text, _BLANKS)
     number = pc.match_substring_regex(text, _NUMBER)
     wordy = pc.match_substring_regex(text, _NOT_FINITE, ignore_case=True)
@@ -117,17 +117,17 @@ def _mask(condition: pa.Array) -> NDArray[np.bool_]:
 
 
 def frame_of(names: Sequence[str], arrays: Iterable[NDArray[Any]]) -> pd.DataFrame:
-    """The frame that `contract.faults` takes, from one array a column."""
-    made: dict[str, Any] = dict(zip(names, arrays, strict=True))
-    if data_contract.EVENT_TIME in made:
-        made[data_contract.EVENT_TIME] = pd.Series(made[data_contract.EVENT_TIME]).dt.tz_localize("UTC")
-    return pd.DataFrame(made, copy=False)
+    """The frame for `data_contract.faults`, from one array for each column."""
+    columns: dict[str, Any] = dict(zip(names, arrays, strict=True))
+    if data_contract.EVENT_TIME in columns:
+        columns[data_contract.EVENT_TIME] = pd.Series(columns[data_contract.EVENT_TIME]).dt.tz_localize("UTC")
+    return pd.DataFrame(columns, copy=False)
 
 
 def all_faults(frame: pd.DataFrame, columns: Columns, seen: Sequence[Fault]) -> tuple[Fault, ...]:
-    """`seen` (found while reading) and what else breaks the contract, each cell reported once.
+    """The faults `seen` while reading and all other faults of the contract, each cell once.
 
-    A row that is broken as a whole has no cells worth reporting; a cell that was no number is not also "not finite".
+    Cells of a row that is faulty as a whole are not reported; a cell that is no number is not also "not finite".
     """
     whole = _positions(fault for fault in seen if fault.column is None)
     rest = []

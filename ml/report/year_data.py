@@ -1,7 +1,6 @@
-"""What is known of a year that was played, as the values that its report is made from: report.json is all of it.
+"""The data of a simulated year's report, as stored in report.json. Measures and decides nothing.
 
-Whoever plays the year fills this in; the pages and pictures read nothing else, so that a report can be made again from
-report.json alone. Nothing here measures or decides.
+Pages and plots read nothing else, so that a report can be made again from report.json.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ POOLED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class DayOfAlerts:
-    """Alerts of the model that served on a day, and how many of them were frauds."""
+    """Number of alerts on a day, and number of frauds among them."""
 
     day: date
     alerts: int
@@ -31,7 +30,7 @@ class DayOfAlerts:
 
 @dataclass(frozen=True, kw_only=True)
 class MonthPlayed:
-    """A month: what both years made of the same traffic, how far it was from the reference, and what was found.
+    """A month: the decisions of both years on the same traffic, its drift and the verdict.
 
     `drift` is the statistic of each feature (None where the check had no data), `drifted` those that counted as
     drifted; `rows_by_band` and `frauds_by_band` follow the year's `band_edges`; `verdict` is the drift check's.
@@ -52,7 +51,7 @@ class MonthPlayed:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A retrain request as committed: its id, cause and reason, where to see it, and what became of it."""
+    """A retrain request as committed, and its result (`fate`)."""
 
     id: str
     cause: str
@@ -82,7 +81,7 @@ class Retrain:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A model that served, from when to when (None: to the end), and who approved it by which commit."""
+    """A model that served from `start` to `end` (None: to the end of the year), and its approval."""
 
     approval: int
     start: datetime
@@ -96,7 +95,7 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A decision, by whom or what it was taken, and the evidence it was taken on, in words and figures."""
+    """A decision, who or what made it, and its evidence."""
 
     at: datetime
     month: int
@@ -109,7 +108,7 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class PlayedYear:
-    """Everything that the report says. `statistic` names the figure of `MonthPlayed.drift`, `floor` its least size."""
+    """All data of the report. `statistic` names the figure of `MonthPlayed.drift`, `floor` its least size."""
 
     title: str
     about: str
@@ -129,7 +128,7 @@ class PlayedYear:
     repository_link: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """report.json: lists by month first, then everything as it is here."""
+        """report.json: lists by month, then every field."""
         lists = {
             side: _by_month([getattr(month, side) for month in self.months])
             for side in ("with_retraining", "without_retraining")

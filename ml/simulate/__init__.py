@@ -1,1 +1,1 @@
-"""Stand-in traffic drawn from published statistics, for machines and tests that have no card data."""
+"""Scenarios and stand-in transactions drawn from published statistics. Starts nothing."""

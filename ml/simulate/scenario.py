@@ -1,7 +1,7 @@
-"""What happens in a simulated year: a file of its own for each scenario, read as strictly as model-config/.
+"""Scenarios of the simulated year: which drift, outages and label delays occur, and when. One YAML file each.
 
-A scenario says what changes and when, never how a system should answer it: whatever reads captured traffic and labels
-must find out by itself. The seed and the number of rows come from whoever plays the year.
+Unknown keys are rejected, as in model-config/. A scenario never says how the system should respond. The seed and the
+number of rows are arguments of the simulation.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Day = Annotated[int, Field(ge=1, le=31)]
 
 
 class Course(config.File):
-    """How a change comes, as the part of its `size` that is there in a month.
+    """The course of a change: the factor of its `size` in each month.
 
-    `growing`: as many sizes as months have begun since `from_month`, the first included; `sudden`: all of it at once;
-    `gradual`: evenly more over `over_months`, then all of it; `recurring`: all of it for `over_months`, then none for
-    as many, and so on. After `until_month` (the last month of it, null = never) nothing is left of it.
+    `growing`: 1 in `from_month`, then one more each month; `sudden`: 1 from `from_month` on; `gradual`: linear to 1
+    over `over_months`; `recurring`: 1 for `over_months`, 0 for as many, and so on. After `until_month` (inclusive,
+    null = never) it is 0.
     """
 
     kind: Literal["growing", "sudden", "gradual", "recurring"]
@@ -50,7 +50,7 @@ class Course(config.File):
         return self
 
     def at(self, month: int) -> float:
-        """The factor in `month` (1 is the year's first): 0 where nothing has changed."""
+        """The factor in `month` (1 is the first of the year); 0 means no change."""
         if month < self.from_month or (self.until_month is not None and month > self.until_month):
             return 0.0
         begun = month - self.from_month + 1
@@ -64,9 +64,9 @@ class Course(config.File):
 
 
 class DataDrift(config.File):
-    """Means of features that move, all rows alike: by `size` standard deviations of the feature at factor 1.
+    """A shift of feature means in all rows, by `size` standard deviations of the feature at factor 1.
 
-    `features` are names of the stand-in's, or `all` of V1 … V28; each moves up or down for good, as the seed has it.
+    `features` are names of stand-in columns, or `all` of V1 … V28; the seed decides the direction of each.
     """
 
     course: Course
@@ -82,7 +82,7 @@ class DataDrift(config.File):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features that move."""
+        """The features that shift."""
         return movable() if self.features == "all" else tuple(self.features)
 
 
@@ -95,9 +95,9 @@ class ConceptDrift(config.File):
 
 
 class Volume(config.File):
-    """How the number of transactions goes up and down: by `seasonal_swing` of itself around the year.
+    """Seasonal volume: a cosine of the year with amplitude `seasonal_swing`.
 
-    Month `peak_month` has (1 + swing) times the rows that were asked for, the one half a year away (1 - swing) times.
+    Month `peak_month` has (1 + swing) times the average rows, the month half a year away (1 - swing) times.
     """
 
     seasonal_swing: Annotated[float, Field(ge=0, lt=1)]
@@ -109,9 +109,9 @@ class Volume(config.File):
 
 
 class Labels(config.File):
-    """When labels are known: most of them after `typical_delay_days` or sooner, the last after `longest_delay_days`.
+    """Label delays: exponential with mean `typical_delay_days`, truncated at `longest_delay_days`.
 
-    Delays are exponential with that mean, cut off at the longest, alike for frauds and others.
+    Frauds and legitimate transactions have the same delays.
     `frauds_first_legitimate` of the frauds, and `legitimate_first_fraud` of the others, are first known by the wrong
     label, and by the right one later, within the same delay.
     """
@@ -122,7 +122,7 @@ class Labels(config.File):
     legitimate_first_fraud: config.Share
 
     def delay_days(self, chance: ArrayLike) -> NDArray[np.float64]:
-        """The delays of labels whose place in the order of delays is `chance`, from 0 to 1."""
+        """The quantile function of the delays: delays in days for probabilities `chance` from 0 to 1."""
         mean, longest = self.typical_delay_days, self.longest_delay_days
         reached = -np.expm1(-longest / mean)
         days: NDArray[np.float64] = -mean * np.log1p(-reached * np.asarray(chance, dtype=np.float64))
@@ -130,7 +130,7 @@ class Labels(config.File):
 
 
 class Outage(config.File):
-    """Days of a month of whose traffic nothing is captured, although it is served."""
+    """Days whose traffic is served but not captured."""
 
     month: Month
     first_day: Day
@@ -138,14 +138,14 @@ class Outage(config.File):
 
 
 class History(config.File):
-    """What is in the lake before the year: this many transactions over this many months, all labels known."""
+    """The labelled transactions in the data lake before the year."""
 
     rows: Annotated[int, Field(ge=1_000, le=100_000_000)]
     months: Annotated[int, Field(ge=1, le=60)]
 
 
 class Scenario(config.File):
-    """One file below scenarios/: all that happens in a year, but for the seed and the number of rows."""
+    """One file below scenarios/: everything of a year except the seed and the number of rows."""
 
     title: config.Text
     about: config.Text
@@ -171,14 +171,14 @@ class Scenario(config.File):
 
     @property
     def onset(self) -> int | None:
-        """The first month in which anything but labels' delay, volume and capture differs from history."""
+        """The first month with data or concept drift; None without drift."""
         courses = [*(drift.course for drift in self.data_drift), *(drift.course for drift in self.concept_drift)]
         return min((course.from_month for course in courses), default=None)
 
 
 @functools.cache
 def movable() -> tuple[str, ...]:
-    """The features whose means a scenario may move: all of the stand-in's but the amount, which decides on flips."""
+    """The features whose means a scenario may shift: all but the amount, which selects the flipped labels."""
     standin = StandIn.load()
     return tuple(name for i, name in enumerate(standin.columns) if i != standin.amount)
 
@@ -192,7 +192,7 @@ def load(scenario: str) -> Scenario:
     """The scenario of that name, or of a file whose path ends in .yaml.
 
     Raises:
-        ConfigError: there is none, or a field of it is missing, unknown or out of range.
+        ConfigError: it does not exist, or a field is missing, unknown or out of range.
     """
     own = scenario.endswith((".yaml", ".yml"))
     path = Path(scenario) if own else FOLDER / f"{scenario}.yaml"

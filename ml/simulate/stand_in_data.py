@@ -1,7 +1,7 @@
-"""A stand-in for the ULB card data: rows drawn from its published figures, for machines that have no card data.
+"""Draws stand-in data for the ULB card data from its published statistics.
 
 A Gaussian copula joins the quantile tables of each group (legitimate rows; three kinds of fraud), and hourly counts
-place rows in the day. README.md beside this file says where the figures are from and what the rows cannot show.
+place rows in the day. README.md in this folder names the sources of the figures and the limits of the data.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Traffic:
 
 
 class StandIn:
-    """Draws transactions from a profile. Every draw takes its own generator, so that parts can be drawn apart."""
+    """Draws transactions from a profile. Every draw takes a generator, so that parts can be drawn separately."""
 
     def __init__(self, profile: Mapping[str, Any]) -> None:
         self.columns: tuple[str, ...] = tuple(profile["columns"])
@@ -92,7 +92,7 @@ class StandIn:
                 chunk[:, column] = np.interp(ranks[:, column], self._levels, group.quantiles[column])
         np.round(drawn, _DECIMALS, out=drawn)
         drawn[:, self.amount] = np.round(drawn[:, self.amount], _CENTS)
-        return drawn + 0.0  # no -0.0, which a file would show
+        return drawn + 0.0  # avoids -0.0 in files
 
     def moments(self, group: Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and mean square of each column of one group: integrals of its quantile function, linear in pieces."""

@@ -1,4 +1,4 @@
-"""Writing drawn tables so that the same table gives the same bytes, in every format that the import reads."""
+"""Writes tables as CSV, gzipped CSV or Parquet; the same table gives the same bytes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from ml.errors import FraudopsError
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
-"""What a file's name may end in."""
+"""The supported file name endings."""
 
 
 def write(path: Path, table: pa.Table) -> int:
-    """Writes `table` to `path` as its name says (.csv, .csv.gz, .parquet), whole or not at all; the bytes written.
+    """Writes `table` atomically to `path` in the format of its ending; returns the number of bytes.
 
     Raises:
-        FraudopsError: the name ends otherwise, or the place cannot be written to.
+        FraudopsError: the ending is not supported, or the file cannot be written.
     """
     data = _encoded(path, table)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

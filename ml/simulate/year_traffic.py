@@ -1,8 +1,7 @@
-"""The traffic of a simulated year: every transaction, its label, and when that label is known; nothing is played here.
+"""Generates the traffic of a simulated year: transactions, labels, and when labels are known. Sends nothing.
 
-A day is drawn with generators of its own, from the seed and its date alone: months, days and labels can be drawn apart,
-in any order and again, and are the same; memory holds one day. What a scenario does not change is the same rows in
-every scenario of a seed.
+Each day has random generators that depend only on the seed and its date, so that days can be drawn separately and in
+any order; memory holds one day. Rows that a scenario does not change are the same in every scenario of a seed.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ from ml.simulate.scenario import Scenario
 from ml.simulate.stand_in_data import SECONDS_PER_DAY, StandIn, months_later
 
 HISTORY = 0
-"""The number of the stretch before the year's first month."""
+"""The month number of the time before the year."""
 ROWS = 24_000
 _TIME = pa.timestamp("us", "UTC")
 _MICROSECONDS = 1_000_000
 _DECIMALS = 6
 _DAY = timedelta(days=1)
-# What the draws are for: each has generators of its own, so that one never moves another.
+# Purposes of draws: each has its own generators, so that one does not affect another.
 _VOLUME, _TRAFFIC, _DIRECTIONS, _FLIPS, _KNOWN = range(5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """A day's transactions in the order of time, with what is and what will be known of them.
+    """A day's transactions in the order of time, with their true labels and the labels as delivered.
 
     `transactions`: `event_id` string, `event_time` timestamp[us, UTC], Time (seconds since the first midnight of
-    history), V1 … V28, Amount as float64. `truth`: int8, what the labels come to in the end. `labels`: `event_id`,
-    `label` int8, `known_at`; a label that is corrected later is there twice.
+    history), V1 … V28, Amount as float64. `truth`: int8, the final labels. `labels`: `event_id`,
+    `label` int8, `known_at`; a label that is corrected later occurs twice.
     """
 
     day: date
@@ -70,13 +69,13 @@ class Year:
         return _midnight(first), _midnight(last)
 
     def days(self, month: int) -> Iterator[Day]:
-        """The days of `month` (0 = history) in order; one is in memory at a time. Days without transactions too."""
+        """The days of `month` (0 = history) in order, also days without transactions; one is in memory at a time."""
         first, last = self._days(month)
         for offset in range((last - first).days):
             yield self._day(month, first + offset * _DAY)
 
     def month(self, month: int) -> Day:
-        """All of `month` in one piece, under the date of its first day."""
+        """All days of `month` concatenated, with the date of the first day."""
         days = list(self.days(month))
         return Day(
             day=days[0].day,
@@ -99,12 +98,12 @@ class Year:
             day += _DAY
 
     def number(self, day: date) -> int:
-        """The month that `day` lies in; 0 if it lies before the year."""
+        """The month number of `day`; 0 before the year."""
         first = self.scenario.first_day
         return max(HISTORY, (day.year - first.year) * 12 + day.month - first.month + 1)
 
     def uncaptured(self, month: int) -> list[tuple[datetime, datetime]]:
-        """The stretches of `month` of whose traffic nothing is captured."""
+        """The intervals of `month` whose traffic is not captured."""
         start, end = self.span(month)
         found = []
         for outage in self.scenario.outages:
@@ -114,7 +113,7 @@ class Year:
         return found
 
     def shifts(self, month: int) -> Mapping[str, float]:
-        """By how many of its standard deviations the mean of each feature that moves is off in `month`."""
+        """The shift of feature means in `month`, in standard deviations of the feature."""
         shifts: dict[str, float] = {}
         for place, drift in enumerate(self.scenario.data_drift):
             signs = self._rng(_DIRECTIONS, place).choice([-1.0, 1.0], len(self._standin.columns))
@@ -132,7 +131,7 @@ class Year:
     def _rng(self, *what: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *what])
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019 - a year lives as long as the process that plays it
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - a year lives as long as its process
     def _counts(self, month: int) -> NDArray[np.int64]:
         """Legitimate rows and frauds of each day of `month`, int64[2, days]."""
         first, last = self._days(month)
@@ -144,7 +143,7 @@ class Year:
 
     @functools.lru_cache(maxsize=4)  # noqa: B019 - as above
     def _cuts(self, month: int) -> tuple[float, ...]:
-        """For each concept drift the amount that the month's `top_share` of rows have at least; a pass of its own."""
+        """For each concept drift the least amount of the month's `top_share` of rows; draws the whole month."""
         kept = [max(1, round(drift.top_share * self._counts(month).sum())) for drift in self.scenario.concept_drift]
         most, top = max(kept), np.empty(0)
         first, last = self._days(month)
@@ -155,10 +154,10 @@ class Year:
         return tuple(float(ranked[min(count, len(ranked)) - 1]) for count in kept)
 
     def _drawn(self, month: int, day: date) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
-        """Seconds of the day, values and labels, as they would be if nothing changed."""
+        """Seconds of the day, values and labels without drift."""
         legitimate, frauds = (int(count) for count in self._counts(month)[:, (day - self._days(month)[0]).days])
         rng = self._rng(_TRAFFIC, day.toordinal())
-        with _linear_algebra().limit(limits=1):  # threads wait for each other longer than a day's rows take
+        with _linear_algebra().limit(limits=1):  # more threads are slower for so few rows
             traffic = self._standin.traffic(legitimate + frauds, frauds, 1, rng)
         return traffic.seconds, traffic.values, traffic.labels
 
@@ -192,7 +191,7 @@ class Year:
     def _labels(
         self, month: int, day: date, ids: pa.Array, moments: NDArray[np.int64], truth: NDArray[np.int8]
     ) -> pa.Table:
-        """The labels of a day in the order in which they are known; those of history are known at once."""
+        """The labels of a day, ordered by when they are known; labels of history are known at once."""
         rule, rng = self.scenario.labels, self._rng(_KNOWN, day.toordinal())
         seconds = rule.delay_days(rng.random(len(truth))) * (0 if month == HISTORY else SECONDS_PER_DAY)
         delays = seconds.astype(np.int64) * _MICROSECONDS

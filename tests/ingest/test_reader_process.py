@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ENDS_AFTER_READING = """
 import os, sys
-from ml.commands import datafile
+from ml.ingest import reader
 from ml.model.training_settings import Columns
 
 columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
@@ -16,7 +16,7 @@ codes = []
 for attempt in range(30):
     child = os.fork()
     if not child:
-        datafile.read(sys.argv[1], columns)
+        reader.read(sys.argv[1], columns)
         sum(range(attempt * 10_000))  # for up to some milliseconds nobody else gets the interpreter
         sys.exit(4)
     codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -25,7 +25,7 @@ print(codes)
 
 
 def test_a_process_can_end_right_after_reading(tmp_path: Path, repository_root: Path) -> None:
-    """Whoever refuses a file ends the process at once; no thread of the reader may hold the file's bytes then.
+    """A process that rejects a file exits at once; no reader thread may hold the bytes of the file then.
 
     (With Arrow's own threads one ending in three was an abort: "terminate called without an active exception".)
     """

@@ -59,8 +59,8 @@ def test_the_same_evaluation_gives_the_same_bytes(draw: Drawer) -> None:
 def test_another_process_draws_the_same_bytes() -> None:
     """Nothing of a process (its hash seed, its backend) gets into a picture."""
     code = (
-        "import hashlib, json, sys\nfrom ml.report import pictures\n"
-        "drawn = pictures.draw(json.load(sys.stdin))\n"
+        "import hashlib, json, sys\nfrom ml.report import evaluation_plots\n"
+        "drawn = evaluation_plots.draw(json.load(sys.stdin))\n"
         "print(*(hashlib.sha256(png).hexdigest() for png in drawn.values()))"
     )
     here = " ".join(hashlib.sha256(png).hexdigest() for png in evaluation_plots.draw(evaluation()).values())

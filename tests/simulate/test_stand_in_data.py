@@ -86,8 +86,8 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(name: str, tmp_pa
     """A file drawn here and one drawn in a new process with another number of threads are equal, byte for byte."""
     table_files.write(tmp_path / name, draw(3_000, seed=7, start=date(2026, 1, 1), months=2))
     code = (
-        "import sys; from datetime import date; from pathlib import Path; from ml.simulate import files, standin; "
-        "files.write(Path(sys.argv[1]), standin.draw(3_000, seed=7, start=date(2026, 1, 1), months=2))"
+        "import sys; from datetime import date; from pathlib import Path; from ml.simulate import stand_in_data, table_files; "
+        "table_files.write(Path(sys.argv[1]), stand_in_data.draw(3_000, seed=7, start=date(2026, 1, 1), months=2))"
     )
     again = tmp_path / "again" / name
     environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": "", "PYTHONHASHSEED": "5"}
