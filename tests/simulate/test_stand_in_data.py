@@ -86,7 +86,8 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(name: str, tmp_pa
     """A file drawn here and one drawn in a new process with another number of threads are equal, byte for byte."""
     table_files.write(tmp_path / name, draw(3_000, seed=7, start=date(2026, 1, 1), months=2))
     code = (
-        "import sys; from datetime import date; from pathlib import Path; from ml.simulate import stand_in_data, table_files; "
+        "import sys; from datetime import date; from pathlib import Path\n"
+        "from ml.simulate import stand_in_data, table_files; "
         "table_files.write(Path(sys.argv[1]), stand_in_data.draw(3_000, seed=7, start=date(2026, 1, 1), months=2))"
     )
     again = tmp_path / "again" / name
