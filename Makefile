@@ -12,7 +12,7 @@ SEED ?= 0
 .PHONY: help demo test lint types unit long emulators product-alone container seeds bench docs lock clean
 
 help:  ## What each target does
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: .venv/local.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: that on a real file)
 ifneq ($(FAST)$(DATA),)
