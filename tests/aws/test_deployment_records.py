@@ -11,9 +11,9 @@ from ml import config
 from ml.aws import deployment_records
 from ml.aws.session import client
 from ml.errors import CloudError
-from tests import moto_server
-from tests.aws.deployments import finished
-from tests.gitops.repositories import SERVING, record
+from tests.harness.aws import moto_server
+from tests.harness.aws.deployments import finished
+from tests.harness.git.repositories import SERVING, record
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from ml.aws.cloudwatch_metrics import NAMESPACE, Point, publish
 from ml.aws.drift_check_store import Checks, encoded, fingerprint
 from ml.aws.session import client
 from ml.errors import DataError
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 KEY = "monitoring/fraud/checks/20260301T000000Z_20260401T000000Z.json"

@@ -11,7 +11,7 @@ import pytest
 
 from ml.aws import endpoint, session
 from ml.errors import CloudError
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 NAME = "fraudops-production"
 

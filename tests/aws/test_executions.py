@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying
 from ml.aws import executions, retry, session
 from ml.aws.executions import Execution
 from ml.errors import CloudError
-from tests.aws.scripted_cloud import ScriptedCloud, job_arn, step
+from tests.harness.aws.scripted_sagemaker import ScriptedCloud, job_arn, step
 
 TOKEN = "t" * 64
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/abc123"

@@ -21,7 +21,7 @@ from ml.aws.labels import store as deliveries
 from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import CloudError, DataError
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 TIME = pa.timestamp("us", "UTC")

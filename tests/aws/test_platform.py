@@ -9,7 +9,7 @@ import pytest
 
 from ml.aws import platform, session
 from ml.errors import CloudError, Refused
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 OUTPUTS = {
     "Bucket": "lake",

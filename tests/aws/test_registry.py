@@ -9,7 +9,7 @@ import pytest
 
 from ml.aws import registry, session
 from ml.errors import CloudError, DataError
-from tests.aws.scripted_cloud import ScriptedCloud
+from tests.harness.aws.scripted_sagemaker import ScriptedCloud
 
 GROUP = "fraudops-model"
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ml import config
 from ml.aws import session, source_upload
 from ml.errors import CloudError, ConfigError
-from tests.aws.scripted_cloud import ScriptedCloud
+from tests.harness.aws.scripted_sagemaker import ScriptedCloud
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from ml.commands import changes
 from ml.errors import ConfigError, GitHubError
 from ml.workflow import change as workflow_change
-from tests.commands import change_world
-from tests.commands.change_world import World
+from tests.harness.git import changes as change_world
+from tests.harness.git.changes import ChangedRepository
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A repository with model-config/."""
     return change_world.make(tmp_path, monkeypatch)
 
@@ -23,91 +23,91 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     ("path", "code", "state"),
     [("README.md", "true", "false"), ("model-config/training/gate.yaml", "false", "true")],
 )
-def test_a_pull_request_is_what_merging_it_changes(world: World, path: str, code: str, state: str) -> None:
+def test_a_pull_request_is_what_merging_it_changes(env: ChangedRepository, path: str, code: str, state: str) -> None:
     """Code and model-config/ are told apart, and what main did meanwhile is not the pull request's."""
-    world.branch("change", {path: (world.root / path).read_text() + "# more\n"})
-    world.workshop.git("switch", "-q", "main")
-    world.workshop.write({"elsewhere.txt": "main went on\n"}, "Go on")
-    world.workshop.git("switch", "-q", "change")
-    world.pull_request()
-    found = changes.changes(world.root)
-    assert workflow_change.of(world.repository).files == {path: "M"}
-    assert found.base == world.workshop.git("rev-parse", "main")
-    said = world.outputs.read_text()
+    env.branch("change", {path: (env.root / path).read_text() + "# more\n"})
+    env.workspace.git("switch", "-q", "main")
+    env.workspace.write({"elsewhere.txt": "main went on\n"}, "Go on")
+    env.workspace.git("switch", "-q", "change")
+    env.pull_request()
+    found = changes.changes(env.root)
+    assert workflow_change.of(env.repository).files == {path: "M"}
+    assert found.base == env.workspace.git("rev-parse", "main")
+    said = env.outputs.read_text()
     assert f"\n{code}\n" in said.partition("model_config")[0]
     assert f"\n{state}\n" in said.partition("model_config")[2]
 
 
-def test_a_push_is_compared_with_what_main_was(world: World) -> None:
+def test_a_push_is_compared_with_what_main_was(env: ChangedRepository) -> None:
     """All commits of the push count, not the last one alone."""
-    before = world.workshop.git("rev-parse", "HEAD")
-    world.workshop.write({"one.txt": "1"}, "One")
-    world.workshop.write({"two.txt": "2"}, "Two")
-    world.push(before)
-    assert workflow_change.of(world.repository).files == {"one.txt": "A", "two.txt": "A"}
+    before = env.workspace.git("rev-parse", "HEAD")
+    env.workspace.write({"one.txt": "1"}, "One")
+    env.workspace.write({"two.txt": "2"}, "Two")
+    env.push(before)
+    assert workflow_change.of(env.repository).files == {"one.txt": "A", "two.txt": "A"}
 
 
-def test_a_first_push_changes_everything(world: World) -> None:
+def test_a_first_push_changes_everything(env: ChangedRepository) -> None:
     """A repository made from the template has no before; every file is new, and the tests run."""
-    world.push("0" * 40)
-    change = workflow_change.of(world.repository)
+    env.push("0" * 40)
+    change = workflow_change.of(env.repository)
     assert change.base is None
     assert change.code
     assert "model-config/training/gate.yaml" in change.files
 
 
-def test_a_dispatch_on_a_branch_is_compared_with_where_it_left_main(world: World) -> None:
+def test_a_dispatch_on_a_branch_is_compared_with_where_it_left_main(env: ChangedRepository) -> None:
     """What main did since is not the branch's doing."""
-    base = world.workshop.git("rev-parse", "main")
-    world.branch("approve/0001", {"a.txt": "a"})
-    world.workshop.git("switch", "-q", "main")
-    world.workshop.write({"b.txt": "b"}, "Go on")
-    world.workshop.git("switch", "-q", "approve/0001")
-    world.event("workflow_dispatch", {"inputs": {}}, ref_name="approve/0001")
-    change = workflow_change.of(world.repository)
+    base = env.workspace.git("rev-parse", "main")
+    env.branch("approve/0001", {"a.txt": "a"})
+    env.workspace.git("switch", "-q", "main")
+    env.workspace.write({"b.txt": "b"}, "Go on")
+    env.workspace.git("switch", "-q", "approve/0001")
+    env.event("workflow_dispatch", {"inputs": {}}, ref_name="approve/0001")
+    change = workflow_change.of(env.repository)
     assert (change.base, change.files) == (base, {"a.txt": "A"})
-    assert change.main == world.workshop.git("rev-parse", "main")
+    assert change.main == env.workspace.git("rev-parse", "main")
 
 
-def test_a_dispatch_on_main_runs_everything(world: World) -> None:
+def test_a_dispatch_on_main_runs_everything(env: ChangedRepository) -> None:
     """Nothing differs from main there, and whoever starts it by hand wants to see the tests."""
-    world.event("workflow_dispatch", {"inputs": {}})
-    assert changes.changes(world.root).code
+    env.event("workflow_dispatch", {"inputs": {}})
+    assert changes.changes(env.root).code
 
 
-def test_a_laptop_sees_what_is_not_committed_yet(world: World) -> None:
+def test_a_laptop_sees_what_is_not_committed_yet(env: ChangedRepository) -> None:
     """Edited, deleted and new files count; what .gitignore names does not."""
-    world.workshop.write({".gitignore": "ignored\n"}, "Ignore")
-    (world.root / "README.md").write_text("# Edited\n")
-    (world.root / "model-config/README.md").unlink()
+    env.workspace.write({".gitignore": "ignored\n"}, "Ignore")
+    (env.root / "README.md").write_text("# Edited\n")
+    (env.root / "model-config/README.md").unlink()
     for name in ("new.txt", "ignored"):
-        (world.root / name).write_text("x")
-    assert workflow_change.of(world.repository).files == {
+        (env.root / name).write_text("x")
+    assert workflow_change.of(env.repository).files == {
         "README.md": "M",
         "model-config/README.md": "D",
         "new.txt": "A",
     }
 
 
-def test_the_events_pull_request_says_who_and_from_where(world: World) -> None:
+def test_the_events_pull_request_says_who_and_from_where(env: ChangedRepository) -> None:
     """A fork's token may not write, and neither may dependabot's."""
-    world.branch("change", {"a.txt": "a"})
-    world.pull_request(author="person", fork=True)
+    env.branch("change", {"a.txt": "a"})
+    env.pull_request(author="person", fork=True)
     found = workflow_change.pull_request()
     assert found is not None
     assert (found.number, found.author, found.read_only) == (7, "person", True)
-    world.workshop.git("switch", "-q", "change")
-    world.pull_request(author="dependabot[bot]")
+    env.workspace.git("switch", "-q", "change")
+    env.pull_request(author="dependabot[bot]")
     found = workflow_change.pull_request()
     assert found is not None
     assert found.read_only
 
 
 def test_a_dispatch_that_names_another_branchs_pull_request_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    env: ChangedRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a run on one branch would speak on another's pull request."""
-    from tests.gitops.scripted_github import PREFIX, Script, answer, serving
+    from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
     pull = {
         "number": 9,
@@ -121,27 +121,27 @@ def test_a_dispatch_that_names_another_branchs_pull_request_is_refused(
         "head": {"ref": "approve/0002", "sha": "a" * 40, "repo": {"full_name": "o/r"}},
         "base": {"ref": "main"},
     }
-    world.event("workflow_dispatch", {}, ref_name="approve/0001")
+    env.event("workflow_dispatch", {}, ref_name="approve/0001")
     with serving(Script().on("GET", "/pulls/9", answer(pull))) as script:
         monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
         monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
         monkeypatch.setenv("GITHUB_TOKEN", "t")
         with pytest.raises(GitHubError, match=r"#9 is a pull request of approve/0002, and this runs on approve/0001"):
             workflow_change.pull_request(9)
-        world.event("workflow_dispatch", {}, ref_name="approve/0002", sha="b" * 40)
+        env.event("workflow_dispatch", {}, ref_name="approve/0002", sha="b" * 40)
         found = workflow_change.pull_request(9)
     assert found is not None
     assert (found.author, found.head_sha) == ("github-actions[bot]", "b" * 40)
 
 
-def test_without_an_event_there_is_no_pull_request(world: World) -> None:
+def test_without_an_event_there_is_no_pull_request(env: ChangedRepository) -> None:
     """On a laptop nobody has opened one, and GitHub is not asked."""
     assert workflow_change.pull_request() is None
 
 
-def test_an_event_that_is_no_json_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_is_no_json_is_said(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the variable."""
-    file = world.folder / "event.json"
+    file = env.folder / "event.json"
     file.write_text("{")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(file))
     with pytest.raises(ConfigError, match="GITHUB_EVENT_PATH must name the event's JSON"):

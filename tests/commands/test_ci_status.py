@@ -11,9 +11,9 @@ import pytest
 from ml.commands import ci_status
 from ml.commands.ci_status import ChecksFailed, problems
 from ml.errors import ConfigError
-from tests.commands import change_world
-from tests.commands.change_world import World
-from tests.gitops.scripted_github import PREFIX, Script, answer, serving
+from tests.harness.git import changes
+from tests.harness.git.changes import ChangedRepository
+from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
 JOBS = ("changes", "validate", "plan", "suite", "templates", "audit")
 
@@ -86,14 +86,14 @@ def test_job_without_result_fails() -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A pull request of this repository."""
-    made = change_world.make(tmp_path, monkeypatch)
+    made = changes.make(tmp_path, monkeypatch)
     made.branch("docs", {"README.md": "# Other\n"})
     return made
 
 
-def post(world: World, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], sha: str) -> dict[str, Any]:
+def post(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], sha: str) -> dict[str, Any]:
     """The status that was posted on `sha`."""
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(found))
     monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
@@ -109,27 +109,27 @@ def post(world: World, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], s
     return dict(status)
 
 
-def test_the_status_is_on_the_pull_requests_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_is_on_the_pull_requests_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not on the merge that GitHub made to try; a failure is posted before the job fails."""
-    head = world.workshop.git("rev-parse", "HEAD")
-    world.pull_request()
-    file = world.folder / "event.json"
+    head = env.workspace.git("rev-parse", "HEAD")
+    env.pull_request()
+    file = env.folder / "event.json"
     file.write_text(file.read_text().replace("acme/fraud", "o/r"))
-    status = post(world, monkeypatch, needs(), head)
+    status = post(env, monkeypatch, needs(), head)
     assert (status["context"], status["state"]) == ("fraudops/ci", "success")
-    status = post(world, monkeypatch, needs(suite="failure"), head)
+    status = post(env, monkeypatch, needs(suite="failure"), head)
     assert (status["state"], status["description"]) == ("failure", "suite ended as failure")
-    assert "Not passed" in world.summary.read_text()
+    assert "Not passed" in env.summary.read_text()
 
 
-def test_a_push_is_said_of_its_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_is_said_of_its_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's own."""
-    sha = world.workshop.git("rev-parse", "HEAD")
-    world.push(world.workshop.git("rev-parse", "main"))
-    assert post(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+    sha = env.workspace.git("rev-parse", "HEAD")
+    env.push(env.workspace.git("rev-parse", "main"))
+    assert post(env, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
 
 
-def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dispatch_speaks_of_what_it_checked_alone(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever pushes onto the branch while its checks run gets no status for what nobody has looked at."""
     checked, pushed = "b" * 40, "c" * 40
     pull = {
@@ -144,7 +144,7 @@ def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: p
         "head": {"ref": "approve/0002", "sha": pushed, "repo": {"full_name": "o/r"}},
         "base": {"ref": "main"},
     }
-    world.event("workflow_dispatch", {}, ref_name="approve/0002", sha=checked)
+    env.event("workflow_dispatch", {}, ref_name="approve/0002", sha=checked)
     script = Script().on("GET", "/pulls/9", answer(pull))
     for sha in (checked, pushed):
         script.on("POST", f"/statuses/{sha}", answer({}, 201))
@@ -160,27 +160,31 @@ def test_a_dispatch_speaks_of_what_it_checked_alone(world: World, monkeypatch: p
 @pytest.mark.parametrize(
     ("ref", "posted"), [("refs/heads/main", True), ("refs/heads/docs", False), ("refs/tags/main", False)]
 )
-def test_a_branch_alone_gets_no_status(world: World, monkeypatch: pytest.MonkeyPatch, ref: str, posted: bool) -> None:
+def test_a_branch_alone_gets_no_status(
+    env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, ref: str, posted: bool
+) -> None:
     """Else a person's pull request that touches what only the bot writes would get one by a dispatch beside it."""
-    sha = world.workshop.git("rev-parse", "HEAD")
-    world.event("workflow_dispatch", {}, ref_name=ref.rsplit("/", 1)[1])
+    sha = env.workspace.git("rev-parse", "HEAD")
+    env.event("workflow_dispatch", {}, ref_name=ref.rsplit("/", 1)[1])
     monkeypatch.setenv("GITHUB_REF", ref)
     if posted:
-        assert post(world, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
+        assert post(env, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
         return
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs(plan="skipped")))
     assert not ci_status.ci_status().posted
 
 
-def test_a_forks_run_says_it_in_its_result_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forks_run_says_it_in_its_result_alone(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
-    world.pull_request(fork=True)
+    env.pull_request(fork=True)
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
     assert not ci_status.ci_status().posted
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
-def test_what_is_not_the_needs_context_is_refused(world: World, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_what_is_not_the_needs_context_is_refused(
+    env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     """It never counts as nothing having failed."""
     monkeypatch.setenv("FRAUDOPS_NEEDS", text)
     with pytest.raises(ConfigError, match="FRAUDOPS_NEEDS must be the needs context"):

@@ -23,7 +23,7 @@ from ml.commands.data_import import ImportReport, import_data
 from ml.errors import CloudError, DataError
 from ml.model.training_settings import Columns
 from ml.simulate import stand_in_data, table_files
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
 KAGGLE = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))

@@ -20,22 +20,22 @@ from ml.commands.bootstrap import bootstrap
 from ml.commands.deploy import deploy
 from ml.commands.rollback import rollback
 from ml.errors import DeploymentFailed, Refused
-from tests.commands import served_world
-from tests.commands.served_world import ENDPOINT, World
-from tests.gitops.repositories import PERSON
+from tests.harness.git.repositories import PERSON
+from tests.harness.platform import served
+from tests.harness.platform.served import ENDPOINT, ServedPlatform
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatform]:
     """A repository, and the platform deployed to a local cloud of its own."""
-    workshop = served_world.repository(tmp_path / "repository")
+    workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud") as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
-        assert bootstrap(workshop.root).state == "created"
-        yield World(workshop=workshop, cloud=cloud)
+        assert bootstrap(workspace.root).state == "created"
+        yield ServedPlatform(workspace=workspace, cloud=cloud)
 
 
 def edit_package(arn: str, **changes: Any) -> None:
@@ -45,84 +45,84 @@ def edit_package(arn: str, **changes: Any) -> None:
     client("sagemaker").update_model_package(ModelPackageArn=arn, InferenceSpecification=specification)
 
 
-def test_a_model_serves_is_replaced_and_comes_back(world: World) -> None:
+def test_a_model_serves_is_replaced_and_comes_back(env: ServedPlatform) -> None:
     """Two deployments and a rollback, seen in the endpoint's answers; one package is Approved throughout, Git's."""
-    first = world.serve(-1.0)
+    first = env.serve(-1.0)
     assert (first.state, first.approval) == ("created", 1)
-    before = world.answers()
+    before = env.answers()
     assert before["model_version"] == "0001"
-    assert world.serve(2.0).state == "updated"
-    assert world.answers()["model_version"] == "0002"
-    assert world.answers()["score"] != before["score"]
-    assert world.statuses() == {1: "Rejected", 2: "Approved"}
-    rollback(world.root, merge=True, approver=PERSON)
-    assert deploy(world.root).approval == 1
-    assert world.answers() == before
-    assert world.statuses() == {1: "Approved", 2: "Rejected"}
-    history = deployment_records.history(world.where.bucket)
+    assert env.serve(2.0).state == "updated"
+    assert env.answers()["model_version"] == "0002"
+    assert env.answers()["score"] != before["score"]
+    assert env.statuses() == {1: "Rejected", 2: "Approved"}
+    rollback(env.root, merge=True, approver=PERSON)
+    assert deploy(env.root).approval == 1
+    assert env.answers() == before
+    assert env.statuses() == {1: "Approved", 2: "Rejected"}
+    history = deployment_records.history(env.where.bucket)
     assert [(item.approval, item.status) for item in history] == [(1, "succeeded"), (2, "succeeded"), (1, "succeeded")]
 
 
-def test_deploying_again_changes_nothing_and_verifies_all(world: World) -> None:
+def test_deploying_again_changes_nothing_and_verifies_all(env: ServedPlatform) -> None:
     """The package is approved anew for its event; the endpoint serves on as it is."""
-    world.serve(-1.0)
-    before = world.endpoint()
-    again = deploy(world.root)
+    env.serve(-1.0)
+    before = env.endpoint()
+    again = deploy(env.root)
     assert (again.state, again.smoke is not None) == ("unchanged", True)
-    assert world.endpoint() == before
+    assert env.endpoint() == before
 
 
 @pytest.mark.parametrize(
     ("old", "new"), [("sampling_percentage: 100", "sampling_percentage: 20"), ("ml.m5.large", "ml.m5.xlarge")]
 )
-def test_a_changed_setting_deploys(world: World, old: str, new: str) -> None:
+def test_a_changed_setting_deploys(env: ServedPlatform, old: str, new: str) -> None:
     """Capture rate and instance are Git's too; the model stays."""
-    world.serve(-1.0)
-    before = world.endpoint()
-    text = world.workshop.text(config.SERVING)
+    env.serve(-1.0)
+    before = env.endpoint()
+    text = env.workspace.text(config.SERVING)
     assert old in text
-    world.workshop.write({config.SERVING: text.replace(old, new)}, "Change a setting")
-    assert deploy(world.root).state == "updated"
-    after = world.endpoint()
+    env.workspace.write({config.SERVING: text.replace(old, new)}, "Change a setting")
+    assert deploy(env.root).state == "updated"
+    after = env.endpoint()
     assert after is not None
     assert after != before
-    assert world.answers()["model_version"] == "0001"
+    assert env.answers()["model_version"] == "0001"
 
 
-def test_a_package_approved_by_hand_is_refused(world: World) -> None:
+def test_a_package_approved_by_hand_is_refused(env: ServedPlatform) -> None:
     """One that Git never approved, and a former one that it has left: the function refuses, the endpoint stays."""
-    world.serve(-1.0)
-    world.serve(2.0)
-    stranger, before = world.register(5.0), world.endpoint()
-    former = registry.packages(world.where.package_group)[0].arn
+    env.serve(-1.0)
+    env.serve(2.0)
+    stranger, before = env.register(5.0), env.endpoint()
+    former = registry.packages(env.where.package_group)[0].arn
     for arn in (stranger, former):
         registry.set_status(arn, registry.APPROVED, "by hand")
-    refused = {item["model_package_arn"]: item["code"] for item in world.outcomes() if item["outcome"] == "refused"}
+    refused = {item["model_package_arn"]: item["code"] for item in env.outcomes() if item["outcome"] == "refused"}
     assert refused == {stranger: "not-desired", former: "not-desired"}
-    assert world.endpoint() == before
-    assert world.answers()["model_version"] == "0002"
+    assert env.endpoint() == before
+    assert env.answers()["model_version"] == "0002"
 
 
-def test_a_package_approved_before_git_wants_anything_is_refused(world: World) -> None:
+def test_a_package_approved_before_git_wants_anything_is_refused(env: ServedPlatform) -> None:
     """No endpoint comes to be."""
-    registry.set_status(world.register(-1.0), registry.APPROVED, "by hand")
-    assert {item["code"] for item in world.outcomes()} == {"nothing-desired"}
-    assert world.endpoint() is None
+    registry.set_status(env.register(-1.0), registry.APPROVED, "by hand")
+    assert {item["code"] for item in env.outcomes()} == {"nothing-desired"}
+    assert env.endpoint() is None
 
 
-def test_a_swapped_object_is_refused_by_both(world: World) -> None:
+def test_a_swapped_object_is_refused_by_both(env: ServedPlatform) -> None:
     """By deploy before it orders, and by the function where the swap comes after the order."""
-    world.serve(-1.0)
-    before, package = world.endpoint(), registry.packages(world.where.package_group)[0]
+    env.serve(-1.0)
+    before, package = env.endpoint(), registry.packages(env.where.package_group)[0]
     bucket, _, key = package.model_data_url.removeprefix("s3://").partition("/")
     client("s3").put_object(Bucket=bucket, Key=key, Body=b"another model")
     with pytest.raises(Refused, match="Someone has replaced it"):
-        deploy(world.root)
+        deploy(env.root)
     for status in (registry.PENDING, registry.APPROVED):
         registry.set_status(package.arn, status, "by hand")
-    assert "digest" in {item["code"] for item in world.outcomes()}
-    assert world.endpoint() == before
-    assert world.answers()["model_version"] == "0001"
+    assert "digest" in {item["code"] for item in env.outcomes()}
+    assert env.endpoint() == before
+    assert env.answers()["model_version"] == "0001"
 
 
 @pytest.mark.parametrize(
@@ -133,51 +133,51 @@ def test_a_swapped_object_is_refused_by_both(world: World) -> None:
         ({"Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://evil/code.tar.gz"}}, "environment"),
     ],
 )
-def test_a_package_that_was_edited_is_refused(world: World, change: dict[str, Any], reason: str) -> None:
+def test_a_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[str, Any], reason: str) -> None:
     """UpdateModelPackage can change what an approved package runs; nothing comes of it."""
-    arn = world.register(-1.0)
-    world.approve(arn)
+    arn = env.register(-1.0)
+    env.approve(arn)
     edit_package(arn, **change)
     with pytest.raises(Refused, match=f"{reason}.*changed after its approval"):
-        deploy(world.root)
-    assert world.statuses() == {1: "PendingManualApproval"}
-    assert world.endpoint() is None
+        deploy(env.root)
+    assert env.statuses() == {1: "PendingManualApproval"}
+    assert env.endpoint() is None
 
 
-def test_a_model_that_does_not_come_up_leaves_the_former_serving(world: World) -> None:
+def test_a_model_that_does_not_come_up_leaves_the_former_serving(env: ServedPlatform) -> None:
     """An archive whose code cannot be loaded: the run fails, says what serves instead, and is on record."""
-    world.serve(-1.0)
-    before = world.answers()
-    world.approve(world.register(2.0, broken_code=True))
+    env.serve(-1.0)
+    before = env.answers()
+    env.approve(env.register(2.0, broken_code=True))
     with pytest.raises(DeploymentFailed, match=r"0002 was not deployed: .*InService on fraudops-production-0001-"):
-        deploy(world.root)
-    assert world.answers() == before
-    last = deployment_records.history(world.where.bucket)[-1]
+        deploy(env.root)
+    assert env.answers() == before
+    last = deployment_records.history(env.where.bucket)[-1]
     assert (last.approval, last.status, last.smoke) == (2, "failed", None)
 
 
-def test_bootstrap_is_idempotent(world: World) -> None:
+def test_bootstrap_is_idempotent(env: ServedPlatform) -> None:
     """The second time there is nothing to do, and it says so."""
-    assert bootstrap(world.root).state == "unchanged"
+    assert bootstrap(env.root).state == "unchanged"
 
 
 def test_the_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before the first bucket is made."""
-    workshop = served_world.repository(tmp_path / "repository")
+    workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud", caller_arn="arn:aws:iam::123456789012:root") as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         with pytest.raises(Refused, match="root user"):
-            bootstrap(workshop.root)
+            bootstrap(workspace.root)
         assert client("s3").list_buckets()["Buckets"] == []
 
 
-def test_smoke_ids_say_what_they_are(world: World) -> None:
+def test_smoke_ids_say_what_they_are(env: ServedPlatform) -> None:
     """Captured traffic of the known transactions can be told from customers'."""
-    world.serve(-1.0)
-    assert world.cloud is not None
-    assert world.cloud.flush()
-    bucket = world.where.bucket
+    env.serve(-1.0)
+    assert env.cloud is not None
+    assert env.cloud.flush()
+    bucket = env.where.bucket
     listed = client("s3").list_objects_v2(Bucket=bucket, Prefix=f"capture/{ENDPOINT}/")["Contents"]
     lines = [
         json.loads(line)

@@ -15,117 +15,120 @@ from ml.commands.deploy import deploy
 from ml.commands.propose import propose
 from ml.commands.rollback import rollback
 from ml.errors import DeploymentFailed, Refused
-from tests.commands import forge_world, served_world
-from tests.commands.forge_world import RUN, Forge
-from tests.commands.served_world import ENDPOINT, World
+from tests.harness.github import bot_environment
+from tests.harness.github.bot_environment import RUN, BotEnvironment
+from tests.harness.platform import served
+from tests.harness.platform.served import ENDPOINT, ServedPlatform
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
     """The platform on a local cloud of its own, and the repository on a local GitHub."""
-    workshop = served_world.repository(tmp_path / "repository")
+    workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud") as cloud, LocalGitHub(tmp_path / "github") as github:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
-        bootstrap(workshop.root)
-        yield forge_world.around(World(workshop=workshop, cloud=cloud), github, tmp_path, monkeypatch)
+        bootstrap(workspace.root)
+        yield bot_environment.around(ServedPlatform(workspace=workspace, cloud=cloud), github, tmp_path, monkeypatch)
 
 
-def states(forge: Forge) -> list[tuple[str, list[str]]]:
+def states(bot: BotEnvironment) -> list[tuple[str, list[str]]]:
     """Each deployment of the endpoint's environment by its commit, with what was said of it, oldest first."""
-    found = forge.api.get_deployments(environment=ENDPOINT)
+    found = bot.api.get_deployments(environment=ENDPOINT)
     return [(each.sha, [status.state for status in each.get_statuses()][::-1]) for each in found][::-1]
 
 
-def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(forge: Forge) -> None:
+def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(bot: BotEnvironment) -> None:
     """In progress, then success with the run's address; the table; an approval compared with another is closed."""
-    first = propose(forge.root, outcome=forge.outcome(forge.register(-1.0)))
-    forge.merge(first.pull_request or 0)
-    assert deploy(forge.root, reason="first").state == "created"
-    commit = forge.workshop.repository.head()
-    assert states(forge) == [(commit, ["in_progress", "success"])]
-    (shown,) = forge.api.get_deployments(environment=ENDPOINT)
+    first = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
+    bot.merge(first.pull_request or 0)
+    assert deploy(bot.root, reason="first").state == "created"
+    commit = bot.workspace.repository.head()
+    assert states(bot) == [(commit, ["in_progress", "success"])]
+    (shown,) = bot.api.get_deployments(environment=ENDPOINT)
     status = next(iter(shown.get_statuses()))
     assert status.log_url.endswith(f"/actions/runs/{RUN}")
-    summary = (forge.folder / "summary.md").read_text()
+    summary = (bot.folder / "summary.md").read_text()
     assert "### Approval 0001 serves" in summary
     assert "known transactions scored" in summary
-    assert deploy(forge.root).state == "unchanged"
-    assert states(forge) == [(commit, ["in_progress", "success", "in_progress", "success"])]
+    assert deploy(bot.root).state == "unchanged"
+    assert states(bot) == [(commit, ["in_progress", "success", "in_progress", "success"])]
 
-    other = propose(forge.root, outcome=forge.outcome(forge.register(2.0)))
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(3.0))).pull_request or 0)
-    forge.api.get_pull(other.pull_request or 0).edit(state="closed")
-    late = forge.register(4.0)  # compared with 3 on main already
-    newest = propose(forge.root, outcome=forge.outcome(late))
-    stale = forge.api.create_git_ref("refs/heads/approve/0002", other.commit or "")
-    again = forge.api.create_pull("main", "approve/0002", title="Serve approval 0002", body="")
-    assert deploy(forge.root).approval == 3
+    other = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(3.0))).pull_request or 0)
+    bot.api.get_pull(other.pull_request or 0).edit(state="closed")
+    late = bot.register(4.0)  # compared with 3 on main already
+    newest = propose(bot.root, outcome=bot.outcome(late))
+    stale = bot.api.create_git_ref("refs/heads/approve/0002", other.commit or "")
+    again = bot.api.create_pull("main", "approve/0002", title="Serve approval 0002", body="")
+    assert deploy(bot.root).approval == 3
     assert stale.ref == "refs/heads/approve/0002"
-    assert [pull.number for pull in forge.api.get_pulls()] == [newest.pull_request]
-    (comment,) = forge.api.get_issue(again.number).get_comments()
+    assert [pull.number for pull in bot.api.get_pulls()] == [newest.pull_request]
+    (comment,) = bot.api.get_issue(again.number).get_comments()
     assert "Superseded by approval 0003: it serves now" in comment.body
-    assert f"#{again.number}" in (forge.folder / "summary.md").read_text()
+    assert f"#{again.number}" in (bot.folder / "summary.md").read_text()
 
 
-def test_what_serves_closes_the_way_back_from_what_did_not(forge: Forge) -> None:
+def test_what_serves_closes_the_way_back_from_what_did_not(bot: BotEnvironment) -> None:
     """A rollback that a failed deployment has proposed is out of date; one that a person has proposed is not."""
     for intercept in (-1.0, 2.0):
-        forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(intercept))).pull_request or 0)
-        deploy(forge.root)
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(3.0, broken_code=True))).pull_request or 0)
+        bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(intercept))).pull_request or 0)
+        deploy(bot.root)
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(3.0, broken_code=True))).pull_request or 0)
     with pytest.raises(DeploymentFailed):
-        deploy(forge.root)
-    back = rollback(forge.root, propose=True, failed=True)
-    persons = rollback(forge.root, to=1, propose=True)
-    assert {pull.head.ref for pull in forge.api.get_pulls()} == {"rollback/0001", "rollback/0002"}
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(4.0))).pull_request or 0)
-    assert deploy(forge.root).approval == 4
-    assert [pull.number for pull in forge.api.get_pulls()] == [persons.pull_request]
-    (comment,) = forge.api.get_issue(back.pull_request or 0).get_comments()
+        deploy(bot.root)
+    back = rollback(bot.root, propose=True, failed=True)
+    persons = rollback(bot.root, to=1, propose=True)
+    assert {pull.head.ref for pull in bot.api.get_pulls()} == {"rollback/0001", "rollback/0002"}
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(4.0))).pull_request or 0)
+    assert deploy(bot.root).approval == 4
+    assert [pull.number for pull in bot.api.get_pulls()] == [persons.pull_request]
+    (comment,) = bot.api.get_issue(back.pull_request or 0).get_comments()
     assert "Superseded by approval 0004: it serves now, and this was proposed because" in comment.body
 
 
-def test_a_proposal_that_cannot_be_read_fails_no_deployment(forge: Forge, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_proposal_that_cannot_be_read_fails_no_deployment(
+    bot: BotEnvironment, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Somebody has broken a record on the bot's branch: what serves serves, and the pull request is `validate`'s."""
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).pull_request or 0)
-    open_one = propose(forge.root, outcome=forge.outcome(forge.register(2.0)))
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
+    open_one = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
     path = config.approval_path(2).as_posix()
-    there = forge.api.get_contents(path, ref="approve/0002")
+    there = bot.api.get_contents(path, ref="approve/0002")
     assert not isinstance(there, list)
-    forge.api.update_file(path, "Break", "approval: two\n", there.sha, branch="approve/0002")
-    assert deploy(forge.root).state == "created"
+    bot.api.update_file(path, "Break", "approval: two\n", there.sha, branch="approve/0002")
+    assert deploy(bot.root).state == "created"
     assert f"#{open_one.pull_request} proposes what cannot be read, and stays" in capsys.readouterr().err
-    assert [pull.number for pull in forge.api.get_pulls()] == [open_one.pull_request]
+    assert [pull.number for pull in bot.api.get_pulls()] == [open_one.pull_request]
 
 
-def test_a_failed_deployment_is_shown_and_fails(forge: Forge) -> None:
+def test_a_failed_deployment_is_shown_and_fails(bot: BotEnvironment) -> None:
     """The reason is in the deployment and in the summary; so is that of a refusal."""
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0, broken_code=True))).pull_request or 0)
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0, broken_code=True))).pull_request or 0)
     with pytest.raises(DeploymentFailed):
-        deploy(forge.root)
-    commit = forge.workshop.repository.head()
-    assert states(forge) == [(commit, ["in_progress", "failure"])]
-    assert "### Approval 0001 was not deployed" in (forge.folder / "summary.md").read_text()
-    text = forge.workshop.text(config.approval_path(1))
-    sha256 = config.load_approval(forge.root, 1).artifact.sha256
-    forge.workshop.write({config.approval_path(1): text.replace(sha256, "e" * 64)}, "Tamper")
-    forge.push()
+        deploy(bot.root)
+    commit = bot.workspace.repository.head()
+    assert states(bot) == [(commit, ["in_progress", "failure"])]
+    assert "### Approval 0001 was not deployed" in (bot.folder / "summary.md").read_text()
+    text = bot.workspace.text(config.approval_path(1))
+    sha256 = config.load_approval(bot.root, 1).artifact.sha256
+    bot.workspace.write({config.approval_path(1): text.replace(sha256, "e" * 64)}, "Tamper")
+    bot.push()
     with pytest.raises(Refused):
-        deploy(forge.root)
-    assert states(forge)[1] == (forge.workshop.repository.head(), ["in_progress", "failure"])
+        deploy(bot.root)
+    assert states(bot)[1] == (bot.workspace.repository.head(), ["in_progress", "failure"])
 
 
 def test_without_github_or_with_one_that_is_down_it_deploys_all_the_same(
-    forge: Forge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What it would have said is a warning: a rollback must not wait for GitHub."""
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).pull_request or 0)
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")
-    assert deploy(forge.root).state == "created"
+    assert deploy(bot.root).state == "created"
     assert "warning: recording the deployment on GitHub failed" in capsys.readouterr().err
     monkeypatch.delenv("GITHUB_TOKEN")
-    assert deploy(forge.root).state == "unchanged"
+    assert deploy(bot.root).state == "unchanged"
     assert "warning" not in capsys.readouterr().err

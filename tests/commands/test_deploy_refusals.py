@@ -15,9 +15,9 @@ from ml.aws.session import client
 from ml.commands.deploy import deploy
 from ml.errors import CloudError, DeploymentFailed, GitError, Refused
 from ml.release import rollout
-from tests import moto_server
-from tests.commands import served_world
-from tests.commands.served_world import World
+from tests.harness.aws import moto_server
+from tests.harness.platform import served
+from tests.harness.platform.served import ServedPlatform
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,15 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def empty(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def empty(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedPlatform:
     """A repository and a registry, both empty."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
-    return served_world.moto_platform(served_world.repository(tmp_path / "repository"))
+    return served.moto_platform(served.repository(tmp_path / "repository"))
 
 
 @pytest.fixture
-def world(empty: World) -> Iterator[World]:
+def env(empty: ServedPlatform) -> Iterator[ServedPlatform]:
     """Approval 1 merged. After the test, nothing may have been ordered or approved."""
     empty.approve(empty.register(-1.0))
     yield empty
@@ -44,94 +44,94 @@ def world(empty: World) -> Iterator[World]:
     assert client("s3").list_objects_v2(Bucket="lake", Prefix="deploy/")["KeyCount"] == 0
 
 
-def replace_in(world: World, path: Path, old: str, new: str) -> None:
+def replace_in(env: ServedPlatform, path: Path, old: str, new: str) -> None:
     """Commits an edit to main."""
-    text = world.workshop.text(path)
+    text = env.workspace.text(path)
     assert old in text
-    world.workshop.write({path: text.replace(old, new)}, "Edit")
+    env.workspace.write({path: text.replace(old, new)}, "Edit")
 
 
-def test_an_empty_template_deploys_nothing(empty: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_template_deploys_nothing(empty: ServedPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """approval: null is no error; it is said, and no call is made."""
     result = deploy(empty.root)
     assert (result.state, result.approval) == ("nothing to deploy", None)
     assert "merge an approval first" in capsys.readouterr().err
 
 
-def test_only_main_is_deployed(world: World) -> None:
+def test_only_main_is_deployed(env: ServedPlatform) -> None:
     """Neither another branch nor a detached commit."""
-    world.workshop.git("switch", "-q", "-c", "feature")
+    env.workspace.git("switch", "-q", "-c", "feature")
     with pytest.raises(GitError, match="feature is checked out"):
-        deploy(world.root)
-    world.workshop.git("switch", "-q", "--detach", "main")
+        deploy(env.root)
+    env.workspace.git("switch", "-q", "--detach", "main")
     with pytest.raises(GitError, match="no branch is checked out"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_only_what_is_committed_is_deployed(world: World) -> None:
+def test_only_what_is_committed_is_deployed(env: ServedPlatform) -> None:
     """An edit below model-config/ stops it; one elsewhere does not matter."""
-    (world.root / config.SERVING).write_text(world.workshop.text(config.SERVING).replace("count: 1", "count: 9"))
+    (env.root / config.SERVING).write_text(env.workspace.text(config.SERVING).replace("count: 1", "count: 9"))
     with pytest.raises(GitError, match=r"serving/production\.yaml: not as committed"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_an_unknown_approval_is_refused(world: World) -> None:
+def test_an_unknown_approval_is_refused(env: ServedPlatform) -> None:
     """The pointer was moved by hand to what nobody approved."""
-    replace_in(world, config.SERVING, "approval: 1", "approval: 9")
+    replace_in(env, config.SERVING, "approval: 1", "approval: 9")
     with pytest.raises(Refused, match=r"approvals/0009\.yaml is not in Git"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_a_tampered_digest_is_refused(world: World) -> None:
+def test_a_tampered_digest_is_refused(env: ServedPlatform) -> None:
     """The record says another artifact than the one that was registered."""
     package = registry.packages("fraudops-model")[0]
-    replace_in(world, config.approval_path(1), package.artifact_sha256, "e" * 64)
+    replace_in(env, config.approval_path(1), package.artifact_sha256, "e" * 64)
     with pytest.raises(Refused, match="one of them was tampered with"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_a_swapped_object_is_refused(world: World) -> None:
+def test_a_swapped_object_is_refused(env: ServedPlatform) -> None:
     """Another model lies at the approved model's URL; then none does."""
     key = registry.packages("fraudops-model")[0].model_data_url.removeprefix("s3://lake/")
     provenance = dict.fromkeys(("commit", "config_sha256", "data_sha256"), "f" * 64) | {"commit": "f" * 40}
-    client("s3").put_object(Bucket="lake", Key=key, Body=served_world.archive(9.0, provenance))
+    client("s3").put_object(Bucket="lake", Key=key, Body=served.archive(9.0, provenance))
     with pytest.raises(Refused, match="Someone has replaced it"):
-        deploy(world.root)
+        deploy(env.root)
     client("s3").delete_object(Bucket="lake", Key=key)
     with pytest.raises(Refused, match="there is no object"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_a_record_of_another_group_is_refused(world: World) -> None:
+def test_a_record_of_another_group_is_refused(env: ServedPlatform) -> None:
     """The platform deploys its own group only, whatever the record names."""
     client("sagemaker").create_model_package_group(ModelPackageGroupName="others")
-    container = {"Image": served_world.IMAGE, "ModelDataUrl": "s3://lake/x"}
+    container = {"Image": served.IMAGE, "ModelDataUrl": "s3://lake/x"}
     client("sagemaker").create_model_package(
         ModelPackageGroupName="others",
         InferenceSpecification={"Containers": [container], "SupportedContentTypes": ["text/csv"]},
     )
-    replace_in(world, config.approval_path(1), "model-package/fraudops-model/1", "model-package/others/1")
+    replace_in(env, config.approval_path(1), "model-package/fraudops-model/1", "model-package/others/1")
     with pytest.raises(Refused, match="models of fraudops-model only"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_the_root_user_is_refused_before_anything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_root_user_is_refused_before_anything(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """No policy limits it."""
     monkeypatch.setattr(platform, "caller", lambda: "arn:aws:iam::123456789012:root")
     with pytest.raises(Refused, match="root user"):
-        deploy(world.root)
+        deploy(env.root)
 
 
-def test_a_platform_that_is_not_there_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_platform_that_is_not_there_is_named(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that makes it."""
     monkeypatch.setenv("FRAUDOPS_STACK", "absent")
     with pytest.raises(CloudError, match="fraudops bootstrap"):
-        deploy(world.root)
+        deploy(env.root)
     monkeypatch.delenv("FRAUDOPS_STACK")
 
 
 @pytest.fixture
-def answers(empty: World) -> deployment_records.Answers:
+def answers(empty: ServedPlatform) -> deployment_records.Answers:
     """The deploy function's answers from now on."""
     return deployment_records.Answers("lake")
 
@@ -180,14 +180,14 @@ def test_a_no_is_a_failed_deployment(answers: deployment_records.Answers, outcom
         rollout.answer(answers, "order-1", "arn", 5)
 
 
-def test_an_earlier_answer_is_not_waited_for(empty: World) -> None:
+def test_an_earlier_answer_is_not_waited_for(empty: ServedPlatform) -> None:
     """What lies there from before is of another deployment, whatever it says."""
     say("before", "updated")
     with pytest.raises(DeploymentFailed, match="did not answer"):
         rollout.answer(deployment_records.Answers("lake"), "order-1", "arn", 0.3)
 
 
-def test_exactly_one_package_is_approved(empty: World) -> None:
+def test_exactly_one_package_is_approved(empty: ServedPlatform) -> None:
     """Ours. What was Approved and what is older is superseded; what is rejected stays, what is newer waits."""
     arns = [empty.register(float(number)) for number in range(5)]
     registry.set_status(arns[0], registry.REJECTED, "long ago")
@@ -208,7 +208,7 @@ def test_exactly_one_package_is_approved(empty: World) -> None:
     assert reasons[2] == reasons[4] == "superseded by 0003"
 
 
-def test_an_approved_package_is_approved_anew(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approved_package_is_approved_anew(empty: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Approved → Approved sends no event, so it goes through PendingManualApproval; the order is written in between."""
     arn = empty.register(-1.0)
     registry.set_status(arn, registry.APPROVED, "before")
@@ -229,8 +229,8 @@ def test_an_approved_package_is_approved_anew(empty: World, monkeypatch: pytest.
     assert steps == ["PendingManualApproval", "order", "Approved"]
 
 
-def test_an_endpoint_that_the_platform_may_not_change_is_refused(world: World) -> None:
+def test_an_endpoint_that_the_platform_may_not_change_is_refused(env: ServedPlatform) -> None:
     """Another endpoint's name would leave the former one serving, unmentioned: it takes a bootstrap first."""
-    replace_in(world, config.SERVING, "endpoint: fraudops-production", "endpoint: elsewhere")
+    replace_in(env, config.SERVING, "endpoint: fraudops-production", "endpoint: elsewhere")
     with pytest.raises(Refused, match=r"serves on fraudops-production only.*fraudops bootstrap"):
-        deploy(world.root)
+        deploy(env.root)

@@ -16,10 +16,10 @@ from ml.commands import drift_check
 from ml.commands.drift_check import check
 from ml.errors import ConfigError, Refused
 from ml.gitops import labels
-from tests import moto_server
-from tests.commands import watched_world
-from tests.commands.served_world import ENDPOINT
-from tests.commands.watched_world import BUCKET, Watched
+from tests.harness.aws import moto_server
+from tests.harness.platform import monitored
+from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
+from tests.harness.platform.served import ENDPOINT
 
 FOLDER = f"monitoring/{ENDPOINT}"
 FEBRUARY = "20260201T000000Z_20260301T000000Z"
@@ -34,12 +34,12 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
     """A model that serves since the end of January, and a GitHub of its own."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     with LocalGitHub(tmp_path / "github") as github:
-        yield from watched_world.watched(github, tmp_path, monkeypatch)
+        yield from monitored.watched(github, tmp_path, monkeypatch)
 
 
 def metric(name: str, **dimensions: str) -> float | None:
@@ -57,69 +57,69 @@ def metric(name: str, **dimensions: str) -> float | None:
     return found[-1]["Maximum"] if found else None
 
 
-def recall(world: Watched, window: str) -> float:
+def recall(env: MonitoredEndpoint, window: str) -> float:
     """That of the mature labels of a window."""
-    hits = world.read(f"{FOLDER}/checks/{window}.json")["judgement"]["labels"]["confusion"]
+    hits = env.read(f"{FOLDER}/checks/{window}.json")["judgement"]["labels"]["confusion"]
     return float(hits["true_positives"] / (hits["true_positives"] + hits["false_negatives"]))
 
 
-def test_traffic_as_it_was_is_none_and_leaves_its_evidence(world: Watched) -> None:
+def test_traffic_as_it_was_is_none_and_leaves_its_evidence(env: MonitoredEndpoint) -> None:
     """Verdict, report with pictures, Model Monitor's files, metrics and a summary; no request, and no training."""
-    world.month(2)
-    world.at("2026-03-15T05:17:00Z")
-    found = check(world.root)
+    env.month(2)
+    env.at("2026-03-15T05:17:00Z")
+    found = check(env.root)
     assert (found.verdict, found.due, found.requests, found.silence is not None) == ("none", (), (), True)
     (judged,) = found.judged
     assert (judged.rows, judged.approval, judged.new) == (28 * 80, 1, True)
-    document = world.read(f"{FOLDER}/checks/{FEBRUARY}.json")
+    document = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")
     assert document["judgement"]["judged"] == ["concept", "data", "prediction"]
     assert document["traffic"]["objects"] == 56
-    reports = {key.rpartition("/")[2] for key in world.keys(f"{FOLDER}/reports/{FEBRUARY}/")}
+    reports = {key.rpartition("/")[2] for key in env.keys(f"{FOLDER}/reports/{FEBRUARY}/")}
     assert reports == {"report.html", "features.png", "distributions.png", "scores.png", "outcomes.png"}
-    files = {key.rpartition("/")[2] for key in world.keys(f"{FOLDER}/model-monitor/{FEBRUARY}/")}
+    files = {key.rpartition("/")[2] for key in env.keys(f"{FOLDER}/model-monitor/{FEBRUARY}/")}
     assert files == {"statistics.json", "constraints.json", "constraint_violations.json"}
-    assert world.read(f"{FOLDER}/model-monitor/{FEBRUARY}/constraint_violations.json") == {"violations": []}
+    assert env.read(f"{FOLDER}/model-monitor/{FEBRUARY}/constraint_violations.json") == {"violations": []}
     metrics = client("cloudwatch").list_metrics(Namespace="Fraudops/Drift")["Metrics"]
     dimensions = [{item["Name"]: item["Value"] for item in each["Dimensions"]} for each in metrics]
     assert all(each["Endpoint"] == ENDPOINT for each in dimensions)
     assert {each["Feature"] for each in dimensions if "Feature" in each} == {"Time", "V1", "V2", "Amount", "score"}
     assert {"none", "no data", "concept"} <= {each["Verdict"] for each in dimensions if "Verdict" in each}
-    assert "### Drift: none" in world.summary
-    assert "```mermaid\nxychart-beta" in world.summary
-    assert (world.requests(), world.forge.started) == ([], [])
+    assert "### Drift: none" in env.summary
+    assert "```mermaid\nxychart-beta" in env.summary
+    assert (env.requests(), env.bot.started) == ([], [])
 
 
-def test_a_report_that_was_cut_off_is_finished_by_the_next_check(world: Watched) -> None:
+def test_a_report_that_was_cut_off_is_finished_by_the_next_check(env: MonitoredEndpoint) -> None:
     """The verdict stands; pictures without their page, and Model Monitor's files, are written again."""
-    world.month(2)
-    world.at("2026-03-15T05:17:00Z")
-    check(world.root)
+    env.month(2)
+    env.at("2026-03-15T05:17:00Z")
+    check(env.root)
     folders = [f"{FOLDER}/{kind}/{FEBRUARY}/" for kind in ("reports", "model-monitor")]
-    whole = [world.keys(folder) for folder in folders]
+    whole = [env.keys(folder) for folder in folders]
     for key in [f"{folders[0]}report.html", f"{folders[0]}scores.png", *whole[1]]:
         client("s3").delete_object(Bucket=BUCKET, Key=key)
-    assert not check(world.root).judged[-1].new
-    assert [world.keys(folder) for folder in folders] == whole
+    assert not check(env.root).judged[-1].new
+    assert [env.keys(folder) for folder in folders] == whole
 
 
-def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(world: Watched) -> None:
+def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(env: MonitoredEndpoint) -> None:
     """A commit of the bot with the evidence and the data from the onset on; train.yml is started, once."""
-    world.month(2)
-    world.at("2026-03-01T05:17:00Z")
-    assert check(world.root).verdict == "none, labels immature"
-    world.month(3, shift=0.6)
-    world.at("2026-04-01T05:17:00Z")
-    first = check(world.root)
+    env.month(2)
+    env.at("2026-03-01T05:17:00Z")
+    assert check(env.root).verdict == "none, labels immature"
+    env.month(3, shift=0.6)
+    env.at("2026-04-01T05:17:00Z")
+    first = check(env.root)
     assert [each.verdicts for each in first.judged] == [("none",), ("data", "labels immature")]
-    assert (first.due, world.requests()) == ((), [])
-    world.month(4, shift=0.6)
-    world.at("2026-05-01T05:17:00Z")
-    second = check(world.root)
+    assert (first.due, env.requests()) == ((), [])
+    env.month(4, shift=0.6)
+    env.at("2026-05-01T05:17:00Z")
+    second = check(env.root)
     (asked,) = second.requests
     assert (asked.request, asked.state, asked.started) == ("20260501T000000Z-data-drift", "requested", True)
-    assert world.requests() == [asked.request]
-    assert world.forge.tip("main") == asked.commit
-    request = world.request(asked.request)
+    assert env.requests() == [asked.request]
+    assert env.bot.tip("main") == asked.commit
+    request = env.request(asked.request)
     # From the first window that fired to the last day whose labels are mature.
     assert request.window == config.Window(
         start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 4, 21, tzinfo=UTC)
@@ -132,260 +132,260 @@ def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(world: W
     )
     assert evidence["data"]["frauds_to_test_on"] >= 15
     assert "Data drift in 2 of the latest 3 windows" in request.reason
-    ((workflow, ref, inputs),) = world.forge.started
+    ((workflow, ref, inputs),) = env.bot.started
     assert (workflow, ref) == ("train.yml", "main")
     assert asked.request in inputs["reason"]
-    assert "A new model is asked for" in world.summary
+    assert "A new model is asked for" in env.summary
 
     # Again: the same verdicts, no second request, no second training.
-    world.trained = [asked.commit or ""]
-    kept = world.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json")
-    again = check(world.root)
+    env.trained = [asked.commit or ""]
+    kept = env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json")
+    again = check(env.root)
     (told,) = again.requests
     assert (again.verdict, again.judged[-1].new) == (second.verdict, False)
     assert (told.state, told.request) == ("asked before", asked.request)
-    assert world.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json") == kept
-    assert (world.requests(), len(world.forge.started)) == ([asked.request], 1)
+    assert env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json") == kept
+    assert (env.requests(), len(env.bot.started)) == ([asked.request], 1)
 
 
-def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(world: Watched) -> None:
+def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(env: MonitoredEndpoint) -> None:
     """The latest window with mature labels is judged; its request starts at the onset."""
-    world.month(2, known_after=25)
-    world.month(3, flip=0.5, known_after=25)
-    world.at("2026-03-01T05:17:00Z")
-    check(world.root)
-    world.at("2026-04-01T05:17:00Z")
-    early = check(world.root)
+    env.month(2, known_after=25)
+    env.month(3, flip=0.5, known_after=25)
+    env.at("2026-03-01T05:17:00Z")
+    check(env.root)
+    env.at("2026-04-01T05:17:00Z")
+    early = check(env.root)
     assert [each.verdicts for each in early.judged] == [("none",), ("none", "labels immature")]
     assert "recall" not in early.reason
-    world.month(4, flip=0.5, known_after=25)
-    world.at("2026-05-01T05:17:00Z")
-    found = check(world.root)
+    env.month(4, flip=0.5, known_after=25)
+    env.at("2026-05-01T05:17:00Z")
+    found = check(env.root)
     assert [each.verdicts for each in found.judged] == [("concept",), ("none", "labels immature")]
     (asked,) = found.requests
     assert (asked.request, asked.state) == ("20260401T000000Z-concept-drift", "requested")
-    window = world.request(asked.request).window
+    window = env.request(asked.request).window
     assert window.start == datetime(2026, 3, 1, tzinfo=UTC)
     assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # the last day whose labels were there for 98 % of its rows
-    statistics = {each["statistic"] for each in world.request(asked.request).evidence["findings"]}
+    statistics = {each["statistic"] for each in env.request(asked.request).evidence["findings"]}
     assert {"recall", "fraud_rate"} <= statistics
     # The alarm rings although the newest window's own labels are not there yet.
     assert (metric("Drift"), metric("Verdict", Verdict="concept"), metric("Verdict", Verdict="none")) == (1, 1, 0)
     assert (metric("Verdict", Verdict="labels immature"), metric("Findings", Kind="data")) == (1, 0)
-    assert metric("Recall") == pytest.approx(recall(world, MARCH))
+    assert metric("Recall") == pytest.approx(recall(env, MARCH))
 
 
-def test_a_day_without_capture_is_no_data(world: Watched) -> None:
+def test_a_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
     """Deleted after it was judged, it is judged again: not none, for nobody knows."""
-    world.month(2)
-    world.at("2026-03-15T05:17:00Z")
-    assert check(world.root).verdict == "none"
-    for key in world.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/11/"):
+    env.month(2)
+    env.at("2026-03-15T05:17:00Z")
+    assert check(env.root).verdict == "none"
+    for key in env.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/11/"):
         client("s3").delete_object(Bucket=BUCKET, Key=key)
-    found = check(world.root)
+    found = check(env.root)
     assert (found.verdict, found.judged[-1].new) == ("no data", True)
     assert "35 hours on end without a row" in found.reason
 
 
-def test_a_request_that_is_filed_late_is_waited_for(world: Watched) -> None:
+def test_a_request_that_is_filed_late_is_waited_for(env: MonitoredEndpoint) -> None:
     """Answered in the window's last minute, filed under the hour after it: the verdict is made again when it comes."""
-    world.month(2)
-    world.at("2026-03-15T05:17:00Z")
-    assert check(world.root).judged[-1].rows == 28 * 80
-    (key,) = world.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/28/18/")
+    env.month(2)
+    env.at("2026-03-15T05:17:00Z")
+    assert check(env.root).judged[-1].rows == 28 * 80
+    (key,) = env.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/28/18/")
     line = client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().replace(b"-28T18:00:00Z", b"-28T23:59:59Z")
     late = f"capture/{ENDPOINT}/AllTraffic/2026/03/01/00/late.jsonl"
     client("s3").put_object(Bucket=BUCKET, Key=late, Body=line)
-    again = check(world.root).judged[-1]
+    again = check(env.root).judged[-1]
     assert (again.new, again.rows) == (True, 28 * 80 + 40)
 
 
-def test_a_sample_of_the_requests_is_judged_as_all_of_them_are(world: Watched) -> None:
+def test_a_sample_of_the_requests_is_judged_as_all_of_them_are(env: MonitoredEndpoint) -> None:
     """Labels of rows that were not captured are not missed; how long a sample may be silent, drift.yaml says."""
-    text = world.forge.workshop.text(config.DRIFT)
-    world.forge.workshop.write(
+    text = env.bot.workspace.text(config.DRIFT)
+    env.bot.workspace.write(
         {config.DRIFT: text.replace("no_traffic_hours: 12", "no_traffic_hours: 24")}, "Capture half of the requests"
     )
-    world.month(2)
-    for key in world.keys(f"capture/{ENDPOINT}/"):
+    env.month(2)
+    for key in env.keys(f"capture/{ENDPOINT}/"):
         if key.split("/")[-2] == "18":
             client("s3").delete_object(Bucket=BUCKET, Key=key)
-    world.at("2026-03-15T05:17:00Z")
-    assert check(world.root).verdict == "none"
-    judgement = world.read(f"{FOLDER}/checks/{FEBRUARY}.json")["judgement"]
+    env.at("2026-03-15T05:17:00Z")
+    assert check(env.root).verdict == "none"
+    judgement = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["judgement"]
     assert (judgement["rows"], judgement["labels"]["labelled"]) == (28 * 40, 28 * 40)
     assert judgement["judged"] == ["concept", "data", "prediction"]
 
 
-def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(world: Watched) -> None:
+def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(env: MonitoredEndpoint) -> None:
     """One issue while it lasts, closed when somebody calls again; the next window says none."""
-    world.at("2026-03-01T05:17:00Z")
-    found = check(world.root)
+    env.at("2026-03-01T05:17:00Z")
+    found = check(env.root)
     assert found.verdict == "no data, labels immature"
     assert found.silence is not None
     assert found.silence.hours > 28 * 24
-    check(world.root)
-    (issue,) = world.forge.api.get_issues(state="open")
+    check(env.root)
+    (issue,) = env.bot.api.get_issues(state="open")
     assert issue.title.startswith(f"No traffic at {ENDPOINT} since 2026-01-31")
     assert [label.name for label in issue.labels] == [labels.SILENCE.name]
     assert issue.comments == 0
-    assert "No traffic" in world.summary
-    world.month(3)
-    world.at("2026-04-01T05:17:00Z")
-    assert check(world.root).silence is None
-    assert world.forge.api.get_issue(issue.number).state == "closed"
+    assert "No traffic" in env.summary
+    env.month(3)
+    env.at("2026-04-01T05:17:00Z")
+    assert check(env.root).silence is None
+    assert env.bot.api.get_issue(issue.number).state == "closed"
 
 
-def test_traffic_of_the_present_hour_is_no_silence(world: Watched) -> None:
+def test_traffic_of_the_present_hour_is_no_silence(env: MonitoredEndpoint) -> None:
     """The hour that the clock is in has begun and is not over: what is captured in it has come."""
-    world.month(2)
-    world.at("2026-02-20T18:30:00Z")
-    assert check(world.root).silence is None
+    env.month(2)
+    env.at("2026-02-20T18:30:00Z")
+    assert check(env.root).silence is None
 
 
-def test_capture_that_is_switched_off_is_not_called_traffic(world: Watched) -> None:
+def test_capture_that_is_switched_off_is_not_called_traffic(env: MonitoredEndpoint) -> None:
     """The issue of a silence is closed in other words than where somebody calls again."""
-    world.at("2026-03-01T05:17:00Z")
-    check(world.root)
-    (issue,) = world.forge.api.get_issues(state="open")
-    text = world.forge.workshop.text(config.SERVING)
-    percentage = f"sampling_percentage: {config.load_serving(world.root).capture.sampling_percentage}"
-    world.forge.workshop.write({config.SERVING: text.replace(percentage, "sampling_percentage: 0")}, "Capture nothing")
-    assert check(world.root).silence is None
-    closed = world.forge.api.get_issue(issue.number)
+    env.at("2026-03-01T05:17:00Z")
+    check(env.root)
+    (issue,) = env.bot.api.get_issues(state="open")
+    text = env.bot.workspace.text(config.SERVING)
+    percentage = f"sampling_percentage: {config.load_serving(env.root).capture.sampling_percentage}"
+    env.bot.workspace.write({config.SERVING: text.replace(percentage, "sampling_percentage: 0")}, "Capture nothing")
+    assert check(env.root).silence is None
+    closed = env.bot.api.get_issue(issue.number)
     assert closed.state == "closed"
     assert "has switched capture off" in closed.get_comments()[0].body
 
 
-def test_labels_that_never_come_are_said_to_be_immature(world: Watched) -> None:
+def test_labels_that_never_come_are_said_to_be_immature(env: MonitoredEndpoint) -> None:
     """The verdict holds for the rest, and nothing is said of recall."""
-    world.month(2, known_after=None)
-    world.at("2026-03-20T05:17:00Z")
-    found = check(world.root)
+    env.month(2, known_after=None)
+    env.at("2026-03-20T05:17:00Z")
+    found = check(env.root)
     assert found.verdict == "none, labels immature"
     assert "0.0% of all rows have a label" in found.reason
     metrics = client("cloudwatch").list_metrics(Namespace="Fraudops/Drift")["Metrics"]
     assert {each["MetricName"] for each in metrics}.isdisjoint({"Recall", "Precision"})
 
 
-def test_only_rows_of_the_model_that_serves_count_for_it(world: Watched) -> None:
+def test_only_rows_of_the_model_that_serves_count_for_it(env: MonitoredEndpoint) -> None:
     """Inputs of all rows, scores and labels of its own; the others are counted by their version."""
-    world.month(2, version="0007")
-    world.at("2026-03-15T05:17:00Z")
-    found = check(world.root)
+    env.month(2, version="0007")
+    env.at("2026-03-15T05:17:00Z")
+    found = check(env.root)
     assert found.verdict == "none, labels immature"
-    document = world.read(f"{FOLDER}/checks/{FEBRUARY}.json")
+    document = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")
     assert document["traffic"]["other_models"] == {"0007": 2240}
     assert document["judgement"]["judged"] == ["data"]
 
 
-def test_a_window_that_was_judged_against_a_former_model_decides_nothing(world: Watched) -> None:
+def test_a_window_that_was_judged_against_a_former_model_decides_nothing(env: MonitoredEndpoint) -> None:
     """What drifted away from the former one was answered by the model that serves; its own windows come next."""
     for month in (2, 3):
-        world.month(month, shift=0.6)
-        world.at(f"2026-0{month + 1}-01T05:17:00Z")
-        check(world.root, report_only=True)
-    world.approve(2, intercept=-4.9)
-    found = check(world.root)
+        env.month(month, shift=0.6)
+        env.at(f"2026-0{month + 1}-01T05:17:00Z")
+        check(env.root, report_only=True)
+    env.approve(2, intercept=-4.9)
+    found = check(env.root)
     assert (found.approval, found.due, found.requests) == (1, (), ())
-    world.month(4, shift=0.6, version="0002")
-    world.at("2026-05-01T05:17:00Z")
-    found = check(world.root)
+    env.month(4, shift=0.6, version="0002")
+    env.at("2026-05-01T05:17:00Z")
+    found = check(env.root)
     assert (found.approval, found.due) == (2, ())
     assert found.judged[-1].verdicts[0] == "data"
 
 
-def test_report_only_touches_neither_git_nor_github(world: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_only_touches_neither_git_nor_github(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what would be due; no token is needed."""
     monkeypatch.delenv("GITHUB_TOKEN")
     for month in (2, 3):
-        world.month(month, shift=0.6)
-        world.at(f"2026-0{month + 1}-01T05:17:00Z")
-        found = check(world.root, report_only=True)
+        env.month(month, shift=0.6)
+        env.at(f"2026-0{month + 1}-01T05:17:00Z")
+        found = check(env.root, report_only=True)
     assert (found.due, found.requests) == (("data",), ())
-    assert "nothing was asked for (report only)" in world.summary
+    assert "nothing was asked for (report only)" in env.summary
 
 
-def test_any_window_may_be_asked_for(world: Watched) -> None:
+def test_any_window_may_be_asked_for(env: MonitoredEndpoint) -> None:
     """A week is judged as a month is; it counts once, and not together with the month that it lies in."""
-    world.month(2, shift=0.6)
-    world.at("2026-03-15T05:17:00Z")
-    week = check(world.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
+    env.month(2, shift=0.6)
+    env.at("2026-03-15T05:17:00Z")
+    week = check(env.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
     assert (week.verdict, week.judged[-1].rows) == ("data", 14 * 80)
     assert metric("Drift") is None  # an alarm is for what is, and not for what somebody looks up
-    assert check(world.root).due == ()
+    assert check(env.root).due == ()
 
 
-def test_a_window_that_is_not_over_is_refused(world: Watched) -> None:
+def test_a_window_that_is_not_over_is_refused(env: MonitoredEndpoint) -> None:
     """Nothing is known of hours to come, and a verdict on them would be kept."""
-    world.at("2026-02-20T05:17:00Z")
+    env.at("2026-02-20T05:17:00Z")
     with pytest.raises(ConfigError, match="window must be over"):
-        check(world.root, window="2026-02-01T00:00:00Z/2026-03-01T00:00:00Z")
-    assert world.keys(f"{FOLDER}/checks/") == []
+        check(env.root, window="2026-02-01T00:00:00Z/2026-03-01T00:00:00Z")
+    assert env.keys(f"{FOLDER}/checks/") == []
 
 
-def test_an_archive_that_was_replaced_is_refused(world: Watched) -> None:
+def test_an_archive_that_was_replaced_is_refused(env: MonitoredEndpoint) -> None:
     """What is judged against is what was approved, by its digest."""
     client("s3").put_object(
-        Bucket=BUCKET, Key="executions/1/artifact/model.tar.gz", Body=watched_world.archive(intercept=-1.0)
+        Bucket=BUCKET, Key="executions/1/artifact/model.tar.gz", Body=monitored.archive(intercept=-1.0)
     )
-    world.at("2026-03-01T05:17:00Z")
+    env.at("2026-03-01T05:17:00Z")
     with pytest.raises(Refused, match="find out who replaced it"):
-        check(world.root)
+        check(env.root)
 
 
-def test_nothing_is_judged_before_a_model_is_approved(world: Watched) -> None:
+def test_nothing_is_judged_before_a_model_is_approved(env: MonitoredEndpoint) -> None:
     """No data, and no run that fails in a template."""
-    text = world.forge.workshop.text(config.SERVING).replace("approval: 1", "approval: null")
-    world.forge.workshop.write({config.SERVING: text}, "Serve nothing")
-    found = check(world.root)
+    text = env.bot.workspace.text(config.SERVING).replace("approval: 1", "approval: null")
+    env.bot.workspace.write({config.SERVING: text}, "Serve nothing")
+    found = check(env.root)
     assert (found.verdict, found.approval, found.judged) == ("no data", None, ())
     assert "approval: null" in found.reason
 
 
-def test_a_broken_sender_is_told_of_and_no_new_model_is_asked_for(world: Watched) -> None:
+def test_a_broken_sender_is_told_of_and_no_new_model_is_asked_for(env: MonitoredEndpoint) -> None:
     """Schema findings ask for a person: V2 is empty in every row, in two windows."""
     for month in (2, 3):
-        world.month(month, shift=float("nan"))
-        world.at(f"2026-0{month + 1}-01T05:17:00Z")
-        found = check(world.root)
+        env.month(month, shift=float("nan"))
+        env.at(f"2026-0{month + 1}-01T05:17:00Z")
+        found = check(env.root)
     assert found.verdict.startswith("schema")
-    assert (found.due, world.requests()) == ((), [])
-    violations = world.read(f"{FOLDER}/model-monitor/{MARCH}/constraint_violations.json")["violations"]
+    assert (found.due, env.requests()) == ((), [])
+    violations = env.read(f"{FOLDER}/model-monitor/{MARCH}/constraint_violations.json")["violations"]
     assert {"feature_name": "V2", "constraint_check_type": "missing_column_check"}.items() <= violations[0].items()
 
 
-def test_outputs_tell_the_workflow(world: Watched) -> None:
+def test_outputs_tell_the_workflow(env: MonitoredEndpoint) -> None:
     """Verdict, request and silence, as the step's outputs."""
-    world.at("2026-03-01T05:17:00Z")
-    check(world.root)
-    said = (world.folder / "output").read_text()
+    env.at("2026-03-01T05:17:00Z")
+    check(env.root)
+    said = (env.folder / "output").read_text()
     assert "\nno data, labels immature\n" in said
     assert json.dumps(drift_check.SILENCE) == '"no traffic"'
     assert "no_traffic<<" in said
 
 
-def test_lines_that_cannot_be_read_are_said(world: Watched) -> None:
+def test_lines_that_cannot_be_read_are_said(env: MonitoredEndpoint) -> None:
     """Counted, kept aside, and named in the summary; the rest is judged."""
-    world.month(2)
+    env.month(2)
     key = f"capture/{ENDPOINT}/AllTraffic/2026/02/03/06/broken.jsonl"
     client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{cut short\n")
-    world.at("2026-03-15T05:17:00Z")
-    assert check(world.root).verdict == "none"
-    assert "1 lines of 2026-02-01 to 2026-03-01 could not be read" in world.summary
-    assert world.keys(f"monitoring/unreadable/{ENDPOINT}/AllTraffic/2026/02/03/06/")
+    env.at("2026-03-15T05:17:00Z")
+    assert check(env.root).verdict == "none"
+    assert "1 lines of 2026-02-01 to 2026-03-01 could not be read" in env.summary
+    assert env.keys(f"monitoring/unreadable/{ENDPOINT}/AllTraffic/2026/02/03/06/")
 
 
-def test_windows_that_no_check_has_seen_are_made_up_for(world: Watched) -> None:
+def test_windows_that_no_check_has_seen_are_made_up_for(env: MonitoredEndpoint) -> None:
     """A workflow that was switched off for a month skips no window, also where somebody looked at some days of it."""
     for month in (2, 3, 4):
-        world.month(month, shift=0.6 if month > 2 else 0.0)
+        env.month(month, shift=0.6 if month > 2 else 0.0)
         if month == 2:
-            world.at("2026-03-01T05:17:00Z")
-            check(world.root)
-    world.at("2026-03-21T05:17:00Z")
-    check(world.root, window="2026-03-10T00:00:00Z/2026-03-20T00:00:00Z", report_only=True)
-    world.at("2026-05-01T05:17:00Z")
-    found = check(world.root)
+            env.at("2026-03-01T05:17:00Z")
+            check(env.root)
+    env.at("2026-03-21T05:17:00Z")
+    check(env.root, window="2026-03-10T00:00:00Z/2026-03-20T00:00:00Z", report_only=True)
+    env.at("2026-05-01T05:17:00Z")
+    found = check(env.root)
     assert [each.start.month for each in found.judged if each.start.day == 1] == [3, 4]
     assert (found.due, len(found.requests)) == (("data",), 1)

@@ -14,7 +14,7 @@ from ml.aws import platform, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
 from ml.errors import CloudError, ConfigError
-from tests.gitops.scripted_github import PREFIX, Script, answer, refusal, serving
+from tests.harness.github.scripted import PREFIX, Script, answer, refusal, serving
 
 
 @pytest.fixture(scope="module")

@@ -8,52 +8,52 @@ import pytest
 
 from ml import config
 from ml.commands import plan
-from tests.commands import change_world
-from tests.commands.change_world import BOT_LOGIN, World
-from tests.gitops.scripted_github import PREFIX, Script, answer, serving
+from tests.harness.git import changes
+from tests.harness.git.changes import BOT_LOGIN, ChangedRepository
+from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
 GATE = config.GATE.as_posix()
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A repository with model-config/."""
-    return change_world.make(tmp_path, monkeypatch)
+    return changes.make(tmp_path, monkeypatch)
 
 
-def said(world: World) -> str:
+def said(env: ChangedRepository) -> str:
     """The plan of a fork's pull request, which asks GitHub nothing; the step's summary says the same."""
-    world.pull_request(fork=True)
-    result = plan.plan(world.root)
+    env.pull_request(fork=True)
+    result = plan.plan(env.root)
     assert result.comment is None
-    assert result.markdown in world.summary.read_text()
+    assert result.markdown in env.summary.read_text()
     return result.markdown
 
 
-def test_documentation_does_nothing(world: World) -> None:
+def test_documentation_does_nothing(env: ChangedRepository) -> None:
     """Nothing is trained or deployed by it, and that is said."""
-    world.branch("docs", {"README.md": "# Other\n"})
-    text = said(world)
+    env.branch("docs", {"README.md": "# Other\n"})
+    text = said(env)
     assert "`ci.yml`" in text
     assert "No model is trained and none is deployed." in text
     assert "train.yml" not in text
 
 
-def test_a_changed_gate_trains_and_shows_the_values(world: World) -> None:
+def test_a_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> None:
     """The workflow, the key, and what it was and will be."""
-    text = (world.root / GATE).read_text().replace("confidence: 0.95", "confidence: 0.9")
-    world.branch("gate", {GATE: text})
-    shown = said(world)
+    text = (env.root / GATE).read_text().replace("confidence: 0.95", "confidence: 0.9")
+    env.branch("gate", {GATE: text})
+    shown = said(env)
     assert "`train.yml` trains a model" in shown
     assert "| `challenger.confidence` | `0.95` | `0.9` |" in shown
     assert shown.count("challenger.") == 1
 
 
-def test_an_approval_shows_both_models_side_by_side(world: World) -> None:
+def test_an_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None:
     """Which replaces which, and their figures, windows and digests."""
-    world.propose(world.record(1))
-    world.merge("approve/0001")
-    first = config.load_approval(world.root, 1)
+    env.propose(env.record(1))
+    env.merge("approve/0001")
+    first = config.load_approval(env.root, 1)
     champion = config.Champion(
         approval=1,
         model_package_arn=first.model_package_arn,
@@ -62,9 +62,9 @@ def test_an_approval_shows_both_models_side_by_side(world: World) -> None:
         reason="better on 20 frauds",
     )
     better = {"recall": config.Interval(value=0.95, low=0.9, high=0.98, count=19, of=20)}
-    world.propose(world.record(2, champion=champion, metrics=better))
-    world.pull_request(author=BOT_LOGIN, fork=True)
-    shown = plan.plan(world.root).markdown
+    env.propose(env.record(2, champion=champion, metrics=better))
+    env.pull_request(author=BOT_LOGIN, fork=True)
+    shown = plan.plan(env.root).markdown
     assert "**Approval 0002 serves** in place of approval 0001." in shown
     assert "| recall | 0.9 (0.8 to 0.95, 9 of 10) | 0.95 (0.9 to 0.98, 19 of 20) |" in shown
     assert "better on 20 frauds" in shown
@@ -73,77 +73,77 @@ def test_an_approval_shows_both_models_side_by_side(world: World) -> None:
     assert "fraudops rollback" in shown
 
 
-def test_a_change_of_instance_and_capture_shows(world: World) -> None:
+def test_a_change_of_instance_and_capture_shows(env: ChangedRepository) -> None:
     """The serving settings are shown key by key; the pointer, which has its own part, is not among them."""
-    text = (world.root / config.SERVING).read_text()
-    world.branch("bigger", {config.SERVING: text.replace("count: 1", "count: 3").replace("100", "50")})
-    shown = said(world)
+    text = (env.root / config.SERVING).read_text()
+    env.branch("bigger", {config.SERVING: text.replace("count: 1", "count: 3").replace("100", "50")})
+    shown = said(env)
     assert "| `instance.count` | `1` | `3` |" in shown
     assert "| `capture.sampling_percentage` | `100` | `50` |" in shown
     assert "Approval" not in shown
 
 
-def test_changed_rules_of_drift_show_and_start_nothing(world: World) -> None:
+def test_changed_rules_of_drift_show_and_start_nothing(env: ChangedRepository) -> None:
     """Whoever makes the checks look away is seen to do it."""
-    text = (world.root / config.DRIFT).read_text().replace("gate_failures: 2}", "gate_failures: 9}")
-    world.branch("blind", {config.DRIFT: text})
-    shown = said(world)
+    text = (env.root / config.DRIFT).read_text().replace("gate_failures: 2}", "gate_failures: 9}")
+    env.branch("blind", {config.DRIFT: text})
+    shown = said(env)
     assert "| `circuit_breaker.gate_failures` | `2` | `9` |" in shown
     assert "the next check, by `drift.yml`, judges by what it then says" in shown
     assert "it starts a training" not in shown
 
 
-def test_taking_the_pointer_away_says_that_the_endpoint_goes_on(world: World) -> None:
+def test_taking_the_pointer_away_says_that_the_endpoint_goes_on(env: ChangedRepository) -> None:
     """null deploys nothing; it does not stop what serves."""
-    world.propose(world.record(1))
-    world.merge("approve/0001")
-    text = (world.root / config.SERVING).read_text().replace("approval: 1", "approval: null")
-    world.branch("stop", {config.SERVING: text})
-    assert "the endpoint goes on with what it serves" in said(world)
+    env.propose(env.record(1))
+    env.merge("approve/0001")
+    text = (env.root / config.SERVING).read_text().replace("approval: 1", "approval: null")
+    env.branch("stop", {config.SERVING: text})
+    assert "the endpoint goes on with what it serves" in said(env)
 
 
-def test_a_request_shows_its_reason_as_words(world: World) -> None:
+def test_a_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
     """Markup, mentions and references in a person's text do nothing."""
     text = (
         'cause: manual\nreason: "fixes #1 @team <b>x</b> | [a](http://b.invalid)"\n'
         "window: {start: 2026-03-01T00:00:00Z, end: null}\nevidence: {}\n"
     )
-    world.branch("ask", {config.REQUESTS / "20260301T060000Z-manual.yaml": text})
-    shown = said(world)
+    env.branch("ask", {config.REQUESTS / "20260301T060000Z-manual.yaml": text})
+    shown = said(env)
     assert "`20260301T060000Z-manual`" in shown
     assert "from 2026-03-01 00:00 to the last" in shown
     for live in ("#1", "@team", "<b>", "[a](", "http://"):
         assert live not in shown
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_the_plan(world: World) -> None:
+def test_a_file_that_cannot_be_read_does_not_stop_the_plan(env: ChangedRepository) -> None:
     """validate explains what is broken; the plan says what it can."""
-    world.branch("broken", {GATE: "a: [\n", config.SERVING: "approval: yes please\n"})
-    assert "train.yml" in said(world)
+    env.branch("broken", {GATE: "a: [\n", config.SERVING: "approval: yes please\n"})
+    assert "train.yml" in said(env)
 
 
-def test_code_that_trains_is_named(world: World) -> None:
+def test_code_that_trains_is_named(env: ChangedRepository) -> None:
     """It starts nothing, and takes effect with the next training."""
-    world.branch("code", {"ml/model/features.py": "x = 1\n"})
-    assert "the next training runs with it" in said(world)
+    env.branch("code", {"ml/model/features.py": "x = 1\n"})
+    assert "the next training runs with it" in said(env)
 
 
-def test_a_link_out_of_the_repository_is_not_shown(world: World) -> None:
+def test_a_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> None:
     """What is said on a pull request is public."""
-    secret = world.folder / "secret"
+    secret = env.folder / "secret"
     secret.write_text("token: hunter2\n")
-    world.workshop.git("switch", "-q", "-c", "link")
-    (world.root / GATE).unlink()
-    (world.root / GATE).symlink_to(secret)
-    world.workshop.git("add", "-A")
-    world.workshop.git("commit", "-q", "-m", "Link")
-    assert "hunter2" not in said(world)
+    env.workspace.git("switch", "-q", "-c", "link")
+    (env.root / GATE).unlink()
+    (env.root / GATE).symlink_to(secret)
+    env.workspace.git("add", "-A")
+    env.workspace.git("commit", "-q", "-m", "Link")
+    assert "hunter2" not in said(env)
 
 
-def test_the_comment_is_one_that_is_updated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comment_is_one_that_is_updated(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second run edits the first one's comment, and says where it is."""
-    world.branch("docs", {"README.md": "# Other\n"})
-    world.pull_request()
+    env.branch("docs", {"README.md": "# Other\n"})
+    env.pull_request()
     monkeypatch.setenv("GITHUB_REPOSITORY", "acme/fraud")
     written = {
         "id": 5,
@@ -159,14 +159,14 @@ def test_the_comment_is_one_that_is_updated(world: World, monkeypatch: pytest.Mo
         written["url"] = f"{prefix}/issues/comments/5"
         # The script answers below /repos/o/r, so that is the repository here.
         monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
-        payload_repository = world.folder / "event.json"
+        payload_repository = env.folder / "event.json"
         payload_repository.write_text(payload_repository.read_text().replace("acme/fraud", "o/r"))
         monkeypatch.setenv("GITHUB_API_URL", prefix.removesuffix("/repos/o/r"))
         monkeypatch.setenv("GITHUB_TOKEN", "t")
         script.on("GET", "/issues/7", answer({"number": 7, "url": f"{prefix}/issues/7"}))
         script.on("GET", "/issues/7/comments", answer([written]))
         script.on("PATCH", "/issues/comments/5", answer(written))
-        result = plan.plan(world.root)
+        result = plan.plan(env.root)
     assert result.comment == "https://github.invalid/7#5"
     assert script.count("POST", "/issues/7/comments") == 0
     (body,) = [asked[2]["body"] for asked in script.asked if asked[0] == "PATCH"]

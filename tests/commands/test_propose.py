@@ -16,9 +16,10 @@ from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
 from ml.records.approval import OutOfDate
 from ml.training.gate_result import Outcome
-from tests import moto_server
-from tests.commands import forge_world, served_world
-from tests.commands.forge_world import RUN, Forge
+from tests.harness.aws import moto_server
+from tests.harness.github import bot_environment
+from tests.harness.github.bot_environment import RUN, BotEnvironment
+from tests.harness.platform import served
 
 REQUEST = "20260301T060000Z-data-drift"
 
@@ -31,20 +32,20 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def forge(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+def bot(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
     """A platform and a repository on a GitHub of its own; nothing is approved yet."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
-    world = served_world.moto_platform(served_world.repository(tmp_path / "repository"))
+    env = served.moto_platform(served.repository(tmp_path / "repository"))
     with LocalGitHub(tmp_path / "github") as github:
-        yield forge_world.around(world, github, tmp_path, monkeypatch)
+        yield bot_environment.around(env, github, tmp_path, monkeypatch)
 
 
-def test_a_model_that_passed_becomes_a_pull_request(forge: Forge) -> None:
+def test_a_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
     """Two commits of the bot on one branch, both pictures, the label, the run; and its checks are started."""
-    result = propose(forge.root, outcome=forge.outcome(forge.register(-1.0)))
+    result = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     assert (result.state, result.branch, result.superseded) == ("created", "approve/0001", ())
-    pull = forge.api.get_pull(result.pull_request or 0)
+    pull = bot.api.get_pull(result.pull_request or 0)
     assert (pull.state, pull.base.ref, pull.head.sha) == ("open", "main", result.commit)
     assert pull.title.startswith("Serve approval 0001: recall ")
     assert [label.name for label in pull.labels] == [labels.APPROVAL.name]
@@ -56,190 +57,192 @@ def test_a_model_that_passed_becomes_a_pull_request(forge: Forge) -> None:
         config.approval_path(1).as_posix(),
         config.SERVING.as_posix(),
     }
-    assert forge.started == [("ci.yml", "approve/0001", {"pull_request": str(pull.number)})]
-    evidence = forge.tip("evidence")
+    assert bot.started == [("ci.yml", "approve/0001", {"pull_request": str(pull.number)})]
+    evidence = bot.tip("evidence")
     for name in ("confusion-matrix.png", "precision-recall.png"):
         assert f"/raw/{evidence}/approvals/0001/{name})" in pull.body
-        content = forge.api.get_contents(f"approvals/0001/{name}", ref=evidence)
+        content = bot.api.get_contents(f"approvals/0001/{name}", ref=evidence)
         assert not isinstance(content, list)
         assert content.decoded_content.startswith(b"\x89PNG")
-    summary = (forge.folder / "summary.md").read_text()
+    summary = (bot.folder / "summary.md").read_text()
     assert f"[#{pull.number}]({result.url}) was opened" in summary
-    assert "pull_request<<" in (forge.folder / "output").read_text()
+    assert "pull_request<<" in (bot.folder / "output").read_text()
 
 
-def test_running_it_again_changes_nothing(forge: Forge) -> None:
+def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
     """The same pull request, the same commits, the same text and no second picture."""
-    file = forge.outcome(forge.register(-1.0))
-    first = propose(forge.root, outcome=file)
-    pull, evidence = forge.api.get_pull(first.pull_request or 0), forge.tip("evidence")
-    again = propose(forge.root, outcome=file)
-    after = forge.api.get_pull(first.pull_request or 0)
+    file = bot.outcome(bot.register(-1.0))
+    first = propose(bot.root, outcome=file)
+    pull, evidence = bot.api.get_pull(first.pull_request or 0), bot.tip("evidence")
+    again = propose(bot.root, outcome=file)
+    after = bot.api.get_pull(first.pull_request or 0)
     assert (again.state, again.pull_request, again.commit) == ("kept", first.pull_request, first.commit)
-    assert (after.body, after.head.sha, forge.tip("evidence")) == (pull.body, pull.head.sha, evidence)
-    assert forge.api.get_pulls(state="all").totalCount == 1
+    assert (after.body, after.head.sha, bot.tip("evidence")) == (pull.body, pull.head.sha, evidence)
+    assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_a_fresh_clone_goes_on_with_the_same_branch(forge: Forge) -> None:
+def test_a_fresh_clone_goes_on_with_the_same_branch(bot: BotEnvironment) -> None:
     """A re-run has another machine's checkout: what it must know is on GitHub."""
-    file = forge.outcome(forge.register(-1.0))
-    first = propose(forge.root, outcome=file)
-    forge.workshop.git("branch", "-D", "approve/0001")
-    again = propose(forge.root, outcome=file)
+    file = bot.outcome(bot.register(-1.0))
+    first = propose(bot.root, outcome=file)
+    bot.workspace.git("branch", "-D", "approve/0001")
+    again = propose(bot.root, outcome=file)
     assert (again.state, again.commit) == ("kept", first.commit)
 
 
-def test_checks_are_not_started_where_the_token_starts_them(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_are_not_started_where_the_token_starts_them(
+    bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An App's pull request starts ci.yml by itself."""
     monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")
-    assert not propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).checked
-    assert forge.started == []
+    assert not propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).checked
+    assert bot.started == []
 
 
-def test_checked_already_it_is_not_checked_again(forge: Forge) -> None:
+def test_checked_already_it_is_not_checked_again(bot: BotEnvironment) -> None:
     """A status on the commit says that ci.yml has been there."""
-    file = forge.outcome(forge.register(-1.0))
-    first = propose(forge.root, outcome=file)
-    forge.api.get_commit(first.commit or "").create_status("success", context="fraudops/ci")
-    assert not propose(forge.root, outcome=file).checked
-    assert len(forge.started) == 1
+    file = bot.outcome(bot.register(-1.0))
+    first = propose(bot.root, outcome=file)
+    bot.api.get_commit(first.commit or "").create_status("success", context="fraudops/ci")
+    assert not propose(bot.root, outcome=file).checked
+    assert len(bot.started) == 1
 
 
-def test_main_that_has_moved_gets_the_branch_on_top(forge: Forge) -> None:
+def test_main_that_has_moved_gets_the_branch_on_top(bot: BotEnvironment) -> None:
     """The record keeps its time; the pull request stays the one it was."""
-    file = forge.outcome(forge.register(-1.0))
-    first = propose(forge.root, outcome=file)
-    created = approvals.recorded(forge.workshop.repository, first.commit or "", 1)
-    forge.workshop.write({"README.md": "hello\n"}, "Say hello")
-    forge.push()
-    again = propose(forge.root, outcome=file)
+    file = bot.outcome(bot.register(-1.0))
+    first = propose(bot.root, outcome=file)
+    created = approvals.recorded(bot.workspace.repository, first.commit or "", 1)
+    bot.workspace.write({"README.md": "hello\n"}, "Say hello")
+    bot.push()
+    again = propose(bot.root, outcome=file)
     assert (again.state, again.pull_request) == ("updated", first.pull_request)
-    assert forge.workshop.repository.is_ancestor(forge.tip("main"), again.commit or "")
-    assert approvals.recorded(forge.workshop.repository, again.commit or "", 1) == created
+    assert bot.workspace.repository.is_ancestor(bot.tip("main"), again.commit or "")
+    assert approvals.recorded(bot.workspace.repository, again.commit or "", 1) == created
 
 
-def test_a_newer_model_takes_the_place_of_an_older(forge: Forge) -> None:
+def test_a_newer_model_takes_the_place_of_an_older(bot: BotEnvironment) -> None:
     """One open approval at a time: the older is closed with a word and its branch is gone; told again, it stays so."""
-    older = propose(forge.root, outcome=forge.outcome(forge.register(-1.0)))
-    file = forge.outcome(forge.register(2.0))
-    newer = propose(forge.root, outcome=file)
+    older = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
+    file = bot.outcome(bot.register(2.0))
+    newer = propose(bot.root, outcome=file)
     assert newer.superseded == (older.pull_request,)
-    closed = forge.api.get_pull(older.pull_request or 0)
+    closed = bot.api.get_pull(older.pull_request or 0)
     assert (closed.state, closed.merged) == ("closed", False)
-    (comment,) = forge.api.get_issue(closed.number).get_comments()
+    (comment,) = bot.api.get_issue(closed.number).get_comments()
     assert f"Superseded by #{newer.pull_request}:" in comment.body
-    assert "approve/0001" not in {branch.name for branch in forge.api.get_branches()}
-    body = forge.api.get_pull(newer.pull_request or 0).body
+    assert "approve/0001" not in {branch.name for branch in bot.api.get_branches()}
+    body = bot.api.get_pull(newer.pull_request or 0).body
     assert f"Takes the place of #{older.pull_request}." in body
-    assert propose(forge.root, outcome=file).state == "kept"
-    assert forge.api.get_pull(newer.pull_request or 0).body == body
+    assert propose(bot.root, outcome=file).state == "kept"
+    assert bot.api.get_pull(newer.pull_request or 0).body == body
 
 
-def test_a_persons_branch_is_no_older_model(forge: Forge) -> None:
+def test_a_persons_branch_is_no_older_model(bot: BotEnvironment) -> None:
     """Whatever follows approve/ in its name: its pull request stays open, and so does the branch."""
-    main = forge.tip("main")
+    main = bot.tip("main")
     for branch in ("approve/mine", "approve/7"):
-        forge.api.create_git_ref(f"refs/heads/{branch}", main)
-        forge.api.create_file(f"docs/{branch[8:]}.md", "Write", "mine\n", branch=branch)
-        forge.api.create_pull("main", branch, title="Mine", body="")
-    assert propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).superseded == ()
-    assert {pull.head.ref for pull in forge.api.get_pulls()} == {"approve/0001", "approve/mine", "approve/7"}
+        bot.api.create_git_ref(f"refs/heads/{branch}", main)
+        bot.api.create_file(f"docs/{branch[8:]}.md", "Write", "mine\n", branch=branch)
+        bot.api.create_pull("main", branch, title="Mine", body="")
+    assert propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).superseded == ()
+    assert {pull.head.ref for pull in bot.api.get_pulls()} == {"approve/0001", "approve/mine", "approve/7"}
 
 
-def test_an_older_model_does_not_take_the_place_of_a_newer(forge: Forge) -> None:
+def test_an_older_model_does_not_take_the_place_of_a_newer(bot: BotEnvironment) -> None:
     """A re-run of the older run opens nothing, and says why."""
-    first = forge.outcome(forge.register(-1.0))
-    newer = propose(forge.root, outcome=forge.outcome(forge.register(2.0)))
-    result = propose(forge.root, outcome=first)
+    first = bot.outcome(bot.register(-1.0))
+    newer = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
+    result = propose(bot.root, outcome=first)
     assert (result.state, result.pull_request) == ("superseded", None)
-    assert [pull.number for pull in forge.api.get_pulls()] == [newer.pull_request]
+    assert [pull.number for pull in bot.api.get_pulls()] == [newer.pull_request]
     assert f"#{newer.pull_request} proposes a model that was trained later" in (
-        forge.folder / "summary.md"
+        bot.folder / "summary.md"
     ).read_text().replace("&#8203;", "")
 
 
-def test_merged_it_needs_no_pull_request(forge: Forge) -> None:
+def test_merged_it_needs_no_pull_request(bot: BotEnvironment) -> None:
     """A re-run after the merge finds everything done."""
-    file = forge.outcome(forge.register(-1.0))
-    forge.merge(propose(forge.root, outcome=file).pull_request or 0)
-    assert serving_pointer.at(forge.workshop.repository, "main").approval == 1
-    assert propose(forge.root, outcome=file).state == "on main already"
-    assert forge.api.get_pulls(state="all").totalCount == 1
+    file = bot.outcome(bot.register(-1.0))
+    bot.merge(propose(bot.root, outcome=file).pull_request or 0)
+    assert serving_pointer.at(bot.workspace.repository, "main").approval == 1
+    assert propose(bot.root, outcome=file).state == "on main already"
+    assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_the_champion_is_shown_against_the_model(forge: Forge) -> None:
+def test_the_champion_is_shown_against_the_model(bot: BotEnvironment) -> None:
     """The second approval names the first, the change of configuration since, and what serves now."""
-    forge.merge(propose(forge.root, outcome=forge.outcome(forge.register(-1.0))).pull_request or 0)
-    gate = forge.workshop.text(config.GATE).replace("min_positives: 15 ", "min_positives: 16 ", 1)
-    forge.workshop.write({config.GATE: gate}, "Ask for more frauds")
-    forge.push()
-    result = propose(forge.root, outcome=forge.outcome(forge.register(2.0)))
-    body = forge.api.get_pull(result.pull_request or 0).body
+    bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
+    gate = bot.workspace.text(config.GATE).replace("min_positives: 15 ", "min_positives: 16 ", 1)
+    bot.workspace.write({config.GATE: gate}, "Ask for more frauds")
+    bot.push()
+    result = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
+    body = bot.api.get_pull(result.pull_request or 0).body
     assert "in place of approval 0001" in body
     assert "+min_positives: 16 " in body
     assert "The champion is approval 0001" in body
 
 
-def test_a_model_compared_with_another_champion_is_refused_and_closed(forge: Forge) -> None:
+def test_a_model_compared_with_another_champion_is_refused_and_closed(bot: BotEnvironment) -> None:
     """Main has moved while it was trained: nobody may merge a comparison with yesterday's model."""
-    stale = forge.outcome(forge.register(-1.0))
-    opened = propose(forge.root, outcome=stale)
-    other = forge.outcome(forge.register(2.0))
-    forge.workshop.git("fetch", "-q", "origin")
+    stale = bot.outcome(bot.register(-1.0))
+    opened = propose(bot.root, outcome=stale)
+    other = bot.outcome(bot.register(2.0))
+    bot.workspace.git("fetch", "-q", "origin")
     from ml.records.approval import approve
-    from tests.gitops.repositories import PERSON
+    from tests.harness.git.repositories import PERSON
 
-    approve(forge.root, Outcome.read(other).package_arn or "", merge=True, approver=PERSON)
-    forge.push()
+    approve(bot.root, Outcome.read(other).package_arn or "", merge=True, approver=PERSON)
+    bot.push()
     with pytest.raises(OutOfDate, match=r"approval 0002 serves: its verdict is out of date; train again"):
-        propose(forge.root, outcome=stale)
-    closed = forge.api.get_pull(opened.pull_request or 0)
+        propose(bot.root, outcome=stale)
+    closed = bot.api.get_pull(opened.pull_request or 0)
     assert closed.state == "closed"
-    (comment,) = forge.api.get_issue(closed.number).get_comments()
+    (comment,) = bot.api.get_issue(closed.number).get_comments()
     assert "main serves approval 0002 meanwhile" in comment.body
-    assert "start train.yml anew, by hand." in (forge.folder / "summary.md").read_text()
+    assert "start train.yml anew, by hand." in (bot.folder / "summary.md").read_text()
 
 
-def test_the_request_and_whoever_asked_are_quoted_as_words(forge: Forge) -> None:
+def test_the_request_and_whoever_asked_are_quoted_as_words(bot: BotEnvironment) -> None:
     """Reasons of people notify nobody, close nothing and run nothing."""
-    forge.request(REQUEST)
-    arn = forge.register(-1.0, requests=f"={REQUEST}")
-    result = propose(forge.root, outcome=forge.outcome(arn, asked="$(touch /tmp/x) closes #1 for @alice <b>"))
-    body = forge.api.get_pull(result.pull_request or 0).body
+    bot.request(REQUEST)
+    arn = bot.register(-1.0, requests=f"={REQUEST}")
+    result = propose(bot.root, outcome=bot.outcome(arn, asked="$(touch /tmp/x) closes #1 for @alice <b>"))
+    body = bot.api.get_pull(result.pull_request or 0).body
     assert REQUEST in body
     assert "Evidence of" in body
     for live in ("@alice ", "@alice\n", "closes #1", "<b>"):
         assert live not in body.split("```yaml")[0]
 
 
-def test_what_does_not_agree_is_not_proposed(forge: Forge) -> None:
+def test_what_does_not_agree_is_not_proposed(bot: BotEnvironment) -> None:
     """It verifies as `approve` does: an artifact that is not what was evaluated stays out of Git and GitHub."""
-    arn = forge.register(-1.0)
+    arn = bot.register(-1.0)
     package = registry.package(arn)
     bucket, key = package.model_data_url.removeprefix("s3://").split("/", 1)
     from ml.aws.session import client
 
     client("s3").put_object(Bucket=bucket, Key=key, Body=b"another")
     with pytest.raises(Refused, match="is not the model"):
-        propose(forge.root, outcome=forge.outcome(arn))
-    assert forge.api.get_pulls(state="all").totalCount == 0
+        propose(bot.root, outcome=bot.outcome(arn))
+    assert bot.api.get_pulls(state="all").totalCount == 0
 
 
-def test_a_gate_failure_is_not_proposed(forge: Forge) -> None:
+def test_a_gate_failure_is_not_proposed(bot: BotEnvironment) -> None:
     """Nor is a file that `train` did not write."""
     with pytest.raises(Refused, match="fraudops record-failure"):
-        propose(forge.root, outcome=forge.gate_failure())
-    (forge.folder / "x.json").write_text('{"schema": 1, "verdict": "passed"}')
+        propose(bot.root, outcome=bot.gate_failure())
+    (bot.folder / "x.json").write_text('{"schema": 1, "verdict": "passed"}')
     with pytest.raises(ConfigError, match="train again"):
-        propose(forge.root, outcome=forge.folder / "x.json")
+        propose(bot.root, outcome=bot.folder / "x.json")
     with pytest.raises(ConfigError, match="no such file"):
-        propose(forge.root, outcome=forge.folder / "absent.json")
+        propose(bot.root, outcome=bot.folder / "absent.json")
 
 
-def test_a_wrong_token_is_said(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_token_is_said(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Git or GitHub turn it away, and the message says what to look at."""
-    file = forge.outcome(forge.register(-1.0))
-    forge.workshop.git("fetch", "-q", "origin")
+    file = bot.outcome(bot.register(-1.0))
+    bot.workspace.git("fetch", "-q", "origin")
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")
     with pytest.raises((GitHubError, Exception), match="GITHUB_TOKEN"):
-        propose(forge.root, outcome=file)
+        propose(bot.root, outcome=file)

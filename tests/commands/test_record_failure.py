@@ -15,149 +15,150 @@ from ml.errors import Refused
 from ml.gitops import labels
 from ml.gitops.repository import BOT, Repository
 from ml.training import open_requests
-from tests.commands import forge_world, served_world
-from tests.commands.forge_world import RUN, Forge
-from tests.commands.served_world import World
-from tests.gitops.repositories import Workshop
+from tests.harness.git.repositories import GitWorkspace
+from tests.harness.github import bot_environment
+from tests.harness.github.bot_environment import RUN, BotEnvironment
+from tests.harness.platform import served
+from tests.harness.platform.served import ServedPlatform
 
 FIRST, SECOND, THIRD = "20260301T060000Z-data-drift", "20260302T060000Z-data-drift", "20260303T060000Z-concept-drift"
 
 
 @pytest.fixture
-def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
     """A repository on a GitHub of its own, and no AWS at all: recording a gate failure must not need it."""
-    world = World(workshop=served_world.repository(tmp_path / "repository"))
+    env = ServedPlatform(workspace=served.repository(tmp_path / "repository"))
     with LocalGitHub(tmp_path / "github") as github:
-        yield forge_world.around(world, github, tmp_path, monkeypatch)
+        yield bot_environment.around(env, github, tmp_path, monkeypatch)
 
 
-def protect(forge: Forge) -> None:
+def protect(bot: BotEnvironment) -> None:
     """Main takes pull requests only, from the workflow's token too."""
-    forge.api.get_branch("main").edit_protection(required_approving_review_count=1, enforce_admins=False)
+    bot.api.get_branch("main").edit_protection(required_approving_review_count=1, enforce_admins=False)
 
 
-def records(forge: Forge) -> list[str]:
+def records(bot: BotEnvironment) -> list[str]:
     """The gate failures on main."""
-    forge.workshop.git("fetch", "-q", "origin")
-    return forge.workshop.repository.files("origin/main", config.GATE_FAILURES)
+    bot.workspace.git("fetch", "-q", "origin")
+    return bot.workspace.repository.files("origin/main", config.GATE_FAILURES)
 
 
-def test_a_gate_failure_is_recorded_and_closes_its_requests(forge: Forge) -> None:
+def test_a_gate_failure_is_recorded_and_closes_its_requests(bot: BotEnvironment) -> None:
     """One commit of the bot on main, with the evidence; the request is not open any more, and others are."""
-    forge.request(FIRST)
-    forge.request(THIRD)
-    result = record_failure(forge.root, outcome=forge.gate_failure("abcdef123456", FIRST))
+    bot.request(FIRST)
+    bot.request(THIRD)
+    result = record_failure(bot.root, outcome=bot.gate_failure("abcdef123456", FIRST))
     assert (result.state, result.pull_request) == ("pushed", None)
-    assert forge.tip("main") == result.commit
-    assert records(forge) == [result.record]
-    forge.pull()
+    assert bot.tip("main") == result.commit
+    assert records(bot) == [result.record]
+    bot.pull()
     name = Path(result.record).stem
-    record = config.load_gate_failure(forge.root, name)
+    record = config.load_gate_failure(bot.root, name)
     assert record.requests == (FIRST,)
     assert record.verdict.reason.startswith("Recall gate failed: 0.58 < 0.60")
-    assert list(open_requests.open_requests(forge.root)) == [THIRD]
+    assert list(open_requests.open_requests(bot.root)) == [THIRD]
     with pytest.raises(Refused, match=result.record):
-        open_requests.choose(forge.root, [FIRST])
-    message = forge.workshop.git("log", "-1", "--format=%an%n%B")
+        open_requests.choose(bot.root, [FIRST])
+    message = bot.workspace.git("log", "-1", "--format=%an%n%B")
     assert message.startswith(f"{BOT.name}\nRecord gate failure {name}\n\nRecall gate failed")
     assert f"/runs/{RUN}" in message
     assert f"Closes:     {FIRST}" in message
 
 
-def test_running_it_again_changes_nothing(forge: Forge) -> None:
+def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
     """The same execution is the same record and the same issue, from a fresh clone too."""
-    file = forge.gate_failure()
-    first = record_failure(forge.root, outcome=file)
-    again = record_failure(forge.root, outcome=file)
+    file = bot.gate_failure()
+    first = record_failure(bot.root, outcome=file)
+    again = record_failure(bot.root, outcome=file)
     assert (again.state, again.record, again.issues) == ("there already", first.record, first.issues)
-    assert records(forge) == [first.record]
-    issue = forge.api.get_issue(first.issues[0])
-    assert (issue.comments, forge.api.get_issues(state="all").totalCount) == (0, 1)
+    assert records(bot) == [first.record]
+    issue = bot.api.get_issue(first.issues[0])
+    assert (issue.comments, bot.api.get_issues(state="all").totalCount) == (0, 1)
 
 
 def test_two_gate_failures_of_one_commit_in_one_second_are_two_records(
-    forge: Forge, monkeypatch: pytest.MonkeyPatch
+    bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock may stand: the later record moves on by a second and overwrites nothing."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T06:00:00Z")
     for execution in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
-        record_failure(forge.root, outcome=forge.gate_failure(execution))
-    assert [name[-34:-18] for name in records(forge)] == ["20260301T060000Z", "20260301T060001Z"]
+        record_failure(bot.root, outcome=bot.gate_failure(execution))
+    assert [name[-34:-18] for name in records(bot)] == ["20260301T060000Z", "20260301T060001Z"]
 
 
-def test_one_issue_for_each_cause_not_a_pile(forge: Forge) -> None:
+def test_one_issue_for_each_cause_not_a_pile(bot: BotEnvironment) -> None:
     """A second gate failure of one cause is a comment; another cause gets another issue."""
-    first = record_failure(forge.root, outcome=forge.gate_failure("aaaaaaaaaaaa", FIRST))
-    again = record_failure(forge.root, outcome=forge.gate_failure("bbbbbbbbbbbb", SECOND))
-    both = record_failure(forge.root, outcome=forge.gate_failure("cccccccccccc", SECOND, THIRD))
-    commit = record_failure(forge.root, outcome=forge.gate_failure("dddddddddddd"))
+    first = record_failure(bot.root, outcome=bot.gate_failure("aaaaaaaaaaaa", FIRST))
+    again = record_failure(bot.root, outcome=bot.gate_failure("bbbbbbbbbbbb", SECOND))
+    both = record_failure(bot.root, outcome=bot.gate_failure("cccccccccccc", SECOND, THIRD))
+    commit = record_failure(bot.root, outcome=bot.gate_failure("dddddddddddd"))
     assert again.issues == first.issues
     assert len(both.issues) == 2
     assert first.issues[0] in both.issues
     assert not set(commit.issues) & set(both.issues)
-    issues = {issue.title: issue for issue in forge.api.get_issues()}
+    issues = {issue.title: issue for issue in bot.api.get_issues()}
     assert set(issues) == {"Gate failed: concept-drift", "Gate failed: configuration", "Gate failed: data-drift"}
     assert issues["Gate failed: data-drift"].comments == 2
     assert {label.name for issue in issues.values() for label in issue.labels} == {labels.GATE_FAILURE.name}
 
 
-def test_the_issue_holds_the_evidence(forge: Forge) -> None:
+def test_the_issue_holds_the_evidence(bot: BotEnvironment) -> None:
     """Reason, figures, execution, evaluation, run, and what to do; words of people stay words."""
-    result = record_failure(forge.root, outcome=forge.gate_failure("abcdef123456", FIRST, asked="fixes #1 @alice"))
-    body = forge.api.get_issue(result.issues[0]).body
+    result = record_failure(bot.root, outcome=bot.gate_failure("abcdef123456", FIRST, asked="fixes #1 @alice"))
+    body = bot.api.get_issue(result.issues[0]).body
     for part in ("0.58 &lt; 0.60", "recall", "execution/abcdef123456", "evaluation.json", f"/runs/{RUN}", FIRST):
         assert part in body
     assert "@alice" not in body
     assert "fixes #1" not in body
-    summary = (forge.folder / "summary.md").read_text()
+    summary = (bot.folder / "summary.md").read_text()
     assert summary.startswith("### Gate failed")
     assert result.record in summary
 
 
-def test_a_lost_race_lands_behind_what_came_first(forge: Forge, tmp_path: Path) -> None:
+def test_a_lost_race_lands_behind_what_came_first(bot: BotEnvironment, tmp_path: Path) -> None:
     """Somebody pushes to main between our look and our push: both commits stay."""
-    before = forge.tip("main")
-    hook = forge.root / ".git/hooks/pre-push"
+    before = bot.tip("main")
+    hook = bot.root / ".git/hooks/pre-push"
     other = tmp_path / "other"
-    subprocess.run(["git", "clone", "-q", str(forge.root), str(other)], check=True)
-    theirs = Workshop(root=other, repository=Repository(other)).write({"README.md": "hello\n"}, "Say hello")
-    bare = forge.hub.server.state.find("acme", "fraudops")
+    subprocess.run(["git", "clone", "-q", str(bot.root), str(other)], check=True)
+    theirs = GitWorkspace(root=other, repository=Repository(other)).write({"README.md": "hello\n"}, "Say hello")
+    bare = bot.hub.server.state.find("acme", "fraudops")
     assert bare is not None
     # Runs once, after git has seen the remote's branch.
     hook.write_text(f'#!/bin/sh\nrm "$0"\ngit -C "{other}" push -q "{bare.git.path}" {theirs}:refs/heads/main\n')
     hook.chmod(0o755)
-    result = record_failure(forge.root, outcome=forge.gate_failure())
+    result = record_failure(bot.root, outcome=bot.gate_failure())
     assert result.state == "pushed"
-    forge.pull()
-    log = forge.workshop.repository.log("main", first_parent=True)
+    bot.pull()
+    log = bot.workspace.repository.log("main", first_parent=True)
     assert [commit.sha for commit in log][:3] == [result.commit, theirs, before]
 
 
-def test_a_protected_main_gets_a_pull_request(forge: Forge) -> None:
+def test_a_protected_main_gets_a_pull_request(bot: BotEnvironment) -> None:
     """The record is proposed, its checks are started, and run again it is the same pull request."""
-    forge.request(FIRST)
-    protect(forge)
-    before = forge.tip("main")
-    file = forge.gate_failure("abcdef123456", FIRST)
-    result = record_failure(forge.root, outcome=file)
-    assert (result.state, forge.tip("main")) == ("proposed", before)
-    pull = forge.api.get_pull(result.pull_request or 0)
+    bot.request(FIRST)
+    protect(bot)
+    before = bot.tip("main")
+    file = bot.gate_failure("abcdef123456", FIRST)
+    result = record_failure(bot.root, outcome=file)
+    assert (result.state, bot.tip("main")) == ("proposed", before)
+    pull = bot.api.get_pull(result.pull_request or 0)
     assert (pull.head.ref, pull.head.sha) == ("bot/gate-failure-abcdef123456", result.commit)
     assert [label.name for label in pull.labels] == [labels.BOT.name]
     assert [each.filename for each in pull.get_files()] == [result.record]
-    assert forge.started == [("ci.yml", "bot/gate-failure-abcdef123456", {"pull_request": str(pull.number)})]
-    forge.workshop.git("branch", "-D", "bot/gate-failure-abcdef123456") if forge.workshop.repository.resolve(
+    assert bot.started == [("ci.yml", "bot/gate-failure-abcdef123456", {"pull_request": str(pull.number)})]
+    bot.workspace.git("branch", "-D", "bot/gate-failure-abcdef123456") if bot.workspace.repository.resolve(
         "refs/heads/bot/gate-failure-abcdef123456"
     ) else None
-    again = record_failure(forge.root, outcome=file)
+    again = record_failure(bot.root, outcome=file)
     assert (again.pull_request, again.record, again.commit) == (result.pull_request, result.record, result.commit)
-    assert forge.api.get_pulls(state="all").totalCount == 1
+    assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_a_model_that_passed_is_no_gate_failure(forge: Forge) -> None:
+def test_a_model_that_passed_is_no_gate_failure(bot: BotEnvironment) -> None:
     """Nothing is written for it."""
-    file = forge.gate_failure()
+    file = bot.gate_failure()
     file.write_text(file.read_text().replace('"verdict": "failed"', '"verdict": "passed"', 1))
     with pytest.raises(Refused, match="fraudops propose"):
-        record_failure(forge.root, outcome=file)
-    assert records(forge) == []
+        record_failure(bot.root, outcome=file)
+    assert records(bot) == []

@@ -11,11 +11,11 @@ from ml.aws import deployment_records
 from ml.commands.rollback import rollback
 from ml.errors import GitError, Refused
 from ml.gitops import serving_pointer
-from tests import moto_server
-from tests.aws.deployments import finished
-from tests.commands import served_world
-from tests.commands.served_world import World
-from tests.gitops.repositories import PERSON
+from tests.harness.aws import moto_server
+from tests.harness.aws.deployments import finished
+from tests.harness.git.repositories import PERSON
+from tests.harness.platform import served
+from tests.harness.platform.served import ServedPlatform
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedPlatform:
     """Approvals 1, 2 and 3 merged; 1 and 3 were deployed, the deployment of 2 failed."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
-    made = served_world.moto_platform(served_world.repository(tmp_path / "repository"))
+    made = served.moto_platform(served.repository(tmp_path / "repository"))
     for number in (1, 2, 3):
         made.approve(made.register(float(number)))
         status = "failed" if number == 2 else "succeeded"
@@ -38,63 +38,63 @@ def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World
     return made
 
 
-def pointed(world: World, revision: str = "main") -> int | None:
+def pointed(env: ServedPlatform, revision: str = "main") -> int | None:
     """What the pointer says at a revision."""
-    return serving_pointer.at(world.workshop.repository, revision).approval
+    return serving_pointer.at(env.workspace.repository, revision).approval
 
 
-def test_it_goes_back_to_the_last_that_served(world: World) -> None:
+def test_it_goes_back_to_the_last_that_served(env: ServedPlatform) -> None:
     """Not to one whose deployment failed; it only prepares, and says how to go on."""
-    result = rollback(world.root)
+    result = rollback(env.root)
     assert (result.target, result.current, result.branch, result.merged) == (1, 3, "rollback/0001", None)
-    assert (pointed(world), pointed(world, result.branch)) == (3, 1)
+    assert (pointed(env), pointed(env, result.branch)) == (3, 1)
     assert "merge rollback/0001 into main, then run `fraudops deploy`" in result.says
 
 
 def test_it_goes_by_git_where_aws_cannot_be_asked(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A rollback is needed most in an outage; it says that it could not ask."""
     monkeypatch.setenv("FRAUDOPS_STACK", "absent")
-    result = rollback(world.root)
+    result = rollback(env.root)
     assert result.target == 2
-    assert result.reverted == serving_pointer.moves(world.workshop.repository, "main")[-1].pointer.sha
+    assert result.reverted == serving_pointer.moves(env.workspace.repository, "main")[-1].pointer.sha
     assert "could not be read" in capsys.readouterr().err
 
 
-def test_it_can_be_merged_at_once(world: World) -> None:
+def test_it_can_be_merged_at_once(env: ServedPlatform) -> None:
     """In the name of whoever rolls back; what is left is to deploy."""
-    result = rollback(world.root, merge=True, approver=PERSON)
-    (commit, *_) = world.workshop.repository.log("main")
+    result = rollback(env.root, merge=True, approver=PERSON)
+    (commit, *_) = env.workspace.repository.log("main")
     assert (commit.sha, commit.author) == (result.merged, PERSON.name)
-    assert pointed(world) == 1
+    assert pointed(env) == 1
     assert result.says.endswith("To let it: run `fraudops deploy`.")
 
 
-def test_going_back_twice_goes_no_further_than_the_first(world: World) -> None:
+def test_going_back_twice_goes_no_further_than_the_first(env: ServedPlatform) -> None:
     """What was rolled back from comes back only by name."""
-    rollback(world.root, merge=True, approver=PERSON)
+    rollback(env.root, merge=True, approver=PERSON)
     with pytest.raises(Refused, match="nothing to go back to"):
-        rollback(world.root)
-    assert rollback(world.root, to=3, merge=True, approver=PERSON).target == 3
-    assert pointed(world) == 3
+        rollback(env.root)
+    assert rollback(env.root, to=3, merge=True, approver=PERSON).target == 3
+    assert pointed(env) == 3
 
 
 @pytest.mark.parametrize("target", [2, 9])
-def test_what_never_served_is_refused_by_name(world: World, target: int) -> None:
+def test_what_never_served_is_refused_by_name(env: ServedPlatform, target: int) -> None:
     """One that was approved but never came to serve, and one that nobody knows."""
     with pytest.raises(Refused, match=rf"{target:04d} has never served.*those that have: 0001, 0003"):
-        rollback(world.root, to=target)
+        rollback(env.root, to=target)
 
 
-def test_what_serves_is_no_rollback(world: World) -> None:
+def test_what_serves_is_no_rollback(env: ServedPlatform) -> None:
     """There is nothing to do."""
     with pytest.raises(Refused, match="serves already"):
-        rollback(world.root, to=3)
+        rollback(env.root, to=3)
 
 
-def test_merging_needs_main(world: World) -> None:
+def test_merging_needs_main(env: ServedPlatform) -> None:
     """What is checked out is what a merge goes into."""
-    world.workshop.git("switch", "-q", "-c", "feature")
+    env.workspace.git("switch", "-q", "-c", "feature")
     with pytest.raises(GitError, match="needs main checked out"):
-        rollback(world.root, merge=True, approver=PERSON)
+        rollback(env.root, merge=True, approver=PERSON)

@@ -26,7 +26,7 @@ from ml.commands.train import train
 from ml.errors import GateFailed, TrainingFailed
 from ml.simulate import stand_in_data, table_files
 from ml.training.result import TrainingResult
-from tests.commands import few_rows
+from tests.harness.git import settings
 
 pytestmark = pytest.mark.slow
 ROWS, FRAUDS = 12_000, 60
@@ -72,31 +72,31 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def origin(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The repository that every clone is of: what training reads, in one commit."""
     source = Path(__file__).resolve().parents[2]
-    world = World(root=tmp_path_factory.mktemp("origin"))
+    env = World(root=tmp_path_factory.mktemp("origin"))
     for part in ("ml/model", "ml/steps", "model-config"):
-        shutil.copytree(source / part, world.root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(source / "ml/__init__.py", world.root / "ml/__init__.py")
-    model = world.root / config.MODEL
-    model.write_text(few_rows.settled(model.read_text()))
-    world.git("init", "-q", "-b", "main")
-    world.commit_all("start")
-    return world
+        shutil.copytree(source / part, env.root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(source / "ml/__init__.py", env.root / "ml/__init__.py")
+    model = env.root / config.MODEL
+    model.write_text(settings.settled(model.read_text()))
+    env.git("init", "-q", "-b", "main")
+    env.commit_all("start")
+    return env
 
 
 @pytest.fixture
 def new_world(
     tmp_path: Path, repository_root: Path, origin: World, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], World]]:
-    """Makes a world; a second one replaces the first, and shares nothing with it but the commit and the data."""
+    """Makes a env; a second one replaces the first, and shares nothing with it but the commit and the data."""
     clouds: list[LocalAws] = []
 
     def make() -> World:
         while clouds:
             clouds.pop().stop()
-        place = tmp_path / f"world-{time.monotonic_ns()}"
+        place = tmp_path / f"env-{time.monotonic_ns()}"
         root = place / "clone"
         origin.git("clone", "-q", str(origin.root), str(root))
-        world = World(root=root)
+        env = World(root=root)
         cloud = LocalAws(place / "cloud")
         cloud.start()
         clouds.append(cloud)
@@ -105,7 +105,7 @@ def new_world(
         bootstrap(repository_root)
         columns = config.load_settings(root).training.columns
         import_data(str(sample), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)
-        return world
+        return env
 
     yield make
     while clouds:
@@ -113,8 +113,8 @@ def new_world(
 
 
 @pytest.fixture
-def world(new_world: Callable[[], World]) -> World:
-    """One world."""
+def env(new_world: Callable[[], World]) -> World:
+    """One env."""
     return new_world()
 
 
@@ -123,9 +123,9 @@ def packages() -> list[registry.Package]:
     return registry.packages(platform.read().package_group)
 
 
-def start_in_another_process(world: World) -> subprocess.Popen[str]:
+def start_in_another_process(env: World) -> subprocess.Popen[str]:
     """`fraudops train` as a person runs it."""
-    command = [sys.executable, "-c", "from ml.cli import main; main()", "train", "--repo", str(world.root)]
+    command = [sys.executable, "-c", "from ml.cli import main; main()", "train", "--repo", str(env.root)]
     repository = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONPATH": str(repository)}
     return subprocess.Popen(command, cwd=repository, env=environment, stderr=subprocess.PIPE, text=True)
@@ -152,12 +152,12 @@ def known_executions() -> list[str]:
     return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
 
 
-def check(outcome: TrainingResult, world: World) -> None:
+def check(outcome: TrainingResult, env: World) -> None:
     """What must hold for any package that was registered."""
     package = registry.package(outcome.package_arn)
     evaluation = outcome.evaluation
     assert package.status == registry.PENDING
-    assert package.metadata["commit"] == world.git("rev-parse", "HEAD")
+    assert package.metadata["commit"] == env.git("rev-parse", "HEAD")
     assert evaluation["provenance"]["commit"] == package.metadata["commit"]
     assert registry.digest(package.model_data_url) == package.artifact_sha256 == evaluation["artifact"]["sha256"]
     assert registry.evaluation(package) == evaluation
@@ -167,28 +167,28 @@ def check(outcome: TrainingResult, world: World) -> None:
 @pytest.mark.parametrize(
     "resumed", [pytest.param(False, id="run-again", marks=pytest.mark.long), pytest.param(True, id="resume")]
 )
-def test_killed_in_the_middle_one_package_comes_of_it_not_two(world: World, resumed: bool) -> None:
+def test_killed_in_the_middle_one_package_comes_of_it_not_two(env: World, resumed: bool) -> None:
     """SIGKILL while Train runs; the same command again, or --resume, waits for the same execution."""
-    process = start_in_another_process(world)
+    process = start_in_another_process(env)
     arn = until_executing("Train", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    outcome = train(world.root, resume=arn if resumed else None)
+    outcome = train(env.root, resume=arn if resumed else None)
     assert outcome.execution_arn == arn
-    check(outcome, world)
+    check(outcome, env)
     assert [package.arn for package in packages()] == [outcome.package_arn]
-    assert train(world.root) == outcome
+    assert train(env.root) == outcome
     assert len(known_executions()) == len(packages()) == 1
 
 
-def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(world: World) -> None:
+def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(env: World) -> None:
     """min_recall 0.999: the gate's exit code, a reason with figure, limit and frauds behind it, and no package."""
-    world.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
-    process = start_in_another_process(world)
+    env.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
+    process = start_in_another_process(env)
     _, error = process.communicate(timeout=120)
     assert process.returncode == GateFailed.exit_code
     with pytest.raises(GateFailed) as caught:
-        train(world.root)
+        train(env.root)
     message, evaluation = str(caught.value), caught.value.evaluation
     assert message in error
     assert "\n" not in message
@@ -206,53 +206,53 @@ def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Cal
     """In another account, in a clone of its own: the same archive, and a definition that differs in names alone."""
     found = []
     for _ in range(2):
-        world = new_world()
-        outcome = train(world.root)
-        check(outcome, world)
+        env = new_world()
+        outcome = train(env.root)
+        check(outcome, env)
         text = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)["PipelineDefinition"]
         where = platform.read()
         for name in (where.bucket, where.execution_role_arn):
             assert name in text
             text = text.replace(name, "NAME")
-        found.append((world.git("rev-parse", "HEAD"), text, registry.package(outcome.package_arn).artifact_sha256))
+        found.append((env.git("rev-parse", "HEAD"), text, registry.package(outcome.package_arn).artifact_sha256))
     assert found[0] == found[1]
 
 
 @pytest.mark.long
-def test_a_commit_that_changes_no_input_takes_prepare_and_train_from_the_cache(world: World) -> None:
+def test_a_commit_that_changes_no_input_takes_prepare_and_train_from_the_cache(env: World) -> None:
     """Only Evaluate runs again, since the archive says which commit it is of."""
-    first = train(world.root)
-    (world.root / "README.md").write_text("A word more.\n")
-    world.commit_all("explain")
-    second = train(world.root)
-    check(second, world)
+    first = train(env.root)
+    (env.root / "README.md").write_text("A word more.\n")
+    env.commit_all("explain")
+    second = train(env.root)
+    check(second, env)
     steps = executions.describe(second.execution_arn).steps
     assert {step.name for step in steps if step.cached} == {"Prepare", "Train"}
     assert second.version == first.version + 1
     assert second.evaluation["metrics"] == first.evaluation["metrics"]
 
 
-def test_a_step_that_cannot_go_on_is_named_with_its_own_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_that_cannot_go_on_is_named_with_its_own_words(env: World, capsys: pytest.CaptureFixture[str]) -> None:
     """A window too short to hold a fraud in each part: the job's reason and the end of its log reach the person."""
     first = Lake(platform.read().bucket).imports()[0].start
     window = config.Window(start=first, end=first + timedelta(minutes=2))
     with pytest.raises(TrainingFailed, match=r"step Prepare failed: .*fraud") as caught:
-        train(world.root, window=window)
+        train(env.root, window=window)
     assert "fraudops train" in str(caught.value)
     assert "Prepare │" in capsys.readouterr().err
     assert packages() == []
 
 
 @pytest.mark.long
-def test_the_training_of_a_killed_run_is_stopped_by_that_of_a_newer_commit(world: World) -> None:
+def test_the_training_of_a_killed_run_is_stopped_by_that_of_a_newer_commit(env: World) -> None:
     """One training at a time: its jobs end, and one package comes of the newer commit."""
-    process = start_in_another_process(world)
+    process = start_in_another_process(env)
     orphan = until_executing("Prepare", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    world.commit(config.GATE, lambda text: text.replace("min_positives: 15 ", "min_positives: 10 ", 1))
-    outcome = train(world.root)
-    check(outcome, world)
+    env.commit(config.GATE, lambda text: text.replace("min_positives: 15 ", "min_positives: 10 ", 1))
+    outcome = train(env.root)
+    check(outcome, env)
     assert outcome.execution_arn != orphan
     assert executions.describe(orphan).status == "Stopped"
     assert [package.arn for package in packages()] == [outcome.package_arn]

@@ -19,28 +19,28 @@ from ml.errors import DataError, GateFailed, Refused, TrainingFailed
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
 from ml.training.gate_result import Outcome
-from tests.aws.scripted_cloud import step
-from tests.commands import training_world
-from tests.commands.training_world import REQUEST, World, failed, gate_failed, packages
-from tests.gitops.local_hub import GRANTS, NAME, WORKFLOW
+from tests.harness.aws.scripted_sagemaker import step
+from tests.harness.github.emulator import GRANTS, NAME, WORKFLOW
+from tests.harness.platform import training
+from tests.harness.platform.training import REQUEST, TrainingPlatform, failed, gate_failed, packages
 
 RUN = "http://git.invalid/acme/fraudops/actions/runs/7"
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
     """Everything that a training run needs, in a workflow's step whose GitHub is not configured."""
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    with training_world.scripted(tmp_path, monkeypatch) as found:
+    with training.scripted(tmp_path, monkeypatch) as found:
         yield found
 
 
 @pytest.fixture
-def github(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGitHub]:
+def github(env: TrainingPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGitHub]:
     """Its repository on a GitHub, which the step may write statuses to."""
     with LocalGitHub(tmp_path / "github") as server:
-        server.create_repository(NAME, seed=world.root)
+        server.create_repository(NAME, seed=env.root)
         token = server.token(WORKFLOW, permissions=GRANTS, repository=NAME)
         for name, value in {
             "GITHUB_API_URL": server.api_url,
@@ -66,35 +66,35 @@ def outputs(tmp_path: Path) -> dict[str, str]:
     return dict(re.findall(r"^(\w+)<<end-\w+\n(.*?)\nend-\w+$", text, re.M | re.S))
 
 
-def push(server: LocalGitHub, world: World) -> None:
+def push(server: LocalGitHub, env: TrainingPlatform) -> None:
     """Brings the repository's commits to GitHub, as a person's push does."""
     repository = server.state.find("acme", "fraudops")
     assert repository is not None
-    world.git("push", "-q", str(repository.git.path), "HEAD:refs/heads/main")
+    env.git("push", "-q", str(repository.git.path), "HEAD:refs/heads/main")
 
 
-def change(world: World, positives: int) -> str:
+def change(env: TrainingPlatform, positives: int) -> str:
     """A commit that changes the gate."""
-    gate = (world.root / config.GATE).read_text()
-    world.write(config.GATE.as_posix(), re.sub(r"^min_positives: \d+", f"min_positives: {positives}", gate, flags=re.M))
-    return world.commit(f"{positives} positives")
+    gate = (env.root / config.GATE).read_text()
+    env.write(config.GATE.as_posix(), re.sub(r"^min_positives: \d+", f"min_positives: {positives}", gate, flags=re.M))
+    return env.commit(f"{positives} positives")
 
 
-def test_the_execution_is_kept_with_the_commit_before_any_waiting(world: World, github: LocalGitHub) -> None:
+def test_the_execution_is_kept_with_the_commit_before_any_waiting(env: TrainingPlatform, github: LocalGitHub) -> None:
     """Whoever loses the run finds its execution; how it ended is said in the same place."""
-    commit, seen = world.git("rev-parse", "HEAD"), list[tuple[str, int]]()
-    train(world.root, progress=lambda _: seen.append((said(github, commit)[-1].state, len(said(github, commit)))))
+    commit, seen = env.git("rev-parse", "HEAD"), list[tuple[str, int]]()
+    train(env.root, progress=lambda _: seen.append((said(github, commit)[-1].state, len(said(github, commit)))))
     pending, done = said(github, commit)
     assert set(seen) == {("pending", 1)}
     assert (pending.context, pending.state, pending.target_url) == (statuses.TRAINING, "pending", RUN)
-    assert pending.description == f"Training: {world.only.arn}"
+    assert pending.description == f"Training: {env.only.arn}"
     assert (done.state, done.description) == ("success", "Model package 0001 registered: Recall 0.93 is above 0.60.")
 
 
-def test_a_passed_gate_is_handed_on(world: World, tmp_path: Path) -> None:
+def test_a_passed_gate_is_handed_on(env: TrainingPlatform, tmp_path: Path) -> None:
     """Verdict, package and execution as the step's outputs; the rest in the file."""
     file = tmp_path / "outcome.json"
-    result = train(world.root, outcome=file, reason="a new quarter")
+    result = train(env.root, outcome=file, reason="a new quarter")
     found = Outcome.read(file)
     assert outputs(tmp_path) == {
         "execution_arn": result.execution_arn,
@@ -106,15 +106,15 @@ def test_a_passed_gate_is_handed_on(world: World, tmp_path: Path) -> None:
     assert dict(found.evaluation) == registry.evaluation(registry.package(result.package_arn))
 
 
-def test_a_failed_gate_is_handed_on_before_it_fails(world: World, github: LocalGitHub, tmp_path: Path) -> None:
+def test_a_failed_gate_is_handed_on_before_it_fails(env: TrainingPlatform, github: LocalGitHub, tmp_path: Path) -> None:
     """The file, the output and the status are there although the run ends with the gate's exit code."""
-    world.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
-    commit = world.commit()
-    push(github, world)
-    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
+    commit = env.commit()
+    push(github, env)
+    env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
     file = tmp_path / "outcome.json"
     with pytest.raises(GateFailed):
-        train(world.root, outcome=file)
+        train(env.root, outcome=file)
     found = Outcome.read(file)
     assert (found.verdict, found.package_arn, found.commit, found.requests) == ("failed", None, commit, (REQUEST,))
     assert found.reason == "Recall gate failed: 0.58 < 0.60."
@@ -128,123 +128,125 @@ def training_world_request() -> str:
     return "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
 
 
-def test_a_resumed_gate_failure_knows_what_it_was_about(world: World, tmp_path: Path) -> None:
+def test_a_resumed_gate_failure_knows_what_it_was_about(env: TrainingPlatform, tmp_path: Path) -> None:
     """By the execution alone: its requests and its commit are its own parameters."""
-    world.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
-    commit = world.commit()
-    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Too few frauds")
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
+    commit = env.commit()
+    env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Too few frauds")
     with pytest.raises(GateFailed):
-        train(world.root)
+        train(env.root)
     file = tmp_path / "outcome.json"
     with pytest.raises(GateFailed):
-        train(world.root, resume=world.only.arn, outcome=file)
+        train(env.root, resume=env.only.arn, outcome=file)
     assert (Outcome.read(file).commit, Outcome.read(file).requests) == (commit, (REQUEST,))
 
 
-def test_another_failure_is_neither_passed_nor_failed(world: World, github: LocalGitHub, tmp_path: Path) -> None:
+def test_another_failure_is_neither_passed_nor_failed(
+    env: TrainingPlatform, github: LocalGitHub, tmp_path: Path
+) -> None:
     """No verdict, no file, an error beside the commit: nobody proposes, and nobody closes a request."""
-    world.cloud.script = lambda _: failed()
+    env.cloud.script = lambda _: failed()
     file = tmp_path / "outcome.json"
     with pytest.raises(TrainingFailed):
-        train(world.root, outcome=file)
+        train(env.root, outcome=file)
     assert (outputs(tmp_path).get("verdict"), file.exists()) == (None, False)
-    assert said(github, world.git("rev-parse", "HEAD"))[-1].state == "error"
+    assert said(github, env.git("rev-parse", "HEAD"))[-1].state == "error"
     assert "step Train failed" in (tmp_path / "summary.md").read_text()
 
 
 def test_github_that_is_down_stops_no_training(
-    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A status is not worth a training; that it is missing is said."""
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")
-    assert train(world.root).version == 1
+    assert train(env.root).version == 1
     assert "warning: saying how the training goes failed" in capsys.readouterr().err
 
 
-def test_the_orphan_of_a_cancelled_run_is_stopped(world: World, github: LocalGitHub) -> None:
+def test_the_orphan_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: LocalGitHub) -> None:
     """A newer commit trains alone, and the older one's status says where its training went."""
-    world.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
-    older = world.git("rev-parse", "HEAD")
+    env.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
+    older = env.git("rev-parse", "HEAD")
 
     def cancelled(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(world.root, progress=cancelled)
-    orphan = world.only
-    newer = change(world, 16)
-    push(github, world)
-    world.cloud.script = lambda execution: training_world.passed(world.cloud, execution)
-    outcome = train(world.root)
+        train(env.root, progress=cancelled)
+    orphan = env.only
+    newer = change(env, 16)
+    push(github, env)
+    env.cloud.script = lambda execution: training.passed(env.cloud, execution)
+    outcome = train(env.root)
     assert orphan.now()[0] == "Stopped"
     assert outcome.commit == newer
-    assert world.cloud.calls.count("StopPipelineExecution") == 1
-    order = [call for call in world.cloud.calls if call in ("StopPipelineExecution", "StartPipelineExecution")]
+    assert env.cloud.calls.count("StopPipelineExecution") == 1
+    order = [call for call in env.cloud.calls if call in ("StopPipelineExecution", "StartPipelineExecution")]
     assert order == ["StartPipelineExecution", "StopPipelineExecution", "StartPipelineExecution"]
     last = said(github, older)[-1]
     assert last.state == "error"
     assert (last.description or "").startswith(f"Stopped: the training of {newer[:12]} takes its place.")
 
 
-def test_a_training_of_this_runs_own_is_no_orphan(world: World) -> None:
+def test_a_training_of_this_runs_own_is_no_orphan(env: TrainingPlatform) -> None:
     """A re-run of a cancelled job waits for the same execution."""
 
     def cancelled(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(world.root, progress=cancelled)
-    assert train(world.root).execution_arn == world.only.arn
-    assert "StopPipelineExecution" not in world.cloud.calls
+        train(env.root, progress=cancelled)
+    assert train(env.root).execution_arn == env.only.arn
+    assert "StopPipelineExecution" not in env.cloud.calls
 
 
-def interrupted(world: World) -> str:
+def interrupted(env: TrainingPlatform) -> str:
     """A training whose job is cancelled while it waits; its execution."""
 
     def cancelled(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(world.root, progress=cancelled)
-    return world.only.arn
+        train(env.root, progress=cancelled)
+    return env.only.arn
 
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_re_run_goes_on_with_its_own_although_data_have_landed(
-    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, ended: bool
+    env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     """Whether it still runs or has registered a package; another run of the same commit trains on what is there."""
-    own = interrupted(world)
+    own = interrupted(env)
     if ended:
-        world.only.looks = 9
-    training_world.store(rows=20, start=training_world.START + timedelta(days=9))
+        env.only.looks = 9
+    training.store(rows=20, start=training.START + timedelta(days=9))
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
-    again = train(world.root)
+    again = train(env.root)
     assert (again.execution_arn, packages()) == (own, 1)
-    assert "StopPipelineExecution" not in world.cloud.calls
+    assert "StopPipelineExecution" not in env.cloud.calls
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "1")
     monkeypatch.setenv("GITHUB_RUN_ID", "8")
-    assert train(world.root).execution_arn != own
+    assert train(env.root).execution_arn != own
 
 
 def test_a_re_run_starts_anew_where_its_own_came_to_nothing(
-    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
+    env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was stopped, and what there is to train on is another thing by now."""
-    own = interrupted(world)
-    world.only.states, world.only.looks = [("Stopped", [])], 0
-    training_world.store(rows=20, start=training_world.START + timedelta(days=9))
+    own = interrupted(env)
+    env.only.states, env.only.looks = [("Stopped", [])], 0
+    training.store(rows=20, start=training.START + timedelta(days=9))
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
-    assert train(world.root).execution_arn != own
+    assert train(env.root).execution_arn != own
 
 
 def test_a_status_that_names_another_training_leads_nowhere(
-    world: World, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
+    env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody who may push may write one."""
-    other = train(world.root).execution_arn
-    commit = change(world, 16)
-    push(github, world)
+    other = train(env.root).execution_arn
+    commit = change(env, 16)
+    push(github, env)
     for name in (other, "nonsense"):
         statuses.set_status(
             GitHub.from_environment(),
@@ -255,42 +257,42 @@ def test_a_status_that_names_another_training_leads_nowhere(
             target_url=RUN,
         )
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
-    assert train(world.root).commit == commit
+    assert train(env.root).commit == commit
 
 
-def test_a_newer_training_is_not_stopped_by_an_older(world: World) -> None:
+def test_a_newer_training_is_not_stopped_by_an_older(env: TrainingPlatform) -> None:
     """Nor one whose commit nobody knows here: it is named, and nothing is started."""
-    newer = change(world, 16)
-    world.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
+    newer = change(env, 16)
+    env.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
 
     def cancelled(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(world.root, progress=cancelled)
-    world.git("checkout", "-q", "HEAD~1")
-    with pytest.raises(Refused, match=f"{world.only.arn} is running for commit {newer}.*not part of"):
-        train(world.root)
-    world.only.parameters["Commit"] = "f" * 40
+        train(env.root, progress=cancelled)
+    env.git("checkout", "-q", "HEAD~1")
+    with pytest.raises(Refused, match=f"{env.only.arn} is running for commit {newer}.*not part of"):
+        train(env.root)
+    env.only.parameters["Commit"] = "f" * 40
     with pytest.raises(Refused, match="not part of"):
-        train(world.root)
-    assert len(world.cloud.executions) == 1
-    assert world.only.now()[0] == "Executing"
+        train(env.root)
+    assert len(env.cloud.executions) == 1
+    assert env.only.now()[0] == "Executing"
 
 
-def test_a_dry_run_says_all_and_starts_nothing(world: World, tmp_path: Path) -> None:
+def test_a_dry_run_says_all_and_starts_nothing(env: TrainingPlatform, tmp_path: Path) -> None:
     """What it names is what the run is then told."""
-    found = dry_run(world.root, reason="`$(x)` @alice")
-    assert world.cloud.executions == {}
-    assert not {"CreatePipeline", "StartPipelineExecution"} & set(world.cloud.calls)
+    found = dry_run(env.root, reason="`$(x)` @alice")
+    assert env.cloud.executions == {}
+    assert not {"CreatePipeline", "StartPipelineExecution"} & set(env.cloud.calls)
     assert packages() == 0
     assert outputs(tmp_path) == {"verdict": "dry-run"}
     summary = (tmp_path / "summary.md").read_text()
     assert "Dry run: nothing was started" in summary
     assert "@alice" not in summary
     assert found.execution_arn is None
-    train(world.root)
-    told = world.only.parameters
+    train(env.root)
+    told = env.only.parameters
     assert (found.commit, found.data_sha256, found.config_sha256) == (
         told["Commit"],
         told["DataSha256"],
@@ -298,7 +300,7 @@ def test_a_dry_run_says_all_and_starts_nothing(world: World, tmp_path: Path) -> 
     )
     assert told["CodeUri"].endswith(f"/code/{found.code_sha256}/")
     assert hashlib.sha256(definition()).hexdigest() == found.definition_sha256
-    assert dry_run(world.root).execution_arn == world.only.arn
+    assert dry_run(env.root).execution_arn == env.only.arn
 
 
 def definition() -> bytes:
@@ -311,13 +313,13 @@ def definition() -> bytes:
     return text.encode()
 
 
-def test_a_dry_run_fails_for_what_the_run_would_fail_for(world: World) -> None:
+def test_a_dry_run_fails_for_what_the_run_would_fail_for(env: TrainingPlatform) -> None:
     """A window without data, a file that is not committed."""
     from datetime import timedelta
 
-    window = config.Window(start=training_world.START + timedelta(days=90), end=None)
+    window = config.Window(start=training.START + timedelta(days=90), end=None)
     with pytest.raises(DataError, match="data import"):
-        dry_run(world.root, window=window)
-    world.write(config.GATE.as_posix(), (world.root / config.GATE).read_text() + "\n")
+        dry_run(env.root, window=window)
+    env.write(config.GATE.as_posix(), (env.root / config.GATE).read_text() + "\n")
     with pytest.raises(Refused, match=config.GATE.as_posix()):
-        dry_run(world.root)
+        dry_run(env.root)

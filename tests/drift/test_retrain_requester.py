@@ -19,10 +19,10 @@ from ml.gitops.remote import Remote
 from ml.gitops.repository import BOT
 from ml.model.drift import detector
 from ml.training import open_requests
-from tests import moto_server
-from tests.commands import watched_world
-from tests.commands.watched_world import BUCKET, Watched
-from tests.gitops import repositories
+from tests.harness.aws import moto_server
+from tests.harness.git import repositories
+from tests.harness.platform import monitored
+from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
 
 NOW = "2026-05-01T05:17:00Z"
 NAMES = {kind: f"20260501T000000Z-{kind}-drift" for kind in ("data", "prediction", "concept")}
@@ -42,12 +42,12 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def world(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
     """Transactions and labels of February to April, and a repository whose first of May it is."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     with LocalGitHub(tmp_path / "github") as github:
-        for made in watched_world.watched(github, tmp_path, monkeypatch):
+        for made in monitored.watched(github, tmp_path, monkeypatch):
             for month in (2, 3, 4):
                 made.month(month, captured=False)
             made.at(NOW)
@@ -63,36 +63,34 @@ def due(kind: str = "data", *, onset: datetime | None = None) -> Case:
     )
 
 
-def ask(world: Watched, *cases: Case, **changes: Any) -> list[Asked]:
+def ask(env: MonitoredEndpoint, *cases: Case, **changes: Any) -> list[Asked]:
     """Asks as `fraudops drift check` does; `changes` replace values of drift.yaml."""
     asking = Asking(
         GitHub.from_environment(),
-        Remote(world.forge.workshop.repository),
+        Remote(env.bot.workspace.repository),
         bucket=BUCKET,
-        settings=config.load_model(world.root),
-        gate=config.load_gate(world.root),
-        rules=config.load_drift(world.root).model_copy(update=changes),
+        settings=config.load_model(env.root),
+        gate=config.load_gate(env.root),
+        rules=config.load_drift(env.root).model_copy(update=changes),
     )
     asked = asking.ask(cases or [due()])
     asking.mend()
     return asked
 
 
-def commit(world: Watched, name: str, *, at: str) -> None:
+def commit(env: MonitoredEndpoint, name: str, *, at: str) -> None:
     """A request of an earlier check."""
-    world.at(at)
+    env.at(at)
     cause = name.partition("Z-")[2]
     made = config.RetrainRequest(
         cause=cause, reason="V2 moved", window=config.Window(start=None, end=None), evidence={}
     )
-    world.forge.workshop.write(
-        {config.REQUESTS / f"{name}.yaml": config.dump(made)}, commit_messages.request(made, name)
-    )
-    world.forge.push()
-    world.at(NOW)
+    env.bot.workspace.write({config.REQUESTS / f"{name}.yaml": config.dump(made)}, commit_messages.request(made, name))
+    env.bot.push()
+    env.at(NOW)
 
 
-def answer(world: Watched, name: str, *, gate_failed: bool, at: str, number: int = 2) -> str:
+def answer(env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, number: int = 2) -> str:
     """What closes a request; the record's name."""
     created = datetime.fromisoformat(at)
     if gate_failed:
@@ -109,70 +107,70 @@ def answer(world: Watched, name: str, *, gate_failed: bool, at: str, number: int
     else:
         path = config.approval_path(number)
         content = config.dump(repositories.record(number, requests=(name,), created=created))
-    world.forge.workshop.write({path: content}, f"Answer {name}")
-    world.forge.push()
+    env.bot.workspace.write({path: content}, f"Answer {name}")
+    env.bot.push()
     return path.stem
 
 
-def test_a_request_is_a_commit_of_the_bot_and_starts_the_training(world: Watched) -> None:
+def test_a_request_is_a_commit_of_the_bot_and_starts_the_training(env: MonitoredEndpoint) -> None:
     """Valid, open, with words that notify nobody; the branch is main, whatever the checkout is at."""
-    (asked,) = ask(world)
+    (asked,) = ask(env)
     assert (asked.state, asked.request, asked.started) == ("requested", NAMES["data"], True)
-    world.forge.pull()
-    assert list(open_requests.open_requests(world.root)) == [asked.request]
-    request = config.load_request(world.root, asked.request)
+    env.bot.pull()
+    assert list(open_requests.open_requests(env.root)) == [asked.request]
+    request = config.load_request(env.root, asked.request)
     assert request.window == config.Window(start=moment(3), end=moment(4, 21))
     assert request.evidence["data"]["days_before_onset"] == 0
-    author, subject = world.forge.workshop.git("log", "-1", "--format=%an%n%s").splitlines()
+    author, subject = env.bot.workspace.git("log", "-1", "--format=%an%n%s").splitlines()
     assert (author, subject) == (BOT.name, f"Ask for a new model: {asked.request}")
-    assert [started[:2] for started in world.forge.started] == [("train.yml", "main")]
+    assert [started[:2] for started in env.bot.started] == [("train.yml", "main")]
 
 
-def test_what_an_app_pushes_starts_by_itself(world: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_app_pushes_starts_by_itself(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then nothing is dispatched: it would run twice."""
     monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")
-    assert not ask(world)[0].started
-    assert world.forge.started == []
-    assert not ask(world)[0].started
+    assert not ask(env)[0].started
+    assert env.bot.started == []
+    assert not ask(env)[0].started
 
 
-def test_a_training_that_was_not_started_is_started_by_the_next_check(world: Watched) -> None:
+def test_a_training_that_was_not_started_is_started_by_the_next_check(env: MonitoredEndpoint) -> None:
     """The check died between its push and its dispatch; once GitHub knows of a run, it is left alone."""
-    first = ask(world)[0]
-    world.forge.started.clear()
-    again = ask(world)[0]
+    first = ask(env)[0]
+    env.bot.started.clear()
+    again = ask(env)[0]
     assert (again.state, again.started) == ("asked before", True)
     assert "no training had been started for it" in again.reason
-    world.trained = [first.commit or ""]
-    assert not ask(world)[0].started
-    assert len(world.forge.started) == 1
+    env.trained = [first.commit or ""]
+    assert not ask(env)[0].started
+    assert len(env.bot.started) == 1
 
 
 @pytest.mark.parametrize("waiting", ["data", "concept"])
-def test_an_open_request_of_the_same_or_a_stronger_cause_is_enough(world: Watched, waiting: str) -> None:
+def test_an_open_request_of_the_same_or_a_stronger_cause_is_enough(env: MonitoredEndpoint, waiting: str) -> None:
     """What concept drift asks for answers data drift too; the other way round it does not."""
     name = f"20260401T000000Z-{waiting}-drift"
-    commit(world, name, at="2026-04-01T06:00:00Z")
-    world.trained = [world.forge.tip("main")]
-    (asked,) = ask(world)
+    commit(env, name, at="2026-04-01T06:00:00Z")
+    env.trained = [env.bot.tip("main")]
+    (asked,) = ask(env)
     assert (asked.state, asked.request) == ("asked before", name)
-    (stronger,) = ask(world, due("concept"))
+    (stronger,) = ask(env, due("concept"))
     assert stronger.state == ("requested" if waiting == "data" else "asked before")
 
 
-def test_one_training_answers_all_that_is_due(world: Watched) -> None:
+def test_one_training_answers_all_that_is_due(env: MonitoredEndpoint) -> None:
     """The strongest cause asks, the others are told that it does."""
-    strongest, other = ask(world, due("concept"), due("data"))
+    strongest, other = ask(env, due("concept"), due("data"))
     assert (strongest.state, other.state) == ("requested", "held back")
     assert strongest.request in other.reason
-    assert world.requests() == [NAMES["concept"]]
+    assert env.requests() == [NAMES["concept"]]
 
 
-def test_a_request_that_was_answered_is_not_made_again(world: Watched) -> None:
+def test_a_request_that_was_answered_is_not_made_again(env: MonitoredEndpoint) -> None:
     """Not for that window; and not for that cause before the cooldown is over."""
-    commit(world, NAMES["data"], at="2026-05-01T05:00:00Z")
-    answer(world, NAMES["data"], gate_failed=True, at="2026-05-01T05:10:00Z")
-    (asked,) = ask(world)
+    commit(env, NAMES["data"], at="2026-05-01T05:00:00Z")
+    answer(env, NAMES["data"], gate_failed=True, at="2026-05-01T05:10:00Z")
+    (asked,) = ask(env)
     assert asked.state == "asked before"
     assert "was answered by model-config/gate-failures/" in asked.reason
 
@@ -180,86 +178,86 @@ def test_a_request_that_was_answered_is_not_made_again(world: Watched) -> None:
 @pytest.mark.parametrize(
     ("answered", "state"), [("2026-04-12T00:00:00Z", "held back"), ("2026-04-09T00:00:00Z", "requested")]
 )
-def test_a_cause_cools_down_after_its_answer(world: Watched, answered: str, state: str) -> None:
+def test_a_cause_cools_down_after_its_answer(env: MonitoredEndpoint, answered: str, state: str) -> None:
     """Three weeks for data drift, counted from the approval; another cause has a cooldown of its own."""
-    commit(world, OLD, at="2026-04-01T06:00:00Z")
-    answer(world, OLD, gate_failed=False, at=answered)
-    (asked,) = ask(world)
+    commit(env, OLD, at="2026-04-01T06:00:00Z")
+    answer(env, OLD, gate_failed=False, at=answered)
+    (asked,) = ask(env)
     assert asked.state == state
     if state == "held back":
         assert "not asked for again within 21 days" in asked.reason
-        assert ask(world, due("concept"))[0].state == "requested"
+        assert ask(env, due("concept"))[0].state == "requested"
 
 
-def test_a_month_has_so_many_requests(world: Watched) -> None:
+def test_a_month_has_so_many_requests(env: MonitoredEndpoint) -> None:
     """Of all causes, by the month in which they came onto main."""
     for kind, at in (("data", "2026-05-01T01:00:00Z"), ("prediction", "2026-05-01T02:00:00Z")):
         name = f"20260401T000000Z-{kind}-drift"
-        commit(world, name, at=at)
-        answer(world, name, gate_failed=True, at="2026-03-01T00:00:00Z", number=1 + (kind == "data"))
-    (asked,) = ask(world, due("concept"))
+        commit(env, name, at=at)
+        answer(env, name, gate_failed=True, at="2026-03-01T00:00:00Z", number=1 + (kind == "data"))
+    (asked,) = ask(env, due("concept"))
     assert asked.state == "held back"
     assert "2 requests were made in this month already" in asked.reason
-    assert ask(world, due("concept"), max_requests_per_month=3)[0].state == "requested"
+    assert ask(env, due("concept"), max_requests_per_month=3)[0].state == "requested"
 
 
-def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(world: Watched) -> None:
+def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(env: MonitoredEndpoint) -> None:
     """After two gate failures in a row there is an issue and no request; closed, what it names is forgiven."""
     gate_failed = []
     for number, month in enumerate((1, 2), start=1):
         name = f"20260{month + 1}01T000000Z-concept-drift"
-        commit(world, name, at=f"2026-0{month + 1}-01T06:00:00Z")
-        gate_failed.append(answer(world, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
-    (asked,) = ask(world, due("concept"))
-    assert (asked.state, world.forge.started) == ("breaker open", [])
-    issue = world.forge.api.get_issue(asked.issue or 0)
+        commit(env, name, at=f"2026-0{month + 1}-01T06:00:00Z")
+        gate_failed.append(answer(env, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
+    (asked,) = ask(env, due("concept"))
+    assert (asked.state, env.bot.started) == ("breaker open", [])
+    issue = env.bot.api.get_issue(asked.issue or 0)
     assert [label.name for label in issue.labels] == [labels.BREAKER.name]
     assert all(name in issue.body for name in gate_failed)
     assert "@alice" not in issue.body
-    ask(world, due("concept"))
-    assert (world.forge.api.get_issue(issue.number).comments, world.forge.api.get_issues().totalCount) == (0, 1)
-    assert ask(world, due("data"))[0].state == "requested"  # another cause has a breaker of its own
+    ask(env, due("concept"))
+    assert (env.bot.api.get_issue(issue.number).comments, env.bot.api.get_issues().totalCount) == (0, 1)
+    assert ask(env, due("data"))[0].state == "requested"  # another cause has a breaker of its own
     issue.edit(state="closed")
-    assert ask(world, due("concept"))[0].state == "requested"
+    assert ask(env, due("concept"))[0].state == "requested"
 
 
-def test_the_breaker_opens_with_the_gate_failure_that_is_one_too_many(world: Watched) -> None:
+def test_the_breaker_opens_with_the_gate_failure_that_is_one_too_many(env: MonitoredEndpoint) -> None:
     """The next check asks a person, although its window is the one that was answered; forgiven, that stays answered."""
     before = "20260401T000000Z-concept-drift"
     for number, (name, at) in enumerate(((before, "2026-04-01"), (NAMES["concept"], "2026-05-01")), start=1):
-        commit(world, name, at=f"{at}T01:00:00Z")
-        answer(world, name, gate_failed=True, at=f"{at}T02:00:00Z", number=number)
-    (asked,) = ask(world, due("concept"))
+        commit(env, name, at=f"{at}T01:00:00Z")
+        answer(env, name, gate_failed=True, at=f"{at}T02:00:00Z", number=number)
+    (asked,) = ask(env, due("concept"))
     assert asked.state == "breaker open"
-    world.forge.api.get_issue(asked.issue or 0).edit(state="closed")
-    assert ask(world, due("concept"))[0].state == "asked before"
+    env.bot.api.get_issue(asked.issue or 0).edit(state="closed")
+    assert ask(env, due("concept"))[0].state == "asked before"
 
 
-def test_an_approval_closes_the_breaker(world: Watched) -> None:
+def test_an_approval_closes_the_breaker(env: MonitoredEndpoint) -> None:
     """Misses before it are history; the issue is closed with a word."""
     for number, month in enumerate((2, 3), start=1):
         name = f"20260{month}01T000000Z-data-drift"
-        commit(world, name, at=f"2026-0{month}-01T06:00:00Z")
-        answer(world, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
-    (asked,) = ask(world)
+        commit(env, name, at=f"2026-0{month}-01T06:00:00Z")
+        answer(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
+    (asked,) = ask(env)
     assert asked.state == "breaker open"
     by_hand = "20260402T000000Z-data-drift"
-    commit(world, by_hand, at="2026-04-02T06:00:00Z")
-    answer(world, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=3)
-    assert ask(world)[0].state == "requested"
-    issue = world.forge.api.get_issue(asked.issue or 0)
+    commit(env, by_hand, at="2026-04-02T06:00:00Z")
+    answer(env, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=3)
+    assert ask(env)[0].state == "requested"
+    issue = env.bot.api.get_issue(asked.issue or 0)
     assert (issue.state, issue.get_comments()[0].body.count("approvals/0003.yaml")) == ("closed", 1)
 
 
-def test_a_protected_main_gets_a_pull_request(world: Watched) -> None:
+def test_a_protected_main_gets_a_pull_request(env: MonitoredEndpoint) -> None:
     """One, also after a second check; its merge starts the training; closed, it is not opened again."""
-    world.forge.api.get_branch("main").edit_protection(required_approving_review_count=1, enforce_admins=False)
-    (asked,) = ask(world)
-    assert (asked.state, asked.started, world.requests()) == ("proposed", False, [])
-    assert [started[0] for started in world.forge.started] == ["ci.yml"]
-    (again,) = ask(world)
+    env.bot.api.get_branch("main").edit_protection(required_approving_review_count=1, enforce_admins=False)
+    (asked,) = ask(env)
+    assert (asked.state, asked.started, env.requests()) == ("proposed", False, [])
+    assert [started[0] for started in env.bot.started] == ["ci.yml"]
+    (again,) = ask(env)
     assert (again.state, again.pull_request) == ("proposed", asked.pull_request)
-    pull = world.forge.api.get_pull(asked.pull_request or 0)
+    pull = env.bot.api.get_pull(asked.pull_request or 0)
     assert pull.head.ref == f"bot/request-{asked.request}"
     assert [file.filename for file in pull.get_files()] == [f"{config.REQUESTS}/{asked.request}.yaml"]
     later = Case(
@@ -272,34 +270,34 @@ def test_a_protected_main_gets_a_pull_request(world: Watched) -> None:
         reason="again",
         evidence={},
     )
-    (waits,) = ask(world, later)
+    (waits,) = ask(env, later)
     assert (waits.state, waits.pull_request) == ("asked before", asked.pull_request)
     pull.edit(state="closed")
-    (declined,) = ask(world)
+    (declined,) = ask(env)
     assert (declined.state, declined.pull_request) == ("held back", asked.pull_request)
     assert "a person closed" in declined.reason
 
 
-def test_others_may_push_meanwhile(world: Watched) -> None:
+def test_others_may_push_meanwhile(env: MonitoredEndpoint) -> None:
     """The request goes on top of what they pushed."""
     asking = Asking(
         GitHub.from_environment(),
-        Remote(world.forge.workshop.repository),
+        Remote(env.bot.workspace.repository),
         bucket=BUCKET,
-        settings=config.load_model(world.root),
-        gate=config.load_gate(world.root),
-        rules=config.load_drift(world.root),
+        settings=config.load_model(env.root),
+        gate=config.load_gate(env.root),
+        rules=config.load_drift(env.root),
     )
-    world.forge.workshop.write({"README.md": "hello\n"}, "Say hello")
-    world.forge.push()
+    env.bot.workspace.write({"README.md": "hello\n"}, "Say hello")
+    env.bot.push()
     (asked,) = asking.ask([due()])
     assert asked.state == "requested"
-    assert world.forge.workshop.repository.is_ancestor("HEAD", asked.commit or "")
-    assert world.requests() == [asked.request]
+    assert env.bot.workspace.repository.is_ancestor("HEAD", asked.commit or "")
+    assert env.requests() == [asked.request]
 
 
 def choose(
-    world: Watched, onset: datetime, *, grows: bool, min_positives: int = 15
+    env: MonitoredEndpoint, onset: datetime, *, grows: bool, min_positives: int = 15
 ) -> training_window.Stretch | training_window.Short:
     """The stretch of data for drift since `onset`."""
     return training_window.choose(
@@ -308,33 +306,33 @@ def choose(
         end=moment(5),
         grows=grows,
         as_of=datetime.fromisoformat(NOW),
-        settings=config.load_model(world.root),
-        gate=config.load_gate(world.root).model_copy(update={"min_positives": min_positives}),
-        labels=config.load_drift(world.root),
+        settings=config.load_model(env.root),
+        gate=config.load_gate(env.root).model_copy(update={"min_positives": min_positives}),
+        labels=config.load_drift(env.root),
     )
 
 
-def test_data_grows_backwards_until_there_are_frauds_to_test_on(world: Watched) -> None:
+def test_data_grows_backwards_until_there_are_frauds_to_test_on(env: MonitoredEndpoint) -> None:
     """By as few days as it takes; for concept drift never past the onset, and then it waits."""
-    grown = choose(world, moment(4, 15), grows=True, min_positives=60)
+    grown = choose(env, moment(4, 15), grows=True, min_positives=60)
     assert isinstance(grown, training_window.Stretch)
     assert grown.test_frauds >= 60
     assert grown.end == moment(4, 21)
     assert 0 < grown.grown_days < 60
-    one_day_less = choose(world, moment(4, 15), grows=True, min_positives=61)
+    one_day_less = choose(env, moment(4, 15), grows=True, min_positives=61)
     assert isinstance(one_day_less, training_window.Stretch)
     assert one_day_less.start <= grown.start
-    short = choose(world, moment(4, 15), grows=False, min_positives=60)
+    short = choose(env, moment(4, 15), grows=False, min_positives=60)
     assert isinstance(short, training_window.Short)
     assert "the gate asks for 60" in short.reason
-    hopeless = choose(world, moment(4, 15), grows=True, min_positives=5_000)
+    hopeless = choose(env, moment(4, 15), grows=True, min_positives=5_000)
     assert isinstance(hopeless, training_window.Short)
     assert "from 2026-02-01 to 2026-04-21" in hopeless.reason
 
 
-def test_without_mature_labels_or_transactions_nothing_is_asked_for(world: Watched) -> None:
+def test_without_mature_labels_or_transactions_nothing_is_asked_for(env: MonitoredEndpoint) -> None:
     """Rows whose labels have not come cannot be learned from; both are said."""
-    young = choose(world, moment(4, 25), grows=False)
+    young = choose(env, moment(4, 25), grows=False)
     assert isinstance(young, training_window.Short)
     assert "not mature yet (0 of" in young.reason
     nothing = training_window.choose(
@@ -343,11 +341,11 @@ def test_without_mature_labels_or_transactions_nothing_is_asked_for(world: Watch
         end=moment(8),
         grows=True,
         as_of=moment(9),
-        settings=config.load_model(world.root),
-        gate=config.load_gate(world.root),
-        labels=config.load_drift(world.root),
+        settings=config.load_model(env.root),
+        gate=config.load_gate(env.root),
+        labels=config.load_drift(env.root),
     )
     assert isinstance(nothing, training_window.Short)
     assert "holds no transaction" in nothing.reason
-    (asked,) = ask(world, due("concept", onset=moment(4, 25)))
-    assert (asked.state, world.requests()) == ("held back", [])
+    (asked,) = ask(env, due("concept", onset=moment(4, 25)))
+    assert (asked.state, env.requests()) == ("held back", [])

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from local_github.server import LocalGitHub
 
-from tests.gitops.local_hub import Hub
-from tests.gitops.repositories import Workshop
+from tests.harness.git.repositories import GitWorkspace
+from tests.harness.github.emulator import Hub
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
+def workspace(tmp_path: Path) -> GitWorkspace:
     """A repository on main with model-config/ committed by a person."""
-    return Workshop.make(tmp_path / "repository")
+    return GitWorkspace.make(tmp_path / "repository")
 
 
 @pytest.fixture
-def hub(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The workshop's repository on a local GitHub, in the environment of a workflow's step."""
+def hub(workspace: GitWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The workspace's repository on a local GitHub, in the environment of a workflow's step."""
     with LocalGitHub(tmp_path / "github") as server:
-        made = Hub.around(server, workshop)
+        made = Hub.around(server, workspace)
         monkeypatch.setenv("GITHUB_SERVER_URL", server.url)
         monkeypatch.setenv("GITHUB_TOKEN", made.token)
         yield made

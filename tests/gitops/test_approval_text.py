@@ -15,7 +15,7 @@ from ml import config
 from ml.gitops import approval_text, comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
 from ml.model import metrics
-from tests.gitops.repositories import SERVING, record
+from tests.harness.git.repositories import SERVING, record
 from tests.report.evaluations import CHAMPION, COMPARED, blind, evaluation
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False, "html": True})

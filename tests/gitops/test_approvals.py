@@ -10,65 +10,65 @@ from ml import config
 from ml.errors import ConfigError, GitError, Refused
 from ml.gitops import approvals, commit_messages, serving_pointer
 from ml.gitops.repository import BOT
-from tests.gitops.repositories import PERSON, SERVING, Workshop, record
+from tests.harness.git.repositories import PERSON, SERVING, GitWorkspace, record
 
 
-def merge(workshop: Workshop, proposal: approvals.Proposal) -> str:
+def merge(workspace: GitWorkspace, proposal: approvals.Proposal) -> str:
     """What a person does with an approval's pull request."""
-    return workshop.repository.merge(
+    return workspace.repository.merge(
         proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=PERSON
     )
 
 
-def test_the_branch_holds_the_record_and_then_the_pointer(workshop: Workshop) -> None:
+def test_the_branch_holds_the_record_and_then_the_pointer(workspace: GitWorkspace) -> None:
     """Two commits of the bot; the first adds one file, the second changes one value; main stays where it was."""
-    repository, base = workshop.repository, workshop.repository.head()
+    repository, base = workspace.repository, workspace.repository.head()
     proposal = approvals.propose(repository, record(7))
     assert (proposal.branch, proposal.state) == ("approve/0007", "created")
     second, first = repository.log(f"main..{proposal.branch}")
     assert (first.sha, second.sha) == (proposal.record_commit, proposal.pointer_commit)
     assert {first.author, second.author} == {BOT.name}
-    assert workshop.changed(base, first.sha) == ["model-config/approvals/0007.yaml"]
-    assert workshop.changed(first.sha, second.sha) == ["model-config/serving/production.yaml"]
+    assert workspace.changed(base, first.sha) == ["model-config/approvals/0007.yaml"]
+    assert workspace.changed(first.sha, second.sha) == ["model-config/serving/production.yaml"]
     assert repository.show(proposal.branch, config.SERVING) == SERVING.replace("null", "7").encode()
     assert approvals.recorded(repository, proposal.branch, 7) == record(7)
     assert (repository.head(), repository.branch(), repository.dirty()) == (base, "main", [])
 
 
-def test_its_messages_carry_the_evidence(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_messages_carry_the_evidence(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Subject, verdict, package, digest, data, requests, the run that wrote it, and how to undo it."""
     for name, value in (("SERVER_URL", "https://git.invalid"), ("REPOSITORY", "o/r"), ("RUN_ID", "5")):
         monkeypatch.setenv(f"GITHUB_{name}", value)
-    proposal = approvals.propose(workshop.repository, record(7))
-    first = workshop.git("log", "-1", "--format=%B", proposal.record_commit)
+    proposal = approvals.propose(workspace.repository, record(7))
+    first = workspace.git("log", "-1", "--format=%B", proposal.record_commit)
     assert first.splitlines()[0] == "Record approval 0007"
     for evidence in ("Recall 0.90 > 0.60", record(7).model_package_arn, record(7).artifact.sha256, "20 frauds"):
         assert evidence in first
     assert "Resolves: 20260301T060000Z-data-drift" in first
-    second = workshop.git("log", "-1", "--format=%B", proposal.pointer_commit)
+    second = workspace.git("log", "-1", "--format=%B", proposal.pointer_commit)
     assert second.splitlines()[0] == "Serve approval 0007"
     assert "revert this commit alone" in second
     assert first.endswith(second_run := "Run: https://git.invalid/o/r/actions/runs/5")
     assert second.endswith(second_run)
 
 
-def test_running_it_again_keeps_the_branch(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_it_again_keeps_the_branch(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """On another day too: the time in the record is that of the first run."""
-    first = approvals.propose(workshop.repository, record(7))
+    first = approvals.propose(workspace.repository, record(7))
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
-    again = approvals.propose(workshop.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
+    again = approvals.propose(workspace.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
     assert again.state == "kept"
     assert again.record == record(7)
     assert (again.record_commit, again.pointer_commit) == (first.record_commit, first.pointer_commit)
 
 
-def test_commits_of_people_on_the_branch_are_kept(workshop: Workshop) -> None:
+def test_commits_of_people_on_the_branch_are_kept(workspace: GitWorkspace) -> None:
     """A reviewer may add to it; running again still finds the bot's own two commits."""
-    first = approvals.propose(workshop.repository, record(7))
-    workshop.git("switch", "-q", first.branch)
-    workshop.write({"notes.md": "looked at"}, "Notes")
-    workshop.git("switch", "-q", "main")
-    again = approvals.propose(workshop.repository, record(7))
+    first = approvals.propose(workspace.repository, record(7))
+    workspace.git("switch", "-q", first.branch)
+    workspace.write({"notes.md": "looked at"}, "Notes")
+    workspace.git("switch", "-q", "main")
+    again = approvals.propose(workspace.repository, record(7))
     assert (again.state, again.record_commit, again.pointer_commit) == (
         "kept",
         first.record_commit,
@@ -76,66 +76,66 @@ def test_commits_of_people_on_the_branch_are_kept(workshop: Workshop) -> None:
     )
 
 
-def test_a_branch_that_main_left_behind_is_built_anew(workshop: Workshop) -> None:
+def test_a_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -> None:
     """On top of main, with the edits that people made there, and the record's own time."""
-    approvals.propose(workshop.repository, record(7))
-    moved = workshop.write({config.SERVING: SERVING.replace("count: 1", "count: 2")}, "Two instances")
-    again = approvals.propose(workshop.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
+    approvals.propose(workspace.repository, record(7))
+    moved = workspace.write({config.SERVING: SERVING.replace("count: 1", "count: 2")}, "Two instances")
+    again = approvals.propose(workspace.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
     assert again.state == "rebuilt"
-    assert workshop.repository.is_ancestor(moved, again.branch)
-    assert approvals.recorded(workshop.repository, again.branch, 7) == record(7)
-    assert serving_pointer.at(workshop.repository, again.branch).instance.count == 2
+    assert workspace.repository.is_ancestor(moved, again.branch)
+    assert approvals.recorded(workspace.repository, again.branch, 7) == record(7)
+    assert serving_pointer.at(workspace.repository, again.branch).instance.count == 2
 
 
-def test_a_left_behind_branch_with_someones_commit_is_not_rebuilt(workshop: Workshop) -> None:
+def test_a_left_behind_branch_with_someones_commit_is_not_rebuilt(workspace: GitWorkspace) -> None:
     """Their commit would be lost; it says what to do instead."""
-    proposal = approvals.propose(workshop.repository, record(7))
-    workshop.git("switch", "-q", proposal.branch)
-    tip = workshop.write({"notes.md": "looked at"}, "Notes")
-    workshop.git("switch", "-q", "main")
-    workshop.write({"README.md": "x"}, "Readme")
+    proposal = approvals.propose(workspace.repository, record(7))
+    workspace.git("switch", "-q", proposal.branch)
+    tip = workspace.write({"notes.md": "looked at"}, "Notes")
+    workspace.git("switch", "-q", "main")
+    workspace.write({"README.md": "x"}, "Readme")
     with pytest.raises(GitError, match="merge main into it"):
-        approvals.propose(workshop.repository, record(7))
-    assert workshop.repository.resolve(proposal.branch) == tip
+        approvals.propose(workspace.repository, record(7))
+    assert workspace.repository.resolve(proposal.branch) == tip
 
 
-def test_another_record_of_the_same_number_is_refused(workshop: Workshop) -> None:
+def test_another_record_of_the_same_number_is_refused(workspace: GitWorkspace) -> None:
     """On a branch and on main: a record is never rewritten."""
-    proposal = approvals.propose(workshop.repository, record(7))
+    proposal = approvals.propose(workspace.repository, record(7))
     with pytest.raises(Refused, match="another record"):
-        approvals.propose(workshop.repository, record(7, threshold=0.5))
-    merge(workshop, proposal)
+        approvals.propose(workspace.repository, record(7, threshold=0.5))
+    merge(workspace, proposal)
     with pytest.raises(Refused, match="never rewritten"):
-        approvals.propose(workshop.repository, record(7, threshold=0.5))
+        approvals.propose(workspace.repository, record(7, threshold=0.5))
 
 
-def test_an_approval_that_was_merged_is_found_on_main(workshop: Workshop) -> None:
+def test_an_approval_that_was_merged_is_found_on_main(workspace: GitWorkspace) -> None:
     """Running it again after the merge says so, and names the two commits."""
-    proposal = approvals.propose(workshop.repository, record(7))
-    merge(workshop, proposal)
-    again = approvals.propose(workshop.repository, record(7))
+    proposal = approvals.propose(workspace.repository, record(7))
+    merge(workspace, proposal)
+    again = approvals.propose(workspace.repository, record(7))
     assert again.state == "on main already"
     assert (again.record_commit, again.pointer_commit) == (proposal.record_commit, proposal.pointer_commit)
 
 
-def test_an_approval_that_main_has_left_is_not_approved_twice(workshop: Workshop) -> None:
+def test_an_approval_that_main_has_left_is_not_approved_twice(workspace: GitWorkspace) -> None:
     """Serving it again is a rollback, and the error says so."""
     for number in (7, 8):
-        merge(workshop, approvals.propose(workshop.repository, record(number)))
+        merge(workspace, approvals.propose(workspace.repository, record(number)))
     with pytest.raises(Refused, match="fraudops rollback --to 0007"):
-        approvals.propose(workshop.repository, record(7))
+        approvals.propose(workspace.repository, record(7))
 
 
-def test_a_pointer_without_a_record_is_refused(workshop: Workshop) -> None:
+def test_a_pointer_without_a_record_is_refused(workspace: GitWorkspace) -> None:
     """Somebody moved the pointer by hand; the approval's own commit has to."""
-    workshop.write({config.SERVING: SERVING.replace("null", "7")}, "Serve 7, trust me")
+    workspace.write({config.SERVING: SERVING.replace("null", "7")}, "Serve 7, trust me")
     with pytest.raises(Refused, match="no record on main"):
-        approvals.propose(workshop.repository, record(7))
-    assert workshop.repository.resolve("approve/0007") is None
+        approvals.propose(workspace.repository, record(7))
+    assert workspace.repository.resolve("approve/0007") is None
 
 
-def test_a_record_under_another_number_does_not_hold(workshop: Workshop) -> None:
+def test_a_record_under_another_number_does_not_hold(workspace: GitWorkspace) -> None:
     """The file's name and what is in it must agree."""
-    workshop.write({config.approval_path(8): config.dump(record(7))}, "Copy")
+    workspace.write({config.approval_path(8): config.dump(record(7))}, "Copy")
     with pytest.raises(ConfigError, match="approval must be 8"):
-        approvals.recorded(workshop.repository, "main", 8)
+        approvals.recorded(workspace.repository, "main", 8)

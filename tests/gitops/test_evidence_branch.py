@@ -11,7 +11,7 @@ from local_github.git.objects import Person
 from ml.errors import GitHubError
 from ml.gitops import evidence_branch
 from ml.gitops.repository import BOT, Repository
-from tests.gitops.local_hub import NAME, Hub
+from tests.harness.github.emulator import NAME, Hub
 
 PICTURE, OTHER = b"\x89PNG\r\n\x1a\n\x00one", b"\x89PNG\r\n\x1a\n\x00two"
 

@@ -14,7 +14,7 @@ from github.Repository import Repository
 from ml.errors import GitHubError
 from ml.gitops import comments
 from ml.gitops.github_client import GitHub, Patience
-from tests.gitops.scripted_github import PATIENCE, PREFIX, Script, answer, refusal, serving
+from tests.harness.github.scripted import PATIENCE, PREFIX, Script, answer, refusal, serving
 
 LABEL = {"name": "x", "color": "aabbcc"}
 ISSUE = {"number": 1, "url": "", "title": "t", "state": "open"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml.gitops import issues, labels
 from ml.gitops.github_client import GitHub
-from tests.gitops.local_hub import Hub
+from tests.harness.github.emulator import Hub
 
 
 def report(github: GitHub, **changes: Any) -> issues.Issue:

@@ -11,8 +11,8 @@ from github.Repository import Repository as Api
 from ml.errors import GitHubError
 from ml.gitops import comments, labels, pull_requests
 from ml.gitops.github_client import BODY_LIMIT, GitHub
-from tests.gitops.local_hub import NAME, Hub
-from tests.gitops.scripted_github import Script, answer, refusal, serving
+from tests.harness.github.emulator import NAME, Hub
+from tests.harness.github.scripted import Script, answer, refusal, serving
 
 TEXT = "The figures.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
 

@@ -20,35 +20,35 @@ from ml.gitops import remote as push
 from ml.gitops.github_client import Patience
 from ml.gitops.remote import Protected, Remote, Stale, concealed, credentials
 from ml.gitops.repository import BOT, Repository
-from tests.gitops.local_hub import NAME, Hub
-from tests.gitops.repositories import Workshop
+from tests.harness.git.repositories import GitWorkspace
+from tests.harness.github.emulator import NAME, Hub
 
 PATIENCE = Patience(attempts=4, backoff=0.01, longest_backoff=0.05)
 
 
 @pytest.fixture
-def shared(workshop: Workshop, tmp_path: Path) -> Path:
-    """A bare repository with the workshop's main, which is its remote `origin`."""
+def shared(workspace: GitWorkspace, tmp_path: Path) -> Path:
+    """A bare repository with the workspace's main, which is its remote `origin`."""
     bare = tmp_path / "shared.git"
-    workshop.git("clone", "-q", "--bare", str(workshop.root), str(bare))
-    workshop.git("remote", "add", "origin", str(bare))
+    workspace.git("clone", "-q", "--bare", str(workspace.root), str(bare))
+    workspace.git("remote", "add", "origin", str(bare))
     return bare
 
 
-def clone(shared: Path, into: Path) -> Workshop:
+def clone(shared: Path, into: Path) -> GitWorkspace:
     """Another clone of it, as another run has."""
     subprocess.run(["git", "clone", "-q", str(shared), str(into)], check=True)
-    return Workshop(root=into, repository=Repository(into))
+    return GitWorkspace(root=into, repository=Repository(into))
 
 
-def remote(workshop: Workshop, attempts: int = 4) -> Remote:
-    """The workshop's remote, asked with little patience."""
-    return Remote(workshop.repository, patience=Patience(attempts=attempts, backoff=0.01, longest_backoff=0.05))
+def remote(workspace: GitWorkspace, attempts: int = 4) -> Remote:
+    """The workspace's remote, asked with little patience."""
+    return Remote(workspace.repository, patience=Patience(attempts=attempts, backoff=0.01, longest_backoff=0.05))
 
 
 def at(shared: Path, branch: str = "main") -> str:
     """What the branch points at."""
-    return Workshop(root=shared, repository=Repository(shared)).git("rev-parse", f"refs/heads/{branch}")
+    return GitWorkspace(root=shared, repository=Repository(shared)).git("rev-parse", f"refs/heads/{branch}")
 
 
 def state_file(repository: Repository, name: str, content: bytes = b"x\n") -> str:
@@ -65,42 +65,42 @@ def hook(shared: Path, name: str, text: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_push_to_main_lands(workshop: Workshop, shared: Path) -> None:
+def test_a_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
     """Nothing of the working tree or the local branch moves; pushing it again changes nothing."""
-    before, commit = workshop.repository.head(), state_file(workshop.repository, "one")
-    pushed = remote(workshop).push_main(commit)
+    before, commit = workspace.repository.head(), state_file(workspace.repository, "one")
+    pushed = remote(workspace).push_main(commit)
     assert (pushed.commit, pushed.state, pushed.attempts) == (commit, "pushed", 1)
     assert at(shared) == commit
-    assert (workshop.repository.head(), workshop.repository.dirty()) == (before, [])
-    assert remote(workshop).push_main(commit).state == "there already"
+    assert (workspace.repository.head(), workspace.repository.dirty()) == (before, [])
+    assert remote(workspace).push_main(commit).state == "there already"
 
 
-def test_a_lost_race_is_run_again_on_top(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_a_lost_race_is_run_again_on_top(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """The other's commit stays below; ours keeps its author, date and message."""
-    commit = state_file(workshop.repository, "one")
+    commit = state_file(workspace.repository, "one")
     other = clone(shared, tmp_path / "other")
     theirs = other.write({"README.md": "hello"}, "Say hello")
     other.git("push", "-q", "origin", "main")
-    pushed = remote(workshop).push_main(commit)
+    pushed = remote(workspace).push_main(commit)
     assert (pushed.state, pushed.attempts) == ("rebased", 2)
     assert at(shared) == pushed.commit
-    ours = workshop.repository.log(f"{theirs}..{pushed.commit}")
+    ours = workspace.repository.log(f"{theirs}..{pushed.commit}")
     assert [(each.author, each.subject, each.parents) for each in ours] == [
         (BOT.name, "Record gate failure one", (theirs,))
     ]
-    assert workshop.git("log", "-1", "--format=%B %aI", pushed.commit) == workshop.git(
+    assert workspace.git("log", "-1", "--format=%B %aI", pushed.commit) == workspace.git(
         "log", "-1", "--format=%B %aI", commit
     )
-    assert workshop.repository.changes(theirs, pushed.commit) == {"model-config/gate-failures/one.yaml": "A"}
+    assert workspace.repository.changes(theirs, pushed.commit) == {"model-config/gate-failures/one.yaml": "A"}
 
 
 def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
     """Ten runs, each with a clone of its own and two commits: none is lost, none is there twice."""
-    workshops = [clone(shared, tmp_path / f"run-{index}") for index in range(10)]
-    start = threading.Barrier(len(workshops))
+    workspaces = [clone(shared, tmp_path / f"run-{index}") for index in range(10)]
+    start = threading.Barrier(len(workspaces))
 
     def run(index: int) -> None:
-        repository = workshops[index].repository
+        repository = workspaces[index].repository
         first = state_file(repository, f"{index}-a")
         second = repository.commit(
             first, {f"model-config/gate-failures/{index}-b.yaml": b"y"}, f"Record gate failure {index}-b"
@@ -108,24 +108,24 @@ def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
         start.wait(timeout=30)
         Remote(repository, patience=Patience(attempts=40, backoff=0.02, longest_backoff=0.2)).push_main(second)
 
-    with ThreadPoolExecutor(len(workshops)) as pool:
-        list(pool.map(run, range(len(workshops))))
+    with ThreadPoolExecutor(len(workspaces)) as pool:
+        list(pool.map(run, range(len(workspaces))))
     bare = Repository(shared)
     assert len(bare.files("main", "model-config/gate-failures")) == 20
     subjects = [each.subject for each in bare.log("main")]
     assert len(subjects) == len(set(subjects)) == 21
 
 
-def test_a_shallow_clone_can_lose_a_race_too(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_can_lose_a_race_too(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """A workflow's checkout holds one commit; what came since is fetched, and history before it is not needed."""
-    workshop.write({"README.md": "older"}, "Older")
-    remote(workshop).push_main("main")
+    workspace.write({"README.md": "older"}, "Older")
+    remote(workspace).push_main("main")
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{shared}", str(tmp_path / "shallow")], check=True)
     shallow = Repository(tmp_path / "shallow")
     commit = state_file(shallow, "one")
     for subject in ("Newer", "Newest"):
-        workshop.write({"README.md": subject}, subject)
-        remote(workshop).push_main("main")
+        workspace.write({"README.md": subject}, subject)
+        remote(workspace).push_main("main")
     pushed = Remote(shallow, patience=PATIENCE).push_main(commit)
     assert (pushed.state, at(shared)) == ("rebased", pushed.commit)
     assert [each.subject for each in Repository(shared).log("main")][:3] == [
@@ -135,69 +135,69 @@ def test_a_shallow_clone_can_lose_a_race_too(workshop: Workshop, shared: Path, t
     ]
 
 
-def test_two_decisions_on_one_file_are_a_conflict(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_two_decisions_on_one_file_are_a_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """Even where the lines would merge: nothing is pushed, and the error names the file."""
-    commit = workshop.repository.commit(
-        "main", {config.SERVING: workshop.text(config.SERVING).replace("null", "7").encode()}, "Serve approval 0007"
+    commit = workspace.repository.commit(
+        "main", {config.SERVING: workspace.text(config.SERVING).replace("null", "7").encode()}, "Serve approval 0007"
     )
     other = clone(shared, tmp_path / "other")
     other.write({config.SERVING: other.text(config.SERVING).replace("count: 1", "count: 2")}, "Two instances")
     other.git("push", "-q", "origin", "main")
     before = at(shared)
     with pytest.raises(GitError, match=r"serving/production\.yaml: changed by .* and differently by"):
-        remote(workshop).push_main(commit)
+        remote(workspace).push_main(commit)
     assert at(shared) == before
 
 
-def test_the_same_change_by_others_is_no_conflict(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_the_same_change_by_others_is_no_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """Two runs that record the same state_file: the second finds it there."""
-    commit = state_file(workshop.repository, "one")
+    commit = state_file(workspace.repository, "one")
     other = clone(shared, tmp_path / "other")
     theirs = other.repository.commit("main", {"model-config/gate-failures/one.yaml": b"x\n"}, "Another run's words")
     theirs = other.repository.commit(theirs, {"README.md": b"more"}, "And more")
     remote(other).push_main(theirs)
-    pushed = remote(workshop).push_main(commit)
+    pushed = remote(workspace).push_main(commit)
     assert (pushed.state, pushed.commit) == ("there already", theirs)
 
 
-def test_removed_and_executable_files_are_taken_along(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_removed_and_executable_files_are_taken_along(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """Making a commit anew loses neither a removal nor a mode; a file that became a folder is a conflict."""
-    workshop.write({"gone.txt": "1", "run.sh": "#!/bin/sh"}, "More")
-    remote(workshop).push_main("main")
+    workspace.write({"gone.txt": "1", "run.sh": "#!/bin/sh"}, "More")
+    remote(workspace).push_main("main")
     other = clone(shared, tmp_path / "other")
     other.write({"README.md": "hello"}, "Say hello")
     other.git("push", "-q", "origin", "main")
-    workshop.git("rm", "-q", "gone.txt")
-    workshop.git("update-index", "--chmod=+x", "run.sh")
-    workshop.git("commit", "-q", "-m", "Tidy")
-    pushed = remote(workshop).push_main("main")
-    tree = workshop.git("ls-tree", "-r", pushed.commit)
+    workspace.git("rm", "-q", "gone.txt")
+    workspace.git("update-index", "--chmod=+x", "run.sh")
+    workspace.git("commit", "-q", "-m", "Tidy")
+    pushed = remote(workspace).push_main("main")
+    tree = workspace.git("ls-tree", "-r", pushed.commit)
     assert "gone.txt" not in tree
     assert [line[:6] for line in tree.splitlines() if line.endswith("run.sh")] == ["100755"]
-    ours = workshop.repository.commit(pushed.commit, {"new/inside": b"1"}, "New")
+    ours = workspace.repository.commit(pushed.commit, {"new/inside": b"1"}, "New")
     other.git("pull", "-q", "--rebase")
     other.write({"new": "a file"}, "A file of that name")
     other.git("push", "-q", "origin", "main")
     with pytest.raises(GitError, match="new"):
-        remote(workshop).push_main(ours)
+        remote(workspace).push_main(ours)
 
 
-def test_a_merge_is_not_made_anew(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_a_merge_is_not_made_anew(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """What people merged is not flattened behind their backs."""
-    workshop.git("switch", "-q", "-c", "side")
-    workshop.write({"side": "1"}, "Side")
-    workshop.git("switch", "-q", "main")
-    workshop.git("merge", "-q", "--no-ff", "-m", "Merge side", "side")
+    workspace.git("switch", "-q", "-c", "side")
+    workspace.write({"side": "1"}, "Side")
+    workspace.git("switch", "-q", "main")
+    workspace.git("merge", "-q", "--no-ff", "-m", "Merge side", "side")
     other = clone(shared, tmp_path / "other")
     other.write({"README.md": "hello"}, "Say hello")
     other.git("push", "-q", "origin", "main")
     with pytest.raises(GitError, match="is a merge"):
-        remote(workshop).push_main("main")
+        remote(workspace).push_main("main")
 
 
-def test_a_protected_main_is_told_from_a_lost_race(workshop: Workshop, shared: Path) -> None:
+def test_a_protected_main_is_told_from_a_lost_race(workspace: GitWorkspace, shared: Path) -> None:
     """In GitHub's words, at the first attempt: the caller opens a pull request instead."""
-    commit, before = state_file(workshop.repository, "one"), at(shared)
+    commit, before = state_file(workspace.repository, "one"), at(shared)
     hook(
         shared,
         "update",
@@ -206,22 +206,22 @@ def test_a_protected_main_is_told_from_a_lost_race(workshop: Workshop, shared: P
         "echo 'error: Changes must be made through a pull request.' >&2\nexit 1",
     )
     with pytest.raises(Protected, match="GH006: Protected branch update failed"):
-        remote(workshop).push_main(commit)
+        remote(workspace).push_main(commit)
     assert at(shared) == before
-    assert remote(workshop).push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
+    assert remote(workspace).push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 
 
-def test_another_refusal_is_neither(workshop: Workshop, shared: Path) -> None:
+def test_another_refusal_is_neither(workspace: GitWorkspace, shared: Path) -> None:
     """A hook that says no is not asked again, and its words come through."""
     log = shared / "asked"
     hook(shared, "pre-receive", f"echo x >> {log}\necho 'too large a file' >&2\nexit 1")
     with pytest.raises(GitError, match="too large a file") as caught:
-        remote(workshop).push_main(state_file(workshop.repository, "one"))
+        remote(workspace).push_main(state_file(workspace.repository, "one"))
     assert not isinstance(caught.value, Protected | Stale)
     assert log.read_text() == "x\n"
 
 
-def test_a_race_that_is_always_lost_ends(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_a_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """After as many attempts as it has patience, with an error that says so."""
     other = clone(shared, tmp_path / "other")
 
@@ -235,14 +235,14 @@ def test_a_race_that_is_always_lost_ends(workshop: Workshop, shared: Path, tmp_p
             return super()._push(commit, branch, options)  # type: ignore[arg-type]
 
     with pytest.raises(GitError, match="others pushed first 3 times in a row"):
-        Beaten(workshop.repository, patience=Patience(attempts=3, backoff=0.01)).push_main(
-            state_file(workshop.repository, "one")
+        Beaten(workspace.repository, patience=Patience(attempts=3, backoff=0.01)).push_main(
+            state_file(workspace.repository, "one")
         )
 
 
-def test_the_bots_branch_is_replaced_only_as_it_was_seen(workshop: Workshop, shared: Path) -> None:
+def test_the_bots_branch_is_replaced_only_as_it_was_seen(workspace: GitWorkspace, shared: Path) -> None:
     """Created, replaced from what was seen, and left alone where it has moved since."""
-    repository, hub = workshop.repository, remote(workshop)
+    repository, hub = workspace.repository, remote(workspace)
     first, second, third = (state_file(repository, name) for name in ("one", "two", "three"))
     assert hub.fetch("approve/0007") is None
     assert hub.push_branch("approve/0007", first, seen=None).state == "pushed"
@@ -259,39 +259,41 @@ def test_the_bots_branch_is_replaced_only_as_it_was_seen(workshop: Workshop, sha
     hub.delete_branch("approve/0007", seen=second)
 
 
-def test_commits_of_people_on_the_bots_branch_are_not_lost(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_commits_of_people_on_the_bots_branch_are_not_lost(
+    workspace: GitWorkspace, shared: Path, tmp_path: Path
+) -> None:
     """Even if they were seen: the error names who would lose what."""
-    hub = remote(workshop)
-    hub.push_branch("approve/0007", state_file(workshop.repository, "one"), seen=None)
+    hub = remote(workspace)
+    hub.push_branch("approve/0007", state_file(workspace.repository, "one"), seen=None)
     other = clone(shared, tmp_path / "other")
     other.git("switch", "-q", "approve/0007")
     theirs = other.write({"notes.md": "looked at"}, "Notes")
     other.git("push", "-q", "origin", "approve/0007")
     with pytest.raises(GitError, match="holds commits of A Person"):
-        hub.push_branch("approve/0007", state_file(workshop.repository, "two"), seen=hub.fetch("approve/0007"))
+        hub.push_branch("approve/0007", state_file(workspace.repository, "two"), seen=hub.fetch("approve/0007"))
     assert at(shared, "approve/0007") == theirs
-    on_top = workshop.repository.commit(theirs, {"more": b"1"}, "On top")
+    on_top = workspace.repository.commit(theirs, {"more": b"1"}, "On top")
     assert hub.push_branch("approve/0007", on_top, seen=theirs).state == "pushed"
 
 
 @pytest.mark.parametrize("branch", ["main", "feature/x", "evidence", "approve"])
-def test_other_branches_are_not_the_bots(workshop: Workshop, shared: Path, branch: str) -> None:
+def test_other_branches_are_not_the_bots(workspace: GitWorkspace, shared: Path, branch: str) -> None:
     """Nothing but the bot's own names is ever forced or deleted."""
     with pytest.raises(Refused, match="not the bot's"):
-        remote(workshop).push_branch(branch, "main", seen=None)
+        remote(workspace).push_branch(branch, "main", seen=None)
     with pytest.raises(Refused, match="not the bot's"):
-        remote(workshop).delete_branch(branch, seen=at(shared))
+        remote(workspace).delete_branch(branch, seen=at(shared))
 
 
-def test_a_branch_is_adopted_from_the_remote(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_a_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """A run starts with main alone: the branch of the run before comes here first, unless work here would be lost."""
-    hub, other = remote(workshop), clone(shared, tmp_path / "other")
+    hub, other = remote(workspace), clone(shared, tmp_path / "other")
     tip = state_file(other.repository, "one")
     remote(other).push_branch("approve/0007", tip, seen=None)
     assert hub.adopt("approve/0007") == tip
-    assert workshop.repository.resolve("refs/heads/approve/0007") == tip
+    assert workspace.repository.resolve("refs/heads/approve/0007") == tip
     assert hub.adopt("approve/0008") is None
-    workshop.git("branch", "approve/0009", state_file(workshop.repository, "two"))
+    workspace.git("branch", "approve/0009", state_file(workspace.repository, "two"))
     remote(other).push_branch("approve/0009", state_file(other.repository, "three"), seen=None)
     with pytest.raises(Refused, match="commits that origin lacks"):
         hub.adopt("approve/0009")
@@ -339,7 +341,7 @@ def served(answer: Answer) -> Iterator[tuple[str, list[Request]]]:
 
 
 def test_the_token_reaches_the_server_and_no_message(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One header, though a checkout left another; neither command line, configuration nor error holds the token."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret-token")
@@ -347,52 +349,52 @@ def test_the_token_reaches_the_server_and_no_message(
     monkeypatch.setenv("GIT_TRACE", str(trace))
     with served(lambda request: Response("secret-token is no good", status=403)) as (url, asked):
         monkeypatch.setenv("GITHUB_SERVER_URL", url)
-        workshop.git("remote", "add", "origin", f"{url}/o/r.git")
-        workshop.git("config", f"http.{url}/.extraheader", "AUTHORIZATION: basic stale")
+        workspace.git("remote", "add", "origin", f"{url}/o/r.git")
+        workspace.git("config", f"http.{url}/.extraheader", "AUTHORIZATION: basic stale")
         with pytest.raises(GitError, match="GITHUB_TOKEN must be set, valid and allowed") as caught:
-            remote(workshop).push_main(state_file(workshop.repository, "one"))
+            remote(workspace).push_main(state_file(workspace.repository, "one"))
     expected = "basic " + base64.b64encode(b"x-access-token:secret-token").decode()
     assert [request.headers.getlist("Authorization") for request in asked] == [[expected]]
-    for text in (str(caught.value), trace.read_text(), (workshop.root / ".git/config").read_text()):
+    for text in (str(caught.value), trace.read_text(), (workspace.root / ".git/config").read_text()):
         assert "secret-token" not in text
         assert expected not in text
 
 
-def test_another_server_gets_no_token(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_server_gets_no_token(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A remote elsewhere is asked without it, and nobody is asked for a password."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret-token")
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.invalid")
     unauthorised = Response("no", status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
     with served(lambda request: unauthorised) as (url, asked):
-        workshop.git("remote", "add", "origin", f"{url}/o/r.git")
+        workspace.git("remote", "add", "origin", f"{url}/o/r.git")
         with pytest.raises(GitError, match="GITHUB_TOKEN must be set"):
-            remote(workshop).fetch("main")
+            remote(workspace).fetch("main")
     assert asked
     assert not any(request.headers.get("Authorization") for request in asked)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_an_outage_is_waited_for_and_ends(workshop: Workshop, status: int) -> None:
+def test_an_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) -> None:
     """As often as there is patience, then with an error that says to run it again."""
     with served(lambda request: Response("down", status=status)) as (url, asked):
-        workshop.git("remote", "add", "origin", f"{url}/o/r.git")
+        workspace.git("remote", "add", "origin", f"{url}/o/r.git")
         with pytest.raises(GitError, match="run this again when it is back"):
-            remote(workshop, attempts=3).push_main(state_file(workshop.repository, "one"))
+            remote(workspace, attempts=3).push_main(state_file(workspace.repository, "one"))
     assert len(asked) == 3
 
 
-def test_a_server_that_is_not_there_is_an_outage(workshop: Workshop) -> None:
+def test_a_server_that_is_not_there_is_an_outage(workspace: GitWorkspace) -> None:
     """Refused connections are tried again too."""
     with served(lambda request: Response("")) as (url, _):
         pass
-    workshop.git("remote", "add", "origin", f"{url}/o/r.git")
+    workspace.git("remote", "add", "origin", f"{url}/o/r.git")
     with pytest.raises(GitError, match="run this again when it is back"):
-        remote(workshop, attempts=2).fetch("main")
+        remote(workspace, attempts=2).fetch("main")
 
 
-def test_a_push_whose_answer_was_lost_is_found_done(workshop: Workshop, shared: Path, tmp_path: Path) -> None:
+def test_a_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """The connection broke after the server had taken it, and others built on it meanwhile."""
-    commit = state_file(workshop.repository, "one")
+    commit = state_file(workspace.repository, "one")
 
     class Broken(Remote):
         """The first push arrives; its answer does not."""
@@ -410,11 +412,11 @@ def test_a_push_whose_answer_was_lost_is_found_done(workshop: Workshop, shared: 
                 raise push._Outage("the remote end hung up")
             return state
 
-    pushed = Broken(workshop.repository, patience=PATIENCE).push_main(commit)
+    pushed = Broken(workspace.repository, patience=PATIENCE).push_main(commit)
     assert (pushed.state, pushed.commit) == ("there already", commit)
     assert Repository(shared).is_ancestor(commit, "main")
     assert (
-        Broken(workshop.repository, patience=PATIENCE).push_branch("bot/x", commit, seen=None).state == "there already"
+        Broken(workspace.repository, patience=PATIENCE).push_branch("bot/x", commit, seen=None).state == "there already"
     )
 
 
@@ -423,7 +425,7 @@ def test_a_push_whose_answer_was_lost_is_found_done(workshop: Workshop, shared: 
 
 def test_a_workflow_pushes_over_http(hub: Hub) -> None:
     """Main and its own branches, with the token of the environment."""
-    repository = hub.workshop.repository
+    repository = hub.workspace.repository
     pushed = hub.remote().push_main(state_file(repository, "one"))
     assert hub.remote().fetch("main") == pushed.commit
     hub.branch("approve/0007")
@@ -433,7 +435,7 @@ def test_a_workflow_pushes_over_http(hub: Hub) -> None:
 def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
     """In the words of the (local) GitHub; so is one whose commits need a status."""
     rules = hub.server.state.repositories[NAME].protections
-    commit = state_file(hub.workshop.repository, "one")
+    commit = state_file(hub.workspace.repository, "one")
     for rule in (
         {"required_pull_request_reviews": {"required_approving_review_count": 0}},
         {"required_status_checks": {"strict": False, "contexts": ["fraudops/ci"]}},
@@ -446,7 +448,7 @@ def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
 
 def test_a_token_that_may_not_push_is_told_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that may only read, and one that is none: no retries, and no question on a terminal."""
-    commit = state_file(hub.workshop.repository, "one")
+    commit = state_file(hub.workspace.repository, "one")
     reading = hub.server.token("github-actions[bot]", permissions={"contents": "read"}, repository=NAME)
     for token in (reading, "ghs_wrong"):
         monkeypatch.setenv("GITHUB_TOKEN", token)

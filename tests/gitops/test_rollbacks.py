@@ -8,23 +8,23 @@ from ml import config
 from ml.errors import GitError, Refused
 from ml.gitops import approvals, commit_messages, rollbacks, serving_pointer
 from ml.gitops.repository import BOT
-from tests.gitops.repositories import PERSON, Workshop, record
+from tests.harness.git.repositories import PERSON, GitWorkspace, record
 
 
 @pytest.fixture
-def approved(workshop: Workshop) -> Workshop:
+def approved(workspace: GitWorkspace) -> GitWorkspace:
     """Approvals 1, 2 and 3 merged, and a person's edit of the instance after them."""
     for number in (1, 2, 3):
-        proposal = approvals.propose(workshop.repository, record(number))
-        workshop.repository.merge(
+        proposal = approvals.propose(workspace.repository, record(number))
+        workspace.repository.merge(
             proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=PERSON
         )
-    edited = workshop.text(config.SERVING).replace("endpoint: fraudops-production", "endpoint: fraudops-live")
-    workshop.write({config.SERVING: edited}, "Rename the endpoint")
-    return workshop
+    edited = workspace.text(config.SERVING).replace("endpoint: fraudops-production", "endpoint: fraudops-live")
+    workspace.write({config.SERVING: edited}, "Rename the endpoint")
+    return workspace
 
 
-def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: Workshop) -> None:
+def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitWorkspace) -> None:
     """In git's own words, also where a neighbouring line was edited since and a textual revert would conflict."""
     repository, base = approved.repository, approved.repository.head()
     pointer = serving_pointer.moves(repository, "main")[-1].pointer
@@ -39,7 +39,7 @@ def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: Work
     assert repository.log(prepared.commit)[0].author == BOT.name
 
 
-def test_an_earlier_one_comes_back_by_a_move(approved: Workshop) -> None:
+def test_an_earlier_one_comes_back_by_a_move(approved: GitWorkspace) -> None:
     """There is no one commit whose revert would give it."""
     prepared = rollbacks.prepare(approved.repository, 1)
     assert prepared.reverted is None
@@ -47,7 +47,7 @@ def test_an_earlier_one_comes_back_by_a_move(approved: Workshop) -> None:
     assert serving_pointer.at(approved.repository, prepared.branch).approval == 1
 
 
-def test_the_records_stay(approved: Workshop) -> None:
+def test_the_records_stay(approved: GitWorkspace) -> None:
     """What was approved remains on record after the rollback."""
     prepared = rollbacks.prepare(approved.repository, 2)
     approved.repository.merge(prepared.branch, commit_messages.merge_rollback(2, prepared.branch), author=PERSON)
@@ -55,7 +55,7 @@ def test_the_records_stay(approved: Workshop) -> None:
     assert files == [str(config.approval_path(number)) for number in (1, 2, 3)]
 
 
-def test_running_it_again_keeps_the_branch(approved: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_it_again_keeps_the_branch(approved: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until main moves on; then it is built anew on top of it, and again after it was merged."""
     first = rollbacks.prepare(approved.repository, 2)
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
@@ -70,7 +70,7 @@ def test_running_it_again_keeps_the_branch(approved: Workshop, monkeypatch: pyte
     assert rollbacks.prepare(approved.repository, 2).state == "rebuilt"
 
 
-def test_someones_commits_on_the_branch_are_not_lost(approved: Workshop) -> None:
+def test_someones_commits_on_the_branch_are_not_lost(approved: GitWorkspace) -> None:
     """A branch with a person's commit is not built anew."""
     prepared = rollbacks.prepare(approved.repository, 2)
     approved.git("switch", "-q", prepared.branch)
@@ -83,13 +83,13 @@ def test_someones_commits_on_the_branch_are_not_lost(approved: Workshop) -> None
 
 
 @pytest.mark.parametrize(("target", "reason"), [(3, "serves already"), (9, "never approved")])
-def test_what_cannot_come_back_is_refused(approved: Workshop, target: int, reason: str) -> None:
+def test_what_cannot_come_back_is_refused(approved: GitWorkspace, target: int, reason: str) -> None:
     """What serves now, and what has no record."""
     with pytest.raises(Refused, match=reason):
         rollbacks.prepare(approved.repository, target)
 
 
-def test_there_is_nothing_to_roll_back_where_nothing_serves(workshop: Workshop) -> None:
+def test_there_is_nothing_to_roll_back_where_nothing_serves(workspace: GitWorkspace) -> None:
     """approval: null in a fresh repository."""
     with pytest.raises(Refused, match="serves nothing"):
-        rollbacks.prepare(workshop.repository, 1)
+        rollbacks.prepare(workspace.repository, 1)

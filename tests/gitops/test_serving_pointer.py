@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops import serving_pointer
-from tests.gitops.repositories import PERSON, SERVING, Workshop
+from tests.harness.git.repositories import PERSON, SERVING, GitWorkspace
 
 
 def test_only_the_value_changes() -> None:
@@ -53,38 +53,38 @@ def test_a_file_that_does_not_hold_is_not_moved() -> None:
         serving_pointer.point("approval: 1\n", 2)
 
 
-def merged(workshop: Workshop, approval: int) -> tuple[str, str]:
+def merged(workspace: GitWorkspace, approval: int) -> tuple[str, str]:
     """Moves the pointer on a branch and merges it, as a pull request does; the pointer's commit and the merge."""
-    text = serving_pointer.point(serving_pointer.text_at(workshop.repository, "main"), approval)
-    pointer = workshop.repository.commit("main", {config.SERVING: text.encode()}, f"Serve approval {approval:04d}")
-    workshop.repository.move_branch(f"approve/{approval:04d}-{pointer[:7]}", pointer, seen=None)
-    return pointer, workshop.repository.merge(pointer, "Merge", author=PERSON)
+    text = serving_pointer.point(serving_pointer.text_at(workspace.repository, "main"), approval)
+    pointer = workspace.repository.commit("main", {config.SERVING: text.encode()}, f"Serve approval {approval:04d}")
+    workspace.repository.move_branch(f"approve/{approval:04d}-{pointer[:7]}", pointer, seen=None)
+    return pointer, workspace.repository.merge(pointer, "Merge", author=PERSON)
 
 
-def test_moves_name_the_pointers_commit_and_the_merge(workshop: Workshop) -> None:
+def test_moves_name_the_pointers_commit_and_the_merge(workspace: GitWorkspace) -> None:
     """A rollback reverts the first; the second says since when and by whom."""
-    first, first_merge = merged(workshop, 1)
-    text = workshop.text(config.SERVING)
-    workshop.write({config.SERVING: text.replace("ml.m5.large", "ml.m5.xlarge")}, "A larger instance")
-    second, second_merge = merged(workshop, 2)
-    found = serving_pointer.moves(workshop.repository, "main")
+    first, first_merge = merged(workspace, 1)
+    text = workspace.text(config.SERVING)
+    workspace.write({config.SERVING: text.replace("ml.m5.large", "ml.m5.xlarge")}, "A larger instance")
+    second, second_merge = merged(workspace, 2)
+    found = serving_pointer.moves(workspace.repository, "main")
     assert [(move.before, move.after) for move in found] == [(None, 1), (1, 2)]
     assert [move.pointer.sha for move in found] == [first, second]
     assert [move.landed.sha for move in found] == [first_merge, second_merge]
 
 
-def test_a_move_made_on_main_itself_is_its_own_landing(workshop: Workshop) -> None:
+def test_a_move_made_on_main_itself_is_its_own_landing(workspace: GitWorkspace) -> None:
     """Where no pull request is used there is only the one commit."""
-    sha = workshop.write({config.SERVING: SERVING.replace("null", "1")}, "Serve 1")
-    (move,) = serving_pointer.moves(workshop.repository, "main")
+    sha = workspace.write({config.SERVING: SERVING.replace("null", "1")}, "Serve 1")
+    (move,) = serving_pointer.moves(workspace.repository, "main")
     assert (move.pointer.sha, move.landed.sha) == (sha, sha)
 
 
-def test_a_commit_that_broke_the_file_counts_for_nothing(workshop: Workshop) -> None:
+def test_a_commit_that_broke_the_file_counts_for_nothing(workspace: GitWorkspace) -> None:
     """Nothing was deployed from a file that could not be read, so it is no state to go back to."""
     for text in (SERVING.replace("null", "1"), "approval: [", SERVING.replace("null", "2")):
-        workshop.write({config.SERVING: text}, "Edit")
-    assert [(move.before, move.after) for move in serving_pointer.moves(workshop.repository, "main")] == [
+        workspace.write({config.SERVING: text}, "Edit")
+    assert [(move.before, move.after) for move in serving_pointer.moves(workspace.repository, "main")] == [
         (None, 1),
         (1, 2),
     ]
@@ -106,9 +106,11 @@ def test_a_commit_that_broke_the_file_counts_for_nothing(workshop: Workshop) -> 
         ([1, 2, None], [2, 1]),
     ],
 )
-def test_going_back_twice_goes_further_back(workshop: Workshop, pointed: list[int | None], former: list[int]) -> None:
+def test_going_back_twice_goes_further_back(
+    workspace: GitWorkspace, pointed: list[int | None], former: list[int]
+) -> None:
     """What was rolled back from is not offered again; it has to be named."""
     for approval in pointed:
         value = "null" if approval is None else str(approval)
-        workshop.write({config.SERVING: SERVING.replace("null ", f"{value} ")}, f"Point at {value}")
-    assert serving_pointer.former(serving_pointer.moves(workshop.repository, "main")) == former
+        workspace.write({config.SERVING: SERVING.replace("null ", f"{value} ")}, f"Point at {value}")
+    assert serving_pointer.former(serving_pointer.moves(workspace.repository, "main")) == former

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from ml.errors import GitHubError
 from ml.gitops import statuses
-from tests.gitops.local_hub import Hub
+from tests.harness.github.emulator import Hub
 
 
 def test_the_latest_word_of_a_context_counts(hub: Hub) -> None:
     """Each context for itself; a commit without one has none."""
-    github, sha = hub.client(), hub.workshop.repository.head()
+    github, sha = hub.client(), hub.workspace.repository.head()
     assert statuses.status(github, sha, statuses.CI) is None
     statuses.set_status(github, sha, context=statuses.CI, state="pending", description="running")
     arn = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/abcdefghijkl"
@@ -31,7 +31,7 @@ def test_the_latest_word_of_a_context_counts(hub: Hub) -> None:
 
 def test_a_description_fits(hub: Hub) -> None:
     """GitHub refuses more than 140 characters."""
-    github, sha = hub.client(), hub.workshop.repository.head()
+    github, sha = hub.client(), hub.workspace.repository.head()
     statuses.set_status(github, sha, context=statuses.CI, state="failure", description="a\n long " * 40)
     found = statuses.status(github, sha, statuses.CI)
     assert found is not None
@@ -56,7 +56,7 @@ def test_a_commit_that_is_not_there_has_no_status(hub: Hub) -> None:
 
 def test_a_rerun_goes_on_with_its_deployment(hub: Hub) -> None:
     """The same commit has one; the next commit has its own, and a success retires the one before."""
-    github, first = hub.client(), hub.workshop.repository.head()
+    github, first = hub.client(), hub.workspace.repository.head()
     made = statuses.begin_deployment(
         github, first, environment="production", description="Approval 0007", payload={"approval": 7}
     )

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from deploy_model import access, handler, logic
 
 from ml.aws.session import client
-from tests import moto_server
+from tests.harness.aws import moto_server
 from tests.infra.fake_access import ARCHIVE, CONTAINER, desired, event
 
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml import config
 from ml.aws import deployment_records
-from tests.gitops.repositories import SERVING, record
+from tests.harness.git.repositories import SERVING, record
 from tests.infra.fake_access import ARN, CONTAINER, FakeAccess, desired, event
 
 ENVIRONMENT = documents.Environment(

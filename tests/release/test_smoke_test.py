@@ -13,7 +13,7 @@ from ml.errors import CloudError, DeploymentFailed
 from ml.model import artifact
 from ml.model.scorer import Scorer
 from ml.release import smoke_test
-from tests.commands.served_world import archive
+from tests.harness.platform.served import archive
 
 PROVENANCE = {"commit": "c" * 40, "config_sha256": "e" * 64, "data_sha256": "d" * 64}
 Score = Callable[..., list[endpoint.Answer]]

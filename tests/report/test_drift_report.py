@@ -17,8 +17,8 @@ from ml import config
 from ml.model import artifact
 from ml.model.drift import detector
 from ml.report import drift_report as report
-from tests.commands.served_world import PROJECT
-from tests.commands.watched_world import COLUMNS, SCORER, archive, draw
+from tests.harness.platform.monitored import COLUMNS, SCORER, archive, draw
+from tests.harness.platform.served import PROJECT
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.test_year_browser import CONTRAST, OVERFLOW

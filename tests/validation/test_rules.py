@@ -9,8 +9,8 @@ import pytest
 from ml import config
 from ml.commands.validate import validate
 from ml.errors import ConfigError
-from tests.commands import change_world
-from tests.commands.change_world import BOT_LOGIN, World
+from tests.harness.git import changes
+from tests.harness.git.changes import BOT_LOGIN, ChangedRepository
 
 ROOT = Path(__file__).resolve().parents[2]
 GATE = config.GATE.as_posix()
@@ -23,27 +23,27 @@ evidence: {}
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A repository with model-config/."""
-    return change_world.make(tmp_path, monkeypatch)
+    return changes.make(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def served(world: World) -> World:
+def served(env: ChangedRepository) -> ChangedRepository:
     """The same after approval 1 was merged; main is checked out."""
-    world.propose(world.record(1))
-    world.merge("approve/0001")
-    return world
+    env.propose(env.record(1))
+    env.merge("approve/0001")
+    return env
 
 
-def problems(world: World, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def problems(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The annotations that validate makes; it must fail."""
     with pytest.raises(ConfigError, match=r"problems? in model-config/, each named above"):
-        validate(world.root)
+        validate(env.root)
     return capsys.readouterr().err.splitlines()
 
 
-def gate_failure(world: World) -> str:
+def gate_failure(env: ChangedRepository) -> str:
     """A gate failure, as its file says it."""
     return config.dump(
         config.GateFailureRecord(
@@ -52,27 +52,27 @@ def gate_failure(world: World) -> str:
             verdict=config.Verdict(status="failed", reason="no"),
             evaluation_uri="s3://lake/evaluation.json",
             execution_arn="arn",
-            created=world.record(1).created,
+            created=env.record(1).created,
         )
     )
 
 
-def test_what_is_committed_holds(world: World) -> None:
+def test_what_is_committed_holds(env: ChangedRepository) -> None:
     """The template itself is valid, as a pull request that changes nothing of it."""
-    world.branch("docs", {"README.md": "# Other\n"})
-    world.pull_request()
-    assert validate(world.root).files > 5
-    assert "model-config is valid" in world.summary.read_text()
+    env.branch("docs", {"README.md": "# Other\n"})
+    env.pull_request()
+    assert validate(env.root).files > 5
+    assert "model-config is valid" in env.summary.read_text()
 
 
-def test_an_approvals_pull_request_holds(world: World) -> None:
+def test_an_approvals_pull_request_holds(env: ChangedRepository) -> None:
     """Record and pointer by the bot, compared with what main serves: nothing."""
-    world.propose(world.record(1))
-    world.pull_request(author=BOT_LOGIN)
-    assert validate(world.root).pull_request == 7
+    env.propose(env.record(1))
+    env.pull_request(author=BOT_LOGIN)
+    assert validate(env.root).pull_request == 7
 
 
-def test_a_challengers_pull_request_and_its_push_hold(served: World) -> None:
+def test_a_challengers_pull_request_and_its_push_hold(served: ChangedRepository) -> None:
     """The second approval names the first as its champion; merged by a person, main holds too."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
@@ -82,7 +82,7 @@ def test_a_challengers_pull_request_and_its_push_hold(served: World) -> None:
         comparison="compared",
         reason="better",
     )
-    before = served.workshop.git("rev-parse", "main")
+    before = served.workspace.git("rev-parse", "main")
     served.propose(served.record(2, champion=champion))
     served.pull_request(author=BOT_LOGIN)
     validate(served.root)
@@ -91,10 +91,12 @@ def test_a_challengers_pull_request_and_its_push_hold(served: World) -> None:
     validate(served.root)
 
 
-def test_all_problems_are_told_at_once_beside_their_lines(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_problems_are_told_at_once_beside_their_lines(
+    env: ChangedRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A value out of range, an unknown key, broken YAML and a file that nothing reads: four annotations."""
-    gate = (world.root / GATE).read_text()
-    world.branch(
+    gate = (env.root / GATE).read_text()
+    env.branch(
         "broken",
         {
             GATE: gate.replace("min_recall: 0.60", "min_recall: 1.2") + "surprise: 1\n",
@@ -102,40 +104,42 @@ def test_all_problems_are_told_at_once_beside_their_lines(world: World, capsys: 
             "model-config/serving/staging.yaml": "a: 1\n",
         },
     )
-    world.pull_request()
-    told = problems(world, capsys)
+    env.pull_request()
+    told = problems(env, capsys)
     line = next(i for i, text in enumerate(gate.splitlines(), 1) if text.startswith("min_recall"))
     assert len(told) == 4
     assert any(t.startswith(f"::error file={GATE},line={line}::") and "must be at most 1 (got 1.2)" in t for t in told)
     assert any("surprise is not a known key" in t for t in told)
     assert any(t.startswith(f"::error file={config.SERVING}") and "not valid YAML" in t for t in told)
     assert any("staging.yaml: nothing reads this file" in t for t in told)
-    assert "does not hold" in world.summary.read_text()
+    assert "does not hold" in env.summary.read_text()
 
 
 def test_on_a_laptop_problems_are_plain_lines(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """File, line and words, and no workflow commands."""
     monkeypatch.delenv("GITHUB_ACTIONS")
-    (world.root / GATE).write_text((world.root / GATE).read_text().replace("min_positives: 15 ", "min_positives: 0 "))
-    told = problems(world, capsys)
+    (env.root / GATE).write_text((env.root / GATE).read_text().replace("min_positives: 15 ", "min_positives: 0 "))
+    told = problems(env, capsys)
     assert any(text.startswith(f"error: {GATE}:") and "min_positives must be at least 1" in text for text in told)
 
 
-def test_a_pointer_without_a_record_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pointer_without_a_record_is_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody has approved what has no record."""
-    text = (world.root / config.SERVING).read_text().replace("approval: null", "approval: 3")
-    world.branch("pointer", {config.SERVING: text})
-    world.pull_request()
-    (told,) = problems(world, capsys)
+    text = (env.root / config.SERVING).read_text().replace("approval: null", "approval: 3")
+    env.branch("pointer", {config.SERVING: text})
+    env.pull_request()
+    (told,) = problems(env, capsys)
     assert "approval 0003 has no record" in told
     assert ",line=2::" in told
 
 
 @pytest.mark.parametrize("kind", ["edited", "deleted", "renamed"])
 @pytest.mark.parametrize("folder", ["approvals", "retrain-requests", "gate-failures"])
-def test_append_only_means_that(served: World, capsys: pytest.CaptureFixture[str], folder: str, kind: str) -> None:
+def test_append_only_means_that(
+    served: ChangedRepository, capsys: pytest.CaptureFixture[str], folder: str, kind: str
+) -> None:
     """An edit, a deletion and a rename in any of the three folders are told, the bot's too."""
     name = {
         "approvals": "0001",
@@ -148,7 +152,7 @@ def test_append_only_means_that(served: World, capsys: pytest.CaptureFixture[str
         "gate-failures": gate_failure(served),
     }
     if folder in texts:
-        served.workshop.write({path: texts[folder]}, "Add")
+        served.workspace.write({path: texts[folder]}, "Add")
     text = (served.root / path).read_text()
     other = path.replace("20260301", "20260302").replace("0001.yaml", "0009.yaml")
     files: dict[str | Path, str | None] = {
@@ -163,7 +167,9 @@ def test_append_only_means_that(served: World, capsys: pytest.CaptureFixture[str
     assert any(expected in text and f"model-config/{folder}/ is append only" in text for text in told), told
 
 
-def test_githubs_revert_button_is_answered_with_rollback(served: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_githubs_revert_button_is_answered_with_rollback(
+    served: ChangedRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Reverting the merge deletes the record and moves the pointer; the answer names the verb and its number."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
@@ -175,14 +181,14 @@ def test_githubs_revert_button_is_answered_with_rollback(served: World, capsys: 
     )
     served.propose(served.record(2, champion=champion))
     served.merge("approve/0002")
-    served.workshop.git("switch", "-q", "-c", "revert-2")
-    served.workshop.git("revert", "--no-edit", "-m", "1", "HEAD")
+    served.workspace.git("switch", "-q", "-c", "revert-2")
+    served.workspace.git("revert", "--no-edit", "-m", "1", "HEAD")
     served.pull_request()
     told = problems(served, capsys)
     assert any("as GitHub's Revert button does it" in t and "`fraudops rollback --to 1 --propose`" in t for t in told)
 
 
-def test_a_rollback_holds(served: World) -> None:
+def test_a_rollback_holds(served: ChangedRepository) -> None:
     """The pointer alone moves back, by a person or by the bot."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
@@ -201,7 +207,7 @@ def test_a_rollback_holds(served: World) -> None:
 
 
 def test_an_approval_whose_champion_has_changed_is_superseded(
-    served: World, capsys: pytest.CaptureFixture[str]
+    served: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It was compared with nothing, and main serves approval 1 meanwhile."""
     served.propose(served.record(2))
@@ -210,49 +216,49 @@ def test_an_approval_whose_champion_has_changed_is_superseded(
     assert "is superseded: its model was compared with nothing, and main serves approval 0001 meanwhile" in told
 
 
-def test_a_person_may_not_write_approvals(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither by a pull request of theirs nor by commits of theirs on the bot's."""
-    world.propose(world.record(1))
-    world.pull_request(author="person")
-    assert any("this pull request is by person, and only the bot" in text for text in problems(world, capsys))
+    env.propose(env.record(1))
+    env.pull_request(author="person")
+    assert any("this pull request is by person, and only the bot" in text for text in problems(env, capsys))
     path = config.approval_path(1)
-    world.branch("forged", {path: config.dump(world.record(1))})
-    world.pull_request(author=BOT_LOGIN)
-    assert any("is by A Person, and only the bot writes" in text for text in problems(world, capsys))
+    env.branch("forged", {path: config.dump(env.record(1))})
+    env.pull_request(author=BOT_LOGIN)
+    assert any("is by A Person, and only the bot writes" in text for text in problems(env, capsys))
 
 
 def test_a_persons_push_onto_the_bots_branch_is_told_whatever_name_it_carries(
-    world: World, capsys: pytest.CaptureFixture[str]
+    env: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The sender of the push counts: an author's name can be written by anybody."""
-    before = world.propose(world.record(1))
-    path = world.root / config.approval_path(1)
+    before = env.propose(env.record(1))
+    path = env.root / config.approval_path(1)
     path.write_text(path.read_text().replace("threshold: 0.25", "threshold: 0.01"))
-    world.workshop.git("commit", "-q", "-a", "-m", "Tamper", "--author", "fraudops[bot] <a@b>")
-    after = world.workshop.git("rev-parse", "HEAD")
-    world.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
-    assert any("person has pushed a change of it to this branch" in text for text in problems(world, capsys))
+    env.workspace.git("commit", "-q", "-a", "-m", "Tamper", "--author", "fraudops[bot] <a@b>")
+    after = env.workspace.git("rev-parse", "HEAD")
+    env.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
+    assert any("person has pushed a change of it to this branch" in text for text in problems(env, capsys))
 
 
-def test_bringing_main_into_the_bots_branch_is_no_change_of_records(world: World) -> None:
+def test_bringing_main_into_the_bots_branch_is_no_change_of_records(env: ChangedRepository) -> None:
     """GitHub's button "Update branch" pushes, in a person's name, what the bot has written to main meanwhile."""
-    before = world.propose(world.record(1))
-    world.workshop.git("switch", "-q", "main")
+    before = env.propose(env.record(1))
+    env.workspace.git("switch", "-q", "main")
     path = config.GATE_FAILURES / f"20260301T060000Z-{'a' * 12}.yaml"
-    world.workshop.write({path: gate_failure(world)}, "Record a gate failure")
-    world.workshop.git("switch", "-q", "approve/0001")
-    world.workshop.git("merge", "-q", "--no-ff", "-m", "Merge main into approve/0001", "main")
-    after = world.workshop.git("rev-parse", "HEAD")
-    world.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
-    validate(world.root)
+    env.workspace.write({path: gate_failure(env)}, "Record a gate failure")
+    env.workspace.git("switch", "-q", "approve/0001")
+    env.workspace.git("merge", "-q", "--no-ff", "-m", "Merge main into approve/0001", "main")
+    after = env.workspace.git("rev-parse", "HEAD")
+    env.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
+    validate(env.root)
 
 
-def test_the_bots_name_is_configurable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where an App opens the pull requests, it is the bot."""
     monkeypatch.setenv("FRAUDOPS_BOTS", "github-actions[bot] our-app[bot]")
-    world.propose(world.record(1))
-    world.pull_request(author="our-app[bot]")
-    validate(world.root)
+    env.propose(env.record(1))
+    env.pull_request(author="our-app[bot]")
+    validate(env.root)
 
 
 @pytest.mark.parametrize(
@@ -265,15 +271,17 @@ def test_the_bots_name_is_configurable(world: World, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_a_record_that_is_not_true_of_git_is_told(
-    world: World, capsys: pytest.CaptureFixture[str], changed: dict[str, object], told: str
+    env: ChangedRepository, capsys: pytest.CaptureFixture[str], changed: dict[str, object], told: str
 ) -> None:
     """Its commit, its configuration's digest, its requests and its verdict are compared with what is there."""
-    world.propose(world.record(1, **changed))
-    world.pull_request(author=BOT_LOGIN)
-    assert any(told in text for text in problems(world, capsys))
+    env.propose(env.record(1, **changed))
+    env.pull_request(author=BOT_LOGIN)
+    assert any(told in text for text in problems(env, capsys))
 
 
-def test_a_champion_that_differs_from_its_own_record_is_told(served: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_champion_that_differs_from_its_own_record_is_told(
+    served: ChangedRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The digest that a record states of its champion is that of the champion's record."""
     champion = config.Champion(
         approval=1,
@@ -287,32 +295,32 @@ def test_a_champion_that_differs_from_its_own_record_is_told(served: World, caps
     assert any("champion differs in package or digest from" in text for text in problems(served, capsys))
 
 
-def test_links_are_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_links_are_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that leads elsewhere is not what was reviewed."""
-    (world.root / GATE).unlink()
-    (world.root / GATE).symlink_to("/etc/hostname")
-    world.workshop.git("add", "-A")
-    assert any("must be a file, not a link" in text for text in problems(world, capsys))
+    (env.root / GATE).unlink()
+    (env.root / GATE).symlink_to("/etc/hostname")
+    env.workspace.git("add", "-A")
+    assert any("must be a file, not a link" in text for text in problems(env, capsys))
 
 
-def test_a_force_push_of_main_is_told(served: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_force_push_of_main_is_told(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """What it threw away cannot be compared with any more."""
     served.push("a" * 40, forced=True)
     assert any("main was force-pushed" in text for text in problems(served, capsys))
 
 
-def test_a_text_cannot_give_the_runner_commands(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_cannot_give_the_runner_commands(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """A line end in a key stays within its annotation."""
-    world.branch("evil", {GATE: '"x\\n::error::gotcha\\n": 1\n'})
-    world.pull_request()
-    told = problems(world, capsys)
+    env.branch("evil", {GATE: '"x\\n::error::gotcha\\n": 1\n'})
+    env.pull_request()
+    told = problems(env, capsys)
     assert not [text for text in told if text.startswith("::error::gotcha")]
 
 
-def test_drift_rules_are_held_to_their_file(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_drift_rules_are_held_to_their_file(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """monitoring/drift.yaml is known, and read as strictly as the others."""
     text = (ROOT / config.DRIFT).read_text()
-    world.branch("rules", {config.DRIFT.as_posix(): text.replace("alpha: 0.001", "alpha: 2.0", 1)})
-    world.pull_request()
-    (line,) = problems(world, capsys)
+    env.branch("rules", {config.DRIFT.as_posix(): text.replace("alpha: 0.001", "alpha: 2.0", 1)})
+    env.pull_request()
+    (line,) = problems(env, capsys)
     assert "data.alpha must be less than 1 (got 2.0)" in line

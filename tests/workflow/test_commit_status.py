@@ -14,14 +14,14 @@ from ml.aws import session
 from ml.cli import app
 from ml.commands.train import train
 from ml.errors import CloudError, GateFailed, TrainingFailed
-from tests.commands import training_world
-from tests.commands.training_world import BUCKET, World, failed, gate_failed, store
+from tests.harness.platform import training
+from tests.harness.platform.training import BUCKET, TrainingPlatform, failed, gate_failed, store
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
     """Everything that a training run needs, and the script of one that passes the gate."""
-    with training_world.scripted(tmp_path, monkeypatch) as found:
+    with training.scripted(tmp_path, monkeypatch) as found:
         yield found
 
 
@@ -35,12 +35,14 @@ def write_log(*lines: str) -> None:
     logs.put_log_events(logGroupName=group, logStreamName="job-1/algo-1", logEvents=events)
 
 
-def test_a_failed_step_is_named_with_its_reason_and_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_step_is_named_with_its_reason_and_log(
+    env: TrainingPlatform, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Which step, what SageMaker says, where its log is and how it ends, what to do; the tail is shown before."""
     write_log("fitting", "out of memory")
-    world.cloud.script = lambda _: failed()
+    env.cloud.script = lambda _: failed()
     with pytest.raises(TrainingFailed) as caught:
-        train(world.root)
+        train(env.root)
     message = str(caught.value)
     for part in (
         "step Train failed: AlgorithmError: exit code 1; its log: log group ",
@@ -52,13 +54,13 @@ def test_a_failed_step_is_named_with_its_reason_and_log(world: World, capsys: py
     assert "Train │ out of memory" in capsys.readouterr().err
 
 
-def test_a_reason_is_told_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reason_is_told_once(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """A library's essay, which the job's reason, its log and a traceback all hold, is told once and cut to size."""
     essay = "Input X contains NaN. " + "LogisticRegression does not accept values encoded as NaN natively. " * 12
     write_log("fitting on 100 rows", "Traceback (most recent call last):", f"ValueError: {essay}", essay, "See: impute")
-    world.cloud.script = lambda _: failed(reason=f"AlgorithmError: {essay}See: impute, exit code: 1")
+    env.cloud.script = lambda _: failed(reason=f"AlgorithmError: {essay}See: impute, exit code: 1")
     with pytest.raises(TrainingFailed) as caught:
-        train(world.root)
+        train(env.root)
     message, shown = str(caught.value), capsys.readouterr().err
     assert message.count("Input X contains NaN") == 1
     assert len(message) < 900
@@ -68,66 +70,66 @@ def test_a_reason_is_told_once(world: World, capsys: pytest.CaptureFixture[str])
     assert max(map(len, shown.splitlines())) < 250
 
 
-def test_imports_of_the_same_time_are_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_imports_of_the_same_time_are_told(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """A corrected file beside the first is trained on twice: whoever trains hears it, with both manifests named."""
-    train(world.root)
+    train(env.root)
     assert "the same time" not in capsys.readouterr().err
     store(rows=9)
-    train(world.root)
+    train(env.root)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "the same time" in line]
     assert line.count(f"s3://{BUCKET}/raw/20260101-") == 2
     assert "twice" in line
 
 
-def test_requests_that_a_run_leaves_open_are_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_requests_that_a_run_leaves_open_are_told(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody else may come for them: the run that waited may have been replaced by the one that names others."""
     names = ["20260301T060000Z-data-drift", "20260302T060000Z-manual"]
     for name in names:
         text = f"cause: {name.split('Z-')[1]}\nreason: r\nwindow: {{start: null, end: null}}\nevidence: {{}}\n"
-        world.write(f"model-config/retrain-requests/{name}.yaml", text)
-    world.commit()
-    assert train(world.root, requests=names[1:]).requests == (names[1],)
+        env.write(f"model-config/retrain-requests/{name}.yaml", text)
+    env.commit()
+    assert train(env.root, requests=names[1:]).requests == (names[1],)
     assert f"warning: open, and not answered by this run: {names[0]}; when it has" in capsys.readouterr().err
-    assert train(world.root).requests == tuple(names)
+    assert train(env.root).requests == tuple(names)
     assert "not answered" not in capsys.readouterr().err
 
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations with a figure."""
-    bare = training_world.evaluation
+    bare = training.evaluation
     recall = {"value": 0.58, "low": 0.52, "high": 0.64, "count": 143, "of": 246}
-    monkeypatch.setattr(training_world, "evaluation", lambda *told: {**bare(*told), "metrics": {"recall": recall}})
+    monkeypatch.setattr(training, "evaluation", lambda *told: {**bare(*told), "metrics": {"recall": recall}})
 
 
 @pytest.mark.usefixtures("measured")
-def test_a_failed_gate_shows_what_a_passed_one_does(world: World) -> None:
+def test_a_failed_gate_shows_what_a_passed_one_does(env: TrainingPlatform) -> None:
     """--json prints the evaluation, status and all; without it the figures stand on standard error. It still fails."""
-    world.cloud.script = lambda execution: gate_failed(world.cloud, execution, "Too few frauds")
-    machine = CliRunner().invoke(app, ["train", "--json", "--repo", str(world.root)])
+    env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Too few frauds")
+    machine = CliRunner().invoke(app, ["train", "--json", "--repo", str(env.root)])
     assert isinstance(machine.exception, GateFailed)
     told = json.loads(machine.stdout)
-    assert (told["status"], told["execution_arn"]) == ("failed", world.only.arn)
+    assert (told["status"], told["execution_arn"]) == ("failed", env.only.arn)
     assert told["evaluation"]["verdict"]["status"] == "failed"
     assert told["evaluation_uri"].endswith("/evaluation.json")
-    person = CliRunner().invoke(app, ["train", "--repo", str(world.root)])
+    person = CliRunner().invoke(app, ["train", "--repo", str(env.root)])
     assert isinstance(person.exception, GateFailed)
     assert person.stdout == ""
     assert "0.580 (0.520 to 0.640, 143 of 246)" in person.stderr
 
 
 @pytest.mark.usefixtures("measured")
-def test_a_passed_run_is_json_with_its_status(world: World) -> None:
+def test_a_passed_run_is_json_with_its_status(env: TrainingPlatform) -> None:
     """What came of a run is under `status`, whichever it was."""
-    shown = CliRunner().invoke(app, ["train", "--json", "--repo", str(world.root)])
+    shown = CliRunner().invoke(app, ["train", "--json", "--repo", str(env.root)])
     told = json.loads(shown.stdout)
     assert (shown.exit_code, told["status"], told["version"]) == (0, "passed", 1)
 
 
-def test_resuming_what_is_not_there_promises_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resuming_what_is_not_there_promises_nothing(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """An execution that does not exist is told before anybody hears how to wait on for it."""
-    arn = train(world.root).execution_arn
+    arn = train(env.root).execution_arn
     capsys.readouterr()
     with pytest.raises(CloudError, match="ResourceNotFound"):
-        train(world.root, resume=arn.replace("execution/0", "execution/9"))
+        train(env.root, resume=arn.replace("execution/0", "execution/9"))
     assert "interrupted" not in capsys.readouterr().err

@@ -13,10 +13,10 @@ from ml import config
 from ml.aws import platform, registry, session
 from ml.aws.pipeline import definition
 from ml.gitops import labels, statuses
-from tests.gitops.local_hub import NAME, WORKFLOW
+from tests.harness.github.emulator import NAME, WORKFLOW
+from tests.harness.workflows import environment
+from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 from tests.waiting import wait_until
-from tests.workflows import workflow_world
-from tests.workflows.workflow_world import World, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 TRAIN = "Train, evaluate, propose"
@@ -24,9 +24,9 @@ ASKED = ("20260301T060000Z-data-drift", "20260302T060000Z-concept-drift")
 HOSTILE = "\"; touch $HOME/../../pwned; $(touch pwned) `touch pwned` ${{ github.token }} '\n# **x** @alice"
 
 
-def told(world: World, commit: str) -> list[Status]:
+def told(env: WorkflowEnvironment, commit: str) -> list[Status]:
     """What was said of a commit's training, oldest first."""
-    repository = world.clouds.github.state.find("acme", "fraudops")
+    repository = env.clouds.github.state.find("acme", "fraudops")
     assert repository is not None
     found = list(repository.statuses)
     return [status for status in found if (status.sha, status.context) == (commit, statuses.TRAINING)]
@@ -46,17 +46,17 @@ def names(runs: list[Run]) -> list[tuple[str, str, str | None]]:
 
 def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) -> None:
     """One after another, each answering every open request; nothing is lost, doubled, or run because it was written."""
-    with workflow_world.started(tmp_path) as world:
-        workflow_world.equip(world)
-        workflow_world.fill(world)
+    with environment.started(tmp_path) as env:
+        environment.equip(env)
+        environment.fill(env)
         group = platform.read().package_group
 
         # A race: a change of the gate, and two requests while it trains. The run that waited first is replaced.
-        first = world.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")
+        first = env.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")
         for name in ASKED:
-            world.forge.request(name)
-        last = world.workshop.git("rev-parse", "HEAD")
-        runs = world.runs()
+            env.bot.request(name)
+        last = env.workspace.git("rev-parse", "HEAD")
+        runs = env.runs()
         trained = [run for run in runs if run.workflow == "train"]
         assert [run.conclusion for run in trained] == ["success", "cancelled", "success"], [run.log for run in trained]
         assert [run.sha for run in trained] == [first, trained[1].sha, last]
@@ -72,13 +72,13 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         assert [package.version for package in registry.packages(group)] == [1, 2]
 
         # The second approval is open and answers both requests; the first was closed with a word.
-        old, pull = (world.forge.api.get_pull(number) for number in (1, 2))
+        old, pull = (env.bot.api.get_pull(number) for number in (1, 2))
         assert (old.state, old.merged, pull.state, pull.user.login) == ("closed", False, "open", WORKFLOW)
         (word,) = [comment.body for comment in old.get_issue_comments() if "#2" in comment.body]
         assert "trained later" in word
         assert {label.name for label in pull.labels} == {labels.APPROVAL.name}
         package = registry.packages(group)[1]
-        git = world.clouds.github.state.named(NAME).git
+        git = env.clouds.github.state.named(NAME).git
         content = git.show(pull.head.sha, config.approval_path(2).as_posix())
         record = config.parse((content or b"").decode(), config.approval_path(2), config.ApprovalRecord)
         assert set(record.requests) == set(ASKED)
@@ -100,52 +100,51 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         ]
         assert len(pictures) == 2
         assert all(image(address).startswith(b"\x89PNG") for address in pictures)
-        assert world.checks(pull.head.sha) == {"fraudops/ci": "success"}
+        assert env.checks(pull.head.sha) == {"fraudops/ci": "success"}
         (plan,) = [comment for comment in pull.get_issue_comments() if "What merging this does" in comment.body]
         assert plan.user.login == WORKFLOW
         states = [
-            (status.state, trained[2].id == int(str(status.target_url).rsplit("/", 1)[1]))
-            for status in told(world, last)
+            (status.state, trained[2].id == int(str(status.target_url).rsplit("/", 1)[1])) for status in told(env, last)
         ]
         assert states == [("pending", True), ("success", True)]
 
         # The merge deploys that package. (What ci.yml says of main is not looked at again.)
-        world.switch("ci.yml", on=False)
-        world.forge.merge(2)
-        fired = world.fired()
+        env.switch("ci.yml", on=False)
+        env.bot.merge(2)
+        fired = env.fired()
         assert set(fired) == {"deploy.yml"}
         assert passed(fired["deploy.yml"]) == {"Deploy"}
-        assert world.forge.world.statuses() == {1: "Rejected", 2: "Approved"}
+        assert env.bot.env.statuses() == {1: "Rejected", 2: "Approved"}
 
         # By hand, with words that would do harm in a shell. Cancelled while it trains, it goes on when it is run again.
         before = set(known())
-        world.switch("train.yml", on=False)
-        commit = world.edit(config.GATE, "min_recall: 0.61", "min_recall: 0.62", "Ask for a little more")
-        assert world.runs() == []
-        world.switch("train.yml", on=True)
-        world.switch("ci.yml", on=True)
-        world.dispatch("train.yml", reason="x", request="$(touch pwned); `touch pwned`")
-        (wrong,) = world.runs()
+        env.switch("train.yml", on=False)
+        commit = env.edit(config.GATE, "min_recall: 0.61", "min_recall: 0.62", "Ask for a little more")
+        assert env.runs() == []
+        env.switch("train.yml", on=True)
+        env.switch("ci.yml", on=True)
+        env.dispatch("train.yml", reason="x", request="$(touch pwned); `touch pwned`")
+        (wrong,) = env.runs()
         assert failed(wrong) == {TRAIN}
         assert "no such request" in wrong.log
         assert set(known()) == before
-        world.dispatch("train.yml", reason=HOSTILE)
-        wait_until(lambda: [status for status in told(world, commit) if status.state == "pending"], 60)
-        run = world.clouds.actions.runs()[0]
-        assert world.forge.api.get_workflow_run(run.id).cancel()
-        assert names(world.runs()) == [("train.yml", "workflow_dispatch", "cancelled")]
+        env.dispatch("train.yml", reason=HOSTILE)
+        wait_until(lambda: [status for status in told(env, commit) if status.state == "pending"], 60)
+        run = env.clouds.actions.runs()[0]
+        assert env.bot.api.get_workflow_run(run.id).cancel()
+        assert names(env.runs()) == [("train.yml", "workflow_dispatch", "cancelled")]
         (execution,) = set(known()) - before
-        world.clouds.github.fail_api(2)
-        world.clouds.actions.rerun(run.id)
-        again, checks = world.runs()
+        env.clouds.github.fail_api(2)
+        env.clouds.actions.rerun(run.id)
+        again, checks = env.runs()
         assert (again.id, again.attempt) == (run.id, 2)
         assert passed(again) == {TRAIN}
         assert passed(checks) == {"Detect changes", "Validate model-config", "Plan", "Required checks"}
         assert set(known()) - before == {execution}
         assert [package.version for package in registry.packages(group)] == [1, 2, 3]
         assert not list(tmp_path.rglob("pwned"))
-        assert not world.clouds.github.failures
-        pull = world.forge.api.get_pull(3)
+        assert not env.clouds.github.failures
+        pull = env.bot.api.get_pull(3)
         assert "touch pwned" in pull.body
         assert "${{ github.token }}" in pull.body.replace("\\", "")
         assert "@alice" not in pull.body
@@ -160,21 +159,21 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
             ("min_recall: 0.999 ", "min_recall: 0.999  # as I said "),
         ]
         for number, (before_it, after_it) in enumerate(changes, start=1):
-            commit = world.edit(config.GATE, before_it, after_it, "Ask for too much")
-            found = world.fired()
+            commit = env.edit(config.GATE, before_it, after_it, "Ask for too much")
+            found = env.fired()
             assert set(found) == ({"ci.yml", "train.yml"} if number == 1 else {"train.yml"})
-            world.switch("ci.yml", on=False)
+            env.switch("ci.yml", on=False)
             assert failed(found["train.yml"]) == {TRAIN}
             assert "0.999" in found["train.yml"].summary
-            world.forge.pull()
-            gate_failures = config.load_gate_failures(world.forge.root)
+            env.bot.pull()
+            gate_failures = config.load_gate_failures(env.bot.root)
             assert len(gate_failures) == number
             assert [failure.commit for failure in gate_failures.values()].count(commit) == 1
-            (issue,) = [issue for issue in world.forge.api.get_issues() if issue.pull_request is None]
+            (issue,) = [issue for issue in env.bot.api.get_issues() if issue.pull_request is None]
             assert {label.name for label in issue.labels} == {labels.GATE_FAILURE.name}
             assert issue.comments == number - 1
-            assert told(world, commit)[-1].state == "failure"
-        assert [each.number for each in world.forge.api.get_pulls()] == [3]
+            assert told(env, commit)[-1].state == "failure"
+        assert [each.number for each in env.bot.api.get_pulls()] == [3]
         assert len(registry.packages(group)) == 3
 
 

@@ -12,7 +12,7 @@ from local_github.actions.workflow_file import load_yaml
 from local_github.domain.events import Event
 
 from ml.commands import ci_status, plan
-from tests.workflows.workflow_files import ACTION, FILES, WORKFLOWS, job, jobs, steps
+from tests.harness.workflows.files import ACTION, FILES, WORKFLOWS, job, jobs, steps
 
 VERBS = {
     "ci.yml": {"changes", "validate", "plan", "ci-status"},

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from local_github.actions.workflow_file import load_yaml
 
-from tests.workflows.workflow_files import ACTION, FILES, ROOT, WORKFLOWS, job, jobs, steps
+from tests.harness.workflows.files import ACTION, FILES, ROOT, WORKFLOWS, job, jobs, steps
 
 BIN = Path(sys.executable).parent
 PINS = {

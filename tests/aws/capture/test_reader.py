@@ -18,9 +18,9 @@ from ml.aws.capture import inventory, line_stream, reader
 from ml.aws.capture import object_listing as captured
 from ml.aws.session import client
 from ml.errors import CloudError
-from tests import moto_server
 from tests.aws.capture import captured_lines
 from tests.aws.capture.captured_lines import INPUTS, NOON, line
+from tests.harness.aws import moto_server
 
 ROWS = [[0.0, 1.5, -2.25, 10.0], [60.0, 1e-7, 0.1, 0.0]]
 SCORES = [0.125, 0.75]

@@ -18,7 +18,7 @@ from ml.aws import session
 from ml.aws.cloudformation import stack
 from ml.aws.session import client
 from ml.errors import CloudError
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from ml.aws.import_manifest import Source
 from ml.aws.labels import coverage, join
 from ml.aws.lake import Lake
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -27,7 +27,7 @@ from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import DataError
 from ml.model.drift.label_counts import LabelSummary, Outcomes
-from tests import moto_server
+from tests.harness.aws import moto_server
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = DAY + timedelta(days=60)

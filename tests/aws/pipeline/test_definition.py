@@ -20,7 +20,7 @@ from ml.aws import session, source_upload
 from ml.aws.pipeline import definition
 from ml.aws.platform import Platform
 from ml.errors import CloudError
-from tests.aws.scripted_cloud import ScriptedCloud
+from tests.harness.aws.scripted_sagemaker import ScriptedCloud
 
 PLATFORM = Platform(
     region="eu-west-1",

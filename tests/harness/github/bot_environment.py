@@ -18,9 +18,9 @@ from ml import config
 from ml.aws import registry
 from ml.gitops import approvals, serving_pointer
 from ml.training.gate_result import Outcome
-from tests.commands.served_world import World
-from tests.gitops.local_hub import NAME, Hub
-from tests.gitops.repositories import Workshop
+from tests.harness.git.repositories import GitWorkspace
+from tests.harness.github.emulator import NAME, Hub
+from tests.harness.platform.served import ServedPlatform
 from tests.report.evaluations import COMPARED, evaluation
 
 RUN = 4711
@@ -28,24 +28,24 @@ _REGISTERED = ("provenance", "artifact", "champion")  # as the package has them
 
 
 @dataclass
-class Forge:
+class BotEnvironment:
     """What the tests of propose, record-failure, deploy and rollback act on."""
 
-    world: World
+    env: ServedPlatform
     hub: Hub
     folder: Path
     started: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     """Each dispatch: workflow, ref, inputs."""
 
     @property
-    def workshop(self) -> Workshop:
+    def workspace(self) -> GitWorkspace:
         """The checkout."""
-        return self.world.workshop
+        return self.env.workspace
 
     @property
     def root(self) -> Path:
         """Where the checkout is."""
-        return self.workshop.root
+        return self.workspace.root
 
     @property
     def api(self) -> Api:
@@ -54,12 +54,12 @@ class Forge:
 
     def register(self, intercept: float, **changes: Any) -> str:
         """Registers a package with a whole evaluation, compared with what main says serves; its ARN."""
-        repository = self.workshop.repository
+        repository = self.workspace.repository
         pointed = serving_pointer.at(repository, "main").approval
         record = approvals.recorded(repository, "main", pointed) if pointed is not None else None
         compared = {"champion": COMPARED | {"artifact_sha256": record.artifact.sha256}} if record else {}
         measured = {key: value for key, value in evaluation().items() if key not in _REGISTERED}
-        return self.world.register(intercept, **(measured | compared | changes))
+        return self.env.register(intercept, **(measured | compared | changes))
 
     def outcome(self, arn: str, *, asked: str = "") -> Path:
         """The file that `train` leaves of a run that registered that package."""
@@ -97,7 +97,7 @@ class Forge:
             execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{execution}",
             package_arn=None,
             version=None,
-            commit=self.workshop.git("rev-parse", "HEAD"),
+            commit=self.workspace.git("rev-parse", "HEAD"),
             requests=requests,
             asked=asked,
             evaluation=found,
@@ -112,11 +112,11 @@ class Forge:
 
     def push(self) -> None:
         """Pushes what a person has committed on main."""
-        self.workshop.git("-c", f"http.extraheader={self._header()}", "push", "-q", "origin", "main")
+        self.workspace.git("-c", f"http.extraheader={self._header()}", "push", "-q", "origin", "main")
 
     def pull(self) -> None:
         """Brings the checkout up to date."""
-        self.workshop.git("-c", f"http.extraheader={self._header()}", "pull", "-q", "--ff-only", "origin", "main")
+        self.workspace.git("-c", f"http.extraheader={self._header()}", "pull", "-q", "--ff-only", "origin", "main")
 
     def request(self, name: str) -> None:
         """Commits a retrain request, as a person does."""
@@ -126,7 +126,7 @@ class Forge:
             window=config.Window(start=None, end=None),
             evidence={"ks": 0.12},
         )
-        self.workshop.write({config.REQUESTS / f"{name}.yaml": config.dump(request)}, f"Ask for {name}")
+        self.workspace.write({config.REQUESTS / f"{name}.yaml": config.dump(request)}, f"Ask for {name}")
         self.push()
 
     def tip(self, branch: str) -> str:
@@ -140,14 +140,14 @@ class Forge:
         return f"Authorization: basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
 
 
-def around(world: World, server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
-    """The world's repository on that GitHub, in the environment of a workflow's step."""
-    hub = Hub.around(server, world.workshop)
-    forge = Forge(world=world, hub=hub, folder=folder)
+def around(env: ServedPlatform, server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
+    """The env's repository on that GitHub, in the environment of a workflow's step."""
+    hub = Hub.around(server, env.workspace)
+    bot = BotEnvironment(env=env, hub=hub, folder=folder)
 
     def dispatch(call: Call) -> None:
         call.need("actions", "write")
-        forge.started.append((str(call.params["workflow"]), call.body["ref"], dict(call.body.get("inputs") or {})))
+        bot.started.append((str(call.params["workflow"]), call.body["ref"], dict(call.body.get("inputs") or {})))
 
     server.router.register("POST", "/api/v3/repos/<owner>/<name>/actions/workflows/<workflow>/dispatches", dispatch)
     for name, value in {
@@ -161,4 +161,4 @@ def around(world: World, server: LocalGitHub, folder: Path, monkeypatch: pytest.
         "FRAUDOPS_TOKEN_FIRES": "false",
     }.items():
         monkeypatch.setenv(name, value)
-    return forge
+    return bot

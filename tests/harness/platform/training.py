@@ -20,9 +20,9 @@ from ml import config
 from ml.aws import registry, session
 from ml.aws.import_manifest import Source
 from ml.aws.lake import Lake
-from tests.aws.scripted_cloud import Scripted, ScriptedCloud, job_arn, step
+from tests.harness.aws.scripted_sagemaker import Scripted, ScriptedCloud, job_arn, step
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BUCKET, GROUP = "lake", "fraudops-model"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = "20260301T060000Z-data-drift"
@@ -30,7 +30,7 @@ States = list[tuple[str, list[dict[str, Any]]]]
 
 
 @dataclass
-class World:
+class TrainingPlatform:
     """A repository, a platform with some data, and a SageMaker that does as it is told."""
 
     root: Path
@@ -60,7 +60,7 @@ class World:
 
 
 @contextmanager
-def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
     """Everything that a training run needs, below `place`, and the script of one that passes the gate."""
     root = place / "repository"
     for part in ("ml/model", "ml/steps", "model-config"):
@@ -69,7 +69,7 @@ def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with ScriptedCloud() as cloud:
         for name, value in cloud.environment.items():
             monkeypatch.setenv(name, value)
-        found = World(root=root, cloud=cloud)
+        found = TrainingPlatform(root=root, cloud=cloud)
         found.git("init", "-q", "-b", "main")
         found.commit("start")
         set_up_platform()

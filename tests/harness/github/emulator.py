@@ -11,7 +11,7 @@ from local_github.server import LocalGitHub
 
 from ml.gitops.github_client import GitHub, Patience
 from ml.gitops.remote import Remote
-from tests.gitops.repositories import Workshop
+from tests.harness.git.repositories import GitWorkspace
 
 NAME = "acme/fraudops"
 WORKFLOW = "github-actions[bot]"
@@ -25,15 +25,15 @@ class Hub:
     """The server, its repository's checkout, and clients of it."""
 
     server: LocalGitHub
-    workshop: Workshop
+    workspace: GitWorkspace
     token: str
 
     @classmethod
-    def around(cls, server: LocalGitHub, workshop: Workshop) -> Hub:
-        """Makes the repository from the workshop, whose `origin` it becomes."""
-        server.create_repository(NAME, seed=workshop.root)
-        workshop.git("remote", "add", "origin", f"{server.url}/{NAME}.git")
-        return cls(server, workshop, server.token(WORKFLOW, permissions=GRANTS, repository=NAME))
+    def around(cls, server: LocalGitHub, workspace: GitWorkspace) -> Hub:
+        """Makes the repository from the workspace, whose `origin` it becomes."""
+        server.create_repository(NAME, seed=workspace.root)
+        workspace.git("remote", "add", "origin", f"{server.url}/{NAME}.git")
+        return cls(server, workspace, server.token(WORKFLOW, permissions=GRANTS, repository=NAME))
 
     def client(self, token: str | None = None, **patience: Any) -> GitHub:
         """The product's client, with the workflow's token unless another is given."""
@@ -59,11 +59,11 @@ class Hub:
 
     def remote(self) -> Remote:
         """The checkout's remote; needs GITHUB_TOKEN and GITHUB_SERVER_URL in the environment."""
-        return Remote(self.workshop.repository, patience=self.client().patience)
+        return Remote(self.workspace.repository, patience=self.client().patience)
 
     def branch(self, name: str, content: str = "x\n") -> str:
         """A branch of the bot with one commit on top of main, pushed; its commit."""
-        repository = self.workshop.repository
+        repository = self.workspace.repository
         commit = repository.commit("main", {f"notes/{name}.md": content.encode()}, f"Add {name}")
         self.remote().push_branch(name, commit, seen=self.remote().fetch(name))
         return commit

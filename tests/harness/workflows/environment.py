@@ -25,13 +25,13 @@ from ml.playground.developer import isolated_environment
 from ml.playground.environment import Emulators
 from ml.simulate import stand_in_data
 from ml.simulate import table_files as files
-from tests.commands import few_rows
-from tests.commands.forge_world import Forge
-from tests.commands.served_world import World as Served
-from tests.gitops.local_hub import NAME, Hub
-from tests.gitops.repositories import Workshop
+from tests.harness.git import settings
+from tests.harness.git.repositories import GitWorkspace
+from tests.harness.github.bot_environment import BotEnvironment
+from tests.harness.github.emulator import NAME, Hub
+from tests.harness.platform.served import ServedPlatform
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LEFT_OUT = ("tests/", "docs/")
 """What no job reads, with the suite left out."""
 ROWS, FRAUDS, SEED = 12_000, 60, 3
@@ -41,41 +41,41 @@ Fired = dict[str, Run]
 
 
 @dataclass
-class World:
+class WorkflowEnvironment:
     """Both clouds, a clone of the repository, and the runs that have not been looked at yet."""
 
     clouds: Emulators
-    forge: Forge
+    bot: BotEnvironment
     seen: set[tuple[int, int]] = field(default_factory=set)
 
     @property
-    def workshop(self) -> Workshop:
+    def workspace(self) -> GitWorkspace:
         """The clone."""
-        return self.forge.workshop
+        return self.bot.workspace
 
     def push(self, files: Mapping[str | Path, str], subject: str) -> str:
         """Commits files on main and pushes them; the commit."""
-        commit = self.workshop.write(dict(files), subject)
-        self.forge.push()
+        commit = self.workspace.write(dict(files), subject)
+        self.bot.push()
         return commit
 
     def edit(self, path: Path, old: str, new: str, subject: str) -> str:
         """Changes a file on main, commits and pushes; the commit."""
-        text = self.workshop.text(path)
+        text = self.workspace.text(path)
         assert old in text
         return self.push({path: text.replace(old, new, 1)}, subject)
 
     def propose(self, branch: str, files: Mapping[str | Path, str], title: str) -> PullRequest:
         """A person's pull request with these files."""
-        self.workshop.git("switch", "-q", "-c", branch, "main")
-        self.workshop.write(dict(files), title)
+        self.workspace.git("switch", "-q", "-c", branch, "main")
+        self.workspace.write(dict(files), title)
         self.publish(branch)
-        return self.forge.api.create_pull(base="main", head=branch, title=title, body="")
+        return self.bot.api.create_pull(base="main", head=branch, title=title, body="")
 
     def publish(self, branch: str) -> None:
         """Pushes a branch and goes back to main."""
-        self.workshop.git("-c", f"http.extraheader={self.header('alice')}", "push", "-q", "origin", branch)
-        self.workshop.git("switch", "-q", "main")
+        self.workspace.git("-c", f"http.extraheader={self.header('alice')}", "push", "-q", "origin", branch)
+        self.workspace.git("switch", "-q", "main")
 
     def header(self, login: str) -> str:
         """What a person's Git says of who they are."""
@@ -86,7 +86,7 @@ class World:
 
     def dispatch(self, file: str, **inputs: str) -> None:
         """Starts a workflow on main by hand."""
-        assert self.forge.api.get_workflow(file).create_dispatch("main", inputs)
+        assert self.bot.api.get_workflow(file).create_dispatch("main", inputs)
 
     def switch(self, file: str, *, on: bool) -> None:
         """Disables or enables a workflow, as its owner may."""
@@ -108,7 +108,7 @@ class World:
 
     def checks(self, commit: str) -> dict[str, str]:
         """Each status of a commit: its last state by its context."""
-        statuses = self.forge.api.get_commit(commit).get_combined_status().statuses
+        statuses = self.bot.api.get_commit(commit).get_combined_status().statuses
         return {status.context: status.state for status in statuses}
 
 
@@ -124,17 +124,17 @@ def failed(run: Run) -> set[str]:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[World]:
+def started(folder: Path) -> Iterator[WorkflowEnvironment]:
     """The clouds, and the repository on the local GitHub with its first commit, of which no event was made."""
-    workshop = snapshot(folder / "clone")
+    workspace = snapshot(folder / "clone")
     with Emulators(folder / "clouds", variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
-        served = Served(workshop=workshop, cloud=clouds.aws)
+        served = ServedPlatform(workspace=workspace, cloud=clouds.aws)
         with isolated_environment({**clouds.environment(), "GITHUB_REPOSITORY": NAME}):
-            hub = Hub.around(clouds.github, workshop)
-            yield World(clouds=clouds, forge=Forge(world=served, hub=hub, folder=folder))
+            hub = Hub.around(clouds.github, workspace)
+            yield WorkflowEnvironment(clouds=clouds, bot=BotEnvironment(env=served, hub=hub, folder=folder))
 
 
-def snapshot(root: Path) -> Workshop:
+def snapshot(root: Path) -> GitWorkspace:
     """What Git tracks here, as the working tree has it, in one commit; it trains on few rows and settles at once."""
     root.mkdir(parents=True)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -142,26 +142,26 @@ def snapshot(root: Path) -> Workshop:
         if not name.startswith(LEFT_OUT) and (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
-    workshop = Workshop(root=root, repository=Repository(root))
-    workshop.git("init", "-q", "-b", "main")
+    workspace = GitWorkspace(root=root, repository=Repository(root))
+    workspace.git("init", "-q", "-b", "main")
     text = (ROOT / config.SERVING).read_text()
     text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
     files: dict[str | Path, str] = {
         config.SERVING: text.replace("timeout_minutes: 30", "timeout_minutes: 1"),
-        config.MODEL: few_rows.settled((ROOT / config.MODEL).read_text()),
+        config.MODEL: settings.settled((ROOT / config.MODEL).read_text()),
     }
-    workshop.write(files, "Begin")
-    return workshop
+    workspace.write(files, "Begin")
+    return workspace
 
 
-def equip(world: World) -> None:
+def equip(env: WorkflowEnvironment) -> None:
     """Makes the platform and the workflows' roles, and sets the repository's variables."""
-    bootstrap(world.forge.root, repository=NAME, configure=True)
+    bootstrap(env.bot.root, repository=NAME, configure=True)
 
 
-def fill(world: World) -> None:
+def fill(env: WorkflowEnvironment) -> None:
     """Lets transactions land in the lake."""
-    file = world.forge.folder / "transactions.parquet"
+    file = env.bot.folder / "transactions.parquet"
     files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED))
-    columns = config.load_settings(world.forge.root).training.columns
+    columns = config.load_settings(env.bot.root).training.columns
     import_data(str(file), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)

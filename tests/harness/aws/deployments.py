@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml.aws import deployment_records
-from tests.gitops.repositories import record
+from tests.harness.git.repositories import record
 
 
 def finished(approval: int, at: str, **changes: Any) -> deployment_records.Deployment:

@@ -8,7 +8,7 @@ from typing import Any
 
 from local_github.actions.workflow_file import Job, Workflow, parse
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/setup/action.yml"
 WORKFLOWS: dict[str, Workflow] = {

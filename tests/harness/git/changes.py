@@ -12,18 +12,18 @@ import pytest
 
 from ml import config
 from ml.gitops.repository import BOT, Repository
-from tests.gitops.repositories import Workshop, record
+from tests.harness.git.repositories import GitWorkspace, record
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 REPOSITORY = "acme/fraud"
 BOT_LOGIN = "github-actions[bot]"
 
 
 @dataclass
-class World:
+class ChangedRepository:
     """The repository, as somebody works in it and as GitHub then runs ci.yml."""
 
-    workshop: Workshop
+    workspace: GitWorkspace
     folder: Path
     monkeypatch: pytest.MonkeyPatch
     outputs: Path = field(init=False)
@@ -42,17 +42,17 @@ class World:
     @property
     def root(self) -> Path:
         """The working tree."""
-        return self.workshop.root
+        return self.workspace.root
 
     @property
     def repository(self) -> Repository:
         """The repository as the product sees it."""
-        return self.workshop.repository
+        return self.workspace.repository
 
     def record(self, number: int, **changes: Any) -> config.ApprovalRecord:
         """An approval that is true of this repository: its commit is main's, and so is its configuration."""
         fields = {
-            "commit": self.workshop.git("rev-parse", "main"),
+            "commit": self.workspace.git("rev-parse", "main"),
             "config_sha256": config.load_settings(self.root).sha256,
             "requests": (),
         }
@@ -62,23 +62,23 @@ class World:
         """The bot's branch of two commits, record and pointer, checked out; returns its tip."""
         from ml.gitops import serving_pointer
 
-        repository, main = self.repository, self.workshop.git("rev-parse", "main")
+        repository, main = self.repository, self.workspace.git("rev-parse", "main")
         path = config.approval_path(approved.approval)
         first = repository.commit(main, {path: config.dump(approved).encode()}, "Record")
         text = serving_pointer.point(serving_pointer.text_at(repository, main), approved.approval)
         tip = repository.commit(first, {config.SERVING: text.encode()}, "Serve")
-        self.workshop.git("switch", "-q", "-C", branch or f"approve/{approved.approval:04d}", tip)
+        self.workspace.git("switch", "-q", "-C", branch or f"approve/{approved.approval:04d}", tip)
         return tip
 
     def merge(self, branch: str) -> str:
         """The merge of `branch` into main, checked out."""
-        self.workshop.git("switch", "-q", "main")
-        self.workshop.git("merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
-        return self.workshop.git("rev-parse", "HEAD")
+        self.workspace.git("switch", "-q", "main")
+        self.workspace.git("merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
+        return self.workspace.git("rev-parse", "HEAD")
 
     def branch(self, name: str, files: dict[str | Path, str | None], *, author: str | None = None) -> str:
         """A branch of one commit off main in which a person (or `author`) writes or deletes files, checked out."""
-        self.workshop.git("switch", "-q", "-C", name, "main")
+        self.workspace.git("switch", "-q", "-C", name, "main")
         for path, text in files.items():
             file = self.root / path
             if text is None:
@@ -86,10 +86,10 @@ class World:
             else:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
-        self.workshop.git("add", "-A")
+        self.workspace.git("add", "-A")
         signed = ["--author", f"{author} <{BOT.email}>"] if author else []
-        self.workshop.git("commit", "-q", "-m", "Change", *signed)
-        return self.workshop.git("rev-parse", "HEAD")
+        self.workspace.git("commit", "-q", "-m", "Change", *signed)
+        return self.workspace.git("rev-parse", "HEAD")
 
     def event(self, name: str, payload: dict[str, Any], *, ref_name: str = "main", sha: str = "") -> None:
         """What the run is told."""
@@ -98,14 +98,14 @@ class World:
         for key, value in {"NAME": name, "PATH": str(file)}.items():
             self.monkeypatch.setenv(f"GITHUB_EVENT_{key}", value)
         self.monkeypatch.setenv("GITHUB_REF_NAME", ref_name)
-        self.monkeypatch.setenv("GITHUB_SHA", sha or self.workshop.git("rev-parse", "HEAD"))
+        self.monkeypatch.setenv("GITHUB_SHA", sha or self.workspace.git("rev-parse", "HEAD"))
 
     def pull_request(self, *, author: str = "person", fork: bool = False, **more: Any) -> None:
         """Makes what is checked out a pull request: GitHub's merge commit is checked out, its payload is there."""
-        head, main = (self.workshop.git("rev-parse", revision) for revision in ("HEAD", "main"))
-        branch = self.workshop.git("rev-parse", "--abbrev-ref", "HEAD")
-        self.workshop.git("switch", "-q", "--detach", "main")
-        self.workshop.git("merge", "-q", "--no-ff", "-m", "Merge for a try", head)
+        head, main = (self.workspace.git("rev-parse", revision) for revision in ("HEAD", "main"))
+        branch = self.workspace.git("rev-parse", "--abbrev-ref", "HEAD")
+        self.workspace.git("switch", "-q", "--detach", "main")
+        self.workspace.git("merge", "-q", "--no-ff", "-m", "Merge for a try", head)
         payload = {
             "action": "opened",
             "pull_request": {
@@ -120,14 +120,14 @@ class World:
 
     def push(self, before: str, *, forced: bool = False) -> None:
         """Makes what is checked out a push to main."""
-        self.event("push", {"before": before, "after": self.workshop.git("rev-parse", "HEAD"), "forced": forced})
+        self.event("push", {"before": before, "after": self.workspace.git("rev-parse", "HEAD"), "forced": forced})
 
 
-def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A repository on main whose first commit holds model-config/ and a README."""
-    workshop = Workshop.make(folder / "repository")
-    shutil.copytree(ROOT / "model-config", workshop.root / "model-config", dirs_exist_ok=True)
-    (workshop.root / "README.md").write_text("# Fraud\n")
-    workshop.git("add", "-A")
-    workshop.git("commit", "-q", "-m", "State")
-    return World(workshop=workshop, folder=folder, monkeypatch=monkeypatch)
+    workspace = GitWorkspace.make(folder / "repository")
+    shutil.copytree(ROOT / "model-config", workspace.root / "model-config", dirs_exist_ok=True)
+    (workspace.root / "README.md").write_text("# Fraud\n")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-q", "-m", "State")
+    return ChangedRepository(workspace=workspace, folder=folder, monkeypatch=monkeypatch)

@@ -22,10 +22,10 @@ from ml.gitops import approvals, serving_pointer
 from ml.model import artifact, model_document
 from ml.records import approval as approving
 from ml.release.result import DeploymentResult
-from tests import moto_server
-from tests.gitops.repositories import PERSON, Workshop
+from tests.harness.aws import moto_server
+from tests.harness.git.repositories import PERSON, GitWorkspace
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 ENDPOINT = "fraudops-production"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
@@ -61,28 +61,28 @@ def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool =
     )
 
 
-def repository(root: Path) -> Workshop:
+def repository(root: Path) -> GitWorkspace:
     """A repository with this project's configuration and infrastructure, whose endpoint settles at once."""
     text = (PROJECT / config.SERVING).read_text()
     text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
-    workshop = Workshop.make(root, text.replace("timeout_minutes: 30", "timeout_minutes: 1"))
+    workspace = GitWorkspace.make(root, text.replace("timeout_minutes: 30", "timeout_minutes: 1"))
     shutil.copytree(PROJECT / "infra", root / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    workshop.write({path: (PROJECT / path).read_text() for path in (config.MODEL, config.GATE)}, "Configure training")
-    return workshop
+    workspace.write({path: (PROJECT / path).read_text() for path in (config.MODEL, config.GATE)}, "Configure training")
+    return workspace
 
 
 @dataclass
-class World:
+class ServedPlatform:
     """What the tests of approve, deploy and rollback act on."""
 
-    workshop: Workshop
+    workspace: GitWorkspace
     cloud: LocalAws | None = None
     """None on a moto without functions and endpoints, which will do for what is refused before anything happens."""
 
     @property
     def root(self) -> Path:
         """Where the repository is."""
-        return self.workshop.root
+        return self.workspace.root
 
     @property
     def where(self) -> platform.Platform:
@@ -94,7 +94,7 @@ class World:
 
         `changes` replace keys of the evaluation, or of the metadata where they are found there.
         """
-        commit = self.workshop.repository.head()
+        commit = self.workspace.repository.head()
         provenance = {
             "commit": commit,
             "config_sha256": config.load_settings(self.root).sha256,
@@ -124,8 +124,8 @@ class World:
         return arn
 
     def _evaluation(self, provenance: dict[str, str], sha256: str) -> dict[str, Any]:
-        pointed = serving_pointer.at(self.workshop.repository, "main").approval
-        served = approvals.recorded(self.workshop.repository, "main", pointed) if pointed else None
+        pointed = serving_pointer.at(self.workspace.repository, "main").approval
+        served = approvals.recorded(self.workspace.repository, "main", pointed) if pointed else None
         window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "rows": 1000, "frauds": 20}
         return {
             "schema": 1,
@@ -183,7 +183,7 @@ class World:
         return {key: found[key] for key in ("EndpointStatus", "EndpointConfigName")}
 
 
-def moto_platform(workshop: Workshop) -> World:
+def moto_platform(workspace: GitWorkspace) -> ServedPlatform:
     """The platform as far as moto has it: the stack's outputs, its bucket and its group."""
     outputs = {
         "Bucket": "lake",
@@ -205,4 +205,4 @@ def moto_platform(workshop: Workshop) -> World:
     moto_server.make_bucket("lake")
     client("s3").put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
     client("sagemaker").create_model_package_group(ModelPackageGroupName="fraudops-model")
-    return World(workshop=workshop)
+    return ServedPlatform(workspace=workspace)

@@ -24,14 +24,14 @@ rollout: {termination_wait_seconds: 0, timeout_minutes: 1}
 
 
 @dataclass
-class Workshop:
+class GitWorkspace:
     """A repository and the hand of a person who works in it."""
 
     root: Path
     repository: Repository
 
     @classmethod
-    def make(cls, root: Path, serving: str = SERVING) -> Workshop:
+    def make(cls, root: Path, serving: str = SERVING) -> GitWorkspace:
         """A new repository whose first commit holds serving/production.yaml."""
         root.mkdir(parents=True)
         made = cls(root=root, repository=Repository(root))

@@ -28,10 +28,11 @@ from ml.model import artifact, model_document
 from ml.model.drift import baseline
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
-from tests.commands import forge_world, served_world
-from tests.commands.forge_world import Forge
-from tests.commands.served_world import ENDPOINT, PROJECT, World
-from tests.gitops import repositories
+from tests.harness.git import repositories
+from tests.harness.github import bot_environment
+from tests.harness.github.bot_environment import BotEnvironment
+from tests.harness.platform import served
+from tests.harness.platform.served import ENDPOINT, PROJECT, ServedPlatform
 
 BUCKET = "lake"
 COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
@@ -108,10 +109,10 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
 
 
 @dataclass
-class Watched:
-    """The world of a drift check."""
+class MonitoredEndpoint:
+    """The env of a drift check."""
 
-    forge: Forge
+    bot: BotEnvironment
     monkeypatch: pytest.MonkeyPatch
     folder: Path
     seed: int = 1
@@ -122,7 +123,7 @@ class Watched:
     @property
     def root(self) -> Path:
         """The checkout."""
-        return self.forge.root
+        return self.bot.root
 
     @property
     def summary(self) -> str:
@@ -146,17 +147,17 @@ class Watched:
             requests=options.get("requests", ()),
             created=clock.now(),
         )
-        text = self.forge.workshop.text(config.SERVING)
+        text = self.bot.workspace.text(config.SERVING)
         was = number - 1 or "null"
         assert f"approval: {was}" in text
-        self.forge.workshop.write(
+        self.bot.workspace.write(
             {
                 config.approval_path(number): config.dump(record),
                 config.SERVING: text.replace(f"approval: {was}", f"approval: {number}"),
             },
             f"Serve approval {number:04d}",
         )
-        self.forge.push()
+        self.bot.push()
 
     def month(
         self,
@@ -234,14 +235,14 @@ class Watched:
 
     def requests(self) -> list[str]:
         """The requests on main."""
-        self.forge.workshop.git("fetch", "-q", "origin")
-        found = self.forge.workshop.repository.files("origin/main", config.REQUESTS)
+        self.bot.workspace.git("fetch", "-q", "origin")
+        found = self.bot.workspace.repository.files("origin/main", config.REQUESTS)
         return [Path(name).stem for name in found if name.endswith(".yaml")]
 
     def request(self, name: str) -> config.RetrainRequest:
         """A request on main."""
         path = config.REQUESTS / f"{name}.yaml"
-        content = self.forge.workshop.repository.show("origin/main", path)
+        content = self.bot.workspace.repository.show("origin/main", path)
         assert content is not None
         return config.parse(content.decode(), path, config.RetrainRequest)
 
@@ -256,24 +257,24 @@ class Watched:
 
 
 def narrowed(text: str) -> str:
-    """model.yaml with this world's features."""
+    """model.yaml with this env's features."""
     first, last = text.index("  features: ["), text.index("split:")
     return f"{text[:first]}  features: [V1, V2]\n{text[last:]}"
 
 
-def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
     """A platform on the moto that boto3 is pointed at, a repository on that GitHub, and a model that serves."""
     for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
-    workshop = served_world.repository(folder / "repository")
+    workspace = served.repository(folder / "repository")
     changes: dict[str | Path, str] = {
-        config.MODEL: narrowed(workshop.text(config.MODEL)),
+        config.MODEL: narrowed(workspace.text(config.MODEL)),
         config.DRIFT: (PROJECT / config.DRIFT).read_text(),
     }
-    workshop.write(changes, "Configure monitoring")
-    world: World = served_world.moto_platform(workshop)
-    forge = forge_world.around(world, server, folder, monkeypatch)
-    made = Watched(forge=forge, monkeypatch=monkeypatch, folder=folder)
+    workspace.write(changes, "Configure monitoring")
+    env: ServedPlatform = served.moto_platform(workspace)
+    bot = bot_environment.around(env, server, folder, monkeypatch)
+    made = MonitoredEndpoint(bot=bot, monkeypatch=monkeypatch, folder=folder)
 
     def runs(call: Call) -> dict[str, Any]:
         call.need("actions", "read")
