@@ -11,12 +11,12 @@ CODE = """
 import resource, sys
 from datetime import timedelta
 import capture_memory
-from ml.aws import traffic
-from ml.aws.capture import stream
+from ml.aws.capture import reader
+from ml.aws.capture import line_stream
 rows = int(sys.argv[1])
-stream.blocks = lambda bucket, found: capture_memory.blocks(rows)
+line_stream.blocks = lambda bucket, found: capture_memory.blocks(rows)
 start = capture_memory.START
-reading = traffic.read("b", "e", start, start + timedelta(days=1), inputs=capture_memory.INPUTS)
+reading = reader.read("b", "e", start, start + timedelta(days=1), inputs=capture_memory.INPUTS)
 assert sum(map(len, reading)) == reading.counts.rows == rows
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -37,7 +37,7 @@ IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9
 @pytest.fixture(scope="module")
 def text() -> str:
     """The definition for this repository's model.yaml."""
-    return definition.definition(PLATFORM, config.load_model(Path(__file__).resolve().parents[2]))
+    return definition.definition(PLATFORM, config.load_model(Path(__file__).resolve().parents[3]))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def references(step: dict[str, Any]) -> set[str]:
 def test_the_definition_is_the_same_in_another_process_on_another_day(text: str, repository_root: Path) -> None:
     """Neither hash seed, clock, credentials, working folder nor the caller's SDK defaults reach the bytes."""
     program = (
-        "import pathlib; from ml import config; from ml.aws import pipeline, platform; import sys;"
+        "import pathlib; from ml import config; from ml.aws import platform; from ml.aws.pipeline import definition; import sys;"
         f"p = platform.Platform(**{ {f: getattr(PLATFORM, f) for f in PLATFORM.__dataclass_fields__}!r});"
         f"sys.stdout.write(pipeline.definition(p, config.load_model(pathlib.Path({str(repository_root)!r}))))"
     )

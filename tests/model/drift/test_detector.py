@@ -16,7 +16,7 @@ from ml.model.drift.settings import KOfN
 from tests.model.drift_samples import BASELINE, END, REFERENCE, RULES, START, Window, judged, window
 from tests.model.training_samples import COLUMNS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def moved(column: str, by: float) -> Window:
