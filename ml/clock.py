@@ -1,4 +1,4 @@
-"""The one clock that decisions, capture partitions and commit dates read.
+"""The one clock of decisions, capture partitions and commit dates.
 
 FRAUDOPS_NOW (ISO 8601 with an offset) sets it, so that a simulated year needs no sleeping. Requests to AWS are
 signed with the real time all the same: that is the SDK's own clock, not this one.

@@ -1,4 +1,4 @@
-"""What people see while a verb works: progress on standard error, so that standard output stays for results."""
+"""Progress on standard error, so that standard output holds results only."""
 
 from __future__ import annotations
 

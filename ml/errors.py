@@ -1,4 +1,4 @@
-"""Every failure that the command line reports, and the exit code it ends with.
+"""The errors that the command line reports, and their exit codes.
 
     FraudopsError            1   anything that went wrong and has no better name
     ├── ConfigError          3   a file under model-config/ does not hold

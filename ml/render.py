@@ -1,4 +1,4 @@
-"""How the command line shows a verb's value: a two-column table for people, JSON for machines."""
+"""Renders a verb's result: a two-column table for people, JSON for machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment of a lock: where it is kept, whether it is there, and how it is made when it is not.
+"""Creates and caches the virtual environment of a lock, for the setup action.
 
 The setup action runs this before anything is installed, so it may import nothing but the standard library; whoever
 puts an environment there beforehand (an image, a laptop's runner) asks `key` for its name, so that both agree.

@@ -1,4 +1,4 @@
-"""The calls to AWS that the deploy Lambda makes, and which of their failures are worth another try."""
+"""Calls AWS for the deploy Lambda, and classifies failures as retryable or final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the deploy Lambda reads and writes, typed: its environment, the order from Git, the outcome of an event.
+"""Types of the deploy Lambda's input and output: environment, the order in desired.json, the outcome of an event.
 
 Its other side is `ml.aws.deployment_records`, with which it shares no code; a test holds the two to one form.
 """

@@ -1,4 +1,4 @@
-"""What Lambda calls: one event in, one outcome out, written to S3, to the log and, where it alarms, to the topic.
+"""Lambda entry point: handles one approval event and writes its outcome to S3, the log and, for alarms, the topic.
 
 It decides nothing. It returns for whatever another try would not change, and raises for what it may, so that Lambda
 tries again and in the end hands the event to the dead-letter queue.

@@ -1,4 +1,4 @@
-"""Whether an approved package may serve, and the calls that let it: decides, and calls AWS through an Access only.
+"""Decides whether an approved package may be deployed, and updates the endpoint through an Access object.
 
 It acts where the event is about the very package that deploy/desired.json names, that package is Approved now, runs in
 the container that Git recorded, and the object at its URL has the digest that Git recorded. Everything else is a

@@ -1,4 +1,4 @@
-"""Figures of drift checks in CloudWatch, where alarms and dashboards find them. It publishes, and reads nothing."""
+"""Publishes the metrics of drift checks to CloudWatch. Reads none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment leaves in the lake: what is desired, what became of each event, what served when.
+"""Reads and writes deployment documents in the lake: the order, the Lambda's outcomes, the history.
 
 `deploy/desired.json` is the order that the deploy Lambda carries out; `deploy/outcomes/` is where it answers;
 `deploy/history/` is the record of every deployment. Only `fraudops deploy` writes the first and the last; nothing here

@@ -1,4 +1,4 @@
-"""Drift checks as the lake keeps them: one JSON document for each window of an endpoint, and the files beside it.
+"""Stores drift checks in the lake: one JSON document for each window of an endpoint.
 
 The documents are the history that a request is decided on, so a window has one, replaced when it is judged again. What
 stands in them is the business of who writes them: only endpoint, start and end are read here.

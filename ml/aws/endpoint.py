@@ -1,4 +1,4 @@
-"""The endpoint as the outside sees it: what it is doing, what it serves, what it answers.
+"""Describes and invokes the endpoint. Never changes it: only the deploy Lambda does.
 
 It reads and asks; only the deploy Lambda changes an endpoint.
 """

@@ -1,4 +1,4 @@
-"""Executions of the training pipeline: start once, follow to the end, explain.
+"""Starts, follows, resumes and explains executions of the training pipeline.
 
 An execution belongs to AWS and goes on whatever happens to whoever watches it, so everything here can be done again
 from its ARN. Following outlives throttling, a network that comes and goes, and credentials that are renewed meanwhile.

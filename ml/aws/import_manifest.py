@@ -1,4 +1,4 @@
-"""What an import left in the lake, as the manifest beside its files says it."""
+"""The manifest of an import in the lake: its objects, digests, counts and time span."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lake: transactions under raw/, labels under labels/, each import content-addressed and listed by a manifest.
+"""Reads and writes the data lake: transactions under raw/, labels under labels/, imports and their manifests.
 
 A manifest is written last, so that an import is there whole or not at all; importing the same content again writes
 nothing, or puts back what is missing. Nothing here reads a row: counts and spans are those of the manifests.

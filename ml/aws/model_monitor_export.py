@@ -1,4 +1,4 @@
-"""A window and its reference in SageMaker Model Monitor's own files: statistics, constraints, violations.
+"""Exports a window and its reference in SageMaker Model Monitor's file formats.
 
 Model Monitor takes no new customers; teams that have it can read these as they read their own, or give them to a
 schedule as its baseline. The schemas are those of "Schema for Statistics", "Schema for Constraints" and "Schema for

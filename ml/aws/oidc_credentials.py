@@ -1,4 +1,4 @@
-"""Credentials of a workflow: the job's OIDC token for an AWS role, again whenever the session is about to end.
+"""AWS credentials of a workflow job from its OIDC token, renewed before they expire.
 
 A session lasts an hour and a training may last longer, so the role is taken anew by whatever is waiting, without its
 knowing. Nothing is stored: neither the token nor the credentials leave the process.

@@ -1,4 +1,4 @@
-"""What the platform stack made, and who is calling.
+"""Reads the platform stack's outputs (bucket, roles, functions) and the caller's identity. Changes nothing.
 
 Names of buckets, roles and functions are read from the outputs of the CloudFormation stack and from nowhere else, so
 that no configuration file repeats them. It reads; it may not change anything.

@@ -1,4 +1,4 @@
-"""The model registry and the objects its packages point at, as plain values.
+"""Reads model packages and their objects from the SageMaker Model Registry, and sets approval statuses.
 
 A package is named by its ARN and trusted by its digest, never by "latest". This module reads, and moves a package's
 approval status; what may be approved is decided elsewhere.

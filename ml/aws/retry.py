@@ -1,4 +1,4 @@
-"""How long AWS is waited for where a look at it fails, and what is said meanwhile.
+"""Retry policy for polling AWS.
 
 What passes by itself (throttling, a lost connection, a fault of AWS, credentials that have run out and may be renewed)
 is waited out. A refused connection is another matter: the machine is there and nobody listens, which a lost network

@@ -1,4 +1,4 @@
-"""S3 objects by their URI, whole: a data file to import, a quarantine file to leave beside it."""
+"""Reads and writes whole S3 objects by URI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One seam to AWS: every boto3 client of the product is made here, and every failure of one is explained here.
+"""Creates every boto3 client of the product, and translates AWS errors into messages.
 
 It may not know what the calls are for, nor whether the endpoint is AWS or a laptop: boto3 reads AWS_ENDPOINT_URL by
 itself, and nothing here looks at it except to keep clients of different clouds apart.

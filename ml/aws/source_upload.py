@@ -1,4 +1,4 @@
-"""What a run takes from the working tree, in S3 under its own digest: the jobs' source and the settings.
+"""Uploads job code and settings to S3 under their own digests.
 
 Equal content has an equal address, whoever uploads it and when: that is what makes definitions, step caching and
 artifacts repeatable. An object that is there already is left alone if S3 vouches for its digest, and put again if not.

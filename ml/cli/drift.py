@@ -1,4 +1,4 @@
-"""`fraudops drift check`."""
+"""`fraudops drift check`: the drift check of live traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fraudops bootstrap`: makes the platform in an account and lets a repository's workflows in, or updates both.
+"""`fraudops bootstrap`: creates or updates the platform stack and the workflows' roles in an account.
 
 A person runs it, from a laptop: it makes the roles that workflows take, so no workflow may run it. It is safe to run
 again: what is there stays, what differs is updated, and it says which of the two it was.

@@ -1,4 +1,4 @@
-"""`fraudops changes`: what a pull request, a push or a branch changes, and what is to be checked because of it."""
+"""`fraudops changes`: detects whether code or model-config/ changed, for the jobs that depend on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fraudops ci-status`: all jobs of ci.yml as one commit status, the only check that branch protection needs.
+"""`fraudops ci-status`: reports the results of ci.yml's jobs as one commit status, which branch protection requires.
 
 A job that was skipped counts as passed only where it was meant to be skipped, for GitHub itself takes every skipped
 check as a success. A status that could not be posted leaves the commit without one, which protects as well; and of a

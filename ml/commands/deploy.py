@@ -1,4 +1,4 @@
-"""`fraudops deploy`: lets the endpoint serve what main says, and does not end before it does or has failed.
+"""`fraudops deploy`: deploys the approval that main points at, and waits until it serves or has failed.
 
 It verifies, then orders (deploy/desired.json), then approves exactly one package; the deploy Lambda does the rest, and
 this waits for its answer, for the endpoint to settle, and for known transactions to come back as the model scores

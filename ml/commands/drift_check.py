@@ -1,4 +1,4 @@
-"""`fraudops drift check`: whether what serves still fits the world, and a request for a new model where it does not.
+"""`fraudops drift check`: judges live traffic and labels against the drift reference, and requests a retrain.
 
 A check judges the latest whole window of the calendar (or the one that is asked for), and again every earlier one whose
 labels have ripened since: data and predictions are judged at once, concept as labels come. Drift is no failure: a run

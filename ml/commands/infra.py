@@ -1,4 +1,4 @@
-"""`fraudops infra plan` and `fraudops infra apply`: what a change of infra/ does to the account, said and then done.
+"""`fraudops infra plan` and `apply`: previews and applies changes of infra/ in the account.
 
 A pull request shows it, what would be lost first; main applies the platform. Who GitHub's workflows may be is shown
 and never applied here: no workflow may widen what workflows may do, so that is for a person with `fraudops bootstrap`.

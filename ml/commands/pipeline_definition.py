@@ -1,4 +1,4 @@
-"""`fraudops pipeline definition`: what `fraudops train` would hand to SageMaker, to read and to compare."""
+"""`fraudops pipeline definition`: prints the pipeline definition that `fraudops train` would put to SageMaker."""
 
 from __future__ import annotations
 

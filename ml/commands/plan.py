@@ -1,4 +1,4 @@
-"""`fraudops plan`: what merging would do, said before it is merged, as one comment that is updated in place.
+"""`fraudops plan`: comments on a pull request what merging it would do.
 
 It reads Git alone and needs no AWS: which workflows start, which values change from what to what, which model takes
 the place of which. It judges nothing; a file that cannot be read is `validate`'s to explain.

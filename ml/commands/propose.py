@@ -1,4 +1,4 @@
-"""`fraudops propose`: a model that passed the gate as a pull request, with everything that a yes or no needs.
+"""`fraudops propose`: opens or updates the approval pull request of a model that passed the gate.
 
 It verifies as `approve` does, writes to Git and GitHub alone, and merges nothing. Run again it brings the same pull
 request up to date. There is one open approval at a time: what an older one proposed is closed with a word, and an older

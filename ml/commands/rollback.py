@@ -1,4 +1,4 @@
-"""`fraudops rollback`: prepares the commit that lets a former model serve again; merging and deploying it does so.
+"""`fraudops rollback`: prepares the revert that points back at an earlier approval. Deploys nothing.
 
 It writes only to Git and GitHub, moves only the pointer, and goes back only to a model that has served. After a failed
 deployment it goes back to what was deployed last: to that model, or, where the model is the same, to its settings.

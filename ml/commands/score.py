@@ -1,4 +1,4 @@
-"""`fraudops score` and `fraudops evaluate`: a model archive used on any file of transactions, offline.
+"""`fraudops score` and `fraudops evaluate`: use a model archive on a file, offline.
 
 Neither touches the network, the registry or Git. What a file must be is the contract that imports are held to, and
 nothing is scored where a row breaks it: a score for half a file is worse than none.

@@ -1,4 +1,4 @@
-"""`fraudops train`: from the commit that is checked out to a registered model package, once.
+"""`fraudops train`: trains the checked-out commit in one pipeline execution and returns the registered package.
 
 An execution is known by what it is about: requests, commit, settings and data. Whoever runs this again, after a kill
 or on another machine, gets that same execution: waits for it while it runs, takes its package if it has registered

@@ -1,4 +1,4 @@
-"""`fraudops validate`: whether model-config/ holds, every file of it, alone and against the others and against main.
+"""`fraudops validate`: checks every file of model-config/ alone, against the others and against main.
 
 It needs no AWS: what only the registry knows is for `deploy` to verify. It reports everything at once, beside the line
 that is wrong, and changes nothing.

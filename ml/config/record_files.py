@@ -1,4 +1,4 @@
-"""What the loop writes below model-config/, append only: approvals, retrain requests, gate failures."""
+"""Schemas of the files that the loop writes below model-config/: approvals, retrain requests, gate failures."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What people write below model-config/: training, gate, serving, drift. Nothing a risk officer would care about has a
-default.
-"""
+"""Schemas of the files that people write below model-config/: training, gate, serving, drift."""
 
 from __future__ import annotations
 

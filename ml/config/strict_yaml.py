@@ -1,4 +1,4 @@
-"""YAML read strictly into frozen models, and written as it is committed.
+"""Reads YAML strictly into frozen models, and writes it in a canonical form.
 
 An unknown key, a key given twice, a missing one or a value out of range is a ConfigError that names the file, the
 field, what was expected and what was found.

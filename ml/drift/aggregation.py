@@ -1,4 +1,4 @@
-"""A window's traffic and labels in counts, read as a stream: one batch of rows is in memory at a time."""
+"""Reduces a window's traffic and labels to counts, batch by batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check leaves beside its verdict: the report with its pictures, Model Monitor's files, CloudWatch's metrics."""
+"""Writes the files of a drift check: report, plots, Model Monitor export, CloudWatch metrics."""
 
 from __future__ import annotations
 

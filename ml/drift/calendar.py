@@ -1,4 +1,4 @@
-"""Windows of time that are judged: those of the calendar, and those that somebody asks for."""
+"""Windows to judge: the calendar's latest whole one, earlier ones, and those that a person names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which verdicts ask for another model than the one that serves now.
+"""Decides which verdicts of recent windows call for a new model.
 
 A window that was judged against a former model says little of its successor: what had drifted, the successor has
 learned. What it cannot have learned is a concept that began after the newest row that it was made from and tested on;

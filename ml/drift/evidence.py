@@ -1,4 +1,4 @@
-"""What a request carries so that a person can follow it years later: figures, limits, windows, and where they lie."""
+"""Builds the evidence of a retrain request: figures, limits, windows and where they are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A window's verdict: the model that served, its traffic and its labels, read as a stream and judged; kept in the lake.
+"""Judges a window: finds the model that served, aggregates traffic and labels, stores the verdict.
 
 A window is judged against one model for good, the one that main pointed at when it was judged first. It is judged again
 where what it was judged on has changed: captured objects, labels, rules. Nothing here asks for anything.

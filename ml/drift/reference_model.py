@@ -1,4 +1,4 @@
-"""A model that traffic is judged against: its approval, and what its archive says of the world as it was then."""
+"""Loads the approved model and the drift reference that a window is judged against."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Git says of retrain requests at a commit: which were made and when, and which were answered by what and when.
+"""Reads from Git which retrain requests exist at a commit, and what resolved them and when.
 
 Read from the commit and not from the checkout: a check that runs while others push must not ask for what main holds.
 """

@@ -1,4 +1,4 @@
-"""From drift that is decided on to a request in Git, once: what holds one back, the commit, and the run that reads it.
+"""Creates at most one retrain request per drift decision. Applies cooldown, monthly cap and circuit breaker.
 
 Looked at in this order, each with its words: the same request made before (one that was answered asks the breaker); an
 open request of the same or a stronger cause; a proposal that waits or was turned down; the breaker; the cooldown; the

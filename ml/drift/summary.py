@@ -1,4 +1,4 @@
-"""A drift check in the step's summary: verdicts, what fired, charts that GitHub draws from text, what came of it.
+"""Markdown of a drift check for the step's summary: verdicts, findings, charts, requests.
 
 Charts are Mermaid, of numbers and names of our own: a name that Mermaid could read as anything else is left out.
 """

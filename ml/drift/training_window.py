@@ -1,4 +1,4 @@
-"""The stretch of data that a request asks to be trained on, so that its model can be judged by the gate at all.
+"""Chooses the training window of a retrain request, so that it holds enough labelled frauds for the gate.
 
 It begins where the drift began and ends with the last day whose labels are mature: every later row is of the new world
 too, and few frauds make a threshold that does not hold.

@@ -1,4 +1,4 @@
-"""The text of an approval's pull request: everything that someone needs to say yes or no, and what each will do.
+"""The text of an approval pull request: what merging does, the evidence, the next steps.
 
 It is made of the record, the evaluation and the facts it is handed; it measures, decides and asks for nothing. Whatever
 people wrote (reasons, evidence, configuration) is shown as words (markdown.py).

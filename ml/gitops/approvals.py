@@ -1,4 +1,4 @@
-"""Approvals as Git carries them: a branch of two commits, the record and then the pointer, merged by a person.
+"""Approval branches in Git: one commit with the record, one that moves the serving pointer.
 
 The record is append only and stays for ever; the pointer's commit is what a rollback reverts. The branch is built
 beside the working tree and never over someone else's commits. What may be approved is decided by the caller.

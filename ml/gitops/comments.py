@@ -1,4 +1,4 @@
-"""Comments on pull requests and issues: one that is updated in place where a report follows a report.
+"""Comments on pull requests and issues; a report replaces its predecessor in place.
 
 Such a comment begins with a marker that GitHub does not show. One that somebody else wrote is never edited, whatever
 it begins with.

@@ -1,4 +1,4 @@
-"""Every commit message that the bot or a verb writes: a subject, the evidence, the run that wrote it.
+"""Commit messages of the bot and the verbs: subject, evidence, run link.
 
 Kept in one place so that `git log` reads as one voice, and so that what a message promises can be tested.
 """

@@ -1,4 +1,4 @@
-"""Pictures for pull requests, as commits on the branch `evidence`: GitHub shows no picture that is not at an address.
+"""Publishes the pictures of pull requests as commits on the branch `evidence`.
 
 The branch shares no history with main and nothing reads it. It grows through GitHub's Git data API, one commit a call,
 never by force: where somebody moved it meanwhile, the commit is made again on top of theirs. Links name the commit, so

@@ -1,4 +1,4 @@
-"""The one way to GitHub: PyGithub with our patience, and every failure as one line that says what to do.
+"""The GitHub client: PyGithub with retries, and errors that say what to do.
 
 It goes to GITHUB_API_URL as GITHUB_TOKEN, for GITHUB_REPOSITORY, and never knows whether that is GitHub itself. What to
 ask for is the business of pulls, issues, statuses and evidence; they state each errand as a function that can be run

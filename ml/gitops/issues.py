@@ -1,4 +1,4 @@
-"""Issues: one for each cause, which is commented on while it stays open instead of joined by another.
+"""Opens, updates and closes issues: one open issue per cause.
 
 A cause is known by a hidden marker in the issue's text. An issue that people closed stays closed: when the cause comes
 back it gets a new one, which names the former.

@@ -1,4 +1,4 @@
-"""The labels that the bot puts on its pull requests and issues, made where they are missing."""
+"""The labels of the bot's pull requests and issues, created where missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown made from values that others wrote, so that they stay words: no markup, no mention, no link, no command.
+"""Escapes untrusted values as Markdown: no markup, mention, link or command survives.
 
 GitHub reads more than Markdown out of a text: @names are notified, `#12` and addresses become links, `fixes #12`
 closes an issue when a pull request is merged, `$…$` is mathematics. All of that is taken apart here; inside code, where

@@ -1,4 +1,4 @@
-"""The figures of an evaluation as Markdown tables, with their intervals and the counts that they rest on.
+"""Markdown tables of an evaluation's metrics, with intervals and counts.
 
 Written from evaluation.json as it is: a figure that does not exist says why, and nothing is computed but a rate a day.
 """

@@ -1,4 +1,4 @@
-"""Pull requests: proposed once and updated after that, closed with a word when something newer takes their place.
+"""Opens, updates, closes and reads pull requests.
 
 A pull request is known by its branch, which lies in this repository: one from a fork is never taken for the bot's,
 whatever its branch is called. Merging is for people, and has no function here.

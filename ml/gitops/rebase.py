@@ -1,4 +1,4 @@
-"""Commits made again on top of others, beside the working tree: `git rebase`, but stricter.
+"""Rebases commits without a working tree; stricter than `git rebase`.
 
 A file that both sides changed is a conflict even where its lines would merge: each state file is one decision, and two
 decisions are not to be mixed by their lines.

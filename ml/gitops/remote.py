@@ -1,4 +1,4 @@
-"""Pushes: the bot's commits to main, on top of whatever came first, and its own branches, over nobody's commits.
+"""Pushes the bot's commits to main, rebased on what was pushed meanwhile, and its branches, never over others' commits.
 
 The token reaches git through its environment alone: it is in no command line, no URL, no file and no message. A push
 to main is never forced; one that lost a race takes its commits onto the new tip, file by file and beside the working

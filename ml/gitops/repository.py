@@ -1,4 +1,4 @@
-"""A Git repository through the git command: read trees at a commit, add commits to branches, merge.
+"""A Git repository through the git command: trees at a commit, commits on branches, merges.
 
 Commits are made from Git's objects, never through the working tree, so that a bot's branch can be built beside
 whatever someone is editing; only `merge` touches files, and it refuses where that would lose an edit. Nothing here is

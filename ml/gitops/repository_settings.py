@@ -1,4 +1,4 @@
-"""The repository's identity and its Actions variables, as `fraudops bootstrap` needs them to let workflows in.
+"""Reads a repository's identity and sets its Actions variables, for `fraudops bootstrap`.
 
 Variables are set to what the stacks say and to nothing else; those that people added stay.
 """

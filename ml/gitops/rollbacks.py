@@ -1,4 +1,4 @@
-"""Rollbacks as Git carries them: one commit that moves the pointer back, on a branch of its own.
+"""Rollback branches in Git: one commit that moves the serving pointer back.
 
 To the approval before, it is what `git revert` of the pointer's commit gives, with that message; it is made by editing
 the one value, because a textual revert conflicts as soon as someone has changed a neighbouring line. Records are never

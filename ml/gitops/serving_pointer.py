@@ -1,4 +1,4 @@
-"""The pointer in model-config/serving/production.yaml: what it said at any commit, and how it is moved.
+"""Reads and moves the serving pointer in model-config/serving/production.yaml, at any commit.
 
 `git log` of that file is the record of what was to serve and who approved it. Moving the pointer changes the one value
 and not a byte of what people wrote around it.

@@ -1,4 +1,4 @@
-"""What GitHub shows beside a commit: commit statuses, which branch protection can require, and deployments.
+"""Commit statuses and deployments on GitHub.
 
 A status is kept for ever and the latest of its context counts. A deployment names a commit and an environment; its
 statuses say how it went. Neither decides anything: Git says what serves, and the endpoint what does.

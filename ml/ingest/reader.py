@@ -1,4 +1,4 @@
-"""A file of transactions, local or in S3, CSV, gzipped CSV or Parquet, read with an eye on what is wrong with it.
+"""Opens a file of transactions (local or S3; CSV, gzipped CSV or Parquet) with the reader for its format.
 
 Refuses only what is wrong with the file as a whole. What is wrong with a row is told, and decided on elsewhere.
 """

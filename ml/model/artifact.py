@@ -1,4 +1,4 @@
-"""The model archive: written so that equal content is equal bytes, read as if an enemy had written it.
+"""Packs the model archive deterministically, and parses archives as untrusted input.
 
 `pack` makes a tar of sorted names without times, owners or run ids, in a gzip without time or file name. What deflate
 makes of it is up to the zlib that Python is linked with: bytes are equal across runs, days and Python versions as far

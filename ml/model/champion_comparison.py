@@ -1,4 +1,4 @@
-"""Challenger against champion: the model that serves, scored on the same rows, never on rows that it has seen.
+"""Compares challenger and champion on the same test rows, without rows that the champion was trained on.
 
 The question is whether the challenger is worse by more than chance and the stated margin explain; the answer comes
 from a paired bootstrap, which keeps what both models owe to the same hard rows. gate.py decides what follows.

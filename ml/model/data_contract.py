@@ -1,4 +1,4 @@
-"""What a transaction must be: the checks that stand between a file and the lake.
+"""The data contract: the checks that a transaction must pass to be imported.
 
 Pure: names and frames in, findings out. It neither reads files nor decides what happens to a row that breaks the
 contract; `ml.ingest.reader` finds the line of a finding, `ml.commands.data_import` refuses the file or sets rows aside.

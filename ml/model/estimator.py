@@ -1,4 +1,4 @@
-"""The model as scikit-learn and imbalanced-learn fit it, and its export as plain numbers.
+"""Fits the model with scikit-learn and imbalanced-learn, and exports it as plain numbers.
 
 Scale, resample, one-hot, regress: one imbalanced-learn Pipeline, so that no row but a training row is ever resampled.
 What leaves this module is a document, never a pickle; scorer.py evaluates it.

@@ -1,4 +1,4 @@
-"""What the regression sees of a transaction: scaled values, and codes of the bins that amount and hour fall into.
+"""Transforms a transaction into the regression's inputs: scaled values, amount bins and hour bins.
 
 Codes, not one-hot columns: resampling stands between the two, and a code can be copied from one row whereas an
 average of two one-hot rows is a bin that does not exist. Nothing here looks at labels.

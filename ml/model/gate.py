@@ -1,4 +1,4 @@
-"""The one gate: may this model be registered?
+"""The gate: decides whether a trained model may be registered.
 
 `decide` is called once, in the Evaluate step; the pipeline's condition, the approval and the people read its verdict,
 and nothing recomputes it. Its words are for someone who did not train the model.

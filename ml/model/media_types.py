@@ -1,4 +1,4 @@
-"""What scoring requests and answers are made of: media types, sizes, answers in bytes, and the one kind of refusal.
+"""Media types, size limits, answers and error responses of scoring requests.
 
 It travels in the archive's code/ and needs nothing but the standard library. It knows no server: whatever is wrong with
 a request is a PayloadError with the HTTP status to answer and a body that names row, column, value and expectation.

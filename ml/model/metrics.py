@@ -1,4 +1,4 @@
-"""How good a scored set of rows is: every figure with its interval and the counts behind it.
+"""Metrics of scored rows (recall, precision, false-positive rate, average precision), each with its interval and count.
 
 Rates carry Wilson's score interval; average precision and ROC AUC a bootstrap stratified by class. A figure that does
 not exist (no alerts, no frauds) is None with a reason, never NaN and never 0. Says nothing about what is good enough:

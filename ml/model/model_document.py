@@ -1,4 +1,4 @@
-"""model.json, read strictly: the one place that knows what a model document may say.
+"""Reads and validates model.json.
 
 It travels in the archive's code/ and so needs nothing but the standard library. It checks and never repairs: a key it
 does not know, a number that is not finite, edges out of order, all end in an ArtifactInvalid that names the field.

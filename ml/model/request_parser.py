@@ -1,4 +1,4 @@
-"""Scoring requests, read: bytes to rows in the model's order, and a refusal for all the rest.
+"""Parses scoring requests (CSV, JSON, JSON lines) into rows in the model's order, or refuses them.
 
 It travels in the archive's code/ and needs nothing but the standard library. No input, however odd, may raise anything
 but a PayloadError.

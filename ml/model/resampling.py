@@ -1,4 +1,4 @@
-"""SMOTE that never invents a bin: values are interpolated between two frauds, codes are copied from one of them.
+"""SMOTE for scaled values and bin codes: interpolates values, copies codes from one parent.
 
 Works inside an imbalanced-learn Pipeline, which calls `fit_resample` when fitting and leaves it out when scoring, so
 it cannot touch validation or test rows.

@@ -1,4 +1,4 @@
-"""A model evaluated by numpy alone: what scores transactions at the endpoint, offline and in the gate.
+"""Evaluates a model document with numpy alone: at the endpoint, offline and in the gate.
 
 It travels in the archive's code/. It must agree with the scikit-learn pipeline that produced the document to 1e-9 and
 so may know nothing that is not in the document; fitting is estimator.py's.

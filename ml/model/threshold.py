@@ -1,4 +1,4 @@
-"""The score from which a transaction is an alert, chosen on validation rows by a named policy.
+"""Chooses the alert threshold on validation rows by a named policy.
 
 Ties are settled on the safe side: rows with equal scores are alerted together or not at all, and a threshold never
 lets through more than the policy allows on the rows that it was chosen on.

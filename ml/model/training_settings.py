@@ -1,4 +1,4 @@
-"""What a training run is told, as plain values: the pure counterpart of model-config/training/.
+"""Settings of a training run as plain values: the pure counterpart of model-config/training/.
 
 `ml.config` checks the YAML and makes these; the pipeline carries them as JSON to the steps, whose container has no
 validation library. Nothing here has a default that a risk officer would care about.

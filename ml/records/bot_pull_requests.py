@@ -1,4 +1,4 @@
-"""The bot's pull requests: pushed over nobody's commits, opened or brought up to date, checked, closed when stale.
+"""Opens, updates, checks and closes the bot's pull requests. Never overwrites others' commits.
 
 A pull request that a workflow's own token opens starts no check, so ci.yml is started for it; one that an App's token
 opens starts it by itself. Which it is, the workflow says in FRAUDOPS_TOKEN_FIRES.

@@ -1,4 +1,4 @@
-"""Whether the registry and S3 hold exactly the model that is to be approved or deployed.
+"""Verifies that registry and S3 hold exactly the model that an approval record names.
 
 A package and the object that it points at can both be changed after they were written. So nothing is believed that is
 not compared: the object's bytes with the digest, the package with what Git recorded of it.

@@ -1,4 +1,4 @@
-"""The part of a deployment that changes the cloud: the order, the approval of one package, and the wait for both.
+"""Rolls out an approved package: writes the order, approves exactly one package, waits for Lambda and endpoint.
 
 The endpoint itself is changed by the deploy Lambda alone, on the event that the approval sends.
 """

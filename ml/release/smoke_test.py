@@ -1,4 +1,4 @@
-"""Known transactions through the endpoint: does it answer as the approved model does, under the approved number?
+"""Sends known transactions to the endpoint and compares the answers with the approved model's scores.
 
 The rows are made from the model's own document (its means, scales and bin edges), so that they reach every
 coefficient and every bin, and are nobody's transactions. Their inference ids begin with `smoke-`, by which drift checks

@@ -1,4 +1,4 @@
-"""Pictures of a drift check as PNG: how far the inputs have moved, what they look like now, what labels say.
+"""Plots of a drift check as PNG: shifts, distributions, label statistics.
 
 Drawn from counts that others made, never from rows; the same counts give the same bytes. Colour says fired or not, and
 never alone: what fired is named in words too.

@@ -1,4 +1,4 @@
-"""The report of one window: a page that loads nothing, with its pictures in it. What it shows was judged by others."""
+"""The HTML report of one window. Shows a verdict, judges nothing, loads nothing."""
 
 from __future__ import annotations
 

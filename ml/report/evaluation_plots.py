@@ -1,4 +1,4 @@
-"""Pictures of an evaluation for people who approve a model, as PNG: the same numbers give the same bytes.
+"""Plots of an evaluation as PNG, for approval pull requests; equal numbers give equal bytes.
 
 They are drawn from evaluation.json and never from rows: what is not in the evaluation is not in the picture. Nothing of
 the drawer's machine gets in: no settings of matplotlib, no installed fonts, no time.

@@ -1,4 +1,4 @@
-"""Pictures of a played year as PNG, for pull requests and documents: the same year gives the same bytes."""
+"""Plots of a simulated year as PNG, for documents; the same year gives the same bytes."""
 
 from __future__ import annotations
 

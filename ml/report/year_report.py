@@ -1,4 +1,4 @@
-"""The report of a played year: one page that loads nothing, its pictures as PNG, and report.json, which is all of it.
+"""Writes the report of a simulated year: one HTML page that loads nothing, PNGs, and report.json.
 
 What the page shows is what report.json holds. Every text that comes from outside (reasons, names, evidence) is escaped,
 links are http(s) or relative, and the page's own policy lets it run and load nothing but what is in it.

@@ -1,4 +1,4 @@
-"""Evaluate: measures the model on the test rows, packs the archive that may be registered, and lets the gate decide.
+"""Evaluate step: measures the model on test rows, packs the archive, and lets the gate decide.
 
 Runs as a SageMaker processing job. Below its base folder it reads settings, prepared, model and champion, and writes
 artifact/model.tar.gz, evaluation/evaluation.json and evaluation/baseline.json (the drift reference, as packed, for

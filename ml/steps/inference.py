@@ -1,4 +1,4 @@
-"""The handler that SageMaker's scikit-learn container calls, and any server that keeps its contract.
+"""The inference handler that SageMaker's scikit-learn container calls.
 
 In the model archive this file is code/inference.py, with the few modules of ml/model that it needs beside it. It runs
 on numpy and the standard library and must never load anything that could execute what a model archive says.

@@ -1,4 +1,4 @@
-"""What every step shares: a log that SageMaker keeps, and an end that says why it failed.
+"""Logging and failure reporting shared by the steps.
 
 A failed step prints one line, writes the reason where SageMaker looks for it (output/failure of a training job,
 output/message of a processing job) and ends non-zero, so that no step that failed ends green.

@@ -1,4 +1,4 @@
-"""Prepare: transactions and labels from the lake become training, validation and test rows.
+"""Prepare step: turns transactions and labels of the lake into training, validation and test rows.
 
 Runs as a SageMaker processing job. Below its base folder it reads dataset (raw/… and labels/… as the lake keeps them,
 and the listing that says which bytes they must be) and settings, and writes prepared. No byte is read as data before

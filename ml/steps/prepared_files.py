@@ -1,4 +1,4 @@
-"""The files that Prepare writes and Train and Evaluate read: three tables, oldest rows first, and summary.json."""
+"""The files between the steps: three tables, oldest rows first, and summary.json."""
 
 from __future__ import annotations
 

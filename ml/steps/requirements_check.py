@@ -1,4 +1,4 @@
-"""Says whether what requirements.txt pins is installed, so that a job that lacks nothing needs neither pip nor network.
+"""Checks whether the pins of requirements.txt are installed, so that a job needs no network if they are.
 
 Runs before anything is installed, on the standard library alone. It reads the pins that `make lock` writes and nothing
 else: whatever it cannot read is pip's to judge.

@@ -1,4 +1,4 @@
-"""Train: fits the model on the training rows and chooses its threshold on the validation rows.
+"""Train step: fits the model on the training rows and chooses its threshold on the validation rows.
 
 Runs as a SageMaker training job with the channels `settings` and `prepared`; it writes model.json and baseline.json
 to the model directory, which SageMaker packs. It never opens the test rows.

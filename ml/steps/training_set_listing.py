@@ -1,4 +1,4 @@
-"""The listing of a training set: which files it is made of and the digest that each must have.
+"""The listing of a training set: its files and the digest of each.
 
 The lake writes it as training-sets/<digest>/files.json, where <digest> is the sha256 of the listing's own bytes and so
 the name of the data in every record (DataSha256). What it says of the files is therefore as good as that name.

@@ -1,4 +1,4 @@
-"""The file by which `train` hands its outcome to the step after it: passed to `propose`, failed to `record-failure`.
+"""The file that hands the gate's result from `train` to `propose` or `record-failure`. Decides nothing.
 
 It carries names and evidence and decides nothing: whoever approves asks the registry again.
 """

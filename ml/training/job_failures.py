@@ -1,4 +1,4 @@
-"""What a failed job left behind, told once: its reason, and of its log only what the reason does not say already.
+"""Extracts the reason of a failed job, and the log lines that add to it.
 
 A job that knows why it failed says so three times: in its reason, in its log's last line and in a traceback above it.
 """

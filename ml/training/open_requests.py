@@ -1,4 +1,4 @@
-"""Which retrain requests a training run answers, and on what stretch of data.
+"""Chooses the open retrain requests that a training run resolves, and their training window.
 
 A request is open until an approval or a recorded gate failure names its id. Nothing here writes.
 """

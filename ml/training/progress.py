@@ -1,4 +1,4 @@
-"""What people see of a pipeline execution while they wait: its steps, live on a terminal, as lines elsewhere."""
+"""Shows the steps of a pipeline execution while it runs: live on a terminal, as lines elsewhere."""
 
 from __future__ import annotations
 

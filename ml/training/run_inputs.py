@@ -1,4 +1,4 @@
-"""What a training run is about: the commit, the requests it answers, the data, the champion; and its one name.
+"""Resolves the inputs of a training run: commit, requests, data, champion. Starts nothing.
 
 Resolving starts nothing. Equal inputs have an equal label, by which whoever comes second finds the execution.
 """

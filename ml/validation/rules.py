@@ -1,4 +1,4 @@
-"""The rules of model-config/ that `fraudops validate` holds it to, each a function from a change to its problems.
+"""The rules of model-config/, each a function from a change to its problems. Calls no service.
 
 Alone: a file is known and holds. Together: what a file names is there and agrees. Over time: what is append only was
 only appended to, by the bot, and an approval is still about the model that serves. Nothing here stops at a first

@@ -1,4 +1,4 @@
-"""What GitHub is told while a training or a deployment goes on, so that people see it beside the commit.
+"""Publishes commit statuses and deployments on GitHub while a training or deployment runs.
 
 Where no GitHub is named (GITHUB_REPOSITORY and GITHUB_TOKEN), nothing is told. What is told decides nothing and is
 recorded elsewhere, so an outage of GitHub outlives its patience as a warning: it must stop neither a training that

@@ -1,4 +1,4 @@
-"""What a verb says to the workflow that runs it: outputs, the step's summary, annotations, and what caused the run.
+"""Talks to the workflow run: outputs, step summary, annotations, and the event that started it.
 
 On a laptop there is no workflow: outputs and summaries then go nowhere, annotations become plain lines, and there is no
 event. No verb decides by whether it runs in a workflow; it decides by the event.

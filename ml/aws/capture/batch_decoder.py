@@ -1,4 +1,4 @@
-"""The envelopes of many lines at once, where all are whole and their bodies look alike: traffic of one kind of client.
+"""Decodes the envelopes of many captured lines at once, where they are complete and of one form.
 
 It is `envelope` for whole columns. Whatever is missing, new or mixed raises NotPlain, and the lines are opened one by
 one instead, with the same result. Only where a line breaks the schema's types (a body that is a number, a side without

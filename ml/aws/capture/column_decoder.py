@@ -1,4 +1,4 @@
-"""Many bodies of one form at once, by Arrow's CSV reader and DuckDB's JSON reader, which hold no lock meanwhile.
+"""Decodes many request and answer bodies of one form at once, with Arrow (CSV) and DuckDB (JSON), without the GIL.
 
 Only what is plain is read here: every row has exactly the model's columns with a number in each. Whatever else shows up
 raises NotPlain, and is read one by one instead (`exact`), with the same result and more to say.

@@ -1,4 +1,4 @@
-"""Captured lines that cannot be read, kept where a person can look at them: what was dropped is never gone.
+"""Stores captured lines that cannot be decoded in a dead-letter prefix of the lake, with the reason.
 
 They go to `monitoring/unreadable/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, named as the file they come from,
 one JSON to a line: `line` (its number), `reason`, and `text`, or `base64` where it is not UTF-8. Reading the window

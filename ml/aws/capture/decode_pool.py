@@ -1,4 +1,4 @@
-"""Lines to rows, a few groups of them at a time: while one is opened in Python, the columns of another are read."""
+"""Decodes groups of captured lines in a thread pool."""
 
 from __future__ import annotations
 

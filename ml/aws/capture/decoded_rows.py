@@ -1,4 +1,4 @@
-"""What bodies become: rows in arrays, and what did not fit.
+"""Arrays of decoded rows, and counters of what could not be decoded. Values only.
 
 A part is the rows of some requests, all with inputs or all without.
 """

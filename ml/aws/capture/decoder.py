@@ -1,4 +1,4 @@
-"""A group of lines to rows: by columns where the lines are plain, one by one where they are not.
+"""Decodes a group of captured lines to rows: column by column where possible, line by line otherwise.
 
 Lines of one form are read together. A group that is not plain is cut into pieces, so that one odd line costs its
 neighbours little.

@@ -1,4 +1,4 @@
-"""DuckDB's JSON reader on Arrow arrays: many texts at once, without Python's lock, to columns."""
+"""Parses columns of JSON texts with DuckDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A captured line's envelope: when it was answered, whose it is, and what was sent and answered.
+"""Decodes the envelope of one captured line: time, ids, content types and the two bodies.
 
 `captureData.{endpointInput,endpointOutput}.{observedContentType,mode,data,encoding}` and
 `eventMetadata.{eventId,inferenceId,inferenceTime}`. Bodies are handed on as text, whatever their encoding was.

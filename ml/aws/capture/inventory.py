@@ -1,4 +1,4 @@
-"""Captured traffic as it lies in the lake: how much there is and when, before anything of it is read.
+"""Lists when traffic was captured, by hour, without reading it.
 
 `ml.aws.capture.reader` reads it.
 """

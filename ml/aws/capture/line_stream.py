@@ -1,4 +1,4 @@
-"""The bytes of captured objects as whole lines: in ranges of a few megabytes, a few of them ahead of the reader.
+"""Streams captured S3 objects as whole lines, with a bounded read-ahead.
 
 Objects are cut and joined: a large one never lies in memory whole, small ones travel together, and what is held at any
 time is `AHEAD` ranges and one line, whatever the window.

@@ -1,4 +1,4 @@
-"""Which objects hold the captured lines of a window.
+"""Lists the S3 objects that may hold captured lines of a window.
 
 SageMaker writes `capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, the hour being that of some request in the
 file: one that was answered a moment before or after the hour may lie in its neighbour. So the partitions next to a

@@ -1,4 +1,4 @@
-"""Captured traffic of a window as arrays, in bounded memory whatever the window, and nothing dropped unsaid.
+"""Reads the captured traffic of a window as arrays, in bounded memory; counts everything that it drops.
 
 A row belongs to the window in which its request was answered (`inferenceTime`, the clock that also files the capture):
 requests carry no other time. It judges nothing and keeps nothing but the lines that cannot be read.

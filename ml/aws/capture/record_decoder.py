@@ -1,4 +1,4 @@
-"""One body at a time, in any form that a request or an answer may have, and everything that is wrong with it.
+"""Decodes one request or answer body of any form, and reports everything that is wrong with it.
 
 It is what the fast way must agree with: whatever is not plain comes here. It takes more than our own endpoints would:
 a request that another model's container answered was captured too.

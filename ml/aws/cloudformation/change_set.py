@@ -1,4 +1,4 @@
-"""What a template would change in a stack, asked of CloudFormation by a change set that is never executed.
+"""Previews what a template would change in a stack, with a change set that is never executed.
 
 It leaves nothing behind: the change set is deleted once it was read.
 """

@@ -1,4 +1,4 @@
-"""CloudFormation stacks and what they need to exist before them: a bucket for code, and the code in it.
+"""Creates and updates CloudFormation stacks, and uploads the code that they need.
 
 A stack is created or updated and waited for; one that fails says which resource failed and why. Nothing here knows
 what a template holds.

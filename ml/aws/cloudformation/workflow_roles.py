@@ -1,4 +1,4 @@
-"""Who GitHub's workflows may be in the account: the stack of the OIDC provider and of one role for each workflow.
+"""Creates and updates the stack of the OIDC provider and of one IAM role for each workflow.
 
 It knows the stack's parameters and outputs; what each role may do is in the template.
 """

@@ -1,4 +1,4 @@
-"""How many transactions of the lake happened on each day, how many have a label by now, and how many are frauds.
+"""Counts the lake's transactions, labels and frauds by day.
 
 Counted as the Prepare step will count them: by event, the label known last, fraud where two were learned at one moment.
 Joined on disk, so that a lake of any size can be counted; only ids and times are read.

@@ -1,4 +1,4 @@
-"""Labels and the captured rows that they are of: delivered late, joined on the row's id, on disk, in bounded memory.
+"""Joins labels with captured rows by row id, on disk, in bounded memory. Judges nothing.
 
 The engine is DuckDB, in a file of a temporary folder: it sorts and joins beyond memory. What is known at a moment is
 what counts: the label known last, and fraud where two were learned at one moment, as in training. It judges nothing.

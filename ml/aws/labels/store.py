@@ -1,4 +1,4 @@
-"""Labels as they lie under labels/: those that came with imports, and those that were delivered later.
+"""Reads and writes label files under labels/: those of imports, and later deliveries.
 
 A delivery is `labels/late-<YYYYMMDD>-<12 hex>/labels.parquet`, named for the first moment at which it knew something
 and for its content, with a manifest beside it that is written last: it is there whole or not at all, and once. Files

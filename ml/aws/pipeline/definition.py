@@ -1,4 +1,4 @@
-"""The training pipeline as AWS gets it: one definition, the same bytes for the same inputs, put there once.
+"""Builds the training pipeline's definition and puts it to SageMaker; equal inputs give equal bytes.
 
 What a run is about (data, settings, code, champion, commit) are parameters; the definition itself holds what belongs to
 the platform and to `compute` in model.yaml. Commit, requests and champion reach no argument of Prepare and Train, so

@@ -1,4 +1,4 @@
-"""baseline.json: what inputs, scores and frauds looked like when the model was approved; drift is measured from it.
+"""The drift reference (baseline.json): distributions of inputs, scores and frauds when the model was approved.
 
 A summary counts values between fixed edges and keeps moments, so that summaries of hours, shards or machines add up
 to that of all their rows. This module judges nothing.

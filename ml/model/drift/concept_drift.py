@@ -1,4 +1,4 @@
-"""Whether mature labels still say of the model what they said when it was approved, and since which day they do not.
+"""Detects concept drift from mature labels, and estimates the day of its onset.
 
 Hits and misses are compared with the approved model's own counts by their predictive distribution, so that forty frauds
 are not taken for a thousand; frauds per amount band, because flipped labels of some transactions show there before, or

@@ -1,4 +1,4 @@
-"""The verdict on a window of traffic: has it drifted from what the model was approved on, and what shows it.
+"""Judges a window of traffic: combines the tests for data, prediction and concept drift into a verdict.
 
 Pure: a baseline, summaries and rules in, a judgement out. A finding needs a size and a p-value that is corrected for
 every test of the window and for looking again and again. What was not seen is not called unchanged: too little traffic

@@ -1,4 +1,4 @@
-"""How far inputs and scores have moved from the reference, and which of that is more than chance and worth a word.
+"""Tests whether inputs and scores have shifted from the drift reference, by significance and effect size.
 
 All columns at once: five statistics of thirty columns cost less than a millisecond once the rows are counted.
 """

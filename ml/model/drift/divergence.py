@@ -1,4 +1,4 @@
-"""How far two sets of counts on the same bins lie apart, and how often chance alone would put them so far.
+"""Distances between two histograms (PSI, KS, Jensen-Shannon, chi-square), and their p-values.
 
 Counts in, figures out, for one column or many at once. A figure without its p-value cries wolf on small windows, a
 p-value without its figure on large ones; who uses them needs both.

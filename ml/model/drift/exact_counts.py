@@ -1,4 +1,4 @@
-"""Counts and moments of a column in integers alone, so that parts add up to exactly what one pass over all rows gives.
+"""Counts and moments of a column in integers, so that sums over parts equal one pass over all rows.
 
 A value x becomes the integer q = rint((x - mean) * 4096 / std), mean and standard deviation being the reference's.
 Sums of q and of its square are exact and do not depend on any order, as sums of floats would. The same q finds most

@@ -1,4 +1,4 @@
-"""One column of a window, counted on what the reference knows of it; and the reference, read once for many batches.
+"""Histograms of one column on the bins of the drift reference.
 
 Tallies of parts add up to exactly the tally of the whole. Nothing here judges: that is drift.py's.
 """

@@ -1,4 +1,4 @@
-"""Labels of a window, counted by the day that the rows were scored: what concept drift is judged from.
+"""Counts labels, alerts and frauds of a window by scoring day, as input of the concept-drift tests.
 
 A day's counts are used only when its labels are mature: enough of its rows have one, and it is long enough ago. A
 recall of labels that have not all come is not a recall: frauds are reported first, or last.

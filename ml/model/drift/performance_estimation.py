@@ -1,4 +1,4 @@
-"""Recall and precision before labels come: expected counts from calibrated scores. An estimate, and marked as one.
+"""Estimates recall and precision from calibrated scores before labels arrive. Marked as an estimate.
 
 The scores of a model that was fitted on resampled rows are no probabilities, so the baseline brings a calibration: how
 many of the rows held out in each band of scores were frauds. What follows assumes that a score still means that risk.

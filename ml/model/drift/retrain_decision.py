@@ -1,4 +1,4 @@
-"""When drift asks for a new model: so many of the latest windows, the latest among them.
+"""Decides from the verdicts of recent windows whether a kind of drift calls for a new model.
 
 One window may be chance or a holiday. This module knows windows and their verdicts; cooldowns, caps and what a request
 looks like are those of the command that acts.

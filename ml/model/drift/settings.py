@@ -1,4 +1,4 @@
-"""What a drift check is told, as plain values: the pure counterpart of model-config/monitoring/drift.yaml.
+"""Settings of a drift check as plain values: the pure counterpart of model-config/monitoring/drift.yaml.
 
 Every `alpha` is the probability, at most, of one false finding of its kind in `looks` windows: it is divided by the
 number of tests that a window makes and by the looks (Bonferroni, which holds however tests depend on each other). Every

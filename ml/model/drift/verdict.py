@@ -1,4 +1,4 @@
-"""What a drift check finds of a window, as values with their evidence: what is stored, shown, and decided on.
+"""The verdict on a window with its findings and evidence. Values only.
 
 This module holds and carries; drift.py judges, and decision.py decides.
 """

@@ -1,4 +1,4 @@
-"""What a window of scored traffic is reduced to: integers on the reference's edges, which shards can add up.
+"""Summary of a window of scored traffic: integer counts on the reference's bins, which shards can add up.
 
 Hours, shards and machines summarise their own rows, and the sum of their summaries equals, number for number, the
 summary of all rows in one pass. Nothing here judges: that is drift.py's.
