@@ -51,3 +51,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 def repository_root() -> Path:
     """The root of this repository."""
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of a moto server over HTTP, one for each test module."""
+    from tests.harness.aws import moto_server
+
+    with moto_server.served() as url:
+        yield url

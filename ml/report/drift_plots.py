@@ -6,7 +6,6 @@ never alone: what fired is named in words too.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from ml.model.drift.detector import FeatureDrift, Judgement, Reference, Rules, WindowSummary
 from ml.model.drift.histogram import Column, Tally
 from ml.model.metrics import Confusion, rate
+from ml.report.png import png
 
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _THEN, _NOW, _QUIET = "#59636e", "#0969da", "#b6bfc9"
@@ -63,7 +63,7 @@ def features(found: Judgement, rules: Rules) -> bytes:
         axes.set_xlim(0, max(1.15 * rules.data.min_js, 1.05 * max((item.js for item in ordered), default=0.0)))
         axes.margins(y=0.01)
         axes.grid(axis="x", color=_GRID, lw=0.6)
-        return _png(figure)
+        return png(figure)
 
 
 def distributions(reference: Reference, found: Judgement, summary: WindowSummary) -> bytes:
@@ -82,7 +82,7 @@ def distributions(reference: Reference, found: Judgement, summary: WindowSummary
                 loc="left",
                 color=_INK,
             )
-        return _png(figure)
+        return png(figure)
 
 
 def scores(reference: Reference, summary: WindowSummary) -> bytes:
@@ -99,7 +99,7 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
         axes.set_ylim(0, 1.3 * 100 * max(float(then.max()), float(now.max()), 1e-9))
         axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper left")
         axes.grid(axis="y", color=_GRID, lw=0.6)
-        return _png(figure)
+        return png(figure)
 
 
 def outcomes(reference: Reference, found: Judgement) -> bytes:
@@ -111,7 +111,7 @@ def outcomes(reference: Reference, found: Judgement) -> bytes:
         _rates(grid[0], then, now)
         bands = reference.document["fraud_by_amount"]
         _bands(grid[1], bands["edges"], (bands["frauds"], bands["rows"]), found)
-        return _png(figure)
+        return png(figure)
 
 
 def past(history: Sequence[Judgement]) -> bytes:
@@ -134,7 +134,7 @@ def past(history: Sequence[Judgement]) -> bytes:
         bar = figure.colorbar(drawn, ax=axes)
         bar.ax.tick_params(labelsize=7)
         axes.set_title("Jensen-Shannon distance; × fired", fontsize=8, loc="left", color=_MUTED)
-        return _png(figure)
+        return png(figure)
 
 
 def _js(found: Judgement, name: str) -> float:
@@ -239,9 +239,3 @@ def _drawing(
             for side in axes.spines.values():
                 side.set_visible(False)
         yield figure, grid
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 6})
-    return buffer.getvalue()

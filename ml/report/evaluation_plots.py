@@ -6,7 +6,6 @@ the drawer's machine gets in: no settings of matplotlib, no installed fonts, no 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ml.report.png import png
 
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _GOOD, _BAD, _CURVE = "#1a7f37", "#cf222e", "#0969da"
@@ -65,7 +66,7 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
         axes.tick_params(length=0)
         axes.axhline(1, color="white", lw=3)
         axes.axvline(1, color="white", lw=3)
-        return _png(figure)
+        return png(figure)
 
 
 def precision_recall_curve(evaluation: Mapping[str, Any]) -> bytes:
@@ -92,7 +93,7 @@ def precision_recall_curve(evaluation: Mapping[str, Any]) -> bytes:
         axes.grid(color=_GRID, lw=0.6)
         axes.set_axisbelow(True)
         axes.legend(loc="lower left", fontsize=8, frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
-        return _png(figure)
+        return png(figure)
 
 
 def _mark(axes: Axes, recall: Any, precision: Any) -> None:
@@ -156,12 +157,6 @@ def _drawing(title: str, evaluation: Mapping[str, Any]) -> Iterator[tuple[Figure
         for side in axes.spines.values():
             side.set_visible(False)
         yield figure, axes
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 9})
-    return buffer.getvalue()
 
 
 def draw(evaluation: Mapping[str, Any]) -> dict[str, bytes]:

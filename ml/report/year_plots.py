@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ml.report import year_data
+from ml.report.png import png
 from ml.report.year_data import PlayedYear
 
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
@@ -54,7 +54,7 @@ def recall(year: PlayedYear) -> bytes:
         axes.set_xticks([month.number for month in year.months])
         axes.grid(axis="y", color=_GRID, lw=0.6)
         axes.legend(loc="lower left", fontsize=8.5, frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def drift(year: PlayedYear) -> bytes:
@@ -73,7 +73,7 @@ def drift(year: PlayedYear) -> bytes:
             bar.ax.axhline(year.floor, color="white", lw=1.5)
             bar.ax.tick_params(labelsize=8)
         axes.set_xlabel("month")
-        return _png(figure)
+        return png(figure)
 
 
 def alerts(year: PlayedYear) -> bytes:
@@ -87,7 +87,7 @@ def alerts(year: PlayedYear) -> bytes:
         axes.set_xticks((edges[:-1] + edges[1:]) / 2, [str(month.number) for month in year.months])
         axes.set(xlabel="month", xlim=(-0.5, max(1, len(days)) - 0.5))
         axes.legend(loc="upper left", fontsize=8.5, frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def fraud_by_amount(year: PlayedYear) -> bytes:
@@ -108,7 +108,7 @@ def fraud_by_amount(year: PlayedYear) -> bytes:
         axes.legend(
             title="amount", title_fontsize=8, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
         )
-        return _png(figure)
+        return png(figure)
 
 
 @contextmanager
@@ -127,9 +127,3 @@ def _drawing(title: str, year: PlayedYear, height: float) -> Iterator[tuple[Figu
         for side in axes.spines.values():
             side.set_visible(False)
         yield figure, axes
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 9})
-    return buffer.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,13 +13,6 @@ from ml.errors import CloudError
 from tests.harness.aws import moto_server
 from tests.harness.aws.deployments import finished
 from tests.harness.git.repositories import SERVING, record
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

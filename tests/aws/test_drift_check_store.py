@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,13 +14,6 @@ from tests.harness.aws import moto_server
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 KEY = "monitoring/fraud/checks/20260301T000000Z_20260401T000000Z.json"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for the file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,13 +13,6 @@ from ml.errors import CloudError
 from tests.harness.aws import moto_server
 
 NAME = "fraudops-production"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

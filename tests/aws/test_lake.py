@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -25,13 +24,6 @@ from tests.harness.aws import moto_server
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 TIME = pa.timestamp("us", "UTC")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """An S3 over HTTP for this module."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,13 +17,6 @@ OUTPUTS = {
     "DeployFunction": "fraudops-deploy",
     "TopicArn": "arn:aws:sns:eu-west-1:123456789012:t",
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

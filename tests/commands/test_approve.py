@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from tests.harness.aws import moto_server
 from tests.harness.git.repositories import PERSON
 from tests.harness.platform import served
 from tests.harness.platform.served import ServedPlatform
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

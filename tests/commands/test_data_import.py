@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,6 @@ UNTIMED = Columns(label="fraud", time=None, amount="value", features=("score",))
 HEADER = "Time,V1,V2,Amount,Class"
 GOOD = "0,1.5,-2,3.25,0\n60.5,-1e-3,.5,0,1\n0,1.5,-2,3.25,0\n"
 BAD = f"{HEADER}\n{GOOD}1,2,3\n2,x,4,5,0\n3,1,1,-1,0\n"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """An S3 over HTTP for this module."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

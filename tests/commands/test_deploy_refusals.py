@@ -20,13 +20,6 @@ from tests.harness.platform import served
 from tests.harness.platform.served import ServedPlatform
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
-
-
 @pytest.fixture
 def empty(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedPlatform:
     """A repository and a registry, both empty."""

@@ -26,13 +26,6 @@ FEBRUARY = "20260201T000000Z_20260301T000000Z"
 MARCH = "20260301T000000Z_20260401T000000Z"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for the file."""
-    with moto_server.served() as url:
-        yield url
-
-
 @pytest.fixture
 def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
     """A model that serves since the end of January, and a GitHub of its own."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import deployment_records
@@ -14,28 +10,8 @@ from ml.commands.rollback import rollback
 from ml.errors import Refused
 from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import BOT
-from tests.harness.aws import moto_server
 from tests.harness.aws.deployments import finished
-from tests.harness.github import bot_environment
 from tests.harness.github.bot_environment import RUN, BotEnvironment
-from tests.harness.platform import served
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
-
-
-@pytest.fixture
-def bot(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
-    """A platform and a repository on a GitHub of its own; nothing is approved yet."""
-    moto_server.reset(server)
-    moto_server.point_at(server, monkeypatch)
-    env = served.moto_platform(served.repository(tmp_path / "repository"))
-    with LocalGitHub(tmp_path / "github") as github:
-        yield bot_environment.around(env, github, tmp_path, monkeypatch)
 
 
 def approve(bot: BotEnvironment, *numbers: int) -> None:

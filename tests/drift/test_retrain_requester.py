@@ -34,13 +34,6 @@ def moment(month: int, day: int = 1) -> datetime:
     return datetime(2026, month, day, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for the file."""
-    with moto_server.served() as url:
-        yield url
-
-
 @pytest.fixture
 def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
     """Transactions and labels of February to April, and a repository whose first of May it is."""

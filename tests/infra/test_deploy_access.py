@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +18,6 @@ from tests.infra.fake_access import ARCHIVE, CONTAINER, desired, event
 
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
 URL = "s3://lake/executions/7/model.tar.gz"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

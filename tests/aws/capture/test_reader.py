@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -26,13 +26,6 @@ ROWS = [[0.0, 1.5, -2.25, 10.0], [60.0, 1e-7, 0.1, 0.0]]
 SCORES = [0.125, 0.75]
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 START, END = NOON.replace(hour=0), NOON.replace(hour=0) + timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """An S3 over HTTP for this module."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from ml.aws.cloudformation import stack
 from ml.aws.session import client
 from ml.errors import CloudError
 from tests.harness.aws import moto_server
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for all tests of this file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,13 +16,6 @@ from tests.harness.aws import moto_server
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 SCHEMA = pa.schema([("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """One moto for the file."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

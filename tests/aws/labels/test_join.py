@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -32,13 +32,6 @@ from tests.harness.aws import moto_server
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = DAY + timedelta(days=60)
 Row = tuple[str | None, int, datetime]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """An S3 over HTTP for this module."""
-    with moto_server.served() as url:
-        yield url
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_resources import pack_archive
 from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, Mode
 from pipeline_jobs import ACCOUNT, IMAGE, REGION, ROLE, PipelineAws
 
@@ -178,17 +179,6 @@ def test_sdk_driver_scripts_run_unmodified(sdk: PipelineAws, tmp_path: Path, mod
         assert json.loads(member.read()) == {"rows": "1,2,3\n1,2,3\n"}
 
 
-def archive(files: dict[str, str]) -> bytes:
-    """A source archive."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
 def test_definition_of_sdk_2_runs(aws: PipelineAws) -> None:
     """Script mode: no entry point in the training step, code by hyperparameter, a processor that names its script."""
     script = "import shutil as s; s.copy('/opt/ml/processing/input/rows.csv', '/opt/ml/processing/output/train')"
@@ -204,7 +194,7 @@ def test_definition_of_sdk_2_runs(aws: PipelineAws) -> None:
         "assert given.max_depth == 4 and helper.here\n"
         "pathlib.Path(given.model_dir, 'model.txt').write_text(pathlib.Path(given.train, 'rows.csv').read_text())\n"
     )
-    source = aws.put("job/source/sourcedir.tar.gz", archive({"train.py": entry, "helper.py": "here = True\n"}))
+    source = aws.put("job/source/sourcedir.tar.gz", pack_archive({"train.py": entry, "helper.py": "here = True\n"}))
     cluster = {"InstanceType": {"Get": "Parameters.InstanceType"}, "InstanceCount": 1, "VolumeSizeInGB": 30}
     process = {
         "Name": "Process",
