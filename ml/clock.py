@@ -1,7 +1,7 @@
-"""The one clock of decisions, capture partitions and commit dates.
+"""The clock of decisions, capture partitions and commit dates.
 
-FRAUDOPS_NOW (ISO 8601 with an offset) sets it, so that a simulated year needs no sleeping. Requests to AWS are
-signed with the real time all the same: that is the SDK's own clock, not this one.
+FRAUDOPS_NOW (ISO 8601 with an offset) overrides it, so that a simulated year needs no waiting. The SDK still signs
+requests to AWS with the real time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ml.errors import ConfigError
 
 
 def now() -> datetime:
-    """The current time in UTC, or what FRAUDOPS_NOW says it is.
+    """The current time in UTC, or FRAUDOPS_NOW if it is set.
 
     Raises:
         ConfigError: FRAUDOPS_NOW is set and is not an ISO 8601 time with an offset.

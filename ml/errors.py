@@ -1,19 +1,19 @@
-"""The errors that the command line reports, and their exit codes.
+"""Errors that the command line reports, with their exit codes.
 
     FraudopsError            1   anything that went wrong and has no better name
-    ├── ConfigError          3   a file under model-config/ does not hold
+    ├── ConfigError          3   a file under model-config/ is invalid
     ├── DataError            4   transactions or labels break their contract
     ├── ArtifactError        5   a model archive is damaged, tampered with or of an unknown schema
     ├── GateFailed           6   the pipeline ran; the model is not good enough to register
     ├── Refused              7   a safety rule forbids it; nothing was changed
     ├── TrainingFailed       8   the pipeline failed for another reason than the gate
     ├── DeploymentFailed     9   the model is not serving; what served before still does
-    ├── CloudError          10   AWS (or the local cloud) cannot be reached, or lacks what is needed
-    ├── GitError            11   the repository is not in a state to go on
+    ├── CloudError          10   AWS (or its emulator) cannot be reached, or lacks what is needed
+    ├── GitError            11   the Git repository is missing, dirty or in conflict
     └── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
 
 Exit code 0 is success and 2 a wrong command line. The codes are stable: workflows and runbooks rely on them.
-A message says what happened, where, the evidence and the next move, in one line.
+A message is one line: what happened, where, the evidence and the next step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 
 class FraudopsError(Exception):
-    """What the command line prints as one line; `exit_code` is what it ends with."""
+    """Base of all reported errors: printed as one line; `exit_code` is the exit code."""
 
     exit_code: ClassVar[int] = 1
 
@@ -47,7 +47,7 @@ class ArtifactError(FraudopsError):
 
 
 class GateFailed(FraudopsError):
-    """The pipeline ran to its end and the gate said no. No package was registered.
+    """The pipeline completed and the gate failed. No package was registered.
 
     `evaluation` is the whole evaluation.json at `evaluation_uri`: the evidence of the gate failure's record.
     """
@@ -103,6 +103,6 @@ class GitError(FraudopsError):
 
 
 class GitHubError(FraudopsError):
-    """GitHub cannot be reached, refuses, or its repository lacks a setting; a rerun goes on where this one stopped."""
+    """GitHub cannot be reached, refuses, or its repository lacks a setting; a rerun resumes."""
 
     exit_code = 12

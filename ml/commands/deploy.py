@@ -1,9 +1,8 @@
-"""`fraudops deploy`: deploys the approval that main points at, and waits until it serves or has failed.
+"""`fraudops deploy`: deploys the model that the serving pointer on main names, and waits for the result.
 
-It verifies, then orders (deploy/desired.json), then approves exactly one package; the deploy Lambda does the rest, and
-this waits for its answer, for the endpoint to settle, and for known transactions to come back as the model scores
-them. Whatever came of it is recorded under deploy/history/, and said on GitHub where there is one. Running it again
-applies what main says then.
+It verifies the package, writes deploy/desired.json and approves exactly one package. The deploy Lambda updates the
+endpoint. Then it waits for the Lambda and the endpoint and runs the smoke test. It records the result below
+deploy/history/ and as a GitHub deployment. It is idempotent: a second run applies what main names then.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class _Plan:
 
 
 def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentResult:
-    """Deploys what the commit checked out on `main` says.
+    """Deploys the approval that the serving pointer of the checked-out commit of `main` names.
 
     Args:
-        reason: why somebody wants it deployed again; shown on GitHub.
+        reason: why it is deployed again; shown on GitHub.
 
     Raises:
         Refused: the pointer, its record, the registry and S3 do not agree, or the caller is root; nothing was changed.
@@ -56,24 +55,24 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
         toolkit.summary(summary.deployed(nothing))
         return nothing
     number = plan.record.approval
-    told = commit_status.Deployment(plan.commit, endpoint=plan.serving.endpoint, approval=number)
-    told.began(reason or f"Serving approval {number:04d}")
+    status = commit_status.DeploymentStatus(plan.commit, endpoint=plan.serving.endpoint, approval=number)
+    status.started(reason or f"Serving approval {number:04d}")
     try:
-        done = _deploy(plan)
+        result = _deploy(plan)
     except FraudopsError as error:
-        told.failed(str(error))
+        status.failed(str(error))
         toolkit.summary(summary.not_deployed(number, plan.commit, str(error)))
         raise
-    told.succeeded(f"Approval {number:04d} serves ({done.state}); known transactions were scored as it scores them")
-    toolkit.summary(summary.deployed(done, _close_stale(repository, number, main)))
-    return done
+    status.succeeded(f"Approval {number:04d} serves ({result.state}); known transactions were scored as it scores them")
+    toolkit.summary(summary.deployed(result, _close_stale(repository, number, main)))
+    return result
 
 
 def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
-    """Closes what is proposed on a comparison that no longer holds; the deployment does not hang on that."""
+    """Closes pull requests that compare with a former champion. A failure only warns."""
     github, closed = commit_status.github(), list[int]()
     if github is not None:
-        with commit_status.attempt("closing the proposals that are out of date"):
+        with commit_status.warn_on_failure("closing outdated approval pull requests"):
             closed = bot_pull_requests.close_stale(github, Remote(repository), serves=serves, main=main)
     return closed
 
@@ -152,7 +151,7 @@ def _deploy(plan: _Plan) -> DeploymentResult:
 
 
 def _plan(repository: Repository, main: str) -> _Plan | None:
-    """What the commit on `main` says is to serve; None where it says nothing is."""
+    """The approval that the serving pointer on `main` names; None if it names none."""
     branch = repository.branch()
     if branch != main:
         raise GitError(

@@ -70,7 +70,7 @@ def train(
     toolkit.output(execution_arn=arn)
     if on_started:
         on_started(arn)
-    told = commit_status.Training(commit, arn)
+    told = commit_status.TrainingStatus(commit, arn)
     told.started()
     limit = 3 * training.compute.max_runtime_minutes * 60 + _SHORTAGE_SECONDS
     try:
@@ -151,7 +151,7 @@ def _start(root: Path, requests: Sequence[str] | None, window: config.Window | N
 
 def _begun(found: Inputs) -> str | None:
     """What an earlier attempt of this run has begun, if something comes of it or has come."""
-    arn = commit_status.begun(found.commit)
+    arn = commit_status.previous_execution(found.commit)
     # Whoever may push may also write a status: what it names must be a training of this commit.
     if arn is None or not executions.is_arn(arn) or executions.parameters(arn).get("Commit") != found.commit:
         return None
@@ -185,7 +185,7 @@ def _make_way(repository: Repository, found: Inputs, *, keep: str | None) -> Non
             )
         with console.stage(f"stopping {arn}, left behind by a run for {commit[:12]} that is over"):
             _stop(arn)
-        commit_status.Training(commit, arn).failed(
+        commit_status.TrainingStatus(commit, arn).failed(
             f"Stopped: the training of {found.commit[:12]} takes its place. {arn}"
         )
 
@@ -259,7 +259,7 @@ def _gate_failure(execution: Execution, gate: Step) -> GateFailed:
     )
 
 
-def _report_gate_failure(error: GateFailed, told: commit_status.Training, file: Path | None, asked: str) -> None:
+def _report_gate_failure(error: GateFailed, told: commit_status.TrainingStatus, file: Path | None, asked: str) -> None:
     """Tells of a gate failure, and writes it down for `record-failure`, whichever way the execution was come by."""
     verdict = str(error.evaluation.get("verdict", {}).get("reason") or error)
     told.gate_failed(verdict)

@@ -9,7 +9,7 @@ from ml.release.smoke_test import Smoke
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentResult:
-    """What serves now, and how that was established. Where nothing does, `state` and `commit` say all."""
+    """The model that serves now, with its evidence. Without an approval only `state` and `commit` are set."""
 
     state: str
     """`created`, `updated` or `unchanged` (the endpoint), or `nothing to deploy`."""

@@ -1,6 +1,6 @@
-"""Rolls out an approved package: writes the order, approves exactly one package, waits for Lambda and endpoint.
+"""Starts a deployment in AWS and waits for it: writes the order, approves one package, polls the result.
 
-The endpoint itself is changed by the deploy Lambda alone, on the event that the approval sends.
+Only the deploy Lambda changes the endpoint, on the event that the approval sends.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from ml.aws.platform import Platform
 from ml.console import note
 from ml.errors import DeploymentFailed
 
-_NOT_APPROVED = "not-approved"  # the Lambda's code for an event that came late: the next one decides
-_TELLING = ("created", "updated", "unchanged", "failed", "refused")
+_NOT_APPROVED = "not-approved"  # the Lambda's code for a late event, which the next event replaces
+_OUTCOMES_BY_PRIORITY = ("created", "updated", "unchanged", "failed", "refused")
 
 
 def order(document: dict[str, Any], package: registry.Package, where: Platform) -> tuple[str, ...]:
     """Writes the order `document` and leaves exactly one package Approved; returns those that it superseded.
 
-    Packages that were already rejected stay so, and those registered later and still under review keep waiting: their
-    approval may be merged next, and rejecting them here would tell its reviewers that it was.
+    Rejected packages stay rejected. Packages registered later and still pending are not rejected: their approval may
+    be merged next.
     """
     number = f"{document['approval']:04d}"
     if package.status == registry.APPROVED:
@@ -43,9 +43,9 @@ def order(document: dict[str, Any], package: registry.Package, where: Platform) 
 
 
 def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit: float) -> deployment_records.Outcome:
-    """The Lambda's answer to the order `identifier`, within `limit` seconds; DeploymentFailed where it is no or none.
+    """The Lambda's outcome for order `identifier`; DeploymentFailed on refusal, failure or after `limit` seconds.
 
-    Events come several times and late: what counts is the first answer that was not about an earlier state.
+    Events arrive late and more than once: the first outcome that is not `not-approved` counts.
     """
     from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
@@ -55,8 +55,8 @@ def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit
         found = [new for new in answers.new() if new.desired == identifier and new.model_package_arn == arn]
         late.extend(outcome.reason for outcome in found if outcome.code == _NOT_APPROVED)
         decided = [outcome for outcome in found if outcome.code != _NOT_APPROVED]
-        # Several events may have been answered: one that changed something tells more than the one after it.
-        return min(decided, key=lambda outcome: _TELLING.index(outcome.outcome), default=None)
+        # Several events may have been answered: an outcome that changed something has priority.
+        return min(decided, key=lambda outcome: _OUTCOMES_BY_PRIORITY.index(outcome.outcome), default=None)
 
     patient = Retrying(
         retry=retry_if_result(lambda outcome: outcome is None),

@@ -1,8 +1,7 @@
-"""Sends known transactions to the endpoint and compares the answers with the approved model's scores.
+"""Smoke test: the endpoint must score known transactions as the approved model does, under the approved version.
 
-The rows are made from the model's own document (its means, scales and bin edges), so that they reach every
-coefficient and every bin, and are nobody's transactions. Their inference ids begin with `smoke-`, by which drift checks
-leave them out.
+The rows are derived from the model document (means, scales, bin edges), so they reach every coefficient and bin and
+contain no real transaction. Drift checks ignore them by their inference ids, which start with `smoke-`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _DEVIATIONS = (-3.0, -1.0, 0.0, 1.0, 3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Smoke:
-    """What the known transactions showed."""
+    """The result of a smoke test."""
 
     rows: int
     alerts: int
@@ -87,7 +86,7 @@ def check(name: str, model: Scorer, approval: int, *, token: str) -> Smoke:
     expected = model.score(rows)
     difference = np.abs(expected - np.array([answer.score for answer in answers]))
     worst = int(difference.argmax())
-    # Written so that a NaN fails it.
+    # `not <=` so that NaN fails.
     if not difference[worst] <= TOLERANCE:
         raise DeploymentFailed(
             f"the endpoint scores known transaction {worst} as {answers[worst].score!r}, "

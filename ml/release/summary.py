@@ -1,6 +1,6 @@
-"""Markdown of a deployment for the step's summary: what serves, the evidence and the next move.
+"""Markdown of deployments and rollbacks for the step summary. Decides nothing.
 
-Everything that came from files, people or AWS is escaped (ml.gitops.markdown). Decides nothing.
+Text from files, people or AWS is escaped (ml.gitops.markdown).
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from ml.gitops.markdown import code, link, table, text
 from ml.release.result import DeploymentResult
 
 
-def deployed(done: DeploymentResult, closed: Sequence[int] = ()) -> str:
-    """What serves now, and how that was established."""
-    if done.approval is None:
-        return f"### Nothing to deploy\n\n{code(done.commit)} says `approval: null`: no model has been approved yet."
+def deployed(result: DeploymentResult, closed: Sequence[int] = ()) -> str:
+    """The result of a deployment."""
+    if result.approval is None:
+        return f"### Nothing to deploy\n\n{code(result.commit)} says `approval: null`: no model has been approved yet."
     checked = (
-        f"{done.smoke.rows:,} known transactions scored as the approved model scores them, {done.smoke.alerts:,} alerts"
-        if done.smoke
+        f"{result.smoke.rows:,} known transactions scored as the approved model scores them, "
+        f"{result.smoke.alerts:,} alerts"
+        if result.smoke
         else "not done"
     )
     rows = [
-        ("endpoint", f"{code(done.endpoint)}, {text(done.state)}"),
-        ("configuration", code(done.endpoint_config)),
-        ("package", code(done.model_package_arn)),
-        ("artifact", code(f"sha256:{done.artifact_sha256}")),
+        ("endpoint", f"{code(result.endpoint)}, {text(result.state)}"),
+        ("configuration", code(result.endpoint_config)),
+        ("package", code(result.model_package_arn)),
+        ("artifact", code(f"sha256:{result.artifact_sha256}")),
         ("smoke test", checked),
-        ("rejected as superseded", ", ".join(map(code, done.superseded)) or "none"),
+        ("rejected as superseded", ", ".join(map(code, result.superseded)) or "none"),
         *([("pull requests closed as superseded", ", ".join(f"#{each}" for each in closed))] if closed else []),
-        ("commit", code(done.commit)),
-        ("took", f"{done.seconds:,.0f} s" if done.seconds is not None else "–"),
-        ("recorded in", code(done.history_uri)),
+        ("commit", code(result.commit)),
+        ("took", f"{result.seconds:,.0f} s" if result.seconds is not None else "–"),
+        ("recorded in", code(result.history_uri)),
     ]
-    return f"### Approval {commit_messages.number(done.approval)} serves\n\n{table(('deployment', ''), rows)}"
+    return f"### Approval {commit_messages.number(result.approval)} serves\n\n{table(('deployment', ''), rows)}"
 
 
 def not_deployed(approval: int, commit: str, reason: str) -> str:
@@ -45,5 +46,5 @@ def not_deployed(approval: int, commit: str, reason: str) -> str:
 
 
 def rollback(says: str, number: int, url: str) -> str:
-    """A pull request that goes back."""
+    """A rollback pull request."""
     return f"### Rollback prepared: {link(f'#{number}', url)}\n\n{text(says)}"

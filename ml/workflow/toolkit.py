@@ -1,7 +1,7 @@
-"""Talks to the workflow run: outputs, step summary, annotations, and the event that started it.
+"""The workflow commands of GitHub Actions: outputs, step summary, annotations, and the event of the run.
 
-On a laptop there is no workflow: outputs and summaries then go nowhere, annotations become plain lines, and there is no
-event. No verb decides by whether it runs in a workflow; it decides by the event.
+Outside a workflow, outputs and summaries are dropped, annotations become plain lines, and there is no event. Verbs
+branch on the event, never on whether a workflow runs them.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from ml.errors import ConfigError
 
 DEFAULT_BOTS = "github-actions[bot]"
 SUMMARY_LIMIT = 1 << 20
-"""Bytes that GitHub takes of one step's summary; a longer one it drops whole."""
+"""GitHub's limit for one step summary, in bytes; it drops a longer one entirely."""
 _CUT = "\n\n… cut off here: GitHub takes no more.\n"
 
 Level = Literal["error", "warning", "notice"]
 
 
 def running() -> bool:
-    """Whether a workflow runs this; decides how things are said, never what is done."""
+    """Whether a workflow runs this. Use it for output formats only."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def output(**values: str) -> None:
-    """Gives the step these outputs, whatever text they hold."""
+    """Sets outputs of the step; values may contain any text."""
     file = os.environ.get("GITHUB_OUTPUT")
     if not file:
         return
     with Path(file).open("a", encoding="utf-8") as stream:
         for name, value in values.items():
-            # A delimiter that nobody can foresee: a value cannot end its own entry and begin another's.
+            # A random delimiter, so that an untrusted value cannot end its entry and start another.
             end = f"end-{secrets.token_hex(16)}"
             stream.write(f"{name}<<{end}\n{value}\n{end}\n")
 
 
 def summary(markdown: str) -> None:
-    """Adds `markdown` to the step's summary, cut at a line's end where GitHub would drop it for its length."""
+    """Appends `markdown` to the step summary, truncated at a line end to GitHub's size limit."""
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not file:
         return
@@ -58,7 +58,7 @@ def annotate(level: Level, message: str, *, file: str | Path | None = None, line
     """The line that makes GitHub show `message` beside `file`; outside a workflow the same as people read it."""
     if not running():
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        # Most messages name their file themselves: it is said once.
+        # Most messages already start with their file.
         return f"{level}: {where}{' '.join(message.removeprefix(f'{file}:').split())}"
     properties = {"file": str(file) if file else None, "line": str(line) if line else None}
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)

@@ -160,7 +160,7 @@ def test_github_that_is_down_stops_no_training(
     """A status is not worth a training; that it is missing is said."""
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")
     assert train(env.root).version == 1
-    assert "warning: saying how the training goes failed" in capsys.readouterr().err
+    assert "warning: publishing the training status failed" in capsys.readouterr().err
 
 
 def test_the_orphan_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: LocalGitHub) -> None:
