@@ -92,10 +92,6 @@ class CloudError(FraudopsError):
     exit_code = 10
 
 
-class EmulatorsMissing(CloudError):
-    """A verb needs the emulators, which are packages of their own, and they are not installed."""
-
-
 class GitError(FraudopsError):
     """The Git repository is missing, dirty or in conflict."""
 

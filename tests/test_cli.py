@@ -220,7 +220,7 @@ def test_a_year_is_refused_before_anything_is_made(tmp_path: Path) -> None:
 
 
 def test_a_terminated_verb_cleans_up_and_ends_with_the_signals_code(tmp_path: Path) -> None:
-    """SIGTERM, as a cancelled job sends it, ends a demo with its clouds: 143, and no process of it left."""
+    """SIGTERM, as a cancelled job sends it, ends a demo and its emulators: exit code 143, no process left."""
     out = tmp_path / "demo"
     process = subprocess.Popen(
         [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
@@ -232,7 +232,7 @@ def test_a_terminated_verb_cleans_up_and_ends_with_the_signals_code(tmp_path: Pa
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if "this repository is pushed" in line:  # both clouds are up
+        if "push this repository" in line:  # both emulators are up
             break
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

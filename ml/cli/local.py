@@ -9,12 +9,16 @@ from typing import Annotated
 import typer
 
 from ml.cli.options import HERE, Repo, View, group, verb
-from ml.errors import EmulatorsMissing
+from ml.errors import CloudError
 
 Folder = Annotated[Path, typer.Option("--dir", help="Where the emulators keep state, logs and job folders.")]
 LOCAL = Path(".fraudops/local")
 app = group("Play the loop on this machine.")
 local = group("Run the AWS and GitHub emulators on loopback.")
+
+
+class EmulatorsMissing(CloudError):
+    """The verb needs the emulators, which are packages of their own, and they are not installed."""
 
 
 def _require_emulators() -> None:

@@ -25,7 +25,7 @@ from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
 from ml.records.approval import Approval, OutOfDate, approve
 from ml.training import summary
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from ml.workflow import toolkit
 
 
@@ -57,7 +57,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         OutOfDate: another model serves than the one that it was compared with; what was proposed of it is closed.
         GitError, GitHubError, CloudError: run it again when the cause is gone; it goes on from there.
     """
-    found = Outcome.read(outcome)
+    found = GateResult.read(outcome)
     if found.verdict != "passed" or found.package_arn is None or found.version is None:
         raise Refused(f"{outcome}: the gate said no ({found.reason}); record that with `fraudops record-failure`")
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
@@ -112,7 +112,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     return _told(found, approval, opened, tuple(closed))
 
 
-def _told(found: Outcome, approval: Approval, opened: bot_pull_requests.Opened, closed: tuple[int, ...]) -> Proposed:
+def _told(found: GateResult, approval: Approval, opened: bot_pull_requests.Opened, closed: tuple[int, ...]) -> Proposed:
     pull = opened.pull
     state: Literal["created", "updated", "kept"]
     state = "created" if pull.outcome == "created" else "updated" if opened.pushed else _outcome(pull)
@@ -141,7 +141,7 @@ def _outcome(pull: PullRequest) -> Literal["updated", "kept"]:
     return "updated" if pull.outcome == "updated" else "kept"
 
 
-def _settled(found: Outcome, state: Literal["on main already", "superseded"], why: str) -> Proposed:
+def _settled(found: GateResult, state: Literal["on main already", "superseded"], why: str) -> Proposed:
     number = found.version or 0
     said = f"Approval {commit_messages.number(number)} needs no pull request: {why}."
     note(said)

@@ -20,7 +20,7 @@ from ml.gitops.remote import Protected, Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
 from ml.training import summary
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from ml.workflow import toolkit
 
 CONFIGURATION = "configuration"
@@ -58,7 +58,7 @@ def record_failure(root: Path, *, outcome: Path, main: str = "main") -> Recorded
         Refused: the gate did not say no.
         GitError, GitHubError: run it again when the cause is gone; it goes on from there.
     """
-    found = Outcome.read(outcome)
+    found = GateResult.read(outcome)
     if found.verdict != "failed":
         raise Refused(f"{outcome}: the gate passed the model; propose it with `fraudops propose`")
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
@@ -78,12 +78,12 @@ def record_failure(root: Path, *, outcome: Path, main: str = "main") -> Recorded
     )
 
 
-def causes(found: Outcome) -> list[str]:
+def causes(found: GateResult) -> list[str]:
     """What the run was for: the causes of its requests, each once; the configuration where it answered none."""
     return sorted({name.split("Z-", 1)[-1] for name in found.requests}) or [CONFIGURATION]
 
 
-def _record(github: GitHub, remote: Remote, found: Outcome, main: str) -> _Recorded:
+def _record(github: GitHub, remote: Remote, found: GateResult, main: str) -> _Recorded:
     base = remote.fetch(main)
     if base is None:
         raise GitError(f"{remote.name} has no branch {main} to record the gate failure on")
@@ -106,7 +106,7 @@ def _record(github: GitHub, remote: Remote, found: Outcome, main: str) -> _Recor
 
 
 def _proposed(
-    github: GitHub, remote: Remote, found: Outcome, *, path: Path, commit: str, seen: str | None, main: str
+    github: GitHub, remote: Remote, found: GateResult, *, path: Path, commit: str, seen: str | None, main: str
 ) -> _Recorded:
     opened = bot_pull_requests.pull_request(
         github,
@@ -122,7 +122,7 @@ def _proposed(
     return _Recorded(path=path, state="proposed", commit=commit, pull=opened)
 
 
-def _known(repository: Repository, revision: str, found: Outcome) -> Path | None:
+def _known(repository: Repository, revision: str, found: GateResult) -> Path | None:
     """The record of this execution at `revision`, if there is one."""
     for name in repository.files(revision, config.GATE_FAILURES):
         path = Path(name)
@@ -138,7 +138,7 @@ def _known(repository: Repository, revision: str, found: Outcome) -> Path | None
     return None
 
 
-def _new(repository: Repository, base: str, found: Outcome) -> tuple[Path, config.GateFailureRecord]:
+def _new(repository: Repository, base: str, found: GateResult) -> tuple[Path, config.GateFailureRecord]:
     """The record, under a name that is free: two gate failures of one commit may fall into one second."""
     taken, created = set(repository.files(base, config.GATE_FAILURES)), clock.now().replace(microsecond=0)
     while config.gate_failure_path(created, found.commit).as_posix() in taken:
@@ -154,7 +154,7 @@ def _new(repository: Repository, base: str, found: Outcome) -> tuple[Path, confi
     return config.gate_failure_path(created, found.commit), record
 
 
-def _report(github: GitHub, found: Outcome, cause: str) -> issues.Issue:
+def _report(github: GitHub, found: GateResult, cause: str) -> issues.Issue:
     return issues.report(
         github,
         cause=f"gate failed {cause}",

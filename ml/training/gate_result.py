@@ -1,6 +1,6 @@
 """The file that hands the gate's result from `train` to `propose` or `record-failure`. Decides nothing.
 
-It carries names and evidence and decides nothing: whoever approves asks the registry again.
+It carries names and evidence only: `propose` reads the registry again.
 """
 
 from __future__ import annotations
@@ -12,27 +12,60 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ml.errors import ConfigError
+from ml.errors import ConfigError, GateFailed
+from ml.training.result import TrainingResult
 
 _SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a training run came to; `package_arn` and `version` are None where the gate said no."""
+class GateResult:
+    """The gate's result for one training run; `package_arn` and `version` are None after a gate failure."""
 
     verdict: Literal["passed", "failed"]
     reason: str
-    """The gate's own words."""
+    """The verdict's reason."""
     execution_arn: str
     package_arn: str | None
     version: int | None
     commit: str
     requests: tuple[str, ...]
     asked: str
-    """Why somebody started the run by hand, in their words; '' if nobody did."""
+    """The reason that a person gave for starting the run; '' for none."""
     evaluation: Mapping[str, Any]
     evaluation_uri: str
+
+    @classmethod
+    def of_success(cls, result: TrainingResult, *, asked: str) -> GateResult:
+        """Of a registered package."""
+        return cls(
+            verdict="passed",
+            reason=result.evaluation["verdict"]["reason"],
+            execution_arn=result.execution_arn,
+            package_arn=result.package_arn,
+            version=result.version,
+            commit=result.commit,
+            requests=result.requests,
+            asked=asked,
+            evaluation=result.evaluation,
+            evaluation_uri=result.evaluation_uri,
+        )
+
+    @classmethod
+    def of_failure(cls, error: GateFailed, parameters: Mapping[str, str], *, asked: str) -> GateResult:
+        """Of a failed gate; `parameters` are the execution's, which name commit and requests."""
+        return cls(
+            verdict="failed",
+            reason=str(error.evaluation.get("verdict", {}).get("reason") or error),
+            execution_arn=error.execution_arn,
+            package_arn=None,
+            version=None,
+            commit=parameters["Commit"],
+            requests=tuple(parameters.get("Requests", "").split()),
+            asked=asked,
+            evaluation=error.evaluation,
+            evaluation_uri=error.evaluation_uri,
+        )
 
     @property
     def execution_id(self) -> str:
@@ -47,13 +80,13 @@ class Outcome:
         draft.replace(file)
 
     @classmethod
-    def read(cls, file: Path) -> Outcome:
-        """The outcome in `file`. Raises ConfigError where it is not there, or was not written by `train`."""
+    def read(cls, file: Path) -> GateResult:
+        """The result in `file`. Raises ConfigError if there is none, or if `train` did not write it."""
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(
-                f"{file}: no such file; `fraudops train --outcome {file}` writes it when the gate has decided"
+                f"{file}: no such file; `fraudops train --outcome {file}` writes it once the gate has decided"
             ) from None
         except (OSError, ValueError) as error:
             raise ConfigError(f"{file}: must be what `fraudops train --outcome` writes ({error})") from error

@@ -12,7 +12,7 @@ from typing import Any
 from ml.clock import stamp
 from ml.gitops import commit_messages, metric_tables
 from ml.gitops.markdown import code, link, table, text
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from ml.training.result import DryRun
 
 
@@ -44,7 +44,7 @@ def training_failed(execution_arn: str, reason: str) -> str:
     return f"### Training failed\n\n{text(reason)}\n\n{table(('', ''), [('execution', code(execution_arn))])}"
 
 
-def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequence[int], found: Outcome) -> str:
+def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequence[int], found: GateResult) -> str:
     """A model that passed, and the pull request that proposes it."""
     also = f" It takes the place of {', '.join(f'#{each}' for each in closed)}." if closed else ""
     return "\n\n".join(
@@ -57,12 +57,12 @@ def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequ
     )
 
 
-def not_proposed(reason: str, found: Outcome) -> str:
+def not_proposed(reason: str, found: GateResult) -> str:
     """A model that passed and needs no pull request (any more)."""
     return "\n\n".join(["### Nothing to propose", text(reason), _sources(found)])
 
 
-def gate_failed(found: Outcome, *, recorded: str, issues: Sequence[tuple[int, str]]) -> str:
+def gate_failed(found: GateResult, *, recorded: str, issues: Sequence[tuple[int, str]]) -> str:
     """A model that the gate turned away, with all that it was turned away for."""
     named = ", ".join(link(f"#{number}", url) for number, url in issues)
     return "\n\n".join(
@@ -76,7 +76,7 @@ def gate_failed(found: Outcome, *, recorded: str, issues: Sequence[tuple[int, st
     )
 
 
-def gate_failure_evidence(found: Outcome, run_url: str | None) -> str:
+def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
     """The same for an issue: what happened, the evidence, what is closed by it and what to do."""
     closes = ", ".join(map(code, found.requests))
     closing = f"This closes {closes}: no later run trains for it again." if closes else "No retrain request was open."
@@ -102,7 +102,7 @@ def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
     return ["\n".join(checks), *measured] if checks else measured
 
 
-def _sources(found: Outcome) -> str:
+def _sources(found: GateResult) -> str:
     rows = [
         ("execution", code(found.execution_arn)),
         *([("package", code(found.package_arn))] if found.package_arn else []),

@@ -11,7 +11,7 @@ from ml.errors import ConfigError, GitHubError, Refused
 from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
 from ml.records.approval import OutOfDate
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from tests.harness.github.bot_environment import RUN, BotEnvironment
 
 REQUEST = "20260301T060000Z-data-drift"
@@ -168,7 +168,7 @@ def test_a_model_compared_with_another_champion_is_refused_and_closed(bot: BotEn
     from ml.records.approval import approve
     from tests.harness.git.repositories import PERSON
 
-    approve(bot.root, Outcome.read(other).package_arn or "", merge=True, approver=PERSON)
+    approve(bot.root, GateResult.read(other).package_arn or "", merge=True, approver=PERSON)
     bot.push()
     with pytest.raises(OutOfDate, match=r"approval 0002 serves: its verdict is out of date; train again"):
         propose(bot.root, outcome=stale)

@@ -17,16 +17,16 @@ from ml.release import summary as release_summary
 from ml.release.result import DeploymentResult
 from ml.release.smoke_test import Smoke
 from ml.training import summary
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from tests.report.evaluations import evaluation
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 HOSTILE = "<script>x</script> @alice fixes #1 `$(touch x)` [a](http://x.invalid) | ![b](http://y.invalid)\n# big"
 
 
-def outcome(**changes: object) -> Outcome:
+def outcome(**changes: object) -> GateResult:
     """A run that passed."""
-    made = Outcome(
+    made = GateResult(
         verdict="passed",
         reason="Recall 0.90 > 0.60.",
         execution_arn="arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/abc",
@@ -112,7 +112,7 @@ def test_any_words_come_back_from_the_file(tmp_path_factory: pytest.TempPathFact
     file = tmp_path_factory.mktemp("outcome") / "outcome.json"
     written = outcome(reason=reason, asked=asked)
     written.write(file)
-    assert Outcome.read(file) == written
+    assert GateResult.read(file) == written
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -122,4 +122,4 @@ def test_a_file_of_another_hand_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "outcome.json"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"outcome\.json: must be what"):
-        Outcome.read(file)
+        GateResult.read(file)

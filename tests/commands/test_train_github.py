@@ -18,7 +18,7 @@ from ml.commands.train import dry_run, train
 from ml.errors import DataError, GateFailed, Refused, TrainingFailed
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from tests.harness.aws.scripted_sagemaker import step
 from tests.harness.github.emulator import GRANTS, NAME, WORKFLOW
 from tests.harness.platform import training
@@ -95,7 +95,7 @@ def test_a_passed_gate_is_handed_on(env: TrainingPlatform, tmp_path: Path) -> No
     """Verdict, package and execution as the step's outputs; the rest in the file."""
     file = tmp_path / "outcome.json"
     result = train(env.root, outcome=file, reason="a new quarter")
-    found = Outcome.read(file)
+    found = GateResult.read(file)
     assert outputs(tmp_path) == {
         "execution_arn": result.execution_arn,
         "package_arn": result.package_arn,
@@ -115,7 +115,7 @@ def test_a_failed_gate_is_handed_on_before_it_fails(env: TrainingPlatform, githu
     file = tmp_path / "outcome.json"
     with pytest.raises(GateFailed):
         train(env.root, outcome=file)
-    found = Outcome.read(file)
+    found = GateResult.read(file)
     assert (found.verdict, found.package_arn, found.commit, found.requests) == ("failed", None, commit, (REQUEST,))
     assert found.reason == "Recall gate failed: 0.58 < 0.60."
     assert outputs(tmp_path)["verdict"] == "failed"
@@ -138,7 +138,7 @@ def test_a_resumed_gate_failure_knows_what_it_was_about(env: TrainingPlatform, t
     file = tmp_path / "outcome.json"
     with pytest.raises(GateFailed):
         train(env.root, resume=env.only.arn, outcome=file)
-    assert (Outcome.read(file).commit, Outcome.read(file).requests) == (commit, (REQUEST,))
+    assert (GateResult.read(file).commit, GateResult.read(file).requests) == (commit, (REQUEST,))
 
 
 def test_another_failure_is_neither_passed_nor_failed(

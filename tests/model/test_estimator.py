@@ -97,8 +97,8 @@ def test_equal_rows_give_equal_bytes_in_a_new_process(tmp_path: Path) -> None:
     samples = Path(__file__).with_name("training_samples.py")
     code = (
         f"import runpy; samples = runpy.run_path({str(samples)!r}); training = samples['TRAINING']\n"
-        "from ml.model import document, estimator\n"
-        "print(document.canonical(estimator.export(estimator.fit(training, *samples['rows']()), training, 0.5)))"
+        "from ml.model import estimator, model_document\n"
+        "print(model_document.canonical(estimator.export(estimator.fit(training, *samples['rows']()), training, 0.5)))"
     )
     root = Path(__file__).resolve().parents[2]
     threads = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "5", "PYTHONPATH": str(root)}

@@ -17,7 +17,7 @@ from local_github.server import LocalGitHub
 from ml import config
 from ml.aws import registry
 from ml.gitops import approvals, serving_pointer
-from ml.training.gate_result import Outcome
+from ml.training.gate_result import GateResult
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.github.emulator import NAME, Hub
 from tests.harness.platform.served import ServedPlatform
@@ -66,7 +66,7 @@ class BotEnvironment:
         package = registry.package(arn)
         found = registry.evaluation(package)
         file = self.folder / f"outcome-{package.version}.json"
-        Outcome(
+        GateResult(
             verdict="passed",
             reason=found["verdict"]["reason"],
             execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{arn[-1]}",
@@ -91,7 +91,7 @@ class BotEnvironment:
                 {"name": "recall", "passed": False, "observed": 0.58, "limit": 0.6, "detail": "Recall 0.58 < 0.60."}
             ],
         }
-        Outcome(
+        GateResult(
             verdict="failed",
             reason=found["verdict"]["reason"],
             execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{execution}",
