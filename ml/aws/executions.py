@@ -20,8 +20,10 @@ from ml.errors import CloudError
 _SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
 _LABEL = "PipelineExecutionDisplayName"
 _ARN = re.compile(r"arn:aws[\w-]*:sagemaker:[a-z0-9-]+:\d{12}:pipeline/[^/\s]+/execution/[A-Za-z0-9]+")
-_LOOK_SECONDS = 0.5  # between the first two looks at an execution
-_RETRY_SECONDS = 1.0  # before the first repetition of a call that failed
+FIRST_POLL_SECONDS = 0.5
+"""Between the first two polls of an execution; the pause then grows to 15 s."""
+FIRST_RETRY_SECONDS = 1.0
+"""Before the first retry of a failed call."""
 _UNDER_WAY = {"Executing", "Stopping"}
 _LOG_GROUPS = {"processing-job": "/aws/sagemaker/ProcessingJobs", "training-job": "/aws/sagemaker/TrainingJobs"}
 
@@ -189,7 +191,7 @@ def follow(
 
     looking = Retrying(
         retry=retry_if_not_result(lambda execution: execution.settled),
-        wait=wait_exponential(multiplier=_LOOK_SECONDS, exp_base=1.05, max=15),
+        wait=wait_exponential(multiplier=FIRST_POLL_SECONDS, exp_base=1.05, max=15),
         stop=stop_after_delay(timeout_seconds),
     )
     try:
@@ -215,7 +217,7 @@ def _patiently(arn: str, patience: Patience) -> Execution:
 
     looking = Retrying(
         retry=retry_if_exception(passes),
-        wait=wait_exponential_jitter(multiplier=_RETRY_SECONDS, max=30, jitter=_RETRY_SECONDS),
+        wait=wait_exponential_jitter(multiplier=FIRST_RETRY_SECONDS, max=30, jitter=FIRST_RETRY_SECONDS),
         stop=patience.ended,
         before_sleep=patience.before_sleep,
         reraise=True,

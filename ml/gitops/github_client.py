@@ -43,10 +43,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to wait for GitHub before giving up, in seconds.
+    """Retry policy for GitHub; times in seconds.
 
-    An outage is waited for with pauses that double, three minutes in all; a rate limit as long as GitHub asks for, if
-    that is no more than `longest_wait`.
+    Pauses during an outage double, three minutes in all. A rate limit is waited out as long as GitHub asks for, up to
+    `longest_wait`. `sleep` takes each pause between attempts.
     """
 
     attempts: int = 8
@@ -54,6 +54,7 @@ class Patience:
     longest_backoff: float = 60.0
     secondary_wait: float = 60.0  # where GitHub names no time: its documentation asks for at least a minute
     longest_wait: float = 900.0
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class GitHub:
             wait=wait_exponential_jitter(
                 multiplier=self.patience.backoff, max=self.patience.longest_backoff, jitter=self.patience.backoff
             ),
+            sleep=self.patience.sleep,
             reraise=True,
         )
         from github import GithubException
@@ -227,6 +229,12 @@ def _retry(patience: Patience) -> Retry:
             if status_code in (_FORBIDDEN, _TOO_MANY):  # `increment` tells a rate limit from a refusal
                 return True
             return status_code >= 500 and method.upper() in (self.allowed_methods or ())
+
+        def sleep(self, response: Any = None) -> None:
+            if response is not None:  # it may ask for a time
+                super().sleep(response)
+            else:
+                patience.sleep(self.get_backoff_time())
 
         def increment(
             self, method: str | None = None, url: str | None = None, response: Any = None, *rest: Any, **named: Any

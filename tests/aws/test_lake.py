@@ -97,17 +97,18 @@ def test_labels_lie_apart_from_transactions(lake: Lake) -> None:
 
 def test_the_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data, then labels, then the manifest: what ends in between is not an import, and storing again repairs it."""
-    put = Lake._put
 
-    def failing(self: Lake, key: str, *arguments: Any) -> None:
-        if key.startswith("labels/"):
+    def failing(params: dict[str, Any], **_: object) -> None:
+        if params["Key"].startswith("labels/"):
             raise CloudError("the connection was lost")
-        put(self, key, *arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Lake, "_put", failing)
+    events = client("s3").meta.events
+    events.register("provide-client-params.s3.PutObject", failing)
+    try:
         with pytest.raises(CloudError):
             store(lake)
+    finally:
+        events.unregister("provide-client-params.s3.PutObject", failing)
     assert keys(lake) == ["raw/20260301-abababababab/transactions.parquet"]
     assert lake.imports() == []
     stored = store(lake)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -185,18 +185,21 @@ def test_a_refusal_is_said_once_and_with_the_next_move(script: Script, refused: 
     assert "secret-token" not in str(caught.value)
 
 
-def test_a_server_that_comes_back_is_waited_for() -> None:
-    """No connection at all is an outage like another."""
+def test_run_retries_until_the_server_is_back() -> None:
+    """A refused connection is retried like any outage; the server starts during the second pause."""
     with serving(Script().on("GET", "/labels/x", answer(LABEL))) as script:
         port = int(script.url.rsplit(":", 1)[1])
-    github = script.github(replace(PATIENCE, attempts=10, backoff=0.1, longest_backoff=0.5))
-    found: list[str] = []
-    asking = threading.Thread(target=lambda: found.append(github.run("looking", colour)))
-    asking.start()
-    time.sleep(0.3)  # long enough for some refused connections
-    with serving(script, port):
-        asking.join(timeout=20)
-    assert found == ["aabbcc"]
+    pauses: list[float] = []
+    with ExitStack() as servers:
+
+        def start_server(pause: float) -> None:
+            pauses.append(pause)
+            if len(pauses) == 2:
+                servers.enter_context(serving(script, port))
+
+        github = script.github(replace(PATIENCE, attempts=10, sleep=start_server))
+        assert github.run("looking", colour) == "aabbcc"
+    assert len(pauses) == 2
 
 
 def test_a_server_that_stays_away_is_an_error(script: Script) -> None:

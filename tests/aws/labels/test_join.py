@@ -268,22 +268,25 @@ def test_without_traffic_or_labels_nothing_is_mature(bucket: str) -> None:
         assert not join.mature(as_of=LATER, min_coverage=0.5, min_age_days=1).mature_days
 
 
-def test_deliveries_before_the_traffic_are_not_fetched(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is known of an event before it happens, and the manifest tells when the last was known."""
+def test_join_fetches_no_delivery_from_before_the_traffic(bucket: str) -> None:
+    """Nothing is known of an event before it happens, and a manifest states the last time of its labels."""
     old = labels.deliver(bucket, table([("a", 1, DAY - timedelta(days=9))]))
     new = labels.deliver(bucket, table([("a", 0, DAY + timedelta(days=9))]))
-    fetched: list[str] = []
-    hear = Join._hear
+    fetched: set[str] = set()
 
-    def listening(self: Join, key: str, limit: int) -> None:
-        fetched.append(key)
-        hear(self, key, limit)
+    def record(params: dict[str, str], **_: object) -> None:
+        if params["Key"].endswith(".parquet"):
+            fetched.add(params["Key"])
 
-    monkeypatch.setattr(Join, "_hear", listening)
-    with labels.join(bucket, keep=["Amount"]) as join:
-        join.add(batch(["a"], [DAY]))
-        found(join)
-    assert fetched == [f"labels/{new.name}/labels.parquet"]
+    events = client("s3").meta.events
+    events.register("provide-client-params.s3.GetObject", record)
+    try:
+        with labels.join(bucket, keep=["Amount"]) as join:
+            join.add(batch(["a"], [DAY]))
+            found(join)
+    finally:
+        events.unregister("provide-client-params.s3.GetObject", record)
+    assert fetched == {f"labels/{new.name}/labels.parquet"}
     assert old.name != new.name
 
 

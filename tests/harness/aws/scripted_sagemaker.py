@@ -75,8 +75,8 @@ class ScriptedCloud:
 
     def __enter__(self) -> ScriptedCloud:
         self._thread.start()
-        self._hurry.setattr(executions, "_LOOK_SECONDS", 0.01)
-        self._hurry.setattr(executions, "_RETRY_SECONDS", 0.01)
+        self._hurry.setattr(executions, "FIRST_POLL_SECONDS", 0.01)
+        self._hurry.setattr(executions, "FIRST_RETRY_SECONDS", 0.01)
         urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()  # noqa: S310 - loopback
         return self
 
