@@ -1,11 +1,11 @@
 """`fraudops drift check`: judges live traffic and labels against the drift reference, and requests a retrain.
 
-A check judges the latest whole window of the calendar (or the one that is asked for), and again every earlier one whose
-labels have ripened since: data and predictions are judged at once, concept as labels come. Drift is no failure: a run
-that found it and asked for a model is green, as is one whose request is held back, which it says. It fails where it
-could not find out, or not ask. Checking again gives the same verdicts and no second request.
+A check judges the latest whole window of the calendar (or the one that is named), and again each earlier one whose
+labels have matured since: data and predictions at once, concept as labels arrive. Drift is no failure: a run that finds
+it and creates a request succeeds, and so does one whose request is suppressed. It fails if it cannot judge, or cannot
+create the request. A second check gives the same verdicts and no second request.
 
-"No data" is not "none", and an endpoint that is silent now is told of apart from any window.
+"No data" is not "no drift". An endpoint without traffic is reported apart from any window.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ml.aws.capture import inventory
 from ml.console import command, note
 from ml.drift import artifacts, calendar, decision_policy, summary
 from ml.drift.calendar import Window
-from ml.drift.monitor import Check, Watch, history
+from ml.drift.monitor import Check, Monitor, history
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
-from ml.drift.retrain_requester import Asked, Asking, Case
+from ml.drift.retrain_requester import DriftCase, RequestOutcome, RetrainRequester
 from ml.errors import ConfigError
 from ml.gitops import issues, labels, serving_pointer
 from ml.gitops.github_client import GitHub
@@ -32,31 +32,31 @@ from ml.model.drift.verdict import IMMATURE, NO_DATA
 from ml.workflow import toolkit
 
 SILENCE = "no traffic"
-_SKIPPED = 12
-"""Windows that are made up for at most, where no check has run for long."""
+_MAX_SKIPPED_WINDOWS = 12
+"""Skipped windows that one check judges at most, after checks did not run for long."""
 
 
 def check(root: Path, *, window: str | None = None, report_only: bool = False, main: str = "main") -> DriftCheckResult:
-    """Judges captured traffic and labels against the model that main says serves, and asks for another where it is due.
+    """Judges captured traffic and labels against the serving model, and creates a retrain request where it is due.
 
     Args:
         root: a checkout of main with its whole history.
         window: `START/END`, two ISO 8601 times; the calendar's latest whole one if it is None or empty.
-        report_only: judge, keep and show; ask for nothing and tell GitHub nothing.
+        report_only: judge, store and show; create no request and change nothing on GitHub.
 
     Raises:
-        ConfigError: `window`, or a file under model-config/, does not hold.
-        CloudError, DataError, Refused: what is to be judged cannot be read, or is not what was approved.
-        GitError, GitHubError: the request cannot be made; the verdicts are kept, and running this again goes on.
+        ConfigError: `window` or a file under model-config/ is invalid.
+        CloudError, DataError, Refused: traffic, labels or model cannot be read, or the model is not the approved one.
+        GitError, GitHubError: the request cannot be created; the verdicts are stored, and a rerun continues.
     """
     repository, rules, now = Repository.find(root), config.load_drift(root), clock.now()
     chosen = calendar.parse(window) if window else calendar.latest(now, rules.window)
     if chosen[1] > now:
-        raise ConfigError(f"window must be over, or hours to come are hours without traffic (got {window!r})")
+        raise ConfigError(f"window must be over: later hours would count as hours without traffic (got {window!r})")
     settings = config.load_serving(root)
     if settings.approval is None:
         return _nothing_serves(settings.endpoint, chosen)
-    watch = Watch(
+    monitor = Monitor(
         repository,
         "HEAD",
         bucket=platform.read().bucket,
@@ -64,24 +64,24 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         rules=rules,
         serves=settings.approval,
     )
-    checks = [*_ripened(watch, chosen, rules), watch.check(chosen)]
-    past = history(watch, checks[-1])
-    cases = decision_policy.cases(watch, past)
-    silence = _silence(watch, repository, rules, now) if settings.capture.sampling_percentage else None
+    checks = [*_matured_windows(monitor, chosen, rules), monitor.check(chosen)]
+    past = history(monitor, checks[-1])
+    cases = decision_policy.cases(monitor, past)
+    silence = _silence(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
     for each in checks:
-        artifacts.write(watch, each, past)
+        artifacts.write(monitor, each, past)
     if chosen == calendar.latest(now, rules.window):
-        published = cloudwatch_metrics.publish(watch.endpoint, artifacts.points(checks[-1], past, silence), at=now)
+        published = cloudwatch_metrics.publish(monitor.endpoint, artifacts.points(checks[-1], past, silence), at=now)
         note(f"{published} metrics published to {cloudwatch_metrics.NAMESPACE}")
-    else:  # CloudWatch would take what was for what is, and its alarms would ring for it
-        note("no metrics published: they are those of the latest whole window, and another was asked for")
-    asked: list[Asked] = []
+    else:  # CloudWatch would take the past for the present, and its alarms would fire
+        note("no metrics published: they are those of the latest whole window, and another one was named")
+    outcomes: list[RequestOutcome] = []
     if not report_only:
-        asked = _act(root, watch, cases, silence, settings.capture.sampling_percentage > 0, main=main)
-    result = _result(watch, checks, cases, asked, silence)
+        outcomes = _act(root, monitor, cases, silence, settings.capture.sampling_percentage > 0, main=main)
+    result = _result(monitor, checks, cases, outcomes, silence)
     toolkit.output(
         verdict=result.verdict,
-        request=next((each.request for each in asked if each.state in ("requested", "proposed")), ""),
+        request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
         no_traffic=str(silence is not None).lower(),
     )
     toolkit.summary(summary.checked(result, checks, past))
@@ -89,34 +89,34 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     return result
 
 
-def _ripened(watch: Watch, chosen: Window, rules: config.DriftFile) -> list[Check]:
-    """Earlier windows that are judged again: without mature labels so far. Windows that were skipped are judged too.
+def _matured_windows(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> list[Check]:
+    """Earlier windows judged again, because their labels were not mature; and windows that were skipped.
 
-    Only those that may come to count against the model that serves: what a former one did is answered.
+    Only those that may count against the serving model: drift of a former model is resolved.
     """
-    kept = [window for window in watch.checks.windows() if window[1] <= chosen[0]]
+    kept = [window for window in monitor.checks.windows() if window[1] <= chosen[0]]
     whole = [window for window in kept if calendar.whole(window, rules.window)]
     skipped = list(calendar.between(whole[-1][1], chosen[0], rules.window)) if whole else []
-    found = [watch.check(window) for window in skipped[-_SKIPPED:]]
-    serves = watch.model(watch.serves)
+    found = [monitor.check(window) for window in skipped[-_MAX_SKIPPED_WINDOWS:]]
+    serves = monitor.model(monitor.serves)
     for window in kept:
-        before = watch.kept(window) if clock.now() - window[1] <= calendar.RIPENING else None
-        if before is None or not before.may_ripen or not decision_policy.may_count(before, serves):
+        before = monitor.kept(window) if clock.now() - window[1] <= calendar.MATURING_PERIOD else None
+        if before is None or not before.may_mature or not decision_policy.may_count(before, serves):
             continue
-        again = watch.check(window)
+        again = monitor.check(window)
         if again.new:
             found.append(again)
     return sorted(found, key=lambda each: each.window)
 
 
-def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now: datetime) -> NoTraffic | None:
-    """Since when nothing was captured, if that is longer than allowed; the model that serves came then at most."""
-    last = inventory.last_traffic(watch.bucket, watch.endpoint, now)
+def _silence(monitor: Monitor, repository: Repository, rules: config.DriftFile, now: datetime) -> NoTraffic | None:
+    """Since when nothing was captured, if that exceeds the limit; counted at most from the last roll-out."""
+    last = inventory.last_traffic(monitor.bucket, monitor.endpoint, now)
     came = [move.landed.time for move in serving_pointer.moves(repository, "HEAD")[-1:]]
     known = [moment for moment in came if moment <= now]
-    if last is not None:  # at some time in that hour, which may be the present one
+    if last is not None:  # some time in that hour, which may be the present one
         known.append(min(last + timedelta(hours=1), now))
-    if not known:  # it came after what this check takes for now
+    if not known:  # the roll-out is later than this check's time
         return None
     since = max(known).astimezone(UTC)
     quiet = (now - since) / timedelta(hours=1)
@@ -124,35 +124,35 @@ def _silence(watch: Watch, repository: Repository, rules: config.DriftFile, now:
 
 
 def _act(
-    root: Path, watch: Watch, cases: Sequence[Case], silence: NoTraffic | None, captured: bool, *, main: str
-) -> list[Asked]:
+    root: Path, monitor: Monitor, cases: Sequence[DriftCase], silence: NoTraffic | None, captured: bool, *, main: str
+) -> list[RequestOutcome]:
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
-    asking = Asking(
+    requester = RetrainRequester(
         github,
         remote,
-        bucket=watch.bucket,
+        bucket=monitor.bucket,
         settings=config.load_model(root),
         gate=config.load_gate(root),
-        rules=watch.file,
+        rules=monitor.file,
         main=main,
     )
-    asked = asking.ask(cases)
-    asking.mend()
-    for each in asked:
+    outcomes = requester.create(cases)
+    requester.close_circuit_breakers()
+    for each in outcomes:
         note(f"{each.request}: {each.state} ({each.reason})")
     if silence is None:
-        off = f"`{config.SERVING}` has switched capture off: nothing is to be expected, and drift is not watched."
-        said = "The endpoint is called again." if captured else off
-        issues.close(github, cause=SILENCE, label=labels.SILENCE, comment=said)
+        off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not checked."
+        comment = "The endpoint gets traffic again." if captured else off
+        issues.close(github, cause=SILENCE, label=labels.SILENCE, comment=comment)
     elif issues.find(github, cause=SILENCE, label=labels.SILENCE) is None:
         issues.report(
             github,
             cause=SILENCE,
             label=labels.SILENCE,
-            title=f"No traffic at {watch.endpoint} since {clock.stamp(silence.since)}",
-            body=summary.silent(watch.endpoint, silence, toolkit.run_url()),
+            title=f"No traffic at {monitor.endpoint} since {clock.stamp(silence.since)}",
+            body=summary.silent(monitor.endpoint, silence, toolkit.run_url()),
         )
-    return asked
+    return outcomes
 
 
 def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
@@ -174,13 +174,17 @@ def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
 
 
 def _result(
-    watch: Watch, checks: Sequence[Check], cases: Sequence[Case], asked: Sequence[Asked], silence: NoTraffic | None
+    monitor: Monitor,
+    checks: Sequence[Check],
+    cases: Sequence[DriftCase],
+    outcomes: Sequence[RequestOutcome],
+    silence: NoTraffic | None,
 ) -> DriftCheckResult:
     latest = checks[-1]
     return DriftCheckResult(
         verdict=", ".join(latest.judgement.verdicts),
         reason=summary.why(latest),
-        endpoint=watch.endpoint,
+        endpoint=monitor.endpoint,
         start=latest.window[0],
         end=latest.window[1],
         approval=latest.approval,
@@ -198,18 +202,18 @@ def _result(
             for each in checks
         ),
         due=tuple(each.kind for each in cases),
-        requests=tuple(asked),
+        requests=tuple(outcomes),
         silence=silence,
     )
 
 
 def _annotate(result: DriftCheckResult) -> None:
-    """What a person should see without opening the summary."""
-    said = []
+    """Warnings that a person sees without opening the summary."""
+    warnings = []
     if result.silence is not None:
-        said.append(f"No traffic at {result.endpoint} for {result.silence.hours:.0f} hours")
+        warnings.append(f"No traffic at {result.endpoint} for {result.silence.hours:.0f} hours")
     if any(verdict not in ("none", IMMATURE) for verdict in result.judged[-1].verdicts):
-        said.append(f"Drift: {result.verdict}. {result.reason}")
-    said += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
-    for message in said:
+        warnings.append(f"Drift: {result.verdict}. {result.reason}")
+    warnings += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
+    for message in warnings:
         command(toolkit.annotate("warning", message))

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 def read(
     bucket: str, endpoint: str, window: Window, *, model: Model, limits: LabelLimits, now: datetime
 ) -> tuple[detector.WindowSummary, detector.LabelSummary | None, dict[str, Any]]:
-    """What `model` answered in `window`, what its labels known at `now` say, and what was met on the way.
+    """Counts of the traffic that `model` scored in `window`, of its labels known at `now`, and counters of the reading.
 
-    The second is None where no row has an id to join labels on; `limits` say which days' labels are mature.
+    The second is None if no row has an id to join labels on; `limits` define which days' labels are mature.
 
     Raises:
-        CloudError, DataError: S3 refuses, or what lies there is none of ours.
+        CloudError, DataError: S3 refuses, or an object is not in the expected form.
     """
     reading = reader.read(bucket, endpoint, *window, inputs=model.reference.names)
     summary = detector.WindowSummary.empty(model.reference)
@@ -42,7 +42,7 @@ def read(
             join.add(ours)
         found = join.mature(as_of=now, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
         outcomes = _outcomes(found, model)
-        told = {
+        label_counters = {
             "days": [_plain(asdict(day)) for day in found.days],
             "repeated": found.repeated,
             "without_id": found.without_id,
@@ -50,11 +50,11 @@ def read(
     counts = reading.counts
     unexpected = {column: rows for (kind, column), rows in counts.schema.items() if kind == "unexpected"}
     summary = replace(summary, unexpected=dict(summary.unexpected) | unexpected)
-    return summary, outcomes, {"traffic": counts.to_dict() | {"other_models": others}, "labels": told}
+    return summary, outcomes, {"traffic": counts.to_dict() | {"other_models": others}, "labels": label_counters}
 
 
 def _own(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_]:
-    """Which rows the model scored; counts those that another one did, by its version ('' where no answer says)."""
+    """Which rows the model scored; counts the others by model version ('' if the answer names none)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -68,7 +68,7 @@ def _own(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_
 
 
 def _masked(batch: Batch, own: NDArray[np.bool_]) -> Batch:
-    """The batch as if nobody had answered the rows that another model scored: its hits and misses are its own."""
+    """The batch without the scores and decisions of other models."""
     import numpy as np
 
     if own.all():
@@ -88,7 +88,7 @@ def _summary(batch: Batch, reference: detector.Reference) -> detector.WindowSumm
 
 
 def _outcomes(found: labels.Labelled, model: Model) -> detector.LabelSummary | None:
-    """Mature days with hits and misses; the others with how many of their rows have a label, and no more."""
+    """Counts by day: complete for mature days, only rows and labelled rows for the others."""
     if not found.days:
         return None
     bands = len(model.reference.document["fraud_by_amount"]["edges"]) + 1

@@ -13,15 +13,15 @@ from ml.model.drift.histogram import Column, Tally
 from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
 
 if TYPE_CHECKING:
-    from ml.drift.monitor import Check, Watch
+    from ml.drift.monitor import Check, Monitor
     from ml.drift.reference_model import Model
     from ml.drift.result import NoTraffic
 
 
-def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:
-    """Writes report, pictures and Model Monitor's files of a window; what is there already for this verdict stays.
+def write(monitor: Monitor, check: Check, past: Sequence[Check]) -> None:
+    """Writes a window's report, plots and Model Monitor files; files of an unchanged verdict stay.
 
-    The page is written last: where it is, all is, and a check that died before it is made up for by the next.
+    The page is written last: if it exists, all files do; otherwise the next check writes them again.
 
     Args:
         past: earlier windows, shown beside it.
@@ -30,27 +30,27 @@ def write(watch: Watch, check: Check, past: Sequence[Check]) -> None:
     if not check.new and drift_check_store.fingerprint(*s3_objects.split(page)).objects:
         return
     with stage("drawing the report"):
-        _model_monitor(watch, check)
-        for name, (content, kind) in _report(watch, check, past).items():
-            s3_objects.write(watch.checks.uri("reports", *check.window, name), content, kind)
+        _model_monitor(monitor, check)
+        for name, (content, kind) in _report(monitor, check, past).items():
+            s3_objects.write(monitor.checks.uri("reports", *check.window, name), content, kind)
 
 
-def _report(watch: Watch, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:
+def _report(monitor: Monitor, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:
     from ml.report import drift_report as drawing
 
     earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
     pictures = drawing.draw(
-        watch.model(check.approval).reference, check.judgement, check.summary(), earlier, watch.rules
+        monitor.model(check.approval).reference, check.judgement, check.summary(), earlier, monitor.rules
     )
     page = drawing.page(check.document, check.judgement, earlier, pictures)
     files = {name: (content, "image/png") for name, content in pictures.items()}
     return files | {"report.html": (page.encode(), "text/html; charset=utf-8")}
 
 
-def _model_monitor(watch: Watch, check: Check) -> None:
-    model, (start, end) = watch.model(check.approval), check.window
+def _model_monitor(monitor: Monitor, check: Check) -> None:
+    model, (start, end) = monitor.model(check.approval), check.window
     reference, window = _reference(model), _window(model, check.summary())
-    rules = watch.rules
+    rules = monitor.rules
     limits = model_monitor_export.constraints(
         reference, max_missing=rules.schema.max_missing, max_distance=rules.data.min_ks
     )
@@ -65,10 +65,10 @@ def _model_monitor(watch: Watch, check: Check) -> None:
         model_monitor_export.CONSTRAINTS: limits,
     }
     for name, document in of_window.items():
-        uri = watch.checks.uri("model-monitor", start, end, name)
+        uri = monitor.checks.uri("model-monitor", start, end, name)
         s3_objects.write(uri, drift_check_store.encoded(document), "application/json")
     for name, document in of_model.items():
-        uri = watch.checks.baseline_uri(model.sha256, name)
+        uri = monitor.checks.baseline_uri(model.sha256, name)
         s3_objects.write(uri, drift_check_store.encoded(document), "application/json")
 
 
@@ -109,7 +109,7 @@ def _column(column: Column, tally: Tally) -> model_monitor_export.Column:
 
 
 def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
-    """What fired, one violation for each column and kind; what Model Monitor has no word for is in the report alone."""
+    """Findings that fired as (column, kind, description); those without a Model Monitor kind are in the report only."""
     drifted: dict[str, list[str]] = {}
     for finding in check.judgement.findings:
         if not finding.fired or finding.subject is None:
@@ -126,25 +126,25 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
 
 
 def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> Iterator[Point]:
-    """What CloudWatch is told: each verdict as 0 or 1, each input's distances, and the figures of mature labels.
+    """CloudWatch metrics: each verdict as 0 or 1, each input's distances, and the metrics of mature labels.
 
-    Labels come late. What they tell is that of the newest window, up to `check`, that was judged against the same model
-    and whose labels are mature; with windows of a month that is hardly ever `check` itself.
+    Labels come late. Their metrics are those of the newest window, up to `check`, that was judged against the same
+    model and has mature labels; with monthly windows that is rarely `check` itself.
 
     Args:
-        past: earlier windows, in the order of time.
+        past: earlier windows, oldest first.
     """
     found = check.judgement
     earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
     ours = [each for each in [*earlier, found] if CONCEPT in each.judged and each.reference == found.reference]
-    told = ours[-1] if ours else found
+    labelled_window = ours[-1] if ours else found
     verdicts = {*found.verdicts} - {CONCEPT}
-    if CONCEPT in told.verdicts:
+    if CONCEPT in labelled_window.verdicts:
         verdicts = verdicts - {NONE} | {CONCEPT}
     for verdict in VERDICTS:
         yield Point(name="Verdict", value=float(verdict in verdicts), dimensions={"Verdict": verdict})
     for kind in CAUSES:
-        by = told if kind == CONCEPT else found
+        by = labelled_window if kind == CONCEPT else found
         if kind in by.judged:
             yield Point(name="Findings", value=float(len(by.fired(kind))), dimensions={"Kind": kind}, unit="Count")
     yield Point(name="Rows", value=float(found.rows), unit="Count")
@@ -164,7 +164,7 @@ def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> It
         "false_positive_rate": "FalsePositiveRate",
         "alert_rate": "AlertRate",
     }
-    labelled = [finding for finding in told.findings if finding.kind == CONCEPT]
+    labelled = [finding for finding in labelled_window.findings if finding.kind == CONCEPT]
     for finding in [*(each for each in found.findings if each.kind != CONCEPT), *labelled]:
         if finding.statistic in named and finding.subject is None and finding.value is not None:
             yield Point(name=named[finding.statistic], value=finding.value)

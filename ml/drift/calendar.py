@@ -12,9 +12,9 @@ Window = tuple[datetime, datetime]
 """Start, included, and end, not; both in UTC."""
 Unit = Literal["day", "week", "month"]
 
-RIPENING = timedelta(days=120)
-"""How long after its end a window is looked at again for labels: as long as cardholders may dispute a charge."""
-_MOST = 24
+MATURING_PERIOD = timedelta(days=120)
+"""How long after its end a window is judged again as labels arrive: as long as cardholders may dispute a charge."""
+_MIN_WINDOWS = 24
 _DAY = timedelta(days=1)
 
 
@@ -30,7 +30,7 @@ def whole(window: Window, unit: Unit) -> bool:
 
 
 def between(start: datetime, end: datetime, unit: Unit) -> Iterator[Window]:
-    """The calendar's windows that lie from `start` to `end` as a whole, oldest first."""
+    """The calendar's windows that are completely between `start` and `end`, oldest first."""
     first = _beginning(start.astimezone(UTC), unit)
     while first < end:
         after = _after(first, unit)
@@ -40,10 +40,10 @@ def between(start: datetime, end: datetime, unit: Unit) -> Iterator[Window]:
 
 
 def counted(every: Iterable[Window], *, first: Window, unit: Unit) -> list[Window]:
-    """Those of the windows `every` that are decided on when `first` is looked at, in the order of time.
+    """The windows of `every` that count for a decision about `first`, oldest first.
 
-    The calendar's come before those that somebody asked for, none of which may end after `first`: a look at some days
-    of the present month must not decide in place of the last one. At least 24 of them, and all that labels may tell of.
+    The calendar's windows take precedence over those that a person named, none of which may end after `first`: judging
+    some days of the present month must not replace the last month. At least 24, and all whose labels still mature.
     """
     known = set(every)
     found = apart((window for window in known if whole(window, unit)), first=[first])
@@ -51,14 +51,14 @@ def counted(every: Iterable[Window], *, first: Window, unit: Unit) -> list[Windo
     return [
         window
         for place, window in enumerate(reversed(found))
-        if place < _MOST or window == first or window[1] > first[1] - RIPENING
+        if place < _MIN_WINDOWS or window == first or window[1] > first[1] - MATURING_PERIOD
     ][::-1]
 
 
 def apart(windows: Iterable[Window], *, first: Iterable[Window] = ()) -> list[Window]:
-    """As many of `windows` as do not overlap, the latest first, in the order of time.
+    """Windows that do not overlap, chosen latest first, returned oldest first.
 
-    Days, weeks and months may have been judged side by side: counted together, the same traffic would count twice.
+    Days, weeks and months may have been judged side by side; counted together, the same traffic would count twice.
 
     Args:
         first: windows that are taken before any other, and do not overlap.

@@ -8,19 +8,19 @@ from typing import Any
 
 from ml.clock import stamp
 from ml.drift.monitor import Check
-from ml.drift.retrain_requester import Case
+from ml.drift.retrain_requester import DriftCase
 from ml.model.drift import detector
 
-_MOST = 12
-"""Findings that a request quotes; all of them are in the check that it names."""
+_QUOTED_FINDINGS = 12
+"""Findings that a request quotes; the check that it names holds all."""
 _DIGITS = 6
 
 
-def case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]) -> Case:
-    """The case for `decision`, shown by the latest window in which its kind of drift fired.
+def case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]) -> DriftCase:
+    """The case for `decision`, with evidence from the latest window in which its kind of drift fired.
 
     Args:
-        past: what was decided on.
+        past: the verdicts that the decision used.
         also: the other kinds of drift that are due.
     """
     kind = str(decision.kind)
@@ -42,18 +42,18 @@ def case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]
             }
             for window in sorted({*decision.considered, *decision.fired})
         ],
-        "findings": [quoted(finding) for finding in findings[:_MOST]],
+        "findings": [quoted(finding) for finding in findings[:_QUOTED_FINDINGS]],
         "findings_in_all": len(findings),
         "top_features": [moved(feature) for feature in latest.judgement.top_features],
         **({"also_due": list(also)} if also else {}),
         "check": check_uri(latest),
         "report": latest.document["report"],
     }
-    return Case(decision=decision, reason=_reason(decision, latest, findings), evidence=evidence)
+    return DriftCase(decision=decision, reason=_reason(decision, latest, findings), evidence=evidence)
 
 
-def strongest(judgement: detector.Judgement, kind: str) -> list[detector.Finding]:
-    """The findings of a kind that fired, those that went furthest beyond their threshold first."""
+def strongest(judgement: detector.DriftVerdict, kind: str) -> list[detector.Finding]:
+    """The findings of a kind that fired, furthest beyond their threshold first."""
     fired = judgement.fired(kind)
 
     def beyond(finding: detector.Finding) -> float:
@@ -86,38 +86,38 @@ def moved(feature: detector.FeatureDrift) -> dict[str, Any]:
 
 
 def rounded(value: float | None) -> float | None:
-    """`value` with six digits: what differs beyond them tells nobody anything."""
+    """`value` with six significant digits."""
     return None if value is None else float(f"{value:.{_DIGITS}g}")
 
 
 def check_uri(found: Check) -> str:
-    """Where the check is kept."""
+    """The S3 URI of the stored check."""
     report: str = found.document["report"]
     folder, _, rest = report.rpartition("/reports/")
     return f"{folder}/checks/{rest.partition('/')[0]}.json"
 
 
 def span(window: tuple[datetime, datetime]) -> str:
-    """A window as people write it: by days where it is of whole days."""
+    """A window as text; in days if it consists of whole days."""
     whole = all(not (moment.hour or moment.minute or moment.second) for moment in window)
     start, end = (moment.date().isoformat() if whole else stamp(moment) for moment in window)
     return f"{start} to {end}"
 
 
 def sentence(finding: detector.Finding) -> str:
-    """A finding in half a sentence."""
+    """A finding as a phrase: statistic, subject, value, limit, p-value."""
     of = f" of {finding.subject}" if finding.subject else ""
     p_value = f", p {finding.p_value:.1g}" if finding.p_value is not None else ""
     value = "–" if finding.value is None else f"{finding.value:.3g}"
-    words = finding.statistic.replace("_", " ")
-    return f"{words}{of} {value} (limit {finding.threshold:.3g}{p_value})"
+    statistic = finding.statistic.replace("_", " ")
+    return f"{statistic}{of} {value} (limit {finding.threshold:.3g}{p_value})"
 
 
 def _reason(decision: detector.Decision, latest: Check, findings: Sequence[detector.Finding]) -> str:
     fired = len(set(decision.fired) & set(decision.considered))
     of = len(decision.considered)
     windows = f"{fired} of the latest {of} windows" if of > 1 else "the latest window that can be judged"
-    told = "; ".join(sentence(finding) for finding in findings[:3])
+    strongest_findings = "; ".join(sentence(finding) for finding in findings[:3])
     more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
     kind = str(decision.kind).capitalize()
-    return f"{kind} drift in {windows}, {span(latest.window)}: {told}{more}"
+    return f"{kind} drift in {windows}, {span(latest.window)}: {strongest_findings}{more}"

@@ -1,7 +1,7 @@
 """Judges a window: finds the model that served, aggregates traffic and labels, stores the verdict.
 
-A window is judged against one model for good, the one that main pointed at when it was judged first. It is judged again
-where what it was judged on has changed: captured objects, labels, rules. Nothing here asks for anything.
+A window is always judged against the model that main pointed at when it was judged first. It is judged again if its
+captured objects, labels or rules have changed. Creates no request.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A window's verdict, as it is kept."""
+    """A window's verdict, as it is stored."""
 
     document: Mapping[str, Any]
     new: bool
-    """Whether it was judged just now."""
+    """Whether this check judged it."""
 
     @cached_property
-    def judgement(self) -> detector.Judgement:
-        """What was found."""
-        return detector.Judgement.from_dict(self.document["judgement"])
+    def judgement(self) -> detector.DriftVerdict:
+        """The verdict."""
+        return detector.DriftVerdict.from_dict(self.document["judgement"])
 
     @property
     def window(self) -> Window:
@@ -52,8 +52,8 @@ class Check:
         return number
 
     @property
-    def may_ripen(self) -> bool:
-        """Whether labels that come later can still tell of concept drift: rows of the model have an id to join on."""
+    def may_mature(self) -> bool:
+        """Whether later labels can still show concept drift: the rows have ids to join on."""
         return "concept" not in self.judgement.judged and self.document["label_summary"] is not None
 
     def summary(self) -> detector.WindowSummary:
@@ -61,7 +61,7 @@ class Check:
         return detector.WindowSummary.from_dict(self.document["summary"])
 
 
-class Watch:
+class Monitor:
     """Judges windows of the endpoint `endpoint`, whose lake is `bucket`, at the revision `revision` of Git.
 
     Args:
@@ -85,14 +85,14 @@ class Watch:
         return self._models[approval]
 
     def check(self, window: Window) -> Check:
-        """The verdict on a window: the one that is kept if nothing it rests on has changed, or else a new one.
+        """The verdict on a window: the stored one if its inputs have not changed, else a new one.
 
         Raises:
-            CloudError, DataError: S3 refuses, or what lies there is none of ours.
+            CloudError, DataError: S3 refuses, or an object is not in the expected form.
         """
         kept = self.checks.read(*window)
         seen = self._seen(window)
-        if kept is not None and _stands(Check(document=kept, new=False), seen, self.file.labels.min_age_days):
+        if kept is not None and _is_current(Check(document=kept, new=False), seen, self.file.labels.min_age_days):
             return Check(document=kept, new=False)
         model = self.model(kept["model"]["approval"] if kept is not None else self.serves)
         document = self._judge(window, model) | {"seen": seen}
@@ -100,14 +100,14 @@ class Watch:
         return Check(document={"schema": 1, **document}, new=True)
 
     def kept(self, window: Window) -> Check | None:
-        """The verdict on a window as it is kept, if there is one."""
+        """The stored verdict on a window, if there is one."""
         document = self.checks.read(*window)
         return Check(document=document, new=False) if document is not None else None
 
     def _seen(self, window: Window) -> dict[str, Any]:
-        """What a verdict rests on, beside the model."""
+        """The inputs of a verdict, beside the model."""
         start, end = window
-        # The hours beside it, too: a request near an hour's end may be filed under the next.
+        # The adjacent hours too: a request near an hour's end may be in the next hour's files.
         found = inventory.listing(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
         rules = json.dumps(asdict(self.rules), sort_keys=True)
         return {
@@ -123,10 +123,10 @@ class Watch:
     def _judge(self, window: Window, model: Model) -> dict[str, Any]:
         now, (start, end) = clock.now(), window
         with stage(f"reading traffic from {clock.stamp(start)} to {clock.stamp(end)}"):
-            summary, outcomes, told = aggregation.read(
+            summary, outcomes, counters = aggregation.read(
                 self.bucket, self.endpoint, window, model=model, limits=self.file.labels, now=now
             )
-        note(f"{summary.rows:,} rows in {told['traffic']['objects']:,} objects")
+        note(f"{summary.rows:,} rows in {counters['traffic']['objects']:,} objects")
         judgement = detector.judge(
             model.reference,
             summary,
@@ -137,7 +137,7 @@ class Watch:
             as_of=now,
             reference=model.sha256,
         )
-        return told | {
+        return counters | {
             "endpoint": self.endpoint,
             "start": clock.stamp(start),
             "end": clock.stamp(end),
@@ -154,20 +154,20 @@ class Watch:
         }
 
 
-def history(watch: Watch, first: Check) -> list[Check]:
-    """The verdicts that are decided on: of windows that do not overlap, `first` among them, in the order of time."""
-    chosen = counted(watch.checks.windows(), first=first.window, unit=watch.file.window)
-    found = (first if window == first.window else watch.kept(window) for window in chosen)
+def history(monitor: Monitor, first: Check) -> list[Check]:
+    """The verdicts that a decision uses: of windows that do not overlap, `first` among them, oldest first."""
+    chosen = counted(monitor.checks.windows(), first=first.window, unit=monitor.file.window)
+    found = (first if window == first.window else monitor.kept(window) for window in chosen)
     return [check for check in found if check is not None]
 
 
-def _stands(kept: Check, seen: Mapping[str, Any], min_age_days: int) -> bool:
-    """Whether a verdict that is kept would come out the same again.
+def _is_current(kept: Check, seen: Mapping[str, Any], min_age_days: int) -> bool:
+    """Whether a stored verdict would be the same if judged again.
 
-    Labels ripen with time, too: one that was made before they could be old enough stands for its day alone.
+    Labels also mature with time: a verdict made before they could be old enough is valid for its day only.
     """
     if kept.document.get("seen") != seen:
         return False
-    made = datetime.fromisoformat(kept.document["judged"])
-    ripe = kept.window[1] + timedelta(days=min_age_days)
-    return "concept" in kept.judgement.judged or made >= ripe or made.date() == clock.now().date()
+    judged_at = datetime.fromisoformat(kept.document["judged"])
+    mature_at = kept.window[1] + timedelta(days=min_age_days)
+    return "concept" in kept.judgement.judged or judged_at >= mature_at or judged_at.date() == clock.now().date()

@@ -20,7 +20,7 @@ from ml.model.drift import detector
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model that was approved, with what its archive says of the world as it was then."""
+    """An approved model and its drift reference."""
 
     record: config.ApprovalRecord
     reference: detector.Reference
@@ -34,12 +34,12 @@ class Model:
 
     @property
     def learned_until(self) -> datetime | None:
-        """When the newest row happened that it was made from or tested on; None where its archive does not say."""
+        """Event time of the newest row that it was trained or tested on; None if its archive does not say."""
         return learned_until(self.reference.document)
 
     @property
     def version(self) -> str:
-        """What its answers call themselves."""
+        """The model version in its answers."""
         return f"{self.record.approval:04d}"
 
     @classmethod
@@ -52,7 +52,7 @@ class Model:
         """
         record = approvals.recorded(repository, revision, approval)
         if record is None:
-            raise Refused(f"{config.approval_path(approval)} is not there, so nothing says which model that is")
+            raise Refused(f"{config.approval_path(approval)} does not exist, so the model is unknown")
         content = s3_objects.read(record.artifact.uri)
         found = hashlib.sha256(content).hexdigest()
         if found != record.artifact.sha256:
@@ -64,13 +64,13 @@ class Model:
             archive = artifact.read(content)
             amount: str = json.loads(archive.files["model.json"])["amount"]
             reference = detector.Reference.of(archive.baseline)
-            reference.names, reference.scores  # noqa: B018 - read now, so that it is said here what is wrong with it
+            reference.names, reference.scores  # noqa: B018 - read now, so that a fault is reported here
         except (artifact.ArtifactInvalid, KeyError, TypeError) as error:
             raise ArtifactError(f"{record.artifact.uri}: no drift reference can be read from it ({error})") from error
         return cls(record=record, reference=reference, amount=amount)
 
 
 def learned_until(baseline: Mapping[str, Any]) -> datetime | None:
-    """When the newest row happened that a model with this baseline.json was made from or tested on, if it says so."""
+    """Event time of the newest row that a model with this baseline.json was trained or tested on, if it says so."""
     end = baseline.get("windows", {}).get("test", {}).get("end")
     return datetime.fromisoformat(end) if end else None

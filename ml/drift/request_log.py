@@ -1,6 +1,6 @@
 """Reads from Git which retrain requests exist at a commit, and what resolved them and when.
 
-Read from the commit and not from the checkout: a check that runs while others push must not ask for what main holds.
+It reads the commit and not the checkout: a check that runs while others push must not request what main already holds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _File = TypeVar("_File", bound=config.File)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What became of a request: the record that names it, when that was made, and whether the model failed the gate."""
+class Resolution:
+    """The record that resolved a request, its time, and whether the model failed the gate."""
 
     request: str
     record: Path
@@ -28,11 +28,11 @@ class Answer:
     gate_failed: bool
 
 
-class Ledger:
-    """The requests and their answers at `revision`.
+class RequestLog:
+    """The requests and their resolutions at `revision`.
 
-    Raises (as each is read):
-        ConfigError: a record does not hold; `fraudops validate` says the same.
+    Raises (on first use):
+        ConfigError: a record is invalid; `fraudops validate` reports the same.
     """
 
     def __init__(self, repository: Repository, revision: str) -> None:
@@ -45,47 +45,47 @@ class Ledger:
         return tuple(path.stem for path in self._paths(config.REQUESTS))
 
     @cached_property
-    def answers(self) -> tuple[Answer, ...]:
-        """What answered them, in the order of time."""
+    def resolutions(self) -> tuple[Resolution, ...]:
+        """What resolved them, oldest first."""
         found = []
         for path, approval in self._records(config.APPROVALS, config.ApprovalRecord):
-            found += [_answer(name, path, approval.created, gate_failed=False) for name in approval.requests]
+            found += [_resolution(name, path, approval.created, gate_failed=False) for name in approval.requests]
         for path, failure in self._records(config.GATE_FAILURES, config.GateFailureRecord):
-            found += [_answer(name, path, failure.created, gate_failed=True) for name in failure.requests]
-        return tuple(sorted(found, key=lambda answer: (answer.created, answer.record)))
+            found += [_resolution(name, path, failure.created, gate_failed=True) for name in failure.requests]
+        return tuple(sorted(found, key=lambda resolution: (resolution.created, resolution.record)))
 
     def open(self, cause: str) -> list[str]:
-        """The requests of a cause that nothing has answered yet."""
-        answered = {answer.request for answer in self.answers}
-        return [name for name in self.requests if cause_of(name) == cause and name not in answered]
+        """The open requests of a cause, oldest first."""
+        resolved = {resolution.request for resolution in self.resolutions}
+        return [name for name in self.requests if cause_of(name) == cause and name not in resolved]
 
-    def answered(self, cause: str) -> list[Answer]:
-        """The answers to a cause's requests, the latest last."""
-        return [answer for answer in self.answers if cause_of(answer.request) == cause]
+    def resolutions_of(self, cause: str) -> list[Resolution]:
+        """The resolutions of a cause's requests, oldest first."""
+        return [resolution for resolution in self.resolutions if cause_of(resolution.request) == cause]
 
     def consecutive_gate_failures(self, cause: str) -> list[str]:
-        """The names of the gate failures that answered a cause's requests since its last approval, the latest last."""
-        row: list[str] = []
-        for answer in self.answered(cause):
-            if not answer.gate_failed:
-                row = []
-            elif answer.record.stem not in row:
-                row.append(answer.record.stem)
-        return row
+        """The gate failures that resolved a cause's requests since its last approval, oldest first."""
+        failures: list[str] = []
+        for resolution in self.resolutions_of(cause):
+            if not resolution.gate_failed:
+                failures = []
+            elif resolution.record.stem not in failures:
+                failures.append(resolution.record.stem)
+        return failures
 
-    def made_in_month(self, moment: datetime, causes: Collection[str]) -> list[str]:
-        """The requests of `causes` that came onto the branch in the month of `moment` (UTC), by their commits' time."""
+    def created_in_month(self, moment: datetime, causes: Collection[str]) -> list[str]:
+        """The requests of `causes` that were committed in the month of `moment` (UTC)."""
         month = moment.astimezone(UTC).strftime("%Y%m")
         return [
-            name for name in self.requests if cause_of(name) in causes and self._made(name).strftime("%Y%m") == month
+            name for name in self.requests if cause_of(name) in causes and self._created(name).strftime("%Y%m") == month
         ]
 
     def commit_of(self, name: str) -> str | None:
-        """The commit that added a request; None where there is no such request."""
+        """The commit that added a request; None if there is no such request."""
         commits = self._repository.log(self.revision, _path(name))
         return commits[-1].sha if commits else None
 
-    def _made(self, name: str) -> datetime:
+    def _created(self, name: str) -> datetime:
         return self._repository.log(self.revision, _path(name))[-1].time.astimezone(UTC)
 
     def _records(self, folder: Path, kind: type[_File]) -> Iterator[tuple[Path, _File]]:
@@ -108,5 +108,5 @@ def _path(name: str) -> Path:
     return config.REQUESTS / f"{name}.yaml"
 
 
-def _answer(name: str, path: Path, created: datetime, *, gate_failed: bool) -> Answer:
-    return Answer(request=name, record=path, created=created, gate_failed=gate_failed)
+def _resolution(name: str, path: Path, created: datetime, *, gate_failed: bool) -> Resolution:
+    return Resolution(request=name, record=path, created=created, gate_failed=gate_failed)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ml.drift.retrain_requester import Asked
+from ml.drift.retrain_requester import RequestOutcome
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowVerdict:
-    """A window's verdict."""
+    """The verdict on one window, as the verb reports it."""
 
     start: datetime
     end: datetime
@@ -19,13 +19,13 @@ class WindowVerdict:
     rows: int
     reasons: tuple[str, ...]
     new: bool
-    """Whether it was judged in this check, or stands as it was."""
+    """Whether this check judged it; else the stored verdict is still valid."""
     report: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoTraffic:
-    """That nothing was captured for longer than drift.yaml allows."""
+    """No traffic was captured for longer than drift.yaml allows."""
 
     since: datetime
     hours: float
@@ -33,7 +33,7 @@ class NoTraffic:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftCheckResult:
-    """What a check found, and what came of it. `judged` has the window that was asked for last."""
+    """Verdicts and request outcomes of a check. The last of `judged` is the named (or latest) window."""
 
     verdict: str
     reason: str
@@ -43,6 +43,6 @@ class DriftCheckResult:
     approval: int | None
     judged: tuple[WindowVerdict, ...]
     due: tuple[str, ...]
-    """The kinds of drift that ask for a new model."""
-    requests: tuple[Asked, ...]
+    """The kinds of drift that call for a new model."""
+    requests: tuple[RequestOutcome, ...]
     silence: NoTraffic | None

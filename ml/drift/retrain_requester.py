@@ -1,9 +1,9 @@
 """Creates at most one retrain request per drift decision. Applies cooldown, monthly cap and circuit breaker.
 
-Looked at in this order, each with its words: the same request made before (one that was answered asks the breaker); an
-open request of the same or a stronger cause; a proposal that waits or was turned down; the breaker; the cooldown; the
-month's cap; too few labelled frauds. Everything is read from the tip of main, so that two checks side by side make one
-request: its id is the end of the window and the cause, and Git takes a file once.
+A request is not created, in this order of checks, if: the same request exists (resolved ones are checked against the
+circuit breaker); one of the same or a stronger cause is open; a pull request proposes it or a person declined that; the
+circuit breaker is open; the cooldown has not passed; the monthly cap is reached; there are too few labelled frauds. All
+is read from the tip of main. A request's id is the end of its window and its cause: concurrent checks create one file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from ml import clock, config
 from ml.console import note, stage
 from ml.drift import training_window
-from ml.drift.request_log import Ledger
+from ml.drift.request_log import RequestLog
 from ml.errors import GitError
 from ml.gitops import comments, commit_messages, issues, labels, pull_requests
 from ml.gitops.github_client import GitHub
@@ -31,11 +31,11 @@ BRANCH = "bot/request-"
 TRAINING = "train.yml"
 _REASON_LIMIT = 1024
 
-State = Literal["requested", "proposed", "asked before", "held back", "breaker open"]
+State = Literal["requested", "proposed", "already requested", "suppressed", "circuit breaker open"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RequestOutcome:
     """What came of drift that was decided on."""
 
     request: str
@@ -51,8 +51,8 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """Drift that asks for a new model, with what shows it."""
+class DriftCase:
+    """A drift decision that calls for a new model, with its evidence."""
 
     decision: detector.Decision
     reason: str
@@ -66,7 +66,7 @@ class Case:
 
     @property
     def cause(self) -> str:
-        """As a request's id ends."""
+        """The last part of the request's id."""
         return cause(self.kind)
 
     @property
@@ -76,15 +76,15 @@ class Case:
 
 
 def cause(kind: str) -> str:
-    """The cause that requests for a kind of drift name."""
+    """The cause of requests for a kind of drift: `concept-drift`, `data-drift`, `prediction-drift`."""
     return f"{kind}-drift"
 
 
-class Asking:
-    """Makes requests on `main`, or says why not.
+class RetrainRequester:
+    """Creates retrain requests on `main`, or reports why not.
 
     Args:
-        bucket: the lake, for how many frauds are labelled.
+        bucket: the data lake, whose labelled frauds are counted.
         settings, gate, rules: the files under model-config/.
     """
 
@@ -103,43 +103,50 @@ class Asking:
         self._settings, self._gate, self._rules = settings, gate, rules
         base = remote.fetch(main)
         if base is None:
-            raise GitError(f"{remote.name} has no branch {main} to ask on")
+            raise GitError(f"{remote.name} has no branch {main} for retrain requests")
         self._base = base
-        self._ledger = Ledger(remote, base)
+        self._request_log = RequestLog(remote, base)
 
-    def ask(self, cases: Sequence[Case]) -> list[Asked]:
-        """Makes a request for the first of `cases`, strongest first, that nothing holds back; the others are told of.
+    def create(self, cases: Sequence[DriftCase]) -> list[RequestOutcome]:
+        """Creates a request for the first of `cases` (strongest first) that nothing suppresses; one outcome per case.
 
         Raises:
-            GitError, GitHubError: run it again when the cause is gone; it goes on from there.
+            GitError, GitHubError: run it again once the reason is gone; it is idempotent.
         """
-        told: list[Asked] = []
+        outcomes: list[RequestOutcome] = []
         for case in cases:
-            made = next((each for each in told if each.state in ("requested", "proposed")), None)
-            if made is not None:
-                reason = f"{made.request} is answered by the same training"
-                told.append(Asked(request=case.name, cause=case.cause, state="held back", reason=reason))
+            created = next((outcome for outcome in outcomes if outcome.state in ("requested", "proposed")), None)
+            if created is not None:
+                reason = f"the training for {created.request} resolves it too"
+                outcomes.append(RequestOutcome(request=case.name, cause=case.cause, state="suppressed", reason=reason))
                 continue
-            told.append(self._one(case))
-        return told
+            outcomes.append(self._request(case))
+        return outcomes
 
-    def mend(self) -> None:
-        """Closes the breaker's issue of each cause for which a model has passed the gate since."""
+    def close_circuit_breakers(self) -> None:
+        """Closes the circuit breaker's issue of each cause for which a model has passed the gate since."""
         for name in map(cause, CAUSES):
-            answered = self._ledger.answered(name)
-            if answered and not answered[-1].gate_failed:
-                said = f"{answered[-1].record} answers it: a model has passed the gate."
-                issues.close(self._github, cause=f"breaker {name}", label=labels.BREAKER, comment=said)
+            resolutions = self._request_log.resolutions_of(name)
+            if resolutions and not resolutions[-1].gate_failed:
+                comment = f"{resolutions[-1].record} resolves it: a model has passed the gate."
+                issues.close(self._github, cause=f"breaker {name}", label=labels.BREAKER, comment=comment)
 
-    def _one(self, case: Case) -> Asked:
-        for guard in (self._made_before, self._open, self._turned_down, self._broken, self._cooling, self._capped):
-            found = guard(case)
-            if found is not None:
-                return found
+    def _request(self, case: DriftCase) -> RequestOutcome:
+        for guard in (
+            self._already_requested,
+            self._open_request,
+            self._declined,
+            self._circuit_breaker_open,
+            self._in_cooldown,
+            self._monthly_cap_reached,
+        ):
+            outcome = guard(case)
+            if outcome is not None:
+                return outcome
         assert case.decision.onset is not None  # noqa: S101 - as `kind`
         now = clock.now()
         with stage("counting labelled frauds to train on"):
-            chosen = training_window.choose(
+            window = training_window.choose(
                 self._bucket,
                 onset=case.decision.onset,
                 end=now.replace(hour=0, minute=0, second=0, microsecond=0),
@@ -149,66 +156,69 @@ class Asking:
                 gate=self._gate,
                 labels=self._rules,
             )
-        if isinstance(chosen, training_window.Short):
-            return _held(case, chosen.reason)
-        return self._commit(case, chosen)
+        if isinstance(window, training_window.NotEnoughLabels):
+            return _suppressed(case, window.reason)
+        return self._commit(case, window)
 
-    # What holds a request back
+    # Reasons to create no request, in the order in which they are checked.
 
-    def _made_before(self, case: Case) -> Asked | None:
-        if case.name not in self._ledger.requests:
+    def _already_requested(self, case: DriftCase) -> RequestOutcome | None:
+        if case.name not in self._request_log.requests:
             return None
-        answer = next((each for each in self._ledger.answers if each.request == case.name), None)
-        if answer is None:
-            return self._asked_before(case, case.name, "is open: nothing has answered it yet")
+        resolution = next((each for each in self._request_log.resolutions if each.request == case.name), None)
+        if resolution is None:
+            return self._already_open(case, case.name, "is open: nothing has resolved it yet")
         # The gate failure that opens the circuit breaker may have resolved this request: ask a person now, not later.
-        broken = self._broken(case)
-        if broken is not None:
-            return broken
-        said = f"{case.name} was answered by {answer.record}"
-        return Asked(request=case.name, cause=case.cause, state="asked before", reason=said)
+        opened = self._circuit_breaker_open(case)
+        if opened is not None:
+            return opened
+        reason = f"{case.name} was resolved by {resolution.record}"
+        return RequestOutcome(request=case.name, cause=case.cause, state="already requested", reason=reason)
 
-    def _open(self, case: Case) -> Asked | None:
-        for kind in CAUSES[: CAUSES.index(case.kind) + 1]:  # what a stronger cause asks for answers this one too
-            waiting = self._ledger.open(cause(kind))
-            if waiting:
-                return self._asked_before(case, waiting[-1], "is open: nothing has answered it yet")
+    def _open_request(self, case: DriftCase) -> RequestOutcome | None:
+        for kind in CAUSES[: CAUSES.index(case.kind) + 1]:  # a request for a stronger cause resolves this one too
+            open_requests = self._request_log.open(cause(kind))
+            if open_requests:
+                return self._already_open(case, open_requests[-1], "is open: nothing has resolved it yet")
         return None
 
-    def _asked_before(self, case: Case, name: str, words: str) -> Asked:
-        started = self._start(name) if not self._fires() and not self._was_started(name) else False
-        more = "; no training had been started for it, and now is" if started else ""
-        return Asked(
-            request=name, cause=case.cause, state="asked before", reason=f"{name} {words}{more}", started=started
+    def _already_open(self, case: DriftCase, name: str, reason: str) -> RequestOutcome:
+        started = (
+            self._start(name) if not self._push_starts_workflows() and not self._training_was_started(name) else False
+        )
+        more = "; no training had been started for it, so one is started now" if started else ""
+        return RequestOutcome(
+            request=name, cause=case.cause, state="already requested", reason=f"{name} {reason}{more}", started=started
         )
 
-    def _turned_down(self, case: Case) -> Asked | None:
-        waiting = {pull.branch.removeprefix(BRANCH): pull for pull in self._proposed()}
-        for name, pull in waiting.items():
+    def _declined(self, case: DriftCase) -> RequestOutcome | None:
+        proposed = {pull.branch.removeprefix(BRANCH): pull for pull in self._proposed()}
+        for name, pull in proposed.items():
             if name != case.name and name.endswith(f"Z-{case.cause}"):
-                said = f"#{pull.number} proposes {name} already and waits to be merged"
-                return Asked(
-                    request=name, cause=case.cause, state="asked before", reason=said, pull_request=pull.number
+                reason = f"#{pull.number} proposes {name} already and waits to be merged"
+                return RequestOutcome(
+                    request=name, cause=case.cause, state="already requested", reason=reason, pull_request=pull.number
                 )
-        if case.name in waiting:
-            return None  # proposed before; it is brought up to date
+        if case.name in proposed:
+            return None  # its pull request is updated
         closed = pull_requests.turned_down(self._github, f"{BRANCH}{case.name}", base=self._main)
         if closed is None:
             return None
-        return _held(case, f"a person closed #{closed.number}, which proposed it", pull_request=closed.number)
+        return _suppressed(case, f"a person closed #{closed.number}, which proposed it", pull_request=closed.number)
 
     def _proposed(self) -> list[pull_requests.PullRequest]:
         return pull_requests.open_below(self._github, BRANCH, base=self._main)
 
-    def _broken(self, case: Case) -> Asked | None:
-        """The breaker: so many gate failures in a row that nobody has forgiven by closing the issue that names them."""
-        limit, row = self._rules.circuit_breaker.gate_failures, self._ledger.consecutive_gate_failures(case.cause)
-        if len(row) < limit:
+    def _circuit_breaker_open(self, case: DriftCase) -> RequestOutcome | None:
+        """Opens after too many consecutive gate failures; failures named by a closed issue no longer count."""
+        limit = self._rules.circuit_breaker.gate_failures
+        failures = self._request_log.consecutive_gate_failures(case.cause)
+        if len(failures) < limit:
             return None
         marker = f"breaker {case.cause}"
-        forgiven = "\n".join(issues.closed_texts(self._github, cause=marker, label=labels.BREAKER))
-        row = [name for name in row if name not in forgiven]
-        if len(row) < limit:
+        closed = "\n".join(issues.closed_texts(self._github, cause=marker, label=labels.BREAKER))
+        failures = [name for name in failures if name not in closed]
+        if len(failures) < limit:
             return None
         issue = issues.find(self._github, cause=marker, label=labels.BREAKER)
         if issue is None:
@@ -216,45 +226,47 @@ class Asking:
                 self._github,
                 cause=marker,
                 label=labels.BREAKER,
-                title=f"Retraining for {case.cause} does not help: {len(row)} models in a row failed the gate",
-                body=_plea(case, row),
+                title=f"Retraining for {case.cause} does not help: {len(failures)} models in a row failed the gate",
+                body=_circuit_breaker_text(case, failures),
             )
-        said = f"{len(row)} models in a row for {case.cause} failed the gate; #{issue.number} asks a person"
-        return Asked(request=case.name, cause=case.cause, state="breaker open", reason=said, issue=issue.number)
-
-    def _cooling(self, case: Case) -> Asked | None:
-        answered = self._ledger.answered(case.cause)
-        days: int = getattr(self._rules.cooldown_days, case.kind)
-        if not answered or clock.now() - answered[-1].created >= timedelta(days=days):
-            return None
-        last = answered[-1]
-        return _held(
-            case,
-            f"{last.request} was answered by {last.record} at {clock.stamp(last.created)}, and {case.cause} is not "
-            f"asked for again within {days} days",
+        reason = f"{len(failures)} models in a row for {case.cause} failed the gate; #{issue.number} asks a person"
+        return RequestOutcome(
+            request=case.name, cause=case.cause, state="circuit breaker open", reason=reason, issue=issue.number
         )
 
-    def _capped(self, case: Case) -> Asked | None:
-        most = self._rules.max_requests_per_month
-        made = self._ledger.made_in_month(clock.now(), [cause(kind) for kind in CAUSES])
-        if len(made) < most:
+    def _in_cooldown(self, case: DriftCase) -> RequestOutcome | None:
+        resolutions = self._request_log.resolutions_of(case.cause)
+        days: int = getattr(self._rules.cooldown_days, case.kind)
+        if not resolutions or clock.now() - resolutions[-1].created >= timedelta(days=days):
             return None
-        return _held(case, f"{len(made)} requests were made in this month already, and {most} may be")
+        last = resolutions[-1]
+        return _suppressed(
+            case,
+            f"{last.request} was resolved by {last.record} at {clock.stamp(last.created)}, and the cooldown for "
+            f"{case.cause} is {days} days",
+        )
 
-    # What makes one
+    def _monthly_cap_reached(self, case: DriftCase) -> RequestOutcome | None:
+        cap = self._rules.max_requests_per_month
+        created = self._request_log.created_in_month(clock.now(), [cause(kind) for kind in CAUSES])
+        if len(created) < cap:
+            return None
+        return _suppressed(case, f"{len(created)} requests were created this month, and the monthly cap is {cap}")
 
-    def _commit(self, case: Case, chosen: training_window.Stretch) -> Asked:
+    # Creating a request.
+
+    def _commit(self, case: DriftCase, window: training_window.TrainingWindow) -> RequestOutcome:
         request = config.RetrainRequest(
             cause=case.cause,
             reason=case.reason[:_REASON_LIMIT],
-            window=config.Window(start=chosen.start, end=chosen.end),
+            window=config.Window(start=window.start, end=window.end),
             evidence={
                 **case.evidence,
                 "data": {
-                    "labelled_rows": chosen.rows,
-                    "frauds": chosen.frauds,
-                    "frauds_to_test_on": chosen.test_frauds,
-                    "days_before_onset": chosen.grown_days,
+                    "labelled_rows": window.rows,
+                    "frauds": window.frauds,
+                    "frauds_to_test_on": window.test_frauds,
+                    "days_before_onset": window.grown_days,
                 },
             },
         )
@@ -265,12 +277,12 @@ class Asking:
         try:
             pushed = self._remote.push_main(commit, branch=self._main)
         except Protected as error:
-            note(f"{self._main} takes no commit of the bot, so a pull request adds the request ({error})")
+            note(f"{self._main} is protected from the bot's commits, so a pull request adds the request ({error})")
             return self._propose(case, branch, path.as_posix(), commit, request)
         if pushed.commit != commit:
-            self._refuse_another(path.as_posix(), pushed.commit, content)
-        started = self._start(case.name) if not self._fires() else False
-        return Asked(
+            self._refuse_other_content(path.as_posix(), pushed.commit, content)
+        started = self._start(case.name) if not self._push_starts_workflows() else False
+        return RequestOutcome(
             request=case.name,
             cause=case.cause,
             state="requested",
@@ -279,15 +291,17 @@ class Asking:
             started=started,
         )
 
-    def _refuse_another(self, path: str, revision: str, content: bytes) -> None:
-        """Two checks may race; whoever comes second finds the file there, and Git takes it only if it is the same."""
+    def _refuse_other_content(self, path: str, revision: str, content: bytes) -> None:
+        """Two checks may race: the second finds the file on main, and accepts it only if the content is equal."""
         if self._remote.show(revision, path) != content:
-            raise GitError(f"{path}: others pushed it first with other words; run the check again")
+            raise GitError(f"{path}: another check pushed it first with other content; run the check again")
 
-    def _propose(self, case: Case, branch: str, path: str, commit: str, request: config.RetrainRequest) -> Asked:
+    def _propose(
+        self, case: DriftCase, branch: str, path: str, commit: str, request: config.RetrainRequest
+    ) -> RequestOutcome:
         seen = self._remote.adopt(branch)
         if seen is not None and self._remote.show(seen, path) is not None:
-            commit = seen  # proposed before; what was said then stands
+            commit = seen  # proposed before, and kept as it is
         opened = bot_pull_requests.pull_request(
             self._github,
             self._remote,
@@ -295,45 +309,47 @@ class Asking:
             commit=commit,
             seen=seen,
             base=self._main,
-            title=f"Ask for a new model: {case.name}",
+            title=f"Request a retrain: {case.name}",
             body=f"{text(request.reason)}\n\nMerging this starts `{TRAINING}`; closing it declines the request.",
             label=labels.BOT,
         )
         number = opened.pull.number
-        said = f"#{number} adds {path} to {self._main}, and starts the training when it is merged"
-        return Asked(
-            request=case.name, cause=case.cause, state="proposed", reason=said, commit=commit, pull_request=number
+        reason = f"#{number} adds {path} to {self._main}, and starts the training when it is merged"
+        return RequestOutcome(
+            request=case.name, cause=case.cause, state="proposed", reason=reason, commit=commit, pull_request=number
         )
 
     def _start(self, name: str) -> bool:
-        inputs = {"reason": f"The drift check asks for a new model: {name}"}
+        inputs = {"reason": f"The drift check requests a retrain: {name}"}
         pull_requests.dispatch(self._github, TRAINING, ref=self._main, inputs=inputs)
         return True
 
-    def _was_started(self, name: str) -> bool:
-        """Whether a training ran on a commit that holds the request: a check may have died before it started one."""
-        made = self._ledger.commit_of(name)
+    def _training_was_started(self, name: str) -> bool:
+        """Whether a training ran on a commit that holds the request: an earlier check may have died before that."""
+        created = self._request_log.commit_of(name)
         started = pull_requests.started(self._github, TRAINING, branch=self._main)
         known = [sha for sha in started if self._remote.resolve(sha) is not None]
-        return made is None or any(self._remote.is_ancestor(made, sha) for sha in known)
+        return created is None or any(self._remote.is_ancestor(created, sha) for sha in known)
 
     @staticmethod
-    def _fires() -> bool:
+    def _push_starts_workflows() -> bool:
         return os.environ.get("FRAUDOPS_TOKEN_FIRES", "").lower() != "false"
 
 
-def _held(case: Case, reason: str, *, pull_request: int | None = None) -> Asked:
-    return Asked(request=case.name, cause=case.cause, state="held back", reason=reason, pull_request=pull_request)
+def _suppressed(case: DriftCase, reason: str, *, pull_request: int | None = None) -> RequestOutcome:
+    return RequestOutcome(
+        request=case.name, cause=case.cause, state="suppressed", reason=reason, pull_request=pull_request
+    )
 
 
-def _plea(case: Case, row: Sequence[str]) -> str:
-    records = "\n".join(f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}" for name in row)
+def _circuit_breaker_text(case: DriftCase, failures: Sequence[str]) -> str:
+    records = "\n".join(f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}" for name in failures)
     return comments.fitted(
-        f"{text(case.reason)}\n\n{len(row)} models that were trained for this cause failed the gate, one after the "
-        f"other:\n\n{records}\n\nNo request is made for {code(case.cause)} while this issue is open: what a model can "
-        "learn from the data that there is does not reach the gate. Look at the evidence, then change "
-        "`model-config/training/`, import other data, or let the model that serves be "
-        "(`model-config/monitoring/drift.yaml` says what counts as drift).\n\nClosing this issue closes the breaker: "
-        "the gate failures named here no longer count, and the next check may ask again. A model that passes the gate "
+        f"{text(case.reason)}\n\n{len(failures)} consecutive models that were trained for this cause failed the gate:"
+        f"\n\n{records}\n\nNo request is created for {code(case.cause)} while this issue is open: a model trained on "
+        "the available data does not pass the gate. Look at the evidence, then change "
+        "`model-config/training/`, import other data, or keep the serving model "
+        "(`model-config/monitoring/drift.yaml` defines drift).\n\nClosing this issue closes the circuit breaker: the "
+        "gate failures named here no longer count, and the next check may ask again. A model that passes the gate "
         "for this cause closes it too."
     )

@@ -1,6 +1,6 @@
 """Markdown of a drift check for the step's summary: verdicts, findings, charts, requests.
 
-Charts are Mermaid, of numbers and names of our own: a name that Mermaid could read as anything else is left out.
+Charts are Mermaid, from numbers and plain names; a name that Mermaid could interpret is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ml.clock import stamp
 from ml.drift.evidence import sentence, span, strongest
 from ml.drift.monitor import Check
 from ml.gitops.markdown import code, details, fence, link, table, text
-from ml.model.drift.verdict import KINDS, Judgement
+from ml.model.drift.verdict import KINDS, DriftVerdict
 
 if TYPE_CHECKING:
     from ml.drift.result import DriftCheckResult, NoTraffic
@@ -24,7 +24,7 @@ _FIRED = 10
 
 
 def why(check: Check) -> str:
-    """The verdict in a sentence or two: what fired first of each kind, and what could not be judged."""
+    """The verdict in a sentence or two: the strongest finding of each kind, and what could not be judged."""
     found = check.judgement
     parts = []
     for kind in KINDS:
@@ -37,7 +37,7 @@ def why(check: Check) -> str:
 
 
 def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check]) -> str:
-    """The whole check."""
+    """The summary of the whole check."""
     latest = checks[-1]
     parts = [
         f"### Drift: {text(result.verdict)}",
@@ -46,13 +46,13 @@ def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Ch
     ]
     if result.silence is not None:
         parts.append(
-            f"**No traffic** since {stamp(result.silence.since)}, {result.silence.hours:,.0f} hours: nobody can say "
-            "whether anything drifts."
+            f"**No traffic** since {stamp(result.silence.since)}, {result.silence.hours:,.0f} hours: drift cannot be "
+            "judged."
         )
     parts += [_asked(each.request, each.state, each.reason) for each in result.requests]
     if not result.requests:
         parts.append(
-            f"Due: {', '.join(result.due)}; nothing was asked for (report only)."
+            f"Due: {', '.join(result.due)}; no request was created (report only)."
             if result.due
             else "No request is due."
         )
@@ -65,27 +65,27 @@ def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Ch
 
 
 def silent(endpoint: str, silence: NoTraffic, run_url: str | None) -> str:
-    """The issue of an endpoint that nobody calls, or whose calls are not captured."""
+    """The issue about an endpoint without captured traffic."""
     run = f"\n\n{link('The run', run_url)}" if run_url else ""
     return (
-        f"Nothing was captured of {code(endpoint)} since {stamp(silence.since)}, for {silence.hours:,.0f} hours. "
-        "Either nobody calls it, or its calls are not captured; whether anything drifts cannot be said meanwhile."
-        "\n\nLook at the endpoint's invocations in CloudWatch, at `capture.sampling_percentage` in "
-        "`model-config/serving/production.yaml`, and at who calls it. `no_traffic_hours` in "
-        "`model-config/monitoring/drift.yaml` says how long is too long. The next check that finds traffic closes "
-        f"this.{run}"
+        f"No traffic of {code(endpoint)} was captured since {stamp(silence.since)}, for {silence.hours:,.0f} hours. "
+        "Either it gets no requests, or they are not captured. Drift cannot be judged meanwhile."
+        "\n\nCheck the endpoint's invocations in CloudWatch, `capture.sampling_percentage` in "
+        "`model-config/serving/production.yaml`, and the clients of the endpoint. `no_traffic_hours` in "
+        "`model-config/monitoring/drift.yaml` is the limit. The next check that finds traffic closes "
+        f"this issue.{run}"
     )
 
 
 def _asked(name: str, state: str, reason: str) -> str:
-    words = {
-        "requested": "A new model is asked for",
-        "proposed": "A new model is to be asked for",
-        "asked before": "It was asked for before",
-        "held back": "No request was made",
-        "breaker open": "No request was made, and a person is asked",
+    states = {
+        "requested": "A retrain is requested",
+        "proposed": "A pull request proposes a retrain",
+        "already requested": "A retrain was requested before",
+        "suppressed": "No request was created",
+        "circuit breaker open": "No request was created; the circuit breaker is open",
     }
-    return f"**{words[state]}** ({code(name)}): {text(reason)}."
+    return f"**{states[state]}** ({code(name)}): {text(reason)}."
 
 
 def _windows(checks: Sequence[Check]) -> str:
@@ -103,16 +103,16 @@ def _windows(checks: Sequence[Check]) -> str:
 
 
 def _unread(check: Check) -> str:
-    """That lines could not be read, which is never passed over."""
+    """Lines that could not be decoded, if there are any."""
     found = check.document["traffic"]
     if not found["unreadable_lines"]:
         return ""
     reasons = ", ".join(f"{text(reason)} ({count:,})" for reason, count in found["reasons"].items())
-    aside = f"; kept aside, among them {code(found['kept_aside'][0])}" if found["kept_aside"] else ""
-    return f"{found['unreadable_lines']:,} lines of {span(check.window)} could not be read: {reasons}{aside}."
+    stored = f"; stored as dead letters, such as {code(found['kept_aside'][0])}" if found["kept_aside"] else ""
+    return f"{found['unreadable_lines']:,} lines of {span(check.window)} could not be decoded: {reasons}{stored}."
 
 
-def _labels(found: Judgement) -> str:
+def _labels(found: DriftVerdict) -> str:
     if not found.labels:
         return "none"
     return f"{found.labels['mature_days']} of {found.labels['days']} days mature"
@@ -134,11 +134,11 @@ def _findings(check: Check) -> str:
     ]
     shown = table(("kind", "statistic", "of", "value", "limit", "p", "detail"), rows, numbers=(3, 4, 5))
     rest = f"\n\n… and {len(fired) - _FIRED} more, in the report." if len(fired) > _FIRED else ""
-    return details(f"What fired in {span(check.window)} ({len(fired)})", shown + rest)
+    return details(f"Findings in {span(check.window)} ({len(fired)})", shown + rest)
 
 
-def _features(found: Judgement) -> str:
-    """The inputs that moved most, as bars."""
+def _features(found: DriftVerdict) -> str:
+    """The inputs with the largest shifts, as bars."""
     moved = sorted(found.features, key=lambda feature: -feature.js)
     shown = [feature for feature in moved if _PLAIN.fullmatch(feature.name)][:_BARS]
     if not shown:
@@ -148,7 +148,7 @@ def _features(found: Judgement) -> str:
     values = ", ".join(f"{feature.js:.3f}" for feature in shown)
     return fence(
         "xychart-beta\n"
-        '    title "Inputs that moved most"\n'
+        '    title "Inputs with the largest shifts"\n'
         f"    x-axis [{names}]\n"
         f'    y-axis "Jensen-Shannon distance" 0 --> {top:.2f}\n'
         f"    bar [{values}]",
@@ -156,8 +156,8 @@ def _features(found: Judgement) -> str:
     )
 
 
-def _history(past: Sequence[Judgement]) -> str:
-    """How far the input that moved most lay from the reference, window by window."""
+def _history(past: Sequence[DriftVerdict]) -> str:
+    """The largest shift of an input, window by window."""
     shown = [each for each in past if each.features][-12:]
     if len(shown) < 2:
         return ""
@@ -165,7 +165,7 @@ def _history(past: Sequence[Judgement]) -> str:
     names = ", ".join(f'"{each.start:%y-%m-%d}"' for each in shown)
     return fence(
         "xychart-beta\n"
-        '    title "The furthest input, window by window"\n'
+        '    title "Largest shift by window"\n'
         f"    x-axis [{names}]\n"
         f'    y-axis "Jensen-Shannon distance" 0 --> {max(0.1, *values):.2f}\n'
         f"    line [{', '.join(f'{value:.3f}' for value in values)}]",

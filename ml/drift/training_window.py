@@ -1,9 +1,8 @@
 """Chooses the training window of a retrain request, so that it holds enough labelled frauds for the gate.
 
-It begins where the drift began and ends with the last day whose labels are mature: every later row is of the new world
-too, and few frauds make a threshold that does not hold.
-For concept drift nothing older may get in: it teaches what is no longer so. Otherwise it grows backwards by whole days
-until the part that models are tested on has the frauds that the gate asks for.
+It starts at the onset of the drift and ends with the last day whose labels are mature. For concept drift it never
+starts earlier, because older rows teach the former concept. Otherwise it grows backwards by whole days until the test
+part holds as many frauds as the gate requires.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """A window of event time, and what it holds that can be learned from."""
+class TrainingWindow:
+    """A span of event times, and the labelled rows in it."""
 
     start: datetime
     end: datetime
     rows: int
-    """Labelled ones."""
+    """Labelled rows."""
     frauds: int
     test_frauds: int
-    """Of those, the ones that the later rows will be tested on: at least so many."""
+    """Frauds in the test part, at least."""
     grown_days: int
-    """By how many days it begins before the onset."""
+    """Days before the onset."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Short:
-    """Why there is no such stretch yet, in words that follow `held back:`."""
+class NotEnoughLabels:
+    """Why there is no training window yet."""
 
     reason: str
 
@@ -52,11 +51,11 @@ def choose(
     settings: config.ModelFile,
     gate: config.GateFile,
     labels: config.DriftFile,
-) -> Stretch | Short:
-    """The stretch for drift that began at `onset`.
+) -> TrainingWindow | NotEnoughLabels:
+    """The training window for drift that began at `onset`.
 
     Args:
-        end: of the days that may be in it, mature or not.
+        end: the end of the days that it may contain, mature or not.
         grows: whether days before the onset may be added.
 
     Raises:
@@ -64,29 +63,29 @@ def choose(
     """
     days = coverage.by_day(bucket, onset, end, as_of=as_of)
     if not days:
-        return Short(reason=f"the lake holds no transaction from {_day(onset)} to {_day(end)}; import them")
-    ripe = _mature(days, as_of, labels)
-    if not ripe:
-        return Short(
+        return NotEnoughLabels(reason=f"the lake holds no transaction from {_day(onset)} to {_day(end)}; import them")
+    mature = _mature(days, as_of, labels)
+    if not mature:
+        return NotEnoughLabels(
             reason=f"labels from {_day(onset)} on are not mature yet ({sum(day.labelled for day in days):,} of "
             f"{sum(day.rows for day in days):,} transactions of the lake have one)"
         )
-    last = _midnight(ripe[-1].day) + _DAY
-    last = end if len(ripe) == len(days) else min(last, end)
-    start, chosen = onset, ripe
+    last = _midnight(mature[-1].day) + _DAY
+    last = end if len(mature) == len(days) else min(last, end)
+    start, chosen = onset, mature
     oldest = coverage.first_event(bucket) if grows else None
     while not _enough(chosen, settings, gate) and oldest is not None and oldest < start:
-        # Twice as far each time: a lake of years is read a few times, not day by day.
+        # The reach doubles, so that a lake of years is read a few times and not day by day.
         reach = max(_midnight(oldest.date()), start - max(_DAY, last - start))
         older = coverage.by_day(bucket, reach, start, as_of=as_of)
         start, chosen = _shortest(older, reach, chosen, settings, gate)
     if not _enough(chosen, settings, gate):
         found = _parts(chosen, settings)
-        return Short(
+        return NotEnoughLabels(
             reason=f"{sum(day.frauds for day in chosen):,} frauds are labelled from {_day(start)} to {_day(last)}, of "
             f"which {found[2]:,} would be tested on, and the gate asks for {gate.min_positives}"
         )
-    return Stretch(
+    return TrainingWindow(
         start=start,
         end=last,
         rows=sum(day.labelled for day in chosen),
@@ -97,14 +96,14 @@ def choose(
 
 
 def _mature(days: Sequence[DayCount], as_of: datetime, labels: config.DriftFile) -> list[DayCount]:
-    """The days up to the first whose labels have not all come, or are too young."""
-    limits, ripe = labels.labels, []
+    """The days before the first one whose labels are incomplete or too recent."""
+    limits, mature = labels.labels, []
     for day in days:
         age = as_of - _midnight(day.day) - _DAY
         if day.labelled / day.rows < limits.min_coverage or age < timedelta(days=limits.min_age_days):
             break
-        ripe.append(day)
-    return ripe
+        mature.append(day)
+    return mature
 
 
 def _shortest(
@@ -114,7 +113,7 @@ def _shortest(
     settings: config.ModelFile,
     gate: config.GateFile,
 ) -> tuple[datetime, list[DayCount]]:
-    """As few of the `older` days before `chosen` as make it enough; all of them, from `reach`, where none do."""
+    """The fewest of the `older` days before `chosen` that suffice; all of them, from `reach`, if none do."""
     for place in range(len(older) - 1, -1, -1):
         grown = [*older[place:], *chosen]
         if _enough(grown, settings, gate):
@@ -123,13 +122,13 @@ def _shortest(
 
 
 def _enough(days: Sequence[DayCount], settings: config.ModelFile, gate: config.GateFile) -> bool:
-    """Whether a model could be fitted on, have its threshold from, and be tested on its parts of these days."""
+    """Whether these days hold enough frauds to fit a model, choose its threshold and test it."""
     train, validation, test = _parts(days, settings)
     return train > settings.resampling.neighbours and validation >= 1 and test >= gate.min_positives
 
 
 def _parts(days: Sequence[DayCount], settings: config.ModelFile) -> tuple[int, int, int]:
-    """Frauds in each part of the split, at least: of a day that is cut, each side is taken to have its share."""
+    """A lower bound of the frauds in each part of the split; a day that is cut is divided in proportion."""
     total = sum(day.labelled for day in days)
     shares = settings.split.train, settings.split.validation, settings.split.test
     cuts, found = [0.0, shares[0] * total, (shares[0] + shares[1]) * total, float(total)], [0.0, 0.0, 0.0]

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ml.model.drift.detector import FeatureDrift, Judgement, Reference, Rules, WindowSummary
+from ml.model.drift.detector import DriftVerdict, FeatureDrift, Reference, Rules, WindowSummary
 from ml.model.drift.histogram import Column, Tally
 from ml.model.metrics import Confusion, rate
 from ml.report.png import png
@@ -29,7 +29,7 @@ _MOST = 31
 
 
 def draw(
-    reference: Reference, found: Judgement, summary: WindowSummary, history: Sequence[Judgement], rules: Rules
+    reference: Reference, found: DriftVerdict, summary: WindowSummary, history: Sequence[DriftVerdict], rules: Rules
 ) -> dict[str, bytes]:
     """The pictures by file name; only those for which there is something to show.
 
@@ -50,7 +50,7 @@ def draw(
     return pictures
 
 
-def features(found: Judgement, rules: Rules) -> bytes:
+def features(found: DriftVerdict, rules: Rules) -> bytes:
     """The Jensen-Shannon distance of every input, the furthest first."""
     ordered = sorted(found.features, key=lambda feature: feature.js)[-_MOST:]
     with _drawing(1, 1, (_WIDE, 1.3 + 0.2 * len(ordered)), "How far each input has moved") as (figure, grid):
@@ -66,7 +66,7 @@ def features(found: Judgement, rules: Rules) -> bytes:
         return png(figure)
 
 
-def distributions(reference: Reference, found: Judgement, summary: WindowSummary) -> bytes:
+def distributions(reference: Reference, found: DriftVerdict, summary: WindowSummary) -> bytes:
     """The inputs that moved most, then and now."""
     columns = {column.name: column for column in reference.columns}
     top = found.top_features
@@ -102,7 +102,7 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
         return png(figure)
 
 
-def outcomes(reference: Reference, found: Judgement) -> bytes:
+def outcomes(reference: Reference, found: DriftVerdict) -> bytes:
     """What mature labels say: rates with intervals, and the fraud rate of each amount band, then and now."""
     assert found.labels is not None  # noqa: S101 - drawn only where there are labels
     then = Confusion(**reference.document["confusion"])
@@ -114,7 +114,7 @@ def outcomes(reference: Reference, found: Judgement) -> bytes:
         return png(figure)
 
 
-def past(history: Sequence[Judgement]) -> bytes:
+def past(history: Sequence[DriftVerdict]) -> bytes:
     """Jensen-Shannon distances of every input, window by window."""
     shown = [each for each in history if each.features][-12:]
     last = sorted(shown[-1].features, key=lambda feature: -feature.js)[:_MOST]
@@ -137,7 +137,7 @@ def past(history: Sequence[Judgement]) -> bytes:
         return png(figure)
 
 
-def _js(found: Judgement, name: str) -> float:
+def _js(found: DriftVerdict, name: str) -> float:
     return next((feature.js for feature in found.features if feature.name == name), float("nan"))
 
 
@@ -185,7 +185,7 @@ def _rates(axes: Axes, then: Confusion, now: Confusion) -> None:
     axes.grid(axis="y", color=_GRID, lw=0.6)
 
 
-def _bands(axes: Axes, edges: Sequence[float], then: tuple[Sequence[int], Sequence[int]], found: Judgement) -> None:
+def _bands(axes: Axes, edges: Sequence[float], then: tuple[Sequence[int], Sequence[int]], found: DriftVerdict) -> None:
     assert found.labels is not None  # noqa: S101 - as `outcomes`
     before = 100 * _rate(*then)
     after = 100 * _rate(found.labels["band_frauds"], found.labels["band_rows"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml.model.drift.detector import Finding, Judgement
+from ml.model.drift.detector import DriftVerdict, Finding
 from ml.report.drift_plots import draw
 
 __all__ = ["draw", "page"]
@@ -34,7 +34,7 @@ _EXPLAINED = {
 
 
 def page(
-    document: Mapping[str, Any], found: Judgement, history: Sequence[Judgement], pictures: Mapping[str, bytes]
+    document: Mapping[str, Any], found: DriftVerdict, history: Sequence[DriftVerdict], pictures: Mapping[str, bytes]
 ) -> str:
     """The page as text; the same check gives the same bytes.
 

@@ -96,7 +96,7 @@ def flip(amounts: NDArray[np.float64], labels: Labels, top: float, share: float,
     return flipped
 
 
-def judge(served: Served, month: Month, *, labelled: bool = True) -> detector.Judgement:
+def judge(served: Served, month: Month, *, labelled: bool = True) -> detector.DriftVerdict:
     """The verdict on a window: of its traffic, and of its labels where they have come."""
     scores = served.model.model.score(month.rows)
     decisions = served.model.model.decide(scores)
@@ -124,7 +124,7 @@ def judge(served: Served, month: Month, *, labelled: bool = True) -> detector.Ju
 
 def quiet(served: Served, months: Iterator[Month]) -> dict[str, Any]:
     """What drift-free windows in a row raise: windows whose verdict is a drift, and requests."""
-    history: list[detector.Judgement] = []
+    history: list[detector.DriftVerdict] = []
     windows, requests = dict.fromkeys(("schema", *CAUSES), 0), []
     for month in months:
         history.append(judge(served, month))

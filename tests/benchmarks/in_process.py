@@ -30,7 +30,7 @@ from ml.aws.labels import coverage
 from ml.drift import decision_policy
 from ml.drift import training_window as stretch
 from ml.drift.reference_model import learned_until
-from ml.drift.retrain_requester import Case
+from ml.drift.retrain_requester import DriftCase
 from ml.model import artifact
 from ml.model.drift import detector
 from ml.model.metrics import Confusion
@@ -105,7 +105,7 @@ class Played:
 
     served: list[Confusion] = field(default_factory=list)
     control: list[Confusion] = field(default_factory=list)
-    judgements: list[detector.Judgement] = field(default_factory=list)
+    judgements: list[detector.DriftVerdict] = field(default_factory=list)
     requests: list[tuple[int, str, str, str]] = field(default_factory=list)
     evaluations: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -123,7 +123,7 @@ class InProcess:
 
     def play(self, months: int = 12) -> Played:
         """The year, with and without retraining."""
-        played, judged = Played(), dict[int, detector.Judgement]()
+        played, judged = Played(), dict[int, detector.DriftVerdict]()
         answers: dict[str, list[Answer]] = {}
         history = self.year.month(HISTORY)
         self.months[HISTORY] = history
@@ -144,14 +144,14 @@ class InProcess:
                 learned_until=learned_until(serving.model.baseline),
             )
             for decision in decisions:
-                case = Case(decision=decision, reason="", evidence={})
+                case = DriftCase(decision=decision, reason="", evidence={})
                 found = answers.setdefault(case.kind, [])
                 if held := self.held_back(case, found, now):
                     played.requests.append((number, case.kind, "", held))
                     continue
                 trained, words = self.retrain(decision, number, serving)
                 if trained is None:
-                    played.requests.append((number, case.kind, words, "held back"))
+                    played.requests.append((number, case.kind, words, "suppressed"))
                     continue
                 played.requests.append((number, case.kind, words, trained.evaluation["verdict"]["status"]))
                 played.evaluations.append(trained.evaluation)
@@ -161,18 +161,18 @@ class InProcess:
         played.judgements = [judged[window] for window in sorted(judged)]
         return played
 
-    def held_back(self, case: Case, answers: Sequence[Answer], now: datetime) -> str:
+    def held_back(self, case: DriftCase, answers: Sequence[Answer], now: datetime) -> str:
         """What holds a request back, in the order of the product's own; '' where nothing does.
 
         One request a month at most is made here, so the month's cap is never reached.
         """
         row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
         if len(row) >= self.file.circuit_breaker.gate_failures:
-            return "breaker open"
+            return "circuit breaker open"
         if any(answer.name == case.name for answer in answers):
-            return "asked before"
+            return "already requested"
         cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
-        return "held back" if answers and now - answers[-1].made < cooldown else ""
+        return "suppressed" if answers and now - answers[-1].made < cooldown else ""
 
     def scored(self, model: Trained, number: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Scores and decisions of `model` on a month."""
@@ -180,7 +180,7 @@ class InProcess:
         scores = model.model.model.score(rows)
         return scores, model.model.model.decide(scores)
 
-    def judge(self, number: int, now: datetime) -> detector.Judgement:
+    def judge(self, number: int, now: datetime) -> detector.DriftVerdict:
         """The verdict on a month, by the model that served then and the labels known now."""
         model, month = self.models[number], self.months[number]
         start, end = self.year.span(number)
@@ -208,7 +208,7 @@ class InProcess:
         now, onset = self.year.span(number)[1], decision.onset
         assert onset is not None
         chosen = self.stretch(onset, now, decision.kind != "concept", now)
-        if isinstance(chosen, stretch.Short):
+        if isinstance(chosen, stretch.NotEnoughLabels):
             return None, chosen.reason
         used = [m for m in range(HISTORY, number + 1) if self.year.span(m)[1] > chosen.start]
         tables = [self.months[m].transactions for m in used]
@@ -219,7 +219,9 @@ class InProcess:
         trained = run(self.settings, tables, labels, start=chosen.start, end=chosen.end, champion=champion)
         return trained, f"{chosen.start:%Y-%m-%d}/{chosen.end:%Y-%m-%d}"
 
-    def stretch(self, onset: datetime, end: datetime, grows: bool, now: datetime) -> stretch.Stretch | stretch.Short:
+    def stretch(
+        self, onset: datetime, end: datetime, grows: bool, now: datetime
+    ) -> stretch.TrainingWindow | stretch.NotEnoughLabels:
         """The product's own choice, which counts the rows of this year instead of a lake's."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(coverage, "by_day", lambda _, start, end, *, as_of: self.by_day(start, end, as_of))

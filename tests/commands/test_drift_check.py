@@ -56,7 +56,7 @@ def recall(env: MonitoredEndpoint, window: str) -> float:
     return float(hits["true_positives"] / (hits["true_positives"] + hits["false_negatives"]))
 
 
-def test_traffic_as_it_was_is_none_and_leaves_its_evidence(env: MonitoredEndpoint) -> None:
+def test_unchanged_traffic_is_none_and_leaves_evidence(env: MonitoredEndpoint) -> None:
     """Verdict, report with pictures, Model Monitor's files, metrics and a summary; no request, and no training."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
@@ -82,7 +82,7 @@ def test_traffic_as_it_was_is_none_and_leaves_its_evidence(env: MonitoredEndpoin
     assert (env.requests(), env.bot.started) == ([], [])
 
 
-def test_a_report_that_was_cut_off_is_finished_by_the_next_check(env: MonitoredEndpoint) -> None:
+def test_next_check_completes_an_interrupted_report(env: MonitoredEndpoint) -> None:
     """The verdict stands; pictures without their page, and Model Monitor's files, are written again."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
@@ -95,7 +95,7 @@ def test_a_report_that_was_cut_off_is_finished_by_the_next_check(env: MonitoredE
     assert [env.keys(folder) for folder in folders] == whole
 
 
-def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(env: MonitoredEndpoint) -> None:
+def test_data_drift_creates_one_request_after_two_of_three_windows(env: MonitoredEndpoint) -> None:
     """A commit of the bot with the evidence and the data from the onset on; train.yml is started, once."""
     env.month(2)
     env.at("2026-03-01T05:17:00Z")
@@ -128,7 +128,7 @@ def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(env: Mon
     ((workflow, ref, inputs),) = env.bot.started
     assert (workflow, ref) == ("train.yml", "main")
     assert asked.request in inputs["reason"]
-    assert "A new model is asked for" in env.summary
+    assert "A retrain is requested" in env.summary
 
     # Again: the same verdicts, no second request, no second training.
     env.trained = [asked.commit or ""]
@@ -136,12 +136,12 @@ def test_data_drift_is_asked_about_once_when_two_of_three_windows_agree(env: Mon
     again = check(env.root)
     (told,) = again.requests
     assert (again.verdict, again.judged[-1].new) == (second.verdict, False)
-    assert (told.state, told.request) == ("asked before", asked.request)
+    assert (told.state, told.request) == ("already requested", asked.request)
     assert env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json") == kept
     assert (env.requests(), len(env.bot.started)) == ([asked.request], 1)
 
 
-def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(env: MonitoredEndpoint) -> None:
+def test_concept_drift_waits_for_labels_and_starts_at_the_onset(env: MonitoredEndpoint) -> None:
     """The latest window with mature labels is judged; its request starts at the onset."""
     env.month(2, known_after=25)
     env.month(3, flip=0.5, known_after=25)
@@ -168,7 +168,7 @@ def test_concept_drift_waits_for_labels_and_trains_on_nothing_older(env: Monitor
     assert metric("Recall") == pytest.approx(recall(env, MARCH))
 
 
-def test_a_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
+def test_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
     """Deleted after it was judged, it is judged again: not none, for nobody knows."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
@@ -180,7 +180,7 @@ def test_a_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
     assert "35 hours on end without a row" in found.reason
 
 
-def test_a_request_that_is_filed_late_is_waited_for(env: MonitoredEndpoint) -> None:
+def test_late_capture_file_is_included(env: MonitoredEndpoint) -> None:
     """Answered in the window's last minute, filed under the hour after it: the verdict is made again when it comes."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
@@ -193,7 +193,7 @@ def test_a_request_that_is_filed_late_is_waited_for(env: MonitoredEndpoint) -> N
     assert (again.new, again.rows) == (True, 28 * 80 + 40)
 
 
-def test_a_sample_of_the_requests_is_judged_as_all_of_them_are(env: MonitoredEndpoint) -> None:
+def test_sampled_capture_is_judged_like_full_capture(env: MonitoredEndpoint) -> None:
     """Labels of rows that were not captured are not missed; how long a sample may be silent, drift.yaml says."""
     text = env.bot.workspace.text(config.DRIFT)
     env.bot.workspace.write(
@@ -210,7 +210,7 @@ def test_a_sample_of_the_requests_is_judged_as_all_of_them_are(env: MonitoredEnd
     assert judgement["judged"] == ["concept", "data", "prediction"]
 
 
-def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(env: MonitoredEndpoint) -> None:
+def test_no_traffic_is_no_data_and_opens_an_issue(env: MonitoredEndpoint) -> None:
     """One issue while it lasts, closed when somebody calls again; the next window says none."""
     env.at("2026-03-01T05:17:00Z")
     found = check(env.root)
@@ -229,14 +229,14 @@ def test_nothing_at_all_is_no_data_and_a_silence_of_its_own(env: MonitoredEndpoi
     assert env.bot.api.get_issue(issue.number).state == "closed"
 
 
-def test_traffic_of_the_present_hour_is_no_silence(env: MonitoredEndpoint) -> None:
+def test_traffic_of_the_current_hour_counts(env: MonitoredEndpoint) -> None:
     """The hour that the clock is in has begun and is not over: what is captured in it has come."""
     env.month(2)
     env.at("2026-02-20T18:30:00Z")
     assert check(env.root).silence is None
 
 
-def test_capture_that_is_switched_off_is_not_called_traffic(env: MonitoredEndpoint) -> None:
+def test_disabled_capture_is_not_reported_as_traffic(env: MonitoredEndpoint) -> None:
     """The issue of a silence is closed in other words than where somebody calls again."""
     env.at("2026-03-01T05:17:00Z")
     check(env.root)
@@ -250,7 +250,7 @@ def test_capture_that_is_switched_off_is_not_called_traffic(env: MonitoredEndpoi
     assert "has switched capture off" in closed.get_comments()[0].body
 
 
-def test_labels_that_never_come_are_said_to_be_immature(env: MonitoredEndpoint) -> None:
+def test_missing_labels_are_reported_as_immature(env: MonitoredEndpoint) -> None:
     """The verdict holds for the rest, and nothing is said of recall."""
     env.month(2, known_after=None)
     env.at("2026-03-20T05:17:00Z")
@@ -261,7 +261,7 @@ def test_labels_that_never_come_are_said_to_be_immature(env: MonitoredEndpoint) 
     assert {each["MetricName"] for each in metrics}.isdisjoint({"Recall", "Precision"})
 
 
-def test_only_rows_of_the_model_that_serves_count_for_it(env: MonitoredEndpoint) -> None:
+def test_rows_of_other_models_do_not_count(env: MonitoredEndpoint) -> None:
     """Inputs of all rows, scores and labels of its own; the others are counted by their version."""
     env.month(2, version="0007")
     env.at("2026-03-15T05:17:00Z")
@@ -272,7 +272,7 @@ def test_only_rows_of_the_model_that_serves_count_for_it(env: MonitoredEndpoint)
     assert document["judgement"]["judged"] == ["data"]
 
 
-def test_a_window_that_was_judged_against_a_former_model_decides_nothing(env: MonitoredEndpoint) -> None:
+def test_window_of_a_former_model_creates_no_request(env: MonitoredEndpoint) -> None:
     """What drifted away from the former one was answered by the model that serves; its own windows come next."""
     for month in (2, 3):
         env.month(month, shift=0.6)
@@ -288,7 +288,7 @@ def test_a_window_that_was_judged_against_a_former_model_decides_nothing(env: Mo
     assert found.judged[-1].verdicts[0] == "data"
 
 
-def test_report_only_touches_neither_git_nor_github(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_only_changes_neither_git_nor_github(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what would be due; no token is needed."""
     monkeypatch.delenv("GITHUB_TOKEN")
     for month in (2, 3):
@@ -296,10 +296,10 @@ def test_report_only_touches_neither_git_nor_github(env: MonitoredEndpoint, monk
         env.at(f"2026-0{month + 1}-01T05:17:00Z")
         found = check(env.root, report_only=True)
     assert (found.due, found.requests) == (("data",), ())
-    assert "nothing was asked for (report only)" in env.summary
+    assert "no request was created (report only)" in env.summary
 
 
-def test_any_window_may_be_asked_for(env: MonitoredEndpoint) -> None:
+def test_named_window_is_judged(env: MonitoredEndpoint) -> None:
     """A week is judged as a month is; it counts once, and not together with the month that it lies in."""
     env.month(2, shift=0.6)
     env.at("2026-03-15T05:17:00Z")
@@ -309,7 +309,7 @@ def test_any_window_may_be_asked_for(env: MonitoredEndpoint) -> None:
     assert check(env.root).due == ()
 
 
-def test_a_window_that_is_not_over_is_refused(env: MonitoredEndpoint) -> None:
+def test_window_in_the_future_is_refused(env: MonitoredEndpoint) -> None:
     """Nothing is known of hours to come, and a verdict on them would be kept."""
     env.at("2026-02-20T05:17:00Z")
     with pytest.raises(ConfigError, match="window must be over"):
@@ -317,7 +317,7 @@ def test_a_window_that_is_not_over_is_refused(env: MonitoredEndpoint) -> None:
     assert env.keys(f"{FOLDER}/checks/") == []
 
 
-def test_an_archive_that_was_replaced_is_refused(env: MonitoredEndpoint) -> None:
+def test_replaced_archive_is_refused(env: MonitoredEndpoint) -> None:
     """What is judged against is what was approved, by its digest."""
     client("s3").put_object(
         Bucket=BUCKET, Key="executions/1/artifact/model.tar.gz", Body=monitored.archive(intercept=-1.0)
@@ -327,7 +327,7 @@ def test_an_archive_that_was_replaced_is_refused(env: MonitoredEndpoint) -> None
         check(env.root)
 
 
-def test_nothing_is_judged_before_a_model_is_approved(env: MonitoredEndpoint) -> None:
+def test_nothing_is_judged_without_an_approval(env: MonitoredEndpoint) -> None:
     """No data, and no run that fails in a template."""
     text = env.bot.workspace.text(config.SERVING).replace("approval: 1", "approval: null")
     env.bot.workspace.write({config.SERVING: text}, "Serve nothing")
@@ -336,7 +336,7 @@ def test_nothing_is_judged_before_a_model_is_approved(env: MonitoredEndpoint) ->
     assert "approval: null" in found.reason
 
 
-def test_a_broken_sender_is_told_of_and_no_new_model_is_asked_for(env: MonitoredEndpoint) -> None:
+def test_broken_sender_is_reported_without_a_request(env: MonitoredEndpoint) -> None:
     """Schema findings ask for a person: V2 is empty in every row, in two windows."""
     for month in (2, 3):
         env.month(month, shift=float("nan"))
@@ -348,7 +348,7 @@ def test_a_broken_sender_is_told_of_and_no_new_model_is_asked_for(env: Monitored
     assert {"feature_name": "V2", "constraint_check_type": "missing_column_check"}.items() <= violations[0].items()
 
 
-def test_outputs_tell_the_workflow(env: MonitoredEndpoint) -> None:
+def test_outputs_name_verdict_and_request(env: MonitoredEndpoint) -> None:
     """Verdict, request and silence, as the step's outputs."""
     env.at("2026-03-01T05:17:00Z")
     check(env.root)
@@ -358,18 +358,18 @@ def test_outputs_tell_the_workflow(env: MonitoredEndpoint) -> None:
     assert "no_traffic<<" in said
 
 
-def test_lines_that_cannot_be_read_are_said(env: MonitoredEndpoint) -> None:
+def test_undecodable_lines_are_reported(env: MonitoredEndpoint) -> None:
     """Counted, kept aside, and named in the summary; the rest is judged."""
     env.month(2)
     key = f"capture/{ENDPOINT}/AllTraffic/2026/02/03/06/broken.jsonl"
     client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{cut short\n")
     env.at("2026-03-15T05:17:00Z")
     assert check(env.root).verdict == "none"
-    assert "1 lines of 2026-02-01 to 2026-03-01 could not be read" in env.summary
+    assert "1 lines of 2026-02-01 to 2026-03-01 could not be decoded" in env.summary
     assert env.keys(f"monitoring/unreadable/{ENDPOINT}/AllTraffic/2026/02/03/06/")
 
 
-def test_windows_that_no_check_has_seen_are_made_up_for(env: MonitoredEndpoint) -> None:
+def test_skipped_windows_are_judged_later(env: MonitoredEndpoint) -> None:
     """A workflow that was switched off for a month skips no window, also where somebody looked at some days of it."""
     for month in (2, 3, 4):
         env.month(month, shift=0.6 if month > 2 else 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ml.drift.decision_policy import carried, due
-from ml.model.drift.detector import Judgement
+from ml.model.drift.detector import DriftVerdict
 from tests.model.drift_samples import RULES
 
 FORMER, SERVES = "a" * 64, "b" * 64
@@ -19,7 +19,7 @@ def month(number: int) -> datetime:
     return datetime(2026, number, 1, tzinfo=UTC)
 
 
-def judged(number: int, reference: str, *verdicts: str, **changes: Any) -> Judgement:
+def judged(number: int, reference: str, *verdicts: str, **changes: Any) -> DriftVerdict:
     """The verdict on a month, all of whose labels have come."""
     fields: dict[str, Any] = {
         "start": month(number),
@@ -36,7 +36,7 @@ def judged(number: int, reference: str, *verdicts: str, **changes: Any) -> Judge
         "estimated": None,
         "concept_onset": None,
     }
-    return Judgement(**(fields | changes))
+    return DriftVerdict(**(fields | changes))
 
 
 @pytest.mark.parametrize(("learned", "counts"), [(month(6), True), (month(7), True), (month(8), False), (None, False)])

@@ -12,7 +12,7 @@ from local_github.server import LocalGitHub
 
 from ml import config
 from ml.drift import training_window
-from ml.drift.retrain_requester import Asked, Asking, Case
+from ml.drift.retrain_requester import DriftCase, RequestOutcome, RetrainRequester
 from ml.gitops import commit_messages, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
@@ -47,18 +47,18 @@ def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
             yield made
 
 
-def due(kind: str = "data", *, onset: datetime | None = None) -> Case:
+def due(kind: str = "data", *, onset: datetime | None = None) -> DriftCase:
     """Drift in April, since March."""
     april = (moment(4), moment(5))
     decision = detector.Decision(kind=kind, onset=onset or moment(3), fired=(april,), considered=(april,))
-    return Case(
+    return DriftCase(
         decision=decision, reason=f"{kind} has drifted, see @alice", evidence={"kind": kind, "check": "s3://x/y"}
     )
 
 
-def ask(env: MonitoredEndpoint, *cases: Case, **changes: Any) -> list[Asked]:
+def ask(env: MonitoredEndpoint, *cases: DriftCase, **changes: Any) -> list[RequestOutcome]:
     """Asks as `fraudops drift check` does; `changes` replace values of drift.yaml."""
-    asking = Asking(
+    asking = RetrainRequester(
         GitHub.from_environment(),
         Remote(env.bot.workspace.repository),
         bucket=BUCKET,
@@ -66,8 +66,8 @@ def ask(env: MonitoredEndpoint, *cases: Case, **changes: Any) -> list[Asked]:
         gate=config.load_gate(env.root),
         rules=config.load_drift(env.root).model_copy(update=changes),
     )
-    asked = asking.ask(cases or [due()])
-    asking.mend()
+    asked = asking.create(cases or [due()])
+    asking.close_circuit_breakers()
     return asked
 
 
@@ -105,7 +105,7 @@ def answer(env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, num
     return path.stem
 
 
-def test_a_request_is_a_commit_of_the_bot_and_starts_the_training(env: MonitoredEndpoint) -> None:
+def test_request_is_a_bot_commit_and_starts_the_training(env: MonitoredEndpoint) -> None:
     """Valid, open, with words that notify nobody; the branch is main, whatever the checkout is at."""
     (asked,) = ask(env)
     assert (asked.state, asked.request, asked.started) == ("requested", NAMES["data"], True)
@@ -119,7 +119,7 @@ def test_a_request_is_a_commit_of_the_bot_and_starts_the_training(env: Monitored
     assert [started[:2] for started in env.bot.started] == [("train.yml", "main")]
 
 
-def test_what_an_app_pushes_starts_by_itself(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_push_of_an_app_starts_the_training_itself(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then nothing is dispatched: it would run twice."""
     monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")
     assert not ask(env)[0].started
@@ -127,12 +127,12 @@ def test_what_an_app_pushes_starts_by_itself(env: MonitoredEndpoint, monkeypatch
     assert not ask(env)[0].started
 
 
-def test_a_training_that_was_not_started_is_started_by_the_next_check(env: MonitoredEndpoint) -> None:
+def test_next_check_starts_a_training_that_was_not_started(env: MonitoredEndpoint) -> None:
     """The check died between its push and its dispatch; once GitHub knows of a run, it is left alone."""
     first = ask(env)[0]
     env.bot.started.clear()
     again = ask(env)[0]
-    assert (again.state, again.started) == ("asked before", True)
+    assert (again.state, again.started) == ("already requested", True)
     assert "no training had been started for it" in again.reason
     env.trained = [first.commit or ""]
     assert not ask(env)[0].started
@@ -140,61 +140,61 @@ def test_a_training_that_was_not_started_is_started_by_the_next_check(env: Monit
 
 
 @pytest.mark.parametrize("waiting", ["data", "concept"])
-def test_an_open_request_of_the_same_or_a_stronger_cause_is_enough(env: MonitoredEndpoint, waiting: str) -> None:
+def test_open_request_of_an_equal_or_stronger_cause_suppresses(env: MonitoredEndpoint, waiting: str) -> None:
     """What concept drift asks for answers data drift too; the other way round it does not."""
     name = f"20260401T000000Z-{waiting}-drift"
     commit(env, name, at="2026-04-01T06:00:00Z")
     env.trained = [env.bot.tip("main")]
     (asked,) = ask(env)
-    assert (asked.state, asked.request) == ("asked before", name)
+    assert (asked.state, asked.request) == ("already requested", name)
     (stronger,) = ask(env, due("concept"))
-    assert stronger.state == ("requested" if waiting == "data" else "asked before")
+    assert stronger.state == ("requested" if waiting == "data" else "already requested")
 
 
-def test_one_training_answers_all_that_is_due(env: MonitoredEndpoint) -> None:
+def test_one_training_resolves_all_due_causes(env: MonitoredEndpoint) -> None:
     """The strongest cause asks, the others are told that it does."""
     strongest, other = ask(env, due("concept"), due("data"))
-    assert (strongest.state, other.state) == ("requested", "held back")
+    assert (strongest.state, other.state) == ("requested", "suppressed")
     assert strongest.request in other.reason
     assert env.requests() == [NAMES["concept"]]
 
 
-def test_a_request_that_was_answered_is_not_made_again(env: MonitoredEndpoint) -> None:
+def test_resolved_request_is_not_created_again(env: MonitoredEndpoint) -> None:
     """Not for that window; and not for that cause before the cooldown is over."""
     commit(env, NAMES["data"], at="2026-05-01T05:00:00Z")
     answer(env, NAMES["data"], gate_failed=True, at="2026-05-01T05:10:00Z")
     (asked,) = ask(env)
-    assert asked.state == "asked before"
-    assert "was answered by model-config/gate-failures/" in asked.reason
+    assert asked.state == "already requested"
+    assert "was resolved by model-config/gate-failures/" in asked.reason
 
 
 @pytest.mark.parametrize(
-    ("answered", "state"), [("2026-04-12T00:00:00Z", "held back"), ("2026-04-09T00:00:00Z", "requested")]
+    ("answered", "state"), [("2026-04-12T00:00:00Z", "suppressed"), ("2026-04-09T00:00:00Z", "requested")]
 )
-def test_a_cause_cools_down_after_its_answer(env: MonitoredEndpoint, answered: str, state: str) -> None:
+def test_cooldown_starts_at_the_resolution(env: MonitoredEndpoint, answered: str, state: str) -> None:
     """Three weeks for data drift, counted from the approval; another cause has a cooldown of its own."""
     commit(env, OLD, at="2026-04-01T06:00:00Z")
     answer(env, OLD, gate_failed=False, at=answered)
     (asked,) = ask(env)
     assert asked.state == state
-    if state == "held back":
-        assert "not asked for again within 21 days" in asked.reason
+    if state == "suppressed":
+        assert "the cooldown for data-drift is 21 days" in asked.reason
         assert ask(env, due("concept"))[0].state == "requested"
 
 
-def test_a_month_has_so_many_requests(env: MonitoredEndpoint) -> None:
+def test_monthly_cap_suppresses_requests(env: MonitoredEndpoint) -> None:
     """Of all causes, by the month in which they came onto main."""
     for kind, at in (("data", "2026-05-01T01:00:00Z"), ("prediction", "2026-05-01T02:00:00Z")):
         name = f"20260401T000000Z-{kind}-drift"
         commit(env, name, at=at)
         answer(env, name, gate_failed=True, at="2026-03-01T00:00:00Z", number=1 + (kind == "data"))
     (asked,) = ask(env, due("concept"))
-    assert asked.state == "held back"
-    assert "2 requests were made in this month already" in asked.reason
+    assert asked.state == "suppressed"
+    assert "2 requests were created this month" in asked.reason
     assert ask(env, due("concept"), max_requests_per_month=3)[0].state == "requested"
 
 
-def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(env: MonitoredEndpoint) -> None:
+def test_circuit_breaker_opens_one_issue_and_closes_with_it(env: MonitoredEndpoint) -> None:
     """After two gate failures in a row there is an issue and no request; closed, what it names is forgiven."""
     gate_failed = []
     for number, month in enumerate((1, 2), start=1):
@@ -202,7 +202,7 @@ def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(env: M
         commit(env, name, at=f"2026-0{month + 1}-01T06:00:00Z")
         gate_failed.append(answer(env, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
     (asked,) = ask(env, due("concept"))
-    assert (asked.state, env.bot.started) == ("breaker open", [])
+    assert (asked.state, env.bot.started) == ("circuit breaker open", [])
     issue = env.bot.api.get_issue(asked.issue or 0)
     assert [label.name for label in issue.labels] == [labels.BREAKER.name]
     assert all(name in issue.body for name in gate_failed)
@@ -214,26 +214,26 @@ def test_the_breaker_opens_asks_a_person_once_and_closes_when_they_say_so(env: M
     assert ask(env, due("concept"))[0].state == "requested"
 
 
-def test_the_breaker_opens_with_the_gate_failure_that_is_one_too_many(env: MonitoredEndpoint) -> None:
+def test_circuit_breaker_opens_at_the_limit(env: MonitoredEndpoint) -> None:
     """The next check asks a person, although its window is the one that was answered; forgiven, that stays answered."""
     before = "20260401T000000Z-concept-drift"
     for number, (name, at) in enumerate(((before, "2026-04-01"), (NAMES["concept"], "2026-05-01")), start=1):
         commit(env, name, at=f"{at}T01:00:00Z")
         answer(env, name, gate_failed=True, at=f"{at}T02:00:00Z", number=number)
     (asked,) = ask(env, due("concept"))
-    assert asked.state == "breaker open"
+    assert asked.state == "circuit breaker open"
     env.bot.api.get_issue(asked.issue or 0).edit(state="closed")
-    assert ask(env, due("concept"))[0].state == "asked before"
+    assert ask(env, due("concept"))[0].state == "already requested"
 
 
-def test_an_approval_closes_the_breaker(env: MonitoredEndpoint) -> None:
+def test_approval_closes_the_circuit_breaker(env: MonitoredEndpoint) -> None:
     """Misses before it are history; the issue is closed with a word."""
     for number, month in enumerate((2, 3), start=1):
         name = f"20260{month}01T000000Z-data-drift"
         commit(env, name, at=f"2026-0{month}-01T06:00:00Z")
         answer(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
     (asked,) = ask(env)
-    assert asked.state == "breaker open"
+    assert asked.state == "circuit breaker open"
     by_hand = "20260402T000000Z-data-drift"
     commit(env, by_hand, at="2026-04-02T06:00:00Z")
     answer(env, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=3)
@@ -242,7 +242,7 @@ def test_an_approval_closes_the_breaker(env: MonitoredEndpoint) -> None:
     assert (issue.state, issue.get_comments()[0].body.count("approvals/0003.yaml")) == ("closed", 1)
 
 
-def test_a_protected_main_gets_a_pull_request(env: MonitoredEndpoint) -> None:
+def test_protected_main_gets_a_pull_request(env: MonitoredEndpoint) -> None:
     """One, also after a second check; its merge starts the training; closed, it is not opened again."""
     env.bot.api.get_branch("main").edit_protection(required_approving_review_count=1, enforce_admins=False)
     (asked,) = ask(env)
@@ -253,7 +253,7 @@ def test_a_protected_main_gets_a_pull_request(env: MonitoredEndpoint) -> None:
     pull = env.bot.api.get_pull(asked.pull_request or 0)
     assert pull.head.ref == f"bot/request-{asked.request}"
     assert [file.filename for file in pull.get_files()] == [f"{config.REQUESTS}/{asked.request}.yaml"]
-    later = Case(
+    later = DriftCase(
         decision=detector.Decision(
             kind="data",
             onset=moment(3),
@@ -264,16 +264,16 @@ def test_a_protected_main_gets_a_pull_request(env: MonitoredEndpoint) -> None:
         evidence={},
     )
     (waits,) = ask(env, later)
-    assert (waits.state, waits.pull_request) == ("asked before", asked.pull_request)
+    assert (waits.state, waits.pull_request) == ("already requested", asked.pull_request)
     pull.edit(state="closed")
     (declined,) = ask(env)
-    assert (declined.state, declined.pull_request) == ("held back", asked.pull_request)
+    assert (declined.state, declined.pull_request) == ("suppressed", asked.pull_request)
     assert "a person closed" in declined.reason
 
 
-def test_others_may_push_meanwhile(env: MonitoredEndpoint) -> None:
+def test_request_is_rebased_on_concurrent_pushes(env: MonitoredEndpoint) -> None:
     """The request goes on top of what they pushed."""
-    asking = Asking(
+    asking = RetrainRequester(
         GitHub.from_environment(),
         Remote(env.bot.workspace.repository),
         bucket=BUCKET,
@@ -283,7 +283,7 @@ def test_others_may_push_meanwhile(env: MonitoredEndpoint) -> None:
     )
     env.bot.workspace.write({"README.md": "hello\n"}, "Say hello")
     env.bot.push()
-    (asked,) = asking.ask([due()])
+    (asked,) = asking.create([due()])
     assert asked.state == "requested"
     assert env.bot.workspace.repository.is_ancestor("HEAD", asked.commit or "")
     assert env.requests() == [asked.request]
@@ -291,7 +291,7 @@ def test_others_may_push_meanwhile(env: MonitoredEndpoint) -> None:
 
 def choose(
     env: MonitoredEndpoint, onset: datetime, *, grows: bool, min_positives: int = 15
-) -> training_window.Stretch | training_window.Short:
+) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
     """The stretch of data for drift since `onset`."""
     return training_window.choose(
         BUCKET,
@@ -305,28 +305,28 @@ def choose(
     )
 
 
-def test_data_grows_backwards_until_there_are_frauds_to_test_on(env: MonitoredEndpoint) -> None:
+def test_training_window_grows_until_enough_test_frauds(env: MonitoredEndpoint) -> None:
     """By as few days as it takes; for concept drift never past the onset, and then it waits."""
     grown = choose(env, moment(4, 15), grows=True, min_positives=60)
-    assert isinstance(grown, training_window.Stretch)
+    assert isinstance(grown, training_window.TrainingWindow)
     assert grown.test_frauds >= 60
     assert grown.end == moment(4, 21)
     assert 0 < grown.grown_days < 60
     one_day_less = choose(env, moment(4, 15), grows=True, min_positives=61)
-    assert isinstance(one_day_less, training_window.Stretch)
+    assert isinstance(one_day_less, training_window.TrainingWindow)
     assert one_day_less.start <= grown.start
     short = choose(env, moment(4, 15), grows=False, min_positives=60)
-    assert isinstance(short, training_window.Short)
+    assert isinstance(short, training_window.NotEnoughLabels)
     assert "the gate asks for 60" in short.reason
     hopeless = choose(env, moment(4, 15), grows=True, min_positives=5_000)
-    assert isinstance(hopeless, training_window.Short)
+    assert isinstance(hopeless, training_window.NotEnoughLabels)
     assert "from 2026-02-01 to 2026-04-21" in hopeless.reason
 
 
-def test_without_mature_labels_or_transactions_nothing_is_asked_for(env: MonitoredEndpoint) -> None:
+def test_no_request_without_mature_labels_or_transactions(env: MonitoredEndpoint) -> None:
     """Rows whose labels have not come cannot be learned from; both are said."""
     young = choose(env, moment(4, 25), grows=False)
-    assert isinstance(young, training_window.Short)
+    assert isinstance(young, training_window.NotEnoughLabels)
     assert "not mature yet (0 of" in young.reason
     nothing = training_window.choose(
         BUCKET,
@@ -338,7 +338,7 @@ def test_without_mature_labels_or_transactions_nothing_is_asked_for(env: Monitor
         gate=config.load_gate(env.root),
         labels=config.load_drift(env.root),
     )
-    assert isinstance(nothing, training_window.Short)
+    assert isinstance(nothing, training_window.NotEnoughLabels)
     assert "holds no transaction" in nothing.reason
     (asked,) = ask(env, due("concept", onset=moment(4, 25)))
-    assert (asked.state, env.requests()) == ("held back", [])
+    assert (asked.state, env.requests()) == ("suppressed", [])

@@ -93,7 +93,7 @@ class Window:
             amounts=self.frame["Amount"].to_numpy()[part],
         )
 
-    def judged(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> detector.Judgement:
+    def judged(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> detector.DriftVerdict:
         """The verdict on all of it, labels included."""
         return judged(self.summary(), self.outcomes(), rules, as_of=as_of)
 
@@ -106,7 +106,7 @@ def judged(
     start: datetime = START,
     end: datetime = END,
     as_of: datetime = LATER,
-) -> detector.Judgement:
+) -> detector.DriftVerdict:
     """The verdict on a summary, by default of the two days."""
     return detector.judge(REFERENCE, summary, labels, rules, start=start, end=end, as_of=as_of, reference="a" * 64)
 

@@ -29,7 +29,9 @@ HOSTILE = "<script>alert(1)</script>"
 SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
 
 
-def judged(month: int, *, shift: float = 0.0, flip: float = 0.0) -> tuple[detector.Judgement, detector.WindowSummary]:
+def judged(
+    month: int, *, shift: float = 0.0, flip: float = 0.0
+) -> tuple[detector.DriftVerdict, detector.WindowSummary]:
     """The verdict on 4,000 rows of a month, all of them labelled."""
     rng = np.random.default_rng(month)
     start = datetime(2026, month, 1, tzinfo=UTC)
@@ -48,7 +50,7 @@ def judged(month: int, *, shift: float = 0.0, flip: float = 0.0) -> tuple[detect
     return found, summary
 
 
-def written(found: detector.Judgement, **changes: Any) -> Mapping[str, Any]:
+def written(found: detector.DriftVerdict, **changes: Any) -> Mapping[str, Any]:
     """The check as far as the page shows it."""
     document: dict[str, Any] = {
         "endpoint": "fraudops-production",
@@ -72,7 +74,7 @@ def written(found: detector.Judgement, **changes: Any) -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def drifted() -> tuple[detector.Judgement, detector.WindowSummary, list[detector.Judgement]]:
+def drifted() -> tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]]:
     """A month in which V2 has moved and labels have flipped, and the months before it."""
     before = [judged(month)[0] for month in (2, 3)]
     found, summary = judged(4, shift=0.6, flip=0.5)
@@ -80,7 +82,7 @@ def drifted() -> tuple[detector.Judgement, detector.WindowSummary, list[detector
 
 
 @pytest.fixture(scope="module")
-def page(drifted: tuple[detector.Judgement, detector.WindowSummary, list[detector.Judgement]]) -> str:
+def page(drifted: tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]]) -> str:
     """Its page, of which somebody else has named a field."""
     found, summary, history = drifted
     pictures = report.draw(REFERENCE, found, summary, history, RULES)
@@ -88,7 +90,7 @@ def page(drifted: tuple[detector.Judgement, detector.WindowSummary, list[detecto
 
 
 def test_pictures_are_the_same_bytes_for_the_same_counts(
-    drifted: tuple[detector.Judgement, detector.WindowSummary, list[detector.Judgement]],
+    drifted: tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]],
 ) -> None:
     """Five of them, each a picture with something on it."""
     found, summary, history = drifted

@@ -44,5 +44,5 @@ def test_what_no_model_can_learn_opens_the_breaker() -> None:
     assert [(request[0], request[1], request[3]) for request in year.requests] == [
         (8, "concept", "failed"),
         (9, "concept", "failed"),
-        (10, "concept", "breaker open"),
+        (10, "concept", "circuit breaker open"),
     ]

@@ -18,15 +18,15 @@ from ml.model.drift.histogram import Reference
 from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.retrain_decision import Decision, decide, decisions
 from ml.model.drift.settings import Rules
-from ml.model.drift.verdict import IMMATURE, KINDS, NO_DATA, NONE, Estimated, FeatureDrift, Finding, Judgement
+from ml.model.drift.verdict import IMMATURE, KINDS, NO_DATA, NONE, DriftVerdict, Estimated, FeatureDrift, Finding
 from ml.model.drift.window_counts import WindowSummary
 
 __all__ = [
     "Decision",
+    "DriftVerdict",
     "Estimated",
     "FeatureDrift",
     "Finding",
-    "Judgement",
     "LabelSummary",
     "Reference",
     "Rules",
@@ -47,7 +47,7 @@ def judge(
     end: datetime,
     as_of: datetime | None = None,
     reference: str = "",
-) -> Judgement:
+) -> DriftVerdict:
     """The verdict on the traffic from `start` to `end`, and on its labels as far as they are mature.
 
     A window is judged at once, and again when its labels have come: the summaries are all it takes.
@@ -87,7 +87,7 @@ def judge(
     judged += ["prediction"] if scores is not None else []
     reasons = [finding.detail for finding in absence if finding.fired]
     reasons += [] if labelled.judged else [labelled.reason]
-    return Judgement(
+    return DriftVerdict(
         start=start,
         end=end,
         reference=reference,

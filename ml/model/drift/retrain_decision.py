@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml.model.drift.settings import KOfN, Rules
-from ml.model.drift.verdict import CAUSES, Judgement
+from ml.model.drift.verdict import CAUSES, DriftVerdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +34,12 @@ class Decision:
         return self.kind is not None
 
 
-def decide(history: Iterable[Judgement], rules: Rules) -> Decision:
+def decide(history: Iterable[DriftVerdict], rules: Rules) -> Decision:
     """The request that `history` asks for: concept drift before data drift before prediction drift, or none."""
     return next(iter(decisions(history, rules)), Decision(kind=None))
 
 
-def decisions(history: Iterable[Judgement], rules: Rules) -> tuple[Decision, ...]:
+def decisions(history: Iterable[DriftVerdict], rules: Rules) -> tuple[Decision, ...]:
     """Every request that `history` asks for, the strongest cause first.
 
     Args:
@@ -57,7 +57,7 @@ def decisions(history: Iterable[Judgement], rules: Rules) -> tuple[Decision, ...
     return tuple(decision for decision in made if decision is not None)
 
 
-def _of(cause: str, windows: Sequence[Judgement], rule: KOfN) -> Decision | None:
+def _of(cause: str, windows: Sequence[DriftVerdict], rule: KOfN) -> Decision | None:
     judged = [window for window in windows if cause in window.judged]
     if not judged or cause not in judged[-1].verdicts:
         return None

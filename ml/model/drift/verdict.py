@@ -81,7 +81,7 @@ class Estimated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class DriftVerdict:
     """The verdict on a window with all of its evidence.
 
     `verdicts` are never empty: the kinds of drift that fired, "no data", "labels immature", or "none" where traffic was
@@ -121,7 +121,7 @@ class Judgement:
         return document
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Judgement:
+    def from_dict(cls, document: Mapping[str, Any]) -> DriftVerdict:
         """The inverse of `to_dict`."""
         fields = {name: document[name] for name in cls.__dataclass_fields__}
         onset, scores, estimated = fields["concept_onset"], fields["scores"], fields["estimated"]

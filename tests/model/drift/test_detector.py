@@ -220,7 +220,7 @@ def test_a_judgement_survives_json() -> None:
     """What is stored beside the window is what was judged; JSON has no NaN."""
     for found in (moved("V1", 1.0).judged(), judged(detector.WindowSummary.empty(REFERENCE))):
         document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-        assert detector.Judgement.from_dict(document) == found
+        assert detector.DriftVerdict.from_dict(document) == found
         assert document["top_features"] == [feature.name for feature in found.top_features]
 
 

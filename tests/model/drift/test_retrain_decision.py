@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.model.drift.retrain_decision import decide, decisions
-from ml.model.drift.verdict import Judgement
+from ml.model.drift.verdict import DriftVerdict
 from tests.model.drift_samples import RULES
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,11 +16,11 @@ MONTH = timedelta(days=30)
 SIGNS = {"d": "data", "p": "prediction", "c": "concept", "s": "schema"}
 
 
-def window(number: int, signs: str, reference: str = "a") -> Judgement:
+def window(number: int, signs: str, reference: str = "a") -> DriftVerdict:
     """A window by signs: d, p, c and s fired; `?` labels immature; `x` no data; anything else is quiet."""
     fired = tuple(SIGNS[sign] for sign in signs if sign in SIGNS)
     seen = () if "x" in signs else ("data", "prediction")
-    return Judgement(
+    return DriftVerdict(
         start=FIRST + number * MONTH,
         end=FIRST + (number + 1) * MONTH,
         reference=reference,
@@ -37,7 +37,7 @@ def window(number: int, signs: str, reference: str = "a") -> Judgement:
     )
 
 
-def windows(*signs: str) -> list[Judgement]:
+def windows(*signs: str) -> list[DriftVerdict]:
     """Windows in a row."""
     return [window(number, sign) for number, sign in enumerate(signs)]
 
