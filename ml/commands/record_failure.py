@@ -1,7 +1,7 @@
 """`fraudops record-failure`: records a failed gate on main and opens or updates one issue per cause.
 
-The record closes the requests that the run answered, so that nobody trains for them again; it is added to main by the
-bot, or proposed where main is protected from it. Run again for the same execution, it changes nothing.
+The record resolves the requests of the run, so that no later run trains for them again. The bot adds it to main, or
+proposes it in a pull request where main is protected. A second run for the same execution changes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ml.training.gate_result import GateResult
 from ml.workflow import toolkit
 
 CONFIGURATION = "configuration"
-"""The cause of a run that answered no request: somebody changed what is trained, or asked for it."""
+"""The cause of a run without a request: a changed configuration, or a manual start."""
 _REASON_LIMIT = 1024
 
 
@@ -36,7 +36,7 @@ class RecordedGateFailure:
     state: Literal["pushed", "proposed", "there already"]
     commit: str
     pull_request: int | None
-    """The one that adds the record, where main takes nothing else."""
+    """The pull request that adds the record, where main is protected."""
     issues: tuple[int, ...]
 
 
@@ -55,20 +55,20 @@ def record_failure(root: Path, *, outcome: Path, main: str = "main") -> Recorded
         outcome: the file that `fraudops train --outcome` wrote.
 
     Raises:
-        Refused: the gate did not say no.
-        GitError, GitHubError: run it again when the cause is gone; it goes on from there.
+        Refused: the gate passed the model.
+        GitError, GitHubError: run it again once the reason is gone; it is idempotent.
     """
-    found = GateResult.read(outcome)
-    if found.verdict != "failed":
+    result = GateResult.read(outcome)
+    if result.verdict != "failed":
         raise Refused(f"{outcome}: the gate passed the model; propose it with `fraudops propose`")
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))
     with stage("Recording the gate failure"):
-        recorded = _record(github, remote, found, main)
-    reported = [_report(github, found, cause) for cause in causes(found)]
-    said = _said(recorded, main)
-    note(said)
+        recorded = _record(github, remote, result, main)
+    reported = [_report(github, result, cause) for cause in causes(result)]
+    description = _describe(recorded, main)
+    note(description)
     named = [(issue.number, issue.url) for issue in reported]
-    toolkit.summary(summary.gate_failed(found, recorded=said, issues=named))
+    toolkit.summary(summary.gate_failed(result, recorded=description, issues=named))
     return RecordedGateFailure(
         record=recorded.path.as_posix(),
         state=recorded.state,
@@ -78,51 +78,51 @@ def record_failure(root: Path, *, outcome: Path, main: str = "main") -> Recorded
     )
 
 
-def causes(found: GateResult) -> list[str]:
-    """What the run was for: the causes of its requests, each once; the configuration where it answered none."""
-    return sorted({name.split("Z-", 1)[-1] for name in found.requests}) or [CONFIGURATION]
+def causes(result: GateResult) -> list[str]:
+    """The causes of the run's requests, each once; `configuration` if there were none."""
+    return sorted({name.split("Z-", 1)[-1] for name in result.requests}) or [CONFIGURATION]
 
 
-def _record(github: GitHub, remote: Remote, found: GateResult, main: str) -> _Recorded:
+def _record(github: GitHub, remote: Remote, result: GateResult, main: str) -> _Recorded:
     base = remote.fetch(main)
     if base is None:
         raise GitError(f"{remote.name} has no branch {main} to record the gate failure on")
-    there = _known(remote, base, found)
-    if there is not None:
-        return _Recorded(path=there, state="there already", commit=base)
-    branch = f"bot/gate-failure-{found.execution_id}"
+    existing = _known(remote, base, result)
+    if existing is not None:
+        return _Recorded(path=existing, state="there already", commit=base)
+    branch = f"bot/gate-failure-{result.execution_id}"
     seen = remote.adopt(branch)
-    waiting = _known(remote, seen, found) if seen is not None else None
-    if seen is not None and waiting is not None:  # proposed before, and not merged yet
-        return _proposed(github, remote, found, path=waiting, commit=seen, seen=seen, main=main)
-    path, record = _new(remote, base, found)
+    proposed = _known(remote, seen, result) if seen is not None else None
+    if seen is not None and proposed is not None:  # proposed before, and not merged yet
+        return _proposed(github, remote, result, path=proposed, commit=seen, seen=seen, main=main)
+    path, record = _new(remote, base, result)
     commit = remote.commit(base, {path: config.dump(record).encode()}, commit_messages.gate_failure(record, path.stem))
     try:
         pushed = remote.push_main(commit, branch=main)
     except Protected as error:
-        note(f"{main} takes no commit of the bot, so a pull request adds the record ({error})")
-        return _proposed(github, remote, found, path=path, commit=commit, seen=seen, main=main)
+        note(f"{main} is protected from the bot's commits, so a pull request adds the record ({error})")
+        return _proposed(github, remote, result, path=path, commit=commit, seen=seen, main=main)
     return _Recorded(path=path, state="pushed", commit=pushed.commit)
 
 
 def _proposed(
-    github: GitHub, remote: Remote, found: GateResult, *, path: Path, commit: str, seen: str | None, main: str
+    github: GitHub, remote: Remote, result: GateResult, *, path: Path, commit: str, seen: str | None, main: str
 ) -> _Recorded:
     opened = bot_pull_requests.pull_request(
         github,
         remote,
-        branch=f"bot/gate-failure-{found.execution_id}",
+        branch=f"bot/gate-failure-{result.execution_id}",
         commit=commit,
         seen=seen,
         base=main,
         title=f"Record a gate failure: {path.stem}",
-        body=summary.gate_failure_evidence(found, toolkit.run_url()),
+        body=summary.gate_failure_evidence(result, toolkit.run_url()),
         label=labels.BOT,
     )
     return _Recorded(path=path, state="proposed", commit=commit, pull=opened)
 
 
-def _known(repository: Repository, revision: str, found: GateResult) -> Path | None:
+def _known(repository: Repository, revision: str, result: GateResult) -> Path | None:
     """The record of this execution at `revision`, if there is one."""
     for name in repository.files(revision, config.GATE_FAILURES):
         path = Path(name)
@@ -132,40 +132,40 @@ def _known(repository: Repository, revision: str, found: GateResult) -> Path | N
         try:
             record = config.parse(content.decode("utf-8", "replace"), path, config.GateFailureRecord)
         except ConfigError:
-            continue  # `validate` tells of it; it is not this run's
-        if record.execution_arn == found.execution_arn:
+            continue  # not this run's; `validate` reports it
+        if record.execution_arn == result.execution_arn:
             return path
     return None
 
 
-def _new(repository: Repository, base: str, found: GateResult) -> tuple[Path, config.GateFailureRecord]:
-    """The record, under a name that is free: two gate failures of one commit may fall into one second."""
+def _new(repository: Repository, base: str, result: GateResult) -> tuple[Path, config.GateFailureRecord]:
+    """The record, under an unused name: two gate failures of one commit may fall into one second."""
     taken, created = set(repository.files(base, config.GATE_FAILURES)), clock.now().replace(microsecond=0)
-    while config.gate_failure_path(created, found.commit).as_posix() in taken:
+    while config.gate_failure_path(created, result.commit).as_posix() in taken:
         created += timedelta(seconds=1)
     record = config.GateFailureRecord(
-        commit=found.commit,
-        requests=found.requests,
-        verdict=config.Verdict(status="failed", reason=found.reason[:_REASON_LIMIT]),
-        evaluation_uri=found.evaluation_uri,
-        execution_arn=found.execution_arn,
+        commit=result.commit,
+        requests=result.requests,
+        verdict=config.Verdict(status="failed", reason=result.reason[:_REASON_LIMIT]),
+        evaluation_uri=result.evaluation_uri,
+        execution_arn=result.execution_arn,
         created=created,
     )
-    return config.gate_failure_path(created, found.commit), record
+    return config.gate_failure_path(created, result.commit), record
 
 
-def _report(github: GitHub, found: GateResult, cause: str) -> issues.Issue:
+def _report(github: GitHub, result: GateResult, cause: str) -> issues.Issue:
     return issues.report(
         github,
         cause=f"gate failed {cause}",
         label=labels.GATE_FAILURE,
         title=f"Gate failed: {cause}",
-        body=summary.gate_failure_evidence(found, toolkit.run_url()),
-        occurrence=found.execution_id,
+        body=summary.gate_failure_evidence(result, toolkit.run_url()),
+        occurrence=result.execution_id,
     )
 
 
-def _said(recorded: _Recorded, main: str) -> str:
+def _describe(recorded: _Recorded, main: str) -> str:
     if recorded.pull is not None:
         return f"#{recorded.pull.pull.number} adds {recorded.path} to {main}, and closes the requests when it is merged"
     if recorded.state == "there already":

@@ -1,7 +1,7 @@
 """Proposes a registered package as two commits on a branch; merging that branch approves it.
 
-It checks that what will be approved is what was trained and evaluated, and writes only to Git. It approves nothing
-itself: a merge to main does, and with `merge` that merge is made here, in the name of whoever runs it.
+It verifies that the package is what was trained and evaluated, and writes to Git only. Merging to main approves; with
+`merge` that merge is made here, in the name of the person who runs it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PROVENANCE = ("commit", "config_sha256", "data_sha256")
 
 
 class OutOfDate(Refused):
-    """The model was compared with another than the one that serves now, which `serves` names."""
+    """The model was compared with another model than the one that serves now, which `serves` names."""
 
     def __init__(self, message: str, *, serves: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class OutOfDate(Refused):
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """A proposed approval: its branch and the two commits on it; `merged` is the merge commit, where one was made."""
+    """A proposed approval: its branch and the two commits on it; `merged` is the merge commit, if one was made."""
 
     approval: int
     model_package_arn: str
@@ -58,17 +58,17 @@ def approve(
     approver: Identity | None = None,
     main: str = "main",
 ) -> Approval:
-    """Makes the branch approve/NNNN for a package; run again for the same package, it keeps what is there.
+    """Creates the branch approve/NNNN for a package; a second call for the same package changes nothing.
 
     Args:
         execution_arn: the pipeline execution that registered the package; if None, the one that evaluated it.
-        merge: also merges the branch into `main`, which must be checked out: that is the approval.
-        approver: who the merge says approved; if None, whoever Git is configured for.
+        merge: also merge the branch into `main`, which must be checked out: that is the approval.
+        approver: the author of the merge; if None, Git's configured user.
 
     Raises:
-        Refused: the package, its archive, its evaluation and this repository do not agree, or its verdict is no pass.
-        OutOfDate: it was compared with another model than the one that `main` says serves.
-        GitError: the branch cannot be made or merged as things stand; nothing was lost.
+        Refused: package, archive, evaluation and this repository do not agree, or the gate failed.
+        OutOfDate: it was compared with another model than the one that `main` points at.
+        GitError: the branch cannot be created or merged; nothing was lost.
         CloudError: the registry has no such package, or AWS cannot be reached.
     """
     repository = Repository.find(root)
@@ -111,9 +111,9 @@ def _record(
     for name in _PROVENANCE:
         _same(name, package.metadata.get(name, ""), evaluation["provenance"][name], package)
         _same(name, package.metadata.get(name, ""), (model.document.provenance or {}).get(name), package)
-    _explained(repository, package)
+    _refuse_unexplained(repository, package)
     merged = approvals.recorded(repository, main, package.version)
-    # On main already: what served before it is in its record, and propose() compares the two records.
+    # On main already: its record names the champion, and propose() compares the two records.
     champion = merged.champion if merged else _champion(repository, evaluation["champion"], package, main)
     return record_of(
         package,
@@ -132,7 +132,7 @@ def record_of(
     champion: config.Champion | None,
     created: datetime,
 ) -> config.ApprovalRecord:
-    """What model-config/approvals/NNNN.yaml says of a package: everything from its evaluation, nothing recomputed."""
+    """The approval record of a package, from its evaluation; nothing is computed again."""
     windows = evaluation["windows"].values()
     return config.ApprovalRecord(
         approval=package.version,
@@ -152,7 +152,7 @@ def record_of(
         ),
         requests=tuple(package.metadata.get("requests", "").split()),
         execution_arn=execution_arn,
-        # A figure that does not exist (no alerts, so no precision) is left out; evaluation.json says why.
+        # A metric that does not exist (precision without alerts) is left out; evaluation.json has the reason.
         metrics={
             name: config.Interval(**{key: figure[key] for key in ("value", "low", "high", "count", "of")})
             for name, figure in evaluation["metrics"].items()
@@ -173,8 +173,8 @@ def _same(what: str, registered: str, found: object, package: registry.Package) 
         )
 
 
-def _explained(repository: Repository, package: registry.Package) -> None:
-    """Refuses a model whose commit is not here, or whose settings are not those of that commit."""
+def _refuse_unexplained(repository: Repository, package: registry.Package) -> None:
+    """Refuses a model whose commit is unknown, or whose settings are not those of that commit."""
     commit = package.metadata["commit"]
     if repository.resolve(commit) is None:
         raise Refused(f"{package.arn} was trained from commit {commit}, which this repository lacks; fetch it first")
@@ -195,7 +195,7 @@ def _explained(repository: Repository, package: registry.Package) -> None:
 def _champion(
     repository: Repository, compared: Mapping[str, Any], package: registry.Package, main: str
 ) -> config.Champion | None:
-    """The model that `main` says serves, if the package was compared with that one: else its verdict is out of date."""
+    """The model that `main` points at, if the package was compared with it; else OutOfDate."""
     number = serving_pointer.at(repository, main).approval
     served = approvals.recorded(repository, main, number) if number is not None else None
     if compared["artifact_sha256"] != (served.artifact.sha256 if served else None):

@@ -1,7 +1,7 @@
 """Opens, updates, checks and closes the bot's pull requests. Never overwrites others' commits.
 
-A pull request that a workflow's own token opens starts no check, so ci.yml is started for it; one that an App's token
-opens starts it by itself. Which it is, the workflow says in FRAUDOPS_TOKEN_FIRES.
+A pull request opened with the workflow token starts no workflow, so ci.yml is dispatched for it; one opened by an App
+starts it. The workflow sets FRAUDOPS_TOKEN_FIRES accordingly.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ml.workflow import toolkit
 
 CHECKS = "ci.yml"
 AFTER_FAILURE = comments.hidden("deployment failed")
-"""The first line of a rollback's text that a failed deployment has proposed, and no person."""
+"""The first line of a rollback pull request that a failed deployment opened, not a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A pull request, and whether its branch was pushed and its checks were started here."""
+    """A pull request, and whether its branch was pushed and its checks were dispatched."""
 
     pull: PullRequest
     pushed: bool
@@ -45,14 +45,14 @@ def pull_request(
     body: str,
     label: Label,
 ) -> Opened:
-    """The one open pull request from `branch`, at `commit`, with that text; run again it changes only what differs.
+    """Opens or updates the one pull request from `branch`, at `commit`; a second call changes only what differs.
 
     Args:
-        seen: what `remote.fetch` saw the branch point at.
+        seen: the commit of the branch when it was fetched.
     """
     pushed = remote.push_branch(branch, commit, seen=seen).state == "pushed" if seen != commit else False
     pull = pull_requests.propose(github, branch=branch, base=base, title=title, body=body, labels=[label])
-    # By what was checked, not by what was pushed: a run that died in between has pushed and started nothing.
+    # Decided by the commit's status, not by the push: a run that died in between pushed and dispatched nothing.
     checked = not _fires() and not _checked(github, commit)
     if checked:
         pull_requests.dispatch(github, CHECKS, ref=branch, inputs={"pull_request": str(pull.number)})
@@ -60,11 +60,10 @@ def pull_request(
 
 
 def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "main") -> list[int]:
-    """Closes what the deployment of `serves`, which serves now, has made out of date; returns what it closed.
+    """Closes the pull requests that the deployment of `serves` made out of date; returns their numbers.
 
-    These are approvals that were compared with another model, and rollbacks that were proposed because a deployment
-    had failed. One whose record is not there or cannot be read stays: `validate` tells of it, and no deployment hangs
-    on it.
+    These are approvals that were compared with another model, and rollbacks that a failed deployment proposed. One
+    without a readable record stays open: `validate` reports it, and it must not fail a deployment.
     """
     by = f"approval {commit_messages.number(serves)}"
     failed = [
@@ -91,7 +90,7 @@ def _after_failure(pull: PullRequest) -> bool:
 
 
 def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None:
-    """The record that an approval's pull request adds; None where it has none that can be read."""
+    """The record that an approval pull request adds; None if it has no readable one."""
     number, tip = approvals.number_of(pull.branch), remote.fetch(pull.branch)
     if number is None or tip is None:
         return None

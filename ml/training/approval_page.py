@@ -1,0 +1,106 @@
+"""Gathers what an approval pull request shows: evaluation, configuration changes, requests, costs, plots.
+
+Decides nothing; `ml.gitops.approval_text` writes the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml import config
+from ml.aws import executions, registry
+from ml.console import note
+from ml.errors import CloudError
+from ml.gitops import approval_text, approvals, commit_messages, evidence_branch, serving_pointer
+from ml.gitops.github_client import GitHub
+from ml.gitops.remote import Remote
+from ml.gitops.repository import Repository
+from ml.workflow import toolkit
+
+
+def replaced_by(text: str) -> tuple[int, ...]:
+    """The numbers of the pull requests that an approval pull request replaces, from its text."""
+    line = re.search(r"^" + re.escape(approval_text.REPLACES) + r"((?:#\d+(?:, )?)+)", text, re.M)
+    return tuple(int(number) for number in re.findall(r"#(\d+)", line[1])) if line else ()
+
+
+def gather(
+    github: GitHub, remote: Remote, record: config.ApprovalRecord, *, base: str, asked: str, replaced: Sequence[int]
+) -> approval_text.Approval:
+    """What the pull request of `record` shows: evaluation, configuration changes, requests, costs, plots.
+
+    Args:
+        base: the revision of main that the pull request targets.
+        asked: the reason that a person gave for starting the run.
+        replaced: the pull requests that this one replaces.
+
+    Raises:
+        CloudError, GitHubError, GitError: a source cannot be read, or the plots cannot be published.
+    """
+    package = registry.package(record.model_package_arn)
+    evaluation = registry.evaluation(package)
+    since = _champion_commit(remote, record, base)
+    folder = config.MODEL.parent
+    return approval_text.Approval(
+        record=record,
+        evaluation=evaluation,
+        evaluation_uri=package.evaluation_uri,
+        serving=serving_pointer.at(remote, base),
+        configuration_diff=remote.diff(since, record.commit, folder) if since is not None else "",
+        since=since,
+        requests=_requests(remote, record),
+        steps=_steps(remote, record),
+        pictures=_pictures(github, record, evaluation),
+        commit_url=f"{github.url}/commit/{record.commit}",
+        run_url=toolkit.run_url(),
+        asked=asked,
+        replaces=replaced,
+    )
+
+
+def _pictures(github: GitHub, record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> dict[str, str]:
+    from ml.report import evaluation_plots
+
+    number = commit_messages.number(record.approval)
+    drawn = {f"approvals/{number}/{name}": content for name, content in evaluation_plots.draw(evaluation).items()}
+    addresses = evidence_branch.publish(github, drawn, subject=f"approval {number}")
+    return {path.rsplit("/", 1)[1]: address for path, address in addresses.items()}
+
+
+def _champion_commit(repository: Repository, record: config.ApprovalRecord, base: str) -> str | None:
+    """The commit that the champion was trained from, if there is a champion."""
+    if record.champion is None:
+        return None
+    champion = approvals.recorded(repository, base, record.champion.approval)
+    return champion.commit if champion is not None else None
+
+
+def _requests(repository: Repository, record: config.ApprovalRecord) -> dict[str, config.RetrainRequest]:
+    """The requests that the model resolves, as of its commit."""
+    found = {}
+    for name in record.requests:
+        path = config.REQUESTS / f"{name}.yaml"
+        content = repository.show(record.commit, path)
+        if content is not None:
+            found[name] = config.parse(content.decode("utf-8", "replace"), path, config.RetrainRequest)
+    return found
+
+
+def _steps(repository: Repository, record: config.ApprovalRecord) -> list[approval_text.Step]:
+    """Durations and instances of the run's jobs; empty if SageMaker no longer knows the run."""
+    content = repository.show(record.commit, config.MODEL) or b""
+    compute = config.parse(content.decode("utf-8", "replace"), config.MODEL, config.ModelFile).compute
+    try:
+        steps = executions.describe(record.execution_arn).steps
+    except CloudError as error:
+        note(f"the cost of the run is not known: {error}")
+        return []
+    return [
+        approval_text.Step(
+            name=step.name, seconds=0.0 if step.cached else step.seconds or 0.0, instance_type=compute.instance_type
+        )
+        for step in steps
+        if step.job_arn or step.cached
+    ]
