@@ -1,7 +1,7 @@
 """`fraudops rollback`: prepares the revert that points back at an earlier approval. Deploys nothing.
 
-It writes only to Git and GitHub, moves only the pointer, and goes back only to a model that has served. After a failed
-deployment it goes back to what was deployed last: to that model, or, where the model is the same, to its settings.
+It writes only to Git and GitHub, moves only the pointer, and returns only to a model that has served. After a failed
+deployment it returns to what was deployed last: to that model or, if the model is the same, to its settings.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ml.workflow import toolkit
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """A prepared rollback. `reverted` is the pointer's commit that it takes back, if it goes to the approval before.
+    """A prepared rollback. `reverted` is the pointer commit that it reverts, if it returns to the previous approval.
 
-    `pull_request` and `url` are those of the pull request, where one was wanted.
+    `pull_request` and `url` are set if a pull request was requested.
     """
 
     target: int
@@ -52,20 +52,20 @@ def rollback(
     approver: Identity | None = None,
     main: str = "main",
 ) -> Rollback:
-    """Makes the branch rollback/NNNN, on which the pointer is back at a model that served before.
+    """Creates the branch rollback/NNNN, on which the pointer names a model that served before.
 
     Args:
-        to: the approval to go back to; if None, the one that served before this one. Going back twice goes further
-            back; to go forth again, name it.
-        merge: also merges the branch into `main`, which must be checked out.
-        propose: pushes the branch to the remote and opens its pull request, or brings it up to date.
-        failed: the deployment of what is checked out has just failed, and this is to go back to what was deployed
-            before; with `propose`, if the remote's `main` still says the same.
-        approver: who the merge says did it; if None, whoever Git is configured for.
+        to: the approval to return to; if None, the one that served before this one. A second rollback goes further
+            back; to go forward again, name the approval.
+        merge: also merge the branch into `main`, which must be checked out.
+        propose: push the branch and open or update its pull request.
+        failed: the deployment of the checked-out commit has failed: return to what was deployed before; with
+            `propose`, only if the remote's `main` still points at the same approval.
+        approver: the author of the merge; if None, Git's configured user.
 
     Raises:
         Refused: nothing served before, or `to` never did.
-        GitError: the branch cannot be made, pushed or merged as things stand.
+        GitError: the branch cannot be created, pushed or merged.
         GitHubError: the pull request cannot be opened; run it again.
     """
     if merge and propose:
@@ -113,7 +113,7 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
 
 
 def _refuse_overtaken(repository: Repository, base: str, main: str) -> None:
-    """Refuses to go back from what has not been deployed yet: the failed deployment was of what is checked out."""
+    """Refuses if main has moved on: the failed deployment was of the checked-out commit."""
     if serving_pointer.text_at(repository, "HEAD") != serving_pointer.text_at(repository, base):
         now = serving_pointer.at(repository, base).approval
         raise Refused(

@@ -1,6 +1,6 @@
 """Extracts the reason of a failed job, and the log lines that add to it.
 
-A job that knows why it failed says so three times: in its reason, in its log's last line and in a traceback above it.
+A failed job often reports its reason three times: as failure reason, in the log's last line and in a traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ENDING_LINES = 3
 _REASON_CHARACTERS = 400
 _LINE_CHARACTERS = 160
 _SAME_CHARACTERS = 40
-"""So long a run of characters in common, and one text repeats the other."""
+"""Two texts with so many characters in common count as repetitions."""
 
 
 def clipped(text: str, limit: int = _REASON_CHARACTERS) -> str:
@@ -25,10 +25,10 @@ def clipped(text: str, limit: int = _REASON_CHARACTERS) -> str:
 
 
 def log(step: Step, reason: str) -> str:
-    """Shows the end of the log of `step`'s job, and returns what a message about its failure adds: where it is.
+    """Prints the end of the log of `step`'s job, and returns where it is, as a suffix of an error message.
 
-    Where the log does not repeat `reason`, the job did not give it (it was killed, or SageMaker found no better): then
-    the log's last lines come along.
+    If the log does not repeat `reason`, the job did not give it (it was killed, for example), and the suffix contains
+    the log's last lines.
     """
     if not step.job_arn:
         return ""

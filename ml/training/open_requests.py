@@ -22,11 +22,11 @@ def open_requests(root: Path) -> dict[str, config.RetrainRequest]:
 
 
 def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.RetrainRequest]:
-    """The open requests called `wanted`; if it is None the oldest open ones, as many as one package can name.
+    """The open requests named in `wanted`; if None, the oldest open ones, as many as one package can name.
 
     Raises:
-        ConfigError: `wanted` names a request that is not there.
-        Refused: it names one that is closed, or more than one package can name.
+        ConfigError: `wanted` names a request that does not exist.
+        Refused: it names a resolved one, or more than one package can name.
     """
     available = open_requests(root)
     if wanted is None:
@@ -36,7 +36,7 @@ def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.Retrain
         if name in closed:
             raise Refused(
                 f"{config.REQUESTS}/{name}.yaml: {closed[name]} has resolved it; nothing was started. "
-                "To ask again, commit another request"
+                "To train again, commit another request"
             )
         if name not in available:
             known = ", ".join(available) or "none"
@@ -50,10 +50,10 @@ def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.Retrain
 
 
 def window(requests: Mapping[str, config.RetrainRequest]) -> config.Window:
-    """The stretch of data that answers all of `requests`: from the latest of their starts to the latest of their ends.
+    """The training window for all of `requests`: from the latest of their starts to the latest of their ends.
 
-    Rows from before an onset teach what is no longer so, hence the latest start; a side that any request leaves open
-    at the end stays open, for nothing says that newer rows are worse.
+    The latest start, because rows from before an onset teach the former concept. If any request has no end, the window
+    has none: newer rows are never worse.
     """
     starts = [request.window.start for request in requests.values() if request.window.start is not None]
     ends = [request.window.end for request in requests.values()]
@@ -64,7 +64,7 @@ def window(requests: Mapping[str, config.RetrainRequest]) -> config.Window:
 
 
 def _closed(root: Path) -> dict[str, Path]:
-    """The file that closed each request, by the request's id."""
+    """The file that resolved each request, by the request's id."""
     closed = {
         name: config.GATE_FAILURES / f"{failure}.yaml"
         for failure, record in config.load_gate_failures(root).items()

@@ -18,7 +18,7 @@ _ENDS = {"Succeeded": ("✓", "green"), "Failed": ("✗", "red"), "Stopped": ("�
 
 
 class Steps:
-    """Shows each state of an execution that it is called with; a context manager, for the terminal's sake."""
+    """Shows each state of an execution that it is called with; a context manager that restores the terminal."""
 
     def __init__(self) -> None:
         self._steps: tuple[Step, ...] = ()
@@ -37,7 +37,7 @@ class Steps:
         self._live.stop()
 
     def __call__(self, execution: Execution) -> None:
-        """Shows `execution`: what has begun and what has ended since the last call."""
+        """Shows which steps of `execution` have started and ended since the last call."""
         self._steps = execution.steps
         for step in execution.steps:
             self._began.setdefault(step.name, time.monotonic())
@@ -59,10 +59,10 @@ class Steps:
 
 
 def describe(step: Step) -> str:
-    """The step's name, how it ended and how long it took, in a few words."""
+    """The step's name, status and duration."""
     if step.cached:
         return f"{step.name} (taken from an earlier execution with the same inputs)"
     took = f" ({step.seconds:.1f} s)" if step.seconds is not None else ""
-    # A Fail step is there to fail: its name says it.
+    # A Fail step always fails: its name is enough.
     ending = "" if step.status == "Succeeded" or step.message else f" {step.status.lower()}"
     return f"{step.name}{ending}{took}"

@@ -11,7 +11,7 @@ from ml import config
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """A model package that the pipeline registered, and the evidence for it."""
+    """A model package that the pipeline registered, and its evaluation."""
 
     execution_arn: str
     package_arn: str
@@ -22,12 +22,12 @@ class TrainingResult:
     """The whole evaluation.json."""
     evaluation_uri: str
     seconds: Mapping[str, float]
-    """How long each step took; a step taken from the cache takes none."""
+    """Duration of each step; 0 for cached steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun:
-    """What a training run would be about, had it been started."""
+    """The inputs that a training run would have."""
 
     commit: str
     requests: tuple[str, ...]
@@ -43,4 +43,4 @@ class DryRun:
     champion_sha256: str | None
     instance_type: str
     execution_arn: str | None
-    """The execution that these very inputs have had already, and that a run would take up."""
+    """An existing execution with the same inputs, which a run would resume."""

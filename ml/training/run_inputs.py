@@ -1,6 +1,6 @@
 """Resolves the inputs of a training run: commit, requests, data, champion. Starts nothing.
 
-Resolving starts nothing. Equal inputs have an equal label, by which whoever comes second finds the execution.
+Equal inputs have an equal label, by which a second run finds the first one's execution.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ml.model.training_settings import Settings
 from ml.training import open_requests as retraining
 from ml.workflow import toolkit
 
-_SHOWN = 3
-_EXPLAINS_A_MODEL = (
+_LISTED = 3
+_MODEL_SOURCES = (
     "model-config/training",
     config.REQUESTS.as_posix(),
     config.APPROVALS.as_posix(),
@@ -36,7 +36,7 @@ _EXPLAINS_A_MODEL = (
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """The model that serves, as the registry holds it: the folder of its archive, and the archive's digest."""
+    """The serving model as the registry holds it: the folder of its archive, and the archive's digest."""
 
     approval: int
     uri: str
@@ -45,7 +45,7 @@ class Champion:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Everything that a run is started with."""
+    """All inputs of a run."""
 
     where: Platform
     commit: str
@@ -58,27 +58,27 @@ class Inputs:
 
     @property
     def token(self) -> str:
-        """What the run is about, as SageMaker's idempotency token; nothing of who asks, or how often."""
+        """SageMaker's idempotency token: a digest of requests, commit, settings and data."""
         about = [sorted(self.requests), self.commit, self.settings.sha256, self.data.sha256]
         return hashlib.sha256(json.dumps(about, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def label(self) -> str:
-        """The execution's display name: SageMaker does not say how long it remembers a token."""
+        """The execution's display name, used to find it: SageMaker does not document how long a token is remembered."""
         return f"train-{self.commit[:12]}-{self.token[:32]}"
 
 
 def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> Inputs:
-    """What a run for the commit checked out at `root` is about, as `train` takes it.
+    """The inputs of a run for the commit checked out at `root`.
 
     Raises:
-        Refused: uncommitted changes, the root account, or a champion that is not what its approval says.
+        Refused: uncommitted changes, the root account, or a champion that differs from its approval record.
     """
     repository = Repository(root)
     _refuse_uncommitted(repository)
     commit = repository.head()
     answered = retraining.choose(root, requests)
-    _say_left_open([name for name in retraining.open_requests(root) if name not in answered])
+    _warn_about_open_requests([name for name in retraining.open_requests(root) if name not in answered])
     window = window or retraining.window(answered)
     settings = config.load_settings(root)
     platform.refuse_root()
@@ -89,7 +89,7 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     console.note(
         f"{data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data {data.sha256[:12]}"
     )
-    _say_meeting(where.bucket, data.meeting)
+    _warn_about_overlapping_imports(where.bucket, data.meeting)
     return Inputs(
         where=where,
         commit=commit,
@@ -102,33 +102,33 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     )
 
 
-def _say_left_open(names: Sequence[str]) -> None:
-    """What this run leaves for another. The run that waited for them may have been replaced by this one."""
+def _warn_about_open_requests(names: Sequence[str]) -> None:
+    """Names the requests that stay open: the run that was to resolve them may have been replaced by this one."""
     if not names:
         return
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     message = (
-        f"open, and not answered by this run: {', '.join(names[:_SHOWN])}{more}; when it has ended, start train.yml "
+        f"open, and not resolved by this run: {', '.join(names[:_LISTED])}{more}; when it has ended, start train.yml "
         "again and name no request"
     )
     console.command(toolkit.annotate("warning", message))
 
 
-def _say_meeting(bucket: str, meeting: Sequence[tuple[str, str]]) -> None:
-    """What the import of the later file has said once, to whoever is about to train on it."""
-    for one, two in meeting[:_SHOWN]:
+def _warn_about_overlapping_imports(bucket: str, meeting: Sequence[tuple[str, str]]) -> None:
+    """Repeats the warning that the later import printed, because training counts such events twice."""
+    for one, two in meeting[:_LISTED]:
         console.note(
-            f"note: s3://{bucket}/{one} and s3://{bucket}/{two} are of imports with events of the same time; if one "
-            "corrects the other, training counts them twice: delete the one that was wrong"
+            f"note: s3://{bucket}/{one} and s3://{bucket}/{two} belong to imports with events of the same time; if one "
+            "corrects the other, training counts them twice: delete the wrong one"
         )
-    if len(meeting) > _SHOWN:
-        console.note(f"note: {len(meeting) - _SHOWN} more pairs of imports have events of the same time")
+    if len(meeting) > _LISTED:
+        console.note(f"note: {len(meeting) - _LISTED} more pairs of imports have events of the same time")
 
 
 def put(root: Path, inputs: Inputs) -> dict[str, str]:
-    """Uploads code and settings, brings the pipeline up to date, and returns the parameters of the execution."""
+    """Uploads code and settings, updates the pipeline, and returns the parameters of the execution."""
     bucket, champion = inputs.where.bucket, inputs.champion
-    with console.stage("putting code, settings and pipeline"):
+    with console.stage("uploading code, settings and pipeline"):
         parameters = {
             "DataManifestUri": inputs.data.manifest_uri,
             "SettingsUri": source_upload.upload_settings(inputs.settings, bucket),
@@ -148,16 +148,16 @@ def put(root: Path, inputs: Inputs) -> dict[str, str]:
 
 
 def _refuse_uncommitted(repository: Repository) -> None:
-    dirty = repository.dirty(*_EXPLAINS_A_MODEL)
+    dirty = repository.dirty(*_MODEL_SOURCES)
     if dirty:
         raise Refused(
             f"{', '.join(dirty)}: not as committed, and a model must be explained by a commit; "
-            "commit or put away, then run this again"
+            "commit or stash, then run this again"
         )
 
 
 def _champion(repository: Repository, commit: str) -> Champion | None:
-    """The model that Git says serves at `commit`, if the registry still holds that very model."""
+    """The model that the serving pointer names at `commit`, if the registry still holds exactly that model."""
     number = serving_pointer.at(repository, commit).approval
     if number is None:
         return None

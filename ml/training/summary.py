@@ -17,7 +17,7 @@ from ml.training.result import DryRun
 
 
 def dry_run(found: DryRun, asked: str) -> str:
-    """What a training would be about."""
+    """The inputs that a training would have."""
     window = found.window
     rows = [
         ("commit", code(found.commit)),
@@ -40,13 +40,13 @@ def dry_run(found: DryRun, asked: str) -> str:
 
 
 def training_failed(execution_arn: str, reason: str) -> str:
-    """A training that ended without the gate's word."""
+    """A training that ended before the gate decided."""
     return f"### Training failed\n\n{text(reason)}\n\n{table(('', ''), [('execution', code(execution_arn))])}"
 
 
 def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequence[int], found: GateResult) -> str:
-    """A model that passed, and the pull request that proposes it."""
-    also = f" It takes the place of {', '.join(f'#{each}' for each in closed)}." if closed else ""
+    """A model that passed, and its approval pull request."""
+    also = f" It replaces {', '.join(f'#{each}' for each in closed)}." if closed else ""
     return "\n\n".join(
         [
             f"### Approval {commit_messages.number(approval)} is proposed",
@@ -58,12 +58,12 @@ def proposed(*, number: int, url: str, approval: int, outcome: str, closed: Sequ
 
 
 def not_proposed(reason: str, found: GateResult) -> str:
-    """A model that passed and needs no pull request (any more)."""
+    """A model that passed and needs no pull request."""
     return "\n\n".join(["### Nothing to propose", text(reason), _sources(found)])
 
 
 def gate_failed(found: GateResult, *, recorded: str, issues: Sequence[tuple[int, str]]) -> str:
-    """A model that the gate turned away, with all that it was turned away for."""
+    """A gate failure with all failed checks."""
     named = ", ".join(link(f"#{number}", url) for number, url in issues)
     return "\n\n".join(
         [
@@ -77,16 +77,16 @@ def gate_failed(found: GateResult, *, recorded: str, issues: Sequence[tuple[int,
 
 
 def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
-    """The same for an issue: what happened, the evidence, what is closed by it and what to do."""
+    """A gate failure as the text of an issue: the evidence, the resolved requests and the next steps."""
     closes = ", ".join(map(code, found.requests))
-    closing = f"This closes {closes}: no later run trains for it again." if closes else "No retrain request was open."
-    asked = [f"The run was asked for with the words: {text(found.asked)}"] if found.asked else []
+    closing = f"This resolves {closes}: no later run trains for it again." if closes else "No retrain request was open."
+    asked = [f"The run was started with the reason: {text(found.asked)}"] if found.asked else []
     return "\n\n".join(
         [
-            f"A model was trained and the gate turned it away: {text(found.reason)}",
+            f"A model was trained and the gate failed: {text(found.reason)}",
             *_evidence(found.evaluation),
             *asked,
-            f"{closing} What serves is unchanged.",
+            f"{closing} The serving model is unchanged.",
             "To try again, change `model-config/training/`, import more data, or commit another retrain request; a "
             "re-run of the same commit and data would be judged the same.",
             _sources(found) + (f"\n\n{link('The run', run_url)}" if run_url else ""),

@@ -53,7 +53,7 @@ def test_a_proposal_names_its_pull_request_and_its_evidence() -> None:
     )
     html = rendered(text)
     assert '<a href="http://git.invalid/pull/12">#12</a> was opened' in html
-    assert "It takes the place of #9, #10." in text
+    assert "It replaces #9, #10." in text
     for part in ("average precision", "model-package/fraudops-model/7", "s3://lake/evaluation.json", "data-drift"):
         assert part in html
 

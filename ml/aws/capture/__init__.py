@@ -1,13 +1,14 @@
 """Data capture: from objects in S3 to rows in arrays. `ml.aws.capture.reader` is the entry point.
 
-objects    which objects hold the lines of a window
-stream     their bytes, in ranges, a few ahead, as whole lines
-engine     DuckDB on columns of texts
-together   the envelopes of many lines of one kind: when, whose, and the two bodies
-envelope   the same, one line at a time
-columns    bodies of one form, many at once, by Arrow and DuckDB
-exact      one body at a time, in any form, with all that is wrong with it
-decode     a group of lines to rows: by columns where they are plain, exactly where they are not
-working    a few groups of lines at a time
-aside      lines that cannot be read, kept
+object_listing   which objects may hold lines of a window
+line_stream      their bytes as whole lines, with read-ahead
+decode_pool      groups of lines, in a thread pool
+decoder          a group of lines to rows, fast path or slow path
+batch_decoder    fast path: the envelopes of many lines of one form
+column_decoder   fast path: many bodies of one form, by Arrow and DuckDB (duckdb_json)
+envelope         slow path: one envelope
+record_decoder   slow path: one body, with everything that is wrong with it
+decoded_rows     the resulting arrays and counters
+dead_letter      lines that cannot be decoded
+inventory        when traffic was captured, without reading it
 """

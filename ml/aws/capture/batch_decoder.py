@@ -1,8 +1,8 @@
 """Decodes the envelopes of many captured lines at once, where they are complete and of one form.
 
-It is `envelope` for whole columns. Whatever is missing, new or mixed raises NotPlain, and the lines are opened one by
-one instead, with the same result. Only where a line breaks the schema's types (a body that is a number, a side without
-a body) the two may differ: what is read here as text, or as not captured, is unreadable there.
+It does what `envelope` does, for whole columns. Missing, new or mixed fields raise NotPlain, and the lines are opened
+one by one instead, with the same result. The two differ only for lines that break the schema's types (a body that is a
+number, a side without a body): read here as text or as not captured, undecodable there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decodes many request and answer bodies of one form at once, with Arrow (CSV) and DuckDB (JSON), without the GIL.
 
-Only what is plain is read here: every row has exactly the model's columns with a number in each. Whatever else shows up
-raises NotPlain, and is read one by one instead (`exact`), with the same result and more to say.
+Only regular bodies: every row has exactly the model's columns with a number in each. Anything else raises NotPlain and
+is decoded one by one (`record_decoder`), with the same result and more findings.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from ml.aws.capture.decoder import Decoded, decode
 from ml.aws.capture.line_stream import Block
 
 WORKERS = 2
-"""Opening a line holds Python's lock, reading columns does not: more than two would wait for each other."""
+"""Opening lines holds the GIL, decoding columns does not: more threads than this would wait for each other."""
 GROUP = 16 << 20
-"""Bytes of lines that are read together, of however many objects; what a query costs is shared by so many rows."""
+"""Bytes of lines that are decoded together; the cost of a DuckDB query is shared by that many rows."""
 
 
 def decoded(blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int) -> Iterator[Decoded]:
-    """What lines hold, group by group in order, of requests answered from `start` to before `end`, in microseconds."""
+    """The decoded groups, in order, of requests answered from `start` to before `end` (microseconds since 1970)."""
     working: deque[Future[Decoded]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="capture-decode") as threads:
         for group in _grouped(blocks):

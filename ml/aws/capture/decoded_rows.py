@@ -21,7 +21,7 @@ OTHERS = "(others)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Inputs of some requests: `lengths` has the rows of each, `ids` their event ids, null where there is none."""
+    """Inputs of some requests: `lengths` has the number of rows of each, `ids` the event ids (null for none)."""
 
     lengths: NDArray[np.int64]
     inputs: NDArray[np.float64]
@@ -57,19 +57,19 @@ class Part:
 
 @dataclass(slots=True)
 class Findings:
-    """Rows whose columns do not fit, by kind and column, and those whose answers hold no score."""
+    """Counters of rows whose columns do not fit, by kind and column, and of answers without a score."""
 
     schema: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, kind: str, column: str, rows: int = 1) -> None:
-        """Counts a finding; beyond a thousand different ones the rest are counted as one."""
+        """Counts a finding; beyond a thousand distinct ones, the rest are counted as one."""
         key = (kind, column)
         if key not in self.schema and len(self.schema) >= _MOST_FINDINGS:
             key = (kind, OTHERS)
         self.schema[key] += rows
 
     def merge(self, other: Findings) -> None:
-        """Adds what `other` has counted."""
+        """Adds the counts of `other`."""
         for (kind, column), rows in other.schema.items():
             self.add(kind, column, rows)
 
@@ -84,10 +84,10 @@ def assemble(
     given: Given | None,
     answered: Answered | None,
 ) -> Part:
-    """The rows of requests, by what was captured of them. A row's id is its own, else `<InferenceId>#<row>`, else null.
+    """The rows of requests. A row's id is its event id, else `<InferenceId>#<row>`, else null.
 
     Raises:
-        Uneven: some request has not as many answers as rows.
+        Uneven: a request has a different number of answers than rows.
     """
     sides = [side.lengths for side in (given, answered) if side is not None]
     lengths = sides[0]

@@ -1,7 +1,7 @@
 """Decodes a group of captured lines to rows: column by column where possible, line by line otherwise.
 
-Lines of one form are read together. A group that is not plain is cut into pieces, so that one odd line costs its
-neighbours little.
+Lines of one form are decoded together. A group that cannot be is split into pieces, so that one irregular line does not
+slow down the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHORT = 8  # bytes: less than any line that is not blank
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A line that could not be read, and why."""
+    """A line that could not be decoded, and the reason."""
 
     block: Block
     number: int
@@ -40,7 +40,7 @@ class Unread:
 
 @dataclass(slots=True)
 class Decoded:
-    """What a group of blocks held."""
+    """The decoded content of a group of blocks."""
 
     parts: list[Part] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Decoded:
     smoke_lines: int = 0
     smoke_rows: int = 0
     refused: int = 0
-    """Requests that were answered by an error."""
+    """Requests answered with an error."""
 
 
 def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> Decoded:
@@ -74,7 +74,7 @@ def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int)
 
 
 def _together(blocks: Sequence[Block], lines: _Places, start: int, end: int) -> Opened:
-    """Opens all lines at once. Raises NotPlain where they are not all whole and alike."""
+    """Opens all lines at once. Raises NotPlain if they are not all complete and of one form."""
     some, place = [], 0
     for block in blocks:
         if block.overlong:
@@ -86,7 +86,7 @@ def _together(blocks: Sequence[Block], lines: _Places, start: int, end: int) -> 
 
 
 def _apart(blocks: Sequence[Block], lines: _Places, start: int, end: int, decoded: Decoded) -> Opened:
-    """Opens one line after the other, and tells `decoded` of each that cannot be."""
+    """Opens one line after the other, and records in `decoded` each that cannot be opened."""
     opener = Opener(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
     place = 0
     for block in blocks:
@@ -107,7 +107,7 @@ def _apart(blocks: Sequence[Block], lines: _Places, start: int, end: int, decode
 
 
 class _Places:
-    """Where each of the lines that are read together comes from."""
+    """Maps lines that are decoded together to their objects and line numbers."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
@@ -128,7 +128,7 @@ class _Places:
 
 
 def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> Decoded:
-    """Adds the rows of the requests to `decoded`: read together, or else in pieces, or else one by one."""
+    """Adds the rows of the requests to `decoded`: decoded together, else in pieces, else one by one."""
     try:
         given = column_decoder.given(requests.given, requests.given_form, inputs)
         answered = column_decoder.answered(requests.answered, requests.answered_form)
@@ -146,7 +146,7 @@ def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _P
 
 
 def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> None:
-    """Reads one request after the other; those that have the same sides make one part."""
+    """Decodes one request after the other; those with the same sides form one part."""
     sides: dict[tuple[bool, bool], list[tuple[int, list[record_decoder.Row], list[record_decoder.Answer]]]] = {}
     for place, line in enumerate(requests.lines):
         findings = Findings()

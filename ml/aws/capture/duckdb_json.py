@@ -11,14 +11,14 @@ _connections = threading.local()
 
 
 class NotPlain(Exception):
-    """Some of the texts need a closer look."""
+    """Some of the texts must be decoded one by one."""
 
 
 def query(sql: str, texts: pa.Array) -> pa.Table:
-    """What `sql` makes of the table `texts` with the one column `text`, in order.
+    """The result of `sql` on the table `texts` with the one column `text`, in order.
 
     Raises:
-        NotPlain: some text is not what the query takes it for.
+        NotPlain: a text is not of the form that the query expects.
     """
     import duckdb
 
@@ -26,7 +26,7 @@ def query(sql: str, texts: pa.Array) -> pa.Table:
     connection.register("texts", pa.table({"text": texts}))
     try:
         return connection.sql(sql).to_arrow_table()
-    except duckdb.Error as error:  # which text it is, the closer look tells
+    except duckdb.Error as error:  # decoding one by one finds the text
         raise NotPlain from error
     finally:
         connection.unregister("texts")
@@ -38,7 +38,7 @@ def quoted(text: str) -> str:
 
 
 def _connection() -> Any:
-    """A DuckDB of this thread's own, in memory, which reads nothing but what it is handed."""
+    """A DuckDB connection for this thread, in memory, without access to files or network."""
     import duckdb
 
     if not hasattr(_connections, "own"):

@@ -1,7 +1,7 @@
 """Decodes the envelope of one captured line: time, ids, content types and the two bodies.
 
 `captureData.{endpointInput,endpointOutput}.{observedContentType,mode,data,encoding}` and
-`eventMetadata.{eventId,inferenceId,inferenceTime}`. Bodies are handed on as text, whatever their encoding was.
+`eventMetadata.{eventId,inferenceId,inferenceTime}`. Bodies are returned as text, whatever their encoding was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 SMOKE = "smoke-"
-"""What the inference ids of a deployment's own test begin with: its transactions are nobody's."""
+"""The prefix of inference ids of smoke tests, whose transactions are not real."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FEW, _PREFIX = 4096, 19
 SECONDS = {f"{second:02d}Z": 1_000_000 * second for second in range(60)}
@@ -38,17 +38,17 @@ _KINDS = {
 
 
 class Unreadable(Exception):
-    """A line that cannot be read: one reason, without anything of the line in it, so that reasons can be counted."""
+    """A line that cannot be decoded. The reason contains nothing of the line, so that reasons can be counted."""
 
 
 NONE, ODD, TABLE, OBJECTS, LINED = "none", "odd", "table", "objects", "lined"
-"""How a body looks: not captured, CSV, JSON objects, lines of them, or something else."""
+"""The form of a body: not captured, CSV, JSON objects, lines of them, or something else."""
 
 
 class Form(NamedTuple):
-    """What a body is said to be (`kind`, and whether CSV says that it has a header) and how it looks.
+    """A body's declared type (`kind`, and whether CSV declares a header) and its apparent form.
 
-    `detail` is the header line of a table that seems to have one, and the key that a list of objects lies under.
+    `detail` is the header line of a table that seems to have one, or the key of a list of objects.
     """
 
     kind: str
@@ -58,7 +58,7 @@ class Form(NamedTuple):
 
     @property
     def told(self) -> bool:
-        """Whether the first letters of a body, and its content type, are all that it took to tell."""
+        """Whether the first characters and the content type determine the form."""
         return self.look == OBJECTS or (self.look == TABLE and self.detail is None) or self.look == LINED
 
 
@@ -67,24 +67,24 @@ ABSENT = Form(UNKNOWN, None, NONE, None)
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Captured requests whose bodies look alike, as columns: what one has is at the same place in each list."""
+    """Captured requests with bodies of one form, as columns: one request has the same index in each list."""
 
     given_form: Form
     answered_form: Form
     lines: list[int] = field(default_factory=list)
-    """Places among the lines that were read together."""
+    """Indexes among the lines that are decoded together."""
     times: list[int] = field(default_factory=list)
     """Microseconds since 1970 in UTC."""
     inference_ids: Any = field(default_factory=list)
     given: Any = field(default_factory=list)
     answered: Any = field(default_factory=list)
-    """Bodies; nothing where that side was not captured. These three are lists of texts, or Arrow's arrays."""
+    """Bodies; None if that side was not captured. These three are lists of texts, or Arrow arrays."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def piece(self, first: int, last: int) -> Requests:
-        """Those at the places from `first` to before `last`."""
+        """The requests at the indexes from `first` to before `last`."""
         return Requests(
             self.given_form,
             self.answered_form,
@@ -96,7 +96,7 @@ class Requests:
         )
 
     def at(self, places: NDArray[np.int64]) -> Requests:
-        """Those at `places`, where texts are Arrow's arrays."""
+        """The requests at `places`, if texts are Arrow arrays."""
         texts = (self.inference_ids, self.given, self.answered)
         ids, given, answered = (some.take(pa.array(places)) if len(some) else some for some in texts)
         lines, times = np.asarray(self.lines)[places].tolist(), np.asarray(self.times)[places].tolist()
@@ -130,34 +130,34 @@ _decoder = msgspec.json.Decoder(_Line)
 
 
 class Opener:
-    """Opens lines and sorts them by what their bodies look like; `refuse` is told of each that cannot be opened.
+    """Opens lines and groups them by the form of their bodies; calls `refuse` for each that cannot be opened.
 
-    Requests answered before `start` or not before `end` are only counted (`outside`); those of a deployment's own test
-    are apart (`smoke`).
+    Requests answered outside of `start` to `end` are only counted (`outside`); those of smoke tests are separate
+    (`smoke`).
     """
 
     def __init__(self, start: int, end: int, refuse: Callable[[int, str], None]) -> None:
         self._start, self._end, self._refuse = start, end, refuse
         self._minutes: dict[str, int] = {}
-        """When a minute begins, by how its moments are written up to their seconds."""
+        """Cache: the start of a minute by the text of its times up to the seconds."""
         self._known: dict[tuple[Any, ...], Requests] = {}
-        """Requests by what the lines of one client have in common, which spares a closer look at each."""
+        """Cache: requests by what the lines of one client have in common, so that each need not be analysed."""
         self._requests: dict[tuple[Form, Form], Requests] = {}
         self._smoke: dict[tuple[Form, Form], Requests] = {}
         self.outside = 0
 
     @property
     def requests(self) -> list[Requests]:
-        """What was opened."""
+        """The opened requests."""
         return list(self._requests.values())
 
     @property
     def smoke(self) -> list[Requests]:
-        """What was opened and belongs to a deployment's own test."""
+        """The opened requests of smoke tests."""
         return list(self._smoke.values())
 
     def open(self, lines: Sequence[bytes], first: int) -> None:
-        """Opens `lines`, of which the first is known as `first`. This loop is what reading costs in Python."""
+        """Opens `lines`, the first of which has the index `first`. This loop is the Python cost of reading."""
         decode, minutes, known, start, end = _decoder.decode, self._minutes, self._known, self._start, self._end
         for place, line in enumerate(lines, start=first):
             try:
@@ -192,7 +192,7 @@ class Opener:
                         (found.given_form, found.answered_form), Requests(found.given_form, found.answered_form)
                     )
             except (msgspec.MsgspecError, ValueError, KeyError, AttributeError, Unreadable):
-                # Something is missing, new or wrong: what it is, a closer look tells.
+                # Something is missing, new or wrong; the slow path reports what.
                 self._closely(place, line)
                 continue
             found.lines.append(place)
@@ -202,7 +202,7 @@ class Opener:
             found.answered.append(said)
 
     def _closely(self, place: int, line: bytes) -> None:
-        """Opens one line, whatever it has, and says what is wrong with it where something is."""
+        """Opens one line of any form, and reports what is wrong with it."""
         try:
             document = orjson.loads(line)
             metadata, data = document["eventMetadata"], document["captureData"]
@@ -220,7 +220,7 @@ class Opener:
             self._refuse(place, "not in the schema of data capture")
 
     def _keep(self, place: int, moment: int, inference_id: Any, given: Any, answered: Any) -> None:
-        """Keeps one request, whatever it has, and remembers what is like it where that can be told by a look."""
+        """Adds one request of any form, and caches its form if the next lines can be recognised by it."""
         if given is None and answered is None:
             raise Unreadable("neither input nor output was captured")
         smoke = isinstance(inference_id, str) and inference_id.startswith(SMOKE)
@@ -263,7 +263,7 @@ def moment(text: str) -> int:
 
 
 def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None, Form]:
-    """The body as text, and how it looks."""
+    """The body as text, and its form."""
     if part is None:
         return None, ABSENT
     text, content_type = part["data"], part.get("observedContentType") or ""
@@ -275,7 +275,7 @@ def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None
 
 
 def look(text: str, content_type: str, key: str) -> Form:
-    """How a body looks, which costs next to nothing; whether it is what it looks like shows when it is read."""
+    """The apparent form of a body, from its first characters; decoding shows whether it is right."""
     kind, header = _content(content_type)
     first, how, detail = text[:1], ODD, None
     if kind == CSV or (kind == UNKNOWN and first not in ("{", "[")):

@@ -15,7 +15,7 @@ from ml.aws.capture.object_listing import HOUR, PREFIX
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What was captured of one endpoint in a window of whole hours."""
+    """Count and size of the captured objects of one endpoint in a window of whole hours."""
 
     objects: int
     bytes: int
@@ -41,9 +41,9 @@ def listing(bucket: str, endpoint: str, start: datetime, end: datetime) -> Listi
 
 
 def last_traffic(bucket: str, endpoint: str, before: datetime) -> datetime | None:
-    """The latest hour, not after `before`, under which anything was captured of the endpoint; None where nothing was.
+    """The latest hour, not after `before`, with captured traffic of the endpoint; None if there is none.
 
-    An hour in which a smoke test alone was captured counts: only reading tells the two apart.
+    An hour with smoke tests only counts too: telling them apart would need reading.
 
     Raises:
         CloudError: S3 refuses or cannot be reached.
@@ -57,7 +57,7 @@ def last_traffic(bucket: str, endpoint: str, before: datetime) -> datetime | Non
 
 
 def _latest(bucket: str, variant: str, prefix: str, before: datetime) -> datetime | None:
-    """Goes down from years to hours, newest first, so that it lists a few folders and not every object."""
+    """Descends from years to hours, newest first, so that it lists a few folders and not every object."""
     for folder in reversed(objects.folders(bucket, prefix)):
         depth = folder.removeprefix(variant).count("/")
         if depth > 4:

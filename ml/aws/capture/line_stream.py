@@ -1,7 +1,7 @@
 """Streams captured S3 objects as whole lines, with a bounded read-ahead.
 
-Objects are cut and joined: a large one never lies in memory whole, small ones travel together, and what is held at any
-time is `AHEAD` ranges and one line, whatever the window.
+Objects are split into ranges, and small ones are joined: memory holds `AHEAD` ranges and one line at any time, whatever
+the window.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ml.aws import session
 from ml.aws.capture.object_listing import CapturedObject
 
 RANGE = 2 << 20
-"""Bytes of one request to S3."""
+"""Bytes of one S3 request."""
 AHEAD = 6
-"""Ranges that are fetched before they are asked for."""
+"""Ranges that are fetched ahead."""
 LONGEST_LINE = 80 << 20
-"""A request and an answer of 25 MB each, in base64, and some; a longer line is none of SageMaker's."""
+"""A request and an answer of 25 MB each in base64, with some reserve; SageMaker writes no longer line."""
 _KEPT = 4096
 
 
@@ -87,7 +87,7 @@ def _ranges(bucket: str, found: Iterator[CapturedObject]) -> Iterator[tuple[Capt
 
 
 def _fetch(bucket: str, item: CapturedObject, start: int) -> bytes:
-    """One range of one version of the object. A connection that breaks in the middle is taken up again."""
+    """One range of one version of the object; resumes after a broken connection."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 

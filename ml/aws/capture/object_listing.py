@@ -1,8 +1,8 @@
 """Lists the S3 objects that may hold captured lines of a window.
 
-SageMaker writes `capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, the hour being that of some request in the
-file: one that was answered a moment before or after the hour may lie in its neighbour. So the partitions next to a
-window are looked at too, and the time of each request decides.
+SageMaker writes `capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, where the hour is that of one request in the
+file: requests near an hour's end may be in the adjacent hour's file. So the partitions next to a window are listed too,
+and the time of each request decides.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CapturedObject:
 def within(bucket: str, endpoint: str, first: datetime, last: datetime) -> Iterator[CapturedObject]:
     """The objects of the hours from `first` (included) to `last` (not), variant by variant, oldest hour first.
 
-    Lists day by day, so that the cost is that of the window and not of all that was ever captured.
+    Lists day by day, so that the cost depends on the window and not on everything that was ever captured.
 
     Raises:
         CloudError: S3 refuses or cannot be reached.
@@ -49,7 +49,7 @@ def within(bucket: str, endpoint: str, first: datetime, last: datetime) -> Itera
 
 
 def variants(bucket: str, endpoint: str) -> list[str]:
-    """The prefix of each variant of the endpoint that was ever captured."""
+    """The prefix of each captured variant of the endpoint."""
     return folders(bucket, f"{PREFIX}/{endpoint}/")
 
 
@@ -66,7 +66,7 @@ def listed(bucket: str, prefix: str) -> Iterator[Any]:
 
 
 def filed_under(name: str) -> datetime | None:
-    """The hour that `yyyy/mm/dd/hh/<uuid>.jsonl` lies in; None where it is no captured traffic."""
+    """The hour of `yyyy/mm/dd/hh/<uuid>.jsonl`; None if the key is not captured traffic."""
     try:
         return datetime.strptime(name.rpartition("/")[0], "%Y/%m/%d/%H").replace(tzinfo=UTC)
     except ValueError:

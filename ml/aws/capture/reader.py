@@ -1,7 +1,7 @@
 """Reads the captured traffic of a window as arrays, in bounded memory; counts everything that it drops.
 
 A row belongs to the window in which its request was answered (`inferenceTime`, the clock that also files the capture):
-requests carry no other time. It judges nothing and keeps nothing but the lines that cannot be read.
+requests carry no other time. Lines that cannot be decoded are stored as dead letters. Judges nothing.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Batch:
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """What a window's capture held. `lines` = those outside, of smoke tests, unreadable, and those whose rows came.
+    """Counters of a window. `lines` = those outside, of smoke tests, undecodable, and those whose rows were returned.
 
-    `schema` counts the rows in which (kind, column) was found: an input missing, a column unexpected, a value not a
-    number, a row of another width. `missing` counts values that were none, input by input.
+    `schema` counts rows by (kind, column): a missing input, an unexpected column, a value that is not a number, a row
+    of another width. `missing` counts missing values by input.
     """
 
     objects: int = 0
@@ -95,7 +95,7 @@ class Counts:
 
 
 class Reading:
-    """The batches of a window, once, and afterwards what was met on the way: `counts`."""
+    """Iterates once over the batches of a window; `counts` is complete afterwards."""
 
     def __init__(
         self, bucket: str, endpoint: str, start: datetime, end: datetime, *, inputs: Sequence[str], batch_rows: int
@@ -185,10 +185,9 @@ def read(
     inputs: Sequence[str],
     batch_rows: int = BATCH_ROWS,
 ) -> Reading:
-    """The rows that `endpoint` was sent and answered from `start` (included) to `end` (not), to be iterated over once.
+    """The rows that `endpoint` answered from `start` (included) to `end` (not), to be iterated over once.
 
-    A request near an hour's end may be filed under the next hour, so the partitions beside the window are looked at
-    too. Requests of smoke tests are left out and counted; lines that cannot be read are counted and kept under
+    Requests of smoke tests are left out and counted; lines that cannot be decoded are counted and stored under
     monitoring/unreadable/.
 
     Args:

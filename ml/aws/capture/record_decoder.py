@@ -1,7 +1,7 @@
 """Decodes one request or answer body of any form, and reports everything that is wrong with it.
 
-It is what the fast way must agree with: whatever is not plain comes here. It takes more than our own endpoints would:
-a request that another model's container answered was captured too.
+The column decoder must agree with it; everything irregular is decoded here. It accepts more than this project's
+endpoint does, because requests that another model's container answered are captured too.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Answer = tuple[float, int, str | None, str | None]
 
 
 def given(body: str, form: Form, inputs: Sequence[str], findings: Findings) -> list[Row]:
-    """The rows of a request. What does not fit is NaN and counted in `findings`; nothing is left out.
+    """The rows of a request. Values that do not fit are NaN and counted in `findings`; no row is left out.
 
     Raises:
-        Unreadable: there are no rows to be seen in it.
+        Unreadable: it contains no rows.
     """
     known = frozenset(inputs)
     text = _kind(body, form) == envelope.CSV
@@ -83,14 +83,14 @@ def answered(body: str, form: Form) -> list[Answer] | None:
 
 
 def _kind(body: str, form: Form) -> str:
-    """What the body is said to be, or else looks like."""
+    """The declared type of the body, else its apparent form."""
     if form.kind != envelope.UNKNOWN:
         return form.kind
     return envelope.JSON if body.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") else envelope.CSV
 
 
 def _documents(body: str, where: str, key: str, known: frozenset[str]) -> list[Any]:
-    """The rows of a JSON body: those under `key`, of a list, of lines, or the one that it is."""
+    """The rows of a JSON body: under `key`, of a list, of lines, or the single object."""
     text = body.removeprefix("\ufeff").strip()
     try:
         found = _rows(_json(text), key, known)
@@ -120,7 +120,7 @@ def _json(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        # Python's own reader takes NaN and Infinity, which other containers let through.
+        # Python's reader accepts NaN and Infinity, which other containers write.
         try:
             return json.loads(text)
         except RecursionError as error:
@@ -177,7 +177,7 @@ def _values(row: list[Any], inputs: Sequence[str], findings: Findings, *, text: 
 
 
 def _value(item: Any, name: str, findings: Findings, *, text: bool) -> float:
-    """A number as it is, nothing as NaN, anything else as NaN and a finding; in CSV (`text`) numbers are text."""
+    """The number; NaN for a missing value; NaN and a finding for anything else. In CSV (`text`) numbers are text."""
     if type(item) in (float, int):
         return _float(item)
     if item is None or (text and not item.strip()):
@@ -212,7 +212,7 @@ def _score(item: Any) -> float:
 
 
 def _decision(item: Any) -> int:
-    """0 or 1 as our endpoints say it; -1 where another container says none."""
+    """The decision, 0 or 1; -1 if the answer of another container has none."""
     if type(item) is str and _is_number(item):
         item = float(item)
     return int(item) if type(item) in (int, float) and item in (0, 1) else -1
