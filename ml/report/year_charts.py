@@ -34,7 +34,7 @@ def recall(year: PlayedYear) -> Chart:
     ends = [_words(year_data.recall(getattr(year.months[-1], side.replace(" ", "_")))) for side in _SIDES]
     colour = {"field": "side", "scale": {"domain": _SIDES, "range": _SIDE_COLOURS}}
     y = {"field": "value", "type": "quantitative", "scale": _SHARE_SCALE, "axis": _SHARE_AXIS}
-    dash = {"field": "side", "legend": None, "scale": {"domain": _SIDES, "range": [[1, 0], [7, 4]]}}
+    dash = {"field": "side", "scale": {"domain": _SIDES, "range": [[1, 0], [7, 4]]}}
     shape = {"field": "side", "scale": {"domain": _SIDES, "range": ["circle", "square"]}}
     return Chart(
         name="recall",

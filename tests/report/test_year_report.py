@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from ml.report import charts, heat_tables, year_charts, year_data, year_plots, year_report
+from ml.report.charts import Chart
 from ml.report.year_data import PlayedYear
 from tests.report.played_years import FEATURES, HOSTILE, played_year
 
@@ -240,3 +242,16 @@ def test_all_of_it_is_written(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 1_000 for path in paths)
     document: dict[str, Any] = json.loads(paths[1].read_text())
     assert document["scenario"] == "both"
+
+
+@pytest.mark.parametrize(
+    ("chart", "names"),
+    [
+        (year_charts.recall, ("with retraining", "without retraining")),
+        (year_charts.alerts, ("false alarms", "frauds")),
+    ],
+)
+def test_chart_has_a_legend_for_its_series(chart: Callable[[PlayedYear], Chart], names: tuple[str, ...]) -> None:
+    """The static drawing names every series once."""
+    drawing = chart(played_year()).svg(980)
+    assert all(drawing.count(f">{name}<") == 1 for name in names)
