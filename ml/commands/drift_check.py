@@ -1,11 +1,11 @@
-"""`fraudops drift check`: judges live traffic and labels against the drift reference, and requests a retrain.
+"""`fraudops drift check`: tests live traffic and labels for drift, and creates a retrain request if one is due.
 
-A check judges the latest whole window of the calendar (or the one that is named), and again each earlier one whose
-labels have matured since: data and predictions at once, concept as labels arrive. Drift is no failure: a run that finds
-it and creates a request succeeds, and so does one whose request is suppressed. It fails if it cannot judge, or cannot
-create the request. A second check gives the same verdicts and no second request.
+A check evaluates the latest whole window of the calendar (or the one given), and again each earlier window whose labels
+have matured since. Data and prediction drift are detected at once, concept drift when labels mature. Drift is not a
+failure: the command exits with 0 if it creates a request or reports why it is suppressed. It fails only if it cannot
+read its input or cannot create the request. It is idempotent: the same verdicts, and no second request.
 
-"No data" is not "no drift". An endpoint without traffic is reported apart from any window.
+The verdict "no data" differs from "none". Missing traffic at the endpoint is reported apart from any window.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ from ml.gitops.repository import Repository
 from ml.model.drift.verdict import IMMATURE, NO_DATA
 from ml.workflow import toolkit
 
-SILENCE = "no traffic"
+NO_TRAFFIC = "no traffic"
 _MAX_SKIPPED_WINDOWS = 12
-"""Skipped windows that one check judges at most, after checks did not run for long."""
+"""Windows that one check evaluates at most after checks have not run for a long time."""
 
 
 def check(root: Path, *, window: str | None = None, report_only: bool = False, main: str = "main") -> DriftCheckResult:
-    """Judges captured traffic and labels against the serving model, and creates a retrain request where it is due.
+    """Evaluates captured traffic and labels against the champion, and creates a retrain request if one is due.
 
     Args:
-        root: a checkout of main with its whole history.
-        window: `START/END`, two ISO 8601 times; the calendar's latest whole one if it is None or empty.
-        report_only: judge, store and show; create no request and change nothing on GitHub.
+        root: a checkout of main with full history.
+        window: `START/END`, two ISO 8601 times; the latest whole window of the calendar if None or empty.
+        report_only: store and report the verdicts; create no request and do not call GitHub.
 
     Raises:
         ConfigError: `window` or a file under model-config/ is invalid.
-        CloudError, DataError, Refused: traffic, labels or model cannot be read, or the model is not the approved one.
-        GitError, GitHubError: the request cannot be created; the verdicts are stored, and a rerun continues.
+        CloudError, DataError, Refused: the input cannot be read, or the model archive is not the approved one.
+        GitError, GitHubError: the request was not created. The verdicts are stored; run the check again.
     """
     repository, rules, now = Repository.find(root), config.load_drift(root), clock.now()
     chosen = calendar.parse(window) if window else calendar.latest(now, rules.window)
     if chosen[1] > now:
-        raise ConfigError(f"window must be over: later hours would count as hours without traffic (got {window!r})")
+        raise ConfigError(f"window must end in the past, or future hours would count as no traffic (got {window!r})")
     settings = config.load_serving(root)
     if settings.approval is None:
         return _nothing_serves(settings.endpoint, chosen)
@@ -64,7 +64,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         rules=rules,
         serves=settings.approval,
     )
-    checks = [*_matured_windows(monitor, chosen, rules), monitor.check(chosen)]
+    checks = [*_new_verdicts(monitor, chosen, rules), monitor.check(chosen)]
     past = history(monitor, checks[-1])
     cases = decision_policy.cases(monitor, past)
     silence = _silence(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
@@ -73,63 +73,61 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     if chosen == calendar.latest(now, rules.window):
         published = cloudwatch_metrics.publish(monitor.endpoint, artifacts.points(checks[-1], past, silence), at=now)
         note(f"{published} metrics published to {cloudwatch_metrics.NAMESPACE}")
-    else:  # CloudWatch would take the past for the present, and its alarms would fire
-        note("no metrics published: they are those of the latest whole window, and another one was named")
+    else:  # metrics of a past window would set off alarms about the present
+        note("no metrics published: they belong to the latest whole window, and another window was given")
     outcomes: list[RequestOutcome] = []
     if not report_only:
-        outcomes = _act(root, monitor, cases, silence, settings.capture.sampling_percentage > 0, main=main)
+        outcomes = _create_requests(root, monitor, cases, main=main)
+        _report_no_traffic(monitor, silence, captured=settings.capture.sampling_percentage > 0)
     result = _result(monitor, checks, cases, outcomes, silence)
     toolkit.output(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
         no_traffic=str(silence is not None).lower(),
     )
-    toolkit.summary(summary.checked(result, checks, past))
+    toolkit.summary(summary.drift_check(result, checks, past))
     _annotate(result)
     return result
 
 
-def _matured_windows(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> list[Check]:
-    """Earlier windows judged again, because their labels were not mature; and windows that were skipped.
+def _new_verdicts(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> list[Check]:
+    """New verdicts on windows before `chosen`: skipped windows, and windows whose labels may have matured since.
 
-    Only those that may count against the serving model: drift of a former model is resolved.
+    Only windows that can still count against the champion are evaluated again.
     """
-    kept = [window for window in monitor.checks.windows() if window[1] <= chosen[0]]
-    whole = [window for window in kept if calendar.whole(window, rules.window)]
+    stored = [window for window in monitor.checks.windows() if window[1] <= chosen[0]]
+    whole = [window for window in stored if calendar.whole(window, rules.window)]
     skipped = list(calendar.between(whole[-1][1], chosen[0], rules.window)) if whole else []
-    found = [monitor.check(window) for window in skipped[-_MAX_SKIPPED_WINDOWS:]]
-    serves = monitor.model(monitor.serves)
-    for window in kept:
-        before = monitor.kept(window) if clock.now() - window[1] <= calendar.MATURING_PERIOD else None
-        if before is None or not before.may_mature or not decision_policy.may_count(before, serves):
+    checks = [monitor.check(window) for window in skipped[-_MAX_SKIPPED_WINDOWS:]]
+    champion = monitor.model(monitor.serves)
+    for window in stored:
+        before = monitor.stored(window) if clock.now() - window[1] <= calendar.MATURING_PERIOD else None
+        if before is None or not before.may_mature or not decision_policy.may_count(before, champion):
             continue
         again = monitor.check(window)
         if again.new:
-            found.append(again)
-    return sorted(found, key=lambda each: each.window)
+            checks.append(again)
+    return sorted(checks, key=lambda each: each.window)
 
 
 def _silence(monitor: Monitor, repository: Repository, rules: config.DriftFile, now: datetime) -> NoTraffic | None:
-    """Since when nothing was captured, if that exceeds the limit; counted at most from the last roll-out."""
+    """The time without traffic if it exceeds no_traffic_hours; counted at most from the latest serving change."""
     last = inventory.last_traffic(monitor.bucket, monitor.endpoint, now)
-    came = [move.landed.time for move in serving_pointer.moves(repository, "HEAD")[-1:]]
-    known = [moment for moment in came if moment <= now]
-    if last is not None:  # some time in that hour, which may be the present one
+    served_since = [move.landed.time for move in serving_pointer.moves(repository, "HEAD")[-1:]]
+    known = [moment for moment in served_since if moment <= now]
+    if last is not None:  # at any time within that hour, which may be the current one
         known.append(min(last + timedelta(hours=1), now))
-    if not known:  # the roll-out is later than this check's time
+    if not known:  # the serving change is later than the time of this check
         return None
     since = max(known).astimezone(UTC)
     quiet = (now - since) / timedelta(hours=1)
     return NoTraffic(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
 
 
-def _act(
-    root: Path, monitor: Monitor, cases: Sequence[DriftCase], silence: NoTraffic | None, captured: bool, *, main: str
-) -> list[RequestOutcome]:
-    github, remote = GitHub.from_environment(), Remote(Repository.find(root))
+def _create_requests(root: Path, monitor: Monitor, cases: Sequence[DriftCase], *, main: str) -> list[RequestOutcome]:
     requester = RetrainRequester(
-        github,
-        remote,
+        GitHub.from_environment(),
+        Remote(Repository.find(root)),
         bucket=monitor.bucket,
         settings=config.load_model(root),
         gate=config.load_gate(root),
@@ -138,25 +136,30 @@ def _act(
     )
     outcomes = requester.create(cases)
     requester.close_circuit_breakers()
-    for each in outcomes:
-        note(f"{each.request}: {each.state} ({each.reason})")
-    if silence is None:
-        off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not checked."
-        comment = "The endpoint gets traffic again." if captured else off
-        issues.close(github, cause=SILENCE, label=labels.SILENCE, comment=comment)
-    elif issues.find(github, cause=SILENCE, label=labels.SILENCE) is None:
-        issues.report(
-            github,
-            cause=SILENCE,
-            label=labels.SILENCE,
-            title=f"No traffic at {monitor.endpoint} since {clock.stamp(silence.since)}",
-            body=summary.silent(monitor.endpoint, silence, toolkit.run_url()),
-        )
+    for outcome in outcomes:
+        note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
     return outcomes
 
 
+def _report_no_traffic(monitor: Monitor, silence: NoTraffic | None, *, captured: bool) -> None:
+    """Opens the issue about missing traffic, or closes it."""
+    github = GitHub.from_environment()
+    if silence is None:
+        off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not monitored."
+        comment = "The endpoint receives traffic again." if captured else off
+        issues.close(github, cause=NO_TRAFFIC, label=labels.SILENCE, comment=comment)
+    elif issues.find(github, cause=NO_TRAFFIC, label=labels.SILENCE) is None:
+        issues.report(
+            github,
+            cause=NO_TRAFFIC,
+            label=labels.SILENCE,
+            title=f"No traffic at {monitor.endpoint} since {clock.stamp(silence.since)}",
+            body=summary.no_traffic_issue(monitor.endpoint, silence, toolkit.run_url()),
+        )
+
+
 def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
-    reason = f"{config.SERVING} says `approval: null`: no model has been approved yet, so there is nothing to judge"
+    reason = f"{config.SERVING} has `approval: null`: no model is approved yet, so there is no traffic to check"
     toolkit.output(verdict=NO_DATA, request="", no_traffic="false")
     toolkit.summary(f"### Drift: {NO_DATA}\n\n{reason}.")
     return DriftCheckResult(
@@ -182,7 +185,7 @@ def _result(
 ) -> DriftCheckResult:
     latest = checks[-1]
     return DriftCheckResult(
-        verdict=", ".join(latest.judgement.verdicts),
+        verdict=", ".join(latest.verdict.verdicts),
         reason=summary.why(latest),
         endpoint=monitor.endpoint,
         start=latest.window[0],
@@ -193,9 +196,9 @@ def _result(
                 start=each.window[0],
                 end=each.window[1],
                 approval=each.approval,
-                verdicts=each.judgement.verdicts,
-                rows=each.judgement.rows,
-                reasons=each.judgement.reasons,
+                verdicts=each.verdict.verdicts,
+                rows=each.verdict.rows,
+                reasons=each.verdict.reasons,
                 new=each.new,
                 report=each.document["report"],
             )
@@ -208,7 +211,7 @@ def _result(
 
 
 def _annotate(result: DriftCheckResult) -> None:
-    """Warnings that a person sees without opening the summary."""
+    """Adds warnings to the workflow run for what needs attention."""
     warnings = []
     if result.silence is not None:
         warnings.append(f"No traffic at {result.endpoint} for {result.silence.hours:.0f} hours")

@@ -207,7 +207,7 @@ class _CircuitBreaker(File):
 class DriftFile(File):
     """model-config/monitoring/drift.yaml: when traffic or labels have drifted, and when that asks for a new model.
 
-    The first part is what `ml.model.drift.detector.Rules` takes; the second is how a request is held back.
+    The first part is what `ml.model.drift.detector.Rules` takes; the second is how a request is suppressed.
     """
 
     window: Literal["day", "week", "month"]

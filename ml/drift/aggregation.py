@@ -25,36 +25,36 @@ if TYPE_CHECKING:
 def read(
     bucket: str, endpoint: str, window: Window, *, model: Model, limits: LabelLimits, now: datetime
 ) -> tuple[detector.WindowSummary, detector.LabelSummary | None, dict[str, Any]]:
-    """Counts of the traffic that `model` scored in `window`, of its labels known at `now`, and counters of the reading.
+    """The traffic summary of `model` in `window`, its label summary at `now`, and the counts of rows read.
 
-    The second is None if no row has an id to join labels on; `limits` define which days' labels are mature.
+    The label summary is None if no row has an id to join labels on. `limits` define when a day's labels are mature.
 
     Raises:
-        CloudError, DataError: S3 refuses, or an object is not in the expected form.
+        CloudError, DataError: S3 cannot be read, or an object has another format.
     """
     reading = reader.read(bucket, endpoint, *window, inputs=model.reference.names)
     summary = detector.WindowSummary.empty(model.reference)
     others: dict[str, int] = {}
     with labels.join(bucket, keep=(model.amount,)) as join:
         for batch in reading:
-            ours = _masked(batch, _own(batch, model.version, others))
-            summary += _summary(ours, model.reference)
-            join.add(ours)
-        found = join.mature(as_of=now, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
-        outcomes = _outcomes(found, model)
-        label_counters = {
-            "days": [_plain(asdict(day)) for day in found.days],
-            "repeated": found.repeated,
-            "without_id": found.without_id,
+            scored = _mask_other_models(batch, _scored_by(batch, model.version, others))
+            summary += _summary(scored, model.reference)
+            join.add(scored)
+        labelled = join.mature(as_of=now, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
+        outcomes = _outcomes(labelled, model)
+        label_counts = {
+            "days": [_plain(asdict(day)) for day in labelled.days],
+            "repeated": labelled.repeated,
+            "without_id": labelled.without_id,
         }
     counts = reading.counts
     unexpected = {column: rows for (kind, column), rows in counts.schema.items() if kind == "unexpected"}
     summary = replace(summary, unexpected=dict(summary.unexpected) | unexpected)
-    return summary, outcomes, {"traffic": counts.to_dict() | {"other_models": others}, "labels": label_counters}
+    return summary, outcomes, {"traffic": counts.to_dict() | {"other_models": others}, "labels": label_counts}
 
 
-def _own(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_]:
-    """Which rows the model scored; counts the others by model version ('' if the answer names none)."""
+def _scored_by(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_]:
+    """Which rows the model scored. Adds the rows of other models to `others`, by version ('' if unknown)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -67,8 +67,8 @@ def _own(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_
     return own
 
 
-def _masked(batch: Batch, own: NDArray[np.bool_]) -> Batch:
-    """The batch without the scores and decisions of other models."""
+def _mask_other_models(batch: Batch, own: NDArray[np.bool_]) -> Batch:
+    """The batch without scores and decisions of other models: only the model's own count."""
     import numpy as np
 
     if own.all():
@@ -80,20 +80,20 @@ def _summary(batch: Batch, reference: detector.Reference) -> detector.WindowSumm
     import numpy as np
 
     inputs: Any = batch.inputs
-    if inputs is None:  # answers alone were captured
+    if inputs is None:  # only responses were captured
         inputs = np.full((len(batch), len(batch.names)), np.nan)
     return detector.WindowSummary.of(
         reference, inputs, names=batch.names, scores=batch.scores, decisions=batch.decisions, times=batch.times
     )
 
 
-def _outcomes(found: labels.Labelled, model: Model) -> detector.LabelSummary | None:
-    """Counts by day: complete for mature days, only rows and labelled rows for the others."""
-    if not found.days:
+def _outcomes(labelled: labels.Labelled, model: Model) -> detector.LabelSummary | None:
+    """Mature days with their confusion counts; other days only with their number of labelled rows."""
+    if not labelled.days:
         return None
     bands = len(model.reference.document["fraud_by_amount"]["edges"]) + 1
     total = detector.LabelSummary(bands=bands, days={})
-    for batch in found.rows():
+    for batch in labelled.rows():
         total += detector.LabelSummary.of(
             model.reference,
             times=batch.times,
@@ -102,7 +102,7 @@ def _outcomes(found: labels.Labelled, model: Model) -> detector.LabelSummary | N
             amounts=batch.columns[model.amount],
         )
     days = {}
-    for day in found.days:
+    for day in labelled.days:
         counted = total.days.get(day.day, Outcomes.none(bands)) if day.mature else Outcomes.none(bands)
         days[day.day] = replace(counted, rows=day.rows, labelled=day.labelled)
     return detector.LabelSummary(bands=bands, days=days)

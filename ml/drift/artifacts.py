@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 
 def write(monitor: Monitor, check: Check, past: Sequence[Check]) -> None:
-    """Writes a window's report, plots and Model Monitor files; files of an unchanged verdict stay.
+    """Writes report, plots and Model Monitor files of a window, unless they exist for this verdict.
 
-    The page is written last: if it exists, all files do; otherwise the next check writes them again.
+    The report page is written last, so it exists only if all other files do. The next check completes an aborted one.
 
     Args:
-        past: earlier windows, shown beside it.
+        past: earlier windows, for comparison in the report.
     """
     page = check.document["report"]
     if not check.new and drift_check_store.fingerprint(*s3_objects.split(page)).objects:
         return
     with stage("drawing the report"):
         _model_monitor(monitor, check)
-        for name, (content, kind) in _report(monitor, check, past).items():
-            s3_objects.write(monitor.checks.uri("reports", *check.window, name), content, kind)
+        for name, (content, content_type) in _report(monitor, check, past).items():
+            s3_objects.write(monitor.checks.uri("reports", *check.window, name), content, content_type)
 
 
 def _report(monitor: Monitor, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:
     from ml.report import drift_report as drawing
 
-    earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
+    earlier = [each.verdict for each in past if each.window[1] <= check.window[1]]
     pictures = drawing.draw(
-        monitor.model(check.approval).reference, check.judgement, check.summary(), earlier, monitor.rules
+        monitor.model(check.approval).reference, check.verdict, check.summary(), earlier, monitor.rules
     )
-    page = drawing.page(check.document, check.judgement, earlier, pictures)
+    page = drawing.page(check.document, check.verdict, earlier, pictures)
     files = {name: (content, "image/png") for name, content in pictures.items()}
     return files | {"report.html": (page.encode(), "text/html; charset=utf-8")}
 
@@ -56,7 +56,7 @@ def _model_monitor(monitor: Monitor, check: Check) -> None:
     )
     rows = max((column.n + column.missing for column in reference), default=0)
     of_window = {
-        model_monitor_export.STATISTICS: model_monitor_export.statistics(check.judgement.rows, window),
+        model_monitor_export.STATISTICS: model_monitor_export.statistics(check.verdict.rows, window),
         model_monitor_export.CONSTRAINTS: limits,
         model_monitor_export.VIOLATIONS: model_monitor_export.violations(_violations(check)),
     }
@@ -109,9 +109,9 @@ def _column(column: Column, tally: Tally) -> model_monitor_export.Column:
 
 
 def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
-    """Findings that fired as (column, kind, description); those without a Model Monitor kind are in the report only."""
+    """One violation per column and kind that fired. Findings without a Model Monitor type are only in the report."""
     drifted: dict[str, list[str]] = {}
-    for finding in check.judgement.findings:
+    for finding in check.verdict.findings:
         if not finding.fired or finding.subject is None:
             continue
         if finding.kind == "data":
@@ -126,47 +126,49 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
 
 
 def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> Iterator[Point]:
-    """CloudWatch metrics: each verdict as 0 or 1, each input's distances, and the metrics of mature labels.
+    """The CloudWatch metrics: each verdict as 0 or 1, the distances of each input, and the rates from mature labels.
 
-    Labels come late. Their metrics are those of the newest window, up to `check`, that was judged against the same
-    model and has mature labels; with monthly windows that is rarely `check` itself.
+    Labels come late. Label metrics are those of the newest window of the same model, up to `check`, with mature labels;
+    for monthly windows that is rarely `check` itself.
 
     Args:
         past: earlier windows, oldest first.
     """
-    found = check.judgement
-    earlier = [each.judgement for each in past if each.window[1] <= check.window[1]]
-    ours = [each for each in [*earlier, found] if CONCEPT in each.judged and each.reference == found.reference]
-    labelled_window = ours[-1] if ours else found
-    verdicts = {*found.verdicts} - {CONCEPT}
-    if CONCEPT in labelled_window.verdicts:
+    verdict = check.verdict
+    earlier = [each.verdict for each in past if each.window[1] <= check.window[1]]
+    labelled_windows = [
+        each for each in [*earlier, verdict] if CONCEPT in each.judged and each.reference == verdict.reference
+    ]
+    labelled = labelled_windows[-1] if labelled_windows else verdict
+    verdicts = {*verdict.verdicts} - {CONCEPT}
+    if CONCEPT in labelled.verdicts:
         verdicts = verdicts - {NONE} | {CONCEPT}
-    for verdict in VERDICTS:
-        yield Point(name="Verdict", value=float(verdict in verdicts), dimensions={"Verdict": verdict})
+    for name in VERDICTS:
+        yield Point(name="Verdict", value=float(name in verdicts), dimensions={"Verdict": name})
     for kind in CAUSES:
-        by = labelled_window if kind == CONCEPT else found
-        if kind in by.judged:
-            yield Point(name="Findings", value=float(len(by.fired(kind))), dimensions={"Kind": kind}, unit="Count")
-    yield Point(name="Rows", value=float(found.rows), unit="Count")
+        source = labelled if kind == CONCEPT else verdict
+        if kind in source.judged:
+            yield Point(name="Findings", value=float(len(source.fired(kind))), dimensions={"Kind": kind}, unit="Count")
+    yield Point(name="Rows", value=float(verdict.rows), unit="Count")
     yield Point(name="Drift", value=float(any(kind in verdicts for kind in KINDS)))
     yield Point(name="NoTraffic", value=float(silence is not None))
     if silence is not None:
         yield Point(name="HoursWithoutTraffic", value=silence.hours)
-    moved: list[tuple[str, Any]] = [(feature.name, feature) for feature in found.features]
-    if found.scores is not None:
-        moved.append(("score", found.scores))
-    for name, feature in moved:
+    columns: list[tuple[str, Any]] = [(feature.name, feature) for feature in verdict.features]
+    if verdict.scores is not None:
+        columns.append(("score", verdict.scores))
+    for name, feature in columns:
         yield Point(name="KolmogorovSmirnov", value=feature.ks, dimensions={"Feature": name})
         yield Point(name="PopulationStabilityIndex", value=feature.psi, dimensions={"Feature": name})
-    named = {
+    metric_names = {
         "recall": "Recall",
         "precision": "Precision",
         "false_positive_rate": "FalsePositiveRate",
         "alert_rate": "AlertRate",
     }
-    labelled = [finding for finding in labelled_window.findings if finding.kind == CONCEPT]
-    for finding in [*(each for each in found.findings if each.kind != CONCEPT), *labelled]:
-        if finding.statistic in named and finding.subject is None and finding.value is not None:
-            yield Point(name=named[finding.statistic], value=finding.value)
-    if found.estimated is not None:
-        yield Point(name="EstimatedRecall", value=found.estimated.recall[0])
+    concept_findings = [finding for finding in labelled.findings if finding.kind == CONCEPT]
+    for finding in [*(each for each in verdict.findings if each.kind != CONCEPT), *concept_findings]:
+        if finding.statistic in metric_names and finding.subject is None and finding.value is not None:
+            yield Point(name=metric_names[finding.statistic], value=finding.value)
+    if verdict.estimated is not None:
+        yield Point(name="EstimatedRecall", value=verdict.estimated.recall[0])

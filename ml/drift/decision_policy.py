@@ -1,8 +1,8 @@
 """Decides which verdicts of recent windows call for a new model.
 
-A verdict against a former model says little about its successor, which was trained after that drift. What the successor
-cannot have learned is a concept that began after its newest row. Such a finding comes late, with its labels, and counts
-against the model that serves by then.
+A verdict on a former model does not count against the champion, because the champion was trained on the drifted data.
+The exception is concept drift with an onset after the champion's newest training or test row: its labels mature late,
+so it counts against the model that serves by then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.console import note
-from ml.drift.evidence import case
+from ml.drift.evidence import build_case
 from ml.drift.monitor import Check, Monitor
 from ml.drift.reference_model import Model
 from ml.drift.retrain_requester import DriftCase
@@ -22,63 +22,65 @@ from ml.model.drift.verdict import CONCEPT
 
 
 def cases(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase]:
-    """The cases that the verdicts `past` call for, strongest cause first; none before a window of the serving model.
+    """The cases of drift that are due, the strongest cause first; none before the champion's first own window.
 
     Args:
-        past: verdicts on windows that do not overlap, oldest first.
+        past: checks of windows that do not overlap, oldest first.
     """
-    serves = monitor.model(monitor.serves)
+    champion = monitor.model(monitor.serves)
     latest = past[-1]
-    if latest.judgement.reference != serves.sha256:
-        note(f"approval {latest.approval:04d} served in the latest window, {monitor.serves:04d} does now: not decided")
+    if latest.verdict.reference != champion.sha256:
+        note(
+            f"approval {latest.approval:04d} served in the latest window, {monitor.serves:04d} serves now: no decision"
+        )
         return []
     decisions = due(
-        [each.judgement for each in past], monitor.rules, serves=serves.sha256, learned_until=serves.learned_until
+        [each.verdict for each in past], monitor.rules, champion=champion.sha256, learned_until=champion.learned_until
     )
     kinds = [str(decision.kind) for decision in decisions]
-    return [case(each, past, [kind for kind in kinds if kind != each.kind]) for each in decisions]
+    return [build_case(each, past, [kind for kind in kinds if kind != each.kind]) for each in decisions]
 
 
 def due(
-    past: Sequence[DriftVerdict], rules: detector.Rules, *, serves: str, learned_until: datetime | None
+    past: Sequence[DriftVerdict], rules: detector.Rules, *, champion: str, learned_until: datetime | None
 ) -> tuple[detector.Decision, ...]:
-    """The decisions that `past` calls for against the model `serves`; none before a window of that model."""
-    if past[-1].reference != serves:
+    """The decisions that are due against the model `champion` (its digest); none before its first own window."""
+    if past[-1].reference != champion:
         return ()
-    return detector.decisions(carried(past, serves=serves, learned_until=learned_until), rules)
+    return detector.decisions(carry_over(past, champion=champion, learned_until=learned_until), rules)
 
 
-def carried(past: Iterable[DriftVerdict], *, serves: str, learned_until: datetime | None) -> list[DriftVerdict]:
-    """`past`, with findings of concept drift that the model `serves` cannot have learned attributed to it.
+def carry_over(past: Iterable[DriftVerdict], *, champion: str, learned_until: datetime | None) -> list[DriftVerdict]:
+    """Reassigns concept drift of former models to `champion` if the champion cannot have learned it.
 
-    These are findings in a run of windows that began after `learned_until`, or at most half a window before it: a model
-    that has seen less than half of a new concept has not learned it.
+    That holds for a run of windows with an onset after `learned_until`, or at most half a window earlier: a model that
+    has seen less than half a window of a new concept has not learned it.
     """
-    counted: list[DriftVerdict] = []
-    began: datetime | None = None
+    carried: list[DriftVerdict] = []
+    onset: datetime | None = None
     for each in past:
         if CONCEPT in each.judged:
-            began = (began or _onset(each)) if CONCEPT in each.verdicts else None
+            onset = (onset or _onset(each)) if CONCEPT in each.verdicts else None
         if (
-            each.reference != serves
+            each.reference != champion
             and CONCEPT in each.verdicts
-            and began is not None
+            and onset is not None
             and learned_until is not None
-            and began >= learned_until - (each.end - each.start) / 2
+            and onset >= learned_until - (each.end - each.start) / 2
         ):
-            counted.append(replace(each, reference=serves, verdicts=(CONCEPT,), judged=(CONCEPT,)))
+            carried.append(replace(each, reference=champion, verdicts=(CONCEPT,), judged=(CONCEPT,)))
         else:
-            counted.append(each)
-    return counted
+            carried.append(each)
+    return carried
 
 
-def may_count(check: Check, serves: Model) -> bool:
-    """Whether a verdict can still count against the serving model once its labels have matured."""
+def may_count(check: Check, champion: Model) -> bool:
+    """Whether a verdict can still count against the champion once its labels are mature."""
     start, end = check.window
-    if check.judgement.reference == serves.sha256:
+    if check.verdict.reference == champion.sha256:
         return True
-    return serves.learned_until is not None and end > serves.learned_until - (end - start) / 2
+    return champion.learned_until is not None and end > champion.learned_until - (end - start) / 2
 
 
-def _onset(judgement: DriftVerdict) -> datetime:
-    return judgement.concept_onset or judgement.start
+def _onset(verdict: DriftVerdict) -> datetime:
+    return verdict.concept_onset or verdict.start

@@ -11,25 +11,25 @@ from ml.drift.monitor import Check
 from ml.drift.retrain_requester import DriftCase
 from ml.model.drift import detector
 
-_QUOTED_FINDINGS = 12
-"""Findings that a request quotes; the check that it names holds all."""
+_MAX_FINDINGS = 12
+"""Findings in a request; the check that it names has all of them."""
 _DIGITS = 6
 
 
-def case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]) -> DriftCase:
-    """The case for `decision`, with evidence from the latest window in which its kind of drift fired.
+def build_case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]) -> DriftCase:
+    """The case of a decision. Its findings are those of the latest window in which this kind of drift fired.
 
     Args:
-        past: the verdicts that the decision used.
+        past: the checks that the decision is based on.
         also: the other kinds of drift that are due.
     """
     kind = str(decision.kind)
     by_window = {each.window: each for each in past}
     latest = by_window[decision.fired[-1]]
-    findings = strongest(latest.judgement, kind)
+    findings = strongest(latest.verdict, kind)
     evidence = {
         "kind": kind,
-        "model": {"approval": latest.approval, "artifact_sha256": latest.judgement.reference},
+        "model": {"approval": latest.approval, "artifact_sha256": latest.verdict.reference},
         "onset": decision.onset,
         "windows": [
             {
@@ -37,14 +37,14 @@ def case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]
                 "end": window[1],
                 "fired": window in decision.fired,
                 "approval": by_window[window].approval,
-                "verdicts": list(by_window[window].judgement.verdicts),
-                "rows": by_window[window].judgement.rows,
+                "verdicts": list(by_window[window].verdict.verdicts),
+                "rows": by_window[window].verdict.rows,
             }
             for window in sorted({*decision.considered, *decision.fired})
         ],
-        "findings": [quoted(finding) for finding in findings[:_QUOTED_FINDINGS]],
+        "findings": [finding_values(finding) for finding in findings[:_MAX_FINDINGS]],
         "findings_in_all": len(findings),
-        "top_features": [moved(feature) for feature in latest.judgement.top_features],
+        "top_features": [feature_values(feature) for feature in latest.verdict.top_features],
         **({"also_due": list(also)} if also else {}),
         "check": check_uri(latest),
         "report": latest.document["report"],
@@ -52,21 +52,21 @@ def case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]
     return DriftCase(decision=decision, reason=_reason(decision, latest, findings), evidence=evidence)
 
 
-def strongest(judgement: detector.DriftVerdict, kind: str) -> list[detector.Finding]:
-    """The findings of a kind that fired, furthest beyond their threshold first."""
-    fired = judgement.fired(kind)
+def strongest(verdict: detector.DriftVerdict, kind: str) -> list[detector.Finding]:
+    """The findings of a kind that fired, by their ratio to the threshold, the largest first."""
+    fired = verdict.fired(kind)
 
-    def beyond(finding: detector.Finding) -> float:
+    def exceedance(finding: detector.Finding) -> float:
         value, limit = abs(finding.value or 0.0), abs(finding.threshold)
         if not value or not limit:
             return float("inf")
         return max(value / limit, limit / value)
 
-    return sorted(fired, key=lambda finding: (-beyond(finding), finding.p_value or 0.0, finding.statistic))
+    return sorted(fired, key=lambda finding: (-exceedance(finding), finding.p_value or 0.0, finding.statistic))
 
 
-def quoted(finding: detector.Finding) -> dict[str, Any]:
-    """A finding as plain values."""
+def finding_values(finding: detector.Finding) -> dict[str, Any]:
+    """A finding as plain values, for YAML."""
     return {
         "statistic": finding.statistic,
         "of": finding.subject,
@@ -79,8 +79,8 @@ def quoted(finding: detector.Finding) -> dict[str, Any]:
     }
 
 
-def moved(feature: detector.FeatureDrift) -> dict[str, Any]:
-    """How far an input has moved, as plain values."""
+def feature_values(feature: detector.FeatureDrift) -> dict[str, Any]:
+    """The drift statistics of an input as plain values, for YAML."""
     names = ("ks", "psi", "js", "mean_shift")
     return {"name": feature.name} | {name: rounded(getattr(feature, name)) for name in names}
 
@@ -90,34 +90,34 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{_DIGITS}g}")
 
 
-def check_uri(found: Check) -> str:
+def check_uri(check: Check) -> str:
     """The S3 URI of the stored check."""
-    report: str = found.document["report"]
+    report: str = check.document["report"]
     folder, _, rest = report.rpartition("/reports/")
     return f"{folder}/checks/{rest.partition('/')[0]}.json"
 
 
 def span(window: tuple[datetime, datetime]) -> str:
-    """A window as text; in days if it consists of whole days."""
+    """A window as text: dates for whole days, otherwise times."""
     whole = all(not (moment.hour or moment.minute or moment.second) for moment in window)
     start, end = (moment.date().isoformat() if whole else stamp(moment) for moment in window)
     return f"{start} to {end}"
 
 
 def sentence(finding: detector.Finding) -> str:
-    """A finding as a phrase: statistic, subject, value, limit, p-value."""
+    """A finding as a short phrase."""
     of = f" of {finding.subject}" if finding.subject else ""
     p_value = f", p {finding.p_value:.1g}" if finding.p_value is not None else ""
     value = "–" if finding.value is None else f"{finding.value:.3g}"
-    statistic = finding.statistic.replace("_", " ")
-    return f"{statistic}{of} {value} (limit {finding.threshold:.3g}{p_value})"
+    words = finding.statistic.replace("_", " ")
+    return f"{words}{of} {value} (limit {finding.threshold:.3g}{p_value})"
 
 
 def _reason(decision: detector.Decision, latest: Check, findings: Sequence[detector.Finding]) -> str:
     fired = len(set(decision.fired) & set(decision.considered))
     of = len(decision.considered)
-    windows = f"{fired} of the latest {of} windows" if of > 1 else "the latest window that can be judged"
-    strongest_findings = "; ".join(sentence(finding) for finding in findings[:3])
+    windows = f"{fired} of the latest {of} windows" if of > 1 else "the latest window that can be tested"
+    phrases = "; ".join(sentence(finding) for finding in findings[:3])
     more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
     kind = str(decision.kind).capitalize()
-    return f"{kind} drift in {windows}, {span(latest.window)}: {strongest_findings}{more}"
+    return f"{kind} drift in {windows}, {span(latest.window)}: {phrases}{more}"

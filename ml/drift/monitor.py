@@ -1,7 +1,7 @@
-"""Judges a window: finds the model that served, aggregates traffic and labels, stores the verdict.
+"""Evaluates a window for drift: loads the model, aggregates traffic and labels, stores the verdict.
 
-A window is always judged against the model that main pointed at when it was judged first. It is judged again if its
-captured objects, labels or rules have changed. Creates no request.
+A window always belongs to one model: the champion at its first evaluation. It is evaluated again only if its captured
+objects, labels or rules have changed. Creates no retrain request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ml.aws.capture import inventory
 from ml.aws.drift_check_store import Checks, fingerprint
 from ml.console import note, stage
 from ml.drift import aggregation
-from ml.drift.calendar import Window, counted
+from ml.drift.calendar import Window, without_overlap
 from ml.drift.reference_model import Model
 from ml.gitops.repository import Repository
 from ml.model.drift import detector
@@ -29,44 +29,44 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A window's verdict, as it is stored."""
+    """The stored drift check of one window."""
 
     document: Mapping[str, Any]
     new: bool
-    """Whether this check judged it."""
+    """Whether this run evaluated it."""
 
     @cached_property
-    def judgement(self) -> detector.DriftVerdict:
-        """The verdict."""
+    def verdict(self) -> detector.DriftVerdict:
+        """The verdict of the window."""
         return detector.DriftVerdict.from_dict(self.document["judgement"])
 
     @property
     def window(self) -> Window:
         """Start and end."""
-        return self.judgement.start, self.judgement.end
+        return self.verdict.start, self.verdict.end
 
     @property
     def approval(self) -> int:
-        """The model that it was judged against."""
+        """The approval of the model that it was evaluated against."""
         number: int = self.document["model"]["approval"]
         return number
 
     @property
     def may_mature(self) -> bool:
-        """Whether later labels can still show concept drift: the rows have ids to join on."""
-        return "concept" not in self.judgement.judged and self.document["label_summary"] is not None
+        """Whether later labels can still show concept drift: rows of the model have an id to join on."""
+        return "concept" not in self.verdict.judged and self.document["label_summary"] is not None
 
     def summary(self) -> detector.WindowSummary:
-        """The window's traffic, in counts."""
+        """The counts of the window's traffic."""
         return detector.WindowSummary.from_dict(self.document["summary"])
 
 
 class Monitor:
-    """Judges windows of the endpoint `endpoint`, whose lake is `bucket`, at the revision `revision` of Git.
+    """Evaluates windows of one endpoint. Reads approvals at `revision` of Git, traffic and labels from `bucket`.
 
     Args:
         rules: model-config/monitoring/drift.yaml.
-        serves: the approval that main points at.
+        serves: the approval that the serving pointer of main names.
     """
 
     def __init__(
@@ -79,39 +79,39 @@ class Monitor:
         self._models: dict[int, Model] = {}
 
     def model(self, approval: int) -> Model:
-        """The model of an approval; its archive is read once."""
+        """The model of an approval. Its archive is read once."""
         if approval not in self._models:
             self._models[approval] = Model.of(self._repository, self._revision, approval)
         return self._models[approval]
 
     def check(self, window: Window) -> Check:
-        """The verdict on a window: the stored one if its inputs have not changed, else a new one.
+        """The check of a window: the stored one if its inputs have not changed, otherwise a new one.
 
         Raises:
-            CloudError, DataError: S3 refuses, or an object is not in the expected form.
+            CloudError, DataError: S3 cannot be read, or an object has another format.
         """
-        kept = self.checks.read(*window)
-        seen = self._seen(window)
-        if kept is not None and _is_current(Check(document=kept, new=False), seen, self.file.labels.min_age_days):
-            return Check(document=kept, new=False)
-        model = self.model(kept["model"]["approval"] if kept is not None else self.serves)
-        document = self._judge(window, model) | {"seen": seen}
+        stored = self.stored(window)
+        inputs = self._fingerprint(window)
+        if stored is not None and _is_current(stored, inputs, self.file.labels.min_age_days):
+            return stored
+        model = self.model(stored.approval if stored is not None else self.serves)
+        document = self._evaluate(window, model) | {"seen": inputs}
         self.checks.write(document)
         return Check(document={"schema": 1, **document}, new=True)
 
-    def kept(self, window: Window) -> Check | None:
-        """The stored verdict on a window, if there is one."""
+    def stored(self, window: Window) -> Check | None:
+        """The stored check of a window; None if there is none."""
         document = self.checks.read(*window)
         return Check(document=document, new=False) if document is not None else None
 
-    def _seen(self, window: Window) -> dict[str, Any]:
-        """The inputs of a verdict, beside the model."""
+    def _fingerprint(self, window: Window) -> dict[str, Any]:
+        """Identifies the inputs of a verdict, apart from the model."""
         start, end = window
-        # The adjacent hours too: a request near an hour's end may be in the next hour's files.
-        found = inventory.listing(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
+        # One hour more on each side: a request near the end of an hour may be stored under the next one.
+        listing = inventory.listing(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
         rules = json.dumps(asdict(self.rules), sort_keys=True)
         return {
-            "capture": {"objects": found.objects, "bytes": found.bytes},
+            "capture": {"objects": listing.objects, "bytes": listing.bytes},
             "labels": self._labels,
             "rules": hashlib.sha256(rules.encode()).hexdigest(),
         }
@@ -120,14 +120,14 @@ class Monitor:
     def _labels(self) -> str:
         return fingerprint(self.bucket, "labels/").sha256
 
-    def _judge(self, window: Window, model: Model) -> dict[str, Any]:
+    def _evaluate(self, window: Window, model: Model) -> dict[str, Any]:
         now, (start, end) = clock.now(), window
         with stage(f"reading traffic from {clock.stamp(start)} to {clock.stamp(end)}"):
-            summary, outcomes, counters = aggregation.read(
+            summary, outcomes, counts = aggregation.read(
                 self.bucket, self.endpoint, window, model=model, limits=self.file.labels, now=now
             )
-        note(f"{summary.rows:,} rows in {counters['traffic']['objects']:,} objects")
-        judgement = detector.judge(
+        note(f"{summary.rows:,} rows in {counts['traffic']['objects']:,} objects")
+        verdict = detector.evaluate(
             model.reference,
             summary,
             outcomes,
@@ -137,7 +137,7 @@ class Monitor:
             as_of=now,
             reference=model.sha256,
         )
-        return counters | {
+        return counts | {
             "endpoint": self.endpoint,
             "start": clock.stamp(start),
             "end": clock.stamp(end),
@@ -149,25 +149,25 @@ class Monitor:
             },
             "summary": summary.to_dict(),
             "label_summary": outcomes.to_dict() if outcomes is not None else None,
-            "judgement": judgement.to_dict(),
+            "judgement": verdict.to_dict(),
             "report": self.checks.uri("reports", start, end, "report.html"),
         }
 
 
 def history(monitor: Monitor, first: Check) -> list[Check]:
-    """The verdicts that a decision uses: of windows that do not overlap, `first` among them, oldest first."""
-    chosen = counted(monitor.checks.windows(), first=first.window, unit=monitor.file.window)
-    found = (first if window == first.window else monitor.kept(window) for window in chosen)
-    return [check for check in found if check is not None]
+    """The checks that a decision uses: windows that do not overlap, `first` among them, oldest first."""
+    windows = without_overlap(monitor.checks.windows(), first=first.window, unit=monitor.file.window)
+    checks = (first if window == first.window else monitor.stored(window) for window in windows)
+    return [check for check in checks if check is not None]
 
 
-def _is_current(kept: Check, seen: Mapping[str, Any], min_age_days: int) -> bool:
-    """Whether a stored verdict would be the same if judged again.
+def _is_current(stored: Check, inputs: Mapping[str, Any], min_age_days: int) -> bool:
+    """Whether a new evaluation would give the same verdict.
 
-    Labels also mature with time: a verdict made before they could be old enough is valid for its day only.
+    Labels also mature by age: a check that ran before they could be old enough is current only on the same day.
     """
-    if kept.document.get("seen") != seen:
+    if stored.document.get("seen") != inputs:
         return False
-    judged_at = datetime.fromisoformat(kept.document["judged"])
-    mature_at = kept.window[1] + timedelta(days=min_age_days)
-    return "concept" in kept.judgement.judged or judged_at >= mature_at or judged_at.date() == clock.now().date()
+    evaluated = datetime.fromisoformat(stored.document["judged"])
+    mature = stored.window[1] + timedelta(days=min_age_days)
+    return "concept" in stored.verdict.judged or evaluated >= mature or evaluated.date() == clock.now().date()

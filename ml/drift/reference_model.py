@@ -1,4 +1,4 @@
-"""Loads the approved model and the drift reference that a window is judged against."""
+"""Loads the approved model and the drift reference of a window."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ from ml.model.drift import detector
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """An approved model and its drift reference."""
+    """An approved model with the drift reference of its archive."""
 
     record: config.ApprovalRecord
     reference: detector.Reference
     amount: str
-    """The input that holds the amount."""
+    """The name of the input with the amount."""
 
     @property
     def sha256(self) -> str:
-        """The digest of its archive."""
+        """The SHA-256 digest of the archive."""
         return self.record.artifact.sha256
 
     @property
     def learned_until(self) -> datetime | None:
-        """Event time of the newest row that it was trained or tested on; None if its archive does not say."""
+        """The event time of its newest training or test row; None if the archive does not state it."""
         return learned_until(self.reference.document)
 
     @property
     def version(self) -> str:
-        """The model version in its answers."""
+        """The model version that its responses state."""
         return f"{self.record.approval:04d}"
 
     @classmethod
     def of(cls, repository: Repository, revision: str, approval: int) -> Model:
-        """The model of an approval that is recorded at `revision`, from its archive.
+        """Loads the model of an approval that is recorded at `revision`.
 
         Raises:
-            Refused: there is no record, or the archive is not the one that was approved.
-            ArtifactError: the archive cannot be read, or holds no drift reference.
+            Refused: there is no approval record, or the archive is not the approved one.
+            ArtifactError: the archive cannot be read, or has no drift reference.
         """
         record = approvals.recorded(repository, revision, approval)
         if record is None:
             raise Refused(f"{config.approval_path(approval)} does not exist, so the model is unknown")
         content = s3_objects.read(record.artifact.uri)
-        found = hashlib.sha256(content).hexdigest()
-        if found != record.artifact.sha256:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != record.artifact.sha256:
             raise Refused(
-                f"{record.artifact.uri} has sha256 {found}, and {config.approval_path(approval)} approved "
+                f"{record.artifact.uri} has sha256 {digest}, but {config.approval_path(approval)} approved "
                 f"{record.artifact.sha256}; find out who replaced it"
             )
         try:
             archive = artifact.read(content)
             amount: str = json.loads(archive.files["model.json"])["amount"]
             reference = detector.Reference.of(archive.baseline)
-            reference.names, reference.scores  # noqa: B018 - read now, so that a fault is reported here
+            reference.names, reference.scores  # noqa: B018 - parsed here, so that a defect is reported with its URI
         except (artifact.ArtifactInvalid, KeyError, TypeError) as error:
             raise ArtifactError(f"{record.artifact.uri}: no drift reference can be read from it ({error})") from error
         return cls(record=record, reference=reference, amount=amount)
 
 
-def learned_until(baseline: Mapping[str, Any]) -> datetime | None:
-    """Event time of the newest row that a model with this baseline.json was trained or tested on, if it says so."""
-    end = baseline.get("windows", {}).get("test", {}).get("end")
+def learned_until(document: Mapping[str, Any]) -> datetime | None:
+    """The event time of the newest training or test row that baseline.json states; None if it states none."""
+    end = document.get("windows", {}).get("test", {}).get("end")
     return datetime.fromisoformat(end) if end else None

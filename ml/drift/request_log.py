@@ -1,6 +1,6 @@
 """Reads from Git which retrain requests exist at a commit, and what resolved them and when.
 
-It reads the commit and not the checkout: a check that runs while others push must not request what main already holds.
+Reads the commit, not the work tree: a drift check that runs while others push must not repeat a request of main.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _File = TypeVar("_File", bound=config.File)
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """The record that resolved a request, its time, and whether the model failed the gate."""
+    """How a request was resolved: the record that names it, its creation time, and whether the gate failed."""
 
     request: str
     record: Path
@@ -31,8 +31,8 @@ class Resolution:
 class RequestLog:
     """The requests and their resolutions at `revision`.
 
-    Raises (on first use):
-        ConfigError: a record is invalid; `fraudops validate` reports the same.
+    Raises (on first access of a property):
+        ConfigError: a record is invalid; `fraudops validate` reports it too.
     """
 
     def __init__(self, repository: Repository, revision: str) -> None:
@@ -46,38 +46,40 @@ class RequestLog:
 
     @cached_property
     def resolutions(self) -> tuple[Resolution, ...]:
-        """What resolved them, oldest first."""
+        """The resolutions of all requests, oldest first."""
         found = []
         for path, approval in self._records(config.APPROVALS, config.ApprovalRecord):
             found += [_resolution(name, path, approval.created, gate_failed=False) for name in approval.requests]
         for path, failure in self._records(config.GATE_FAILURES, config.GateFailureRecord):
             found += [_resolution(name, path, failure.created, gate_failed=True) for name in failure.requests]
-        return tuple(sorted(found, key=lambda resolution: (resolution.created, resolution.record)))
+        return tuple(sorted(found, key=lambda item: (item.created, item.record)))
 
     def open(self, cause: str) -> list[str]:
         """The open requests of a cause, oldest first."""
-        resolved = {resolution.request for resolution in self.resolutions}
+        resolved = {item.request for item in self.resolutions}
         return [name for name in self.requests if cause_of(name) == cause and name not in resolved]
 
-    def resolutions_of(self, cause: str) -> list[Resolution]:
+    def resolved(self, cause: str) -> list[Resolution]:
         """The resolutions of a cause's requests, oldest first."""
-        return [resolution for resolution in self.resolutions if cause_of(resolution.request) == cause]
+        return [item for item in self.resolutions if cause_of(item.request) == cause]
 
     def consecutive_gate_failures(self, cause: str) -> list[str]:
-        """The gate failures that resolved a cause's requests since its last approval, oldest first."""
+        """The names of the gate failures that resolved a cause's requests since its last approval, oldest first."""
         failures: list[str] = []
-        for resolution in self.resolutions_of(cause):
-            if not resolution.gate_failed:
+        for item in self.resolved(cause):
+            if not item.gate_failed:
                 failures = []
-            elif resolution.record.stem not in failures:
-                failures.append(resolution.record.stem)
+            elif item.record.stem not in failures:
+                failures.append(item.record.stem)
         return failures
 
     def created_in_month(self, moment: datetime, causes: Collection[str]) -> list[str]:
-        """The requests of `causes` that were committed in the month of `moment` (UTC)."""
+        """The requests of `causes` whose commit time is in the month of `moment` (UTC)."""
         month = moment.astimezone(UTC).strftime("%Y%m")
         return [
-            name for name in self.requests if cause_of(name) in causes and self._created(name).strftime("%Y%m") == month
+            name
+            for name in self.requests
+            if cause_of(name) in causes and self._commit_time(name).strftime("%Y%m") == month
         ]
 
     def commit_of(self, name: str) -> str | None:
@@ -85,7 +87,7 @@ class RequestLog:
         commits = self._repository.log(self.revision, _path(name))
         return commits[-1].sha if commits else None
 
-    def _created(self, name: str) -> datetime:
+    def _commit_time(self, name: str) -> datetime:
         return self._repository.log(self.revision, _path(name))[-1].time.astimezone(UTC)
 
     def _records(self, folder: Path, kind: type[_File]) -> Iterator[tuple[Path, _File]]:

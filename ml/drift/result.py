@@ -10,7 +10,7 @@ from ml.drift.retrain_requester import RequestOutcome
 
 @dataclass(frozen=True, kw_only=True)
 class WindowVerdict:
-    """The verdict on one window, as the verb reports it."""
+    """The verdict of one window."""
 
     start: datetime
     end: datetime
@@ -19,7 +19,7 @@ class WindowVerdict:
     rows: int
     reasons: tuple[str, ...]
     new: bool
-    """Whether this check judged it; else the stored verdict is still valid."""
+    """Whether this check evaluated the window; otherwise the stored verdict was still current."""
     report: str
 
 
@@ -33,7 +33,7 @@ class NoTraffic:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftCheckResult:
-    """Verdicts and request outcomes of a check. The last of `judged` is the named (or latest) window."""
+    """The result of a drift check. The last item of `judged` is the window that was asked for."""
 
     verdict: str
     reason: str
@@ -43,6 +43,6 @@ class DriftCheckResult:
     approval: int | None
     judged: tuple[WindowVerdict, ...]
     due: tuple[str, ...]
-    """The kinds of drift that call for a new model."""
+    """The kinds of drift for which a retrain is due."""
     requests: tuple[RequestOutcome, ...]
     silence: NoTraffic | None

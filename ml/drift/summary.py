@@ -1,6 +1,6 @@
 """Markdown of a drift check for the step's summary: verdicts, findings, charts, requests.
 
-Charts are Mermaid, from numbers and plain names; a name that Mermaid could interpret is left out.
+Charts are Mermaid. Column names that Mermaid could misread are left out.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from ml.model.drift.verdict import KINDS, DriftVerdict
 if TYPE_CHECKING:
     from ml.drift.result import DriftCheckResult, NoTraffic
 
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
-_BARS = 12
-_FIRED = 10
+_SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
+_MAX_BARS = 12
+_MAX_FINDINGS = 10
 
 
 def why(check: Check) -> str:
-    """The verdict in a sentence or two: the strongest finding of each kind, and what could not be judged."""
-    found = check.judgement
+    """The reason of the verdict: the strongest finding of each kind, and what could not be tested."""
+    verdict = check.verdict
     parts = []
     for kind in KINDS:
-        fired = strongest(found, kind)
+        fired = strongest(verdict, kind)
         if fired:
             more = f" and {len(fired) - 1} more" if len(fired) > 1 else ""
             parts.append(f"{kind}: {sentence(fired[0])}{more}")
-    parts += list(found.reasons)
-    return "; ".join(parts) or f"{found.rows:,} rows were judged and nothing fired"
+    parts += list(verdict.reasons)
+    return "; ".join(parts) or f"{verdict.rows:,} rows were tested and nothing fired"
 
 
-def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check]) -> str:
-    """The summary of the whole check."""
+def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check]) -> str:
+    """The summary of one drift check."""
     latest = checks[-1]
     parts = [
         f"### Drift: {text(result.verdict)}",
@@ -47,9 +47,9 @@ def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Ch
     if result.silence is not None:
         parts.append(
             f"**No traffic** since {stamp(result.silence.since)}, {result.silence.hours:,.0f} hours: drift cannot be "
-            "judged."
+            "detected."
         )
-    parts += [_asked(each.request, each.state, each.reason) for each in result.requests]
+    parts += [_outcome(each.request, each.state, each.reason) for each in result.requests]
     if not result.requests:
         parts.append(
             f"Due: {', '.join(result.due)}; no request was created (report only)."
@@ -58,68 +58,68 @@ def checked(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Ch
         )
     parts.append(_windows(checks))
     parts += filter(None, map(_unread, checks))
-    parts += [_findings(each) for each in checks if any(finding.fired for finding in each.judgement.findings)]
-    parts += filter(None, [_features(latest.judgement), _history([each.judgement for each in past])])
+    parts += [_findings(each) for each in checks if any(finding.fired for finding in each.verdict.findings)]
+    parts += filter(None, [_features(latest.verdict), _history([each.verdict for each in past])])
     parts.append(f"Report: {code(latest.document['report'])}")
     return "\n\n".join(parts)
 
 
-def silent(endpoint: str, silence: NoTraffic, run_url: str | None) -> str:
-    """The issue about an endpoint without captured traffic."""
+def no_traffic_issue(endpoint: str, silence: NoTraffic, run_url: str | None) -> str:
+    """The body of the issue about an endpoint without captured traffic."""
     run = f"\n\n{link('The run', run_url)}" if run_url else ""
     return (
         f"No traffic of {code(endpoint)} was captured since {stamp(silence.since)}, for {silence.hours:,.0f} hours. "
-        "Either it gets no requests, or they are not captured. Drift cannot be judged meanwhile."
+        "Either it receives no requests, or they are not captured. Drift cannot be detected meanwhile."
         "\n\nCheck the endpoint's invocations in CloudWatch, `capture.sampling_percentage` in "
-        "`model-config/serving/production.yaml`, and the clients of the endpoint. `no_traffic_hours` in "
-        "`model-config/monitoring/drift.yaml` is the limit. The next check that finds traffic closes "
-        f"this issue.{run}"
+        "`model-config/serving/production.yaml`, and the endpoint's clients. `no_traffic_hours` in "
+        "`model-config/monitoring/drift.yaml` sets the limit. The next check that finds traffic closes this issue."
+        f"{run}"
     )
 
 
-def _asked(name: str, state: str, reason: str) -> str:
-    states = {
+def _outcome(name: str, state: str, reason: str) -> str:
+    words = {
         "requested": "A retrain is requested",
         "proposed": "A pull request proposes a retrain",
         "already requested": "A retrain was requested before",
         "suppressed": "No request was created",
         "circuit breaker open": "No request was created; the circuit breaker is open",
     }
-    return f"**{states[state]}** ({code(name)}): {text(reason)}."
+    return f"**{words[state]}** ({code(name)}): {text(reason)}."
 
 
 def _windows(checks: Sequence[Check]) -> str:
     rows = [
         (
             span(each.window),
-            text(", ".join(each.judgement.verdicts)),
-            f"{each.judgement.rows:,}",
-            _labels(each.judgement),
-            "now" if each.new else "before",
+            text(", ".join(each.verdict.verdicts)),
+            f"{each.verdict.rows:,}",
+            _labels(each.verdict),
+            "now" if each.new else "earlier",
         )
         for each in checks
     ]
-    return table(("window", "verdict", "rows", "labels", "judged"), rows, numbers=(2,))
+    return table(("window", "verdict", "rows", "labels", "tested"), rows, numbers=(2,))
 
 
 def _unread(check: Check) -> str:
-    """Lines that could not be decoded, if there are any."""
-    found = check.document["traffic"]
-    if not found["unreadable_lines"]:
+    """Reports capture lines that could not be decoded."""
+    traffic = check.document["traffic"]
+    if not traffic["unreadable_lines"]:
         return ""
-    reasons = ", ".join(f"{text(reason)} ({count:,})" for reason, count in found["reasons"].items())
-    stored = f"; stored as dead letters, such as {code(found['kept_aside'][0])}" if found["kept_aside"] else ""
-    return f"{found['unreadable_lines']:,} lines of {span(check.window)} could not be decoded: {reasons}{stored}."
+    reasons = ", ".join(f"{text(reason)} ({count:,})" for reason, count in traffic["reasons"].items())
+    aside = f"; stored as dead letters, e.g. {code(traffic['kept_aside'][0])}" if traffic["kept_aside"] else ""
+    return f"{traffic['unreadable_lines']:,} lines of {span(check.window)} could not be decoded: {reasons}{aside}."
 
 
-def _labels(found: DriftVerdict) -> str:
-    if not found.labels:
+def _labels(verdict: DriftVerdict) -> str:
+    if not verdict.labels:
         return "none"
-    return f"{found.labels['mature_days']} of {found.labels['days']} days mature"
+    return f"{verdict.labels['mature_days']} of {verdict.labels['days']} days mature"
 
 
 def _findings(check: Check) -> str:
-    fired = [finding for kind in KINDS for finding in strongest(check.judgement, kind)]
+    fired = [finding for kind in KINDS for finding in strongest(check.verdict, kind)]
     rows = [
         (
             text(finding.kind),
@@ -130,17 +130,17 @@ def _findings(check: Check) -> str:
             _figure(finding.p_value),
             text(finding.detail),
         )
-        for finding in fired[:_FIRED]
+        for finding in fired[:_MAX_FINDINGS]
     ]
     shown = table(("kind", "statistic", "of", "value", "limit", "p", "detail"), rows, numbers=(3, 4, 5))
-    rest = f"\n\n… and {len(fired) - _FIRED} more, in the report." if len(fired) > _FIRED else ""
-    return details(f"Findings in {span(check.window)} ({len(fired)})", shown + rest)
+    rest = f"\n\n… and {len(fired) - _MAX_FINDINGS} more, in the report." if len(fired) > _MAX_FINDINGS else ""
+    return details(f"What fired in {span(check.window)} ({len(fired)})", shown + rest)
 
 
-def _features(found: DriftVerdict) -> str:
-    """The inputs with the largest shifts, as bars."""
-    moved = sorted(found.features, key=lambda feature: -feature.js)
-    shown = [feature for feature in moved if _PLAIN.fullmatch(feature.name)][:_BARS]
+def _features(verdict: DriftVerdict) -> str:
+    """A bar chart of the inputs with the largest shift."""
+    by_shift = sorted(verdict.features, key=lambda feature: -feature.js)
+    shown = [feature for feature in by_shift if _SAFE_NAME.fullmatch(feature.name)][:_MAX_BARS]
     if not shown:
         return ""
     top = max(0.1, *(feature.js for feature in shown))
@@ -148,7 +148,7 @@ def _features(found: DriftVerdict) -> str:
     values = ", ".join(f"{feature.js:.3f}" for feature in shown)
     return fence(
         "xychart-beta\n"
-        '    title "Inputs with the largest shifts"\n'
+        '    title "Inputs with the largest shift"\n'
         f"    x-axis [{names}]\n"
         f'    y-axis "Jensen-Shannon distance" 0 --> {top:.2f}\n'
         f"    bar [{values}]",
@@ -157,7 +157,7 @@ def _features(found: DriftVerdict) -> str:
 
 
 def _history(past: Sequence[DriftVerdict]) -> str:
-    """The largest shift of an input, window by window."""
+    """A line chart of the largest input shift in each window."""
     shown = [each for each in past if each.features][-12:]
     if len(shown) < 2:
         return ""
@@ -165,7 +165,7 @@ def _history(past: Sequence[DriftVerdict]) -> str:
     names = ", ".join(f'"{each.start:%y-%m-%d}"' for each in shown)
     return fence(
         "xychart-beta\n"
-        '    title "Largest shift by window"\n'
+        '    title "Largest input shift by window"\n'
         f"    x-axis [{names}]\n"
         f'    y-axis "Jensen-Shannon distance" 0 --> {max(0.1, *values):.2f}\n'
         f"    line [{', '.join(f'{value:.3f}' for value in values)}]",

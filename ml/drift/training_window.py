@@ -1,8 +1,8 @@
 """Chooses the training window of a retrain request, so that it holds enough labelled frauds for the gate.
 
-It starts at the onset of the drift and ends with the last day whose labels are mature. For concept drift it never
-starts earlier, because older rows teach the former concept. Otherwise it grows backwards by whole days until the test
-part holds as many frauds as the gate requires.
+The window starts at the onset of the drift and ends with the last day whose labels are mature. For concept drift it
+never contains older rows, because their labels follow the former concept. For other causes it grows backwards by whole
+days until the test part has the number of frauds that the gate requires.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingWindow:
-    """A span of event times, and the labelled rows in it."""
+    """A window of event time with its labelled rows and frauds."""
 
     start: datetime
     end: datetime
     rows: int
-    """Labelled rows."""
+    """Rows with a label."""
     frauds: int
     test_frauds: int
-    """Frauds in the test part, at least."""
+    """Frauds in the test part of the split: a lower bound."""
     grown_days: int
-    """Days before the onset."""
+    """Days that the window starts before the onset."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotEnoughLabels:
-    """Why there is no training window yet."""
+    """There is no such window yet. `reason` is the text after the state `suppressed`."""
 
     reason: str
 
@@ -55,11 +55,11 @@ def choose(
     """The training window for drift that began at `onset`.
 
     Args:
-        end: the end of the days that it may contain, mature or not.
+        end: the upper bound of the window, whether labels are mature or not.
         grows: whether days before the onset may be added.
 
     Raises:
-        CloudError, DataError: the lake cannot be read.
+        CloudError, DataError: the data lake cannot be read.
     """
     days = coverage.by_day(bucket, onset, end, as_of=as_of)
     if not days:
@@ -75,28 +75,28 @@ def choose(
     start, chosen = onset, mature
     oldest = coverage.first_event(bucket) if grows else None
     while not _enough(chosen, settings, gate) and oldest is not None and oldest < start:
-        # The reach doubles, so that a lake of years is read a few times and not day by day.
+        # Each step doubles the length: a data lake of several years is read a few times, not once per day.
         reach = max(_midnight(oldest.date()), start - max(_DAY, last - start))
         older = coverage.by_day(bucket, reach, start, as_of=as_of)
         start, chosen = _shortest(older, reach, chosen, settings, gate)
     if not _enough(chosen, settings, gate):
-        found = _parts(chosen, settings)
+        test_frauds = _frauds_by_part(chosen, settings)[2]
         return NotEnoughLabels(
             reason=f"{sum(day.frauds for day in chosen):,} frauds are labelled from {_day(start)} to {_day(last)}, of "
-            f"which {found[2]:,} would be tested on, and the gate asks for {gate.min_positives}"
+            f"which {test_frauds:,} are in the test part; the gate requires {gate.min_positives}"
         )
     return TrainingWindow(
         start=start,
         end=last,
         rows=sum(day.labelled for day in chosen),
         frauds=sum(day.frauds for day in chosen),
-        test_frauds=_parts(chosen, settings)[2],
+        test_frauds=_frauds_by_part(chosen, settings)[2],
         grown_days=max(0, math.ceil((onset - start) / _DAY)),
     )
 
 
 def _mature(days: Sequence[DayCount], as_of: datetime, labels: config.DriftFile) -> list[DayCount]:
-    """The days before the first one whose labels are incomplete or too recent."""
+    """The leading days whose label coverage and age reach the limits."""
     limits, mature = labels.labels, []
     for day in days:
         age = as_of - _midnight(day.day) - _DAY
@@ -113,34 +113,34 @@ def _shortest(
     settings: config.ModelFile,
     gate: config.GateFile,
 ) -> tuple[datetime, list[DayCount]]:
-    """The fewest of the `older` days before `chosen` that suffice; all of them, from `reach`, if none do."""
-    for place in range(len(older) - 1, -1, -1):
-        grown = [*older[place:], *chosen]
+    """Prepends as few `older` days to `chosen` as are enough; all of them, from `reach`, if they are not enough."""
+    for index in range(len(older) - 1, -1, -1):
+        grown = [*older[index:], *chosen]
         if _enough(grown, settings, gate):
-            return max(reach, _midnight(older[place].day)), grown
+            return max(reach, _midnight(older[index].day)), grown
     return reach, [*older, *chosen]
 
 
 def _enough(days: Sequence[DayCount], settings: config.ModelFile, gate: config.GateFile) -> bool:
-    """Whether these days hold enough frauds to fit a model, choose its threshold and test it."""
-    train, validation, test = _parts(days, settings)
+    """Whether each part of the split has enough frauds: to fit a model, to choose its threshold, and to test it."""
+    train, validation, test = _frauds_by_part(days, settings)
     return train > settings.resampling.neighbours and validation >= 1 and test >= gate.min_positives
 
 
-def _parts(days: Sequence[DayCount], settings: config.ModelFile) -> tuple[int, int, int]:
-    """A lower bound of the frauds in each part of the split; a day that is cut is divided in proportion."""
+def _frauds_by_part(days: Sequence[DayCount], settings: config.ModelFile) -> tuple[int, int, int]:
+    """A lower bound of the frauds in train, validation and test. A day that is split counts by share, rounded down."""
     total = sum(day.labelled for day in days)
     shares = settings.split.train, settings.split.validation, settings.split.test
-    cuts, found = [0.0, shares[0] * total, (shares[0] + shares[1]) * total, float(total)], [0.0, 0.0, 0.0]
+    cuts, frauds = [0.0, shares[0] * total, (shares[0] + shares[1]) * total, float(total)], [0.0, 0.0, 0.0]
     passed = 0
     for day in days:
         for part in range(3):
             inside = min(passed + day.labelled, cuts[part + 1]) - max(passed, cuts[part])
             if inside > 0:
                 whole = inside >= day.labelled
-                found[part] += day.frauds if whole else math.floor(day.frauds * inside / day.labelled)
+                frauds[part] += day.frauds if whole else math.floor(day.frauds * inside / day.labelled)
         passed += day.labelled
-    return int(found[0]), int(found[1]), int(found[2])
+    return int(frauds[0]), int(frauds[1]), int(frauds[2])
 
 
 def _midnight(day: date) -> datetime:

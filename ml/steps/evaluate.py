@@ -21,7 +21,7 @@ import pandas as pd
 from ml.model import artifact, champion_comparison, gate, metrics, model_document
 from ml.model.artifact import Artifact, ArtifactInvalid
 from ml.model.champion_comparison import Comparison
-from ml.model.drift import baseline
+from ml.model.drift.reference import complete_reference
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Settings
 from ml.steps import job, prepared_files
@@ -96,7 +96,7 @@ def _archive(
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: reads {', '.join(scorer.inputs)}, not the columns of the settings")
     scores = scorer.score(held[list(scorer.inputs)].to_numpy())
-    reference = baseline.complete(
+    reference = complete_reference(
         model_document.load(files[BASELINE], BASELINE),
         settings.training.columns,
         held,

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from ml.model import estimator, model_document, threshold
-from ml.model.drift import baseline
+from ml.model.drift.reference import start_reference
 from ml.model.scorer import Scorer
 from ml.steps import job, prepared_files
 from ml.steps.job import log
@@ -59,7 +59,7 @@ def train(settings: Path, rows: Path, model: Path) -> None:
     model.mkdir(parents=True, exist_ok=True)
     documents = {
         "model.json": estimator.export(pipeline, training, chosen),
-        "baseline.json": baseline.start(training.columns, fitted, fitted[LABEL]),
+        "baseline.json": start_reference(training.columns, fitted, fitted[LABEL]),
     }
     for name, content in documents.items():
         (model / name).write_text(model_document.canonical(content) + "\n", encoding="utf-8")

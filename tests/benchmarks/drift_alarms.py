@@ -110,7 +110,7 @@ def judge(served: Served, month: Month, *, labelled: bool = True) -> detector.Dr
         decisions=decisions,
         amounts=month.rows[:, -1],
     )
-    return detector.judge(
+    return detector.evaluate(
         served.reference,
         window,
         labels,

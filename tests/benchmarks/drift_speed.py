@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from seeds import ROOT  # type: ignore[import-not-found] # lies beside this script
 
-from ml.model.drift import baseline, detector
+from ml.model.drift import detector
+from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.training_settings import Columns
 from ml.simulate import stand_in_data
 
@@ -50,9 +51,9 @@ def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[s
     columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(names[1:-1]))
     half = len(rows) // 2
     frame = pd.DataFrame(rows, columns=names)
-    started = baseline.start(columns, frame[:half], labels[:half])
+    started = start_reference(columns, frame[:half], labels[:half])
     scores, decisions = scored(rows[half:])
-    done = baseline.complete(
+    done = complete_reference(
         started, columns, frame[half:], labels[half:], scores=scores, decisions=decisions, windows={}
     )
     return detector.Reference.of(done)
@@ -90,7 +91,7 @@ def main() -> int:
     def ours(inputs: Any) -> float:
         began = time.perf_counter()
         summary = detector.WindowSummary.of(read, inputs, scores=scores, decisions=decisions)
-        detector.judge(read, summary, None, rules, start=start, end=end)
+        detector.evaluate(read, summary, None, rules, start=start, end=end)
         return time.perf_counter() - began
 
     taken: dict[str, list[float]] = {"columns": [], "rows": [], **{name: [] for name in TARGETS}}

@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from ml import config
 from ml.aws.labels import coverage
-from ml.drift import decision_policy
-from ml.drift import training_window as stretch
+from ml.drift import decision_policy, training_window
 from ml.drift.reference_model import learned_until
 from ml.drift.retrain_requester import DriftCase
 from ml.model import artifact
@@ -140,13 +139,13 @@ class InProcess:
             decisions = decision_policy.due(
                 [judged[window] for window in sorted(judged)],
                 self.rules,
-                serves=serving.model.sha256,
+                champion=serving.model.sha256,
                 learned_until=learned_until(serving.model.baseline),
             )
             for decision in decisions:
                 case = DriftCase(decision=decision, reason="", evidence={})
                 found = answers.setdefault(case.kind, [])
-                if held := self.held_back(case, found, now):
+                if held := self.suppressed_by(case, found, now):
                     played.requests.append((number, case.kind, "", held))
                     continue
                 trained, words = self.retrain(decision, number, serving)
@@ -161,7 +160,7 @@ class InProcess:
         played.judgements = [judged[window] for window in sorted(judged)]
         return played
 
-    def held_back(self, case: DriftCase, answers: Sequence[Answer], now: datetime) -> str:
+    def suppressed_by(self, case: DriftCase, answers: Sequence[Answer], now: datetime) -> str:
         """What holds a request back, in the order of the product's own; '' where nothing does.
 
         One request a month at most is made here, so the month's cap is never reached.
@@ -199,16 +198,16 @@ class InProcess:
             amounts=month.transactions["Amount"].to_numpy(),
         )
         reference = model.model.sha256
-        return detector.judge(
+        return detector.evaluate(
             model.model.baseline, window, labels, self.rules, start=start, end=end, as_of=now, reference=reference
         )
 
     def retrain(self, decision: detector.Decision, number: int, champion: Trained) -> tuple[Trained | None, str]:
-        """A model of the stretch of data that the drift check would ask for; None and why where there is none yet."""
+        """A model of the training window that the drift check would request; None and the reason if not possible."""
         now, onset = self.year.span(number)[1], decision.onset
         assert onset is not None
-        chosen = self.stretch(onset, now, decision.kind != "concept", now)
-        if isinstance(chosen, stretch.NotEnoughLabels):
+        chosen = self.choose_training_window(onset, now, decision.kind != "concept", now)
+        if isinstance(chosen, training_window.NotEnoughLabels):
             return None, chosen.reason
         used = [m for m in range(HISTORY, number + 1) if self.year.span(m)[1] > chosen.start]
         tables = [self.months[m].transactions for m in used]
@@ -219,14 +218,14 @@ class InProcess:
         trained = run(self.settings, tables, labels, start=chosen.start, end=chosen.end, champion=champion)
         return trained, f"{chosen.start:%Y-%m-%d}/{chosen.end:%Y-%m-%d}"
 
-    def stretch(
+    def choose_training_window(
         self, onset: datetime, end: datetime, grows: bool, now: datetime
-    ) -> stretch.TrainingWindow | stretch.NotEnoughLabels:
+    ) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
         """The product's own choice, which counts the rows of this year instead of a lake's."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(coverage, "by_day", lambda _, start, end, *, as_of: self.by_day(start, end, as_of))
             patch.setattr(coverage, "first_event", lambda _: self.year.span(HISTORY)[0])
-            return stretch.choose(
+            return training_window.choose(
                 "",
                 onset=onset,
                 end=end,

@@ -1,4 +1,4 @@
-"""`fraudops drift check`: verdicts from captured traffic and late labels, one request where one is due, never two."""
+"""`fraudops drift check`: verdicts from captured traffic and late labels, and at most one request per decision."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MARCH = "20260301T000000Z_20260401T000000Z"
 
 @pytest.fixture
 def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
-    """A model that serves since the end of January, and a GitHub of its own."""
+    """A champion that has served since the end of January, and a GitHub emulator."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     with LocalGitHub(tmp_path / "github") as github:
@@ -36,7 +36,7 @@ def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def metric(name: str, **dimensions: str) -> float | None:
-    """The value that was published last under a name; None where none was."""
+    """The latest published value of a metric; None if there is none."""
     given = [{"Name": key, "Value": value} for key, value in {"Endpoint": ENDPOINT, **dimensions}.items()]
     found = client("cloudwatch").get_metric_statistics(
         Namespace="Fraudops/Drift",
@@ -51,13 +51,13 @@ def metric(name: str, **dimensions: str) -> float | None:
 
 
 def recall(env: MonitoredEndpoint, window: str) -> float:
-    """That of the mature labels of a window."""
+    """The recall of a window, from its mature labels."""
     hits = env.read(f"{FOLDER}/checks/{window}.json")["judgement"]["labels"]["confusion"]
     return float(hits["true_positives"] / (hits["true_positives"] + hits["false_negatives"]))
 
 
-def test_unchanged_traffic_is_none_and_leaves_evidence(env: MonitoredEndpoint) -> None:
-    """Verdict, report with pictures, Model Monitor's files, metrics and a summary; no request, and no training."""
+def test_unchanged_traffic_gives_none_and_stores_evidence(env: MonitoredEndpoint) -> None:
+    """The check writes verdict, report, plots, Model Monitor files, metrics and summary, and creates no request."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
     found = check(env.root)
@@ -82,8 +82,8 @@ def test_unchanged_traffic_is_none_and_leaves_evidence(env: MonitoredEndpoint) -
     assert (env.requests(), env.bot.started) == ([], [])
 
 
-def test_next_check_completes_an_interrupted_report(env: MonitoredEndpoint) -> None:
-    """The verdict stands; pictures without their page, and Model Monitor's files, are written again."""
+def test_next_check_completes_an_aborted_report(env: MonitoredEndpoint) -> None:
+    """The verdict is not evaluated again; missing plots, page and Model Monitor files are written."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
     check(env.root)
@@ -95,8 +95,8 @@ def test_next_check_completes_an_interrupted_report(env: MonitoredEndpoint) -> N
     assert [env.keys(folder) for folder in folders] == whole
 
 
-def test_data_drift_creates_one_request_after_two_of_three_windows(env: MonitoredEndpoint) -> None:
-    """A commit of the bot with the evidence and the data from the onset on; train.yml is started, once."""
+def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEndpoint) -> None:
+    """The bot commits the request with evidence and training window, and train.yml starts once."""
     env.month(2)
     env.at("2026-03-01T05:17:00Z")
     assert check(env.root).verdict == "none, labels immature"
@@ -130,19 +130,19 @@ def test_data_drift_creates_one_request_after_two_of_three_windows(env: Monitore
     assert asked.request in inputs["reason"]
     assert "A retrain is requested" in env.summary
 
-    # Again: the same verdicts, no second request, no second training.
+    # A second check gives the same verdicts, no second request and no second training.
     env.trained = [asked.commit or ""]
     kept = env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json")
     again = check(env.root)
-    (told,) = again.requests
+    (repeated,) = again.requests
     assert (again.verdict, again.judged[-1].new) == (second.verdict, False)
-    assert (told.state, told.request) == ("already requested", asked.request)
+    assert (repeated.state, repeated.request) == ("already requested", asked.request)
     assert env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json") == kept
     assert (env.requests(), len(env.bot.started)) == ([asked.request], 1)
 
 
-def test_concept_drift_waits_for_labels_and_starts_at_the_onset(env: MonitoredEndpoint) -> None:
-    """The latest window with mature labels is judged; its request starts at the onset."""
+def test_concept_drift_waits_for_labels_and_trains_from_the_onset(env: MonitoredEndpoint) -> None:
+    """The latest window with mature labels decides; the training window starts at the onset."""
     env.month(2, known_after=25)
     env.month(3, flip=0.5, known_after=25)
     env.at("2026-03-01T05:17:00Z")
@@ -159,17 +159,17 @@ def test_concept_drift_waits_for_labels_and_starts_at_the_onset(env: MonitoredEn
     assert (asked.request, asked.state) == ("20260401T000000Z-concept-drift", "requested")
     window = env.request(asked.request).window
     assert window.start == datetime(2026, 3, 1, tzinfo=UTC)
-    assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # the last day whose labels were there for 98 % of its rows
+    assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # the last day with labels for 98 % of its rows
     statistics = {each["statistic"] for each in env.request(asked.request).evidence["findings"]}
     assert {"recall", "fraud_rate"} <= statistics
-    # The alarm rings although the newest window's own labels are not there yet.
+    # The metrics show concept drift although the newest window has no mature labels yet.
     assert (metric("Drift"), metric("Verdict", Verdict="concept"), metric("Verdict", Verdict="none")) == (1, 1, 0)
     assert (metric("Verdict", Verdict="labels immature"), metric("Findings", Kind="data")) == (1, 0)
     assert metric("Recall") == pytest.approx(recall(env, MARCH))
 
 
 def test_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
-    """Deleted after it was judged, it is judged again: not none, for nobody knows."""
+    """If captures of a day are deleted, the window is evaluated again as 'no data', not as 'none'."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
     assert check(env.root).verdict == "none"
@@ -180,8 +180,8 @@ def test_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
     assert "35 hours on end without a row" in found.reason
 
 
-def test_late_capture_file_is_included(env: MonitoredEndpoint) -> None:
-    """Answered in the window's last minute, filed under the hour after it: the verdict is made again when it comes."""
+def test_late_capture_file_triggers_a_new_evaluation(env: MonitoredEndpoint) -> None:
+    """A request of the last minute is stored under the next hour; the window is evaluated again when it arrives."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
     assert check(env.root).judged[-1].rows == 28 * 80
@@ -193,8 +193,8 @@ def test_late_capture_file_is_included(env: MonitoredEndpoint) -> None:
     assert (again.new, again.rows) == (True, 28 * 80 + 40)
 
 
-def test_sampled_capture_is_judged_like_full_capture(env: MonitoredEndpoint) -> None:
-    """Labels of rows that were not captured are not missed; how long a sample may be silent, drift.yaml says."""
+def test_sampled_capture_gives_the_same_verdict(env: MonitoredEndpoint) -> None:
+    """Labels of rows that were not captured do not lower coverage; drift.yaml sets the allowed gap."""
     text = env.bot.workspace.text(config.DRIFT)
     env.bot.workspace.write(
         {config.DRIFT: text.replace("no_traffic_hours: 12", "no_traffic_hours: 24")}, "Capture half of the requests"
@@ -210,8 +210,8 @@ def test_sampled_capture_is_judged_like_full_capture(env: MonitoredEndpoint) -> 
     assert judgement["judged"] == ["concept", "data", "prediction"]
 
 
-def test_no_traffic_is_no_data_and_opens_an_issue(env: MonitoredEndpoint) -> None:
-    """One issue while it lasts, closed when somebody calls again; the next window says none."""
+def test_missing_traffic_is_no_data_and_opens_one_issue(env: MonitoredEndpoint) -> None:
+    """The issue stays open without comments, and the next check that finds traffic closes it."""
     env.at("2026-03-01T05:17:00Z")
     found = check(env.root)
     assert found.verdict == "no data, labels immature"
@@ -230,14 +230,14 @@ def test_no_traffic_is_no_data_and_opens_an_issue(env: MonitoredEndpoint) -> Non
 
 
 def test_traffic_of_the_current_hour_counts(env: MonitoredEndpoint) -> None:
-    """The hour that the clock is in has begun and is not over: what is captured in it has come."""
+    """A capture in the current, unfinished hour counts as traffic."""
     env.month(2)
     env.at("2026-02-20T18:30:00Z")
     assert check(env.root).silence is None
 
 
-def test_disabled_capture_is_not_reported_as_traffic(env: MonitoredEndpoint) -> None:
-    """The issue of a silence is closed in other words than where somebody calls again."""
+def test_issue_comment_states_that_capture_is_off(env: MonitoredEndpoint) -> None:
+    """With capture off, the no-traffic issue is closed with another comment than on new traffic."""
     env.at("2026-03-01T05:17:00Z")
     check(env.root)
     (issue,) = env.bot.api.get_issues(state="open")
@@ -251,7 +251,7 @@ def test_disabled_capture_is_not_reported_as_traffic(env: MonitoredEndpoint) -> 
 
 
 def test_missing_labels_are_reported_as_immature(env: MonitoredEndpoint) -> None:
-    """The verdict holds for the rest, and nothing is said of recall."""
+    """Other kinds of drift are tested, and no recall is published."""
     env.month(2, known_after=None)
     env.at("2026-03-20T05:17:00Z")
     found = check(env.root)
@@ -261,8 +261,8 @@ def test_missing_labels_are_reported_as_immature(env: MonitoredEndpoint) -> None
     assert {each["MetricName"] for each in metrics}.isdisjoint({"Recall", "Precision"})
 
 
-def test_rows_of_other_models_do_not_count(env: MonitoredEndpoint) -> None:
-    """Inputs of all rows, scores and labels of its own; the others are counted by their version."""
+def test_only_rows_scored_by_the_champion_count_for_it(env: MonitoredEndpoint) -> None:
+    """Inputs of all rows count, scores and labels only of the champion; other rows are counted by version."""
     env.month(2, version="0007")
     env.at("2026-03-15T05:17:00Z")
     found = check(env.root)
@@ -272,8 +272,8 @@ def test_rows_of_other_models_do_not_count(env: MonitoredEndpoint) -> None:
     assert document["judgement"]["judged"] == ["data"]
 
 
-def test_window_of_a_former_model_creates_no_request(env: MonitoredEndpoint) -> None:
-    """What drifted away from the former one was answered by the model that serves; its own windows come next."""
+def test_windows_of_a_former_model_make_no_decision(env: MonitoredEndpoint) -> None:
+    """After an approval only windows of the new champion can make a retrain due."""
     for month in (2, 3):
         env.month(month, shift=0.6)
         env.at(f"2026-0{month + 1}-01T05:17:00Z")
@@ -288,8 +288,8 @@ def test_window_of_a_former_model_creates_no_request(env: MonitoredEndpoint) -> 
     assert found.judged[-1].verdicts[0] == "data"
 
 
-def test_report_only_changes_neither_git_nor_github(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what would be due; no token is needed."""
+def test_report_only_calls_neither_git_nor_github(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reports what is due and needs no token."""
     monkeypatch.delenv("GITHUB_TOKEN")
     for month in (2, 3):
         env.month(month, shift=0.6)
@@ -299,26 +299,26 @@ def test_report_only_changes_neither_git_nor_github(env: MonitoredEndpoint, monk
     assert "no request was created (report only)" in env.summary
 
 
-def test_named_window_is_judged(env: MonitoredEndpoint) -> None:
-    """A week is judged as a month is; it counts once, and not together with the month that it lies in."""
+def test_any_past_window_may_be_given(env: MonitoredEndpoint) -> None:
+    """Two weeks are evaluated like a month, and do not count together with the month that contains them."""
     env.month(2, shift=0.6)
     env.at("2026-03-15T05:17:00Z")
     week = check(env.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
     assert (week.verdict, week.judged[-1].rows) == ("data", 14 * 80)
-    assert metric("Drift") is None  # an alarm is for what is, and not for what somebody looks up
+    assert metric("Drift") is None  # past windows must not set off alarms
     assert check(env.root).due == ()
 
 
-def test_window_in_the_future_is_refused(env: MonitoredEndpoint) -> None:
-    """Nothing is known of hours to come, and a verdict on them would be kept."""
+def test_window_with_a_future_end_is_rejected(env: MonitoredEndpoint) -> None:
+    """Future hours would count as no traffic, and the verdict would be stored."""
     env.at("2026-02-20T05:17:00Z")
-    with pytest.raises(ConfigError, match="window must be over"):
+    with pytest.raises(ConfigError, match="window must end in the past"):
         check(env.root, window="2026-02-01T00:00:00Z/2026-03-01T00:00:00Z")
     assert env.keys(f"{FOLDER}/checks/") == []
 
 
-def test_replaced_archive_is_refused(env: MonitoredEndpoint) -> None:
-    """What is judged against is what was approved, by its digest."""
+def test_replaced_model_archive_is_rejected(env: MonitoredEndpoint) -> None:
+    """The digest of the archive must be the approved one."""
     client("s3").put_object(
         Bucket=BUCKET, Key="executions/1/artifact/model.tar.gz", Body=monitored.archive(intercept=-1.0)
     )
@@ -327,8 +327,8 @@ def test_replaced_archive_is_refused(env: MonitoredEndpoint) -> None:
         check(env.root)
 
 
-def test_nothing_is_judged_without_an_approval(env: MonitoredEndpoint) -> None:
-    """No data, and no run that fails in a template."""
+def test_check_without_an_approved_model_gives_no_data(env: MonitoredEndpoint) -> None:
+    """The check succeeds before the first approval, e.g. in a new template repository."""
     text = env.bot.workspace.text(config.SERVING).replace("approval: 1", "approval: null")
     env.bot.workspace.write({config.SERVING: text}, "Serve nothing")
     found = check(env.root)
@@ -336,8 +336,8 @@ def test_nothing_is_judged_without_an_approval(env: MonitoredEndpoint) -> None:
     assert "approval: null" in found.reason
 
 
-def test_broken_sender_is_reported_without_a_request(env: MonitoredEndpoint) -> None:
-    """Schema findings ask for a person: V2 is empty in every row, in two windows."""
+def test_schema_findings_create_no_request(env: MonitoredEndpoint) -> None:
+    """A client that sends V2 empty in two windows gives the verdict 'schema' and no retrain request."""
     for month in (2, 3):
         env.month(month, shift=float("nan"))
         env.at(f"2026-0{month + 1}-01T05:17:00Z")
@@ -348,18 +348,18 @@ def test_broken_sender_is_reported_without_a_request(env: MonitoredEndpoint) -> 
     assert {"feature_name": "V2", "constraint_check_type": "missing_column_check"}.items() <= violations[0].items()
 
 
-def test_outputs_name_verdict_and_request(env: MonitoredEndpoint) -> None:
-    """Verdict, request and silence, as the step's outputs."""
+def test_step_outputs_are_written(env: MonitoredEndpoint) -> None:
+    """The step outputs are verdict, request and no_traffic."""
     env.at("2026-03-01T05:17:00Z")
     check(env.root)
     said = (env.folder / "output").read_text()
     assert "\nno data, labels immature\n" in said
-    assert json.dumps(drift_check.SILENCE) == '"no traffic"'
+    assert json.dumps(drift_check.NO_TRAFFIC) == '"no traffic"'
     assert "no_traffic<<" in said
 
 
-def test_undecodable_lines_are_reported(env: MonitoredEndpoint) -> None:
-    """Counted, kept aside, and named in the summary; the rest is judged."""
+def test_undecodable_capture_lines_are_reported(env: MonitoredEndpoint) -> None:
+    """They are counted, stored as dead letters and named in the summary; the other rows are evaluated."""
     env.month(2)
     key = f"capture/{ENDPOINT}/AllTraffic/2026/02/03/06/broken.jsonl"
     client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{cut short\n")
@@ -369,8 +369,8 @@ def test_undecodable_lines_are_reported(env: MonitoredEndpoint) -> None:
     assert env.keys(f"monitoring/unreadable/{ENDPOINT}/AllTraffic/2026/02/03/06/")
 
 
-def test_skipped_windows_are_judged_later(env: MonitoredEndpoint) -> None:
-    """A workflow that was switched off for a month skips no window, also where somebody looked at some days of it."""
+def test_skipped_windows_are_evaluated_later(env: MonitoredEndpoint) -> None:
+    """After a month without checks the skipped window is evaluated, even if some of its days have a check."""
     for month in (2, 3, 4):
         env.month(month, shift=0.6 if month > 2 else 0.0)
         if month == 2:

@@ -1,4 +1,4 @@
-"""Windows of the calendar: whole, without gaps, over; and those that somebody names."""
+"""Calendar windows: whole, without gaps, in the past; and windows that a user gives."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LENGTHS = {"day": {1}, "week": {7}, "month": {28, 29, 30, 31}}
 
 
 @given(MOMENTS, UNITS)
-def test_the_latest_window_is_whole_and_over(now: datetime, unit: Unit) -> None:
-    """It ends at a midnight that is past, and the one after it is not over yet."""
+def test_latest_window_is_whole_and_has_ended(now: datetime, unit: Unit) -> None:
+    """It ends at a midnight in the past, and the window after it has not ended."""
     start, end = calendar.latest(now, unit)
     assert start < end <= now
     assert (end - start).days in LENGTHS[unit]
@@ -32,8 +32,8 @@ def test_the_latest_window_is_whole_and_over(now: datetime, unit: Unit) -> None:
 
 
 @given(MOMENTS, st.integers(0, 200), UNITS)
-def test_windows_between_two_moments_follow_one_another(start: datetime, days: int, unit: Unit) -> None:
-    """Each begins where the one before ended, within the bounds."""
+def test_windows_between_two_times_have_no_gaps(start: datetime, days: int, unit: Unit) -> None:
+    """Each window starts at the end of the one before, within the bounds."""
     end = start + timedelta(days=days)
     found = list(calendar.between(start, end, unit))
     assert all(first[1] == second[0] for first, second in itertools.pairwise(found))
@@ -41,25 +41,25 @@ def test_windows_between_two_moments_follow_one_another(start: datetime, days: i
     assert len(found) >= days // {"day": 1, "week": 7, "month": 31}[unit] - 1 - (unit == "month")
 
 
-def test_weeks_begin_on_monday() -> None:
-    """As ISO 8601 has it."""
+def test_weeks_start_on_monday() -> None:
+    """ISO 8601 weeks."""
     assert calendar.latest(datetime(2026, 3, 4, tzinfo=UTC), "week")[0] == datetime(2026, 2, 23, tzinfo=UTC)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), max_size=12), st.integers(0, 40), st.integers(1, 9))
-def test_windows_that_are_counted_do_not_overlap(spans: list[tuple[int, int]], first: int, length: int) -> None:
-    """The one that is asked for is always among them; whatever was left out overlaps one that was not."""
+def test_chosen_windows_do_not_overlap(spans: list[tuple[int, int]], first: int, length: int) -> None:
+    """The given window is always chosen; each window left out overlaps a chosen one."""
     zero = datetime(2026, 1, 1, tzinfo=UTC)
 
     def window(start: int, days: int) -> calendar.Window:
         return zero + timedelta(days=start), zero + timedelta(days=start + days)
 
-    every, chosen = [window(*span) for span in spans], window(first, length)
-    found = calendar.apart(every, first=[chosen])
-    assert chosen in found
+    available, given_window = [window(*span) for span in spans], window(first, length)
+    found = calendar.latest_without_overlap(available, first=[given_window])
+    assert given_window in found
     assert found == sorted(found)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(found))
-    for left in set(every) - set(found):
+    for left in set(available) - set(found):
         assert any(left[0] < kept[1] and kept[0] < left[1] for kept in found)
 
 
@@ -69,22 +69,24 @@ def days(first: int, last: int) -> calendar.Window:
     return zero + timedelta(days=first), zero + timedelta(days=last)
 
 
-def test_windows_that_somebody_asked_for_do_not_decide_in_place_of_the_calendars() -> None:
-    """Neither days of the present month nor the last ones of a month that has its own verdict; others are counted."""
+def test_given_windows_do_not_replace_calendar_windows() -> None:
+    """Days of the current month, or of a month with its own check, are left out; other given windows are used."""
     january, february, march = days(0, 31), days(31, 59), days(59, 90)
-    asked = [days(-20, -5), days(57, 59), days(40, 62), days(90, 95)]
-    found = calendar.counted([january, february, march, *asked], first=march, unit="month")
+    given_windows = [days(-20, -5), days(57, 59), days(40, 62), days(90, 95)]
+    found = calendar.without_overlap([january, february, march, *given_windows], first=march, unit="month")
     assert found == [days(-20, -5), january, february, march]
-    assert calendar.counted([january, february, march, *asked], first=days(90, 95), unit="month")[-1] == days(90, 95)
-    assert calendar.counted([january, february, march], first=january, unit="month")[-1] == march
+    assert calendar.without_overlap([january, february, march, *given_windows], first=days(90, 95), unit="month")[
+        -1
+    ] == days(90, 95)
+    assert calendar.without_overlap([january, february, march], first=january, unit="month")[-1] == march
 
 
-def test_windows_are_counted_for_as_long_as_labels_may_come() -> None:
-    """Of days as many as ripen, of months two years: concept drift would never be seen in what is left out."""
+def test_windows_are_used_while_labels_may_mature() -> None:
+    """120 days of daily windows, 24 monthly windows: concept drift needs windows whose labels mature late."""
     every = [days(place, place + 1) for place in range(200)]
-    assert calendar.counted(every, first=every[-1], unit="day") == every[-120:]
+    assert calendar.without_overlap(every, first=every[-1], unit="day") == every[-120:]
     months = list(calendar.between(datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), "month"))
-    assert calendar.counted(months, first=months[-1], unit="month") == months[-24:]
+    assert calendar.without_overlap(months, first=months[-1], unit="month") == months[-24:]
 
 
 @pytest.mark.parametrize(
@@ -98,15 +100,15 @@ def test_windows_are_counted_for_as_long_as_labels_may_come() -> None:
         "$(touch pwned)/`id`",
     ],
 )
-def test_a_window_that_is_none_is_refused(text: str) -> None:
-    """It names what was given."""
+def test_invalid_window_is_rejected(text: str) -> None:
+    """The error states the format."""
     with pytest.raises(ConfigError, match="window must"):
         calendar.parse(text)
 
 
 @given(MOMENTS, st.integers(1, 10**6), st.integers(-12, 14))
-def test_any_window_is_read_as_it_was_written(start: datetime, seconds: int, hours: int) -> None:
-    """Two times with their offsets, whatever they are."""
+def test_window_is_parsed_with_any_offset(start: datetime, seconds: int, hours: int) -> None:
+    """The parsed times are equal to the written ones, for offsets from -12 to +14 hours."""
     first = start.replace(microsecond=0)
     last = first + timedelta(seconds=seconds)
     offset = timedelta(hours=hours)

@@ -1,4 +1,4 @@
-"""A former model's verdict: what its successor has learned is answered, a concept that began later is not."""
+"""Verdicts on a former model: only concept drift after the champion's training data counts against the champion."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ml.drift.decision_policy import carried, due
+from ml.drift.decision_policy import carry_over, due
 from ml.model.drift.detector import DriftVerdict
 from tests.model.drift_samples import RULES
 
-FORMER, SERVES = "a" * 64, "b" * 64
+FORMER, CHAMPION = "a" * 64, "b" * 64
 
 
 def month(number: int) -> datetime:
@@ -20,7 +20,7 @@ def month(number: int) -> datetime:
 
 
 def judged(number: int, reference: str, *verdicts: str, **changes: Any) -> DriftVerdict:
-    """The verdict on a month, all of whose labels have come."""
+    """The verdict on a month with mature labels."""
     fields: dict[str, Any] = {
         "start": month(number),
         "end": month(number + 1),
@@ -40,34 +40,36 @@ def judged(number: int, reference: str, *verdicts: str, **changes: Any) -> Drift
 
 
 @pytest.mark.parametrize(("learned", "counts"), [(month(6), True), (month(7), True), (month(8), False), (None, False)])
-def test_a_concept_that_began_after_the_model_counts_against_it(learned: datetime | None, counts: bool) -> None:
-    """July's labels come when the successor, made of rows up to then, serves."""
-    past = [judged(6, FORMER, "data"), judged(7, FORMER, "data", "concept"), judged(8, SERVES, "none")]
-    found = carried(past, serves=SERVES, learned_until=learned)
-    assert (found[1].reference == SERVES) is counts
+def test_concept_drift_after_the_training_data_counts_against_the_champion(
+    learned: datetime | None, counts: bool
+) -> None:
+    """July's labels mature when the champion, trained on rows up to `learned`, serves."""
+    past = [judged(6, FORMER, "data"), judged(7, FORMER, "data", "concept"), judged(8, CHAMPION, "none")]
+    found = carry_over(past, champion=CHAMPION, learned_until=learned)
+    assert (found[1].reference == CHAMPION) is counts
     assert (found[0], found[2]) == (past[0], past[2])
     if counts:
         assert (found[1].verdicts, found[1].judged) == (("concept",), ("concept",))
 
 
-def test_it_is_the_beginning_of_the_run_that_counts() -> None:
-    """A concept that the model has seen most of, and that goes on, is none of its own windows'."""
+def test_onset_of_the_run_decides() -> None:
+    """A continuing concept drift that the champion was trained on does not count against it."""
     past = [judged(5, FORMER, "concept"), judged(6, FORMER, "concept"), judged(7, FORMER, "concept")]
-    assert carried(past, serves=SERVES, learned_until=month(7)) == past
-    healed = [past[0], judged(6, FORMER, "none"), past[2]]
-    assert carried(healed, serves=SERVES, learned_until=month(7))[2].reference == SERVES
+    assert carry_over(past, champion=CHAMPION, learned_until=month(7)) == past
+    interrupted = [past[0], judged(6, FORMER, "none"), past[2]]
+    assert carry_over(interrupted, champion=CHAMPION, learned_until=month(7))[2].reference == CHAMPION
 
 
-def test_the_day_of_the_onset_counts_where_it_is_known() -> None:
-    """Later within the window than its first day."""
+def test_day_of_the_onset_is_used_if_known() -> None:
+    """The onset may be later than the first day of the window."""
     late = judged(7, FORMER, "concept", concept_onset=datetime(2026, 7, 20, tzinfo=UTC))
-    assert carried([late], serves=SERVES, learned_until=month(8))[0].reference == SERVES
+    assert carry_over([late], champion=CHAMPION, learned_until=month(8))[0].reference == CHAMPION
 
 
-def test_nothing_is_due_before_a_window_of_the_model_that_serves() -> None:
-    """Then a concept that it cannot have learned asks for another, from where that began."""
+def test_nothing_is_due_before_the_first_window_of_the_champion() -> None:
+    """After it, concept drift that the champion cannot have learned is due, from its onset."""
     past = [judged(6, FORMER, "none"), judged(7, FORMER, "concept")]
-    assert due(past, RULES, serves=SERVES, learned_until=month(7)) == ()
-    unripe = judged(8, SERVES, "none", judged=("data", "prediction"))
-    (decision,) = due([*past, unripe], RULES, serves=SERVES, learned_until=month(7))
+    assert due(past, RULES, champion=CHAMPION, learned_until=month(7)) == ()
+    immature = judged(8, CHAMPION, "none", judged=("data", "prediction"))
+    (decision,) = due([*past, immature], RULES, champion=CHAMPION, learned_until=month(7))
     assert (decision.kind, decision.onset) == ("concept", month(7))

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model.drift import baseline, detector
+from ml.model.drift import detector
+from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.drift.settings import (
     ConceptRules,
     DataRules,
@@ -108,7 +109,7 @@ def judged(
     as_of: datetime = LATER,
 ) -> detector.DriftVerdict:
     """The verdict on a summary, by default of the two days."""
-    return detector.judge(REFERENCE, summary, labels, rules, start=start, end=end, as_of=as_of, reference="a" * 64)
+    return detector.evaluate(REFERENCE, summary, labels, rules, start=start, end=end, as_of=as_of, reference="a" * 64)
 
 
 def window(n: int = 6000, seed: int = 1) -> Window:
@@ -119,8 +120,8 @@ def window(n: int = 6000, seed: int = 1) -> Window:
 
 def _baseline() -> dict[str, Any]:
     made, tested = window(20_000, 100), window(10_000, 101)
-    started = baseline.start(COLUMNS, made.frame, made.labels)
-    return baseline.complete(
+    started = start_reference(COLUMNS, made.frame, made.labels)
+    return complete_reference(
         started,
         COLUMNS,
         tested.frame,

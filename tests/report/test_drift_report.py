@@ -44,7 +44,7 @@ def judged(
     summary = detector.WindowSummary.of(REFERENCE, rows.inputs, scores=scores, decisions=decisions, times=times)
     amounts = rows.inputs[:, COLUMNS.inputs.index("Amount")]
     labels = detector.LabelSummary.of(REFERENCE, times=times, labels=rows.truth, decisions=decisions, amounts=amounts)
-    found = detector.judge(
+    found = detector.evaluate(
         REFERENCE, summary, labels, RULES, start=start, end=end, as_of=end + timedelta(days=40), reference="a" * 64
     )
     return found, summary
@@ -107,7 +107,7 @@ def test_what_cannot_be_said_is_not_drawn() -> None:
     """No traffic: no pictures, and a page all the same."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
     summary = detector.WindowSummary.empty(REFERENCE)
-    found = detector.judge(
+    found = detector.evaluate(
         REFERENCE, summary, None, RULES, start=start, end=start + timedelta(days=31), reference="a" * 64
     )
     pictures = report.draw(REFERENCE, found, summary, [found], RULES)

@@ -26,7 +26,7 @@ def serve(env: WorkflowEnvironment) -> None:
     for file in ("ci.yml", "deploy.yml", "train.yml"):
         env.switch(file, on=False)
     model = env.workspace.text(config.MODEL)
-    env.push({config.MODEL: monitored.narrowed(model)}, "Train on four inputs")
+    env.push({config.MODEL: monitored.with_four_inputs(model)}, "Train on four inputs")
     env.bot.env.approve(env.bot.register(0.0))
     env.bot.push()
     assert env.runs() == []
@@ -64,7 +64,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         env.dispatch("drift.yml")
         fired = env.fired()
         assert passed(fired["drift.yml"]) == {CHECK}
-        assert "A new model is asked for" in fired["drift.yml"].summary
+        assert "A retrain is requested" in fired["drift.yml"].summary
         assert "```mermaid" in fired["drift.yml"].summary
         assert watched.requests() == [REQUEST]
         commit = env.bot.api.get_commit(env.bot.tip("main"))

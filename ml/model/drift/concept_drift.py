@@ -28,7 +28,7 @@ _CERTAIN = 8.0  # log-likelihood that a later onset must gain: e^8 = 3,000 to on
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class LabelVerdict:
     """What labels say: findings, whether they could be judged, why not, what was counted, since which day."""
 
     judged: bool
@@ -80,7 +80,9 @@ def rates_apart(count: int, of: int, seen: int, seen_of: int) -> float:
     return float(min(1.0, 2 * min(lower, upper)))
 
 
-def judge(baseline: Mapping[str, Any], labels: LabelSummary | None, rules: Rules, *, as_of: datetime) -> Verdict:
+def evaluate(
+    baseline: Mapping[str, Any], labels: LabelSummary | None, rules: Rules, *, as_of: datetime
+) -> LabelVerdict:
     """What the mature labels of a window say against the model's baseline.
 
     Args:
@@ -91,36 +93,41 @@ def judge(baseline: Mapping[str, Any], labels: LabelSummary | None, rules: Rules
     """
     every = labels.total() if labels is not None else None
     if labels is None or every is None or not every.rows:
-        return Verdict(
+        return LabelVerdict(
             judged=False, reason="no scored row has an id to join labels on", findings=(), counts={}, onset=None
         )
     limits = rules.labels
     mature = labels.mature(as_of=as_of, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
-    ripe = mature.total()
+    counted = mature.total()
     counts: dict[str, Any] = {
         "days": len(labels.days),
         "mature_days": len(mature.days),
         "rows": every.rows,
         "labelled": every.labelled,
-        "mature_rows": ripe.rows,
+        "mature_rows": counted.rows,
     }
-    share = ripe.rows / every.rows
-    if not ripe.rows or share < limits.min_mature:
+    share = counted.rows / every.rows
+    if not counted.rows or share < limits.min_mature:
         reason = (
             f"{len(mature.days)} of {len(labels.days)} days have mature labels (coverage {limits.min_coverage:.0%}, "
             f"age {limits.min_age_days:g} days), {share:.1%} of the rows where {limits.min_mature:.0%} are needed; "
             f"{every.coverage:.1%} of all rows have a label"
         )
-        return Verdict(judged=False, reason=reason, findings=(), counts=counts, onset=None)
+        return LabelVerdict(judged=False, reason=reason, findings=(), counts=counts, onset=None)
     approved = Confusion(**baseline["confusion"])
-    findings = (*_rates(approved, ripe.confusion, rules), *_bands(baseline["fraud_by_amount"], ripe, rules))
+    findings = (
+        *_rates(approved, counted.confusion, rules),
+        *_bands(baseline["fraud_by_amount"], counted, rules),
+    )
     counts |= {
-        "confusion": vars(ripe.confusion),
+        "confusion": vars(counted.confusion),
         "band_edges": list(baseline["fraud_by_amount"]["edges"]),
-        "band_rows": list(ripe.band_rows),
-        "band_frauds": list(ripe.band_frauds),
+        "band_rows": list(counted.band_rows),
+        "band_frauds": list(counted.band_frauds),
     }
-    return Verdict(judged=True, reason="", findings=findings, counts=counts, onset=_onset(baseline, mature, findings))
+    return LabelVerdict(
+        judged=True, reason="", findings=findings, counts=counts, onset=_onset(baseline, mature, findings)
+    )
 
 
 def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]:

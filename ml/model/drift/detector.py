@@ -33,11 +33,11 @@ __all__ = [
     "WindowSummary",
     "decide",
     "decisions",
-    "judge",
+    "evaluate",
 ]
 
 
-def judge(
+def evaluate(
     baseline: Mapping[str, Any] | Reference,
     window: WindowSummary,
     labels: LabelSummary | None,
@@ -76,7 +76,7 @@ def judge(
         moved = distribution_shift.measure([known.scores], [window.scores])
         made, scores = distribution_shift.scores(moved, window, known.document["alerts"], rules)
         findings += made
-    labelled = concept_drift.judge(known.document, labels, rules, as_of=as_of or end)
+    labelled = concept_drift.evaluate(known.document, labels, rules, as_of=as_of or end)
     findings += labelled.findings
     fired = [kind for kind in KINDS if any(finding.kind == kind and finding.fired for finding in findings)]
     lacking = any(finding.fired for finding in absence)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.model.drift.baseline import Summary
-from ml.model.drift.exact_counts import Binner, finite, seconds_of_day
+from ml.model.drift.exact_sums import Binner, finite, seconds_of_day
+from ml.model.drift.reference import Summary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model.drift.exact_counts import CHUNK, finite
+from ml.model.drift.exact_sums import CHUNK, finite
 from ml.model.drift.histogram import Reference, Tally
 
 SCHEMA = 1

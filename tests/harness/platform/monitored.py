@@ -1,6 +1,6 @@
-"""A served model whose traffic and labels are written by hand, month by month, for drift checks; not a test itself.
+"""Test harness for drift checks: a served model with synthetic traffic and labels, month by month.
 
-Four inputs, a score that V1 alone makes, one fraud in twenty. A month is shifted, flipped, left unlabelled or left out.
+Four inputs, a score that depends on V1 only, 5 % frauds. Options shift V2, flip labels, or omit labels or captures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ml.aws.labels import join
 from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.model import artifact, model_document
-from ml.model.drift import baseline
+from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
 from tests.harness.git import repositories
@@ -66,7 +66,7 @@ class Rows:
 
 
 def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float = 0.0) -> Rows:
-    """Rows whose V2 is moved by `shift`; of the upper half by amount, `flip` are frauds that look like none."""
+    """Rows whose V2 is shifted by `shift`; a share `flip` of the upper half by amount is relabelled as fraud."""
     truth = (rng.random(rows) < FRAUD_SHARE).astype(np.int8)
     inputs = np.column_stack(
         [
@@ -83,18 +83,18 @@ def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float
 
 
 def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None) -> bytes:
-    """The model with its drift reference, of 8,000 rows."""
+    """A model archive with a drift reference of 8,000 rows."""
     model = MODEL | {"intercept": intercept} | ({"provenance": provenance} if provenance else {})
-    found = draw(np.random.default_rng(0), 8_000)
-    frame = pd.DataFrame(found.inputs, columns=list(COLUMNS.inputs))
+    drawn = draw(np.random.default_rng(0), 8_000)
+    frame = pd.DataFrame(drawn.inputs, columns=list(COLUMNS.inputs))
     scorer = Scorer.from_json(model_document.canonical(model))
-    scores = scorer.score(found.inputs)
-    made, test = slice(0, 4_000), slice(4_000, None)
-    reference = baseline.complete(
-        baseline.start(COLUMNS, frame[made], found.truth[made]),
+    scores = scorer.score(drawn.inputs)
+    train, test = slice(0, 4_000), slice(4_000, None)
+    reference = complete_reference(
+        start_reference(COLUMNS, frame[train], drawn.truth[train]),
         COLUMNS,
         frame[test],
-        found.truth[test],
+        drawn.truth[test],
         scores=scores[test],
         decisions=scorer.decide(scores[test]),
         windows=WINDOWS,
@@ -110,7 +110,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
 
 @dataclass
 class MonitoredEndpoint:
-    """The env of a drift check."""
+    """The environment of a drift check."""
 
     bot: BotEnvironment
     monkeypatch: pytest.MonkeyPatch
@@ -118,7 +118,7 @@ class MonitoredEndpoint:
     seed: int = 1
     bucket: str = BUCKET
     trained: list[str] = field(default_factory=list)
-    """The commits that GitHub says train.yml has run for."""
+    """The commits for which the GitHub API reports a run of train.yml."""
 
     @property
     def root(self) -> Path:
@@ -127,7 +127,7 @@ class MonitoredEndpoint:
 
     @property
     def summary(self) -> str:
-        """What the step's summary says."""
+        """The step summary."""
         path = self.folder / "summary.md"
         return path.read_text().replace("&#8203;", "").replace("\\", "") if path.exists() else ""
 
@@ -137,7 +137,7 @@ class MonitoredEndpoint:
             self.monkeypatch.setenv(name, moment)
 
     def approve(self, number: int = 1, **options: Any) -> None:
-        """Approves a model whose archive is in the lake, and points main at it, as a merge does."""
+        """Approves a model whose archive is in the bucket, and sets the serving pointer on main."""
         content = archive(**options)
         key = f"executions/{number}/artifact/model.tar.gz"
         client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
@@ -148,12 +148,12 @@ class MonitoredEndpoint:
             created=clock.now(),
         )
         text = self.bot.workspace.text(config.SERVING)
-        was = number - 1 or "null"
-        assert f"approval: {was}" in text
+        previous = number - 1 or "null"
+        assert f"approval: {previous}" in text
         self.bot.workspace.write(
             {
                 config.approval_path(number): config.dump(record),
-                config.SERVING: text.replace(f"approval: {was}", f"approval: {number}"),
+                config.SERVING: text.replace(f"approval: {previous}", f"approval: {number}"),
             },
             f"Serve approval {number:04d}",
         )
@@ -172,11 +172,11 @@ class MonitoredEndpoint:
         landed: bool = True,
         without: tuple[int, ...] = (),
     ) -> None:
-        """A month of 2026: its transactions land, are scored and captured, and their labels come some days later.
+        """A month of 2026: transactions are imported, scored and captured; labels follow some days later.
 
         Args:
-            known_after: days until a label is known; None for never.
-            without: days of the month of which nothing is captured.
+            known_after: days until a label is known; None for no labels.
+            without: days of the month without captures.
         """
         rng = np.random.default_rng([self.seed, month])
         first = datetime(2026, month, 1, tzinfo=UTC)
@@ -185,14 +185,14 @@ class MonitoredEndpoint:
         for day in range((last - first).days):
             for hour in HOURS:
                 moment = first + day * _DAY + timedelta(hours=hour)
-                found = draw(rng, ROWS_A_DAY // len(HOURS), shift=shift, flip=flip)
+                hour_rows = draw(rng, ROWS_A_DAY // len(HOURS), shift=shift, flip=flip)
                 name = f"{moment:%Y%m%d%H}"
                 if captured and day + 1 not in without:
-                    self._capture(name, moment, found, version, scorer)
-                ids += [f"{name}#{row}" for row in range(len(found.truth))]
-                times += [moment] * len(found.truth)
-                inputs.append(found.inputs)
-                truth.append(found.truth)
+                    self._capture(name, moment, hour_rows, version, scorer)
+                ids += [f"{name}#{row}" for row in range(len(hour_rows.truth))]
+                times += [moment] * len(hour_rows.truth)
+                inputs.append(hour_rows.inputs)
+                truth.append(hour_rows.truth)
         every = np.concatenate(inputs)
         moments = pa.array(times, pa.timestamp("us", "UTC"))
         table = pa.table(
@@ -200,10 +200,10 @@ class MonitoredEndpoint:
             | {name: pa.array(every[:, place]) for place, name in enumerate(COLUMNS.inputs)}
         )
         if landed:
-            nothing = pa.schema(_LABELS).empty_table()
+            no_labels = pa.schema(_LABELS).empty_table()
             Lake(self.bucket).store(
                 table,
-                nothing,
+                no_labels,
                 source=Source(name="month.parquet", sha256="0" * 64, bytes=1),
                 content_sha256=f"{self.seed:032x}{month:032x}",
                 duplicates=0,
@@ -211,8 +211,8 @@ class MonitoredEndpoint:
             )
         if known_after is not None:
             known = pa.array([moment + known_after * _DAY for moment in times], pa.timestamp("us", "UTC"))
-            told = pa.array(np.concatenate(truth))
-            join.deliver(self.bucket, pa.table([pa.array(ids), told, known], schema=pa.schema(_LABELS)))
+            labels = pa.array(np.concatenate(truth))
+            join.deliver(self.bucket, pa.table([pa.array(ids), labels, known], schema=pa.schema(_LABELS)))
 
     def _capture(self, name: str, moment: datetime, rows: Rows, version: str, scorer: Scorer) -> None:
         scores = scorer.score(rows.inputs)
@@ -236,8 +236,8 @@ class MonitoredEndpoint:
     def requests(self) -> list[str]:
         """The requests on main."""
         self.bot.workspace.git("fetch", "-q", "origin")
-        found = self.bot.workspace.repository.files("origin/main", config.REQUESTS)
-        return [Path(name).stem for name in found if name.endswith(".yaml")]
+        files = self.bot.workspace.repository.files("origin/main", config.REQUESTS)
+        return [Path(name).stem for name in files if name.endswith(".yaml")]
 
     def request(self, name: str) -> config.RetrainRequest:
         """A request on main."""
@@ -251,38 +251,38 @@ class MonitoredEndpoint:
         return json.loads(client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
     def keys(self, prefix: str) -> list[str]:
-        """What lies below a prefix."""
+        """The keys under a prefix."""
         listed = client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
         return [item["Key"] for item in listed]
 
 
-def narrowed(text: str) -> str:
-    """model.yaml with this env's features."""
+def with_four_inputs(text: str) -> str:
+    """model.yaml with the features of this environment."""
     first, last = text.index("  features: ["), text.index("split:")
     return f"{text[:first]}  features: [V1, V2]\n{text[last:]}"
 
 
 def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
-    """A platform on the moto that boto3 is pointed at, a repository on that GitHub, and a model that serves."""
+    """A platform on moto, a repository on the GitHub emulator, and a champion."""
     for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
     workspace = served.repository(folder / "repository")
     changes: dict[str | Path, str] = {
-        config.MODEL: narrowed(workspace.text(config.MODEL)),
+        config.MODEL: with_four_inputs(workspace.text(config.MODEL)),
         config.DRIFT: (PROJECT / config.DRIFT).read_text(),
     }
     workspace.write(changes, "Configure monitoring")
     env: ServedPlatform = served.moto_platform(workspace)
     bot = bot_environment.around(env, server, folder, monkeypatch)
-    made = MonitoredEndpoint(bot=bot, monkeypatch=monkeypatch, folder=folder)
+    endpoint = MonitoredEndpoint(bot=bot, monkeypatch=monkeypatch, folder=folder)
 
     def runs(call: Call) -> dict[str, Any]:
         call.need("actions", "read")
-        return {"workflow_runs": [{"head_sha": sha} for sha in made.trained]}
+        return {"workflow_runs": [{"head_sha": sha} for sha in endpoint.trained]}
 
     server.router.register("GET", "/api/v3/repos/<owner>/<name>/actions/workflows/<workflow>/runs", runs)
-    made.approve()
-    yield made
+    endpoint.approve()
+    yield endpoint
 
 
 def _part(mode: str, text: str) -> dict[str, str]:

@@ -90,13 +90,13 @@ def labels(days: int, frauds: int, recall: float, *, dear: int = 0, seed: int = 
 def test_months_with_forty_frauds_raise_nothing() -> None:
     """Four hundred months at the approved rates: not one finding."""
     for seed in range(400):
-        found = concept_drift.judge(BASELINE, labels(30, 41, 0.92, seed=seed), RULES, as_of=LATER)
+        found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.92, seed=seed), RULES, as_of=LATER)
         assert not [finding for finding in found.findings if finding.fired], seed
 
 
 def test_recall_that_fell_fires_with_its_counts() -> None:
     """A third of forty frauds found, after 230 of 250, is beyond chance; the finding has the counts."""
-    found = concept_drift.judge(BASELINE, labels(30, 41, 0.35), RULES, as_of=LATER)
+    found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.35), RULES, as_of=LATER)
     assert [finding.statistic for finding in found.findings if finding.fired] == ["recall"]
     finding = found.findings[0]
     assert finding.reference == 0.92
@@ -107,7 +107,7 @@ def test_recall_that_fell_fires_with_its_counts() -> None:
 
 def test_frauds_of_other_amounts_fire_by_band() -> None:
     """One more fraud a day among high amounts: the band is named, with rates and counts."""
-    found = concept_drift.judge(BASELINE, labels(30, 41, 1.0, dear=1), RULES, as_of=LATER)
+    found = concept_drift.evaluate(BASELINE, labels(30, 41, 1.0, dear=1), RULES, as_of=LATER)
     band = next(finding for finding in found.findings if finding.statistic == "fraud_rate" and finding.fired)
     assert band.subject == "amount >= 500"
     assert band.reference == pytest.approx(10 / 3000)
@@ -117,16 +117,16 @@ def test_frauds_of_other_amounts_fire_by_band() -> None:
 @pytest.mark.parametrize("since", [0, 2, 9, 20])
 def test_the_day_that_it_began_is_found(since: int) -> None:
     """Frauds among high amounts from one day on: the onset is that day, not the window's first."""
-    found = concept_drift.judge(BASELINE, labels(30, 41, 0.92, dear=8, since=since), RULES, as_of=LATER)
+    found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.92, dear=8, since=since), RULES, as_of=LATER)
     assert found.onset == datetime(2026, 3, 1 + since, tzinfo=UTC)
 
 
 def test_an_onset_that_is_not_clear_is_the_windows_start() -> None:
     """Drift over the whole window leaves the onset on its first day; without drift there is none."""
     for seed in range(30):
-        found = concept_drift.judge(BASELINE, labels(30, 41, 0.3, dear=1, seed=seed), RULES, as_of=LATER)
+        found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.3, dear=1, seed=seed), RULES, as_of=LATER)
         assert found.onset == datetime(2026, 3, 1, tzinfo=UTC)
-    assert concept_drift.judge(BASELINE, labels(30, 41, 0.92), RULES, as_of=LATER).onset is None
+    assert concept_drift.evaluate(BASELINE, labels(30, 41, 0.92), RULES, as_of=LATER).onset is None
 
 
 def test_bands_have_names_that_a_person_reads() -> None:

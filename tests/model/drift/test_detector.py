@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ml.model.drift import detector
-from ml.model.drift.baseline import Summary
+from ml.model.drift.reference import Summary
 from ml.model.drift.settings import KOfN
 from tests.model.drift_samples import BASELINE, END, REFERENCE, RULES, START, Window, judged, window
 from tests.model.training_samples import COLUMNS
@@ -187,7 +187,7 @@ def test_a_value_that_the_reference_never_had_is_unseen() -> None:
     rows[:30, 3] = 2
     summary = detector.WindowSummary.of(known, rows)
     assert summary.columns["V3"].unseen == 30
-    found = detector.judge(known, summary, None, RULES, start=START, end=END)
+    found = detector.evaluate(known, summary, None, RULES, start=START, end=END)
     assert next(f.value for f in found.fired("schema") if f.statistic == "unseen") == 0.03
 
 
@@ -198,7 +198,7 @@ def test_an_input_that_is_always_the_same_has_drifted_only_where_it_is_another(v
     items = [item | same if item["name"] == "V3" else item for item in BASELINE["inputs"]]
     known = detector.Reference.of(BASELINE | {"inputs": items})
     rows = window().frame.assign(V3=value).to_numpy()
-    found = detector.judge(known, detector.WindowSummary.of(known, rows), None, RULES, start=START, end=END)
+    found = detector.evaluate(known, detector.WindowSummary.of(known, rows), None, RULES, start=START, end=END)
     assert {finding.subject for finding in found.fired("data")} == ({"V3"} if fired else set())
 
 
@@ -211,7 +211,7 @@ def test_a_baseline_of_an_older_model_has_no_estimate() -> None:
     summary = detector.WindowSummary.of(
         older, usual.frame.to_numpy(), scores=scores, decisions=usual.decisions, times=times
     )
-    found = detector.judge(older, summary + summary, None, RULES, start=START, end=END)
+    found = detector.evaluate(older, summary + summary, None, RULES, start=START, end=END)
     assert found.verdicts == ("none", "labels immature")
     assert found.estimated is None
 

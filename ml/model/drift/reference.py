@@ -154,7 +154,7 @@ def _few(values: NDArray[np.float64]) -> list[float] | None:
     return distinct.tolist() if len(distinct) <= FEW else None
 
 
-def start(columns: Columns, X: pd.DataFrame, y: ArrayLike) -> dict[str, Any]:
+def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike) -> dict[str, Any]:
     """The reference of the rows that a model learned from, as the Train step writes it."""
     edges = np.unique(np.quantile(X[columns.amount], BAND_LEVELS))
     return {
@@ -164,7 +164,7 @@ def start(columns: Columns, X: pd.DataFrame, y: ArrayLike) -> dict[str, Any]:
     }
 
 
-def complete(
+def complete_reference(
     started: Mapping[str, Any],
     columns: Columns,
     X: pd.DataFrame,

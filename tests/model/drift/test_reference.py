@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.model.drift import baseline
-from ml.model.drift.baseline import Summary
+from ml.model.drift.reference import Summary, complete_reference, start_reference
 from tests.model.training_samples import COLUMNS, rows
 
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.just(np.nan) | st.just(np.inf), max_size=60)
@@ -74,8 +73,8 @@ def test_the_finished_reference_covers_every_row() -> None:
     held, held_y = rows(1000, seed=5)
     scores = np.random.default_rng(0).random(1000)
     decisions = (scores > 0.9).astype(int)
-    made = baseline.complete(
-        baseline.start(COLUMNS, X, y), COLUMNS, held, held_y, scores=scores, decisions=decisions, windows={"test": {}}
+    made = complete_reference(
+        start_reference(COLUMNS, X, y), COLUMNS, held, held_y, scores=scores, decisions=decisions, windows={"test": {}}
     )
     json.dumps(made, allow_nan=False)
     assert [item["name"] for item in made["inputs"]] == list(COLUMNS.inputs)
@@ -95,5 +94,5 @@ def test_time_is_summarised_as_the_time_of_day() -> None:
     """Seconds since some start only ever grow, and would be drift by themselves."""
     X, y = rows()
     later = X.assign(Time=X["Time"] + 365 * 86_400)
-    assert baseline.start(COLUMNS, X, y)["inputs"][0] == baseline.start(COLUMNS, later, y)["inputs"][0]
-    assert baseline.start(COLUMNS, X, y)["inputs"][0]["high"] == 86_400
+    assert start_reference(COLUMNS, X, y)["inputs"][0] == start_reference(COLUMNS, later, y)["inputs"][0]
+    assert start_reference(COLUMNS, X, y)["inputs"][0]["high"] == 86_400
