@@ -163,12 +163,12 @@ def _plan(repository: Repository, main: str) -> _Plan | None:
             f"{', '.join(dirty)}: not as committed, and only what is committed is deployed; commit or put away"
         )
     commit = repository.head()
-    text = serving.text_at(repository, commit)
-    pointed = serving.at(repository, commit)
+    text = serving.read_text(repository, commit)
+    pointed = serving.read(repository, commit)
     if pointed.approval is None:
         note(f"{config.SERVING} says approval: null, so there is nothing to deploy; merge an approval first")
         return None
-    record = approvals.recorded(repository, commit, pointed.approval)
+    record = approvals.read_record(repository, commit, pointed.approval)
     if record is None:
         raise Refused(
             f"{config.SERVING} points at approval {pointed.approval:04d}, but {config.approval_path(pointed.approval)} "

@@ -147,12 +147,12 @@ def _report_no_traffic(monitor: Monitor, silence: NoTraffic | None, *, captured:
     if silence is None:
         off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not monitored."
         comment = "The endpoint receives traffic again." if captured else off
-        issues.close(github, cause=NO_TRAFFIC, label=labels.SILENCE, comment=comment)
-    elif issues.find(github, cause=NO_TRAFFIC, label=labels.SILENCE) is None:
+        issues.close(github, cause=NO_TRAFFIC, label=labels.NO_TRAFFIC, comment=comment)
+    elif issues.find(github, cause=NO_TRAFFIC, label=labels.NO_TRAFFIC) is None:
         issues.report(
             github,
             cause=NO_TRAFFIC,
-            label=labels.SILENCE,
+            label=labels.NO_TRAFFIC,
             title=f"No traffic at {monitor.endpoint} since {clock.stamp(silence.since)}",
             body=summary.no_traffic_issue(monitor.endpoint, silence, toolkit.run_url()),
         )

@@ -60,9 +60,9 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     branch, base = approvals.branch_name(result.version), f"{remote.name}/{main}"
     if remote.fetch(main) is None:
         raise GitError(f"{remote.name} has no branch {main}, so there is nothing to merge an approval into")
-    seen = remote.adopt(branch)
+    seen = remote.update_local_branch(branch)
     numbered = {
-        pull: approvals.number_of(pull.branch) for pull in pull_requests.open_below(github, approvals.PREFIX, base=main)
+        pull: approvals.number_of(pull.branch) for pull in pull_requests.list_open(github, approvals.PREFIX, base=main)
     }
     # Branches that people have named approve/something are not the bot's.
     others = [pull for pull, number in numbered.items() if number not in (None, result.version)]
@@ -80,7 +80,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     if approval.state == "on main already":
         return _not_needed(result, "on main already", "it was merged before, and main points at it")
     tip = remote.commit_of(f"refs/heads/{branch}")
-    record = approvals.recorded(remote, tip, result.version)
+    record = approvals.read_record(remote, tip, result.version)
     if record is None:
         raise GitError(f"branch {branch} has lost its record; delete it and run this again")
     current = pull_requests.find(github, branch, base=main)
@@ -95,7 +95,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         seen=seen,
         base=main,
         title=commit_messages.approval_title(record),
-        body=approval_text.approval(page),
+        body=approval_text.render(page),
         label=labels.APPROVAL,
     )
     closed = pull_requests.supersede(

@@ -16,7 +16,7 @@ from ml.console import note, stage
 from ml.errors import ConfigError, GitError, Refused
 from ml.gitops import commit_messages, issues, labels
 from ml.gitops.github_client import GitHub
-from ml.gitops.remote import Protected, Remote
+from ml.gitops.remote import ProtectedBranch, Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
 from ml.training import summary
@@ -91,7 +91,7 @@ def _record(github: GitHub, remote: Remote, result: GateResult, main: str) -> _R
     if existing is not None:
         return _Recorded(path=existing, state="there already", commit=base)
     branch = f"bot/gate-failure-{result.execution_id}"
-    seen = remote.adopt(branch)
+    seen = remote.update_local_branch(branch)
     proposed = _known(remote, seen, result) if seen is not None else None
     if seen is not None and proposed is not None:  # proposed before, and not merged yet
         return _proposed(github, remote, result, path=proposed, commit=seen, seen=seen, main=main)
@@ -99,7 +99,7 @@ def _record(github: GitHub, remote: Remote, result: GateResult, main: str) -> _R
     commit = remote.commit(base, {path: config.dump(record).encode()}, commit_messages.gate_failure(record, path.stem))
     try:
         pushed = remote.push_main(commit, branch=main)
-    except Protected as error:
+    except ProtectedBranch as error:
         note(f"{main} is protected from the bot's commits, so a pull request adds the record ({error})")
         return _proposed(github, remote, result, path=path, commit=commit, seen=seen, main=main)
     return _Recorded(path=path, state="pushed", commit=pushed.commit)

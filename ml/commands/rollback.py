@@ -92,7 +92,7 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
         _refuse_overtaken(remote, base, main)
     target, settings = _choose(remote, base, to, failed)
     branch = rollbacks.branch_name(target)
-    seen = remote.adopt(branch)
+    seen = remote.update_local_branch(branch)
     prepared = rollbacks.prepare(remote, target, main=base, settings=settings)
     tip = remote.commit_of(f"refs/heads/{branch}")
     opened = bot_pull_requests.pull_request(
@@ -114,8 +114,8 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
 
 def _refuse_overtaken(repository: Repository, base: str, main: str) -> None:
     """Refuses if main has moved on: the failed deployment was of the checked-out commit."""
-    if serving_pointer.text_at(repository, "HEAD") != serving_pointer.text_at(repository, base):
-        now = serving_pointer.at(repository, base).approval
+    if serving_pointer.read_text(repository, "HEAD") != serving_pointer.read_text(repository, base):
+        now = serving_pointer.read(repository, base).approval
         raise Refused(
             f"{main} has moved on from what could not be deployed and says "
             f"{f'approval {now:04d}' if now is not None else 'nothing'} now, whose own deployment decides; nothing was "
@@ -123,13 +123,13 @@ def _refuse_overtaken(repository: Repository, base: str, main: str) -> None:
         )
 
 
-def _prepare(repository: Repository, main: str, to: int | None, failed: bool) -> rollbacks.Prepared:
+def _prepare(repository: Repository, main: str, to: int | None, failed: bool) -> rollbacks.RollbackBranch:
     target, settings = _choose(repository, main, to, failed)
     return rollbacks.prepare(repository, target, main=main, settings=settings)
 
 
 def _rollback(
-    prepared: rollbacks.Prepared, *, merged: str | None, then: str, pull: bot_pull_requests.Opened | None = None
+    prepared: rollbacks.RollbackBranch, *, merged: str | None, then: str, pull: bot_pull_requests.Opened | None = None
 ) -> Rollback:
     target, current = prepared.target, prepared.current
     how = f"by reverting {prepared.reverted[:12]}" if prepared.reverted else "by moving the pointer"
@@ -150,7 +150,7 @@ def _rollback(
     )
 
 
-def _body(prepared: rollbacks.Prepared, failed: bool) -> str:
+def _body(prepared: rollbacks.RollbackBranch, failed: bool) -> str:
     target, current = commit_messages.number(prepared.target), commit_messages.number(prepared.current)
     lines = []
     if failed:
@@ -180,7 +180,7 @@ def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> 
     """The approval to go back to, and the serving file's text to go back to, where that is of the same approval."""
     if to is not None or not failed:
         return _target(repository, main, to), None
-    current, deployed = serving_pointer.at(repository, main).approval, _deployed()
+    current, deployed = serving_pointer.read(repository, main).approval, _deployed()
     if deployed is None:
         return _target(repository, main, None), None
     if not deployed:
@@ -188,8 +188,8 @@ def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> 
     last = deployed[-1]
     if last.approval != current:
         return _target(repository, main, last.approval), None
-    before = serving_pointer.text_at(repository, last.commit) if repository.resolve(last.commit) else None
-    if before is None or before == serving_pointer.text_at(repository, main):
+    before = serving_pointer.read_text(repository, last.commit) if repository.resolve(last.commit) else None
+    if before is None or before == serving_pointer.read_text(repository, main):
         raise Refused(
             f"what {main} says is what was deployed last (approval {last.approval:04d}), so going back would change "
             "nothing; remove the cause, then run `fraudops deploy` again"
@@ -209,7 +209,7 @@ def _target(repository: Repository, main: str, to: int | None) -> int:
                 f"approval {to:04d} has never served, so there is no going back to it (those that have: {names})"
             )
         return to
-    former = [number for number in serving_pointer.former(history) if served is None or number in served]
+    former = [number for number in serving_pointer.rollback_targets(history) if served is None or number in served]
     if not former:
         raise Refused(f"no model served on {main} before the one that serves now, so there is nothing to go back to")
     return former[0]

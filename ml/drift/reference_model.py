@@ -50,7 +50,7 @@ class Model:
             Refused: there is no approval record, or the archive is not the approved one.
             ArtifactError: the archive cannot be read, or has no drift reference.
         """
-        record = approvals.recorded(repository, revision, approval)
+        record = approvals.read_record(repository, revision, approval)
         if record is None:
             raise Refused(f"{config.approval_path(approval)} does not exist, so the model is unknown")
         content = s3_objects.read(record.artifact.uri)

@@ -22,7 +22,7 @@ from ml.errors import GitError
 from ml.gitops import comments, commit_messages, issues, labels, pull_requests
 from ml.gitops.github_client import GitHub
 from ml.gitops.markdown import code, text
-from ml.gitops.remote import Protected, Remote
+from ml.gitops.remote import ProtectedBranch, Remote
 from ml.model.drift import detector
 from ml.model.drift.verdict import CAUSES
 from ml.records import bot_pull_requests
@@ -131,7 +131,7 @@ class RetrainRequester:
             resolutions = self._log.resolved(name)
             if resolutions and not resolutions[-1].gate_failed:
                 comment = f"Resolved by {resolutions[-1].record}: a model has passed the gate."
-                issues.close(self._github, cause=f"breaker {name}", label=labels.BREAKER, comment=comment)
+                issues.close(self._github, cause=f"breaker {name}", label=labels.CIRCUIT_BREAKER, comment=comment)
 
     def _decide(self, case: DriftCase) -> RequestOutcome:
         for check in (
@@ -204,7 +204,7 @@ class RetrainRequester:
                 )
         if case.name in proposals:
             return None  # the pull request is updated
-        closed = pull_requests.turned_down(self._github, f"{BRANCH_PREFIX}{case.name}", base=self._main)
+        closed = pull_requests.find_rejected(self._github, f"{BRANCH_PREFIX}{case.name}", base=self._main)
         if closed is None:
             return None
         return _suppressed(
@@ -212,7 +212,7 @@ class RetrainRequester:
         )
 
     def _open_proposals(self) -> list[pull_requests.PullRequest]:
-        return pull_requests.open_below(self._github, BRANCH_PREFIX, base=self._main)
+        return pull_requests.list_open(self._github, BRANCH_PREFIX, base=self._main)
 
     def _check_circuit_breaker(self, case: DriftCase) -> RequestOutcome | None:
         """Opens at the limit of consecutive gate failures. Those named in a closed breaker issue do not count."""
@@ -220,16 +220,16 @@ class RetrainRequester:
         if len(failures) < limit:
             return None
         marker = f"breaker {case.cause}"
-        closed_issues = "\n".join(issues.closed_texts(self._github, cause=marker, label=labels.BREAKER))
+        closed_issues = "\n".join(issues.closed_bodies(self._github, cause=marker, label=labels.CIRCUIT_BREAKER))
         failures = [name for name in failures if name not in closed_issues]
         if len(failures) < limit:
             return None
-        issue = issues.find(self._github, cause=marker, label=labels.BREAKER)
+        issue = issues.find(self._github, cause=marker, label=labels.CIRCUIT_BREAKER)
         if issue is None:
             issue = issues.report(
                 self._github,
                 cause=marker,
-                label=labels.BREAKER,
+                label=labels.CIRCUIT_BREAKER,
                 title=f"Circuit breaker open for {case.cause}: {len(failures)} models in a row failed the gate",
                 body=_breaker_issue(case, failures),
             )
@@ -280,7 +280,7 @@ class RetrainRequester:
         commit = self._remote.commit(self._base, {path: content}, message)
         try:
             pushed = self._remote.push_main(commit, branch=self._main)
-        except Protected as error:
+        except ProtectedBranch as error:
             note(f"{self._main} is protected, so a pull request adds the request ({error})")
             return self._propose(case, branch, path.as_posix(), commit, request)
         if pushed.commit != commit:
@@ -305,7 +305,7 @@ class RetrainRequester:
     def _propose(
         self, case: DriftCase, branch: str, path: str, commit: str, request: config.RetrainRequest
     ) -> RequestOutcome:
-        existing = self._remote.adopt(branch)
+        existing = self._remote.update_local_branch(branch)
         if existing is not None and self._remote.show(existing, path) is not None:
             commit = existing  # an earlier check proposed it: keep its content
         opened = bot_pull_requests.pull_request(
@@ -332,7 +332,7 @@ class RetrainRequester:
     def _training_was_started(self, name: str) -> bool:
         """Whether a training ran on a commit with the request. An earlier check may have died before it started one."""
         request_commit = self._log.commit_of(name)
-        started = pull_requests.started(self._github, TRAINING_WORKFLOW, branch=self._main)
+        started = pull_requests.list_run_commits(self._github, TRAINING_WORKFLOW, branch=self._main)
         known = [sha for sha in started if self._remote.resolve(sha) is not None]
         return request_commit is None or any(self._remote.is_ancestor(request_commit, sha) for sha in known)
 
@@ -350,7 +350,7 @@ def _suppressed(case: DriftCase, reason: str, *, pull_request: int | None = None
 
 def _breaker_issue(case: DriftCase, failures: Sequence[str]) -> str:
     records = "\n".join(f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}" for name in failures)
-    return comments.fitted(
+    return comments.truncate(
         f"{text(case.reason)}\n\n{len(failures)} consecutive models that were trained for this cause failed the gate:"
         f"\n\n{records}\n\nNo request is created for {code(case.cause)} while this issue is open: models trained on "
         "the available data do not pass the gate. Read the evidence, then change `model-config/training/`, import "

@@ -1,7 +1,7 @@
-"""The text of an approval pull request: what merging does, the evidence, the next steps.
+"""Renders the body of an approval pull request: what merging does, the evidence, the next steps.
 
-It is made of the record, the evaluation and the facts it is handed; it measures, decides and asks for nothing. Whatever
-people wrote (reasons, evidence, configuration) is shown as words (markdown.py).
+It uses only the `Page` that it is given; it measures nothing, decides nothing and calls nothing. Text that people wrote
+(reasons, evidence, configuration) is escaped (ml.gitops.markdown).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ml.gitops import comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
 from ml.gitops.markdown import code, details, fence, image, link, table, text
 
-_DIFF_LIMIT, _EVIDENCE_LIMIT, _REQUESTS_SHOWN = 20_000, 3_000, 8
-REPLACES = "Takes the place of "
-_PICTURES = {
+_DIFF_CHARACTERS, _EVIDENCE_CHARACTERS, _MAX_REQUESTS = 20_000, 3_000, 8
+REPLACES = "Replaces "
+_IMAGES = {
     "confusion-matrix.png": "Confusion matrix on the test rows",
     "precision-recall.png": "Precision and recall on the test rows",
 }
@@ -26,7 +26,7 @@ _PICTURES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one step of the run cost; a step taken from the cache took no seconds."""
+    """Duration and instances of one pipeline step; 0 seconds for a cached step."""
 
     name: str
     seconds: float
@@ -35,20 +35,20 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approval:
-    """What the text is made of.
+class Page:
+    """The content of an approval's pull request.
 
     Args:
-        serving: production.yaml as the base branch has it: what serves now, and on what.
-        evaluation_uri: where evaluation.json lies.
+        serving: production.yaml on the base branch: what serves now, and on which instances.
+        evaluation_uri: location of evaluation.json.
         configuration_diff: unified diff of model-config/training/ from `since` to the record's commit; '' if none.
-        since: the commit that the champion was trained from; None where there is no champion.
-        requests: the retrain requests that the record resolves, by their ids.
-        steps: the steps of the run; empty where they are not known.
-        pictures: addresses by the names of the files that ml.report draws.
-        commit_url, run_url: pages to link.
-        asked: why somebody started the run by hand, in their words.
-        replaces: numbers of the pull requests whose place this one takes.
+        since: the commit that the champion was trained from; None if there is no champion.
+        requests: the retrain requests that the record resolves, by id.
+        steps: the steps of the execution; empty if unknown.
+        pictures: image URLs by the file names of ml.report.
+        commit_url, run_url: URLs to link.
+        asked: the reason of a manual dispatch.
+        replaces: numbers of the pull requests that this one replaces.
     """
 
     record: config.ApprovalRecord
@@ -68,24 +68,24 @@ class Approval:
 
 @dataclass(frozen=True, kw_only=True)
 class _Section:
-    """A part of the text, and what stands for it where the whole would be too long for GitHub."""
+    """A section, and a shorter version for a body that exceeds GitHub's limit."""
 
     full: str
     short: str | None = None
 
 
 def marker(approval: int) -> str:
-    """The hidden line that an approval's text begins with."""
-    return comments.hidden(f"approval {commit_messages.number(approval)}")
+    """The hidden first line of an approval's body."""
+    return comments.marker_line(f"approval {commit_messages.number(approval)}")
 
 
-def approval(page: Approval) -> str:
-    """The text of the pull request, no longer than GitHub takes: of what does not fit it says where to find it."""
+def render(page: Page) -> str:
+    """The body of the pull request, within GitHub's length limit. Omitted parts say where to find them."""
     sections = [
         _Section(full=_summary(page)),
         _Section(full=_gate(page.evaluation)),
         _Section(full="## Metrics on the test rows\n\n" + metric_tables.metrics(page.evaluation)),
-        _Section(full="## Against the champion\n\n" + metric_tables.champion(page.record, page.evaluation)),
+        _Section(full="## Comparison with the champion\n\n" + metric_tables.champion(page.record, page.evaluation)),
         _Section(full="## Threshold and alerts\n\n" + metric_tables.alerts(page.evaluation)),
         _Section(full=_pictures(page)),
         _data(page),
@@ -95,35 +95,33 @@ def approval(page: Approval) -> str:
         _Section(full=_consequences(page)),
         _Section(full=_sources(page)),
     ]
-    return _fitted(sections)
+    return _shorten_to_limit(sections)
 
 
-def _fitted(sections: Iterable[_Section]) -> str:
+def _shorten_to_limit(sections: Iterable[_Section]) -> str:
     parts = [section for section in sections if section.full]
     texts = [part.full for part in parts]
-    while comments.length("\n\n".join(texts)) > BODY_LIMIT:
+    while comments.github_length("\n\n".join(texts)) > BODY_LIMIT:
         foldable = [i for i, part in enumerate(parts) if part.short is not None and texts[i] == part.full]
         if not foldable:
             break
         longest = max(foldable, key=lambda index: len(texts[index]))
         texts[longest] = parts[longest].short or ""
-    return comments.fitted("\n\n".join(texts) + "\n")
+    return comments.truncate("\n\n".join(texts) + "\n")
 
 
-def _summary(page: Approval) -> str:
+def _summary(page: Page) -> str:
     record, evaluation = page.record, page.evaluation
     former = page.serving.approval
-    instead = (
-        f"in place of approval {commit_messages.number(former)}" if former is not None else "where nothing served yet"
-    )
-    recall, alarms = (evaluation["metrics"].get(name, {}) for name in ("recall", "false_positive_rate"))
+    instead = f"in place of approval {commit_messages.number(former)}" if former is not None else "as the first model"
+    recall, false_positive_rate = (evaluation["metrics"].get(name, {}) for name in ("recall", "false_positive_rate"))
     return "\n".join(
         [
             marker(record.approval),
             f"**Merging this serves approval {commit_messages.number(record.approval)} "
             f"on {code(page.serving.endpoint)} {instead}.** "
-            f"It finds {metric_tables.share(recall)} of the frauds and raises a false alarm on "
-            f"{metric_tables.share(alarms)} of the legitimate transactions: {evaluation['positives']:,} frauds among "
+            f"Recall is {metric_tables.share(recall)}, the false-positive rate "
+            f"{metric_tables.share(false_positive_rate)}: {evaluation['positives']:,} frauds among "
             f"{evaluation['rows']:,} test rows.",
             *(["", f"{REPLACES}{', '.join(f'#{number}' for number in page.replaces)}."] if page.replaces else []),
         ]
@@ -136,22 +134,22 @@ def _gate(evaluation: Mapping[str, Any]) -> str:
     return "\n".join(["## Gate: " + text(verdict["status"]), "", *(checks or [text(verdict["reason"])])])
 
 
-def _pictures(page: Approval) -> str:
-    shown = [image(words, page.pictures[name]) for name, words in _PICTURES.items() if name in page.pictures]
+def _pictures(page: Page) -> str:
+    shown = [image(words, page.pictures[name]) for name, words in _IMAGES.items() if name in page.pictures]
     return "\n".join(shown)
 
 
-def _data(page: Approval) -> _Section:
+def _data(page: Page) -> _Section:
     record, window = page.record, page.record.data.window
     windows = page.evaluation["windows"]
     rows = [
-        (part, _moment(each["start"]), _moment(each["end"]), f"{each['rows']:,}", f"{each['frauds']:,}")
-        for part, each in sorted(windows.items(), key=lambda item: str(item[1]["start"]))  # as time goes
+        (name, _minute(part["start"]), _minute(part["end"]), f"{part['rows']:,}", f"{part['frauds']:,}")
+        for name, part in sorted(windows.items(), key=lambda item: str(item[1]["start"]))  # in order of time
     ]
     rows.append(("all", "", "", f"{record.data.rows:,}", f"{record.data.frauds:,}"))
-    asked = (
-        f"Window asked for: from {_moment(window.start) if window.start else 'the first row'} "
-        f"to {_moment(window.end) if window.end else 'the last row'}."
+    requested = (
+        f"Requested training window: from {_minute(window.start) if window.start else 'the first row'} "
+        f"to {_minute(window.end) if window.end else 'the last row'}."
     )
     digests = [
         ("model package", code(record.model_package_arn)),
@@ -164,53 +162,53 @@ def _data(page: Approval) -> _Section:
         full="\n\n".join(
             [
                 "## Data",
-                table(("rows to", "first", "last", "rows", "frauds"), rows, numbers=(3, 4)),
-                asked,
-                table(("what", "exactly"), digests),
+                table(("part", "first", "last", "rows", "frauds"), rows, numbers=(3, 4)),
+                requested,
+                table(("input", "identity"), digests),
             ]
         )
     )
 
 
-def _configuration(page: Approval) -> _Section:
+def _configuration(page: Page) -> _Section:
     title = "## Configuration since the champion"
     if page.since is None:
-        return _Section(full=f"{title}\n\nNo champion: this is the first configuration that is proposed.")
+        return _Section(full=f"{title}\n\nNo champion: this is the first proposed configuration.")
     command = code(f"git diff {page.since[:12]} {page.record.commit[:12]} -- {config.MODEL.parent}")
     if not page.configuration_diff.strip():
-        return _Section(full=f"{title}\n\nUnchanged since {code(page.since[:12])}: the data are what is new.")
-    shown, left = _cut(page.configuration_diff, _DIFF_LIMIT)
-    note = f"\n\n… and {left:,} more lines: {command}" if left else ""
+        return _Section(full=f"{title}\n\nUnchanged since {code(page.since[:12])}; only the data are new.")
+    shown, omitted = _first_lines(page.configuration_diff, _DIFF_CHARACTERS)
+    note = f"\n\n… and {omitted:,} more lines: {command}" if omitted else ""
     return _Section(full=f"{title}\n\n{fence(shown, 'diff')}{note}", short=f"{title}\n\nToo long to show: {command}")
 
 
-def _why(page: Approval) -> _Section:
-    title = "## Why now"
+def _why(page: Page) -> _Section:
+    title = "## Reason"
     if page.asked:
-        title += f"\n\nIt was asked for with the words: {text(page.asked)}"
+        title += f"\n\nReason of the manual run: {text(page.asked)}"
     if not page.record.requests:
-        return _Section(full=f"{title}\n\nA commit or a person asked for it; no retrain request was open.")
+        return _Section(full=f"{title}\n\nStarted by a commit or a person; no retrain request was open.")
     ids = list(page.record.requests)
-    parts, brief = [], []
-    for name in ids[:_REQUESTS_SHOWN]:
+    parts, reasons = [], []
+    for name in ids[:_MAX_REQUESTS]:
         request = page.requests.get(name)
-        reason = text(request.reason) if request else "its file was not handed over"
-        brief.append(f"- {code(name)}: {reason}")
-        parts.append(brief[-1])
+        reason = text(request.reason) if request else "its file is not available"
+        reasons.append(f"- {code(name)}: {reason}")
+        parts.append(reasons[-1])
         if request:
-            shown, left = _cut(config.dump(request), _EVIDENCE_LIMIT)
-            note = f"\n\n… and {left:,} more lines in its file." if left else ""
+            shown, omitted = _first_lines(config.dump(request), _EVIDENCE_CHARACTERS)
+            note = f"\n\n… and {omitted:,} more lines in its file." if omitted else ""
             parts.append(details(f"Evidence of {name}", fence(shown, "yaml") + note))
-    more = [f"and {len(ids) - _REQUESTS_SHOWN:,} more, named in the record."] if len(ids) > _REQUESTS_SHOWN else []
-    first = "Merging this closes the retrain requests that it answers:"
+    more = [f"and {len(ids) - _MAX_REQUESTS:,} more, listed in the record."] if len(ids) > _MAX_REQUESTS else []
+    first = "Merging this resolves these retrain requests:"
     return _Section(
-        full="\n\n".join([title, first, *parts, *more]), short="\n\n".join([title, first, "\n".join(brief), *more])
+        full="\n\n".join([title, first, *parts, *more]), short="\n\n".join([title, first, "\n".join(reasons), *more])
     )
 
 
 def _cost(steps: Sequence[Step]) -> str:
     if not steps:
-        return "## Cost of the run\n\nNot known: the run's steps were not handed over."
+        return "## Cost of the run\n\nNot known: the steps of the execution are not available."
     rows = [
         (
             text(step.name),
@@ -229,57 +227,57 @@ def _cost(steps: Sequence[Step]) -> str:
         [
             "## Cost of the run",
             table(("step", "instance", "count", "seconds", "instance seconds"), rows, numbers=(2, 3, 4)),
-            f"In all {spent or 'nothing: every step came from the cache'}. Prices are not known here, as they depend "
-            "on region and contract: multiply by yours, per second of each instance.",
+            f"Total: {spent or 'nothing, every step was cached'}. Prices depend on region and contract: multiply by "
+            "your price per second of each instance type.",
         ]
     )
 
 
-def _consequences(page: Approval) -> str:
+def _consequences(page: Page) -> str:
     record, serving = page.record, page.serving
     this = commit_messages.number(record.approval)
     former = commit_messages.number(serving.approval) if serving.approval is not None else None
     fleet = f"{serving.instance.count} × {code(serving.instance.type)}"
-    keeps = f"approval {former} serves on" if former else "nothing serves, as before"
-    back = (
-        f"lets approval {former} serve again: {code('fraudops rollback')} prepares it as a pull request, which reverts "
-        f"the commit {code(f'Serve approval {this}')} alone. GitHub's Revert button would take the record back too, "
-        "and a record is never deleted: the check refuses that."
+    fallback = f"approval {former} keeps serving" if former else "nothing serves, as before"
+    rollback = (
+        f"A rollback serves approval {former} again: {code('fraudops rollback')} opens a pull request that reverts "
+        f"only the commit {code(f'Serve approval {this}')}. GitHub's Revert button would also delete the record; "
+        "records are never deleted, so the check fails."
         if former
-        else "is not possible yet: no model served before this one."
+        else "A rollback is not possible yet: no model served before this one."
     )
     return "\n".join(
         [
             "## What merging does",
             "",
-            f"1. {code('deploy.yml')} checks the package and the digest above against the registry, and approves that "
-            f"package and no other; pending ones are rejected as superseded by {this}.",
+            f"1. {code('deploy.yml')} verifies the package and the digest above against the registry and approves only "
+            f"that package; pending ones are rejected as superseded by {this}.",
             f"2. The endpoint {code(serving.endpoint)} {'is updated blue/green' if former else 'is created'} on "
             f"{fleet}, capturing {serving.capture.sampling_percentage} % of the requests.",
-            f"3. Known transactions are scored, and the deployment is recorded. If any of this fails, the run fails "
-            f"and {keeps}.",
+            f"3. A smoke test scores known transactions, and the deployment is recorded. If a step fails, the run "
+            f"fails and {fallback}.",
             "",
-            "Merge with a merge commit, not by squashing: a rollback reverts one of the two commits. If another model "
-            "is merged first, this comparison no longer holds; the check fails and a new one takes its place.",
+            "Use a merge commit, do not squash: a rollback reverts one of the two commits. If another model is merged "
+            "first, this comparison is outdated; the check fails and a new pull request replaces this one.",
             "",
             "## What reverting does",
             "",
-            f"Going back {back}",
+            rollback,
         ]
     )
 
 
-def _sources(page: Approval) -> str:
+def _sources(page: Page) -> str:
     lines = [
         f"Execution {code(page.record.execution_arn)}",
         f"Evaluation {code(page.evaluation_uri)}",
-        *([link("The run that opened this", page.run_url)] if page.run_url else []),
+        *([link("Workflow run", page.run_url)] if page.run_url else []),
     ]
     return "---\n\n" + "  \n".join(lines)
 
 
-def _cut(content: str, limit: int) -> tuple[str, int]:
-    """The first lines of `content` that fit, and how many were left off; a line that is too long alone is cut."""
+def _first_lines(content: str, limit: int) -> tuple[str, int]:
+    """The first lines of `content` that fit in `limit` characters, and the number of omitted lines."""
     lines, kept, room = content.splitlines(), [], limit
     for line in lines:
         room -= len(line) + 1
@@ -291,6 +289,6 @@ def _cut(content: str, limit: int) -> tuple[str, int]:
     return "\n".join(kept), len(lines) - len(kept)
 
 
-def _moment(moment: object) -> str:
-    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return f"{found:%Y-%m-%d %H:%M}" if isinstance(found, datetime) else text(moment)
+def _minute(moment: object) -> str:
+    parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{parsed:%Y-%m-%d %H:%M}" if isinstance(parsed, datetime) else text(moment)

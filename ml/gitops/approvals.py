@@ -1,7 +1,7 @@
-"""Approval branches in Git: one commit with the record, one that moves the serving pointer.
+"""Builds approval branches in Git: one commit adds the record, a second one moves the serving pointer.
 
-The record is append only and stays for ever; the pointer's commit is what a rollback reverts. The branch is built
-beside the working tree and never over someone else's commits. What may be approved is decided by the caller.
+Records are append-only; a rollback reverts the pointer's commit. The branch is built without the working tree and never
+replaces commits of others. The caller decides what may be approved.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PREFIX = "approve/"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """An approval's branch, and what became of it."""
+class ApprovalBranch:
+    """The branch of an approval; `state` says what `propose` did to it."""
 
     record: config.ApprovalRecord
     branch: str
@@ -29,19 +29,19 @@ class Proposal:
 
 
 def branch_name(approval: int) -> str:
-    """The one branch that proposes approval `approval`: approve/0007."""
+    """The name of the branch of approval `approval`, e.g. approve/0007."""
     return f"{PREFIX}{commit_messages.number(approval)}"
 
 
 def number_of(branch: str) -> int | None:
-    """The approval that `branch` proposes; None where it is no such branch, as approve/mine or approve/7 is not."""
+    """The approval number of `branch`; None if it is no approval branch (as approve/mine or approve/7)."""
     digits = branch.removeprefix(PREFIX)
     number = int(digits) if digits.isdecimal() else 0
     return number if number > 0 and branch == branch_name(number) else None
 
 
-def recorded(repository: Repository, revision: str, approval: int) -> config.ApprovalRecord | None:
-    """The record of `approval` as committed at `revision`; None where there is none, ConfigError where it is broken."""
+def read_record(repository: Repository, revision: str, approval: int) -> config.ApprovalRecord | None:
+    """The record of `approval` committed at `revision`; None if there is none, ConfigError if it is invalid."""
     path = config.approval_path(approval)
     content = repository.show(revision, path)
     if content is None:
@@ -52,64 +52,65 @@ def recorded(repository: Repository, revision: str, approval: int) -> config.App
     return record
 
 
-def propose(repository: Repository, record: config.ApprovalRecord, *, main: str = "main") -> Proposal:
-    """Makes the branch that approves `record`, or finds it made: running it again changes nothing that is right.
+def propose(repository: Repository, record: config.ApprovalRecord, *, main: str = "main") -> ApprovalBranch:
+    """Creates the branch that approves `record`, or keeps the existing one. Idempotent.
 
-    A branch that main has left behind is built anew on top of it, keeping the time in its record.
+    A branch that is behind main is rebuilt on top of it, with the creation time of its record.
 
     Raises:
-        Refused: main or the branch already holds another record of this number, or main has moved past it.
-        GitError: someone else has committed to the branch, and main has moved on.
+        Refused: main or the branch already has another record of this number, or main already points at a later
+        approval. GitError: the branch is behind main and has commits of others.
     """
     base, name = repository.commit_of(main), branch_name(record.approval)
-    on_main = recorded(repository, base, record.approval)
+    on_main = read_record(repository, base, record.approval)
     if on_main is not None:
-        return _settled(repository, base, on_main, record, main)
+        return _on_main(repository, base, on_main, record, main)
     tip = repository.resolve(f"refs/heads/{name}")
     if tip is None:
         return _build(repository, base, record, None, "created")
-    on_branch = recorded(repository, tip, record.approval)
+    on_branch = read_record(repository, tip, record.approval)
     if on_branch is None or not _same(on_branch, record):
         raise Refused(
             f"branch {name} holds {'another record' if on_branch else 'no record'} of this approval, and a record is "
-            f"never rewritten; look at it, and delete the branch if it is wrong"
+            f"never rewritten; check it, and delete the branch if it is wrong"
         )
     if repository.is_ancestor(base, tip):
-        return _found(repository, tip, on_branch, "kept")
+        return _existing(repository, tip, on_branch, "kept")
     if any(commit.author != BOT.name for commit in repository.log(f"{base}..{tip}")):
-        raise GitError(f"branch {name} holds commits of people and lacks those of {main}; merge {main} into it")
+        raise GitError(f"branch {name} has commits of people and is behind {main}; merge {main} into it")
     return _build(repository, base, on_branch, tip, "rebuilt")
 
 
-def _settled(
+def _on_main(
     repository: Repository, base: str, on_main: config.ApprovalRecord, record: config.ApprovalRecord, main: str
-) -> Proposal:
+) -> ApprovalBranch:
     number = commit_messages.number(record.approval)
     if not _same(on_main, record):
         raise Refused(
-            f"{config.approval_path(record.approval)} is on {main} with another content, and a record is never "
+            f"{config.approval_path(record.approval)} exists on {main} with other content, and a record is never "
             f"rewritten; approval {number} is {on_main.model_package_arn}, sha256:{on_main.artifact.sha256[:12]}…"
         )
-    pointed = serving_pointer.at(repository, base).approval
+    pointed = serving_pointer.read(repository, base).approval
     if pointed != record.approval:
         raise Refused(
-            f"approval {number} was merged before and {main} has moved on to "
+            f"approval {number} was merged earlier and {main} now points at "
             f"{commit_messages.number(pointed) if pointed else 'none'}; "
             f"to serve it again: `fraudops rollback --to {number}`"
         )
-    return _found(repository, base, on_main, "on main already")
+    return _existing(repository, base, on_main, "on main already")
 
 
-def _found(
+def _existing(
     repository: Repository, tip: str, record: config.ApprovalRecord, state: Literal["kept", "on main already"]
-) -> Proposal:
+) -> ApprovalBranch:
     first = repository.log(tip, config.approval_path(record.approval))[-1]
     pointer = [move.pointer for move in serving_pointer.moves(repository, tip) if move.after == record.approval]
     if not pointer:
         raise Refused(
-            f"branch {branch_name(record.approval)} does not point at its approval; delete it and run this again"
+            f"branch {branch_name(record.approval)} does not set the serving pointer to its approval; "
+            "delete it and run this again"
         )
-    return Proposal(
+    return ApprovalBranch(
         record=record,
         branch=branch_name(record.approval),
         record_commit=first.sha,
@@ -124,23 +125,23 @@ def _build(
     record: config.ApprovalRecord,
     seen: str | None,
     state: Literal["created", "rebuilt"],
-) -> Proposal:
-    text = serving_pointer.text_at(repository, base)
-    former = serving_pointer.at(repository, base).approval
+) -> ApprovalBranch:
+    text = serving_pointer.read_text(repository, base)
+    former = serving_pointer.read(repository, base).approval
     if former == record.approval:
         raise Refused(
             f"{config.SERVING} points at approval {commit_messages.number(former)}, which has no record on main; "
-            "move the pointer back first: it moves by the approval's own commit"
+            "move the pointer back first: only the approval's own commit may set it"
         )
     path = config.approval_path(record.approval)
     first = repository.commit(base, {path: config.dump(record).encode()}, commit_messages.record(record))
-    moved = serving_pointer.point(text, record.approval).encode()
+    moved = serving_pointer.set_approval(text, record.approval).encode()
     second = repository.commit(first, {config.SERVING: moved}, commit_messages.pointer(record.approval, former))
     name = branch_name(record.approval)
     repository.move_branch(name, second, seen=seen)
-    return Proposal(record=record, branch=name, record_commit=first, pointer_commit=second, state=state)
+    return ApprovalBranch(record=record, branch=name, record_commit=first, pointer_commit=second, state=state)
 
 
 def _same(one: config.ApprovalRecord, other: config.ApprovalRecord) -> bool:
-    """Whether two records approve the same thing on the same evidence; when each was written does not matter."""
+    """Whether two records are equal except for their creation time."""
     return one.model_copy(update={"created": other.created}) == other

@@ -1,6 +1,6 @@
-"""Commit messages of the bot and the verbs: subject, evidence, run link.
+"""Writes the messages of the bot's commits and the titles of its pull requests: subject, evidence, run link.
 
-Kept in one place so that `git log` reads as one voice, and so that what a message promises can be tested.
+All are in one module, so that they are consistent and can be tested.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ml.config import ApprovalRecord, GateFailureRecord, RetrainRequest
 
 
 def record(approval: ApprovalRecord) -> str:
-    """The first commit of an approval: what was trained, and what the gate said."""
+    """The first commit of an approval: the training data and the gate's verdict."""
     data, window = approval.data, approval.data.window
     start = window.start.date().isoformat() if window.start else "the first row"
     end = window.end.date().isoformat() if window.end else "the last row"
@@ -37,17 +37,17 @@ def record(approval: ApprovalRecord) -> str:
 
 
 def pointer(approval: int, former: int | None) -> str:
-    """The second commit of an approval: what will serve, in place of what, and how to undo it."""
-    instead = f"in place of {number(former)}" if former is not None else "where nothing served"
+    """The second commit of an approval: what will serve, what it replaces, and how to undo it."""
+    instead = f"in place of {number(former)}" if former is not None else "as the first model"
     return _message(
         f"Serve approval {number(approval)}",
-        f"Serves it {instead}, as soon as this is merged and deployed. "
-        "To roll back, revert this commit alone (`fraudops rollback`): the record before it stays.",
+        f"Serves it {instead} when this is merged and deployed. "
+        "To roll back, revert only this commit (`fraudops rollback`): the record stays.",
     )
 
 
 def merge(approval: ApprovalRecord, branch: str) -> str:
-    """The merge that approves."""
+    """The merge commit that approves."""
     return _message(
         f"Merge {branch}: serve approval {number(approval.approval)}",
         f"Approves exactly {approval.model_package_arn}, sha256:{approval.artifact.sha256}.",
@@ -55,38 +55,38 @@ def merge(approval: ApprovalRecord, branch: str) -> str:
 
 
 def rollback(approval: int, current: int, *, reverted: str, subject: str) -> str:
-    """The commit that takes a pointer's commit back, in the words of `git revert`."""
+    """The commit that reverts a pointer's commit, in the format of `git revert`."""
     return _message(
         f'Revert "{subject}"',
         f"This reverts commit {reverted}.",
         f"Serves approval {number(approval)} again, which served before {number(current)}, "
-        "as soon as this is merged and deployed.",
+        "when this is merged and deployed.",
     )
 
 
 def return_to(approval: int, current: int) -> str:
-    """The commit that moves the pointer to an approval that served earlier than the one before."""
+    """The commit that moves the pointer to an approval older than the previous one."""
     return _message(
         f"Serve approval {number(approval)} again",
-        f"Serves it in place of {number(current)}, as soon as this is merged and deployed. It served before.",
+        f"Serves it in place of {number(current)} when this is merged and deployed. It has served before.",
     )
 
 
 def merge_rollback(approval: int, branch: str) -> str:
-    """The merge that rolls back."""
+    """The merge commit that rolls back."""
     return _message(f"Merge {branch}: serve approval {number(approval)} again")
 
 
 def restore(approval: int) -> str:
-    """The commit that takes settings back to those under which the same approval served last."""
+    """The commit that restores the settings with which the same approval was deployed last."""
     return _message(
         f"Serve approval {number(approval)} as before",
-        "Takes the serving file back to what it was when it was last deployed, as soon as this is merged and deployed.",
+        "Restores the serving file of the last deployment when this is merged and deployed.",
     )
 
 
 def gate_failure(record: GateFailureRecord, name: str) -> str:
-    """The commit that records that a model was not good enough."""
+    """The commit that records a gate failure."""
     return _message(
         f"Record gate failure {name}",
         record.verdict.reason,
@@ -95,30 +95,30 @@ def gate_failure(record: GateFailureRecord, name: str) -> str:
                 f"Execution:  {record.execution_arn}",
                 f"Evaluation: {record.evaluation_uri}",
                 f"Trained:    {record.commit}",
-                *(f"Closes:     {request}" for request in record.requests),
+                *(f"Resolves:   {request}" for request in record.requests),
             ]
         ),
     )
 
 
-def request(asked: RetrainRequest, name: str) -> str:
-    """The commit that asks for a new model."""
-    window = asked.window
+def request(retrain: RetrainRequest, name: str) -> str:
+    """The commit that opens a retrain request."""
+    window = retrain.window
     start, end = (stamp(moment) if moment else "open" for moment in (window.start, window.end))
-    told = [f"{key.capitalize()}: {asked.evidence[key]}" for key in ("check", "report") if key in asked.evidence]
-    return _message(f"Ask for a new model: {name}", asked.reason, "\n".join([f"Data: {start} to {end}", *told]))
+    links = [f"{key.capitalize()}: {retrain.evidence[key]}" for key in ("check", "report") if key in retrain.evidence]
+    return _message(f"Open retrain request {name}", retrain.reason, "\n".join([f"Data: {start} to {end}", *links]))
 
 
 def superseded(by: str, reason: str) -> str:
-    """The comment on a pull request that is closed because another took its place."""
+    """The comment on a pull request that is closed because another replaced it."""
     return f"Superseded by {by}: {reason} Closed without merging."
 
 
 def evidence(subject: str) -> str:
-    """The commit that adds pictures to the branch `evidence`."""
+    """The commit that adds images to the branch `evidence`."""
     return _message(
         f"Add evidence: {subject}",
-        "Pictures for a pull request, which links them at this commit. Nothing reads this branch.",
+        "Images for a pull request, which links them at this commit. Nothing reads this branch.",
     )
 
 
@@ -130,7 +130,7 @@ def approval_title(approval: ApprovalRecord) -> str:
 
 
 def rollback_title(approval: int, *, failed: int | None) -> str:
-    """The title of a rollback's pull request; `failed` is the approval whose deployment has just failed, if one has."""
+    """The title of a rollback's pull request; `failed` is the approval whose deployment failed, if one did."""
     because = f"Deployment of approval {number(failed)} failed: " if failed is not None else ""
     again = "as before" if failed == approval else "again"
     first = "serve" if because else "Serve"
@@ -138,7 +138,7 @@ def rollback_title(approval: int, *, failed: int | None) -> str:
 
 
 def number(approval: int) -> str:
-    """An approval's number as people and file names write it: 0007."""
+    """An approval's number as in file names: 0007."""
     return f"{approval:04d}"
 
 
@@ -147,6 +147,6 @@ def _message(*paragraphs: str) -> str:
 
 
 def _run() -> list[str]:
-    # GitHub sets the three in every run; a person's shell has none of them, and then there is no run to name.
+    # GitHub sets all three in every run; a shell on a laptop has none, and then there is no run to link.
     server, repository, run = (os.environ.get(f"GITHUB_{key}") for key in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     return [f"Run: {server}/{repository}/actions/runs/{run}"] if server and repository and run else []

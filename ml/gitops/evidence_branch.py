@@ -1,8 +1,8 @@
-"""Publishes the pictures of pull requests as commits on the branch `evidence`.
+"""Publishes the images of pull requests as commits on the branch `evidence`.
 
-The branch shares no history with main and nothing reads it. It grows through GitHub's Git data API, one commit a call,
-never by force: where somebody moved it meanwhile, the commit is made again on top of theirs. Links name the commit, so
-that they show for ever what was shown at first.
+The branch shares no history with main and nothing reads it. Commits are added through GitHub's Git data API, one per
+call, never by force: if the branch has moved meanwhile, the commit is created again on top. Links name the commit, so
+that they always show the same image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from ml import clock
 from ml.errors import GitHubError
 from ml.gitops import commit_messages
-from ml.gitops.github_client import GitHub, absent, conflicting, invalid
+from ml.gitops.github_client import GitHub, is_conflict, is_invalid, is_not_found
 from ml.gitops.repository import BOT
 
 if TYPE_CHECKING:
@@ -31,20 +31,19 @@ _ATTEMPTS = 10
 def publish(github: GitHub, pictures: Mapping[str, bytes], *, subject: str) -> dict[str, str]:
     """Commits `pictures` (path on the branch → content) and returns the address of each, pinned by commit.
 
-    Pictures that the branch holds already, byte for byte, make no commit: a re-run gets the same addresses while
-    nothing else has been added.
+    Identical images create no commit: a re-run gets the same URLs as long as nothing else has been added.
 
     Args:
-        subject: what they are evidence of, for the commit's message.
+        subject: what the images are evidence of, for the commit's message.
 
     Raises:
-        ValueError: a path is not a plain relative one to a picture.
-        GitHubError: the branch was moved by others at every attempt, or cannot be written.
+        ValueError: a path is not a plain relative path of an image.
+        GitHubError: the branch was moved by others at every attempt, or is not writable.
     """
     for path in pictures:
         _require_plain(path)
 
-    def errand(repository: Repository) -> str:
+    def operation(repository: Repository) -> str:
         blobs = {
             path: repository.create_git_blob(base64.b64encode(content).decode(), "base64").sha
             for path, content in sorted(pictures.items())
@@ -55,7 +54,7 @@ def publish(github: GitHub, pictures: Mapping[str, bytes], *, subject: str) -> d
                 return commit
         raise GitHubError(f"the branch was moved by others {_ATTEMPTS} times in a row; run this again")
 
-    commit = github.run(f"adding pictures to {BRANCH}", errand)
+    commit = github.run(f"adding images to {BRANCH}", operation)
     return {path: f"{github.url}/raw/{commit}/{quote(path)}" for path in pictures}
 
 
@@ -63,11 +62,11 @@ def _require_plain(path: str) -> None:
     kind = mimetypes.guess_type(path)[0] or ""
     plain = posixpath.normpath(path) == path and not path.startswith(("/", "..", ".git"))
     if not plain or not kind.startswith("image/"):
-        raise ValueError(f"evidence is a picture at a plain relative path (got {path!r})")
+        raise ValueError(f"evidence must be an image at a plain relative path (got {path!r})")
 
 
 def _add(repository: Repository, blobs: Mapping[str, str], subject: str) -> str | None:
-    """The commit at the tip of the branch that holds `blobs`; None where somebody moved the branch meanwhile."""
+    """Adds `blobs` to the branch and returns the commit at its tip; None if the branch moved meanwhile."""
     from github import GithubException, InputGitAuthor, InputGitTreeElement
 
     parent = _tip(repository)
@@ -90,10 +89,10 @@ def _add(repository: Repository, blobs: Mapping[str, str], subject: str) -> str 
                 "PATCH", f"{repository.url}/git/refs/heads/{BRANCH}", input=content
             )
     except GithubException as error:
-        if not (invalid(error) or conflicting(error)):
+        if not (is_invalid(error) or is_conflict(error)):
             raise
         moved = _tip(repository)
-        # Refused although nobody has moved it: a rule of the repository, which another attempt will not change.
+        # Refused although the branch has not moved: a rule of the repository, so a retry is pointless.
         if (moved.sha if moved is not None else None) == (parent.sha if parent is not None else None):
             raise
         return None
@@ -106,6 +105,6 @@ def _tip(repository: Repository) -> GitCommit | None:
     try:
         return repository.get_git_commit(repository.get_git_ref(f"heads/{BRANCH}").object.sha)
     except GithubException as error:
-        if absent(error):
+        if is_not_found(error):
             return None
         raise

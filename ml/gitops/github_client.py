@@ -1,8 +1,8 @@
 """The GitHub client: PyGithub with retries, and errors that say what to do.
 
-It goes to GITHUB_API_URL as GITHUB_TOKEN, for GITHUB_REPOSITORY, and never knows whether that is GitHub itself. What to
-ask for is the business of pulls, issues, statuses and evidence; they state each errand as a function that can be run
-again from its start, because the answer to a write can be lost although the write was done.
+It connects to GITHUB_API_URL with GITHUB_TOKEN, for GITHUB_REPOSITORY, and never knows whether that is GitHub or the
+GitHub emulator. The requests are in the modules for pull requests, issues, statuses and evidence. Each passes an
+operation that can be repeated from its start, because the response to a write can be lost after the write was done.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BODY_LIMIT = 65_536  # of a pull request, an issue or a comment
 
 _TIMEOUT_SECONDS = 30
 _UNAUTHORISED, _FORBIDDEN, _ABSENT, _CONFLICT, _TOO_MANY = 401, 403, 404, 409, 429
-# What a write answers with when the thing is there already or has moved, and an errand that starts again settles it.
+# The response to a write whose target exists already or has moved. Repeating the operation resolves it.
 _INVALID = 422
 _HINTS = {
     "not permitted to create": (
@@ -42,37 +42,37 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """Retry policy for GitHub; times in seconds.
 
-    Pauses during an outage double, three minutes in all. A rate limit is waited out as long as GitHub asks for, up to
-    `longest_wait`. `sleep` takes each pause between attempts.
+    Pauses during an outage double, up to three minutes in total. A rate limit is waited out for as long as GitHub asks,
+    up to `max_wait`. `sleep` is called for each pause between attempts.
     """
 
     attempts: int = 8
     backoff: float = 1.0
-    longest_backoff: float = 60.0
-    secondary_wait: float = 60.0  # where GitHub names no time: its documentation asks for at least a minute
-    longest_wait: float = 900.0
+    max_backoff: float = 60.0
+    secondary_wait: float = 60.0  # if GitHub names no time: its documentation asks for at least a minute
+    max_wait: float = 900.0
     sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, kw_only=True)
 class GitHub:
-    """One repository on a GitHub."""
+    """The API client of one GitHub repository."""
 
     api_url: str
     server_url: str
     repository: str
     token: str
-    patience: Patience = Patience()
+    retry: RetryPolicy = RetryPolicy()
 
-    def __repr__(self) -> str:  # the token is in no log, not even by accident
+    def __repr__(self) -> str:  # keep the token out of logs
         return f"GitHub({self.repository!r} at {self.api_url!r})"
 
     @classmethod
-    def from_environment(cls, *, repository: str | None = None, patience: Patience | None = None) -> GitHub:
-        """The repository that this run belongs to, as a workflow's environment names it; or `repository`.
+    def from_environment(cls, *, repository: str | None = None, retry: RetryPolicy | None = None) -> GitHub:
+        """The client of `repository`, or of the repository that the workflow run's environment names.
 
         Raises:
             GitHubError: GITHUB_REPOSITORY or GITHUB_TOKEN is not set.
@@ -81,7 +81,7 @@ class GitHub:
         missing = [name for name in needed if not os.environ.get(name)]
         if missing:
             raise GitHubError(
-                f"{' and '.join(missing)} must be set to reach GitHub: a workflow's step gives the token by "
+                f"{' and '.join(missing)} must be set to reach GitHub: a workflow's step sets the token with "
                 "`env: GITHUB_TOKEN`; on a laptop set both, with a token that may write to the repository"
             )
         return cls(
@@ -89,7 +89,7 @@ class GitHub:
             server_url=os.environ.get("GITHUB_SERVER_URL") or SERVER_URL,
             repository=repository or os.environ["GITHUB_REPOSITORY"],
             token=os.environ["GITHUB_TOKEN"],
-            patience=patience or Patience(),
+            retry=retry or RetryPolicy(),
         )
 
     @property
@@ -102,36 +102,39 @@ class GitHub:
         """The repository's page."""
         return f"{self.server_url.rstrip('/')}/{self.repository}"
 
-    def run(self, doing: str, errand: Callable[[Repository], _Result]) -> _Result:
-        """What `errand` returns, given the repository; a failure is a GitHubError that begins with `doing`.
+    def run(self, doing: str, operation: Callable[[Repository], _Result]) -> _Result:
+        """Runs `operation` on the repository and returns its result; GitHubErrors begin with `doing`.
 
-        Requests that may be repeated are, as are all that a rate limit turned away. Where a POST was lost (a 5xx, a
-        broken connection), nobody knows whether it was done: the errand starts again, so it must look before it makes.
+        Idempotent requests and requests refused by a rate limit are retried. If a POST gets no usable response (a 5xx,
+        a broken connection), it may have been done: the whole operation is repeated, so it must check before it
+        creates.
         """
-        again = Retrying(
-            retry=retry_if_exception(_lost),
-            stop=stop_after_attempt(self.patience.attempts),
+        retrying = Retrying(
+            retry=retry_if_exception(_is_lost_write),
+            stop=stop_after_attempt(self.retry.attempts),
             wait=wait_exponential_jitter(
-                multiplier=self.patience.backoff, max=self.patience.longest_backoff, jitter=self.patience.backoff
+                multiplier=self.retry.backoff,
+                max=self.retry.max_backoff,
+                jitter=self.retry.backoff,
             ),
-            sleep=self.patience.sleep,
+            sleep=self.retry.sleep,
             reraise=True,
         )
         from github import GithubException
         from requests import RequestException
 
         try:
-            result: _Result = again(self._once, errand)
+            result: _Result = retrying(self._run_once, operation)
         except GithubException as error:
-            raise GitHubError(f"{doing}: {self._refusal(error)}") from error
+            raise GitHubError(f"{doing}: {self._explain(error)}") from error
         except RequestException as error:
             raise GitHubError(
-                f"{doing}: GitHub at {self.api_url} gave no usable answer after {self.patience.attempts} attempts "
+                f"{doing}: GitHub at {self.api_url} gave no usable response after {self.retry.attempts} attempts "
                 f"({_reason(error)}); run this again when it is back"
             ) from error
         return result
 
-    def _once(self, errand: Callable[[Repository], _Result]) -> _Result:
+    def _run_once(self, operation: Callable[[Repository], _Result]) -> _Result:
         from github import Auth, Github
 
         with Github(
@@ -139,36 +142,36 @@ class GitHub:
             base_url=self.api_url.rstrip("/"),
             timeout=_TIMEOUT_SECONDS,
             per_page=100,
-            retry=_retry(self.patience),
+            retry=_retry(self.retry),
             user_agent="fraudops",
             lazy=True,
-            # A run makes some twenty requests: pausing after each would cost more than the limits that are honoured.
+            # A run makes about twenty requests: a pause after each would cost more than the rate limits do.
             seconds_between_requests=None,
             seconds_between_writes=None,
         ) as api:
-            return errand(api.get_repo(self.repository))
+            return operation(api.get_repo(self.repository))
 
-    def _refusal(self, error: GithubException) -> str:
+    def _explain(self, error: GithubException) -> str:
         from github import RateLimitExceededException
 
-        said = message(error)
+        said = error_message(error)
         if isinstance(error, RateLimitExceededException):
             return (
-                f"GitHub's rate limit is used up and resets in more than {self.patience.longest_wait:.0f} s "
+                f"GitHub's rate limit is used up and resets in more than {self.retry.max_wait:.0f} s "
                 f"({said}); run this again later"
             )
         if error.status == _UNAUTHORISED:
-            return f"GitHub at {self.api_url} does not take the token ({said}); check GITHUB_TOKEN, it may have expired"
+            return f"GitHub at {self.api_url} rejects the token ({said}); check GITHUB_TOKEN, it may have expired"
         hint = next((hint for words, hint in _HINTS.items() if words in said.lower()), None)
         if hint is None and error.status in (_FORBIDDEN, _ABSENT):
-            hint = f"check that {self.repository} is there and that the token may do this"
+            hint = f"check that {self.repository} exists and that the token may do this"
         if error.status >= 500:
             hint = "run this again when it is back"
         return f"GitHub answered {error.status}: {said}" + (f"; {hint}" if hint else "")
 
 
-def message(error: GithubException) -> str:
-    """What GitHub said, with the details of a 422 behind it, in one line."""
+def error_message(error: GithubException) -> str:
+    """GitHub's error message, followed by the details of a 422, in one line."""
     data = error.data if isinstance(error.data, dict) else {}
     details = [
         str(item.get("message") or " ".join(str(item[key]) for key in ("field", "code") if key in item))
@@ -180,31 +183,31 @@ def message(error: GithubException) -> str:
     return " ".join(" ".join(filter(None, [said, *details])).split())
 
 
-def invalid(error: GithubException) -> bool:
-    """Whether GitHub refused the content: among others where a thing is there already, or has moved meanwhile."""
+def is_invalid(error: GithubException) -> bool:
+    """Whether GitHub refused the content (422), e.g. because the object exists already or has moved meanwhile."""
     return bool(error.status == _INVALID)
 
 
-def conflicting(error: GithubException) -> bool:
-    """Whether somebody else changed the same thing at the same moment; of a branch, GitHub says this or `invalid`."""
+def is_conflict(error: GithubException) -> bool:
+    """Whether a concurrent change conflicts (409). For a branch, GitHub responds with this or 422."""
     return bool(error.status == _CONFLICT)
 
 
-def absent(error: GithubException) -> bool:
-    """Whether there is no such thing (or none that the token may see)."""
+def is_not_found(error: GithubException) -> bool:
+    """Whether the object does not exist, or the token may not see it (404)."""
     return bool(error.status == _ABSENT)
 
 
-def trusted(author: Any, association: str | None) -> bool:
-    """Whether a comment or an issue is by an App (the workflow token is one) or by someone invited to work here.
+def is_trusted_author(author: Any, association: str | None) -> bool:
+    """Whether the author of a comment or an issue is an App (as the workflow token is) or a collaborator.
 
-    Anybody may comment on a public repository and could copy a hidden marker: what they wrote is never taken for ours.
+    Anybody may comment on a public repository and copy a hidden marker; such comments are never taken for the bot's.
     """
     return getattr(author, "type", None) == "Bot" or association in ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-def _lost(error: BaseException) -> bool:
-    """Whether a request that may not be repeated by itself got no answer; those that may have had their attempts."""
+def _is_lost_write(error: BaseException) -> bool:
+    """Whether a request that must not be retried by itself got no response; idempotent ones were retried already."""
     from github import GithubException
     from requests import RequestException
     from urllib3.exceptions import MaxRetryError
@@ -219,31 +222,31 @@ def _reason(error: Exception) -> str:
     return " ".join(str(getattr(inner, "reason", None) or inner).split())
 
 
-def _retry(patience: Patience) -> Retry:
-    """PyGithub's own retries, but that a POST is repeated only where it certainly was not done."""
+def _retry(retry: RetryPolicy) -> Retry:
+    """PyGithub's retries, except that a POST is retried only if it was certainly not done."""
     from github import GithubRetry, RateLimitExceededException
 
     class Retries(GithubRetry):
         def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
             del has_retry_after
-            if status_code in (_FORBIDDEN, _TOO_MANY):  # `increment` tells a rate limit from a refusal
+            if status_code in (_FORBIDDEN, _TOO_MANY):  # `increment` distinguishes a rate limit from a refusal
                 return True
             return status_code >= 500 and method.upper() in (self.allowed_methods or ())
 
         def sleep(self, response: Any = None) -> None:
-            if response is not None:  # it may ask for a time
+            if response is not None:  # it may name a wait
                 super().sleep(response)
             else:
-                patience.sleep(self.get_backoff_time())
+                retry.sleep(self.get_backoff_time())
 
         def increment(
             self, method: str | None = None, url: str | None = None, response: Any = None, *rest: Any, **named: Any
         ) -> Any:
-            asked = _asked(response, patience) if response is not None else None
+            asked = _requested_wait(response, retry) if response is not None else None
             if asked is None:
                 return super().increment(method, url, response, *rest, **named)
-            if asked > patience.longest_wait:
-                response.close()  # nobody else will: its connection would stay open
+            if asked > retry.max_wait:
+                response.close()  # otherwise its connection stays open
                 said = f"asked to wait {asked:.0f} s"
                 raise RateLimitExceededException(response.status, {"message": said}, dict(response.headers))
             following = super(GithubRetry, self).increment(method, url, response, *rest, **named)
@@ -252,20 +255,20 @@ def _retry(patience: Patience) -> Retry:
             return following
 
     return Retries(
-        total=patience.attempts - 1,
-        backoff_factor=patience.backoff,
-        backoff_max=patience.longest_backoff,
-        backoff_jitter=patience.backoff,
-        # Every PATCH of ours sets a value (title, state, a branch's commit): doing it twice is doing it once.
+        total=retry.attempts - 1,
+        backoff_factor=retry.backoff,
+        backoff_max=retry.max_backoff,
+        backoff_jitter=retry.backoff,
+        # Each PATCH sets a value (title, state, a branch's commit), so it is idempotent.
         allowed_methods=frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"}),
-        secondary_rate_wait=patience.secondary_wait,
-        max_rate_limit_wait=patience.longest_wait,
-        retry_after_max=int(patience.longest_wait) + 1,
+        secondary_rate_wait=retry.secondary_wait,
+        max_rate_limit_wait=retry.max_wait,
+        retry_after_max=int(retry.max_wait) + 1,
     )
 
 
-def _asked(response: Any, patience: Patience) -> float | None:
-    """The seconds that GitHub asks to wait; None where PyGithub reads them itself (a 403 explained in its body)."""
+def _requested_wait(response: Any, retry: RetryPolicy) -> float | None:
+    """The seconds that GitHub asks to wait; None if PyGithub reads them itself (a 403 explained in its body)."""
     headers = response.headers
     after = str(headers.get("Retry-After", ""))
     if after.isdigit():
@@ -274,6 +277,6 @@ def _asked(response: Any, patience: Patience) -> float | None:
         return None
     reset = str(headers.get("X-RateLimit-Reset", ""))
     if headers.get("X-RateLimit-Remaining") == "0" and reset.isdigit():
-        # GitHub's own clock counts here, not the project's: FRAUDOPS_NOW is for decisions.
+        # The real clock, because GitHub set the header; FRAUDOPS_NOW is for decisions.
         return max(0.0, float(reset) - time.time()) + 1
-    return patience.secondary_wait
+    return retry.secondary_wait

@@ -1,7 +1,7 @@
 """Opens, updates and closes issues: one open issue per cause.
 
-A cause is known by a hidden marker in the issue's text. An issue that people closed stays closed: when the cause comes
-back it gets a new one, which names the former.
+A hidden marker in the issue's text identifies the cause. A closed issue is never reopened: if the cause recurs, a new
+issue links the closed one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ml.gitops import comments, labels
-from ml.gitops.github_client import GitHub, trusted
+from ml.gitops.github_client import GitHub, is_trusted_author
 from ml.gitops.labels import Label
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """An issue, and what `report` did to it."""
+    """An issue; `outcome` says what this module did to it."""
 
     number: int
     url: str
@@ -31,32 +31,32 @@ class Issue:
 
 
 def report(github: GitHub, *, cause: str, label: Label, title: str, body: str, occurrence: str | None = None) -> Issue:
-    """Opens the issue of `cause`, or comments on the one that is open.
+    """Opens the issue of `cause`, or comments on the open one.
 
     Args:
-        cause: letters, digits and dashes: what happened, but not when, as `gate failed`.
-        label: marks every issue of this kind, and is how they are found.
-        occurrence: this time, as an execution's id; told again (a re-run), it changes its comment in place. If None,
-            the cause as a whole has one comment for all later times.
+        cause: what happened, without a time, e.g. `gate failed`; letters, digits, spaces and dashes.
+        label: set on every issue of this kind and used to list them.
+        occurrence: id of this occurrence, e.g. of an execution. A re-run updates its comment in place. If None, all
+            later occurrences share one comment.
     """
     again = f"again {occurrence}" if occurrence else "again"
-    first = f"{comments.hidden(again)}\n" if occurrence else ""
-    text = comments.fitted(f"{comments.hidden(cause)}\n{first}{body}")
+    first = f"{comments.marker_line(again)}\n" if occurrence else ""
+    text = comments.truncate(f"{comments.marker_line(cause)}\n{first}{body}")
 
-    def errand(repository: Repository) -> tuple[Issue, bool]:
-        ours = _ours(repository, label, cause, "open")
+    def operation(repository: Repository) -> tuple[Issue, bool]:
+        ours = _list_issues(repository, label, cause, "open")
         if ours:
-            # Opened by this very occurrence: a re-run has nothing to add.
-            told = comments.same(ours[0].body, text) or _line(ours[0], 1) == comments.hidden(again)
-            return _issue(ours[0], "kept"), told
-        former = _ours(repository, label, cause, "closed")
-        note = f"\n\nIt happened before: #{max(each.number for each in former)}." if former else ""
+            # This occurrence opened the issue: a re-run has nothing to add.
+            reported = comments.is_same_text(ours[0].body, text) or _line(ours[0], 1) == comments.marker_line(again)
+            return _issue(ours[0], "kept"), reported
+        former = _list_issues(repository, label, cause, "closed")
+        note = f"\n\nEarlier issue: #{max(issue.number for issue in former)}." if former else ""
         names = labels.ensure(repository, [label])
-        made = repository.create_issue(title, body=comments.fitted(text + note), labels=names)
-        return _issue(made, "created"), True
+        created = repository.create_issue(title, body=comments.truncate(text + note), labels=names)
+        return _issue(created, "created"), True
 
-    issue, told = github.run(f"reporting {cause}", errand)
-    if told:
+    issue, reported = github.run(f"reporting {cause}", operation)
+    if reported:
         return issue
     comment = comments.upsert(github, issue.number, again, body)
     return Issue(
@@ -71,54 +71,54 @@ def report(github: GitHub, *, cause: str, label: Label, title: str, body: str, o
 def find(github: GitHub, *, cause: str, label: Label) -> Issue | None:
     """The open issue of `cause`, the oldest if there are several."""
 
-    def errand(repository: Repository) -> Issue | None:
-        ours = _ours(repository, label, cause, "open")
+    def operation(repository: Repository) -> Issue | None:
+        ours = _list_issues(repository, label, cause, "open")
         return _issue(ours[0], "found") if ours else None
 
-    return github.run(f"looking for the issue of {cause}", errand)
+    return github.run(f"looking for the issue of {cause}", operation)
 
 
-def closed_texts(github: GitHub, *, cause: str, label: Label) -> list[str]:
-    """What the issues of `cause` that are closed said, whoever closed them; the oldest first."""
+def closed_bodies(github: GitHub, *, cause: str, label: Label) -> list[str]:
+    """The bodies of the closed issues of `cause`, oldest first."""
 
-    def errand(repository: Repository) -> list[str]:
-        return [issue.body or "" for issue in _ours(repository, label, cause, "closed")]
+    def operation(repository: Repository) -> list[str]:
+        return [issue.body or "" for issue in _list_issues(repository, label, cause, "closed")]
 
-    return github.run(f"reading the closed issues of {cause}", errand)
+    return github.run(f"reading the closed issues of {cause}", operation)
 
 
 def close(github: GitHub, *, cause: str, label: Label, comment: str) -> list[Issue]:
-    """Closes what is open about `cause`, each with a word on why; none is open: nothing happens."""
+    """Closes the open issues of `cause`, each with `comment`; returns the closed ones."""
 
-    def listed(repository: Repository) -> list[int]:
-        return [each.number for each in _ours(repository, label, cause, "open")]
+    def open_numbers(repository: Repository) -> list[int]:
+        return [issue.number for issue in _list_issues(repository, label, cause, "open")]
 
     closed = []
-    for number in github.run(f"looking for the issue of {cause}", listed):
+    for number in github.run(f"looking for the issue of {cause}", open_numbers):
         comments.upsert(github, number, "resolved", comment)
         closed.append(_close(github, number))
     return closed
 
 
 def _close(github: GitHub, number: int) -> Issue:
-    def errand(repository: Repository) -> Issue:
+    def operation(repository: Repository) -> Issue:
         issue = repository.get_issue(number)
         issue.edit(state="closed", state_reason="completed")
         return _issue(issue, "closed")
 
-    return github.run(f"closing #{number}", errand)
+    return github.run(f"closing #{number}", operation)
 
 
-def _ours(repository: Repository, label: Label, cause: str, state: str) -> Sequence[Api]:
-    """By list, not by search: GitHub's search lags behind what was just written."""
-    found = [
+def _list_issues(repository: Repository, label: Label, cause: str, state: str) -> Sequence[Api]:
+    """Lists instead of searching, because GitHub's search index lags behind writes."""
+    issues = [
         issue
         for issue in repository.get_issues(state=state, labels=[label.name])
         if issue.pull_request is None
-        and _line(issue, 0) == comments.hidden(cause)
-        and trusted(issue.user, issue.author_association)
+        and _line(issue, 0) == comments.marker_line(cause)
+        and is_trusted_author(issue.user, issue.author_association)
     ]
-    return sorted(found, key=lambda issue: issue.number)
+    return sorted(issues, key=lambda issue: issue.number)
 
 
 def _line(issue: Api, index: int) -> str:

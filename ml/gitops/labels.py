@@ -1,4 +1,4 @@
-"""The labels of the bot's pull requests and issues, created where missing."""
+"""Defines the labels of the bot's pull requests and issues, and creates missing ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml.gitops.github_client import absent, invalid
+from ml.gitops.github_client import is_invalid, is_not_found
 
 if TYPE_CHECKING:
     from github.Repository import Repository
@@ -22,25 +22,27 @@ class Label:
 
 
 APPROVAL = Label("model-approval", "1a7f37", "Merging this pull request approves a model and deploys it")
-ROLLBACK = Label("model-rollback", "bf8700", "Merging this pull request serves a former model again")
-BOT = Label("fraudops-bot", "57606a", "A commit of the bot that a protected main took only as a pull request")
-GATE_FAILURE = Label("gate-failed", "cf222e", "A model was trained and was not good enough to be proposed")
-FAILURE = Label("deploy-failed", "cf222e", "A deployment failed; the former model serves on")
-BREAKER = Label("drift-breaker", "cf222e", "Retraining for a cause failed the gate again and again; a person is asked")
-SILENCE = Label("no-traffic", "bf8700", "The endpoint has had no traffic, so nobody knows whether it drifts")
+ROLLBACK = Label("model-rollback", "bf8700", "Merging this pull request serves an earlier model again")
+BOT = Label("fraudops-bot", "57606a", "A commit of the bot that a protected main accepts only as a pull request")
+GATE_FAILURE = Label("gate-failed", "cf222e", "A trained model failed the gate and was not proposed")
+FAILURE = Label("deploy-failed", "cf222e", "A deployment failed; the former model keeps serving")
+CIRCUIT_BREAKER = Label(
+    "drift-breaker", "cf222e", "Circuit breaker open: retraining for a cause keeps failing the gate"
+)
+NO_TRAFFIC = Label("no-traffic", "bf8700", "The endpoint has no traffic, so drift cannot be checked")
 
 
 def ensure(repository: Repository, labels: Iterable[Label]) -> list[str]:
-    """The names of `labels`, all of which the repository has afterwards; one that people restyled stays as it is."""
+    """Creates the missing ones of `labels` and returns all names. An existing label is not changed."""
     from github import GithubException
 
     names = []
     for label in labels:
         names.append(label.name)
         try:
-            repository.get_label(label.name).color  # noqa: B018 - the client asks when a value is read
+            repository.get_label(label.name).color  # noqa: B018 - the lazy client sends the request when a value is read
         except GithubException as error:
-            if not absent(error):
+            if not is_not_found(error):
                 raise
             _create(repository, label)
     return names
@@ -52,5 +54,5 @@ def _create(repository: Repository, label: Label) -> None:
     try:
         repository.create_label(label.name, label.colour, label.description)
     except GithubException as error:
-        if not invalid(error):  # another run has made it meanwhile
+        if not is_invalid(error):  # another run has created it meanwhile
             raise

@@ -1,6 +1,6 @@
-"""Markdown tables of an evaluation's metrics, with intervals and counts.
+"""Formats evaluation.json as Markdown tables: metrics with intervals and counts, champion comparison, alerts.
 
-Written from evaluation.json as it is: a figure that does not exist says why, and nothing is computed but a rate a day.
+A missing figure is shown with its reason. Computes nothing except daily rates.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ml.gitops.markdown import code, table, text
 CONFIDENCE = 0.95  # of the intervals in evaluation.json (ml.model.metrics)
 _DAY = 86_400.0
 
-# name in evaluation.json → what it is called, what its counts are of, whether it is shown in percent
+# name in evaluation.json → label, unit of its counts, whether it is shown in percent
 _FIGURES = {
     "recall": ("recall", "frauds", False),
     "precision": ("precision", "alerts", False),
@@ -27,14 +27,14 @@ _FIGURES = {
     "alert_rate": ("alert rate", "rows", True),
 }
 _POLICIES = {
-    "max_recall_at_fpr": "most frauds found with at most {} of the legitimate validation rows alerted",
-    "alert_budget": "at most {} of the validation rows alerted",
+    "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate validation rows",
+    "alert_budget": "alerts on at most {} of the validation rows",
     "fixed": "the score {} itself",
 }
 
 
 def share(figure: Mapping[str, Any]) -> str:
-    """A rate in percent with its interval, as `95.1 % (91.7 % to 97.2 %)`."""
+    """A rate in percent with its interval, e.g. `95.1 % (91.7 % to 97.2 %)`."""
     if figure.get("value") is None:
         return f"an unknown share ({text(figure.get('reason') or 'not measured')})"
     shown = _percent(figure["value"])
@@ -44,24 +44,24 @@ def share(figure: Mapping[str, Any]) -> str:
 
 
 def metrics(evaluation: Mapping[str, Any]) -> str:
-    """Every figure with its interval and counts; those that this version does not know come last, by their names."""
+    """Every figure with its interval and counts. Figures that this version does not know come last, by name."""
     measured = evaluation["metrics"]
     rows = []
     for name in [*(name for name in _FIGURES if name in measured), *sorted(set(measured) - set(_FIGURES))]:
-        words, of, percent = _FIGURES.get(name, (name, "", False))
+        label, unit, percent = _FIGURES.get(name, (name, "", False))
         figure = measured[name]
         write = _percent if percent else _decimals
         if figure["value"] is None:
-            rows.append((text(words), "–", text(figure.get("reason") or "not measured"), ""))
+            rows.append((text(label), "–", text(figure.get("reason") or "not measured"), ""))
             continue
         interval = f"{write(figure['low'])} to {write(figure['high'])}" if figure.get("low") is not None else "–"
-        counts = f"{figure['count']:,} of {figure['of']:,} {of}".rstrip() if figure.get("of") is not None else ""
-        rows.append((text(words), write(figure["value"]), interval, counts))
+        counts = f"{figure['count']:,} of {figure['of']:,} {unit}".rstrip() if figure.get("of") is not None else ""
+        rows.append((text(label), write(figure["value"]), interval, counts))
     return table(("figure", "value", f"{CONFIDENCE:.0%} interval".replace("%", " %"), "counts"), rows, numbers=(1,))
 
 
 def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:
-    """Challenger and champion on the same rows; why not, where they could not be compared."""
+    """Challenger and champion on the same rows, or the reason why they could not be compared."""
     compared = evaluation["champion"]
     if compared["status"] != "compared":
         return text(compared["reason"])
@@ -88,7 +88,7 @@ def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> st
 
 
 def alerts(evaluation: Mapping[str, Any]) -> str:
-    """Where the threshold lies, by which policy, and what that means for the people who look at the alerts."""
+    """The threshold, its policy, and the resulting number of alerts."""
     threshold, counts = evaluation["threshold"], evaluation["confusion"]
     raised = counts["true_positives"] + counts["false_positives"]
     value = threshold["value"]
@@ -107,7 +107,7 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
             "alerts a day",
             f"{_rate(raised, seconds)}, of which {_rate(counts['true_positives'], seconds)} are frauds"
             if seconds > 0
-            else "not known: the test rows are of one moment",
+            else "not known: all test rows have the same time",
         ),
         ("alert budget", f"{_percent(evaluation['alert_budget'])} of the transactions"),
     ]
@@ -123,5 +123,5 @@ def _decimals(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    """In percent with three digits that mean something, so that 0.17 % is not shown as 0."""
+    """In percent with three significant digits, so that 0.17 % is not shown as 0."""
     return f"{100 * value:.3g} %"

@@ -1,7 +1,7 @@
 """Opens, updates, closes and reads pull requests.
 
-A pull request is known by its branch, which lies in this repository: one from a fork is never taken for the bot's,
-whatever its branch is called. Merging is for people, and has no function here.
+A pull request is identified by its branch in this repository; one from a fork is never taken for the bot's, whatever
+its branch is called. People merge; this module cannot.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from ml.gitops import comments, commit_messages, labels
-from ml.gitops.github_client import GitHub, absent, invalid
+from ml.gitops.github_client import GitHub, is_invalid, is_not_found
 from ml.gitops.labels import Label
 from ml.gitops.repository import BOT
 
@@ -25,7 +25,7 @@ _SUPERSEDED = "superseded"
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """A pull request as it is now; `outcome` says what `propose` did to it."""
+    """A pull request; `outcome` says what `propose` did to it."""
 
     number: int
     url: str
@@ -44,93 +44,91 @@ class PullRequest:
 def propose(
     github: GitHub, *, branch: str, base: str, title: str, body: str, labels: Sequence[Label] = ()
 ) -> PullRequest:
-    """The one open pull request from `branch` to `base`, with that title and body, and at least those labels.
-
-    Run again it changes only what differs. Labels that people added stay.
+    """Opens or updates the pull request from `branch` to `base`. Idempotent; labels that people added stay.
 
     Raises:
-        GitHubError: there is no such branch, it holds nothing that `base` lacks, or the repository's settings forbid
+        GitHubError: there is no such branch, it has no commit that `base` lacks, or the repository's settings forbid
             the token to open pull requests.
     """
-    text = comments.fitted(body)
+    text = comments.truncate(body)
 
-    def errand(repository: Repository) -> PullRequest:
+    def operation(repository: Repository) -> PullRequest:
         found = _open(repository, github, branch, base)
         outcome: Literal["created", "updated", "kept"] = "kept"
         if found is None:
             found, outcome = _create(repository, github, branch, base, {"title": title, "body": text})
-        if found.title != title or not comments.same(found.body, text):
+        if found.title != title or not comments.is_same_text(found.body, text):
             found.edit(title=title, body=text)
             outcome = "updated"
-        if _label(repository, found, labels) and outcome == "kept":
+        if _add_labels(repository, found, labels) and outcome == "kept":
             outcome = "updated"
-        # What GitHub said of the labels is older than those that were added.
+        # GitHub's response is older than the labels that were added.
         names = {*(label.name for label in found.labels), *(label.name for label in labels)}
         return replace(_pull(found, github, outcome), labels=tuple(sorted(names)))
 
-    return github.run(f"proposing {branch}", errand)
+    return github.run(f"proposing {branch}", operation)
 
 
 def find(github: GitHub, branch: str, *, base: str | None = None) -> PullRequest | None:
     """The open pull request from `branch` of this repository, to `base` if one is named."""
 
-    def errand(repository: Repository) -> PullRequest | None:
+    def operation(repository: Repository) -> PullRequest | None:
         found = _open(repository, github, branch, base)
         return _pull(found, github) if found is not None else None
 
-    return github.run(f"looking for the pull request of {branch}", errand)
+    return github.run(f"looking for the pull request of {branch}", operation)
 
 
-def turned_down(github: GitHub, branch: str, *, base: str) -> PullRequest | None:
-    """The latest pull request from `branch` of this repository to `base` that was closed without merging it."""
+def find_rejected(github: GitHub, branch: str, *, base: str) -> PullRequest | None:
+    """The latest pull request from `branch` of this repository to `base` that was closed without merging."""
 
-    def errand(repository: Repository) -> PullRequest | None:
+    def operation(repository: Repository) -> PullRequest | None:
         listed = repository.get_pulls(state="closed", head=f"{github.owner}:{branch}", base=base)
         found = [_pull(each, github) for each in listed if each.head.ref == branch]
         found = [pull for pull in found if not pull.from_fork and pull.base == base and pull.state == "closed"]
         return max(found, key=lambda pull: pull.number, default=None)
 
-    return github.run(f"looking for what became of {branch}", errand)
+    return github.run(f"looking for closed pull requests of {branch}", operation)
 
 
 def get(github: GitHub, number: int) -> PullRequest:
-    """Pull request `number`, whoever opened it."""
+    """Pull request `number`, of any author."""
     return github.run(f"reading #{number}", lambda repository: _pull(repository.get_pull(number), github))
 
 
-def open_below(github: GitHub, prefix: str, *, base: str = "main") -> list[PullRequest]:
-    """The open pull requests to `base` from branches of this repository named `prefix`…, oldest first."""
+def list_open(github: GitHub, prefix: str, *, base: str = "main") -> list[PullRequest]:
+    """The open pull requests to `base` from this repository's branches that start with `prefix`, oldest first."""
 
-    def errand(repository: Repository) -> list[PullRequest]:
+    def operation(repository: Repository) -> list[PullRequest]:
         listed = (_pull(each, github) for each in repository.get_pulls(state="open", base=base))
         return sorted(
             (each for each in listed if not each.from_fork and each.branch.startswith(prefix)),
             key=lambda each: each.number,
         )
 
-    return github.run(f"listing the open pull requests from {prefix}…", errand)
+    return github.run(f"listing the open pull requests from {prefix}…", operation)
 
 
 def changed_files(github: GitHub, number: int) -> list[str]:
     """The paths that pull request `number` adds, changes, removes or renames (both names), sorted."""
 
-    def errand(repository: Repository) -> list[str]:
+    def operation(repository: Repository) -> list[str]:
         files = repository.get_pull(number).get_files()
         return sorted({name for file in files for name in (file.filename, file.previous_filename) if name})
 
-    return github.run(f"listing the files of #{number}", errand)
+    return github.run(f"listing the files of #{number}", operation)
 
 
 def supersede(
     github: GitHub, numbers: Iterable[int], *, by: str, reason: str, delete_branch: bool = False
 ) -> list[int]:
-    """Closes the pull requests, each with a comment that says what took its place and why; returns those it closed.
+    """Closes the open ones of the pull requests, each with a comment on what replaced it; returns the closed numbers.
 
-    One that is closed or merged already is left alone. With `delete_branch` the branch goes too, if it is the bot's to
-    delete: in this repository, not the pull request's base, and with commits of nobody else on it.
+    With `delete_branch` it also deletes the branch if that is in this repository, is not the pull request's base, and
+    has only commits of the bot.
 
     Args:
-        by: what took their place, as `#12`.
+        by: what replaced them, e.g. `#12`.
     """
     closed = []
     for number in numbers:
@@ -146,35 +144,34 @@ def supersede(
 
 
 def dispatch(github: GitHub, workflow: str, *, ref: str, inputs: Mapping[str, str | bool] | None = None) -> None:
-    """Starts `workflow` (a file's name, as ci.yml) on the branch `ref`, with its typed inputs.
+    """Starts `workflow` (a file name, e.g. ci.yml) on the branch `ref`, with its inputs.
 
-    At least once: where GitHub's answer is lost it is asked again, so the workflow must bear to run twice for one
-    cause.
+    At least once: a lost response is retried, so the workflow must be idempotent.
     """
     given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in (inputs or {}).items()}
 
-    def errand(repository: Repository) -> None:
-        # The workflow is named by its file, which spares asking for its number.
+    def operation(repository: Repository) -> None:
+        # Named by its file, which saves a request for the workflow's id.
         url = f"{repository.url}/actions/workflows/{workflow}/dispatches"
         repository.requester.requestJsonAndCheck("POST", url, input={"ref": ref, "inputs": given})
 
-    github.run(f"starting {workflow} on {ref}", errand)
+    github.run(f"starting {workflow} on {ref}", operation)
 
 
-def started(github: GitHub, workflow: str, *, branch: str) -> list[str]:
-    """The commits for which `workflow` was started on `branch`, the latest first; the first hundred of them."""
+def list_run_commits(github: GitHub, workflow: str, *, branch: str) -> list[str]:
+    """The commits of the runs of `workflow` on `branch`, latest first; at most one hundred."""
 
-    def errand(repository: Repository) -> list[str]:
+    def operation(repository: Repository) -> list[str]:
         url = f"{repository.url}/actions/workflows/{workflow}/runs"
         _, answer = repository.requester.requestJsonAndCheck("GET", url, parameters={"branch": branch, "per_page": 100})
         return [run["head_sha"] for run in (answer or {}).get("workflow_runs", [])]
 
-    return github.run(f"listing the runs of {workflow} on {branch}", errand)
+    return github.run(f"listing the runs of {workflow} on {branch}", operation)
 
 
 def _open(repository: Repository, github: GitHub, branch: str, base: str | None) -> Pull | None:
     criteria = {"state": "open", "head": f"{github.owner}:{branch}"} | ({"base": base} if base else {})
-    # A head that GitHub cannot read it leaves out of the filter: what it lists is checked again.
+    # GitHub ignores a head filter that it cannot parse, so the results are checked again.
     return next(
         (
             pull
@@ -193,15 +190,15 @@ def _create(
     try:
         return repository.create_pull(base, branch, title=texts["title"], body=texts["body"]), "created"
     except GithubException as error:
-        # Another run, or this one before its answer was lost, may have opened it between our look and our request.
-        other = _open(repository, github, branch, base) if invalid(error) else None
+        # Another run may have opened it meanwhile, or this one if the response was lost.
+        other = _open(repository, github, branch, base) if is_invalid(error) else None
         if other is None:
             raise
         return other, "kept"
 
 
-def _label(repository: Repository, pull: Pull, wanted: Sequence[Label]) -> bool:
-    """Whether a label was missing, and has been added."""
+def _add_labels(repository: Repository, pull: Pull, wanted: Sequence[Label]) -> bool:
+    """Adds missing labels; returns whether there were any."""
     missing = [label for label in wanted if label.name not in {each.name for each in pull.labels}]
     if missing:
         url = f"{repository.url}/issues/{pull.number}/labels"
@@ -214,27 +211,27 @@ def _close(github: GitHub, number: int) -> None:
 
 
 def _all_by_bot(github: GitHub, number: int) -> bool:
-    def errand(repository: Repository) -> bool:
+    def operation(repository: Repository) -> bool:
         return all(each.commit.author.name == BOT.name for each in repository.get_pull(number).get_commits())
 
-    return github.run(f"listing the commits of #{number}", errand)
+    return github.run(f"listing the commits of #{number}", operation)
 
 
 def _delete(github: GitHub, branch: str) -> None:
     from github import GithubException
 
-    def errand(repository: Repository) -> None:
+    def operation(repository: Repository) -> None:
         try:
             repository.requester.requestJsonAndCheck("DELETE", f"{repository.url}/git/refs/heads/{quote(branch)}")
         except GithubException as error:
-            if not (absent(error) or invalid(error)):  # gone already, which GitHub calls one or the other
+            if not (is_not_found(error) or is_invalid(error)):  # already deleted: GitHub responds with either
                 raise
 
-    github.run(f"deleting {branch}", errand)
+    github.run(f"deleting {branch}", operation)
 
 
 def _from_fork(pull: Pull, github: GitHub) -> bool:
-    # The repository is None where a fork has been deleted.
+    # The repository is None if a fork has been deleted.
     name = pull.head.repo.full_name if pull.head.repo is not None else None
     return name is None or name.lower() != github.repository.lower()
 

@@ -1,7 +1,7 @@
 """Rebases commits without a working tree; stricter than `git rebase`.
 
-A file that both sides changed is a conflict even where its lines would merge: each state file is one decision, and two
-decisions are not to be mixed by their lines.
+A file that both sides changed is a conflict even if its lines would merge: each state file is one decision, and two
+decisions must not be merged line by line.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ class _Change:
     after: tuple[str, str]
 
 
-class Rebuilder(Repository):
-    """Makes commits anew on another base."""
+class Rebaser(Repository):
+    """Rebases commits of a repository."""
 
-    def onto(self, tip: str, commit: str) -> str:
-        """The commits up to `commit` that `tip` lacks, again, on top of `tip`; `tip` itself where it has them all.
+    def rebase(self, tip: str, commit: str) -> str:
+        """Rebases the commits up to `commit` that `tip` lacks onto `tip`; returns the new tip.
 
-        Author, date of authorship and message stay; the committer is the bot.
+        Author, author date and message are kept; the committer is the bot.
 
         Raises:
-            GitError: both changed one file, one of the commits is a merge, or the two share no history.
+            GitError: both sides changed a file, one of the commits is a merge, or there is no common history.
         """
         base = self.merge_base(tip, commit)
-        for each in reversed(self.log(f"{base}..{commit}")):
-            tip = self._again(tip, each)
+        for original in reversed(self.log(f"{base}..{commit}")):
+            tip = self._apply(tip, original)
         return tip
 
-    def _again(self, tip: str, commit: Commit) -> str:
+    def _apply(self, tip: str, commit: Commit) -> str:
         if len(commit.parents) != 1:
-            raise GitError(f"{commit.sha[:12]} ({commit.subject}) is a merge, which cannot be made anew on {tip[:12]}")
+            raise GitError(f"{commit.sha[:12]} ({commit.subject}) is a merge, which cannot be rebased onto {tip[:12]}")
         changes = []
         for change in self._changes(commit):
-            there = self._entry(tip, change.path)
-            if there == change.after:
+            entry_at_tip = self._entry(tip, change.path)
+            if entry_at_tip == change.after:
                 continue
-            if there != change.before:
+            if entry_at_tip != change.before:
                 raise GitError(
                     f"{change.path}: changed by {commit.sha[:12]} ({commit.subject}) and differently by commits pushed "
-                    "first; look at both, and run this again on top of them"
+                    "earlier; compare both, and run this again on top of them"
                 )
             changes.append(change)
         if not changes:
@@ -69,8 +69,8 @@ class Rebuilder(Repository):
                     if change.after == _ABSENT
                     else ["--add", "--cacheinfo", f"{mode},{blob},{change.path}"]
                 )
-                # Without --replace: a folder that took a file's place, or the reverse, is an error.
-                self._run(["update-index", *entry], env=index, doing=f"taking {change.path} onto {tip[:12]}")
+                # Without --replace: a folder in place of a file, or the reverse, is an error.
+                self._run(["update-index", *entry], env=index, doing=f"applying {change.path} on {tip[:12]}")
             tree = self._run(["write-tree"], env=index).strip()
         name, email, date, message = self._run(["log", "-1", "--format=%an%x00%ae%x00%aI%x00%B", commit.sha]).split(
             "\0"

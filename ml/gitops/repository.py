@@ -1,8 +1,8 @@
-"""A Git repository through the git command: trees at a commit, commits on branches, merges.
+"""Reads and writes a Git repository through the git command: files at a commit, commits, branches, merges.
 
-Commits are made from Git's objects, never through the working tree, so that a bot's branch can be built beside
-whatever someone is editing; only `merge` touches files, and it refuses where that would lose an edit. Nothing here is
-ever forced: a branch moves only from the commit that the caller saw. It knows nothing of what the files mean.
+Commits are built from Git objects, never through the working tree, so uncommitted edits do not matter. Only `merge`
+changes files, and it fails if an edit would be lost. Nothing is forced: a branch moves only if it is still at the
+commit that the caller saw. The module does not interpret the files.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from ml import clock
 from ml.errors import GitError
 
 _ABSENT = "0" * 40
-# A hook runs with these set; they would lead git to another repository than the one asked for.
+# Set inside a Git hook; they would point git at another repository.
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose name a commit carries."""
+    """The author or committer of a commit."""
 
     name: str
     email: str
 
 
-# `.invalid` can belong to nobody (RFC 2606), so that the bot's commits are credited to no person.
+# `.invalid` is reserved (RFC 2606), so GitHub credits the bot's commits to no account.
 BOT = Identity(name="fraudops[bot]", email="fraudops-bot@fraudops.invalid")
 
 
@@ -54,42 +54,42 @@ class Repository:
 
     @classmethod
     def find(cls, start: Path) -> Repository:
-        """The repository that `start` lies in. Raises GitError where it lies in none."""
+        """The repository that contains `start`; GitError if there is none."""
         top = cls(start)._run(["rev-parse", "--show-toplevel"], doing=f"looking for a Git repository at {start}")
         return cls(Path(top.strip()))
 
     # Reading
 
     def branch(self) -> str | None:
-        """The branch that is checked out; None where HEAD is detached."""
+        """The checked-out branch; None if HEAD is detached."""
         result = self._attempt(["symbolic-ref", "--quiet", "--short", "HEAD"])
         return result.stdout.decode().strip() if result.returncode == 0 else None
 
     def head(self) -> str:
-        """The commit that is checked out."""
+        """The checked-out commit."""
         return self.commit_of("HEAD")
 
     def resolve(self, revision: str) -> str | None:
-        """The commit that `revision` (a branch, tag or id) names; None where this repository has none."""
+        """The commit that `revision` (a branch, tag or id) names; None if there is none."""
         result = self._attempt(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"])
         return result.stdout.decode().strip() if result.returncode == 0 else None
 
     def commit_of(self, revision: str) -> str:
-        """As `resolve`, but a revision that is not there is a GitError."""
-        found = self.resolve(revision)
-        if found is None:
-            raise GitError(f"{self.root}: Git knows no commit {revision!r}{self._shallow_hint()}")
-        return found
+        """As `resolve`, but a missing revision is a GitError."""
+        commit = self.resolve(revision)
+        if commit is None:
+            raise GitError(f"{self.root}: no commit {revision!r}{self._shallow_hint()}")
+        return commit
 
     def dirty(self, *paths: str | Path) -> list[str]:
-        """The files below `paths` (all, if none is given) that differ from HEAD or are not in Git, sorted."""
+        """The files below `paths` (all if none is given) that differ from HEAD or are untracked, sorted."""
         listing = self._run(
             ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *map(str, paths)]
         )
         return sorted(entry[3:] for entry in listing.split("\0") if entry)
 
     def show(self, revision: str, path: str | Path) -> bytes | None:
-        """The content of the file `path` at `revision`; None where that commit has no such file."""
+        """The content of the file `path` at `revision`; None if that commit has no such file."""
         commit = self.commit_of(revision)
         if str(path) not in self.files(commit, path):
             return None
@@ -101,35 +101,36 @@ class Repository:
         return self._names(self._run(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", str(folder)]))
 
     def is_ancestor(self, ancestor: str, revision: str) -> bool:
-        """Whether `ancestor` is `revision` or one of the commits that it builds on."""
+        """Whether `ancestor` is `revision` or one of its ancestors."""
         result = self._attempt(["merge-base", "--is-ancestor", ancestor, revision])
         if result.returncode not in (0, 1):
             raise GitError(f"{self.root}: comparing {ancestor} and {revision}: {_explain(result)}")
         return result.returncode == 0
 
     def merge_base(self, one: str, other: str) -> str:
-        """The commit from which the branches `one` and `other` went apart; GitError where they have none in common."""
+        """The latest common ancestor of `one` and `other`; GitError if there is none."""
         result = self._attempt(["merge-base", self.commit_of(one), self.commit_of(other)])
         if result.returncode != 0:
             raise GitError(f"{self.root}: {one} and {other} have no commit in common{self._shallow_hint()}")
         return result.stdout.decode().strip()
 
     def changes(self, base: str, head: str | None, *paths: str | Path) -> dict[str, str]:
-        """What differs from `base` to `head` below `paths`, by path: A (added), M (modified, or another type) or D.
+        """The changed files below `paths` from `base` to `head`, by path: A (added), M (modified or another type) or D.
 
-        A rename is a D and an A. If `head` is None, the working tree counts, with the files that Git does not know yet.
+        A rename is a D and an A. If `head` is None, `base` is compared with the working tree, including untracked
+        files.
         """
         revisions = [self.commit_of(base), *([self.commit_of(head)] if head is not None else [])]
         names = self._run(["diff", "--name-status", "--no-renames", "-z", *revisions, "--", *map(str, paths)])
         parts = names.split("\0")[:-1]
-        found = dict(zip(parts[1::2], ("M" if kind == "T" else kind for kind in parts[::2]), strict=True))
+        status_by_path = dict(zip(parts[1::2], ("M" if kind == "T" else kind for kind in parts[::2]), strict=True))
         if head is None:
             listing = self._run(["ls-files", "--others", "--exclude-standard", "-z", "--", *map(str, paths)])
-            found |= dict.fromkeys(self._names(listing), "A")
-        return dict(sorted(found.items()))
+            status_by_path |= dict.fromkeys(self._names(listing), "A")
+        return dict(sorted(status_by_path.items()))
 
     def diff(self, base: str, head: str, *paths: str | Path) -> str:
-        """How the files below `paths` differ from `base` to `head`, as a unified diff; '' where they do not."""
+        """The unified diff of the files below `paths` from `base` to `head`; '' if they are equal."""
         revisions = [self.commit_of(base), self.commit_of(head)]
         plain = ["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"]
         content = self._output(["diff", *plain, *revisions, "--", *map(str, paths)])
@@ -138,7 +139,7 @@ class Repository:
     def log(self, revision: str, *paths: str | Path, first_parent: bool = False) -> list[Commit]:
         """The commits up to `revision` (or in `a..b`) that changed `paths`, newest first.
 
-        With `first_parent`, the steps of the branch itself: a merge counts as the change that it brought.
+        With `first_parent`, only the branch's own commits: a merge counts as one change.
         """
         steps = ["--first-parent"] if first_parent else ["--topo-order"]
         form = "--format=%H%x1f%P%x1f%an%x1f%aI%x1f%s%x1e"
@@ -160,9 +161,9 @@ class Repository:
     # Writing
 
     def commit(self, parent: str, changes: Mapping[str | Path, bytes], message: str, *, author: Identity = BOT) -> str:
-        """A new commit on top of `parent` in which each path of `changes` has that content; no branch moves.
+        """Creates a commit on top of `parent` with the given file contents and returns its id; moves no branch.
 
-        Its date is the project's clock. Returns the commit's id. Raises GitError where nothing would change.
+        Its date is from the project's clock (ml.clock). Raises GitError if nothing would change.
         """
         parent = self.commit_of(parent)
         with tempfile.TemporaryDirectory(prefix="fraudops-index-") as folder:
@@ -173,16 +174,14 @@ class Repository:
                 self._run(["update-index", "--add", "--cacheinfo", f"100644,{blob},{path}"], env=index)
             tree = self._run(["write-tree"], env=index).strip()
         if tree == self._run(["rev-parse", f"{parent}^{{tree}}"]).strip():
-            raise GitError(
-                f"{', '.join(map(str, changes))}: already as they should be at {parent[:12]}; nothing to commit"
-            )
+            raise GitError(f"{', '.join(map(str, changes))}: unchanged from {parent[:12]}; nothing to commit")
         arguments = ["commit-tree", tree, "-p", parent, "-F", "-"]
         return self._run(arguments, stdin=message.encode(), env=_signature(author)).strip()
 
     def move_branch(self, name: str, to: str, *, seen: str | None) -> None:
-        """Lets the branch `name` point at `to`, if it still points at `seen` (None: if it does not exist yet).
+        """Moves the branch `name` from `seen` (None: it does not exist yet) to `to`.
 
-        Raises GitError where the branch is checked out, or has moved since it was seen.
+        Raises GitError if the branch is checked out or no longer points at `seen`.
         """
         if self.branch() == name:
             raise GitError(f"branch {name} is checked out, so it cannot be moved; check out another and run this again")
@@ -192,13 +191,12 @@ class Repository:
         )
 
     def merge(self, branch: str, message: str, *, author: Identity | None = None) -> str:
-        """Merges `branch` into the one that is checked out by a merge commit, as a pull request does.
+        """Merges `branch` into the checked-out one with a merge commit, as a pull request does; returns its id.
 
-        The commit says who merged: `author`, or whoever Git is configured for. Returns the merge commit's id; a
-        conflict leaves everything as it was.
+        The author is `author` or Git's configured user. After a conflict, nothing has changed.
 
         Raises:
-            GitError: there is a conflict, an edit in the working tree would be lost, or Git does not know who merges.
+            GitError: there is a conflict, an edit in the working tree would be lost, or no Git user is configured.
         """
         if author is None:
             self._require_identity()
@@ -212,7 +210,7 @@ class Repository:
     def _require_identity(self) -> None:
         if self._attempt(["-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"]).returncode != 0:
             raise GitError(
-                "Git does not know who you are, and a merge says who approved; "
+                "no Git user is configured, and the author of a merge is the approver; "
                 "set it with `git config user.name NAME` and `git config user.email ADDRESS`"
             )
 
@@ -244,7 +242,7 @@ class Repository:
     def _attempt(
         self, arguments: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        # Paths are names, never patterns; and no pager, editor or password prompt may wait for someone.
+        # Paths are literal, never patterns; no pager, editor or password prompt may block.
         command = ["git", "--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false", *arguments]
         inherited = {key: value for key, value in os.environ.items() if key not in _HOOK_VARIABLES}
         moment = clock.stamp(clock.now())
@@ -265,7 +263,7 @@ class Repository:
                 check=False,
             )
         except FileNotFoundError as error:
-            missing = "there is no such folder" if not self.root.is_dir() else "git is not installed, or not on PATH"
+            missing = "no such folder" if not self.root.is_dir() else "git is not installed, or not on PATH"
             raise GitError(f"{self.root}: {missing}") from error
 
     @staticmethod
@@ -274,7 +272,7 @@ class Repository:
 
     def _shallow_hint(self) -> str:
         shallow = self._attempt(["rev-parse", "--is-shallow-repository"]).stdout.strip() == b"true"
-        return "; the clone is shallow: fetch it whole (fetch-depth: 0)" if shallow else ""
+        return "; the clone is shallow: fetch the full history (fetch-depth: 0)" if shallow else ""
 
 
 def _signature(identity: Identity | None) -> dict[str, str]:
@@ -292,4 +290,4 @@ def _explain(result: subprocess.CompletedProcess[bytes]) -> str:
     output = (result.stderr.strip() or result.stdout).decode("utf-8", "replace")
     lines = [line.strip() for line in output.splitlines()]
     meaningful = [line for line in lines if line and not line.startswith("hint:")]
-    return " / ".join(meaningful[-3:]) or "git said nothing"
+    return " / ".join(meaningful[-3:]) or "git printed nothing"

@@ -1,6 +1,6 @@
 """Reads a repository's identity and sets its Actions variables, for `fraudops bootstrap`.
 
-Variables are set to what the stacks say and to nothing else; those that people added stay.
+Sets only variables that the stacks define; all others are left as they are.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ml.gitops.github_client import GitHub, absent
+from ml.gitops.github_client import GitHub, is_not_found
 
 if TYPE_CHECKING:
     from github.Repository import Repository
@@ -19,7 +19,7 @@ Outcome = Literal["created", "updated", "kept"]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """A repository's name as GitHub itself writes it, and the numbers that it and its owner keep under any name."""
+    """A repository's name in GitHub's spelling, and the ids of it and its owner, which survive a rename."""
 
     full_name: str
     owner_id: int
@@ -27,18 +27,18 @@ class Identity:
 
 
 def identity(github: GitHub) -> Identity:
-    """How GitHub knows the repository, whatever case it was asked for in."""
+    """Reads the repository's identity. The configured name may differ in case."""
 
-    def errand(repository: Repository) -> Identity:
-        # Asked for, since the client would otherwise repeat the name that it was given.
+    def operation(repository: Repository) -> Identity:
+        # An explicit request, because the lazy client would repeat the name that it was given.
         _, found = repository.requester.requestJsonAndCheck("GET", repository.url)
         return Identity(full_name=found["full_name"], owner_id=found["owner"]["id"], repository_id=found["id"])
 
-    return github.run(f"reading {github.repository}", errand)
+    return github.run(f"reading {github.repository}", operation)
 
 
 def set_variables(github: GitHub, values: Mapping[str, str]) -> dict[str, Outcome]:
-    """Lets the repository's Actions variables say `values`; run again it changes only what differs.
+    """Sets the repository's Actions variables to `values`; changes only those that differ.
 
     Raises:
         GitHubError: the token may not write variables (it needs administration of the repository).
@@ -49,12 +49,12 @@ def set_variables(github: GitHub, values: Mapping[str, str]) -> dict[str, Outcom
 def _set(github: GitHub, name: str, value: str) -> Outcome:
     from github import GithubException
 
-    def errand(repository: Repository) -> Outcome:
+    def operation(repository: Repository) -> Outcome:
         url = f"{repository.url}/actions/variables"
         try:
             _, found = repository.requester.requestJsonAndCheck("GET", f"{url}/{name}")
         except GithubException as error:
-            if not absent(error):
+            if not is_not_found(error):
                 raise
             repository.requester.requestJsonAndCheck("POST", url, input={"name": name, "value": value})
             return "created"
@@ -63,4 +63,4 @@ def _set(github: GitHub, name: str, value: str) -> Outcome:
         repository.requester.requestJsonAndCheck("PATCH", f"{url}/{name}", input={"name": name, "value": value})
         return "updated"
 
-    return github.run(f"setting the variable {name}", errand)
+    return github.run(f"setting the variable {name}", operation)

@@ -1,7 +1,7 @@
 """Reads and moves the serving pointer in model-config/serving/production.yaml, at any commit.
 
-`git log` of that file is the record of what was to serve and who approved it. Moving the pointer changes the one value
-and not a byte of what people wrote around it.
+`git log` of that file records which model was to serve and who approved it. Moving the pointer changes this one value;
+every other byte of the file stays.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from ml.gitops.repository import Commit, Repository
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """A change of the pointer on a branch: what it pointed at before and after, and the commits that did it."""
+    """A change of the pointer on a branch: the approvals before and after, and the commits that changed it."""
 
     before: int | None
     after: int | None
     landed: Commit
-    """The commit of the branch itself that brought the change; a merge, where there was a pull request."""
+    """The first-parent commit that brought the change; a merge if there was a pull request."""
     pointer: Commit
-    """The commit that changed the line; what a rollback reverts."""
+    """The commit that changed the line; a rollback reverts it."""
 
 
-def at(repository: Repository, revision: str) -> config.ServingFile:
-    """The serving file as committed at `revision`; ConfigError where it is missing or does not hold."""
-    return config.parse(text_at(repository, revision), config.SERVING, config.ServingFile)
+def read(repository: Repository, revision: str) -> config.ServingFile:
+    """The serving file committed at `revision`; ConfigError if it is missing or invalid."""
+    return config.parse(read_text(repository, revision), config.SERVING, config.ServingFile)
 
 
-def text_at(repository: Repository, revision: str) -> str:
-    """The bytes of the serving file at `revision`, as text."""
+def read_text(repository: Repository, revision: str) -> str:
+    """The text of the serving file at `revision`; ConfigError if it is missing or not UTF-8."""
     content = repository.show(revision, config.SERVING)
     if content is None:
         raise ConfigError(f"{config.SERVING}: not in Git at {revision}")
@@ -43,13 +43,13 @@ def text_at(repository: Repository, revision: str) -> str:
         raise ConfigError(f"{config.SERVING}: must be UTF-8 (byte {error.start} is not)") from error
 
 
-def point(text: str, approval: int) -> str:
-    """`text`, a serving file, with its pointer at `approval`; comments, order and other keys stay byte for byte."""
+def set_approval(text: str, approval: int) -> str:
+    """The serving file `text` with its pointer at `approval`; all else stays byte for byte."""
     before = config.parse(text, config.SERVING, config.ServingFile)
     document = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - config.parse read it as one
+    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - config.parse has checked that it is a mapping
     value = next(value for key, value in document.value if key.value == "approval")
-    # Where the key has no value at all, the mark is right behind its colon.
+    # If the key has no value, the mark is directly after its colon.
     gap = "" if value.start_mark.index < value.end_mark.index else " "
     moved = text[: value.start_mark.index] + gap + str(approval) + text[value.end_mark.index :]
     after = config.parse(moved, config.SERVING, config.ServingFile)
@@ -63,21 +63,21 @@ def moves(repository: Repository, revision: str) -> list[Move]:
 
     A commit at which the file cannot be read counts as no change: nothing was deployed from it.
     """
-    found: list[Move] = []
+    changes: list[Move] = []
     pointed: int | None = None
     for landed in reversed(repository.log(revision, config.SERVING, first_parent=True)):
-        known, approval = _pointed(repository, landed.sha)
+        known, approval = _read_approval(repository, landed.sha)
         if known and approval != pointed:
             pointer = _pointer_commit(repository, landed, approval)
-            found.append(Move(before=pointed, after=approval, landed=landed, pointer=pointer))
+            changes.append(Move(before=pointed, after=approval, landed=landed, pointer=pointer))
             pointed = approval
-    return found
+    return changes
 
 
-def former(history: list[Move]) -> list[int]:
-    """The approvals that a rollback can go back to, latest first, given all moves up to now.
+def rollback_targets(history: list[Move]) -> list[int]:
+    """The approvals that a rollback can go back to, latest first, given all moves so far.
 
-    A rollback takes what it left off this list, so that a second one goes further back and not forth again.
+    A rollback removes the approval that it left from this list, so a second rollback goes further back.
     """
     stack: list[int] = []
     for move in history:
@@ -90,8 +90,8 @@ def former(history: list[Move]) -> list[int]:
     return stack[-2::-1] if history and history[-1].after is not None else stack[::-1]
 
 
-def _pointed(repository: Repository, revision: str) -> tuple[bool, int | None]:
-    """Whether the file could be read at `revision`, and its approval: older files need not hold by today's rules."""
+def _read_approval(repository: Repository, revision: str) -> tuple[bool, int | None]:
+    """Whether the file is readable at `revision`, and its approval. Older files need not pass today's rules."""
     content = repository.show(revision, config.SERVING)
     try:
         document = yaml.safe_load(content) if content is not None else None
@@ -111,8 +111,8 @@ def _pointer_commit(repository: Repository, landed: Commit, approval: int | None
             commit
             for commit in within
             if len(commit.parents) == 1
-            and _pointed(repository, commit.sha) == (True, approval)
-            and _pointed(repository, commit.parents[0]) != (True, approval)
+            and _read_approval(repository, commit.sha) == (True, approval)
+            and _read_approval(repository, commit.parents[0]) != (True, approval)
         ),
         landed,
     )

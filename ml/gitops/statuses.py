@@ -1,7 +1,7 @@
-"""Commit statuses and deployments on GitHub.
+"""Reads and posts commit statuses and deployments on GitHub. They inform only; nothing is decided from a deployment.
 
-A status is kept for ever and the latest of its context counts. A deployment names a commit and an environment; its
-statuses say how it went. Neither decides anything: Git says what serves, and the endpoint what does.
+GitHub keeps every status; the latest of a context counts. A deployment names a commit and an environment, and has
+statuses of its own. Git states which model is to serve, and the endpoint which one does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TASK = "deploy:model"
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The latest word of one context on a commit."""
+    """A commit status of one context."""
 
     context: str
     state: State
@@ -39,7 +39,7 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A deployment on GitHub; `state` is its latest, None where nothing has been said of it yet."""
+    """A deployment on GitHub; `state` is its latest status, None if it has none yet."""
 
     id: int
     url: str
@@ -51,68 +51,67 @@ class Deployment:
 def set_status(
     github: GitHub, sha: str, *, context: str, state: State, description: str, target_url: str | None = None
 ) -> None:
-    """Says `state` of the commit `sha` in `context`; a description longer than GitHub takes ends in an ellipsis."""
-    content = {"state": state, "context": context, "description": shortened(description)}
+    """Posts a status on the commit `sha`. A description over GitHub's limit is shortened with an ellipsis."""
+    content = {"state": state, "context": context, "description": shorten(description)}
     if target_url:
         content["target_url"] = target_url
 
-    def errand(repository: Repository) -> None:
+    def operation(repository: Repository) -> None:
         repository.requester.requestJsonAndCheck("POST", f"{repository.url}/statuses/{sha}", input=content)
 
-    github.run(f"saying {context} of {sha[:12]}", errand)
+    github.run(f"posting {context} on {sha[:12]}", operation)
 
 
 def status(github: GitHub, sha: str, context: str) -> Status | None:
-    """The latest status of `context` on the commit `sha`; None where it has none."""
+    """The latest status of `context` on the commit `sha`; None if it has none."""
     return github.run(
-        f"reading {context} of {sha[:12]}", lambda repository: next(_statuses(repository, sha, context), None)
+        f"reading {context} on {sha[:12]}", lambda repository: next(_statuses(repository, sha, context), None)
     )
 
 
 def history(github: GitHub, sha: str, context: str) -> list[Status]:
-    """Everything that was ever said in `context` of the commit `sha`, the latest first."""
-    return github.run(f"reading {context} of {sha[:12]}", lambda repository: list(_statuses(repository, sha, context)))
+    """All statuses of `context` on the commit `sha`, latest first."""
+    return github.run(f"reading {context} on {sha[:12]}", lambda repository: list(_statuses(repository, sha, context)))
 
 
 def _statuses(repository: Repository, sha: str, context: str) -> Iterator[Status]:
-    for each in repository.get_commit(sha).get_statuses():  # newest first
-        if each.context == context:
+    for found in repository.get_commit(sha).get_statuses():  # newest first
+        if found.context == context:
             yield Status(
                 context=context,
-                state=each.state,  # type: ignore[arg-type]  # GitHub's four states
-                description=each.description or "",
-                target_url=each.target_url,
-                created=each.created_at,
+                state=found.state,  # type: ignore[arg-type]  # GitHub's four states
+                description=found.description or "",
+                target_url=found.target_url,
+                created=found.created_at,
             )
 
 
 def begin_deployment(
     github: GitHub, sha: str, *, environment: str, description: str, payload: Mapping[str, Any] | None = None
 ) -> Deployment:
-    """The deployment of commit `sha` to `environment`: the latest one, if it is of that commit, else a new one.
+    """The latest deployment to `environment` if it is of commit `sha`, else a new one; a re-run continues the former.
 
-    So a re-run goes on with the deployment of the run before. GitHub is told to merge nothing and to wait for no
-    status: what may be deployed has been decided.
+    GitHub must merge nothing and require no status: what may be deployed is already decided.
     """
 
-    def errand(repository: Repository) -> Deployment:
+    def operation(repository: Repository) -> Deployment:
         latest = next(iter(repository.get_deployments(environment=environment, task=_TASK)), None)  # newest first
         if latest is not None and latest.sha == sha:
             return _deployment(latest, github)
-        made = repository.create_deployment(
+        created = repository.create_deployment(
             sha,
             task=_TASK,
             auto_merge=False,
             required_contexts=[],
             payload=dict(payload or {}),
             environment=environment,
-            description=shortened(description),
+            description=shorten(description),
             transient_environment=False,
             production_environment=environment == "production",
         )
-        return _deployment(made, github, new=True)
+        return _deployment(created, github, new=True)
 
-    return github.run(f"recording the deployment of {sha[:12]} to {environment}", errand)
+    return github.run(f"recording the deployment of {sha[:12]} to {environment}", operation)
 
 
 def set_deployment(
@@ -124,19 +123,19 @@ def set_deployment(
     log_url: str | None = None,
     environment_url: str | None = None,
 ) -> None:
-    """Says how the deployment goes; a success makes the environment's former deployments inactive."""
-    content: dict[str, Any] = {"state": state, "description": shortened(description), "auto_inactive": True}
+    """Posts a status of the deployment. A success makes the environment's former deployments inactive."""
+    content: dict[str, Any] = {"state": state, "description": shorten(description), "auto_inactive": True}
     content |= {"log_url": log_url} if log_url else {}
     content |= {"environment_url": environment_url} if environment_url else {}
 
-    def errand(repository: Repository) -> None:
+    def operation(repository: Repository) -> None:
         url = f"{repository.url}/deployments/{deployment.id}/statuses"
         repository.requester.requestJsonAndCheck("POST", url, input=content)
 
-    github.run(f"saying how deployment {deployment.id} goes", errand)
+    github.run(f"posting the status of deployment {deployment.id}", operation)
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """`text` in one line of at most 140 characters."""
     line = " ".join(text.split())
     return line if len(line) <= DESCRIPTION_LIMIT else line[: DESCRIPTION_LIMIT - 1].rstrip() + "…"

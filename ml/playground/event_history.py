@@ -266,7 +266,7 @@ class EventHistory:
             Decision(
                 at=issue.created_at,
                 month=self._number(issue.created_at),
-                kind=BREAKER_KIND if labels.BREAKER.name in {label.name for label in issue.labels} else "issue",
+                kind=BREAKER_KIND if labels.CIRCUIT_BREAKER.name in {label.name for label in issue.labels} else "issue",
                 decision=issue.title,
                 by="the bot",
                 evidence={"issue": f"#{issue.number}", "at the end of the year": issue.state},

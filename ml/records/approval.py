@@ -112,7 +112,7 @@ def _record(
         _same(name, package.metadata.get(name, ""), evaluation["provenance"][name], package)
         _same(name, package.metadata.get(name, ""), (model.document.provenance or {}).get(name), package)
     _refuse_unexplained(repository, package)
-    merged = approvals.recorded(repository, main, package.version)
+    merged = approvals.read_record(repository, main, package.version)
     # On main already: its record names the champion, and propose() compares the two records.
     champion = merged.champion if merged else _champion(repository, evaluation["champion"], package, main)
     return record_of(
@@ -196,8 +196,8 @@ def _champion(
     repository: Repository, compared: Mapping[str, Any], package: registry.Package, main: str
 ) -> config.Champion | None:
     """The model that `main` points at, if the package was compared with it; else OutOfDate."""
-    number = serving_pointer.at(repository, main).approval
-    served = approvals.recorded(repository, main, number) if number is not None else None
+    number = serving_pointer.read(repository, main).approval
+    served = approvals.read_record(repository, main, number) if number is not None else None
     if compared["artifact_sha256"] != (served.artifact.sha256 if served else None):
         serves = f"approval {served.approval:04d}" if served else "nothing"
         raise OutOfDate(

@@ -20,7 +20,7 @@ from ml.gitops.remote import Remote
 from ml.workflow import toolkit
 
 CHECKS = "ci.yml"
-AFTER_FAILURE = comments.hidden("deployment failed")
+AFTER_FAILURE = comments.marker_line("deployment failed")
 """The first line of a rollback pull request that a failed deployment opened, not a person."""
 
 
@@ -67,11 +67,11 @@ def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "mai
     """
     by = f"approval {commit_messages.number(serves)}"
     failed = [
-        pull.number for pull in pull_requests.open_below(github, rollbacks.PREFIX, base=main) if _after_failure(pull)
+        pull.number for pull in pull_requests.list_open(github, rollbacks.PREFIX, base=main) if _after_failure(pull)
     ]
     reason = "it serves now, and this was proposed because a deployment before had failed."
     closed = pull_requests.supersede(github, failed, by=by, reason=reason, delete_branch=True)
-    for pull in pull_requests.open_below(github, approvals.PREFIX, base=main):
+    for pull in pull_requests.list_open(github, approvals.PREFIX, base=main):
         record = _proposed(remote, pull)
         compared = record.champion.approval if record is not None and record.champion is not None else None
         if record is None or serves in (record.approval, compared):
@@ -95,7 +95,7 @@ def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None
     if number is None or tip is None:
         return None
     try:
-        return approvals.recorded(remote, tip, number)
+        return approvals.read_record(remote, tip, number)
     except ConfigError as error:
         command(toolkit.annotate("warning", f"#{pull.number} proposes what cannot be read, and stays: {error}"))
         return None

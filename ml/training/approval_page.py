@@ -28,7 +28,7 @@ def replaced_by(text: str) -> tuple[int, ...]:
 
 def gather(
     github: GitHub, remote: Remote, record: config.ApprovalRecord, *, base: str, asked: str, replaced: Sequence[int]
-) -> approval_text.Approval:
+) -> approval_text.Page:
     """What the pull request of `record` shows: evaluation, configuration changes, requests, costs, plots.
 
     Args:
@@ -43,11 +43,11 @@ def gather(
     evaluation = registry.evaluation(package)
     since = _champion_commit(remote, record, base)
     folder = config.MODEL.parent
-    return approval_text.Approval(
+    return approval_text.Page(
         record=record,
         evaluation=evaluation,
         evaluation_uri=package.evaluation_uri,
-        serving=serving_pointer.at(remote, base),
+        serving=serving_pointer.read(remote, base),
         configuration_diff=remote.diff(since, record.commit, folder) if since is not None else "",
         since=since,
         requests=_requests(remote, record),
@@ -73,7 +73,7 @@ def _champion_commit(repository: Repository, record: config.ApprovalRecord, base
     """The commit that the champion was trained from, if there is a champion."""
     if record.champion is None:
         return None
-    champion = approvals.recorded(repository, base, record.champion.approval)
+    champion = approvals.read_record(repository, base, record.champion.approval)
     return champion.commit if champion is not None else None
 
 

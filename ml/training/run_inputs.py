@@ -158,10 +158,10 @@ def _refuse_uncommitted(repository: Repository) -> None:
 
 def _champion(repository: Repository, commit: str) -> Champion | None:
     """The model that the serving pointer names at `commit`, if the registry still holds exactly that model."""
-    number = serving_pointer.at(repository, commit).approval
+    number = serving_pointer.read(repository, commit).approval
     if number is None:
         return None
-    record = approvals.recorded(repository, commit, number)
+    record = approvals.read_record(repository, commit, number)
     if record is None:
         raise Refused(f"{config.SERVING} points at approval {number:04d}, which has no record; nothing was started")
     package = registry.package(record.model_package_arn)

@@ -35,7 +35,7 @@ def test_the_record_says_what_the_registry_and_the_evaluation_say(
     arn = env.register(-1.0, requests="=20260301T060000Z-data-drift", window_start="=2026-01-01T00:00:00Z")
     result = approve(env.root, arn)
     assert (result.approval, result.branch, result.state, result.merged) == (1, "approve/0001", "created", None)
-    record = approvals.recorded(env.workspace.repository, result.branch, 1)
+    record = approvals.read_record(env.workspace.repository, result.branch, 1)
     package = registry.package(arn)
     assert record is not None
     assert (record.model_package_arn, record.artifact.sha256) == (arn, package.artifact_sha256)
@@ -72,7 +72,7 @@ def test_merging_is_the_approval(env: ServedPlatform) -> None:
     result = approve(env.root, arn, merge=True, approver=PERSON)
     (commit, *_) = env.workspace.repository.log("main")
     assert (commit.sha, commit.author, len(commit.parents)) == (result.merged, PERSON.name, 2)
-    assert serving_pointer.at(env.workspace.repository, "main").approval == 1
+    assert serving_pointer.read(env.workspace.repository, "main").approval == 1
     again = approve(env.root, arn, merge=True, approver=PERSON)
     assert (again.state, again.merged) == ("on main already", None)
     assert (again.record_commit, again.pointer_commit) == (result.record_commit, result.pointer_commit)
@@ -100,7 +100,7 @@ def test_a_challenger_names_the_champion_it_was_compared_with(env: ServedPlatfor
     """The approval that main says serves, by number, package and digest."""
     env.approve(env.register(-1.0))
     result = approve(env.root, env.register(1.0))
-    record = approvals.recorded(env.workspace.repository, result.branch, 2)
+    record = approvals.read_record(env.workspace.repository, result.branch, 2)
     assert record is not None
     assert record.champion is not None
     assert (record.champion.approval, record.champion.comparison) == (1, "compared")

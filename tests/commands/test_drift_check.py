@@ -220,7 +220,7 @@ def test_missing_traffic_is_no_data_and_opens_one_issue(env: MonitoredEndpoint) 
     check(env.root)
     (issue,) = env.bot.api.get_issues(state="open")
     assert issue.title.startswith(f"No traffic at {ENDPOINT} since 2026-01-31")
-    assert [label.name for label in issue.labels] == [labels.SILENCE.name]
+    assert [label.name for label in issue.labels] == [labels.NO_TRAFFIC.name]
     assert issue.comments == 0
     assert "No traffic" in env.summary
     env.month(3)

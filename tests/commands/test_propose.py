@@ -88,13 +88,13 @@ def test_main_that_has_moved_gets_the_branch_on_top(bot: BotEnvironment) -> None
     """The record keeps its time; the pull request stays the one it was."""
     file = bot.outcome(bot.register(-1.0))
     first = propose(bot.root, outcome=file)
-    created = approvals.recorded(bot.workspace.repository, first.commit or "", 1)
+    created = approvals.read_record(bot.workspace.repository, first.commit or "", 1)
     bot.workspace.write({"README.md": "hello\n"}, "Say hello")
     bot.push()
     again = propose(bot.root, outcome=file)
     assert (again.state, again.pull_request) == ("updated", first.pull_request)
     assert bot.workspace.repository.is_ancestor(bot.tip("main"), again.commit or "")
-    assert approvals.recorded(bot.workspace.repository, again.commit or "", 1) == created
+    assert approvals.read_record(bot.workspace.repository, again.commit or "", 1) == created
 
 
 def test_a_newer_model_takes_the_place_of_an_older(bot: BotEnvironment) -> None:
@@ -109,7 +109,7 @@ def test_a_newer_model_takes_the_place_of_an_older(bot: BotEnvironment) -> None:
     assert f"Superseded by #{newer.pull_request}:" in comment.body
     assert "approve/0001" not in {branch.name for branch in bot.api.get_branches()}
     body = bot.api.get_pull(newer.pull_request or 0).body
-    assert f"Takes the place of #{older.pull_request}." in body
+    assert f"Replaces #{older.pull_request}." in body
     assert propose(bot.root, outcome=file).state == "kept"
     assert bot.api.get_pull(newer.pull_request or 0).body == body
 
@@ -141,7 +141,7 @@ def test_merged_it_needs_no_pull_request(bot: BotEnvironment) -> None:
     """A re-run after the merge finds everything done."""
     file = bot.outcome(bot.register(-1.0))
     bot.merge(propose(bot.root, outcome=file).pull_request or 0)
-    assert serving_pointer.at(bot.workspace.repository, "main").approval == 1
+    assert serving_pointer.read(bot.workspace.repository, "main").approval == 1
     assert propose(bot.root, outcome=file).state == "on main already"
     assert bot.api.get_pulls(state="all").totalCount == 1
 

@@ -62,7 +62,7 @@ def test_a_gate_failure_is_recorded_and_closes_its_requests(bot: BotEnvironment)
     message = bot.workspace.git("log", "-1", "--format=%an%n%B")
     assert message.startswith(f"{BOT.name}\nRecord gate failure {name}\n\nRecall gate failed")
     assert f"/runs/{RUN}" in message
-    assert f"Closes:     {FIRST}" in message
+    assert f"Resolves:   {FIRST}" in message
 
 
 def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:

@@ -32,7 +32,7 @@ def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedP
 
 def pointed(env: ServedPlatform, revision: str = "main") -> int | None:
     """What the pointer says at a revision."""
-    return serving_pointer.at(env.workspace.repository, revision).approval
+    return serving_pointer.read(env.workspace.repository, revision).approval
 
 
 def test_it_goes_back_to_the_last_that_served(env: ServedPlatform) -> None:
@@ -81,7 +81,7 @@ def test_what_never_served_is_refused_by_name(env: ServedPlatform, target: int) 
 
 def test_what_serves_is_no_rollback(env: ServedPlatform) -> None:
     """There is nothing to do."""
-    with pytest.raises(Refused, match="serves already"):
+    with pytest.raises(Refused, match="already the one that main serves"):
         rollback(env.root, to=3)
 
 

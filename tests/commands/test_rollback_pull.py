@@ -50,7 +50,7 @@ def test_a_person_proposes_the_former_model(bot: BotEnvironment) -> None:
     assert (again.state, again.pull_request, again.commit) == ("kept", pull.number, result.commit)
     assert bot.api.get_pulls(state="all").totalCount == 1
     bot.merge(pull.number)
-    assert serving_pointer.at(bot.workspace.repository, "main").approval == 1
+    assert serving_pointer.read(bot.workspace.repository, "main").approval == 1
 
 
 def test_it_goes_by_what_github_has(bot: BotEnvironment) -> None:
@@ -85,7 +85,7 @@ def test_a_failed_deployment_is_named_and_taken_back(bot: BotEnvironment) -> Non
     pull = bot.api.get_pull(result.pull_request or 0)
     assert pull.title == "Deployment of approval 0003 failed: serve approval 0001 again"
     assert "The deployment of approval 0003 failed" in pull.body
-    assert serving_pointer.at(bot.workspace.repository, result.commit).approval == 1
+    assert serving_pointer.read(bot.workspace.repository, result.commit).approval == 1
 
 
 def test_a_failed_deployment_that_was_overtaken_proposes_nothing(bot: BotEnvironment) -> None:
@@ -111,7 +111,7 @@ def test_a_failed_change_of_settings_takes_the_settings_back(bot: BotEnvironment
     result = rollback(bot.root, propose=True, failed=True)
     pull = bot.api.get_pull(result.pull_request or 0)
     assert pull.title == "Deployment of approval 0001 failed: serve approval 0001 as before"
-    assert serving_pointer.text_at(bot.workspace.repository, result.commit) == before
+    assert serving_pointer.read_text(bot.workspace.repository, result.commit) == before
     assert "with the settings that it was deployed with last" in pull.body
     bot.merge(pull.number)
     with pytest.raises(Refused, match="going back would change nothing"):

@@ -117,7 +117,7 @@ def test_request_is_a_bot_commit_and_starts_the_training(env: MonitoredEndpoint)
     assert request.window == config.Window(start=moment(3), end=moment(4, 21))
     assert request.evidence["data"]["days_before_onset"] == 0
     author, subject = env.bot.workspace.git("log", "-1", "--format=%an%n%s").splitlines()
-    assert (author, subject) == (BOT.name, f"Ask for a new model: {asked.request}")
+    assert (author, subject) == (BOT.name, f"Open retrain request {asked.request}")
     assert [started[:2] for started in env.bot.started] == [("train.yml", "main")]
 
 
@@ -208,7 +208,7 @@ def test_circuit_breaker_opens_one_issue_and_closes_with_it(env: MonitoredEndpoi
     (asked,) = create_requests(env, due("concept"))
     assert (asked.state, env.bot.started) == ("circuit breaker open", [])
     issue = env.bot.api.get_issue(asked.issue or 0)
-    assert [label.name for label in issue.labels] == [labels.BREAKER.name]
+    assert [label.name for label in issue.labels] == [labels.CIRCUIT_BREAKER.name]
     assert all(name in issue.body for name in gate_failed)
     assert "@alice" not in issue.body
     create_requests(env, due("concept"))

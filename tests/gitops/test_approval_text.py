@@ -45,7 +45,7 @@ def request(**changes: Any) -> config.RetrainRequest:
     return config.RetrainRequest(**(fields | changes))
 
 
-def page(**changes: Any) -> approval_text.Approval:
+def page(**changes: Any) -> approval_text.Page:
     """An approval with everything there is to show."""
     champion = config.Champion(
         approval=6,
@@ -54,7 +54,7 @@ def page(**changes: Any) -> approval_text.Approval:
         comparison="compared",
         reason=COMPARED["reason"],
     )
-    made = approval_text.Approval(
+    made = approval_text.Page(
         record=record(7, champion=champion, requests=(REQUEST,)),
         evaluation=evaluation(champion=COMPARED),
         evaluation_uri="s3://lake/executions/x/evaluation/evaluation.json",
@@ -109,14 +109,14 @@ def headings(markdown: str) -> list[str]:
 
 def test_it_has_everything_in_order() -> None:
     """What a reviewer looks for, from the verdict to the way back."""
-    assert headings(approval_text.approval(page())) == [
+    assert headings(approval_text.render(page())) == [
         "Gate: passed",
         "Metrics on the test rows",
-        "Against the champion",
+        "Comparison with the champion",
         "Threshold and alerts",
         "Data",
         "Configuration since the champion",
-        "Why now",
+        "Reason",
         "Cost of the run",
         "What merging does",
         "What reverting does",
@@ -125,7 +125,7 @@ def test_it_has_everything_in_order() -> None:
 
 def test_it_begins_with_a_hidden_line_and_the_decision() -> None:
     """By the first the pull request is known; the second is all that many will read."""
-    lines = approval_text.approval(page()).splitlines()
+    lines = approval_text.render(page()).splitlines()
     assert lines[0] == approval_text.marker(7) == "<!-- fraudops: approval 0007 -->"
     assert words(lines[1]).startswith(
         "Merging this serves approval 0007 on fraudops-production in place of approval 0006."
@@ -136,7 +136,7 @@ def test_it_begins_with_a_hidden_line_and_the_decision() -> None:
 def test_every_figure_has_its_interval_and_its_counts() -> None:
     """As the evaluation has them; none is left out."""
     evaluated = page().evaluation
-    shown = table(approval_text.approval(page()), "figure")
+    shown = table(approval_text.render(page()), "figure")
     assert len(shown) == len(evaluated["metrics"])
     recall = evaluated["metrics"]["recall"]
     assert shown["recall"] == [
@@ -149,12 +149,12 @@ def test_every_figure_has_its_interval_and_its_counts() -> None:
     assert shown["false-positive rate"][2] == f"{alarms['count']} of {alarms['of']:,} legitimate rows"
     assert shown["average precision"][2] == ""
     assert metric_tables.CONFIDENCE == metrics.CONFIDENCE
-    assert "95 % interval" in tables(approval_text.approval(page()))[0][0]
+    assert "95 % interval" in tables(approval_text.render(page()))[0][0]
 
 
 def test_a_figure_that_does_not_exist_says_why() -> None:
     """Precision without alerts is neither 0 nor 1."""
-    shown = table(approval_text.approval(page(evaluation=blind() | {"champion": COMPARED})), "figure")
+    shown = table(approval_text.render(page(evaluation=blind() | {"champion": COMPARED})), "figure")
     assert shown["precision"] == ["–", "no alerts among the rows", ""]
 
 
@@ -162,12 +162,12 @@ def test_a_figure_of_a_later_version_is_shown_by_its_name() -> None:
     """An evaluation may measure more than this text knows."""
     evaluated = evaluation()
     evaluated["metrics"]["expected_cost|a"] = {"value": 0.5, "low": None, "high": None, "count": None, "of": None}
-    assert table(approval_text.approval(page(evaluation=evaluated)), "figure")["expected_cost|a"] == ["0.500", "–", ""]
+    assert table(approval_text.render(page(evaluation=evaluated)), "figure")["expected_cost|a"] == ["0.500", "–", ""]
 
 
 def test_the_champion_is_compared_on_the_same_rows() -> None:
     """Both figures, their difference with its interval, and how many rows and frauds that rests on."""
-    text = approval_text.approval(page())
+    text = approval_text.render(page())
     shown = next(each for each in tables(text) if each[0][1:3] == ["this model", "champion"])
     assert shown[1] == ["average precision", "0.910", "0.880", "+0.030", "-0.010 to +0.070"]
     assert "the same 3,900 test rows with 40 frauds" in words(text)
@@ -177,7 +177,7 @@ def test_the_champion_is_compared_on_the_same_rows() -> None:
 def test_a_comparison_that_was_not_possible_says_so() -> None:
     """And shows no figures that were not measured."""
     compared = COMPARED | {"status": "not possible", "reason": "Too few frauds in common: 3 < 15.", "recall": None}
-    text = approval_text.approval(page(evaluation=evaluation(champion=compared)))
+    text = approval_text.render(page(evaluation=evaluation(champion=compared)))
     assert "Too few frauds in common: 3 < 15." in words(text)
     assert not any(each[0][1:3] == ["this model", "champion"] for each in tables(text))
 
@@ -186,7 +186,7 @@ def test_alerts_are_given_a_day() -> None:
     """Two days of test rows: half of the alerts fall on one."""
     counts = page().evaluation["confusion"]
     raised = counts["true_positives"] + counts["false_positives"]
-    shown = table(approval_text.approval(page()), "threshold")
+    shown = table(approval_text.render(page()), "threshold")
     a_day = f"{raised / 2:,.1f}, of which {counts['true_positives'] / 2:,.1f} are frauds"
     assert shown["alerts a day"] == [a_day]
     assert shown["alert budget"] == ["1 % of the transactions"]
@@ -197,73 +197,73 @@ def test_alerts_a_day_of_one_moment_are_not_known() -> None:
     """No division by a window that has no length."""
     evaluated = evaluation()
     evaluated["windows"]["test"] = evaluated["windows"]["test"] | {"end": evaluated["windows"]["test"]["start"]}
-    assert "not known" in table(approval_text.approval(page(evaluation=evaluated)), "threshold")["alerts a day"][0]
+    assert "not known" in table(approval_text.render(page(evaluation=evaluated)), "threshold")["alerts a day"][0]
 
 
 def test_the_pictures_are_linked() -> None:
     """Both, with words for who cannot see them."""
-    images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', RENDERER.render(approval_text.approval(page())))
+    images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', RENDERER.render(approval_text.render(page())))
     assert images == [
         ("https://git.invalid/o/r/raw/abc/0007/confusion-matrix.png", "Confusion matrix on the test rows"),
         ("https://git.invalid/o/r/raw/abc/0007/precision-recall.png", "Precision and recall on the test rows"),
     ]
-    assert "<img" not in RENDERER.render(approval_text.approval(page(pictures={})))
+    assert "<img" not in RENDERER.render(approval_text.render(page(pictures={})))
 
 
 def test_data_and_digests_are_exact() -> None:
     """Rows, frauds, windows, and every digest in full: what is approved is this and nothing else."""
-    text = approval_text.approval(page())
-    exactly = table(text, "what")
+    text = approval_text.render(page())
+    exactly = table(text, "input")
     assert exactly["model package"] == [page().record.model_package_arn]
     assert exactly["artifact"] == [f"sha256:{page().record.artifact.sha256}"]
     assert exactly["data"] == ["sha256:" + "d" * 64]
     assert exactly["configuration"] == ["sha256:" + "c" * 64]
     assert exactly["trained from commit"] == ["b" * 40]
-    assert table(text, "rows to")["all"] == ["", "", "1,000", "20"]
+    assert table(text, "part")["all"] == ["", "", "1,000", "20"]
     assert "from the first row to 2026-03-01 00:00" in words(text)
 
 
 def test_the_configuration_is_a_diff() -> None:
     """In a block that colours it, line for line."""
-    fences = [token for token in RENDERER.parse(approval_text.approval(page())) if token.type == "fence"]
+    fences = [token for token in RENDERER.parse(approval_text.render(page())) if token.type == "fence"]
     assert (fences[0].info, fences[0].content) == ("diff", DIFF)
-    assert "Unchanged since" in approval_text.approval(page(configuration_diff=""))
-    assert "the first configuration" in approval_text.approval(page(since=None))
+    assert "Unchanged since" in approval_text.render(page(configuration_diff=""))
+    assert "the first proposed configuration" in approval_text.render(page(since=None))
 
 
 def test_the_request_comes_with_its_evidence() -> None:
     """Its reason in words, its file folded away below."""
-    text = approval_text.approval(page())
+    text = approval_text.render(page())
     assert f"{REQUEST}: V3 moved by 0.4 sd" in words(text)
     fences = [token for token in RENDERER.parse(text) if token.type == "fence" and token.info == "yaml"]
     assert config.parse(fences[0].content, config.REQUESTS, config.RetrainRequest) == request()
-    assert "no retrain request was open" in approval_text.approval(page(record=record(7, requests=())))
+    assert "no retrain request was open" in approval_text.render(page(record=record(7, requests=())))
 
 
 def test_the_cost_is_in_seconds_of_instances() -> None:
     """No price is made up; a step from the cache costs nothing."""
-    text = approval_text.approval(page())
+    text = approval_text.render(page())
     shown = table(text, "step")
     assert shown["Train"] == ["ml.m5.xlarge", "2", "120", "240"]
     assert shown["Evaluate"] == ["ml.m5.large", "1", "cached", "0"]
-    assert "In all 301 s of ml.m5.xlarge. Prices are not known here" in words(text)
-    assert "Not known" in approval_text.approval(page(steps=()))
+    assert "Total: 301 s of ml.m5.xlarge. Prices depend on region" in words(text)
+    assert "Not known" in approval_text.render(page(steps=()))
 
 
 def test_it_says_what_merging_and_reverting_do() -> None:
     """Which model replaces which, on what, and the one right way back."""
-    text = words(approval_text.approval(page()))
-    assert "approves that package and no other" in text
-    assert "If any of this fails, the run fails and approval 0006 serves on" in text
-    assert "lets approval 0006 serve again: fraudops rollback prepares it" in text
-    assert "the commit Serve approval 0007 alone" in text
+    text = words(approval_text.render(page()))
+    assert "approves only that package" in text
+    assert "If a step fails, the run fails and approval 0006 keeps serving" in text
+    assert "A rollback serves approval 0006 again: fraudops rollback opens a pull request" in text
+    assert "only the commit Serve approval 0007" in text
     assert commit_messages.pointer(7, 6).startswith("Serve approval 0007")
 
 
 def test_the_first_model_has_nothing_to_go_back_to() -> None:
     """And says that the endpoint is made."""
-    text = words(approval_text.approval(page(serving=serving(None), record=record(7), since=None)))
-    assert "where nothing served yet" in text
+    text = words(approval_text.render(page(serving=serving(None), record=record(7), since=None)))
+    assert "as the first model" in text
     assert "is created on" in text
     assert "not possible yet: no model served before" in text
 
@@ -273,7 +273,7 @@ def test_words_of_people_stay_words() -> None:
     trick = "@o/team fixes #1 </details><script>alert(1)</script> ![x](http://evil.invalid/p.png) | ``` ~~~ $x$"
     hostile = request(reason=trick, evidence={"note": f"```\n{trick}\n```\n</details>", "@all": "#2"})
     diff = f"+# {trick}\n+```\n+</details> @o/team\n"
-    text = approval_text.approval(
+    text = approval_text.render(
         page(
             requests={REQUEST: hostile},
             configuration_diff=diff,
@@ -293,14 +293,14 @@ def test_words_of_people_stay_words() -> None:
 def test_it_is_never_too_long() -> None:
     """What takes most room gives way first, and says where it is to be found; nothing is left open."""
     lines = "\n".join(f"+  key_{i}: {'x' * 90}" for i in range(5000))
-    text = approval_text.approval(page(configuration_diff=lines))
-    assert comments.length(text) <= BODY_LIMIT
+    text = approval_text.render(page(configuration_diff=lines))
+    assert comments.github_length(text) <= BODY_LIMIT
     assert re.search(r"… and 4,[78]\d\d more lines: `git diff e{12} b{12} -- model-config/training`", text)
     ids = tuple(f"20260301T0600{i:02d}Z-data-drift" for i in range(60))
     many = {name: request(reason="@x `" * 200, evidence={"rows": ["#1 " * 30] * 200}) for name in ids}
-    text = approval_text.approval(page(configuration_diff=lines, requests=many, record=record(7, requests=ids)))
-    assert comments.length(text) <= BODY_LIMIT
-    assert "and 52 more, named in the record." in text
+    text = approval_text.render(page(configuration_diff=lines, requests=many, record=record(7, requests=ids)))
+    assert comments.github_length(text) <= BODY_LIMIT
+    assert "and 52 more, listed in the record." in text
     assert headings(text)[-1] == "What reverting does"
 
 
@@ -309,8 +309,8 @@ def test_length_is_that_of_what_is_written(filler: str) -> None:
     """Escaping makes text longer, and an emoji counts twice: the limit holds all the same."""
     ids = tuple(f"20260301T0600{i:02d}Z-data-drift" for i in range(8))
     many = {name: request(reason=filler * 1024, evidence={"x": filler * 9000}) for name in ids}
-    text = approval_text.approval(page(requests=many, record=record(7, requests=ids)))
-    assert comments.length(text) <= BODY_LIMIT
+    text = approval_text.render(page(requests=many, record=record(7, requests=ids)))
+    assert comments.github_length(text) <= BODY_LIMIT
     assert headings(text)[-1] == "What reverting does"
 
 

@@ -13,7 +13,7 @@ from ml.gitops.repository import BOT
 from tests.harness.git.repositories import PERSON, SERVING, GitWorkspace, record
 
 
-def merge(workspace: GitWorkspace, proposal: approvals.Proposal) -> str:
+def merge(workspace: GitWorkspace, proposal: approvals.ApprovalBranch) -> str:
     """What a person does with an approval's pull request."""
     return workspace.repository.merge(
         proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=PERSON
@@ -31,7 +31,7 @@ def test_the_branch_holds_the_record_and_then_the_pointer(workspace: GitWorkspac
     assert workspace.changed(base, first.sha) == ["model-config/approvals/0007.yaml"]
     assert workspace.changed(first.sha, second.sha) == ["model-config/serving/production.yaml"]
     assert repository.show(proposal.branch, config.SERVING) == SERVING.replace("null", "7").encode()
-    assert approvals.recorded(repository, proposal.branch, 7) == record(7)
+    assert approvals.read_record(repository, proposal.branch, 7) == record(7)
     assert (repository.head(), repository.branch(), repository.dirty()) == (base, "main", [])
 
 
@@ -47,7 +47,7 @@ def test_its_messages_carry_the_evidence(workspace: GitWorkspace, monkeypatch: p
     assert "Resolves: 20260301T060000Z-data-drift" in first
     second = workspace.git("log", "-1", "--format=%B", proposal.pointer_commit)
     assert second.splitlines()[0] == "Serve approval 0007"
-    assert "revert this commit alone" in second
+    assert "revert only this commit" in second
     assert first.endswith(second_run := "Run: https://git.invalid/o/r/actions/runs/5")
     assert second.endswith(second_run)
 
@@ -83,8 +83,8 @@ def test_a_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -
     again = approvals.propose(workspace.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
     assert again.state == "rebuilt"
     assert workspace.repository.is_ancestor(moved, again.branch)
-    assert approvals.recorded(workspace.repository, again.branch, 7) == record(7)
-    assert serving_pointer.at(workspace.repository, again.branch).instance.count == 2
+    assert approvals.read_record(workspace.repository, again.branch, 7) == record(7)
+    assert serving_pointer.read(workspace.repository, again.branch).instance.count == 2
 
 
 def test_a_left_behind_branch_with_someones_commit_is_not_rebuilt(workspace: GitWorkspace) -> None:
@@ -138,4 +138,4 @@ def test_a_record_under_another_number_does_not_hold(workspace: GitWorkspace) ->
     """The file's name and what is in it must agree."""
     workspace.write({config.approval_path(8): config.dump(record(7))}, "Copy")
     with pytest.raises(ConfigError, match="approval must be 8"):
-        approvals.recorded(workspace.repository, "main", 8)
+        approvals.read_record(workspace.repository, "main", 8)

@@ -91,12 +91,12 @@ def test_a_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.Mon
 def test_a_branch_that_cannot_be_written_is_an_error(hub: Hub) -> None:
     """Refused at once, not ten times."""
     github = hub.client(hub.server.token("x-app[bot]", permissions={"contents": "read"}, repository=NAME))
-    with pytest.raises(GitHubError, match="adding pictures to evidence: GitHub answered 403"):
+    with pytest.raises(GitHubError, match="adding images to evidence: GitHub answered 403"):
         evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x")
 
 
 @pytest.mark.parametrize("path", ["/a.png", "../a.png", "a/../b.png", "a//b.png", ".git/a.png", "a.html", "a", ""])
 def test_only_pictures_at_plain_paths_are_taken(hub: Hub, path: str) -> None:
     """Nothing else can be put on the branch."""
-    with pytest.raises(ValueError, match="evidence is a picture at a plain relative path"):
+    with pytest.raises(ValueError, match="evidence must be an image at a plain relative path"):
         evidence_branch.publish(hub.client(), {path: PICTURE}, subject="x")

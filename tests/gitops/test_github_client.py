@@ -1,4 +1,4 @@
-"""The client's patience: what is asked again and what is not, how long, and what is said in the end."""
+"""The client's retry: what is asked again and what is not, how long, and what is said in the end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from github.Repository import Repository
 
 from ml.errors import GitHubError
 from ml.gitops import comments
-from ml.gitops.github_client import GitHub, Patience
-from tests.harness.github.scripted import PATIENCE, PREFIX, Script, answer, refusal, serving
+from ml.gitops.github_client import GitHub, RetryPolicy
+from tests.harness.github.scripted import PREFIX, RETRY_POLICY, Script, answer, refusal, serving
 
 LABEL = {"name": "x", "color": "aabbcc"}
 ISSUE = {"number": 1, "url": "", "title": "t", "state": "open"}
@@ -28,12 +28,12 @@ def script() -> Iterator[Script]:
 
 
 def colour(repository: Repository) -> str:
-    """An errand of one GET."""
+    """An operation of one GET."""
     return repository.get_label("x").color
 
 
 def create(repository: Repository) -> int:
-    """An errand of one POST."""
+    """An operation of one POST."""
     return repository.create_issue("t").number
 
 
@@ -73,25 +73,25 @@ def test_a_read_is_asked_again(script: Script, status: int) -> None:
 
 
 def test_a_read_is_not_asked_for_ever(script: Script) -> None:
-    """As often as there is patience; then where, what and what next, in one line."""
+    """As often as there is retry; then where, what and what next, in one line."""
     script.on("GET", "/labels/x", refusal(502, "Bad gateway"))
     with pytest.raises(GitHubError, match=r"^looking: GitHub at http\S+ gave no .* 4 attempts .*502.*run this again"):
         script.github().run("looking", colour)
-    assert script.count("GET", "/labels/x") == PATIENCE.attempts
+    assert script.count("GET", "/labels/x") == RETRY_POLICY.attempts
 
 
 def test_a_write_that_was_lost_starts_its_errand_again(script: Script) -> None:
-    """Nobody knows whether it was done: the errand looks first, so nothing is made twice."""
+    """Nobody knows whether it was done: the operation looks first, so nothing is made twice."""
     script.on("POST", "/issues", refusal(502, "Oops"))
     done: list[int] = []
 
-    def errand(repository: Repository) -> int:
+    def operation(repository: Repository) -> int:
         if script.count("POST", "/issues"):
             done.append(1)
             return 7
         return create(repository)
 
-    assert script.github().run("opening", errand) == 7
+    assert script.github().run("opening", operation) == 7
     assert (script.count("POST", "/issues"), done) == (1, [1])
 
 
@@ -100,7 +100,7 @@ def test_a_write_is_tried_as_often_as_a_read(script: Script) -> None:
     script.on("POST", "/issues", refusal(500, "Oops"))
     with pytest.raises(GitHubError, match=r"^opening: GitHub answered 500: Oops; run this again"):
         script.github().run("opening", create)
-    assert script.count("POST", "/issues") == PATIENCE.attempts
+    assert script.count("POST", "/issues") == RETRY_POLICY.attempts
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_write_is_tried_as_often_as_a_read(script: Script) -> None:
 def test_a_rate_limit_is_waited_for(script: Script, limit: Any) -> None:
     """Reads and writes alike: what a limit turned away was not done."""
     script.on("GET", "/labels/x", limit, answer(LABEL)).on("POST", "/issues", limit, answer(ISSUE, 201))
-    assert script.github(replace(PATIENCE, longest_wait=120)).run("looking", colour) == "aabbcc"
-    assert script.github(replace(PATIENCE, longest_wait=120)).run("opening", create) == 1
+    assert script.github(replace(RETRY_POLICY, max_wait=120)).run("looking", colour) == "aabbcc"
+    assert script.github(replace(RETRY_POLICY, max_wait=120)).run("opening", create) == 1
     assert (script.count("GET", "/labels/x"), script.count("POST", "/issues")) == (2, 2)
 
 
@@ -162,8 +162,8 @@ def test_a_limit_that_lasts_too_long_is_an_error_at_once(script: Script, limit: 
 @pytest.mark.parametrize(
     ("refused", "said"),
     [
-        (refusal(401, "Bad credentials"), "does not take the token .*GITHUB_TOKEN, it may have expired"),
-        (refusal(404, "Not Found"), "404: .*check that o/r is there and that the token may do this"),
+        (refusal(401, "Bad credentials"), "rejects the token .*GITHUB_TOKEN, it may have expired"),
+        (refusal(404, "Not Found"), "404: .*check that o/r exists and that the token may do this"),
         (refusal(403, "Resource not accessible by integration"), "403: .*grant the job that permission"),
         (
             refusal(403, "GitHub Actions is not permitted to create or approve pull requests."),
@@ -197,7 +197,7 @@ def test_run_retries_until_the_server_is_back() -> None:
             if len(pauses) == 2:
                 servers.enter_context(serving(script, port))
 
-        github = script.github(replace(PATIENCE, attempts=10, sleep=start_server))
+        github = script.github(replace(RETRY_POLICY, attempts=10, sleep=start_server))
         assert github.run("looking", colour) == "aabbcc"
     assert len(pauses) == 2
 
@@ -206,14 +206,14 @@ def test_a_server_that_stays_away_is_an_error(script: Script) -> None:
     """With the address that was tried."""
     with serving(Script()) as gone:
         pass
-    with pytest.raises(GitHubError, match=rf"GitHub at {gone.url}/api/v3 gave no usable answer after 2 attempts"):
-        gone.github(replace(PATIENCE, attempts=2)).run("looking", colour)
+    with pytest.raises(GitHubError, match=rf"GitHub at {gone.url}/api/v3 gave no usable response after 2 attempts"):
+        gone.github(replace(RETRY_POLICY, attempts=2)).run("looking", colour)
 
 
 def test_a_run_waits_three_minutes_for_an_outage() -> None:
     """Long enough for most, short enough to leave the job time: the pauses double up to a minute."""
-    patience = Patience()
-    pauses = [min(patience.backoff * 2**n, patience.longest_backoff) for n in range(1, patience.attempts - 1)]
+    retry = RetryPolicy()
+    pauses = [min(retry.backoff * 2**n, retry.max_backoff) for n in range(1, retry.attempts - 1)]
     assert 120 <= sum(pauses) <= 240
 
 
@@ -223,7 +223,7 @@ def test_every_page_is_read(script: Script) -> None:
         "id": 250,
         "url": f"{script.url}{PREFIX}/issues/comments/250",
         "html_url": "here",
-        "body": f"{comments.hidden('plan')}\nbody",
+        "body": f"{comments.marker_line('plan')}\nbody",
         "user": {"login": "github-actions[bot]", "type": "Bot"},
         "author_association": "NONE",
     }

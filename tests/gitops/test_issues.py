@@ -68,7 +68,7 @@ def test_a_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
     assert issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE) is None
     second = report(github, occurrence="run-9")
     assert (second.outcome, second.number) != ("kept", first.number)
-    assert f"It happened before: #{first.number}." in hub.person().get_issue(second.number).body
+    assert f"Earlier issue: #{first.number}." in hub.person().get_issue(second.number).body
     found = issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE)
     assert found is not None
     assert found.number == second.number

@@ -119,8 +119,8 @@ def test_a_text_that_is_too_long_is_cut(hub: Hub) -> None:
     """GitHub would refuse the whole of it."""
     hub.branch("approve/0007")
     found = propose(hub.client(), body="a line\n" * 20_000)
-    assert comments.length(found.body) <= BODY_LIMIT
-    assert found.body.endswith("a line\n\n… cut off here: GitHub takes no more.")
+    assert comments.github_length(found.body) <= BODY_LIMIT
+    assert found.body.endswith("a line\n\n… cut off here: GitHub's length limit.")
     assert propose(hub.client(), body="a line\n" * 20_000).outcome == "kept"
 
 
@@ -140,13 +140,13 @@ def test_a_forks_branch_of_that_name_is_not_ours(hub: Hub) -> None:
     fork(hub, "approve/0007")
     github = hub.client()
     assert pull_requests.find(github, "approve/0007") is None
-    assert pull_requests.open_below(github, "approve/") == []
+    assert pull_requests.list_open(github, "approve/") == []
     hub.branch("approve/0007")
     ours = propose(github)
     assert (ours.outcome, ours.title) == ("created", "Serve approval 0007")
     theirs = pull_requests.get(github, 1)
     assert (theirs.from_fork, theirs.title) == (True, "Mine")
-    assert [pull.number for pull in pull_requests.open_below(github, "approve/")] == [ours.number]
+    assert [pull.number for pull in pull_requests.list_open(github, "approve/")] == [ours.number]
 
 
 def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
@@ -155,8 +155,8 @@ def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
     for name in ("approve/0007", "approve/0008", "approve/0009", "rollback/0006"):
         hub.branch(name)
         propose(github, name, title=name)
-    numbers = [pull.number for pull in pull_requests.open_below(github, "approve/")]
-    assert [pull.branch for pull in pull_requests.open_below(github, "approve/")] == [
+    numbers = [pull.number for pull in pull_requests.list_open(github, "approve/")]
+    assert [pull.branch for pull in pull_requests.list_open(github, "approve/")] == [
         "approve/0007",
         "approve/0008",
         "approve/0009",
@@ -170,7 +170,7 @@ def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
         said = [comment.body for comment in hub.person().get_issue(number).get_comments()]
         assert len(said) == 1
         assert f"Superseded by #{newest}: A newer model." in said[0]
-    assert [pull.number for pull in pull_requests.open_below(github, "approve/")] == [newest]
+    assert [pull.number for pull in pull_requests.list_open(github, "approve/")] == [newest]
     assert hub.remote().fetch("approve/0007") is None
     assert hub.remote().fetch("approve/0009") is not None
 
@@ -248,7 +248,7 @@ def test_two_of_ours_become_one(hub: Hub) -> None:
 def test_a_marker_cannot_end_its_comment(marker: str) -> None:
     """It is made of letters, digits, spaces and single dashes."""
     with pytest.raises(ValueError, match="a marker is"):
-        comments.hidden(marker)
+        comments.marker_line(marker)
 
 
 def test_a_workflow_is_started_by_its_file() -> None:

@@ -17,13 +17,13 @@ from werkzeug.serving import make_server
 from ml import config
 from ml.errors import GitError, Refused
 from ml.gitops import remote as push
-from ml.gitops.github_client import Patience
-from ml.gitops.remote import Protected, Remote, Stale, concealed, credentials
+from ml.gitops.github_client import RetryPolicy
+from ml.gitops.remote import ProtectedBranch, Remote, StaleBranch, credentials, redact_token
 from ml.gitops.repository import BOT, Repository
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.github.emulator import NAME, Hub
 
-PATIENCE = Patience(attempts=4, backoff=0.01, longest_backoff=0.05)
+RETRY_POLICY = RetryPolicy(attempts=4, backoff=0.01, max_backoff=0.05)
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def clone(shared: Path, into: Path) -> GitWorkspace:
 
 
 def remote(workspace: GitWorkspace, attempts: int = 4) -> Remote:
-    """The workspace's remote, asked with little patience."""
-    return Remote(workspace.repository, patience=Patience(attempts=attempts, backoff=0.01, longest_backoff=0.05))
+    """The workspace's remote, asked with little retry."""
+    return Remote(workspace.repository, retry=RetryPolicy(attempts=attempts, backoff=0.01, max_backoff=0.05))
 
 
 def at(shared: Path, branch: str = "main") -> str:
@@ -72,7 +72,7 @@ def test_a_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
     assert (pushed.commit, pushed.state, pushed.attempts) == (commit, "pushed", 1)
     assert at(shared) == commit
     assert (workspace.repository.head(), workspace.repository.dirty()) == (before, [])
-    assert remote(workspace).push_main(commit).state == "there already"
+    assert remote(workspace).push_main(commit).state == "up to date"
 
 
 def test_a_lost_race_is_run_again_on_top(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
             first, {f"model-config/gate-failures/{index}-b.yaml": b"y"}, f"Record gate failure {index}-b"
         )
         start.wait(timeout=30)
-        Remote(repository, patience=Patience(attempts=40, backoff=0.02, longest_backoff=0.2)).push_main(second)
+        Remote(repository, retry=RetryPolicy(attempts=40, backoff=0.02, max_backoff=0.2)).push_main(second)
 
     with ThreadPoolExecutor(len(workspaces)) as pool:
         list(pool.map(run, range(len(workspaces))))
@@ -126,7 +126,7 @@ def test_a_shallow_clone_can_lose_a_race_too(workspace: GitWorkspace, shared: Pa
     for subject in ("Newer", "Newest"):
         workspace.write({"README.md": subject}, subject)
         remote(workspace).push_main("main")
-    pushed = Remote(shallow, patience=PATIENCE).push_main(commit)
+    pushed = Remote(shallow, retry=RETRY_POLICY).push_main(commit)
     assert (pushed.state, at(shared)) == ("rebased", pushed.commit)
     assert [each.subject for each in Repository(shared).log("main")][:3] == [
         "Record gate failure one",
@@ -157,7 +157,7 @@ def test_the_same_change_by_others_is_no_conflict(workspace: GitWorkspace, share
     theirs = other.repository.commit(theirs, {"README.md": b"more"}, "And more")
     remote(other).push_main(theirs)
     pushed = remote(workspace).push_main(commit)
-    assert (pushed.state, pushed.commit) == ("there already", theirs)
+    assert (pushed.state, pushed.commit) == ("up to date", theirs)
 
 
 def test_removed_and_executable_files_are_taken_along(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_protected_main_is_told_from_a_lost_race(workspace: GitWorkspace, shar
         "echo 'error: GH006: Protected branch update failed for refs/heads/main.' >&2\n"
         "echo 'error: Changes must be made through a pull request.' >&2\nexit 1",
     )
-    with pytest.raises(Protected, match="GH006: Protected branch update failed"):
+    with pytest.raises(ProtectedBranch, match="GH006: Protected branch update failed"):
         remote(workspace).push_main(commit)
     assert at(shared) == before
     assert remote(workspace).push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
@@ -217,12 +217,12 @@ def test_another_refusal_is_neither(workspace: GitWorkspace, shared: Path) -> No
     hook(shared, "pre-receive", f"echo x >> {log}\necho 'too large a file' >&2\nexit 1")
     with pytest.raises(GitError, match="too large a file") as caught:
         remote(workspace).push_main(state_file(workspace.repository, "one"))
-    assert not isinstance(caught.value, Protected | Stale)
+    assert not isinstance(caught.value, ProtectedBranch | StaleBranch)
     assert log.read_text() == "x\n"
 
 
 def test_a_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """After as many attempts as it has patience, with an error that says so."""
+    """After as many attempts as it has retry, with an error that says so."""
     other = clone(shared, tmp_path / "other")
 
     class Beaten(Remote):
@@ -235,7 +235,7 @@ def test_a_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, 
             return super()._push(commit, branch, options)  # type: ignore[arg-type]
 
     with pytest.raises(GitError, match="others pushed first 3 times in a row"):
-        Beaten(workspace.repository, patience=Patience(attempts=3, backoff=0.01)).push_main(
+        Beaten(workspace.repository, retry=RetryPolicy(attempts=3, backoff=0.01)).push_main(
             state_file(workspace.repository, "one")
         )
 
@@ -250,10 +250,10 @@ def test_the_bots_branch_is_replaced_only_as_it_was_seen(workspace: GitWorkspace
     assert hub.push_branch("approve/0007", second, seen=first).state == "pushed"
     assert at(shared, "approve/0007") == second
     for seen in (None, first):
-        with pytest.raises(Stale, match=f"it points at {second} now"):
+        with pytest.raises(StaleBranch, match=f"it points at {second} now"):
             hub.push_branch("approve/0007", third, seen=seen)
     assert at(shared, "approve/0007") == second
-    assert hub.push_branch("approve/0007", second, seen=None).state == "there already"
+    assert hub.push_branch("approve/0007", second, seen=None).state == "up to date"
     hub.delete_branch("approve/0007", seen=second)
     assert hub.fetch("approve/0007") is None
     hub.delete_branch("approve/0007", seen=second)
@@ -269,7 +269,7 @@ def test_commits_of_people_on_the_bots_branch_are_not_lost(
     other.git("switch", "-q", "approve/0007")
     theirs = other.write({"notes.md": "looked at"}, "Notes")
     other.git("push", "-q", "origin", "approve/0007")
-    with pytest.raises(GitError, match="holds commits of A Person"):
+    with pytest.raises(GitError, match="has commits of A Person"):
         hub.push_branch("approve/0007", state_file(workspace.repository, "two"), seen=hub.fetch("approve/0007"))
     assert at(shared, "approve/0007") == theirs
     on_top = workspace.repository.commit(theirs, {"more": b"1"}, "On top")
@@ -279,9 +279,9 @@ def test_commits_of_people_on_the_bots_branch_are_not_lost(
 @pytest.mark.parametrize("branch", ["main", "feature/x", "evidence", "approve"])
 def test_other_branches_are_not_the_bots(workspace: GitWorkspace, shared: Path, branch: str) -> None:
     """Nothing but the bot's own names is ever forced or deleted."""
-    with pytest.raises(Refused, match="not the bot's"):
+    with pytest.raises(Refused, match="not one of the bot's"):
         remote(workspace).push_branch(branch, "main", seen=None)
-    with pytest.raises(Refused, match="not the bot's"):
+    with pytest.raises(Refused, match="not one of the bot's"):
         remote(workspace).delete_branch(branch, seen=at(shared))
 
 
@@ -290,13 +290,13 @@ def test_a_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Pa
     hub, other = remote(workspace), clone(shared, tmp_path / "other")
     tip = state_file(other.repository, "one")
     remote(other).push_branch("approve/0007", tip, seen=None)
-    assert hub.adopt("approve/0007") == tip
+    assert hub.update_local_branch("approve/0007") == tip
     assert workspace.repository.resolve("refs/heads/approve/0007") == tip
-    assert hub.adopt("approve/0008") is None
+    assert hub.update_local_branch("approve/0008") is None
     workspace.git("branch", "approve/0009", state_file(workspace.repository, "two"))
     remote(other).push_branch("approve/0009", state_file(other.repository, "three"), seen=None)
     with pytest.raises(Refused, match="commits that origin lacks"):
-        hub.adopt("approve/0009")
+        hub.update_local_branch("approve/0009")
 
 
 # The token
@@ -313,7 +313,7 @@ def test_the_token_goes_to_its_server_only() -> None:
     secret = base64.b64encode(b"x-access-token:secret-token").decode()
     assert headers == ["", f"AUTHORIZATION: basic {secret}"]
     assert not any("extraheader" in key for key in credentials({}).values())
-    assert concealed(f"a secret-token b {secret}", given) == "a *** b ***"
+    assert redact_token(f"a secret-token b {secret}", given) == "a *** b ***"
 
 
 Answer = Callable[[Request], Response]
@@ -375,7 +375,7 @@ def test_another_server_gets_no_token(workspace: GitWorkspace, monkeypatch: pyte
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
 def test_an_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) -> None:
-    """As often as there is patience, then with an error that says to run it again."""
+    """As often as there is retry, then with an error that says to run it again."""
     with served(lambda request: Response("down", status=status)) as (url, asked):
         workspace.git("remote", "add", "origin", f"{url}/o/r.git")
         with pytest.raises(GitError, match="run this again when it is back"):
@@ -412,11 +412,11 @@ def test_a_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, sha
                 raise push._Outage("the remote end hung up")
             return state
 
-    pushed = Broken(workspace.repository, patience=PATIENCE).push_main(commit)
-    assert (pushed.state, pushed.commit) == ("there already", commit)
+    pushed = Broken(workspace.repository, retry=RETRY_POLICY).push_main(commit)
+    assert (pushed.state, pushed.commit) == ("up to date", commit)
     assert Repository(shared).is_ancestor(commit, "main")
     assert (
-        Broken(workspace.repository, patience=PATIENCE).push_branch("bot/x", commit, seen=None).state == "there already"
+        Broken(workspace.repository, retry=RETRY_POLICY).push_branch("bot/x", commit, seen=None).state == "up to date"
     )
 
 
@@ -441,7 +441,7 @@ def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
         {"required_status_checks": {"strict": False, "contexts": ["fraudops/ci"]}},
     ):
         rules["main"] = rule
-        with pytest.raises(Protected, match="GH006"):
+        with pytest.raises(ProtectedBranch, match="GH006"):
             hub.remote().push_main(commit)
     assert hub.remote().push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 

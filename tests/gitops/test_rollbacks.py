@@ -33,7 +33,7 @@ def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitW
     message = approved.git("log", "-1", "--format=%B", prepared.commit)
     assert message.startswith(f'Revert "Serve approval 0003"\n\nThis reverts commit {pointer.sha}.')
     assert approved.changed(base, prepared.commit) == [str(config.SERVING)]
-    after = serving_pointer.at(repository, prepared.branch)
+    after = serving_pointer.read(repository, prepared.branch)
     assert (after.approval, after.endpoint) == (2, "fraudops-live")
     assert (repository.head(), repository.dirty()) == (base, [])
     assert repository.log(prepared.commit)[0].author == BOT.name
@@ -44,7 +44,7 @@ def test_an_earlier_one_comes_back_by_a_move(approved: GitWorkspace) -> None:
     prepared = rollbacks.prepare(approved.repository, 1)
     assert prepared.reverted is None
     assert approved.git("log", "-1", "--format=%s", prepared.commit) == "Serve approval 0001 again"
-    assert serving_pointer.at(approved.repository, prepared.branch).approval == 1
+    assert serving_pointer.read(approved.repository, prepared.branch).approval == 1
 
 
 def test_the_records_stay(approved: GitWorkspace) -> None:
@@ -82,7 +82,7 @@ def test_someones_commits_on_the_branch_are_not_lost(approved: GitWorkspace) -> 
     assert approved.repository.resolve(prepared.branch) == tip
 
 
-@pytest.mark.parametrize(("target", "reason"), [(3, "serves already"), (9, "never approved")])
+@pytest.mark.parametrize(("target", "reason"), [(3, "already the one that main serves"), (9, "only an approved model")])
 def test_what_cannot_come_back_is_refused(approved: GitWorkspace, target: int, reason: str) -> None:
     """What serves now, and what has no record."""
     with pytest.raises(Refused, match=reason):
@@ -91,5 +91,5 @@ def test_what_cannot_come_back_is_refused(approved: GitWorkspace, target: int, r
 
 def test_there_is_nothing_to_roll_back_where_nothing_serves(workspace: GitWorkspace) -> None:
     """approval: null in a fresh repository."""
-    with pytest.raises(Refused, match="serves nothing"):
+    with pytest.raises(Refused, match="approval: null"):
         rollbacks.prepare(workspace.repository, 1)

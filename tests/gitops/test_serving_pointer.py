@@ -14,9 +14,9 @@ from tests.harness.git.repositories import PERSON, SERVING, GitWorkspace
 
 def test_only_the_value_changes() -> None:
     """Comments, order, spacing and every other key stay byte for byte."""
-    moved = serving_pointer.point(SERVING, 7)
+    moved = serving_pointer.set_approval(SERVING, 7)
     assert moved == SERVING.replace("approval: null", "approval: 7")
-    assert serving_pointer.point(moved, 12) == SERVING.replace("approval: null", "approval: 12")
+    assert serving_pointer.set_approval(moved, 12) == SERVING.replace("approval: null", "approval: 12")
 
 
 comments = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp")), max_size=20)
@@ -38,7 +38,7 @@ def test_any_layout_keeps_everything_else(
     pointer = f"approval:{gap}{before}{f'  # {comment}' if comment is not None else ''}"
     lines = [pointer if key == "approval" else rest[key] for key in order]
     text = "# approval: 3 is what a comment says" + newline + newline.join(lines) + newline
-    moved = serving_pointer.point(text, after)
+    moved = serving_pointer.set_approval(text, after)
     parsed = config.parse(moved, config.SERVING, config.ServingFile)
     assert parsed == config.parse(text, config.SERVING, config.ServingFile).model_copy(update={"approval": after})
     kept = [line for line in text.split(newline) if not line.startswith("approval:")]
@@ -50,12 +50,12 @@ def test_any_layout_keeps_everything_else(
 def test_a_file_that_does_not_hold_is_not_moved() -> None:
     """A broken file is for a person to mend first."""
     with pytest.raises(ConfigError, match="endpoint is missing"):
-        serving_pointer.point("approval: 1\n", 2)
+        serving_pointer.set_approval("approval: 1\n", 2)
 
 
 def merged(workspace: GitWorkspace, approval: int) -> tuple[str, str]:
     """Moves the pointer on a branch and merges it, as a pull request does; the pointer's commit and the merge."""
-    text = serving_pointer.point(serving_pointer.text_at(workspace.repository, "main"), approval)
+    text = serving_pointer.set_approval(serving_pointer.read_text(workspace.repository, "main"), approval)
     pointer = workspace.repository.commit("main", {config.SERVING: text.encode()}, f"Serve approval {approval:04d}")
     workspace.repository.move_branch(f"approve/{approval:04d}-{pointer[:7]}", pointer, seen=None)
     return pointer, workspace.repository.merge(pointer, "Merge", author=PERSON)
@@ -113,4 +113,4 @@ def test_going_back_twice_goes_further_back(
     for approval in pointed:
         value = "null" if approval is None else str(approval)
         workspace.write({config.SERVING: SERVING.replace("null ", f"{value} ")}, f"Point at {value}")
-    assert serving_pointer.former(serving_pointer.moves(workspace.repository, "main")) == former
+    assert serving_pointer.rollback_targets(serving_pointer.moves(workspace.repository, "main")) == former

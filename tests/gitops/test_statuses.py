@@ -42,7 +42,7 @@ def test_a_description_fits(hub: Hub) -> None:
 @given(st.text(max_size=400))
 def test_a_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
     """Never more than 140 characters; unchanged where it fits."""
-    short, line = statuses.shortened(text), " ".join(text.split())
+    short, line = statuses.shorten(text), " ".join(text.split())
     assert len(short) <= 140
     assert "\n" not in short
     assert short == line if len(line) <= 140 else line.startswith(short[:-1]) and short[-1] == "…"
@@ -50,7 +50,7 @@ def test_a_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
 
 def test_a_commit_that_is_not_there_has_no_status(hub: Hub) -> None:
     """The error says which."""
-    with pytest.raises(GitHubError, match="saying fraudops/ci of ffffffffffff"):
+    with pytest.raises(GitHubError, match="posting fraudops/ci on ffffffffffff"):
         statuses.set_status(hub.client(), "f" * 40, context=statuses.CI, state="success", description="x")
 
 

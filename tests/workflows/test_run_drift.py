@@ -80,7 +80,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         assert passed(training) == {"Train, evaluate, propose"}
         (pull,) = env.bot.api.get_pulls()
         env.workspace.git("fetch", "-q", "origin")
-        record = approvals.recorded(env.workspace.repository, f"origin/{pull.head.ref}", 2)
+        record = approvals.read_record(env.workspace.repository, f"origin/{pull.head.ref}", 2)
         assert record is not None
         assert record.requests == (REQUEST,)
         assert record.data.window == watched.request(REQUEST).window

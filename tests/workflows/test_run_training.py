@@ -83,7 +83,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         record = config.parse((content or b"").decode(), config.approval_path(2), config.ApprovalRecord)
         assert set(record.requests) == set(ASKED)
         for part in (
-            "Takes the place of #1.",
+            "Replaces #1.",
             "There is no champion to compare with",
             f"`sha256:{record.artifact.sha256}`",
             f"`sha256:{record.data.sha256}`",

@@ -65,7 +65,7 @@ class ChangedRepository:
         repository, main = self.repository, self.workspace.git("rev-parse", "main")
         path = config.approval_path(approved.approval)
         first = repository.commit(main, {path: config.dump(approved).encode()}, "Record")
-        text = serving_pointer.point(serving_pointer.text_at(repository, main), approved.approval)
+        text = serving_pointer.set_approval(serving_pointer.read_text(repository, main), approved.approval)
         tip = repository.commit(first, {config.SERVING: text.encode()}, "Serve")
         self.workspace.git("switch", "-q", "-C", branch or f"approve/{approved.approval:04d}", tip)
         return tip

@@ -55,8 +55,8 @@ class BotEnvironment:
     def register(self, intercept: float, **changes: Any) -> str:
         """Registers a package with a whole evaluation, compared with what main says serves; its ARN."""
         repository = self.workspace.repository
-        pointed = serving_pointer.at(repository, "main").approval
-        record = approvals.recorded(repository, "main", pointed) if pointed is not None else None
+        pointed = serving_pointer.read(repository, "main").approval
+        record = approvals.read_record(repository, "main", pointed) if pointed is not None else None
         compared = {"champion": COMPARED | {"artifact_sha256": record.artifact.sha256}} if record else {}
         measured = {key: value for key, value in evaluation().items() if key not in _REGISTERED}
         return self.env.register(intercept, **(measured | compared | changes))

@@ -9,7 +9,7 @@ from github import Auth, Github
 from github.Repository import Repository as Api
 from local_github.server import LocalGitHub
 
-from ml.gitops.github_client import GitHub, Patience
+from ml.gitops.github_client import GitHub, RetryPolicy
 from ml.gitops.remote import Remote
 from tests.harness.git.repositories import GitWorkspace
 
@@ -35,15 +35,15 @@ class Hub:
         workspace.git("remote", "add", "origin", f"{server.url}/{NAME}.git")
         return cls(server, workspace, server.token(WORKFLOW, permissions=GRANTS, repository=NAME))
 
-    def client(self, token: str | None = None, **patience: Any) -> GitHub:
+    def client(self, token: str | None = None, **retry: Any) -> GitHub:
         """The product's client, with the workflow's token unless another is given."""
-        given = {"attempts": 3, "backoff": 0.01, "longest_backoff": 0.05} | patience
+        given = {"attempts": 3, "backoff": 0.01, "max_backoff": 0.05} | retry
         return GitHub(
             api_url=self.server.api_url,
             server_url=self.server.url,
             repository=NAME,
             token=token or self.token,
-            patience=Patience(**given),
+            retry=RetryPolicy(**given),
         )
 
     def person(self, login: str = "alice", repository: str = NAME) -> Api:
@@ -59,7 +59,7 @@ class Hub:
 
     def remote(self) -> Remote:
         """The checkout's remote; needs GITHUB_TOKEN and GITHUB_SERVER_URL in the environment."""
-        return Remote(self.workspace.repository, patience=self.client().patience)
+        return Remote(self.workspace.repository, retry=self.client().retry)
 
     def branch(self, name: str, content: str = "x\n") -> str:
         """A branch of the bot with one commit on top of main, pushed; its commit."""

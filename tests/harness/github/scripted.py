@@ -13,10 +13,10 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from ml.gitops.github_client import GitHub, Patience
+from ml.gitops.github_client import GitHub, RetryPolicy
 
-PATIENCE = Patience(
-    attempts=4, backoff=0.01, longest_backoff=0.05, secondary_wait=0.02, longest_wait=5.0
+RETRY_POLICY = RetryPolicy(
+    attempts=4, backoff=0.01, max_backoff=0.05, secondary_wait=0.02, max_wait=5.0
 )  # of tests: a thousandth of that of a run
 PREFIX = "/api/v3/repos/o/r"
 Respond = Callable[[Request], Response]
@@ -51,10 +51,14 @@ class Script:
         """How often that was asked."""
         return sum((each[0], each[1]) == (method, path) for each in self.asked)
 
-    def github(self, patience: Patience = PATIENCE) -> GitHub:
+    def github(self, retry: RetryPolicy = RETRY_POLICY) -> GitHub:
         """The client of this server."""
         return GitHub(
-            api_url=f"{self.url}/api/v3", server_url=self.url, repository="o/r", token="secret-token", patience=patience
+            api_url=f"{self.url}/api/v3",
+            server_url=self.url,
+            repository="o/r",
+            token="secret-token",
+            retry=retry,
         )
 
     def __call__(self, request: Request) -> Response:

@@ -124,8 +124,8 @@ class ServedPlatform:
         return arn
 
     def _evaluation(self, provenance: dict[str, str], sha256: str) -> dict[str, Any]:
-        pointed = serving_pointer.at(self.workspace.repository, "main").approval
-        served = approvals.recorded(self.workspace.repository, "main", pointed) if pointed else None
+        pointed = serving_pointer.read(self.workspace.repository, "main").approval
+        served = approvals.read_record(self.workspace.repository, "main", pointed) if pointed else None
         window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "rows": 1000, "frauds": 20}
         return {
             "schema": 1,
