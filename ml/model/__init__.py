@@ -1,1 +1,1 @@
-"""Pure: frames in, values out. May import numerical libraries only: no AWS, no Git, no files but those it is given."""
+"""Pure model code: frames in, values out. Imports numerical libraries only. Calls no AWS and no Git."""

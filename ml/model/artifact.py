@@ -1,12 +1,10 @@
 """Packs the model archive deterministically, and parses archives as untrusted input.
 
-`pack` makes a tar of sorted names without times, owners or run ids, in a gzip without time or file name. What deflate
-makes of it is up to the zlib that Python is linked with: bytes are equal across runs, days and Python versions as far
-as zlib's are (classic zlib and zlib-ng compress differently). Nobody may therefore re-pack an archive to check its
-digest: the digest is that of the registered bytes.
+`pack` writes a tar with sorted names and without times, owners or run ids, in a gzip without time or file name. The
+compressed bytes depend on the zlib that Python is linked with (classic zlib and zlib-ng differ), not on the run, the
+day or the Python version. Never re-pack an archive to check its digest: the digest is that of the registered bytes.
 
-Nothing in an archive is executed or unpickled by reading it, and reading takes bounded memory whatever the bytes are.
-This module does not travel in the archive.
+Reading executes and unpickles nothing and takes bounded memory for any input. This module is not part of the archive.
 """
 
 from __future__ import annotations
@@ -49,12 +47,12 @@ CODE: Mapping[str, str] = MappingProxyType(
         "code/ml/model/scorer.py": "ml/model/scorer.py",
     }
 )
-"""Member of the archive's code/ → file below the source root. All of it runs on numpy and the standard library."""
+"""Member of the archive's code/ → file below the source root. These files need numpy and the standard library only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A model archive that was checked: its scorer, its drift reference, the digest of its bytes and its files."""
+    """A validated model archive: its scorer, its drift reference, the digest of its bytes and its files."""
 
     model: Scorer
     baseline: dict[str, Any]
@@ -63,7 +61,7 @@ class Artifact:
 
 
 def code_files(source_root: Path) -> dict[str, bytes]:
-    """What goes in code/, by member name, from the source tree that holds the package `ml` at `source_root`.
+    """The files of code/ by member name, read from the source tree at `source_root` (the folder of the package `ml`).
 
     Raises:
         FileNotFoundError: the tree lacks one of the files.
@@ -72,11 +70,10 @@ def code_files(source_root: Path) -> dict[str, bytes]:
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """The archive of `files` (member name → content): equal files, equal bytes.
+    """Packs `files` (member name → content) into an archive. Equal files give equal bytes.
 
-    A member SHA256SUMS is added, in the form that `sha256sum --check` reads, so that an archive that was edited and
-    packed again is told from one that was made here. (It tells a mistake, not an attack: that is what the digest in the
-    approval is for.) One that `files` holds already is replaced.
+    Adds the member SHA256SUMS in the format of `sha256sum --check`, and replaces an existing one. It detects an archive
+    that was edited and packed again by mistake. It does not detect an attack: the digest in the approval does.
 
     Raises:
         ArtifactInvalid: a name is not a plain relative path, or the files are too many or too large to be read back.
@@ -101,11 +98,11 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def extract(data: bytes) -> dict[str, bytes]:
-    """The regular files of any model.tar.gz by name, also of one that SageMaker packed (directories are passed over).
+    """The regular files of any model.tar.gz by name, including one that SageMaker packed. Directories are skipped.
 
     Raises:
-        ArtifactInvalid: not one whole gzip of one whole tar, too large, or a member that is a link, a device, twice
-            there, or named so that unpacking it would leave its folder.
+        ArtifactInvalid: the data is not one complete gzip of one complete tar, is too large, or has a member that is a
+            link, a device, a duplicate or not a plain relative path (path traversal).
     """
     raw = _unzip(data)
     files: dict[str, bytes] = {}
@@ -124,11 +121,11 @@ def extract(data: bytes) -> dict[str, bytes]:
                 if not member.isreg() or member.sparse is not None:
                     raise ArtifactInvalid(f"archive: member {name!r} must be a regular file (type {member.type!r})")
                 if name in files:
-                    raise ArtifactInvalid(f"archive: member {name!r} is there twice")
+                    raise ArtifactInvalid(f"archive: member {name!r} occurs twice")
                 handle = archive.extractfile(member)
                 content = handle.read() if handle is not None else b""
                 if len(content) != member.size:
-                    raise ArtifactInvalid(f"archive: member {name!r} is cut short")
+                    raise ArtifactInvalid(f"archive: member {name!r} is truncated")
                 files[name] = content
             end = archive.offset
     except (tarfile.TarError, ValueError, EOFError, OSError, RecursionError) as error:
@@ -136,17 +133,17 @@ def extract(data: bytes) -> dict[str, bytes]:
             raise
         raise ArtifactInvalid(f"archive: not a readable tar: {error}") from error
     if raw[end:].strip(b"\0"):
-        raise ArtifactInvalid(f"archive: holds something after its last member, at byte {end} of the tar")
+        raise ArtifactInvalid(f"archive: has data after its last member, at byte {end} of the tar")
     if len(raw) - end < 2 * tarfile.BLOCKSIZE:  # a tar ends with two blocks of zeros
-        raise ArtifactInvalid("archive: the tar is cut short")
+        raise ArtifactInvalid("archive: the tar is truncated")
     return files
 
 
 def read(data: bytes) -> Artifact:
-    """The model archive in `data`, checked whole: container, members, sums, and every number of model.json.
+    """Parses and validates the archive in `data`: container, members, checksums and every number of model.json.
 
     Raises:
-        ArtifactInvalid: any of it does not hold; the message says what and where.
+        ArtifactInvalid: a check failed; the message names the check and the place.
     """
     files = extract(data)
     for name in (MODEL, BASELINE, SUMS, PROGRAM):
@@ -154,7 +151,7 @@ def read(data: bytes) -> Artifact:
             raise ArtifactInvalid(f"archive: member {name!r} is missing")
     for name in files:
         if name not in (MODEL, BASELINE, SUMS) and not _CODE_NAME.fullmatch(name):
-            raise ArtifactInvalid(f"archive: member {name!r} does not belong in a model archive")
+            raise ArtifactInvalid(f"archive: member {name!r} is not allowed in a model archive")
     sums = files.pop(SUMS)
     _verify(files, sums)
     baseline = model_document.load(files[BASELINE], BASELINE)
@@ -180,7 +177,7 @@ def _verify(files: Mapping[str, bytes], sums: bytes) -> None:
     for line in expected.splitlines():
         if line not in recorded:
             name = line.split(b"  ", 1)[1].decode()
-            raise ArtifactInvalid(f"{name}: is not the file whose digest {SUMS} records: changed after packing")
+            raise ArtifactInvalid(f"{name}: its digest differs from {SUMS}: the file was changed after packing")
     raise ArtifactInvalid(f"{SUMS}: must list exactly the archive's files, sorted by name")
 
 
@@ -206,4 +203,4 @@ def _unzip(data: bytes) -> bytes:
         raw += inflater.flush()
     except zlib.error as error:
         raise ArtifactInvalid(f"archive: not a readable gzip: {error}") from error
-    raise ArtifactInvalid("archive: the gzip is cut short")
+    raise ArtifactInvalid("archive: the gzip is truncated")

@@ -1,7 +1,7 @@
-"""Compares challenger and champion on the same test rows, without rows that the champion was trained on.
+"""Compares challenger and champion with a paired bootstrap on test rows that the champion was not trained on.
 
-The question is whether the challenger is worse by more than chance and the stated margin explain; the answer comes
-from a paired bootstrap, which keeps what both models owe to the same hard rows. gate.py decides what follows.
+Pairing keeps the correlation between the two models on the same rows, which narrows the interval of the difference.
+Decides nothing: gate.py compares the interval with the margin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ml.model.metrics import Ranking, blocks, percentiles
 from ml.model.training_settings import Challenger
 
-SEEN = ("train", "validation")  # a model's coefficients and its threshold come from these parts
+FITTED_PARTS = ("train", "validation")  # coefficients come from the first, the threshold from the second
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What came of comparing; the two figures are there only where `status` is `compared`."""
+    """Result of a comparison; the two differences are set only if `status` is `compared`."""
 
     status: Literal["none", "compared", "not possible"]
     reason: str
@@ -53,7 +53,7 @@ NO_CHAMPION = Comparison(status="none", reason="There is no champion to compare 
 
 
 def unseen(event_times: ArrayLike, windows: Mapping[str, Mapping[str, Any]]) -> NDArray[np.bool_]:
-    """Which rows lie outside the times that a model was trained on or had its threshold chosen on.
+    """Mask of the rows outside the windows that a model was fitted on and that its threshold was chosen on.
 
     Args:
         event_times: microseconds since 1970, UTC.
@@ -61,7 +61,7 @@ def unseen(event_times: ArrayLike, windows: Mapping[str, Mapping[str, Any]]) -> 
     """
     times = np.asarray(event_times, dtype=np.int64)
     outside = np.ones(len(times), dtype=np.bool_)
-    for part in SEEN:
+    for part in FITTED_PARTS:
         start, end = (microseconds(windows[part][side]) for side in ("start", "end"))
         outside &= (times < start) | (times > end)
     return outside
@@ -84,14 +84,14 @@ def compare(
     seed: int,
     artifact_sha256: str,
 ) -> Comparison:
-    """Both models on the same rows, each at its own threshold.
+    """Compares both models on the same rows, each at its own threshold.
 
     Args:
         labels: of rows that the champion has not seen; 1 is fraud.
-        challenger, champion: scores and decisions (1 = alert) of each, in the order of `labels`.
-        rule: how many frauds it takes, how many resamples, and the confidence of the intervals.
+        challenger, champion: scores and decisions (1 = alert) of each model, in the order of `labels`.
+        rule: the minimum number of frauds, the number of resamples and the confidence of the intervals.
         seed: of the bootstrap.
-        artifact_sha256: which archive the champion is.
+        artifact_sha256: digest of the champion's archive.
     """
     fraud = np.asarray(labels) == 1
     rows, positives = len(fraud), int(np.count_nonzero(fraud))
@@ -106,7 +106,7 @@ def compare(
             rows=rows,
             positives=positives,
         )
-    precision, recall = _paired(fraud, challenger, champion, rule, seed)
+    precision, recall = _paired_bootstrap(fraud, challenger, champion, rule, seed)
     return Comparison(
         status="compared",
         reason=f"Compared with the champion on {rows} test rows with {positives} frauds that it has not seen.",
@@ -118,55 +118,53 @@ def compare(
     )
 
 
-def _paired(
+def _paired_bootstrap(
     fraud: NDArray[np.bool_],
     challenger: tuple[ArrayLike, ArrayLike],
     champion: tuple[ArrayLike, ArrayLike],
     rule: Challenger,
     seed: int,
 ) -> tuple[Difference, Difference]:
-    """Average precision and recall of both over resamples of the same rows, stratified by class.
+    """Differences in average precision and in recall over resamples of the same rows, stratified by class.
 
-    A legitimate row matters only through the cells that it has in the two rankings (metrics.Ranking), so rows that
-    share both are drawn together: the multinomial over distinct pairs of cells is that of the rows.
+    A legitimate row counts only through its cells in the two rankings (metrics.Ranking). Rows with the same pair of
+    cells are therefore drawn together: the multinomial over distinct pairs equals the one over rows.
     """
-    ours, theirs = Ranking(fraud, challenger[0]), Ranking(fraud, champion[0])
-    ours_found, theirs_found = (np.asarray(decisions)[fraud] == 1 for decisions in (challenger[1], champion[1]))
-    pairs, counts = np.unique(ours.cell * theirs.cells + theirs.cell, return_counts=True)
-    our_cell, their_cell = np.divmod(pairs, theirs.cells)
+    new, old = Ranking(fraud, challenger[0]), Ranking(fraud, champion[0])
+    new_alerts, old_alerts = (np.asarray(decisions)[fraud] == 1 for decisions in (challenger[1], champion[1]))
+    pairs, counts = np.unique(new.cell * old.cells + old.cell, return_counts=True)
+    new_cell, old_cell = np.divmod(pairs, old.cells)
     positives, negatives = int(fraud.sum()), int(counts.sum())
     random = np.random.default_rng(seed)
     drawn = np.empty((4, rule.resamples))
-    done = 0
+    start = 0
     for size in blocks(rule.resamples, len(pairs) + positives):
-        f = random.multinomial(positives, np.full(positives, 1 / positives), size=size)
-        r = random.multinomial(negatives, counts / negatives, size=size)
-        drawn[:, done : done + size] = (
-            ours.average_precision(_gather(f, ours.group, ours.groups), _gather(r, our_cell, ours.cells)),
-            theirs.average_precision(_gather(f, theirs.group, theirs.groups), _gather(r, their_cell, theirs.cells)),
-            f @ ours_found / positives,
-            f @ theirs_found / positives,
+        frauds = random.multinomial(positives, np.full(positives, 1 / positives), size=size)
+        rows = random.multinomial(negatives, counts / negatives, size=size)
+        drawn[:, start : start + size] = (
+            new.average_precision(_sum_by(new.group, new.groups, frauds), _sum_by(new_cell, new.cells, rows)),
+            old.average_precision(_sum_by(old.group, old.groups, frauds), _sum_by(old_cell, old.cells, rows)),
+            frauds @ new_alerts / positives,
+            frauds @ old_alerts / positives,
         )
-        done += size
-    observed = [
-        float(ours.average_precision(ours.frauds_by_group[None], ours.rows_by_cell[None])[0]),
-        float(theirs.average_precision(theirs.frauds_by_group[None], theirs.rows_by_cell[None])[0]),
-        float(ours_found.mean()),
-        float(theirs_found.mean()),
-    ]
+        start += size
+    new_precision, old_precision = (
+        float(ranking.average_precision(ranking.frauds_by_group[None], ranking.rows_by_cell[None])[0])
+        for ranking in (new, old)
+    )
     return (
-        _difference(observed[0], observed[1], drawn[0] - drawn[1], rule.confidence),
-        _difference(observed[2], observed[3], drawn[2] - drawn[3], rule.confidence),
+        _difference(new_precision, old_precision, drawn[0] - drawn[1], rule.confidence),
+        _difference(float(new_alerts.mean()), float(old_alerts.mean()), drawn[2] - drawn[3], rule.confidence),
     )
 
 
-def _gather(weights: NDArray[np.int64], place: NDArray[np.intp], places: int) -> NDArray[np.int64]:
-    """Adds up the columns of `weights` that share a place: (resamples, columns) → (resamples, places)."""
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
-    gathered = np.zeros((len(weights), places), dtype=np.int64)
-    gathered[:, place[order][starts]] = np.add.reduceat(weights[:, order], starts, axis=1)
-    return gathered
+def _sum_by(key: NDArray[np.intp], keys: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums the columns of `counts` that share a key: (resamples, columns) → (resamples, keys)."""
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    sums = np.zeros((len(counts), keys), dtype=np.int64)
+    sums[:, key[order][starts]] = np.add.reduceat(counts[:, order], starts, axis=1)
+    return sums
 
 
 def _difference(challenger: float, champion: float, drawn: NDArray[np.float64], confidence: float) -> Difference:

@@ -1,7 +1,7 @@
-"""The data contract: the checks that a transaction must pass to be imported.
+"""Checks transactions against the data contract: layout, types, ranges and duplicates.
 
-Pure: names and frames in, findings out. It neither reads files nor decides what happens to a row that breaks the
-contract; `ml.ingest.reader` finds the line of a finding, `ml.commands.data_import` refuses the file or sets rows aside.
+Pure: names and frames in, faults out. Reads no files and decides nothing: `ml.ingest.reader` finds the line of a fault,
+`ml.commands.data_import` rejects the file or quarantines the rows.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ EVENT_TIME = "event_time"
 OPTIONAL = (EVENT_ID, EVENT_TIME)
 
 MAX_SECONDS = 100 * 365.25 * 86_400
-"""Time counts seconds from the file's first midnight; a century later is a wrong unit, not a transaction."""
+"""Time counts seconds from the file's first midnight. A value of a century or more is in a wrong unit."""
 FIRST_YEAR, LAST_YEAR = 1970, 2261
-"""Years that a 64-bit count of nanoseconds since 1970, pandas' own unit, can hold."""
+"""Years that pandas' unit, 64-bit nanoseconds since 1970, can represent."""
 MAX_ID_LENGTH = 128
 MAX_MAGNITUDE = 1e12
-"""No amount in any currency is larger, and no score. Scaling takes sums of squares: that of 1e200 leaves float64
-(1e308) and the fit dies of one such row; those of 1e12 never do, so that no row that landed stops a training."""
+"""Upper bound of amounts and features. Scaling sums squares: one value of 1e200 overflows float64 and fails the fit;
+values up to 1e12 never do, so no imported row can fail a training run."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -47,8 +47,8 @@ class Fault:
 def layout_problem(names: Sequence[str], columns: Columns) -> str | None:
     """What is wrong with a file whose columns are `names`, in one phrase, or None.
 
-    The model's inputs and the label must be there in the order of `columns`; `event_id` and `event_time` may stand
-    anywhere, and `event_time` excuses a missing time column.
+    The model's inputs and the label must be present in the order of `columns`. `event_id` and `event_time` may be
+    anywhere; with `event_time`, the time column may be missing.
     """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -66,7 +66,7 @@ def layout_problem(names: Sequence[str], columns: Columns) -> str | None:
     if found != expected:
         position = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
         return (
-            f"misordered: {found[position]!r} stands where {expected[position]!r} belongs; "
+            f"misordered: found {found[position]!r} where {expected[position]!r} is expected; "
             f"the columns must be {_ordered(expected)}"
         )
     if columns.time is None and EVENT_TIME not in names:
@@ -75,10 +75,10 @@ def layout_problem(names: Sequence[str], columns: Columns) -> str | None:
 
 
 def faults(frame: pd.DataFrame, columns: Columns) -> list[Fault]:
-    """Every broken rule of a frame that has the layout, by column in the frame's order.
+    """All faults of a frame with a valid layout, by column in the frame's order.
 
-    `frame`: the model's inputs and the label as float64 (NaN where there was no number), `event_id` as text ('' where
-    there was none) and `event_time` as datetime64[us, UTC] (NaT where there was none), the last two where it has them.
+    `frame`: the model's inputs and the label as float64 (NaN if not a number); optionally `event_id` as text ('' if
+    missing) and `event_time` as datetime64[us, UTC] (NaT if missing).
     """
     found: list[Fault] = []
     for name in frame.columns:
@@ -134,9 +134,9 @@ def _fault(kind: str, column: str, rule: str, broken: NDArray[np.bool_]) -> list
 
 
 def duplicates(frame: pd.DataFrame) -> int:
-    """How many rows repeat an earlier one in every column but `event_id`.
+    """The number of rows that repeat an earlier one in every column except `event_id`.
 
-    Exact, yet one pass: rows are grouped by a 64-bit hash first, and only those that share one are compared.
+    Exact and fast: rows are grouped by a 64-bit hash, and only rows with equal hashes are compared.
     """
     compared = frame.drop(columns=[EVENT_ID], errors="ignore")
     hashes = np.zeros(len(compared), dtype=np.uint64)
@@ -161,7 +161,7 @@ def microseconds(moments: pd.Series[Any]) -> NDArray[np.int64]:
 
 
 def content_sha256(frame: pd.DataFrame) -> str:
-    """The digest of what a frame says: the same for equal names and values, whatever file format they came from."""
+    """The digest of column names and values. It does not depend on the file format that they were read from."""
     digest = hashlib.sha256()
     for name in frame.columns:
         digest.update(f"{name}\0{len(frame)}\0".encode())
@@ -173,7 +173,7 @@ def content_sha256(frame: pd.DataFrame) -> str:
 
 
 def event_ids(digest: str, rows: int) -> list[str]:
-    """Ids for rows that came without: the content's digest and the row's position, so that a re-import agrees."""
+    """Ids for rows without one: the content digest and the row's position, so that a re-import gives the same ids."""
     prefix = digest[:12]
     return [f"{prefix}-{row:09d}" for row in range(rows)]
 

@@ -1,7 +1,7 @@
 """Fits the model with scikit-learn and imbalanced-learn, and exports it as plain numbers.
 
-Scale, resample, one-hot, regress: one imbalanced-learn Pipeline, so that no row but a training row is ever resampled.
-What leaves this module is a document, never a pickle; scorer.py evaluates it.
+Scale, resample, one-hot encode, regress: one imbalanced-learn Pipeline, which resamples training rows only. The export
+is a JSON document, never a pickle; scorer.py evaluates it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEMA = 1
 
 def build(training: Training) -> Pipeline:
     """The unfitted pipeline; it takes a frame of `training.columns.inputs`."""
-    codes = features.carried(training.binning)
+    codes = features.code_count(training.binning)
     values = len(training.columns.features) + 1
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     steps: list[tuple[str, Any]] = [("features", features.build(training.columns, training.binning))]
@@ -36,13 +36,16 @@ def build(training: Training) -> Pipeline:
         smote = OneParentSMOTE(
             ratio=training.resampling.minority_ratio,
             neighbours=training.resampling.neighbours,
-            carried=codes,
+            copied=codes,
             random_state=training.seed,
         )
         steps.append(("resample", smote))
     if codes:
-        places = [("bins", encoder, list(range(values, values + codes)))]
-        steps.append(("one_hot", ColumnTransformer([("values", "passthrough", list(range(values))), *places])))
+        blocks = [
+            ("values", "passthrough", list(range(values))),
+            ("bins", encoder, list(range(values, values + codes))),
+        ]
+        steps.append(("one_hot", ColumnTransformer(blocks)))
     regression = LogisticRegression(
         C=training.regression.inverse_regularisation,
         max_iter=training.regression.max_iterations,
@@ -53,20 +56,20 @@ def build(training: Training) -> Pipeline:
 
 
 def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Pipeline:
-    """The pipeline fitted to the training rows `X`, a frame with `training.columns.inputs`, and labels `y` (0 or 1).
+    """Fits the pipeline to the training rows `X`, a frame with `training.columns.inputs`, and labels `y` (0 or 1).
 
-    The same rows in the same order give the same numbers, bit for bit, whatever the number of cores: linear algebra
-    runs on one thread, because a sum split over more is rounded otherwise. (Another processor family, or another
-    build of the numerical libraries, may still differ in the last bits.)
+    The same rows in the same order give the same bits on any number of cores: linear algebra runs on one thread,
+    because the rounding of a sum depends on how it is split. Another processor family, or another build of the
+    numerical libraries, may still differ in the last bits.
 
     Raises:
-        ValueError: there are too few frauds to resample, one class only, or the regression did not converge.
+        ValueError: there are too few frauds to resample, there is only one class, or the regression did not converge.
     """
     labels = np.asarray(y, dtype=np.int8)
     if len(np.unique(labels)) < 2:
         raise ValueError(f"training needs frauds and legitimate rows (got {labels.sum()} frauds in {len(labels)} rows)")
     pipeline, columns = build(training), list(training.columns.inputs)
-    # One layout in memory, whatever the caller's: the order in which a column is summed up decides its last bit.
+    # A fixed memory layout: the order of summation decides the last bit of a column's mean.
     rows = pd.DataFrame(np.ascontiguousarray(X[columns].to_numpy(dtype=np.float64)), columns=columns)
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
@@ -112,15 +115,15 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float) -> di
 
 
 def _bins(pipeline: Pipeline, training: Training, coefficients: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """The one-hot columns as tables; a bin that no training row fell into has the coefficient 0."""
-    if not features.carried(training.binning):
+    """The coefficients of the one-hot columns, one table per block; a bin without training rows has coefficient 0."""
+    if not features.code_count(training.binning):
         return []
     blocks = pipeline["features"].named_transformers_
     kinds = [("amount_bin", training.columns.amount, "amount"), ("hour_bin", training.columns.time, "hour_of_day")]
     present = [(blocks[block], name, kind) for block, name, kind in kinds if block in blocks]
     tables, start = [], 0
-    codes_of_each = pipeline["one_hot"].named_transformers_["bins"].categories_
-    for (binner, name, kind), codes in zip(present, codes_of_each, strict=True):
+    categories = pipeline["one_hot"].named_transformers_["bins"].categories_
+    for (binner, name, kind), codes in zip(present, categories, strict=True):
         table = np.zeros(len(binner.edges_) + 1)
         table[codes.astype(int)] = coefficients[start : start + len(codes)]
         tables.append({"input": name, "kind": kind, "edges": binner.edges_.tolist(), "coefficients": table.tolist()})

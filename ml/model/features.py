@@ -1,7 +1,7 @@
-"""Transforms a transaction into the regression's inputs: scaled values, amount bins and hour bins.
+"""Transforms transactions into the regression's inputs: scaled values, then codes of amount and hour bins.
 
-Codes, not one-hot columns: resampling stands between the two, and a code can be copied from one row whereas an
-average of two one-hot rows is a bin that does not exist. Nothing here looks at labels.
+Bins are codes, not one-hot columns, because resampling comes in between: a code can be copied from one row, but the
+average of two one-hot rows is not a bin. Never uses labels.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ def log_amount(amount: ArrayLike) -> NDArray[np.float64]:
 
 
 def hour_of_day(seconds: ArrayLike) -> NDArray[np.float64]:
-    """The hour of the day, 0 to 23, of a number of seconds since some midnight."""
+    """The hour of the day, 0 to 23, of seconds since a midnight."""
     return np.mod(np.floor(np.asarray(seconds, dtype=np.float64) / SECONDS_PER_HOUR), HOURS)
 
 
 def interior_quantiles(values: ArrayLike, bins: int) -> NDArray[np.float64]:
-    """The edges between `bins` bins of equal frequency: ascending, distinct, every bin holding at least one value.
+    """The edges between `bins` bins of equal frequency: ascending, distinct, at least one value in each bin.
 
-    Fewer than `bins - 1` come back where many values are equal.
+    Returns fewer than `bins - 1` edges if many values are equal.
     """
     array = np.asarray(values, dtype=np.float64)
     edges: NDArray[np.float64] = np.unique(np.quantile(array, np.arange(1, bins) / bins))
-    kept: NDArray[np.bool_] = edges > array.min()
-    return edges[kept]
+    above_minimum: NDArray[np.bool_] = edges > array.min()
+    return edges[above_minimum]
 
 
 class AmountBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types
-    """The code of each amount's bin, 0 upwards, between equal-frequency edges learned from the rows of `fit`."""
+    """Encodes amounts as bin codes from 0; the equal-frequency edges are learned in `fit`."""
 
     def __init__(self, bins: int) -> None:
         self.bins = bins
@@ -60,7 +60,7 @@ class AmountBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # sciki
 
 
 class HourBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types
-    """The code of the part of the day, of `bins` equal parts, that a number of seconds falls into."""
+    """Encodes seconds as the code of one of `bins` equal parts of the day."""
 
     def __init__(self, bins: int) -> None:
         self.bins = bins
@@ -76,13 +76,13 @@ class HourBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-
         return np.searchsorted(self.edges_, hours, side="right").astype(np.float64)[:, None]
 
 
-def carried(binning: Binning) -> int:
-    """How many of the last columns of `build`'s output are codes of bins."""
+def code_count(binning: Binning) -> int:
+    """The number of bin-code columns, which are the last columns of `build`'s output."""
     return (binning.amount_bins > 1) + (binning.hour_bins > 1)
 
 
 def build(columns: Columns, binning: Binning) -> ColumnTransformer:
-    """The step that turns a frame of `columns.inputs` into scaled features, scaled log-amount, then codes of bins."""
+    """The transformer from a frame of `columns.inputs` to scaled features, scaled log-amount, then bin codes."""
     blocks: list[tuple[str, Any, list[str]]] = [
         ("features", StandardScaler(), list(columns.features)),
         ("amount", make_pipeline(FunctionTransformer(log_amount), StandardScaler()), [columns.amount]),

@@ -1,7 +1,7 @@
 """The gate: decides whether a trained model may be registered.
 
-`decide` is called once, in the Evaluate step; the pipeline's condition, the approval and the people read its verdict,
-and nothing recomputes it. Its words are for someone who did not train the model.
+The Evaluate step calls `decide` once. The pipeline's condition, the approval and the evidence read that verdict and
+never recompute it. Reasons are written for readers who did not train the model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTHING_REGISTERED = "No package registered."
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One condition of the gate: what was observed, what the limit is, and both in a sentence."""
+    """One condition of the gate: the observed value, the limit, and a sentence with both."""
 
     name: str
     passed: bool
@@ -30,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`passed` or `failed`, why in sentences for a person, and every check behind it."""
+    """`passed` or `failed`, the reason in sentences, and every check."""
 
     status: Literal["passed", "failed"]
     reason: str
@@ -49,8 +49,8 @@ def decide(gate: Gate, metrics: Mapping[str, Estimate], positives: int, comparis
             exactly at its limit.
         metrics: of the test rows, as metrics.measure gives them.
         positives: frauds among the test rows.
-        comparison: with the champion. A challenger fails only where even the upper end of the interval of
-            challenger minus champion is below minus the margin: worse by more than chance and margin explain.
+        comparison: with the champion. A challenger fails only if the upper end of the interval of challenger minus
+            champion is below minus the margin: it is worse by more than chance and the margin explain.
     """
     checks = [
         _recall(gate, metrics["recall"], positives),
@@ -127,7 +127,7 @@ def _not_worse(figure: str, difference: Difference, margin: float, comparison: C
 
 
 def _digits(observed: float, limit: float) -> tuple[str, str]:
-    """Both with the limit's own decimals, two at least, or with as many as it takes to tell them apart."""
+    """Both with the limit's decimals, at least two, or with as many as are needed for different texts."""
     written = len(f"{limit:.12g}".partition(".")[2])
     for decimals in range(max(2, written), 17):
         texts = f"{observed:.{decimals}f}", f"{limit:.{decimals}f}"

@@ -1,7 +1,7 @@
 """Media types, size limits, answers and error responses of scoring requests.
 
-It travels in the archive's code/ and needs nothing but the standard library. It knows no server: whatever is wrong with
-a request is a PayloadError with the HTTP status to answer and a body that names row, column, value and expectation.
+Part of the archive's code/, so it imports the standard library only. Independent of the server: every invalid request
+is a PayloadError with the HTTP status and a body that names row, column, value and expectation.
 
 Answers hold, per row: score, decision (1 = alert, 0 = pass), model_version, and event_id where the request gave one.
 """
@@ -17,14 +17,14 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 CSV, JSON, JSONLINES = "text/csv", "application/json", "application/jsonlines"
-TYPES = (JSON, CSV, JSONLINES)  # the first answers */*
+TYPES = (JSON, CSV, JSONLINES)  # */* gets the first
 EVENT_ID = "event_id"
 MAX_BODY = 6 * 1024 * 1024  # bytes: what SageMaker's containers take in a real-time request
 _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
 class PayloadError(ValueError):
-    """A request that is answered with a 4xx: `status`, and in `body` where and what is wrong with it."""
+    """An invalid request: the 4xx `status`, and a `body` that says what is wrong and where."""
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class PayloadError(ValueError):
 
 
 def too_large() -> PayloadError:
-    """The refusal of a body beyond MAX_BODY, for servers that stop reading before they have all of it."""
+    """The 413 error for a body above MAX_BODY, for servers that stop reading early."""
     expected = f"at most {MAX_BODY} bytes; send more rows in several requests"
     return PayloadError(413, f"the body must have {expected}", expected=f"at most {MAX_BODY} bytes")
 
 
 @lru_cache(maxsize=64)
 def negotiate(accept: str | None) -> tuple[str, bool]:
-    """The type to answer in, and whether CSV starts with a line of names (`Accept: text/csv; header=present`).
+    """The response type, and whether CSV starts with a header line (`Accept: text/csv; header=present`).
 
-    The highest quality that is understood wins, the earlier of equals. None, empty and */* are application/json.
+    The supported type with the highest quality wins, the first of equals. None, empty and */* are application/json.
 
     Raises:
-        PayloadError: 406, none of what is accepted can be made.
+        PayloadError: 406, no accepted type is supported.
     """
     if not accept or not accept.strip():
         return JSON, False
@@ -102,10 +102,10 @@ def write(
     kind: str,
     header: bool = False,
 ) -> bytes:
-    """The answer's body in the type `kind`: JSON as {"predictions": [...]}, JSON lines, or CSV.
+    """The response body in the type `kind`: JSON as {"predictions": [...]}, JSON lines, or CSV.
 
-    CSV has the columns score, decision, model_version, and event_id where the request gave any, in this order, and a
-    line of names only where `header`: SageMaker's batch transform joins lines one to one.
+    CSV has the columns score, decision, model_version, and event_id if the request had any, in this order. The header
+    line is optional (`header`) because SageMaker's batch transform joins lines one to one.
     """
     if kind == CSV:
         ids = [item or "" for item in event_ids] if event_ids is not None else None
@@ -132,6 +132,7 @@ def write(
 
 @lru_cache(maxsize=64)
 def content_type(value: str | None) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The media type and parameters of a Content-Type header; PayloadError 415 if not supported or not UTF-8."""
     kind, parameters = _parameters(value) if value and value.strip() else (JSON, ())
     if kind not in TYPES:
         expected = " or ".join(TYPES)
@@ -146,15 +147,16 @@ def content_type(value: str | None) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def _parameters(value: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """A media type in lower case and its parameters; anything that is not one becomes an unknown type."""
+    """A media type in lower case and its parameters; malformed text gives an unknown type."""
     message = Message()
     message["Content-Type"] = " ".join(value.split())
-    found = message.get_params(failobj=[("", "")])
-    (kind, _), *rest = found if found else [("", "")]
+    parsed = message.get_params(failobj=[("", "")])
+    (kind, _), *rest = parsed if parsed else [("", "")]
     return str(kind).lower().strip(), tuple((str(key).lower(), str(item).strip().lower()) for key, item in rest)
 
 
 def short(value: Any) -> str:
+    """`value` as JSON of at most 80 characters, for messages."""
     if isinstance(value, int) and abs(value) >= 10**80:
         return "a number of more than 80 digits"
     text = (
@@ -166,6 +168,7 @@ def short(value: Any) -> str:
 
 
 def bad(row: int | None, column: str | None, value: Any, expected: str) -> NoReturn:
+    """Raises PayloadError 400 for `value` at `row` and `column`, which must be `expected`."""
     where = ", ".join(
         [*([f"row {row}"] if row is not None else []), *([f"column {column[:64]}"] if column is not None else [])]
     )

@@ -1,8 +1,7 @@
 """Metrics of scored rows (recall, precision, false-positive rate, average precision), each with its interval and count.
 
-Rates carry Wilson's score interval; average precision and ROC AUC a bootstrap stratified by class. A figure that does
-not exist (no alerts, no frauds) is None with a reason, never NaN and never 0. Says nothing about what is good enough:
-that is gate.py's.
+Rates have Wilson's score interval; average precision and ROC AUC have a bootstrap interval, stratified by class. An
+undefined figure (no alerts, no frauds) is None with a reason, never NaN or 0. Sets no limits: gate.py does.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from sklearn import metrics as sklearn_metrics
 
 from ml.model import threshold
 
@@ -25,7 +25,7 @@ _CELLS_AT_ONCE = 2_000_000  # of weights held at a time while resampling: 16 MB
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure with its interval; where it is a rate, `count` of `of` rows. `value` is None where there is none."""
+    """A figure with its interval; a rate also has `count` of `of` rows. `value` is None if undefined."""
 
     value: float | None
     low: float | None
@@ -35,7 +35,7 @@ class Estimate:
     reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As evaluation.json holds it; `reason` is there only where `value` is null."""
+        """As evaluation.json holds it; `reason` is present only if `value` is null."""
         figures = {name: getattr(self, name) for name in ("value", "low", "high", "count", "of")}
         return figures if self.value is not None else figures | {"reason": self.reason}
 
@@ -51,7 +51,7 @@ class Confusion:
 
     @classmethod
     def of(cls, labels: ArrayLike, decisions: ArrayLike) -> Confusion:
-        """Counts what `decisions` (1 = alert) made of `labels` (1 = fraud)."""
+        """Counts `decisions` (1 = alert) against `labels` (1 = fraud)."""
         fraud, alert = np.asarray(labels) == 1, np.asarray(decisions) == 1
         return cls(
             true_positives=int(np.count_nonzero(fraud & alert)),
@@ -76,21 +76,21 @@ class Confusion:
         return self.true_positives + self.false_positives
 
 
-def rate(count: int, of: int, nothing: str, confidence: float = CONFIDENCE) -> Estimate:
-    """`count` / `of` with Wilson's score interval (Wilson 1927); `nothing` is the reason where `of` is 0."""
+def rate(count: int, of: int, undefined: str, confidence: float = CONFIDENCE) -> Estimate:
+    """`count` / `of` with Wilson's score interval (Wilson 1927); `undefined` is the reason if `of` is 0."""
     if of == 0:
-        return Estimate(value=None, low=None, high=None, count=0, of=0, reason=nothing)
+        return Estimate(value=None, low=None, high=None, count=0, of=0, reason=undefined)
     interval = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
     return Estimate(value=count / of, low=float(interval.low), high=float(interval.high), count=count, of=of)
 
 
 class Ranking:
-    """Where each row's score stands among the frauds' scores; all that average precision and ROC AUC depend on.
+    """Ranks of all rows relative to the frauds' scores, on which average precision and ROC AUC depend.
 
-    Frauds fall into G groups of equal score, the highest first. Legitimate rows fall into 2G + 1 cells: above the first
-    group, level with it, between it and the second, level with that, … below the last. A resample of the rows is then
-    a vector of counts per group and one per cell: with a few hundred frauds the bootstrap of millions of rows costs
-    as much as that of a few hundred, and is exact.
+    Frauds form G groups of equal score, the highest first. Legitimate rows form 2G + 1 cells: above the first group,
+    tied with it, between it and the second, tied with the second, … below the last. A resample of the rows is then one
+    count per group and one per cell. With a few hundred frauds, the bootstrap of millions of rows costs as much as
+    that of a few hundred, and it is exact. scikit-learn's functions would need every row in every resample.
     """
 
     def __init__(self, labels: ArrayLike, scores: ArrayLike) -> None:
@@ -98,7 +98,6 @@ class Ranking:
         levels, rising = np.unique(values[fraud], return_inverse=True)
         legitimate = values[~fraud]
         position = np.searchsorted(levels, legitimate, side="left") + np.searchsorted(levels, legitimate, side="right")
-        self.levels = levels[::-1]
         self.groups = len(levels)
         self.cells = 2 * len(levels) + 1
         self.group = len(levels) - 1 - rising  # of each fraud, in the order of the rows
@@ -113,13 +112,13 @@ class Ranking:
             frauds: counts, (resamples, groups).
             rows: counts of legitimate rows, (resamples, cells).
         """
-        found = np.cumsum(frauds, axis=1)
-        false = np.cumsum(rows, axis=1)[:, 1::2]
-        precision = found / np.maximum(found + false, 1)
-        return np.asarray((frauds * precision).sum(axis=1) / found[:, -1])
+        true_alerts = np.cumsum(frauds, axis=1)
+        false_alerts = np.cumsum(rows, axis=1)[:, 1::2]
+        precision = true_alerts / np.maximum(true_alerts + false_alerts, 1)
+        return np.asarray((frauds * precision).sum(axis=1) / true_alerts[:, -1])
 
     def roc_auc(self, frauds: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of each resample: the share of pairs of a fraud and a legitimate row that are in order, ties half."""
+        """Of each resample: the share of (fraud, legitimate row) pairs in the right order; a tie counts half."""
         reached = np.cumsum(rows, axis=1)
         total = reached[:, -1:]
         in_order = total - reached[:, 1::2] + rows[:, 1::2] / 2
@@ -127,7 +126,7 @@ class Ranking:
 
 
 def blocks(resamples: int, width: int) -> Iterator[int]:
-    """Splits `resamples` into runs whose counts, `width` a resample, fit into a bounded amount of memory."""
+    """Splits `resamples` into blocks whose counts, `width` per resample, need bounded memory."""
     size = max(1, _CELLS_AT_ONCE // max(width, 1))
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
@@ -174,7 +173,7 @@ def measure(
         labels: 1 for fraud, 0 for legitimate.
         scores: probabilities of fraud.
         decisions: 1 where the model alerts at its own threshold.
-        alert_budget: the share of rows that people can look at; `recall_at_alert_budget` alerts the highest scores
+        alert_budget: the share of rows that can be reviewed; `recall_at_alert_budget` alerts the highest scores
             within it, rows of equal score together or not at all.
         seed: of the bootstrap.
     """
@@ -186,7 +185,7 @@ def measure(
         "false_positive_rate": rate(counts.false_positives, counts.negatives, "no legitimate rows"),
         "alert_rate": rate(counts.alerts, len(truth), "no rows"),
         "recall_at_alert_budget": rate(
-            _found_within(truth, values, threshold.allowance(alert_budget, len(truth))),
+            _frauds_within(truth, values, threshold.max_count(alert_budget, len(truth))),
             counts.positives,
             "no frauds among the rows",
         ),
@@ -194,25 +193,25 @@ def measure(
     }
 
 
-def _found_within(labels: NDArray[Any], scores: NDArray[np.float64], allowed: int) -> int:
-    """Frauds among the `allowed` highest scores; rows that tie at the edge are left out together."""
+def _frauds_within(labels: NDArray[Any], scores: NDArray[np.float64], allowed: int) -> int:
+    """Frauds among the `allowed` highest scores; rows that tie at the cut are left out together."""
     if allowed >= len(scores):
         return int(np.count_nonzero(labels == 1))
-    first_left_out = np.partition(scores, len(scores) - 1 - allowed)[len(scores) - 1 - allowed]
-    return int(np.count_nonzero((scores > first_left_out) & (labels == 1)))
+    first_excluded = np.partition(scores, len(scores) - 1 - allowed)[len(scores) - 1 - allowed]
+    return int(np.count_nonzero((scores > first_excluded) & (labels == 1)))
 
 
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> list[tuple[float, float, float]]:
     """(recall, precision, threshold) from the strictest threshold to the one that finds every fraud.
 
-    The points are those at the frauds' own scores, between which precision only falls; at most 200, evenly thinned,
-    the first and the last kept.
+    The points are scikit-learn's at the frauds' scores; between two of them precision only falls. At most 200 points,
+    evenly thinned, with the first and the last.
     """
-    ranking = Ranking(labels, scores)
-    if not ranking.groups:
+    truth = np.asarray(labels) == 1
+    if not truth.any():
         return []
-    found = np.cumsum(ranking.frauds_by_group)
-    false = np.cumsum(ranking.rows_by_cell)[1::2]
-    kept = np.unique(np.linspace(0, ranking.groups - 1, min(ranking.groups, CURVE_POINTS)).round().astype(int))
-    curve = np.column_stack([found / found[-1], found / (found + false), ranking.levels])[kept]
-    return [(float(recall), float(precision), float(score)) for recall, precision, score in curve]
+    precision, recall, thresholds = sklearn_metrics.precision_recall_curve(truth, np.asarray(scores, dtype=np.float64))
+    at_fraud = np.flatnonzero(np.diff(recall))[::-1]  # recall changes only at a fraud's score
+    points = np.unique(np.linspace(0, len(at_fraud) - 1, min(len(at_fraud), CURVE_POINTS)).round().astype(int))
+    kept = at_fraud[points]
+    return list(zip(recall[kept].tolist(), precision[kept].tolist(), thresholds[kept].tolist(), strict=True))

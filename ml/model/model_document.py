@@ -1,7 +1,7 @@
 """Reads and validates model.json.
 
-It travels in the archive's code/ and so needs nothing but the standard library. It checks and never repairs: a key it
-does not know, a number that is not finite, edges out of order, all end in an ArtifactInvalid that names the field.
+Part of the archive's code/, so it imports the standard library only. Never repairs: an unknown key, a number that is
+not finite or unsorted edges raise ArtifactInvalid with the name of the field.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ KINDS = ("amount", "hour_of_day")
 _KEYS = ("schema", "inputs", "time", "amount", "features", "bins", "intercept", "threshold", "provenance")
 MAX_TEXT = 4 * 1024 * 1024
 MAX_INPUTS = 4096
-MAX_MAGNITUDE = 1e150  # of any parameter: keeps every folded weight, and its product with an input, representable
+MAX_MAGNITUDE = 1e150  # of any parameter: folded weights, and their products with inputs, stay below float64's maximum
 
 
 class ArtifactInvalid(ValueError):
-    """A model document or archive that must not be used; the message says what is wrong and where."""
+    """An invalid model document or archive; the message says what is wrong and where."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Bins:
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """Scores of at least `score` are alerts; `policy` and `value` say how it was chosen."""
+    """Scores of at least `score` are alerts; `policy` and `value` record how it was chosen."""
 
     policy: str
     value: float
@@ -61,7 +61,7 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDocument:
-    """A checked model.json; `version` is the first 12 hex digits of the digest of its canonical form."""
+    """A validated model.json; `version` is the first 12 hex digits of the digest of its canonical form."""
 
     inputs: tuple[str, ...]
     time: str | None
@@ -75,28 +75,28 @@ class ModelDocument:
 
 
 def canonical(document: Any) -> str:
-    """`document` as the JSON that is stored and hashed: sorted keys, no spaces, ASCII, no NaN."""
+    """The JSON of `document` that is stored and hashed: sorted keys, no spaces, ASCII, no NaN."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def load(text: str | bytes, name: str) -> Any:
-    """The JSON in `text`, the content of the file `name`; a key given twice, NaN or broken UTF-8 is ArtifactInvalid."""
+    """Parses the JSON of the file `name`; a repeated key, NaN or invalid UTF-8 raises ArtifactInvalid."""
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) != len(items):
+    def reject_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        unique = dict(items)
+        if len(unique) != len(items):
             keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ArtifactInvalid(f"{name}: key {twice!r} is given twice")
-        return found
+            repeated = next(key for key in keys if keys.count(key) > 1)
+            raise ArtifactInvalid(f"{name}: key {repeated!r} is given twice")
+        return unique
 
-    def constant(word: str) -> NoReturn:
+    def reject_constant(word: str) -> NoReturn:
         raise ArtifactInvalid(f"{name}: must hold finite numbers only (got {word})")
 
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        return json.loads(text, object_pairs_hook=reject_repeated_keys, parse_constant=reject_constant)
     except UnicodeDecodeError as error:
         raise ArtifactInvalid(f"{name}: must be UTF-8 (byte {error.start} is not)") from error
     except json.JSONDecodeError as error:
@@ -110,10 +110,10 @@ def load(text: str | bytes, name: str) -> Any:
 
 
 def parse(text: str | bytes) -> ModelDocument:
-    """The model document in `text`.
+    """Parses and validates the model document in `text`.
 
     Raises:
-        ArtifactInvalid: it is not JSON, of another schema version, or a field is missing, unknown or out of range.
+        ArtifactInvalid: it is not JSON, has another schema version, or a field is missing, unknown or out of range.
     """
     if len(text) > MAX_TEXT:
         raise ArtifactInvalid(f"model.json: must be at most {MAX_TEXT} bytes (got {len(text)})")
@@ -126,9 +126,7 @@ def parse(text: str | bytes) -> ModelDocument:
         raise ArtifactInvalid(
             f"model.json: schema must be {SCHEMA}, the version this code reads (got {_short(document['schema'])})"
         )
-    _keys(
-        document, "", ("schema", "inputs", "time", "amount", "features", "bins", "intercept", "threshold", "provenance")
-    )
+    _check_keys(document, "", _KEYS)
     inputs = _inputs(document["inputs"])
     time = document["time"]
     if time is not None:
@@ -161,7 +159,7 @@ def _inputs(value: Any) -> tuple[str, ...]:
 
 
 def _feature(value: Any, at: str, inputs: Sequence[str]) -> Feature:
-    _keys(value, at, ("name", "transform", "mean", "scale", "coefficient"))
+    _check_keys(value, at, ("name", "transform", "mean", "scale", "coefficient"))
     scale = _number(value["scale"], f"{at}.scale")
     if not scale >= 1 / MAX_MAGNITUDE:
         _bad(f"{at}.scale", "must be greater than 0", scale)
@@ -178,7 +176,7 @@ def _feature(value: Any, at: str, inputs: Sequence[str]) -> Feature:
 
 
 def _bins(value: Any, at: str, inputs: Sequence[str]) -> Bins:
-    _keys(value, at, ("input", "kind", "edges", "coefficients"))
+    _check_keys(value, at, ("input", "kind", "edges", "coefficients"))
     edges = _list(value["edges"], f"{at}.edges", _number)
     for index in range(1, len(edges)):
         if not edges[index - 1] < edges[index]:
@@ -195,7 +193,7 @@ def _bins(value: Any, at: str, inputs: Sequence[str]) -> Bins:
 
 
 def _threshold(value: Any) -> Threshold:
-    _keys(value, "threshold", ("policy", "value", "score"))
+    _check_keys(value, "threshold", ("policy", "value", "score"))
     share, score = _number(value["value"], "threshold.value"), _number(value["score"], "threshold.score")
     if not 0 < share < 1:
         _bad("threshold.value", "must be between 0 and 1", share)
@@ -208,11 +206,11 @@ def _provenance(value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     names = ("commit", "config_sha256", "data_sha256")
-    _keys(value, "provenance", names)
+    _check_keys(value, "provenance", names)
     return {name: _text(value[name], f"provenance.{name}") for name in names}
 
 
-def _keys(value: Any, at: str, names: tuple[str, ...]) -> None:
+def _check_keys(value: Any, at: str, names: tuple[str, ...]) -> None:
     if not isinstance(value, dict):
         _bad(at, "must be an object", value)
     prefix = f"{at}." if at else ""
@@ -248,9 +246,9 @@ def _text(value: Any, at: str) -> str:
     return value
 
 
-def _one_of(value: Any, at: str, allowed: Sequence[str], said: str = "") -> str:
+def _one_of(value: Any, at: str, allowed: Sequence[str], expected: str = "") -> str:
     if not isinstance(value, str) or value not in allowed:
-        _bad(at, f"must be {said or ' or '.join(allowed)}", value)
+        _bad(at, f"must be {expected or ' or '.join(allowed)}", value)
     return value
 
 
@@ -258,7 +256,7 @@ def _distinct(values: Sequence[Any], at: str, expected: str) -> None:
     seen = set()
     for value in values:
         if value in seen:
-            _bad(at, f"must hold {expected}; twice", value)
+            _bad(at, f"must hold {expected}; repeated", value)
         seen.add(value)
 
 

@@ -1,12 +1,12 @@
-"""Parses scoring requests (CSV, JSON, JSON lines) into rows in the model's order, or refuses them.
+"""Parses scoring requests (CSV, JSON, JSON lines) into rows in the model's column order.
 
-It travels in the archive's code/ and needs nothing but the standard library. No input, however odd, may raise anything
-but a PayloadError.
+Part of the archive's code/, so it imports the standard library only. Invalid input raises PayloadError and nothing
+else.
 
-Requests: text/csv (a row a line; a first line of names is recognised, or stated by RFC 4180's header= parameter),
-application/json ({"instances": [...]}, a list of rows or one row; a row is an object by name or an array in order) and
-application/jsonlines (a row a line). Named columns come in any order; `event_id` may be one of them: it is echoed and
-never scored.
+Requests: text/csv (one row per line; a header line is detected, or declared by RFC 4180's header= parameter),
+application/json ({"instances": [...]}, a list of rows or one row; a row is an object or an array in order) and
+application/jsonlines (one row per line). Named columns may be in any order. `event_id` may be one of them; it is echoed
+and never scored.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from typing import Any, NoReturn
 from ml.model import media_types
 from ml.model.media_types import EVENT_ID, MAX_BODY, PayloadError, bad, short
 
-MAX_EVENT_ID = 128  # as in contract.py, which does not travel in the archive
+MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FINITE = "a finite number"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of a request, in the model's order of inputs, and their event ids where it gave any."""
+    """The rows of a request in the model's order of inputs, and their event ids if it had any."""
 
     rows: list[list[float]]
     event_ids: list[str | None] | None
 
 
-class Reader:
-    """Reads requests for a model with the columns `inputs`, of which `amount` may not be negative."""
+class RequestParser:
+    """Parses requests for a model with the columns `inputs`; the column `amount` must not be negative."""
 
     def __init__(self, inputs: Sequence[str], amount: str) -> None:
         self.inputs = tuple(inputs)
@@ -45,32 +45,32 @@ class Reader:
         self._amount_at = self.inputs.index(amount)
         self._known = frozenset(self.inputs)
 
-    def read(self, body: bytes | str, content_type: str | None) -> Batch:
-        """The rows in `body`.
+    def parse(self, body: bytes | str, content_type: str | None) -> Batch:
+        """Parses the rows in `body`.
 
         Args:
-            body: the request's body; SageMaker's servers hand over some types decoded, as str.
+            body: the request's body; SageMaker's servers pass some types decoded, as str.
             content_type: its Content-Type; None is application/json, as in SageMaker's containers.
 
         Raises:
-            PayloadError: 400 the content does not hold, 413 it is too large, 415 it is of another type.
+            PayloadError: 400 invalid content, 413 too large, 415 unsupported type.
         """
         kind, parameters = media_types.content_type(content_type)
         text = _decode(body)
         if kind == media_types.CSV:
-            rows, ids = self._csv(text, dict(parameters).get("header"))
+            rows, ids = self._parse_csv(text, dict(parameters).get("header"))
         elif kind == media_types.JSON:
-            rows, ids = self._rows(_instances(_json(text, None), self._known), None)
+            rows, ids = self._parse_rows(_instances(_json(text, None), self._known), None)
         else:
             lines = text.split("\n")
             while lines and not lines[-1].strip():
                 lines.pop()
-            rows, ids = self._rows(lines, _json_line)
+            rows, ids = self._parse_rows(lines, _json_line)
         if not rows:
             raise PayloadError(400, "the body must hold at least one row (got none)", expected="at least one row")
         return Batch(rows, ids if any(item is not None for item in ids) else None)
 
-    def _rows(
+    def _parse_rows(
         self, items: Sequence[Any], decode: Callable[[Any, int], Any] | None
     ) -> tuple[list[list[float]], list[str | None]]:
         rows: list[list[float]] = []
@@ -105,8 +105,8 @@ class Reader:
             row = [float(value) if abs(value) < 10**308 else math.inf for value in values]
         return self._finite(row, values, number)
 
-    def _csv(self, text: str, header: str | None) -> tuple[list[list[float]], list[str | None]]:
-        plain = text.isascii() and "_" not in text  # then float() takes nothing that is not a number, nan or inf
+    def _parse_csv(self, text: str, header: str | None) -> tuple[list[list[float]], list[str | None]]:
+        plain = text.isascii() and "_" not in text  # then float() accepts only numbers, nan and inf
         records = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
         order: list[int] | None = None
         id_at, width = None, len(self.inputs)
@@ -132,7 +132,7 @@ class Reader:
                     self._refuse_count(len(record), number, width)
                 ids.append(_event_id(record[id_at] or None, number) if id_at is not None else None)
                 fields = record if order is None else [record[at] for at in order]
-                rows.append(self._parse(fields, number, plain))
+                rows.append(self._parse_fields(fields, number, plain))
         except csv.Error as error:
             message = f"line {records.line_num} of the body is not valid CSV: {error}"
             raise PayloadError(400, message, row=number + 1, expected="CSV as in RFC 4180") from error
@@ -144,16 +144,16 @@ class Reader:
 
     def _header(self, record: list[str]) -> tuple[list[int], int | None]:
         names = [name.strip() for name in record]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            bad(None, twice, twice, "each column once")
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            bad(None, repeated, repeated, "each column once")
         wanted = [name for name in names if name != EVENT_ID or EVENT_ID in self._known]
         if len(wanted) != len(self.inputs) or not self._known.issuperset(wanted):
             self._refuse_names(wanted, None)
         at = {name: index for index, name in enumerate(names)}
         return [at[name] for name in self.inputs], None if len(wanted) == len(names) else at[EVENT_ID]
 
-    def _parse(self, fields: list[str], number: int, plain: bool) -> list[float]:
+    def _parse_fields(self, fields: list[str], number: int, plain: bool) -> list[float]:
         try:
             row = list(map(float, fields))
         except ValueError:
@@ -205,7 +205,7 @@ def _decode(body: bytes | str) -> str:
         raise media_types.too_large()
     if isinstance(body, str):
         text = body
-        at = text.find("�")  # where SageMaker's server decoded for us, it put this for what is not UTF-8
+        at = text.find("�")  # SageMaker's server puts this for invalid UTF-8 when it decodes the body
         if at >= 0:
             raise PayloadError(400, f"the body must be UTF-8 (character {at} is not)", expected="UTF-8")
     else:
@@ -228,21 +228,21 @@ def _json_line(line: str, number: int) -> Any:
 def _json(text: str, number: int | None) -> Any:
     where = "the body" if number is None else f"row {number}"
 
-    def constant(word: str) -> NoReturn:
+    def reject_constant(word: str) -> NoReturn:
         raise PayloadError(
             400, f"{where}: must hold finite numbers only (got {word})", row=number, value=word, expected=_FINITE
         )
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) != len(items):
+    def reject_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        unique = dict(items)
+        if len(unique) != len(items):
             keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            bad(number, twice, twice, "each column once")
-        return found
+            repeated = next(key for key in keys if keys.count(key) > 1)
+            bad(number, repeated, repeated, "each column once")
+        return unique
 
     try:
-        return json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
+        return json.loads(text, parse_constant=reject_constant, object_pairs_hook=reject_repeated_keys)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise PayloadError(
@@ -257,7 +257,7 @@ def _json(text: str, number: int | None) -> Any:
 
 
 def _instances(document: Any, inputs: frozenset[str]) -> list[Any]:
-    """The rows of a JSON body: those under "instances", those of a list, or the one row that it is."""
+    """The rows of a JSON body: the list under "instances", a list of rows, or one row."""
     if isinstance(document, dict) and "instances" in document and "instances" not in inputs:
         extra = next((key for key in document if key != "instances"), None)
         if extra is not None:

@@ -1,7 +1,7 @@
 """SMOTE for scaled values and bin codes: interpolates values, copies codes from one parent.
 
-Works inside an imbalanced-learn Pipeline, which calls `fit_resample` when fitting and leaves it out when scoring, so
-it cannot touch validation or test rows.
+For an imbalanced-learn Pipeline, which calls `fit_resample` when fitting and skips it when scoring. Validation and test
+rows are never resampled.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from sklearn.utils import check_random_state
 class OneParentSMOTE(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
     """Adds synthetic frauds (label 1) until there are `ratio` of them to each legitimate row (label 0).
 
-    A synthetic row is `a + u * (b - a)` in all columns but the last `carried`, which are those of `a`; `a` is a fraud,
-    `b` one of its `neighbours` nearest frauds in the interpolated columns, `u` uniform on [0, 1)
+    A synthetic row is `a + u * (b - a)`, except in the last `copied` columns, which are copied from `a`. `a` is a
+    fraud, `b` one of its `neighbours` nearest frauds in the interpolated columns, `u` uniform on [0, 1)
     (Chawla et al. 2002, "SMOTE: synthetic minority over-sampling technique"). imbalanced-learn's SMOTENC would take
-    the codes by majority vote among all neighbours, and measures distance in them; with no carried columns the rows
-    are those of imbalanced-learn's SMOTE with the same `random_state`.
+    the codes by majority vote of all neighbours and include them in the distance. Without copied columns the rows
+    equal those of imbalanced-learn's SMOTE with the same `random_state`.
     """
 
-    def __init__(self, *, ratio: float, neighbours: int, carried: int, random_state: int) -> None:
+    def __init__(self, *, ratio: float, neighbours: int, copied: int, random_state: int) -> None:
         self.ratio = ratio
         self.neighbours = neighbours
-        self.carried = carried
+        self.copied = copied
         self.random_state = random_state
 
     def fit_resample(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-        """The rows given, in their order, then the synthetic ones; only the former where the ratio is met already.
+        """The input rows in their order, then the synthetic rows; none are added if the ratio is already reached.
 
-        `parents_` holds, for each synthetic row, the position of `a` among the rows given.
+        `parents_` holds, for each synthetic row, the position of `a` among the input rows.
 
         Raises:
             ValueError: there are not more frauds than `neighbours`.
@@ -48,7 +48,7 @@ class OneParentSMOTE(BaseEstimator):  # type: ignore[misc] # scikit-learn ships 
         if wanted <= 0:
             self.parents_ = np.empty(0, dtype=np.intp)
             return rows, labels
-        values = rows[frauds, : rows.shape[1] - self.carried]
+        values = rows[frauds, : rows.shape[1] - self.copied]
         search = NearestNeighbors(n_neighbors=self.neighbours + 1).fit(values)
         nearest = search.kneighbors(values, return_distance=False)[:, 1:]  # the first is the row itself
         random = check_random_state(self.random_state)

@@ -1,14 +1,14 @@
-"""Evaluates a model document with numpy alone: at the endpoint, offline and in the gate.
+"""Scores transactions with a model document, with numpy only: at the endpoint, offline and in the gate.
 
-It travels in the archive's code/. It must agree with the scikit-learn pipeline that produced the document to 1e-9 and
-so may know nothing that is not in the document; fitting is estimator.py's.
+Part of the archive's code/. Agrees with the scikit-learn pipeline that produced the document to 1e-9. Uses nothing but
+the document, and never fits: estimator.py does.
 
-The regression is folded when it is loaded. With w = coefficient / scale, the sum over coefficient * (x - mean) / scale
-is x @ w plus a constant, so a row costs one dot product, one table look-up per bin table, one exponential.
+The regression is folded on loading. With w = coefficient / scale, the sum over coefficient * (x - mean) / scale is
+x @ w plus a constant. A row costs one dot product, one look-up per bin table and one exponential.
 
-A row has one score, to the last bit, alone or in a batch of any size and layout: a decision at the threshold must not
-depend on its company. So every sum is taken in the order of the document, one product after the other. A BLAS sums in
-an order of its own for each shape and number of threads, and `sum` compensates since Python 3.12; neither is used.
+The score of a row is the same to the last bit in a batch of any size and layout, because a decision at the threshold
+must not depend on the other rows. Every sum is therefore taken in the order of the document. BLAS is not used: its
+order of summation depends on the shape and the number of threads. Nor is `sum`: it compensates since Python 3.12.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ml.model.model_document import ArtifactInvalid, ModelDocument, Threshold
 
 __all__ = ["ArtifactInvalid", "Scorer"]
 
-_BLOCK = 4_096  # rows at a time: a block's columns and scores stay in cache (measured: 512 to 16,384 rows)
+_BLOCK_ROWS = 4_096  # a block's columns and scores stay in cache (measured: 512 to 16,384 rows)
 _NO_OVERFLOW = -709.0  # exp(-x) is finite from here upwards
 _EXACT_HOURS = 2.0**40  # below this many hours, 24 * floor(hours / 24) is exact
-_DOWN, _UP = 2.0**-520, 2.0**520
+_SCALE_DOWN, _SCALE_UP = 2.0**-520, 2.0**520
 
 
 class Scorer:
-    """The probability of fraud for rows of `inputs`, and the decision at the model's own threshold."""
+    """Computes the probability of fraud for rows of `inputs`, and the decision at the model's threshold."""
 
     def __init__(self, model: ModelDocument) -> None:
         self.document = model
@@ -59,7 +59,7 @@ class Scorer:
             edges, values = np.asarray(table.edges), np.asarray(table.coefficients)
             if table.kind == "amount":
                 self._amounts.append((index[table.input], edges, values))
-            else:  # 24 hours, so the table of bins becomes a table of hours
+            else:  # there are 24 hours, so the table by bin becomes a table by hour
                 hours = values[np.searchsorted(edges, np.arange(24.0), side="right")]
                 self._hours.append((index[table.input], hours))
         self._row_amounts = [(at, edges.tolist(), values.tolist()) for at, edges, values in self._amounts]
@@ -67,22 +67,22 @@ class Scorer:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Scorer:
-        """The scorer that the model.json in `text` describes; ArtifactInvalid where it does not hold."""
+        """The scorer of the model.json in `text`; ArtifactInvalid if it is invalid."""
         return cls(model_document.parse(text))
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the columns that `score` takes, in its order."""
+        """The names of the columns that `score` takes, in order."""
         return self.document.inputs
 
     @property
     def threshold(self) -> Threshold:
-        """The threshold that `decide` applies, and the policy that chose it."""
+        """The threshold that `decide` applies, with its policy."""
         return self.document.threshold
 
     @property
     def version(self) -> str:
-        """Twelve hexadecimal digits that name this model: the digest of its canonical document."""
+        """The model's version: the first 12 hexadecimal digits of the digest of its canonical document."""
         return self.document.version
 
     def score(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -105,13 +105,13 @@ class Scorer:
             raise ValueError(f"X must have the shape (rows, {len(self.inputs)}) (got {rows.shape})")
         scores = np.empty(len(rows))
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(rows), _BLOCK):
-                columns = np.ascontiguousarray(rows[start : start + _BLOCK].T, dtype=np.float64)
-                self._fill(scores[start : start + _BLOCK], columns)
+            for start in range(0, len(rows), _BLOCK_ROWS):
+                columns = np.ascontiguousarray(rows[start : start + _BLOCK_ROWS].T, dtype=np.float64)
+                self._score_block(scores[start : start + _BLOCK_ROWS], columns)
         return scores
 
     def score_row(self, row: Sequence[float]) -> float:
-        """`score` for one row of Python floats, bit for bit, in a few microseconds (an array of one row costs more)."""
+        """The same bits as `score` for one row of Python floats, but faster: a few microseconds."""
         if len(row) != len(self._weights):
             raise ValueError(f"a row must have {len(self._weights)} numbers (got {len(row)})")
         total = self._constant
@@ -124,18 +124,18 @@ class Scorer:
         for at, values in self._row_hours:
             total += values[int(math.floor(row[at] / 3600.0) % 24)]
         if not math.isfinite(total):
-            total = self._scaled(row)
+            total = self._rescaled_sum(row)
         if total < _NO_OVERFLOW:
-            with np.errstate(over="ignore"):  # it costs more than the rest of the sum
+            with np.errstate(over="ignore"):  # only here, because it costs more than the rest of the sum
                 return 1.0 / (1.0 + float(np.exp(-total)))
         return 1.0 / (1.0 + float(np.exp(-total)))
 
     def decide(self, scores: ArrayLike) -> NDArray[np.int8]:
-        """1 where a score reaches the threshold (alert), else 0 (pass)."""
+        """1 (alert) for each score that reaches the threshold, else 0 (pass)."""
         return (np.asarray(scores) >= self.threshold.score).astype(np.int8)
 
-    def _fill(self, out: NDArray[np.float64], columns: NDArray[np.float64]) -> None:
-        """Writes the probabilities of a block, given by its columns, to `out`."""
+    def _score_block(self, out: NDArray[np.float64], columns: NDArray[np.float64]) -> None:
+        """Writes the probabilities of the rows in `columns` (inputs, rows) to `out`."""
         out.fill(self._constant)
         product = np.empty_like(out)
         for at, weight in self._terms:
@@ -150,19 +150,20 @@ class Scorer:
         finite = np.isfinite(out)
         if not finite.all():
             for row in np.flatnonzero(~finite):
-                out[row] = self._scaled(columns[:, row].tolist())
+                out[row] = self._rescaled_sum(columns[:, row].tolist())
         np.negative(out, out=out)
-        np.exp(out, out=out)  # overflows to infinity below -709, whose reciprocal is the 0 that is meant
+        np.exp(out, out=out)  # overflows to infinity below -709; its reciprocal is the correct 0
         out += 1.0
         np.reciprocal(out, out=out)
 
-    def _scaled(self, row: Sequence[float]) -> float:
-        """The linear part of a finite row whose sum overflowed, computed 2**520 times smaller and rounded once."""
-        return math.fsum(value * _DOWN * weight for value, weight in zip(row, self._weights, strict=True)) * _UP
+    def _rescaled_sum(self, row: Sequence[float]) -> float:
+        """The linear part of a finite row whose sum overflowed, summed at the scale 2**-520 and rounded once."""
+        terms = (value * _SCALE_DOWN * weight for value, weight in zip(row, self._weights, strict=True))
+        return math.fsum(terms) * _SCALE_UP
 
 
 def _hour_of_day(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
-    """floor(seconds / 3600) modulo 24; the modulo by hand is exact below 2**40 hours and three times faster."""
+    """floor(seconds / 3600) modulo 24; below 2**40 hours exact without np.mod, and three times faster."""
     hours = np.floor(seconds / 3600.0)
     if np.abs(hours).max(initial=0.0) < _EXACT_HOURS:
         hours -= 24.0 * np.floor(hours / 24.0)

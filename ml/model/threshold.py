@@ -1,7 +1,7 @@
 """Chooses the alert threshold on validation rows by a named policy.
 
-Ties are settled on the safe side: rows with equal scores are alerted together or not at all, and a threshold never
-lets through more than the policy allows on the rows that it was chosen on.
+Rows with equal scores are alerted together or not at all. On the rows that it was chosen on, a threshold never alerts
+more rows than the policy allows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from ml.model.training_settings import Threshold
 
 
-def allowance(share: float, rows: int) -> int:
-    """The most of `rows` that are at most `share` of them; exact where the product of the two is not."""
+def max_count(share: float, rows: int) -> int:
+    """The largest count of rows that is at most `share` of `rows`; exact although `share * rows` is rounded."""
     allowed = math.floor(share * rows)
     return allowed + 1 if rows and (allowed + 1) / rows <= share else allowed
 
@@ -23,11 +23,11 @@ def allowance(share: float, rows: int) -> int:
 def lowest(limited: ArrayLike, allowed: int, others: ArrayLike = ()) -> float:
     """The lowest threshold that at most `allowed` of the scores `limited` reach (score >= threshold).
 
-    It lies halfway between the highest score that must stay below and the next one above among `limited` and
-    `others`, so that a difference in the last bit of a score never decides.
+    It is halfway between the highest score that must stay below it and the next higher score of `limited` and
+    `others`, so that rounding in the last bit of a score never changes a decision.
 
     Raises:
-        ValueError: more than `allowed` of the scores are 1, so that no threshold up to 1 can tell them apart.
+        ValueError: more than `allowed` of the scores are 1, so no threshold up to 1 can separate them.
     """
     scores = np.asarray(limited, dtype=np.float64)
     if allowed >= len(scores):
@@ -38,21 +38,21 @@ def lowest(limited: ArrayLike, allowed: int, others: ArrayLike = ()) -> float:
             f"{np.count_nonzero(scores >= 1)} of {len(scores)} scores are 1, more than the {allowed} that the "
             f"threshold policy allows: no threshold can separate them"
         )
-    everything = np.concatenate([scores, np.asarray(others, dtype=np.float64)])
-    above = float(everything[everything > below].min(initial=1.0))
+    all_scores = np.concatenate([scores, np.asarray(others, dtype=np.float64)])
+    above = float(all_scores[all_scores > below].min(initial=1.0))
     middle = below + (above - below) / 2
     return middle if middle > below else above
 
 
 def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike) -> float:
-    """The threshold that the policy sets, given scores and labels (0 or 1) of the validation rows.
+    """Applies the policy to scores and labels (0 or 1) of the validation rows.
 
-    `max_recall_at_fpr`: the lowest at which at most `value` of the legitimate rows are alerted, so that no other
-    threshold within that limit finds more frauds. `alert_budget`: the lowest at which at most `value` of all rows are
-    alerted. `fixed`: `value` itself.
+    `max_recall_at_fpr`: the lowest threshold that alerts at most the share `value` of the legitimate rows; no other
+    threshold within that limit finds more frauds. `alert_budget`: the lowest threshold that alerts at most the share
+    `value` of all rows. `fixed`: `value` itself.
 
     Raises:
-        ValueError: the policy is unknown, has no rows to work with, or no threshold meets it.
+        ValueError: the policy is unknown, there are no rows to apply it to, or no threshold satisfies it.
     """
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if threshold.policy == "fixed":
@@ -67,4 +67,4 @@ def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike) -> float:
         )
     if not len(limited):
         raise ValueError(f"threshold policy {threshold.policy} has no validation rows to work with")
-    return lowest(limited, allowance(threshold.value, len(limited)), others)
+    return lowest(limited, max_count(threshold.value, len(limited)), others)

@@ -1,7 +1,7 @@
-"""Settings of a training run as plain values: the pure counterpart of model-config/training/.
+"""Settings of a training run as plain dataclasses: the pure counterpart of model-config/training/.
 
-`ml.config` checks the YAML and makes these; the pipeline carries them as JSON to the steps, whose container has no
-validation library. Nothing here has a default that a risk officer would care about.
+`ml.config` validates the YAML and creates these. The pipeline passes them as JSON to the steps, whose container has no
+validation library. No setting has a default here: all values come from model-config/.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """The names of the columns of a transaction, in the order in which a request gives them: `inputs`."""
+    """The names of a transaction's columns."""
 
     label: str
     time: str | None
@@ -24,7 +24,7 @@ class Columns:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What a request holds: seconds (only the time of day is used), the features, the amount."""
+        """The columns of a request, in order: seconds (only the time of day is used), the features, the amount."""
         return (*((self.time,) if self.time else ()), *self.features, self.amount)
 
 
@@ -55,7 +55,7 @@ class Resampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
-    """Logistic regression: C of scikit-learn, and when lbfgs stops."""
+    """Logistic regression: C of scikit-learn, and the stopping rule of lbfgs."""
 
     inverse_regularisation: float
     max_iterations: int
@@ -76,7 +76,7 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class Challenger:
-    """When a challenger counts as worse than the champion (paired bootstrap over the same test rows)."""
+    """When a challenger is worse than the champion (paired bootstrap over the same test rows)."""
 
     max_average_precision_loss: float
     max_recall_loss: float
@@ -97,7 +97,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """All that decides what a model is, given the rows."""
+    """All settings that determine a model, given the rows."""
 
     columns: Columns
     split: Split
@@ -111,18 +111,18 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the pipeline hands to its steps."""
+    """The settings that the pipeline passes to its steps."""
 
     training: Training
     gate: Gate
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces, so that equal settings are equal bytes."""
+        """Canonical JSON: sorted keys, no spaces, so that equal settings give equal bytes."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
 
     @property
     def sha256(self) -> str:
-        """The digest that approvals call the configuration digest."""
+        """The configuration digest of approvals."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @classmethod

@@ -1,1 +1,1 @@
-"""What runs inside SageMaker jobs and endpoints, under their file and environment contract and nothing else."""
+"""Entry points that run inside SageMaker jobs and endpoints. They use SageMaker's files and environment only."""

@@ -1,9 +1,9 @@
-"""Evaluate step: measures the model on test rows, packs the archive, and lets the gate decide.
+"""Evaluate step: packs the model archive, measures the model on test rows, and applies the gate.
 
 Runs as a SageMaker processing job. Below its base folder it reads settings, prepared, model and champion, and writes
-artifact/model.tar.gz, evaluation/evaluation.json and evaluation/baseline.json (the drift reference, as packed, for
-those who look in the registry). What it measures is what it packed, read back as any consumer reads it; a failed gate
-is a verdict, not a failure of the step.
+artifact/model.tar.gz, evaluation/evaluation.json and evaluation/baseline.json (the packed drift reference, for readers
+of the registry). It measures the packed archive, read back as every consumer reads it. A gate failure is a verdict, not
+a failure of the step.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from ml.steps.prepared_files import LABEL, TIME
 SCHEMA = 1
 ARCHIVE = "model.tar.gz"
 BASELINE = "baseline.json"
-SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `ml`, from which code/ is copied
+SOURCE_ROOT = Path(__file__).resolve().parents[2]  # the folder of the package `ml`, from which code/ is copied
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the step; returns the exit code, 0 also where the gate fails."""
-    parser = argparse.ArgumentParser(prog="evaluate", description="Measure the model, pack it, decide.")
+    """Runs the step; returns the exit code, which is 0 also if the gate fails."""
+    parser = argparse.ArgumentParser(prog="evaluate", description="Pack the model, measure it, apply the gate.")
     parser.add_argument("--commit", required=True)
     parser.add_argument("--config-sha256", required=True)
     parser.add_argument("--data-sha256", required=True)
-    parser.add_argument("--champion-sha256", default="", help="digest of the champion's archive; '' = there is none")
+    parser.add_argument("--champion-sha256", default="", help="digest of the champion's archive; '' = none")
     parser.add_argument("--base-dir", type=Path, required=True)
     options = parser.parse_args(arguments)
     base: Path = options.base_dir
@@ -57,19 +57,19 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     """Reads below `base`, writes `base`/artifact and `base`/evaluation.
 
     Raises:
-        StepFailed: an input is missing, or the champion is not the archive that Git says serves.
-        ArtifactInvalid: the archive of Train or of the champion cannot be trusted.
+        StepFailed: an input is missing, or the champion's archive is not the one that Git records as serving.
+        ArtifactInvalid: the archive of the Train step is invalid.
     """
     settings = job.settings(base / "settings")
     rows = prepared_files.read(base / "prepared", "test")
     windows = prepared_files.summary(base / "prepared")["windows"]
     champion = _champion(base / "champion", champion_sha256)
-    held = pd.concat([prepared_files.read(base / "prepared", "validation"), rows], ignore_index=True)
-    archive = _archive(base, settings, held, windows, provenance)
+    unfitted = pd.concat([prepared_files.read(base / "prepared", "validation"), rows], ignore_index=True)
+    archive = _pack(base, settings, unfitted, windows, provenance)
     model = artifact.read(archive)
     _write(base / "artifact" / ARCHIVE, archive)
     log.info("packed %s, %d bytes", model.sha256, len(archive))
-    evaluation = _evaluation(settings, model, champion, rows, windows)
+    evaluation = _measure(settings, model, champion, rows, windows)
     evaluation |= {"provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
     text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     _write(base / "evaluation" / "evaluation.json", text.encode())
@@ -77,12 +77,12 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     log.info("%s: %s", evaluation["verdict"]["status"], evaluation["verdict"]["reason"])
 
 
-def _archive(
-    base: Path, settings: Settings, held: pd.DataFrame, windows: dict[str, Any], provenance: dict[str, str]
+def _pack(
+    base: Path, settings: Settings, unfitted: pd.DataFrame, windows: dict[str, Any], provenance: dict[str, str]
 ) -> bytes:
-    """The canonical archive: Train's model with its provenance, the drift reference completed, and the serving code.
+    """The canonical archive: Train's model with its provenance, the completed drift reference, and the serving code.
 
-    `held` are the rows that were not learned from, validation and test: of few days, test alone is no whole one.
+    `unfitted` are the validation and test rows: in a short training window, test alone may not cover a whole day.
     """
     path = base / "model" / ARCHIVE
     if not path.is_file():
@@ -90,17 +90,17 @@ def _archive(
     files = artifact.extract(path.read_bytes())
     missing = [name for name in ("model.json", BASELINE) if name not in files]
     if missing:
-        raise StepFailed(f"{path}: {', '.join(missing)} is missing; was it written by another program than Train?")
+        raise StepFailed(f"{path}: {', '.join(missing)} is missing; the file must be the Train step's output")
     model_json = model_document.load(files["model.json"], "model.json") | {"provenance": provenance}
     scorer = Scorer.from_json(model_document.canonical(model_json))
     if scorer.inputs != settings.training.columns.inputs:
-        raise StepFailed(f"{path}: reads {', '.join(scorer.inputs)}, not the columns of the settings")
-    scores = scorer.score(held[list(scorer.inputs)].to_numpy())
+        raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
+    scores = scorer.score(unfitted[list(scorer.inputs)].to_numpy())
     reference = complete_reference(
         model_document.load(files[BASELINE], BASELINE),
         settings.training.columns,
-        held,
-        held[LABEL],
+        unfitted,
+        unfitted[LABEL],
         scores=scores,
         decisions=scorer.decide(scores),
         windows=windows,
@@ -109,41 +109,41 @@ def _archive(
         {
             "model.json": f"{model_document.canonical(model_json)}\n".encode(),
             BASELINE: f"{model_document.canonical(reference)}\n".encode(),
-            **artifact.code_files(SOURCE),
+            **artifact.code_files(SOURCE_ROOT),
         }
     )
 
 
 def _champion(folder: Path, sha256: str) -> Artifact | None:
-    """The archive that Git says serves, checked against its digest; None where nothing serves yet."""
+    """The archive that Git records as serving, verified by its digest; None if nothing serves yet."""
     path = folder / ARCHIVE
     if not sha256:
         if path.is_file():
-            raise StepFailed(f"{path}: an archive is there although no champion was named by its digest")
+            raise StepFailed(f"{path}: unexpected archive; no digest of a champion was given")
         return None
     if not path.is_file():
         raise StepFailed(f"{path}: no such file although the champion {sha256} serves; check ChampionUri")
-    found = job.digest(path)
-    if found != sha256:
-        raise StepFailed(f"{path}: digest {found} is not that of the champion, {sha256}: the object was replaced")
+    digest = job.file_sha256(path)
+    if digest != sha256:
+        raise StepFailed(f"{path}: digest {digest} is not that of the champion, {sha256}: the object was replaced")
     try:
         return artifact.read(path.read_bytes())
     except ArtifactInvalid as error:
-        raise StepFailed(f"{path}: the champion cannot be read: {error}") from error
+        raise StepFailed(f"{path}: the champion's archive is invalid: {error}") from error
 
 
-def _evaluation(
+def _measure(
     settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame, windows: dict[str, Any]
 ) -> dict[str, Any]:
-    """evaluation.json (schema 1), but for provenance and digest."""
+    """The content of evaluation.json (schema 1) without provenance and digest."""
     training, scorer = settings.training, model.model
     truth = rows[LABEL].to_numpy()
     scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
     decisions = scorer.decide(scores)
     figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
     counts = metrics.Confusion.of(truth, decisions)
-    compared = _compare(settings, rows, truth, (scores, decisions), champion)
-    verdict = gate.decide(settings.gate, figures, counts.positives, compared)
+    comparison = _compare(settings, rows, truth, (scores, decisions), champion)
+    verdict = gate.decide(settings.gate, figures, counts.positives, comparison)
     return {
         "schema": SCHEMA,
         "verdict": verdict.to_dict(),
@@ -153,7 +153,7 @@ def _evaluation(
         "positives": counts.positives,
         "threshold": dataclasses.asdict(scorer.threshold),
         "alert_budget": training.alert_budget,
-        "champion": compared.to_dict(),
+        "champion": comparison.to_dict(),
         "windows": windows,
         "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
     }
@@ -173,17 +173,16 @@ def _compare(
         return Comparison(
             status="not possible",
             reason=(
-                f"Comparison with the champion is not possible: it reads {', '.join(absent)}, which these "
-                f"transactions lack."
+                f"Comparison with the champion is not possible: these transactions lack its inputs {', '.join(absent)}."
             ),
             artifact_sha256=champion.sha256,
         )
     times = rows[TIME].astype("datetime64[us, UTC]").astype("int64").to_numpy()
-    fresh = champion_comparison.unseen(times, champion.baseline["windows"])
-    scores = champion.model.score(rows.loc[fresh, list(champion.model.inputs)].to_numpy())
+    unseen = champion_comparison.unseen(times, champion.baseline["windows"])
+    scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
     return champion_comparison.compare(
-        truth[fresh],
-        challenger=(challenger[0][fresh], challenger[1][fresh]),
+        truth[unseen],
+        challenger=(challenger[0][unseen], challenger[1][unseen]),
         champion=(scores, champion.model.decide(scores)),
         rule=settings.gate.challenger,
         seed=settings.training.seed,

@@ -1,9 +1,9 @@
-"""The inference handler that SageMaker's scikit-learn container calls.
+"""The inference handler for SageMaker's scikit-learn container.
 
-In the model archive this file is code/inference.py, with the few modules of ml/model that it needs beside it. It runs
-on numpy and the standard library and must never load anything that could execute what a model archive says.
+In the model archive this file is code/inference.py, next to the modules of ml/model that it needs. It runs on numpy and
+the standard library, and never loads a format that can execute code from a model archive.
 
-A handler that wants to answer a 4xx must speak to whichever server called it; see `transform_fn`.
+How a handler returns a 4xx depends on the server; see `transform_fn`.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import numpy as np
 
 from ml.model import media_types
 from ml.model.media_types import PayloadError
-from ml.model.request_parser import Reader
+from ml.model.request_parser import RequestParser
 from ml.model.scorer import Scorer
 
-_FEW = 24  # rows up to which plain Python beats numpy's fixed cost per call; scores are the same bits either way
+_ROW_BY_ROW = 24  # up to this many rows plain Python is faster than numpy's cost per call; the scores are identical
 
 
 @dataclass(frozen=True)
 class Model:
-    """What `model_fn` loads: the scorer, a reader for its inputs, and the name that answers carry."""
+    """The loaded model: its scorer, a parser for its inputs, and the version that responses name."""
 
     scorer: Scorer
-    reader: Reader
+    parser: RequestParser
     version: str
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, with the names that Flask's responses have, for a server that is neither of SageMaker's."""
+    """An HTTP response with the field names of Flask's, for a server that is neither of SageMaker's two."""
 
     data: bytes
     status_code: int
@@ -43,24 +43,24 @@ class Answer:
 
 
 def model_fn(model_dir: str) -> Model:
-    """The model in `model_dir`/model.json.
+    """Loads the model in `model_dir`/model.json.
 
-    Answers call it FRAUDOPS_MODEL_VERSION (the approval's number, set when it is deployed), or else by its own digest.
+    Its version is FRAUDOPS_MODEL_VERSION (the approval's number, set by the roll-out), or else its digest.
     """
     scorer = Scorer.from_json((Path(model_dir) / "model.json").read_bytes())
     version = os.environ.get("FRAUDOPS_MODEL_VERSION") or scorer.version
-    return Model(scorer, Reader(scorer.inputs, scorer.document.amount), version)
+    return Model(scorer, RequestParser(scorer.inputs, scorer.document.amount), version)
 
 
 def transform_fn(model: Model, body: bytes | str, content_type: str | None, accept: str | None) -> Any:
-    """The answer to one request: (bytes, content type) where it was scored, else a 4xx in the caller's own terms.
+    """Answers one request: (bytes, content type) if it was scored, else a 4xx in the form that the server expects.
 
-    SageMaker's single-model server passes a Flask response through, so that is what it gets. Its multi-model server
-    answers with the status of the errors of sagemaker_inference, so that is raised. (Both packages may be loaded in
-    either, hence the look at Flask's request.) Any other server gets an Answer.
+    SageMaker's single-model server passes a Flask response through. Its multi-model server turns an error of
+    sagemaker_inference into a response with its status. Both packages may be loaded in both servers, so an active Flask
+    request decides. Any other server gets an Answer.
     """
     try:
-        return respond(model, body, content_type, accept)
+        return score_request(model, body, content_type, accept)
     except PayloadError as error:
         flask = sys.modules.get("flask")
         if flask is not None and flask.has_request_context():
@@ -71,16 +71,16 @@ def transform_fn(model: Model, body: bytes | str, content_type: str | None, acce
         return Answer(error.body, error.status, media_types.JSON)
 
 
-def respond(model: Model, body: bytes | str, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
-    """The answer's body and type for a request that holds.
+def score_request(model: Model, body: bytes | str, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
+    """Scores a request; returns the body and the content type of the response.
 
     Raises:
-        PayloadError: it does not; nothing was scored.
+        PayloadError: the request is invalid; no row was scored.
     """
     kind, header = media_types.negotiate(accept)
-    batch = model.reader.read(body, content_type)
+    batch = model.parser.parse(body, content_type)
     scorer = model.scorer
-    if len(batch.rows) <= _FEW:
+    if len(batch.rows) <= _ROW_BY_ROW:
         scores = [scorer.score_row(row) for row in batch.rows]
     else:
         scores = scorer.score(np.array(batch.rows)).tolist()

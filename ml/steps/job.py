@@ -1,10 +1,10 @@
-"""Logging and failure reporting shared by the steps.
+"""Runs a step: logging, failure reason and exit code; also reads and verifies the settings.
 
-A failed step prints one line, writes the reason where SageMaker looks for it (output/failure of a training job,
-output/message of a processing job) and ends non-zero, so that no step that failed ends green.
+A failed step prints one line, writes the reason to the file that SageMaker reads (output/failure of a training job,
+output/message of a processing job) and exits with 1.
 
-No file of ml/steps or ml/model names SageMaker's folder: the pipeline's definition does, in the steps' arguments. A
-local cloud that has that folder elsewhere can then leave the code as it is, and its digest with it.
+No file of ml/steps or ml/model contains SageMaker's folder: the pipeline definition passes it in the steps' arguments.
+The AWS emulator uses another folder and can so run the same code with the same digest.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MAX_REASON = 1024  # characters that SageMaker shows of a reason
 
 
 class StepFailed(Exception):
-    """The step cannot go on; the message says what, where and the next move, in one line."""
+    """The step cannot continue; the message says in one line what is wrong, where, and how to fix it."""
 
 
 def run(step: Callable[[], None], reason_file: Path) -> int:
     """Runs `step` and returns the exit code: 0, or 1 with the reason printed and in `reason_file`.
 
-    It runs on one thread of linear algebra: sums split over more would make a model's bytes depend on the instance.
-    Any other error than StepFailed is reported the same way, with its traceback in the log before it.
+    Linear algebra runs on one thread, because otherwise a model's bytes would depend on the instance's cores. Errors
+    other than StepFailed are reported the same way, after a traceback in the log.
     """
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s", force=True)
     try:
@@ -40,8 +40,8 @@ def run(step: Callable[[], None], reason_file: Path) -> int:
     except StepFailed as error:
         return _fail(str(error), reason_file)
     except Exception as error:
-        log.exception("The step cannot go on")
-        # Pure code says with a ValueError that data or settings do not do; its words need no type in front.
+        log.exception("The step failed")
+        # Pure code raises ValueError for unusable data or settings; its message needs no type in front.
         return _fail(f"{'' if isinstance(error, ValueError) else f'{type(error).__name__}: '}{error}", reason_file)
     return 0
 
@@ -54,24 +54,24 @@ def _fail(message: str, reason_file: Path) -> int:
     return 1
 
 
-def digest(path: Path) -> str:
-    """The sha256 of a file, read in pieces."""
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify_settings(folder: Path, sha256: str) -> None:
-    """Refuses a `folder`/settings.json that is not the one that the run is recorded with."""
+    """Checks that `folder`/settings.json has the digest that the execution is recorded with."""
     path = folder / "settings.json"
-    if path.exists() and (found := digest(path)) != sha256:
+    if path.exists() and (digest := file_sha256(path)) != sha256:
         raise StepFailed(
-            f"{path}: expected sha256 {sha256} (ConfigSha256), found {found}: the object was replaced; find out by "
-            f"whom, then run `fraudops train` again, which puts the committed settings back"
+            f"{path}: expected sha256 {sha256} (ConfigSha256), found {digest}: the object was replaced; find out by "
+            f"whom, then run `fraudops train` again, which restores the committed settings"
         )
 
 
 def settings(folder: Path) -> Settings:
-    """The settings in `folder`/settings.json."""
+    """Reads `folder`/settings.json."""
     path = folder / "settings.json"
     try:
         return Settings.from_json(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
 """Prepare step: turns transactions and labels of the lake into training, validation and test rows.
 
-Runs as a SageMaker processing job. Below its base folder it reads dataset (raw/… and labels/… as the lake keeps them,
-and the listing that says which bytes they must be) and settings, and writes prepared. No byte is read as data before
-its digest is that of the listing; no row is resampled, changed or lost unsaid.
+Runs as a SageMaker processing job. Below its base folder it reads settings and dataset (raw/… and labels/… as in the
+lake, and the listing of their digests), and writes prepared. It parses no file before it has verified the file's
+digest. It never resamples or changes a row, and counts every row that it leaves out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def step() -> None:
         job.verify_settings(base / "settings", options.config_sha256)
-        window = _moment("window start", options.window_start), _moment("window end", options.window_end)
+        window = _parse_time("window start", options.window_start), _parse_time("window end", options.window_end)
         training_set_listing.verify(base / "dataset", options.data_sha256, window)
         prepare(base, options.window_start, options.window_end)
 
@@ -53,20 +53,20 @@ def prepare(base: Path, window_start: str, window_end: str) -> None:
     """Reads below `base`, writes `base`/prepared.
 
     Raises:
-        StepFailed: files or columns are missing, values break the contract, or a part would hold no fraud.
+        StepFailed: files or columns are missing, values break the contract, or a part would have no fraud.
     """
     training = job.settings(base / "settings").training
-    start, end = _moment("window start", window_start), _moment("window end", window_end)
-    rows, counts = transactions(base / "dataset", training.columns)
+    start, end = _parse_time("window start", window_start), _parse_time("window end", window_end)
+    rows, counts = read_transactions(base / "dataset", training.columns)
     log.info("%d transactions read, %d of them delivered more than once", counts["read"], counts["repeated_ids"])
     rows = _within(rows, start, end)
     counts["outside_window"] = counts["read"] - counts["repeated_ids"] - len(rows)
     if not len(rows):
         raise StepFailed(
-            f"no transaction lies in the window from {window_start or 'the first'} to {window_end or 'the last'} "
-            f"({counts['outside_window']} lie outside): widen it"
+            f"no transaction is in the window from {window_start or 'the first'} to {window_end or 'the last'} "
+            f"({counts['outside_window']} are outside): widen it"
         )
-    rows, counts["unlabelled"] = labelled(rows, labels(base / "dataset"))
+    rows, counts["unlabelled"] = join_labels(rows, read_labels(base / "dataset"))
     log.info("%d rows in the window have a label, %d have none and are left out", len(rows), counts["unlabelled"])
     if not len(rows):
         raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
@@ -75,21 +75,20 @@ def prepare(base: Path, window_start: str, window_end: str) -> None:
     tables = split(rows, training.split)
     windows = {part: _window(tables[part]) for part in PARTS}
     for part in PARTS:
-        _refuse_without_fraud(part, windows[part])
+        _check_has_fraud(part, windows[part])
         log.info("%s: %s", part, windows[part])
     summary = {"rows": counts | {"used": len(rows)}, "windows": windows}
     prepared_files.write(base / "prepared", tables, summary)
 
 
-def transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[str, int]]:
-    """Every transaction below `dataset`/raw once, and how many were read and how many were repeats.
+def read_transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[str, int]]:
+    """Reads every transaction below `dataset`/raw once; also counts the rows read and the repeated ids.
 
-    Columns beyond the model's that every file has are kept, so that a champion trained on other inputs can still be
-    scored on these rows.
+    Keeps further columns that all files have, so that a champion with other inputs can be scored on these rows.
 
     Raises:
-        StepFailed: no file, a column is missing or not numeric, a value is missing or not finite, or one event_id
-            stands for two different transactions.
+        StepFailed: there is no file, a column is missing or not numeric, a value is missing or not finite, or two
+            different transactions have the same event_id.
     """
     files = sorted((dataset / "raw").rglob("*.parquet"))
     if not files:
@@ -105,19 +104,19 @@ def transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[str, i
     types = pa.schema([(ID, pa.string()), (TIME, _TIMES), *((name, pa.float64()) for name in names[2:])])
     tables = [_cast(pq.read_table(file, columns=names), types, file.relative_to(dataset)) for file in files]
     table = pa.concat_tables(tables).combine_chunks()
-    _refuse_gaps(table, columns)
+    _check_complete(table, columns)
     first = _first_occurrence(table[ID])
-    again = np.flatnonzero(first != np.arange(len(table)))
-    _refuse_conflicts(table, first, again, names)
-    once = table.take(np.flatnonzero(first == np.arange(len(table)))) if len(again) else table
-    return once, {"read": len(table), "repeated_ids": len(again)}
+    repeats = np.flatnonzero(first != np.arange(len(table)))
+    _check_repeats_agree(table, first, repeats, names)
+    unique = table.take(np.flatnonzero(first == np.arange(len(table)))) if len(repeats) else table
+    return unique, {"read": len(table), "repeated_ids": len(repeats)}
 
 
-def labels(dataset: Path) -> pa.Table:
-    """event_id and label, one row per event: the label known last, and fraud where two were learned at one moment."""
+def read_labels(dataset: Path) -> pa.Table:
+    """Reads event_id and label, one row per event: the label known last, and fraud if two have the same time."""
     files = sorted((dataset / "labels").rglob("*.parquet"))
     if not files:
-        raise StepFailed(f"{dataset / 'labels'}: no Parquet file; without labels nothing can be learned")
+        raise StepFailed(f"{dataset / 'labels'}: no Parquet file; training needs labels")
     types = pa.schema([(ID, pa.string()), (LABEL, pa.int8()), (KNOWN, _TIMES)])
     tables = []
     for file in files:
@@ -133,17 +132,15 @@ def labels(dataset: Path) -> pa.Table:
     return table.take(np.flatnonzero(latest == np.arange(len(table)))).select([ID, LABEL])
 
 
-def labelled(rows: pa.Table, known: pa.Table) -> tuple[pa.Table, int]:
-    """The rows that have a label, with it, and how many have none."""
-    found = pc.index_in(rows[ID], value_set=known[ID].combine_chunks())
-    label = known[LABEL].take(found)
-    has = pc.is_valid(label)
-    joined = rows.add_column(2, LABEL, label).filter(has)
+def join_labels(rows: pa.Table, labels: pa.Table) -> tuple[pa.Table, int]:
+    """Adds the label to the rows that have one; also counts the rows without a label."""
+    label = labels[LABEL].take(pc.index_in(rows[ID], value_set=labels[ID].combine_chunks()))
+    joined = rows.add_column(2, LABEL, label).filter(pc.is_valid(label))
     return joined, len(rows) - len(joined)
 
 
 def split(rows: pa.Table, shares: Split) -> dict[str, pa.Table]:
-    """Train, validation and test, oldest first; rows of one moment stay together, in the later part.
+    """Splits the rows into train, validation and test, oldest first; rows with equal times go to the later part.
 
     Raises:
         StepFailed: a part would be empty.
@@ -159,12 +156,12 @@ def split(rows: pa.Table, shares: Split) -> dict[str, pa.Table]:
         if first == last:
             raise StepFailed(
                 f"the {part} part would be empty: {len(times)} rows from {_stamp(times[0])} to {_stamp(times[-1])} "
-                f"cannot be cut in time at the shares of `split`; widen the window"
+                f"cannot be split by time at the shares of `split`; widen the window"
             )
     return {part: rows.slice(first, last - first) for part, (first, last) in parts.items()}
 
 
-def _moment(what: str, text: str) -> datetime | None:
+def _parse_time(what: str, text: str) -> datetime | None:
     if not text:
         return None
     try:
@@ -195,7 +192,7 @@ def _cast(table: pa.Table, types: pa.Schema, file: Path) -> pa.Table:
         raise StepFailed(f"{file}: a column has another type than the lake's: {error}") from error
 
 
-def _refuse_gaps(table: pa.Table, columns: Columns) -> None:
+def _check_complete(table: pa.Table, columns: Columns) -> None:
     for name in (ID, TIME, *columns.inputs):
         column = table[name]
         bad = column.null_count
@@ -206,31 +203,31 @@ def _refuse_gaps(table: pa.Table, columns: Columns) -> None:
 
 
 def _first_occurrence(ids: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """For each id, where it stands for the first time."""
+    """The position of the first occurrence of each id."""
     column = ids.combine_chunks()
     return np.asarray(pc.index_in(column, value_set=column).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _refuse_conflicts(
-    table: pa.Table, first: np.ndarray[Any, Any], again: np.ndarray[Any, Any], names: list[str]
+def _check_repeats_agree(
+    table: pa.Table, first: np.ndarray[Any, Any], repeats: np.ndarray[Any, Any], names: list[str]
 ) -> None:
-    if not len(again):
+    if not len(repeats):
         return
     for name in names[1:]:
-        same = pc.equal(table[name].take(again), table[name].take(first[again])).to_numpy()
+        same = pc.equal(table[name].take(repeats), table[name].take(first[repeats])).to_numpy()
         if not np.all(same):
-            culprit = table[ID][int(again[np.flatnonzero(~same.astype(bool))[0]])].as_py()
-            raise StepFailed(f"event_id {culprit!r} stands for two transactions that differ in {name}")
+            event_id = table[ID][int(repeats[np.flatnonzero(~same.astype(bool))[0]])].as_py()
+            raise StepFailed(f"event_id {event_id!r} occurs in two transactions that differ in {name}")
 
 
 def _duplicates(rows: pa.Table, columns: Columns) -> int:
-    """Rows whose inputs and label are those of an earlier row; they are kept."""
+    """The number of rows with the inputs and label of an earlier row. They are kept."""
     frame = rows.select([*columns.inputs, LABEL]).to_pandas()
     return int(frame.duplicated().sum())
 
 
 def _window(table: pa.Table) -> dict[str, Any]:
-    """When the first and the last row happened, how many rows there are, and how many are frauds."""
+    """The times of the first and the last row, the number of rows and the number of frauds."""
     times = table[TIME].cast(pa.int64())
     return {
         "start": _stamp(times[0].as_py()),
@@ -241,12 +238,12 @@ def _window(table: pa.Table) -> dict[str, Any]:
 
 
 def _stamp(microseconds: int) -> str:
-    """ISO 8601 in UTC; fractions of a second only where there are any."""
+    """ISO 8601 in UTC; fractions of a second only if there are any."""
     moment = _EPOCH + timedelta(microseconds=int(microseconds))
     return f"{moment.replace(tzinfo=None).isoformat()}Z"
 
 
-def _refuse_without_fraud(part: str, window: dict[str, Any]) -> None:
+def _check_has_fraud(part: str, window: dict[str, Any]) -> None:
     if not window["frauds"]:
         raise StepFailed(
             f"the {part} part has no fraud among its {window['rows']} rows from {window['start']} to {window['end']}: "

@@ -1,4 +1,4 @@
-"""The files between the steps: three tables, oldest rows first, and summary.json."""
+"""Reads and writes the files between the steps: a Parquet table per part, oldest rows first, and summary.json."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(folder: Path, tables: dict[str, pa.Table], summary: dict[str, Any]) ->
 
 
 def read(folder: Path, part: str) -> pd.DataFrame:
-    """One part: event_id, event_time, label, the inputs, and what other columns every transaction file had."""
+    """Reads one part: event_id, event_time, label, the inputs, and further columns that all transaction files had."""
     path = folder / f"{part}.parquet"
     if not path.is_file():
         raise StepFailed(f"{path}: no such file; the Prepare step must have run")
@@ -35,6 +35,6 @@ def read(folder: Path, part: str) -> pd.DataFrame:
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """What Prepare counted."""
+    """Reads the Prepare step's summary: row counts and windows."""
     document: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return document

@@ -1,7 +1,7 @@
 """Train step: fits the model on the training rows and chooses its threshold on the validation rows.
 
-Runs as a SageMaker training job with the channels `settings` and `prepared`; it writes model.json and baseline.json
-to the model directory, which SageMaker packs. It never opens the test rows.
+Runs as a SageMaker training job with the channels `settings` and `prepared`. Writes model.json and baseline.json to the
+model directory, which SageMaker packs. Never reads the test rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ml.steps.prepared_files import LABEL
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the step below --base-dir, or where SageMaker's SM_ variables say otherwise; returns the exit code."""
+    """Runs the step below --base-dir, which SageMaker's SM_ variables override; returns the exit code."""
     parser = argparse.ArgumentParser(prog="train", description="Fit the model and choose its threshold.")
     parser.add_argument("--config-sha256", required=True, help="digest of settings.json")
     parser.add_argument("--base-dir", type=Path, required=True, help="the folder that holds input, model and output")
@@ -44,22 +44,23 @@ def train(settings: Path, rows: Path, model: Path) -> None:
     """Reads settings.json below `settings` and the parts below `rows`; writes model.json and baseline.json to `model`.
 
     Raises:
-        StepFailed: the settings or the rows are not there.
+        StepFailed: the settings or the rows are missing.
         ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
     """
     training = job.settings(settings).training
-    fitted, held = (prepared_files.read(rows, part) for part in ("train", "validation"))
-    log.info("fitting on %d rows with %d frauds", len(fitted), fitted[LABEL].sum())
-    pipeline = estimator.fit(training, fitted, fitted[LABEL])
-    # The threshold is chosen on the scores of what will serve, not on those of the pipeline that it came from.
-    draft = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
-    scores = draft.score(held[list(draft.inputs)].to_numpy())
-    chosen = threshold.choose(training.threshold, scores, held[LABEL])
-    log.info("threshold %.6f by %s on %d validation rows", chosen, training.threshold.policy, len(held))
+    train_rows, validation_rows = (prepared_files.read(rows, part) for part in ("train", "validation"))
+    log.info("fitting on %d rows with %d frauds", len(train_rows), train_rows[LABEL].sum())
+    pipeline = estimator.fit(training, train_rows, train_rows[LABEL])
+    # The threshold is chosen on the scores of the exported model, which serves, not on those of the pipeline.
+    scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
+    scores = scorer.score(validation_rows[list(scorer.inputs)].to_numpy())
+    threshold_score = threshold.choose(training.threshold, scores, validation_rows[LABEL])
+    policy = training.threshold.policy
+    log.info("threshold %.6f by %s on %d validation rows", threshold_score, policy, len(validation_rows))
     model.mkdir(parents=True, exist_ok=True)
     documents = {
-        "model.json": estimator.export(pipeline, training, chosen),
-        "baseline.json": start_reference(training.columns, fitted, fitted[LABEL]),
+        "model.json": estimator.export(pipeline, training, threshold_score),
+        "baseline.json": start_reference(training.columns, train_rows, train_rows[LABEL]),
     }
     for name, content in documents.items():
         (model / name).write_text(model_document.canonical(content) + "\n", encoding="utf-8")

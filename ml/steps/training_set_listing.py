@@ -1,7 +1,7 @@
-"""The listing of a training set: its files and the digest of each.
+"""Verifies the files of a training set against its listing.
 
-The lake writes it as training-sets/<digest>/files.json, where <digest> is the sha256 of the listing's own bytes and so
-the name of the data in every record (DataSha256). What it says of the files is therefore as good as that name.
+The lake writes the listing as training-sets/<digest>/files.json. <digest> is the sha256 of the listing's bytes and
+identifies the data in every record (DataSha256). That digest therefore covers every file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _REPLACED = "find out who replaced it, then put it back with `fraudops data impo
 
 
 def verify(dataset: Path, sha256: str, window: tuple[datetime | None, datetime | None]) -> None:
-    """Checks that the files below `dataset` are those of the training set `sha256`, all of them and no others.
+    """Checks that the files below `dataset` are exactly those of the training set `sha256`.
 
     Args:
-        window: the start and the end that the rows will be cut at, which are part of the digest; None = open.
+        window: start and end of the training window, which are part of the digest; None = open.
 
     Raises:
-        StepFailed: the listing or a file is missing, changed or unlisted (named, with the digest expected and found),
-            or the window is another.
+        StepFailed: the listing or a file is missing, changed or unlisted (the message has its name, the expected and
+            the actual digest), or the window differs.
     """
     name = f"training-sets/{sha256}/files.json"
     try:
@@ -38,17 +38,20 @@ def verify(dataset: Path, sha256: str, window: tuple[datetime | None, datetime |
     if found != sha256:
         raise StepFailed(
             f"{name}: expected sha256 {sha256}, found {found}: the listing was replaced; "
-            f"`fraudops train` writes it anew from the imports' manifests"
+            f"`fraudops train` writes it again from the imports' manifests"
         )
     files, bounds = json.loads(text)
     listed = tuple(datetime.fromisoformat(bound) if bound else None for bound in bounds)
     if listed != window:
-        raise StepFailed(f"{name}: is for the window {_words(listed)}, not {_words(window)}; give both of one training")
+        raise StepFailed(
+            f"{name}: is for the window {_describe(listed)}, not {_describe(window)}; window and DataSha256 must be of "
+            f"one training set"
+        )
     expected: dict[str, str] = dict(files)
-    _refuse_others(dataset, expected.keys() | {name})
+    _check_all_listed(dataset, expected.keys() | {name})
     for key, digest in sorted(expected.items()):
         try:
-            found = job.digest(dataset / key)
+            found = job.file_sha256(dataset / key)
         except FileNotFoundError:
             raise StepFailed(f"{key}: expected sha256 {digest}, found no such file; {_REPLACED}") from None
         if found != digest:
@@ -56,13 +59,13 @@ def verify(dataset: Path, sha256: str, window: tuple[datetime | None, datetime |
     log.info("%d files are those of training set %s", len(expected), sha256)
 
 
-def _words(window: tuple[datetime | None, ...]) -> str:
+def _describe(window: tuple[datetime | None, ...]) -> str:
     return " to ".join(bound.isoformat() if bound else "open" for bound in window)
 
 
-def _refuse_others(dataset: Path, names: set[str]) -> None:
-    """Files that nobody listed would be read all the same."""
-    there = {path.relative_to(dataset).as_posix() for path in dataset.rglob("*") if not path.is_dir()}
-    others = sorted(there - names)
-    if others:
-        raise StepFailed(f"{', '.join(others[:5])}: not listed in the data set, so nothing says what it must be")
+def _check_all_listed(dataset: Path, names: set[str]) -> None:
+    """The Prepare step reads every file in the folder, so an unlisted file would be read without verification."""
+    files = {path.relative_to(dataset).as_posix() for path in dataset.rglob("*") if not path.is_dir()}
+    unlisted = sorted(files - names)
+    if unlisted:
+        raise StepFailed(f"{', '.join(unlisted[:5])}: not in the listing of the training set, so it cannot be verified")

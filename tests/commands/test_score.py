@@ -184,7 +184,7 @@ def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path: Path, model: 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (archive()[:-5], "gzip is cut short"),
+        (archive()[:-5], "gzip is truncated"),
         (archive(changed("schema", 2)), "schema must be 1"),
         (b"not an archive", "not a readable gzip"),
     ],

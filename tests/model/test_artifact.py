@@ -157,15 +157,15 @@ def rename(old: str, new: str) -> Change:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        pytest.param(b"", "the gzip is cut short", id="empty"),
-        pytest.param(b"\x1f\x8b", "the gzip is cut short", id="two bytes"),
+        pytest.param(b"", "the gzip is truncated", id="empty"),
+        pytest.param(b"\x1f\x8b", "the gzip is truncated", id="two bytes"),
         pytest.param(b"no gzip at all", "not a readable gzip", id="text"),
-        pytest.param(archive()[:-9], "the gzip is cut short", id="truncated"),
+        pytest.param(archive()[:-9], "the gzip is truncated", id="truncated"),
         pytest.param(archive()[:-8] + b"\0" * 8, "not a readable gzip", id="wrong checksum"),
         pytest.param(archive() + b"x", "holds 1 bytes after the end of the gzip", id="trailing"),
         pytest.param(archive() + gzip.compress(b"x"), "after the end of the gzip", id="second gzip"),
         pytest.param(gzip.compress(b"not a tar" * 100), "not a readable tar", id="no tar"),
-        pytest.param(gzip.compress(zlib.decompress(archive(), 31)[:-9000]), "tar", id="tar cut short"),
+        pytest.param(gzip.compress(zlib.decompress(archive(), 31)[:-9000]), "tar", id="tar truncated"),
         pytest.param(gzip.compress(zlib.decompress(archive(), 31) + b"x"), "after its last member", id="trailing tar"),
         pytest.param(gzip.compress(b"\0" * (65 * 1024 * 1024)), "must unpack to at most", id="bomb"),
         pytest.param(adding(member("../evil", b"x")), "'../evil' must be a plain relative path", id="up"),
@@ -175,17 +175,17 @@ def rename(old: str, new: str) -> Change:
         pytest.param(adding(link("code/h", tarfile.LNKTYPE, "model.json")), "regular file", id="hard link"),
         pytest.param(adding(member("code/d", kind=tarfile.CHRTYPE)), "regular file", id="device"),
         pytest.param(adding(member("code/f", kind=tarfile.FIFOTYPE)), "regular file", id="pipe"),
-        pytest.param(adding(member("model.json", b"{}")), "'model.json' is there twice", id="twice"),
-        pytest.param(adding(member("extra.bin", b"x")), "'extra.bin' does not belong", id="extra"),
-        pytest.param(adding(member("code/evil.so", b"x")), "'code/evil.so' does not belong", id="library"),
-        pytest.param(adding(member("model.pkl", b"x")), "'model.pkl' does not belong", id="pickle"),
-        pytest.param(adding(member("code/new.py", b"x")), "code/new.py: is not the file", id="unlisted code"),
+        pytest.param(adding(member("model.json", b"{}")), "'model.json' occurs twice", id="twice"),
+        pytest.param(adding(member("extra.bin", b"x")), "'extra.bin' is not allowed", id="extra"),
+        pytest.param(adding(member("code/evil.so", b"x")), "'code/evil.so' is not allowed", id="library"),
+        pytest.param(adding(member("model.pkl", b"x")), "'model.pkl' is not allowed", id="pickle"),
+        pytest.param(adding(member("code/new.py", b"x")), "code/new.py: its digest differs", id="unlisted code"),
         pytest.param(adding(*(member(f"n{i}") for i in range(300))), "at most 256 members", id="members"),
         pytest.param(without("model.json"), "'model.json' is missing", id="no model"),
         pytest.param(without("SHA256SUMS"), "'SHA256SUMS' is missing", id="no sums"),
         pytest.param(without("code/inference.py"), "inference.py' is missing", id="no program"),
         pytest.param(without("code/ml/model/media_types.py"), "must list exactly", id="less code"),
-        pytest.param(retarred(rename("baseline.json", "model.json")), "'model.json' is there twice", id="renamed"),
+        pytest.param(retarred(rename("baseline.json", "model.json")), "'model.json' occurs twice", id="renamed"),
         pytest.param(archive(changed("schema", 9)), "schema must be 1", id="schema"),
         pytest.param(holding("baseline.json", b"[]"), "baseline.json: must be an object", id="baseline"),
         pytest.param(holding("baseline.json", b"{"), "baseline.json: not valid JSON", id="bad baseline"),
@@ -210,7 +210,7 @@ def test_an_edited_and_repacked_archive_is_told() -> None:
         for name, content in (tampered | {"SHA256SUMS": honest}).items():
             item, data = member(name, content)
             made.addfile(item, io.BytesIO(data))
-    with pytest.raises(ArtifactInvalid, match=r"model\.json: is not the file whose digest SHA256SUMS records"):
+    with pytest.raises(ArtifactInvalid, match=r"model\.json: its digest differs from SHA256SUMS"):
         artifact.read(buffer.getvalue())
 
 

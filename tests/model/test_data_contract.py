@@ -55,7 +55,7 @@ def test_layouts_that_hold(names: list[str], columns: Columns) -> None:
         (["Time", "V1", "Amount", "Class"], KAGGLE, "missing 'V2'; the columns must be Time, V1, V2, Amount, Class"),
         (["Time", "V1", "V2", "V3", "Amount", "Class"], KAGGLE, "not expected 'V3'"),
         (["Time", "V1", "V2", "Amount", "class"], KAGGLE, "missing 'Class'; not expected 'class'"),
-        (["Time", "V2", "V1", "Amount", "Class"], KAGGLE, "misordered: 'V2' stands where 'V1' belongs"),
+        (["Time", "V2", "V1", "Amount", "Class"], KAGGLE, "misordered: found 'V2' where 'V1' is expected"),
         (["Time", "V1", "V1", "V2", "Amount", "Class"], KAGGLE, "'V1' named more than once"),
         (["V1", "V2", "Amount", "Class"], KAGGLE, "missing 'Time'"),
         (["a", "value", "fraud"], UNTIMED, "missing 'event_time', which a model without a time column needs"),

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from ml.model import media_types
 from ml.model.media_types import CSV, JSON, JSONLINES, MAX_BODY, PayloadError
-from ml.model.request_parser import Batch, Reader
+from ml.model.request_parser import Batch, RequestParser
 
-READER = Reader(("Time", "V1", "V2", "Amount"), "Amount")
+PARSER = RequestParser(("Time", "V1", "V2", "Amount"), "Amount")
 ROW = [3600.0, 0.5, -1.25, 9.99]
-NAMED = dict(zip(READER.inputs, ROW, strict=True))
+NAMED = dict(zip(PARSER.inputs, ROW, strict=True))
 SHUFFLED = dict(reversed(NAMED.items()))
 LINE = "3600.0,0.5,-1.25,9.99"
 
 
 def read(body: Any, kind: str | None = JSON) -> Batch:
     """`body` read; what is not text or bytes is dumped as JSON first."""
-    return READER.read(body if isinstance(body, str | bytes) else json.dumps(body), kind)
+    return PARSER.parse(body if isinstance(body, str | bytes) else json.dumps(body), kind)
 
 
 def refused(body: Any, kind: str | None = JSON) -> PayloadError:
@@ -103,15 +103,15 @@ def test_event_ids_are_kept_beside_the_features(body: Any, kind: str, ids: list[
 
 def test_a_model_may_have_an_input_called_event_id() -> None:
     """Where event_id is an input of the model, it is one."""
-    reader = Reader(("event_id", "Amount"), "Amount")
-    assert reader.read('{"event_id": 3, "Amount": 4}', JSON) == Batch([[3.0, 4.0]], None)
+    parser = RequestParser(("event_id", "Amount"), "Amount")
+    assert parser.parse('{"event_id": 3, "Amount": 4}', JSON) == Batch([[3.0, 4.0]], None)
 
 
 def test_columns_need_not_be_called_as_ours_are() -> None:
     """A model of another project, with one input and no time, is served alike."""
-    reader = Reader(("betrag",), "betrag")
-    assert reader.read("betrag\n1\n2", CSV).rows == [[1.0], [2.0]]
-    assert reader.read("[[1], [2]]", JSON).rows == [[1.0], [2.0]]
+    parser = RequestParser(("betrag",), "betrag")
+    assert parser.parse("betrag\n1\n2", CSV).rows == [[1.0], [2.0]]
+    assert parser.parse("[[1], [2]]", JSON).rows == [[1.0], [2.0]]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_every_number_comes_through_every_form_unchanged(
     rows: list[tuple[float, ...]], order: list[int], event_id: str | None, quoted: bool
 ) -> None:
     """Named in any order, with or without ids, a batch survives CSV, JSON and JSON lines bit for bit."""
-    names = [READER.inputs[at] for at in order]
+    names = [PARSER.inputs[at] for at in order]
     expected = Batch([list(row) for row in rows], [event_id] * len(rows) if event_id is not None else None)
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
@@ -238,16 +238,16 @@ def test_every_number_comes_through_every_form_unchanged(
 
 
 JSONS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(READER.inputs),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(PARSER.inputs),
     lambda inner: (
         st.lists(inner, max_size=5)
-        | st.dictionaries(st.sampled_from([*READER.inputs, "instances", "event_id", "x"]), inner, max_size=6)
+        | st.dictionaries(st.sampled_from([*PARSER.inputs, "instances", "event_id", "x"]), inner, max_size=6)
     ),
     max_leaves=12,
 )
 PIECES = st.lists(
     st.sampled_from(
-        [*READER.inputs, "event_id", ",", "\n", "\r", '"', "1", "-2.5", "nan", " ", "\0", ";", "é", "1e400"]
+        [*PARSER.inputs, "event_id", ",", "\n", "\r", '"', "1", "-2.5", "nan", " ", "\0", ";", "é", "1e400"]
     ),
     max_size=30,
 ).map("".join)
@@ -266,7 +266,7 @@ KINDS = st.sampled_from([CSV, JSON, JSONLINES, "text/csv; header=present", "text
 def test_no_body_does_anything_but_parse_or_be_refused(body: bytes | str, kind: str) -> None:
     """Noise, near-CSV and any JSON give finite rows or a PayloadError with a JSON body; nothing else is raised."""
     try:
-        batch = READER.read(body, kind)
+        batch = PARSER.parse(body, kind)
     except PayloadError as error:
         assert 400 <= error.status < 500
         assert json.loads(error.body)["error"]["message"]

@@ -22,9 +22,9 @@ def sample(legitimate: int = 500, frauds: int = 20, seed: int = 0) -> tuple[np.n
     return X, y
 
 
-def smote(ratio: float = 0.5, neighbours: int = 5, carried: int = 2, seed: int = 3) -> OneParentSMOTE:
+def smote(ratio: float = 0.5, neighbours: int = 5, copied: int = 2, seed: int = 3) -> OneParentSMOTE:
     """The sampler under test."""
-    return OneParentSMOTE(ratio=ratio, neighbours=neighbours, carried=carried, random_state=seed)
+    return OneParentSMOTE(ratio=ratio, neighbours=neighbours, copied=copied, random_state=seed)
 
 
 @settings(max_examples=30)
@@ -47,7 +47,7 @@ def test_every_synthetic_row_takes_all_its_codes_from_one_parent(seed: int, neig
 def test_without_codes_the_rows_are_those_of_imbalanced_learn() -> None:
     """imbalanced-learn's own SMOTE with the same seed gives the same rows: it is the oracle for the formula."""
     X, y = sample()
-    ours, our_labels = smote(0.5, carried=0).fit_resample(X[:, :3], y)
+    ours, our_labels = smote(0.5, copied=0).fit_resample(X[:, :3], y)
     theirs, their_labels = SMOTE(sampling_strategy=0.5, k_neighbors=5, random_state=3).fit_resample(X[:, :3], y)
     assert np.array_equal(our_labels, their_labels)
     assert np.allclose(ours, theirs, rtol=0, atol=1e-12)

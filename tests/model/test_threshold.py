@@ -18,7 +18,7 @@ SCORES = st.lists(st.tuples(st.integers(0, 12).map(lambda i: i / 13), st.boolean
 @given(SHARES, st.integers(1, 10_000))
 def test_an_allowance_is_the_most_that_stays_within_the_share(share: float, rows: int) -> None:
     """One more would be over the share, whatever floating point makes of share times rows."""
-    allowed = threshold.allowance(share, rows)
+    allowed = threshold.max_count(share, rows)
     assert allowed / rows <= share < (allowed + 1) / rows
 
 

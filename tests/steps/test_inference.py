@@ -125,11 +125,11 @@ def test_no_request_raises(body: bytes | str, kind: str) -> None:
 
 
 def _loaded() -> inference.Model:
-    from ml.model.request_parser import Reader
+    from ml.model.request_parser import RequestParser
     from ml.model.scorer import Scorer
 
     scorer = Scorer.from_json(files()["model.json"])
-    return inference.Model(scorer, Reader(scorer.inputs, scorer.document.amount), scorer.version)
+    return inference.Model(scorer, RequestParser(scorer.inputs, scorer.document.amount), scorer.version)
 
 
 def test_the_archives_code_runs_on_numpy_and_the_standard_library_alone(model_dir: Path) -> None:

@@ -98,7 +98,9 @@ def test_a_file_that_is_not_the_one_listed_is_refused(bench: Bench) -> None:
     assert f"{key}: expected sha256 {expected}, found no such file" in refusal(bench, "--data-sha256", sealed)
     path.write_bytes(whole)
     bench.labels("z/labels", ["e00001"], [1], [START])
-    assert refusal(bench, "--data-sha256", sealed).startswith("labels/z/labels.parquet: not listed in the data set")
+    assert refusal(bench, "--data-sha256", sealed).startswith(
+        "labels/z/labels.parquet: not in the listing of the training set"
+    )
     (bench.processing / "dataset/labels/z/labels.parquet").unlink()
     assert run(bench, "--data-sha256", sealed) == 0
 
@@ -215,7 +217,7 @@ def test_an_id_that_stands_for_two_transactions_is_refused(bench: Bench) -> None
     data = bench.data()
     changed = data.slice(7, 1).set_column(2, "Time", pa.array([1.0]))
     bench.transactions("20260102-def/transactions", changed)
-    assert refusal(bench) == "event_id 'e00007' stands for two transactions that differ in Time"
+    assert refusal(bench) == "event_id 'e00007' occurs in two transactions that differ in Time"
 
 
 def test_columns_beyond_the_models_are_carried_where_every_file_has_them(bench: Bench) -> None:
@@ -304,7 +306,7 @@ def test_what_is_not_there_is_named(bench: Bench) -> None:
     """No data, an empty window, a time without an offset."""
     assert "raw: no Parquet file; import data with `fraudops data import`" in refusal(bench)
     bench.data(200)
-    assert "no transaction lies in the window from 2030-01-01T00:00:00Z to the last (200 lie outside)" in refusal(
+    assert "no transaction is in the window from 2030-01-01T00:00:00Z to the last (200 are outside)" in refusal(
         bench, "--window-start", "2030-01-01T00:00:00Z"
     )
     assert "the window end must be a time with an offset" in refusal(bench, "--window-end", "2030-01-01")

@@ -206,7 +206,7 @@ def test_a_champion_whose_inputs_are_gone_cannot_be_compared(finished: Bench, be
     assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
     champion = bench.evaluation()["champion"]
     assert champion["status"] == "not possible"
-    assert "it reads V2, which these transactions lack" in champion["reason"]
+    assert "these transactions lack its inputs V2" in champion["reason"]
 
 
 @pytest.mark.parametrize("case", ["replaced", "absent", "unnamed", "damaged"])
@@ -223,8 +223,8 @@ def test_a_champion_that_is_not_gits_stops_the_step(finished: Bench, bench: Benc
     named = [] if case == "unnamed" else ["--champion-sha256", sha256]
     done = bench.run("evaluate", *PROVENANCE, *named)
     assert done.returncode == 1
-    said = {"replaced": "was replaced", "absent": "check ChampionUri", "unnamed": "no champion was named"}
-    assert said.get(case, "the champion cannot be read") in done.stderr
+    said = {"replaced": "was replaced", "absent": "check ChampionUri", "unnamed": "no digest of a champion"}
+    assert said.get(case, "archive is invalid") in done.stderr
     assert not (bench.processing / "artifact").exists()
 
 
