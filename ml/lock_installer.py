@@ -1,7 +1,7 @@
-"""Installs locks into a virtual environment, with uv or, where uv cannot be had, with pip.
+"""Installs lock files into a virtual environment with uv, or with pip if uv is not available.
 
-Imports nothing but the standard library, for it runs before anything is installed. Names no package index: uv and pip
-use the ones that the machine is configured for.
+Runs before anything is installed, so it imports the standard library only. Sets no package index: uv and pip use the
+index that the machine is configured for.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class InstallFailed(Exception):
 
 
 def install(environment: Path, locks: Sequence[Path], *, tools: Path) -> None:
-    """Installs what `locks` pin, every file checked against its hash, and prints one line per stage.
+    """Installs the pins of `locks`, verified by hash, and prints one line per stage.
 
-    Creates `environment` where it is missing. uv is kept below `tools`, at the version of requirements/uv.lock.
+    Creates `environment` if it is missing. Installs uv below `tools`, at the version of requirements/uv.lock.
 
     Raises:
         InstallFailed: neither uv nor pip could install one of the locks.
@@ -48,7 +48,7 @@ def install(environment: Path, locks: Sequence[Path], *, tools: Path) -> None:
 
 
 def find_uv(python: Path, tools: Path) -> Path | None:
-    """The uv of requirements/uv.lock, installed by pip below `tools` if it is missing; None where pip cannot."""
+    """The uv of requirements/uv.lock, installed by pip below `tools` if it is missing; None if that fails."""
     if not _UV_LOCK.is_file():
         return None
     folder = tools / f"uv-{hashlib.sha256(_UV_LOCK.read_bytes()).hexdigest()[:16]}"
@@ -79,7 +79,7 @@ def _install_lock(python: Path, lock: Path, uv: Path | None) -> None:
     for installer in ("uv", "pip") if uv else ("pip",):
         _print(f"installing {lock.name} ({packages} packages) into {python.parents[1]} with {installer}")
         if installer == "uv":
-            # Bytecode is compiled now: the first import of a package must be neither slow nor print its warnings.
+            # Compile bytecode now, so that the first import of a package is fast and prints no syntax warnings.
             command = [uv, "pip", "install", "--python", python, *_HASHED, "--compile-bytecode", "-r", lock]
         else:
             command = [python, *_PIP, "install", "--progress-bar", "on", *_HASHED, "-r", lock]
@@ -91,7 +91,7 @@ def _install_lock(python: Path, lock: Path, uv: Path | None) -> None:
 
 
 def _with_pip_index(python: Path) -> dict[str, str]:
-    """The environment for uv, with the index that pip is configured for: uv does not read pip's configuration."""
+    """Environment variables for uv with pip's index, because uv does not read pip's configuration."""
     variables = dict(os.environ)
     if not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & set(variables):
         command = [str(python), *_PIP, "config", "get", "global.index-url"]
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m ml.lock_installer", description=main.__doc__)
     parser.add_argument("environment", type=Path)
     parser.add_argument("locks", type=Path, nargs="+")
-    parser.add_argument("--tools", type=Path, default=Path(".venv-tools"), help="where uv is kept")
+    parser.add_argument("--tools", type=Path, default=Path(".venv-tools"), help="folder for uv")
     options = parser.parse_args(arguments)
     try:
         install(options.environment, options.locks, tools=options.tools)

@@ -1,4 +1,4 @@
-"""Renders a verb's result: a two-column table for people, JSON for machines."""
+"""Renders a command's result as a two-column table or as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def as_json(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` in JSON's own types."""
+    """`value` in JSON types."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -36,15 +36,15 @@ def plain(value: Any) -> Any:
 
 
 def show(value: Any, rows: Iterable[tuple[str, Any]], *, as_machine: bool, title: str | None = None) -> None:
-    """Prints `value` as JSON if `as_machine`, and else `rows` as a table; a row whose text is None is left out."""
+    """Prints `value` as JSON if `as_machine`, else `rows` as a table; rows with the text None are left out."""
     if as_machine:
-        print(as_json(value))  # noqa: T201 - rich would wrap and colour what a machine reads
+        print(as_json(value))  # noqa: T201 - rich would wrap and colour the JSON
         return
     out.print(table(rows, title=title))
 
 
 def table(rows: Iterable[tuple[str, Any]], *, title: str | None = None) -> Table:
-    """Labels and texts side by side; a row whose text is None is left out."""
+    """A table of labels and texts; rows with the text None are left out."""
     grid = Table(title=title, show_header=False, box=None, pad_edge=False, title_justify="left", title_style="bold")
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -55,7 +55,7 @@ def table(rows: Iterable[tuple[str, Any]], *, title: str | None = None) -> Table
 
 
 def figure(metric: Mapping[str, Any] | None, *, percent: bool = False) -> str:
-    """A metric of evaluation.json with its interval and the count behind it: 0.951 (0.915 to 0.972, 234 of 246)."""
+    """A metric of evaluation.json with its interval and count: 0.951 (0.915 to 0.972, 234 of 246)."""
     if metric is None or metric.get("value") is None:
         return "undefined" + (f": {metric['reason']}" if metric and metric.get("reason") else "")
     scale, digits, unit = (100, 2, " %") if percent else (1, 3, "")
@@ -65,7 +65,7 @@ def figure(metric: Mapping[str, Any] | None, *, percent: bool = False) -> str:
 
 
 def fields(value: Any) -> list[tuple[str, Any]]:
-    """The fields of a flat dataclass as rows, in its own order and words."""
+    """The fields of a flat dataclass as rows, in their order."""
     return [(name.replace("_", " "), _text(item)) for name, item in plain(value).items()]
 
 
@@ -78,7 +78,7 @@ def _text(value: Any) -> str | None:
 
 
 def evaluation_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a person wants to know of an evaluation.json: the verdict, if there is one, and the figures behind it."""
+    """The rows of an evaluation.json: the verdict, if it has one, and the figures."""
     metrics = evaluation["metrics"]
     rows = (
         [("verdict", f"{evaluation['verdict']['status']}: {evaluation['verdict']['reason']}")]
@@ -103,24 +103,24 @@ _FIGURES = (
 
 
 def drift_rows(result: Any) -> list[tuple[str, Any]]:
-    """A drift check as rows: what was found in each window, and what came of it."""
-    judged = [
+    """The rows of a drift check: the verdict of each window, and the retrain requests."""
+    windows = [
         (
-            f"{stamp(each.start)} to {stamp(each.end)}",
-            f"{', '.join(each.verdicts)}; {each.rows:,} rows{'' if each.new else ', as judged before'}",
+            f"{stamp(window.start)} to {stamp(window.end)}",
+            f"{', '.join(window.verdicts)}; {window.rows:,} rows{'' if window.new else ', checked before'}",
         )
-        for each in result.judged
+        for window in result.judged
     ]
-    asked = [(each.request, f"{each.state}: {each.reason}") for each in result.requests]
+    requests = [(request.request, f"{request.state}: {request.reason}") for request in result.requests]
     silence = result.silence
     return [
         ("verdict", result.verdict),
-        ("because", result.reason),
+        ("reason", result.reason),
         ("endpoint", result.endpoint),
         ("approval", f"{result.approval:04d}" if result.approval is not None else "none"),
-        *judged,
+        *windows,
         ("due", ", ".join(result.due) or "no request"),
-        *asked,
+        *requests,
         ("no traffic", f"since {stamp(silence.since)}, {silence.hours:,.0f} hours" if silence else None),
         ("report", result.judged[-1].report if result.judged else None),
     ]

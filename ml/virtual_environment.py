@@ -1,7 +1,7 @@
 """Creates and caches the virtual environment of a lock, for the setup action.
 
-The setup action runs this before anything is installed, so it may import nothing but the standard library; whoever
-puts an environment there beforehand (an image, a laptop's runner) asks `key` for its name, so that both agree.
+The setup action runs this before anything is installed, so it imports the standard library only. An image or a laptop's
+runner that provides an environment in advance gets its name from `key`, so that both agree.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ml import lock_installer
 
 LOCKS = ("core", "run", "dev")
 _STAMP = "complete"
-"""Written last into an environment: one whose making was interrupted has none, and is made anew."""
-_PASSED_ON = ("AWS_REGION", "FRAUDOPS_STACK", "FRAUDOPS_ROLE_ARN")
+"""Written last into an environment. An environment without it is incomplete and is created again."""
+_EXPORTED = ("AWS_REGION", "FRAUDOPS_STACK", "FRAUDOPS_ROLE_ARN")
 _SHIM = """\
 #!{python}
 from ml.cli import main
@@ -33,35 +33,35 @@ main()
 
 
 class SetupFailed(Exception):
-    """The environment cannot be had; the message says why."""
+    """The environment cannot be created or linked; the message says why."""
 
 
 def key(lock: Path) -> str:
     """The name of the environment of `lock` for the running Python: 16 hex digits of the sha256 of both.
 
-    The whole version counts, for an environment points at its interpreter by path, and so does the machine.
+    The key includes the full version, because an environment refers to its interpreter by path, and the architecture.
     """
     python = f"{sys.implementation.name}-{platform.python_version()}-{platform.machine()}"
     return hashlib.sha256(lock.read_bytes() + b"\n" + python.encode()).hexdigest()[:16]
 
 
 def folder(lock: Path, tools: Path) -> Path:
-    """Where the environment of `lock` is kept below `tools`, a runner's RUNNER_TOOL_CACHE."""
+    """The folder of the environment of `lock` below `tools`, a runner's RUNNER_TOOL_CACHE."""
     return tools / "fraudops" / key(lock)
 
 
-def there(environment: Path) -> bool:
-    """Whether the environment is whole. One that was linked here from elsewhere is its owner's business."""
+def is_complete(environment: Path) -> bool:
+    """Whether the environment is complete. Of a linked environment only the interpreter is checked."""
     if environment.is_symlink():
         return (environment / "bin/python").exists()
     return (environment / _STAMP).is_file()
 
 
-def make(environment: Path, lock: Path) -> None:
-    """Installs exactly what `lock` pins, every file checked against its hash, and the command `fraudops`.
+def create(environment: Path, lock: Path) -> None:
+    """Creates the environment with the pins of `lock`, verified by hash, and the command `fraudops`.
 
     Raises:
-        SetupFailed: neither uv nor pip could; the environment counts as not there.
+        SetupFailed: neither uv nor pip could install the lock; the environment stays incomplete.
     """
     (environment / _STAMP).unlink(missing_ok=True)
     python = environment / "bin/python"
@@ -77,50 +77,50 @@ def make(environment: Path, lock: Path) -> None:
 
 
 def exported(environment: Path, workspace: Path, values: Mapping[str, str]) -> dict[str, str]:
-    """The variables that later steps get: those of `values` that say something, and the checkout's own code first."""
+    """The variables for later steps: the non-empty `values`, and PYTHONPATH, which puts the checkout's code first."""
     for name, value in values.items():
         if value.splitlines() not in ([], [value]):
             raise SetupFailed(f"{name} must be one line (got {value!r})")
-    told = {name: value for name, value in values.items() if value}
-    return {"PYTHONPATH": str(workspace), "VIRTUAL_ENV": str(environment), **told}
+    given = {name: value for name, value in values.items() if value}
+    return {"PYTHONPATH": str(workspace), "VIRTUAL_ENV": str(environment), **given}
 
 
 def link(environment: Path, at: Path) -> None:
-    """Makes `at` a link to the environment, for tools that look for one there."""
+    """Creates a link to the environment at `at`, for tools that expect one there."""
     if at.is_symlink():
         at.unlink()
     if at.exists():
-        raise SetupFailed(f"{at} is there and is not a link; remove it")
+        raise SetupFailed(f"{at} exists and is not a link; remove it")
     at.symlink_to(environment, target_is_directory=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`find` says where the environment is and whether it is there; `use` makes it if need be and exports it."""
+    """`find` outputs the environment's path and whether it exists; `use` creates it if it is missing and exports it."""
     parser = argparse.ArgumentParser(prog="python3 -m ml.virtual_environment", description=main.__doc__)
     parser.add_argument("verb", choices=("find", "use"))
     parser.add_argument("--lock", choices=LOCKS, required=True)
     parser.add_argument("--link", default="", help="a path of the checkout that leads to the environment, as .venv")
-    given = parser.parse_args(arguments)
-    began = time.perf_counter()
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
     try:
         workspace, tools = Path(os.environ["GITHUB_WORKSPACE"]), Path(os.environ["RUNNER_TOOL_CACHE"])
-        lock = workspace / "requirements" / f"{given.lock}.lock"
+        lock = workspace / "requirements" / f"{options.lock}.lock"
         environment = folder(lock, tools)
-        if given.verb == "find":
-            found = {
+        if options.verb == "find":
+            outputs = {
                 "path": environment,
                 "key": f"fraudops-{environment.name}",
-                "there": str(there(environment)).lower(),
+                "there": str(is_complete(environment)).lower(),
             }
-            _append("GITHUB_OUTPUT", (f"{name}={value}" for name, value in found.items()))
+            _append("GITHUB_OUTPUT", (f"{name}={value}" for name, value in outputs.items()))
             return 0
-        variables = exported(environment, workspace, {name: os.environ.get(f"GIVEN_{name}", "") for name in _PASSED_ON})
-        with _alone(environment):
-            made = not there(environment)
-            if made:
-                make(environment, lock)
-        if given.link:
-            link(environment, workspace / given.link)
+        variables = exported(environment, workspace, {name: os.environ.get(f"GIVEN_{name}", "") for name in _EXPORTED})
+        with _exclusive_lock(environment):
+            created = not is_complete(environment)
+            if created:
+                create(environment, lock)
+        if options.link:
+            link(environment, workspace / options.link)
     except KeyError as error:
         sys.stdout.write(f"::error::{error} is not set: this runs as a step of .github/actions/setup\n")
         return 1
@@ -129,17 +129,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     _append("GITHUB_ENV", (f"{name}={value}" for name, value in variables.items()))
     _append("GITHUB_PATH", [str(environment / "bin")])
-    state = "installed" if made else "there already"
-    sys.stdout.write(f"{given.lock}.lock: {environment} {state} ({time.perf_counter() - began:.1f} s)\n")
+    state = "installed" if created else "reused"
+    sys.stdout.write(f"{options.lock}.lock: {environment} {state} ({time.perf_counter() - start:.1f} s)\n")
     return 0
 
 
 @contextmanager
-def _alone(environment: Path) -> Iterator[None]:
-    """One at a time: jobs that share a machine share its tool cache, and the first makes what the others then find."""
+def _exclusive_lock(environment: Path) -> Iterator[None]:
+    """Serialises jobs that share a machine's tool cache: the first creates the environment, the others use it."""
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with environment.with_name(f"{environment.name}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # let go when the file is closed, whatever ends this
+    with environment.with_name(f"{environment.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, also if the process is killed
         yield
 
 

@@ -54,7 +54,7 @@ def test_it_is_made_once_and_then_found(job: Path, capsys: pytest.CaptureFixture
     assert found["there"] == "true"
     assert found["key"] == f"fraudops-{Path(found['path']).name}"
     assert virtual_environment.main(["use", "--lock", "run"]) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "reused" in capsys.readouterr().out
     assert (Path(found["path"]) / "bin/fraudops").exists()
 
 
@@ -67,7 +67,7 @@ def test_jobs_that_want_it_at_once_make_it_once(job: Path) -> None:
     ]
     said = sorted(process.communicate(timeout=120)[0] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("installed" in text for text in said) == sum("there already" in text for text in said) == 1
+    assert sum("installed" in text for text in said) == sum("reused" in text for text in said) == 1
 
 
 def test_one_that_was_left_half_made_is_made_anew(job: Path) -> None:
@@ -76,9 +76,9 @@ def test_one_that_was_left_half_made_is_made_anew(job: Path) -> None:
     folder = virtual_environment.folder(lock, job / "tools")
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/python").write_text("half")
-    assert not virtual_environment.there(folder)
+    assert not virtual_environment.is_complete(folder)
     assert virtual_environment.main(["use", "--lock", "run"]) == 0
-    assert virtual_environment.there(folder)
+    assert virtual_environment.is_complete(folder)
 
 
 def test_one_that_was_linked_from_elsewhere_counts_if_it_has_a_python(job: Path) -> None:
@@ -86,10 +86,10 @@ def test_one_that_was_linked_from_elsewhere_counts_if_it_has_a_python(job: Path)
     folder = virtual_environment.folder(Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock", job / "tools")
     folder.parent.mkdir(parents=True)
     folder.symlink_to(sys.prefix)
-    assert virtual_environment.there(folder)
+    assert virtual_environment.is_complete(folder)
     folder.unlink()
     folder.symlink_to(job / "nowhere")
-    assert not virtual_environment.there(folder)
+    assert not virtual_environment.is_complete(folder)
 
 
 def test_what_cannot_be_installed_fails_and_is_not_there(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +98,7 @@ def test_what_cannot_be_installed_fails_and_is_not_there(job: Path, capfd: pytes
     lock.write_text("surely-not-there==1\n")
     assert virtual_environment.main(["use", "--lock", "run"]) == 1
     assert "::error::pip could not install" in capfd.readouterr().out
-    assert not virtual_environment.there(virtual_environment.folder(lock, job / "tools"))
+    assert not virtual_environment.is_complete(virtual_environment.folder(lock, job / "tools"))
     assert not (job / "env").exists()
 
 

@@ -1,6 +1,6 @@
 """Reads CSV files: with Arrow's reader if every row is valid, else line by line to locate each fault.
 
-One row is one line: no field of a transaction contains a line break, so that every fault has an exact line.
+One row is one line, because no field of a transaction contains a line break. Every fault so has an exact line.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Lines:
 
 
 def read(path: str, data: bytes, columns: Columns) -> tuple[pd.DataFrame, tuple[Fault, ...], Lines]:
-    """The rows of the CSV text `data`, their faults and their lines.
+    """Reads the rows of the CSV text `data`, their faults and their lines.
 
     Raises:
         DataError: there is no header or no row, or the header has other columns than expected.
@@ -64,7 +64,7 @@ def read(path: str, data: bytes, columns: Columns) -> tuple[pd.DataFrame, tuple[
     header, at, offset = _header(path, data)
     names = _names(path, header, at, columns)
     if not _VISIBLE.search(data, offset):
-        raise DataError(f"{path}: line {at} is a header and no row follows; give a file with rows")
+        raise DataError(f"{path}: line {at} is a header, but there are no rows; give a file with rows")
     frame = _read_with_arrow(data, offset, names)
     if frame is not None and not data_contract.faults(frame, columns):
         none = Lines(names=names, lines=(), numbers=np.empty(0, dtype=np.int64))
@@ -74,12 +74,12 @@ def read(path: str, data: bytes, columns: Columns) -> tuple[pd.DataFrame, tuple[
 
 def _header(path: str, data: bytes) -> tuple[bytes, int, int]:
     """The first line that is not empty, its number, and the offset of the next line."""
-    found = _FIRST_LINE.search(data)
-    if not found:
+    first = _FIRST_LINE.search(data)
+    if not first:
         raise DataError(f"{path}: is empty ({len(data)} bytes); give a file with a header and rows")
-    at = len(data[: found.start()].splitlines()) + 1
-    end = found.end() + (2 if data[found.end() : found.end() + 2] == b"\r\n" else 1)
-    return found.group().removeprefix(_BOM), at, end
+    at = len(data[: first.start()].splitlines()) + 1
+    end = first.end() + (2 if data[first.end() : first.end() + 2] == b"\r\n" else 1)
+    return first.group().removeprefix(_BOM), at, end
 
 
 def _names(path: str, header: bytes, at: int, columns: Columns) -> tuple[str, ...]:
@@ -94,11 +94,11 @@ def _names(path: str, header: bytes, at: int, columns: Columns) -> tuple[str, ..
         ) from error
     names = tuple(_fields(text))
     if len(names) == 1:
-        for delimiter, called in _OTHER_DELIMITERS.items():
+        for delimiter, description in _OTHER_DELIMITERS.items():
             if delimiter in text:
-                raise DataError(f"{path}: line {at} is delimited by {called}; delimit the file by commas")
+                raise DataError(f"{path}: line {at} is delimited by {description}; delimit the file by commas")
     if all(_is_number(name) for name in names):
-        raise DataError(f"{path}: line {at} has numbers where the header belongs; put the column names there")
+        raise DataError(f"{path}: line {at} has numbers, not a header; add a line with the column names")
     problem = data_contract.layout_problem(names, columns)
     if problem:
         raise DataError(f"{path}: line {at}: {problem}")
@@ -114,7 +114,7 @@ def _is_number(text: str) -> bool:
 
 
 def _read_with_arrow(data: bytes, offset: int, names: tuple[str, ...]) -> pd.DataFrame | None:
-    """All rows by Arrow's reader, or None if a field is no number, a row is ragged, or rows are not lines."""
+    """All rows by Arrow's reader, or None if a field is not a number, a row is ragged, or rows are not lines."""
     body = memoryview(data)[offset:]
     kinds = {name: pa.string() if name in data_contract.OPTIONAL else pa.float64() for name in names}
     try:
@@ -145,17 +145,17 @@ def _array(name: str, column: pa.Array) -> NDArray[Any]:
 def _read_by_line(
     data: bytes, offset: int, at: int, names: tuple[str, ...], columns: Columns
 ) -> tuple[pd.DataFrame, tuple[Fault, ...], Lines]:
-    every = data[offset:].splitlines()
-    kept = [position for position, line in enumerate(every) if line.strip()]
-    lines = [every[position] for position in kept]
-    found = _FaultPositions()
+    all_lines = data[offset:].splitlines()
+    kept = [position for position, line in enumerate(all_lines) if line.strip()]
+    lines = [all_lines[position] for position in kept]
+    positions = _FaultPositions()
     chunks = [
-        [*_chunk(lines[start : start + _CHUNK_ROWS], start, names, found)]
+        [*_convert_chunk(lines[start : start + _CHUNK_ROWS], start, names, positions)]
         for start in range(0, len(lines), _CHUNK_ROWS)
     ]
     frame = tabular.frame_of(names, [np.concatenate(parts) for parts in zip(*chunks, strict=True)])
     raw = Lines(names=names, lines=lines, numbers=np.array(kept, dtype=np.int64) + at + 1)
-    return frame, tabular.all_faults(frame, columns, found.faults()), raw
+    return frame, tabular.all_faults(frame, columns, positions.faults()), raw
 
 
 @dataclass
@@ -175,14 +175,16 @@ class _FaultPositions:
         ]
 
 
-def _chunk(lines: list[bytes], start: int, names: tuple[str, ...], found: _FaultPositions) -> Iterator[NDArray[Any]]:
+def _convert_chunk(
+    lines: list[bytes], start: int, names: tuple[str, ...], positions: _FaultPositions
+) -> Iterator[NDArray[Any]]:
     """One array for each column of `lines`, which begin at row `start`; invalid values are NaN, NaT or ''."""
     blank = [""] * len(names)
     rows = []
     for row, line in enumerate(lines, start=start):
         fields, broken = _split(line, len(names))
         if broken:
-            found.add(broken[0], None, broken[1], np.array([row], dtype=np.int64))
+            positions.add(broken[0], None, broken[1], np.array([row], dtype=np.int64))
         rows.append(fields or blank)
     for name, values in zip(names, zip(*rows, strict=True), strict=True):
         if name == EVENT_ID:
@@ -191,7 +193,7 @@ def _chunk(lines: list[bytes], start: int, names: tuple[str, ...], found: _Fault
         text = pa.array(values, pa.string())
         converted = tabular.moments(text) if name == EVENT_TIME else tabular.numbers(text)
         for (kind, rule), mask in converted.kinds.items():
-            found.add(kind, name, rule, np.flatnonzero(mask) + start)
+            positions.add(kind, name, rule, np.flatnonzero(mask) + start)
         yield converted.values
 
 

@@ -1,4 +1,4 @@
-"""Reads Parquet files; typed columns exclude most faults of text files."""
+"""Reads Parquet files and locates faults by row number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ml.model.training_settings import Columns
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The rows of a Parquet file, which have a row number in place of a line number."""
+    """The raw rows of a Parquet file, located by row number."""
 
     table: pa.Table
     unit: str = "row"
@@ -33,7 +33,7 @@ class Rows:
         return row + 1
 
     def text(self, row: int) -> bytes:
-        """The row as a line of CSV; an absent value is empty."""
+        """The row as a line of CSV; a missing value is empty."""
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(
             ["" if column[row].as_py() is None else column[row].as_py() for column in self.table.columns]
@@ -41,7 +41,7 @@ class Rows:
         return line.getvalue().encode("utf-8", errors="backslashreplace")
 
     def cell(self, row: int, column: str | None) -> str:
-        """The value in `column`; '' if it is absent."""
+        """The value in `column`; '' if it is missing."""
         if column is None:
             return self.text(row).decode()
         value = self.table[column][row].as_py()
@@ -49,7 +49,7 @@ class Rows:
 
 
 def read(path: str, data: bytes, columns: Columns) -> tuple[pd.DataFrame, tuple[Fault, ...], Rows]:
-    """The rows of the Parquet file `data`, their faults and their raw values.
+    """Reads the rows of the Parquet file `data`, their faults and their raw values.
 
     Raises:
         DataError: it is damaged, has no rows, or has other columns or types than expected.

@@ -1,4 +1,4 @@
-"""Writes rows that break the data contract, unchanged and with the reason, to a file beside the data file."""
+"""Quarantines rows that break the data contract: writes them, unchanged and with the reason, beside the data file."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def first_problem(content: Content) -> str:
 
 
 def counts(content: Content) -> dict[str, int]:
-    """How often each kind of problem was met, most frequent first."""
-    found: dict[str, int] = defaultdict(int)
+    """The number of rows with each kind of fault, the most frequent first."""
+    rows_by_kind: dict[str, int] = defaultdict(int)
     for fault in content.faults:
-        found[fault.kind] += fault.rows.size
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        rows_by_kind[fault.kind] += fault.rows.size
+    return dict(sorted(rows_by_kind.items(), key=lambda item: (-item[1], item[0])))
 
 
 def write(content: Content) -> tuple[str, int]:
-    """Writes the bad rows beside the file they came from; where that is, and how many they are.
+    """Writes the rows with faults beside the data file; returns the path and the number of rows.
 
-    Columns: `line` (or `row`), `reason` and `text`, the row's own bytes. An older file of the same name is replaced.
+    Columns: `line` (or `row`), `reason` and `text`, the raw row. Replaces an older file of the same name.
 
     Raises:
-        DataError, CloudError: the place cannot be written to.
+        DataError, CloudError: the file cannot be written.
     """
     reasons: dict[int, list[str]] = defaultdict(list)
     for fault in content.faults:
@@ -61,23 +61,22 @@ def write(content: Content) -> tuple[str, int]:
         text = content.raw.text(row).decode("utf-8", errors="surrogateescape")
         writer.writerow([content.raw.line(row), "; ".join(reasons[row]), text])
     data = table.getvalue().encode("utf-8", errors="surrogateescape")
-    place = f"{content.path}.quarantine.csv"
-    if place.startswith(s3_objects.SCHEME):
-        s3_objects.write(place, data, "text/csv")
+    target = f"{content.path}.quarantine.csv"
+    if target.startswith(s3_objects.SCHEME):
+        s3_objects.write(target, data, "text/csv")
     else:
-        _replace(Path(place), data)
-    return place, len(reasons)
+        _write_atomically(Path(target), data)
+    return target, len(reasons)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """All of `data` at `path`, or what was there before."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
+        temporary.write_bytes(data)
+        temporary.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise DataError(
-            f"{path}: cannot be written ({error.strerror}); bad rows are kept beside the file, or not at all: "
-            f"copy the file to a folder that can be written to"
+            f"{path}: cannot be written ({error.strerror}); rows are quarantined beside the data file only: "
+            f"copy the data file to a writable folder"
         ) from error

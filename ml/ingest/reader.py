@@ -1,6 +1,6 @@
 """Opens a file of transactions (local or S3; CSV, gzipped CSV or Parquet) with the reader for its format.
 
-Refuses only what is wrong with the file as a whole. What is wrong with a row is told, and decided on elsewhere.
+Rejects only faults of the file as a whole. Reports faults of rows and decides nothing about them.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _GZIP_HEADER = 16  # added to zlib's window bits: expect a gzip header, and chec
 
 
 def read(path: str, columns: Columns) -> Content:
-    """Every row of the file at `path` (a local path or s3://), good or bad, in the file's order.
+    """Reads every row of the file at `path` (local or s3://), valid or not, in the file's order.
 
-    What the file is, is told by its first bytes; a name that promises Parquet or gzip is held to it.
+    The first bytes decide the format. A name that ends in .parquet, .pq or .gz must agree with them.
 
     Raises:
-        DataError: the file is not there, empty, damaged, in another encoding or format, or has other columns than
-            `columns` asks for. The message has the file, the line where there is one, and what to do.
-        CloudError: S3 refuses or cannot be reached.
+        DataError: the file is missing, empty, damaged, in another encoding or format, or has other columns than
+            `columns`. The message has the file, the line if there is one, and what to do.
+        CloudError: S3 denies access or cannot be reached.
     """
     data = s3_objects.read(path) if path.startswith(s3_objects.SCHEME) else _local(path)
     if not data:
         raise DataError(f"{path}: is empty (0 bytes); give a file with a header and rows")
     digest = hashlib.sha256(data).hexdigest()
-    promised = Path(path).suffix.lower()
+    suffix = Path(path).suffix.lower()
     if data.startswith(_ZIP):
         raise DataError(f"{path}: is a zip archive; unpack it and give the file inside")
-    if promised in (".parquet", ".pq") and not data.startswith(_PARQUET):
+    if suffix in (".parquet", ".pq") and not data.startswith(_PARQUET):
         raise DataError(f"{path}: is not Parquet (its first bytes are {data[:4]!r}); export it again or rename it")
-    if promised == ".gz" and not data.startswith(_GZIP):
+    if suffix == ".gz" and not data.startswith(_GZIP):
         raise DataError(f"{path}: is not gzip (its first bytes are {data[:4]!r}); compress it again or rename it")
-    text = _unpacked(path, data) if data.startswith(_GZIP) else data
+    text = _decompress(path, data) if data.startswith(_GZIP) else data
     reader = parquet.read if text.startswith(_PARQUET) else csv.read
     frame, faults, raw = reader(path, text, columns)
     return Content(path=path, bytes=len(data), sha256=digest, frame=frame, faults=faults, raw=raw)
@@ -55,11 +55,11 @@ def _local(path: str) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give the path of a CSV or Parquet file") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
 
 
-def _unpacked(path: str, data: bytes) -> bytes:
-    """What the gzip `data` holds: its members one after the other, as `cat a.gz b.gz` makes them."""
+def _decompress(path: str, data: bytes) -> bytes:
+    """Decompresses `data`, all members of it (`cat a.gz b.gz` gives two)."""
     parts: list[bytes] = []
     view, at, member = memoryview(data), 0, None
     try:
@@ -71,12 +71,12 @@ def _unpacked(path: str, data: bytes) -> bytes:
             at += len(chunk) - len(member.unused_data)
             if member.eof:
                 member = None
-                while at < len(view) and not view[at]:  # zeros may fill up the end, as gzip itself allows
+                while at < len(view) and not view[at]:  # gzip allows zeros as padding
                     at += 1
     except zlib.error as error:
         raise DataError(f"{path}: is a damaged gzip ({error}); copy it again") from error
     if member is not None:
-        whole = sum(part.count(b"\n") for part in parts)
-        last = f"after line {whole}" if whole else "before its first line ends"
-        raise DataError(f"{path}: is a truncated gzip, it ends in the middle of the stream ({last}); copy it again")
+        lines = sum(part.count(b"\n") for part in parts)
+        where = f"after line {lines}" if lines else "in the first line"
+        raise DataError(f"{path}: is a truncated gzip, it ends in the middle of the stream ({where}); copy it again")
     return b"".join(parts)

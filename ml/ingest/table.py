@@ -1,6 +1,6 @@
 """Converts the columns of a data file to numbers and times, and locates faults; shared by all readers.
 
-It reports faults. It does not decide whether a fault rejects a row or the file.
+Does not decide whether a fault rejects a row or the file.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ class Converted:
 
 
 def numbers(text: pa.Array) -> Converted:
-    """Text to float64 by the rules of Arrow's CSV reader, so that both ways of reading agree."""
+    """Converts text to float64 by the rules of Arrow's CSV reader, so that both CSV paths agree."""
     text = pc.utf8_trim(text, _BLANKS)
     number = pc.match_substring_regex(text, _NUMBER)
-    wordy = pc.match_substring_regex(text, _NOT_FINITE, ignore_case=True)
+    infinite = pc.match_substring_regex(text, _NOT_FINITE, ignore_case=True)
     missing = pc.match_substring_regex(text, _MISSING, ignore_case=True)
     values = pc.cast(pc.if_else(number, text, "nan"), pa.float64())
-    known, not_finite, absent = (_mask(part) for part in (number, wordy, missing))
+    known, not_finite, absent = (_mask(part) for part in (number, infinite, missing))
     return Converted(
         values=values.to_numpy(zero_copy_only=False),
         kinds={
@@ -94,7 +94,7 @@ def numbers(text: pa.Array) -> Converted:
 
 
 def moments(text: pa.Array) -> Converted:
-    """ISO 8601 text to datetime64[us] in UTC; a time without an offset is taken as UTC."""
+    """Converts ISO 8601 text to datetime64[us] in UTC; a time without an offset is taken as UTC."""
     for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
         try:
             return Converted(values=pc.cast(text, kind).to_numpy(zero_copy_only=False).astype("M8[us]"), kinds={})
@@ -127,7 +127,7 @@ def frame_of(names: Sequence[str], arrays: Iterable[NDArray[Any]]) -> pd.DataFra
 def all_faults(frame: pd.DataFrame, columns: Columns, seen: Sequence[Fault]) -> tuple[Fault, ...]:
     """The faults `seen` while reading and all other faults of the contract, each cell once.
 
-    Cells of a row that is faulty as a whole are not reported; a cell that is no number is not also "not finite".
+    Cells of a row that is faulty as a whole are not reported. A cell that is not a number is not also "not finite".
     """
     whole = _positions(fault for fault in seen if fault.column is None)
     rest = []
@@ -145,6 +145,6 @@ def all_faults(frame: pd.DataFrame, columns: Columns, seen: Sequence[Fault]) -> 
     return tuple(fault for fault in (*kept, *rest) if fault.rows.size)
 
 
-def _positions(found: Iterable[Fault]) -> NDArray[np.int64]:
-    parts = [fault.rows for fault in found]
+def _positions(faults: Iterable[Fault]) -> NDArray[np.int64]:
+    parts = [fault.rows for fault in faults]
     return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)

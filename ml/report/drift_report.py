@@ -1,4 +1,4 @@
-"""The HTML report of one window. Shows a verdict, judges nothing, loads nothing."""
+"""Renders the HTML report of a drift check of one window. Decides nothing; the page loads nothing."""
 
 from __future__ import annotations
 
@@ -15,49 +15,50 @@ from ml.report.drift_plots import draw
 
 __all__ = ["draw", "page"]
 
-_WORDS = {
-    "features.png": "Jensen-Shannon distance of every input from the rows that the model was made from and tested on.",
-    "distributions.png": "The five inputs that moved most: grey when the model was approved, blue in this window.",
-    "scores.png": "Scores of this model in the window, beside those of the rows that it was tested on.",
-    "outcomes.png": "Rates on mature labels beside those that the model was approved with, and frauds by amount.",
-    "history.png": "How far each input lay from the reference, window by window.",
+_CAPTIONS = {
+    "features.png": "Jensen-Shannon distance of every input from the drift reference (training, validation and test).",
+    "distributions.png": "The five inputs with the largest shift: drift reference grey, this window blue.",
+    "scores.png": "Scores in this window and on the model's test rows.",
+    "outcomes.png": "Rates on mature labels, now and at approval, and fraud rate by amount.",
+    "history.png": "Jensen-Shannon distance of each input from the drift reference, by window.",
 }
-_EXPLAINED = {
-    "none": "Traffic was judged and nothing fired.",
-    "no data": "There was too little traffic, or none for too long: nobody can say that nothing has drifted.",
-    "labels immature": "Too few labels have come to say whether scores still mean what they meant.",
-    "schema": "Fields are missing, new or out of range: a sender has changed, which a new model does not mend.",
-    "data": "Inputs have moved away from those that the model was made from.",
-    "prediction": "Scores or alerts have moved away from those of the test.",
-    "concept": "Labels say that scores do not mean what they meant when the model was approved.",
+_EXPLANATIONS = {
+    "none": "Traffic was tested and no detector fired.",
+    "no data": "There was too little traffic, or none for too long, to test for drift.",
+    "labels immature": "There are too few mature labels to test for concept drift.",
+    "schema": "Fields are missing, new or out of range: a sender has changed. Retraining does not fix this.",
+    "data": "The distribution of inputs differs from the drift reference.",
+    "prediction": "Scores or alerts differ from those on the test rows.",
+    "concept": "On mature labels, the relation between scores and fraud differs from that at approval.",
 }
 
 
 def page(
-    document: Mapping[str, Any], found: DriftVerdict, history: Sequence[DriftVerdict], pictures: Mapping[str, bytes]
+    document: Mapping[str, Any], verdict: DriftVerdict, history: Sequence[DriftVerdict], pictures: Mapping[str, bytes]
 ) -> str:
-    """The page as text; the same check gives the same bytes.
+    """Renders the page; the same check gives the same bytes.
 
     Args:
-        document: the check as it is kept.
-        history: this window and those before it, in the order of time.
-        pictures: PNGs by name, as `draw` gives them.
+        document: the check as stored.
+        verdict: of the window.
+        history: the verdicts of this window and those before it, in the order of time.
+        pictures: PNGs by name, from `draw`.
     """
-    fired = [finding for finding in found.findings if finding.fired]
+    fired = [finding for finding in verdict.findings if finding.fired]
     return (
         _environment()
         .get_template("drift.html")
         .render(
             document=document,
-            found=found,
+            verdict=verdict,
             fired=sorted(fired, key=lambda finding: (finding.kind, finding.statistic, finding.subject or "")),
-            quiet=[finding for finding in found.findings if not finding.fired and finding.p_value is not None],
-            features=sorted(found.features, key=lambda feature: -feature.js),
+            quiet=[finding for finding in verdict.findings if not finding.fired and finding.p_value is not None],
+            features=sorted(verdict.features, key=lambda feature: -feature.js),
             history=list(reversed(history)),
-            explained=[(verdict, _EXPLAINED[verdict]) for verdict in found.verdicts],
+            explanations=[(kind, _EXPLANATIONS[kind]) for kind in verdict.verdicts],
             days=document["labels"]["days"],
             pictures=[
-                (name, _WORDS[name], f"data:image/png;base64,{base64.b64encode(content).decode()}")
+                (name, _CAPTIONS[name], f"data:image/png;base64,{base64.b64encode(content).decode()}")
                 for name, content in pictures.items()
             ],
         )
@@ -65,20 +66,20 @@ def page(
 
 
 def figure(value: float | None) -> str:
-    """A figure with three digits that tell something; a dash where there is none."""
+    """A figure with three significant digits; a dash for None."""
     if value is None:
         return "–"
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def day(moment: datetime) -> str:
-    """A time as the page shows it."""
+    """A time in the page's format: the date only, if it is midnight."""
     whole = not (moment.hour or moment.minute or moment.second)
     return f"{moment:%Y-%m-%d}" if whole else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def words(finding: Finding) -> str:
-    """What a statistic is called."""
+def statistic_name(finding: Finding) -> str:
+    """The display name of a finding's statistic."""
     names = {"ks": "Kolmogorov-Smirnov", "psi": "population stability index", "js": "Jensen-Shannon", "chi_square": "w"}
     return names.get(finding.statistic, finding.statistic.replace("_", " "))
 
@@ -92,5 +93,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "day": day, "words": words}
+    environment.filters |= {"figure": figure, "day": day, "statistic_name": statistic_name}
     return environment

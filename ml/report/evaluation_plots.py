@@ -1,7 +1,7 @@
 """Plots of an evaluation as PNG, for approval pull requests; equal numbers give equal bytes.
 
-They are drawn from evaluation.json and never from rows: what is not in the evaluation is not in the picture. Nothing of
-the drawer's machine gets in: no settings of matplotlib, no installed fonts, no time.
+Drawn from evaluation.json, never from rows. The machine has no influence: matplotlib's settings, installed fonts and
+the time are not used.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _INCHES = (5.6, 4.2)  # 806 × 604 pixels: two fit side by side in a pull reques
 
 
 def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
-    """What became of the test rows: frauds found and missed, legitimate rows alerted and let through.
+    """The confusion matrix on the test rows.
 
-    Each cell holds its count and its share of its row (of the frauds, of the legitimate rows). Colour is by that share,
-    as colour by count would show nothing but how rare fraud is.
+    Each cell has its count and its share of its row (of the frauds, of the legitimate rows). Colour is by that share:
+    colour by count would only show how rare fraud is.
 
     Args:
         evaluation: as evaluation.json; `confusion` and `threshold` are read.
@@ -70,9 +70,9 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
 
 
 def precision_recall_curve(evaluation: Mapping[str, Any]) -> bytes:
-    """Precision at every recall, with the model's own threshold marked and the share of frauds as the floor.
+    """Precision at every recall, with the model's threshold marked and the share of frauds as the floor.
 
-    A model that knows nothing lies on the floor: average precision is to be read against it, not against 0.5.
+    A model without information has the precision of the floor: compare average precision with it, not with 0.5.
 
     Args:
         evaluation: as evaluation.json; `curves`, `metrics`, `rows`, `positives` and `threshold` are read.
@@ -82,12 +82,12 @@ def precision_recall_curve(evaluation: Mapping[str, Any]) -> bytes:
     floor = evaluation["positives"] / evaluation["rows"] if evaluation["rows"] else 0.0
     average = _with_interval(metrics.get("average_precision"))
     with _drawing("Precision and recall on the test rows", evaluation) as (figure, axes):
-        # Between two points, precision is that of the next one: interpolating it linearly would be too kind.
+        # Between two points, precision is that of the next point: linear interpolation would be too optimistic.
         axes.step(points[:, 0], points[:, 1], where="pre", color=_CURVE, lw=1.8, label=f"average precision {average}")
         axes.axhline(floor, color=_MUTED, lw=1, ls=(0, (4, 3)), label=f"alerting at random: {_percent(floor)}")
         recall, precision = (metrics.get(name) for name in ("recall", "precision"))
-        if _there(recall) and _there(precision):
-            _mark(axes, recall, precision)
+        if _is_defined(recall) and _is_defined(precision):
+            _draw_operating_point(axes, recall, precision)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall: share of the frauds that are found")
         axes.set_ylabel("precision: share of the alerts that are frauds")
         axes.grid(color=_GRID, lw=0.6)
@@ -96,8 +96,8 @@ def precision_recall_curve(evaluation: Mapping[str, Any]) -> bytes:
         return png(figure)
 
 
-def _mark(axes: Axes, recall: Any, precision: Any) -> None:
-    """The operating point, with the intervals of both figures as a cross."""
+def _draw_operating_point(axes: Axes, recall: Any, precision: Any) -> None:
+    """Draws the operating point with the intervals of both figures as a cross."""
     axes.errorbar(
         [recall["value"]],
         [precision["value"]],
@@ -113,16 +113,16 @@ def _mark(axes: Axes, recall: Any, precision: Any) -> None:
 
 
 def _arms(figure: Any) -> list[list[float]]:
-    # An interval that does not hold its figure by a rounding error has no arm on that side.
+    # Rounding can put an interval's end on the wrong side of the figure; that arm has length 0.
     return [[max(0.0, figure["value"] - figure["low"])], [max(0.0, figure["high"] - figure["value"])]]
 
 
-def _there(figure: Any) -> bool:
+def _is_defined(figure: Any) -> bool:
     return figure is not None and None not in (figure["value"], figure["low"], figure["high"])
 
 
 def _with_interval(figure: Any) -> str:
-    if not _there(figure):
+    if not _is_defined(figure):
         return "not known"
     return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
@@ -135,7 +135,7 @@ def _percent(share: float) -> str:
 @contextmanager
 def _drawing(title: str, evaluation: Mapping[str, Any]) -> Iterator[tuple[Figure, Axes]]:
     threshold = evaluation["threshold"]["score"]
-    # Everything matplotlib was told by files and by other code is left out while this is drawn.
+    # Settings of matplotlib from files and from other code must not change the picture.
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"font.family": "DejaVu Sans", "text.color": _INK, "axes.labelcolor": _INK})

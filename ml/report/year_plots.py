@@ -1,4 +1,4 @@
-"""Plots of a simulated year as PNG, for documents; the same year gives the same bytes."""
+"""Plots of a simulated year as PNG, for the documentation; the same year gives the same bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(year: PlayedYear) -> dict[str, bytes]:
 
 
 def recall(year: PlayedYear) -> bytes:
-    """Recall by month with its 95 % interval, with and without retraining, and when a new model began to serve."""
+    """Recall by month with its 95 % interval, with and without retraining, and the roll-outs of retrained models."""
     with _drawing("Recall by month, with and without retraining", year, 4.2) as (figure, axes):
         for side, colour, marker, style in _SIDES:
             figures = [(m.number, year_data.recall(getattr(m, side))) for m in year.months]
@@ -43,10 +43,10 @@ def recall(year: PlayedYear) -> bytes:
                 columns[0], columns[1], color=colour, marker=marker, ms=5, lw=2, ls=style, label=side.replace("_", " ")
             )
         axes.axhline(year.min_recall, color=_MUTED, lw=1, ls=":", label=f"gate: {year.min_recall:.0%}")
-        answered = {retrain.approval for retrain in year.retrains}
+        retrained = {retrain.approval for retrain in year.retrains}
         for item in year.deployments:
             for month in year.months:
-                if item.approval in answered and month.start <= item.start.date() < month.end:
+                if item.approval in retrained and month.start <= item.start.date() < month.end:
                     share = (item.start.date() - month.start).days / (month.end - month.start).days
                     axes.axvline(month.number - 0.5 + share, color="#1a7f37", lw=1.2)
                     axes.text(month.number - 0.45 + share, 1.02, f"{item.approval:04d}", fontsize=8, color="#1a7f37")
@@ -58,7 +58,7 @@ def recall(year: PlayedYear) -> bytes:
 
 
 def drift(year: PlayedYear) -> bytes:
-    """The statistic of each feature in each month; grey where there was no data."""
+    """The drift statistic of each feature in each month; grey if there was no data."""
     names = list(dict.fromkeys(name for month in year.months for name in month.drift or ()))
     values = np.array([[(month.drift or {}).get(name, np.nan) for month in year.months] for name in names], dtype=float)
     with _drawing(f"{year.statistic} by feature and month", year, 6.6) as (figure, axes):
@@ -77,7 +77,7 @@ def drift(year: PlayedYear) -> bytes:
 
 
 def alerts(year: PlayedYear) -> bytes:
-    """Alerts per day, frauds among them darker."""
+    """Alerts per day, with the frauds among them in a darker colour."""
     days = [day for month in year.months for day in month.alerts]
     with _drawing("Alerts per day of the model that served", year, 3.4) as (figure, axes):
         places = np.arange(len(days))

@@ -95,7 +95,7 @@ class StandIn:
         return drawn + 0.0  # avoids -0.0 in files
 
     def moments(self, group: Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and mean square of each column of one group: integrals of its quantile function, linear in pieces."""
+        """Mean and mean square of each column of one group: integrals of its piecewise linear quantile function."""
         low, high, width = group.quantiles[:, :-1], group.quantiles[:, 1:], np.diff(self._levels)
         return (low + high) / 2 @ width, (low**2 + low * high + high**2) / 3 @ width
 
@@ -104,7 +104,7 @@ class StandIn:
         return self._mixture(self.legitimate_groups, rows, rng)
 
     def frauds(self, rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """`rows` frauds of all kinds, in the kinds' shares, float64[rows, columns]."""
+        """`rows` frauds of all groups, by the groups' shares, float64[rows, columns]."""
         return self._mixture(self.fraud_groups, rows, rng)
 
     def _mixture(self, groups: Sequence[Group], rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -114,9 +114,9 @@ class StandIn:
         return rng.permutation(np.concatenate(drawn), axis=0) if len(drawn) > 1 else drawn[0]
 
     def seconds(self, label: int, rows: int, days: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """When `rows` transactions of a class happen: whole seconds of `days` days, float64[rows], unordered.
+        """The times of `rows` transactions of a class: whole seconds within `days` days, float64[rows], unordered.
 
-        Days are alike; the hour follows the class's hourly counts, the second within it is uniform.
+        The day is uniform, the hour follows the class's hourly counts, and the second within the hour is uniform.
         """
         day = rng.integers(0, days, rows)
         hour = rng.choice(HOURS, rows, p=self._hours[label])
@@ -133,9 +133,9 @@ class StandIn:
         return Traffic(seconds=seconds[order], values=values[order], labels=labels[order])
 
     def table(self, traffic: Traffic, start: date | None = None) -> pa.Table:
-        """`traffic` in Kaggle's layout (Time, V1 … V28, Amount, Class), `event_time` before it where `start` is given.
+        """`traffic` in Kaggle's layout (Time, V1 … V28, Amount, Class), after `event_time` if `start` is given.
 
-        `start` is the day, in UTC, whose midnight Time counts from.
+        Time counts from midnight, UTC, of the day `start`.
         """
         columns: dict[str, pa.Array] = {}
         if start is not None:
@@ -149,11 +149,11 @@ class StandIn:
 
 
 def copula_factor(rank_correlation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The lower Cholesky factor of a normal copula that has these Spearman correlations, float64[k, k].
+    """The lower Cholesky factor of the normal copula with these Spearman correlations, float64[k, k].
 
     The Pearson correlation of two normals with Spearman correlation r is 2 sin(πr/6) (Kruskal 1958, "Ordinal measures
-    of association", JASA 53). Taken pair by pair this need not be positive definite: negative
-    eigenvalues are raised to 1e-6 and the diagonal scaled back to 1 (Rebonato and Jäckel 1999, spectral decomposition).
+    of association", JASA 53). The matrix of these values may not be positive definite: eigenvalues are raised to at
+    least 1e-6 and the diagonal is scaled back to 1 (Rebonato and Jäckel 1999, spectral decomposition).
     """
     pearson = 2 * np.sin(np.pi * rank_correlation / 6)
     np.fill_diagonal(pearson, 1.0)
@@ -167,14 +167,14 @@ def copula_factor(rank_correlation: NDArray[np.float64]) -> NDArray[np.float64]:
 def draw(
     rows: int = ROWS, *, frauds: int | None = None, seed: int = 0, start: date | None = None, months: int | None = None
 ) -> pa.Table:
-    """A stand-in data set in Kaggle's layout; the same arguments give the same rows.
+    """Draws a stand-in data set in Kaggle's layout; the same arguments give the same rows.
 
     Args:
-        rows: how many transactions.
-        frauds: how many of them are fraudulent; None = in the ULB data's proportion (492 of 284,807), rounded.
+        rows: number of transactions.
+        frauds: number of frauds among them; None = the ULB data's proportion (492 of 284,807), rounded.
         seed: 0 or more.
-        start: the first day; the table then has an `event_time` column in front. None = Time alone, as in Kaggle's.
-        months: spread over so many calendar months from `start`; None = over two days, as in Kaggle's.
+        start: the first day; the table then begins with an `event_time` column. None = Time only, as in Kaggle's file.
+        months: calendar months from `start` that the rows cover; None = two days, as in Kaggle's file.
 
     Raises:
         FraudopsError: an argument is out of range, or `months` is given without `start`.
@@ -192,7 +192,7 @@ def draw(
 
 
 def months_later(day: date, months: int) -> date:
-    """The same day `months` calendar months later, or that month's last day where it has no such day."""
+    """The same day `months` calendar months later, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     try:
         return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

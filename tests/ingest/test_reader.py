@@ -124,11 +124,11 @@ def test_a_byte_that_is_not_utf8_breaks_its_row_only(tmp_path: Path) -> None:
     [
         (b"", "a.csv", "is empty (0 bytes)"),
         (b"\n \n", "a.csv", "is empty (3 bytes)"),
-        (f"{HEADER}\n".encode(), "a.csv", "line 1 is a header and no row follows"),
-        (f"\n{HEADER}\n\n".encode(), "a.csv", "line 2 is a header and no row follows"),
+        (f"{HEADER}\n".encode(), "a.csv", "line 1 is a header, but there are no rows"),
+        (f"\n{HEADER}\n\n".encode(), "a.csv", "line 2 is a header, but there are no rows"),
         (f"{HEADER}\n{GOOD}".replace(",", ";").encode(), "a.csv", "line 1 is delimited by semicolons"),
         (f"{HEADER}\n{GOOD}".replace(",", "\t").encode(), "a.csv", "line 1 is delimited by tabs"),
-        (GOOD.encode(), "a.csv", "line 1 has numbers where the header belongs"),
+        (GOOD.encode(), "a.csv", "line 1 has numbers, not a header"),
         (f"Time,V1,Amount,Class\n{GOOD}".encode(), "a.csv", "line 1: missing 'V2'"),
         (f"{HEADER},V3\n{GOOD}".encode(), "a.csv", "line 1: not expected 'V3'"),
         (f"Time,V2,V1,Amount,Class\n{GOOD}".encode(), "a.csv", "line 1: misordered"),
@@ -172,7 +172,7 @@ def test_a_truncated_gzip_says_how_far_it_goes(tmp_path: Path, lost: int, least:
 
 def test_a_gzip_that_ends_in_its_first_line_says_so(tmp_path: Path) -> None:
     """There is no whole line to name."""
-    with pytest.raises(DataError, match=r"truncated gzip.*before its first line ends"):
+    with pytest.raises(DataError, match=r"truncated gzip.*in the first line"):
         read(tmp_path, gzip.compress(HEADER.encode())[:12], "a.csv.gz")
 
 

@@ -25,7 +25,7 @@ def test_an_environment_that_satisfies_the_lock_is_found_by_the_setup_action(tmp
     made = tool_cache.link_environment(tmp_path / "tools", lock(tmp_path, f"# a comment\n{pin}"))
     where = virtual_environment.folder(tmp_path / "run.lock", tmp_path / "tools")
     assert where in made
-    assert virtual_environment.there(where)
+    assert virtual_environment.is_complete(where)
     assert where.resolve() == Path(sys.prefix).resolve()
     assert tool_cache.link_environment(tmp_path / "tools", tmp_path) == made
 
