@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ml import clock, config
 from ml.aws import cloudwatch_metrics, platform
-from ml.aws.capture import inventory
+from ml.aws.capture import object_listing
 from ml.console import command, note
 from ml.drift import artifacts, calendar, decision_policy, summary
 from ml.drift.calendar import Window
@@ -112,7 +112,7 @@ def _new_verdicts(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> 
 
 def _silence(monitor: Monitor, repository: Repository, rules: config.DriftFile, now: datetime) -> NoTraffic | None:
     """The time without traffic if it exceeds no_traffic_hours; counted at most from the latest serving change."""
-    last = inventory.last_traffic(monitor.bucket, monitor.endpoint, now)
+    last = object_listing.last_captured_hour(monitor.bucket, monitor.endpoint, now)
     served_since = [move.landed.time for move in serving_pointer.moves(repository, "HEAD")[-1:]]
     known = [moment for moment in served_since if moment <= now]
     if last is not None:  # at any time within that hour, which may be the current one

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ml import clock, config
-from ml.aws.capture import inventory
+from ml.aws.capture import object_listing
 from ml.aws.drift_check_store import Checks, fingerprint
 from ml.console import note, stage
 from ml.drift import aggregation
@@ -108,10 +108,10 @@ class Monitor:
         """Identifies the inputs of a verdict, apart from the model."""
         start, end = window
         # One hour more on each side: a request near the end of an hour may be stored under the next one.
-        listing = inventory.listing(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
+        volume = object_listing.measure_volume(self.bucket, self.endpoint, start - _HOUR, end + _HOUR)
         rules = json.dumps(asdict(self.rules), sort_keys=True)
         return {
-            "capture": {"objects": listing.objects, "bytes": listing.bytes},
+            "capture": {"objects": volume.objects, "bytes": volume.bytes},
             "labels": self._labels,
             "rules": hashlib.sha256(rules.encode()).hexdigest(),
         }

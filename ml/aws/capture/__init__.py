@@ -1,14 +1,14 @@
 """Data capture: from objects in S3 to rows in arrays. `ml.aws.capture.reader` is the entry point.
 
-object_listing   which objects may hold lines of a window
-line_stream      their bytes as whole lines, with read-ahead
-decode_pool      groups of lines, in a thread pool
-decoder          a group of lines to rows, fast path or slow path
-batch_decoder    fast path: the envelopes of many lines of one form
-column_decoder   fast path: many bodies of one form, by Arrow and DuckDB (duckdb_json)
-envelope         slow path: one envelope
-record_decoder   slow path: one body, with everything that is wrong with it
-decoded_rows     the resulting arrays and counters
-dead_letter      lines that cannot be decoded
-inventory        when traffic was captured, without reading it
+object_listing  finds the objects that may hold lines of a window, and measures their volume
+line_stream     downloads them in ranges, with a read-ahead, as whole lines
+decode_pool     decodes groups of lines in threads
+decoder         decodes one group of lines: by columns where they are uniform, else one by one
+envelope_batch  decodes the envelopes of many uniform lines at once
+envelope        decodes envelopes of any form, one line at a time
+column_decoder  decodes many bodies of one format at once, with Arrow and DuckDB
+record_decoder  decodes one body of any format and reports what is wrong with it
+decoded_rows    arrays of decoded rows, and counts of schema findings
+duckdb_json     parses columns of JSON texts
+dead_letter     stores lines that cannot be decoded
 """

@@ -1,7 +1,7 @@
-"""Decodes many request and answer bodies of one form at once, with Arrow (CSV) and DuckDB (JSON), without the GIL.
+"""Decodes many request and answer bodies of one format at once, with Arrow (CSV) and DuckDB (JSON), without the GIL.
 
-Only regular bodies: every row has exactly the model's columns with a number in each. Anything else raises NotPlain and
-is decoded one by one (`record_decoder`), with the same result and more findings.
+Accepts only rows with exactly the model's columns and a number in each. Everything else raises NotUniform;
+`record_decoder` then decodes the bodies one by one, with the same result and with findings.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from ml.aws.capture import duckdb_json
-from ml.aws.capture.decoded_rows import Answered, Given
-from ml.aws.capture.duckdb_json import NotPlain
-from ml.aws.capture.envelope import LINED, NONE, OBJECTS, TABLE, Form
+from ml.aws.capture.decoded_rows import DecodedAnswers, DecodedInputs
+from ml.aws.capture.duckdb_json import NotUniform
+from ml.aws.capture.envelope import JSON_LINES, JSON_OBJECTS, NONE, TABLE, BodyFormat
 from ml.aws.capture.record_decoder import EVENT_ID
 
 _BLOCK = 1 << 20  # bytes: as much as the cache holds
@@ -37,89 +37,89 @@ Bodies: TypeAlias = Any
 """Texts: a list of them, or an Arrow array."""
 
 
-def given(bodies: Bodies, form: Form, inputs: Sequence[str]) -> Given | None:
-    """The rows of requests that look like `form`; None where no request was captured.
+def decode_inputs(bodies: Bodies, form: BodyFormat, inputs: Sequence[str]) -> DecodedInputs | None:
+    """The rows of requests of the format `form`; None where no request was captured.
 
     Raises:
-        NotPlain: some of them are not what they look like, or hold more or less than the model's columns.
+        NotUniform: some have another format, or more or fewer columns than the model.
     """
-    if form.look == NONE:
+    if form.layout == NONE:
         return None
     texts = _texts(bodies)
-    if form.look == TABLE:
+    if form.layout == TABLE:
         return _given_csv(texts, inputs, form.detail)
-    if form.look == OBJECTS:
+    if form.layout == JSON_OBJECTS:
         return _given_json(texts, inputs, form.detail)
-    if form.look == LINED:
+    if form.layout == JSON_LINES:
         lines, lengths = _lines(texts)
         return dataclasses.replace(_given_json(lines, inputs, None), lengths=lengths)
-    raise NotPlain
+    raise NotUniform
 
 
-def answered(bodies: Bodies, form: Form) -> Answered | None:
-    """The answers that look like `form`; None where none was captured. Raises NotPlain as `given` does."""
-    if form.look == NONE:
+def decode_answers(bodies: Bodies, form: BodyFormat) -> DecodedAnswers | None:
+    """The answers of the format `form`; None where none was captured. Raises NotUniform as `decode_inputs` does."""
+    if form.layout == NONE:
         return None
     texts = _texts(bodies)
-    if form.look == TABLE and form.detail is None:
+    if form.layout == TABLE and form.detail is None:
         return _answered_csv(texts)
-    if form.look == OBJECTS:
+    if form.layout == JSON_OBJECTS:
         return _answered_json(texts, form.detail)
-    if form.look == LINED:
+    if form.layout == JSON_LINES:
         lines, lengths = _lines(texts)
         return dataclasses.replace(_answered_json(lines, None), lengths=lengths)
-    raise NotPlain
+    raise NotUniform
 
 
 def _texts(bodies: Bodies) -> pa.Array:
     try:
         return bodies if isinstance(bodies, pa.Array) else pa.array(bodies, pa.string())
-    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can name and no text can hold
-        raise NotPlain from error
+    except UnicodeEncodeError as error:  # half a surrogate pair: valid in JSON, not in UTF-8
+        raise NotUniform from error
 
 
-def _given_csv(bodies: pa.Array, inputs: Sequence[str], header: str | None) -> Given:
+def _given_csv(bodies: pa.Array, inputs: Sequence[str], header: str | None) -> DecodedInputs:
     """Rows of CSV, all without a header (None) or each body with the same one."""
     names = list(inputs) if header is None else [name.strip() for name in header.split(",")]
     ids = header is not None and EVENT_ID in names and EVENT_ID not in inputs
     if sorted(names) != sorted([*inputs, *([EVENT_ID] if ids else [])]):
-        raise NotPlain
+        raise NotUniform
     if header is not None:
         bodies = pa.array([body[body.find("\n") + 1 :] for body in bodies.to_pylist()], pa.string())
     types = dict.fromkeys(inputs, pa.float64()) | ({EVENT_ID: pa.string()} if ids else {})
     table, lengths = _csv(bodies, names, types)
     found = table[EVENT_ID].combine_chunks() if ids else pa.nulls(table.num_rows, pa.string())
     if ids and pc.any(pc.match_substring_regex(found, r"^\s|\s$")).as_py():
-        raise NotPlain
-    return Given(lengths=lengths, inputs=_matrix([table[name] for name in inputs], table.num_rows), ids=found)
+        raise NotUniform
+    return DecodedInputs(lengths=lengths, inputs=_matrix([table[name] for name in inputs], table.num_rows), ids=found)
 
 
-def _answered_csv(bodies: pa.Array) -> Answered:
+def _answered_csv(bodies: pa.Array) -> DecodedAnswers:
     """Answers in CSV without a header: score, decision, model_version and perhaps event_id."""
     width = bodies[0].as_py().partition("\n")[0].count(",") + 1
     if width not in (3, 4):
-        raise NotPlain
+        raise NotUniform
     names = list(_ANSWER)[:width]
     table, lengths = _csv(bodies, names, {name: _ANSWER[name] for name in names})
     return _answered([table[name].combine_chunks() for name in names], lengths)
 
 
-def _given_json(texts: pa.Array, inputs: Sequence[str], key: str | None) -> Given:
-    """Objects by name, in a list under `key`, or one to a body (None)."""
+def _given_json(texts: pa.Array, inputs: Sequence[str], key: str | None) -> DecodedInputs:
+    """Objects by name, in a list under `key`, or one per body (None)."""
     if EVENT_ID in inputs:
-        raise NotPlain
+        raise NotUniform
     types = {EVENT_ID: "VARCHAR"} | dict.fromkeys(inputs, "DOUBLE")
     (ids, *values), lengths = _json(texts, types, key)
     matrix, named = _matrix(values, len(ids)), len(ids) - ids.null_count
-    _refuse_more(texts, pairs=matrix.size + named + (len(texts) if key else 0), strings=named)
-    return Given(lengths=lengths, inputs=matrix, ids=ids.cast(pa.string()))
+    _refuse_extra_values(texts, pairs=matrix.size + named + (len(texts) if key else 0), strings=named)
+    return DecodedInputs(lengths=lengths, inputs=matrix, ids=ids.cast(pa.string()))
 
 
-def _answered_json(texts: pa.Array, key: str | None) -> Answered:
+def _answered_json(texts: pa.Array, key: str | None) -> DecodedAnswers:
     """Answers as objects with score, decision, model_version and perhaps event_id."""
     rows, lengths = _json(texts, _ANSWER_TYPES, key)
     strings = sum(len(column) - column.null_count for column in rows[2:])
-    _refuse_more(texts, pairs=2 * len(rows[0]) + strings + (len(texts) if key else 0), strings=strings)
+    _refuse_extra_values(texts, pairs=2 * len(rows[0]) + strings + (len(texts) if key else 0), strings=strings)
     return _answered(rows, lengths)
 
 
@@ -133,7 +133,7 @@ def _csv(bodies: pa.Array, names: list[str], types: dict[str, Any]) -> tuple[pa.
     text = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(bodies)], pa.int32()), bodies), "\n")[0].as_buffer()
     letters = np.frombuffer(text, np.uint8)
     if (letters == ord('"')).any():  # a quoted field may hold a comma or a line's end
-        raise NotPlain
+        raise NotUniform
     if np.count_nonzero(letters == ord("\n")) == len(bodies) - 1:
         lengths = np.ones(len(bodies), np.int64)
     else:
@@ -146,68 +146,68 @@ def _csv(bodies: pa.Array, names: list[str], types: dict[str, Any]) -> tuple[pa.
             convert_options=pa_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
         )
     except pa.ArrowInvalid as error:
-        raise NotPlain from error
+        raise NotUniform from error
     if table.num_rows != lengths.sum() or not lengths.all():
-        raise NotPlain
+        raise NotUniform
     return table, lengths
 
 
 def _json(texts: pa.Array, types: dict[str, str], key: str | None) -> tuple[list[Any], NDArray[np.int64]]:
     """The columns of the bodies' rows, and how many rows each body has."""
-    shape = duckdb_json.quoted(json.dumps({key: [types]} if key else types))
+    shape = duckdb_json.sql_literal(json.dumps({key: [types]} if key else types))
     found = duckdb_json.query(f"SELECT from_json(text, {shape}) AS body FROM texts", texts)  # noqa: S608 - quoted
     column = found["body"].combine_chunks()
     if column.null_count:
-        raise NotPlain
+        raise NotUniform
     lengths = np.ones(len(texts), np.int64)
     if key:
         lists = column.field(key)
         if lists.null_count:
-            raise NotPlain
+            raise NotUniform
         lengths = np.diff(lists.offsets.to_numpy())
         column = lists.flatten()
     if not lengths.all() or column.null_count:
-        raise NotPlain
+        raise NotUniform
     return [column.field(name) for name in types], lengths
 
 
-def _refuse_more(texts: pa.Array, *, pairs: int, strings: int) -> None:
-    """Raises NotPlain where the bodies hold more than the `pairs` of name and value that were found in them.
+def _refuse_extra_values(texts: pa.Array, *, pairs: int, strings: int) -> None:
+    """Raises NotUniform where the bodies hold more than the decoded `pairs` of name and value.
 
-    A name has one colon at least, so with that many colons there is no other name. With two quotation marks for each
-    name and each of the `strings`, no number was a text. What DuckDB would read as 1 and 0, true and false, is seen at
-    its first letter.
+    Each name needs one colon at least, so exactly `pairs` colons mean that there is no other name. Two quotation marks
+    for each name and each of the `strings` mean that no number was quoted. `true` and `false`, which DuckDB reads as 1
+    and 0, are recognised by their first letter.
     """
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     text = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     colons = np.flatnonzero(text == ord(":"))
     if len(colons) != pairs or np.count_nonzero(text == ord('"')) != 2 * (pairs + strings):
-        raise NotPlain
+        raise NotUniform
     after = text[colons + 1]
     spaced = after == ord(" ")
     after = np.where(spaced, text[np.where(spaced, colons + 2, colons)], after)
     if np.isin(after, np.frombuffer(b"tf \t\r\n", np.uint8)).any():
-        raise NotPlain
+        raise NotUniform
 
 
 def _matrix(columns: Sequence[Any], rows: int) -> NDArray[np.float64]:
     values = np.empty((rows, len(columns)), order="F")
     for place, column in enumerate(columns):
         if column.null_count:
-            raise NotPlain
+            raise NotUniform
         values[:, place] = column.to_numpy()
     return values
 
 
-def _answered(columns: Sequence[Any], lengths: NDArray[np.int64]) -> Answered:
+def _answered(columns: Sequence[Any], lengths: NDArray[np.int64]) -> DecodedAnswers:
     scores, decisions, versions, *ids = columns
     rows = len(scores)
     if scores.null_count or decisions.null_count:
-        raise NotPlain
+        raise NotUniform
     decided = decisions.to_numpy(zero_copy_only=False)
     if not np.isin(decided, (0, 1)).all():
-        raise NotPlain
-    return Answered(
+        raise NotUniform
+    return DecodedAnswers(
         lengths=lengths,
         scores=scores.to_numpy(zero_copy_only=False),
         decisions=decided.astype(np.int8),

@@ -1,8 +1,8 @@
 """Stores captured lines that cannot be decoded in a dead-letter prefix of the lake, with the reason.
 
-They go to `monitoring/unreadable/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, named as the file they come from,
-one JSON to a line: `line` (its number), `reason`, and `text`, or `base64` where it is not UTF-8. Reading the window
-again writes the same again.
+The key is `monitoring/unreadable/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, with the name of the capture file.
+Each line is a JSON object: `line` (the line number), `reason`, and `text`, or `base64` where it is not UTF-8.
+Idempotent: reading the window again writes the same files.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections import Counter
 import orjson
 
 from ml.aws import s3_objects as whole
-from ml.aws.capture.decoder import Unread
+from ml.aws.capture.decoder import UnreadableLine
 from ml.aws.capture.object_listing import PREFIX, CapturedObject
 
-UNREADABLE = "monitoring/unreadable"
-_FULL = 4 << 20
-_MOST_NAMES = 100
+DEAD_LETTER_PREFIX = "monitoring/unreadable"
+_FILE_BYTES = 4 << 20
+_MAX_URIS = 100
 
 
-class Aside:
-    """Takes unread lines in the order of their objects, and writes a file for each object that has any."""
+class DeadLetterWriter:
+    """Writes unreadable lines, added in the order of their objects: one file, or several parts, per object."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -34,8 +34,8 @@ class Aside:
         self.uris: list[str] = []
         """The first hundred files that were written."""
 
-    def add(self, unread: Unread) -> None:
-        """Keeps one line."""
+    def add(self, unread: UnreadableLine) -> None:
+        """Adds one line; writes a file where enough has gathered."""
         if unread.block.source is not self._source:
             self.flush()
             self._source, self._part = unread.block.source, 0
@@ -48,19 +48,19 @@ class Aside:
         self._bytes += len(line)
         self.lines += 1
         self.reasons[unread.reason] += 1
-        if self._bytes >= _FULL:
+        if self._bytes >= _FILE_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what is kept of the present object. Raises CloudError where S3 refuses."""
+        """Writes the pending lines of the current object. Raises CloudError where S3 refuses."""
         if self._source is None or not self._lines:
             return
         stem = self._source.key.removeprefix(f"{PREFIX}/").removesuffix(".jsonl")
         more = f"-{self._part:04d}" if self._part else ""
-        uri = f"s3://{self._bucket}/{UNREADABLE}/{stem}{more}.jsonl"
+        uri = f"s3://{self._bucket}/{DEAD_LETTER_PREFIX}/{stem}{more}.jsonl"
         whole.write(uri, b"".join(self._lines), "application/x-ndjson")
         self._lines, self._bytes = [], 0
         self._part += 1
         self.files += 1
-        if len(self.uris) < _MOST_NAMES:
+        if len(self.uris) < _MAX_URIS:
             self.uris.append(uri)

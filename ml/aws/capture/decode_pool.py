@@ -6,25 +6,25 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from ml.aws.capture.decoder import Decoded, decode
+from ml.aws.capture.decoder import DecodedGroup, decode
 from ml.aws.capture.line_stream import Block
 
 WORKERS = 2
-"""Opening lines holds the GIL, decoding columns does not: more threads than this would wait for each other."""
+"""Decoding envelopes holds the GIL, decoding columns does not: more than two threads would wait for each other."""
 GROUP = 16 << 20
-"""Bytes of lines that are decoded together; the cost of a DuckDB query is shared by that many rows."""
+"""Bytes of lines decoded together, from any number of objects; their rows share the fixed cost of a query."""
 
 
-def decoded(blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int) -> Iterator[Decoded]:
-    """The decoded groups, in order, of requests answered from `start` to before `end` (microseconds since 1970)."""
-    working: deque[Future[Decoded]] = deque()
+def decode_concurrently(blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int) -> Iterator[DecodedGroup]:
+    """Decodes requests answered from `start` to before `end` (microseconds since 1970), group by group, in order."""
+    running: deque[Future[DecodedGroup]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="capture-decode") as threads:
         for group in _grouped(blocks):
-            working.append(threads.submit(decode, group, inputs, start, end))
-            if len(working) > WORKERS:
-                yield working.popleft().result()
-        while working:
-            yield working.popleft().result()
+            running.append(threads.submit(decode, group, inputs, start, end))
+            if len(running) > WORKERS:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
 
 
 def _grouped(blocks: Iterable[Block]) -> Iterator[list[Block]]:

@@ -1,7 +1,4 @@
-"""Arrays of decoded rows, and counters of what could not be decoded. Values only.
-
-A part is the rows of some requests, all with inputs or all without.
-"""
+"""Arrays of decoded rows, and counts of schema findings. Values only."""
 
 from __future__ import annotations
 
@@ -15,13 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 MISSING, UNEXPECTED, WIDTH, NOT_A_NUMBER = "missing", "unexpected", "width", "not a number"
-_MOST_FINDINGS = 1000
+_MAX_FINDINGS = 1000
 OTHERS = "(others)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """Inputs of some requests: `lengths` has the number of rows of each, `ids` the event ids (null for none)."""
+class DecodedInputs:
+    """Inputs of some requests: `lengths` has the rows of each, `ids` their event ids, null where there is none."""
 
     lengths: NDArray[np.int64]
     inputs: NDArray[np.float64]
@@ -29,7 +26,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class DecodedAnswers:
     """Answers to some requests. A score is NaN, and a decision -1, where the answer holds none."""
 
     lengths: NDArray[np.int64]
@@ -40,8 +37,8 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Rows of some requests; `inputs` is None where only answers were captured."""
+class DecodedRows:
+    """Rows of some requests, all with inputs or all without: `inputs` is None where only answers were captured."""
 
     inputs: NDArray[np.float64] | None
     scores: NDArray[np.float64]
@@ -56,43 +53,43 @@ class Part:
 
 
 @dataclass(slots=True)
-class Findings:
-    """Counters of rows whose columns do not fit, by kind and column, and of answers without a score."""
+class SchemaFindings:
+    """Counts rows whose columns do not match the model's inputs, by kind and column."""
 
     schema: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, kind: str, column: str, rows: int = 1) -> None:
-        """Counts a finding; beyond a thousand distinct ones, the rest are counted as one."""
+        """Counts a finding; beyond a thousand different ones the rest are counted together."""
         key = (kind, column)
-        if key not in self.schema and len(self.schema) >= _MOST_FINDINGS:
+        if key not in self.schema and len(self.schema) >= _MAX_FINDINGS:
             key = (kind, OTHERS)
         self.schema[key] += rows
 
-    def merge(self, other: Findings) -> None:
+    def merge(self, other: SchemaFindings) -> None:
         """Adds the counts of `other`."""
         for (kind, column), rows in other.schema.items():
             self.add(kind, column, rows)
 
 
-class Uneven(Exception):
-    """Requests and answers of different numbers of rows."""
+class RowCountMismatch(Exception):
+    """A request and its answer have different numbers of rows."""
 
 
 def assemble(
     times: Sequence[int],
     inference_ids: Sequence[str | None] | pa.Array,
-    given: Given | None,
-    answered: Answered | None,
-) -> Part:
-    """The rows of requests. A row's id is its event id, else `<InferenceId>#<row>`, else null.
+    given: DecodedInputs | None,
+    answered: DecodedAnswers | None,
+) -> DecodedRows:
+    """Combines inputs and answers to rows. A row's id is its event id, else `<InferenceId>#<row>`, else null.
 
     Raises:
-        Uneven: a request has a different number of answers than rows.
+        RowCountMismatch: some request has not as many answers as rows.
     """
     sides = [side.lengths for side in (given, answered) if side is not None]
     lengths = sides[0]
     if not np.array_equal(lengths, sides[-1]) or len(lengths) != len(times):
-        raise Uneven
+        raise RowCountMismatch
     rows = int(lengths.sum())
     whose = np.repeat(np.arange(len(lengths)), lengths)
     inference = inference_ids if isinstance(inference_ids, pa.Array) else pa.array(inference_ids, pa.string())
@@ -103,7 +100,7 @@ def assemble(
     if ids.null_count:
         place = np.arange(rows) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         ids = pc.coalesce(ids, pc.binary_join_element_wise(inference, pa.array(place).cast(pa.string()), "#"))
-    return Part(
+    return DecodedRows(
         inputs=given.inputs if given is not None else None,
         scores=answered.scores if answered is not None else np.full(rows, np.nan),
         decisions=answered.decisions if answered is not None else np.full(rows, -1, np.int8),

@@ -1,7 +1,7 @@
 """Decodes a group of captured lines to rows: column by column where possible, line by line otherwise.
 
-Lines of one form are decoded together. A group that cannot be is split into pieces, so that one irregular line does not
-slow down the others.
+Lines of one format are decoded together. A group that is not uniform is split into pieces, so that one irregular line
+does not slow down the whole group.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import pyarrow as pa
 
 from ml.aws.capture import column_decoder, record_decoder
 from ml.aws.capture import decoded_rows as parts
-from ml.aws.capture.batch_decoder import Opened, opened
-from ml.aws.capture.decoded_rows import Answered, Findings, Given, Part, Uneven
-from ml.aws.capture.duckdb_json import NotPlain
-from ml.aws.capture.envelope import ODD, Opener, Requests, Unreadable
+from ml.aws.capture.decoded_rows import DecodedAnswers, DecodedInputs, DecodedRows, RowCountMismatch, SchemaFindings
+from ml.aws.capture.duckdb_json import NotUniform
+from ml.aws.capture.envelope import IRREGULAR, EnvelopeDecoder, RequestColumns, Unreadable
+from ml.aws.capture.envelope_batch import EnvelopeBatch, decode_envelopes
 from ml.aws.capture.line_stream import Block
 
-_FEW, _PIECES = 32, 8
+_MIN_SPLIT_REQUESTS, _PIECES = 32, 8
 _LINE_END = 10
-_SHORT = 8  # bytes: less than any line that is not blank
+_BLANK_LINE_BYTES = 8  # a shorter line may be blank; every other line is longer
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A line that could not be decoded, and the reason."""
+class UnreadableLine:
+    """A line that could not be read, and why."""
 
     block: Block
     number: int
@@ -39,62 +39,64 @@ class Unread:
 
 
 @dataclass(slots=True)
-class Decoded:
-    """The decoded content of a group of blocks."""
+class DecodedGroup:
+    """Rows, unreadable lines and counters of a group of blocks."""
 
-    parts: list[Part] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
-    findings: Findings = field(default_factory=Findings)
+    parts: list[DecodedRows] = field(default_factory=list)
+    unread: list[UnreadableLine] = field(default_factory=list)
+    findings: SchemaFindings = field(default_factory=SchemaFindings)
     bytes: int = 0
     lines: int = 0
     outside: int = 0
     smoke_lines: int = 0
     smoke_rows: int = 0
     refused: int = 0
-    """Requests answered with an error."""
+    """Requests that were answered by an error."""
 
 
-def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> Decoded:
-    """The rows of the requests answered from `start` (included) to `end` (not), microseconds since 1970."""
-    decoded, lines = Decoded(), _Places()
+def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> DecodedGroup:
+    """Decodes the requests answered from `start` (included) to `end` (not), microseconds since 1970."""
+    decoded, lines = DecodedGroup(), _LineSources()
     for block in blocks:
         decoded.bytes += len(block.data)
     try:
-        found = _together(blocks, lines, start, end)
-    except NotPlain:
-        lines = _Places()
-        found = _apart(blocks, lines, start, end, decoded)
+        found = _decode_batch_of_lines(blocks, lines, start, end)
+    except NotUniform:
+        lines = _LineSources()
+        found = _decode_line_by_line(blocks, lines, start, end, decoded)
     decoded.lines, decoded.outside = found.lines, found.outside
     for requests in found.smoke:
         decoded.smoke_lines += len(requests)
-        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, Decoded(), lines).parts)
+        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, DecodedGroup(), lines).parts)
     for requests in found.requests:
         _read(requests, inputs, decoded, lines)
     return decoded
 
 
-def _together(blocks: Sequence[Block], lines: _Places, start: int, end: int) -> Opened:
-    """Opens all lines at once. Raises NotPlain if they are not all complete and of one form."""
+def _decode_batch_of_lines(blocks: Sequence[Block], lines: _LineSources, start: int, end: int) -> EnvelopeBatch:
+    """Decodes all envelopes at once. Raises NotUniform unless all lines are complete and of one format."""
     some, place = [], 0
     for block in blocks:
         if block.overlong:
-            raise NotPlain
+            raise NotUniform
         lines.add(place, block)
         some.append(block.data if block.data.endswith(b"\n") else block.data + b"\n")
         place += int(np.count_nonzero(np.frombuffer(some[-1], np.uint8) == _LINE_END))
-    return opened(b"".join(some), start, end)
+    return decode_envelopes(b"".join(some), start, end)
 
 
-def _apart(blocks: Sequence[Block], lines: _Places, start: int, end: int, decoded: Decoded) -> Opened:
-    """Opens one line after the other, and records in `decoded` each that cannot be opened."""
-    opener = Opener(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
+def _decode_line_by_line(
+    blocks: Sequence[Block], lines: _LineSources, start: int, end: int, decoded: DecodedGroup
+) -> EnvelopeBatch:
+    """Decodes one envelope after the other; adds each unreadable line to `decoded`."""
+    opener = EnvelopeDecoder(start, end, lambda place, reason: decoded.unread.append(lines.unread(place, reason)))
     place = 0
     for block in blocks:
         content = [block.data] if block.overlong else block.data.split(b"\n")
         numbers = None
         if content and not content[-1]:
             content.pop()
-        if content and min(map(len, content)) < _SHORT:
+        if content and min(map(len, content)) < _BLANK_LINE_BYTES:
             numbers = [number for number, line in enumerate(content) if line.strip()]
             content = [content[number] for number in numbers]
         lines.add(place, block, numbers)
@@ -103,11 +105,11 @@ def _apart(blocks: Sequence[Block], lines: _Places, start: int, end: int, decode
         else:
             opener.open(content, place)
         place += len(content)
-    return Opened(place, opener.outside, opener.requests, opener.smoke)
+    return EnvelopeBatch(place, opener.outside, opener.requests, opener.smoke)
 
 
-class _Places:
-    """Maps lines that are decoded together to their objects and line numbers."""
+class _LineSources:
+    """Maps the index of a line in its group to its block and line number."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
@@ -118,24 +120,27 @@ class _Places:
         self._firsts.append(place)
         self._blocks.append((block, numbers))
 
-    def unread(self, place: int, reason: str) -> Unread:
+    def unread(self, place: int, reason: str) -> UnreadableLine:
         """The line at `place`, which could not be read."""
         at = bisect_right(self._firsts, place) - 1
         (block, numbers), offset = self._blocks[at], place - self._firsts[at]
         number = numbers[offset] if numbers is not None else offset
         line = block.data if block.overlong else block.data.split(b"\n")[number]
-        return Unread(block, block.first + number, line, reason)
+        return UnreadableLine(block, block.first + number, line, reason)
 
 
-def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> Decoded:
-    """Adds the rows of the requests to `decoded`: decoded together, else in pieces, else one by one."""
+def _read(requests: RequestColumns, inputs: Sequence[str], decoded: DecodedGroup, lines: _LineSources) -> DecodedGroup:
+    """Adds the rows of the requests to `decoded`: decodes them together, else in pieces, else one by one."""
     try:
-        given = column_decoder.given(requests.given, requests.given_form, inputs)
-        answered = column_decoder.answered(requests.answered, requests.answered_form)
+        given = column_decoder.decode_inputs(requests.given, requests.given_form, inputs)
+        answered = column_decoder.decode_answers(requests.answered, requests.answered_form)
         part = parts.assemble(requests.times, requests.inference_ids, given, answered)
-    except (NotPlain, Uneven):
-        if len(requests) <= _FEW or ODD in (requests.given_form.look, requests.answered_form.look):
-            _exactly(requests, inputs, decoded, lines)
+    except (NotUniform, RowCountMismatch):
+        if len(requests) <= _MIN_SPLIT_REQUESTS or IRREGULAR in (
+            requests.given_form.layout,
+            requests.answered_form.layout,
+        ):
+            _decode_bodies_one_by_one(requests, inputs, decoded, lines)
         else:
             step = -(-len(requests) // _PIECES)
             for first in range(0, len(requests), step):
@@ -145,18 +150,20 @@ def _read(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _P
     return decoded
 
 
-def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines: _Places) -> None:
-    """Decodes one request after the other; those with the same sides form one part."""
+def _decode_bodies_one_by_one(
+    requests: RequestColumns, inputs: Sequence[str], decoded: DecodedGroup, lines: _LineSources
+) -> None:
+    """Decodes one request after the other; requests with the same captured sides form one part."""
     sides: dict[tuple[bool, bool], list[tuple[int, list[record_decoder.Row], list[record_decoder.Answer]]]] = {}
     for place, line in enumerate(requests.lines):
-        findings = Findings()
+        findings = SchemaFindings()
         rows: list[record_decoder.Row] | None = None
         answers: list[record_decoder.Answer] | None = None
         try:
             if len(requests.given):
-                rows = record_decoder.given(_text(requests.given[place]), requests.given_form, inputs, findings)
+                rows = record_decoder.decode_inputs(_text(requests.given[place]), requests.given_form, inputs, findings)
             if len(requests.answered):
-                answers = record_decoder.answered(_text(requests.answered[place]), requests.answered_form)
+                answers = record_decoder.decode_answers(_text(requests.answered[place]), requests.answered_form)
         except Unreadable as error:
             decoded.unread.append(lines.unread(line, str(error)))
             continue
@@ -175,10 +182,10 @@ def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines:
         if has_rows:
             flat = [row for _, rows, _ in found for row in rows]
             values = np.asfortranarray(np.array([row for row, _ in flat], dtype=np.float64))
-            given = Given(lengths=lengths, inputs=values, ids=pa.array([item for _, item in flat], pa.string()))
+            given = DecodedInputs(lengths=lengths, inputs=values, ids=pa.array([item for _, item in flat], pa.string()))
         if has_answers:
             scores, decisions, versions, ids = zip(*(one for _, _, some in found for one in some), strict=True)
-            answered = Answered(
+            answered = DecodedAnswers(
                 lengths=lengths,
                 scores=np.array(scores),
                 decisions=np.array(decisions, np.int8),
@@ -193,19 +200,19 @@ def _exactly(requests: Requests, inputs: Sequence[str], decoded: Decoded, lines:
 
 
 def _text(item: Any) -> Any:
-    """A text that is Arrow's as Python's."""
+    """An Arrow string as a Python string."""
     return item.as_py() if isinstance(item, pa.Scalar) else item
 
 
-def concatenated(some: Sequence[Part]) -> Part:
-    """The rows of all of them; all have inputs, or none has."""
+def concatenate(some: Sequence[DecodedRows]) -> DecodedRows:
+    """The rows of all parts; either all parts have inputs or none has."""
     if len(some) == 1:
         return some[0]
     inputs = None
     if some[0].inputs is not None:
         inputs = np.empty((sum(map(len, some)), some[0].inputs.shape[1]), order="F")
         np.concatenate([part.inputs for part in some if part.inputs is not None], out=inputs)
-    return Part(
+    return DecodedRows(
         inputs=inputs,
         scores=np.concatenate([part.scores for part in some]),
         decisions=np.concatenate([part.decisions for part in some]),

@@ -10,15 +10,15 @@ import pyarrow as pa
 _connections = threading.local()
 
 
-class NotPlain(Exception):
-    """Some of the texts must be decoded one by one."""
+class NotUniform(Exception):
+    """Some text has another form than the fast decoder expects; decode one by one instead."""
 
 
 def query(sql: str, texts: pa.Array) -> pa.Table:
-    """The result of `sql` on the table `texts` with the one column `text`, in order.
+    """Runs `sql` on the table `texts` with the one column `text`; the order is kept.
 
     Raises:
-        NotPlain: a text is not of the form that the query expects.
+        NotUniform: the query fails on some text.
     """
     import duckdb
 
@@ -26,19 +26,19 @@ def query(sql: str, texts: pa.Array) -> pa.Table:
     connection.register("texts", pa.table({"text": texts}))
     try:
         return connection.sql(sql).to_arrow_table()
-    except duckdb.Error as error:  # decoding one by one finds the text
-        raise NotPlain from error
+    except duckdb.Error as error:  # decoding one by one finds which text it is
+        raise NotUniform from error
     finally:
         connection.unregister("texts")
 
 
-def quoted(text: str) -> str:
-    """A literal of SQL."""
+def sql_literal(text: str) -> str:
+    """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _connection() -> Any:
-    """A DuckDB connection for this thread, in memory, without access to files or network."""
+    """This thread's in-memory DuckDB, without access to files or network."""
     import duckdb
 
     if not hasattr(_connections, "own"):

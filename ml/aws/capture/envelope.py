@@ -1,4 +1,4 @@
-"""Decodes the envelope of one captured line: time, ids, content types and the two bodies.
+"""Decodes envelopes of captured lines, one by one: time, ids, content types and the two bodies.
 
 `captureData.{endpointInput,endpointOutput}.{observedContentType,mode,data,encoding}` and
 `eventMetadata.{eventId,inferenceId,inferenceTime}`. Bodies are returned as text, whatever their encoding was.
@@ -21,9 +21,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 SMOKE = "smoke-"
-"""The prefix of inference ids of smoke tests, whose transactions are not real."""
+"""Prefix of the inference ids of smoke tests: their transactions are not real."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_FEW, _PREFIX = 4096, 19
+_MAX_PREFIXES, _PREFIX = 4096, 19
 SECONDS = {f"{second:02d}Z": 1_000_000 * second for second in range(60)}
 NUMERIC = frozenset("0123456789+-. ")
 CSV, JSON, LINES, UNKNOWN = "csv", "json", "lines", "unknown"
@@ -38,54 +38,56 @@ _KINDS = {
 
 
 class Unreadable(Exception):
-    """A line that cannot be decoded. The reason contains nothing of the line, so that reasons can be counted."""
+    """A line cannot be decoded. The reason quotes nothing of the line, so that reasons can be counted."""
 
 
-NONE, ODD, TABLE, OBJECTS, LINED = "none", "odd", "table", "objects", "lined"
-"""The form of a body: not captured, CSV, JSON objects, lines of them, or something else."""
+NONE, IRREGULAR, TABLE, JSON_OBJECTS, JSON_LINES = "none", "odd", "table", "objects", "lined"
+"""Layout of a body: not captured, anything else (decode one by one), CSV, JSON objects, JSON lines."""
 
 
-class Form(NamedTuple):
-    """A body's declared type (`kind`, and whether CSV declares a header) and its apparent form.
+class BodyFormat(NamedTuple):
+    """The declared format of a body (`kind`, and whether CSV declares a header) and its detected `layout`.
 
     `detail` is the header line of a table that seems to have one, or the key of a list of objects.
     """
 
     kind: str
     header: bool | None
-    look: str
+    layout: str
     detail: str | None
 
     @property
-    def told(self) -> bool:
-        """Whether the first characters and the content type determine the form."""
-        return self.look == OBJECTS or (self.look == TABLE and self.detail is None) or self.look == LINED
+    def shown_by_prefix(self) -> bool:
+        """Whether content type and first characters of a body suffice to detect the format."""
+        return (
+            self.layout == JSON_OBJECTS or (self.layout == TABLE and self.detail is None) or self.layout == JSON_LINES
+        )
 
 
-ABSENT = Form(UNKNOWN, None, NONE, None)
+ABSENT = BodyFormat(UNKNOWN, None, NONE, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
-    """Captured requests with bodies of one form, as columns: one request has the same index in each list."""
+class RequestColumns:
+    """Captured requests with bodies of one format, as parallel columns."""
 
-    given_form: Form
-    answered_form: Form
+    given_form: BodyFormat
+    answered_form: BodyFormat
     lines: list[int] = field(default_factory=list)
-    """Indexes among the lines that are decoded together."""
+    """Indexes of the lines in their group."""
     times: list[int] = field(default_factory=list)
     """Microseconds since 1970 in UTC."""
     inference_ids: Any = field(default_factory=list)
     given: Any = field(default_factory=list)
     answered: Any = field(default_factory=list)
-    """Bodies; None if that side was not captured. These three are lists of texts, or Arrow arrays."""
+    """Bodies; empty where that side was not captured. These three are lists of strings, or Arrow arrays."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def piece(self, first: int, last: int) -> Requests:
-        """The requests at the indexes from `first` to before `last`."""
-        return Requests(
+    def piece(self, first: int, last: int) -> RequestColumns:
+        """The requests from index `first` to before `last`."""
+        return RequestColumns(
             self.given_form,
             self.answered_form,
             self.lines[first:last],
@@ -95,16 +97,16 @@ class Requests:
             self.answered[first:last],
         )
 
-    def at(self, places: NDArray[np.int64]) -> Requests:
-        """The requests at `places`, if texts are Arrow arrays."""
+    def at(self, places: NDArray[np.int64]) -> RequestColumns:
+        """The requests at the indexes `places`; the texts must be Arrow arrays."""
         texts = (self.inference_ids, self.given, self.answered)
         ids, given, answered = (some.take(pa.array(places)) if len(some) else some for some in texts)
         lines, times = np.asarray(self.lines)[places].tolist(), np.asarray(self.times)[places].tolist()
-        return Requests(self.given_form, self.answered_form, lines, times, ids, given, answered)
+        return RequestColumns(self.given_form, self.answered_form, lines, times, ids, given, answered)
 
 
 class _Side(msgspec.Struct, gc=False):
-    """One side of a line as SageMaker writes it. Names are those of its schema."""
+    """One side of a line. Field names are those of SageMaker's schema."""
 
     data: str
     encoding: str | None = None
@@ -129,36 +131,42 @@ class _Line(msgspec.Struct, gc=False):
 _decoder = msgspec.json.Decoder(_Line)
 
 
-class Opener:
-    """Opens lines and groups them by the form of their bodies; calls `refuse` for each that cannot be opened.
+class EnvelopeDecoder:
+    """Decodes envelopes and groups them by the format of their bodies; calls `refuse` for each unreadable line.
 
-    Requests answered outside of `start` to `end` are only counted (`outside`); those of smoke tests are separate
-    (`smoke`).
+    Requests answered outside `start` (included) to `end` (not) are only counted (`outside`); those of smoke tests are
+    separate (`smoke`).
     """
 
     def __init__(self, start: int, end: int, refuse: Callable[[int, str], None]) -> None:
         self._start, self._end, self._refuse = start, end, refuse
         self._minutes: dict[str, int] = {}
-        """Cache: the start of a minute by the text of its times up to the seconds."""
-        self._known: dict[tuple[Any, ...], Requests] = {}
-        """Cache: requests by what the lines of one client have in common, so that each need not be analysed."""
-        self._requests: dict[tuple[Form, Form], Requests] = {}
-        self._smoke: dict[tuple[Form, Form], Requests] = {}
+        """Start of a minute by the text of a time up to its seconds."""
+        self._requests_by_prefix: dict[tuple[Any, ...], RequestColumns] = {}
+        """Requests by content types and first characters of the bodies: the fast path of `open`."""
+        self._requests: dict[tuple[BodyFormat, BodyFormat], RequestColumns] = {}
+        self._smoke: dict[tuple[BodyFormat, BodyFormat], RequestColumns] = {}
         self.outside = 0
 
     @property
-    def requests(self) -> list[Requests]:
-        """The opened requests."""
+    def requests(self) -> list[RequestColumns]:
+        """What was opened."""
         return list(self._requests.values())
 
     @property
-    def smoke(self) -> list[Requests]:
-        """The opened requests of smoke tests."""
+    def smoke(self) -> list[RequestColumns]:
+        """What was opened and belongs to a deployment's own test."""
         return list(self._smoke.values())
 
     def open(self, lines: Sequence[bytes], first: int) -> None:
-        """Opens `lines`, the first of which has the index `first`. This loop is the Python cost of reading."""
-        decode, minutes, known, start, end = _decoder.decode, self._minutes, self._known, self._start, self._end
+        """Decodes `lines`; the first has the index `first`. This loop dominates the cost of reading in Python."""
+        decode, minutes, known, start, end = (
+            _decoder.decode,
+            self._minutes,
+            self._requests_by_prefix,
+            self._start,
+            self._end,
+        )
         for place, line in enumerate(lines, start=first):
             try:
                 document = decode(line)
@@ -189,11 +197,11 @@ class Opener:
                 ]
                 if inference_id and inference_id[:6] == SMOKE:
                     found = self._smoke.setdefault(
-                        (found.given_form, found.answered_form), Requests(found.given_form, found.answered_form)
+                        (found.given_form, found.answered_form), RequestColumns(found.given_form, found.answered_form)
                     )
             except (msgspec.MsgspecError, ValueError, KeyError, AttributeError, Unreadable):
-                # Something is missing, new or wrong; the slow path reports what.
-                self._closely(place, line)
+                # Something is missing, new or wrong; the slow path finds out what.
+                self._open_incomplete_line(place, line)
                 continue
             found.lines.append(place)
             found.times.append(moment)
@@ -201,8 +209,8 @@ class Opener:
             found.given.append(sent)
             found.answered.append(said)
 
-    def _closely(self, place: int, line: bytes) -> None:
-        """Opens one line of any form, and reports what is wrong with it."""
+    def _open_incomplete_line(self, place: int, line: bytes) -> None:
+        """Decodes one envelope of any form; reports what is wrong with it."""
         try:
             document = orjson.loads(line)
             metadata, data = document["eventMetadata"], document["captureData"]
@@ -211,7 +219,7 @@ class Opener:
                 self.outside += 1
                 return
             inference_id, sides = metadata.get("inferenceId"), (data.get("endpointInput"), data.get("endpointOutput"))
-            self._keep(place, moment, inference_id, *sides)
+            self._add_request(place, moment, inference_id, *sides)
         except orjson.JSONDecodeError:
             self._refuse(place, "not JSON")
         except Unreadable as error:
@@ -219,15 +227,15 @@ class Opener:
         except (KeyError, TypeError, AttributeError):
             self._refuse(place, "not in the schema of data capture")
 
-    def _keep(self, place: int, moment: int, inference_id: Any, given: Any, answered: Any) -> None:
-        """Adds one request of any form, and caches its form if the next lines can be recognised by it."""
+    def _add_request(self, place: int, moment: int, inference_id: Any, given: Any, answered: Any) -> None:
+        """Adds one request of any form, and registers its prefixes for the fast path where they show the format."""
         if given is None and answered is None:
             raise Unreadable("neither input nor output was captured")
         smoke = isinstance(inference_id, str) and inference_id.startswith(SMOKE)
         sent, given_form = _body(given, "endpointInput", "instances")
         said, answered_form = _body(answered, "endpointOutput", "predictions")
         some = self._smoke if smoke else self._requests
-        found = some.setdefault((given_form, answered_form), Requests(given_form, answered_form))
+        found = some.setdefault((given_form, answered_form), RequestColumns(given_form, answered_form))
         found.lines.append(place)
         found.times.append(moment)
         found.inference_ids.append(inference_id if isinstance(inference_id, str) and inference_id else None)
@@ -235,14 +243,20 @@ class Opener:
             found.given.append(sent)
         if said is not None:
             found.answered.append(said)
-        if not smoke and sent is not None and said is not None and given_form.told and answered_form.told:
-            if len(self._known) >= _FEW:
-                self._known.clear()
+        if (
+            not smoke
+            and sent is not None
+            and said is not None
+            and given_form.shown_by_prefix
+            and answered_form.shown_by_prefix
+        ):
+            if len(self._requests_by_prefix) >= _MAX_PREFIXES:
+                self._requests_by_prefix.clear()
             key: list[str | None] = []
             for part, text in ((given, sent), (answered, said)):
                 looks = text[:_PREFIX] if text[:1] == "{" else text[:1]
                 key += [part.get("observedContentType"), part.get("encoding"), looks]
-            self._known[tuple(key)] = found
+            self._requests_by_prefix[tuple(key)] = found
 
     def _moment(self, text: str) -> int:
         found = moment(text)
@@ -262,39 +276,39 @@ def moment(text: str) -> int:
     return (found - _EPOCH) // _MICROSECOND
 
 
-def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None, Form]:
-    """The body as text, and its form."""
+def _body(part: dict[str, Any] | None, where: str, key: str) -> tuple[str | None, BodyFormat]:
+    """The body as text, and its format."""
     if part is None:
         return None, ABSENT
     text, content_type = part["data"], part.get("observedContentType") or ""
     if type(text) is not str:  # a body that is embedded as JSON and not as text is still the body
-        return orjson.dumps(text).decode(), Form(JSON, None, ODD, None)
+        return orjson.dumps(text).decode(), BodyFormat(JSON, None, IRREGULAR, None)
     if part.get("encoding") == "BASE64":
         text = _decoded(text, where)
-    return text, look(text, content_type, key)
+    return text, detect_format(text, content_type, key)
 
 
-def look(text: str, content_type: str, key: str) -> Form:
-    """The apparent form of a body, from its first characters; decoding shows whether it is right."""
+def detect_format(text: str, content_type: str, key: str) -> BodyFormat:
+    """Detects the format from content type and first characters; decoding verifies it."""
     kind, header = _content(content_type)
-    first, how, detail = text[:1], ODD, None
+    first, how, detail = text[:1], IRREGULAR, None
     if kind == CSV or (kind == UNKNOWN and first not in ("{", "[")):
         if first in NUMERIC and header is not True:
             how = TABLE
         elif "\n" in text and header is not False:
             how, detail = TABLE, text[: text.find("\n")].rstrip("\r")
     elif first == "{" and text.startswith(key, 2):
-        # Rows without names are no matter for a reader of columns by name.
+        # Rows without names cannot be decoded as columns by name.
         if text[:_PREFIX].partition("[")[2].lstrip()[:1] == "{":
-            how, detail = OBJECTS, key
+            how, detail = JSON_OBJECTS, key
     elif first == "{":
-        how = LINED if kind == LINES else OBJECTS
-    return Form(kind, header, how, detail)
+        how = JSON_LINES if kind == LINES else JSON_OBJECTS
+    return BodyFormat(kind, header, how, detail)
 
 
 @lru_cache(maxsize=256)
 def _content(content_type: str) -> tuple[str, bool | None]:
-    """The kind of body that a content type names, and whether RFC 4180's header= says that CSV has one."""
+    """The kind of body that a content type names, and whether RFC 4180's header= declares a CSV header."""
     essence, _, parameters = content_type.partition(";")
     header = None
     for parameter in parameters.split(";"):

@@ -1,7 +1,6 @@
 """Streams captured S3 objects as whole lines, with a bounded read-ahead.
 
-Objects are split into ranges, and small ones are joined: memory holds `AHEAD` ranges and one line at any time, whatever
-the window.
+Objects are fetched in ranges: memory holds at most `AHEAD` ranges and one line, whatever the size of the window.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from ml.aws import session
 from ml.aws.capture.object_listing import CapturedObject
 
 RANGE = 2 << 20
-"""Bytes of one S3 request."""
+"""Bytes of one request to S3."""
 AHEAD = 6
-"""Ranges that are fetched ahead."""
+"""Ranges fetched ahead of the consumer."""
 LONGEST_LINE = 80 << 20
-"""A request and an answer of 25 MB each in base64, with some reserve; SageMaker writes no longer line."""
-_KEPT = 4096
+"""A request and an answer of 25 MB each in base64, plus a margin; SageMaker writes no longer line."""
+_OVERLONG_BYTES = 4096  # how much of an overlong line goes to the dead letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,7 @@ class Block:
 
 
 def blocks(bucket: str, found: Iterator[CapturedObject]) -> Iterator[Block]:
-    """The lines of `found`, object by object, each block at most a range and a line long.
+    """The lines of the objects `found`, object by object; each block is at most a range and a line long.
 
     Raises:
         CloudError: S3 refuses or cannot be reached, or an object was replaced while it was read.
@@ -53,7 +52,7 @@ def blocks(bucket: str, found: Iterator[CapturedObject]) -> Iterator[Block]:
                 continue
             rest += data
             if len(rest) > LONGEST_LINE:
-                yield Block(source=item, first=line, data=rest[:_KEPT], overlong=True)
+                yield Block(source=item, first=line, data=rest[:_OVERLONG_BYTES], overlong=True)
                 rest, skipping, line = b"", True, line + 1
             continue
         start = data.find(b"\n") + 1 if skipping else 0
@@ -87,25 +86,25 @@ def _ranges(bucket: str, found: Iterator[CapturedObject]) -> Iterator[tuple[Capt
 
 
 def _fetch(bucket: str, item: CapturedObject, start: int) -> bytes:
-    """One range of one version of the object; resumes after a broken connection."""
+    """One range of one version of the object. A broken connection is retried."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
     def once() -> bytes:
-        answer = session.client("s3").get_object(
+        response = session.client("s3").get_object(
             Bucket=bucket,
             Key=item.key,
             Range=f"bytes={start}-{min(start + RANGE, item.bytes) - 1}",
             IfMatch=item.etag,
         )
-        data: bytes = answer["Body"].read()
+        data: bytes = response["Body"].read()
         return data
 
-    patient = Retrying(
+    retrying = Retrying(
         retry=retry_if_exception_type((HTTPClientError, IncompleteReadError)),
         stop=stop_after_attempt(5),
         wait=wait_exponential_jitter(multiplier=0.1, max=5),
         reraise=True,
     )
     with session.explained(f"reading s3://{bucket}/{item.key}"):
-        return patient(once)
+        return retrying(once)

@@ -1,7 +1,7 @@
 """Reads the captured traffic of a window as arrays, in bounded memory; counts everything that it drops.
 
-A row belongs to the window in which its request was answered (`inferenceTime`, the clock that also files the capture):
-requests carry no other time. Lines that cannot be decoded are stored as dead letters. Judges nothing.
+A row belongs to the window in which its request was answered (`inferenceTime`, which also decides the hour of the
+capture file): requests carry no other time. Computes no verdict. Writes only dead letters.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ml.aws.capture.decoded_rows import Part
+    from ml.aws.capture.decoded_rows import DecodedRows
 
 BATCH_ROWS = 65_536
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -28,11 +28,11 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows of captured requests, in no promised order.
+    """Rows of captured requests, in no particular order.
 
     `inputs` is float64[n, len(names)], columns contiguous, NaN where there was no number; None where only answers were
     captured. `scores` is NaN, and `decisions` -1, where there was no answer. `times` is datetime64[us] in UTC. The
-    strings are Arrow arrays: `event_ids` (a row's id, by which labels find it: the request's event_id, else
+    strings are Arrow arrays: `event_ids` (the key of the join with labels: the request's event_id, else
     `<InferenceId>#<row>` with rows counted from 0, else null), `model_versions` and `inference_ids`.
     """
 
@@ -49,21 +49,22 @@ class Batch:
         return len(self.scores)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """The values of the input `name`; NaN throughout where inputs were not captured."""
+        """The values of the input `name`; all NaN where inputs were not captured."""
         import numpy as np
 
         if self.inputs is None:
             return np.full(len(self), np.nan)
-        found: NDArray[np.float64] = self.inputs[:, self.names.index(name)]
-        return found
+        values: NDArray[np.float64] = self.inputs[:, self.names.index(name)]
+        return values
 
 
 @dataclass(slots=True, kw_only=True)
-class Counts:
-    """Counters of a window. `lines` = those outside, of smoke tests, undecodable, and those whose rows were returned.
+class CaptureCounts:
+    """Counters of the captured traffic of a window.
 
-    `schema` counts rows by (kind, column): a missing input, an unexpected column, a value that is not a number, a row
-    of another width. `missing` counts missing values by input.
+    `lines` is the sum of lines outside the window, lines of smoke tests, unreadable lines and decoded lines. `schema`
+    counts the rows with each schema finding (kind, column): a missing input, an unexpected column, a value that is not
+    a number, a row of another width. `missing` counts missing values by input.
     """
 
     objects: int = 0
@@ -71,15 +72,15 @@ class Counts:
     lines: int = 0
     rows: int = 0
     outside: int = 0
-    """Lines of the partitions looked at that were answered outside the window."""
+    """Lines of the listed partitions that were answered outside the window."""
     smoke_lines: int = 0
     smoke_rows: int = 0
     refused_lines: int = 0
-    """Requests answered by an error; their rows are there, without scores."""
+    """Requests answered by an error; their rows are included, without scores."""
     unreadable_lines: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     kept_aside: list[str] = field(default_factory=list)
-    """Where the unreadable lines are: the first hundred files."""
+    """URIs of the dead letters: the first hundred files."""
     rows_without_inputs: int = 0
     rows_without_scores: int = 0
     rows_without_id: int = 0
@@ -94,39 +95,39 @@ class Counts:
         return plain | {"schema": schema}
 
 
-class Reading:
-    """Iterates once over the batches of a window; `counts` is complete afterwards."""
+class CapturedBatches:
+    """Iterates once over the batches of a window. `counts` is complete after the iteration."""
 
     def __init__(
         self, bucket: str, endpoint: str, start: datetime, end: datetime, *, inputs: Sequence[str], batch_rows: int
     ) -> None:
         self._bucket, self._endpoint, self._start, self._end = bucket, endpoint, start, end
         self._inputs, self._batch_rows = tuple(inputs), batch_rows
-        self.counts = Counts()
+        self.counts = CaptureCounts()
 
     def __iter__(self) -> Iterator[Batch]:
-        from ml.aws.capture.decoder import concatenated
+        from ml.aws.capture.decoder import concatenate
 
-        waiting: dict[bool, list[Part]] = {True: [], False: []}
+        pending: dict[bool, list[DecodedRows]] = {True: [], False: []}
         for part in self._parts():
             self._count(part)
-            some = waiting[part.inputs is not None]
-            some.append(part)
-            if sum(map(len, some)) >= self._batch_rows:
-                yield self._batch(concatenated(some))
-                some.clear()
-        for some in waiting.values():
-            if some:
-                yield self._batch(concatenated(some))
+            parts = pending[part.inputs is not None]
+            parts.append(part)
+            if sum(map(len, parts)) >= self._batch_rows:
+                yield self._batch(concatenate(parts))
+                parts.clear()
+        for parts in pending.values():
+            if parts:
+                yield self._batch(concatenate(parts))
 
-    def _parts(self) -> Iterator[Part]:
-        from ml.aws.capture.dead_letter import Aside
-        from ml.aws.capture.decode_pool import decoded as decoding
-        from ml.aws.capture.decoded_rows import Findings
+    def _parts(self) -> Iterator[DecodedRows]:
+        from ml.aws.capture.dead_letter import DeadLetterWriter
+        from ml.aws.capture.decode_pool import decode_concurrently
+        from ml.aws.capture.decoded_rows import SchemaFindings
 
-        aside, findings, counts = Aside(self._bucket), Findings(), self.counts
+        aside, findings, counts = DeadLetterWriter(self._bucket), SchemaFindings(), self.counts
         start, end = ((moment - _EPOCH) // _MICROSECOND for moment in (self._start, self._end))
-        for decoded in decoding(line_stream.blocks(self._bucket, self._objects()), self._inputs, start, end):
+        for decoded in decode_concurrently(line_stream.blocks(self._bucket, self._objects()), self._inputs, start, end):
             counts.bytes += decoded.bytes
             counts.lines += decoded.lines
             counts.outside += decoded.outside
@@ -143,11 +144,11 @@ class Reading:
 
     def _objects(self) -> Iterator[objects.CapturedObject]:
         first = objects.hour_of(self._start) - objects.HOUR
-        for item in objects.within(self._bucket, self._endpoint, first, self._end + objects.HOUR):
+        for item in objects.list_objects(self._bucket, self._endpoint, first, self._end + objects.HOUR):
             self.counts.objects += 1
             yield item
 
-    def _count(self, part: Part) -> None:
+    def _count(self, part: DecodedRows) -> None:
         import numpy as np
 
         counts = self.counts
@@ -157,13 +158,13 @@ class Reading:
         if part.inputs is None:
             counts.rows_without_inputs += len(part)
             return
-        # A sum is finite where all that is summed is: one pass, and no array as large as the inputs.
+        # A sum is finite only if all its terms are: one pass, and no temporary array as large as the inputs.
         for place in np.flatnonzero(~np.isfinite(part.inputs.sum(axis=0))):
             absent = int(np.count_nonzero(~np.isfinite(part.inputs[:, place])))
             if absent:
                 counts.missing[self._inputs[place]] = counts.missing.get(self._inputs[place], 0) + absent
 
-    def _batch(self, part: Part) -> Batch:
+    def _batch(self, part: DecodedRows) -> Batch:
         return Batch(
             names=self._inputs,
             inputs=part.inputs,
@@ -184,17 +185,18 @@ def read(
     *,
     inputs: Sequence[str],
     batch_rows: int = BATCH_ROWS,
-) -> Reading:
-    """The rows that `endpoint` answered from `start` (included) to `end` (not), to be iterated over once.
+) -> CapturedBatches:
+    """Reads the requests to `endpoint` answered from `start` (included) to `end` (not). Iterate over the result once.
 
-    Requests of smoke tests are left out and counted; lines that cannot be decoded are counted and stored under
+    A request near the end of an hour may be filed under the next hour, so the partitions next to the window are read
+    too. Requests of smoke tests are left out and counted; unreadable lines are counted and stored as dead letters under
     monitoring/unreadable/.
 
     Args:
         inputs: the model's inputs in its order; a row without names has them in this order.
-        batch_rows: how many rows a batch has at least, the last excepted.
+        batch_rows: the minimum number of rows of a batch; the last ones may be smaller.
 
-    Raises (while it is iterated over):
+    Raises (during iteration):
         CloudError: S3 refuses or cannot be reached.
     """
-    return Reading(bucket, endpoint, start, end, inputs=inputs, batch_rows=batch_rows)
+    return CapturedBatches(bucket, endpoint, start, end, inputs=inputs, batch_rows=batch_rows)

@@ -1,7 +1,7 @@
-"""Decodes one request or answer body of any form, and reports everything that is wrong with it.
+"""Decodes one request or answer body of any format, and reports everything that is wrong with it.
 
-The column decoder must agree with it; everything irregular is decoded here. It accepts more than this project's
-endpoint does, because requests that another model's container answered are captured too.
+It is the reference for `column_decoder` and takes everything that is not uniform. It accepts more than this project's
+endpoints do: captured requests may have been answered by another model's container.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 
 from ml.aws.capture import decoded_rows, envelope
-from ml.aws.capture.decoded_rows import Findings
-from ml.aws.capture.envelope import Form, Unreadable
+from ml.aws.capture.decoded_rows import SchemaFindings
+from ml.aws.capture.envelope import BodyFormat, Unreadable
 
 EVENT_ID = "event_id"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
@@ -32,14 +32,14 @@ Answer = tuple[float, int, str | None, str | None]
 """Score, decision (-1 where there is none), model version, event id."""
 
 
-def given(body: str, form: Form, inputs: Sequence[str], findings: Findings) -> list[Row]:
+def decode_inputs(body: str, form: BodyFormat, inputs: Sequence[str], findings: SchemaFindings) -> list[Row]:
     """The rows of a request. Values that do not fit are NaN and counted in `findings`; no row is left out.
 
     Raises:
-        Unreadable: it contains no rows.
+        Unreadable: the body has no recognisable rows.
     """
     known = frozenset(inputs)
-    text = _kind(body, form) == envelope.CSV
+    text = _body_kind(body, form) == envelope.CSV
     rows = _table(body, form.header, known) if text else _documents(body, _INPUT, "instances", known)
     if not rows:
         raise Unreadable(f"{_INPUT}: holds no row")
@@ -56,13 +56,13 @@ def given(body: str, form: Form, inputs: Sequence[str], findings: Findings) -> l
     return found
 
 
-def answered(body: str, form: Form) -> list[Answer] | None:
+def decode_answers(body: str, form: BodyFormat) -> list[Answer] | None:
     """The answers in a body; None where it is an error instead.
 
     Raises:
-        Unreadable: it holds no answers that can be recognised.
+        Unreadable: the body has no recognisable answers.
     """
-    if _kind(body, form) == envelope.CSV:
+    if _body_kind(body, form) == envelope.CSV:
         rows: list[Any] = _answer_lines(body)
     else:
         rows = _documents(body, _OUTPUT, "predictions", frozenset(_ANSWER))
@@ -82,15 +82,15 @@ def answered(body: str, form: Form) -> list[Answer] | None:
     ]
 
 
-def _kind(body: str, form: Form) -> str:
-    """The declared type of the body, else its apparent form."""
+def _body_kind(body: str, form: BodyFormat) -> str:
+    """The declared kind of the body, else the one that its first character suggests."""
     if form.kind != envelope.UNKNOWN:
         return form.kind
     return envelope.JSON if body.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") else envelope.CSV
 
 
 def _documents(body: str, where: str, key: str, known: frozenset[str]) -> list[Any]:
-    """The rows of a JSON body: under `key`, of a list, of lines, or the single object."""
+    """The rows of a JSON body: a list under `key`, a list, JSON lines, or a single row."""
     text = body.removeprefix("\ufeff").strip()
     try:
         found = _rows(_json(text), key, known)
@@ -120,7 +120,7 @@ def _json(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        # Python's reader accepts NaN and Infinity, which other containers write.
+        # Python's parser accepts NaN and Infinity, which other containers let through.
         try:
             return json.loads(text)
         except RecursionError as error:
@@ -146,7 +146,7 @@ def _table(body: str, header: bool | None, known: frozenset[str]) -> list[Any]:
         return records
     rows: list[Any] = []
     for record in records[1:]:
-        # A row that is not as long as its header has no names, and no order either: a tuple is not taken as a row.
+        # A row of another length than the header has neither names nor an order: a tuple counts as a wrong width.
         rows.append(dict(zip(names, record, strict=True)) if len(record) == len(names) else tuple(record))
     return rows
 
@@ -160,7 +160,7 @@ def _answer_lines(body: str) -> list[dict[str, str]]:
 
 
 def _named(
-    row: dict[str, Any], inputs: Sequence[str], known: frozenset[str], findings: Findings, *, text: bool
+    row: dict[str, Any], inputs: Sequence[str], known: frozenset[str], findings: SchemaFindings, *, text: bool
 ) -> list[float]:
     for name in row.keys() - known:
         if name != EVENT_ID:
@@ -170,14 +170,14 @@ def _named(
     return _values([row.get(name) for name in inputs], inputs, findings, text=text)
 
 
-def _values(row: list[Any], inputs: Sequence[str], findings: Findings, *, text: bool) -> list[float]:
+def _values(row: list[Any], inputs: Sequence[str], findings: SchemaFindings, *, text: bool) -> list[float]:
     if not text and set(map(type, row)) == {float}:
         return row
     return [_value(item, name, findings, text=text) for item, name in zip(row, inputs, strict=True)]
 
 
-def _value(item: Any, name: str, findings: Findings, *, text: bool) -> float:
-    """The number; NaN for a missing value; NaN and a finding for anything else. In CSV (`text`) numbers are text."""
+def _value(item: Any, name: str, findings: SchemaFindings, *, text: bool) -> float:
+    """A number as it is, nothing as NaN, anything else as NaN and a finding; in CSV (`text`) numbers are text."""
     if type(item) in (float, int):
         return _float(item)
     if item is None or (text and not item.strip()):
@@ -212,7 +212,7 @@ def _score(item: Any) -> float:
 
 
 def _decision(item: Any) -> int:
-    """The decision, 0 or 1; -1 if the answer of another container has none."""
+    """0 or 1 as this project's endpoints answer; -1 where another container gives none."""
     if type(item) is str and _is_number(item):
         item = float(item)
     return int(item) if type(item) in (int, float) and item in (0, 1) else -1

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.aws.capture import column_decoder
-from ml.aws.capture.decoder import Decoded, decode
-from ml.aws.capture.duckdb_json import NotPlain
+from ml.aws.capture.decoder import DecodedGroup, decode
+from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.line_stream import Block
 from ml.aws.capture.object_listing import CapturedObject
 from tests.aws.capture import captured_lines
@@ -84,7 +84,7 @@ def captured(draw: st.DrawFn) -> bytes:
     )
 
 
-def rows_of(decoded: Decoded) -> list[Any]:
+def rows_of(decoded: DecodedGroup) -> list[Any]:
     """Every row of every part, in an order of their own."""
     found = []
     for part in decoded.parts:
@@ -112,22 +112,22 @@ def read(lines: list[bytes]) -> tuple[list[Any], list[Any], Any]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(captured(), min_size=1, max_size=6), st.booleans())
-def test_reading_together_is_reading_one_by_one(lines: list[bytes], many: bool) -> None:
-    """Rows, ids, scores, findings and reasons are the same by columns as by the exact way."""
+def test_column_decoder_agrees_with_record_decoder(lines: list[bytes], many: bool) -> None:
+    """Rows, ids, scores, findings and reasons are the same by columns as one by one."""
     lines = lines * 12 if many else lines
     together = read(lines)
 
     def never(*arguments: Any) -> Any:
-        raise NotPlain
+        raise NotUniform
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(column_decoder, "given", never)
-        patch.setattr(column_decoder, "answered", never)
+        patch.setattr(column_decoder, "decode_inputs", never)
+        patch.setattr(column_decoder, "decode_answers", never)
         assert read(lines) == together
 
 
 MOMENTS = ("12:00:01Z", "12:00:00.5Z", "12:00:00+00:00", "14:00:00+02:00", "12:00:60Z", "noon")
-ODD: dict[str, list[str | None]] = {
+IRREGULAR: dict[str, list[str | None]] = {
     "inferenceId": ["smoke-1", "smoke-", "", None, "a#b", "é", "\u2028"],
     "inferenceTime": [*(f"2026-03-01T{moment}" for moment in MOMENTS), "2026-03-01 12:00:01Z", "", None],
     "observedContentType": [None, "", "text/csv; header=present", "text/csv;header=absent", "APPLICATION/JSON"],
@@ -140,10 +140,10 @@ ODD: dict[str, list[str | None]] = {
 def odd_line(draw: st.DrawFn) -> bytes:
     """A line in which one thing is missing, new or unusual, as the schema of data capture allows it; or none at all."""
     content = json.loads(draw(captured()))
-    name = draw(st.sampled_from(sorted(ODD)))
+    name = draw(st.sampled_from(sorted(IRREGULAR)))
     some = [content["eventMetadata"]] if name.startswith("inference") else list(content["captureData"].values())
     for part in some[: draw(st.integers(1, 2))]:
-        part[name] = draw(st.sampled_from(ODD[name]))
+        part[name] = draw(st.sampled_from(IRREGULAR[name]))
         if draw(st.booleans()) and name != "data":
             del part[name]
     whole = json.dumps(content, ensure_ascii=draw(st.booleans())).encode()
@@ -153,23 +153,23 @@ def odd_line(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(odd_line(), min_size=1, max_size=4), st.booleans())
-def test_opening_together_is_opening_one_by_one(lines: list[bytes], alike: bool) -> None:
-    """Whatever a line lacks or adds: the same rows, times and ids, the same lines unread, for the same reasons."""
+def test_envelope_batch_agrees_with_envelope_decoder(lines: list[bytes], alike: bool) -> None:
+    """Whatever a line lacks or adds: the same rows, times, ids, unreadable lines and reasons."""
     lines = lines[:1] * 3 if alike else lines
     together = read(lines)
 
     def never(*arguments: Any) -> Any:
-        raise NotPlain
+        raise NotUniform
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.aws.capture.decoder.opened", never)
+        patch.setattr("ml.aws.capture.decoder.decode_envelopes", never)
         assert read(lines) == together
 
 
 @pytest.mark.parametrize("kind", [CSV, JSON, LINES])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_what_is_plain_is_read_together(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The forms that our own clients send never take the slow way."""
+def test_uniform_bodies_take_the_fast_path(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The formats that this project's clients send never reach the record decoder."""
     values = [[float(place), 0.1 + place, -2.5e-7, 10.0] for place in range(rows)]
     bodies = {
         CSV: captured_lines.csv_rows(values),
@@ -185,15 +185,15 @@ def test_what_is_plain_is_read_together(kind: str, rows: int, monkeypatch: pytes
     def never(*arguments: Any) -> Any:
         raise AssertionError("the slow way")
 
-    monkeypatch.setattr("ml.aws.capture.record_decoder.given", never)
-    monkeypatch.setattr("ml.aws.capture.record_decoder.answered", never)
+    monkeypatch.setattr("ml.aws.capture.record_decoder.decode_inputs", never)
+    monkeypatch.setattr("ml.aws.capture.record_decoder.decode_answers", never)
     for plain in (True, False):
         found, unread, findings = read([line((bodies[kind], kind), answer, plain=plain)] * 50)
         assert [len(found), unread, len(findings)] == [50 * rows, [], 0]
 
 
-def test_findings_are_bounded_however_many_names_there_are() -> None:
-    """Names that a client makes up cannot fill the memory; they are counted together beyond a thousand."""
+def test_findings_are_bounded() -> None:
+    """Column names invented by a client cannot fill the memory: beyond a thousand they are counted together."""
     whole = dict.fromkeys(INPUTS, 1.0)
     bodies = [json.dumps({"instances": [whole | {f"made-up-{n}": 1}]}) for n in range(1500)]
     answer = (captured_lines.predictions([0.5]), JSON)
@@ -202,7 +202,7 @@ def test_findings_are_bounded_however_many_names_there_are() -> None:
 
 
 def test_inputs_are_contiguous_by_column() -> None:
-    """Statistics go column by column."""
+    """Inputs are stored column by column, because statistics are computed by column."""
     block = Block(source=SOURCE, first=1, data=line((captured_lines.csv_rows([[1.0, 2.0, 3.0, 4.0]] * 9), CSV), None))
     (part,) = decode([block], INPUTS, 0, 1 << 62).parts
     assert part.inputs is not None and part.inputs.flags.f_contiguous

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ml.aws import s3_objects
-from ml.aws.capture import inventory, line_stream, reader
+from ml.aws.capture import line_stream, reader
 from ml.aws.capture import object_listing as captured
 from ml.aws.session import client
 from ml.errors import CloudError
@@ -42,7 +42,7 @@ def put(bucket: str, lines: Sequence[bytes], *, hour: datetime = NOON, endpoint:
     return key
 
 
-def read(bucket: str, start: datetime = START, end: datetime = END, **more: Any) -> tuple[Any, reader.Counts]:
+def read(bucket: str, start: datetime = START, end: datetime = END, **more: Any) -> tuple[Any, reader.CaptureCounts]:
     """All rows of the window sorted by time and id, and the counts."""
     reading = reader.read(bucket, "fraud", start, end, inputs=INPUTS, **more)
     rows = []
@@ -92,8 +92,8 @@ ANSWERS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "base64"])
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_a_request_gives_the_same_rows(bucket: str, form: str, answer: str, plain: bool) -> None:
-    """Rows, scores, decisions and ids are those that were sent and answered, whatever they were written in."""
+def test_every_body_format_gives_the_same_rows(bucket: str, form: str, answer: str, plain: bool) -> None:
+    """Rows, scores, decisions and ids are those sent and answered, whatever the format."""
     put(bucket, [line(FORMS[form], ANSWERS[answer], plain=plain)] * 3)
     rows, counts = read(bucket)
     expected = [
@@ -103,8 +103,8 @@ def test_every_form_of_a_request_gives_the_same_rows(bucket: str, form: str, ans
     assert (counts.lines, counts.rows, counts.unreadable_lines, counts.schema, counts.missing) == (3, 6, 0, {}, {})
 
 
-def test_one_row_is_an_object_or_an_array_or_a_line(bucket: str) -> None:
-    """A body may be the row itself."""
+def test_body_may_be_a_single_row(bucket: str) -> None:
+    """A body may be a single object, array or CSV line."""
     bodies = [json.dumps(captured_lines.named(ROWS)[0]), json.dumps(ROWS[0])]
     put(bucket, [line((body, JSON), (captured_lines.predictions(SCORES[:1]), JSON)) for body in bodies])
     rows, counts = read(bucket)
@@ -112,8 +112,8 @@ def test_one_row_is_an_object_or_an_array_or_a_line(bucket: str) -> None:
     assert counts.rows == 2
 
 
-def test_a_row_is_known_by_its_event_id_then_by_the_answers_then_by_its_request(bucket: str) -> None:
-    """`event_id` of the row, else the one that the answer echoes, else `<InferenceId>#<row>`, else none."""
+def test_row_id_falls_back_to_answer_and_request(bucket: str) -> None:
+    """A row's id is its `event_id`, else the answer's, else `<InferenceId>#<row>`, else null."""
     named = json.dumps({"instances": captured_lines.named(ROWS, ids=["a", "b"])})
     headed = captured_lines.csv_rows(ROWS, [*INPUTS, "event_id"], ids=["c", "d"])
     anonymous = captured_lines.csv_rows(ROWS)
@@ -134,8 +134,8 @@ def test_a_row_is_known_by_its_event_id_then_by_the_answers_then_by_its_request(
     assert (counts.rows_without_id, counts.rows_without_inputs) == (2, 2)
 
 
-def test_either_side_may_be_all_that_was_captured(bucket: str) -> None:
-    """Input only: no scores; answers only: no inputs. The two are never mixed in a batch."""
+def test_one_side_may_be_captured_alone(bucket: str) -> None:
+    """Inputs alone have no scores, answers alone no inputs; a batch never mixes the two."""
     put(
         bucket,
         [
@@ -153,8 +153,8 @@ def test_either_side_may_be_all_that_was_captured(bucket: str) -> None:
     assert (reading.counts.rows_without_inputs, reading.counts.rows_without_scores) == (2, 2)
 
 
-def test_the_time_of_a_request_decides_and_its_partition_does_not(bucket: str) -> None:
-    """The start belongs to the window and the end does not; a neighbouring partition may hold what does."""
+def test_window_selects_by_request_time(bucket: str) -> None:
+    """The window includes its start and excludes its end; matching requests in a neighbouring partition count."""
     hour = timedelta(hours=1)
     moments = [START - timedelta(seconds=1), START, END - timedelta(seconds=1), END]
     lines = [
@@ -174,8 +174,8 @@ def test_the_time_of_a_request_decides_and_its_partition_does_not(bucket: str) -
     assert (counts.objects, counts.lines, counts.outside) == (2, 4, 2)
 
 
-def test_lines_that_cannot_be_read_are_counted_and_kept(bucket: str) -> None:
-    """Each goes under monitoring/unreadable with its number, its reason and its text; reading again writes the same."""
+def test_unreadable_lines_become_dead_letters(bucket: str) -> None:
+    """Each is stored under monitoring/unreadable with number, reason and text; reading again writes the same."""
     good = line((captured_lines.csv_rows(ROWS), CSV), (captured_lines.answer_csv(SCORES), CSV))
     bad = {
         b'{"captureData": {': "not JSON",
@@ -211,8 +211,8 @@ def test_lines_that_cannot_be_read_are_counted_and_kept(bucket: str) -> None:
     assert s3_objects.read(uri) == before
 
 
-def test_one_bad_line_does_not_change_how_its_neighbours_are_read(bucket: str) -> None:
-    """Among hundreds of requests that are read together, the one that does not fit is found and the rest is whole."""
+def test_unreadable_line_does_not_affect_its_neighbours(bucket: str) -> None:
+    """Among hundreds of requests decoded together, the bad one is reported and the others are complete."""
     rows = [[float(n), 0.5, 1.5, 2.0] for n in range(300)]
     lines = [
         line(
@@ -229,8 +229,8 @@ def test_one_bad_line_does_not_change_how_its_neighbours_are_read(bucket: str) -
     assert counts.reasons == {"endpointInput: not JSON": 1}
 
 
-def test_columns_that_do_not_fit_are_findings_and_the_rows_stay(bucket: str) -> None:
-    """Missing, unexpected, not a number, of another width: counted by column, NaN where there is no value."""
+def test_schema_mismatches_are_findings_and_rows_stay(bucket: str) -> None:
+    """Missing, unexpected, not a number, another width: counted by column, NaN where there is no value."""
     whole = captured_lines.named(ROWS[:1])[0]
     requests = [
         ({k: v for k, v in whole.items() if k != "V2"}, (0.0, 1.5, None, 10.0)),
@@ -265,8 +265,8 @@ def test_columns_that_do_not_fit_are_findings_and_the_rows_stay(bucket: str) -> 
     assert json.loads(json.dumps(counts.to_dict()))["schema"][0] == {"kind": "not a number", "column": "V1", "rows": 2}
 
 
-def test_csv_that_does_not_fit_is_a_finding_too(bucket: str) -> None:
-    """Empty fields are missing, words are not numbers, other widths and other headers are said."""
+def test_csv_mismatches_are_findings(bucket: str) -> None:
+    """In CSV, empty fields are missing, words are not numbers, and other widths and headers are reported."""
     bodies = ["0.0,,1.0,2.0", "0.0,abc,1.0,2.0", "0.0,1.0", "Time,V1,V9,Amount\n0.0,1.0,1.0,2.0", "1,2,3,4,5"]
     put(
         bucket,
@@ -287,8 +287,8 @@ def test_csv_that_does_not_fit_is_a_finding_too(bucket: str) -> None:
     assert counts.missing == {"Time": 2, "V1": 4, "V2": 3, "Amount": 2}
 
 
-def test_a_request_that_was_refused_still_shows_what_was_sent(bucket: str) -> None:
-    """An error as the answer leaves rows without scores; they count as refused."""
+def test_refused_request_keeps_its_inputs(bucket: str) -> None:
+    """A request answered by an error yields rows without scores and counts as refused."""
     refusal = json.dumps({"error": {"status": 400, "message": "no"}})
     put(bucket, [line((captured_lines.csv_rows(ROWS), CSV), (refusal, JSON))])
     rows, counts = read(bucket)
@@ -297,7 +297,7 @@ def test_a_request_that_was_refused_still_shows_what_was_sent(bucket: str) -> No
 
 
 def test_smoke_tests_are_left_out_and_counted(bucket: str) -> None:
-    """Requests whose inference id begins with smoke- are nobody's transactions."""
+    """Requests whose inference id begins with smoke- are counted, not returned."""
     sides = ((captured_lines.csv_rows(ROWS), CSV), (captured_lines.answer_csv(SCORES), CSV))
     put(bucket, [line(*sides, inference_id="smoke-1"), line(*sides, inference_id="smoked-1")])
     rows, counts = read(bucket)
@@ -305,8 +305,8 @@ def test_smoke_tests_are_left_out_and_counted(bucket: str) -> None:
     assert (counts.smoke_lines, counts.smoke_rows) == (1, 2)
 
 
-def test_other_endpoints_are_not_read_and_all_variants_are(bucket: str) -> None:
-    """The endpoint's own prefix, whichever variant answered."""
+def test_all_variants_of_one_endpoint_are_read(bucket: str) -> None:
+    """Reads all variants of the endpoint and no other endpoint."""
     sides = ((captured_lines.csv_rows(ROWS[:1]), CSV), (captured_lines.answer_csv(SCORES[:1]), CSV))
     put(bucket, [line(*sides, inference_id="other")], endpoint="fraud-2")
     put(bucket, [line(*sides, inference_id="one")])
@@ -316,7 +316,7 @@ def test_other_endpoints_are_not_read_and_all_variants_are(bucket: str) -> None:
     assert [row[1] for row in read(bucket)[0]] == ["one#0", "two#0"]
 
 
-def test_batches_hold_at_least_what_was_asked_for(bucket: str) -> None:
+def test_batches_have_the_minimum_size(bucket: str) -> None:
     """All batches but the last have `batch_rows` rows or more."""
     sides = ((captured_lines.csv_rows(ROWS), CSV), (captured_lines.answer_csv(SCORES), CSV))
     for _ in range(5):
@@ -326,23 +326,23 @@ def test_batches_hold_at_least_what_was_asked_for(bucket: str) -> None:
     assert all(size >= 30 for size in sizes[:-1])
 
 
-def test_a_window_without_capture_has_no_batches(bucket: str) -> None:
-    """Nothing was captured: no rows, and counts that say so."""
-    assert read(bucket) == ([], reader.Counts())
+def test_window_without_capture_has_no_batches(bucket: str) -> None:
+    """A window without captured traffic yields no batch and empty counts."""
+    assert read(bucket) == ([], reader.CaptureCounts())
 
 
-def test_a_bucket_that_cannot_be_read_is_said(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S3's refusal comes through with what was being done."""
+def test_s3_refusal_names_the_operation(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the S3 operation and the reason."""
     moto_server.point_at(server, monkeypatch)
     with pytest.raises(CloudError, match=r"listing s3://nowhere-at-all/capture/fraud/: .*NoSuchBucket"):
         read("nowhere-at-all")
 
 
-def test_lines_are_whole_however_the_ranges_fall(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An object is cut anywhere; the lines, their numbers and one without an end are whole."""
+def test_lines_are_complete_across_ranges(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever an object is cut, lines and line numbers are right, also without a final line break."""
     lines = [b"x" * size for size in (0, 1, 5, 40, 3, 0, 17, 100, 2)]
     key = put(bucket, lines, end="")
-    found = captured.within(bucket, "fraud", START, END)
+    found = captured.list_objects(bucket, "fraud", START, END)
     item = next(found)
     assert item.key == key
     for size in (1, 2, 7, 16, 64, 1000):
@@ -354,8 +354,8 @@ def test_lines_are_whole_however_the_ranges_fall(bucket: str, monkeypatch: pytes
             assert content == lines[block.first - 1 : block.first - 1 + len(content)]
 
 
-def test_a_line_beyond_all_measure_is_kept_by_its_beginning(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not gathered in memory, it is counted as unreadable, and what follows it is read."""
+def test_overlong_line_is_truncated_in_its_dead_letter(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overlong line is not held in memory, counts as unreadable, and the lines after it are read."""
     monkeypatch.setattr(line_stream, "RANGE", 64)
     monkeypatch.setattr(line_stream, "LONGEST_LINE", 2000)
     good = line((captured_lines.csv_rows(ROWS), CSV), (captured_lines.answer_csv(SCORES), CSV))
@@ -367,21 +367,23 @@ def test_a_line_beyond_all_measure_is_kept_by_its_beginning(bucket: str, monkeyp
     assert json.loads(kept)["line"] == 2
 
 
-def test_an_object_replaced_while_it_is_read_is_said(bucket: str) -> None:
-    """Two versions are never mixed."""
+def test_object_replaced_during_reading_is_an_error(bucket: str) -> None:
+    """Two versions of an object are never mixed."""
     put(bucket, [b"{}"])
-    item = next(captured.within(bucket, "fraud", START, END))
+    item = next(captured.list_objects(bucket, "fraud", START, END))
     client("s3").put_object(Bucket=bucket, Key=item.key, Body=b"[]\n")
     with pytest.raises(CloudError, match="PreconditionFailed"):
         list(line_stream.blocks(bucket, iter([item])))
 
 
-def test_the_last_traffic_is_found_without_reading_it(bucket: str) -> None:
-    """The newest hour that has an object and is not after the moment asked for; none where there is none."""
-    assert inventory.last_traffic(bucket, "fraud", END) is None
+def test_last_captured_hour_reads_no_object(bucket: str) -> None:
+    """Returns the newest hour with an object that is not after the given moment; None if there is none."""
+    assert captured.last_captured_hour(bucket, "fraud", END) is None
     for hour in (datetime(2025, 12, 31, 23, tzinfo=UTC), NOON, NOON + timedelta(days=40)):
         put(bucket, [b"{}"], hour=hour)
-    assert inventory.last_traffic(bucket, "fraud", END) == NOON
-    assert inventory.last_traffic(bucket, "fraud", NOON - timedelta(hours=1)) == datetime(2025, 12, 31, 23, tzinfo=UTC)
-    listed = inventory.listing(bucket, "fraud", START, END)
-    assert (listed.objects, listed.hours, listed.hours_with_traffic) == (1, 24, 1)
+    assert captured.last_captured_hour(bucket, "fraud", END) == NOON
+    assert captured.last_captured_hour(bucket, "fraud", NOON - timedelta(hours=1)) == datetime(
+        2025, 12, 31, 23, tzinfo=UTC
+    )
+    volume = captured.measure_volume(bucket, "fraud", START, END)
+    assert (volume.objects, volume.hours, volume.hours_with_traffic) == (1, 24, 1)
