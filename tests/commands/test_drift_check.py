@@ -177,7 +177,7 @@ def test_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
         client("s3").delete_object(Bucket=BUCKET, Key=key)
     found = check(env.root)
     assert (found.verdict, found.judged[-1].new) == ("no data", True)
-    assert "35 hours on end without a row" in found.reason
+    assert "35 consecutive hours without a row" in found.reason
 
 
 def test_late_capture_file_triggers_a_new_evaluation(env: MonitoredEndpoint) -> None:

@@ -89,7 +89,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         env.dispatch("drift.yml", window="2026-04-01T00:00:00Z/2026-05-01T00:00:00Z")
         (again,) = env.runs()
         assert passed(again) == {CHECK}
-        assert "It was asked for before" in again.summary
+        assert "A retrain was requested before" in again.summary
         assert watched.requests() == [REQUEST]
 
         # A check that cannot find out is red, and says why.

@@ -1,8 +1,8 @@
 """Detects concept drift from mature labels, and estimates the day of its onset.
 
-Hits and misses are compared with the approved model's own counts by their predictive distribution, so that forty frauds
-are not taken for a thousand; frauds per amount band, because flipped labels of some transactions show there before, or
-without, showing in recall.
+Confusion counts are compared with those of the approved model by their predictive distribution, which accounts for
+small numbers of frauds. Fraud rates per amount band are tested too, because changed labels of some transactions show
+there before they show in recall.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ml.model.drift.settings import ConceptRules, Rules
 from ml.model.drift.verdict import Finding
 from ml.model.metrics import Confusion
 
-_AT_ONCE = 16_384
-_CERTAIN = 8.0  # log-likelihood that a later onset must gain: e^8 = 3,000 to one, for up to 31 days to choose from
+_TERMS_PER_STEP = 16_384
+_MIN_LOG_LIKELIHOOD_GAIN = 8.0  # of a later onset: odds of e^8 = 3,000 to 1, among up to 31 days
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelVerdict:
-    """What labels say: findings, whether they could be judged, why not, what was counted, since which day."""
+    """The result of the label tests. `judged` is false without enough mature labels; `reason` then states why."""
 
     judged: bool
     reason: str
@@ -39,24 +39,24 @@ class LabelVerdict:
 
 
 def predictive_tail(count: int, of: int, seen: int, seen_of: int, *, upper: bool) -> float:
-    """The probability of `count` or fewer (`upper`: or more) of `of`, having seen `seen` of `seen_of`.
+    """The probability of `count` or fewer (`upper`: or more) of `of`, given `seen` of `seen_of` in the reference.
 
     The beta-binomial predictive distribution under Jeffreys' prior (Gelman et al., "Bayesian Data Analysis", 2.3):
-    what is not known of the reference's own rate widens it.
+    the uncertainty of the reference rate widens it.
     """
     if of == 0:
         return 1.0
     a, b = seen + 0.5, seen_of - seen + 0.5
-    if not upper:  # the other outcome's upper tail
+    if not upper:  # the upper tail of the other outcome
         count, a, b = of - count, b, a
     if count <= 0:
         return 1.0
-    if count * (a + b) < of * a:  # below the mean: the tail that ends there has terms that do not vanish in float64
+    if count * (a + b) < of * a:  # below the mean: sum the other tail, whose terms do not underflow in float64
         return 1.0 - predictive_tail(count - 1, of, seen if upper else seen_of - seen, seen_of, upper=False)
     constant = special.gammaln(of + 1) - special.betaln(a, b)
     total = 0.0
-    for start in range(count, of + 1, _AT_ONCE):
-        x = np.arange(start, min(start + _AT_ONCE, of + 1), dtype=np.float64)
+    for start in range(count, of + 1, _TERMS_PER_STEP):
+        x = np.arange(start, min(start + _TERMS_PER_STEP, of + 1), dtype=np.float64)
         terms = np.exp(
             constant - special.gammaln(x + 1) - special.gammaln(of - x + 1) + special.betaln(x + a, of - x + b)
         )
@@ -83,13 +83,13 @@ def rates_apart(count: int, of: int, seen: int, seen_of: int) -> float:
 def evaluate(
     baseline: Mapping[str, Any], labels: LabelSummary | None, rules: Rules, *, as_of: datetime
 ) -> LabelVerdict:
-    """What the mature labels of a window say against the model's baseline.
+    """Tests the mature labels of a window against the drift reference.
 
     Args:
         baseline: the model's baseline.json.
-        labels: of rows that this model scored; None where no label has come.
-        rules: of labels and concept.
-        as_of: the time at which ages are counted.
+        labels: of rows that this model scored; None if there are none.
+        rules: the sections `labels` and `concept` are used.
+        as_of: the time for the age of labels.
     """
     every = labels.total() if labels is not None else None
     if labels is None or every is None or not every.rows:
@@ -131,7 +131,7 @@ def evaluate(
 
 
 def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]:
-    """Recall, precision and false-positive rate against the counts on the rows that the model did not learn from."""
+    """Tests recall, precision and false-positive rate against the counts on the held-out rows."""
     limits: ConceptRules = rules.concept
     pairs = {
         "recall": ((found.true_positives, found.positives), (approved.true_positives, approved.positives)),
@@ -152,7 +152,7 @@ def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]
             threshold = reference - (limits.min_recall_drop if name == "recall" else limits.min_precision_drop)
         value = count / of if of else None
         p_value = predictive_tail(count, of, seen, seen_of, upper=upper) if seen_of else 1.0
-        far = value is not None and (value >= threshold if upper else value <= threshold)
+        exceeds = value is not None and (value >= threshold if upper else value <= threshold)
         findings.append(
             Finding(
                 kind="concept",
@@ -162,7 +162,7 @@ def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]
                 threshold=threshold,
                 p_value=p_value,
                 alpha=alpha,
-                fired=far and p_value < alpha,
+                fired=exceeds and p_value < alpha,
                 reference=reference,
                 detail=f"{count:,} of {of:,}; approved on {seen:,} of {seen_of:,}",
             )
@@ -171,7 +171,7 @@ def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]
 
 
 def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules) -> list[Finding]:
-    """The fraud rate of each amount band against the rows that the model was made from and tested on."""
+    """Tests the fraud rate of each amount band against all training and held-out rows."""
     limits = rules.concept
     alpha = limits.alpha_amount_band / (len(reference["rows"]) * rules.looks)
     names = band_names(reference["edges"])
@@ -182,7 +182,7 @@ def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules) -> list[
         value = count / of if of else None
         up = value is None or value >= before
         threshold = before * limits.min_band_ratio if up else before / limits.min_band_ratio
-        far = value is not None and (value >= threshold if up else value <= threshold)
+        exceeds = value is not None and (value >= threshold if up else value <= threshold)
         p_value = rates_apart(count, of, seen, seen_of)
         findings.append(
             Finding(
@@ -193,7 +193,7 @@ def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules) -> list[
                 threshold=threshold,
                 p_value=p_value,
                 alpha=alpha,
-                fired=far and p_value < alpha,
+                fired=exceeds and p_value < alpha,
                 reference=before,
                 detail=f"{count:,} frauds of {of:,} rows; reference {seen:,} of {seen_of:,}",
             )
@@ -202,7 +202,7 @@ def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules) -> list[
 
 
 def band_names(edges: list[float]) -> list[str]:
-    """What the amount bands between `edges` are called: `amount < 5.6`, …, `amount >= 1017.97`."""
+    """The names of the amount bands between `edges`: `amount < 5.6`, …, `amount >= 1017.97`."""
     if not edges:
         return ["any amount"]
     middle = [f"{low:g} <= amount < {high:g}" for low, high in itertools.pairwise(edges)]
@@ -210,9 +210,9 @@ def band_names(edges: list[float]) -> list[str]:
 
 
 def _onset(baseline: Mapping[str, Any], mature: LabelSummary, findings: tuple[Finding, ...]) -> datetime | None:
-    """The day from which the finding with the smallest p-value holds; None where nothing fired.
+    """The first day of the drift, from the finding with the smallest p-value; None if nothing fired.
 
-    It is the window's first day unless a later one is 3,000 times likelier: the change point of highest likelihood
+    It is the window's first day unless a later day is 3,000 times more likely: the change point of highest likelihood
     between the approved rate and another (Hinkley 1970, "Inference about the change-point in a sequence of random
     variables", Biometrika 57).
     """
@@ -225,12 +225,12 @@ def _onset(baseline: Mapping[str, Any], mature: LabelSummary, findings: tuple[Fi
         band = band_names(baseline["fraud_by_amount"]["edges"]).index(strongest.subject or "")
         pairs = [(mature.days[day].band_frauds[band], mature.days[day].band_rows[band]) for day in days]
     else:
-        pairs = [_of_day(mature.days[day].confusion, strongest.statistic) for day in days]
+        pairs = [_hits_and_trials(mature.days[day].confusion, strongest.statistic) for day in days]
     table = np.array(pairs, dtype=np.float64)
-    return _midnight(days[_change(table[:, 0], table[:, 1], strongest.reference or 0.0)])
+    return _midnight(days[_change_index(table[:, 0], table[:, 1], strongest.reference or 0.0)])
 
 
-def _of_day(confusion: Confusion, statistic: str) -> tuple[int, int]:
+def _hits_and_trials(confusion: Confusion, statistic: str) -> tuple[int, int]:
     if statistic == "recall":
         return confusion.true_positives, confusion.positives
     if statistic == "precision":
@@ -238,8 +238,8 @@ def _of_day(confusion: Confusion, statistic: str) -> tuple[int, int]:
     return confusion.false_positives, confusion.negatives
 
 
-def _change(counts: NDArray[np.float64], rows: NDArray[np.float64], before: float) -> int:
-    """The index of the first day of the new rate: 0 unless a later one is likelier by `_CERTAIN`."""
+def _change_index(counts: NDArray[np.float64], rows: NDArray[np.float64], before: float) -> int:
+    """The index of the first day of the new rate: 0 unless a later day gains `_MIN_LOG_LIKELIHOOD_GAIN`."""
     before = min(max(before, 1e-9), 1 - 1e-9)
     old = counts * math.log(before) + (rows - counts) * math.log1p(-before)
     after = np.cumsum(counts[::-1])[::-1], np.cumsum(rows[::-1])[::-1]
@@ -247,7 +247,7 @@ def _change(counts: NDArray[np.float64], rows: NDArray[np.float64], before: floa
     new = special.xlogy(after[0], rate) + special.xlog1py(after[1] - after[0], -rate)
     likelihood = np.concatenate([[0.0], np.cumsum(old)[:-1]]) + new
     best = int(np.argmax(likelihood))
-    return best if likelihood[best] - likelihood[0] >= _CERTAIN else 0
+    return best if likelihood[best] - likelihood[0] >= _MIN_LOG_LIKELIHOOD_GAIN else 0
 
 
 def _midnight(day: date) -> datetime:

@@ -1,8 +1,8 @@
-"""Judges a window of traffic: combines the tests for data, prediction and concept drift into a verdict.
+"""Combines the tests for data, prediction and concept drift of a window into a verdict.
 
-Pure: a baseline, summaries and rules in, a judgement out. A finding needs a size and a p-value that is corrected for
-every test of the window and for looking again and again. What was not seen is not called unchanged: too little traffic
-is "no data", labels that have not come are "labels immature", and only traffic that was judged can be "none".
+Pure: drift reference, summaries and rules in, verdict out. A finding needs an effect size and a p-value, corrected for
+all tests of the window and for repeated looks. Missing evidence is never reported as "none": too little traffic is "no
+data", and missing labels are "labels immature".
 """
 
 from __future__ import annotations
@@ -48,44 +48,44 @@ def evaluate(
     as_of: datetime | None = None,
     reference: str = "",
 ) -> DriftVerdict:
-    """The verdict on the traffic from `start` to `end`, and on its labels as far as they are mature.
+    """The verdict on the traffic from `start` to `end` and on its mature labels.
 
-    A window is judged at once, and again when its labels have come: the summaries are all it takes.
+    A window is evaluated at once, and again from the stored summaries when its labels are mature.
 
     Args:
-        baseline: the serving model's baseline.json.
-        window: of the traffic, made on that baseline; scores and decisions of that model only.
-        labels: of the same rows; None where none has come or no row has an id.
+        baseline: baseline.json of the model, or its `Reference`.
+        window: the traffic on the bins of that reference; scores and decisions of that model only.
+        labels: of the same rows; None if there are no labels or no row has an id.
         rules: model-config/monitoring/drift.yaml.
         start, end: the window, with time zones.
-        as_of: when labels' ages are counted; `end` where None.
-        reference: a name of the model, its artifact digest; `decide` counts windows of one model.
+        as_of: the time for the age of labels; `end` if None.
+        reference: the digest of the model; `decide` counts only windows of one model.
     """
     known = Reference.of(baseline)
-    absence = _absence(window, rules, start, end)
+    traffic_findings = _traffic_findings(window, rules, start, end)
     enough = window.rows >= rules.min_rows
-    findings: list[Finding] = [*absence]
+    findings: list[Finding] = [*traffic_findings]
     features: tuple[FeatureDrift, ...] = ()
     scores: FeatureDrift | None = None
     if enough:
         findings += _schema(known, window, rules)
         tallies = [window.columns[column.name] for column in known.columns]
-        made, features = distribution_shift.inputs(distribution_shift.measure(known.columns, tallies), rules)
-        findings += made
-    if window.scores.n >= rules.min_rows:  # those of this model: it may have served for some hours of the window
+        shifts, features = distribution_shift.inputs(distribution_shift.measure(known.columns, tallies), rules)
+        findings += shifts
+    if window.scores.n >= rules.min_rows:  # scores of this model, which may have served for some hours only
         moved = distribution_shift.measure([known.scores], [window.scores])
-        made, scores = distribution_shift.scores(moved, window, known.document["alerts"], rules)
-        findings += made
+        shifts, scores = distribution_shift.scores(moved, window, known.document["alerts"], rules)
+        findings += shifts
     labelled = concept_drift.evaluate(known.document, labels, rules, as_of=as_of or end)
     findings += labelled.findings
     fired = [kind for kind in KINDS if any(finding.kind == kind and finding.fired for finding in findings)]
-    lacking = any(finding.fired for finding in absence)
-    verdicts = ([NO_DATA] if lacking else []) + fired + ([] if labelled.judged else [IMMATURE])
-    if not fired and not lacking:
+    no_data = any(finding.fired for finding in traffic_findings)
+    verdicts = ([NO_DATA] if no_data else []) + fired + ([] if labelled.judged else [IMMATURE])
+    if not fired and not no_data:
         verdicts.insert(0, NONE)
     judged = [*(["concept"] if labelled.judged else []), *(["data"] if enough else [])]
     judged += ["prediction"] if scores is not None else []
-    reasons = [finding.detail for finding in absence if finding.fired]
+    reasons = [finding.detail for finding in traffic_findings if finding.fired]
     reasons += [] if labelled.judged else [labelled.reason]
     return DriftVerdict(
         start=start,
@@ -104,8 +104,8 @@ def evaluate(
     )
 
 
-def _absence(window: WindowSummary, rules: Rules, start: datetime, end: datetime) -> list[Finding]:
-    """Whether there is too little traffic, or none for too long; the second only where rows came with times."""
+def _traffic_findings(window: WindowSummary, rules: Rules, start: datetime, end: datetime) -> list[Finding]:
+    """Too few rows, or no traffic for too many hours; the latter only if rows have times."""
     findings = [
         Finding(
             kind=NO_DATA,
@@ -116,7 +116,7 @@ def _absence(window: WindowSummary, rules: Rules, start: datetime, end: datetime
             p_value=None,
             alpha=None,
             fired=window.rows < rules.min_rows,
-            detail=f"{window.rows:,} rows, where {rules.min_rows:,} are needed to judge",
+            detail=f"{window.rows:,} rows, where {rules.min_rows:,} are needed",
         )
     ]
     if window.hours or not window.rows:
@@ -134,18 +134,18 @@ def _absence(window: WindowSummary, rules: Rules, start: datetime, end: datetime
                 p_value=None,
                 alpha=None,
                 fired=longest > rules.no_traffic_hours,
-                detail=f"{longest} hours on end without a row, where {rules.no_traffic_hours:g} are allowed",
+                detail=f"{longest} consecutive hours without a row, where {rules.no_traffic_hours:g} are allowed",
             )
         )
     return findings
 
 
 def _schema(known: Reference, window: WindowSummary, rules: Rules) -> list[Finding]:
-    """Fields that are missing, new, out of range or out of a short list of values: a broken sender, not a new world."""
+    """Fields that are missing, unexpected, out of range or unseen: a faulty client, not drift."""
     limits = rules.schema
     words = "rows have a field that the model does not know"
     findings = [
-        # As many as may lack one that it knows: a renamed field is both, and a client's single mistake is neither.
+        # The limit of missing values applies: a renamed field exceeds it, a single faulty request does not.
         _share("unexpected_field", name, (count, window.rows), limits.max_missing, words)
         for name, count in window.unexpected.items()
     ]
@@ -159,7 +159,7 @@ def _schema(known: Reference, window: WindowSummary, rules: Rules) -> list[Findi
         words = f"rows lie outside {low:g} to {high:g}"
         findings.append(_share("out_of_range", column.name, (beyond, tally.n), limits.max_out_of_range, words))
         if column.values is not None:
-            words = "rows have a value that the reference never had"
+            words = "rows have a value that the reference does not list"
             findings.append(_share("unseen", column.name, (tally.unseen, tally.n), limits.max_unseen, words))
     return findings
 
@@ -181,7 +181,7 @@ def _share(statistic: str, name: str, counted: tuple[int, int], limit: float, wo
 
 
 def _estimated(known: Reference, window: WindowSummary) -> Estimated | None:
-    """Recall before labels; None where the baseline has no calibration, as those of older models."""
+    """The performance estimate; None if the reference, of an older model, has no calibration."""
     if known.risk is None:
         return None
     passed, alerted = window.risk

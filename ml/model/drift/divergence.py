@@ -1,7 +1,7 @@
 """Distances between two histograms (PSI, KS, Jensen-Shannon, chi-square), and their p-values.
 
-Counts in, figures out, for one column or many at once. A figure without its p-value cries wolf on small windows, a
-p-value without its figure on large ones; who uses them needs both.
+Works on one column or many at once. Use value and p-value together: the value alone gives false alarms on small
+windows, the p-value alone on large ones.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 Array = NDArray[np.float64]
-_MOST = float(np.finfo(np.float64).max)
+_MAX_FLOAT = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """A figure for each column, and the probability of one as high where both sets are of one distribution.
+    """The statistic of each column, and its p-value if both sets have the same distribution.
 
-    Where either set is empty the figure is 0 and the probability 1: nothing was seen.
+    If either set is empty, the statistic is 0 and the p-value 1.
     """
 
     value: Array
@@ -28,7 +28,7 @@ class Divergence:
 
 
 class Counts:
-    """Rows per bin of a reference and of a window, (columns, bins) each; bins that both lack may pad a row."""
+    """Rows per bin of a reference and of a window, (columns, bins) each. Bins that are empty in both may pad a row."""
 
     def __init__(self, reference: ArrayLike, window: ArrayLike) -> None:
         self.a = np.atleast_2d(np.asarray(reference, dtype=np.float64))
@@ -36,15 +36,15 @@ class Counts:
         if self.a.shape != self.b.shape:
             raise ValueError(f"counts must be on the same bins (got {self.a.shape} and {self.b.shape})")
         self.n_a, self.n_b = self.a.sum(axis=1), self.b.sum(axis=1)
-        self.some = (self.n_a > 0) & (self.n_b > 0)
+        self.both = (self.n_a > 0) & (self.n_b > 0)
         self.p = self.a / np.maximum(self.n_a, 1)[:, None]
         self.q = self.b / np.maximum(self.n_b, 1)[:, None]
-        self.effective = np.where(self.some, self.n_a * self.n_b / np.maximum(self.n_a + self.n_b, 1), 0.0)
+        self.effective = np.where(self.both, self.n_a * self.n_b / np.maximum(self.n_a + self.n_b, 1), 0.0)
         used = np.count_nonzero(self.a + self.b, axis=1)
         self.freedom = np.maximum(used - 1, 0)
 
     def population_stability_index(self) -> Divergence:
-        """Σ (q - p) ln(q / p), with half a row added to each bin so that none is empty.
+        """Σ (q - p) ln(q / p), with half a row added to each bin, so that no bin is empty.
 
         Times n·m / (n + m) it is chi-square in the limit (Yurdakul and Naranjo 2020, "Statistical properties of the
         population stability index", Journal of Risk Model Validation 14).
@@ -61,29 +61,29 @@ class Counts:
         nats = (special.rel_entr(self.p, middle) + special.rel_entr(self.q, middle)).sum(axis=1) / 2
         bits = np.maximum(nats, 0.0) / np.log(2)
         p_value = self._chi_square_like(bits, 8 * np.log(2)).p_value
-        return Divergence(value=np.where(self.some, np.sqrt(bits), 0.0), p_value=p_value)
+        return Divergence(value=np.where(self.both, np.sqrt(bits), 0.0), p_value=p_value)
 
     def chi_square(self) -> Divergence:
         """Cohen's effect size w = √(Σ (p - q)² / pooled) with the p-value of Pearson's test of homogeneity."""
         pooled = (self.a + self.b) / np.maximum(self.n_a + self.n_b, 1)[:, None]
-        apart = (self.p - self.q) ** 2
-        square = np.divide(apart, pooled, out=np.zeros_like(apart), where=pooled > 0).sum(axis=1)
+        squared = (self.p - self.q) ** 2
+        square = np.divide(squared, pooled, out=np.zeros_like(squared), where=pooled > 0).sum(axis=1)
         p_value = self._chi_square_like(square, 1.0).p_value
-        return Divergence(value=np.where(self.some, np.sqrt(square), 0.0), p_value=p_value)
+        return Divergence(value=np.where(self.both, np.sqrt(square), 0.0), p_value=p_value)
 
     def kolmogorov_smirnov(self) -> Divergence:
         """The largest distance of the distribution functions at the edges, with the asymptotic two-sample p-value.
 
-        Never more than that of the rows themselves, so the p-value never flatters.
+        Never larger than the distance of the unbinned rows, so the p-value is conservative.
         """
         distance = np.abs(np.cumsum(self.p, axis=1) - np.cumsum(self.q, axis=1)).max(axis=1)
         p_value = special.kolmogorov(np.sqrt(self.effective) * distance)
-        return Divergence(value=np.where(self.some, distance, 0.0), p_value=np.where(self.some, p_value, 1.0))
+        return Divergence(value=np.where(self.both, distance, 0.0), p_value=np.where(self.both, p_value, 1.0))
 
     def _chi_square_like(self, value: Array, scale: float) -> Divergence:
         tail = special.chdtrc(np.maximum(self.freedom, 1), np.maximum(value * scale * self.effective, 0.0))
-        p_value = np.where(self.some & (self.freedom > 0), tail, 1.0)
-        return Divergence(value=np.where(self.some, np.maximum(value, 0.0), 0.0), p_value=p_value)
+        p_value = np.where(self.both & (self.freedom > 0), tail, 1.0)
+        return Divergence(value=np.where(self.both, np.maximum(value, 0.0), 0.0), p_value=p_value)
 
 
 def mean_shift(
@@ -93,16 +93,16 @@ def mean_shift(
 
     Args:
         reference: number of rows, mean and standard deviation of each column.
-        window: the same of the window. A column that is constant in the reference is measured in units of 1.
+        window: the same for the window. A column that is constant in the reference is measured in units of 1.
     """
     n_a, mean_a, std_a = (np.asarray(part, dtype=np.float64) for part in reference)
     n_b, mean_b, std_b = (np.asarray(part, dtype=np.float64) for part in window)
-    some = (n_a > 0) & (n_b > 0)
-    apart = np.where(some, mean_b - mean_a, 0.0)
-    with np.errstate(over="ignore"):  # of deviations near float64's own limits; the most is far enough
+    both = (n_a > 0) & (n_b > 0)
+    difference = np.where(both, mean_b - mean_a, 0.0)
+    with np.errstate(over="ignore"):  # deviations near the float64 limit; the value is clipped
         error = np.sqrt(std_a**2 / np.maximum(n_a, 1) + std_b**2 / np.maximum(n_b, 1))
-        value = np.clip(apart / np.where(std_a > 0, std_a, 1.0), -_MOST, _MOST)
-        certain = np.where(apart == 0, 0.0, np.inf)
-        z = np.divide(np.abs(apart), error, out=certain, where=error > 0)
-    p_value = np.where(some, 2 * special.ndtr(-z), 1.0)
+        value = np.clip(difference / np.where(std_a > 0, std_a, 1.0), -_MAX_FLOAT, _MAX_FLOAT)
+        no_spread = np.where(difference == 0, 0.0, np.inf)
+        z = np.divide(np.abs(difference), error, out=no_spread, where=error > 0)
+    p_value = np.where(both, 2 * special.ndtr(-z), 1.0)
     return Divergence(value=value, p_value=p_value)

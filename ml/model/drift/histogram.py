@@ -1,6 +1,6 @@
 """Histograms of one column on the bins of the drift reference.
 
-Tallies of parts add up to exactly the tally of the whole. Nothing here judges: that is drift.py's.
+Tallies of parts add up exactly to the tally of the whole. Makes no verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ml.model.drift.reference import Summary
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the reference: its summary, what is summarised of it, and its only values where they are few."""
+    """One column of the reference: its summary, its kind, and its distinct values if they are few."""
 
     name: str
     kind: str
@@ -28,27 +28,27 @@ class Column:
 
     @cached_property
     def binner(self) -> Binner:
-        """Counts on this column's edges."""
+        """Counts values on this column's edges."""
         return Binner(np.asarray(self.summary.edges), self.summary.mean, self.summary.std)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A model's baseline.json, read once for many batches.
+    """A parsed baseline.json, for many batches.
 
-    `risk_edges` are those of the calibration (estimated.py); None where the baseline, of an older model, has none.
+    `risk` counts on the edges of the calibration; None if baseline.json, of an older model, has no calibration.
     """
 
     document: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, baseline: Mapping[str, Any] | Reference) -> Reference:
-        """The reference of a baseline; itself if it is one already."""
+        """Wraps a baseline.json document; returns a Reference unchanged."""
         return baseline if isinstance(baseline, Reference) else cls(baseline)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The inputs, in the order of a request."""
+        """The inputs, in the column order of a request."""
         return tuple(
             Column(
                 name=item["name"],
@@ -61,17 +61,17 @@ class Reference:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The inputs' names, in the order of a request."""
+        """The names of the inputs, in the column order of a request."""
         return tuple(column.name for column in self.columns)
 
     @cached_property
     def scores(self) -> Column:
-        """The scores of the rows that the model did not learn from."""
+        """The scores of the held-out rows."""
         return Column(name="score", kind="value", summary=Summary.from_dict(self.document["scores"]))
 
     @cached_property
     def risk(self) -> Binner | None:
-        """Counts scores on the edges of the calibration."""
+        """Counts scores on the edges of the calibration; None without a calibration."""
         calibration = self.document.get("calibration")
         if calibration is None:
             return None
@@ -80,10 +80,10 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """One column of a window: rows per bin of the reference, and sums of which Binner makes moments.
+    """One column of a window: rows per bin of the reference, and the sums from which Binner computes moments.
 
-    `n` counts the finite values, `missing` the others; `below` and `above` those out of the reference's range, which
-    the outer bins hold too; `unseen` those that are none of the reference's values, where it has only a few.
+    `n` counts finite values, `missing` the others; `below` and `above` those outside the reference's range, which
+    are also in the outer bins. `unseen` counts values that the reference does not list, if it lists its values.
     """
 
     bins: tuple[int, ...]
@@ -104,13 +104,13 @@ class Tally:
         if column.kind == "seconds_of_day":
             kept = seconds_of_day(kept)
         count = column.binner.count(kept)
-        least, most = column.summary.low, column.summary.high
+        low, high = column.summary.low, column.summary.high
         return cls(
             bins=tuple(count.bins.tolist()),
             n=len(kept),
             missing=len(values) - len(kept),
-            below=int(np.count_nonzero(kept < least)) if count.low is not None and count.low < least else 0,
-            above=int(np.count_nonzero(kept > most)) if count.high is not None and count.high > most else 0,
+            below=int(np.count_nonzero(kept < low)) if count.low is not None and count.low < low else 0,
+            above=int(np.count_nonzero(kept > high)) if count.high is not None and count.high > high else 0,
             unseen=0 if column.values is None else int(np.count_nonzero(~np.isin(kept, column.values))),
             total=count.total,
             squares=count.squares,
@@ -120,7 +120,7 @@ class Tally:
 
     @classmethod
     def absent(cls, column: Column, rows: int) -> Tally:
-        """The tally of a column that `rows` rows lack."""
+        """The tally of a column that is missing in all `rows` rows."""
         empty = cls.of(column, np.empty(0))
         return cls(**(vars(empty) | {"missing": rows}))
 
@@ -144,5 +144,5 @@ class Tally:
         return cls(**(dict(document) | {"bins": tuple(document["bins"])}))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The JSON form."""
         return vars(self) | {"bins": list(self.bins)}

@@ -1,7 +1,7 @@
 """Counts labels, alerts and frauds of a window by scoring day, as input of the concept-drift tests.
 
-A day's counts are used only when its labels are mature: enough of its rows have one, and it is long enough ago. A
-recall of labels that have not all come is not a recall: frauds are reported first, or last.
+A day's counts are used only if its labels are mature: enough rows have a label, and the day is old enough. Incomplete
+labels bias recall, because frauds are reported earlier or later than legitimate transactions.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
-    """Counts of some rows: how many, how many of them have a label, hits and misses, rows and frauds per amount band.
+    """Counts of rows: all, labelled, confusion counts, and rows and frauds per amount band.
 
-    `confusion` counts rows that have a label and a decision; the bands rows that have a label and an amount.
+    `confusion` counts rows with a label and a decision; the bands count rows with a label and an amount.
     """
 
     rows: int
@@ -36,7 +36,7 @@ class Outcomes:
 
     @property
     def coverage(self) -> float:
-        """The share of rows that have a label; 0 of none."""
+        """The share of rows with a label; 0 if there are no rows."""
         return self.labelled / self.rows if self.rows else 0.0
 
     def __add__(self, other: Outcomes) -> Outcomes:
@@ -51,25 +51,23 @@ class Outcomes:
 
     @classmethod
     def none(cls, bands: int) -> Outcomes:
-        """Those of no rows."""
+        """The outcomes of no rows."""
         return cls._from(np.zeros(6 + 2 * bands, dtype=np.int64))
 
     @classmethod
     def _from(cls, counts: NDArray[np.int64]) -> Outcomes:
-        rows, labelled, hits, false, quiet, missed, *bands = counts.tolist()
+        rows, labelled, tp, fp, tn, fn, *bands = counts.tolist()
         half = len(bands) // 2
         return cls(
             rows=rows,
             labelled=labelled,
-            confusion=Confusion(
-                true_positives=hits, false_positives=false, true_negatives=quiet, false_negatives=missed
-            ),
+            confusion=Confusion(true_positives=tp, false_positives=fp, true_negatives=tn, false_negatives=fn),
             band_rows=tuple(bands[:half]),
             band_frauds=tuple(bands[half:]),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The JSON form."""
         return asdict(self) | {"band_rows": list(self.band_rows), "band_frauds": list(self.band_frauds)}
 
     @classmethod
@@ -86,7 +84,7 @@ class Outcomes:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSummary:
-    """The outcomes of each day (UTC) of a window; parts of a window, or of a day, add up."""
+    """The outcomes of each day (UTC) of a window. Parts of a window or of a day add up."""
 
     bands: int
     days: Mapping[date, Outcomes]
@@ -101,53 +99,55 @@ class LabelSummary:
         decisions: ArrayLike,
         amounts: ArrayLike,
     ) -> LabelSummary:
-        """The outcomes of scored rows, those without a label among them.
+        """Counts scored rows, with or without a label.
 
         Args:
             times: when each row was scored, datetime64 in UTC.
-            labels: 1 fraud, 0 legitimate, anything else (-1, NaN) not known yet.
+            labels: 1 fraud, 0 legitimate, anything else (-1, NaN) unknown.
             decisions: 1 alert, 0 pass, anything else unknown.
-            amounts: each row's amount; NaN where it was not captured.
+            amounts: each row's amount; NaN if it was not captured.
 
         Raises:
-            ValueError: lengths that differ.
+            ValueError: lengths differ.
         """
         edges = np.asarray(Reference.of(baseline).document["fraud_by_amount"]["edges"], dtype=np.float64)
-        truth, made, amount = np.asarray(labels), np.asarray(decisions), np.asarray(amounts, dtype=np.float64)
+        truth, actions, amount = np.asarray(labels), np.asarray(decisions), np.asarray(amounts, dtype=np.float64)
         stamps = np.asarray(times).astype("datetime64[D]").astype(np.int64)
-        lengths = {len(stamps), len(truth), len(made), len(amount)}
+        lengths = {len(stamps), len(truth), len(actions), len(amount)}
         if len(lengths) > 1:
             raise ValueError(f"times, labels, decisions and amounts must be equally long (got {sorted(lengths)})")
-        found, place = np.unique(stamps, return_inverse=True)
+        unique_days, day_index = np.unique(stamps, return_inverse=True)
         fraud, legitimate = truth == 1, truth == 0
-        alert, passed = made == 1, made == 0
+        alert, passed = actions == 1, actions == 0
         known = fraud | legitimate
         bands, size = np.searchsorted(edges, amount, side="right"), len(edges) + 1
         priced = known & np.isfinite(amount)
         every = np.ones(len(truth), dtype=np.bool_)
         kinds = [every, known, fraud & alert, legitimate & alert, legitimate & passed, fraud & passed]
-        counts = [np.bincount(place[rows], minlength=len(found))[:, None] for rows in kinds]
+        counts = [np.bincount(day_index[rows], minlength=len(unique_days))[:, None] for rows in kinds]
         for rows in (priced, priced & fraud):
             counts.append(
-                np.bincount(place[rows] * size + bands[rows], minlength=len(found) * size).reshape(len(found), size)
+                np.bincount(day_index[rows] * size + bands[rows], minlength=len(unique_days) * size).reshape(
+                    len(unique_days), size
+                )
             )
         table = np.concatenate(counts, axis=1)
-        days = {_EPOCH + day * _DAY: Outcomes._from(row) for day, row in zip(found.tolist(), table, strict=True)}
+        days = {_EPOCH + day * _DAY: Outcomes._from(row) for day, row in zip(unique_days.tolist(), table, strict=True)}
         return cls(bands=size, days=days)
 
     def __add__(self, other: LabelSummary) -> LabelSummary:
-        """The summary of the rows of both.
+        """The summary of both sets of rows.
 
         Raises:
-            ValueError: they were made on baselines with different amount bands.
+            ValueError: the amount bands differ.
         """
         if self.bands != other.bands:
-            raise ValueError("label summaries can be added only where they share a baseline")
-        nothing = Outcomes.none(self.bands)
+            raise ValueError("label summaries can be added only if they share a drift reference")
+        empty = Outcomes.none(self.bands)
         days = sorted({*self.days, *other.days})
         return LabelSummary(
             bands=self.bands,
-            days={day: self.days.get(day, nothing) + other.days.get(day, nothing) for day in days},
+            days={day: self.days.get(day, empty) + other.days.get(day, empty) for day in days},
         )
 
     def total(self) -> Outcomes:
@@ -155,7 +155,7 @@ class LabelSummary:
         return sum(self.days.values(), Outcomes.none(self.bands))
 
     def mature(self, *, as_of: datetime, min_coverage: float, min_age_days: float) -> LabelSummary:
-        """The days whose label coverage and age, from the day's end to `as_of`, reach the limits."""
+        """The days whose label coverage and age (from the end of the day to `as_of`) reach the limits."""
         kept = {
             day: outcomes
             for day, outcomes in self.days.items()
@@ -165,7 +165,7 @@ class LabelSummary:
         return LabelSummary(bands=self.bands, days=kept)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The JSON form."""
         return {"bands": self.bands, "days": {day.isoformat(): item.to_dict() for day, item in self.days.items()}}
 
     @classmethod

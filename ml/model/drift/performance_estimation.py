@@ -1,8 +1,8 @@
-"""Estimates recall and precision from calibrated scores before labels arrive. Marked as an estimate.
+"""Estimates recall and precision from calibrated scores before labels arrive.
 
-The scores of a model that was fitted on resampled rows are no probabilities, so the baseline brings a calibration: how
-many of the rows held out in each band of scores were frauds. What follows assumes that a score still means that risk.
-Under concept drift it does not, and the estimate stays as it was while recall falls: it never makes a verdict.
+Scores of a model that was trained on resampled rows are not probabilities. The drift reference therefore has a
+calibration: rows and frauds per band of scores, from held-out rows. The estimate assumes that this calibration holds.
+Under concept drift it does not, and the estimate stays constant while recall falls, so it never affects a verdict.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from ml.model.drift.verdict import Estimated
 DRAWS = 2_000
 INTERVAL = (2.5, 97.5)
 METHOD = (
-    "expected confusion (as confidence-based performance estimation) from an isotonic calibration on rows held out, "
+    "expected confusion (as confidence-based performance estimation) from an isotonic calibration on held-out rows, "
     "Bayesian bootstrap over their frauds"
 )
-CAUTION = "an estimate without labels: it assumes that scores still mean what they meant, and concept drift can fool it"
+CAUTION = "an estimate without labels: it assumes that the calibration of scores holds, and concept drift can break it"
 
 
 def calibration(scores: ArrayLike, labels: ArrayLike) -> dict[str, list[Any]]:
-    """Bands of scores in which the fraud rate rises, with rows and frauds of each, as baseline.json holds it.
+    """Rows and frauds per band of scores, with rising fraud rates, as stored in baseline.json.
 
-    The bands are the blocks of isotonic regression, by pool adjacent violators (Barlow et al. 1972), so that in each
-    the calibrated probability is frauds / rows, and expected counts over the same rows are the observed ones. `edges`
-    are interior; a score on one belongs above it.
+    The bands are the blocks of isotonic regression (pool adjacent violators, Barlow et al. 1972). In each band the
+    calibrated probability is frauds / rows, so expected counts over these rows equal the observed ones. `edges` are
+    interior; a score on an edge belongs to the band above it.
     """
     values, fraud = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
-    levels, place = np.unique(values, return_inverse=True)
-    rows = np.bincount(place, minlength=len(levels))
-    frauds = np.bincount(place[fraud], minlength=len(levels))
+    levels, level_index = np.unique(values, return_inverse=True)
+    rows = np.bincount(level_index, minlength=len(levels))
+    frauds = np.bincount(level_index[fraud], minlength=len(levels))
     if not len(levels):
         return {"edges": [], "rows": [0], "frauds": [0]}
     starts = optimize.isotonic_regression(frauds / rows, weights=rows.astype(np.float64)).blocks[:-1]
@@ -49,12 +49,12 @@ def calibration(scores: ArrayLike, labels: ArrayLike) -> dict[str, list[Any]]:
 def expected(
     calibrated: Mapping[str, Sequence[float]], passed: Sequence[int], alerted: Sequence[int], *, seed: int = 0
 ) -> Estimated | None:
-    """What labels should say of rows counted per band of scores; None where no fraud is to be expected.
+    """Estimates recall, precision and frauds from rows per band of scores; None if no fraud is expected.
 
     Args:
-        calibrated: what `calibration` made.
+        calibrated: the result of `calibration`.
         passed, alerted: rows per band that were passed and alerted.
-        seed: of the bootstrap; the same counts give the same estimate.
+        seed: of the bootstrap. The estimate is deterministic.
     """
     rows = np.maximum(np.asarray(calibrated["rows"], dtype=np.float64), 1.0)
     frauds = np.asarray(calibrated["frauds"], dtype=np.float64)
@@ -63,7 +63,7 @@ def expected(
     if not (low + high)[seen].sum():
         return None
     # Each fraud of the reference gets an exponential weight (Rubin 1981, "The Bayesian bootstrap"): a band's sum is
-    # gamma with as many degrees.
+    # gamma-distributed with the number of frauds as its shape.
     weights = np.random.default_rng(seed).standard_gamma(frauds[seen], size=(DRAWS, int(seen.sum())))
     risk = np.minimum(np.vstack([frauds[seen], weights]) / rows[seen], 1.0)
     caught, missed = risk @ high[seen], risk @ low[seen]
@@ -79,6 +79,6 @@ def expected(
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """The first value, and the interval of the others, which are the bootstrap's."""
+    """The first value with the 95 % interval of the others, which are bootstrap draws."""
     low, high = np.percentile(values[1:], INTERVAL)
     return float(values[0]), float(low), float(high)

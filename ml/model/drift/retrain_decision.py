@@ -1,7 +1,7 @@
-"""Decides from the verdicts of recent windows whether a kind of drift calls for a new model.
+"""Decides from the verdicts of recent windows whether a kind of drift makes a retrain due.
 
-One window may be chance or a holiday. This module knows windows and their verdicts; cooldowns, caps and what a request
-looks like are those of the command that acts.
+Requires agreement of several windows, because one window may be chance or a holiday. Cooldown, monthly cap and the
+request itself are the concern of `ml.drift.retrain_requester`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from ml.model.drift.verdict import CAUSES, DriftVerdict
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Whether a request is due and why. `kind` is None where none is; then nothing else is set.
+    """Whether a request is due, and why. If none is due, `kind` is None and nothing else is set.
 
-    `onset` is the start of the earliest window of the run that ends in the latest one (for concept drift, later where
-    the labels show on which day it began): training data of the new concept start there. `fired` and `considered` are
-    bounds of windows, the latest last.
+    `onset` is the start of the first window in the run of windows that fired; for concept drift it is the day of the
+    onset if labels show it. Training data start there. `fired` and `considered` are window bounds, oldest first.
     """
 
     kind: str | None
@@ -35,16 +34,16 @@ class Decision:
 
 
 def decide(history: Iterable[DriftVerdict], rules: Rules) -> Decision:
-    """The request that `history` asks for: concept drift before data drift before prediction drift, or none."""
+    """The decision for the strongest cause that is due: concept, then data, then prediction drift; or none."""
     return next(iter(decisions(history, rules)), Decision(kind=None))
 
 
 def decisions(history: Iterable[DriftVerdict], rules: Rules) -> tuple[Decision, ...]:
-    """Every request that `history` asks for, the strongest cause first.
+    """The decisions for all causes that are due, the strongest first.
 
     Args:
-        history: windows in any order; of two with the same bounds the later in the order counts. Only those judged
-            against the same model as the latest count: what the former model's baseline said is answered.
+        history: verdicts in any order; of two with the same bounds the later one counts. Only verdicts on the model of
+            the latest window count.
         rules: how many windows must agree.
     """
     windows = sorted(
@@ -52,16 +51,18 @@ def decisions(history: Iterable[DriftVerdict], rules: Rules) -> tuple[Decision, 
     )
     if not windows:
         return ()
-    ours = [window for window in windows if window.reference == windows[-1].reference]
-    made = (_of(cause, ours, getattr(rules.decide, cause)) for cause in CAUSES)
-    return tuple(decision for decision in made if decision is not None)
+    same_model = [window for window in windows if window.reference == windows[-1].reference]
+    candidates = (_decide_cause(cause, same_model, getattr(rules.decide, cause)) for cause in CAUSES)
+    return tuple(decision for decision in candidates if decision is not None)
 
 
-def _of(cause: str, windows: Sequence[DriftVerdict], rule: KOfN) -> Decision | None:
+def _decide_cause(cause: str, windows: Sequence[DriftVerdict], rule: KOfN) -> Decision | None:
     judged = [window for window in windows if cause in window.judged]
     if not judged or cause not in judged[-1].verdicts:
         return None
-    if cause != "concept" and judged[-1] is not windows[-1]:  # labels come late; traffic that is not there is no drift
+    if (
+        cause != "concept" and judged[-1] is not windows[-1]
+    ):  # only labels come late; a window without traffic shows no drift
         return None
     considered = judged[-rule.of :]
     fired = [window for window in considered if cause in window.verdicts]
@@ -70,10 +71,10 @@ def _of(cause: str, windows: Sequence[DriftVerdict], rule: KOfN) -> Decision | N
     first = judged.index(fired[0])
     while first > 0 and cause in judged[first - 1].verdicts:
         first -= 1
-    later = judged[first].concept_onset if cause == "concept" else None
+    concept_onset = judged[first].concept_onset if cause == "concept" else None
     return Decision(
         kind=cause,
-        onset=later or judged[first].start,
+        onset=concept_onset or judged[first].start,
         fired=tuple((window.start, window.end) for window in judged[first:] if cause in window.verdicts),
         considered=tuple((window.start, window.end) for window in considered),
     )

@@ -1,8 +1,8 @@
-"""Settings of a drift check as plain values: the pure counterpart of model-config/monitoring/drift.yaml.
+"""The rules of drift detection as plain values, from model-config/monitoring/drift.yaml.
 
-Every `alpha` is the probability, at most, of one false finding of its kind in `looks` windows: it is divided by the
-number of tests that a window makes and by the looks (Bonferroni, which holds however tests depend on each other). Every
-`min_…` is the size that a difference must also have: at 200,000 rows everything is significant. Nothing has a default.
+Each `alpha` bounds the probability of one false finding of its kind in `looks` windows. It is divided by the number of
+tests per window and by `looks` (Bonferroni correction, valid for dependent tests). Each `min_…` is a minimum effect
+size: with 200,000 rows every difference is significant. No rule has a default.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaRules:
-    """Shares of a column's rows that may be missing, out of the reference's range, or none of its few values.
+    """Allowed shares of rows with a missing, out-of-range or unseen value in a column.
 
-    As many rows as may lack a column may have one that the model does not know.
+    `max_missing` also limits the share of rows with a column that the model does not have.
     """
 
     max_missing: float
@@ -26,7 +26,7 @@ class SchemaRules:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRules:
-    """When an input has drifted: Kolmogorov-Smirnov distance, population stability index, Jensen-Shannon distance,
+    """Limits for drift of an input: Kolmogorov-Smirnov distance, population stability index, Jensen-Shannon distance,
     shift of the mean in standard deviations, effect size w of chi-square."""
 
     alpha: float
@@ -39,7 +39,7 @@ class DataRules:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionRules:
-    """When the scores have drifted, or the alert rate: by a factor of `min_alert_rate_ratio`, up or down."""
+    """Limits for drift of the scores, and of the alert rate by the factor `min_alert_rate_ratio`, up or down."""
 
     alpha: float
     min_ks: float
@@ -50,7 +50,7 @@ class PredictionRules:
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptRules:
-    """When hits and misses are no longer the approved model's (one alpha), or frauds are of other amounts (another)."""
+    """Limits for confusion rates (`alpha`) and for fraud rates by amount (`alpha_amount_band`)."""
 
     alpha: float
     min_recall_drop: float
@@ -62,7 +62,7 @@ class ConceptRules:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRules:
-    """When a day's labels are mature, and which share of the window's rows must lie in such days."""
+    """When the labels of a day are mature, and which share of the window's rows must be in such days."""
 
     min_coverage: float
     min_age_days: float
@@ -71,7 +71,7 @@ class LabelRules:
 
 @dataclass(frozen=True, kw_only=True)
 class KOfN:
-    """A request needs `windows` of the latest `of`, the latest among them."""
+    """Drift must fire in `windows` of the latest `of` windows, including the latest."""
 
     windows: int
     of: int
@@ -83,7 +83,7 @@ class KOfN:
 
 @dataclass(frozen=True, kw_only=True)
 class DecideRules:
-    """How many windows must agree, for each cause of a request."""
+    """How many windows must agree, for each cause."""
 
     data: KOfN
     prediction: KOfN
@@ -92,7 +92,7 @@ class DecideRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """All that decides what a window's verdict is and when a request is due."""
+    """All rules for verdicts and for decisions on retrains."""
 
     looks: int
     min_rows: int
@@ -106,11 +106,11 @@ class Rules:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Rules:
-        """The rules in a mapping of drift.yaml's shape; other keys of it, on acting, are passed over.
+        """Reads the rules from the content of drift.yaml; keys about requests are ignored.
 
         Raises:
             KeyError: a rule is missing.
-            TypeError: a section has another shape.
+            TypeError: a section has missing or unknown keys.
         """
         return cls(
             looks=document["looks"],

@@ -1,6 +1,6 @@
 """The verdict on a window with its findings and evidence. Values only.
 
-This module holds and carries; drift.py judges, and decision.py decides.
+`detector` makes verdicts; `retrain_decision` decides on them.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 SCHEMA = 1
 CONCEPT = "concept"
 CAUSES = (CONCEPT, "data", "prediction")
-"""The kinds of drift that ask for a new model, the strongest evidence first."""
+"""The kinds of drift that can make a retrain due, the strongest evidence first."""
 KINDS = ("schema", *CAUSES)
 NONE, NO_DATA, IMMATURE = "none", "no data", "labels immature"
 VERDICTS = (NO_DATA, *KINDS, IMMATURE, NONE)
-TOP = 5
+TOP_FEATURES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One test of a window: fired only if `value` is as far as `threshold` and `p_value` below `alpha`.
+    """One test of a window. It fires only if `value` reaches `threshold` and `p_value` is below `alpha`.
 
-    `subject` is the input, the amount band or the field that the test is of; None for the window as a whole. `value`
-    is the statistic's own (for recall, precision and false-positive rate the rate itself), `reference` what the
-    approved model had, `threshold` what `value` had to reach. `p_value` and `alpha` (corrected for the number of tests
-    and looks) are None where nothing is tested. `detail` says it to a person, in half a sentence.
+    `subject` is the tested input, amount band or field; None for the whole window. `value` is the statistic (for
+    recall, precision and false-positive rate the rate itself), `reference` its value for the approved model. `p_value`
+    and `alpha` (corrected for the number of tests and looks) are None without a significance test. `detail` is a short
+    text for people.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureDrift:
-    """How far one input, or the score, has moved: every figure, fired or not. `mean_shift` has its sign."""
+    """All drift statistics of one input or of the score, whether they fired or not. `mean_shift` is signed."""
 
     name: str
     ks: float
@@ -61,10 +61,10 @@ class FeatureDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimated:
-    """Recall, precision and alert rate expected from calibrated scores before any label has come: an estimate.
+    """Recall, precision and number of frauds, estimated from calibrated scores before labels arrive.
 
-    It assumes that a score still means the risk that it meant when the model was approved. Concept drift breaks just
-    that, and the estimate then stays where it was. `recall` and the others are (value, low, high), 95 %.
+    Assumes that the calibration still holds. Concept drift breaks it, and the estimate then does not change. `recall`,
+    `precision` and `frauds` are (value, low, high) with a 95 % interval.
     """
 
     recall: tuple[float, float, float]
@@ -82,11 +82,11 @@ class Estimated:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftVerdict:
-    """The verdict on a window with all of its evidence.
+    """The verdict on a window with its evidence.
 
-    `verdicts` are never empty: the kinds of drift that fired, "no data", "labels immature", or "none" where traffic was
-    judged and nothing fired. `judged` are the causes that could be judged at all. `reference` names the model whose
-    baseline it was judged against.
+    `verdicts` is never empty: the kinds of drift that fired, "no data", "labels immature", or "none" if traffic was
+    tested and nothing fired. `judged` are the causes that could be tested. `reference` is the digest of the model whose
+    drift reference was used.
     """
 
     start: datetime
@@ -109,11 +109,11 @@ class DriftVerdict:
 
     @property
     def top_features(self) -> tuple[FeatureDrift, ...]:
-        """The five inputs that moved most, by Jensen-Shannon distance, the first the furthest."""
-        return tuple(sorted(self.features, key=lambda feature: -feature.js)[:TOP])
+        """The five inputs with the largest Jensen-Shannon distance, the largest first."""
+        return tuple(sorted(self.features, key=lambda feature: -feature.js)[:TOP_FEATURES])
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, `top_features` by name among it for those who read the file."""
+        """The JSON form, with the names of `top_features` for readers of the file."""
         document = asdict(self)
         document |= {"start": self.start.isoformat(), "end": self.end.isoformat(), "schema": SCHEMA}
         document["concept_onset"] = self.concept_onset.isoformat() if self.concept_onset else None

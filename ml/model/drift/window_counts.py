@@ -1,7 +1,6 @@
-"""Summary of a window of scored traffic: integer counts on the reference's bins, which shards can add up.
+"""Summarises a window of scored traffic as integer counts on the bins of the drift reference.
 
-Hours, shards and machines summarise their own rows, and the sum of their summaries equals, number for number, the
-summary of all rows in one pass. Nothing here judges: that is drift.py's.
+Summaries of parts (hours, shards, machines) add up to exactly the summary of all rows. Makes no verdict.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSummary:
-    """Everything that is judged of a window's traffic.
+    """All counts of a window's traffic that the drift tests use.
 
-    `columns` has a tally for each of the reference's inputs, `unexpected` counts rows per name that it does not know.
-    `decided` counts rows with a decision, `alerts` those decided as an alert. `risk` has rows per bin of the
-    calibration, passes first, then alerts. `hours` counts rows per hour since 1970 in UTC, where times were given.
+    `columns` has a tally per input of the reference; `unexpected` counts rows per column name that it does not have.
+    `decided` counts rows with a decision, `alerts` the alerts among them. `risk` holds rows per bin of the calibration,
+    first passed, then alerted. `hours` counts rows per hour since 1970 (UTC) if times were given.
     """
 
     rows: int
@@ -48,58 +47,62 @@ class WindowSummary:
         decisions: ArrayLike | None = None,
         times: ArrayLike | None = None,
     ) -> WindowSummary:
-        """The summary of some rows; one row or millions, at about 1 ms for 200,000 values.
+        """Summarises rows. Takes about 1 ms for 200,000 values.
 
         Args:
-            baseline: the model's baseline.json; a `Reference` of it, made once, where there are many batches.
-            inputs: a column by name, or numbers of shape (rows, columns). What is not finite counts as missing.
-            names: the columns of a two-dimensional `inputs`; the baseline's own where None.
-            scores: one per row; NaN where the answer was not captured.
+            baseline: the model's baseline.json, or a `Reference` of it for many batches.
+            inputs: columns by name, or an array of shape (rows, columns). Non-finite values count as missing.
+            names: the columns of a two-dimensional `inputs`; those of the reference if None.
+            scores: one per row; NaN if the response was not captured.
             decisions: 1 alert, 0 pass, anything else unknown; one per row.
             times: datetime64 in UTC, one per row.
 
         Raises:
-            ValueError: lengths that differ, or another number of columns than names.
+            ValueError: lengths differ, or the number of columns does not match `names`.
         """
         reference = Reference.of(baseline)
         rows, columns, unexpected = _tallies(reference, inputs, names)
-        values, made = _per_row("scores", scores, rows), _per_row("decisions", decisions, rows)
+        values, actions = _per_row("scores", scores, rows), _per_row("decisions", decisions, rows)
         score = Tally.of(reference.scores, values) if values is not None else Tally.absent(reference.scores, rows)
         hours: dict[int, int] = {}
         if times is not None:
             stamps = np.asarray(times).astype("datetime64[h]").astype(np.int64)
             if len(stamps) != rows:
                 raise ValueError(f"times must have one value per row (got {len(stamps)} for {rows} rows)")
-            found, counts = np.unique(stamps, return_counts=True)
-            hours = dict(zip(found.tolist(), counts.tolist(), strict=True))
+            unique_hours, counts = np.unique(stamps, return_counts=True)
+            hours = dict(zip(unique_hours.tolist(), counts.tolist(), strict=True))
         return cls(
             rows=rows,
             columns=columns,
             unexpected=unexpected,
             scores=score,
-            decided=0 if made is None else int(np.count_nonzero((made == 0) | (made == 1))),
-            alerts=0 if made is None else int(np.count_nonzero(made == 1)),
-            risk=_risk(reference, values, made),
+            decided=0 if actions is None else int(np.count_nonzero((actions == 0) | (actions == 1))),
+            alerts=0 if actions is None else int(np.count_nonzero(actions == 1)),
+            risk=_risk(reference, values, actions),
             hours=hours,
         )
 
     @classmethod
     def empty(cls, baseline: Mapping[str, Any] | Reference) -> WindowSummary:
-        """The summary of no rows: what sums start from."""
+        """The summary of no rows, as the start of a sum."""
         reference = Reference.of(baseline)
         return cls.of(reference, np.empty((0, len(reference.names))))
 
     def __add__(self, other: WindowSummary) -> WindowSummary:
-        """The summary of the rows of both.
+        """The summary of both sets of rows.
 
         Raises:
-            ValueError: they were made on different baselines.
+            ValueError: the drift references differ.
         """
-        same = list(self.columns) == list(other.columns) and all(
+        same_columns = list(self.columns) == list(other.columns) and all(
             len(self.columns[name].bins) == len(other.columns[name].bins) for name in self.columns
         )
-        if not same or len(self.risk[0]) != len(other.risk[0]) or len(self.scores.bins) != len(other.scores.bins):
-            raise ValueError("summaries can be added only where they share a baseline")
+        if (
+            not same_columns
+            or len(self.risk[0]) != len(other.risk[0])
+            or len(self.scores.bins) != len(other.scores.bins)
+        ):
+            raise ValueError("summaries can be added only if they share a drift reference")
         return WindowSummary(
             rows=self.rows + other.rows,
             columns={name: tally + other.columns[name] for name, tally in self.columns.items()},
@@ -130,7 +133,7 @@ class WindowSummary:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, to be added to others elsewhere or judged again later."""
+        """The JSON form."""
         return {
             "schema": SCHEMA,
             "rows": self.rows,
@@ -163,13 +166,13 @@ def _tallies(
         raise ValueError(f"inputs must have the shape (rows, {len(titles)}) (got {matrix.shape})")
     total: dict[str, Tally] = {}
     unexpected: dict[str, int] = {}
-    step = CHUNK if matrix.flags.c_contiguous else max(len(matrix), 1)  # by column already: no copy is needed
+    step = CHUNK if matrix.flags.c_contiguous else max(len(matrix), 1)  # column-major input needs no copy
     for start in range(0, max(len(matrix), 1), step):
-        turned = matrix[start : start + step].T
-        turned = np.ascontiguousarray(turned) if matrix.flags.c_contiguous else turned
-        _, part, more = _tallies(reference, dict(zip(titles, turned, strict=True)), None)
+        transposed = matrix[start : start + step].T
+        transposed = np.ascontiguousarray(transposed) if matrix.flags.c_contiguous else transposed
+        _, part, chunk_unexpected = _tallies(reference, dict(zip(titles, transposed, strict=True)), None)
         total = {name: total[name] + tally if total else tally for name, tally in part.items()}
-        unexpected = _summed(unexpected, more)
+        unexpected = _summed(unexpected, chunk_unexpected)
     return len(matrix), total, unexpected
 
 
@@ -185,13 +188,13 @@ def _per_row(name: str, values: ArrayLike | None, rows: int) -> NDArray[Any] | N
 def _risk(
     reference: Reference, scores: NDArray[Any] | None, decisions: NDArray[Any] | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Rows per bin of the calibration that were passed, and that were alerted."""
+    """Passed and alerted rows per bin of the calibration."""
     if reference.risk is None:
         return (), ()
     binner = reference.risk
-    nothing = (0,) * (len(binner.edges) + 1)
+    zeros = (0,) * (len(binner.edges) + 1)
     if scores is None or decisions is None:
-        return nothing, nothing
+        return zeros, zeros
     alerted = binner.count(finite(scores[decisions == 1])).bins
     decided = (decisions == 0) | (decisions == 1)
     every = binner.count(finite(scores if decided.all() else scores[decided])).bins

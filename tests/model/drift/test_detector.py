@@ -120,7 +120,7 @@ def test_flipped_labels_are_concept_drift_that_an_estimate_does_not_see() -> Non
     assert found.estimated == usual.judged().estimated
     assert recall.value is not None
     assert recall.value < found.estimated.recall[1]
-    assert "concept drift can fool it" in found.estimated.caution
+    assert "concept drift can break it" in found.estimated.caution
 
 
 def test_labels_that_have_not_come_are_immature() -> None:
@@ -147,7 +147,7 @@ def test_too_little_traffic_is_no_data() -> None:
     assert "300 rows, where 500 are needed" in found.reasons[0]
     empty = judged(detector.WindowSummary.empty(REFERENCE))
     assert empty.verdicts[0] == "no data"
-    assert "48 hours on end without a row" in empty.reasons[1]
+    assert "48 consecutive hours without a row" in empty.reasons[1]
 
 
 def test_a_day_without_capture_is_no_data_not_none() -> None:
@@ -156,7 +156,7 @@ def test_a_day_without_capture_is_no_data_not_none() -> None:
     first = usual.summary(usual.frame["Time"].to_numpy() < 86_400)
     found = judged(first)
     assert found.verdicts == ("no data", "labels immature")
-    assert "hours on end without a row" in found.reasons[0]
+    assert "consecutive hours without a row" in found.reasons[0]
     assert "data" in found.judged
     late = judged(usual.summary(), start=START - timedelta(days=1))
     assert "no data" in late.verdicts

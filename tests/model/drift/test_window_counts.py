@@ -159,7 +159,7 @@ def test_rows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="one value per row in each column"):
         detector.WindowSummary.of(REFERENCE, {"V1": [1.0], "V2": [1.0, 2.0]})
     other = BASELINE | {"inputs": BASELINE["inputs"][:-1]}
-    with pytest.raises(ValueError, match="share a baseline"):
+    with pytest.raises(ValueError, match="share a drift reference"):
         detector.WindowSummary.of(other, np.zeros((3, 4))) + detector.WindowSummary.of(REFERENCE, np.zeros((3, 5)))
     with pytest.raises(ValueError, match="equally long"):
         detector.LabelSummary.of(REFERENCE, times=[], labels=[1], decisions=[], amounts=[])
