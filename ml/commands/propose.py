@@ -14,12 +14,13 @@ from typing import Literal
 from ml.console import note, stage
 from ml.errors import GitError, Refused
 from ml.gitops import approval_text, approvals, commit_messages, labels, pull_requests
+from ml.gitops.approvals import ApprovalBranch
 from ml.gitops.github_client import GitHub
 from ml.gitops.pull_requests import PullRequest
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
-from ml.records.approval import Approval, OutOfDate, approve
+from ml.records.approval import OutOfDate, propose_package
 from ml.training import approval_page, summary
 from ml.training.gate_result import GateResult
 from ml.workflow import toolkit
@@ -70,23 +71,22 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     if newer:
         return _not_needed(result, "superseded", f"#{newer[-1].number} proposes a model that was trained later")
     try:
-        approval = approve(root, result.package_arn, execution_arn=result.execution_arn, main=base)
+        proposal = propose_package(remote, result.package_arn, execution_arn=result.execution_arn, main=base)
     except OutOfDate as error:
         _close_out_of_date(github, branch, main, error)
         open_requests = f" {', '.join(result.requests)} stay open until then." if result.requests else ""
         reason = f"{error}. A re-run compares with the same model again: start train.yml by hand.{open_requests}"
         toolkit.summary(summary.not_proposed(reason, result))
         raise
-    if approval.state == "on main already":
+    if proposal.state == "on main already":
         return _not_needed(result, "on main already", "it was merged before, and main points at it")
     tip = remote.commit_of(f"refs/heads/{branch}")
-    record = approvals.read_record(remote, tip, result.version)
-    if record is None:
-        raise GitError(f"branch {branch} has lost its record; delete it and run this again")
     current = pull_requests.find(github, branch, base=main)
     replaced = {*(approval_page.replaced_by(current.body) if current else ()), *(pull.number for pull in others)}
     with stage("Drawing and publishing the pictures"):
-        page = approval_page.gather(github, remote, record, base=base, asked=result.asked, replaced=sorted(replaced))
+        page = approval_page.gather(
+            github, remote, proposal.record, base=base, asked=result.asked, replaced=sorted(replaced)
+        )
     opened = bot_pull_requests.pull_request(
         github,
         remote,
@@ -94,7 +94,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         commit=tip,
         seen=seen,
         base=main,
-        title=commit_messages.approval_title(record),
+        title=commit_messages.approval_title(proposal.record),
         body=approval_text.render(page),
         label=labels.APPROVAL,
     )
@@ -105,11 +105,11 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         reason=f"it proposes {commit_messages.number(result.version)}, which was trained later.",
         delete_branch=True,
     )
-    return _report(result, approval, opened, tuple(closed))
+    return _report(result, proposal, opened, tuple(closed))
 
 
 def _report(
-    result: GateResult, approval: Approval, opened: bot_pull_requests.Opened, closed: tuple[int, ...]
+    result: GateResult, proposal: ApprovalBranch, opened: bot_pull_requests.Opened, closed: tuple[int, ...]
 ) -> Proposed:
     pull = opened.pull
     state: Literal["created", "updated", "kept"]
@@ -118,18 +118,23 @@ def _report(
     outcome = {"created": "opened", "updated": "updated", "kept": "up to date already"}[state]
     toolkit.summary(
         summary.proposed(
-            number=pull.number, url=pull.url, approval=approval.approval, outcome=outcome, closed=closed, found=result
+            number=pull.number,
+            url=pull.url,
+            approval=proposal.record.approval,
+            outcome=outcome,
+            closed=closed,
+            found=result,
         )
     )
     note(f"#{pull.number} {outcome}: {pull.url}")
     return Proposed(
-        approval=approval.approval,
-        model_package_arn=approval.model_package_arn,
+        approval=proposal.record.approval,
+        model_package_arn=proposal.record.model_package_arn,
         state=state,
         pull_request=pull.number,
         url=pull.url,
         branch=pull.branch,
-        commit=approval.pointer_commit,
+        commit=proposal.pointer_commit,
         superseded=closed,
         checked=opened.checked,
     )

@@ -133,12 +133,19 @@ def _build(
             f"{config.SERVING} points at approval {commit_messages.number(former)}, which has no record on main; "
             "move the pointer back first: only the approval's own commit may set it"
         )
-    path = config.approval_path(record.approval)
-    first = repository.commit(base, {path: config.dump(record).encode()}, commit_messages.record(record))
-    moved = serving_pointer.set_approval(text, record.approval).encode()
-    second = repository.commit(first, {config.SERVING: moved}, commit_messages.pointer(record.approval, former))
     name = branch_name(record.approval)
-    repository.move_branch(name, second, seen=seen)
+    first, second = repository.build_branch(
+        name,
+        base,
+        [
+            ({config.approval_path(record.approval): config.dump(record).encode()}, commit_messages.record(record)),
+            (
+                {config.SERVING: serving_pointer.set_approval(text, record.approval).encode()},
+                commit_messages.pointer(record.approval, former),
+            ),
+        ],
+        seen=seen,
+    )
     return ApprovalBranch(record=record, branch=name, record_commit=first, pointer_commit=second, state=state)
 
 

@@ -178,6 +178,19 @@ class Repository:
         arguments = ["commit-tree", tree, "-p", parent, "-F", "-"]
         return self._run(arguments, stdin=message.encode(), env=_signature(author)).strip()
 
+    def build_branch(
+        self, name: str, base: str, commits: Sequence[tuple[Mapping[str | Path, bytes], str]], *, seen: str | None
+    ) -> list[str]:
+        """Points the branch `name` at new commits (contents and message of each) on top of `base`; returns their ids.
+
+        Raises GitError as `commit` and `move_branch` do; the branch is moved last.
+        """
+        tips = [base]
+        for changes, message in commits:
+            tips.append(self.commit(tips[-1], changes, message))
+        self.move_branch(name, tips[-1], seen=seen)
+        return tips[1:]
+
     def move_branch(self, name: str, to: str, *, seen: str | None) -> None:
         """Moves the branch `name` from `seen` (None: it does not exist yet) to `to`.
 

@@ -1,26 +1,24 @@
 """Proposes a registered package as two commits on a branch; merging that branch approves it.
 
-It verifies that the package is what was trained and evaluated, and writes to Git only. Merging to main approves; with
-`merge` that merge is made here, in the name of the person who runs it.
+It verifies that the package is what was trained and evaluated, and writes to Git only. It merges nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ml import clock, config
 from ml.aws import platform, registry
 from ml.aws.pipeline import definition
 from ml.aws.platform import Platform
 from ml.console import stage
-from ml.errors import CloudError, ConfigError, GitError, Refused
-from ml.gitops import approvals, commit_messages, serving_pointer
-from ml.gitops.repository import Identity, Repository
+from ml.errors import CloudError, ConfigError, Refused
+from ml.gitops import approvals, serving_pointer
+from ml.gitops.approvals import ApprovalBranch
+from ml.gitops.repository import Repository
 from ml.records import verification
 
 _EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
@@ -35,64 +33,25 @@ class OutOfDate(Refused):
         self.serves = serves
 
 
-@dataclass(frozen=True, kw_only=True)
-class Approval:
-    """A proposed approval: its branch and the two commits on it; `merged` is the merge commit, if one was made."""
-
-    approval: int
-    model_package_arn: str
-    artifact_sha256: str
-    branch: str
-    record_commit: str
-    pointer_commit: str
-    state: Literal["created", "kept", "rebuilt", "on main already"]
-    merged: str | None
-
-
-def approve(
-    root: Path,
-    model_package_arn: str,
-    *,
-    execution_arn: str | None = None,
-    merge: bool = False,
-    approver: Identity | None = None,
-    main: str = "main",
-) -> Approval:
-    """Creates the branch approve/NNNN for a package; a second call for the same package changes nothing.
+def propose_package(
+    repository: Repository, model_package_arn: str, *, execution_arn: str | None = None, main: str = "main"
+) -> ApprovalBranch:
+    """Verifies a registered package and creates its branch approve/NNNN; a second call changes nothing.
 
     Args:
         execution_arn: the pipeline execution that registered the package; if None, the one that evaluated it.
-        merge: also merge the branch into `main`, which must be checked out: that is the approval.
-        approver: the author of the merge; if None, Git's configured user.
+        main: the revision that the branch is created on.
 
     Raises:
         Refused: package, archive, evaluation and this repository do not agree, or the gate failed.
         OutOfDate: it was compared with another model than the one that `main` points at.
-        GitError: the branch cannot be created or merged; nothing was lost.
+        GitError: the branch cannot be created; nothing was lost.
         CloudError: the registry has no such package, or AWS cannot be reached.
     """
-    repository = Repository.find(root)
-    if merge and repository.branch() != main:
-        raise GitError(f"merging an approval needs {main} checked out (it is {repository.branch() or 'a commit'})")
     where = platform.read()
     with stage("Verifying the package, its archive and its evaluation"):
         record = _record(repository, where, model_package_arn, execution_arn, main)
-    proposal = approvals.propose(repository, record, main=main)
-    merged = None
-    if merge and proposal.state != "on main already":
-        merged = repository.merge(
-            proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=approver
-        )
-    return Approval(
-        approval=record.approval,
-        model_package_arn=record.model_package_arn,
-        artifact_sha256=record.artifact.sha256,
-        branch=proposal.branch,
-        record_commit=proposal.record_commit,
-        pointer_commit=proposal.pointer_commit,
-        state=proposal.state,
-        merged=merged,
-    )
+    return approvals.propose(repository, record, main=main)
 
 
 def _record(

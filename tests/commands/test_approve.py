@@ -10,9 +10,9 @@ import pytest
 from ml import config
 from ml.aws import registry
 from ml.aws.session import client
+from ml.commands.approve import approve
 from ml.errors import CloudError, GitError, Refused
 from ml.gitops import approvals, serving_pointer
-from ml.records.approval import approve
 from tests.harness.aws import moto_server
 from tests.harness.git.repositories import PERSON
 from tests.harness.platform import served

@@ -165,7 +165,7 @@ def test_a_model_compared_with_another_champion_is_refused_and_closed(bot: BotEn
     opened = propose(bot.root, outcome=stale)
     other = bot.outcome(bot.register(2.0))
     bot.workspace.git("fetch", "-q", "origin")
-    from ml.records.approval import approve
+    from ml.commands.approve import approve
     from tests.harness.git.repositories import PERSON
 
     approve(bot.root, GateResult.read(other).package_arn or "", merge=True, approver=PERSON)

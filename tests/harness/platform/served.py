@@ -17,10 +17,10 @@ from local_aws.server import LocalAws
 from ml import config
 from ml.aws import platform, registry
 from ml.aws.session import client
+from ml.commands import approve as approving
 from ml.commands import deploy as deploying
 from ml.gitops import approvals, serving_pointer
 from ml.model import artifact, model_document
-from ml.records import approval as approving
 from ml.release.result import DeploymentResult
 from tests.harness.aws import moto_server
 from tests.harness.git.repositories import PERSON, GitWorkspace
