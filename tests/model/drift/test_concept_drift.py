@@ -1,4 +1,4 @@
-"""Concept drift: the predictive distribution, rates of rare events, false alarms, and the day that it began."""
+"""Concept drift: predictive distribution, rates of rare events, false alarms, and onset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LATER = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 60), st.integers(0, 60), st.booleans())
-def test_the_predictive_tail_is_scipys_beta_binomial(a: int, b: int, c: int, d: int, upper: bool) -> None:
+def test_predictive_tail_equals_scipy_beta_binomial(a: int, b: int, c: int, d: int, upper: bool) -> None:
     """For all counts, both tails."""
     count, of, seen, seen_of = a, a + b, c, c + d
     peer = stats.betabinom(of, seen + 0.5, seen_of - seen + 0.5)
@@ -34,8 +34,8 @@ def test_the_predictive_tail_is_scipys_beta_binomial(a: int, b: int, c: int, d: 
     assert concept_drift.predictive_tail(count, of, seen, seen_of, upper=upper) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_predictive_tail_holds_far_out_and_among_millions() -> None:
-    """Two tails meet at 1 among twenty million rows; 40 of 160 after 230 of 250 has 1e-40 and less, not 0."""
+def test_predictive_tail_is_accurate_for_extreme_counts() -> None:
+    """Both tails sum to 1 for twenty million rows; 40 of 160 after 230 of 250 is below 1e-40 but not 0."""
     many = {"of": 20_000_000, "seen": 1400, "seen_of": 142_000}
     below = concept_drift.predictive_tail(200_000, **many, upper=False)
     above = concept_drift.predictive_tail(200_001, **many, upper=True)
@@ -45,15 +45,15 @@ def test_the_predictive_tail_holds_far_out_and_among_millions() -> None:
 
 
 @pytest.mark.parametrize("upper", [True, False])
-def test_what_is_better_than_ever_is_no_evidence_of_worse(upper: bool) -> None:
-    """Far below the expected number of errors the tail that holds all others is 1, also where its first terms are 0."""
+def test_predictive_tail_of_an_improvement_is_one(upper: bool) -> None:
+    """Far below the expected number of errors the upper tail is 1, even if its first terms underflow."""
     few, expected, of = 100, 200_000, 20_000_000
     seen = expected if upper else of - expected
     assert concept_drift.predictive_tail(few if upper else of - few, of, seen, of, upper=upper) == 1.0
 
 
-def test_rates_of_rare_events_are_compared_exactly() -> None:
-    """Twice the smaller binomial tail, by fractions; 1 where a side has no rows."""
+def test_rates_apart_is_exact() -> None:
+    """It equals twice the smaller binomial tail, computed by fractions; 1 if a side has no rows."""
     share = Fraction(2000, 2000 + 9000)
     upper = sum(math.comb(12, k) * share**k * (1 - share) ** (12 - k) for k in range(7, 13))
     assert concept_drift.rates_apart(7, 2000, 5, 9000) == pytest.approx(float(2 * upper))
@@ -87,15 +87,15 @@ def labels(days: int, frauds: int, recall: float, *, dear: int = 0, seed: int = 
     return LabelSummary(bands=3, days=made)
 
 
-def test_months_with_forty_frauds_raise_nothing() -> None:
-    """Four hundred months at the approved rates: not one finding."""
+def test_unchanged_months_with_forty_frauds_have_no_findings() -> None:
+    """Four hundred months at the approved rates give no finding."""
     for seed in range(400):
         found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.92, seed=seed), RULES, as_of=LATER)
         assert not [finding for finding in found.findings if finding.fired], seed
 
 
-def test_recall_that_fell_fires_with_its_counts() -> None:
-    """A third of forty frauds found, after 230 of 250, is beyond chance; the finding has the counts."""
+def test_lower_recall_fires_with_its_counts() -> None:
+    """Recall of 35 % on forty frauds fires against 230 of 250."""
     found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.35), RULES, as_of=LATER)
     assert [finding.statistic for finding in found.findings if finding.fired] == ["recall"]
     finding = found.findings[0]
@@ -105,7 +105,7 @@ def test_recall_that_fell_fires_with_its_counts() -> None:
     assert "approved on 230 of 250" in finding.detail
 
 
-def test_frauds_of_other_amounts_fire_by_band() -> None:
+def test_changed_fraud_amounts_fire_by_band() -> None:
     """One more fraud a day among high amounts: the band is named, with rates and counts."""
     found = concept_drift.evaluate(BASELINE, labels(30, 41, 1.0, dear=1), RULES, as_of=LATER)
     band = next(finding for finding in found.findings if finding.statistic == "fraud_rate" and finding.fired)
@@ -115,13 +115,13 @@ def test_frauds_of_other_amounts_fire_by_band() -> None:
 
 
 @pytest.mark.parametrize("since", [0, 2, 9, 20])
-def test_the_day_that_it_began_is_found(since: int) -> None:
+def test_onset_day_is_found(since: int) -> None:
     """Frauds among high amounts from one day on: the onset is that day, not the window's first."""
     found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.92, dear=8, since=since), RULES, as_of=LATER)
     assert found.onset == datetime(2026, 3, 1 + since, tzinfo=UTC)
 
 
-def test_an_onset_that_is_not_clear_is_the_windows_start() -> None:
+def test_unclear_onset_is_the_start_of_the_window() -> None:
     """Drift over the whole window leaves the onset on its first day; without drift there is none."""
     for seed in range(30):
         found = concept_drift.evaluate(BASELINE, labels(30, 41, 0.3, dear=1, seed=seed), RULES, as_of=LATER)
@@ -129,7 +129,7 @@ def test_an_onset_that_is_not_clear_is_the_windows_start() -> None:
     assert concept_drift.evaluate(BASELINE, labels(30, 41, 0.92), RULES, as_of=LATER).onset is None
 
 
-def test_bands_have_names_that_a_person_reads() -> None:
-    """Below, between, from; and one band where there are no edges."""
+def test_band_names_are_readable() -> None:
+    """Names for the lowest, middle and highest band; one band without edges."""
     assert concept_drift.band_names([10.0, 77.95]) == ["amount < 10", "10 <= amount < 77.95", "amount >= 77.95"]
     assert concept_drift.band_names([]) == ["any amount"]

@@ -1,4 +1,4 @@
-"""The verdict on a window: each kind, its evidence, and what is not said of what was not seen."""
+"""The verdict on a window: each kind of drift with its evidence, and missing evidence."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def moved(column: str, by: float) -> Window:
-    """Traffic in which one column has moved by so many of the reference's standard deviations."""
+    """Traffic in which one column is shifted by `by` standard deviations of the reference."""
     usual = window()
     std = next(item["std"] for item in BASELINE["inputs"] if item["name"] == column)
     return dataclasses.replace(usual, frame=usual.frame.assign(**{column: usual.frame[column] + by * std}))
 
 
 @pytest.mark.parametrize("seed", range(20, 40))
-def test_traffic_like_the_references_has_not_drifted(seed: int) -> None:
-    """Twenty windows of other seeds: none, with everything judged and an estimate near the recall that came."""
+def test_traffic_like_the_reference_has_no_drift(seed: int) -> None:
+    """Twenty windows of other seeds: all kinds are tested, nothing fires, and the estimate is near the recall."""
     found = window(seed=seed).judged()
     assert found.verdicts == ("none",)
     assert found.judged == ("concept", "data", "prediction")
@@ -41,8 +41,8 @@ def test_traffic_like_the_references_has_not_drifted(seed: int) -> None:
     assert abs(recall - found.estimated.recall[0]) < 0.12
 
 
-def test_a_feature_that_moved_is_data_drift_and_named() -> None:
-    """Value, floor, p-value and corrected alpha of each statistic that fired; the feature leads the list."""
+def test_shifted_feature_is_data_drift() -> None:
+    """Each finding has value, threshold, p-value and corrected alpha; the feature is first in the list."""
     found = moved("V3", 0.3).judged()
     assert found.verdicts == ("data",)
     assert {finding.subject for finding in found.fired("data")} == {"V3"}
@@ -59,7 +59,7 @@ def test_a_feature_that_moved_is_data_drift_and_named() -> None:
 
 
 def test_significance_without_size_is_no_drift() -> None:
-    """A shift of 0.08 standard deviations in 200,000 rows is beyond doubt, and not worth a word."""
+    """A shift of 0.08 standard deviations in 200,000 rows is significant but too small."""
     usual = moved("V3", 0.08)
     many = sum([usual.summary()] * 33, detector.WindowSummary.empty(REFERENCE))
     found = judged(many)
@@ -71,15 +71,15 @@ def test_significance_without_size_is_no_drift() -> None:
 
 
 def test_size_without_significance_is_no_drift() -> None:
-    """In a few rows every distance is large by chance."""
+    """With few rows large distances occur by chance."""
     rules = dataclasses.replace(RULES, min_rows=10)
     found = judged(window(60).summary(), rules=rules)
     assert any(abs(f.value or 0) >= f.threshold for f in found.findings if f.kind == "data")
     assert "data" not in found.verdicts
 
 
-def test_scores_that_moved_are_prediction_drift() -> None:
-    """More alerts: the score's distribution and the alert rate, with the counts behind it."""
+def test_shifted_scores_are_prediction_drift() -> None:
+    """The score distribution and the alert rate fire, with their counts."""
     usual = window()
     inputs = {name: usual.frame[name].to_numpy() for name in COLUMNS.inputs}
     scores = np.minimum(usual.scores * 4, 1)
@@ -95,8 +95,8 @@ def test_scores_that_moved_are_prediction_drift() -> None:
     assert found.scores.fired
 
 
-def test_a_few_scores_among_many_rows_are_not_judged() -> None:
-    """A model that served for the last hours of a window: inputs of all rows, and nothing is said of its scores."""
+def test_too_few_scores_are_not_tested() -> None:
+    """A model that served only the last hours of a window: inputs are tested, scores are not."""
     usual = window()
     scores = np.where(np.arange(len(usual.scores)) < RULES.min_rows - 1, usual.scores, np.nan)
     inputs = {name: usual.frame[name].to_numpy() for name in COLUMNS.inputs}
@@ -104,8 +104,8 @@ def test_a_few_scores_among_many_rows_are_not_judged() -> None:
     assert (found.judged, found.scores) == (("data",), None)
 
 
-def test_flipped_labels_are_concept_drift_that_an_estimate_does_not_see() -> None:
-    """Recall and the top band's fraud rate fire; the estimate from scores stays where it was, and says what it is."""
+def test_flipped_labels_are_concept_drift_without_a_change_of_the_estimate() -> None:
+    """Recall and the fraud rate of the top band fire; the estimate from scores is unchanged."""
     usual = window()
     dear = (usual.frame["Amount"] > usual.frame["Amount"].quantile(0.98)).to_numpy()
     flipped = usual.with_labels(np.where(dear, 1, usual.labels))
@@ -123,8 +123,8 @@ def test_flipped_labels_are_concept_drift_that_an_estimate_does_not_see() -> Non
     assert "concept drift can break it" in found.estimated.caution
 
 
-def test_labels_that_have_not_come_are_immature() -> None:
-    """None, too few, or too young: concept is not judged, no recall is reported, and the reason has the figures."""
+def test_missing_labels_are_immature() -> None:
+    """No labels, too few or too young ones: concept drift is not tested, and the reason has the figures."""
     usual = window()
     assert judged(usual.summary()).verdicts == ("none", "labels immature")
     for found in (
@@ -140,7 +140,7 @@ def test_labels_that_have_not_come_are_immature() -> None:
 
 
 def test_too_little_traffic_is_no_data() -> None:
-    """Fewer rows than are needed: nothing else is said of them."""
+    """With too few rows nothing else is tested."""
     found = judged(window(300).summary())
     assert found.verdicts == ("no data", "labels immature")
     assert (found.judged, found.features, found.scores, found.estimated) == ((), (), None, None)
@@ -150,8 +150,8 @@ def test_too_little_traffic_is_no_data() -> None:
     assert "48 consecutive hours without a row" in empty.reasons[1]
 
 
-def test_a_day_without_capture_is_no_data_not_none() -> None:
-    """Enough rows on the first day, none on the second; what is there is judged all the same."""
+def test_day_without_capture_is_no_data() -> None:
+    """Rows on the first day only: the verdict has 'no data', and the rows are still tested."""
     usual = window()
     first = usual.summary(usual.frame["Time"].to_numpy() < 86_400)
     found = judged(first)
@@ -162,8 +162,8 @@ def test_a_day_without_capture_is_no_data_not_none() -> None:
     assert "no data" in late.verdicts
 
 
-def test_a_broken_sender_is_a_schema_verdict() -> None:
-    """A field that is gone, one that is new, values out of range: each a finding with its share of rows."""
+def test_faulty_client_gives_a_schema_verdict() -> None:
+    """Missing, unexpected and out-of-range fields are findings with their share of rows."""
     usual = window()
     inputs = {name: usual.frame[name].to_numpy() for name in COLUMNS.inputs if name != "V3"}
     inputs["Amount"] = inputs["Amount"] * 1e4
@@ -179,8 +179,8 @@ def test_a_broken_sender_is_a_schema_verdict() -> None:
     assert fired["out_of_range", "Amount"] > 0.05
 
 
-def test_a_value_that_the_reference_never_had_is_unseen() -> None:
-    """Where an input has few values, the baseline lists them."""
+def test_value_not_in_the_reference_is_unseen() -> None:
+    """The reference lists the values of an input with few distinct values."""
     items = [item | {"values": [0.0, 1.0]} if item["name"] == "V3" else item for item in BASELINE["inputs"]]
     known = detector.Reference.of(BASELINE | {"inputs": items})
     rows = np.tile([0.0, 0, 0, 1, 1], (1000, 1))
@@ -192,8 +192,8 @@ def test_a_value_that_the_reference_never_had_is_unseen() -> None:
 
 
 @pytest.mark.parametrize(("value", "fired"), [(0.1, False), (0.3, True)])
-def test_an_input_that_is_always_the_same_has_drifted_only_where_it_is_another(value: float, fired: bool) -> None:
-    """A tenth is no binary fraction: the mean of many is off by a rounding error, which is no drift."""
+def test_constant_input_drifts_only_if_its_value_changes(value: float, fired: bool) -> None:
+    """The rounding error in the mean of many 0.1 is not drift."""
     same = Summary.reference(np.full(5000, 0.1)).to_dict()
     items = [item | same if item["name"] == "V3" else item for item in BASELINE["inputs"]]
     known = detector.Reference.of(BASELINE | {"inputs": items})
@@ -202,8 +202,8 @@ def test_an_input_that_is_always_the_same_has_drifted_only_where_it_is_another(v
     assert {finding.subject for finding in found.fired("data")} == ({"V3"} if fired else set())
 
 
-def test_a_baseline_of_an_older_model_has_no_estimate() -> None:
-    """One without a calibration or lists of values is judged as any other, without the estimate."""
+def test_reference_of_an_older_model_has_no_estimate() -> None:
+    """Without calibration and value lists all tests run, but there is no estimate."""
     items = [{key: value for key, value in item.items() if key != "values"} for item in BASELINE["inputs"]]
     older = {key: value for key, value in BASELINE.items() if key != "calibration"} | {"inputs": items}
     usual = window()
@@ -216,15 +216,15 @@ def test_a_baseline_of_an_older_model_has_no_estimate() -> None:
     assert found.estimated is None
 
 
-def test_a_judgement_survives_json() -> None:
-    """What is stored beside the window is what was judged; JSON has no NaN."""
+def test_verdict_round_trips_through_json() -> None:
+    """The read verdict equals the written one, and the JSON has no NaN."""
     for found in (moved("V1", 1.0).judged(), judged(detector.WindowSummary.empty(REFERENCE))):
         document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
         assert detector.DriftVerdict.from_dict(document) == found
         assert document["top_features"] == [feature.name for feature in found.top_features]
 
 
-def test_the_committed_rules_are_complete() -> None:
+def test_committed_rules_are_complete() -> None:
     """model-config/monitoring/drift.yaml has every rule; k of n is checked."""
     yaml = pytest.importorskip("yaml")  # which SageMaker's container does not have
     rules = detector.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))

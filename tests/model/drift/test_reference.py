@@ -1,4 +1,4 @@
-"""The drift reference: parts add up to the whole, and it says what the model was approved on."""
+"""The drift reference: summaries add up, and it covers all rows of training and evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def on(values: list[float]) -> Summary:
 
 
 @given(VALUES, VALUES, VALUES)
-def test_summaries_of_parts_add_up_to_that_of_the_whole(a: list[float], b: list[float], c: list[float]) -> None:
+def test_summaries_of_parts_add_up_to_the_whole(a: list[float], b: list[float], c: list[float]) -> None:
     """Counts exactly, moments to rounding, in any grouping, empty parts included."""
     whole = on(a + b + c)
     for summed in ((on(a) + on(b)) + on(c), on(a) + (on(b) + on(c))):
@@ -32,8 +32,8 @@ def test_summaries_of_parts_add_up_to_that_of_the_whole(a: list[float], b: list[
 
 
 @given(st.floats(-1e6, 1e6), st.integers(1, 50), st.integers(0, 50))
-def test_values_that_are_all_one_have_no_deviation(value: float, n: int, more: int) -> None:
-    """Of a thousand tenths the mean of floats is not a tenth, and the deviation is 1e-17; here it is, and 0."""
+def test_constant_column_has_no_deviation(value: float, n: int, more: int) -> None:
+    """The mean is exactly the value and the deviation 0, although float sums give 1e-17."""
     summed = on([value] * n) + on([value] * more)
     older = summed.to_dict() | {"mean": np.nextafter(value, np.inf), "std": 1e-17}
     for made in (on([value] * 1000), summed, Summary.from_dict(older)):
@@ -41,34 +41,34 @@ def test_values_that_are_all_one_have_no_deviation(value: float, n: int, more: i
 
 
 @given(VALUES)
-def test_a_summary_survives_json(values: list[float]) -> None:
-    """What is read back is what was written, and JSON has no NaN."""
+def test_summary_round_trips_through_json(values: list[float]) -> None:
+    """The read summary equals the written one, and the JSON has no NaN."""
     summary = on(values)
     assert Summary.from_dict(json.loads(json.dumps(summary.to_dict(), allow_nan=False))) == summary
 
 
-def test_what_is_missing_or_out_of_range_is_counted_apart() -> None:
+def test_missing_and_out_of_range_values_are_counted() -> None:
     """NaN and infinity are missing; values beyond the reference's range are in the outer bins and counted."""
     summary = on([np.nan, np.inf, -60.0, -10.0, 0.0, 70.0, 80.0])
     assert (summary.n, summary.missing, summary.below, summary.above) == (5, 2, 1, 2)
     assert summary.counts == (1, 1, 1, 2)
 
 
-def test_summaries_on_other_edges_cannot_be_added() -> None:
-    """Adding counts of different bins would be a wrong number without a warning."""
+def test_summaries_on_different_edges_cannot_be_added() -> None:
+    """Adding counts of different bins raises ValueError."""
     with pytest.raises(ValueError, match="share edges"):
         on([1.0]) + Summary.of([1.0], [0.0], -50.0, 50.0)
 
 
-def test_a_reference_has_equally_full_bins() -> None:
-    """Forty bins of its own quantiles, in range by definition."""
+def test_reference_bins_have_equal_counts() -> None:
+    """Forty quantile bins; all values are in range."""
     summary = Summary.reference(np.random.default_rng(0).permutation(np.arange(4000.0)))
     assert summary.counts == (100,) * 40
     assert (summary.below, summary.above, summary.low, summary.high) == (0, 0, 0.0, 3999.0)
 
 
-def test_the_finished_reference_covers_every_row() -> None:
-    """Inputs and fraud per amount band are those of all parts; scores, alerts and hits those of the rows held out."""
+def test_complete_reference_covers_all_rows() -> None:
+    """Inputs and amount bands cover all parts; scores, alerts and confusion cover the held-out rows."""
     X, y = rows(3000)
     held, held_y = rows(1000, seed=5)
     scores = np.random.default_rng(0).random(1000)
@@ -90,8 +90,8 @@ def test_the_finished_reference_covers_every_row() -> None:
     assert made["confusion"]["true_positives"] + made["confusion"]["false_negatives"] == held_y.sum()
 
 
-def test_time_is_summarised_as_the_time_of_day() -> None:
-    """Seconds since some start only ever grow, and would be drift by themselves."""
+def test_time_is_summarised_as_second_of_day() -> None:
+    """Seconds since a start always grow and would always count as drift."""
     X, y = rows()
     later = X.assign(Time=X["Time"] + 365 * 86_400)
     assert start_reference(COLUMNS, X, y)["inputs"][0] == start_reference(COLUMNS, later, y)["inputs"][0]

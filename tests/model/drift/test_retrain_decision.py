@@ -1,4 +1,4 @@
-"""When windows ask for a new model: k of n, the latest among them, of one model, from where the drift began."""
+"""Retrain decisions: k of n windows of one model, including the latest, and the onset."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def windows(*signs: str) -> list[DriftVerdict]:
         (["s", "s", "s"], None, None),
     ],
 )
-def test_a_request_is_due_where_enough_windows_agree(signs: list[str], kind: str | None, onset: int | None) -> None:
+def test_request_is_due_if_enough_windows_agree(signs: list[str], kind: str | None, onset: int | None) -> None:
     """Two of three for data and prediction, one mature window for concept, which comes first; schema never."""
     decision = decide(windows(*signs), RULES)
     assert decision.kind == kind
@@ -75,8 +75,8 @@ def test_a_request_is_due_where_enough_windows_agree(signs: list[str], kind: str
     assert decision.onset == (None if onset is None else FIRST + onset * MONTH)
 
 
-def test_every_cause_that_is_due_is_named_strongest_first() -> None:
-    """Concept, data, prediction, each with the windows that fired and those that were looked at."""
+def test_due_causes_are_ordered_by_strength() -> None:
+    """Concept, data, prediction, each with the windows that fired and those considered."""
     made = decisions(windows("dp", "-", "dpc"), RULES)
     assert [decision.kind for decision in made] == ["concept", "data", "prediction"]
     data = made[1]
@@ -84,21 +84,21 @@ def test_every_cause_that_is_due_is_named_strongest_first() -> None:
     assert len(data.considered) == 3
 
 
-def test_what_was_judged_against_the_former_model_does_not_count() -> None:
-    """A new model starts with a clean record."""
+def test_verdicts_on_a_former_model_do_not_count() -> None:
+    """Only windows of the latest model count."""
     history = [window(0, "d", "former"), window(1, "d", "now")]
     assert not decide(history, RULES).due
     assert decide([*history, window(2, "d", "now")], RULES).onset == FIRST + MONTH
 
 
-def test_the_later_verdict_on_a_window_replaces_the_earlier_and_order_does_not_matter() -> None:
-    """A window judged again when its labels came counts once, by what was said last."""
+def test_later_verdict_on_a_window_replaces_the_earlier() -> None:
+    """A window that was evaluated twice counts once; the order of windows does not matter."""
     assert not decide([window(0, "c"), window(0, "-")], RULES).due
     assert decide([window(1, "d"), window(0, "?"), window(0, "d")], RULES).kind == "data"
 
 
-def test_concept_drift_starts_on_the_day_that_labels_show() -> None:
-    """The onset inside the first window of the run, where one was found."""
+def test_concept_drift_uses_the_onset_day_of_the_labels() -> None:
+    """The onset is the detected day inside the first window of the run."""
     day = FIRST + timedelta(days=12)
     first = dataclasses.replace(window(0, "c"), concept_onset=day)
     assert decide([first, window(1, "c")], RULES).onset == day
