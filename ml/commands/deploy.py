@@ -88,7 +88,7 @@ def _deploy(plan: _Plan) -> DeploymentResult:
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
         package, artifact = verification.against_record(plan.record, where)
     name, limit = plan.serving.endpoint, plan.serving.rollout.timeout_minutes * 60
-    with stage(f"Waiting until nobody else changes endpoint {name}"):
+    with stage(f"Waiting for other changes of endpoint {name} to finish"):
         before = endpoint.settled(name, timeout_seconds=limit)
         if before is not None and before.moving:
             raise DeploymentFailed(

@@ -1,7 +1,7 @@
 """`fraudops score` and `fraudops evaluate`: use a model archive on a file, offline.
 
-Neither touches the network, the registry or Git. What a file must be is the contract that imports are held to, and
-nothing is scored where a row breaks it: a score for half a file is worse than none.
+Neither touches the network, the registry or Git. A file must meet the same data contract as an import. If one row
+breaks it, nothing is scored: partial output could be mistaken for a complete one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
 
 ALERT_BUDGET = 0.01
-"""What `recall_at_alert_budget` is reported for where neither the caller nor the model's own policy sets a budget."""
+"""The budget of `recall_at_alert_budget` if neither the caller nor the model's threshold policy sets one."""
 LABEL = "Class"
 _DAY = 86_400 * 1_000_000  # microseconds
 _BOOTSTRAP_SEED = 0  # intervals of the same file and model are the same figures
@@ -37,7 +37,7 @@ _BOOTSTRAP_SEED = 0  # intervals of the same file and model are the same figures
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreReport:
-    """What was scored: `rows`, of which `alerts` reached the model's own `threshold`."""
+    """The result of `score`: `rows` were scored, and `alerts` of them reached the model's `threshold`."""
 
     model: str
     artifact_sha256: str
@@ -96,7 +96,7 @@ def score(model: Path, data: Path, out: Path) -> ScoreReport:
 
 
 def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget: float | None = None) -> dict[str, Any]:
-    """How the archive `model` does on the labelled file `data`, at its own threshold.
+    """Measures the archive `model` on the labelled file `data`, at the model's threshold.
 
     Args:
         data: as for `score`, with a column of 0 (legitimate) and 1 (fraud).
@@ -149,7 +149,7 @@ def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget:
 
 
 def load(model: Path) -> artifact.Artifact:
-    """The archive at `model`, checked whole. Raises ArtifactError where it is not one, with the reason."""
+    """Reads and verifies the archive at `model`; raises ArtifactError with the reason if it is invalid."""
     try:
         if model.stat().st_size > artifact.MAX_ARCHIVE:  # not read into memory to be refused
             raise ArtifactError(
@@ -165,7 +165,7 @@ def load(model: Path) -> artifact.Artifact:
 
 
 def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
-    """The rows of `data`, every one of them sound, the time column made from event_time where it is missing."""
+    """The rows of `data`, all valid; a missing time column is derived from event_time."""
     if data.parts[:1] == ("s3:",):
         raise DataError(f"{data}: is in S3, and this works offline; fetch the file and give its path")
     model = scorer.document
@@ -193,7 +193,7 @@ def _inputs(frame: pd.DataFrame, scorer: Scorer) -> np.ndarray[Any, np.dtype[np.
 
 
 def _label(names: Sequence[str], model: ModelDocument) -> str | None:
-    """The one column more than a file without labels has; `Class` where there are several, or inputs are missing."""
+    """The only column that is not an input; `Class` if there are several, or if inputs are missing."""
     known = {*model.inputs, EVENT_ID, EVENT_TIME}
     extra = [name for name in names if name not in known]
     if len(extra) == 1 and {*model.inputs} - {*names} <= {model.time}:
@@ -202,7 +202,7 @@ def _label(names: Sequence[str], model: ModelDocument) -> str | None:
 
 
 def _names(data: Path) -> list[str]:
-    """The column names of the file; none where it cannot be told, which `datafile` then says better."""
+    """The column names of the file; empty if it cannot be read, which `reader.read` then reports in detail."""
     try:
         with data.open("rb") as file:
             start = file.read(4)
@@ -216,7 +216,7 @@ def _names(data: Path) -> list[str]:
 
 
 def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:
-    """What writes a table to `out`; checked before anything is scored that it could."""
+    """A function that writes a table to `out`; checks `out` first, before anything is scored."""
     if out.suffix not in (".csv", ".parquet"):
         raise DataError(f"{out}: must end in .csv or .parquet, which says what is written")
     if not out.parent.is_dir():

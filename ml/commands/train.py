@@ -97,31 +97,31 @@ def _hand_over(result: GateResult, file: Path | None) -> None:
 def dry_run(
     root: Path, *, requests: Sequence[str] | None = None, window: config.Window | None = None, reason: str = ""
 ) -> DryRun:
-    """What `train` would run, as it would resolve it now; starts, uploads and stops nothing.
+    """Resolves the inputs that `train` would use now; starts, uploads and stops nothing.
 
     (The list of the data's files is written under its own digest, where the run itself would find it.)
 
     Raises:
-        Refused, ConfigError, DataError, CloudError: for whatever `train` would fail for before it starts anything.
+        Refused, ConfigError, DataError, CloudError: as `train` does before it starts an execution.
     """
-    found = run_inputs.resolve(root, requests, window)
+    inputs = run_inputs.resolve(root, requests, window)
     with console.stage("making the pipeline's definition"):
-        definition = pipeline.definition(found.where, found.training)
+        definition = pipeline.definition(inputs.where, inputs.training)
     result = DryRun(
-        commit=found.commit,
-        requests=found.requests,
-        window=found.window,
-        imports=found.data.imports,
-        rows=found.data.rows,
-        frauds=found.data.frauds,
-        data_sha256=found.data.sha256,
-        config_sha256=found.settings.sha256,
+        commit=inputs.commit,
+        requests=inputs.requests,
+        window=inputs.window,
+        imports=inputs.data.imports,
+        rows=inputs.data.rows,
+        frauds=inputs.data.frauds,
+        data_sha256=inputs.data.sha256,
+        config_sha256=inputs.settings.sha256,
         code_sha256=source_upload.digest(source_upload.tree(root)),
         definition_sha256=hashlib.sha256(definition.encode()).hexdigest(),
-        champion=found.champion.approval if found.champion else None,
-        champion_sha256=found.champion.sha256 if found.champion else None,
-        instance_type=found.training.compute.instance_type,
-        execution_arn=executions.find(found.label),
+        champion=inputs.champion.approval if inputs.champion else None,
+        champion_sha256=inputs.champion.sha256 if inputs.champion else None,
+        instance_type=inputs.training.compute.instance_type,
+        execution_arn=executions.find(inputs.label),
     )
     toolkit.output(verdict="dry-run")
     toolkit.summary(summary.dry_run(result, reason))
@@ -129,5 +129,5 @@ def dry_run(
 
 
 def is_execution(arn: str) -> bool:
-    """Whether `arn` is written as the ARN of a pipeline execution is; asks nobody whether there is one."""
+    """Whether `arn` has the form of a pipeline execution's ARN; does not check that the execution exists."""
     return executions.is_arn(arn)

@@ -29,16 +29,16 @@ from tests.harness.platform.training import (
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
-    """Everything that a training run needs, and the script of one that passes the gate."""
+    """The inputs of a training run, and a scripted execution that passes the gate."""
     with training.scripted(tmp_path, monkeypatch) as found:
         yield found
 
 
-def test_a_commit_becomes_a_registered_package(env: TrainingPlatform) -> None:
-    """The outcome names execution, package, commit, evidence and seconds; the ARN was told before the waiting."""
-    told: list[str] = []
-    outcome = train(env.root, on_started=lambda arn: told.append(f"{arn} {env.only.looks}"))
-    assert told == [f"{env.only.arn} 0"]
+def test_train_registers_a_package(env: TrainingPlatform) -> None:
+    """The result has execution, package, commit, evidence and seconds; `on_started` is called before any waiting."""
+    started: list[str] = []
+    outcome = train(env.root, on_started=lambda arn: started.append(f"{arn} {env.only.looks}"))
+    assert started == [f"{env.only.arn} 0"]
     assert (outcome.execution_arn, outcome.version, outcome.commit) == (
         env.only.arn,
         1,
@@ -49,24 +49,24 @@ def test_a_commit_becomes_a_registered_package(env: TrainingPlatform) -> None:
     assert outcome.seconds["Prepare"] == 3.0
 
 
-def test_the_execution_is_told_all_that_explains_the_model(env: TrainingPlatform) -> None:
-    """Commit, digests and addresses by digest; nothing serves yet, so the champion is the sentinel."""
+def test_execution_parameters_identify_all_inputs(env: TrainingPlatform) -> None:
+    """Parameters are commit, digests and URIs by digest; without a serving model the champion is the sentinel."""
     train(env.root)
-    told = env.only.parameters
+    parameters = env.only.parameters
     settings = config.load_settings(env.root)
-    assert told["Commit"] == env.git("rev-parse", "HEAD")
-    assert told["SettingsUri"] == f"s3://{BUCKET}/configs/{settings.sha256}/"
-    assert told["ConfigSha256"] == settings.sha256
-    assert told["DataManifestUri"] == f"s3://{BUCKET}/training-sets/{told['DataSha256']}/dataset.manifest"
-    assert told["CodeUri"].startswith(f"s3://{BUCKET}/code/")
-    assert (told["ChampionUri"], told["ChampionSha256"]) == (f"s3://{BUCKET}/champions/none/", "")
-    assert (told["Requests"], told["WindowStart"], told["WindowEnd"]) == ("", "", "")
+    assert parameters["Commit"] == env.git("rev-parse", "HEAD")
+    assert parameters["SettingsUri"] == f"s3://{BUCKET}/configs/{settings.sha256}/"
+    assert parameters["ConfigSha256"] == settings.sha256
+    assert parameters["DataManifestUri"] == f"s3://{BUCKET}/training-sets/{parameters['DataSha256']}/dataset.manifest"
+    assert parameters["CodeUri"].startswith(f"s3://{BUCKET}/code/")
+    assert (parameters["ChampionUri"], parameters["ChampionSha256"]) == (f"s3://{BUCKET}/champions/none/", "")
+    assert (parameters["Requests"], parameters["WindowStart"], parameters["WindowEnd"]) == ("", "", "")
     keys = [item["Key"] for item in session.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
-    prefix = told["CodeUri"].removeprefix(f"s3://{BUCKET}/")
+    prefix = parameters["CodeUri"].removeprefix(f"s3://{BUCKET}/")
     assert {f"{prefix}run.sh", f"{prefix}ml/steps/train.py"} <= set(keys)
 
 
-def test_running_it_again_gives_the_package_it_made(env: TrainingPlatform) -> None:
+def test_second_run_returns_the_same_package(env: TrainingPlatform) -> None:
     """The same commit, requests, settings and data are trained once."""
     first = train(env.root)
     assert train(env.root) == first
@@ -74,8 +74,8 @@ def test_running_it_again_gives_the_package_it_made(env: TrainingPlatform) -> No
     assert env.cloud.calls.count("StartPipelineExecution") == 1
 
 
-def test_another_commit_is_another_execution(env: TrainingPlatform) -> None:
-    """A change that is committed is trained anew."""
+def test_another_commit_starts_another_execution(env: TrainingPlatform) -> None:
+    """A committed change is trained in an execution of its own."""
     train(env.root)
     gate = env.root / config.GATE
     gate.write_text(gate.read_text().replace("min_positives: 15 ", "min_positives: 16 ", 1))
@@ -84,16 +84,16 @@ def test_another_commit_is_another_execution(env: TrainingPlatform) -> None:
     assert len(env.cloud.executions) == 2
 
 
-def test_other_data_is_another_execution(env: TrainingPlatform) -> None:
-    """New rows in the lake are trained on, though nothing was committed."""
+def test_new_data_start_another_execution(env: TrainingPlatform) -> None:
+    """New rows in the lake start a training without a new commit."""
     train(env.root)
     store(rows=5, start=START + timedelta(days=3))
     train(env.root)
     assert len(env.cloud.executions) == 2
 
 
-def test_a_killed_run_is_waited_for_by_the_next(env: TrainingPlatform) -> None:
-    """Whoever comes second finds the execution running, and one package comes of it."""
+def test_next_run_waits_for_the_execution_of_a_killed_run(env: TrainingPlatform) -> None:
+    """The second run finds the running execution, which registers one package."""
 
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
@@ -105,8 +105,8 @@ def test_a_killed_run_is_waited_for_by_the_next(env: TrainingPlatform) -> None:
     assert packages() == 1
 
 
-def test_resume_waits_and_starts_nothing(env: TrainingPlatform) -> None:
-    """With the ARN of an execution neither the tree, the data nor the platform is asked again."""
+def test_resume_starts_nothing(env: TrainingPlatform) -> None:
+    """With an execution's ARN, `train` reads neither the tree, nor the data, nor the platform."""
     arn = train(env.root).execution_arn
     env.write("ml/model/unfinished.py", "edited meanwhile\n")
     calls = len(env.cloud.calls)
@@ -114,8 +114,8 @@ def test_resume_waits_and_starts_nothing(env: TrainingPlatform) -> None:
     assert not {"CreatePipeline", "StartPipelineExecution", "RetryPipelineExecution"} & set(env.cloud.calls[calls:])
 
 
-def test_a_failed_gate_brings_its_evidence(env: TrainingPlatform) -> None:
-    """The message is the gate's own, for a person; the evaluation and its address come along; nothing is registered."""
+def test_gate_failure_carries_the_evaluation(env: TrainingPlatform) -> None:
+    """The error has the gate's message, the evaluation and its URI; no package is registered."""
     reason = "Recall gate failed: 0.58 ≤ 0.60 on 246 frauds in the test window. No package registered."
     env.cloud.script = lambda execution: gate_failed(env.cloud, execution, reason)
     with pytest.raises(GateFailed) as caught:
@@ -127,8 +127,8 @@ def test_a_failed_gate_brings_its_evidence(env: TrainingPlatform) -> None:
     assert packages() == 0
 
 
-def test_a_failed_gate_is_not_tried_again(env: TrainingPlatform) -> None:
-    """The same inputs would be judged the same: the second run hears the verdict and pays for nothing."""
+def test_gate_failure_is_not_retried(env: TrainingPlatform) -> None:
+    """The same inputs give the same verdict, so the second run reports it and starts no job."""
     env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Too few frauds")
     for _ in range(2):
         with pytest.raises(GateFailed, match="Too few frauds"):
@@ -136,8 +136,8 @@ def test_a_failed_gate_is_not_tried_again(env: TrainingPlatform) -> None:
     assert (len(env.cloud.executions), env.only.retries) == (1, [])
 
 
-def test_a_failed_execution_goes_on_where_it_failed(env: TrainingPlatform) -> None:
-    """Run again for the same inputs, the same execution is retried and one package comes of it."""
+def test_failed_execution_is_retried_from_the_failed_step(env: TrainingPlatform) -> None:
+    """A second run for the same inputs retries the same execution, which registers one package."""
     env.cloud.script = lambda _: failed()
     with pytest.raises(TrainingFailed):
         train(env.root)
@@ -148,8 +148,8 @@ def test_a_failed_execution_goes_on_where_it_failed(env: TrainingPlatform) -> No
     assert packages() == 1
 
 
-def test_a_stopped_execution_is_told_and_goes_on_next_time(env: TrainingPlatform) -> None:
-    """Stopped by someone is not the gate's no: it is said, and the next run lets it go on."""
+def test_stopped_execution_is_reported_and_then_retried(env: TrainingPlatform) -> None:
+    """A stopped execution is no gate failure; it is reported, and the next run retries it."""
     env.cloud.script = lambda _: [("Stopped", [step("Prepare"), step("Train", "Stopped")])]
     with pytest.raises(TrainingFailed, match="was stopped"):
         train(env.root)
@@ -157,8 +157,8 @@ def test_a_stopped_execution_is_told_and_goes_on_next_time(env: TrainingPlatform
     assert train(env.root).version == 1
 
 
-def test_resuming_a_failed_execution_does_not_retry_it(env: TrainingPlatform) -> None:
-    """`resume` reports; only a run may spend money."""
+def test_resume_does_not_retry_a_failed_execution(env: TrainingPlatform) -> None:
+    """`resume` only reports; jobs that cost money are started by a run without it."""
     env.cloud.script = lambda _: failed()
     with pytest.raises(TrainingFailed):
         train(env.root)
@@ -167,8 +167,8 @@ def test_resuming_a_failed_execution_does_not_retry_it(env: TrainingPlatform) ->
     assert env.only.retries == []
 
 
-def test_an_aws_that_turns_away_leaves_the_way_back(env: TrainingPlatform) -> None:
-    """If watching ends before the execution does, the message says how to wait on."""
+def test_aws_error_while_waiting_names_the_resume_command(env: TrainingPlatform) -> None:
+    """If the wait fails before the execution ends, the message says how to resume."""
     env.cloud.faults = [("ListPipelineExecutionSteps", 400, "AccessDeniedException")]
     with pytest.raises(CloudError, match=r"AccessDenied.*fraudops train --resume arn:aws:sagemaker"):
         train(env.root)
@@ -177,8 +177,8 @@ def test_an_aws_that_turns_away_leaves_the_way_back(env: TrainingPlatform) -> No
 @pytest.mark.parametrize(
     "path", ["ml/model/gate.py", "ml/steps/new.py", "model-config/training/gate.yaml", f"{config.REQUESTS}/x.yaml"]
 )
-def test_what_is_not_committed_is_not_trained(env: TrainingPlatform, path: str) -> None:
-    """Edited or new files that would explain the model are refused by name, and nothing is started."""
+def test_uncommitted_inputs_are_refused(env: TrainingPlatform, path: str) -> None:
+    """Edited or new files that determine the model are refused by name, and nothing is started."""
     env.write(path, "edited\n") if path.endswith("new.py") else env.write(
         path, (env.root / path).read_text() + "\n" if (env.root / path).exists() else "cause: x\n"
     )
@@ -187,8 +187,8 @@ def test_what_is_not_committed_is_not_trained(env: TrainingPlatform, path: str) 
     assert env.cloud.executions == {}
 
 
-def test_other_files_may_be_edited_meanwhile(env: TrainingPlatform) -> None:
-    """A changed README explains no model."""
+def test_other_files_may_be_uncommitted(env: TrainingPlatform) -> None:
+    """An edited README does not affect the model."""
     env.write("README.md", "draft\n")
     assert train(env.root).version == 1
 
@@ -205,7 +205,7 @@ def test_the_root_account_is_refused_before_anything_is_written(
     assert not {"CreatePipeline", "StartPipelineExecution"} & set(env.cloud.calls)
 
 
-def test_a_window_without_data_is_said(env: TrainingPlatform) -> None:
+def test_window_without_data_is_refused(env: TrainingPlatform) -> None:
     """A window that no import overlaps starts nothing."""
     window = config.Window(start=START + timedelta(days=90), end=None)
     with pytest.raises(DataError, match="data import"):
@@ -219,29 +219,29 @@ def request(start: str | None, end: str | None) -> str:
     return f"cause: data-drift\nreason: V3 moved\nwindow: {window}\nevidence: {{}}\n"
 
 
-def test_open_requests_are_answered_on_their_window(env: TrainingPlatform) -> None:
-    """Without being told, a run takes every open request and trains where they ask."""
+def test_open_requests_set_the_training_window(env: TrainingPlatform) -> None:
+    """By default a run takes every open request and trains on their window."""
     env.write(f"{config.REQUESTS}/{REQUEST}.yaml", request("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"))
     env.commit()
     outcome = train(env.root)
     assert outcome.requests == (REQUEST,)
-    told = env.only.parameters
-    assert (told["Requests"], told["WindowStart"], told["WindowEnd"]) == (
+    parameters = env.only.parameters
+    assert (parameters["Requests"], parameters["WindowStart"], parameters["WindowEnd"]) == (
         REQUEST,
         "2026-01-01T00:00:00Z",
         "2026-02-01T00:00:00Z",
     )
 
 
-def test_a_window_given_by_hand_wins(env: TrainingPlatform) -> None:
-    """Whoever dispatches a run may choose its data."""
+def test_window_argument_overrides_that_of_the_requests(env: TrainingPlatform) -> None:
+    """The person who starts a run may choose its training window."""
     window = config.Window(start=START, end=START + timedelta(days=1))
     train(env.root, window=window)
     assert env.only.parameters["WindowEnd"] == "2026-01-02T00:00:00Z"
 
 
 def approve(env: TrainingPlatform, arn: str, sha256: str) -> None:
-    """Commits approval 1 of the package and points at it, as an approval's two commits do."""
+    """Commits approval 1 of the package and the serving pointer to it."""
     record = config.ApprovalRecord(
         approval=1,
         model_package_arn=arn,
@@ -264,19 +264,19 @@ def approve(env: TrainingPlatform, arn: str, sha256: str) -> None:
     env.commit("approve")
 
 
-def test_the_champion_is_the_model_that_git_says_serves(env: TrainingPlatform) -> None:
-    """The pointer leads to the record, the record to the package; its archive's folder and digest go along."""
+def test_champion_is_the_model_of_the_serving_pointer(env: TrainingPlatform) -> None:
+    """The champion's URI and digest come from the approval record that the serving pointer names."""
     first = train(env.root)
     url = registry.package(first.package_arn).model_data_url
     approve(env, first.package_arn, registry.digest(url))
     train(env.root)
-    told = list(env.cloud.executions.values())[-1].parameters
-    assert told["ChampionUri"] == url.removesuffix("model.tar.gz")
-    assert told["ChampionSha256"] == registry.digest(url)
+    parameters = list(env.cloud.executions.values())[-1].parameters
+    assert parameters["ChampionUri"] == url.removesuffix("model.tar.gz")
+    assert parameters["ChampionSha256"] == registry.digest(url)
 
 
-def test_a_swapped_champion_is_refused(env: TrainingPlatform) -> None:
-    """An archive that is not the approved one is not compared with, and both digests are named."""
+def test_champion_with_another_digest_is_refused(env: TrainingPlatform) -> None:
+    """An archive that differs from its approval record is refused, and both digests are named."""
     first = train(env.root)
     approve(env, first.package_arn, "d" * 64)
     with pytest.raises(Refused, match=f"not what was approved.*{'d' * 64}"):
@@ -284,8 +284,8 @@ def test_a_swapped_champion_is_refused(env: TrainingPlatform) -> None:
     assert len(env.cloud.executions) == 1
 
 
-def test_the_same_inputs_give_the_same_token_whoever_asks(env: TrainingPlatform) -> None:
-    """Two machines that start at one moment start one execution: the token is of the inputs alone."""
+def test_token_depends_on_the_inputs_alone(env: TrainingPlatform) -> None:
+    """Two machines that start at the same time start one execution, because their tokens are equal."""
     train(env.root)
     token = env.only.token
     env.cloud.executions.clear()

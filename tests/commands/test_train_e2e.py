@@ -33,8 +33,8 @@ ROWS, FRAUDS = 12_000, 60
 
 
 @dataclass
-class World:
-    """A clone with its own history, and a local cloud with the platform and some data."""
+class Workspace:
+    """A clone with its own history, and an AWS emulator with the platform and some data."""
 
     root: Path
 
@@ -52,7 +52,7 @@ class World:
         self.commit_all(f"change {path}")
 
     def commit_all(self, message: str) -> None:
-        """Commits what there is, always at the same moment, so that equal trees are equal commits."""
+        """Commits everything at a fixed time, so that equal trees are equal commits."""
         moment = "2026-01-01T00:00:00Z"
         dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
         self.git("add", "-A")
@@ -62,17 +62,17 @@ class World:
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few thousand transactions with frauds enough for a gate."""
+    """A few thousand transactions with enough frauds for the gate."""
     path = tmp_path_factory.mktemp("data") / "transactions.parquet"
     table_files.write(path, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=3))
     return path
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The repository that every clone is of: what training reads, in one commit."""
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The repository that is cloned: the files that training reads, in one commit."""
     source = Path(__file__).resolve().parents[2]
-    env = World(root=tmp_path_factory.mktemp("origin"))
+    env = Workspace(root=tmp_path_factory.mktemp("origin"))
     for part in ("ml/model", "ml/steps", "model-config"):
         shutil.copytree(source / part, env.root / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(source / "ml/__init__.py", env.root / "ml/__init__.py")
@@ -84,19 +84,19 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def new_world(
-    tmp_path: Path, repository_root: Path, origin: World, sample: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], World]]:
+def new_workspace(
+    tmp_path: Path, repository_root: Path, origin: Workspace, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], Workspace]]:
     """Makes a env; a second one replaces the first, and shares nothing with it but the commit and the data."""
     clouds: list[LocalAws] = []
 
-    def make() -> World:
+    def make() -> Workspace:
         while clouds:
             clouds.pop().stop()
         place = tmp_path / f"env-{time.monotonic_ns()}"
         root = place / "clone"
         origin.git("clone", "-q", str(origin.root), str(root))
-        env = World(root=root)
+        env = Workspace(root=root)
         cloud = LocalAws(place / "cloud")
         cloud.start()
         clouds.append(cloud)
@@ -113,9 +113,9 @@ def new_world(
 
 
 @pytest.fixture
-def env(new_world: Callable[[], World]) -> World:
-    """One env."""
-    return new_world()
+def env(new_workspace: Callable[[], Workspace]) -> Workspace:
+    """One workspace."""
+    return new_workspace()
 
 
 def packages() -> list[registry.Package]:
@@ -123,7 +123,7 @@ def packages() -> list[registry.Package]:
     return registry.packages(platform.read().package_group)
 
 
-def start_in_another_process(env: World) -> subprocess.Popen[str]:
+def start_in_another_process(env: Workspace) -> subprocess.Popen[str]:
     """`fraudops train` as a person runs it."""
     command = [sys.executable, "-c", "from ml.cli import main; main()", "train", "--repo", str(env.root)]
     repository = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def start_in_another_process(env: World) -> subprocess.Popen[str]:
 
 
 def until_executing(step: str, process: subprocess.Popen[str]) -> str:
-    """Waits until the one execution has come to `step`; its ARN."""
+    """Waits until the only execution runs `step`; returns its ARN."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
@@ -152,8 +152,8 @@ def known_executions() -> list[str]:
     return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
 
 
-def check(outcome: TrainingResult, env: World) -> None:
-    """What must hold for any package that was registered."""
+def check(outcome: TrainingResult, env: Workspace) -> None:
+    """Asserts the properties of every registered package."""
     package = registry.package(outcome.package_arn)
     evaluation = outcome.evaluation
     assert package.status == registry.PENDING
@@ -167,8 +167,8 @@ def check(outcome: TrainingResult, env: World) -> None:
 @pytest.mark.parametrize(
     "resumed", [pytest.param(False, id="run-again", marks=pytest.mark.long), pytest.param(True, id="resume")]
 )
-def test_killed_in_the_middle_one_package_comes_of_it_not_two(env: World, resumed: bool) -> None:
-    """SIGKILL while Train runs; the same command again, or --resume, waits for the same execution."""
+def test_killed_run_registers_one_package(env: Workspace, resumed: bool) -> None:
+    """After SIGKILL during Train, the same command or --resume waits for the same execution."""
     process = start_in_another_process(env)
     arn = until_executing("Train", process)
     process.send_signal(signal.SIGKILL)
@@ -181,8 +181,8 @@ def test_killed_in_the_middle_one_package_comes_of_it_not_two(env: World, resume
     assert len(known_executions()) == len(packages()) == 1
 
 
-def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(env: World) -> None:
-    """min_recall 0.999: the gate's exit code, a reason with figure, limit and frauds behind it, and no package."""
+def test_unreachable_gate_limit_gives_a_reason_and_no_package(env: Workspace) -> None:
+    """min_recall 0.999 gives the gate's exit code, a reason with figure, limit and frauds, and no package."""
     env.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
     process = start_in_another_process(env)
     _, error = process.communicate(timeout=120)
@@ -202,11 +202,11 @@ def test_a_gate_nobody_passes_ends_with_words_and_without_a_package(env: World) 
 
 
 @pytest.mark.long
-def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Callable[[], World]) -> None:
-    """In another account, in a clone of its own: the same archive, and a definition that differs in names alone."""
+def test_archive_is_reproducible_in_another_account(new_workspace: Callable[[], Workspace]) -> None:
+    """In another account and clone the archive is identical, and the definition differs in names alone."""
     found = []
     for _ in range(2):
-        env = new_world()
+        env = new_workspace()
         outcome = train(env.root)
         check(outcome, env)
         text = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)["PipelineDefinition"]
@@ -219,8 +219,8 @@ def test_the_same_commit_and_data_give_the_same_archive_elsewhere(new_world: Cal
 
 
 @pytest.mark.long
-def test_a_commit_that_changes_no_input_takes_prepare_and_train_from_the_cache(env: World) -> None:
-    """Only Evaluate runs again, since the archive says which commit it is of."""
+def test_commit_without_input_changes_uses_cached_prepare_and_train(env: Workspace) -> None:
+    """Only Evaluate runs again, because the archive names its commit."""
     first = train(env.root)
     (env.root / "README.md").write_text("A word more.\n")
     env.commit_all("explain")
@@ -232,8 +232,8 @@ def test_a_commit_that_changes_no_input_takes_prepare_and_train_from_the_cache(e
     assert second.evaluation["metrics"] == first.evaluation["metrics"]
 
 
-def test_a_step_that_cannot_go_on_is_named_with_its_own_words(env: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """A window too short to hold a fraud in each part: the job's reason and the end of its log reach the person."""
+def test_failed_step_is_reported_with_reason_and_log(env: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """If the window has too few frauds, the error has the job's reason and the end of its log."""
     first = Lake(platform.read().bucket).imports()[0].start
     window = config.Window(start=first, end=first + timedelta(minutes=2))
     with pytest.raises(TrainingFailed, match=r"step Prepare failed: .*fraud") as caught:
@@ -244,8 +244,8 @@ def test_a_step_that_cannot_go_on_is_named_with_its_own_words(env: World, capsys
 
 
 @pytest.mark.long
-def test_the_training_of_a_killed_run_is_stopped_by_that_of_a_newer_commit(env: World) -> None:
-    """One training at a time: its jobs end, and one package comes of the newer commit."""
+def test_newer_commit_stops_the_training_of_a_killed_run(env: Workspace) -> None:
+    """The older jobs end, and only the newer commit registers a package."""
     process = start_in_another_process(env)
     orphan = until_executing("Prepare", process)
     process.send_signal(signal.SIGKILL)

@@ -29,7 +29,7 @@ RUN = "http://git.invalid/acme/fraudops/actions/runs/7"
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
-    """Everything that a training run needs, in a workflow's step whose GitHub is not configured."""
+    """The inputs of a training run, in a workflow step without GitHub credentials."""
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     with training.scripted(tmp_path, monkeypatch) as found:
@@ -38,7 +38,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPla
 
 @pytest.fixture
 def github(env: TrainingPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGitHub]:
-    """Its repository on a GitHub, which the step may write statuses to."""
+    """The repository on the GitHub emulator; the step may write statuses."""
     with LocalGitHub(tmp_path / "github") as server:
         server.create_repository(NAME, seed=env.root)
         token = server.token(WORKFLOW, permissions=GRANTS, repository=NAME)
@@ -67,7 +67,7 @@ def outputs(tmp_path: Path) -> dict[str, str]:
 
 
 def push(server: LocalGitHub, env: TrainingPlatform) -> None:
-    """Brings the repository's commits to GitHub, as a person's push does."""
+    """Pushes the repository's commits as a person."""
     repository = server.state.find("acme", "fraudops")
     assert repository is not None
     env.git("push", "-q", str(repository.git.path), "HEAD:refs/heads/main")
@@ -80,8 +80,8 @@ def change(env: TrainingPlatform, positives: int) -> str:
     return env.commit(f"{positives} positives")
 
 
-def test_the_execution_is_kept_with_the_commit_before_any_waiting(env: TrainingPlatform, github: LocalGitHub) -> None:
-    """Whoever loses the run finds its execution; how it ended is said in the same place."""
+def test_execution_is_in_the_commit_status_before_any_waiting(env: TrainingPlatform, github: LocalGitHub) -> None:
+    """The pending status names the execution, and the final status has its result."""
     commit, seen = env.git("rev-parse", "HEAD"), list[tuple[str, int]]()
     train(env.root, progress=lambda _: seen.append((said(github, commit)[-1].state, len(said(github, commit)))))
     pending, done = said(github, commit)
@@ -91,8 +91,8 @@ def test_the_execution_is_kept_with_the_commit_before_any_waiting(env: TrainingP
     assert (done.state, done.description) == ("success", "Model package 0001 registered: Recall 0.93 is above 0.60.")
 
 
-def test_a_passed_gate_is_handed_on(env: TrainingPlatform, tmp_path: Path) -> None:
-    """Verdict, package and execution as the step's outputs; the rest in the file."""
+def test_passed_gate_sets_outputs_and_result_file(env: TrainingPlatform, tmp_path: Path) -> None:
+    """Verdict, package and execution are step outputs; the rest is in the file."""
     file = tmp_path / "outcome.json"
     result = train(env.root, outcome=file, reason="a new quarter")
     found = GateResult.read(file)
@@ -106,9 +106,11 @@ def test_a_passed_gate_is_handed_on(env: TrainingPlatform, tmp_path: Path) -> No
     assert dict(found.evaluation) == registry.evaluation(registry.package(result.package_arn))
 
 
-def test_a_failed_gate_is_handed_on_before_it_fails(env: TrainingPlatform, github: LocalGitHub, tmp_path: Path) -> None:
-    """The file, the output and the status are there although the run ends with the gate's exit code."""
-    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
+def test_gate_failure_sets_outputs_status_and_result_file(
+    env: TrainingPlatform, github: LocalGitHub, tmp_path: Path
+) -> None:
+    """File, output and status are written although the run ends with the gate's exit code."""
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", retrain_request())
     commit = env.commit()
     push(github, env)
     env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
@@ -123,14 +125,14 @@ def test_a_failed_gate_is_handed_on_before_it_fails(env: TrainingPlatform, githu
     assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
 
 
-def training_world_request() -> str:
+def retrain_request() -> str:
     """A retrain request."""
     return "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
 
 
-def test_a_resumed_gate_failure_knows_what_it_was_about(env: TrainingPlatform, tmp_path: Path) -> None:
-    """By the execution alone: its requests and its commit are its own parameters."""
-    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", training_world_request())
+def test_resumed_gate_failure_has_commit_and_requests(env: TrainingPlatform, tmp_path: Path) -> None:
+    """Requests and commit are read from the execution's parameters."""
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", retrain_request())
     commit = env.commit()
     env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Too few frauds")
     with pytest.raises(GateFailed):
@@ -141,10 +143,8 @@ def test_a_resumed_gate_failure_knows_what_it_was_about(env: TrainingPlatform, t
     assert (GateResult.read(file).commit, GateResult.read(file).requests) == (commit, (REQUEST,))
 
 
-def test_another_failure_is_neither_passed_nor_failed(
-    env: TrainingPlatform, github: LocalGitHub, tmp_path: Path
-) -> None:
-    """No verdict, no file, an error beside the commit: nobody proposes, and nobody closes a request."""
+def test_other_failures_have_no_verdict(env: TrainingPlatform, github: LocalGitHub, tmp_path: Path) -> None:
+    """Without a verdict there is an error status and no file, so no later step runs."""
     env.cloud.script = lambda _: failed()
     file = tmp_path / "outcome.json"
     with pytest.raises(TrainingFailed):
@@ -154,7 +154,7 @@ def test_another_failure_is_neither_passed_nor_failed(
     assert "step Train failed" in (tmp_path / "summary.md").read_text()
 
 
-def test_github_that_is_down_stops_no_training(
+def test_unreachable_github_does_not_stop_training(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A status is not worth a training; that it is missing is said."""
@@ -163,8 +163,8 @@ def test_github_that_is_down_stops_no_training(
     assert "warning: publishing the training status failed" in capsys.readouterr().err
 
 
-def test_the_orphan_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: LocalGitHub) -> None:
-    """A newer commit trains alone, and the older one's status says where its training went."""
+def test_execution_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: LocalGitHub) -> None:
+    """A newer commit's run stops the older execution, and the older commit's status says so."""
     env.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
     older = env.git("rev-parse", "HEAD")
 
@@ -188,8 +188,8 @@ def test_the_orphan_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github:
     assert (last.description or "").startswith(f"Stopped: the training of {newer[:12]} takes its place.")
 
 
-def test_a_training_of_this_runs_own_is_no_orphan(env: TrainingPlatform) -> None:
-    """A re-run of a cancelled job waits for the same execution."""
+def test_re_run_waits_for_its_own_execution(env: TrainingPlatform) -> None:
+    """A re-run of a cancelled job waits for the same execution and does not stop it."""
 
     def cancelled(_: object) -> None:
         raise KeyboardInterrupt
@@ -201,7 +201,7 @@ def test_a_training_of_this_runs_own_is_no_orphan(env: TrainingPlatform) -> None
 
 
 def interrupted(env: TrainingPlatform) -> str:
-    """A training whose job is cancelled while it waits; its execution."""
+    """Starts a training, cancels its job while it waits, and returns the execution."""
 
     def cancelled(_: object) -> None:
         raise KeyboardInterrupt
@@ -212,7 +212,7 @@ def interrupted(env: TrainingPlatform) -> str:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_a_re_run_goes_on_with_its_own_although_data_have_landed(
+def test_re_run_resumes_its_execution_despite_new_data(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     """Whether it still runs or has registered a package; another run of the same commit trains on what is there."""
@@ -229,7 +229,7 @@ def test_a_re_run_goes_on_with_its_own_although_data_have_landed(
     assert train(env.root).execution_arn != own
 
 
-def test_a_re_run_starts_anew_where_its_own_came_to_nothing(
+def test_re_run_starts_another_execution_if_its_own_failed(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was stopped, and what there is to train on is another thing by now."""
@@ -240,7 +240,7 @@ def test_a_re_run_starts_anew_where_its_own_came_to_nothing(
     assert train(env.root).execution_arn != own
 
 
-def test_a_status_that_names_another_training_leads_nowhere(
+def test_status_that_names_another_training_is_ignored(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody who may push may write one."""
@@ -260,8 +260,8 @@ def test_a_status_that_names_another_training_leads_nowhere(
     assert train(env.root).commit == commit
 
 
-def test_a_newer_training_is_not_stopped_by_an_older(env: TrainingPlatform) -> None:
-    """Nor one whose commit nobody knows here: it is named, and nothing is started."""
+def test_older_commit_does_not_stop_a_newer_training(env: TrainingPlatform) -> None:
+    """A running execution of a newer or unknown commit is named in the refusal, and nothing is started."""
     newer = change(env, 16)
     env.cloud.script = lambda _: [("Executing", [step("Prepare", "Executing")])]
 
@@ -280,8 +280,8 @@ def test_a_newer_training_is_not_stopped_by_an_older(env: TrainingPlatform) -> N
     assert env.only.now()[0] == "Executing"
 
 
-def test_a_dry_run_says_all_and_starts_nothing(env: TrainingPlatform, tmp_path: Path) -> None:
-    """What it names is what the run is then told."""
+def test_dry_run_reports_inputs_and_starts_nothing(env: TrainingPlatform, tmp_path: Path) -> None:
+    """The reported inputs equal the parameters of the run that follows."""
     found = dry_run(env.root, reason="`$(x)` @alice")
     assert env.cloud.executions == {}
     assert not {"CreatePipeline", "StartPipelineExecution"} & set(env.cloud.calls)
@@ -292,13 +292,13 @@ def test_a_dry_run_says_all_and_starts_nothing(env: TrainingPlatform, tmp_path: 
     assert "@alice" not in summary
     assert found.execution_arn is None
     train(env.root)
-    told = env.only.parameters
+    parameters = env.only.parameters
     assert (found.commit, found.data_sha256, found.config_sha256) == (
-        told["Commit"],
-        told["DataSha256"],
-        told["ConfigSha256"],
+        parameters["Commit"],
+        parameters["DataSha256"],
+        parameters["ConfigSha256"],
     )
-    assert told["CodeUri"].endswith(f"/code/{found.code_sha256}/")
+    assert parameters["CodeUri"].endswith(f"/code/{found.code_sha256}/")
     assert hashlib.sha256(definition()).hexdigest() == found.definition_sha256
     assert dry_run(env.root).execution_arn == env.only.arn
 
@@ -313,8 +313,8 @@ def definition() -> bytes:
     return text.encode()
 
 
-def test_a_dry_run_fails_for_what_the_run_would_fail_for(env: TrainingPlatform) -> None:
-    """A window without data, a file that is not committed."""
+def test_dry_run_raises_the_errors_of_a_run(env: TrainingPlatform) -> None:
+    """A window without data and an uncommitted file are refused."""
     from datetime import timedelta
 
     window = config.Window(start=training.START + timedelta(days=90), end=None)

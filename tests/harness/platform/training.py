@@ -1,4 +1,4 @@
-"""A repository, a platform and a SageMaker that does as told, for tests of `fraudops train`; not a test itself."""
+"""A repository, a platform and a scripted SageMaker for tests of `fraudops train`; not a test itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ States = list[tuple[str, list[dict[str, Any]]]]
 
 @dataclass
 class TrainingPlatform:
-    """A repository, a platform with some data, and a SageMaker that does as it is told."""
+    """A repository, a platform with some data, and a scripted SageMaker."""
 
     root: Path
     cloud: ScriptedCloud
@@ -54,14 +54,14 @@ class TrainingPlatform:
 
     @property
     def only(self) -> Scripted:
-        """The one execution there is."""
+        """The only execution."""
         (execution,) = self.cloud.executions.values()
         return execution
 
 
 @contextmanager
 def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
-    """Everything that a training run needs, below `place`, and the script of one that passes the gate."""
+    """The inputs of a training run below `place`, and a scripted execution that passes the gate."""
     root = place / "repository"
     for part in ("ml/model", "ml/steps", "model-config"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -79,7 +79,7 @@ def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingP
 
 
 def set_up_platform() -> None:
-    """A stack with the outputs of the platform's, its bucket and its package group."""
+    """Creates a stack with the platform's outputs, its bucket and its package group."""
     outputs = {
         "Bucket": BUCKET,
         "ExecutionRoleArn": "arn:aws:iam::123456789012:role/execution",
@@ -96,7 +96,7 @@ def set_up_platform() -> None:
 
 
 def store(*, rows: int, start: datetime = START) -> None:
-    """Some transactions in the lake; what they say does not matter here."""
+    """Stores transactions with arbitrary values in the lake."""
     names = [f"e{start:%m%d}-{index}" for index in range(rows)]
     times = pa.array([start + timedelta(minutes=index) for index in range(rows)], pa.timestamp("us", "UTC"))
     inputs = {name: pa.array([0.0] * rows) for name in config.load_settings(ROOT).training.columns.inputs}
@@ -156,7 +156,7 @@ def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
 
 
 def gate_failed(cloud: ScriptedCloud, execution: Scripted, reason: str) -> States:
-    """The states of an execution that the gate ends."""
+    """The states of an execution that fails at the gate."""
     done = evaluated(cloud, execution, evaluation("failed", reason))
     end = step("GateFailed", "Failed", FailureReason=reason, Metadata={"Fail": {"ErrorMessage": reason}})
     return [("Failed", [step("Prepare"), step("Train"), done, step("Gate"), end])]
@@ -174,5 +174,5 @@ def failed(name: str = "job-1", *, reason: str = "AlgorithmError: exit code 1") 
 
 
 def packages() -> int:
-    """How many packages the registry holds."""
+    """The number of packages in the registry."""
     return len(registry.packages(GROUP))
