@@ -1,4 +1,4 @@
-"""The statistics of divergence, each against a peer or its definition, and their p-values under no drift."""
+"""Divergence statistics against SciPy or their definition, and their p-values without drift."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STATISTICS = ("population_stability_index", "jensen_shannon", "chi_square", "kol
 
 
 @given(BINS, BINS)
-def test_figures_are_those_of_scipy(a: list[int], b: list[int]) -> None:
-    """Jensen-Shannon and chi-square by SciPy's functions, the others by formula; nothing where a side is empty."""
+def test_statistics_equal_scipy(a: list[int], b: list[int]) -> None:
+    """Jensen-Shannon and chi-square by SciPy, the others by formula; 0 with p-value 1 if a side is empty."""
     counts = Counts([a], [b])
     if not sum(a) or not sum(b):
         for name in STATISTICS:
@@ -35,13 +35,13 @@ def test_figures_are_those_of_scipy(a: list[int], b: list[int]) -> None:
         assert counts.chi_square().value[0] ** 2 * n.prod() / n.sum() == pytest.approx(test.statistic, abs=1e-7)
 
 
-def test_the_population_stability_index_is_the_textbooks() -> None:
+def test_population_stability_index_equals_its_formula() -> None:
     """Of two well-filled bins, one from half to six tenths of the rows: 0.1 ln 1.2 + 0.1 ln 1.25."""
     made = Counts([[500_000, 500_000]], [[600_000, 400_000]]).population_stability_index()
     assert made.value[0] == pytest.approx(0.1 * np.log(1.2) + 0.1 * np.log(1.25), rel=1e-4)
 
 
-def test_kolmogorov_smirnov_on_bins_is_close_to_that_of_the_rows() -> None:
+def test_binned_kolmogorov_smirnov_is_close_to_the_exact_one() -> None:
     """Never above it, and within a bin of it; the p-value is SciPy's asymptotic one of the same distance."""
     random = np.random.default_rng(0)
     a, b = random.normal(0, 1, 20_000), random.normal(0.2, 1, 8_000)
@@ -65,8 +65,8 @@ def test_p_values_without_drift_are_not_too_small() -> None:
         assert low < share < 0.065, name
 
 
-def test_bins_that_both_lack_change_nothing() -> None:
-    """Rows of different lengths may be padded: figures and p-values stay."""
+def test_empty_bins_change_nothing() -> None:
+    """Padding with empty bins changes neither statistics nor p-values."""
     plain, padded = Counts([[5, 7]], [[9, 2]]), Counts([[5, 7, 0, 0]], [[9, 2, 0, 0]])
     for name in STATISTICS:
         a, b = getattr(plain, name)(), getattr(padded, name)()
@@ -74,13 +74,13 @@ def test_bins_that_both_lack_change_nothing() -> None:
         assert a.p_value[0] == pytest.approx(b.p_value[0])
 
 
-def test_counts_on_other_bins_are_refused() -> None:
-    """Comparing them would be a wrong number without a warning."""
+def test_counts_on_different_bins_are_rejected() -> None:
+    """Different numbers of bins raise ValueError."""
     with pytest.raises(ValueError, match="same bins"):
         Counts([[1, 2]], [[1, 2, 3]])
 
 
-def test_the_mean_shift_is_in_standard_deviations_of_the_reference() -> None:
+def test_mean_shift_is_in_reference_standard_deviations() -> None:
     """Signed, with Welch's p-value; a column that is constant in the reference is in units of 1."""
     made = mean_shift(
         ([1000, 1000, 50], [10.0, 3.0, 7.0], [2.0, 0.0, 1.0]), ([400, 10, 0], [9.0, 3.5, 0.0], [2.0, 0.0, 0.0])
@@ -95,18 +95,18 @@ MOMENTS = st.tuples(st.integers(0, 5), st.floats(-1e300, 1e300), st.floats(0, 1e
 
 
 @given(MOMENTS, MOMENTS)
-def test_the_mean_shift_is_a_number_whatever_the_moments(
+def test_mean_shift_is_finite_for_all_moments(
     reference: tuple[int, float, float], window: tuple[int, float, float]
 ) -> None:
-    """Empty, constant and single rows, deviations near the least and the most of float64: JSON has no infinity."""
+    """Empty, constant and single rows, deviations near the limits of float64: JSON has no infinity."""
     made = mean_shift(reference, window)
     assert np.isfinite(made.value)
     assert 0 <= made.p_value <= 1
 
 
 @given(st.lists(st.tuples(*[st.just(0) | st.integers(0, 3) | st.integers(0, 10**9)] * 2), min_size=1, max_size=6))
-def test_figures_are_in_range_whatever_the_counts(pairs: list[tuple[int, int]]) -> None:
-    """None, one and a billion rows, in one bin or several: finite, not below 0, with a p-value that is one."""
+def test_statistics_are_in_range_for_all_counts(pairs: list[tuple[int, int]]) -> None:
+    """Zero to a billion rows, in one bin or several: finite, at least 0, with p-values between 0 and 1."""
     counts = Counts(*([list(side)] for side in zip(*pairs, strict=True)))
     for name in STATISTICS:
         made = getattr(counts, name)()

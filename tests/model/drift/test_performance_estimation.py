@@ -1,4 +1,4 @@
-"""Estimated recall: its calibration, how near it comes, and no figure where it cannot know."""
+"""Estimated recall: calibration, accuracy, and no estimate without expected frauds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def counted(
 
 
 @given(ROWS)
-def test_the_calibration_is_scikit_learns_isotonic_regression(rows: list[tuple[int, bool]]) -> None:
+def test_calibration_equals_scikit_learn_isotonic_regression(rows: list[tuple[int, bool]]) -> None:
     """Frauds / rows of a score's band is its isotonic probability, ties included; no row is lost."""
     scores, labels = np.array([score / 9 for score, _ in rows]), np.array([fraud for _, fraud in rows], dtype=int)
     made = performance_estimation.calibration(scores, labels)
@@ -36,14 +36,14 @@ def test_the_calibration_is_scikit_learns_isotonic_regression(rows: list[tuple[i
 
 
 def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of a model that is far from calibrated, and labels."""
+    """Scores of a badly calibrated model, and labels."""
     random = np.random.default_rng(seed)
     labels = (random.random(rows) < 0.01).astype(int)
     return 1 / (1 + np.exp(-random.normal(-3 + 5 * labels, 1.5))), labels
 
 
-def test_the_estimate_covers_the_recall_that_comes() -> None:
-    """Over forty windows without drift the interval, of one reference, is close to the recalls that come."""
+def test_estimate_is_close_to_the_actual_recall() -> None:
+    """The mean estimate of forty windows without drift is within 0.02 of the mean recall."""
     scores, labels = drawn(60_000, 1000)
     calibrated = performance_estimation.calibration(scores, labels)
     estimates, recalls = [], []
@@ -58,8 +58,8 @@ def test_the_estimate_covers_the_recall_that_comes() -> None:
     assert np.mean(estimates) == pytest.approx(np.mean(recalls), abs=0.02)
 
 
-def test_a_window_of_lower_scores_has_a_lower_estimate() -> None:
-    """What an estimate is for: scores that move towards the threshold cost recall before any label says so."""
+def test_fewer_alerts_lower_the_estimate() -> None:
+    """The estimate shows a lower recall before labels arrive."""
     scores, labels = drawn(60_000, 1)
     calibrated = performance_estimation.calibration(scores, labels)
     usual = performance_estimation.expected(calibrated, *counted(calibrated, scores, (scores > 0.5).astype(int)))
@@ -71,14 +71,14 @@ def test_a_window_of_lower_scores_has_a_lower_estimate() -> None:
     assert strict.frauds[0] == pytest.approx(labels.sum())
 
 
-def test_nothing_is_estimated_where_no_fraud_is_expected() -> None:
-    """No rows, no frauds in the calibration, or rows only where there were none: no figure."""
+def test_no_estimate_without_expected_frauds() -> None:
+    """No rows, no frauds in the calibration, or rows only in bands without frauds."""
     assert performance_estimation.expected(performance_estimation.calibration([0.1, 0.2], [0, 0]), [5], [5]) is None
     assert performance_estimation.expected({"edges": [0.5], "rows": [10, 10], "frauds": [0, 5]}, [7, 0], [0, 0]) is None
     assert performance_estimation.calibration([], []) == {"edges": [], "rows": [0], "frauds": [0]}
 
 
-def test_the_same_counts_give_the_same_estimate() -> None:
+def test_estimate_is_deterministic() -> None:
     """The bootstrap is seeded."""
     counts: dict[str, list[float]] = {"edges": [0.5], "rows": [100, 10], "frauds": [2, 5]}
     assert performance_estimation.expected(counts, [90, 1], [3, 9]) == performance_estimation.expected(

@@ -1,4 +1,4 @@
-"""Summaries of windows: what shards, hours and machines add up to is what one pass over all rows gives."""
+"""Window summaries: summaries of parts add up to exactly the summary of all rows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ANY = st.lists(st.floats() | st.sampled_from([-1.0, 0.0, 0.5, 1.0]), max_size=80
 
 
 def searched(values: NDArray[np.float64], edges: NDArray[np.float64]) -> list[int]:
-    """Counts by searching for every value: the definition."""
+    """Counts by a search for every value: the definition."""
     counts: list[int] = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1).tolist()
     return counts
 
 
 @settings(deadline=None)
 @given(EDGES, st.lists(NUMBERS, max_size=60), st.integers(0, 2**32 - 1), NUMBERS, st.floats(0, 1e300))
-def test_counts_by_table_are_those_of_a_search(
+def test_table_counts_equal_search_counts(
     edges: list[float], values: list[float], seed: int, mean: float, std: float
 ) -> None:
     """Whatever edges, values and scale: extremes, values on edges, edges closer than a step; long and short columns."""
@@ -44,7 +44,7 @@ def test_counts_by_table_are_those_of_a_search(
         assert binner.count(drawn).bins.tolist() == searched(drawn, array)
 
 
-def test_counts_of_measurements_are_those_of_a_search() -> None:
+def test_chunked_counts_equal_search_counts() -> None:
     """More rows than a chunk, in bins of equal frequency, with ties on the edges."""
     random = np.random.default_rng(0)
     values = np.round(random.lognormal(3, 1.5, 2 * CHUNK + 17), 2)
@@ -54,8 +54,8 @@ def test_counts_of_measurements_are_those_of_a_search() -> None:
     assert (count.low, count.high) == (values.min(), values.max())
 
 
-def test_moments_are_those_of_the_values_to_a_step() -> None:
-    """Mean and standard deviation from integers differ from numpy's by less than a 4,096th of the reference's."""
+def test_moments_are_accurate_to_one_step() -> None:
+    """Mean and standard deviation differ from numpy's by less than 1/4096 of the reference deviation."""
     random = np.random.default_rng(0)
     values = random.normal(3.3, 2.1, 100_000)
     binner = Binner(np.array([1.0, 3.0]), 2.9, 1.7)
@@ -65,7 +65,7 @@ def test_moments_are_those_of_the_values_to_a_step() -> None:
     assert std == pytest.approx(values.std(), abs=1.7 / STEPS)
 
 
-def test_one_absurd_value_does_not_carry_the_mean_away() -> None:
+def test_outlier_is_clipped_in_the_mean() -> None:
     """Beyond 128 standard deviations a value counts as 128 of them: 1e300 moves the mean of 1,000 rows by an eighth."""
     binner = Binner(np.array([0.0]), 0.0, 1.0)
     count = binner.count(np.array([1e300, *[0.0] * 999]))
@@ -74,16 +74,16 @@ def test_one_absurd_value_does_not_carry_the_mean_away() -> None:
 
 
 @given(st.lists(st.floats(0, 1e12), max_size=30), st.lists(st.integers(0, 10**9), max_size=30))
-def test_the_time_of_day_is_numpys_modulo(floats: list[float], whole: list[int]) -> None:
-    """Equal to the last bit, for whole seconds and others."""
+def test_seconds_of_day_equals_numpy_mod(floats: list[float], whole: list[int]) -> None:
+    """Bitwise equal, for whole and fractional seconds."""
     values = np.array([*floats, *whole, 86_400.0 - 2**-37], dtype=np.float64)
     assert seconds_of_day(values).tolist() == np.mod(values, 86_400.0).tolist()
 
 
 @settings(deadline=None)
 @given(st.data())
-def test_shards_add_up_to_exactly_one_pass(data: st.DataObject) -> None:
-    """Rows dealt to any shards, added in any order: equal in every field, moments among them; labels too."""
+def test_shards_add_up_to_one_pass(data: st.DataObject) -> None:
+    """Any split of rows, added in any order, gives equal fields, including moments and labels."""
     whole = window(400, seed=data.draw(st.integers(0, 50)))
     whole.frame.iloc[data.draw(st.lists(st.integers(0, 399), max_size=5)), 1] = np.nan
     shards = data.draw(st.integers(1, 6))
@@ -112,8 +112,8 @@ def test_rows_columns_and_frames_give_the_same_summary() -> None:
     assert detector.WindowSummary.of(REFERENCE, matrix[:, ::-1], names=names) == expected
 
 
-def test_summaries_survive_json() -> None:
-    """What is read back is what was written, and JSON has no NaN; an empty one too."""
+def test_summaries_round_trip_through_json() -> None:
+    """The read summary equals the written one, also an empty one, and the JSON has no NaN."""
     whole = window(700)
     for summary in (whole.summary(), detector.WindowSummary.empty(REFERENCE)):
         text = json.dumps(summary.to_dict(), allow_nan=False)
@@ -122,8 +122,8 @@ def test_summaries_survive_json() -> None:
     assert detector.LabelSummary.from_dict(json.loads(json.dumps(labels.to_dict()))) == labels
 
 
-def test_what_is_missing_or_not_known_is_counted_apart() -> None:
-    """NaN is missing, a column that is not there is missing in every row, a new one is counted by name."""
+def test_missing_and_unexpected_columns_are_counted() -> None:
+    """NaN counts as missing, an absent column is missing in every row, a new column is counted by name."""
     whole = window(100)
     given = {name: whole.frame[name].to_numpy() for name in COLUMNS.inputs if name != "V3"} | {"V9": np.zeros(100)}
     given["V1"] = np.where(np.arange(100) < 7, np.nan, given["V1"])
@@ -148,8 +148,8 @@ def test_hours_and_decisions_are_counted() -> None:
     assert (sum(summary.risk[0]), sum(summary.risk[1])) == (1, 1)
 
 
-def test_rows_that_do_not_fit_are_refused() -> None:
-    """Lengths and widths that differ are errors with both numbers, and so are sums over other baselines."""
+def test_inconsistent_shapes_are_rejected() -> None:
+    """Different lengths, widths or drift references raise ValueError."""
     with pytest.raises(ValueError, match=r"shape \(rows, 5\) \(got \(3, 4\)\)"):
         detector.WindowSummary.of(REFERENCE, np.zeros((3, 4)))
     with pytest.raises(ValueError, match="scores must have one value per row"):
@@ -185,6 +185,6 @@ def test_labels_are_counted_by_day_and_band() -> None:
     }
     assert (first.band_rows[0], first.band_frauds[0], first.band_rows[-1], sum(first.band_rows)) == (2, 1, 1, 3)
     assert summary.days[date(2026, 3, 2)].confusion.false_negatives == 1
-    ripe = summary.mature(as_of=START + timedelta(days=9), min_coverage=0.9, min_age_days=7)
-    assert list(ripe.days) == [date(2026, 3, 2)]
+    mature = summary.mature(as_of=START + timedelta(days=9), min_coverage=0.9, min_age_days=7)
+    assert list(mature.days) == [date(2026, 3, 2)]
     assert not summary.mature(as_of=START + timedelta(days=8), min_coverage=0.9, min_age_days=7).days
