@@ -10,7 +10,7 @@ from datetime import datetime
 from ml.aws.session import client, explained
 
 NAMESPACE = "Fraudops/Drift"
-_AT_ONCE = 500  # CloudWatch takes 1,000, and a megabyte
+_BATCH_POINTS = 500  # CloudWatch takes 1,000, and a megabyte
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +24,10 @@ class Point:
 
 
 def publish(endpoint: str, points: Iterable[Point], *, at: datetime) -> int:
-    """Puts `points` under the time `at` and the dimension Endpoint; how many there were.
+    """Publishes the finite `points` with time `at` and dimension Endpoint, and returns their number.
 
-    CloudWatch takes no infinity and drops what is older than two weeks: `at` is when it was found out, not when the
-    traffic was.
+    CloudWatch rejects infinity and drops points older than two weeks: `at` is the time of the check, not of the
+    traffic.
 
     Raises:
         CloudError: CloudWatch refuses or cannot be reached.
@@ -47,6 +47,6 @@ def publish(endpoint: str, points: Iterable[Point], *, at: datetime) -> int:
         if math.isfinite(point.value)
     ]
     with explained(f"publishing metrics to {NAMESPACE}"):
-        for first in range(0, len(data), _AT_ONCE):
-            client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data[first : first + _AT_ONCE])
+        for first in range(0, len(data), _BATCH_POINTS):
+            client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data[first : first + _BATCH_POINTS])
     return len(data)

@@ -1,7 +1,7 @@
 """Stores drift checks in the lake: one JSON document for each window of an endpoint.
 
-The documents are the history that a request is decided on, so a window has one, replaced when it is judged again. What
-stands in them is the business of who writes them: only endpoint, start and end are read here.
+The documents are the history for retrain decisions, so a window has one, replaced when it is checked again. This module
+reads only endpoint, start and end; the rest belongs to the writer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Describes and invokes the endpoint. Never changes it: only the deploy Lambda does.
-
-It reads and asks; only the deploy Lambda changes an endpoint.
-"""
+"""Describes and invokes the endpoint. Never changes it: only the deploy Lambda does."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ _MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "D
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What SageMaker says of an endpoint. `reason` is its word on the last failure; '' where there was none."""
+    """The state of an endpoint. `reason` is SageMaker's reason for the last failure; '' if there was none."""
 
     name: str
     status: str
@@ -26,13 +23,13 @@ class State:
 
     @property
     def moving(self) -> bool:
-        """Whether the endpoint is on its way to another state."""
+        """Whether the endpoint is changing to another state."""
         return self.status in _MOVING
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the endpoint said of one row."""
+    """The endpoint's answer for one row."""
 
     score: float
     decision: int

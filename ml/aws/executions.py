@@ -1,7 +1,7 @@
 """Starts, follows, resumes and explains executions of the training pipeline.
 
-An execution belongs to AWS and goes on whatever happens to whoever watches it, so everything here can be done again
-from its ARN. Following outlives throttling, a network that comes and goes, and credentials that are renewed meanwhile.
+An execution runs in AWS, independent of its observers, so every operation can be repeated with its ARN. Following it
+survives throttling, network failures and renewed credentials.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ml.aws import session
 from ml.aws.pipeline.definition import NAME
-from ml.aws.retry import REFUSED_SECONDS, Patience, passes
+from ml.aws.retry import REFUSED_SECONDS, RetryBudget, is_transient
 from ml.errors import CloudError
 
 _SETTLED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
@@ -30,7 +30,7 @@ _LOG_GROUPS = {"processing-job": "/aws/sagemaker/ProcessingJobs", "training-job"
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of an execution as it stands."""
+    """One step of an execution and its current state."""
 
     name: str
     status: str
@@ -43,7 +43,7 @@ class Step:
     package_arn: str
     """The model package that it registered; '' for other steps."""
     message: str
-    """What a Fail step was told to say; '' for other steps."""
+    """The error message of a Fail step; '' for other steps."""
     cached: bool
 
     @property
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """One execution as it stands: its steps in the order in which they began."""
+    """One execution and its current state; steps in the order of their start."""
 
     arn: str
     status: str
@@ -64,7 +64,7 @@ class Execution:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing will happen any more by itself."""
+        """Whether the execution has reached a final status."""
         return self.status in _SETTLED
 
     @property
@@ -85,7 +85,7 @@ def is_arn(text: str) -> bool:
 def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:
     """Starts an execution and returns its ARN; the same `token` again returns the same execution.
 
-    `label` is its display name, by which `find` knows it when SageMaker has forgotten the token.
+    `label` is its display name, by which `find` finds it after SageMaker's token has expired.
     """
     with session.explained(f"starting pipeline {NAME}"):
         answer = session.client("sagemaker").start_pipeline_execution(
@@ -112,7 +112,7 @@ def running() -> dict[str, str]:
 
 
 def parameters(arn: str) -> dict[str, str]:
-    """What an execution was started with."""
+    """The parameters with which an execution was started."""
     paginator = session.client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
     with session.explained(f"reading the parameters of execution {arn}"):
         return {
@@ -125,7 +125,7 @@ def parameters(arn: str) -> dict[str, str]:
 def stop(arn: str, *, timeout_seconds: float) -> Execution:
     """Stops an execution with its jobs, waits until it has settled, and returns how it ended.
 
-    One that settles by itself meanwhile is as good. What was done stays: a later retry goes on from there.
+    An execution that settles by itself meanwhile is no error. Completed steps stay: a later retry continues after them.
 
     Raises:
         TimeoutError: it has not settled after `timeout_seconds`.
@@ -140,13 +140,13 @@ def stop(arn: str, *, timeout_seconds: float) -> Execution:
 
 
 def retry(arn: str, *, token: str) -> None:
-    """Lets a failed or stopped execution go on from the step that failed; its ARN stays."""
+    """Continues a failed or stopped execution from the failed step, under the same ARN."""
     with session.explained(f"retrying execution {arn}"):
         session.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
 
 
 def describe(arn: str, *, attempts: int = session.ATTEMPTS) -> Execution:
-    """The execution as it stands. Raises CloudError where there is none or AWS cannot be reached."""
+    """The execution and its current state. Raises CloudError where there is none or AWS cannot be reached."""
     sagemaker = session.client("sagemaker", attempts=attempts)
     with session.explained(f"reading execution {arn}"):
         answer = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -172,20 +172,22 @@ def follow(
     refused_seconds: float = REFUSED_SECONDS,
     troubled: Callable[[str], None] = lambda _: None,
 ) -> Execution:
-    """Waits until the execution has settled, showing each state to `seen`, and returns the last.
+    """Polls until the execution has settled, passes each state to `seen`, and returns the last.
 
-    Looks every half second at first and every 15 s in the end. What passes by itself (throttling, a lost connection,
-    a fault of AWS, credentials that have run out and may be renewed) is tried again for `patience_seconds`, and a
-    connection that is refused for `refused_seconds`; `troubled` hears of it at the first failure and once a minute.
+    The poll interval grows from half a second to 15 s. Transient errors (throttling, a lost connection, a server error,
+    expired credentials that may be renewed) are retried for `patience_seconds`, a refused connection for
+    `refused_seconds`; `troubled` is called at the first failure and then once a minute.
 
     Raises:
-        CloudError: AWS refuses, or stays away for longer than that; the execution goes on all the same.
+        CloudError: AWS refuses, or is unreachable beyond these limits; the execution itself continues.
         TimeoutError: it has not settled after `timeout_seconds`.
     """
     from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_exponential
 
     def look() -> Execution:
-        execution = _patiently(arn, Patience(patience_seconds, troubled, refused_seconds=refused_seconds))
+        execution = _describe_with_retries(
+            arn, RetryBudget(patience_seconds, troubled, refused_seconds=refused_seconds)
+        )
         seen(execution)
         return execution
 
@@ -201,7 +203,7 @@ def follow(
 
 
 def _listed() -> Iterator[Mapping[str, Any]]:
-    """Every execution in short, newest first; none where the pipeline has never been put there."""
+    """Summaries of all executions, newest first; none if the pipeline does not exist."""
     paginator = session.client("sagemaker").get_paginator("list_pipeline_executions")
     try:
         with session.explained(f"listing the executions of pipeline {NAME}"):
@@ -212,17 +214,17 @@ def _listed() -> Iterator[Mapping[str, Any]]:
             raise
 
 
-def _patiently(arn: str, patience: Patience) -> Execution:
+def _describe_with_retries(arn: str, patience: RetryBudget) -> Execution:
     from tenacity import Retrying, retry_if_exception, wait_exponential_jitter
 
     looking = Retrying(
-        retry=retry_if_exception(passes),
+        retry=retry_if_exception(is_transient),
         wait=wait_exponential_jitter(multiplier=FIRST_RETRY_SECONDS, max=30, jitter=FIRST_RETRY_SECONDS),
-        stop=patience.ended,
+        stop=patience.is_exhausted,
         before_sleep=patience.before_sleep,
         reraise=True,
     )
-    return looking(describe, arn, attempts=2)  # the client's own eight would take a minute before anything is said
+    return looking(describe, arn, attempts=2)  # the client's own eight attempts would delay the first report
 
 
 def output(job_arn: str, name: str) -> str:
@@ -237,7 +239,7 @@ def output(job_arn: str, name: str) -> str:
 
 
 def log_place(job_arn: str) -> str:
-    """Where CloudWatch keeps the job's log, for a person to look it up."""
+    """Log group and stream prefix of the job in CloudWatch, for a message."""
     kind, name = job_arn.rsplit(":", 1)[1].split("/", 1)
     return f"log group {_LOG_GROUPS[kind]}, streams {name}/"
 
@@ -245,7 +247,7 @@ def log_place(job_arn: str) -> str:
 def log_tail(job_arn: str, lines: int) -> list[str]:
     """The last `lines` lines of the job's log in CloudWatch, oldest first; none where it has not written any.
 
-    A log that may not be read is said in its place: it must not hide why the job failed.
+    A log that cannot be read is replaced by a note: it must not hide why the job failed.
     """
     from botocore.exceptions import ClientError
 

@@ -1,7 +1,7 @@
 """Reads and writes the data lake: transactions under raw/, labels under labels/, imports and their manifests.
 
-A manifest is written last, so that an import is there whole or not at all; importing the same content again writes
-nothing, or puts back what is missing. Nothing here reads a row: counts and spans are those of the manifests.
+The manifest is written last, so that an import is complete or absent. Idempotent: importing equal content again writes
+only missing objects. Reads no rows: counts and time spans come from the manifests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TIME = pa.timestamp("us", "UTC")
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What came of storing an import: `uploaded` lists the keys that had to be written, none where all was there."""
+    """The result of storing an import: `uploaded` lists the keys that were written; empty if all existed."""
 
     manifest: ImportManifest
     manifest_uri: str

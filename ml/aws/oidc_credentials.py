@@ -1,7 +1,7 @@
 """AWS credentials of a workflow job from its OIDC token, renewed before they expire.
 
-A session lasts an hour and a training may last longer, so the role is taken anew by whatever is waiting, without its
-knowing. Nothing is stored: neither the token nor the credentials leave the process.
+A session lasts an hour and a training may last longer, so botocore assumes the role again when needed. Stores nothing:
+neither the token nor the credentials leave the process.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ml.errors import CloudError
 
 AUDIENCE = "sts.amazonaws.com"
 READ = ("FRAUDOPS_ROLE_ARN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-"""The variables that decide: the role, and where and with what the job asks for its token."""
+"""Environment variables: the role, and URL and bearer token of the OIDC token request."""
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 5
-_NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
+_INVALID_IN_NAME = re.compile(r"[^\w+=,.@-]")
 
 
 def wanted() -> bool:
-    """Whether this job has a role to take and may ask for a token."""
+    """Whether this job has a role to assume and may request a token."""
     return all(os.environ.get(name) for name in READ)
 
 
@@ -37,11 +37,11 @@ def credentials(region: str | None) -> Any:
     # botocore logs a failed refresh with a traceback and then raises it: the one line that is raised suffices.
     logging.getLogger("botocore.credentials").addHandler(logging.NullHandler())
     make: Any = DeferredRefreshableCredentials
-    return make(refresh_using=lambda: _take(os.environ["FRAUDOPS_ROLE_ARN"], region), method="github-oidc")
+    return make(refresh_using=lambda: _assume_role(os.environ["FRAUDOPS_ROLE_ARN"], region), method="github-oidc")
 
 
 def session(shared: Any) -> Any:
-    """A botocore session that signs with `shared`, which several sessions may have in common."""
+    """A botocore session that signs with the credentials `shared`; several sessions may share them."""
     from botocore.session import get_session
 
     made: Any = get_session()
@@ -49,7 +49,7 @@ def session(shared: Any) -> Any:
     return made
 
 
-def _take(role: str, region: str | None) -> dict[str, str]:
+def _assume_role(role: str, region: str | None) -> dict[str, str]:
     import boto3.session
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -87,7 +87,7 @@ def token() -> str:
         url, headers={"Authorization": f"Bearer {os.environ['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"}
     )
     again = Retrying(
-        retry=retry_if_exception(_passes),
+        retry=retry_if_exception(_is_transient),
         wait=wait_exponential_jitter(multiplier=0.5, max=10),
         stop=stop_after_attempt(_ATTEMPTS),
         reraise=True,
@@ -101,10 +101,10 @@ def token() -> str:
 
 
 def session_name() -> str:
-    """What CloudTrail calls the session: the run that it belongs to, in at most 64 characters."""
+    """The role session name in CloudTrail: it names the workflow run, in at most 64 characters."""
     run, attempt = (os.environ.get(f"GITHUB_{key}", "") for key in ("RUN_ID", "RUN_ATTEMPT"))
     name = "-".join(part for part in ("fraudops", os.environ.get("GITHUB_JOB", ""), run, attempt) if part)
-    return _NOT_IN_A_NAME.sub("-", name)[:64]
+    return _INVALID_IN_NAME.sub("-", name)[:64]
 
 
 def _get(request: urllib.request.Request) -> bytes:
@@ -117,7 +117,7 @@ def _get(request: urllib.request.Request) -> bytes:
         raise
 
 
-def _passes(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500 or error.code == 429
     return isinstance(error, OSError)

@@ -1,7 +1,6 @@
 """Reads the platform stack's outputs (bucket, roles, functions) and the caller's identity. Changes nothing.
 
-Names of buckets, roles and functions are read from the outputs of the CloudFormation stack and from nowhere else, so
-that no configuration file repeats them. It reads; it may not change anything.
+The stack's outputs are the only source of these names, so that no configuration file repeats them.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """Where everything is: the outputs of the platform stack, its region and its account."""
+    """The outputs of the platform stack, its region and its account."""
 
     region: str
     account: str
@@ -91,7 +90,7 @@ def describe_stack(name: str) -> dict[str, Any] | None:
 
 
 def caller() -> str:
-    """The ARN of who is calling, by STS."""
+    """The caller's ARN, from STS."""
     with session.explained("asking STS who is calling"):
         return str(session.client("sts").get_caller_identity()["Arn"])
 

@@ -1,7 +1,6 @@
 """Reads model packages and their objects from the SageMaker Model Registry, and sets approval statuses.
 
-A package is named by its ARN and trusted by its digest, never by "latest". This module reads, and moves a package's
-approval status; what may be approved is decided elsewhere.
+A package is named by its ARN and verified by its digest, never by "latest". Does not decide what may be approved.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ APPROVED = "Approved"
 PENDING = "PendingManualApproval"
 REJECTED = "Rejected"
 MAYBE_EMPTY = "="
-"""Goes before a metadata value that may be empty, since SageMaker takes no empty one; taken off again when read."""
+"""Prefix of metadata values that may be empty, because SageMaker rejects empty ones; removed on reading."""
 
 _CHUNK_BYTES = 1 << 20
 _REASON_LIMIT = 1024  # ApprovalDescription
@@ -30,14 +29,14 @@ _REASON_LIMIT = 1024  # ApprovalDescription
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """One version in a model package group: what it is, where its archive is and what was said of it."""
+    """One version in a model package group: model, container, evaluation and approval status."""
 
     arn: str
     group: str
     version: int
     status: str
     reason: str
-    """What the last change of status was explained with; '' if nothing was said."""
+    """The reason of the last change of status; '' if none was given."""
     model_data_url: str
     image: str
     environment: Mapping[str, str]
@@ -64,7 +63,7 @@ def package(arn: str) -> Package:
                 raise
             raise CloudError(
                 f"there is no model package {arn} in this account's registry. An approval holds in the account and "
-                "region where its model was trained; a local cloud that went down has forgotten its own. Check where "
+                "region where its model was trained; a stopped AWS emulator loses its registry. Check where "
                 "you are, or begin anew from a clone that has no approvals"
             ) from error
     return _package(answer)
@@ -80,7 +79,7 @@ def packages(group: str, *, status: str | None = None) -> list[Package]:
 
 
 def set_status(arn: str, status: str, reason: str) -> None:
-    """Moves a package to Approved, PendingManualApproval or Rejected, with the reason people will read.
+    """Moves a package to Approved, PendingManualApproval or Rejected, with a reason for readers.
 
     Approved → Approved sends no event; move to PendingManualApproval first where one is wanted.
     """

@@ -1,8 +1,8 @@
 """Retry policy for polling AWS.
 
-What passes by itself (throttling, a lost connection, a fault of AWS, credentials that have run out and may be renewed)
-is waited out. A refused connection is another matter: the machine is there and nobody listens, which a lost network
-never says, so that two minutes are enough of it.
+Transient errors (throttling, a lost connection, a server error, expired credentials that may be renewed) are retried
+until a limit. A refused connection has a shorter limit of two minutes: the host is up and nothing listens, which a lost
+network never reports.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _EXPIRED = {
 }
 
 
-def passes(error: BaseException) -> bool:
-    """Whether `error` may be gone by itself in a while."""
+def is_transient(error: BaseException) -> bool:
+    """Whether a later retry may succeed."""
     if not isinstance(error, CloudError):
         return False
     cause = error.__cause__
@@ -43,8 +43,8 @@ def passes(error: BaseException) -> bool:
     return code in _THROTTLED | _EXPIRED or status >= 500
 
 
-def refused(error: BaseException) -> bool:
-    """Whether a machine answered that nobody listens there, unlike one that says nothing."""
+def is_connection_refused(error: BaseException) -> bool:
+    """Whether the host refused the connection (nothing listens), as opposed to a timeout."""
     return any(isinstance(item, ConnectionRefusedError) for item in _causes(error))
 
 
@@ -57,46 +57,46 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or found.__context__
 
 
-class Patience:
-    """Waits out one trouble: `ended` and `before_sleep` are tenacity's hooks of those names (stop, before_sleep).
+class RetryBudget:
+    """Limits the retries of one call: `is_exhausted` and `before_sleep` are tenacity hooks (stop, before_sleep).
 
-    `troubled` gets a line at the first failure, and one a minute after that.
+    `troubled` is called with a message at the first failure, then once a minute.
     """
 
     def __init__(self, seconds: float, troubled: Callable[[str], None], *, refused_seconds: float = REFUSED_SECONDS):
         self._seconds, self._refused_seconds, self._troubled = seconds, refused_seconds, troubled
-        self._began = time.monotonic()
-        self._since = clock.now()
-        self._refused_from: float | None = None
-        self._told: float | None = None
+        self._started = time.monotonic()
+        self._started_at = clock.now()
+        self._refused_since: float | None = None
+        self._reported_at: float | None = None
 
-    def ended(self, state: RetryCallState) -> bool:
-        """Whether the failure that `state` tells of is one too many."""
+    def is_exhausted(self, state: RetryCallState) -> bool:
+        """Whether to give up after the failure in `state`."""
         now = time.monotonic()
-        if refused(_failure(state)):
-            self._refused_from = now if self._refused_from is None else self._refused_from
+        if is_connection_refused(_failure(state)):
+            self._refused_since = now if self._refused_since is None else self._refused_since
         else:
-            self._refused_from = None
+            self._refused_since = None
         return now >= self._until()
 
     def before_sleep(self, state: RetryCallState) -> None:
-        """Says what is the matter, where it is time to; the next look reads credentials and addresses anew."""
+        """Reports the failure if due; the next attempt reads credentials and addresses again."""
         now = time.monotonic()
-        if self._told is None or now - self._told >= _REMIND_SECONDS:
-            self._told = now
-            until = self._since + timedelta(seconds=self._until() - self._began)
+        if self._reported_at is None or now - self._reported_at >= _REMIND_SECONDS:
+            self._reported_at = now
+            until = self._started_at + timedelta(seconds=self._until() - self._started)
             what = (
                 "answers with errors" if session.code(_failure(state).__cause__ or OSError()) else "cannot be reached"
             )
             self._troubled(
-                f"AWS {what} since {self._since:%H:%M:%S} UTC, trying until {until:%H:%M:%S}: {_failure(state)}"
+                f"AWS {what} since {self._started_at:%H:%M:%S} UTC, trying until {until:%H:%M:%S}: {_failure(state)}"
             )
         session.renew()
 
     def _until(self) -> float:
-        if self._refused_from is None:
-            return self._began + self._seconds
-        return min(self._began + self._seconds, self._refused_from + self._refused_seconds)
+        if self._refused_since is None:
+            return self._started + self._seconds
+        return min(self._started + self._seconds, self._refused_since + self._refused_seconds)
 
 
 def _failure(state: RetryCallState) -> BaseException:

@@ -1,7 +1,7 @@
 """Creates every boto3 client of the product, and translates AWS errors into messages.
 
-It may not know what the calls are for, nor whether the endpoint is AWS or a laptop: boto3 reads AWS_ENDPOINT_URL by
-itself, and nothing here looks at it except to keep clients of different clouds apart.
+Knows neither what the calls are for nor whether the endpoint is AWS or the emulator: boto3 reads AWS_ENDPOINT_URL
+itself, and this module uses it only as a cache key.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 from ml.aws import oidc_credentials
 from ml.errors import CloudError
 
-# What a client takes from the environment when it is made: a cached one is right only for the same values.
-_READ_ONCE = (
+# Environment variables that a client reads when it is created: the cache key of clients.
+_CLIENT_VARIABLES = (
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -28,19 +28,19 @@ _READ_ONCE = (
 
 
 ATTEMPTS = 8
-"""How often a call is made at most before its failure is told."""
+"""Maximum number of attempts of a call before it fails."""
 
 
 def client(service: str, *, attempts: int = ATTEMPTS) -> Any:
-    """The boto3 client of `service`, made once per cloud and identity; throttling and 5xx are retried, adaptively.
+    """The boto3 client of `service`, cached per endpoint and identity; throttling and 5xx are retried adaptively.
 
     Args:
-        attempts: how often each call is made at most; fewer for whoever tries again by itself.
+        attempts: the maximum number of attempts of each call; fewer for callers with retries themselves.
 
     Raises:
         CloudError: no region is set, or `service` is not one that boto3 knows.
     """
-    return _client(service, attempts, tuple(os.environ.get(name) for name in _READ_ONCE))
+    return _client(service, attempts, tuple(os.environ.get(name) for name in _CLIENT_VARIABLES))
 
 
 @functools.lru_cache(maxsize=64)
@@ -70,7 +70,7 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
 
 @functools.cache
 def _loader() -> Any:
-    """One for all sessions: each reads megabytes of JSON about AWS, which takes longer than most calls."""
+    """One loader for all sessions: each one parses megabytes of service definitions."""
     from botocore.loaders import create_loader
 
     return create_loader()
@@ -78,19 +78,19 @@ def _loader() -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _workflow_credentials(region: str | None, _environment: tuple[str | None, ...]) -> Any:
-    """One for all clients, so that a job takes its role once an hour and not once for each service."""
+    """Credentials shared by all clients, so that a job assumes its role once an hour and not once per service."""
     return oidc_credentials.credentials(region)
 
 
 def renew() -> None:
-    """Forgets every client, so that the next one reads the credentials anew: a long wait outlives a session."""
+    """Clears the client cache, so that the next client reads the credentials again: a wait may outlast a session."""
     _client.cache_clear()
     _workflow_credentials.cache_clear()
 
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turns boto3's failures inside the block into one CloudError that says what was being done and why it failed."""
+    """Turns boto3 errors inside the block into a CloudError that names the operation and the reason."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
     try:
@@ -101,7 +101,7 @@ def explained(doing: str) -> Iterator[None]:
         raise CloudError(f"{doing}: {error.operation_name} was refused with {reason}") from error
     except NoCredentialsError as error:
         raise CloudError(
-            f"{doing}: no AWS credentials found; sign in, or start the local cloud with `fraudops local up`"
+            f"{doing}: no AWS credentials found; sign in, or start the AWS emulator with `fraudops local up`"
         ) from error
     except NoRegionError as error:
         raise CloudError(f"{doing}: no AWS region is set; set AWS_REGION") from error
@@ -110,6 +110,6 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def code(error: BaseException) -> str:
-    """The error code that AWS gave (`NoSuchKey`, `ValidationException`), or '' where `error` is not AWS's."""
+    """The AWS error code (`NoSuchKey`, `ValidationException`); '' if `error` is not an AWS error."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""

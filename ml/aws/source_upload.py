@@ -1,7 +1,7 @@
 """Uploads job code and settings to S3 under their own digests.
 
-Equal content has an equal address, whoever uploads it and when: that is what makes definitions, step caching and
-artifacts repeatable. An object that is there already is left alone if S3 vouches for its digest, and put again if not.
+Equal content gets the same key, which makes definitions, step caching and artifacts reproducible. An existing object is
+kept if S3 confirms its digest, else uploaded again.
 """
 
 from __future__ import annotations

@@ -124,29 +124,29 @@ def test_trouble_is_told_again_once_a_minute(monkeypatch: pytest.MonkeyPatch) ->
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     told: list[str] = []
-    patient = retry.Patience(900, told.append)
+    patient = retry.RetryBudget(900, told.append)
     state = failing(CloudError("reading: AWS cannot be reached (timed out)"))
     for _ in range(31):
-        assert not patient.ended(state)
+        assert not patient.is_exhausted(state)
         patient.before_sleep(state)
         now[0] += 10
     assert len(told) == 6
     assert all(line.startswith("AWS cannot be reached since ") for line in told)
     now[0] = 900
-    assert patient.ended(state)
+    assert patient.is_exhausted(state)
 
 
 def test_nobody_listening_is_waited_for_less_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection ends the wait after two minutes of nothing else; a timeout in between starts them anew."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    patient = retry.Patience(900, lambda _: None)
+    patient = retry.RetryBudget(900, lambda _: None)
     refused, timeout = CloudError("refused"), CloudError("timeout")
     refused.__cause__ = ConnectionRefusedError()
     ends = []
     for moment, error in ((0, refused), (119, refused), (130, timeout), (140, refused), (259, refused), (260, refused)):
         now[0] = moment
-        ends.append(patient.ended(failing(error)))
+        ends.append(patient.is_exhausted(failing(error)))
     assert ends == [False, False, False, False, False, True]
 
 
@@ -160,7 +160,7 @@ def test_a_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypa
     began = time.monotonic()
     with pytest.raises(CloudError, match="cannot be reached") as caught:
         executions.follow(arn, lambda _: None, timeout_seconds=60, refused_seconds=0.5, troubled=told.append)
-    assert retry.refused(caught.value)
+    assert retry.is_connection_refused(caught.value)
     assert time.monotonic() - began < 20
     assert told[0].startswith("AWS cannot be reached since ")
 

@@ -1,1 +1,1 @@
-"""Labels in the lake: where they are stored, how many rows have one, and the join with captured rows."""
+"""Labels in the lake: their storage, their coverage of transactions by day, and their join with captured rows."""

@@ -1,7 +1,7 @@
 """Counts the lake's transactions, labels and frauds by day.
 
-Counted as the Prepare step will count them: by event, the label known last, fraud where two were learned at one moment.
-Joined on disk, so that a lake of any size can be counted; only ids and times are read.
+Counts as the Prepare step does: one label per event, the latest known, fraud if two became known at the same time.
+Joins on disk, so that a lake of any size can be counted; reads only ids, times and labels.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
 
     Raises:
         CloudError: S3 refuses or cannot be reached.
-        DataError: a file in the lake is not what the lake holds.
+        DataError: a file in the lake has another schema.
     """
     imports = [item for item in Lake(bucket).imports() if item.overlaps(start, end)]
     raw = [file.key for item in imports for file in item.files if file.key.startswith("raw/")]
@@ -64,10 +64,10 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
         return []
     found = _label_files(bucket, {item.name for item in imports}, start)
     with tempfile.TemporaryDirectory(prefix="fraudops-labelled-") as folder:
-        return _counted(
+        return _count_by_day(
             Path(folder),
-            _fetched(bucket, raw, Path(folder) / "raw"),
-            _fetched(bucket, found, Path(folder) / "labels"),
+            _download(bucket, raw, Path(folder) / "raw"),
+            _download(bucket, found, Path(folder) / "labels"),
             {"first": _micros(start), "last": _micros(end), "as_of": _micros(as_of)},
         )
 
@@ -79,7 +79,7 @@ def _label_files(bucket: str, imports: Collection[str], start: datetime) -> list
     return [key for key in _keys(bucket, f"{PREFIX}/") if not key.startswith(tuple(over))]
 
 
-def _counted(folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int]) -> list[DayCount]:
+def _count_by_day(folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int]) -> list[DayCount]:
     import duckdb
 
     connection = duckdb.connect(str(folder / "join.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
@@ -99,7 +99,7 @@ def _counted(folder: Path, transactions: list[str], labels: list[str], limits: d
 
 
 def _no_labels(folder: Path) -> str:
-    """A file of labels without any, so that the join is one and the same."""
+    """An empty label file, so that the query needs no special case."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -109,7 +109,7 @@ def _no_labels(folder: Path) -> str:
     return str(path)
 
 
-def _fetched(bucket: str, keys: Iterable[str], folder: Path) -> list[str]:
+def _download(bucket: str, keys: Iterable[str], folder: Path) -> list[str]:
     folder.mkdir()
     paths = []
     for number, key in enumerate(keys):

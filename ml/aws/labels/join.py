@@ -1,7 +1,7 @@
-"""Joins labels with captured rows by row id, on disk, in bounded memory. Judges nothing.
+"""Joins labels with captured rows by row id, on disk, in bounded memory. Computes no verdict.
 
-The engine is DuckDB, in a file of a temporary folder: it sorts and joins beyond memory. What is known at a moment is
-what counts: the label known last, and fraud where two were learned at one moment, as in training. It judges nothing.
+DuckDB sorts and joins in a file of a temporary folder. Only labels known at a given time count: the latest one, and
+fraud if two became known at the same time, as in training.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 MEMORY = "128MB"
-"""What the engine takes before it goes to disk."""
+"""DuckDB's memory limit; beyond it, DuckDB spills to disk."""
 PART_ROWS = 1_000_000
-"""Rows, or labels, that are sorted and joined at a time: those whose ids share a remainder."""
+"""Rows or labels per partition of the join, partitioned by the hash of the id."""
 _DAY = timedelta(days=1)
 _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -56,7 +56,7 @@ class Day:
     frauds: int
     """Among those labelled."""
     age_days: float
-    """From the day's end to the moment at which it is looked at."""
+    """Days from the end of the day to `as_of`."""
     mature: bool
     reason: str
     """Why it is not mature; '' where it is."""
@@ -69,7 +69,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledBatch:
-    """Rows of mature days that have a label: int8 0 or 1, with score, decision and time as traffic has them."""
+    """Labelled rows of mature days: int8 labels (0 or 1) with score, decision and time from the captured traffic."""
 
     labels: NDArray[np.int8]
     scores: NDArray[np.float64]
@@ -83,7 +83,7 @@ class LabelledBatch:
 
 
 class Labelled:
-    """What is known of the rows of a window at a moment, day by day. Rows can be had while its Join is open."""
+    """The labels of a window's rows known at a given time, by day. Rows can be read while the Join is open."""
 
     def __init__(self, join: Join, days: tuple[Day, ...], repeated: int) -> None:
         self._join = join
@@ -94,16 +94,16 @@ class Labelled:
 
     @property
     def mature_days(self) -> tuple[Day, ...]:
-        """Those whose labels count."""
+        """Days whose labels count."""
         return tuple(day for day in self.days if day.mature)
 
     @property
     def immature_days(self) -> tuple[Day, ...]:
-        """Those of which nothing that depends on labels may be said."""
+        """Days without enough labels for any result that depends on labels."""
         return tuple(day for day in self.days if not day.mature)
 
     def rows(self, batch_rows: int = 65_536) -> Iterator[LabelledBatch]:
-        """The labelled rows of the mature days, in no promised order, at most about `batch_rows` at a time."""
+        """The labelled rows of the mature days, in no particular order, about `batch_rows` at a time."""
         yield from self._join.labelled([day.day for day in self.mature_days], batch_rows)
 
 
@@ -139,7 +139,7 @@ class Join:
         self._folder.cleanup()
 
     def add(self, batch: Batch) -> None:
-        """Takes the rows of a batch that have an id and a score; the others are counted."""
+        """Adds the rows of a batch that have an id and a score; counts the others."""
         import numpy as np
         import pyarrow as pa
 
@@ -170,18 +170,18 @@ class Join:
         self._engine.unregister("batch")
 
     def mature(self, *, as_of: datetime, min_coverage: float, min_age_days: float) -> Labelled:
-        """Joins what was known at `as_of` to the rows, and says which days' labels count.
+        """Joins the labels known at `as_of` with the rows, and decides which days are mature.
 
         A day counts when it ended `min_age_days` or more before `as_of` and `min_coverage` or more of its rows have a
         label.
 
         Raises:
-            DataError: a file of labels is not one.
+            DataError: a label file has another schema or bad values.
             CloudError: S3 refuses or cannot be reached.
         """
         limit = (as_of - _EPOCH) // _MICROSECOND
-        self._know(limit)
-        self._answer()
+        self._load_labels(limit)
+        self._join_labels()
         counted = self._engine.execute(
             f"""
             SELECT moment // {_DAY_MICROSECONDS}, count(*), count(label), coalesce(sum(label), 0)
@@ -194,7 +194,7 @@ class Join:
         return Labelled(self, days, self.rows - sum(day.rows for day in days))
 
     def labelled(self, days: Sequence[date], batch_rows: int) -> Iterator[LabelledBatch]:
-        """The labelled rows of `days`; `Labelled.rows` is the way to them."""
+        """The labelled rows of `days`; call `Labelled.rows` instead."""
         import pyarrow as pa
 
         if not days:
@@ -220,21 +220,21 @@ class Join:
                 model_versions=column["version"].cast(pa.string()),
             )
 
-    def _know(self, limit: int) -> None:
-        """Makes the table of all that was known by `limit`."""
+    def _load_labels(self, limit: int) -> None:
+        """Fills the table of labels known by `limit` (microseconds since 1970)."""
         self._engine.execute("CREATE OR REPLACE TABLE heard (id VARCHAR, said BIGINT)")
-        for key in self._files():
-            self._hear(key, limit)
+        for key in self._label_files():
+            self._load_label_file(key, limit)
 
-    def _answer(self) -> None:
-        """Makes the table of rows with their labels: one row to an id, its last answer, part by part."""
+    def _join_labels(self) -> None:
+        """Fills the table of rows with labels, partition by partition: one row per id, its last answer."""
         (heard,) = self._engine.execute("SELECT count(*) FROM heard").fetchone() or (0,)
         parts = max(1, -(-max(self.rows, heard) // PART_ROWS))
         self._engine.execute(
             "CREATE OR REPLACE TABLE answered AS SELECT *, NULL::TINYINT AS label FROM traffic WHERE false"
         )
         for part in range(parts):
-            # The label that was known last, and fraud before legitimate at one moment, is the highest number.
+            # `said` is 2 * time + label, so its maximum is the latest label, fraud first at equal times.
             self._engine.execute(
                 """
                 INSERT INTO answered
@@ -250,15 +250,15 @@ class Join:
             )
         self._engine.execute("DROP TABLE heard")
 
-    def _files(self) -> list[str]:
-        """The files of labels that may be of these rows: nothing is known of an event before it happens."""
+    def _label_files(self) -> list[str]:
+        """The label files that may concern these rows: a label cannot be older than its event."""
         if self._first is None:
             return []
         first = _EPOCH + self._first * _MICROSECOND
         over = {item.file.key for item in deliveries(self._bucket) if not item.concerns(first)}
         return [key for key in _keys(self._bucket) if key not in over]
 
-    def _hear(self, key: str, limit: int) -> None:
+    def _load_label_file(self, key: str, limit: int) -> None:
         import duckdb
 
         where = f"s3://{self._bucket}/{key}"
@@ -287,10 +287,10 @@ class Join:
 
 
 def join(bucket: str, *, keep: Sequence[str] = ()) -> Join:
-    """A join of captured rows with the labels in `bucket`: add batches, ask what is mature, read it; then it is gone.
+    """A temporary join of captured rows with the labels in `bucket`: add batches, call `mature`, read the rows.
 
     Args:
-        keep: the inputs that come along with the labelled rows.
+        keep: the inputs to return with the labelled rows.
     """
     return Join(bucket, keep)
 
@@ -309,7 +309,7 @@ def _day(
     reasons = []
     if age < min_age_days:
         reasons.append(f"{age:.1f} days old, {min_age_days:g} are needed")
-    # Divided, as everywhere: 14 / 25 is the very number that 0.56 is, while 0.56 * 25 is more than 14.
+    # Divide, as everywhere: 14 / 25 equals 0.56 in float64, while 0.56 * 25 exceeds 14.
     if labelled / rows < min_coverage:
         reasons.append(f"{labelled} of {rows} rows have a label, {min_coverage:.0%} are needed")
     return Day(

@@ -1,8 +1,8 @@
 """Reads and writes label files under labels/: those of imports, and later deliveries.
 
-A delivery is `labels/late-<YYYYMMDD>-<12 hex>/labels.parquet`, named for the first moment at which it knew something
-and for its content, with a manifest beside it that is written last: it is there whole or not at all, and once. Files
-that others put below labels/ count too.
+A delivery is `labels/late-<YYYYMMDD>-<12 hex>/labels.parquet`, named after its earliest `known_at` and its digest. Its
+manifest is written last, so that a delivery is complete or absent; equal content is stored once. Other Parquet files
+below labels/ count too.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Delivery:
 
     @property
     def key(self) -> str:
-        """Where the manifest is."""
+        """The key of the manifest."""
         return f"{PREFIX}/{self.name}/manifest.json"
 
     def concerns(self, start: datetime | None) -> bool:
-        """Whether a label of it may be of an event from `start` on: nothing is known of an event before it happens."""
+        """Whether it may label an event from `start` on: a label cannot be older than its event."""
         return start is None or self.last >= start
 
     def to_json(self) -> str:
@@ -77,7 +77,7 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """What came of a delivery; `new` is False where all of it was there."""
+    """The result of a delivery; `new` is False if it was already stored."""
 
     uri: str
     name: str
@@ -87,7 +87,7 @@ class Delivered:
 
 
 def deliver(bucket: str, table: pa.Table) -> Delivered:
-    """Puts labels under labels/, whole or not at all; the same labels, in whatever order, are there once.
+    """Stores labels under labels/, completely or not at all. Idempotent: equal labels, in any order, are stored once.
 
     Args:
         table: `event_id` string, `label` int8 (0 or 1), `known_at` timestamp[us, UTC]; a correction is a later label of
@@ -140,7 +140,7 @@ def others(bucket: str) -> list[StoredFile]:
     found = []
     for key in sorted(_keys(bucket, f"{PREFIX}/")):
         folder = key.split("/")[1]
-        # What is in a folder of ours belongs to its manifest, and to nothing as long as that is not there.
+        # A file in a folder of an import or delivery belongs to its manifest; without a manifest it does not count.
         if not key.endswith(".parquet") or _OURS.fullmatch(folder):
             continue
         data = _read(bucket, key)
