@@ -49,11 +49,11 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         CloudError, DataError, Refused: the input cannot be read, or the model archive is not the approved one.
         GitError, GitHubError: the request was not created. The verdicts are stored; run the check again.
     """
-    repository, rules, now = Repository.find(root), config.load_drift(root), clock.now()
+    repository, files, now = Repository.find(root), config.load_files(root), clock.now()
+    rules, settings = files.drift, files.serving
     chosen = calendar.parse(window) if window else calendar.latest(now, rules.window)
     if chosen[1] > now:
         raise ConfigError(f"window must end in the past, or future hours would count as no traffic (got {window!r})")
-    settings = config.load_serving(root)
     if settings.approval is None:
         return _nothing_serves(settings.endpoint, chosen)
     monitor = Monitor(
@@ -77,7 +77,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         note("no metrics published: they belong to the latest whole window, and another window was given")
     outcomes: list[RequestOutcome] = []
     if not report_only:
-        outcomes = _create_requests(root, monitor, cases, main=main)
+        outcomes = _create_requests(repository, files, monitor, cases, main=main)
         _report_no_traffic(monitor, silence, captured=settings.capture.sampling_percentage > 0)
     result = _result(monitor, checks, cases, outcomes, silence)
     toolkit.output(
@@ -124,14 +124,16 @@ def _silence(monitor: Monitor, repository: Repository, rules: config.DriftFile, 
     return NoTraffic(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
 
 
-def _create_requests(root: Path, monitor: Monitor, cases: Sequence[DriftCase], *, main: str) -> list[RequestOutcome]:
+def _create_requests(
+    repository: Repository, files: config.ConfigFiles, monitor: Monitor, cases: Sequence[DriftCase], *, main: str
+) -> list[RequestOutcome]:
     requester = RetrainRequester(
         GitHub.from_environment(),
-        Remote(Repository.find(root)),
+        Remote(repository),
         bucket=monitor.bucket,
-        settings=config.load_model(root),
-        gate=config.load_gate(root),
-        rules=monitor.file,
+        settings=files.model,
+        gate=files.gate,
+        rules=files.drift,
         main=main,
     )
     outcomes = requester.create(cases)
