@@ -1,1 +1,1 @@
-"""The drift check: reads captured traffic and labels, judges windows, and creates retrain requests."""
+"""The drift check: reads captured traffic and labels, evaluates windows, and creates retrain requests."""
