@@ -1,4 +1,4 @@
-"""Which retrain requests a run answers, and on what data."""
+"""Which retrain requests a run resolves, and on which training window."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def approve(root: Path, *names: str) -> None:
 
 
 def test_a_request_is_open_until_an_approval_names_it(tmp_path: Path) -> None:
-    """What an approval resolved is not answered twice; the others stay open, oldest first."""
+    """A request that an approval names is resolved; the others stay open, oldest first."""
     assert open_requests.open_requests(tmp_path) == {}
     write(tmp_path, SECOND)
     write(tmp_path, FIRST)
@@ -73,7 +73,7 @@ def test_a_request_is_open_until_an_approval_names_it(tmp_path: Path) -> None:
     assert list(open_requests.open_requests(tmp_path)) == [SECOND]
 
 
-def test_a_run_answers_all_open_requests_or_those_named(tmp_path: Path) -> None:
+def test_run_resolves_all_open_requests_or_those_named(tmp_path: Path) -> None:
     """None means all; a list means exactly those, whatever their order."""
     write(tmp_path, FIRST)
     write(tmp_path, SECOND)
@@ -83,7 +83,7 @@ def test_a_run_answers_all_open_requests_or_those_named(tmp_path: Path) -> None:
     assert open_requests.choose(tmp_path, []) == {}
 
 
-def test_unknown_and_resolved_requests_are_told_apart(tmp_path: Path) -> None:
+def test_unknown_and_resolved_requests_have_different_errors(tmp_path: Path) -> None:
     """A misspelt id is an error that lists what is open; a resolved one is refused as such."""
     write(tmp_path, FIRST)
     write(tmp_path, SECOND)
@@ -94,7 +94,7 @@ def test_unknown_and_resolved_requests_are_told_apart(tmp_path: Path) -> None:
         open_requests.choose(tmp_path, [FIRST])
 
 
-def test_no_request_is_lost_where_they_are_many(tmp_path: Path) -> None:
+def test_many_requests_resolve_the_oldest_first(tmp_path: Path) -> None:
     """As many as a package's metadata can name are answered, the oldest; naming too many is refused."""
     names = [f"202603{day:02d}T060000Z-data-drift" for day in range(1, 20)]
     for name in names:
@@ -107,7 +107,7 @@ def test_no_request_is_lost_where_they_are_many(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), windows(), max_size=4))
-def test_one_window_answers_all_requests(chosen: dict[str, config.RetrainRequest]) -> None:
+def test_one_window_covers_all_requests(chosen: dict[str, config.RetrainRequest]) -> None:
     """It begins at the latest onset and reaches as far as any request does; no request leaves both sides open."""
     found = open_requests.window(chosen)
     for request in chosen.values():
