@@ -1,13 +1,13 @@
 """Errors that the command line reports, with their exit codes.
 
-    FraudopsError            1   anything that went wrong and has no better name
+    FraudopsError            1   any other reported error
     ├── ConfigError          3   a file under model-config/ is invalid
     ├── DataError            4   transactions or labels break their contract
-    ├── ArtifactError        5   a model archive is damaged, tampered with or of an unknown schema
-    ├── GateFailed           6   the pipeline ran; the model is not good enough to register
+    ├── ArtifactError        5   a model archive is damaged, altered or of an unknown schema
+    ├── GateFailed           6   the pipeline ran; the model failed the gate and is not registered
     ├── Refused              7   a safety rule forbids it; nothing was changed
-    ├── TrainingFailed       8   the pipeline failed for another reason than the gate
-    ├── DeploymentFailed     9   the model is not serving; what served before still does
+    ├── TrainingFailed       8   the pipeline failed for a reason other than the gate
+    ├── DeploymentFailed     9   the model does not serve; the former one still does
     ├── CloudError          10   AWS (or its emulator) cannot be reached, or lacks what is needed
     ├── GitError            11   the Git repository is missing, dirty or in conflict
     └── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
@@ -41,7 +41,7 @@ class DataError(FraudopsError):
 
 
 class ArtifactError(FraudopsError):
-    """A model archive cannot be trusted or read."""
+    """A model archive cannot be verified or read."""
 
     exit_code = 5
 
@@ -81,13 +81,13 @@ class TrainingFailed(FraudopsError):
 
 
 class DeploymentFailed(FraudopsError):
-    """The endpoint does not serve what Git says; the former model, if there was one, still serves."""
+    """The endpoint does not serve the approved model; the former model, if any, still serves."""
 
     exit_code = 9
 
 
 class CloudError(FraudopsError):
-    """AWS cannot be reached, refuses, or lacks a resource that the platform stack should have made."""
+    """AWS cannot be reached, refuses, or lacks a resource of the platform stack."""
 
     exit_code = 10
 

@@ -53,7 +53,7 @@ def test_a_gate_that_does_not_hold_is_explained(old: str, new: str, message: str
     [
         ("test: 0.3", "test: 0.4", "split must have train, validation and test add up to 1 (got 1.1)"),
         ("amount: Amount", "amount: V1", "data must name each column once (twice: V1)"),
-        ("time: Time", "time: null", "must set binning.hour_bins to 0 where data.time is null"),
+        ("time: Time", "time: null", "must set binning.hour_bins to 0 if data.time is null"),
         (
             "policy: max_recall_at_fpr",
             "policy: guess",

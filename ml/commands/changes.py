@@ -12,7 +12,7 @@ from ml.workflow import toolkit
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What `changes` tells the jobs after it."""
+    """The outputs of `changes` for the jobs that need it."""
 
     base: str | None
     files: int
@@ -21,9 +21,9 @@ class Changes:
 
 
 def changes(root: Path) -> Changes:
-    """Says whether code or model-config/ is touched, as outputs of the step: `code`, `model_config`."""
+    """Sets the step outputs `code` and `model_config`: whether the change touches code or model-config/."""
     change = workflow_change.of(Repository.find(root))
-    # Somebody who starts the checks of main by hand wants them all.
+    # A manual dispatch on main runs all checks.
     everything = change.event == "workflow_dispatch" and not change.files
     found = Changes(
         base=change.base,

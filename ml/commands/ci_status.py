@@ -1,8 +1,8 @@
 """`fraudops ci-status`: reports the results of ci.yml's jobs as one commit status, which branch protection requires.
 
-A job that was skipped counts as passed only where it was meant to be skipped, for GitHub itself takes every skipped
-check as a success. A status that could not be posted leaves the commit without one, which protects as well; and of a
-branch that was checked without its pull request none is posted, for whose it is has not been looked at.
+A skipped job counts as passed only if it was meant to be skipped; GitHub counts every skipped check as a success. If
+the status cannot be posted, the commit has none, which blocks the merge as well. A branch that is checked without its
+pull request gets no status, because its author was not checked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ml.workflow import change, toolkit
 
 ALWAYS = ("changes", "validate")
 ON_CODE = ("suite", "templates", "audit")
-"""Jobs that are left out where nothing but model-config/ changed."""
+"""Jobs that are skipped if only model-config/ changed."""
 ON_PULL_REQUESTS = ("plan",)
 _MAIN = "refs/heads/main"
 
@@ -31,20 +31,20 @@ class ChecksFailed(FraudopsError):
 
 @dataclass(frozen=True, kw_only=True)
 class CiStatus:
-    """What each job came to, and that this is a pass."""
+    """The results of all jobs, if the checks passed."""
 
     sha: str
     results: Mapping[str, str]
     posted: bool
-    """Whether the commit status was posted; a fork's token may not, and a branch alone gets none."""
+    """Whether the commit status was posted; a fork's token may not, and a branch without its pull request gets none."""
 
 
 def ci_status(*, pull_request: int | None = None) -> CiStatus:
-    """Posts the commit status `fraudops/ci` of what FRAUDOPS_NEEDS, the `needs` context as JSON, says.
+    """Posts the commit status `fraudops/ci` for the results in FRAUDOPS_NEEDS, the `needs` context as JSON.
 
     Raises:
         ChecksFailed: a job failed, was cancelled, or was skipped though it should have run.
-        ConfigError: FRAUDOPS_NEEDS is not that.
+        ConfigError: FRAUDOPS_NEEDS is missing or malformed.
         GitHubError: the status cannot be posted.
     """
     needs, event = _needs(), os.environ.get("GITHUB_EVENT_NAME", "")
@@ -56,7 +56,10 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
     toolkit.summary(
         f"### {'Not passed' if wrong else 'All checks passed'}\n\n{markdown.table(['job', 'result', ''], rows)}"
     )
-    said = "; ".join(f"{name} {reason}" for name, reason in wrong.items()) or f"{len(needs)} jobs passed or had no part"
+    description = (
+        "; ".join(f"{name} {reason}" for name, reason in wrong.items())
+        or f"{len(needs)} jobs passed or were not needed"
+    )
     of_main = pull is None and (event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
     posted = of_main or (pull is not None and not pull.read_only)
     if posted:
@@ -68,7 +71,7 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
             sha,
             context=statuses.CI,
             state="failure" if wrong else "success",
-            description=said,
+            description=description,
             target_url=toolkit.run_url(),
         )
     elif pull is None:
@@ -78,30 +81,30 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
         )
     else:
         note(
-            "a token for a fork's pull request may not post a commit status; to let it be merged, push its commits to "
-            "a branch of this repository"
+            "the token of a fork's pull request may not post a commit status; to make it mergeable, push its commits "
+            "to a branch of this repository"
         )
     if wrong:
-        raise ChecksFailed(f"{said}; see the jobs themselves")
+        raise ChecksFailed(f"{description}; see the jobs' logs")
     return CiStatus(sha=sha, results=results, posted=posted)
 
 
 def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_request: bool) -> dict[str, str]:
-    """Why each job that does not count as passed does not, by its name; empty if all do."""
+    """The reason for each job that does not count as passed, by name; empty if all do."""
     outputs = needs.get("changes", {}).get("outputs") or {}
-    spared: set[str] = set()
-    # Where `changes` could not say, nothing may be left out.
+    may_skip: set[str] = set()
+    # Without the output of `changes`, no job may be skipped.
     if outputs.get("code") == "false":
-        spared.update(ON_CODE)
-    spared.update({"skip": ("suite",), "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
+        may_skip.update(ON_CODE)
+    may_skip.update({"skip": ("suite",), "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
     if event == "push" or not about_pull_request:
-        spared.update(ON_PULL_REQUESTS)
+        may_skip.update(ON_PULL_REQUESTS)
     wrong = {}
     for name, job in needs.items():
         result = job.get("result")
-        if result == "success" or (result == "skipped" and name in spared):
+        if result == "success" or (result == "skipped" and name in may_skip):
             continue
-        wrong[name] = "was skipped, though it had to run" if result == "skipped" else f"ended as {result}"
+        wrong[name] = "was skipped but had to run" if result == "skipped" else f"ended as {result}"
     for name in {*ALWAYS, *ON_CODE, *ON_PULL_REQUESTS} - set(needs):
         wrong[name] = "is not among the jobs whose results were reported"
     return wrong
@@ -114,5 +117,5 @@ def _needs() -> Mapping[str, Mapping[str, Any]]:
     except ValueError:
         needs = None
     if not isinstance(needs, dict) or not all(isinstance(job, dict) for job in needs.values()):
-        raise ConfigError(f"FRAUDOPS_NEEDS must be the needs context as JSON, as ci.yml gives it (got {text[:80]!r})")
+        raise ConfigError(f"FRAUDOPS_NEEDS must be the needs context as JSON, as ci.yml passes it (got {text[:80]!r})")
     return needs

@@ -1,7 +1,8 @@
 """`fraudops infra plan` and `apply`: previews and applies changes of infra/ in the account.
 
-A pull request shows it, what would be lost first; main applies the platform. Who GitHub's workflows may be is shown
-and never applied here: no workflow may widen what workflows may do, so that is for a person with `fraudops bootstrap`.
+A pull request shows the changes, destructive ones first; main applies the platform stack. Changes of the workflows'
+roles are shown but never applied: no workflow may extend the rights of workflows, so a person runs `fraudops
+bootstrap`.
 """
 
 from __future__ import annotations
@@ -21,25 +22,30 @@ from ml.workflow import change, toolkit
 MARKER = "infra"
 _PLANNED = "### What merging this changes in the account"
 _DONE = "### What was changed in the account"
-_FAILED = "### What was to be changed in the account, and was not"
-_VERBS = {"Remove": "deleted", "Add": "made", "Import": "taken in", "Dynamic": "changed, how is known only then"}
+_FAILED = "### Planned changes in the account that were not made"
+_VERBS = {
+    "Remove": "deleted",
+    "Add": "created",
+    "Import": "imported",
+    "Dynamic": "changed, details known at deployment",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfraPlan:
-    """What would change, and where that was said. `comment` is None where nothing may be written."""
+    """The planned changes. `comment` is the URL of the comment; None if none may be written."""
 
     stacks: tuple[Preview, ...]
     changes: int
     losing: int
-    """Resources that would or could be deleted or made anew."""
+    """Number of resources that would or could be deleted or replaced."""
     markdown: str
     comment: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfraApplied:
-    """What was done to the platform, and what is left for a person to do about identity."""
+    """The result for the platform stack, and the number of pending changes of the workflows' roles."""
 
     state: Literal["created", "updated", "unchanged"]
     stack: str
@@ -47,10 +53,10 @@ class InfraApplied:
 
 
 def plan(root: Path, *, pull_request: int | None = None) -> InfraPlan:
-    """Says what applying infra/ of the checkout would change: in the step's summary, and on the pull request.
+    """Writes the changes of applying infra/ to the step's summary and to the pull request.
 
     Raises:
-        CloudError: a template is refused, or CloudFormation cannot be asked.
+        CloudError: a template is refused, or CloudFormation cannot be reached.
         GitHubError: the comment cannot be written.
     """
     pull = change.pull_request(pull_request)
@@ -74,16 +80,16 @@ def plan(root: Path, *, pull_request: int | None = None) -> InfraPlan:
 
 
 def apply(root: Path) -> InfraApplied:
-    """Applies the platform's template of the checkout, says what that changed, and what of identity it did not.
+    """Applies the platform template of the checkout and reports its changes and the pending changes of the roles.
 
     Raises:
         Refused: the caller is the account's root user.
-        CloudError: there is no platform yet, or a resource could not be changed; it is named, with the reason.
+        CloudError: there is no platform stack, or a resource could not be changed; the message names it and the reason.
     """
     platform.refuse_root()
     name = platform.stack_name()
     if platform.describe_stack(name) is None:
-        raise CloudError(f"there is no stack {name} in this account and region; make it with `fraudops bootstrap`")
+        raise CloudError(f"there is no stack {name} in this account and region; create it with `fraudops bootstrap`")
     made, found = platform_source.source(root), _previews(root)
     try:
         with stage(f"Deploy function's code to s3://{made.code_bucket}"):
@@ -98,7 +104,7 @@ def apply(root: Path) -> InfraApplied:
     if waiting:
         message = (
             f"{platform_source.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
-            "workflow may change what workflows may do: a person applies it with `fraudops bootstrap`"
+            "workflow may change the rights of workflows: a person applies it with `fraudops bootstrap`"
         )
         command(toolkit.annotate("warning", message, file=platform_source.IDENTITY))
     return InfraApplied(state=applied.state, stack=name, identity_changes=waiting)
@@ -115,20 +121,20 @@ def _previews(root: Path) -> list[Preview]:
 
 
 def describe(found: list[Preview], *, title: str = _PLANNED) -> str:
-    """The change sets as Markdown, for a person who decides by them."""
+    """The change sets as Markdown, for the reviewer."""
     blocks = [title]
     for each in found:
         losing = sum(change.loses for change in each.changes)
         if not each.exists:
             blocks.append(
-                f"There is no stack {markdown.code(each.stack)} yet: a person makes it, `fraudops bootstrap`."
+                f"There is no stack {markdown.code(each.stack)} yet: a person creates it with `fraudops bootstrap`."
             )
             continue
         if not each.changes:
-            blocks.append(f"Stack {markdown.code(each.stack)}: nothing.")
+            blocks.append(f"Stack {markdown.code(each.stack)}: no changes.")
             continue
         by = " A person applies this, with `fraudops bootstrap`." if each.stack == workflow_roles.stack_name() else ""
-        lost = f" **{losing} would or could be lost.**" if losing else ""
+        lost = f" **{losing} would or could be deleted or replaced.**" if losing else ""
         rows = [_row(change) for change in each.changes]
         blocks.append(
             f"Stack {markdown.code(each.stack)}: {len(each.changes)} of its resources.{lost}{by}\n\n"
@@ -140,7 +146,7 @@ def describe(found: list[Preview], *, title: str = _PLANNED) -> str:
 def _row(change: Change) -> list[str]:
     verb = _VERBS.get(change.action, "changed")
     if change.action == "Modify" and change.replacement in ("True", "Conditional"):
-        verb = "made anew" if change.replacement == "True" else "changed, or made anew"
+        verb = "replaced" if change.replacement == "True" else "changed or replaced"
     name = markdown.code(change.resource)
     return [
         f"**{verb}**" if change.loses else verb,

@@ -1,7 +1,7 @@
 """`fraudops plan`: comments on a pull request what merging it would do.
 
-It reads Git alone and needs no AWS: which workflows start, which values change from what to what, which model takes
-the place of which. It judges nothing; a file that cannot be read is `validate`'s to explain.
+Shows which workflows start, which values change and which model replaces which. Reads only Git and needs no AWS. It
+validates nothing; `validate` reports unreadable files.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _TRAINS = ("ml/model/", "ml/steps/")
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A workflow that a change on main starts, the folders that it listens to, and what it then does."""
+    """A workflow that a push to main starts, its path filter, and what it does."""
 
     workflow: str
     below: tuple[str, ...]
-    """Beginnings of paths; one that is empty means every file."""
+    """Path prefixes; the empty prefix matches every file."""
     does: str
 
 
@@ -49,22 +49,21 @@ STARTS = (
     Start(
         workflow="train.yml",
         below=("model-config/training/", "model-config/retrain-requests/"),
-        does="trains a model on what main then says and, if it passes the gate, opens a pull request that proposes it; "
-        "nothing is deployed by it",
+        does="trains a model from main and, if it passes the gate, opens its approval pull request; it deploys nothing",
     ),
     Start(
         workflow="deploy.yml",
         below=("model-config/serving/",),
-        does="deploys what `model-config/serving/production.yaml` on main then says",
+        does="deploys the approval that `model-config/serving/production.yaml` on main names",
     ),
     Start(workflow="infra.yml", below=("infra/",), does="applies the template; its own comment shows the change set"),
-    Start(workflow="ci.yml", below=("",), does="checks main once more"),
+    Start(workflow="ci.yml", below=("",), does="checks main again"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What merging would do, and where that was said. `comment` is None where the run's token may not write one."""
+    """What merging would do. `comment` is the URL of the comment; None if the token may not write one."""
 
     workflows: tuple[str, ...]
     markdown: str
@@ -72,13 +71,13 @@ class Plan:
 
 
 def plan(root: Path, *, pull_request: int | None = None) -> Plan:
-    """Says what merging the checkout into main would do: in the step's summary, and on the pull request if it may.
+    """Writes the plan of merging the checkout into main to the step's summary and, if permitted, to the pull request.
 
     Args:
-        pull_request: which one a dispatched run is about; that of the event if None.
+        pull_request: the number that a dispatched run is for; None for the event's.
 
     Raises:
-        GitError: history that the comparison needs is not there.
+        GitError: the history that the comparison needs is missing.
         GitHubError: the comment cannot be written.
     """
     repository = Repository.find(root)
@@ -113,12 +112,12 @@ def describe(repository: Repository, change: Change) -> str:
 
 
 def _workflows(change: Change) -> str:
-    found = starts(change.files)
-    if not found:
+    started = starts(change.files)
+    if not started:
         return "Nothing: no file differs from main."
-    lines = [f"- `{start.workflow}` {start.does}." for start in found]
-    if [start.workflow for start in found] == ["ci.yml"]:
-        lines.append("- No model is trained and none is deployed.")
+    lines = [f"- `{start.workflow}` {start.does}." for start in started]
+    if [start.workflow for start in started] == ["ci.yml"]:
+        lines.append("- No model is trained or deployed.")
     return "\n".join(lines)
 
 
@@ -129,23 +128,23 @@ def _models(repository: Repository, change: Change) -> Iterator[str]:
         return
     if chosen is None:
         yield (
-            "**The pointer is taken away.** Nothing is deployed then, and the endpoint goes on with what it serves: "
-            "deleting it is a person's decision."
+            "**The serving pointer is removed.** Nothing is deployed, and the endpoint keeps serving its model; only a "
+            "person deletes the endpoint."
         )
         return
     old, new = (_record(repository, change, number, side) for number, side in ((former, "before"), (chosen, "after")))
-    instead = f"in place of approval {_number(former)}" if former is not None else "where nothing served"
+    instead = f"in place of approval {_number(former)}" if former is not None else "as the first model"
     yield f"**Approval {_number(chosen)} serves** {instead}."
     if new is None:
-        yield f"There is no readable record of approval {_number(chosen)}; `validate` says more."
+        yield f"There is no readable record of approval {_number(chosen)}; `validate` reports why."
         return
     yield markdown.table(
         ["", *([f"now: {_number(former)}"] if old else []), f"then: {_number(chosen)}"], _sides(old, new)
     )
     if old is not None:
         yield (
-            "Each column reports its model's own test rows; how the two did on the same rows is in the approval's "
-            f"record: {markdown.text(new.champion.reason) if new.champion else 'they were not compared'}."
+            "Each column is measured on its model's own test rows. The comparison on the same rows is in the "
+            f"approval's record: {markdown.text(new.champion.reason) if new.champion else 'they were not compared'}."
         )
     yield (
         "To take it back, revert the pointer's commit alone: `fraudops rollback` makes that pull request. "
@@ -176,9 +175,9 @@ def _values(repository: Repository, change: Change) -> Iterator[str]:
         if rows:
             yield f"`{path}`\n\n{markdown.table(['value', 'now', 'then'], rows)}"
         elif path in (config.MODEL, config.GATE):
-            yield f"`{path}` changes in comments or spacing only; it starts a training all the same."
+            yield f"`{path}` changes only in comments or spacing; it still starts a training."
     if config.DRIFT.as_posix() in change.files:
-        yield f"`{config.DRIFT}` starts nothing by itself: the next check, by `drift.yml`, judges by what it then says."
+        yield f"`{config.DRIFT}` starts nothing; the next drift check reads it."
 
 
 def _requests(repository: Repository, change: Change) -> Iterator[str]:
@@ -191,7 +190,7 @@ def _requests(repository: Repository, change: Change) -> Iterator[str]:
             continue  # validate explains it
         rows.append([markdown.code(path.stem), markdown.text(request.reason), _window(request.window)])
     if rows:
-        yield f"Retraining is asked for:\n\n{markdown.table(['request', 'reason', 'on events'], rows)}"
+        yield f"Opens retrain requests:\n\n{markdown.table(['request', 'reason', 'on events'], rows)}"
 
 
 def _code(change: Change) -> Iterator[str]:
@@ -199,25 +198,25 @@ def _code(change: Change) -> Iterator[str]:
     if touched:
         yield (
             f"{len(touched)} file{'s' if len(touched) > 1 else ''} of the code that prepares, trains, evaluates or "
-            "serves models changed. That starts nothing by itself: the next training runs with it, and what serves "
-            "stays as it is until then."
+            "serves models changed. That starts nothing: the next training uses it, and the serving model does "
+            "not change until then."
         )
 
 
 def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A document's values under their dotted names; a list is one value."""
-    found: dict[str, Any] = {}
+    """The values of a nested document by dotted name; a list is one value."""
+    values: dict[str, Any] = {}
     for key, value in document.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{name}.")
+            values |= flat(value, f"{name}.")
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def _document(repository: Repository, change: Change, path: Path, side: str) -> dict[str, Any]:
-    """What a file says on one side of the change, as far as it can be read at all: the plan judges nothing."""
+    """The document of a file on one side of the change; empty if it is missing or unreadable."""
     content = _content(repository, change, path, side)
     try:
         document = yaml.safe_load(content) if content is not None else None
@@ -243,7 +242,7 @@ def _content(repository: Repository, change: Change, path: Path, side: str) -> b
     if side == "before":
         return repository.show(change.base, path) if change.base is not None else None
     file = repository.root / path
-    # A link could lead out of the repository, and what is said here is public.
+    # A link could point outside the repository, and the plan is public.
     return file.read_bytes() if file.is_file() and not file.is_symlink() else None
 
 

@@ -1,7 +1,7 @@
-"""`fraudops validate`: checks every file of model-config/ alone, against the others and against main.
+"""`fraudops validate`: checks each file of model-config/, the references between them, and the change against main.
 
-It needs no AWS: what only the registry knows is for `deploy` to verify. It reports everything at once, beside the line
-that is wrong, and changes nothing.
+Changes nothing and needs no AWS; `deploy` verifies what only the registry knows. Reports all problems at once, as
+annotations of the lines.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from ml.workflow import toolkit
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What was looked at, and that it holds."""
+    """The result of a validation that found no problem."""
 
     files: int
     compared_with: str | None
-    """The commit that append-only folders were compared with; None where everything is new."""
+    """The commit that append-only folders were compared with; None if everything is new."""
     pull_request: int | None
 
 
 def validate(root: Path, *, pull_request: int | None = None) -> Validation:
-    """Checks model-config/ below `root` and says every problem, as an annotation where a workflow runs this.
+    """Checks model-config/ below `root` and reports every problem, in a workflow as annotations.
 
     Args:
-        pull_request: which one a dispatched run is about; that of the event if None.
+        pull_request: the number that a dispatched run is for; None for the event's.
 
     Raises:
-        ConfigError: something does not hold; the lines before said what.
-        GitError: history that the checks need is not there.
+        ConfigError: a rule is violated; each problem was reported before.
+        GitError: the history that the checks need is missing.
     """
     repository = Repository.find(root)
     change, pull = workflow_change.of(repository), workflow_change.pull_request(pull_request)
@@ -51,7 +51,7 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
         *rules.foreign(repository, change, pull),
         *rules.superseded(repository, change),
     ]
-    _tell(problems, len(files))
+    _report(problems, len(files))
     if problems:
         raise ConfigError(
             f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in model-config/, each named above; "
@@ -63,7 +63,7 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
 
 
 def _files(root: Path) -> list[Path]:
-    """Everything below model-config/ that is no folder, relative to `root`; a link is a file, wherever it leads."""
+    """All files below model-config/, relative to `root`. A link counts as a file."""
     found = (root / workflow_change.STATE).rglob("*")
     return sorted(path.relative_to(root) for path in found if path.is_symlink() or not path.is_dir())
 
@@ -73,20 +73,20 @@ def _unknown(files: Iterable[Path]) -> Iterable[Problem]:
         if not rules.known(path):
             yield Problem(
                 path=path,
-                message=f"{path}: nothing reads this file; model-config/README.md lists those that are read. "
-                "Remove it, or put it elsewhere",
+                message=f"{path}: nothing reads this file; model-config/README.md lists the files that are read. "
+                "Remove it, or move it elsewhere",
             )
 
 
-def _tell(problems: list[Problem], files: int) -> None:
+def _report(problems: list[Problem], files: int) -> None:
     for problem in problems:
         line = toolkit.annotate("error", problem.message, file=problem.path, line=problem.line)
-        sys.stderr.write(f"{line}\n")  # not through rich, which would wrap and colour what GitHub reads
+        sys.stderr.write(f"{line}\n")  # not through rich, which would wrap and colour the annotation
     if not problems:
-        toolkit.summary(f"### model-config is valid\n\n{files} files, alone and against each other.")
+        toolkit.summary(f"### model-config is valid\n\n{files} files, each checked alone and against the others.")
         return
     rows = [
         [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.text(problem.message)]
         for problem in problems
     ]
-    toolkit.summary(f"### model-config does not hold\n\n{markdown.table(['where', 'what'], rows)}")
+    toolkit.summary(f"### model-config is invalid\n\n{markdown.table(['where', 'problem'], rows)}")

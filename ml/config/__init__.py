@@ -1,4 +1,4 @@
-"""The files under model-config/, one frozen model each, read strictly: where each is, and how it is loaded.
+"""Paths and strict loaders of the files under model-config/, one frozen model for each.
 
 Imported as a whole: `from ml import config`, then `config.load_gate(root)`.
 """
@@ -128,7 +128,7 @@ def load_files(root: Path) -> ConfigFiles:
 
 
 def approval_path(number: int) -> Path:
-    """Where approval `number` is recorded: approvals/0007.yaml for 7."""
+    """The path of approval `number`'s record: approvals/0007.yaml for 7."""
     return APPROVALS / f"{number:04d}.yaml"
 
 
@@ -180,7 +180,7 @@ def load_gate_failures(root: Path) -> dict[str, GateFailureRecord]:
 
 
 def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
-    """The pure values that the pipeline hands to its steps: all of both files but the compute."""
+    """The settings that the pipeline passes to its steps: both files without the compute."""
     document = model.model_dump(exclude={"compute"})
     document["columns"] = document.pop("data")
     return training_settings.Settings(
@@ -204,5 +204,5 @@ def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
 
 
 def load_settings(root: Path) -> training_settings.Settings:
-    """Both training files below `root`, as the steps get them."""
+    """The settings of both training files below `root`, as passed to the steps."""
     return settings_of(load_model(root), load_gate(root))

@@ -17,14 +17,14 @@ class Artifact(File):
 
 
 class Container(File):
-    """What runs the archive: a registry's package can be edited after its approval, so Git holds this too."""
+    """The inference container. It is in Git too, because a package in the registry can be edited after its approval."""
 
     image: Text
     environment: dict[str, str]
 
 
 class Window(File):
-    """A stretch of event time, start included, end not. null leaves that side open."""
+    """A window of event time, start included, end excluded. null means no limit on that side."""
 
     start: AwareDatetime | None
     end: AwareDatetime | None
@@ -37,7 +37,7 @@ class Window(File):
 
 
 class TrainingData(File):
-    """What a model was trained and tested on."""
+    """The data that a model was trained and tested on."""
 
     sha256: Sha256
     window: Window
@@ -46,7 +46,7 @@ class TrainingData(File):
 
 
 class Interval(File):
-    """A figure with its confidence interval, and the count it rests on (`count` of `of`, where it is a rate)."""
+    """A figure with its confidence interval, and its counts (`count` of `of`) if it is a rate."""
 
     value: float
     low: float
@@ -56,14 +56,14 @@ class Interval(File):
 
 
 class Verdict(File):
-    """What the gate said, word for word."""
+    """The verdict of the gate, verbatim."""
 
     status: Literal["passed", "failed"]
     reason: Text
 
 
 class Champion(File):
-    """The model that served when this one was tested, and how the two compared on the same rows."""
+    """The model that served when this one was tested, and their comparison on the same rows."""
 
     approval: Annotated[int, Field(ge=1)]
     model_package_arn: PackageArn
@@ -73,7 +73,7 @@ class Champion(File):
 
 
 class ApprovalRecord(File):
-    """model-config/approvals/NNNN.yaml: exactly which model a merge approves. Append only."""
+    """model-config/approvals/NNNN.yaml: the model that a merge approves. Append-only."""
 
     approval: Annotated[int, Field(ge=1)]
     model_package_arn: PackageArn
@@ -100,7 +100,7 @@ class ApprovalRecord(File):
 
 
 class RetrainRequest(File):
-    """model-config/retrain-requests/<utc>-<cause>.yaml: who or what asks for a new model, on what data. Append only."""
+    """model-config/retrain-requests/<utc>-<cause>.yaml: cause and training window of a retraining. Append-only."""
 
     cause: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
     reason: Text
@@ -109,9 +109,9 @@ class RetrainRequest(File):
 
 
 class GateFailureRecord(File):
-    """model-config/gate-failures/<utc>-<commit12>.yaml: a training run whose model the gate turned away. Append only.
+    """model-config/gate-failures/<utc>-<commit12>.yaml: a training run whose model failed the gate. Append-only.
 
-    It closes the requests that the run answered, as an approval would, so that no later run trains for them again.
+    It resolves the requests of the run, as an approval does, so that no later run trains for them again.
     """
 
     commit: Commit

@@ -71,7 +71,7 @@ class Compute(File):
 
 
 class ModelFile(File):
-    """model-config/training/model.yaml: what is trained, on what."""
+    """model-config/training/model.yaml: what is trained, on which data."""
 
     data: _Data
     split: _Split
@@ -86,7 +86,7 @@ class ModelFile(File):
     @model_validator(mode="after")
     def _hours_need_time(self) -> ModelFile:
         if self.binning.hour_bins and self.data.time is None:
-            raise ValueError("must set binning.hour_bins to 0 where data.time is null")
+            raise ValueError("must set binning.hour_bins to 0 if data.time is null")
         return self
 
 
@@ -108,20 +108,20 @@ class GateFile(File):
 
 
 class Instance(File):
-    """What the endpoint runs on."""
+    """The endpoint's instances."""
 
     type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")]
     count: Annotated[int, Field(ge=1, le=100)]
 
 
 class Capture(File):
-    """How much of the traffic lands in S3, in percent; 0 switches capture off."""
+    """The share of the traffic that is captured to S3, in percent; 0 disables capture."""
 
     sampling_percentage: Annotated[int, Field(ge=0, le=100)]
 
 
 class Rollout(File):
-    """Blue/green: how long the old fleet is kept, and after how long a deployment that did not settle has failed."""
+    """Blue/green deployment: how long the old fleet is kept, and the timeout of the deployment."""
 
     termination_wait_seconds: Annotated[int, Field(ge=0, le=3_600)]
     timeout_minutes: Annotated[int, Field(ge=1, le=240)]
@@ -170,7 +170,7 @@ class _DriftConcept(File):
 
 
 class LabelLimits(File):
-    """When a day's labels are mature, and how much of a window's rows must lie on such days."""
+    """When a day's labels are mature, and the share of a window's rows that must be on such days."""
 
     min_coverage: Annotated[float, Field(gt=0, le=1)]
     min_age_days: Annotated[int, Field(ge=0, le=365)]
@@ -205,7 +205,7 @@ class _CircuitBreaker(File):
 
 
 class DriftFile(File):
-    """model-config/monitoring/drift.yaml: when traffic or labels have drifted, and when that asks for a new model.
+    """model-config/monitoring/drift.yaml: when traffic or labels count as drifted, and when that opens a request.
 
     The first part is what `ml.model.drift.detector.Rules` takes; the second is how a request is suppressed.
     """

@@ -1,7 +1,7 @@
 """Reads YAML strictly into frozen models, and writes it in a canonical form.
 
-An unknown key, a key given twice, a missing one or a value out of range is a ConfigError that names the file, the
-field, what was expected and what was found.
+An unknown, duplicate or missing key or a value out of range is a ConfigError that names the file, the field, the
+expectation and the value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ml.errors import ConfigError
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
-# What infra/platform.yaml allows: IAM compares names in ARNs by case, and SageMaker writes them in lower case.
+# As infra/platform.yaml allows: IAM compares names in ARNs by case, and SageMaker writes them in lower case.
 Endpoint = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9]){0,43}$")]
 Column = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -31,7 +31,7 @@ Ratio = Annotated[float, Field(gt=1)]
 
 
 class File(BaseModel):
-    """The base of what is read so: frozen, strict about types, and closed to unknown keys."""
+    """Base of all file models: frozen, strict about types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -42,7 +42,7 @@ _Model = TypeVar("_Model", bound=File)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but a key given twice is an error and a time is read with its offset."""
+    """YAML's safe loader, except that a duplicate key is an error and a time keeps its offset."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -61,7 +61,7 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 class FileInvalid(ConfigError):
-    """A file whose content does not hold; `problems` are (line or None, message), each of which names the file."""
+    """A file is invalid; `problems` are (line or None, message) pairs. Each message names the file."""
 
     def __init__(self, problems: Sequence[tuple[int | None, str]]) -> None:
         super().__init__("; ".join(message for _, message in problems))
@@ -69,18 +69,18 @@ class FileInvalid(ConfigError):
 
 
 def parse(text: str, path: Path, model: type[_Model]) -> _Model:
-    """`text`, the content of `path`, as `model`.
+    """Parses `text`, the content of `path`, into `model`.
 
     Raises:
-        FileInvalid: it is not YAML, or a field is missing, unknown or out of range; a ConfigError.
+        FileInvalid: it is not YAML, or a field is missing, unknown or out of range (a ConfigError).
     """
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        said = f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
-        raise FileInvalid([(mark.line + 1 if mark else None, said)]) from error
+        message = f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
+        raise FileInvalid([(mark.line + 1 if mark else None, message)]) from error
     if not isinstance(document, dict):
         raise FileInvalid([(1, f"{path}: must be a mapping of keys to values (got {type(document).__name__})")])
     try:
@@ -91,7 +91,7 @@ def parse(text: str, path: Path, model: type[_Model]) -> _Model:
 
 
 def line_of(text: str, field: Sequence[str | int]) -> int | None:
-    """The line of `text`, a YAML file, at which `field` (or what comes nearest to it) stands; None if nothing does."""
+    """The line of `field` in the YAML `text`, or of its nearest parent; None if there is neither."""
     node, line = yaml.compose(text, Loader=yaml.SafeLoader), None
     for part in field:
         if isinstance(node, yaml.MappingNode):
@@ -144,7 +144,7 @@ def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
 
 
 def read(root: Path, path: Path, model: type[_Model]) -> _Model:
-    """The file `path` below the repository `root`, as `model`; ConfigError where it does not hold or is not there."""
+    """Reads the file `path` below the repository `root` into `model`; ConfigError if it is missing or invalid."""
     try:
         text = (root / path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -155,7 +155,7 @@ def read(root: Path, path: Path, model: type[_Model]) -> _Model:
 
 
 def dump(document: File) -> str:
-    """`document` as the YAML that is committed: keys in the model's order, times as UTC with Z."""
+    """`document` as canonical YAML: keys in the model's order, times as UTC with Z."""
     return yaml.dump(_plain(document.model_dump()), sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -172,7 +172,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Time(str):
-    """A time already written out; dumped without quotes so that it is read back as a time."""
+    """A formatted time, dumped without quotes so that it is read back as a time."""
 
     __slots__ = ()
 

@@ -1,1 +1,1 @@
-"""The rules that a change of model-config/ must satisfy."""
+"""Validation of changes of model-config/."""

@@ -1,8 +1,8 @@
-"""The rules of model-config/, each a function from a change to its problems. Calls no service.
+"""The rules of model-config/, each a function that yields the problems of a change. Calls no service.
 
-Alone: a file is known and holds. Together: what a file names is there and agrees. Over time: what is append only was
-only appended to, by the bot, and an approval is still about the model that serves. Nothing here stops at a first
-problem, and nothing asks AWS.
+Single files are known and valid. References between files resolve and agree. Append-only folders are only appended to,
+and by the bot where required. A new approval was compared with the model that serves. All problems are reported, not
+only the first.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ml.workflow import toolkit
 from ml.workflow.change import Change, PullRequest
 
 APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
-OF_THE_BOT = (config.APPROVALS, config.GATE_FAILURES)
+BOT_FOLDERS = (config.APPROVALS, config.GATE_FAILURES)
 _SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING, config.DRIFT}
 _NUMBERED = re.compile(r"\d{4,}\.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that does not hold; the message says what, where, and what to do."""
+    """A violated rule; the message says what, where, and what to do."""
 
     path: Path
     message: str
@@ -36,7 +36,7 @@ class Problem:
 
 
 def known(path: Path) -> bool:
-    """Whether a file at `path` is one that the product reads (or keeps a folder in Git, or explains it)."""
+    """Whether the product reads a file at `path` (or it is a .gitkeep or the README)."""
     folders = {*APPEND_ONLY, config.MODEL.parent, config.SERVING.parent, config.DRIFT.parent}
     if path in _SINGLE or (path.name == ".gitkeep" and path.parent in folders):
         return True
@@ -44,7 +44,7 @@ def known(path: Path) -> bool:
 
 
 def broken(root: Path, files: Iterable[Path]) -> Iterator[Problem]:
-    """Every known file that cannot be read as what it is to be."""
+    """Known files that are invalid."""
     for path in (path for path in files if known(path) and path.suffix == ".yaml"):
         if (root / path).is_symlink():
             yield Problem(path=path, message=f"{path}: must be a file, not a link")
@@ -60,7 +60,7 @@ def broken(root: Path, files: Iterable[Path]) -> Iterator[Problem]:
 def _read(root: Path, path: Path) -> object:
     if path.parent == config.APPROVALS:
         if not _NUMBERED.fullmatch(path.name) or path != config.approval_path(int(path.stem)):
-            raise ConfigError(f"{path}: must be named for its number in four digits, as 0007.yaml")
+            raise ConfigError(f"{path}: must be named after its number in four digits, e.g. 0007.yaml")
         return config.load_approval(root, int(path.stem))
     if path.parent == config.REQUESTS:
         return config.load_request(root, path.stem)
@@ -76,7 +76,7 @@ def _read(root: Path, path: Path) -> object:
 
 
 def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
-    """Where one file names what another does not say. Files that cannot be read have been told of already."""
+    """References between files that do not resolve or disagree. Skips invalid files, which `broken` reports."""
     root = repository.root
     records = _records(root)
     serving = _serving(root)
@@ -86,13 +86,13 @@ def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
             yield Problem(
                 path=config.SERVING,
                 line=_line(root, config.SERVING, "approval"),
-                message=f"{config.SERVING}: approval {serving.approval:04d} has no record ({pointed} is not there), so "
-                f"nobody has approved it. {_revert_advice(change)}",
+                message=f"{config.SERVING}: approval {serving.approval:04d} has no record ({pointed} does not exist), "
+                f"so it was never approved. {_revert_advice(change)}",
             )
     requests = {path.stem for path in (root / config.REQUESTS).glob("*.yaml")}
     for number, record in records.items():
         path = config.approval_path(number)
-        yield from _closed(root, path, record.requests, requests)
+        yield from _unknown_requests(root, path, record.requests, requests)
         if record.verdict.status != "passed":
             yield _at(root, path, "verdict", f"must be a model that passed the gate (got {record.verdict.status!r})")
         yield from _against_champion(root, path, record, records)
@@ -102,14 +102,14 @@ def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
         try:
             failure = config.load_gate_failure(root, file.stem)
         except ConfigError:
-            continue  # told by `broken`
-        yield from _closed(root, config.GATE_FAILURES / file.name, failure.requests, requests)
+            continue  # reported by `broken`
+        yield from _unknown_requests(root, config.GATE_FAILURES / file.name, failure.requests, requests)
 
 
-def _closed(root: Path, path: Path, named: Iterable[str], requests: set[str]) -> Iterator[Problem]:
+def _unknown_requests(root: Path, path: Path, named: Iterable[str], requests: set[str]) -> Iterator[Problem]:
     for name in named:
         if name not in requests:
-            yield _at(root, path, "requests", f"names {name!r}, and {config.REQUESTS}/{name}.yaml is not there")
+            yield _at(root, path, "requests", f"names {name!r}, and {config.REQUESTS}/{name}.yaml does not exist")
 
 
 def _against_champion(
@@ -130,13 +130,13 @@ def _against_champion(
 
 
 def _against_commit(repository: Repository, path: Path, record: config.ApprovalRecord) -> Iterator[Problem]:
-    """A new record's commit is there, and holds the settings whose digest the record states."""
+    """A new record's commit exists on main and has the settings of the record's digest."""
     root = repository.root
     if repository.resolve(record.commit) is None:
-        yield _at(root, path, "commit", f"{record.commit} is not in this repository, so nothing explains the model")
+        yield _at(root, path, "commit", f"{record.commit} is not in this repository, so the model cannot be traced")
         return
     if not repository.is_ancestor(record.commit, "HEAD"):
-        yield _at(root, path, "commit", f"{record.commit} is on another branch; a model is trained from main")
+        yield _at(root, path, "commit", f"{record.commit} is on another branch; models are trained from main")
     texts = [
         (repository.show(record.commit, file) or b"").decode("utf-8", "replace") for file in (config.MODEL, config.GATE)
     ]
@@ -144,25 +144,25 @@ def _against_commit(repository: Repository, path: Path, record: config.ApprovalR
         model = config.parse(texts[0], config.MODEL, config.ModelFile)
         gate = config.parse(texts[1], config.GATE, config.GateFile)
     except ConfigError as error:
-        yield _at(root, path, "commit", f"{record.commit} explains no model: there, {error}")
+        yield _at(root, path, "commit", f"{record.commit} has invalid settings: {error}")
         return
-    found = config.settings_of(model, gate).sha256
-    if found != record.config_sha256:
+    digest = config.settings_of(model, gate).sha256
+    if digest != record.config_sha256:
         yield _at(
             root,
             path,
             "config_sha256",
-            f"must be that of commit {record.commit[:12]}, {found} (got {record.config_sha256})",
+            f"must be that of commit {record.commit[:12]}, {digest} (got {record.config_sha256})",
         )
 
 
 def rewritten(repository: Repository, change: Change) -> Iterator[Problem]:
-    """Edits, deletions and renames in the folders that are append only, and a main whose history was thrown away."""
+    """Edits, deletions and renames in the append-only folders, and a force-push of main."""
     if change.forced:
         yield Problem(
             path=Path("model-config"),
-            message="main was force-pushed, so nobody can tell what was lost from its append-only folders; "
-            "push what it was before, and protect the branch",
+            message="main was force-pushed, so records may be missing from its append-only folders; "
+            "restore its former commit, and protect the branch",
         )
     for name, kind in change.files.items():
         path = Path(name)
@@ -171,20 +171,20 @@ def rewritten(repository: Repository, change: Change) -> Iterator[Problem]:
         if kind == "D" and path.parent == config.APPROVALS and _pointer_moved(repository, change):
             yield Problem(
                 path=path,
-                message=f"{path}: is deleted together with a move of the pointer, as GitHub's Revert button does it; a "
-                f"record is kept for ever. {_rollback_advice(repository.root)}",
+                message=f"{path}: is deleted together with a move of the pointer, as GitHub's Revert button does; "
+                f"records are never deleted. {_rollback_advice(repository.root)}",
             )
         elif kind == "D":
             yield Problem(
-                path=path, message=f"{path}: is deleted or renamed, and {path.parent}/ is append only; restore it"
+                path=path, message=f"{path}: is deleted or renamed, and {path.parent}/ is append-only; restore it"
             )
         else:
-            yield Problem(path=path, message=f"{path}: is edited, and {path.parent}/ is append only; restore it")
+            yield Problem(path=path, message=f"{path}: is edited, and {path.parent}/ is append-only; restore it")
 
 
 def foreign(repository: Repository, change: Change, pull: PullRequest | None) -> Iterator[Problem]:
-    """Records that somebody else than the bot writes: by pull request, by commit, or by a push onto its branch."""
-    touched = [name for name in change.files if Path(name).parent in OF_THE_BOT and name.endswith(".yaml")]
+    """Records that were not written by the bot: by pull request, by commit, or by a push to its branch."""
+    touched = [name for name in change.files if Path(name).parent in BOT_FOLDERS and name.endswith(".yaml")]
     if not touched:
         return
     bots = toolkit.bots()
@@ -192,26 +192,26 @@ def foreign(repository: Repository, change: Change, pull: PullRequest | None) ->
         yield Problem(
             path=Path(touched[0]),
             message=f"{touched[0]}: this pull request is by {pull.author}, and only the bot "
-            f"({', '.join(sorted(bots))}) writes {_folders()}; it does when a model has passed the gate. "
-            "Take the file out",
+            f"({', '.join(sorted(bots))}) writes {_folders()}, after the gate's verdict. "
+            "Remove the file",
         )
     if change.base is None:
         return
-    for commit in repository.log(f"{change.base}..HEAD", *OF_THE_BOT):
+    for commit in repository.log(f"{change.base}..HEAD", *BOT_FOLDERS):
         if len(commit.parents) == 1 and commit.author != BOT.name:
-            path = next(iter(repository.changes(commit.parents[0], commit.sha, *OF_THE_BOT)), touched[0])
+            path = next(iter(repository.changes(commit.parents[0], commit.sha, *BOT_FOLDERS)), touched[0])
             yield Problem(
                 path=Path(path),
                 message=f"{path}: commit {commit.sha[:12]} ({commit.subject}) is by {commit.author}, and only the bot "
-                f"writes {_folders()}. Take the commit off the branch; run train.yml again if the record is needed",
+                f"writes {_folders()}. Remove the commit from the branch; run train.yml again if the record is needed",
             )
     yield from _pushed_by_a_person(repository, change, bots)
 
 
 def _pushed_by_a_person(repository: Repository, change: Change, bots: frozenset[str]) -> Iterator[Problem]:
-    """What a person has just pushed onto the bot's branch, whosever name its commits carry.
+    """Changes that a person pushed to the bot's branch, whatever author the commits name.
 
-    What a merge of main brought along (GitHub's button "Update branch") is as main has it, and no change of theirs.
+    A merge of main (GitHub's button "Update branch") brings the content of main and counts as no change.
     """
     payload = toolkit.event()
     sender = payload.get("sender", {}).get("login")
@@ -220,18 +220,18 @@ def _pushed_by_a_person(repository: Repository, change: Change, bots: frozenset[
         return
     if not before or not after or repository.resolve(before) is None or repository.resolve(after) is None:
         return
-    for path in repository.changes(before, after, *OF_THE_BOT):
+    for path in repository.changes(before, after, *BOT_FOLDERS):
         if path not in change.files:
             continue
         yield Problem(
             path=Path(path),
-            message=f"{path}: {sender} has pushed a change of it to this branch, and only the bot writes {_folders()}. "
-            f"Put the branch back to {before[:12]}",
+            message=f"{path}: {sender} pushed a change of it to this branch, and only the bot writes {_folders()}. "
+            f"Reset the branch to {before[:12]}",
         )
 
 
 def superseded(repository: Repository, change: Change) -> Iterator[Problem]:
-    """An approval that was compared with another champion than main serves now: it answers a question of yesterday."""
+    """A new approval that was compared with another champion than the one that main serves now."""
     root = repository.root
     serving = _serving(root)
     if serving is None or serving.approval is None or change.main is None:
@@ -247,32 +247,32 @@ def superseded(repository: Repository, change: Change) -> Iterator[Problem]:
     if serves is not None and compared != serves[0]:
         yield Problem(
             path=path,
-            message=f"{path}: is superseded: its model was compared with {_named(compared)}, and main serves "
-            f"{_named(serves[0])} meanwhile. Close this pull request; run train.yml again to compare with that one",
+            message=f"{path}: is superseded: its model was compared with {_named(compared)}, and main "
+            f"serves {_named(serves[0])} now. Close this pull request; run train.yml again to compare with that one",
         )
 
 
 def _records(root: Path) -> dict[int, config.ApprovalRecord]:
-    """The approvals that can be read, by number."""
-    found = {}
+    """The valid approval records, by number."""
+    records = {}
     for file in sorted((root / config.APPROVALS).glob("*.yaml")):
         if _NUMBERED.fullmatch(file.name):
             try:
-                found[int(file.stem)] = config.load_approval(root, int(file.stem))
+                records[int(file.stem)] = config.load_approval(root, int(file.stem))
             except ConfigError:
-                continue  # told by `broken`
-    return found
+                continue  # reported by `broken`
+    return records
 
 
 def _serving(root: Path) -> config.ServingFile | None:
     try:
         return config.load_serving(root)
     except ConfigError:
-        return None  # told by `broken`
+        return None  # reported by `broken`
 
 
 def _pointer_at(repository: Repository, revision: str) -> tuple[int | None] | None:
-    """What `revision` points at, as one value; None where it cannot be read there."""
+    """The approval at `revision` in a tuple of one; None if the file cannot be read there."""
     content = repository.show(revision, config.SERVING)
     if content is None:
         return (None,)
@@ -291,18 +291,18 @@ def _pointer_moved(repository: Repository, change: Change) -> bool:
 def _rollback_advice(root: Path) -> str:
     serving = _serving(root)
     if serving is None or serving.approval is None:
-        return "Close this: no model served before that one, so there is none to roll back to"
+        return "Close this: no model served before, so there is none to roll back to"
     return (
-        f"Close this and run `fraudops rollback --to {serving.approval} --propose`, which takes back the pointer's "
-        "commit alone"
+        f"Close this and run `fraudops rollback --to {serving.approval} --propose`, which reverts only the pointer's "
+        "commit"
     )
 
 
 def _revert_advice(change: Change) -> str:
     deleted = any(kind == "D" and Path(name).parent == config.APPROVALS for name, kind in change.files.items())
     if deleted:
-        return "Its record is deleted here: records are kept for ever. To go back, use `fraudops rollback`"
-    return "Merge the approval's pull request, or go back to one that served: `fraudops rollback`"
+        return "This change deletes its record: records are never deleted. To roll back, use `fraudops rollback`"
+    return "Merge the approval's pull request, or roll back: `fraudops rollback`"
 
 
 def _at(root: Path, path: Path, field: str, message: str) -> Problem:
@@ -321,4 +321,4 @@ def _named(approval: int | None) -> str:
 
 
 def _folders() -> str:
-    return " and ".join(f"{folder}/" for folder in OF_THE_BOT)
+    return " and ".join(f"{folder}/" for folder in BOT_FOLDERS)

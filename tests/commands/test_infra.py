@@ -160,7 +160,7 @@ def test_a_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Pat
     assert "**deleted**" in lines[0]
     assert "`DeadLettersAlarm`" in lines[0]
     assert "`DeployLog`" in lines[1]
-    assert "**1 would or could be lost.**" in planned.markdown
+    assert "**1 would or could be deleted or replaced.**" in planned.markdown
     assert platform.describe_stack(platform.stack_name()) == before
     sets = session.client("cloudformation").list_change_sets(StackName=platform.stack_name())["Summaries"]
     assert sets == []
@@ -176,7 +176,7 @@ def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     done = infra.apply(checkout)
     assert (done.state, done.identity_changes) == ("updated", 1)
-    assert "no workflow may change what workflows may do" in capsys.readouterr().err
+    assert "no workflow may change the rights of workflows" in capsys.readouterr().err
     assert "### What was changed in the account\n" in (tmp_path / "summary").read_text()
     assert "`DeployLog`" in (tmp_path / "summary").read_text()
     planned = infra.plan(checkout)
@@ -186,7 +186,7 @@ def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
     assert infra.plan(checkout).changes == 0
 
 
-def test_what_could_not_be_applied_is_not_said_to_be(
+def test_failed_apply_reports_no_changes_as_made(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The summary says that it was to be, and why it is not."""
@@ -201,7 +201,7 @@ def test_what_could_not_be_applied_is_not_said_to_be(
     with pytest.raises(CloudError, match="AccessDenied"):
         infra.apply(checkout)
     summary = (tmp_path / "summary").read_text()
-    assert "### What was to be changed in the account, and was not\n" in summary
+    assert "### Planned changes in the account that were not made\n" in summary
     assert "DeployLog could not be changed: AccessDenied" in summary
 
 
@@ -224,7 +224,7 @@ def test_without_a_platform_a_plan_says_so_and_apply_refuses(checkout: Path) -> 
     """Making it is for a person: the command is named."""
     planned = infra.plan(checkout)
     assert (planned.changes, planned.comment) == (0, None)
-    assert "a person makes it, `fraudops bootstrap`" in planned.markdown
+    assert "a person creates it with `fraudops bootstrap`" in planned.markdown
     with pytest.raises(CloudError, match="make it with `fraudops bootstrap`"):
         infra.apply(checkout)
 

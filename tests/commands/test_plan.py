@@ -35,7 +35,7 @@ def test_documentation_does_nothing(env: ChangedRepository) -> None:
     env.branch("docs", {"README.md": "# Other\n"})
     text = said(env)
     assert "`ci.yml`" in text
-    assert "No model is trained and none is deployed." in text
+    assert "No model is trained or deployed." in text
     assert "train.yml" not in text
 
 
@@ -89,17 +89,17 @@ def test_changed_rules_of_drift_show_and_start_nothing(env: ChangedRepository) -
     env.branch("blind", {config.DRIFT: text})
     shown = said(env)
     assert "| `circuit_breaker.gate_failures` | `2` | `9` |" in shown
-    assert "the next check, by `drift.yml`, judges by what it then says" in shown
+    assert "the next drift check reads it" in shown
     assert "it starts a training" not in shown
 
 
-def test_taking_the_pointer_away_says_that_the_endpoint_goes_on(env: ChangedRepository) -> None:
+def test_plan_of_a_removed_pointer_says_that_the_endpoint_keeps_serving(env: ChangedRepository) -> None:
     """null deploys nothing; it does not stop what serves."""
     env.propose(env.record(1))
     env.merge("approve/0001")
     text = (env.root / config.SERVING).read_text().replace("approval: 1", "approval: null")
     env.branch("stop", {config.SERVING: text})
-    assert "the endpoint goes on with what it serves" in said(env)
+    assert "the endpoint keeps serving its model" in said(env)
 
 
 def test_a_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_plan(env: ChangedRepositor
 def test_code_that_trains_is_named(env: ChangedRepository) -> None:
     """It starts nothing, and takes effect with the next training."""
     env.branch("code", {"ml/model/features.py": "x = 1\n"})
-    assert "the next training runs with it" in said(env)
+    assert "the next training uses it" in said(env)
 
 
 def test_a_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> None:

@@ -91,7 +91,7 @@ def test_a_challengers_pull_request_and_its_push_hold(served: ChangedRepository)
     validate(served.root)
 
 
-def test_all_problems_are_told_at_once_beside_their_lines(
+def test_validate_reports_all_problems_with_their_lines(
     env: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A value out of range, an unknown key, broken YAML and a file that nothing reads: four annotations."""
@@ -112,7 +112,7 @@ def test_all_problems_are_told_at_once_beside_their_lines(
     assert any("surprise is not a known key" in t for t in told)
     assert any(t.startswith(f"::error file={config.SERVING}") and "not valid YAML" in t for t in told)
     assert any("staging.yaml: nothing reads this file" in t for t in told)
-    assert "does not hold" in env.summary.read_text()
+    assert "model-config is invalid" in env.summary.read_text()
 
 
 def test_on_a_laptop_problems_are_plain_lines(
@@ -137,7 +137,7 @@ def test_a_pointer_without_a_record_is_refused(env: ChangedRepository, capsys: p
 
 @pytest.mark.parametrize("kind", ["edited", "deleted", "renamed"])
 @pytest.mark.parametrize("folder", ["approvals", "retrain-requests", "gate-failures"])
-def test_append_only_means_that(
+def test_changes_of_append_only_records_are_problems(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str], folder: str, kind: str
 ) -> None:
     """An edit, a deletion and a rename in any of the three folders are told, the bot's too."""
@@ -164,12 +164,10 @@ def test_append_only_means_that(
     served.pull_request(author=BOT_LOGIN)
     told = problems(served, capsys)
     expected = "is edited" if kind == "edited" else "is deleted or renamed"
-    assert any(expected in text and f"model-config/{folder}/ is append only" in text for text in told), told
+    assert any(expected in text and f"model-config/{folder}/ is append-only" in text for text in told), told
 
 
-def test_githubs_revert_button_is_answered_with_rollback(
-    served: ChangedRepository, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_revert_button_problem_names_rollback(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """Reverting the merge deletes the record and moves the pointer; the answer names the verb and its number."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
@@ -185,7 +183,7 @@ def test_githubs_revert_button_is_answered_with_rollback(
     served.workspace.git("revert", "--no-edit", "-m", "1", "HEAD")
     served.pull_request()
     told = problems(served, capsys)
-    assert any("as GitHub's Revert button does it" in t and "`fraudops rollback --to 1 --propose`" in t for t in told)
+    assert any("as GitHub's Revert button does;" in t and "`fraudops rollback --to 1 --propose`" in t for t in told)
 
 
 def test_a_rollback_holds(served: ChangedRepository) -> None:
@@ -209,11 +207,11 @@ def test_a_rollback_holds(served: ChangedRepository) -> None:
 def test_an_approval_whose_champion_has_changed_is_superseded(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It was compared with nothing, and main serves approval 1 meanwhile."""
+    """It was compared with nothing, and main serves approval 1 now."""
     served.propose(served.record(2))
     served.pull_request(author=BOT_LOGIN)
     (told,) = problems(served, capsys)
-    assert "is superseded: its model was compared with nothing, and main serves approval 0001 meanwhile" in told
+    assert "is superseded: its model was compared with nothing, and main serves approval 0001 now" in told
 
 
 def test_a_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +225,7 @@ def test_a_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest
     assert any("is by A Person, and only the bot writes" in text for text in problems(env, capsys))
 
 
-def test_a_persons_push_onto_the_bots_branch_is_told_whatever_name_it_carries(
+def test_push_of_a_person_to_the_bots_branch_is_a_problem(
     env: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The sender of the push counts: an author's name can be written by anybody."""
@@ -237,7 +235,7 @@ def test_a_persons_push_onto_the_bots_branch_is_told_whatever_name_it_carries(
     env.workspace.git("commit", "-q", "-a", "-m", "Tamper", "--author", "fraudops[bot] <a@b>")
     after = env.workspace.git("rev-parse", "HEAD")
     env.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
-    assert any("person has pushed a change of it to this branch" in text for text in problems(env, capsys))
+    assert any("person pushed a change of it to this branch" in text for text in problems(env, capsys))
 
 
 def test_bringing_main_into_the_bots_branch_is_no_change_of_records(env: ChangedRepository) -> None:
@@ -265,12 +263,12 @@ def test_the_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pyte
     ("changed", "told"),
     [
         ({"config_sha256": "0" * 64}, "config_sha256 must be that of commit"),
-        ({"commit": "0" * 40}, "is not in this repository, so nothing explains the model"),
+        ({"commit": "0" * 40}, "is not in this repository, so the model cannot be traced"),
         ({"requests": ("20260301T060000Z-nobody",)}, "names '20260301T060000Z-nobody'"),
         ({"verdict": config.Verdict(status="failed", reason="no")}, "verdict must be a model that passed the gate"),
     ],
 )
-def test_a_record_that_is_not_true_of_git_is_told(
+def test_approval_that_contradicts_git_is_a_problem(
     env: ChangedRepository, capsys: pytest.CaptureFixture[str], changed: dict[str, object], told: str
 ) -> None:
     """Its commit, its configuration's digest, its requests and its verdict are compared with what is there."""
