@@ -1,4 +1,4 @@
-"""What people see while a verb works."""
+"""Tests of progress output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from ml import console
 
 
-def test_quoted_words_give_the_runner_no_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of a job's log that begins with `::` is shown, and is no command of a workflow."""
+def test_note_escapes_workflow_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """A quoted line that begins with `::` is printed, and is not a workflow command."""
     console.note("the job said:\n::add-mask::a\n  ::error::b\nc ::d")
     assert capsys.readouterr().err.splitlines() == ["the job said:", "│ ::add-mask::a", "  │ ::error::b", "c ::d"]

@@ -1,4 +1,4 @@
-"""Data files are read with every row accounted for, and what is wrong is found on its line."""
+"""Tests of reading data files: every row is kept, and every fault has its line."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ INPUTS = ["Time", "V1", "V2", "Amount", "Class"]
 
 
 def read(tmp_path: Path, data: bytes | str, name: str = "a.csv") -> Content:
-    """What is read from a file `name` that holds `data`."""
+    """Reads a file `name` with the content `data`."""
     path = tmp_path / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return reader.read(str(path), COLUMNS)
 
 
 def found(content: Content) -> list[tuple[str, str | None, int, str]]:
-    """(kind, column, line, text of the cell) of everything wrong, in the order of lines."""
+    """(kind, column, line, text of the cell) of all faults, in the order of lines."""
     return sorted(
         (
             (fault.kind, fault.column, content.raw.line(row), content.raw.cell(row, fault.column))
@@ -58,8 +58,8 @@ def found(content: Content) -> list[tuple[str, str | None, int, str]]:
         f"{HEADER}\n 0 ,+1.5,-2.,3.25,0\n60,-1E-3,\t.5,0.0,1.0\n",
     ],
 )
-def test_spellings_of_the_same_rows(tmp_path: Path, text: str) -> None:
-    """Line ends, a byte order mark, quotes (Kaggle's own file has them), blanks and empty lines make no difference."""
+def test_read_accepts_equivalent_csv(tmp_path: Path, text: str) -> None:
+    """Line ends, a byte order mark, quotes (Kaggle's file has them), blanks and empty lines make no difference."""
     content = read(tmp_path, text)
     assert content.faults == ()
     assert content.frame.to_numpy().tolist() == [[0, 1.5, -2, 3.25, 0], [60, -0.001, 0.5, 0, 1]]
@@ -91,16 +91,16 @@ def test_spellings_of_the_same_rows(tmp_path: Path, text: str) -> None:
         (f'1,"{"9" * 140_000}",3,4,0', "not CSV", None, f'1,"{"9" * 140_000}",3,4,0'),
     ],
 )
-def test_a_broken_row_is_found_on_its_line(tmp_path: Path, row: str, kind: str, column: str | None, cell: str) -> None:
-    """The line is the file's own, empty lines counted; the cell is as the file has it; other rows are untouched."""
+def test_fault_has_its_line_and_cell(tmp_path: Path, row: str, kind: str, column: str | None, cell: str) -> None:
+    """Empty lines count; the cell has the file's text; other rows are unchanged."""
     content = read(tmp_path, f"{HEADER}\n0,1,2,3,0\n\n{row}\n5,6,7,8,1\n")
     assert found(content) == [(kind, column, 4, cell)]
     assert content.bad.tolist() == [False, True, False]
     assert content.frame[~content.bad].to_numpy().tolist() == [[0, 1, 2, 3, 0], [5, 6, 7, 8, 1]]
 
 
-def test_one_row_can_break_several_rules(tmp_path: Path) -> None:
-    """Each broken cell is reported once, and the first of the file is the one in the message."""
+def test_row_can_have_several_faults(tmp_path: Path) -> None:
+    """Each invalid cell is reported once; the message has the first of the file."""
     content = read(tmp_path, f"{HEADER}\n0,1,2,3,0\nx,1,nan,-3,7\n")
     assert [(kind, column) for kind, column, _, _ in found(content)] == [
         ("negative amount", "Amount"),
@@ -111,8 +111,8 @@ def test_one_row_can_break_several_rules(tmp_path: Path) -> None:
     assert quarantine.first_problem(content) == "line 3, column Time: 'x' must be a number"
 
 
-def test_a_byte_that_is_not_utf8_breaks_its_row_only(tmp_path: Path) -> None:
-    """A Latin-1 letter in one row is told with its byte and position; the row's bytes are kept as they are."""
+def test_invalid_utf8_is_a_fault_of_its_row_only(tmp_path: Path) -> None:
+    """The fault has the byte and its position; the row's bytes are kept unchanged."""
     content = read(tmp_path, f"{HEADER}\n0,1,2,3,0\n1,2,3,4,0\n".encode() + b"5,caf\xe9,3,4,0\n")
     assert [item[:3] for item in found(content)] == [("not UTF-8", None, 4)]
     assert content.faults[0].rule == "must be UTF-8 (byte 0xe9 at position 6 is not)"
@@ -143,8 +143,8 @@ def test_a_byte_that_is_not_utf8_breaks_its_row_only(tmp_path: Path) -> None:
         (gzip.compress(b"", mtime=0), "a.csv.gz", "is empty"),
     ],
 )
-def test_what_is_wrong_with_a_whole_file_refuses_it(tmp_path: Path, data: bytes, name: str, message: str) -> None:
-    """The message starts with the file, and says what was found."""
+def test_read_rejects_invalid_file(tmp_path: Path, data: bytes, name: str, message: str) -> None:
+    """The message starts with the file and says what is wrong."""
     with pytest.raises(DataError) as caught:
         read(tmp_path, data, name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
@@ -152,8 +152,8 @@ def test_what_is_wrong_with_a_whole_file_refuses_it(tmp_path: Path, data: bytes,
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """No such file, and a folder in its place, are told as such."""
+def test_read_names_missing_file(tmp_path: Path) -> None:
+    """A missing file and a folder are named as such."""
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
         reader.read(str(tmp_path / "none.csv"), COLUMNS)
     with pytest.raises(DataError, match="cannot be read"):
@@ -161,8 +161,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lost", "least", "most"), [(4, 301, 301), (8, 301, 301), (2000, 100, 290)])
-def test_a_truncated_gzip_says_how_far_it_goes(tmp_path: Path, lost: int, least: int, most: int) -> None:
-    """The line is the last one that can be had whole; without the digest at its end (8 bytes) that is the last."""
+def test_truncated_gzip_names_the_last_complete_line(tmp_path: Path, lost: int, least: int, most: int) -> None:
+    """Without its digest (the last 8 bytes) that is the last line."""
     text = f"{HEADER}\n" + "".join(f"{row},{math.sin(row)!r},{math.cos(row)!r},1,0\n" for row in range(300))
     with pytest.raises(DataError, match="is a truncated gzip") as caught:
         read(tmp_path, gzip.compress(text.encode())[:-lost], "a.csv.gz")
@@ -170,28 +170,28 @@ def test_a_truncated_gzip_says_how_far_it_goes(tmp_path: Path, lost: int, least:
     assert least <= int(line) <= most
 
 
-def test_a_gzip_that_ends_in_its_first_line_says_so(tmp_path: Path) -> None:
-    """There is no whole line to name."""
+def test_gzip_truncated_in_its_first_line_is_named(tmp_path: Path) -> None:
+    """There is no complete line to name."""
     with pytest.raises(DataError, match=r"truncated gzip.*in the first line"):
         read(tmp_path, gzip.compress(HEADER.encode())[:12], "a.csv.gz")
 
 
-def test_a_padded_gzip_of_many_members_is_read(tmp_path: Path) -> None:
-    """Members may be as short as a line, and zeros may fill up the end."""
+def test_read_accepts_padded_gzip_of_many_members(tmp_path: Path) -> None:
+    """Members may be as short as a line, and the end may be padded with zeros."""
     lines = [f"{HEADER}\n", *(f"{row},1,2,3,0\n" for row in range(500))]
     packed = b"".join(gzip.compress(line.encode()) for line in lines) + b"\0" * 512
     assert len(read(tmp_path, packed, "a.csv.gz").frame) == 500
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv", "a"])
-def test_gzip_is_told_by_its_bytes(tmp_path: Path, name: str) -> None:
-    """A gzipped CSV is read whatever it is called, one of several members too."""
+def test_gzip_is_detected_by_its_bytes(tmp_path: Path, name: str) -> None:
+    """A gzipped CSV is read under any name, also one of several members."""
     content = read(tmp_path, gzip.compress(f"{HEADER}\n".encode()) + gzip.compress(GOOD.encode()), name)
     assert len(content.frame) == 2
 
 
 def parquet(tmp_path: Path, **columns: object) -> Content:
-    """What is read from a Parquet file of two good rows, with what is given in place of them."""
+    """Reads a Parquet file of two valid rows; `columns` replace theirs."""
     good: dict[str, object] = {
         "Time": [0.0, 60.0],
         "V1": [1.5, -0.001],
@@ -203,8 +203,8 @@ def parquet(tmp_path: Path, **columns: object) -> Content:
     return reader.read(str(tmp_path / "a.parquet"), COLUMNS)
 
 
-def test_parquet_says_what_csv_says(tmp_path: Path) -> None:
-    """Whatever the types of the columns are — integers, decimals, text, booleans — the rows are the same."""
+def test_parquet_gives_the_same_rows_as_csv(tmp_path: Path) -> None:
+    """Integers, decimals, text and booleans give the same rows."""
     csv = read(tmp_path, f"{HEADER}\n{GOOD}")
     for variant in (
         {},
@@ -230,10 +230,10 @@ def test_parquet_says_what_csv_says(tmp_path: Path) -> None:
         ({"event_time": ["2026-01-01", "soon"]}, "not a time", "event_time", "soon"),
     ],
 )
-def test_a_broken_row_of_parquet_is_found_by_its_number(
+def test_parquet_fault_has_its_row_number(
     tmp_path: Path, columns: dict[str, object], kind: str, column: str, cell: str
 ) -> None:
-    """Rows of Parquet have no line: they are counted from 1."""
+    """Rows of Parquet are counted from 1."""
     content = parquet(tmp_path, **columns)
     assert found(content) == [(kind, column, 2, cell)]
     assert content.raw.unit == "row"
@@ -248,14 +248,14 @@ def test_a_broken_row_of_parquet_is_found_by_its_number(
         ({"V3": [1.0, 2.0]}, "not expected 'V3'"),
     ],
 )
-def test_parquet_of_other_types_is_refused(tmp_path: Path, columns: dict[str, object], message: str) -> None:
-    """A column that cannot hold what it should is named with its type."""
+def test_parquet_with_wrong_types_is_rejected(tmp_path: Path, columns: dict[str, object], message: str) -> None:
+    """The column is named with its type."""
     with pytest.raises(DataError) as caught:
         parquet(tmp_path, **columns)
     assert message in str(caught.value)
 
 
-def test_parquet_without_rows_is_refused(tmp_path: Path) -> None:
+def test_parquet_without_rows_is_rejected(tmp_path: Path) -> None:
     """Columns alone are not data."""
     pq.write_table(pa.table({name: pa.array([], pa.float64()) for name in INPUTS}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="has columns and no rows"):
@@ -303,10 +303,8 @@ CELL = st.one_of(
     rows=st.lists(st.lists(CELL, min_size=1, max_size=6).map(",".join), min_size=1, max_size=8),
     good=st.lists(st.floats(0, 1e6), min_size=5, max_size=5),
 )
-def test_no_row_is_lost_and_none_is_invented(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[str], good: list[float]
-) -> None:
-    """Whatever the lines hold, each is one row, good or bad; bad ones keep their text, good ones their numbers."""
+def test_read_keeps_every_row(tmp_path_factory: pytest.TempPathFactory, rows: list[str], good: list[float]) -> None:
+    """Each line is one row, valid or not; invalid rows keep their text, valid ones their numbers."""
     rows = [row for row in rows if row.encode().strip()]
     last = ",".join(repr(value) for value in good[:4]) + ",1"
     folder = tmp_path_factory.getbasetemp()
@@ -325,10 +323,8 @@ def test_no_row_is_lost_and_none_is_invented(
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.floats(0, 1e12), min_size=3, max_size=3), min_size=1, max_size=6))
-def test_the_quick_and_the_careful_reading_agree(
-    tmp_path_factory: pytest.TempPathFactory, numbers: list[list[float]]
-) -> None:
-    """A row is read to the same bits whether or not another row of its file is broken."""
+def test_arrow_and_line_reader_agree(tmp_path_factory: pytest.TempPathFactory, numbers: list[list[float]]) -> None:
+    """A row has the same bits whether or not another row of its file is invalid."""
     rows = "".join(f"1,{','.join(repr(value) for value in row)},0\n" for row in numbers)
     folder = tmp_path_factory.getbasetemp()
     quick = read(folder, f"{HEADER}\n{rows}", "quick.csv")

@@ -1,4 +1,4 @@
-"""The process that reads a data file: it ends with its own exit code, whatever the reader's libraries still do."""
+"""Tests that a process can exit right after reading a data file, with its own exit code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(codes)
 """
 
 
-def test_a_process_can_end_right_after_reading(tmp_path: Path, repository_root: Path) -> None:
+def test_process_can_exit_right_after_reading(tmp_path: Path, repository_root: Path) -> None:
     """A process that rejects a file exits at once; no reader thread may hold the bytes of the file then.
 
     (With Arrow's own threads one ending in three was an abort: "terminate called without an active exception".)

@@ -1,4 +1,4 @@
-"""The model archive: equal content is equal bytes, and nothing else than such an archive is read."""
+"""Tests of the model archive: deterministic packing, and rejection of invalid archives."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def member(
     return made, content
 
 
-def test_an_archive_is_read_back() -> None:
-    """What was packed is read: the model, the drift reference, the code and the digest of the bytes."""
+def test_read_returns_what_was_packed() -> None:
+    """`read` returns the model, the drift reference, the code and the digest of the bytes."""
     import hashlib
 
     data = archive()
@@ -60,8 +60,8 @@ def test_an_archive_is_read_back() -> None:
     assert dict(read.files) == files()
 
 
-def test_equal_files_are_equal_bytes_in_any_order_and_process() -> None:
-    """The bytes depend on neither the order of the files, the hash seed, the process nor the clock."""
+def test_pack_is_deterministic_across_order_and_process() -> None:
+    """The bytes do not depend on the order of the files, the hash seed, the process or the clock."""
     shuffled = dict(reversed(files().items()))
     assert artifact.pack(shuffled) == archive()
     assert artifact.pack(artifact.read(archive()).files) == archive()
@@ -72,8 +72,8 @@ def test_equal_files_are_equal_bytes_in_any_order_and_process() -> None:
         assert done.stdout == archive()
 
 
-def test_the_container_of_an_archive_says_nothing_but_its_content() -> None:
-    """No time, owner, mode or file name of the machine that packed it; names are sorted."""
+def test_pack_stores_no_machine_metadata() -> None:
+    """The archive has no time, owner, mode or file name of the machine; names are sorted."""
     data = archive()
     assert data[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as made:
@@ -84,8 +84,8 @@ def test_the_container_of_an_archive_says_nothing_but_its_content() -> None:
     }
 
 
-def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
-    """SHA256SUMS in an unpacked archive is what `sha256sum --check` takes."""
+def test_sums_match_sha256sum(tmp_path: Path) -> None:
+    """`sha256sum --check` accepts SHA256SUMS of an unpacked archive."""
     with tarfile.open(fileobj=io.BytesIO(archive()), mode="r:gz") as made:
         made.extractall(tmp_path, filter="data")
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=tmp_path, check=True)
@@ -95,8 +95,8 @@ def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     st.dictionaries(st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True), st.binary(max_size=200), max_size=6)
 )
 @settings(deadline=None)
-def test_any_files_come_back(content: dict[str, bytes]) -> None:
-    """`extract` is the inverse of `pack`, but for the sums."""
+def test_extract_inverts_pack(content: dict[str, bytes]) -> None:
+    """`extract` is the inverse of `pack`, except for the sums."""
     found = artifact.extract(artifact.pack(content))
     del found["SHA256SUMS"]
     assert found == content
@@ -105,14 +105,14 @@ def test_any_files_come_back(content: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../up", "a/../b", "a//b", "./a", "a\\b", "", "é", "a" * 101, ".hidden"]
 )
-def test_a_name_that_leaves_the_folder_is_not_packed(name: str) -> None:
+def test_pack_rejects_path_traversal(name: str) -> None:
     """Only plain relative paths are packed."""
     with pytest.raises(ArtifactInvalid, match="plain relative path"):
         artifact.pack({name: b""})
 
 
-def test_the_archive_of_a_training_job_can_be_unpacked() -> None:
-    """`extract` takes what SageMaker packs: times, owners, ./ before names and entries for folders."""
+def test_extract_accepts_sagemaker_archive() -> None:
+    """`extract` accepts SageMaker's archives: times, owners, ./ before names and entries for folders."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as made:
         for item, content in (
@@ -126,22 +126,22 @@ def test_the_archive_of_a_training_job_can_be_unpacked() -> None:
 
 
 def adding(*extra: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """A good archive with `extra` members behind its own."""
+    """A valid archive with `extra` members at its end."""
     return retarred(extra=extra)
 
 
 def link(name: str, kind: bytes, target: str) -> tuple[tarfile.TarInfo, bytes]:
-    """A member that points elsewhere."""
+    """A link member to `target`."""
     return member(name, kind=kind, target=target)
 
 
 def without(name: str) -> bytes:
-    """A good archive that lacks the member `name`."""
+    """A valid archive without the member `name`."""
     return retarred(lambda item: item.name != name)
 
 
 def holding(name: str, content: bytes) -> bytes:
-    """A well-packed archive with `content` for the member `name`."""
+    """A correctly packed archive with `content` for the member `name`."""
     return artifact.pack(files() | {name: content})
 
 
@@ -192,14 +192,14 @@ def rename(old: str, new: str) -> Change:
         pytest.param(b"\0" * (32 * 1024 * 1024 + 1), "must be at most", id="size"),
     ],
 )  # fmt: skip
-def test_what_is_not_a_whole_sound_archive_is_refused(data: bytes, message: str) -> None:
-    """Traversal, links, devices, doubles, bombs, additions, omissions and garbage are refused with the reason."""
+def test_read_rejects_invalid_archive(data: bytes, message: str) -> None:
+    """Traversal, links, devices, duplicates, bombs, additions, omissions and garbage are rejected with the reason."""
     with pytest.raises(ArtifactInvalid, match=re.escape(message)):
         artifact.read(data)
 
 
-def test_an_edited_and_repacked_archive_is_told() -> None:
-    """A coefficient changed by hand is found by the sums, even in an archive that is packed as ours are."""
+def test_read_detects_edited_and_repacked_archive() -> None:
+    """The sums detect a coefficient that was changed by hand, even in a correctly packed archive."""
     tampered = files(changed("intercept", -9.0))
     with tarfile.open(fileobj=io.BytesIO(archive()), mode="r:gz") as source:
         handle = source.extractfile("SHA256SUMS")
@@ -214,8 +214,8 @@ def test_an_edited_and_repacked_archive_is_told() -> None:
         artifact.read(buffer.getvalue())
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
-    """A gigabyte of zeros in a megabyte is refused with less than 200 MB in use at any time."""
+def test_read_rejects_gzip_bomb_in_bounded_memory() -> None:
+    """A gigabyte of zeros in a megabyte is rejected with less than 200 MB in use at any time."""
     import tracemalloc
 
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -231,8 +231,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 @given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
 @settings(deadline=None, max_examples=150)
-def test_one_changed_byte_is_never_another_model(place: int, byte: int, inside: bool) -> None:
-    """A byte changed anywhere, in the gzip or in the tar within, is refused or changes nothing that is read."""
+def test_read_never_returns_another_model_after_one_changed_byte(place: int, byte: int, inside: bool) -> None:
+    """One changed byte, in the gzip or in the tar, is rejected or changes nothing that is read."""
     good = archive()
     data = bytearray(zlib.decompress(good, 31) if inside else good)
     data[place % len(data)] = byte
@@ -246,8 +246,8 @@ def test_one_changed_byte_is_never_another_model(place: int, byte: int, inside: 
 
 @given(st.binary(max_size=2000))
 @settings(deadline=None)
-def test_bytes_in_a_tar_never_raise_anything_else(noise: bytes) -> None:
-    """Noise as a tar, and behind a good member's header, is ArtifactInvalid."""
+def test_extract_raises_only_artifact_invalid(noise: bytes) -> None:
+    """Noise as a tar, or after a valid member's header, raises ArtifactInvalid."""
     head = zlib.decompress(archive(), 31)[:1024]
     for data in (noise, head + noise, noise + head):
         with pytest.raises(ArtifactInvalid):

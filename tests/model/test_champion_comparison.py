@@ -1,4 +1,4 @@
-"""Challenger against champion on rows that neither was made from."""
+"""Tests of the comparison of challenger and champion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOWS = {
 
 
 def scored(n: int, frauds: int, strength: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, and scores and decisions of a model that tells them apart by `strength`."""
+    """Labels, and scores and decisions of a model whose separation is `strength`."""
     random = np.random.default_rng(seed)
     labels = np.r_[np.ones(frauds, int), np.zeros(n - frauds, int)]
     scores = 1 / (1 + np.exp(-(random.standard_normal(n) + strength * labels - 2)))
@@ -29,7 +29,7 @@ def scored(n: int, frauds: int, strength: float, seed: int = 0) -> tuple[np.ndar
 
 
 def compare(strength: float, against: float, n: int = 4000, frauds: int = 120) -> Comparison:
-    """A challenger of one strength against a champion of another, on the same rows with the same noise."""
+    """Compares a challenger and a champion of two strengths on the same rows with the same noise."""
     labels, ours, our_decisions = scored(n, frauds, strength)
     _, theirs, their_decisions = scored(n, frauds, against)
     return champion_comparison.compare(
@@ -42,8 +42,8 @@ def compare(strength: float, against: float, n: int = 4000, frauds: int = 120) -
     )
 
 
-def test_a_model_is_exactly_as_good_as_itself() -> None:
-    """Paired: no resample can tell a model from itself, so the interval has no width."""
+def test_compare_model_with_itself_gives_zero_interval() -> None:
+    """The bootstrap is paired, so the interval of a model against itself has no width."""
     made = compare(3, 3)
     assert made.status == "compared"
     for figure in (made.average_precision, made.recall):
@@ -51,8 +51,8 @@ def test_a_model_is_exactly_as_good_as_itself() -> None:
         assert (figure.difference, figure.low, figure.high) == (0, 0, 0)
 
 
-def test_the_figures_are_those_of_the_rows() -> None:
-    """Average precision as scikit-learn has it, recall by counting; the difference is challenger minus champion."""
+def test_compare_figures_match_scikit_learn_and_counting() -> None:
+    """Average precision equals scikit-learn's and recall the count; the difference is challenger minus champion."""
     made = compare(2, 4)
     labels, ours, decisions = scored(4000, 120, 2)
     assert made.average_precision is not None and made.recall is not None
@@ -62,8 +62,8 @@ def test_the_figures_are_those_of_the_rows() -> None:
     assert made.average_precision.low < made.average_precision.difference < made.average_precision.high
 
 
-def test_the_interval_is_that_of_a_paired_bootstrap_over_rows() -> None:
-    """Drawing cells draws rows: both give the same interval, to the noise of the bootstrap."""
+def test_compare_interval_matches_row_bootstrap() -> None:
+    """Drawing cells gives the same interval as drawing rows, to the noise of the bootstrap."""
     made = compare(2.5, 3)
     labels, ours, _ = scored(4000, 120, 2.5)
     _, theirs, _ = scored(4000, 120, 3)
@@ -81,8 +81,8 @@ def test_the_interval_is_that_of_a_paired_bootstrap_over_rows() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_cells_that_many_rows_share_change_nothing(seed: int) -> None:
-    """Rounded scores, full of ties, are compared as well."""
+def test_compare_handles_ties(seed: int) -> None:
+    """Rounded scores with many ties are compared as well."""
     labels, ours, decisions = scored(2000, 60, 2, seed)
     rounded = np.round(ours, 1)
     made = champion_comparison.compare(
@@ -92,16 +92,16 @@ def test_cells_that_many_rows_share_change_nothing(seed: int) -> None:
     assert made.average_precision.challenger == pytest.approx(average_precision_score(labels, rounded))
 
 
-def test_too_few_frauds_make_it_not_possible_and_said_so() -> None:
-    """14 frauds where 15 are needed: no figure, a reason with the counts."""
+def test_compare_is_not_possible_with_too_few_frauds() -> None:
+    """14 frauds with a minimum of 15 give no figure, and a reason with the counts."""
     made = compare(3, 3, frauds=14)
     assert made.status == "not possible"
     assert made.average_precision is made.recall is None
     assert "14 frauds among the 4000 test rows that it has not seen, and 15 are needed" in made.reason
 
 
-def test_rows_of_the_champions_training_and_validation_are_left_out() -> None:
-    """First and last row of both windows count as seen; its test rows and later ones do not."""
+def test_unseen_excludes_training_and_validation_windows() -> None:
+    """The first and last row of both windows count as seen; test rows and later rows do not."""
     times = [
         "2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-02T00:00:01Z",
         "2026-01-03T00:00:00.000005Z", "2026-01-03T00:00:00.000006Z", "2026-01-03T00:00:01Z", "2026-02-01T00:00:00Z",
@@ -111,15 +111,15 @@ def test_rows_of_the_champions_training_and_validation_are_left_out() -> None:
     assert champion_comparison.unseen(microseconds, WINDOWS).tolist() == expected
 
 
-def test_times_are_read_exactly_and_need_an_offset() -> None:
-    """Microseconds survive; a time without an offset could mean any, and is refused."""
+def test_microseconds_are_exact_and_need_an_offset() -> None:
+    """Microseconds are kept; a time without an offset is rejected."""
     assert champion_comparison.microseconds("1970-01-01T01:00:00.000001+01:00") == 1
     with pytest.raises(ValueError, match="offset"):
         champion_comparison.microseconds("2026-01-01T00:00:00")
 
 
-def test_the_first_model_has_no_champion_and_says_so() -> None:
-    """Status none, with a sentence."""
+def test_no_champion_has_status_none_and_a_reason() -> None:
+    """Without a champion the status is none, with a reason."""
     document = champion_comparison.NO_CHAMPION.to_dict()
     assert document["status"] == "none"
     assert "no champion" in document["reason"]

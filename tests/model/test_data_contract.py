@@ -1,4 +1,4 @@
-"""The contract of a transaction, on frames: what it catches, and what ids and digests depend on."""
+"""Tests of the data contract: layouts, faults, duplicates, digests and ids."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ UNTIMED = Columns(label="fraud", time=None, amount="value", features=("a",))
 
 
 def utc(*texts: str) -> pd.Series[pd.Timestamp]:
-    """Times in UTC, to the microsecond, as the readers make them."""
+    """Times in UTC with microseconds, in the readers' type."""
     return pd.Series(np.array(texts, dtype="M8[us]")).dt.tz_localize("UTC")
 
 
 def frame(**columns: Sequence[object] | pd.Series[pd.Timestamp]) -> pd.DataFrame:
-    """Two good rows in Kaggle's layout, with what is given in place of it."""
+    """Two valid rows in Kaggle's layout; `columns` replace theirs."""
     good: dict[str, Sequence[object] | pd.Series[pd.Timestamp]] = {
         "Time": [0.0, 1.0],
         "V1": [0.5, -0.5],
@@ -44,8 +44,8 @@ def frame(**columns: Sequence[object] | pd.Series[pd.Timestamp]) -> pd.DataFrame
         (["event_time", "a", "value", "fraud"], UNTIMED),
     ],
 )
-def test_layouts_that_hold(names: list[str], columns: Columns) -> None:
-    """Inputs and label in order; event_id and event_time anywhere; event_time may stand for the time column."""
+def test_layout_problem_accepts_valid_layouts(names: list[str], columns: Columns) -> None:
+    """Inputs and label in order; event_id and event_time anywhere; event_time may replace the time column."""
     assert data_contract.layout_problem(names, columns) is None
 
 
@@ -62,8 +62,8 @@ def test_layouts_that_hold(names: list[str], columns: Columns) -> None:
         (["Time", "event_time", "a", "value", "fraud"], UNTIMED, "not expected 'Time'"),
     ],
 )
-def test_layouts_that_do_not_hold(names: list[str], columns: Columns, message: str) -> None:
-    """What is missing, extra, misordered or named twice is named."""
+def test_layout_problem_names_wrong_columns(names: list[str], columns: Columns, message: str) -> None:
+    """Missing, extra, misordered and repeated columns are named."""
     assert message in (data_contract.layout_problem(names, columns) or "")
 
 
@@ -88,7 +88,7 @@ def test_layouts_that_do_not_hold(names: list[str], columns: Columns, message: s
         ({"event_time": utc("2026-01-01", "1969-12-31")}, "time out of range", "event_time"),
     ],
 )
-def test_a_broken_rule_is_found_where_it_is(
+def test_faults_locates_broken_rule(
     columns: dict[str, Sequence[object] | pd.Series[pd.Timestamp]], kind: str, column: str
 ) -> None:
     """Each rule gives one fault, with its kind, its column and the second row's position."""
@@ -96,14 +96,14 @@ def test_a_broken_rule_is_found_where_it_is(
     assert [(fault.kind, fault.column, fault.rows.tolist()) for fault in found] == [(kind, column, [1])]
 
 
-def test_good_rows_break_no_rule() -> None:
-    """Zero amounts, time zero, negative features and times out of order are fine."""
+def test_faults_accepts_valid_rows() -> None:
+    """Zero amounts, time zero, negative features and times out of order are valid."""
     times = utc("2026-01-02", "2026-01-01")
     assert data_contract.faults(frame(event_id=["b", "a"], event_time=times), KAGGLE) == []
 
 
-def test_duplicates_are_rows_not_ids() -> None:
-    """A row that repeats another counts whatever its id; -0.0 is 0.0; another time makes another row."""
+def test_duplicates_ignores_event_id() -> None:
+    """A repeated row counts whatever its id; -0.0 equals 0.0; another time is another row."""
     twice = pd.concat([frame(event_id=["a", "b"]), frame(event_id=["c", "d"], V1=[0.5, -0.0])])
     assert data_contract.duplicates(twice) == 1
     zeros = frame(Time=[0.0, 0.0], V1=[0.0, -0.0], V2=[1.0, 1.0], Amount=[2.0, 2.0], Class=[0.0, 0.0])
@@ -114,14 +114,14 @@ def test_duplicates_are_rows_not_ids() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from([0.0, -0.0, 1.5])), max_size=40))
-def test_duplicates_agree_with_comparing_rows(rows: list[tuple[int, int, float]]) -> None:
-    """The hashed count is the count that a set of rows gives."""
+def test_duplicates_matches_set_of_rows(rows: list[tuple[int, int, float]]) -> None:
+    """The hashed count equals the count from a set of rows."""
     table = pd.DataFrame(rows, columns=["a", "b", "c"], dtype=float)
     assert data_contract.duplicates(table) == len(rows) - len(set(rows))
 
 
-def test_the_digest_is_of_the_content() -> None:
-    """Equal values give an equal digest; a value, a name, an order or an id that differs gives another."""
+def test_content_sha256_depends_on_content_only() -> None:
+    """Equal values give an equal digest; another value, name, order or id gives another."""
     digest = data_contract.content_sha256(frame(event_id=["a", "b"]))
     assert digest == data_contract.content_sha256(frame(event_id=["a", "b"]).copy())
     others = [
@@ -134,7 +134,7 @@ def test_the_digest_is_of_the_content() -> None:
     assert len({digest, *(data_contract.content_sha256(other) for other in others)}) == 6
 
 
-def test_ids_come_from_digest_and_row() -> None:
+def test_event_ids_are_distinct_sorted_and_repeatable() -> None:
     """Ids are distinct, sort as rows do, and are the same every time."""
     ids = data_contract.event_ids("0123456789abcdef", 1_000)
     assert ids[:2] == ["0123456789ab-000000000", "0123456789ab-000000001"]

@@ -1,4 +1,4 @@
-"""The pipeline: what it fits, what it exports, and that the two are one model."""
+"""Tests of the estimator: what it fits, and that the export equals the pipeline."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ FEWER = [
 
 @pytest.mark.container
 @pytest.mark.parametrize("training", FEWER, ids=["all", "hours", "amounts", "no bins", "no resampling", "no time"])
-def test_the_export_scores_as_the_pipeline_does(training: Training) -> None:
-    """Scores of the exported document equal predict_proba to 1e-9, on rows far outside the training range too."""
+def test_export_scores_match_pipeline(training: Training) -> None:
+    """Scores of the export equal predict_proba to 1e-9, also on rows far outside the training range."""
     X, y = rows()
     pipeline = estimator.fit(training, X, y)
     scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, 0.5)))
@@ -45,8 +45,8 @@ def test_the_export_scores_as_the_pipeline_does(training: Training) -> None:
         assert np.abs(scorer.score(frame[columns].to_numpy()) - expected).max() < 1e-9
 
 
-def test_edges_and_scales_come_from_natural_rows() -> None:
-    """Synthetic frauds change neither means nor edges: those of the export are those of the rows as they came."""
+def test_export_edges_and_scales_ignore_synthetic_rows() -> None:
+    """Means and edges are those of the original rows; synthetic frauds do not change them."""
     X, y = rows()
     with_smote = estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5)
     plain = changed(resampling={"minority_ratio": 0.0})
@@ -58,8 +58,8 @@ def test_edges_and_scales_come_from_natural_rows() -> None:
     assert with_smote["features"][0]["mean"] == pytest.approx(X["V1"].mean(), abs=1e-12)
 
 
-def test_the_regression_sees_whole_bins_only() -> None:
-    """After resampling every row has one amount bin and one hour bin: ones and zeros, nothing in between."""
+def test_regression_inputs_have_whole_bins_only() -> None:
+    """After resampling every row has one amount bin and one hour bin: ones and zeros only."""
     X, y = rows()
     pipeline = estimator.fit(TRAINING, X, y)
     made, labels = pipeline["features"].transform(X), y
@@ -72,16 +72,16 @@ def test_the_regression_sees_whole_bins_only() -> None:
     assert np.all(bins[:, 5:].sum(axis=1) == 1)
 
 
-def test_scoring_rows_are_never_resampled() -> None:
-    """predict_proba answers as many rows as it is given, in their order."""
+def test_pipeline_does_not_resample_scored_rows() -> None:
+    """predict_proba returns one probability per row, in order."""
     X, y = rows()
     pipeline = estimator.fit(TRAINING, X, y)
     part = X.iloc[[5, 3, 900]]
     assert np.allclose(pipeline.predict_proba(part), pipeline.predict_proba(X)[[5, 3, 900]], rtol=0, atol=1e-12)
 
 
-def test_an_hour_that_training_never_saw_counts_nothing() -> None:
-    """Rows of the morning alone leave the other hours' coefficients at 0."""
+def test_export_unseen_hour_has_zero_coefficient() -> None:
+    """With morning rows only, the other hours' coefficients are 0."""
     X, y = rows()
     morning = X["Time"] % 86_400 < 6 * 3600
     pipeline = estimator.fit(TRAINING, X[morning], y[morning])
@@ -90,8 +90,8 @@ def test_an_hour_that_training_never_saw_counts_nothing() -> None:
 
 
 @pytest.mark.container
-def test_equal_rows_give_equal_bytes_in_a_new_process(tmp_path: Path) -> None:
-    """The document is the same bytes in another process, with another hash seed and another number of threads."""
+def test_fit_is_deterministic_across_processes(tmp_path: Path) -> None:
+    """The document has the same bytes with another hash seed and another number of threads."""
     X, y = rows()
     here = model_document.canonical(estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5))
     samples = Path(__file__).with_name("training_samples.py")
@@ -108,23 +108,23 @@ def test_equal_rows_give_equal_bytes_in_a_new_process(tmp_path: Path) -> None:
     assert done.stdout.strip() == here
 
 
-def test_one_class_cannot_be_learned() -> None:
-    """Rows without a fraud are refused with their count."""
+def test_fit_rejects_one_class() -> None:
+    """Rows without a fraud are rejected with their count."""
     X, y = rows(100)
     with pytest.raises(ValueError, match="0 frauds in 100 rows"):
         estimator.fit(TRAINING, X, np.zeros_like(y))
 
 
-def test_a_regression_that_does_not_converge_is_no_model() -> None:
-    """Running out of iterations is an error that names the two settings, not a warning in a log."""
+def test_fit_rejects_regression_that_does_not_converge() -> None:
+    """Running out of iterations is an error that names the two settings."""
     X, y = rows()
     training = changed(regression={"max_iterations": 2})
     with pytest.raises(ValueError, match=r"did not converge.*regression\.max_iterations"):
         estimator.fit(training, X, y)
 
 
-def test_the_frame_may_hold_more_columns_in_another_order() -> None:
-    """Columns are taken by name."""
+def test_fit_takes_columns_by_name() -> None:
+    """More columns and another order change nothing."""
     X, y = rows()
     shuffled = pd.concat([X[["Amount", "V3", "V2", "V1", "Time"]], pd.Series(y, name="Class")], axis=1)
     a, b = (estimator.export(estimator.fit(TRAINING, frame, y), TRAINING, 0.5) for frame in (X, shuffled))

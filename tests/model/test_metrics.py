@@ -1,4 +1,4 @@
-"""Figures, their intervals and the counts behind them; scikit-learn and a plain bootstrap are the oracles."""
+"""Tests of figures, intervals and counts against scikit-learn and a plain bootstrap."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sample(n: int = 3000, share: float = 0.05, seed: int = 0) -> tuple[np.ndarra
     return labels, np.round(1 / (1 + np.exp(-random.normal(labels * 2.0 - 2, 1))), 3)
 
 
-def test_wilson_interval_is_the_published_one() -> None:
+def test_rate_wilson_interval_matches_published_value() -> None:
     """81 of 263 gives 0.2553 to 0.3662 (Newcombe 1998, Statistics in Medicine 17, table I, method 3)."""
     figure = metrics.rate(81, 263, "nothing")
     assert (figure.count, figure.of) == (81, 263)
@@ -31,8 +31,8 @@ def test_wilson_interval_is_the_published_one() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 1000))
-def test_an_interval_contains_its_rate(count: int, of: int) -> None:
-    """Also at 0 and at 1, where a normal approximation would have no width."""
+def test_rate_is_inside_its_interval(count: int, of: int) -> None:
+    """Also at 0 and at 1, where a normal approximation has no width."""
     assume(count <= of)
     figure = metrics.rate(count, of, "nothing")
     assert figure.value is not None and figure.low is not None and figure.high is not None
@@ -41,7 +41,7 @@ def test_an_interval_contains_its_rate(count: int, of: int) -> None:
     assert figure.low < figure.high
 
 
-def test_a_rate_of_nothing_is_null_with_a_reason() -> None:
+def test_rate_of_no_rows_is_null_with_reason() -> None:
     """0 of 0 is neither 0 nor NaN."""
     figure = metrics.rate(0, 0, "no alerts among the rows").to_dict()
     assert figure == {
@@ -49,14 +49,14 @@ def test_a_rate_of_nothing_is_null_with_a_reason() -> None:
     }  # fmt: skip
 
 
-def test_a_figure_that_exists_has_the_five_keys_of_an_approval() -> None:
-    """Approvals take value, low, high, count and of, and nothing else."""
+def test_estimate_has_the_five_keys_of_an_approval() -> None:
+    """A defined figure has value, low, high, count and of, and nothing else."""
     assert set(metrics.rate(1, 2, "").to_dict()) == {"value", "low", "high", "count", "of"}
 
 
 @given(ROWS)
-def test_average_precision_and_roc_auc_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
-    """With any ties."""
+def test_average_precision_and_roc_auc_match_scikit_learn(rows: list[tuple[int, int]]) -> None:
+    """Both agree with scikit-learn, also with ties."""
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 10 for r in rows])
     assume(0 < labels.sum() < len(labels))
     ranking = Ranking(labels, scores)
@@ -66,8 +66,8 @@ def test_average_precision_and_roc_auc_are_those_of_scikit_learn(rows: list[tupl
 
 
 @given(ROWS, st.integers(0, 2**32 - 1))
-def test_counts_per_cell_stand_for_the_rows_drawn(rows: list[tuple[int, int]], seed: int) -> None:
-    """A resample of rows, counted per group and cell, has the average precision of those very rows."""
+def test_ranking_counts_represent_resampled_rows(rows: list[tuple[int, int]], seed: int) -> None:
+    """A resample counted per group and cell has the average precision of the resampled rows."""
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 10 for r in rows])
     assume(0 < labels.sum() < len(labels))
     random = np.random.default_rng(seed)
@@ -85,8 +85,8 @@ def test_counts_per_cell_stand_for_the_rows_drawn(rows: list[tuple[int, int]], s
     assert ranking.roc_auc(*weights)[0] == pytest.approx(roc_auc_score(labels[drawn], scores[drawn]))
 
 
-def test_the_bootstrap_agrees_with_one_that_draws_rows() -> None:
-    """Intervals match those of a stratified bootstrap over row numbers, to its own noise."""
+def test_bootstrap_matches_row_bootstrap() -> None:
+    """Intervals match those of a stratified bootstrap over row numbers, to its noise."""
     labels, scores = sample()
     figures = metrics.ranking_figures(labels, scores, seed=1)
     random = np.random.default_rng(2)
@@ -102,15 +102,15 @@ def test_the_bootstrap_agrees_with_one_that_draws_rows() -> None:
         assert figures[name].high == pytest.approx(high, abs=0.2 * width)
 
 
-def test_the_same_seed_gives_the_same_interval() -> None:
-    """Evaluation is a function of the rows and the settings."""
+def test_bootstrap_is_deterministic_by_seed() -> None:
+    """The same seed gives the same interval."""
     labels, scores = sample()
     assert metrics.ranking_figures(labels, scores, seed=4) == metrics.ranking_figures(labels, scores, seed=4)
     assert metrics.ranking_figures(labels, scores, seed=4) != metrics.ranking_figures(labels, scores, seed=5)
 
 
-def test_every_figure_counts_what_it_says() -> None:
-    """Six rows, by hand."""
+def test_measure_matches_counts_by_hand() -> None:
+    """The figures of six rows equal those counted by hand."""
     labels = np.array([1, 1, 1, 0, 0, 0])
     scores = np.array([0.9, 0.8, 0.2, 0.7, 0.1, 0.1])
     decisions = (scores >= 0.7).astype(int)
@@ -125,16 +125,16 @@ def test_every_figure_counts_what_it_says() -> None:
     )
 
 
-def test_a_tie_at_the_edge_of_the_budget_is_left_out_whole() -> None:
-    """Two alerts allowed and three rows with the second-highest score: one alert."""
+def test_alert_budget_excludes_ties_at_the_cut() -> None:
+    """With two alerts allowed and three rows at the second-highest score, there is one alert."""
     figures = metrics.measure(
         np.array([1, 1, 1, 0]), np.array([0.9, 0.5, 0.5, 0.5]), np.zeros(4), alert_budget=0.5, seed=0
     )
     assert figures["recall_at_alert_budget"].count == 1
 
 
-def test_rows_of_one_class_have_no_ranking() -> None:
-    """No frauds: recall and average precision are null and say so."""
+def test_one_class_has_no_ranking_figures() -> None:
+    """Without frauds, recall and average precision are null with a reason."""
     figures = metrics.measure(np.zeros(5), np.linspace(0, 1, 5), np.zeros(5), alert_budget=0.1, seed=0)
     assert figures["recall"].reason == figures["recall_at_alert_budget"].reason == "no frauds among the rows"
     assert figures["average_precision"].reason == "no frauds to rank"
@@ -143,8 +143,8 @@ def test_rows_of_one_class_have_no_ranking() -> None:
     assert metrics.precision_recall_curve(np.zeros(5), np.linspace(0, 1, 5)) == []
 
 
-def test_the_curve_is_thin_ends_at_every_fraud_and_holds_at_each_threshold() -> None:
-    """At most 200 points; each one's recall and precision are those of its threshold."""
+def test_precision_recall_curve_points_match_their_thresholds() -> None:
+    """At most 200 points; recall and precision of each are those of its threshold."""
     labels, scores = sample(20_000, 0.1)
     scores = scores + np.random.default_rng(0).random(len(scores)) * 1e-6
     curve = metrics.precision_recall_curve(labels, scores)

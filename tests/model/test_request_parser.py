@@ -1,4 +1,4 @@
-"""Requests and answers: what is read, what is refused and how, and that nothing else ever happens."""
+"""Tests of parsing scoring requests and writing responses."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SHUFFLED = dict(reversed(NAMED.items()))
 LINE = "3600.0,0.5,-1.25,9.99"
 
 
-def read(body: Any, kind: str | None = JSON) -> Batch:
-    """`body` read; what is not text or bytes is dumped as JSON first."""
+def parse(body: Any, kind: str | None = JSON) -> Batch:
+    """Parses `body`; values other than text and bytes are dumped as JSON first."""
     return PARSER.parse(body if isinstance(body, str | bytes) else json.dumps(body), kind)
 
 
-def refused(body: Any, kind: str | None = JSON) -> PayloadError:
-    """The refusal of `body`."""
+def rejection(body: Any, kind: str | None = JSON) -> PayloadError:
+    """The PayloadError of `body`."""
     with pytest.raises(PayloadError) as caught:
-        read(body, kind)
+        parse(body, kind)
     return caught.value
 
 
@@ -65,9 +65,9 @@ def refused(body: Any, kind: str | None = JSON) -> PayloadError:
         (json.dumps(SHUFFLED) + "\r\n\r\n", "application/jsonlines;charset=utf-8"),
     ],
 )
-def test_one_row_is_read_in_every_form(body: Any, kind: str | None) -> None:
+def test_parse_reads_one_row_in_every_form(body: Any, kind: str | None) -> None:
     """CSV with or without header, JSON and JSON lines, named or in order, give the same row."""
-    assert read(body, kind) == Batch([ROW], None)
+    assert parse(body, kind) == Batch([ROW], None)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_one_row_is_read_in_every_form(body: Any, kind: str | None) -> None:
         (f"{json.dumps(ROW)}\n{json.dumps(NAMED)}\n", JSONLINES),
     ],
 )
-def test_many_rows_are_read_in_every_form(body: Any, kind: str) -> None:
-    """Each type takes many rows, named and in order mixed where it can."""
-    assert read(body, kind) == Batch([ROW, ROW], None)
+def test_parse_reads_many_rows_in_every_form(body: Any, kind: str) -> None:
+    """Each type takes many rows; JSON types may mix named rows and rows in order."""
+    assert parse(body, kind) == Batch([ROW, ROW], None)
 
 
 @pytest.mark.parametrize(
@@ -96,19 +96,19 @@ def test_many_rows_are_read_in_every_form(body: Any, kind: str) -> None:
         ([NAMED | {"event_id": None}, NAMED], JSON, None),
     ],
 )
-def test_event_ids_are_kept_beside_the_features(body: Any, kind: str, ids: list[str | None] | None) -> None:
-    """event_id is optional per row and never a feature; where no row has one there are none."""
-    assert read(body, kind) == Batch([ROW, ROW], ids)
+def test_parse_keeps_event_ids_apart_from_features(body: Any, kind: str, ids: list[str | None] | None) -> None:
+    """event_id is optional per row and never a feature; without any id there are none."""
+    assert parse(body, kind) == Batch([ROW, ROW], ids)
 
 
-def test_a_model_may_have_an_input_called_event_id() -> None:
-    """Where event_id is an input of the model, it is one."""
+def test_parse_accepts_an_input_named_event_id() -> None:
+    """If event_id is an input of the model, it is read as one."""
     parser = RequestParser(("event_id", "Amount"), "Amount")
     assert parser.parse('{"event_id": 3, "Amount": 4}', JSON) == Batch([[3.0, 4.0]], None)
 
 
-def test_columns_need_not_be_called_as_ours_are() -> None:
-    """A model of another project, with one input and no time, is served alike."""
+def test_parse_accepts_other_column_names() -> None:
+    """A model with one input of another name and without time works."""
     parser = RequestParser(("betrag",), "betrag")
     assert parser.parse("betrag\n1\n2", CSV).rows == [[1.0], [2.0]]
     assert parser.parse("[[1], [2]]", JSON).rows == [[1.0], [2.0]]
@@ -180,11 +180,11 @@ def test_columns_need_not_be_called_as_ours_are() -> None:
         (LINE, "text/csv; charset=utf-16", 415, None, None, "utf-16", "utf-8"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_row_column_value_and_expectation(
+def test_error_names_row_column_value_and_expectation(
     *, body: Any, kind: str, status: int, row: int | None, column: str | None, value: str | None, expected: str | None
 ) -> None:
-    """Each kind of bad request has its status, and its body names the place and what was expected there."""
-    error = refused(body, kind)
+    """Each kind of invalid request has its status and a body that says where and what was expected."""
+    error = rejection(body, kind)
     said = json.loads(error.body)["error"]
     assert (said["status"], said["row"], said["column"]) == (status, row, column)
     assert value is None or said["value"] == value
@@ -196,18 +196,18 @@ def test_what_is_wrong_is_said_with_row_column_value_and_expectation(
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, '{"instances":' * 9999]
 )
-def test_deep_nesting_is_a_bad_request(text: str) -> None:
-    """However deep JSON is nested, the answer is a 400."""
-    assert refused(text).status == 400
-    assert refused(text, JSONLINES).status == 400
+def test_deep_nesting_is_rejected(text: str) -> None:
+    """Deeply nested JSON is rejected with 400."""
+    assert rejection(text).status == 400
+    assert rejection(text, JSONLINES).status == 400
 
 
-def test_a_message_says_which_names_are_wrong() -> None:
-    """An unknown column is named together with those that are missing."""
-    assert str(refused(f"Time,V1,V2,Betrag\n{LINE}", CSV)) == (
+def test_error_names_unknown_and_missing_columns() -> None:
+    """An unknown column is named together with the missing ones."""
+    assert str(rejection(f"Time,V1,V2,Betrag\n{LINE}", CSV)) == (
         'the header: "Betrag" is not a column of this model (missing: Amount)'
     )
-    assert str(refused([{"Time": 1}])) == "row 1: column V1, V2, Amount is missing"
+    assert str(rejection([{"Time": 1}])) == "row 1: column V1, V2, Amount is missing"
 
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -217,10 +217,10 @@ IDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size
 
 @given(ROWS, st.permutations([0, 1, 2, 3]), st.none() | IDS, st.booleans())
 @settings(deadline=None)
-def test_every_number_comes_through_every_form_unchanged(
+def test_numbers_survive_every_form_bit_for_bit(
     rows: list[tuple[float, ...]], order: list[int], event_id: str | None, quoted: bool
 ) -> None:
-    """Named in any order, with or without ids, a batch survives CSV, JSON and JSON lines bit for bit."""
+    """Named in any order, with or without ids, a batch survives CSV, JSON and JSON lines."""
     names = [PARSER.inputs[at] for at in order]
     expected = Batch([list(row) for row in rows], [event_id] * len(rows) if event_id is not None else None)
     text = io.StringIO(newline="")
@@ -232,9 +232,9 @@ def test_every_number_comes_through_every_form_unchanged(
         {name: row[at] for name, at in zip(names, order, strict=True)} | ({"event_id": event_id} if extra else {})
         for row in rows
     ]
-    assert read(text.getvalue(), CSV) == expected
-    assert read(documents) == expected
-    assert read("\n".join(map(json.dumps, documents)), JSONLINES) == expected
+    assert parse(text.getvalue(), CSV) == expected
+    assert parse(documents) == expected
+    assert parse("\n".join(map(json.dumps, documents)), JSONLINES) == expected
 
 
 JSONS = st.recursive(
@@ -263,8 +263,8 @@ KINDS = st.sampled_from([CSV, JSON, JSONLINES, "text/csv; header=present", "text
 
 @given(BODIES, KINDS)
 @settings(deadline=None, max_examples=500)
-def test_no_body_does_anything_but_parse_or_be_refused(body: bytes | str, kind: str) -> None:
-    """Noise, near-CSV and any JSON give finite rows or a PayloadError with a JSON body; nothing else is raised."""
+def test_parse_raises_only_payload_error(body: bytes | str, kind: str) -> None:
+    """Noise, near-CSV and any JSON give finite rows or a PayloadError with a JSON body."""
     try:
         batch = PARSER.parse(body, kind)
     except PayloadError as error:
@@ -281,8 +281,8 @@ def test_no_body_does_anything_but_parse_or_be_refused(body: bytes | str, kind: 
     | st.sampled_from(["text/csv;", "text/csv; charset*0*=", "; ;", 'a/b; c="', "text/csv; charset"])
 )
 @settings(deadline=None, max_examples=300)
-def test_no_header_does_anything_but_parse_or_be_refused(value: str) -> None:
-    """Whatever stands in Content-Type is read as a type or refused with 415, in Accept with 406."""
+def test_headers_raise_only_payload_error(value: str) -> None:
+    """Any Content-Type is accepted or rejected with 415, any Accept with 406."""
     for status, call in ((415, media_types.content_type), (406, media_types.negotiate)):
         try:
             call(value)
@@ -306,14 +306,14 @@ def test_no_header_does_anything_but_parse_or_be_refused(value: str) -> None:
         ("text/csv;q=0, */*;q=0.1", JSON),
     ],
 )
-def test_the_answers_type_is_negotiated(accept: str | None, kind: str) -> None:
-    """Accept's best understood type wins; everything or nothing means JSON."""
+def test_negotiate_prefers_best_supported_type(accept: str | None, kind: str) -> None:
+    """Accept's best supported type wins; empty or */* means JSON."""
     assert media_types.negotiate(accept) == (kind, False)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", "text/csv;q=0", "text/csv;q=x", "nonsense", "text/csv;q=7"])
-def test_a_type_that_cannot_be_made_is_406(accept: str) -> None:
-    """Nothing acceptable is 406, and the answer names the types that there are."""
+def test_negotiate_rejects_unsupported_types(accept: str) -> None:
+    """An unsupported Accept is 406, and the error names the supported types."""
     with pytest.raises(
         PayloadError, match="Accept must be application/json, text/csv, application/jsonlines"
     ) as caught:
@@ -321,8 +321,8 @@ def test_a_type_that_cannot_be_made_is_406(accept: str) -> None:
     assert caught.value.status == 406
 
 
-def test_answers_hold_score_decision_version_and_id() -> None:
-    """The three types say the same; event_id is there where the request had any."""
+def test_write_has_score_decision_version_and_id() -> None:
+    """The three types have the same content; event_id is present if the request had any."""
     scores, decisions, ids = [0.25, 1e-12], [0, 1], ["a,b", None]
 
     def write(kind: str, ids: list[str | None] | None, header: bool = False) -> str:

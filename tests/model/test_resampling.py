@@ -1,4 +1,4 @@
-"""Resampling: interpolated values, copied codes, and never more than asked."""
+"""Tests of resampling: interpolated values, copied codes, and the ratio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ml.model.resampling import OneParentSMOTE
 
 
 def sample(legitimate: int = 500, frauds: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of three values and two codes, and their labels in no order."""
+    """Rows of three values and two codes with shuffled labels."""
     random = np.random.default_rng(seed)
     n = legitimate + frauds
     y = random.permutation(np.r_[np.zeros(legitimate), np.ones(frauds)]).astype(np.int8)
@@ -29,8 +29,8 @@ def smote(ratio: float = 0.5, neighbours: int = 5, copied: int = 2, seed: int = 
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.floats(0.1, 1.0))
-def test_every_synthetic_row_takes_all_its_codes_from_one_parent(seed: int, neighbours: int, ratio: float) -> None:
-    """A synthetic row's codes are exactly those of one fraud, and its values lie between that fraud's and another's."""
+def test_synthetic_rows_copy_codes_from_one_parent(seed: int, neighbours: int, ratio: float) -> None:
+    """A synthetic row's codes are those of one fraud; its values are between that fraud's and another's."""
     X, y = sample(legitimate=300)
     sampler = smote(ratio, neighbours, seed=seed)
     made, labels = sampler.fit_resample(X, y)
@@ -44,8 +44,8 @@ def test_every_synthetic_row_takes_all_its_codes_from_one_parent(seed: int, neig
         assert np.any(np.all((low - 1e-12 <= row) & (row <= high + 1e-12), axis=1))
 
 
-def test_without_codes_the_rows_are_those_of_imbalanced_learn() -> None:
-    """imbalanced-learn's own SMOTE with the same seed gives the same rows: it is the oracle for the formula."""
+def test_rows_without_codes_match_imbalanced_learn() -> None:
+    """Without codes the rows equal those of imbalanced-learn's SMOTE with the same seed."""
     X, y = sample()
     ours, our_labels = smote(0.5, copied=0).fit_resample(X[:, :3], y)
     theirs, their_labels = SMOTE(sampling_strategy=0.5, k_neighbors=5, random_state=3).fit_resample(X[:, :3], y)
@@ -53,8 +53,8 @@ def test_without_codes_the_rows_are_those_of_imbalanced_learn() -> None:
     assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
-def test_codes_do_not_decide_who_is_a_neighbour() -> None:
-    """Neighbours are found by the values alone: other codes, same interpolation."""
+def test_neighbours_ignore_codes() -> None:
+    """Neighbours are found by the values only: other codes, same interpolation."""
     X, y = sample()
     other = X.copy()
     other[:, 3:] *= 1000
@@ -62,8 +62,8 @@ def test_codes_do_not_decide_who_is_a_neighbour() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "frauds"), [(0.5, 250), (0.1, 50), (0.04, 20), (0.01, 20)])
-def test_frauds_grow_to_the_ratio_and_never_shrink(ratio: float, frauds: int) -> None:
-    """There are `ratio` frauds to a legitimate row afterwards; where there were as many before, nothing is added."""
+def test_frauds_reach_the_ratio_and_never_shrink(ratio: float, frauds: int) -> None:
+    """Afterwards there are `ratio` frauds per legitimate row; if there were as many before, none is added."""
     X, y = sample()
     made, labels = smote(ratio).fit_resample(X, y)
     assert labels.sum() == frauds
@@ -71,8 +71,8 @@ def test_frauds_grow_to_the_ratio_and_never_shrink(ratio: float, frauds: int) ->
     assert np.count_nonzero(labels == 0) == 500
 
 
-def test_too_few_frauds_for_the_neighbours_is_said_in_words() -> None:
-    """Five frauds have no five neighbours each; the message counts, and names what to change."""
+def test_too_few_frauds_are_rejected() -> None:
+    """With five neighbours, five frauds are too few; the message has the count and the setting."""
     X, y = sample(frauds=5)
     with pytest.raises(ValueError, match=r"at least 6 frauds .*got 5.*resampling\.neighbours"):
         smote().fit_resample(X, y)

@@ -1,4 +1,4 @@
-"""The numpy scorer: what it computes, that it is the scikit-learn pipeline, and what it refuses to load."""
+"""Tests of the scorer: its formula, its agreement with scikit-learn, and the documents that it rejects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scorer(model: dict[str, Any] = DOCUMENT) -> Scorer:
 
 
 def by_hand(row: list[float]) -> float:
-    """DOCUMENT evaluated as its schema reads, term by term, in exact summation."""
+    """DOCUMENT evaluated term by term from its schema, in exact summation."""
     values = dict(zip(DOCUMENT["inputs"], row, strict=True))
     terms = [DOCUMENT["intercept"]]
     for term in DOCUMENT["features"]:
@@ -43,21 +43,21 @@ def by_hand(row: list[float]) -> float:
     return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
 
 
-def test_a_score_is_what_the_document_says_term_by_term() -> None:
-    """The folded evaluation equals the document's own formula to 1e-12 on a thousand rows."""
+def test_score_matches_formula_term_by_term() -> None:
+    """The folded evaluation equals the document's formula to 1e-12 on a thousand rows."""
     X = rows(1000)
     expected = [by_hand(row) for row in X.tolist()]
     np.testing.assert_allclose(scorer().score(X), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("amount", [5.0, 50.0, np.nextafter(5.0, 0), np.nextafter(50.0, 100)])
-def test_an_amount_on_an_edge_belongs_to_the_bin_above(amount: float) -> None:
-    """Bins are closed below, open above."""
+def test_amount_on_an_edge_is_in_the_bin_above(amount: float) -> None:
+    """Bins are closed below and open above."""
     row = [0.0, 0.0, 0.0, float(amount)]
     assert scorer().score([row])[0] == pytest.approx(by_hand(row), abs=1e-12)
 
 
-def test_the_layout_of_the_array_and_the_number_of_rows_change_nothing() -> None:
+def test_score_does_not_depend_on_layout_or_row_count() -> None:
     """C order, Fortran order, float32, a slice, one row or many blocks score alike; no rows give no scores."""
     model, X = scorer(), rows(40_000)
     scores = model.score(X)
@@ -70,10 +70,10 @@ def test_the_layout_of_the_array_and_the_number_of_rows_change_nothing() -> None
 
 @given(st.lists(ROW, min_size=1, max_size=40), st.data())
 @settings(deadline=None)
-def test_a_decision_at_the_threshold_does_not_depend_on_the_company(
+def test_decision_at_threshold_does_not_depend_on_other_rows(
     batch: list[tuple[float, ...]], data: st.DataObject
 ) -> None:
-    """Where the threshold is a row's very score, that row is an alert alone and in any part of any batch."""
+    """A row whose score is the threshold is an alert alone and in any part of any batch."""
     X = np.array(batch)
     chosen = data.draw(st.integers(0, len(batch) - 1))
     model = scorer(changed("threshold.score", scorer().score_row(list(batch[chosen]))))
@@ -87,7 +87,7 @@ def test_a_decision_at_the_threshold_does_not_depend_on_the_company(
     assert model.decide(scores)[chosen] == model.decide(part)[chosen - first] == 1
 
 
-def test_a_wide_model_sums_every_batch_in_one_order() -> None:
+def test_wide_model_sums_in_one_order() -> None:
     """Thirty inputs, where a sum by vector instructions would differ: blocks, odd sizes and single rows agree."""
     random = np.random.default_rng(5)
     names = [f"V{index}" for index in range(1, 29)]
@@ -104,8 +104,8 @@ def test_a_wide_model_sums_every_batch_in_one_order() -> None:
         np.testing.assert_array_equal(model.score(X[-size:]), scores[-size:])
 
 
-def test_the_array_that_is_scored_is_not_changed() -> None:
-    """`score` does not write to what it is given."""
+def test_score_does_not_change_its_input() -> None:
+    """`score` does not write to its argument."""
     X = rows(100)
     before = X.copy()
     scorer().score(X)
@@ -115,8 +115,8 @@ def test_the_array_that_is_scored_is_not_changed() -> None:
 
 @given(st.lists(ROW, min_size=1, max_size=20))
 @settings(deadline=None)
-def test_every_finite_row_has_a_probability(batch: list[tuple[float, ...]]) -> None:
-    """No finite row, however extreme, gives NaN, a warning or a number outside 0 to 1; both ways of scoring agree."""
+def test_finite_rows_have_probabilities(batch: list[tuple[float, ...]]) -> None:
+    """No finite row gives NaN, a warning or a number outside 0 to 1; both ways of scoring agree."""
     model = scorer()
     scores = model.score(batch)
     assert ((scores >= 0) & (scores <= 1)).all()
@@ -124,8 +124,8 @@ def test_every_finite_row_has_a_probability(batch: list[tuple[float, ...]]) -> N
         assert model.score_row(row) == score
 
 
-def test_terms_that_overflow_are_summed_all_the_same() -> None:
-    """Where the sum of products leaves the range of floats, its sign still decides: 0, 1, or the rest of the terms."""
+def test_overflowing_terms_are_summed() -> None:
+    """If the sum of products overflows, its sign still decides: 0, 1, or the rest of the terms."""
     model = scorer(changed("features.1.coefficient", -1.5 / 4))  # weights 0.75 and -0.75
     huge = 1.7e308
     assert model.score([[0, huge, -huge, 1]])[0] == 1 == model.score_row([0, huge, -huge, 1])
@@ -135,7 +135,7 @@ def test_terms_that_overflow_are_summed_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 3), (1, 5), (1, 4, 1)])
-def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+def test_score_rejects_other_shapes(shape: tuple[int, ...]) -> None:
     """`score` takes rows of exactly the model's inputs."""
     with pytest.raises(ValueError, match=r"X must have the shape \(rows, 4\)"):
         scorer().score(np.zeros(shape))
@@ -143,12 +143,12 @@ def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
         scorer().score_row([1.0])
 
 
-def test_a_score_on_the_threshold_is_an_alert() -> None:
+def test_decide_alerts_at_the_threshold() -> None:
     """`decide` alerts from the threshold upwards."""
     assert scorer().decide([0.5, np.nextafter(0.5, 0), 1.0, 0.0]).tolist() == [1, 0, 1, 0]
 
 
-def test_the_version_names_the_content_not_the_text() -> None:
+def test_version_depends_on_content_not_on_text() -> None:
     """Key order and spaces do not change the version; any number does."""
     spaced = json.dumps(dict(reversed(DOCUMENT.items())), indent=3)
     assert Scorer.from_json(spaced).version == scorer().version
@@ -193,8 +193,8 @@ def test_the_version_names_the_content_not_the_text() -> None:
         ("provenance", {"commit": "x"}, "provenance.config_sha256 is missing"),
     ],
 )
-def test_a_document_that_does_not_hold_is_refused_by_field(path: str, value: Any, message: str) -> None:
-    """A wrong, missing or unknown field is named with what was expected and found."""
+def test_parse_rejects_invalid_field(path: str, value: Any, message: str) -> None:
+    """A wrong, missing or unknown field is named with the expected and the actual value."""
     with pytest.raises(ArtifactInvalid, match=message):
         scorer(changed(path, value))
 
@@ -213,8 +213,8 @@ def test_a_document_that_does_not_hold_is_refused_by_field(path: str, value: Any
         (" " * (4 * 1024 * 1024 + 1), "at most"),
     ],
 )
-def test_text_that_is_no_document_is_refused(text: str | bytes, message: str) -> None:
-    """Broken JSON, doubled keys, NaN, deep nesting and oversized text are ArtifactInvalid and nothing else."""
+def test_parse_rejects_invalid_text(text: str | bytes, message: str) -> None:
+    """Broken JSON, repeated keys, NaN, deep nesting and oversized text raise ArtifactInvalid only."""
     with pytest.raises(ArtifactInvalid, match=message):
         Scorer.from_json(text)
 
@@ -246,8 +246,8 @@ PATHS = [
 
 @given(st.sampled_from(PATHS), JSONS)
 @settings(deadline=None)
-def test_whatever_stands_in_a_field_loads_or_is_refused(path: str, value: Any) -> None:
-    """Any JSON in any field gives a scorer or ArtifactInvalid, never another error."""
+def test_parse_raises_only_artifact_invalid(path: str, value: Any) -> None:
+    """Any JSON in any field gives a scorer or ArtifactInvalid."""
     try:
         model = scorer(changed(path, value))
     except ArtifactInvalid:
@@ -294,15 +294,15 @@ def both(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 @given(st.lists(st.tuples(ORDINARY, ORDINARY, ORDINARY, st.floats(0, 1e9)), min_size=1, max_size=10))
 @settings(deadline=None, max_examples=60)
-def test_the_scorer_is_the_pipeline(batch: list[tuple[float, ...]]) -> None:
-    """On any rows up to a million standard deviations out, the scorer and scikit-learn agree to 1e-9."""
+def test_scorer_matches_pipeline(batch: list[tuple[float, ...]]) -> None:
+    """Up to a million standard deviations out, the scorer and scikit-learn agree to 1e-9."""
     theirs, ours = both(np.array(batch))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
 @given(st.lists(st.tuples(FINITE, FINITE, FINITE, st.floats(0, allow_infinity=False)), min_size=1, max_size=10))
 @settings(deadline=None, max_examples=60)
-def test_the_scorer_is_the_pipeline_at_the_ends_of_the_number_line(batch: list[tuple[float, ...]]) -> None:
+def test_scorer_matches_pipeline_on_extreme_rows(batch: list[tuple[float, ...]]) -> None:
     """On any finite rows at all the two agree to 1e-9, or differ by no more than rounding moves the log-odds.
 
     Where terms beyond 1e6 cancel, scikit-learn's own answer is a matter of rounding: the bound is the textbook one
@@ -322,7 +322,7 @@ def test_the_scorer_is_the_pipeline_at_the_ends_of_the_number_line(batch: list[t
 
 
 @pytest.mark.parametrize(("amount_bins", "hour_bins"), [(0, 0), (1, 1), (10, 0), (0, 24)])
-def test_every_binning_exports_to_the_same_scores(amount_bins: int, hour_bins: int) -> None:
+def test_scorer_matches_pipeline_for_every_binning(amount_bins: int, hour_bins: int) -> None:
     """With or without bins of either kind, the scorer and scikit-learn agree to 1e-9 on new rows."""
     pipeline, model = fitted(amount_bins, hour_bins)
     X = rows(2000, seed=9)

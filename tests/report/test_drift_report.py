@@ -1,4 +1,4 @@
-"""The report of a drift check: pictures of counts, and one page that loads nothing and can be read anywhere."""
+"""Tests of the drift report: plots from counts, and a page that loads nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def judged(
 
 
 def written(found: detector.DriftVerdict, **changes: Any) -> Mapping[str, Any]:
-    """The check as far as the page shows it."""
+    """The fields of a stored check that the page shows."""
     document: dict[str, Any] = {
         "endpoint": "fraudops-production",
         "judged": "2026-05-01T05:17:00Z",
@@ -75,7 +75,7 @@ def written(found: detector.DriftVerdict, **changes: Any) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def drifted() -> tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]]:
-    """A month in which V2 has moved and labels have flipped, and the months before it."""
+    """A month with a shift of V2 and flipped labels, and the months before it."""
     before = [judged(month)[0] for month in (2, 3)]
     found, summary = judged(4, shift=0.6, flip=0.5)
     return found, summary, [*before, found]
@@ -83,16 +83,16 @@ def drifted() -> tuple[detector.DriftVerdict, detector.WindowSummary, list[detec
 
 @pytest.fixture(scope="module")
 def page(drifted: tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]]) -> str:
-    """Its page, of which somebody else has named a field."""
+    """The page of that month, with hostile text in a field."""
     found, summary, history = drifted
     pictures = report.draw(REFERENCE, found, summary, history, RULES)
     return report.page(written(found, endpoint=HOSTILE), found, history, pictures)
 
 
-def test_pictures_are_the_same_bytes_for_the_same_counts(
+def test_draw_is_deterministic(
     drifted: tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]],
 ) -> None:
-    """Five of them, each a picture with something on it."""
+    """There are five plots, each with content."""
     found, summary, history = drifted
     first, second = (report.draw(REFERENCE, found, summary, history, RULES) for _ in range(2))
     assert first == second
@@ -103,8 +103,8 @@ def test_pictures_are_the_same_bytes_for_the_same_counts(
         assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
 
 
-def test_what_cannot_be_said_is_not_drawn() -> None:
-    """No traffic: no pictures, and a page all the same."""
+def test_window_without_traffic_has_a_page_without_plots() -> None:
+    """Without traffic there are no plots, but there is a page."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
     summary = detector.WindowSummary.empty(REFERENCE)
     found = detector.evaluate(
@@ -117,8 +117,8 @@ def test_what_cannot_be_said_is_not_drawn() -> None:
     assert "<img" not in text
 
 
-def test_the_page_says_what_fired_and_against_what(page: str) -> None:
-    """Verdicts, figures with limits, rows of other models, lines that could not be read."""
+def test_page_shows_what_fired_and_the_limits(page: str) -> None:
+    """The page has verdicts, figures with limits, rows of other models and unreadable lines."""
     words = re.sub(r"<[^>]+>|\s+", " ", page)
     assert "Drift: concept, data" in words
     for part in (
@@ -133,8 +133,8 @@ def test_the_page_says_what_fired_and_against_what(page: str) -> None:
     assert "an estimate without labels" in words
 
 
-def test_the_page_runs_and_loads_nothing(page: str) -> None:
-    """What others have named is text; its policy allows pictures of its own and nothing else."""
+def test_page_runs_and_loads_nothing(page: str) -> None:
+    """Untrusted input is text; the page's policy allows inline pictures only."""
     assert HOSTILE not in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page
@@ -152,8 +152,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 
 @SCHEMES
-def test_it_fits_and_can_be_read(tab: Tab, page: str, tmp_path: Path, width: int, dark: bool) -> None:
-    """Nothing sticks out of the window, all text has a contrast of 4.5 or more, nothing fails, nothing is loaded."""
+def test_page_fits_and_has_enough_contrast(tab: Tab, page: str, tmp_path: Path, width: int, dark: bool) -> None:
+    """No overflow, contrast of 4.5 or more, no errors, no requests."""
     address = (tmp_path / "report.html").as_uri()
     (tmp_path / "report.html").write_text(page)
     tab.requested.clear()

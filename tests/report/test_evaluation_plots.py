@@ -1,4 +1,4 @@
-"""The pictures of an approval: the numbers of the evaluation, the same bytes wherever and whenever they are drawn."""
+"""Tests of the plots of an evaluation."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def pixels(png: bytes) -> np.ndarray[Any, Any]:
         return np.asarray(image.convert("RGB"), dtype=np.float64)
 
 
-def test_an_approval_has_two_pictures() -> None:
-    """Each under the name by which the pull request links it, wide enough to be read and small enough to commit."""
+def test_draw_gives_two_plots() -> None:
+    """Each has the name that the pull request links, and is wide enough to read and small enough to commit."""
     drawn = evaluation_plots.draw(evaluation())
     assert list(drawn) == ["confusion-matrix.png", "precision-recall.png"]
     for png in drawn.values():
@@ -45,8 +45,8 @@ def test_an_approval_has_two_pictures() -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWERS)
-def test_the_same_evaluation_gives_the_same_bytes(draw: Drawer) -> None:
-    """Whatever matplotlib was told by others before, and without leaving anything behind."""
+def test_draw_ignores_and_restores_matplotlib_settings(draw: Drawer) -> None:
+    """Other code's settings of matplotlib change nothing and stay as they are."""
     first = draw(evaluation())
     with mpl.rc_context({"lines.linewidth": 9, "font.family": "monospace", "savefig.dpi": 30}):
         before = dict(mpl.rcParams)
@@ -56,8 +56,8 @@ def test_the_same_evaluation_gives_the_same_bytes(draw: Drawer) -> None:
     assert b"matplotlib" not in first.lower()
 
 
-def test_another_process_draws_the_same_bytes() -> None:
-    """Nothing of a process (its hash seed, its backend) gets into a picture."""
+def test_draw_gives_the_same_bytes_in_another_process() -> None:
+    """Hash seed and backend do not change a plot."""
     code = (
         "import hashlib, json, sys\nfrom ml.report import evaluation_plots\n"
         "drawn = evaluation_plots.draw(json.load(sys.stdin))\n"
@@ -78,16 +78,16 @@ def test_another_process_draws_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWERS)
-def test_other_numbers_give_another_picture(draw: Drawer) -> None:
-    """A picture that stayed the same while the figures changed would be worse than none."""
+def test_draw_depends_on_the_numbers(draw: Drawer) -> None:
+    """Other figures give another plot."""
     changed = copy.deepcopy(evaluation())
     changed["confusion"]["false_negatives"] += 1
     changed["metrics"]["recall"]["value"] -= 0.1
     assert draw(changed) != draw(evaluation())
 
 
-def test_colour_follows_the_share_and_not_the_count() -> None:
-    """Forty frauds found are as green as thousands of rows let through; what went wrong is red, the more the redder."""
+def test_confusion_colour_depends_on_the_share() -> None:
+    """Colour depends on the share of the row, not on the count; errors are red."""
     good, bad = evaluation(), evaluation()
     good["confusion"] = {"true_positives": 40, "false_negatives": 0, "false_positives": 0, "true_negatives": 3960}
     bad["confusion"] = {"true_positives": 0, "false_negatives": 40, "false_positives": 3960, "true_negatives": 0}
@@ -103,8 +103,8 @@ def test_colour_follows_the_share_and_not_the_count() -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWERS)
-def test_what_does_not_exist_is_left_out(draw: Drawer) -> None:
-    """A model without alerts, rows without frauds: a picture all the same, and no warning."""
+def test_draw_leaves_out_undefined_figures(draw: Drawer) -> None:
+    """A model without alerts and rows without frauds still give a plot, and no warning."""
     assert draw(blind())
     empty = blind()
     empty["confusion"] = dict.fromkeys(empty["confusion"], 0)

@@ -28,13 +28,13 @@ KAGGLE = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
 
 @pytest.fixture(scope="module")
 def full() -> pd.DataFrame:
-    """The stand-in at its full size."""
+    """The stand-in data at full size."""
     frame: pd.DataFrame = draw(seed=0).to_pandas()
     return frame
 
 
-def test_the_default_is_the_size_of_the_original(full: pd.DataFrame) -> None:
-    """284,807 rows with 492 frauds in Kaggle's layout, over two days, in the order of time, nothing missing."""
+def test_draw_default_has_the_size_of_the_original(full: pd.DataFrame) -> None:
+    """284,807 rows with 492 frauds in Kaggle's layout, over two days, in the order of time, without gaps."""
     assert list(full.columns) == KAGGLE
     assert (len(full), int(full["Class"].sum())) == (284_807, 492)
     assert full["Time"].is_monotonic_increasing
@@ -44,7 +44,7 @@ def test_the_default_is_the_size_of_the_original(full: pd.DataFrame) -> None:
     assert (full["Amount"] >= 0).all()
 
 
-def test_it_resembles_the_real_sample(full: pd.DataFrame) -> None:
+def test_draw_resembles_the_real_sample(full: pd.DataFrame) -> None:
     """The median Kolmogorov–Smirnov distance over columns is at most 0.03 for legitimate rows and 0.08 for frauds."""
     if not SAMPLE.exists():
         pytest.skip(f"{SAMPLE} is not there: the fidelity of the stand-in to real transactions was not measured")
@@ -55,16 +55,16 @@ def test_it_resembles_the_real_sample(full: pd.DataFrame) -> None:
         assert float(np.median(distances)) <= limit, f"class {label}: {np.median(distances):.4f}"
 
 
-def test_rank_correlations_come_back(full: pd.DataFrame) -> None:
-    """What the copula was given is what the drawn rows have, to within 0.03 over all pairs of columns."""
+def test_draw_reproduces_rank_correlations(full: pd.DataFrame) -> None:
+    """Drawn rows have the copula's rank correlations to within 0.03 over all pairs of columns."""
     profile = json.loads((ROOT / "ml/simulate/profile.json").read_text())
     legitimate = full[full["Class"] == 0][KAGGLE[1:-1]].to_numpy()
     drawn = spearmanr(legitimate[:50_000]).statistic
     assert np.abs(drawn - np.array(profile["groups"][0]["rank_correlation"])).max() < 0.03
 
 
-def test_frauds_are_rows_of_one_kind_not_columns_of_many() -> None:
-    """Frauds of several kinds are mixed row by row: the amount and V-columns of one kind stay together."""
+def test_frauds_are_mixed_by_row() -> None:
+    """The amount and the V-columns of a fraud come from one group."""
     frauds = StandIn.load().frauds(2_000, np.random.default_rng(3))
     constant = frauds[frauds[:, -1] == 99.99]  # one kind has this one amount
     rest = frauds[frauds[:, -1] != 99.99]
@@ -72,7 +72,7 @@ def test_frauds_are_rows_of_one_kind_not_columns_of_many() -> None:
     assert max(distances) > 1
 
 
-def test_hours_follow_the_profile(full: pd.DataFrame) -> None:
+def test_draw_hours_match_the_profile(full: pd.DataFrame) -> None:
     """Each hour of the day has its share of legitimate rows, to within 0.3 percentage points."""
     profile = json.loads((ROOT / "ml/simulate/profile.json").read_text())
     counts = np.array(profile["hourly_counts"]["0"])
@@ -82,8 +82,8 @@ def test_hours_follow_the_profile(full: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
-def test_the_same_seed_gives_the_same_bytes_in_another_process(name: str, tmp_path: Path) -> None:
-    """A file drawn here and one drawn in a new process with another number of threads are equal, byte for byte."""
+def test_draw_is_deterministic_across_processes(name: str, tmp_path: Path) -> None:
+    """A file drawn in a new process with another number of threads is equal, byte for byte."""
     table_files.write(tmp_path / name, draw(3_000, seed=7, start=date(2026, 1, 1), months=2))
     code = (
         "import sys; from datetime import date; from pathlib import Path\n"
@@ -97,13 +97,13 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(name: str, tmp_pa
     assert one == two
 
 
-def test_another_seed_gives_other_rows() -> None:
-    """Seeds differ."""
+def test_draw_depends_on_the_seed() -> None:
+    """Two seeds give different rows."""
     assert not draw(500, seed=1).equals(draw(500, seed=2))
 
 
-def test_months_spread_over_the_calendar() -> None:
-    """With a start and months every calendar month has rows, Time counts from the start, and event_time agrees."""
+def test_draw_covers_calendar_months() -> None:
+    """Every calendar month has rows, Time counts from the start, and event_time agrees."""
     table = draw(6_000, seed=1, start=date(2025, 12, 1), months=3)
     frame = table.to_pandas()
     assert list(frame.columns) == ["event_time", *KAGGLE]
@@ -112,8 +112,8 @@ def test_months_spread_over_the_calendar() -> None:
     assert ((frame["event_time"] - midnight).dt.total_seconds() == frame["Time"]).all()
 
 
-def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
-    """What is read back from CSV is what was drawn, to the last bit, and so from Parquet."""
+def test_csv_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
+    """Rows read back from CSV and from Parquet equal the drawn ones, to the last bit."""
     table = draw(2_000, seed=4)
     table_files.write(tmp_path / "a.csv", table)
     table_files.write(tmp_path / "a.parquet", table)
@@ -137,14 +137,14 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
         {"start": date(9999, 1, 1), "months": 12},
     ],
 )
-def test_impossible_draws_are_refused(arguments: dict[str, object]) -> None:
-    """Numbers that make no data set are an error in one line."""
+def test_draw_rejects_invalid_arguments(arguments: dict[str, object]) -> None:
+    """Invalid numbers are an error in one line."""
     with pytest.raises(FraudopsError):
         draw(**{"rows": 10, **arguments})  # type: ignore[arg-type]  # what the values are is the point
 
 
-def test_edges_of_the_counts() -> None:
-    """No fraud, nothing but frauds and a single row are data sets too."""
+def test_draw_accepts_extreme_counts() -> None:
+    """No fraud, only frauds, and a single row are valid."""
     assert draw(50, frauds=0)["Class"].to_pylist() == [0] * 50
     assert draw(50, frauds=50)["Class"].to_pylist() == [1] * 50
     assert draw(1).num_rows == 1
@@ -152,8 +152,8 @@ def test_edges_of_the_counts() -> None:
 
 @settings(deadline=None)
 @given(day=st.dates(date(1970, 1, 1), date(2200, 1, 1)), months=st.integers(1, 400))
-def test_months_later_is_in_the_right_month(day: date, months: int) -> None:
-    """The month is so many months on, and the day is the same or the month's last."""
+def test_months_later_gives_same_or_last_day(day: date, months: int) -> None:
+    """The month is `months` later, and the day is the same or the month's last."""
     later = months_later(day, months)
     assert later.year * 12 + later.month == day.year * 12 + day.month + months
     assert later.day == day.day or later.day < day.day <= 31
@@ -161,8 +161,8 @@ def test_months_later_is_in_the_right_month(day: date, months: int) -> None:
 
 @settings(deadline=None)
 @given(st.integers(2, 6), st.integers(0, 10_000))
-def test_any_rank_correlation_has_a_factor(size: int, seed: int) -> None:
-    """Even figures that no distribution has give a factor with unit rows, that is, a correlation matrix."""
+def test_copula_factor_exists_for_any_rank_correlation(size: int, seed: int) -> None:
+    """Also impossible correlations give a factor with unit rows, that is, a correlation matrix."""
     ranks = np.random.default_rng(seed).uniform(-1, 1, (size, size))
     ranks = (ranks + ranks.T) / 2
     np.fill_diagonal(ranks, 1)
@@ -170,15 +170,15 @@ def test_any_rank_correlation_has_a_factor(size: int, seed: int) -> None:
     np.testing.assert_allclose((factor**2).sum(axis=1), 1, atol=1e-9)
 
 
-def test_a_correlation_that_exists_is_kept() -> None:
-    """Where 2 sin(πr/6) is a correlation matrix already, the factor reproduces it."""
+def test_copula_factor_reproduces_valid_correlation() -> None:
+    """If 2 sin(πr/6) is a correlation matrix, the factor reproduces it."""
     ranks = np.array([[1, 0.5], [0.5, 1]])
     factor = copula_factor(ranks)
     assert (factor @ factor.T)[0, 1] == pytest.approx(2 * np.sin(np.pi / 12))
 
 
-def test_the_profile_names_its_source_and_licence() -> None:
-    """The figures carry where they are from; beside them stands a text that says the same."""
+def test_profile_names_source_and_licence() -> None:
+    """The profile names its source, and the README beside it states the same."""
     profile = json.loads((ROOT / "ml/simulate/profile.json").read_text())
     readme = (ROOT / "ml/simulate/README.md").read_text()
     assert "ULB" in profile["source"]
@@ -189,22 +189,22 @@ def test_the_profile_names_its_source_and_licence() -> None:
         assert all(values == sorted(values) for values in group["quantiles"].values())
 
 
-def test_a_name_that_says_no_format_is_refused(tmp_path: Path) -> None:
+def test_write_rejects_unknown_extension(tmp_path: Path) -> None:
     """Only .csv, .csv.gz and .parquet are written."""
     with pytest.raises(FraudopsError, match=r"must end in \.csv"):
         table_files.write(tmp_path / "a.txt", draw(5))
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """A folder in the way is an error that names the path, and nothing is left behind."""
+def test_write_names_unwritable_path(tmp_path: Path) -> None:
+    """A folder at the path is an error that names it, and no file is left behind."""
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(FraudopsError, match=r"a\.csv: cannot be written"):
         table_files.write(tmp_path / "a.csv", draw(5))
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_a_draw_is_arrow_float64() -> None:
-    """Inputs are float64, as the lake takes them; the class is int8."""
+def test_draw_has_float64_inputs() -> None:
+    """Inputs are float64, as the lake requires; the class is int8."""
     schema = stand_in_data.draw(5).schema
     assert {str(schema.field(name).type) for name in KAGGLE[:-1]} == {"double"}
     assert schema.field("Class").type == pa.int8()

@@ -1,4 +1,4 @@
-"""A small lake on disk as SageMaker lays it out, and the three steps run over it."""
+"""Runs the three steps over a small lake in SageMaker's folder layout."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Bench:
 
     @property
     def processing(self) -> Path:
-        """What stands for /opt/ml/processing."""
+        """The folder that replaces /opt/ml/processing."""
         return self.root / "processing"
 
     def lay(self, settings: Settings = SETTINGS) -> Bench:
@@ -67,7 +67,7 @@ class Bench:
         return table
 
     def seal(self, start: str | None = None, end: str | None = None) -> str:
-        """Writes the listing of the data set as it now is, as the lake does; its digest."""
+        """Writes the listing of the current data set, as the lake does; returns its digest."""
         dataset = self.processing / "dataset"
         files = [
             [path.relative_to(dataset).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()]
@@ -82,7 +82,7 @@ class Bench:
         return sha256
 
     def arguments(self, step: str, arguments: Sequence[str]) -> list[str]:
-        """What the pipeline tells every step, with `arguments`: its folder and the digests of what it is to read."""
+        """The pipeline's arguments of a step and `arguments`: its folder and the digests of its inputs."""
         settings = self.processing / "settings" / "settings.json"
         config = hashlib.sha256(settings.read_bytes()).hexdigest() if settings.exists() else "0" * 64
         given = dict(zip(arguments[::2], arguments[1::2], strict=True))
@@ -92,7 +92,7 @@ class Bench:
         return [*told, *arguments]
 
     def run(self, step: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs one step as its own process, in the environment that its kind of job has."""
+        """Runs one step as its own process, in the environment of its kind of job."""
         variables = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
         if step == "train":
             variables |= {
@@ -105,13 +105,13 @@ class Bench:
         )  # fmt: skip
 
     def pack(self) -> None:
-        """Packs Train's output as SageMaker does, with times and owners, and hands it to Evaluate."""
+        """Packs Train's output as SageMaker does, with times and owners, as Evaluate's input."""
         (self.processing / "model").mkdir(exist_ok=True)
         with tarfile.open(self.processing / "model" / "model.tar.gz", "w:gz") as archive:
             archive.add(self.root / "model", ".")
 
     def whole(self, *, champion: str = "", **environment: str) -> dict[str, Any]:
-        """Prepare, Train and Evaluate; the evaluation."""
+        """Runs Prepare, Train and Evaluate; returns the evaluation."""
         for step, arguments in (
             ("prepare", []),
             ("train", []),
@@ -124,7 +124,7 @@ class Bench:
         return self.evaluation()
 
     def evaluation(self) -> dict[str, Any]:
-        """What Evaluate wrote."""
+        """The evaluation that Evaluate wrote."""
         document: dict[str, Any] = json.loads((self.processing / "evaluation" / "evaluation.json").read_text())
         return document
 
@@ -133,7 +133,7 @@ class Bench:
         return (self.processing / "artifact" / "model.tar.gz").read_bytes()
 
     def crown(self, archive: bytes) -> str:
-        """Makes `archive` the champion; its digest."""
+        """Makes `archive` the champion; returns its digest."""
         (self.processing / "champion" / "none.json").unlink(missing_ok=True)
         (self.processing / "champion" / "model.tar.gz").write_bytes(archive)
         return hashlib.sha256(archive).hexdigest()

@@ -1,4 +1,4 @@
-"""The inference handler: as a function, in the terms of each of SageMaker's servers, and as the archive carries it."""
+"""Tests of the inference handler: alone, in each of SageMaker's servers, and from the archive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def model(model_dir: Path) -> inference.Model:
     return inference.model_fn(str(model_dir))
 
 
-def test_answers_are_the_scorers_whatever_the_types(model: inference.Model) -> None:
+def test_responses_match_the_scorer_for_all_types(model: inference.Model) -> None:
     """One row or many, each type in and out: scores are the scorer's, decisions those of its threshold."""
     for count in (1, 3, 24, 25, 500):
         X = rows(count)
@@ -57,8 +57,8 @@ def test_answers_are_the_scorers_whatever_the_types(model: inference.Model) -> N
             ]
 
 
-def test_the_event_id_is_echoed_and_never_scored(model: inference.Model) -> None:
-    """Two rows that differ by event_id alone score alike and keep their ids."""
+def test_event_id_is_echoed_and_not_scored(model: inference.Model) -> None:
+    """Two rows that differ only by event_id have the same score and keep their ids."""
     row = dict(zip(INPUTS, [1.0, 2.0, 3.0, 4.0], strict=True))
     body = json.dumps([row | {"event_id": "a"}, row | {"event_id": "b"}])
     answer = json.loads(inference.transform_fn(model, body, JSON, "*/*")[0])["predictions"]
@@ -66,17 +66,15 @@ def test_the_event_id_is_echoed_and_never_scored(model: inference.Model) -> None
     assert answer[0]["score"] == answer[1]["score"]
 
 
-def test_the_version_is_the_approvals_where_the_endpoint_has_one(
-    model_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """FRAUDOPS_MODEL_VERSION names the model in answers; without it the model's own digest does."""
+def test_version_is_the_approval_number_if_set(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FRAUDOPS_MODEL_VERSION is the version in responses; without it the model's digest is."""
     monkeypatch.setenv("FRAUDOPS_MODEL_VERSION", "12")
     answer, _ = inference.transform_fn(inference.model_fn(str(model_dir)), LINE, CSV, JSON)
     assert json.loads(answer)["predictions"][0]["model_version"] == "12"
 
 
-def test_a_plain_server_gets_an_answer_with_its_status(model: inference.Model) -> None:
-    """Without a framework a refusal is an object with Flask's names: status_code, data, mimetype."""
+def test_other_server_gets_an_answer_with_status(model: inference.Model) -> None:
+    """Without a framework an error is an object with Flask's names: status_code, data, mimetype."""
     answer = inference.transform_fn(model, "1,2,abc,4", CSV, JSON)
     assert (answer.status_code, answer.mimetype) == (400, JSON)
     error = json.loads(answer.data)["error"]
@@ -85,8 +83,8 @@ def test_a_plain_server_gets_an_answer_with_its_status(model: inference.Model) -
     assert inference.transform_fn(model, LINE, "image/png", JSON).status_code == 415
 
 
-def test_the_single_model_server_gets_a_flask_response(model: inference.Model) -> None:
-    """Within a Flask request, as in SageMaker's scikit-learn container, a refusal is a Flask response."""
+def test_single_model_server_gets_a_flask_response(model: inference.Model) -> None:
+    """Within a Flask request, as in SageMaker's scikit-learn container, an error is a Flask response."""
     flask = pytest.importorskip("flask")
     app = flask.Flask("worker")
     with app.test_request_context("/invocations", method="POST"):
@@ -97,8 +95,8 @@ def test_the_single_model_server_gets_a_flask_response(model: inference.Model) -
         assert isinstance(inference.transform_fn(model, LINE, CSV, JSON), tuple)
 
 
-def test_the_multi_model_server_gets_its_own_error(model: inference.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where sagemaker_inference is loaded and no Flask request is, a refusal is the error that it answers with."""
+def test_multi_model_server_gets_its_error_type(model: inference.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With sagemaker_inference loaded and no Flask request, its error is raised."""
 
     class GenericInferenceToolkitError(Exception):
         def __init__(self, status_code: int, message: str, phrase: str) -> None:
@@ -116,8 +114,8 @@ def test_the_multi_model_server_gets_its_own_error(model: inference.Model, monke
 
 @given(st.binary(max_size=80) | st.text(max_size=80), st.text(max_size=20) | st.sampled_from([CSV, JSON, JSONLINES]))
 @settings(deadline=None, max_examples=200)
-def test_no_request_raises(body: bytes | str, kind: str) -> None:
-    """Whatever the body and its type, the handler answers, and never with a 5xx."""
+def test_handler_answers_every_request_without_5xx(body: bytes | str, kind: str) -> None:
+    """Any body of any type gets a response below 500."""
     loaded = _loaded()
     answer = inference.transform_fn(loaded, body, kind, JSON)
     if not isinstance(answer, tuple):
@@ -132,8 +130,8 @@ def _loaded() -> inference.Model:
     return inference.Model(scorer, RequestParser(scorer.inputs, scorer.document.amount), scorer.version)
 
 
-def test_the_archives_code_runs_on_numpy_and_the_standard_library_alone(model_dir: Path) -> None:
-    """The unpacked code/ loads the model and scores in a process where importing anything else fails."""
+def test_archive_code_needs_only_numpy_and_the_standard_library(model_dir: Path) -> None:
+    """The unpacked code/ loads the model and scores in a process where any other import fails."""
     program = f"""
 import importlib.abc, sys
 class Only(importlib.abc.MetaPathFinder):
@@ -155,8 +153,8 @@ print(inference.transform_fn(inference.model_fn({str(model_dir)!r}), {LINE!r}, "
     assert (decision, version) == (str(int(float(score) >= 0.5)), scorer.version)
 
 
-def test_a_damaged_model_does_not_load(tmp_path: Path) -> None:
-    """model_fn raises, so that the endpoint never becomes healthy, where model.json does not hold."""
+def test_model_fn_rejects_invalid_model(tmp_path: Path) -> None:
+    """With an invalid model.json model_fn raises, so the endpoint never becomes healthy."""
     unpack(tmp_path, files() | {"model.json": b"{}"})
     with pytest.raises(ValueError, match="schema is missing"):
         inference.model_fn(str(tmp_path))

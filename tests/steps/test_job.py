@@ -1,4 +1,4 @@
-"""How a step starts and ends."""
+"""Tests of how a step starts, reports a failure and exits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def failing(error: Exception) -> None:
     raise error
 
 
-def test_a_reason_is_one_line_on_stderr_and_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_reason_is_one_line_on_stderr_and_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Line breaks of an error become spaces; the exit code is 1."""
     file = tmp_path / "output" / "failure"
     assert job.run(lambda: failing(StepFailed("first\n  second")), file) == 1
@@ -37,9 +39,7 @@ def test_a_reason_is_one_line_on_stderr_and_in_the_file(tmp_path: Path, capsys: 
     assert file.read_text() == "first second"
 
 
-def test_an_error_that_no_one_foresaw_is_reported_with_its_traceback(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unexpected_error_is_logged_with_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The log has the traceback, the reason the type."""
     assert job.run(lambda: failing(OSError("disk full")), tmp_path / "message") == 1
     captured = capsys.readouterr()
@@ -47,20 +47,20 @@ def test_an_error_that_no_one_foresaw_is_reported_with_its_traceback(
     assert "Traceback" in captured.out
 
 
-def test_a_long_reason_is_cut_to_what_sagemaker_shows(tmp_path: Path) -> None:
-    """1,024 characters."""
+def test_failure_reason_is_cut_to_1024_characters(tmp_path: Path) -> None:
+    """SageMaker shows 1,024 characters."""
     assert job.run(lambda: failing(ValueError("x" * 5000)), tmp_path / "message") == 1
     assert (tmp_path / "message").read_text() == "x" * 1024
 
 
-def test_a_step_that_ends_well_leaves_no_reason(tmp_path: Path) -> None:
-    """Exit code 0 and no file."""
+def test_successful_step_writes_no_reason(tmp_path: Path) -> None:
+    """The exit code is 0 and there is no file."""
     assert job.run(lambda: None, tmp_path / "message") == 0
     assert not (tmp_path / "message").exists()
 
 
 def run_sh(tmp_path: Path, *arguments: str, lacking: int = 1) -> tuple[int, list[str]]:
-    """run.sh in a code folder of its own with a python3 that only notes how it was called; 0 is lacking nothing."""
+    """Runs run.sh in its own code folder with a python3 that records its calls; `lacking`: exit code of the check."""
     code, programs = tmp_path / "code", tmp_path / "bin"
     code.mkdir()
     programs.mkdir()
@@ -76,8 +76,8 @@ def run_sh(tmp_path: Path, *arguments: str, lacking: int = 1) -> tuple[int, list
     return done.returncode, calls.read_text().splitlines() if calls.exists() else []
 
 
-def test_run_sh_installs_what_the_image_lacks_then_becomes_the_step(tmp_path: Path) -> None:
-    """requirements.txt first, then the module, with arguments exactly as given: nothing in them is executed."""
+def test_run_sh_installs_missing_packages_then_runs_the_step(tmp_path: Path) -> None:
+    """First requirements.txt, then the module with its arguments unchanged; nothing in them is executed."""
     hostile = "a b; touch $HOME/x `id` $(id) ''"
     status, calls = run_sh(tmp_path, "prepare", "--window-start", "", "--window-end", hostile)
     code = str(tmp_path / "code")
@@ -91,8 +91,8 @@ def test_run_sh_installs_what_the_image_lacks_then_becomes_the_step(tmp_path: Pa
     assert step == [code, "-m", "ml.steps.prepare", "--window-start", "", "--window-end", hostile]
 
 
-def test_run_sh_does_not_start_pip_for_what_is_there(tmp_path: Path) -> None:
-    """It takes seconds to say that there is nothing to do."""
+def test_run_sh_skips_pip_if_nothing_is_missing(tmp_path: Path) -> None:
+    """pip would take seconds to find nothing to do."""
     status, calls = run_sh(tmp_path, "train", lacking=0)
     assert status == 0
     assert "pip" not in calls
@@ -114,22 +114,22 @@ def test_run_sh_does_not_start_pip_for_what_is_there(tmp_path: Path) -> None:
         ("--index-url elsewhere\n", False),
     ],
 )
-def test_what_is_installed_is_known_without_pip(tmp_path: Path, lines: str, there: bool) -> None:
-    """Every pin must be there at its version; a line that is no pin is pip's to read."""
+def test_requirements_check_needs_exact_versions(tmp_path: Path, lines: str, there: bool) -> None:
+    """Every pin must be installed at its version; a line that is not a pin counts as missing."""
     file = tmp_path / "requirements.txt"
     file.write_text(lines)
     assert requirements_check.main([str(file)]) == (0 if there else 1)
 
 
 def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
-    """No step named, no step run."""
+    """Without a step's name nothing runs."""
     status, calls = run_sh(tmp_path)
     assert status != 0
     assert not any(call.startswith("ml.steps") for call in calls if call != "ml.steps.requirements_check")
 
 
-def test_the_requirements_are_those_of_the_lock(repository_root: Path) -> None:
-    """What a job installs are, version and digests, the packages that laptops and the container's tests have."""
+def test_step_requirements_match_the_lock(repository_root: Path) -> None:
+    """A job installs the versions and digests that laptops and the container's tests have."""
     steps = pins(repository_root / "ml/steps/requirements.txt")
     assert steps.keys() == {"imbalanced-learn", "sklearn-compat", "pyarrow"}
     assert all(version and digests for version, digests in steps.values())
@@ -138,7 +138,7 @@ def test_the_requirements_are_those_of_the_lock(repository_root: Path) -> None:
         assert steps == {name: locked[name] for name in steps}
 
 
-def test_what_a_job_installs_needs_nothing_that_is_not_there(repository_root: Path) -> None:
+def test_step_requirements_are_complete(repository_root: Path) -> None:
     """They are installed with --no-deps: each of their requirements is pinned too, or is in the image."""
     steps = pins(repository_root / "ml/steps/requirements.txt")
     image = {"numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "pandas"}

@@ -1,4 +1,4 @@
-"""Prepare: every transaction is in one part, in time order, with the label known last, or it is counted as left out."""
+"""Tests of the Prepare step: every transaction is in one part, with its last label, or counted as left out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(bench: Bench, *arguments: str) -> int:
-    """The step in this process."""
+    """Runs the step in this process."""
     return prepare.main(bench.arguments("prepare", arguments))
 
 
@@ -48,15 +48,15 @@ def summary(bench: Bench) -> dict[str, Any]:
     return document
 
 
-def refusal(bench: Bench, *arguments: str) -> str:
-    """The reason with which the step fails, as SageMaker finds it; nothing is written."""
+def failure_reason(bench: Bench, *arguments: str) -> str:
+    """The step's failure reason, in SageMaker's file; the step has written nothing else."""
     assert run(bench, *arguments) == 1
     assert not (bench.processing / "prepared").exists()
     return (bench.root / "output" / "message").read_text()
 
 
-def test_rows_are_cut_in_time_at_natural_prevalence(bench: Bench) -> None:
-    """Half, a fifth and the rest, oldest first; every row once, none added, frauds as they came."""
+def test_prepare_splits_by_time_without_resampling(bench: Bench) -> None:
+    """Half, a fifth and the rest, oldest first; every row once, none added."""
     data = bench.data()
     assert run(bench) == 0
     made = parts(bench)
@@ -74,62 +74,64 @@ def test_rows_are_cut_in_time_at_natural_prevalence(bench: Bench) -> None:
     assert windows["train"]["start"].endswith("Z")
 
 
-def replaced(path: Path) -> None:
-    """A file of the same length and the same rows, in which one amount is another."""
+def replace_one_amount(path: Path) -> None:
+    """Replaces a file by one of the same length with another amount in one row."""
     table = pq.read_table(path)
     other = [1e6, *table["Amount"].to_pylist()[1:]]
     pq.write_table(table.set_column(table.column_names.index("Amount"), "Amount", pa.array(other)), path)
 
 
-def test_a_file_that_is_not_the_one_listed_is_refused(bench: Bench) -> None:
-    """Replaced under its key, gone, or added: named with both digests, and no row of it is read."""
+def test_prepare_rejects_file_that_differs_from_listing(bench: Bench) -> None:
+    """A replaced, missing or additional file is named with both digests, and no row of it is read."""
     bench.data()
     sealed = bench.seal()
     key = "raw/20260101-abc/transactions.parquet"
     path = bench.processing / "dataset" / key
     whole = path.read_bytes()
     expected = hashlib.sha256(whole).hexdigest()
-    replaced(path)
+    replace_one_amount(path)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert refusal(bench, "--data-sha256", sealed).startswith(f"{key}: expected sha256 {expected}, found {found}; ")
+    assert failure_reason(bench, "--data-sha256", sealed).startswith(
+        f"{key}: expected sha256 {expected}, found {found}; "
+    )
     path.write_bytes(b"no parquet at all")
-    assert f"{key}: expected sha256 {expected}" in refusal(bench, "--data-sha256", sealed)
+    assert f"{key}: expected sha256 {expected}" in failure_reason(bench, "--data-sha256", sealed)
     path.unlink()
-    assert f"{key}: expected sha256 {expected}, found no such file" in refusal(bench, "--data-sha256", sealed)
+    assert f"{key}: expected sha256 {expected}, found no such file" in failure_reason(bench, "--data-sha256", sealed)
     path.write_bytes(whole)
     bench.labels("z/labels", ["e00001"], [1], [START])
-    assert refusal(bench, "--data-sha256", sealed).startswith(
+    assert failure_reason(bench, "--data-sha256", sealed).startswith(
         "labels/z/labels.parquet: not in the listing of the training set"
     )
     (bench.processing / "dataset/labels/z/labels.parquet").unlink()
     assert run(bench, "--data-sha256", sealed) == 0
 
 
-def test_the_listing_is_what_its_digest_says(bench: Bench) -> None:
-    """A listing rewritten to fit other files, one of another data set, and one for another window are refused."""
+def test_prepare_rejects_another_listing(bench: Bench) -> None:
+    """A rewritten listing, one of another data set, and one for another window are rejected."""
     bench.data()
     sealed = bench.seal()
-    replaced(bench.processing / "dataset/raw/20260101-abc/transactions.parquet")
+    replace_one_amount(bench.processing / "dataset/raw/20260101-abc/transactions.parquet")
     forged = bench.seal()
     folder = bench.processing / "dataset/training-sets"
     (folder / forged).rename(folder / sealed)
-    reason = refusal(bench, "--data-sha256", sealed)
+    reason = failure_reason(bench, "--data-sha256", sealed)
     assert f"files.json: expected sha256 {sealed}, found {forged}: the listing was replaced" in reason
-    assert "files.json is not among the files" in refusal(bench, "--data-sha256", "d" * 64)
+    assert "files.json is not among the files" in failure_reason(bench, "--data-sha256", "d" * 64)
     moment = "2026-01-01T12:00:00Z"
-    reason = refusal(bench, "--data-sha256", bench.seal(moment), "--window-start", "2026-01-01T13:00:00Z")
+    reason = failure_reason(bench, "--data-sha256", bench.seal(moment), "--window-start", "2026-01-01T13:00:00Z")
     assert "is for the window 2026-01-01T12:00:00+00:00 to open, not 2026-01-01T13:00:00+00:00 to open" in reason
     assert run(bench, "--data-sha256", bench.seal(moment), "--window-start", "2026-01-01T14:00:00+02:00") == 0
 
 
-def test_settings_that_are_not_the_recorded_ones_are_refused(bench: Bench) -> None:
-    """Of the digest that the run is registered with, or not read."""
+def test_prepare_rejects_settings_with_another_digest(bench: Bench) -> None:
+    """Settings must have the digest that the execution is recorded with."""
     bench.data()
-    said = refusal(bench, "--config-sha256", "e" * 64)
+    said = failure_reason(bench, "--config-sha256", "e" * 64)
     assert f"settings.json: expected sha256 {'e' * 64} (ConfigSha256), found {SETTINGS.sha256}" in said
 
 
-def test_the_order_of_files_and_rows_does_not_matter(bench: Bench, tmp_path: Path) -> None:
+def test_prepare_does_not_depend_on_order_of_files_and_rows(bench: Bench, tmp_path: Path) -> None:
     """Part files and shuffled rows give the same tables, byte for byte."""
     data = bench.data()
     other = Bench(tmp_path / "other").lay()
@@ -147,8 +149,8 @@ def test_the_order_of_files_and_rows_does_not_matter(bench: Bench, tmp_path: Pat
         ).read_bytes()
 
 
-def test_the_label_known_last_wins(bench: Bench) -> None:
-    """A correction replaces what was known before, whichever file it is in; at one moment fraud wins."""
+def test_last_known_label_wins(bench: Bench) -> None:
+    """A correction replaces an earlier label in any file; with equal times fraud wins."""
     X, y = rows(1000, 0.1)
     table = transactions([f"e{i:04d}" for i in range(1000)], X)
     bench.transactions("a/transactions", table)
@@ -165,8 +167,8 @@ def test_the_label_known_last_wins(bench: Bench) -> None:
     assert found.sum() == y.sum() + 2
 
 
-def test_rows_without_a_label_are_left_out_and_counted(bench: Bench) -> None:
-    """No label is not the label 0."""
+def test_unlabelled_rows_are_left_out_and_counted(bench: Bench) -> None:
+    """A missing label is not the label 0."""
     X, y = rows(1000, 0.1)
     table = transactions([f"e{i:04d}" for i in range(1000)], X)
     bench.transactions("a/transactions", table)
@@ -176,8 +178,8 @@ def test_rows_without_a_label_are_left_out_and_counted(bench: Bench) -> None:
     assert (counts["used"], counts["unlabelled"], counts["read"]) == (900, 100, 1000)
 
 
-def test_a_window_includes_its_start_and_not_its_end(bench: Bench) -> None:
-    """Rows outside are counted; nothing is lost between two adjacent windows."""
+def test_window_includes_start_and_excludes_end(bench: Bench) -> None:
+    """Rows outside are counted; two adjacent windows lose no row."""
     data = bench.data()
     moment = data.sort_by("event_time")["event_time"][1000].as_py()
     text = moment.isoformat()
@@ -191,7 +193,7 @@ def test_a_window_includes_its_start_and_not_its_end(bench: Bench) -> None:
     assert first == pd.Timestamp(moment)
 
 
-def test_duplicated_rows_are_counted_and_kept(bench: Bench) -> None:
+def test_duplicate_rows_are_counted_and_kept(bench: Bench) -> None:
     """Two transactions with the same values are two transactions."""
     X, y = rows(1000, 0.1)
     twice, labels = pd.concat([X, X.iloc[:30]]), [*y.tolist(), *y[:30].tolist()]
@@ -203,8 +205,8 @@ def test_duplicated_rows_are_counted_and_kept(bench: Bench) -> None:
     assert summary(bench)["rows"]["used"] == 1030
 
 
-def test_an_event_delivered_twice_is_used_once(bench: Bench) -> None:
-    """The same id with the same values, in two imports, is one transaction; it is counted."""
+def test_repeated_event_id_is_used_once(bench: Bench) -> None:
+    """The same id with the same values in two imports is one transaction; it is counted."""
     data = bench.data()
     bench.transactions("20260102-def/transactions", data.slice(0, 10))
     assert run(bench) == 0
@@ -212,16 +214,16 @@ def test_an_event_delivered_twice_is_used_once(bench: Bench) -> None:
     assert (counts["read"], counts["repeated_ids"], counts["used"]) == (4010, 10, 4000)
 
 
-def test_an_id_that_stands_for_two_transactions_is_refused(bench: Bench) -> None:
-    """Which of the two the label means cannot be known."""
+def test_event_id_of_two_transactions_is_rejected(bench: Bench) -> None:
+    """The label could belong to either."""
     data = bench.data()
     changed = data.slice(7, 1).set_column(2, "Time", pa.array([1.0]))
     bench.transactions("20260102-def/transactions", changed)
-    assert refusal(bench) == "event_id 'e00007' occurs in two transactions that differ in Time"
+    assert failure_reason(bench) == "event_id 'e00007' occurs in two transactions that differ in Time"
 
 
-def test_columns_beyond_the_models_are_carried_where_every_file_has_them(bench: Bench) -> None:
-    """A champion trained on other inputs can still be scored; text and what some files lack is left."""
+def test_prepare_keeps_further_columns_of_all_files(bench: Bench) -> None:
+    """A champion with other inputs can be scored; text and columns that some files lack are dropped."""
     X, y = rows(1000, 0.1)
     ids = [f"e{i:04d}" for i in range(1000)]
     table = transactions(ids, X.assign(V9=1.5)).append_column("merchant", pa.array(["m"] * 1000))
@@ -233,30 +235,30 @@ def test_columns_beyond_the_models_are_carried_where_every_file_has_them(bench: 
     assert parts(bench)["test"].columns.tolist() == names
 
 
-def test_a_part_without_fraud_is_refused(bench: Bench) -> None:
-    """A threshold cannot be chosen on, nor a model judged by, rows without a fraud; the message says which and when."""
+def test_part_without_fraud_is_rejected(bench: Bench) -> None:
+    """Such a part allows no threshold and no verdict; the message has the part and its window."""
     X, y = rows(1000, 0.1)
     y[500:700] = 0
     ids = [f"e{i:04d}" for i in range(1000)]
     bench.transactions("a/transactions", transactions(ids, X))
     bench.labels("a/labels", ids, y.tolist(), [START] * 1000)
-    reason = refusal(bench)
+    reason = failure_reason(bench)
     assert reason.startswith("the validation part has no fraud among its 200 rows from 2026-01-0")
     assert "model-config/training/model.yaml" in reason
 
 
-def test_rows_of_one_moment_cannot_be_cut_in_time(bench: Bench) -> None:
-    """Where all rows happened at once there is no earlier part."""
+def test_rows_of_one_time_cannot_be_split(bench: Bench) -> None:
+    """If all rows have the same time there is no earlier part."""
     X, y = rows(1000, 0.1)
     ids = [f"e{i:04d}" for i in range(1000)]
     bench.transactions("a/transactions", transactions(ids, X, [0.0] * 1000))
     bench.labels("a/labels", ids, y.tolist(), [START] * 1000)
-    assert refusal(bench).startswith("the train part would be empty: 1000 rows from 2026-01-01T00:00:00Z")
+    assert failure_reason(bench).startswith("the train part would be empty: 1000 rows from 2026-01-01T00:00:00Z")
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
-def test_a_cut_never_separates_rows_of_one_moment(seconds: list[int], train: float, validation: float) -> None:
-    """Either the parts hold every row, each moment in one of them, or the split is refused."""
+def test_split_keeps_equal_times_together(seconds: list[int], train: float, validation: float) -> None:
+    """The parts have every row, each time in one of them, or the split is rejected."""
     times = pa.array([START + timedelta(seconds=s) for s in sorted(seconds)], TIMES)
     table = pa.table({"event_time": times, "place": list(range(len(seconds)))})
     try:
@@ -281,32 +283,32 @@ def test_a_cut_never_separates_rows_of_one_moment(seconds: list[int], train: flo
         (lambda t: t.set_column(0, "event_id", pa.array([None] + ["b"] * 49)), "column event_id: 1 of 50 values"),
     ],
 )
-def test_transactions_that_break_the_lakes_contract_are_refused(bench: Bench, change: Any, expected: str) -> None:
-    """The reason names file or column, and counts."""
+def test_prepare_rejects_transactions_that_break_the_contract(bench: Bench, change: Any, expected: str) -> None:
+    """The reason names the file or column, and counts."""
     X, y = rows(50)
     table = transactions([f"e{i}" for i in range(50)], X)
     bench.transactions("a/transactions", change(table))
     bench.labels("a/labels", table["event_id"].to_pylist(), y.tolist(), [START] * 50)
-    assert expected in refusal(bench)
+    assert expected in failure_reason(bench)
 
 
-def test_labels_must_be_0_or_1_and_there(bench: Bench) -> None:
-    """A label of 2, a missing column, or no label file at all."""
+def test_prepare_rejects_invalid_and_missing_labels(bench: Bench) -> None:
+    """A label of 2, a missing column, and no label file are rejected."""
     X, _ = rows(50)
     table = transactions([f"e{i}" for i in range(50)], X)
     bench.transactions("a/transactions", table)
-    assert "labels: no Parquet file" in refusal(bench)
+    assert "labels: no Parquet file" in failure_reason(bench)
     bench.labels("a/labels", ["e1"], [2], [START])
-    assert "labels must be 0 or 1" in refusal(bench)
+    assert "labels must be 0 or 1" in failure_reason(bench)
     bench.labels("a/labels", ["other"], [1], [START])
-    assert refusal(bench) == "none of the 50 transactions in the window has a label yet"
+    assert failure_reason(bench) == "none of the 50 transactions in the window has a label yet"
 
 
-def test_what_is_not_there_is_named(bench: Bench) -> None:
+def test_prepare_names_missing_input(bench: Bench) -> None:
     """No data, an empty window, a time without an offset."""
-    assert "raw: no Parquet file; import data with `fraudops data import`" in refusal(bench)
+    assert "raw: no Parquet file; import data with `fraudops data import`" in failure_reason(bench)
     bench.data(200)
-    assert "no transaction is in the window from 2030-01-01T00:00:00Z to the last (200 are outside)" in refusal(
+    assert "no transaction is in the window from 2030-01-01T00:00:00Z to the last (200 are outside)" in failure_reason(
         bench, "--window-start", "2030-01-01T00:00:00Z"
     )
-    assert "the window end must be a time with an offset" in refusal(bench, "--window-end", "2030-01-01")
+    assert "the window end must be a time with an offset" in failure_reason(bench, "--window-end", "2030-01-01")

@@ -1,4 +1,4 @@
-"""The serving process over real HTTP: SageMaker's container contract, the archive's own code, and staying alive."""
+"""Tests of the archive served over HTTP by SageMaker's container contract."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Served:
 
     @property
     def healthy(self) -> bool:
-        """Whether /ping answers 200 and the process is there."""
+        """Whether /ping returns 200 and the process runs."""
         return self.process.poll() is None and self.send("GET", "/ping")[0] == 200
 
 
@@ -70,7 +70,7 @@ def start(model_dir: Path, ready: Path, **environment: str) -> subprocess.Popen[
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Returns when the process has made the file `path`."""
+    """Waits until the process has created the file `path`."""
     deadline = time.monotonic() + SECONDS
     while not path.exists():
         assert process.poll() is None, process.communicate()[1]
@@ -110,13 +110,13 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield process
 
 
-def test_the_process_is_ready_when_it_says_so(ours: Served) -> None:
-    """The port in the ready file answers /ping with 200 and an empty body."""
+def test_ready_file_means_ping_returns_200(ours: Served) -> None:
+    """The port in the ready file returns 200 with an empty body for /ping."""
     assert ours.send("GET", "/ping") == (200, "application/json", b"")
 
 
-def test_scores_come_back_over_http(ours: Served) -> None:
-    """A thousand rows, and one, are answered with the scorer's scores and the approval's number."""
+def test_scores_match_the_scorer_over_http(ours: Served) -> None:
+    """A thousand rows, and one, get the scorer's scores and the approval's number."""
     scorer = Scorer.from_json(files()["model.json"])
     for count in (1, 1000):
         X = rows(count)
@@ -140,10 +140,10 @@ def test_scores_come_back_over_http(ours: Served) -> None:
         (b"1," * 5_000_000, CSV, 413),
     ],
 )
-def test_a_bad_request_is_a_4xx_and_the_server_lives_on(
+def test_invalid_request_is_a_4xx_and_serving_continues(
     ours: Served, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    """Every refusal is JSON that says what is wrong, and the next request is served."""
+    """Every error is JSON with the reason, and the next request is served."""
     got, kind, answer = ours.invoke(body, headers)
     assert (got, kind) == (status, "application/json")
     assert json.loads(answer)["error"]["status"] == status
@@ -151,15 +151,15 @@ def test_a_bad_request_is_a_4xx_and_the_server_lives_on(
     assert ours.invoke(LINE, CSV)[0] == 200
 
 
-def test_other_paths_and_methods_are_refused(ours: Served) -> None:
+def test_other_paths_and_methods_are_rejected(ours: Served) -> None:
     """Only GET /ping and POST /invocations are served."""
     assert ours.send("GET", "/invocations")[0] == 405
     assert ours.send("POST", "/ping", b"")[0] == 405
     assert ours.send("GET", "/")[0] == 404
 
 
-def test_a_body_too_large_is_refused_while_it_is_read(ours: Served) -> None:
-    """A chunked body gets its 413 when the limit is passed, before its end is sent."""
+def test_large_body_is_rejected_while_it_is_read(ours: Served) -> None:
+    """A chunked body gets 413 when it passes the limit, before its end is sent."""
     with socket.create_connection(("127.0.0.1", ours.port), timeout=SECONDS) as connection:
         connection.sendall(
             b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -180,15 +180,15 @@ def test_a_body_too_large_is_refused_while_it_is_read(ours: Served) -> None:
     "noise",
     [b"\0\r\n\r\n", b"GET\r\n\r\n", b"POST /invocations HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"POST /invocations"],
 )
-def test_what_is_not_http_does_not_end_the_server(ours: Served, noise: bytes) -> None:
-    """Garbage on a connection, and a client that goes away, leave the server serving."""
+def test_invalid_http_does_not_stop_the_server(ours: Served, noise: bytes) -> None:
+    """Garbage on a connection and a closed connection leave the server running."""
     with socket.create_connection(("127.0.0.1", ours.port), timeout=SECONDS) as connection:
         connection.sendall(noise)
     assert ours.healthy
 
 
-def test_requests_in_parallel_get_their_own_answers(ours: Served) -> None:
-    """Eight clients at once, each with its event id, never see another's."""
+def test_parallel_requests_get_their_responses(ours: Served) -> None:
+    """Eight clients at once, each with its event id, never get another's response."""
     wrong: list[str] = []
 
     def client(name: int) -> None:
@@ -207,8 +207,8 @@ def test_requests_in_parallel_get_their_own_answers(ours: Served) -> None:
     assert not wrong
 
 
-def test_this_projects_modules_are_not_the_handlers(tmp_path: Path) -> None:
-    """A handler that imports what its archive lacks does not start, though this project would have it."""
+def test_handler_cannot_import_modules_outside_the_archive(tmp_path: Path) -> None:
+    """A handler that imports a module missing from its archive does not start, although the project has it."""
     model_dir = handler(tmp_path / "model", "import ml.errors\ndef model_fn(d): return 1\n", ml="x = 1")
     process = start(model_dir, tmp_path / "ready")
     _, log = process.communicate(timeout=SECONDS)

@@ -1,4 +1,4 @@
-"""Train and Evaluate: what the gate judges is what is packed, and equal inputs are equal bytes."""
+"""Tests of the Train and Evaluate steps: the measured model is the packed one, and equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, finished: Bench) -> Bench:
-    """A machine with the finished one's prepared rows and model, to be changed."""
+    """A copy of the finished machine's prepared rows and model, which a test may change."""
     made = Bench(tmp_path).lay()
     for folder in ("prepared", "model"):
         (made.processing / folder).mkdir()
@@ -45,8 +45,8 @@ def bench(tmp_path: Path, finished: Bench) -> Bench:
     return made
 
 
-def test_the_same_commit_and_data_give_the_same_bytes(finished: Bench, tmp_path: Path) -> None:
-    """New processes, another folder, another day, hash seed and number of threads: the same archive and verdict."""
+def test_steps_are_deterministic(finished: Bench, tmp_path: Path) -> None:
+    """Another process, folder, hash seed and number of threads give the same archive and verdict."""
     again = Bench(tmp_path).lay()
     again.data()
     evaluation = again.whole(
@@ -60,16 +60,16 @@ def test_the_same_commit_and_data_give_the_same_bytes(finished: Bench, tmp_path:
     assert evaluation == finished.evaluation()
 
 
-def test_other_provenance_is_other_bytes(finished: Bench, bench: Bench) -> None:
-    """A model remembers the commit that it is of."""
+def test_archive_depends_on_provenance(finished: Bench, bench: Bench) -> None:
+    """Another commit gives another archive."""
     other = ["--commit", "d" * 40, *PROVENANCE[2:]]
     assert bench.run("evaluate", *other).returncode == 0
     assert bench.artifact() != finished.artifact()
     assert json.loads(artifact.read(bench.artifact()).files["model.json"])["provenance"]["commit"] == "d" * 40
 
 
-def test_the_archive_is_readable_and_whole(finished: Bench) -> None:
-    """Model, reference and serving code; the digest in the evaluation is that of the bytes."""
+def test_archive_is_complete_and_readable(finished: Bench) -> None:
+    """It has model, reference and serving code; the digest in the evaluation is that of the bytes."""
     read = artifact.read(finished.artifact())
     evaluation = finished.evaluation()
     assert evaluation["artifact"] == {"sha256": read.sha256, "bytes": len(finished.artifact())}
@@ -78,8 +78,8 @@ def test_the_archive_is_readable_and_whole(finished: Bench) -> None:
     assert all(read.baseline["confusion"][name] >= count for name, count in evaluation["confusion"].items())
 
 
-def test_the_drift_reference_lies_beside_the_evaluation_as_packed(finished: Bench) -> None:
-    """What the registry points at is, byte for byte, what the archive holds."""
+def test_drift_reference_next_to_evaluation_equals_the_packed_one(finished: Bench) -> None:
+    """The registry's reference has the bytes of the archive's."""
     beside = (finished.processing / "evaluation" / "baseline.json").read_bytes()
     read = artifact.read(finished.artifact())
     assert beside == read.files["baseline.json"]
@@ -87,16 +87,16 @@ def test_the_drift_reference_lies_beside_the_evaluation_as_packed(finished: Benc
 
 
 @pytest.mark.parametrize("step", ["train", "evaluate"])
-def test_settings_other_than_the_recorded_ones_stop_a_step(bench: Bench, step: str) -> None:
-    """A model is registered with the digest of the settings that made it, or not at all."""
+def test_settings_with_another_digest_fail_the_step(bench: Bench, step: str) -> None:
+    """A model is registered with the digest of the settings that it was trained with."""
     provenance = PROVENANCE if step == "evaluate" else []
     done = bench.run(step, *provenance, "--config-sha256", "e" * 64)
     assert done.returncode == 1
     assert f"expected sha256 {'e' * 64} (ConfigSha256), found {SETTINGS.sha256}" in done.stderr
 
 
-def test_the_figures_are_those_of_the_packed_model_on_the_test_rows(finished: Bench) -> None:
-    """Recall, average precision and counts, recomputed from the archive by hand."""
+def test_figures_match_the_packed_model_on_test_rows(finished: Bench) -> None:
+    """Recall, average precision and counts equal those recomputed from the archive."""
     evaluation, read = finished.evaluation(), artifact.read(finished.artifact())
     rows = pq.read_table(finished.processing / "prepared" / "test.parquet").to_pandas()
     scores = read.model.score(rows[list(read.model.inputs)].to_numpy())
@@ -109,8 +109,8 @@ def test_the_figures_are_those_of_the_packed_model_on_the_test_rows(finished: Be
     assert evaluation["metrics"]["average_precision"]["value"] == pytest.approx(average_precision_score(fraud, scores))
 
 
-def test_the_evaluation_has_the_shape_that_approvals_and_the_pipeline_read(finished: Bench) -> None:
-    """Every key of schema 1, no more."""
+def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
+    """Approvals and the pipeline read these keys."""
     evaluation = finished.evaluation()
     assert set(evaluation) == {
         "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "alert_budget", "champion",
@@ -128,14 +128,14 @@ def test_the_evaluation_has_the_shape_that_approvals_and_the_pipeline_read(finis
     assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": SETTINGS.sha256, "data_sha256": "c" * 64}
 
 
-def test_train_never_opens_the_test_rows(bench: Bench) -> None:
-    """It trains just the same where they are not there."""
+def test_train_does_not_read_test_rows(bench: Bench) -> None:
+    """Train gives the same model without them."""
     (bench.processing / "prepared" / "test.parquet").unlink()
     assert bench.run("train").returncode == 0
     assert sorted(file.name for file in (bench.root / "model").iterdir()) == ["baseline.json", "model.json"]
 
 
-def test_the_threshold_keeps_its_promise_on_validation_rows(finished: Bench) -> None:
+def test_threshold_keeps_its_limit_on_validation_rows(finished: Bench) -> None:
     """At most 2 % of the legitimate validation rows are alerted."""
     model = artifact.read(finished.artifact()).model
     rows = pq.read_table(finished.processing / "prepared" / "validation.parquet").to_pandas()
@@ -143,8 +143,8 @@ def test_the_threshold_keeps_its_promise_on_validation_rows(finished: Bench) -> 
     assert 0 < model.decide(model.score(honest[list(model.inputs)].to_numpy())).mean() <= 0.02
 
 
-def test_a_failed_gate_is_a_verdict_and_not_a_failure(bench: Bench) -> None:
-    """The step ends 0 and the evidence is written; the pipeline's condition reads the verdict."""
+def test_gate_failure_is_a_verdict_not_a_step_failure(bench: Bench) -> None:
+    """The step exits with 0 and writes the evidence; the pipeline's condition reads the verdict."""
     gate = dataclasses.replace(SETTINGS.gate, min_recall=0.999)
     bench.lay(dataclasses.replace(SETTINGS, gate=gate))
     done = bench.run("evaluate", *PROVENANCE)
@@ -155,8 +155,8 @@ def test_a_failed_gate_is_a_verdict_and_not_a_failure(bench: Bench) -> None:
     assert verdict["reason"].endswith("No package registered.")
 
 
-def test_a_champion_is_compared_on_rows_that_it_has_not_seen(finished: Bench, bench: Bench) -> None:
-    """Made from the same windows, all test rows are common ground; a model is not worse than itself."""
+def test_champion_is_compared_on_unseen_rows(finished: Bench, bench: Bench) -> None:
+    """With the same windows all test rows are unseen; a model is not worse than itself."""
     sha256 = bench.crown(finished.artifact())
     assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
     champion = bench.evaluation()["champion"]
@@ -166,8 +166,8 @@ def test_a_champion_is_compared_on_rows_that_it_has_not_seen(finished: Bench, be
     assert bench.evaluation()["verdict"]["status"] == "passed"
 
 
-def test_a_champion_that_has_seen_the_test_rows_is_not_compared(finished: Bench, bench: Bench) -> None:
-    """Where its training covers them all, comparison is not possible, and the verdict says so."""
+def test_champion_that_has_seen_all_test_rows_is_not_compared(finished: Bench, bench: Bench) -> None:
+    """The comparison is not possible, and the verdict says so."""
 
     def covering(baseline: dict[str, Any]) -> None:
         baseline["windows"]["train"]["end"] = baseline["windows"]["test"]["end"]
@@ -179,8 +179,8 @@ def test_a_champion_that_has_seen_the_test_rows_is_not_compared(finished: Bench,
     assert "0 frauds among the 0 test rows that it has not seen" in evaluation["verdict"]["reason"]
 
 
-def test_a_champion_with_better_scores_keeps_a_challenger_out(finished: Bench, bench: Bench) -> None:
-    """A challenger trained without the telling features loses against it on the same rows."""
+def test_challenger_worse_than_the_champion_fails(finished: Bench, bench: Bench) -> None:
+    """A challenger trained without the informative features fails on the same rows."""
     columns = Columns(label="Class", time="Time", amount="Amount", features=("V3",))
     weaker = changed(columns=columns)
     gate = dataclasses.replace(SETTINGS.gate, min_recall=0.0, max_false_positive_rate=1.0)
@@ -194,8 +194,8 @@ def test_a_champion_with_better_scores_keeps_a_challenger_out(finished: Bench, b
     assert "Champion gate failed: worse than the champion in average precision" in verdict["reason"]
 
 
-def test_a_champion_whose_inputs_are_gone_cannot_be_compared(finished: Bench, bench: Bench) -> None:
-    """The reason names the column that the transactions lack."""
+def test_champion_with_missing_inputs_is_not_compared(finished: Bench, bench: Bench) -> None:
+    """The reason names the missing column."""
     path = bench.processing / "prepared" / "test.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["V2"]), path)
     columns = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V3"))
@@ -210,8 +210,8 @@ def test_a_champion_whose_inputs_are_gone_cannot_be_compared(finished: Bench, be
 
 
 @pytest.mark.parametrize("case", ["replaced", "absent", "unnamed", "damaged"])
-def test_a_champion_that_is_not_gits_stops_the_step(finished: Bench, bench: Bench, case: str) -> None:
-    """Another object at its address, none, one that nobody named, or an archive that does not hold."""
+def test_champion_other_than_recorded_fails_the_step(finished: Bench, bench: Bench, case: str) -> None:
+    """A replaced, missing, unexpected or damaged archive fails the step."""
     sha256 = bench.crown(finished.artifact())
     path = bench.processing / "champion" / "model.tar.gz"
     if case == "replaced":
@@ -228,8 +228,8 @@ def test_a_champion_that_is_not_gits_stops_the_step(finished: Bench, bench: Benc
     assert not (bench.processing / "artifact").exists()
 
 
-def test_a_failed_training_says_why_where_sagemaker_looks(bench: Bench) -> None:
-    """One line on stderr, the same in output/failure, a non-zero end, and no model."""
+def test_failed_training_writes_the_reason_for_sagemaker(bench: Bench) -> None:
+    """One line on stderr, the same in output/failure, exit code 1, and no model."""
     training = changed(resampling={"neighbours": 500})
     bench.lay(dataclasses.replace(SETTINGS, training=training))
     done = bench.run("train")
@@ -240,8 +240,8 @@ def test_a_failed_training_says_why_where_sagemaker_looks(bench: Bench) -> None:
     assert not (bench.root / "model").exists()
 
 
-def test_settings_that_cannot_be_read_are_named(bench: Bench) -> None:
-    """Absent, or of another shape."""
+def test_unreadable_settings_are_named(bench: Bench) -> None:
+    """Missing settings, and settings of another shape."""
     path = bench.processing / "settings" / "settings.json"
     path.write_text("{}")
     assert "not the settings that this code reads (KeyError: 'training')" in bench.run("train").stderr
@@ -251,8 +251,8 @@ def test_settings_that_cannot_be_read_are_named(bench: Bench) -> None:
     assert (bench.root / "output" / "message").read_text() == done.stderr.strip()
 
 
-def test_evaluate_does_not_take_any_archive_for_a_model(bench: Bench) -> None:
-    """A model.tar.gz without Train's files, or none, fails in words."""
+def test_evaluate_rejects_archive_of_another_program(bench: Bench) -> None:
+    """A model.tar.gz without Train's files, or none, fails with a reason."""
     path = bench.processing / "model" / "model.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("model.pkl"), io.BytesIO())
@@ -270,7 +270,7 @@ def repacked(finished: Bench, change: Any) -> bytes:
     return artifact.pack(files)
 
 
-def test_scores_in_the_reference_are_those_of_rows_not_learned(finished: Bench) -> None:
+def test_reference_scores_are_those_of_unfitted_rows(finished: Bench) -> None:
     """Histogram, alert rate and hits come from the validation and test rows together."""
     read = artifact.read(finished.artifact())
     parts = [prepared_files.read(finished.processing / "prepared", part) for part in ("validation", "test")]
