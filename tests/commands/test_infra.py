@@ -180,7 +180,7 @@ def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
     assert "### What was changed in the account\n" in (tmp_path / "summary").read_text()
     assert "`DeployLog`" in (tmp_path / "summary").read_text()
     planned = infra.plan(checkout)
-    assert f"Stack `{platform.stack_name()}`: nothing." in planned.markdown
+    assert f"Stack `{platform.stack_name()}`: no changes." in planned.markdown
     assert "A person applies this" in planned.markdown
     assert bootstrap.bootstrap(checkout).identity == "updated"
     assert infra.plan(checkout).changes == 0
@@ -225,7 +225,7 @@ def test_without_a_platform_a_plan_says_so_and_apply_refuses(checkout: Path) -> 
     planned = infra.plan(checkout)
     assert (planned.changes, planned.comment) == (0, None)
     assert "a person creates it with `fraudops bootstrap`" in planned.markdown
-    with pytest.raises(CloudError, match="make it with `fraudops bootstrap`"):
+    with pytest.raises(CloudError, match="create it with `fraudops bootstrap`"):
         infra.apply(checkout)
 
 
