@@ -71,7 +71,7 @@ def test_every_verb_has_help_an_example_and_described_options(name: str) -> None
         assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
 
 
-def test_the_readme_and_the_help_name_the_same_exit_codes() -> None:
+def test_readme_and_the_help_name_the_same_exit_codes() -> None:
     """Each kind of failure is in the README's table and in the help, by its code."""
     readme, text = (ROOT / "README.md").read_text(), fraudops("--help").stdout
     kinds: list[type[errors.FraudopsError]] = [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]
@@ -88,7 +88,7 @@ def test_every_verb_named_in_the_documentation_exists() -> None:
             assert named in words, f"{document}: fraudops {named}"
 
 
-def test_a_failure_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
+def test_failure_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
     """A configuration that does not hold ends with 3 and one line that names the file."""
     done = fraudops("pipeline", "definition", "--repo", str(tmp_path), "--bucket", "lake")
     assert done.returncode == errors.ConfigError.exit_code
@@ -105,7 +105,7 @@ def test_developers_can_see_where_a_failure_was_raised(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: ")
 
 
-def test_an_unreachable_cloud_is_explained() -> None:
+def test_unreachable_cloud_is_explained() -> None:
     """Nothing listening at AWS_ENDPOINT_URL is a cloud's failure in one line, not a stack trace."""
     done = fraudops(
         "bootstrap", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
@@ -116,14 +116,14 @@ def test_an_unreachable_cloud_is_explained() -> None:
     assert "127.0.0.1:9" in done.stderr
 
 
-def test_a_wrong_command_line_is_a_usage_error() -> None:
+def test_wrong_command_line_is_a_usage_error() -> None:
     """A day that is none is told with the option's name and ends with 2."""
     done = fraudops("data", "synthesise", "--start", "yesterday")
     assert done.returncode == 2
     assert "--start" in done.stderr
 
 
-def test_the_definition_can_be_had_offline() -> None:
+def test_definition_is_available_offline() -> None:
     """With a bucket named, the definition needs no account, and it is JSON."""
     done = fraudops("pipeline", "definition", "--bucket", "lake")
     assert done.returncode == 0, done.stderr
@@ -142,7 +142,7 @@ def test_placeholders_of_an_offline_definition_are_named() -> None:
     assert fraudops("pipeline", "definition", *given).stderr == ""
 
 
-def test_a_region_that_is_none_is_one_line() -> None:
+def test_invalid_region_is_one_line() -> None:
     """A region without the image that the jobs run in is a wrong setting, and no stack trace."""
     done = fraudops("pipeline", "definition", "--region", "mars-1")
     assert done.returncode == errors.ConfigError.exit_code
@@ -151,7 +151,7 @@ def test_a_region_that_is_none_is_one_line() -> None:
     assert len(done.stderr) < 300
 
 
-def test_what_nobody_foresaw_is_one_line_too() -> None:
+def test_unexpected_error_is_one_line() -> None:
     """A defect ends with 1 and one line that says how to see more; --traceback shows where it was raised."""
     raises = "p.definition = lambda *_, **__: 1 / 0"
     broken = f"import ml.commands.pipeline_definition as p; from ml.cli import main; {raises}; main()"
@@ -187,7 +187,7 @@ def test_options_that_make_no_sense_end_with_2(arguments: tuple[str, ...], optio
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_local_cloud_that_does_not_run_is_told(tmp_path: Path) -> None:
+def test_stopped_emulators_are_an_error(tmp_path: Path) -> None:
     """`status` ends 0 whether it runs or not, `running` tells; `down` says what it found and ended."""
     folder = ("--dir", str(tmp_path / "cloud"))
     status = fraudops("local", "status", *folder, "--json")
@@ -199,7 +199,7 @@ def test_a_local_cloud_that_does_not_run_is_told(tmp_path: Path) -> None:
     assert re.search(r"ended +0", fraudops("local", "down", *folder).stdout)
 
 
-def test_a_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
+def test_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
     """`data synthesise --json` prints what it wrote, and nothing else, to standard output."""
     out = tmp_path / "standin.parquet"
     done = fraudops("data", "synthesise", "--rows", "5000", "--out", str(out), "--json")
@@ -209,7 +209,7 @@ def test_a_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
     assert out.stat().st_size == report["bytes"]
 
 
-def test_a_year_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_invalid_year_is_refused_before_it_starts(tmp_path: Path) -> None:
     """`simulate` names the scenarios that there are, and takes no year without months."""
     done = fraudops("simulate", "--scenario", "calm", "--out", str(tmp_path / "year"))
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
@@ -219,7 +219,7 @@ def test_a_year_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "year").exists()
 
 
-def test_a_terminated_verb_cleans_up_and_ends_with_the_signals_code(tmp_path: Path) -> None:
+def test_terminated_verb_cleans_up_and_exits_with_143(tmp_path: Path) -> None:
     """SIGTERM, as a cancelled job sends it, ends a demo and its emulators: exit code 143, no process left."""
     out = tmp_path / "demo"
     process = subprocess.Popen(

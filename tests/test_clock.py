@@ -9,7 +9,7 @@ import pytest
 from ml import clock, errors
 
 
-def test_the_clock_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """FRAUDOPS_NOW sets the time, whatever its offset."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T08:00:00+02:00")
     assert clock.now() == datetime(2026, 3, 1, 6, tzinfo=UTC)
@@ -17,7 +17,7 @@ def test_the_clock_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "2026-03-01T06:00:00"])
-def test_a_time_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_time_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """A time that could be read in two ways is an error."""
     monkeypatch.setenv("FRAUDOPS_NOW", text)
     with pytest.raises(errors.ConfigError, match="FRAUDOPS_NOW"):

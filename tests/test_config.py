@@ -39,7 +39,7 @@ DRIFT = (ROOT / config.DRIFT).read_text()
         ("min_recall: 0.60", "min_recall: .nan", "min_recall must be a finite number"),
     ],
 )
-def test_a_gate_that_does_not_hold_is_explained(old: str, new: str, message: str) -> None:
+def test_invalid_gate_is_explained(old: str, new: str, message: str) -> None:
     """The error names the file, the field, what was expected and what was found."""
     assert old in GATE
     with pytest.raises(ConfigError) as caught:
@@ -62,7 +62,7 @@ def test_a_gate_that_does_not_hold_is_explained(old: str, new: str, message: str
         ("instance_type: ml.m5.xlarge", "instance_type: big", "compute.instance_type must match"),
     ],
 )
-def test_a_model_that_does_not_hold_is_explained(old: str, new: str, message: str) -> None:
+def test_invalid_model_is_explained(old: str, new: str, message: str) -> None:
     """Rules that span fields are explained like those of one field."""
     assert old in MODEL
     with pytest.raises(ConfigError) as caught:
@@ -83,7 +83,7 @@ def test_yaml_tags_build_nothing() -> None:
         config.parse("min_recall: !!python/object/apply:os.getcwd []", config.GATE, config.GateFile)
 
 
-def test_a_missing_file_is_named() -> None:
+def test_missing_file_is_named() -> None:
     """The error for a missing file says which, and what to do."""
     with pytest.raises(ConfigError, match=r"gate\.yaml: no such file"):
         config.load_gate(Path("nowhere"))
@@ -97,7 +97,7 @@ def test_settings_survive_the_way_to_the_steps() -> None:
     assert again.sha256 == settings.sha256
 
 
-def test_a_change_of_any_file_changes_the_digest() -> None:
+def test_change_of_any_file_changes_the_digest() -> None:
     """The configuration digest covers both training files."""
     before = config.load_settings(ROOT).sha256
     model = config.parse(MODEL.replace("seed: 20", "seed: 21"), config.MODEL, config.ModelFile)
@@ -133,7 +133,7 @@ def approval(number: int = 7) -> config.ApprovalRecord:
     )
 
 
-def test_an_approval_survives_being_committed() -> None:
+def test_approval_survives_being_committed() -> None:
     """What is dumped is read back equal, and dumping it again gives the same bytes."""
     text = config.dump(approval())
     again = config.parse(text, config.approval_path(7), config.ApprovalRecord)
@@ -141,13 +141,13 @@ def test_an_approval_survives_being_committed() -> None:
     assert config.dump(again) == text
 
 
-def test_an_approval_is_numbered_as_its_package() -> None:
+def test_approval_is_numbered_as_its_package() -> None:
     """The approval's number is the model package's version."""
     with pytest.raises(ValueError, match="approval be the package's version"):
         approval(8)
 
 
-def test_a_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
+def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
     """A request file whose name does not hold its time and cause is refused."""
     folder = tmp_path / config.REQUESTS
     folder.mkdir(parents=True)
@@ -162,7 +162,7 @@ def test_a_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
         config.load_requests(tmp_path)
 
 
-def test_a_window_has_a_start_before_its_end() -> None:
+def test_window_has_a_start_before_its_end() -> None:
     """A window that ends before it starts is refused."""
     with pytest.raises(ValueError, match="start before end"):
         config.Window(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 2, 1, tzinfo=UTC))
@@ -196,7 +196,7 @@ def test_drift_rules_that_do_not_hold_are_explained(old: str, new: str, message:
     assert str(caught.value).startswith("model-config/monitoring/drift.yaml:")
 
 
-def test_the_committed_drift_rules_are_those_that_are_judged_by() -> None:
+def test_committed_drift_rules_match_the_detector() -> None:
     """Every value of the first part reaches the judge under its own name."""
     rules = Rules.from_dict(config.load_drift(ROOT).to_rules())
     document = yaml.safe_load(DRIFT)

@@ -70,7 +70,7 @@ def test_imports_run_down_the_layers() -> None:
         assert all(layer[target] <= layer[folder] for target in targets), f"{folder} imports {sorted(targets)}"
 
 
-def test_a_circle_is_named() -> None:
+def test_circle_is_named() -> None:
     """The check names the modules of a circle in the order of the imports."""
     assert structure.circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) in (
         ["a", "b", "c", "a"],

@@ -19,7 +19,7 @@ def pins(lock: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
-def test_a_lock_pins_with_hashes_and_names_no_index(lock: Path) -> None:
+def test_lock_pins_with_hashes_and_names_no_index(lock: Path) -> None:
     """Every requirement of a lock is pinned and hashed, and no line names an index or a link."""
     lines = [line for line in lock.read_text().splitlines() if line and not line.lstrip().startswith("#")]
     for index, line in enumerate(lines):
@@ -37,26 +37,26 @@ def test_no_lock_holds_awscli(lock: Path) -> None:
     assert "awscli" not in pins(lock), lock.name
 
 
-def test_the_laptop_computes_with_the_containers_versions() -> None:
+def test_laptop_uses_the_container_versions() -> None:
     """The numerical libraries are those of SageMaker's scikit-learn image, so both fit the same model."""
     run, container = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/container.lock")
     for name in ("scikit-learn", "pandas", "imbalanced-learn", "scipy"):
         assert run[name] == container[name], name
 
 
-def test_what_tests_install_is_what_the_product_runs_with() -> None:
+def test_dev_lock_matches_the_run_lock() -> None:
     """The development lock holds every pin of the product's lock, at the same version."""
     run, dev = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/dev.lock")
     assert {name: dev.get(name) for name in run} == run
 
 
-def test_the_committed_configuration_holds() -> None:
+def test_committed_configuration_is_valid() -> None:
     """Every file under model-config/ is what its model says, and the template serves nothing yet."""
     assert config.load_settings(ROOT).gate.min_recall == 0.60
     assert config.load_serving(ROOT).approval is None
     assert config.load_requests(ROOT) == {}
 
 
-def test_the_package_promises_types() -> None:
+def test_package_ships_type_information() -> None:
     """py.typed travels with the package."""
     assert (ROOT / "ml/py.typed").exists()

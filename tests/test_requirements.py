@@ -84,19 +84,19 @@ def product_files() -> set[Path]:
 
 
 @pytest.mark.parametrize("verb", CORE_VERBS)
-def test_a_core_verb_needs_only_the_core_lock(verb: str) -> None:
+def test_core_verb_needs_only_the_core_lock(verb: str) -> None:
     """Every package that a verb without data may import is in core.lock."""
     assert third_party(reachable(f"ml.commands.{verb}")) <= pinned("core"), verb
 
 
-def test_the_product_imports_only_declared_packages() -> None:
+def test_product_imports_only_declared_packages() -> None:
     """What ml/ imports outside the playground is named in core.in or run.in and pinned in run.lock."""
     imported = third_party(product_files())
     assert imported <= direct("core", "run")
     assert imported <= pinned("run")
 
 
-def test_the_playground_imports_only_packages_of_the_local_lock() -> None:
+def test_playground_imports_only_packages_of_the_local_lock() -> None:
     """The demo and the simulated year find what they import in local.lock."""
     assert third_party(set((ROOT / "ml").rglob("*.py"))) <= pinned("local")
 
@@ -125,7 +125,7 @@ def test_every_pin_of_the_run_lock_is_declared_or_required() -> None:
     assert not lock & direct("excludes")
 
 
-def test_the_sdk_compiles_a_definition_without_the_excluded_packages() -> None:
+def test_sdk_compiles_a_definition_without_the_excluded_packages() -> None:
     """In a process where no package outside run.lock can be imported the definition is complete."""
     allowed = pinned("run") | {"fraudops", "setuptools"}
     program = f"""

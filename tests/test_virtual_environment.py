@@ -32,7 +32,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_key_is_of_lock_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_is_of_lock_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another lock or another patch release is another environment; the file's name does not matter."""
     one, same, other = (tmp_path / name for name in ("a.lock", "b.lock", "c.lock"))
     one.write_text("x==1\n")
@@ -45,7 +45,7 @@ def test_the_key_is_of_lock_and_python(tmp_path: Path, monkeypatch: pytest.Monke
     assert virtual_environment.key(one) != key
 
 
-def test_it_is_made_once_and_then_found(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_environment_is_created_once_and_then_found(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first use makes it, `find` then knows it, and a second use says that it was there."""
     assert virtual_environment.main(["use", "--lock", "run"]) == 0
     assert "installed" in capsys.readouterr().out
@@ -70,7 +70,7 @@ def test_jobs_that_want_it_at_once_make_it_once(job: Path) -> None:
     assert sum("installed" in text for text in said) == sum("reused" in text for text in said) == 1
 
 
-def test_one_that_was_left_half_made_is_made_anew(job: Path) -> None:
+def test_incomplete_environment_is_created_again(job: Path) -> None:
     """Without its stamp it does not count as there, whatever else lies in it."""
     lock = Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock"
     folder = virtual_environment.folder(lock, job / "tools")
@@ -81,7 +81,7 @@ def test_one_that_was_left_half_made_is_made_anew(job: Path) -> None:
     assert virtual_environment.is_complete(folder)
 
 
-def test_one_that_was_linked_from_elsewhere_counts_if_it_has_a_python(job: Path) -> None:
+def test_linked_environment_counts_if_it_has_python(job: Path) -> None:
     """A laptop's own environment serves its local runner."""
     folder = virtual_environment.folder(Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock", job / "tools")
     folder.parent.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_one_that_was_linked_from_elsewhere_counts_if_it_has_a_python(job: Path)
     assert not virtual_environment.is_complete(folder)
 
 
-def test_what_cannot_be_installed_fails_and_is_not_there(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failed_installation_leaves_no_environment(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A requirement without a hash is refused by pip; the job fails, and nothing counts as made."""
     lock = Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock"
     lock.write_text("surely-not-there==1\n")
@@ -114,7 +114,7 @@ def test_later_steps_get_what_was_given(job: Path, monkeypatch: pytest.MonkeyPat
     assert (Path(os.environ["GITHUB_WORKSPACE"]) / ".venv").resolve() == Path(told["VIRTUAL_ENV"]).resolve()
 
 
-def test_a_value_of_several_lines_sets_no_variable_of_its_own(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_multiline_value_sets_no_other_variable(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused, and nothing is exported."""
     monkeypatch.setenv("GIVEN_AWS_REGION", "eu-west-1\nLD_PRELOAD=/tmp/x.so")
     assert virtual_environment.main(["use", "--lock", "run"]) == 1
@@ -128,7 +128,7 @@ def test_outside_a_job_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "::error::'GITHUB_WORKSPACE' is not set" in capsys.readouterr().out
 
 
-def test_it_needs_nothing_but_python() -> None:
+def test_module_needs_only_the_standard_library() -> None:
     """It runs before anything is installed: every import is the standard library's, and so are the package's own."""
     for file in ("ml/virtual_environment.py", "ml/lock_installer.py", "ml/__init__.py"):
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
@@ -137,7 +137,7 @@ def test_it_needs_nothing_but_python() -> None:
             assert all(name.split(".")[0] in sys.stdlib_module_names | {"ml"} for name in names), names
 
 
-def test_it_starts_at_once() -> None:
+def test_module_starts_fast() -> None:
     """`--help` without any package on the path."""
     done = subprocess.run(
         [

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ml.cli import ci, data, drift, infrastructure, local, offline, release, training
+from ml.cli import ci, data, drift, infrastructure, local, release, score_and_evaluate, training
 from ml.cli.options import SETTINGS
 from ml.errors import CloudError, FraudopsError
 
@@ -26,7 +26,7 @@ app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
     ("Data and training", training.app, {"data": data.app, "pipeline": training.pipeline}),
     ("Approval, deployment, drift", release.app, {"drift": drift.drift}),
-    ("Models offline", offline.app, {}),
+    ("Models offline", score_and_evaluate.app, {}),
     ("Checks of a pull request", ci.app, {}),
     ("Platform", infrastructure.app, {"infra": infrastructure.infra}),
     ("On this machine", local.app, {"local": local.local}),

@@ -83,7 +83,7 @@ def demo(
 ) -> None:
     """Play one round: from a commit to a served model, a challenger and a rollback. Leaves no process running."""
     _require_emulators()
-    from ml.playground.demo import run
+    from ml.playground.demo_round import run
 
     run(repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed)
 
@@ -106,7 +106,7 @@ def simulate(
 ) -> None:
     """Play a year of drifting traffic through the real loop, beside a control year without retraining."""
     _require_emulators()
-    from ml.playground.year import run
+    from ml.playground.simulated_year import run
 
     run(
         repo.resolve(),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ml.aws import platform
+from ml.aws import platform_stack as platform
 from ml.aws.cloudformation import platform_source, stack
 from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
@@ -135,14 +135,14 @@ def _trusted(repository: str, *, ask: bool) -> Trusted:
     """The repository with its numbers, where a token is there to ask for them."""
     if not ask:
         return Trusted(repository=repository)
-    from ml.gitops import repository_settings as github_settings
+    from ml.gitops import actions_variables as github_settings
 
     found = github_settings.identity(_github(repository))
     return Trusted(repository=found.full_name, owner_id=str(found.owner_id), repository_id=str(found.repository_id))
 
 
 def _configure(repository: str, values: Mapping[str, str]) -> dict[str, str]:
-    from ml.gitops import repository_settings as github_settings
+    from ml.gitops import actions_variables as github_settings
 
     with stage(f"Variables of {repository}"):
         return dict(github_settings.set_variables(_github(repository), values))

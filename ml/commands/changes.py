@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.gitops.repository import Repository
-from ml.workflow import change as workflow_change
-from ml.workflow import toolkit
+from ml.workflow import changed_files as workflow_change
+from ml.workflow import runner_commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,5 +31,5 @@ def changes(root: Path) -> Changes:
         code=change.code or everything,
         model_config=any(path.startswith(workflow_change.STATE) for path in change.files),
     )
-    toolkit.output(code=str(found.code).lower(), model_config=str(found.model_config).lower())
+    runner_commands.output(code=str(found.code).lower(), model_config=str(found.model_config).lower())
     return found

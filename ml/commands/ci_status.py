@@ -16,7 +16,7 @@ from typing import Any
 from ml.console import note
 from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown
-from ml.workflow import change, toolkit
+from ml.workflow import changed_files, runner_commands
 
 ALWAYS = ("changes", "validate")
 ON_CODE = ("suite", "templates", "audit")
@@ -48,12 +48,12 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
         GitHubError: the status cannot be posted.
     """
     needs, event = _needs(), os.environ.get("GITHUB_EVENT_NAME", "")
-    pull = change.pull_request(pull_request)
+    pull = changed_files.pull_request(pull_request)
     sha = pull.head_sha if pull is not None else os.environ.get("GITHUB_SHA", "")
     wrong = problems(needs, event=event, about_pull_request=pull is not None)
     results = {name: str(job.get("result")) for name, job in needs.items()}
     rows = [[markdown.code(name), result, markdown.text(wrong.get(name, ""))] for name, result in results.items()]
-    toolkit.summary(
+    runner_commands.summary(
         f"### {'Not passed' if wrong else 'All checks passed'}\n\n{markdown.table(['job', 'result', ''], rows)}"
     )
     description = (
@@ -72,7 +72,7 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
             context=statuses.CI,
             state="failure" if wrong else "success",
             description=description,
-            target_url=toolkit.run_url(),
+            target_url=runner_commands.run_url(),
         )
     elif pull is None:
         note(

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from ml import config
-from ml.aws import platform
+from ml.aws import platform_stack
 from ml.aws.import_manifest import ImportManifest, Source
 from ml.aws.lake import Lake
 from ml.errors import DataError
+from ml.ingest import data_file
 from ml.ingest import quarantine as quarantine_file
-from ml.ingest import reader
 from ml.ingest.table import Content
 from ml.model import data_contract
 from ml.model.data_contract import EVENT_ID, EVENT_TIME
@@ -63,8 +63,10 @@ def import_file(root: Path, path: str, *, start: date | None, quarantine: bool) 
         DataError: as `import_data`.
     """
     columns = config.load_settings(root).training.columns
-    platform.refuse_root()
-    return import_data(path, lake=Lake(platform.read().bucket), columns=columns, start=start, quarantine=quarantine)
+    platform_stack.refuse_root()
+    return import_data(
+        path, lake=Lake(platform_stack.read().bucket), columns=columns, start=start, quarantine=quarantine
+    )
 
 
 def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, quarantine: bool) -> ImportReport:
@@ -79,7 +81,7 @@ def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, 
         DataError: the file breaks the contract; nothing was imported.
         CloudError: S3 refused or was unreachable; no part of the import is visible.
     """
-    content = reader.read(path, columns)
+    content = data_file.read(path, columns)
     bad = content.bad
     if bad.any() and (not quarantine or bad.all()):
         raise DataError(_refusal(content, int(bad.sum()), quarantine))

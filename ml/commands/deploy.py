@@ -14,18 +14,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ml import clock, config
-from ml.aws import deployment_records, endpoint, platform
+from ml.aws import deployment_records, endpoint, platform_stack
 from ml.console import note, stage
 from ml.errors import DeploymentFailed, FraudopsError, GitError, Refused
 from ml.gitops import approvals
 from ml.gitops import serving_pointer as serving
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
-from ml.records import bot_pull_requests, verification
-from ml.release import rollout, summary
+from ml.records import artifact_verification, bot_pull_requests
+from ml.release import rollout, step_summary
 from ml.release import smoke_test as smoke
 from ml.release.result import DeploymentResult
-from ml.workflow import commit_status, toolkit
+from ml.workflow import commit_status, runner_commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
     plan = _plan(repository, main)
     if plan is None:
         nothing = DeploymentResult(state="nothing to deploy", commit=repository.head())
-        toolkit.summary(summary.deployed(nothing))
+        runner_commands.summary(step_summary.deployed(nothing))
         return nothing
     number = plan.record.approval
     status = commit_status.DeploymentStatus(plan.commit, endpoint=plan.serving.endpoint, approval=number)
@@ -61,10 +61,10 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
         result = _deploy(plan)
     except FraudopsError as error:
         status.failed(str(error))
-        toolkit.summary(summary.not_deployed(number, plan.commit, str(error)))
+        runner_commands.summary(step_summary.not_deployed(number, plan.commit, str(error)))
         raise
     status.succeeded(f"Approval {number:04d} serves ({result.state}); known transactions were scored as it scores them")
-    toolkit.summary(summary.deployed(result, _close_stale(repository, number, main)))
+    runner_commands.summary(step_summary.deployed(result, _close_stale(repository, number, main)))
     return result
 
 
@@ -78,15 +78,15 @@ def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
 
 
 def _deploy(plan: _Plan) -> DeploymentResult:
-    platform.refuse_root()
-    where, allowed = platform.read(), platform.endpoint_name()
+    platform_stack.refuse_root()
+    where, allowed = platform_stack.read(), platform_stack.endpoint_name()
     if plan.serving.endpoint != allowed:
         raise Refused(
             f"{config.SERVING}: endpoint is {plan.serving.endpoint}, and the platform serves on {allowed} only; "
             "nothing was changed. To move the platform to it run `fraudops bootstrap`, then delete the former endpoint"
         )
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
-        package, artifact = verification.against_record(plan.record, where)
+        package, artifact = artifact_verification.against_record(plan.record, where)
     name, limit = plan.serving.endpoint, plan.serving.rollout.timeout_minutes * 60
     with stage(f"Waiting for other changes of endpoint {name} to finish"):
         before = endpoint.settled(name, timeout_seconds=limit)

@@ -15,21 +15,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ml import clock, config
-from ml.aws import cloudwatch_metrics, platform
+from ml.aws import cloudwatch_metrics, platform_stack
 from ml.aws.capture import object_listing
 from ml.console import command, note
-from ml.drift import artifacts, calendar, decision_policy, summary
+from ml.drift import calendar, check_artifacts, decision_policy, step_summary
 from ml.drift.calendar import Window
-from ml.drift.monitor import Check, Monitor, history
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
 from ml.drift.retrain_requester import DriftCase, RequestOutcome, RetrainRequester
+from ml.drift.window_monitor import Check, Monitor, history
 from ml.errors import ConfigError
 from ml.gitops import issues, labels, serving_pointer
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.model.drift.verdict import IMMATURE, NO_DATA
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 NO_TRAFFIC = "no traffic"
 _MAX_SKIPPED_WINDOWS = 12
@@ -59,7 +59,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     monitor = Monitor(
         repository,
         "HEAD",
-        bucket=platform.read().bucket,
+        bucket=platform_stack.read().bucket,
         endpoint=settings.endpoint,
         rules=rules,
         serves=settings.approval,
@@ -69,9 +69,11 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     cases = decision_policy.cases(monitor, past)
     silence = _silence(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
     for each in checks:
-        artifacts.write(monitor, each, past)
+        check_artifacts.write(monitor, each, past)
     if chosen == calendar.latest(now, rules.window):
-        published = cloudwatch_metrics.publish(monitor.endpoint, artifacts.points(checks[-1], past, silence), at=now)
+        published = cloudwatch_metrics.publish(
+            monitor.endpoint, check_artifacts.points(checks[-1], past, silence), at=now
+        )
         note(f"{published} metrics published to {cloudwatch_metrics.NAMESPACE}")
     else:  # metrics of a past window would set off alarms about the present
         note("no metrics published: they belong to the latest whole window, and another window was given")
@@ -80,12 +82,12 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         outcomes = _create_requests(repository, files, monitor, cases, main=main)
         _report_no_traffic(monitor, silence, captured=settings.capture.sampling_percentage > 0)
     result = _result(monitor, checks, cases, outcomes, silence)
-    toolkit.output(
+    runner_commands.output(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
         no_traffic=str(silence is not None).lower(),
     )
-    toolkit.summary(summary.drift_check(result, checks, past))
+    runner_commands.summary(step_summary.drift_check(result, checks, past))
     _annotate(result)
     return result
 
@@ -156,14 +158,14 @@ def _report_no_traffic(monitor: Monitor, silence: NoTraffic | None, *, captured:
             cause=NO_TRAFFIC,
             label=labels.NO_TRAFFIC,
             title=f"No traffic at {monitor.endpoint} since {clock.stamp(silence.since)}",
-            body=summary.no_traffic_issue(monitor.endpoint, silence, toolkit.run_url()),
+            body=step_summary.no_traffic_issue(monitor.endpoint, silence, runner_commands.run_url()),
         )
 
 
 def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
     reason = f"{config.SERVING} has `approval: null`: no model is approved yet, so there is no traffic to check"
-    toolkit.output(verdict=NO_DATA, request="", no_traffic="false")
-    toolkit.summary(f"### Drift: {NO_DATA}\n\n{reason}.")
+    runner_commands.output(verdict=NO_DATA, request="", no_traffic="false")
+    runner_commands.summary(f"### Drift: {NO_DATA}\n\n{reason}.")
     return DriftCheckResult(
         verdict=NO_DATA,
         reason=reason,
@@ -188,7 +190,7 @@ def _result(
     latest = checks[-1]
     return DriftCheckResult(
         verdict=", ".join(latest.verdict.verdicts),
-        reason=summary.why(latest),
+        reason=step_summary.why(latest),
         endpoint=monitor.endpoint,
         start=latest.window[0],
         end=latest.window[1],
@@ -221,4 +223,4 @@ def _annotate(result: DriftCheckResult) -> None:
         warnings.append(f"Drift: {result.verdict}. {result.reason}")
     warnings += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
     for message in warnings:
-        command(toolkit.annotate("warning", message))
+        command(runner_commands.annotate("warning", message))

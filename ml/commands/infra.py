@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ml.aws import platform
+from ml.aws import platform_stack
 from ml.aws.cloudformation import change_set, platform_source, stack, workflow_roles
 from ml.aws.cloudformation.change_set import Change, Preview
 from ml.console import command, stage
 from ml.errors import CloudError
 from ml.gitops import markdown
-from ml.workflow import change, toolkit
+from ml.workflow import changed_files as change
+from ml.workflow import runner_commands
 
 MARKER = "infra"
 _PLANNED = "### What merging this changes in the account"
@@ -62,7 +63,7 @@ def plan(root: Path, *, pull_request: int | None = None) -> InfraPlan:
     pull = change.pull_request(pull_request)
     found = _previews(root)
     text = describe(found)
-    toolkit.summary(text)
+    runner_commands.summary(text)
     comment = None
     if pull is not None and not pull.read_only:
         from ml.gitops import comments
@@ -86,9 +87,9 @@ def apply(root: Path) -> InfraApplied:
         Refused: the caller is the account's root user.
         CloudError: there is no platform stack, or a resource could not be changed; the message names it and the reason.
     """
-    platform.refuse_root()
-    name = platform.stack_name()
-    if platform.describe_stack(name) is None:
+    platform_stack.refuse_root()
+    name = platform_stack.stack_name()
+    if platform_stack.describe_stack(name) is None:
         raise CloudError(f"there is no stack {name} in this account and region; create it with `fraudops bootstrap`")
     made, found = platform_source.source(root), _previews(root)
     try:
@@ -97,25 +98,25 @@ def apply(root: Path) -> InfraApplied:
         with stage(f"Stack {name} from {platform_source.TEMPLATE}"):
             applied = stack.apply(name, made.template, made.parameters)
     except CloudError as error:
-        toolkit.summary(f"{describe(found, title=_FAILED)}\n\n{markdown.text(error)}")
+        runner_commands.summary(f"{describe(found, title=_FAILED)}\n\n{markdown.text(error)}")
         raise
-    toolkit.summary(describe(found, title=_DONE))
+    runner_commands.summary(describe(found, title=_DONE))
     waiting = next((len(each.changes) for each in found if each.stack == workflow_roles.stack_name()), 0)
     if waiting:
         message = (
             f"{platform_source.IDENTITY} differs from its stack in {waiting} resource{'s' if waiting > 1 else ''}; no "
             "workflow may change the rights of workflows: a person applies it with `fraudops bootstrap`"
         )
-        command(toolkit.annotate("warning", message, file=platform_source.IDENTITY))
+        command(runner_commands.annotate("warning", message, file=platform_source.IDENTITY))
     return InfraApplied(state=applied.state, stack=name, identity_changes=waiting)
 
 
 def _previews(root: Path) -> list[Preview]:
     made = platform_source.source(root)
-    found = [change_set.preview(platform.stack_name(), made.template, made.parameters)]
+    found = [change_set.preview(platform_stack.stack_name(), made.template, made.parameters)]
     if found[0].exists:
         template = platform_source.identity_template(root)
-        parameters = platform_source.identity_parameters(platform.read(), made)
+        parameters = platform_source.identity_parameters(platform_stack.read(), made)
         found.append(change_set.preview(workflow_roles.stack_name(), template, parameters))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml import config, console
-from ml.aws import platform
+from ml.aws import platform_stack
 from ml.aws.pipeline import definition as pipeline
 
 _ACCOUNT_OF_NOBODY = "000000000000"
@@ -31,7 +31,7 @@ def definition(
     """
     training = config.load_model(root)
     if bucket is role is group is region is None:
-        return pipeline.definition(platform.read(), training)
+        return pipeline.definition(platform_stack.read(), training)
     where = _unseen(bucket, role, group, region)
     text = pipeline.definition(where, training)
     given = {"bucket": bucket, "role": role, "group": group, "region": region}
@@ -47,9 +47,9 @@ def definition(
     return text
 
 
-def _unseen(bucket: str | None, role: str | None, group: str | None, region: str | None) -> platform.Platform:
-    name = platform.stack_name()
-    return platform.Platform(
+def _unseen(bucket: str | None, role: str | None, group: str | None, region: str | None) -> platform_stack.Platform:
+    name = platform_stack.stack_name()
+    return platform_stack.Platform(
         region=region or "us-east-1",
         account=_ACCOUNT_OF_NOBODY,
         bucket=bucket or f"{name}-lake",

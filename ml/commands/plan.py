@@ -18,9 +18,9 @@ from ml.console import note
 from ml.errors import ConfigError
 from ml.gitops import markdown
 from ml.gitops.repository import Repository
-from ml.workflow import change as workflow_change
-from ml.workflow import toolkit
-from ml.workflow.change import Change
+from ml.workflow import changed_files as workflow_change
+from ml.workflow import runner_commands
+from ml.workflow.changed_files import Change
 
 MARKER = "plan"
 _ABSENT = "—"
@@ -83,7 +83,7 @@ def plan(root: Path, *, pull_request: int | None = None) -> Plan:
     repository = Repository.find(root)
     change, pull = workflow_change.of(repository), workflow_change.pull_request(pull_request)
     text = describe(repository, change)
-    toolkit.summary(text)
+    runner_commands.summary(text)
     comment = None
     if pull is not None and pull.read_only:
         note("this pull request's token may not comment; the plan is in the step's summary")

@@ -20,10 +20,10 @@ from ml.gitops.pull_requests import PullRequest
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
-from ml.records.approval import OutOfDate, propose_package
-from ml.training import approval_page, summary
+from ml.records.approval_proposal import OutOfDate, propose_package
+from ml.training import approval_page, step_summary
 from ml.training.gate_result import GateResult
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         _close_out_of_date(github, branch, main, error)
         open_requests = f" {', '.join(result.requests)} stay open until then." if result.requests else ""
         reason = f"{error}. A re-run compares with the same model again: start train.yml by hand.{open_requests}"
-        toolkit.summary(summary.not_proposed(reason, result))
+        runner_commands.summary(step_summary.not_proposed(reason, result))
         raise
     if proposal.state == "on main already":
         return _not_needed(result, "on main already", "it was merged before, and main points at it")
@@ -114,10 +114,10 @@ def _report(
     pull = opened.pull
     state: Literal["created", "updated", "kept"]
     state = "created" if pull.outcome == "created" else "updated" if opened.pushed else _outcome(pull)
-    toolkit.output(pull_request=str(pull.number), url=pull.url)
+    runner_commands.output(pull_request=str(pull.number), url=pull.url)
     outcome = {"created": "opened", "updated": "updated", "kept": "up to date already"}[state]
-    toolkit.summary(
-        summary.proposed(
+    runner_commands.summary(
+        step_summary.proposed(
             number=pull.number,
             url=pull.url,
             approval=proposal.record.approval,
@@ -148,7 +148,7 @@ def _not_needed(result: GateResult, state: Literal["on main already", "supersede
     number = result.version or 0
     reason = f"Approval {commit_messages.number(number)} needs no pull request: {why}."
     note(reason)
-    toolkit.summary(summary.not_proposed(reason, result))
+    runner_commands.summary(step_summary.not_proposed(reason, result))
     return Proposed(approval=number, model_package_arn=result.package_arn or "", state=state)
 
 

@@ -19,9 +19,9 @@ from ml.gitops.github_client import GitHub
 from ml.gitops.remote import ProtectedBranch, Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
-from ml.training import summary
+from ml.training import step_summary
 from ml.training.gate_result import GateResult
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 CONFIGURATION = "configuration"
 """The cause of a run without a request: a changed configuration, or a manual start."""
@@ -68,7 +68,7 @@ def record_failure(root: Path, *, outcome: Path, main: str = "main") -> Recorded
     description = _describe(recorded, main)
     note(description)
     named = [(issue.number, issue.url) for issue in reported]
-    toolkit.summary(summary.gate_failed(result, recorded=description, issues=named))
+    runner_commands.summary(step_summary.gate_failed(result, recorded=description, issues=named))
     return RecordedGateFailure(
         record=recorded.path.as_posix(),
         state=recorded.state,
@@ -116,7 +116,7 @@ def _proposed(
         seen=seen,
         base=main,
         title=f"Record a gate failure: {path.stem}",
-        body=summary.gate_failure_evidence(result, toolkit.run_url()),
+        body=step_summary.gate_failure_evidence(result, runner_commands.run_url()),
         label=labels.BOT,
     )
     return _Recorded(path=path, state="proposed", commit=commit, pull=opened)
@@ -160,7 +160,7 @@ def _report(github: GitHub, result: GateResult, cause: str) -> issues.Issue:
         cause=f"gate failed {cause}",
         label=labels.GATE_FAILURE,
         title=f"Gate failed: {cause}",
-        body=summary.gate_failure_evidence(result, toolkit.run_url()),
+        body=step_summary.gate_failure_evidence(result, runner_commands.run_url()),
         occurrence=result.execution_id,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ml.aws import deployment_records, platform
+from ml.aws import deployment_records, platform_stack
 from ml.console import note
 from ml.errors import CloudError, GitError, Refused
 from ml.gitops import commit_messages, labels, rollbacks, serving_pointer
@@ -19,8 +19,8 @@ from ml.gitops.markdown import code, table, text
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Identity, Repository
 from ml.records import bot_pull_requests
-from ml.release import summary
-from ml.workflow import toolkit
+from ml.release import step_summary
+from ml.workflow import runner_commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,8 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
         label=labels.ROLLBACK,
     )
     result = _rollback(prepared, merged=None, then=f"merge #{opened.pull.number}", pull=opened)
-    toolkit.output(pull_request=str(opened.pull.number), url=opened.pull.url)
-    toolkit.summary(summary.rollback(result.says, opened.pull.number, opened.pull.url))
+    runner_commands.output(pull_request=str(opened.pull.number), url=opened.pull.url)
+    runner_commands.summary(step_summary.rollback(result.says, opened.pull.number, opened.pull.url))
     return result
 
 
@@ -227,7 +227,7 @@ def _deployed() -> list[deployment_records.Deployment] | None:
     A rollback is needed most when something is down: then the history of the pointer in Git has to do.
     """
     try:
-        return [past for past in deployment_records.history(platform.read().bucket) if past.status == "succeeded"]
+        return [past for past in deployment_records.history(platform_stack.read().bucket) if past.status == "succeeded"]
     except CloudError as error:
         note(f"deploy/history/ could not be read ({error}); going by the pointer's history in Git alone")
         return None

@@ -15,10 +15,10 @@ from ml.aws import executions, source_upload
 from ml.aws.executions import Execution
 from ml.aws.pipeline import definition as pipeline
 from ml.errors import FraudopsError, GateFailed
-from ml.training import pipeline_run, run_inputs, summary
+from ml.training import pipeline_run, run_inputs, step_summary
 from ml.training.gate_result import GateResult
 from ml.training.result import DryRun, TrainingResult
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 from ml.workflow.commit_status import TrainingStatus
 
 
@@ -59,7 +59,7 @@ def train(
         inputs = run_inputs.resolve(root, requests, window)
         arn, commit = pipeline_run.start_or_resume(root, inputs), inputs.commit
     console.note(f"execution {arn}; if this is interrupted: fraudops train --resume {arn}")
-    toolkit.output(execution_arn=arn)
+    runner_commands.output(execution_arn=arn)
     if on_started:
         on_started(arn)
     status = TrainingStatus(commit, arn)
@@ -76,7 +76,7 @@ def train(
         raise
     except FraudopsError as error:
         status.failed(str(error))
-        toolkit.summary(summary.training_failed(arn, str(error)))
+        runner_commands.summary(step_summary.training_failed(arn, str(error)))
         raise
     passed = GateResult.of_success(result, asked=reason)
     status.passed(result.version, passed.reason)
@@ -89,9 +89,9 @@ def _hand_over(result: GateResult, file: Path | None) -> None:
     if file is not None:
         result.write(file)
     if result.package_arn is None:
-        toolkit.output(verdict=result.verdict)
+        runner_commands.output(verdict=result.verdict)
     else:
-        toolkit.output(verdict=result.verdict, package_arn=result.package_arn)
+        runner_commands.output(verdict=result.verdict, package_arn=result.package_arn)
 
 
 def dry_run(
@@ -123,8 +123,8 @@ def dry_run(
         instance_type=inputs.training.compute.instance_type,
         execution_arn=executions.find(inputs.label),
     )
-    toolkit.output(verdict="dry-run")
-    toolkit.summary(summary.dry_run(result, reason))
+    runner_commands.output(verdict="dry-run")
+    runner_commands.summary(step_summary.dry_run(result, reason))
     return result
 
 

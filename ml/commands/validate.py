@@ -16,8 +16,8 @@ from ml.gitops import markdown
 from ml.gitops.repository import Repository
 from ml.validation import rules
 from ml.validation.rules import Problem
-from ml.workflow import change as workflow_change
-from ml.workflow import toolkit
+from ml.workflow import changed_files as workflow_change
+from ml.workflow import runner_commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +80,15 @@ def _unknown(files: Iterable[Path]) -> Iterable[Problem]:
 
 def _report(problems: list[Problem], files: int) -> None:
     for problem in problems:
-        line = toolkit.annotate("error", problem.message, file=problem.path, line=problem.line)
+        line = runner_commands.annotate("error", problem.message, file=problem.path, line=problem.line)
         sys.stderr.write(f"{line}\n")  # not through rich, which would wrap and colour the annotation
     if not problems:
-        toolkit.summary(f"### model-config is valid\n\n{files} files, each checked alone and against the others.")
+        runner_commands.summary(
+            f"### model-config is valid\n\n{files} files, each checked alone and against the others."
+        )
         return
     rows = [
         [markdown.code(f"{problem.path}{f':{problem.line}' if problem.line else ''}"), markdown.text(problem.message)]
         for problem in problems
     ]
-    toolkit.summary(f"### model-config is invalid\n\n{markdown.table(['where', 'problem'], rows)}")
+    runner_commands.summary(f"### model-config is invalid\n\n{markdown.table(['where', 'problem'], rows)}")

@@ -23,7 +23,7 @@ from ml.config.record_files import (
     Window,
 )
 from ml.config.settings_files import DriftFile, GateFile, ModelFile, ServingFile
-from ml.config.strict_yaml import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
+from ml.config.yaml_models import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
 from ml.errors import ConfigError
 from ml.model import training_settings
 

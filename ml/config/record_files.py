@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from ml.config.strict_yaml import AsTuple, Commit, File, PackageArn, S3Uri, Sha256, Text
+from ml.config.yaml_models import AsTuple, Commit, File, PackageArn, S3Uri, Sha256, Text
 
 
 class Artifact(File):

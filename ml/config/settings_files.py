@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ml.config.strict_yaml import AsTuple, Column, Endpoint, File, OpenShare, Positive, Ratio, Share
+from ml.config.yaml_models import AsTuple, Column, Endpoint, File, OpenShare, Positive, Ratio, Share
 
 
 class _Data(File):

@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.console import note
-from ml.drift.evidence import build_case
-from ml.drift.monitor import Check, Monitor
 from ml.drift.reference_model import Model
+from ml.drift.request_evidence import build_case
 from ml.drift.retrain_requester import DriftCase
+from ml.drift.window_monitor import Check, Monitor
 from ml.model.drift import detector
 from ml.model.drift.detector import DriftVerdict
 from ml.model.drift.verdict import CONCEPT

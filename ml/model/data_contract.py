@@ -1,7 +1,7 @@
 """Checks transactions against the data contract: layout, types, ranges and duplicates.
 
-Pure: names and frames in, faults out. Reads no files and decides nothing: `ml.ingest.reader` finds the line of a fault,
-`ml.commands.data_import` rejects the file or quarantines the rows.
+Pure: names and frames in, faults out. Reads no files and decides nothing: `ml.ingest.data_file` finds the line of a
+fault, `ml.commands.data_import` rejects the file or quarantines the rows.
 """
 
 from __future__ import annotations

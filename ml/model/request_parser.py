@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ml.model import media_types
-from ml.model.media_types import EVENT_ID, MAX_BODY, PayloadError, bad, short
+from ml.model import response_writer
+from ml.model.response_writer import EVENT_ID, MAX_BODY, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -55,11 +55,11 @@ class RequestParser:
         Raises:
             PayloadError: 400 invalid content, 413 too large, 415 unsupported type.
         """
-        kind, parameters = media_types.content_type(content_type)
+        kind, parameters = response_writer.content_type(content_type)
         text = _decode(body)
-        if kind == media_types.CSV:
+        if kind == response_writer.CSV:
             rows, ids = self._parse_csv(text, dict(parameters).get("header"))
-        elif kind == media_types.JSON:
+        elif kind == response_writer.JSON:
             rows, ids = self._parse_rows(_instances(_json(text, None), self._known), None)
         else:
             lines = text.split("\n")
@@ -202,7 +202,7 @@ class RequestParser:
 
 def _decode(body: bytes | str) -> str:
     if len(body if isinstance(body, bytes) else body.encode("utf-8", "replace")) > MAX_BODY:
-        raise media_types.too_large()
+        raise response_writer.too_large()
     if isinstance(body, str):
         text = body
         at = text.find("�")  # SageMaker's server puts this for invalid UTF-8 when it decodes the body

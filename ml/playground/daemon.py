@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from local_aws.server import CALLER
 
-    from ml.playground.environment import Emulators
+    from ml.playground.emulators import Emulators
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder, port, caller_arn = Path(arguments[0]), int(arguments[1]), arguments[2] or CALLER

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from github.Repository import Repository as Remote
     from local_github.actions.run_records import Run
 
-    from ml.playground.environment import Emulators
+    from ml.playground.emulators import Emulators
 
 RUN_SECONDS = 3 * 3_600  # longer than any job may take: then it is the job that says why
 _POLL_SECONDS = 0.2

@@ -17,7 +17,7 @@ from ml.gitops.github_client import GitHub
 from ml.gitops.labels import Label
 from ml.gitops.pull_requests import PullRequest
 from ml.gitops.remote import Remote
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 CHECKS = "ci.yml"
 AFTER_FAILURE = comments.marker_line("deployment failed")
@@ -97,7 +97,7 @@ def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None
     try:
         return approvals.read_record(remote, tip, number)
     except ConfigError as error:
-        command(toolkit.annotate("warning", f"#{pull.number} proposes what cannot be read, and stays: {error}"))
+        command(runner_commands.annotate("warning", f"#{pull.number} proposes what cannot be read, and stays: {error}"))
         return None
 
 

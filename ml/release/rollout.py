@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml.aws import deployment_records, endpoint, registry
-from ml.aws.platform import Platform
+from ml.aws.platform_stack import Platform
 from ml.console import note
 from ml.errors import DeploymentFailed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml.model.metrics import Estimate
 from ml.report import year_data
-from ml.report.charts import NARROW, Chart, Layer, details_on_hover
+from ml.report.vega_charts import NARROW, Chart, Layer, details_on_hover
 from ml.report.year_data import Deployment, PlayedYear
 
 _LABEL_WIDTH = 24  # pixels that the number of a month needs on an axis

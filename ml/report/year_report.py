@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ml.model.metrics import Estimate
-from ml.report import charts, heat_tables, year_charts, year_data, year_plots
+from ml.report import heat_tables, vega_charts, year_charts, year_data, year_plots
 from ml.report.year_data import POOLED, MonthPlayed, PlayedYear
 
 _LOADER = PackageLoader("ml.report")
@@ -46,8 +46,8 @@ def page(year: PlayedYear) -> str:
             charts={
                 chart.name: {
                     "label": f"{chart.title}. {chart.description}",
-                    "wide": Markup(chart.svg(charts.WIDE)),  # noqa: S704 - Vega escapes the texts of an SVG
-                    "narrow": Markup(chart.svg(charts.NARROW)),  # noqa: S704 - as above
+                    "wide": Markup(chart.svg(vega_charts.WIDE)),  # noqa: S704 - Vega escapes the texts of an SVG
+                    "narrow": Markup(chart.svg(vega_charts.NARROW)),  # noqa: S704 - as above
                 }
                 for chart in drawn
             },
@@ -144,7 +144,7 @@ def _source(name: str) -> str:
 
 @cache
 def _script() -> str:
-    return f"{_source('year.js')}\n{charts.script()}"
+    return f"{_source('year.js')}\n{vega_charts.script()}"
 
 
 @cache

@@ -24,8 +24,8 @@ from ml.model.champion_comparison import Comparison
 from ml.model.drift.reference import complete_reference
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Settings
-from ml.steps import job, prepared_files
-from ml.steps.job import StepFailed, log
+from ml.steps import job_runner, prepared_files
+from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import LABEL, TIME
 
 SCHEMA = 1
@@ -47,10 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
     provenance = {name: getattr(options, name) for name in ("commit", "config_sha256", "data_sha256")}
 
     def step() -> None:
-        job.verify_settings(base / "settings", options.config_sha256)
+        job_runner.verify_settings(base / "settings", options.config_sha256)
         evaluate(base, provenance, options.champion_sha256)
 
-    return job.run(step, base.parent / "output" / "message")
+    return job_runner.run(step, base.parent / "output" / "message")
 
 
 def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> None:
@@ -60,7 +60,7 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
         StepFailed: an input is missing, or the champion's archive is not the one that Git records as serving.
         ArtifactInvalid: the archive of the Train step is invalid.
     """
-    settings = job.settings(base / "settings")
+    settings = job_runner.settings(base / "settings")
     rows = prepared_files.read(base / "prepared", "test")
     windows = prepared_files.summary(base / "prepared")["windows"]
     champion = _champion(base / "champion", champion_sha256)
@@ -123,7 +123,7 @@ def _champion(folder: Path, sha256: str) -> Artifact | None:
         return None
     if not path.is_file():
         raise StepFailed(f"{path}: no such file although the champion {sha256} serves; check ChampionUri")
-    digest = job.file_sha256(path)
+    digest = job_runner.file_sha256(path)
     if digest != sha256:
         raise StepFailed(f"{path}: digest {digest} is not that of the champion, {sha256}: the object was replaced")
     try:

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.model.training_settings import Columns, Split
-from ml.steps import job, prepared_files, training_set_listing
-from ml.steps.job import StepFailed, log
+from ml.steps import job_runner, prepared_files, training_set_listing
+from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import ID, KNOWN, LABEL, PARTS, TIME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,12 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     base: Path = options.base_dir
 
     def step() -> None:
-        job.verify_settings(base / "settings", options.config_sha256)
+        job_runner.verify_settings(base / "settings", options.config_sha256)
         window = _parse_time("window start", options.window_start), _parse_time("window end", options.window_end)
         training_set_listing.verify(base / "dataset", options.data_sha256, window)
         prepare(base, options.window_start, options.window_end)
 
-    return job.run(step, base.parent / "output" / "message")
+    return job_runner.run(step, base.parent / "output" / "message")
 
 
 def prepare(base: Path, window_start: str, window_end: str) -> None:
@@ -55,7 +55,7 @@ def prepare(base: Path, window_start: str, window_end: str) -> None:
     Raises:
         StepFailed: files or columns are missing, values break the contract, or a part would have no fraud.
     """
-    training = job.settings(base / "settings").training
+    training = job_runner.settings(base / "settings").training
     start, end = _parse_time("window start", window_start), _parse_time("window end", window_end)
     rows, counts = read_transactions(base / "dataset", training.columns)
     log.info("%d transactions read, %d of them delivered more than once", counts["read"], counts["repeated_ids"])

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.steps.job import StepFailed
+from ml.steps.job_runner import StepFailed
 
 PARTS = ("train", "validation", "test")
 ID, TIME, LABEL, KNOWN = "event_id", "event_time", "label", "known_at"

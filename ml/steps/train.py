@@ -15,8 +15,8 @@ from pathlib import Path
 from ml.model import estimator, model_document, threshold
 from ml.model.drift.reference import start_reference
 from ml.model.scorer import Scorer
-from ml.steps import job, prepared_files
-from ml.steps.job import log
+from ml.steps import job_runner, prepared_files
+from ml.steps.job_runner import log
 from ml.steps.prepared_files import LABEL
 
 
@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     output = Path(os.environ.get("SM_OUTPUT_DIR", base / "output"))
 
     def step() -> None:
-        job.verify_settings(settings, options.config_sha256)
+        job_runner.verify_settings(settings, options.config_sha256)
         train(settings, rows, model)
 
-    return job.run(step, output / "failure")
+    return job_runner.run(step, output / "failure")
 
 
 def train(settings: Path, rows: Path, model: Path) -> None:
@@ -47,7 +47,7 @@ def train(settings: Path, rows: Path, model: Path) -> None:
         StepFailed: the settings or the rows are missing.
         ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
     """
-    training = job.settings(settings).training
+    training = job_runner.settings(settings).training
     train_rows, validation_rows = (prepared_files.read(rows, part) for part in ("train", "validation"))
     log.info("fitting on %d rows with %d frauds", len(train_rows), train_rows[LABEL].sum())
     pipeline = estimator.fit(training, train_rows, train_rows[LABEL])

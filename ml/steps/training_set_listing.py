@@ -11,8 +11,8 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from ml.steps import job
-from ml.steps.job import StepFailed, log
+from ml.steps import job_runner
+from ml.steps.job_runner import StepFailed, log
 
 _REPLACED = "find out who replaced it, then put it back with `fraudops data import` of the same file"
 
@@ -51,7 +51,7 @@ def verify(dataset: Path, sha256: str, window: tuple[datetime | None, datetime |
     _check_all_listed(dataset, expected.keys() | {name})
     for key, digest in sorted(expected.items()):
         try:
-            found = job.file_sha256(dataset / key)
+            found = job_runner.file_sha256(dataset / key)
         except FileNotFoundError:
             raise StepFailed(f"{key}: expected sha256 {digest}, found no such file; {_REPLACED}") from None
         if found != digest:

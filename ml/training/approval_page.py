@@ -17,7 +17,7 @@ from ml.gitops import approval_text, approvals, commit_messages, evidence_branch
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 
 def replaced_by(text: str) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ def gather(
         steps=_steps(remote, record),
         pictures=_pictures(github, record, evaluation),
         commit_url=f"{github.url}/commit/{record.commit}",
-        run_url=toolkit.run_url(),
+        run_url=runner_commands.run_url(),
         asked=asked,
         replaces=replaced,
     )

@@ -13,16 +13,16 @@ from datetime import datetime
 from pathlib import Path
 
 from ml import config, console
-from ml.aws import platform, registry, source_upload
+from ml.aws import platform_stack, registry, source_upload
 from ml.aws.lake import Lake, TrainingSet
 from ml.aws.pipeline import definition
-from ml.aws.platform import Platform
+from ml.aws.platform_stack import Platform
 from ml.errors import Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.repository import Repository
 from ml.model.training_settings import Settings
 from ml.training import open_requests as retraining
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 _LISTED = 3
 _MODEL_SOURCES = (
@@ -81,8 +81,8 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     _warn_about_open_requests([name for name in retraining.open_requests(root) if name not in answered])
     window = window or retraining.window(answered)
     settings = config.load_settings(root)
-    platform.refuse_root()
-    where = platform.read()
+    platform_stack.refuse_root()
+    where = platform_stack.read()
     with console.stage("resolving data and champion"):
         data = Lake(where.bucket).training_set(window.start, window.end)
         champion = _champion(repository, commit)
@@ -111,7 +111,7 @@ def _warn_about_open_requests(names: Sequence[str]) -> None:
         f"open, and not resolved by this run: {', '.join(names[:_LISTED])}{more}; when it has ended, start train.yml "
         "again and name no request"
     )
-    console.command(toolkit.annotate("warning", message))
+    console.command(runner_commands.annotate("warning", message))
 
 
 def _warn_about_overlapping_imports(bucket: str, meeting: Sequence[tuple[str, str]]) -> None:

@@ -17,8 +17,8 @@ import yaml
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops.repository import BOT, Repository
-from ml.workflow import toolkit
-from ml.workflow.change import Change, PullRequest
+from ml.workflow import runner_commands
+from ml.workflow.changed_files import Change, PullRequest
 
 APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
 BOT_FOLDERS = (config.APPROVALS, config.GATE_FAILURES)
@@ -187,7 +187,7 @@ def foreign(repository: Repository, change: Change, pull: PullRequest | None) ->
     touched = [name for name in change.files if Path(name).parent in BOT_FOLDERS and name.endswith(".yaml")]
     if not touched:
         return
-    bots = toolkit.bots()
+    bots = runner_commands.bots()
     if pull is not None and pull.author not in bots:
         yield Problem(
             path=Path(touched[0]),
@@ -213,7 +213,7 @@ def _pushed_by_a_person(repository: Repository, change: Change, bots: frozenset[
 
     A merge of main (GitHub's button "Update branch") brings the content of main and counts as no change.
     """
-    payload = toolkit.event()
+    payload = runner_commands.event()
     sender = payload.get("sender", {}).get("login")
     before, after = payload.get("before"), payload.get("after")
     if "pull_request" not in payload or payload.get("action") != "synchronize" or sender in bots:

@@ -14,7 +14,7 @@ from ml import console
 from ml.errors import GitError, GitHubError
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 _STARTED_PREFIX = "Training: "
 
@@ -31,7 +31,7 @@ def warn_on_failure(action: str) -> Iterator[None]:
     try:
         yield
     except (GitHubError, GitError) as error:
-        console.command(toolkit.annotate("warning", f"{action} failed, and nothing depends on it: {error}"))
+        console.command(runner_commands.annotate("warning", f"{action} failed, and nothing depends on it: {error}"))
 
 
 def previous_execution(commit: str) -> str | None:
@@ -39,7 +39,7 @@ def previous_execution(commit: str) -> str | None:
 
     A re-run keeps the run's URL, which the commit status of the earlier attempt links to.
     """
-    found, url = github(), toolkit.run_url()
+    found, url = github(), runner_commands.run_url()
     if found is None or url is None or os.environ.get("GITHUB_RUN_ATTEMPT", "1") == "1":
         return None
     with warn_on_failure("finding the execution of an earlier attempt"):
@@ -81,7 +81,7 @@ class TrainingStatus:
                 context=statuses.TRAINING,
                 state=state,
                 description=description,
-                target_url=toolkit.run_url(),
+                target_url=runner_commands.run_url(),
             )
 
 
@@ -117,5 +117,5 @@ class DeploymentStatus:
             return
         with warn_on_failure("publishing the deployment status"):
             statuses.set_deployment(
-                self._github, self._deployment, state=state, description=description, log_url=toolkit.run_url()
+                self._github, self._deployment, state=state, description=description, log_url=runner_commands.run_url()
             )

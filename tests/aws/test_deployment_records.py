@@ -40,7 +40,7 @@ def answer(identifier: str, outcome: str = "created", desired: str | None = "ord
     client("s3").put_object(Bucket="lake", Key=f"deploy/outcomes/{identifier}.json", Body=json.dumps(document))
 
 
-def test_an_order_says_what_git_says() -> None:
+def test_order_says_what_git_says() -> None:
     """Package, digest, container, endpoint, instance, capture, roll-out and commit."""
     serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
     deployment_records.write_order(
@@ -66,7 +66,7 @@ def test_only_answers_from_now_on_are_new() -> None:
     assert answers.new() == []
 
 
-def test_an_answer_that_was_written_over_is_new_again() -> None:
+def test_answer_that_was_written_over_is_new_again() -> None:
     """A key alone does not tell whether it was seen."""
     answer("one")
     answers = deployment_records.Answers("lake")
@@ -75,7 +75,7 @@ def test_an_answer_that_was_written_over_is_new_again() -> None:
     assert (found.outcome, found.desired, found.accepted) == ("unchanged", "order-2", True)
 
 
-def test_the_history_keeps_everything() -> None:
+def test_history_keeps_everything() -> None:
     """What is recorded is read back equal, oldest first, under time and approval."""
     first, second = finished(1, "2026-03-01T00:00:00Z"), finished(2, "2026-03-02T00:00:00Z", smoke=None)
     assert deployment_records.record("lake", second) == "s3://lake/deploy/history/20260302T000000Z-0002.json"
@@ -87,14 +87,14 @@ def test_the_history_keeps_everything() -> None:
 
 
 @pytest.mark.parametrize("at", ["2026-03-01T00:00:00Z", "2026-02-01T00:00:00Z"])
-def test_a_clock_that_stands_or_goes_back_does_not_reorder_the_history(at: str) -> None:
+def test_clock_that_stands_or_goes_back_does_not_reorder_the_history(at: str) -> None:
     """The last deployment is the last that was recorded, also where time is simulated."""
     deployment_records.record("lake", finished(2, "2026-03-01T00:00:00Z"))
     deployment_records.record("lake", finished(1, at))
     assert [item.approval for item in deployment_records.history("lake")] == [2, 1]
 
 
-def test_a_file_of_another_version_is_named() -> None:
+def test_file_of_another_version_is_named() -> None:
     """An error says which object it cannot read, instead of guessing."""
     client("s3").put_object(Bucket="lake", Key="deploy/history/20260301T000000Z-0001.json", Body=b'{"schema": 9}')
     with pytest.raises(CloudError, match=r"20260301T000000Z-0001\.json is not in the form"):

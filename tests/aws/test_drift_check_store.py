@@ -56,7 +56,7 @@ def test_what_this_version_did_not_write_is_refused(checks: Checks, content: byt
         checks.read(START, END)
 
 
-def test_a_fingerprint_changes_with_every_object(checks: Checks) -> None:
+def test_fingerprint_changes_with_every_object(checks: Checks) -> None:
     """Added, replaced by other bytes of the same length, removed."""
     seen = {fingerprint(checks.bucket, "labels/").sha256}
     for body in (b"a", b"b"):

@@ -33,7 +33,7 @@ def states(monkeypatch: pytest.MonkeyPatch, *shown: tuple[str, str, str] | None)
     monkeypatch.setattr(endpoint, "describe", describe)
 
 
-def test_an_endpoint_is_described(cloud: None) -> None:
+def test_endpoint_is_described(cloud: None) -> None:
     """Its status and configuration; None where there is none."""
     assert endpoint.describe(NAME) is None
     assert "nothing serves" in endpoint.serving(NAME)
@@ -56,7 +56,7 @@ def test_it_is_watched_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (state.status, state.configuration) == ("InService", "d")
 
 
-def test_a_failure_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back on the old configuration, with SageMaker's reason."""
     states(monkeypatch, ("Updating", "c", ""), ("RollingBack", "c", ""), ("InService", "c", "unhealthy"))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
@@ -64,7 +64,7 @@ def test_a_failure_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (state.configuration, state.reason) == ("c", "unhealthy")
 
 
-def test_a_read_that_lags_behind_the_write_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_that_lags_behind_the_write_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that was just told to change may still show that nothing happens; or that it does not exist."""
     states(monkeypatch, None, ("InService", "c", ""), ("Updating", "c", ""), ("InService", "d", ""))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
@@ -72,7 +72,7 @@ def test_a_read_that_lags_behind_the_write_is_read_again(monkeypatch: pytest.Mon
     assert state.configuration == "d"
 
 
-def test_a_change_that_never_begins_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_that_never_begins_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that a read may lag."""
     states(monkeypatch, ("InService", "c", ""))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d", lag_seconds=0.2)

@@ -40,14 +40,14 @@ def start(label: str = "train-abc") -> str:
     return executions.start({"Commit": "c" * 40}, token=TOKEN, label=label)
 
 
-def test_the_same_token_starts_one_execution(cloud: ScriptedCloud) -> None:
+def test_same_token_starts_one_execution(cloud: ScriptedCloud) -> None:
     """Starting twice with one token gives one execution, with its parameters and its label."""
     assert start() == start()
     (execution,) = cloud.executions.values()
     assert (execution.parameters, execution.label) == ({"Commit": "c" * 40}, "train-abc")
 
 
-def test_an_execution_is_found_by_its_label(cloud: ScriptedCloud) -> None:
+def test_execution_is_found_by_its_label(cloud: ScriptedCloud) -> None:
     """The display name leads back to an execution; an unknown one leads nowhere."""
     arn = start()
     assert (executions.find("train-abc"), executions.find("train-def")) == (arn, None)
@@ -88,7 +88,7 @@ def test_new_clients_are_made_when_credentials_ran_out(cloud: ScriptedCloud) -> 
     assert session.client("sagemaker") is not before
 
 
-def test_a_refusal_ends_the_wait_at_once(cloud: ScriptedCloud) -> None:
+def test_refusal_ends_the_wait_at_once(cloud: ScriptedCloud) -> None:
     """What does not pass by itself, as a missing permission, is told and not tried again."""
     arn = start()
     cloud.faults = [("DescribePipelineExecution", 400, "AccessDeniedException")] * 2
@@ -150,7 +150,7 @@ def test_nobody_listening_is_waited_for_less_long(monkeypatch: pytest.MonkeyPatc
     assert ends == [False, False, False, False, False, True]
 
 
-def test_a_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens any more: that is known for a refusal, told, and given up after the shorter patience."""
     arn = start()
     told: list[str] = []
@@ -166,21 +166,21 @@ def test_a_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypa
 
 
 @pytest.mark.parametrize("text", ["garbage", "", "arn:aws:sagemaker:us-east-1:1:pipeline/p/execution/x", f" {ARN}"])
-def test_an_arn_has_a_form(text: str) -> None:
+def test_arn_has_a_form(text: str) -> None:
     """What cannot be an execution's ARN is told apart without asking AWS."""
     assert not executions.is_arn(text)
     assert executions.is_arn(ARN)
     assert executions.is_arn(ARN.replace("arn:aws:", "arn:aws-us-gov:"))
 
 
-def test_an_execution_that_never_settles_is_a_timeout(cloud: ScriptedCloud) -> None:
+def test_execution_that_never_settles_is_a_timeout(cloud: ScriptedCloud) -> None:
     """Waiting has an end."""
     cloud.script = lambda _: [("Executing", [])]
     with pytest.raises(TimeoutError, match="has not settled"):
         executions.follow(start(), lambda _: None, timeout_seconds=0.5)
 
 
-def test_the_last_run_of_a_step_counts(cloud: ScriptedCloud) -> None:
+def test_last_run_of_a_step_counts(cloud: ScriptedCloud) -> None:
     """After a retry a step may be listed twice; its last run is the one that is meant."""
     cloud.script = lambda _: [("Succeeded", [step("Train", "Failed", FailureReason="memory"), step("Train")])]
     train = executions.describe(start()).step("Train")
@@ -188,7 +188,7 @@ def test_the_last_run_of_a_step_counts(cloud: ScriptedCloud) -> None:
     assert train.status == "Succeeded"
 
 
-def test_a_jobs_log_is_read_from_its_end(cloud: ScriptedCloud) -> None:
+def test_jobs_log_is_read_from_its_end(cloud: ScriptedCloud) -> None:
     """The last lines of a job's log, oldest first; nothing where it wrote none."""
     logs = session.client("logs")
     group = "/aws/sagemaker/TrainingJobs"
@@ -202,14 +202,14 @@ def test_a_jobs_log_is_read_from_its_end(cloud: ScriptedCloud) -> None:
     assert executions.log_tail(job_arn("training-job", "job-1"), 2) == ["two", "three"]
 
 
-def test_an_unreadable_log_hides_nothing(cloud: ScriptedCloud) -> None:
+def test_unreadable_log_hides_nothing(cloud: ScriptedCloud) -> None:
     """A log that may not be read is said in the log's place, and raises nothing."""
     cloud.faults = [("DescribeLogStreams", 400, "AccessDeniedException")]
     (line,) = executions.log_tail(job_arn("processing-job", "job-1"), 5)
     assert "AccessDeniedException" in line
 
 
-def test_an_output_is_found_by_its_name(cloud: ScriptedCloud) -> None:
+def test_output_is_found_by_its_name(cloud: ScriptedCloud) -> None:
     """A processing job says where its outputs lie."""
     output = {"OutputName": "evaluation", "S3Output": {"S3Uri": "s3://lake/e", "S3UploadMode": "EndOfJob"}}
     cloud.jobs["job-1"] = {"ProcessingOutputConfig": {"Outputs": [output]}}

@@ -62,7 +62,7 @@ def content_of(lake: Lake, key: str) -> bytes:
     return s3_objects.read(f"s3://{lake.bucket}/{key}")
 
 
-def test_an_import_is_data_labels_and_manifest(lake: Lake) -> None:
+def test_import_is_data_labels_and_manifest(lake: Lake) -> None:
     """The names carry the first day and the digest; the manifest has counts, span and the digest of each file."""
     stored = store(lake)
     assert keys(lake) == [
@@ -95,7 +95,7 @@ def test_labels_lie_apart_from_transactions(lake: Lake) -> None:
     assert pq.read_table(io.BytesIO(content_of(lake, "labels/20260301-abababababab/labels.parquet"))).equals(labels)
 
 
-def test_the_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data, then labels, then the manifest: what ends in between is not an import, and storing again repairs it."""
 
     def failing(params: dict[str, Any], **_: object) -> None:
@@ -117,7 +117,7 @@ def test_the_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatc
     assert lake.imports() == [stored.manifest]
 
 
-def test_the_same_content_is_stored_once(lake: Lake) -> None:
+def test_same_content_is_stored_once(lake: Lake) -> None:
     """A second import of the same content writes nothing, keeps the first manifest, and says so."""
     first = store(lake)
     again = store(lake, name="renamed.parquet")
@@ -127,7 +127,7 @@ def test_the_same_content_is_stored_once(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("damage", ["deleted", "overwritten"])
-def test_a_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
+def test_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
     """A file that is gone or is not what the manifest says is put back, the rest is left."""
     stored = store(lake)
     key = stored.manifest.files[0].key
@@ -140,7 +140,7 @@ def test_a_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
     assert hashlib.sha256(content_of(lake, key)).hexdigest() == stored.manifest.files[0].sha256
 
 
-def test_the_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
+def test_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
     """Files of equal content have equal digests, in another bucket and whatever metadata the table carried."""
     transactions, labels = tables()
     one = store(lake, (transactions, labels))
@@ -149,7 +149,7 @@ def test_the_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
     assert [file.sha256 for file in one.manifest.files] == [file.sha256 for file in other.manifest.files]
 
 
-def test_a_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above a size the rows go to several files, none lost, in order."""
     monkeypatch.setattr(lake_module, "FILE_BYTES", 8 * 5 * 3)
     transactions, labels = tables(8)
@@ -181,7 +181,7 @@ def test_tables_of_another_shape_are_refused(lake: Lake, change: Any) -> None:
     assert keys(lake) == []
 
 
-def test_a_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
+def test_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
     """A ManifestFile: the bucket as prefix, then the keys of data and labels; stored under its digest."""
     stored = store(lake)
     chosen = lake.training_set(None, None)
@@ -195,7 +195,7 @@ def test_a_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
     assert (chosen.rows, chosen.frauds, chosen.imports) == (4, 1, (stored.manifest.name,))
 
 
-def test_the_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(lake: Lake) -> None:
+def test_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(lake: Lake) -> None:
     """files.json holds every file with its sha256, and the window; its own sha256 is the training set's."""
     stored = store(lake)
     chosen = lake.training_set(DAY, None)
@@ -207,7 +207,7 @@ def test_the_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(la
     assert window == [DAY.isoformat().replace("+00:00", "Z"), None]
 
 
-def test_a_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
+def test_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
     """Start is included, end is not; an open side takes all; counts are those of the imports taken."""
     for month, content in ((1, "01" * 32), (2, "02" * 32), (3, "03" * 32)):
         store(lake, tables(4, start=datetime(2026, month, 1, tzinfo=UTC)), content)
@@ -227,7 +227,7 @@ def test_a_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
         lake.training_set(datetime(2026, 3, 2, tzinfo=UTC), None)
 
 
-def test_the_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None:
+def test_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None:
     """The same imports and window give the same digest, in another bucket too; another window or import another."""
     store(lake)
     digest = lake.training_set(DAY, None).sha256
@@ -240,7 +240,7 @@ def test_the_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None
     assert digest != other.training_set(DAY, None).sha256
 
 
-def test_an_empty_lake_says_what_to_do(lake: Lake) -> None:
+def test_empty_lake_says_what_to_do(lake: Lake) -> None:
     """No import at all is an error with the next move."""
     with pytest.raises(DataError, match="no import is complete; import data with `fraudops data import`"):
         lake.training_set(None, None)
@@ -255,14 +255,14 @@ def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "rows": 3, "surplus": 2}'])
-def test_a_damaged_manifest_is_named(lake: Lake, text: str) -> None:
+def test_damaged_manifest_is_named(lake: Lake, text: str) -> None:
     """Anything but a manifest in a manifest's place is an error, never an import left out in silence."""
     s3_objects.write(f"s3://{lake.bucket}/raw/20260301-xyz/manifest.json", text.encode(), "application/json")
     with pytest.raises(DataError, match=r"raw/20260301-xyz/manifest\.json: is not the manifest of an import"):
         lake.imports()
 
 
-def test_a_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
+def test_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
     """A manifest says its format; another one than ours is refused."""
     manifest = store(lake).manifest
     later = manifest.to_json().replace('"format": 1', '"format": 2')
@@ -271,7 +271,7 @@ def test_a_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
     assert ImportManifest.from_json(manifest.to_json(), "here") == manifest
 
 
-def test_a_bucket_that_is_not_there_is_named(lake: Lake) -> None:
+def test_bucket_that_is_not_there_is_named(lake: Lake) -> None:
     """What AWS answers, and on which bucket, is in the message."""
     nowhere = Lake("lake-that-is-not-there")
     for attempt in (nowhere.imports, lambda: store(nowhere)):
@@ -313,7 +313,7 @@ def test_transactions_may_come_before_their_labels(lake: Lake) -> None:
     assert store(lake, (transactions, labels.slice(0, 0))).uploaded == ()
 
 
-def test_a_training_set_has_the_labels_that_came_later(lake: Lake) -> None:
+def test_training_set_has_the_labels_that_came_later(lake: Lake) -> None:
     """Deliveries that were known from the window's start on are listed, digested and counted; older ones are not."""
     transactions, labels = tables()
     store(lake, (transactions, labels.slice(0, 0)))
@@ -332,7 +332,7 @@ def test_a_training_set_has_the_labels_that_came_later(lake: Lake) -> None:
     assert old.name in lake.training_set(None, None).deliveries
 
 
-def test_a_training_set_has_the_labels_that_others_put_there(lake: Lake) -> None:
+def test_training_set_has_the_labels_that_others_put_there(lake: Lake) -> None:
     """Any Parquet file under labels/ that is not of an import counts, under its own digest."""
     store(lake)
     before = lake.training_set(None, None).sha256

@@ -51,7 +51,7 @@ def test_statistics_have_the_documented_fields() -> None:
 
 
 @given(st.lists(st.integers(0, 100_000), min_size=2, max_size=12))
-def test_the_sketch_weighs_as_much_as_there_were_rows(counts: list[int]) -> None:
+def test_sketch_weighs_as_much_as_there_were_rows(counts: list[int]) -> None:
     """An item of level h is 2**h rows; each bin's items lie in it; there are not many more than k of them."""
     kll = model_monitor_export.statistics(sum(counts), [column(counts)])["features"][0]["numerical_statistics"][
         "distribution"

@@ -98,7 +98,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     session.renew()
 
 
-def test_a_job_takes_its_role_once_for_all_clients(cloud: Cloud) -> None:
+def test_job_takes_its_role_once_for_all_clients(cloud: Cloud) -> None:
     """Nothing is asked before the first call; then every service signs with the same session, named for the run."""
     sts = session.client("sts")
     assert cloud.tokens == 0
@@ -111,7 +111,7 @@ def test_a_job_takes_its_role_once_for_all_clients(cloud: Cloud) -> None:
     assert cloud.taken[0]["RoleSessionName"] == "fraudops-train-42-2"
 
 
-def test_a_session_that_is_about_to_end_is_taken_anew_with_a_fresh_token(cloud: Cloud) -> None:
+def test_session_that_is_about_to_end_is_taken_anew_with_a_fresh_token(cloud: Cloud) -> None:
     """The same client goes on: a wait outlives an hour without knowing it."""
     cloud.seconds = 60  # less than the quarter of an hour ahead of which it is renewed
     sts = session.client("sts")
@@ -129,7 +129,7 @@ def test_github_may_be_away_for_a_moment(cloud: Cloud) -> None:
     assert oidc_credentials.token() == "jwt-1"
 
 
-def test_a_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> None:
+def test_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> None:
     """It names the role and where its trust is written."""
     cloud.refuses = True
     with pytest.raises(
@@ -138,7 +138,7 @@ def test_a_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> No
         session.client("sts").get_caller_identity()
 
 
-def test_a_job_that_may_not_ask_is_told_what_it_lacks(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_that_may_not_ask_is_told_what_it_lacks(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The permission by its name."""
     monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{cloud.url}/nowhere")
     monkeypatch.setattr(Cloud, "__call__", lambda self, request: Response(status=404))
@@ -158,7 +158,7 @@ def test_without_a_role_or_a_token_the_usual_credentials_count(
     assert (cloud.signed_by, cloud.tokens) == (["MINE"], 0)
 
 
-def test_a_sessions_name_is_one_that_aws_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_name_is_one_that_aws_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 64 of its characters, whatever the job is called."""
     monkeypatch.setenv("GITHUB_JOB", "a job: with/ü " * 10)
     name = oidc_credentials.session_name()

@@ -39,7 +39,7 @@ def register(**metadata: str) -> str:
     return str(answer["ModelPackageArn"])
 
 
-def test_a_package_is_read_as_plain_values(cloud: ScriptedCloud) -> None:
+def test_package_is_read_as_plain_values(cloud: ScriptedCloud) -> None:
     """ARN, version, status, where archive and evaluation lie, container and metadata."""
     found = registry.package(register(commit="c" * 40, artifact_sha256="a" * 64))
     assert (found.group, found.version, found.status) == (GROUP, 1, "PendingManualApproval")
@@ -64,21 +64,21 @@ def test_packages_come_oldest_first_and_by_status(cloud: ScriptedCloud) -> None:
     assert registry.package(first).status == registry.PENDING
 
 
-def test_a_package_that_is_not_there_is_said_to_be_missing(cloud: ScriptedCloud) -> None:
+def test_package_that_is_not_there_is_said_to_be_missing(cloud: ScriptedCloud) -> None:
     """The message names the ARN and says what to do."""
     arn = register().rsplit("/", 1)[0] + "/7"
     with pytest.raises(CloudError, match=f"no model package {arn}.*Check where you are"):
         registry.package(arn)
 
 
-def test_a_package_of_another_kind_is_not_taken_for_ours(cloud: ScriptedCloud) -> None:
+def test_package_of_another_kind_is_not_taken_for_ours(cloud: ScriptedCloud) -> None:
     """A package without a container or a version was not registered by this project, and that is said."""
     answer = session.client("sagemaker").create_model_package(ModelPackageName="of-someone-else")
     with pytest.raises(CloudError, match="this project did not register it"):
         registry.package(answer["ModelPackageArn"])
 
 
-def test_a_digest_is_that_of_the_objects_bytes(cloud: ScriptedCloud) -> None:
+def test_digest_is_that_of_the_objects_bytes(cloud: ScriptedCloud) -> None:
     """The object is read in pieces; its digest does not depend on them."""
     body = bytes(range(256)) * 8192 + b"end"
     session.client("s3").put_object(Bucket="lake", Key="folder/model.tar.gz", Body=body)
@@ -86,14 +86,14 @@ def test_a_digest_is_that_of_the_objects_bytes(cloud: ScriptedCloud) -> None:
 
 
 @pytest.mark.parametrize("uri", ["", "lake/model.tar.gz", "https://lake/model.tar.gz", "s3://lake", "s3://lake/"])
-def test_an_address_that_names_no_object_is_refused(cloud: ScriptedCloud, uri: str) -> None:
+def test_address_that_names_no_object_is_refused(cloud: ScriptedCloud, uri: str) -> None:
     """Only s3://BUCKET/KEY is read; nothing else is opened, least of all a URL."""
     with pytest.raises(DataError, match="s3://BUCKET/KEY"):
         registry.digest(uri)
 
 
 @pytest.mark.parametrize(("text", "reason"), [(b"{", "is not JSON"), (b"[]", "got list")])
-def test_a_broken_evaluation_is_not_read_as_one(cloud: ScriptedCloud, text: bytes, reason: str) -> None:
+def test_broken_evaluation_is_not_read_as_one(cloud: ScriptedCloud, text: bytes, reason: str) -> None:
     """An object that is not a JSON object is refused with its address."""
     session.client("s3").put_object(Bucket="lake", Key="evaluation.json", Body=text)
     with pytest.raises(CloudError, match=f"s3://lake/evaluation.json.*{reason}"):

@@ -53,7 +53,7 @@ def keys() -> list[str]:
     return [item["Key"] for item in session.client("s3").list_objects_v2(Bucket="lake").get("Contents", [])]
 
 
-def test_the_tree_holds_what_jobs_need_and_nothing_of_aws(tmp_path: Path) -> None:
+def test_tree_holds_what_jobs_need_and_nothing_of_aws(tmp_path: Path) -> None:
     """Model and steps go along, run.sh and requirements.txt lie on top; the AWS side and caches stay behind."""
     root = project(tmp_path)
     (root / "ml/model/__pycache__").mkdir()
@@ -70,7 +70,7 @@ def test_the_tree_holds_what_jobs_need_and_nothing_of_aws(tmp_path: Path) -> Non
     ]
 
 
-def test_the_tree_of_this_repository_runs_by_itself(repository_root: Path, tmp_path: Path) -> None:
+def test_tree_of_this_repository_runs_by_itself(repository_root: Path, tmp_path: Path) -> None:
     """Unpacked elsewhere, the uploaded tree imports its steps with nothing else of this project on the path."""
     for name, body in source_upload.tree(repository_root).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def test_the_tree_of_this_repository_runs_by_itself(repository_root: Path, tmp_p
     assert (done.stdout.strip(), done.stderr) == ("False", "")
 
 
-def test_a_folder_that_is_not_this_project_is_refused(tmp_path: Path) -> None:
+def test_folder_that_is_not_this_project_is_refused(tmp_path: Path) -> None:
     """The message says what is missing and what to do."""
     with pytest.raises(ConfigError, match=r"ml/__init__\.py is missing.*--repo"):
         source_upload.tree(tmp_path)
@@ -98,14 +98,14 @@ FILES = st.dictionaries(NAMES, st.binary(max_size=20), max_size=5)
 
 
 @given(FILES, FILES)
-def test_the_digest_is_of_names_and_content_in_any_order(one: dict[str, bytes], other: dict[str, bytes]) -> None:
+def test_digest_is_of_names_and_content_in_any_order(one: dict[str, bytes], other: dict[str, bytes]) -> None:
     """Equal trees have equal digests however they are listed, and different trees different ones."""
     assert source_upload.digest(dict(reversed(one.items()))) == source_upload.digest(one)
     assert (source_upload.digest(one) == source_upload.digest(other)) == (one == other)
 
 
 @pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "a\rb.py"])
-def test_a_name_that_a_listing_would_not_show_as_it_is_has_no_digest(name: str) -> None:
+def test_name_that_a_listing_would_not_show_as_it_is_has_no_digest(name: str) -> None:
     """sha256sum escapes such names, so the job would find another digest than this one."""
     with pytest.raises(ConfigError, match="no backslash and no line break"):
         source_upload.digest({name: b""})
@@ -117,7 +117,7 @@ def test_nothing_in_the_tree_names_sagemakers_folder(repository_root: Path) -> N
 
 
 @pytest.mark.parametrize("how", ["same length", "shorter", "without a checksum"])
-def test_an_object_with_other_content_is_put_again(bucket: str, tmp_path: Path, how: str) -> None:
+def test_object_with_other_content_is_put_again(bucket: str, tmp_path: Path, how: str) -> None:
     """What lies under a digest is compared by digest, whoever put it there and however long it is."""
     files = source_upload.tree(project(tmp_path))
     prefix = f"code/{source_upload.digest(files)}/"
@@ -133,7 +133,7 @@ def test_an_object_with_other_content_is_put_again(bucket: str, tmp_path: Path, 
     assert base64.b64decode(head["ChecksumSHA256"]) == hashlib.sha256(body).digest()
 
 
-def test_an_object_that_does_not_belong_is_named(bucket: str, tmp_path: Path) -> None:
+def test_object_that_does_not_belong_is_named(bucket: str, tmp_path: Path) -> None:
     """A file added under the digest would be refused by every job, so the upload refuses it first."""
     files = source_upload.tree(project(tmp_path))
     prefix = f"code/{source_upload.digest(files)}/"
@@ -154,7 +154,7 @@ def test_code_goes_up_once_under_its_digest(bucket: str, tmp_path: Path) -> None
     assert source_upload.upload_code(files | {"run.sh": b"exec false\n"}, bucket) != uri
 
 
-def test_an_upload_that_was_cut_short_is_completed(bucket: str, tmp_path: Path) -> None:
+def test_upload_that_was_cut_short_is_completed(bucket: str, tmp_path: Path) -> None:
     """What is missing below the digest is put there, whoever began."""
     files = source_upload.tree(project(tmp_path))
     source_upload.upload_code(files, bucket)

@@ -75,7 +75,7 @@ def run(rows: int) -> None:
     """A window of so many rows in this process; prints what it took as JSON."""
     from ml.aws.capture import line_stream
     from ml.config.settings_files import LabelLimits
-    from ml.drift import aggregation
+    from ml.drift import traffic_aggregation
 
     # Everything is as it is in production but for where the lines come from.
     setattr(line_stream, "blocks", lambda bucket, found: blocks(rows))  # noqa: B010 - a function in another's place
@@ -88,7 +88,7 @@ def run(rows: int) -> None:
     )
     idle = _megabytes()
     begin = time.perf_counter()
-    summary, outcomes, _ = aggregation.read(
+    summary, outcomes, _ = traffic_aggregation.read(
         BUCKET,
         ENDPOINT,
         (START, START + timedelta(days=1)),

@@ -27,9 +27,7 @@ def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedP
     return served.moto_platform(served.repository(tmp_path / "repository"))
 
 
-def test_the_record_says_what_the_registry_and_the_evaluation_say(
-    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_record_copies_registry_and_evaluation(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Package, digest, container, commit, data, requests, execution, metrics with intervals and verdict."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T06:00:00Z")
     arn = env.register(-1.0, requests="=20260301T060000Z-data-drift", window_start="=2026-01-01T00:00:00Z")
@@ -96,7 +94,7 @@ def test_merging_needs_main(env: ServedPlatform) -> None:
     assert env.workspace.repository.resolve("approve/0001") is None
 
 
-def test_a_challenger_names_the_champion_it_was_compared_with(env: ServedPlatform) -> None:
+def test_challenger_names_the_champion_it_was_compared_with(env: ServedPlatform) -> None:
     """The approval that main says serves, by number, package and digest."""
     env.approve(env.register(-1.0))
     result = approve(env.root, env.register(1.0))
@@ -106,7 +104,7 @@ def test_a_challenger_names_the_champion_it_was_compared_with(env: ServedPlatfor
     assert (record.champion.approval, record.champion.comparison) == (1, "compared")
 
 
-def test_a_comparison_with_a_former_champion_is_out_of_date(env: ServedPlatform) -> None:
+def test_comparison_with_a_former_champion_is_out_of_date(env: ServedPlatform) -> None:
     """Main has moved on since the model was tested: its verdict is about another question."""
     stale = env.register(1.0)
     env.approve(env.register(-1.0))
@@ -114,14 +112,14 @@ def test_a_comparison_with_a_former_champion_is_out_of_date(env: ServedPlatform)
         approve(env.root, stale)
 
 
-def test_a_failed_gate_cannot_be_approved(env: ServedPlatform) -> None:
+def test_failed_gate_cannot_be_approved(env: ServedPlatform) -> None:
     """Not even by whoever runs this by hand."""
     failed = {"status": "failed", "reason": "Recall gate failed: 0.58 < 0.60.", "checks": []}
     with pytest.raises(Refused, match=r"did not pass the gate: Recall gate failed"):
         approve(env.root, env.register(-1.0, verdict=failed))
 
 
-def test_a_rejected_package_cannot_be_approved(env: ServedPlatform) -> None:
+def test_rejected_package_cannot_be_approved(env: ServedPlatform) -> None:
     """With the reason that it was rejected for."""
     arn = env.register(-1.0)
     registry.set_status(arn, registry.REJECTED, "superseded by 0009")
@@ -138,13 +136,15 @@ def test_a_rejected_package_cannot_be_approved(env: ServedPlatform) -> None:
         ({"provenance": {"commit": "e" * 40, "config_sha256": "e" * 64, "data_sha256": "d" * 64}}, "commit"),
     ],
 )
-def test_what_is_not_of_one_run_is_refused(env: ServedPlatform, changes: dict[str, Any], reason: str) -> None:
+def test_package_and_evaluation_of_different_runs_are_refused(
+    env: ServedPlatform, changes: dict[str, Any], reason: str
+) -> None:
     """Metadata, evaluation and archive must tell the same story."""
     with pytest.raises(Refused, match=f"registered with {reason} "):
         approve(env.root, env.register(-1.0, **changes))
 
 
-def test_a_swapped_object_is_refused(env: ServedPlatform) -> None:
+def test_replaced_artifact_is_refused(env: ServedPlatform) -> None:
     """The bytes at the package's URL are not those that were registered."""
     arn = env.register(-1.0)
     key = registry.package(arn).model_data_url.removeprefix("s3://lake/")
@@ -156,7 +156,7 @@ def test_a_swapped_object_is_refused(env: ServedPlatform) -> None:
         approve(env.root, arn)
 
 
-def test_a_model_of_an_unknown_commit_is_refused(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_of_an_unknown_commit_is_refused(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this repository cannot explain is not approved here."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(type(env.workspace.repository), "head", lambda self: "e" * 40)
@@ -165,7 +165,7 @@ def test_a_model_of_an_unknown_commit_is_refused(env: ServedPlatform, monkeypatc
         approve(env.root, arn)
 
 
-def test_a_model_with_other_settings_than_its_commits_is_refused(env: ServedPlatform) -> None:
+def test_model_with_other_settings_than_its_commits_is_refused(env: ServedPlatform) -> None:
     """The configuration was edited after the run that is said to have used it."""
     path = env.root / config.GATE
     text = path.read_text()
@@ -176,7 +176,7 @@ def test_a_model_with_other_settings_than_its_commits_is_refused(env: ServedPlat
         approve(env.root, arn)
 
 
-def test_a_package_of_another_group_is_refused(env: ServedPlatform) -> None:
+def test_package_of_another_group_is_refused(env: ServedPlatform) -> None:
     """A platform approves its own models only."""
     client("sagemaker").create_model_package_group(ModelPackageGroupName="others")
     container = {"Image": served.IMAGE, "ModelDataUrl": "s3://lake/x"}
@@ -188,14 +188,14 @@ def test_a_package_of_another_group_is_refused(env: ServedPlatform) -> None:
         approve(env.root, arn)
 
 
-def test_a_package_that_is_not_there_is_named(env: ServedPlatform) -> None:
+def test_missing_package_is_named(env: ServedPlatform) -> None:
     """A mistyped ARN is one line."""
     arn = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/fraudops-model/9"
     with pytest.raises(CloudError, match="model-package/fraudops-model/9"):
         approve(env.root, arn)
 
 
-def test_a_record_of_the_same_number_is_never_rewritten(env: ServedPlatform) -> None:
+def test_record_of_the_same_number_is_never_rewritten(env: ServedPlatform) -> None:
     """Where a registry was made anew, its numbers begin again; the records in Git do not."""
     arn = env.register(-1.0)
     approve(env.root, arn)

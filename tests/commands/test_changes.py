@@ -8,7 +8,7 @@ import pytest
 
 from ml.commands import changes
 from ml.errors import ConfigError, GitHubError
-from ml.workflow import change as workflow_change
+from ml.workflow import changed_files as workflow_change
 from tests.harness.git import changes as change_world
 from tests.harness.git.changes import ChangedRepository
 
@@ -23,7 +23,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     ("path", "code", "state"),
     [("README.md", "true", "false"), ("model-config/training/gate.yaml", "false", "true")],
 )
-def test_a_pull_request_is_what_merging_it_changes(env: ChangedRepository, path: str, code: str, state: str) -> None:
+def test_pull_request_changes_are_those_of_its_merge(env: ChangedRepository, path: str, code: str, state: str) -> None:
     """Code and model-config/ are told apart, and what main did meanwhile is not the pull request's."""
     env.branch("change", {path: (env.root / path).read_text() + "# more\n"})
     env.workspace.git("switch", "-q", "main")
@@ -38,7 +38,7 @@ def test_a_pull_request_is_what_merging_it_changes(env: ChangedRepository, path:
     assert f"\n{state}\n" in said.partition("model_config")[2]
 
 
-def test_a_push_is_compared_with_what_main_was(env: ChangedRepository) -> None:
+def test_push_is_compared_with_former_main(env: ChangedRepository) -> None:
     """All commits of the push count, not the last one alone."""
     before = env.workspace.git("rev-parse", "HEAD")
     env.workspace.write({"one.txt": "1"}, "One")
@@ -47,7 +47,7 @@ def test_a_push_is_compared_with_what_main_was(env: ChangedRepository) -> None:
     assert workflow_change.of(env.repository).files == {"one.txt": "A", "two.txt": "A"}
 
 
-def test_a_first_push_changes_everything(env: ChangedRepository) -> None:
+def test_first_push_changes_everything(env: ChangedRepository) -> None:
     """A repository made from the template has no before; every file is new, and the tests run."""
     env.push("0" * 40)
     change = workflow_change.of(env.repository)
@@ -56,7 +56,7 @@ def test_a_first_push_changes_everything(env: ChangedRepository) -> None:
     assert "model-config/training/gate.yaml" in change.files
 
 
-def test_a_dispatch_on_a_branch_is_compared_with_where_it_left_main(env: ChangedRepository) -> None:
+def test_dispatch_on_a_branch_is_compared_with_its_merge_base(env: ChangedRepository) -> None:
     """What main did since is not the branch's doing."""
     base = env.workspace.git("rev-parse", "main")
     env.branch("approve/0001", {"a.txt": "a"})
@@ -69,13 +69,13 @@ def test_a_dispatch_on_a_branch_is_compared_with_where_it_left_main(env: Changed
     assert change.main == env.workspace.git("rev-parse", "main")
 
 
-def test_a_dispatch_on_main_runs_everything(env: ChangedRepository) -> None:
+def test_dispatch_on_main_runs_everything(env: ChangedRepository) -> None:
     """Nothing differs from main there, and whoever starts it by hand wants to see the tests."""
     env.event("workflow_dispatch", {"inputs": {}})
     assert changes.changes(env.root).code
 
 
-def test_a_laptop_sees_what_is_not_committed_yet(env: ChangedRepository) -> None:
+def test_laptop_includes_uncommitted_changes(env: ChangedRepository) -> None:
     """Edited, deleted and new files count; what .gitignore names does not."""
     env.workspace.write({".gitignore": "ignored\n"}, "Ignore")
     (env.root / "README.md").write_text("# Edited\n")
@@ -89,7 +89,7 @@ def test_a_laptop_sees_what_is_not_committed_yet(env: ChangedRepository) -> None
     }
 
 
-def test_the_events_pull_request_says_who_and_from_where(env: ChangedRepository) -> None:
+def test_pull_request_event_gives_author_and_source(env: ChangedRepository) -> None:
     """A fork's token may not write, and neither may dependabot's."""
     env.branch("change", {"a.txt": "a"})
     env.pull_request(author="person", fork=True)
@@ -103,7 +103,7 @@ def test_the_events_pull_request_says_who_and_from_where(env: ChangedRepository)
     assert found.read_only
 
 
-def test_a_dispatch_that_names_another_branchs_pull_request_is_refused(
+def test_dispatch_that_names_another_branchs_pull_request_is_refused(
     env: ChangedRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a run on one branch would speak on another's pull request."""
@@ -139,7 +139,7 @@ def test_without_an_event_there_is_no_pull_request(env: ChangedRepository) -> No
     assert workflow_change.pull_request() is None
 
 
-def test_an_event_that_is_no_json_is_said(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_that_is_not_json_is_an_error(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the variable."""
     file = env.folder / "event.json"
     file.write_text("{")

@@ -32,7 +32,7 @@ def wrong(
     return set(problems(found, event=event, about_pull_request=about_pull_request))
 
 
-def test_all_that_ran_and_passed_passes() -> None:
+def test_status_passes_when_all_jobs_pass() -> None:
     """Nothing to say of any job."""
     assert wrong(needs()) == set()
 
@@ -45,25 +45,25 @@ def test_any_job_that_did_not_pass_fails_all(job: str, result: str) -> None:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_that_had_to_run_may_not_be_skipped(job: str) -> None:
+def test_skipped_required_job_fails(job: str) -> None:
     """GitHub takes skipped for success; this does not."""
     assert wrong(needs(**{job: "skipped"})) == {job}
 
 
-def test_where_no_code_changed_tests_and_audits_have_no_part() -> None:
+def test_tests_may_be_skipped_without_code_changes() -> None:
     """A change of model-config/ alone is held by validate."""
     left_out = dict.fromkeys(("suite", "templates", "audit"), "skipped")
     assert wrong(needs("false", **left_out)) == set()
     assert wrong(needs("false", **left_out, validate="skipped")) == {"validate"}
 
 
-def test_where_changes_could_not_tell_nothing_may_be_left_out() -> None:
+def test_nothing_may_be_skipped_when_changes_failed() -> None:
     """Its failure skips the others, and none of them is forgiven."""
     found = needs("", changes="failure", suite="skipped", templates="skipped", audit="skipped")
     assert wrong(found) == {"changes", "suite", "templates", "audit"}
 
 
-def test_the_suite_may_be_told_to_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_suite_may_be_disabled_by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that the suite itself makes leave it out, and nothing else."""
     monkeypatch.setenv("FRAUDOPS_SUITE", "skip")
     assert wrong(needs(suite="skipped")) == set()
@@ -73,7 +73,7 @@ def test_the_suite_may_be_told_to_stay_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert wrong(needs(validate="skipped")) == {"validate"}
 
 
-def test_a_push_has_no_plan() -> None:
+def test_push_has_no_plan() -> None:
     """There is nothing to merge."""
     assert wrong(needs(plan="skipped"), event="push", about_pull_request=False) == set()
 
@@ -109,7 +109,7 @@ def post(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, found: dict[st
     return dict(status)
 
 
-def test_the_status_is_on_the_pull_requests_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_is_on_the_pull_requests_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not on the merge that GitHub made to try; a failure is posted before the job fails."""
     head = env.workspace.git("rev-parse", "HEAD")
     env.pull_request()
@@ -122,14 +122,14 @@ def test_the_status_is_on_the_pull_requests_commit(env: ChangedRepository, monke
     assert "Not passed" in env.summary.read_text()
 
 
-def test_a_push_is_said_of_its_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_push_status_is_on_its_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's own."""
     sha = env.workspace.git("rev-parse", "HEAD")
     env.push(env.workspace.git("rev-parse", "main"))
     assert post(env, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
 
 
-def test_a_dispatch_speaks_of_what_it_checked_alone(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dispatch_status_is_on_the_checked_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever pushes onto the branch while its checks run gets no status for what nobody has looked at."""
     checked, pushed = "b" * 40, "c" * 40
     pull = {
@@ -160,7 +160,7 @@ def test_a_dispatch_speaks_of_what_it_checked_alone(env: ChangedRepository, monk
 @pytest.mark.parametrize(
     ("ref", "posted"), [("refs/heads/main", True), ("refs/heads/docs", False), ("refs/tags/main", False)]
 )
-def test_a_branch_alone_gets_no_status(
+def test_branch_alone_gets_no_status(
     env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, ref: str, posted: bool
 ) -> None:
     """Else a person's pull request that touches what only the bot writes would get one by a dispatch beside it."""
@@ -174,7 +174,7 @@ def test_a_branch_alone_gets_no_status(
     assert not ci_status.ci_status().posted
 
 
-def test_a_forks_run_says_it_in_its_result_alone(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fork_run_posts_no_status(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
     env.pull_request(fork=True)
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
@@ -182,9 +182,7 @@ def test_a_forks_run_says_it_in_its_result_alone(env: ChangedRepository, monkeyp
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
-def test_what_is_not_the_needs_context_is_refused(
-    env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
+def test_invalid_needs_context_is_refused(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """It never counts as nothing having failed."""
     monkeypatch.setenv("FRAUDOPS_NEEDS", text)
     with pytest.raises(ConfigError, match="FRAUDOPS_NEEDS must be the needs context"):

@@ -62,7 +62,7 @@ def count(lake: Lake) -> int:
     return int(client("s3").list_objects_v2(Bucket=lake.bucket)["KeyCount"])
 
 
-def test_a_file_in_kaggles_layout_lands(lake: Lake, tmp_path: Path) -> None:
+def test_file_in_kaggle_layout_is_imported(lake: Lake, tmp_path: Path) -> None:
     """Ids and times are made, inputs are kept as they are, labels lie apart, repeated rows are counted and kept."""
     report = run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
     assert (report.rows, report.landed, report.quarantined) == (3, 3, 0)
@@ -101,13 +101,13 @@ def test_start_gives_time_a_date(lake: Lake, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("year", [1900, 2200])
-def test_a_start_out_of_this_world_is_refused(lake: Lake, tmp_path: Path, year: int) -> None:
+def test_start_out_of_range_is_refused(lake: Lake, tmp_path: Path, year: int) -> None:
     """Dates that the lake's readers cannot hold are refused before anything lands."""
     with pytest.raises(DataError, match="--start must be in the years 1970 to 2161"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"), start=date(year, 1, 1))
 
 
-def test_the_same_content_is_the_same_import(lake: Lake, tmp_path: Path) -> None:
+def test_equal_content_is_one_import(lake: Lake, tmp_path: Path) -> None:
     """CSV, gzip and Parquet of the same rows are one import: the second and third write nothing."""
     text = f"{HEADER}\n{GOOD}"
     first = run(lake, written(tmp_path / "a.csv", text))
@@ -121,7 +121,7 @@ def test_the_same_content_is_the_same_import(lake: Lake, tmp_path: Path) -> None
     assert count(lake) == before
 
 
-def test_a_broken_file_is_refused_and_nothing_lands(lake: Lake, tmp_path: Path) -> None:
+def test_broken_file_is_refused_completely(lake: Lake, tmp_path: Path) -> None:
     """The message has the file, the line, what stands there, the rule, the count of the others, and the next move."""
     path = written(tmp_path / "a.csv", BAD)
     with pytest.raises(DataError) as caught:
@@ -135,7 +135,7 @@ def test_a_broken_file_is_refused_and_nothing_lands(lake: Lake, tmp_path: Path) 
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_the_first_problem_has_its_column_and_value(lake: Lake, tmp_path: Path) -> None:
+def test_first_problem_names_column_and_value(lake: Lake, tmp_path: Path) -> None:
     """A cell is named by line and column, with what it holds, cut where that is long."""
     with pytest.raises(DataError, match=r"a\.csv: line 2, column Amount: '-7' must be 0 or more; 1 of 1 rows"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,1,2,-7,0\n"))
@@ -164,7 +164,7 @@ def test_quarantine_sets_bad_rows_aside(lake: Lake, tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.csv", "a.csv.quarantine.csv"]
 
 
-def test_what_was_set_aside_can_be_corrected_and_imported(lake: Lake, tmp_path: Path) -> None:
+def test_corrected_quarantine_file_is_imported(lake: Lake, tmp_path: Path) -> None:
     """The rows of the first import and of the corrected quarantine file are together those of the corrected source."""
     first = run(lake, written(tmp_path / "a.csv", BAD), quarantine=True)
     with Path(str(first.quarantine_path)).open(newline="") as aside:
@@ -185,7 +185,7 @@ def test_quarantine_of_a_good_file_leaves_no_file(lake: Lake, tmp_path: Path) ->
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_a_file_without_a_good_row_is_refused_even_then(lake: Lake, tmp_path: Path) -> None:
+def test_file_without_valid_row_is_refused(lake: Lake, tmp_path: Path) -> None:
     """With every row set aside there would be nothing to import: the file is refused, and no file is left beside it."""
     with pytest.raises(DataError, match=r"2 of 2 rows break the contract .* none is left to import"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n1\n2\n"), quarantine=True)
@@ -212,7 +212,7 @@ def test_parquet_rows_are_set_aside_by_number(lake: Lake, tmp_path: Path) -> Non
     )
 
 
-def test_a_file_in_s3_is_imported_and_its_bad_rows_stay_there(lake: Lake) -> None:
+def test_s3_file_is_imported_and_quarantined_in_s3(lake: Lake) -> None:
     """s3:// is read like a path, and the quarantine file lies beside the object."""
     uri = f"s3://{lake.bucket}/incoming/a.csv"
     s3_objects.write(uri, BAD.encode(), "text/csv")
@@ -263,13 +263,13 @@ def test_repeated_ids_are_a_broken_contract(lake: Lake, tmp_path: Path) -> None:
         run(lake, written(tmp_path / "a.csv", text))
 
 
-def test_a_lake_that_is_not_there_is_told(lake: Lake, tmp_path: Path) -> None:
+def test_missing_lake_is_an_error(lake: Lake, tmp_path: Path) -> None:
     """Without the bucket the import ends with what AWS said."""
     with pytest.raises(CloudError, match="NoSuchBucket"):
         run(Lake("lake-that-is-not-there"), written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
 
 
-def test_the_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
+def test_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
     """What `data synthesise` writes, `data import` takes, dated or not, and CSV and Parquet are one import."""
     table = stand_in_data.draw(2_000, frauds=20, seed=1, start=date(2026, 1, 1), months=2)
     names = set()

@@ -45,7 +45,7 @@ def edit_package(arn: str, **changes: Any) -> None:
     client("sagemaker").update_model_package(ModelPackageArn=arn, InferenceSpecification=specification)
 
 
-def test_a_model_serves_is_replaced_and_comes_back(env: ServedPlatform) -> None:
+def test_model_is_deployed_replaced_and_rolled_back(env: ServedPlatform) -> None:
     """Two deployments and a rollback, seen in the endpoint's answers; one package is Approved throughout, Git's."""
     first = env.serve(-1.0)
     assert (first.state, first.approval) == ("created", 1)
@@ -75,7 +75,7 @@ def test_deploying_again_changes_nothing_and_verifies_all(env: ServedPlatform) -
 @pytest.mark.parametrize(
     ("old", "new"), [("sampling_percentage: 100", "sampling_percentage: 20"), ("ml.m5.large", "ml.m5.xlarge")]
 )
-def test_a_changed_setting_deploys(env: ServedPlatform, old: str, new: str) -> None:
+def test_changed_setting_deploys(env: ServedPlatform, old: str, new: str) -> None:
     """Capture rate and instance are Git's too; the model stays."""
     env.serve(-1.0)
     before = env.endpoint()
@@ -89,7 +89,7 @@ def test_a_changed_setting_deploys(env: ServedPlatform, old: str, new: str) -> N
     assert env.answers()["model_version"] == "0001"
 
 
-def test_a_package_approved_by_hand_is_refused(env: ServedPlatform) -> None:
+def test_package_approved_by_hand_is_refused(env: ServedPlatform) -> None:
     """One that Git never approved, and a former one that it has left: the function refuses, the endpoint stays."""
     env.serve(-1.0)
     env.serve(2.0)
@@ -103,14 +103,14 @@ def test_a_package_approved_by_hand_is_refused(env: ServedPlatform) -> None:
     assert env.answers()["model_version"] == "0002"
 
 
-def test_a_package_approved_before_git_wants_anything_is_refused(env: ServedPlatform) -> None:
+def test_package_approved_without_an_order_is_refused(env: ServedPlatform) -> None:
     """No endpoint comes to be."""
     registry.set_status(env.register(-1.0), registry.APPROVED, "by hand")
     assert {item["code"] for item in env.outcomes()} == {"nothing-desired"}
     assert env.endpoint() is None
 
 
-def test_a_swapped_object_is_refused_by_both(env: ServedPlatform) -> None:
+def test_replaced_artifact_is_refused_by_verb_and_lambda(env: ServedPlatform) -> None:
     """By deploy before it orders, and by the function where the swap comes after the order."""
     env.serve(-1.0)
     before, package = env.endpoint(), registry.packages(env.where.package_group)[0]
@@ -133,7 +133,7 @@ def test_a_swapped_object_is_refused_by_both(env: ServedPlatform) -> None:
         ({"Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://evil/code.tar.gz"}}, "environment"),
     ],
 )
-def test_a_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[str, Any], reason: str) -> None:
+def test_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[str, Any], reason: str) -> None:
     """UpdateModelPackage can change what an approved package runs; nothing comes of it."""
     arn = env.register(-1.0)
     env.approve(arn)
@@ -144,7 +144,7 @@ def test_a_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[
     assert env.endpoint() is None
 
 
-def test_a_model_that_does_not_come_up_leaves_the_former_serving(env: ServedPlatform) -> None:
+def test_failed_model_leaves_the_former_serving(env: ServedPlatform) -> None:
     """An archive whose code cannot be loaded: the run fails, says what serves instead, and is on record."""
     env.serve(-1.0)
     before = env.answers()
@@ -161,7 +161,7 @@ def test_bootstrap_is_idempotent(env: ServedPlatform) -> None:
     assert bootstrap(env.root).state == "unchanged"
 
 
-def test_the_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before the first bucket is made."""
     workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud", caller_arn="arn:aws:iam::123456789012:root") as cloud:

@@ -40,7 +40,7 @@ def states(bot: BotEnvironment) -> list[tuple[str, list[str]]]:
     return [(each.sha, [status.state for status in each.get_statuses()][::-1]) for each in found][::-1]
 
 
-def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(bot: BotEnvironment) -> None:
+def test_deployment_is_published_and_closes_outdated_pull_requests(bot: BotEnvironment) -> None:
     """In progress, then success with the run's address; the table; an approval compared with another is closed."""
     first = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     bot.merge(first.pull_request or 0)
@@ -71,7 +71,7 @@ def test_a_deployment_is_shown_and_closes_what_it_makes_out_of_date(bot: BotEnvi
     assert f"#{again.number}" in (bot.folder / "summary.md").read_text()
 
 
-def test_what_serves_closes_the_way_back_from_what_did_not(bot: BotEnvironment) -> None:
+def test_successful_deployment_closes_failed_rollback(bot: BotEnvironment) -> None:
     """A rollback that a failed deployment has proposed is out of date; one that a person has proposed is not."""
     for intercept in (-1.0, 2.0):
         bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(intercept))).pull_request or 0)
@@ -89,9 +89,7 @@ def test_what_serves_closes_the_way_back_from_what_did_not(bot: BotEnvironment) 
     assert "Superseded by approval 0004: it serves now, and this was proposed because" in comment.body
 
 
-def test_a_proposal_that_cannot_be_read_fails_no_deployment(
-    bot: BotEnvironment, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_proposal_does_not_fail_deployment(bot: BotEnvironment, capsys: pytest.CaptureFixture[str]) -> None:
     """Somebody has broken a record on the bot's branch: what serves serves, and the pull request is `validate`'s."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
     open_one = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
@@ -104,7 +102,7 @@ def test_a_proposal_that_cannot_be_read_fails_no_deployment(
     assert [pull.number for pull in bot.api.get_pulls()] == [open_one.pull_request]
 
 
-def test_a_failed_deployment_is_shown_and_fails(bot: BotEnvironment) -> None:
+def test_failed_deployment_is_published_and_raises(bot: BotEnvironment) -> None:
     """The reason is in the deployment and in the summary; so is that of a refusal."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0, broken_code=True))).pull_request or 0)
     with pytest.raises(DeploymentFailed):

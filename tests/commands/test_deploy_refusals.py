@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ml import config
-from ml.aws import deployment_records, platform, registry
+from ml.aws import deployment_records, platform_stack, registry
 from ml.aws.session import client
 from ml.commands.deploy import deploy
 from ml.errors import CloudError, DeploymentFailed, GitError, Refused
@@ -44,7 +44,7 @@ def replace_in(env: ServedPlatform, path: Path, old: str, new: str) -> None:
     env.workspace.write({path: text.replace(old, new)}, "Edit")
 
 
-def test_an_empty_template_deploys_nothing(empty: ServedPlatform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_template_deploys_nothing(empty: ServedPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """approval: null is no error; it is said, and no call is made."""
     result = deploy(empty.root)
     assert (result.state, result.approval) == ("nothing to deploy", None)
@@ -61,21 +61,21 @@ def test_only_main_is_deployed(env: ServedPlatform) -> None:
         deploy(env.root)
 
 
-def test_only_what_is_committed_is_deployed(env: ServedPlatform) -> None:
+def test_uncommitted_changes_are_refused(env: ServedPlatform) -> None:
     """An edit below model-config/ stops it; one elsewhere does not matter."""
     (env.root / config.SERVING).write_text(env.workspace.text(config.SERVING).replace("count: 1", "count: 9"))
     with pytest.raises(GitError, match=r"serving/production\.yaml: not as committed"):
         deploy(env.root)
 
 
-def test_an_unknown_approval_is_refused(env: ServedPlatform) -> None:
+def test_unknown_approval_is_refused(env: ServedPlatform) -> None:
     """The pointer was moved by hand to what nobody approved."""
     replace_in(env, config.SERVING, "approval: 1", "approval: 9")
     with pytest.raises(Refused, match=r"approvals/0009\.yaml is not in Git"):
         deploy(env.root)
 
 
-def test_a_tampered_digest_is_refused(env: ServedPlatform) -> None:
+def test_tampered_digest_is_refused(env: ServedPlatform) -> None:
     """The record says another artifact than the one that was registered."""
     package = registry.packages("fraudops-model")[0]
     replace_in(env, config.approval_path(1), package.artifact_sha256, "e" * 64)
@@ -83,7 +83,7 @@ def test_a_tampered_digest_is_refused(env: ServedPlatform) -> None:
         deploy(env.root)
 
 
-def test_a_swapped_object_is_refused(env: ServedPlatform) -> None:
+def test_replaced_artifact_is_refused(env: ServedPlatform) -> None:
     """Another model lies at the approved model's URL; then none does."""
     key = registry.packages("fraudops-model")[0].model_data_url.removeprefix("s3://lake/")
     provenance = dict.fromkeys(("commit", "config_sha256", "data_sha256"), "f" * 64) | {"commit": "f" * 40}
@@ -95,7 +95,7 @@ def test_a_swapped_object_is_refused(env: ServedPlatform) -> None:
         deploy(env.root)
 
 
-def test_a_record_of_another_group_is_refused(env: ServedPlatform) -> None:
+def test_record_of_another_group_is_refused(env: ServedPlatform) -> None:
     """The platform deploys its own group only, whatever the record names."""
     client("sagemaker").create_model_package_group(ModelPackageGroupName="others")
     container = {"Image": served.IMAGE, "ModelDataUrl": "s3://lake/x"}
@@ -108,14 +108,14 @@ def test_a_record_of_another_group_is_refused(env: ServedPlatform) -> None:
         deploy(env.root)
 
 
-def test_the_root_user_is_refused_before_anything(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_user_is_refused_before_anything(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """No policy limits it."""
-    monkeypatch.setattr(platform, "caller", lambda: "arn:aws:iam::123456789012:root")
+    monkeypatch.setattr(platform_stack, "caller", lambda: "arn:aws:iam::123456789012:root")
     with pytest.raises(Refused, match="root user"):
         deploy(env.root)
 
 
-def test_a_platform_that_is_not_there_is_named(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_platform_that_is_not_there_is_named(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that makes it."""
     monkeypatch.setenv("FRAUDOPS_STACK", "absent")
     with pytest.raises(CloudError, match="fraudops bootstrap"):
@@ -146,7 +146,7 @@ def say(identifier: str, outcome: str, code: str = "", desired: str = "order-1",
     client("s3").put_object(Bucket="lake", Key=f"deploy/outcomes/{identifier}.json", Body=body)
 
 
-def test_the_answer_that_changed_something_is_the_one(answers: deployment_records.Answers) -> None:
+def test_lambda_answer_that_changed_the_endpoint_counts(answers: deployment_records.Answers) -> None:
     """Of several for one order: duplicates and events that came late say less."""
     say("late", "refused", "not-approved")
     say("second", "unchanged")
@@ -157,7 +157,7 @@ def test_the_answer_that_changed_something_is_the_one(answers: deployment_record
 @pytest.mark.parametrize(
     "other", [{"desired": "order-0"}, {"arn": "another"}, {"outcome": "refused", "code": "not-approved"}]
 )
-def test_an_answer_to_something_else_is_not_ours(answers: deployment_records.Answers, other: dict[str, str]) -> None:
+def test_lambda_answer_to_another_order_is_ignored(answers: deployment_records.Answers, other: dict[str, str]) -> None:
     """An earlier order, another package, an event from before: the wait goes on, and in the end says what it heard."""
     say("other", **({"outcome": "updated"} | other))
     with pytest.raises(DeploymentFailed, match=r"did not answer within .* dead-letter queue") as caught:
@@ -166,14 +166,14 @@ def test_an_answer_to_something_else_is_not_ours(answers: deployment_records.Ans
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("refused", "digest"), ("failed", "ResourceLimitExceeded")])
-def test_a_no_is_a_failed_deployment(answers: deployment_records.Answers, outcome: str, code: str) -> None:
+def test_lambda_refusal_fails_deployment(answers: deployment_records.Answers, outcome: str, code: str) -> None:
     """With the function's own words."""
     say("only", outcome, code)
     with pytest.raises(DeploymentFailed, match=rf"{outcome} it \({code}\): because of only"):
         rollout.answer(answers, "order-1", "arn", 5)
 
 
-def test_an_earlier_answer_is_not_waited_for(empty: ServedPlatform) -> None:
+def test_earlier_lambda_answer_is_ignored(empty: ServedPlatform) -> None:
     """What lies there from before is of another deployment, whatever it says."""
     say("before", "updated")
     with pytest.raises(DeploymentFailed, match="did not answer"):
@@ -201,7 +201,7 @@ def test_exactly_one_package_is_approved(empty: ServedPlatform) -> None:
     assert reasons[2] == reasons[4] == "superseded by 0003"
 
 
-def test_an_approved_package_is_approved_anew(empty: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approved_package_is_approved_anew(empty: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Approved → Approved sends no event, so it goes through PendingManualApproval; the order is written in between."""
     arn = empty.register(-1.0)
     registry.set_status(arn, registry.APPROVED, "before")
@@ -222,7 +222,7 @@ def test_an_approved_package_is_approved_anew(empty: ServedPlatform, monkeypatch
     assert steps == ["PendingManualApproval", "order", "Approved"]
 
 
-def test_an_endpoint_that_the_platform_may_not_change_is_refused(env: ServedPlatform) -> None:
+def test_endpoint_that_the_platform_may_not_change_is_refused(env: ServedPlatform) -> None:
     """Another endpoint's name would leave the former one serving, unmentioned: it takes a bootstrap first."""
     replace_in(env, config.SERVING, "endpoint: fraudops-production", "endpoint: elsewhere")
     with pytest.raises(Refused, match=r"serves on fraudops-production only.*fraudops bootstrap"):

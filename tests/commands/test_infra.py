@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from local_aws.server import LocalAws
 
-from ml.aws import platform, session
+from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
 from ml.errors import CloudError, ConfigError
@@ -52,7 +52,7 @@ def test_bootstrap_without_a_repository_lets_nobody_in(checkout: Path) -> None:
     made = bootstrap.bootstrap(checkout)
     assert (made.state, made.identity, made.variables) == ("created", None, {})
     assert "--repository OWNER/NAME" in made.settings[0]
-    assert platform.describe_stack(workflow_roles.stack_name()) is None
+    assert platform_stack.describe_stack(workflow_roles.stack_name()) is None
 
 
 def test_bootstrap_lets_one_repository_in_and_says_what_to_set(checkout: Path) -> None:
@@ -75,7 +75,7 @@ def test_bootstrap_lets_one_repository_in_and_says_what_to_set(checkout: Path) -
     assert (again.identity, again.variables) == ("unchanged", made.variables)
 
 
-def test_the_roles_trust_the_repository_that_was_named(checkout: Path) -> None:
+def test_roles_trust_the_repository_that_was_named(checkout: Path) -> None:
     """In both forms of `sub`; the numbers are patterns until they are known."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     roles = session.client("iam").list_roles(PathPrefix="/github/")["Roles"]
@@ -88,10 +88,10 @@ def test_the_roles_trust_the_repository_that_was_named(checkout: Path) -> None:
     ]
 
 
-def test_an_accounts_provider_is_used_and_not_made_twice(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_provider_is_used_and_not_made_twice(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account has one for an issuer: the second stack takes the first one's."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
-    monkeypatch.setenv("FRAUDOPS_STACK", f"{platform.stack_name()}b")
+    monkeypatch.setenv("FRAUDOPS_STACK", f"{platform_stack.stack_name()}b")
     bootstrap.bootstrap(checkout, repository="acme/other")
     resources = session.client("cloudformation").list_stack_resources(StackName=workflow_roles.stack_name())
     kinds = {item["ResourceType"] for item in resources["StackResourceSummaries"]}
@@ -116,7 +116,7 @@ def test_configure_sets_the_variables_and_pins_the_numbers(checkout: Path, monke
         "FRAUDOPS_STACK": "updated",
         **dict.fromkeys(workflow_roles.ROLES.values(), "created"),
     }
-    stack = platform.describe_stack(workflow_roles.stack_name())
+    stack = platform_stack.describe_stack(workflow_roles.stack_name())
     assert stack is not None
     parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
     assert (parameters["Repository"], parameters["OwnerId"], parameters["RepositoryId"]) == ("O/R", "11", "22")
@@ -126,10 +126,10 @@ def test_configure_needs_a_name(checkout: Path) -> None:
     """Before anything is made."""
     with pytest.raises(ConfigError, match="say which: OWNER/NAME"):
         bootstrap.bootstrap(checkout, configure=True)
-    assert platform.describe_stack(platform.stack_name()) is None
+    assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 
 
-def test_a_token_that_may_not_set_variables_is_said(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_without_variables_permission_is_an_error(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stacks are made all the same; running it again goes on."""
     from ml.errors import GitHubError
 
@@ -141,10 +141,10 @@ def test_a_token_that_may_not_set_variables_is_said(checkout: Path, monkeypatch:
         monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
         with pytest.raises(GitHubError, match="setting the variable FRAUDOPS_REGION"):
             bootstrap.bootstrap(checkout, repository="o/r", configure=True)
-    assert platform.describe_stack(workflow_roles.stack_name()) is not None
+    assert platform_stack.describe_stack(workflow_roles.stack_name()) is not None
 
 
-def test_a_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Path) -> None:
+def test_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Path) -> None:
     """A deletion leads, counted in words; no change set stays behind."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     template = checkout / "infra/platform.yaml"
@@ -153,7 +153,7 @@ def test_a_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Pat
     assert alarm is not None
     template.write_text(text.replace(alarm[0], ""))
     edit(template, "RetentionInDays: 365", "RetentionInDays: 30")
-    before = platform.describe_stack(platform.stack_name())
+    before = platform_stack.describe_stack(platform_stack.stack_name())
     planned = infra.plan(checkout)
     assert (planned.changes, planned.losing) == (2, 1)
     lines = [line for line in planned.markdown.splitlines() if line.startswith("| ") and "`AWS::" in line]
@@ -161,8 +161,8 @@ def test_a_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Pat
     assert "`DeadLettersAlarm`" in lines[0]
     assert "`DeployLog`" in lines[1]
     assert "**1 would or could be deleted or replaced.**" in planned.markdown
-    assert platform.describe_stack(platform.stack_name()) == before
-    sets = session.client("cloudformation").list_change_sets(StackName=platform.stack_name())["Summaries"]
+    assert platform_stack.describe_stack(platform_stack.stack_name()) == before
+    sets = session.client("cloudformation").list_change_sets(StackName=platform_stack.stack_name())["Summaries"]
     assert sets == []
 
 
@@ -180,7 +180,7 @@ def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
     assert "### What was changed in the account\n" in (tmp_path / "summary").read_text()
     assert "`DeployLog`" in (tmp_path / "summary").read_text()
     planned = infra.plan(checkout)
-    assert f"Stack `{platform.stack_name()}`: no changes." in planned.markdown
+    assert f"Stack `{platform_stack.stack_name()}`: no changes." in planned.markdown
     assert "A person applies this" in planned.markdown
     assert bootstrap.bootstrap(checkout).identity == "updated"
     assert infra.plan(checkout).changes == 0
@@ -229,7 +229,7 @@ def test_without_a_platform_a_plan_says_so_and_apply_refuses(checkout: Path) -> 
         infra.apply(checkout)
 
 
-def test_a_template_that_is_refused_is_said(checkout: Path) -> None:
+def test_refused_template_is_an_error(checkout: Path) -> None:
     """With CloudFormation's reason."""
     bootstrap.bootstrap(checkout)
     (checkout / "infra/platform.yaml").write_text("Resources: [")

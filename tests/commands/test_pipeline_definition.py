@@ -12,7 +12,7 @@ from ml.commands.pipeline_definition import definition
 from ml.errors import CloudError, ConfigError
 
 
-def test_a_definition_can_be_looked_at_with_no_account(repository_root: Path) -> None:
+def test_definition_can_be_looked_at_with_no_account(repository_root: Path) -> None:
     """With a bucket given, no region, credentials or network are needed, and what is given is used."""
     text = definition(
         repository_root, bucket="my-lake", role="arn:aws:iam::123456789012:role/r", group="g", region="eu-west-1"
@@ -38,7 +38,7 @@ def test_without_platform_and_options_it_says_what_is_missing(repository_root: P
         definition(repository_root)
 
 
-def test_a_folder_without_configuration_is_refused(tmp_path: Path) -> None:
+def test_folder_without_configuration_is_refused(tmp_path: Path) -> None:
     """The message names the file that is missing."""
     with pytest.raises(ConfigError, match=r"model\.yaml: no such file"):
         definition(tmp_path, bucket="my-lake")

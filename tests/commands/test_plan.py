@@ -39,7 +39,7 @@ def test_documentation_does_nothing(env: ChangedRepository) -> None:
     assert "train.yml" not in text
 
 
-def test_a_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> None:
+def test_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> None:
     """The workflow, the key, and what it was and will be."""
     text = (env.root / GATE).read_text().replace("confidence: 0.95", "confidence: 0.9")
     env.branch("gate", {GATE: text})
@@ -49,7 +49,7 @@ def test_a_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> N
     assert shown.count("challenger.") == 1
 
 
-def test_an_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None:
+def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None:
     """Which replaces which, and their figures, windows and digests."""
     env.propose(env.record(1))
     env.merge("approve/0001")
@@ -73,7 +73,7 @@ def test_an_approval_shows_both_models_side_by_side(env: ChangedRepository) -> N
     assert "fraudops rollback" in shown
 
 
-def test_a_change_of_instance_and_capture_shows(env: ChangedRepository) -> None:
+def test_change_of_instance_and_capture_shows(env: ChangedRepository) -> None:
     """The serving settings are shown key by key; the pointer, which has its own part, is not among them."""
     text = (env.root / config.SERVING).read_text()
     env.branch("bigger", {config.SERVING: text.replace("count: 1", "count: 3").replace("100", "50")})
@@ -102,7 +102,7 @@ def test_plan_of_a_removed_pointer_says_that_the_endpoint_keeps_serving(env: Cha
     assert "the endpoint keeps serving its model" in said(env)
 
 
-def test_a_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
+def test_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
     """Markup, mentions and references in a person's text do nothing."""
     text = (
         'cause: manual\nreason: "fixes #1 @team <b>x</b> | [a](http://b.invalid)"\n'
@@ -116,7 +116,7 @@ def test_a_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
         assert live not in shown
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_the_plan(env: ChangedRepository) -> None:
+def test_file_that_cannot_be_read_does_not_stop_the_plan(env: ChangedRepository) -> None:
     """validate explains what is broken; the plan says what it can."""
     env.branch("broken", {GATE: "a: [\n", config.SERVING: "approval: yes please\n"})
     assert "train.yml" in said(env)
@@ -128,7 +128,7 @@ def test_code_that_trains_is_named(env: ChangedRepository) -> None:
     assert "the next training uses it" in said(env)
 
 
-def test_a_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> None:
+def test_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> None:
     """What is said on a pull request is public."""
     secret = env.folder / "secret"
     secret.write_text("token: hunter2\n")
@@ -140,7 +140,7 @@ def test_a_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> No
     assert "hunter2" not in said(env)
 
 
-def test_the_comment_is_one_that_is_updated(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comment_is_one_that_is_updated(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second run edits the first one's comment, and says where it is."""
     env.branch("docs", {"README.md": "# Other\n"})
     env.pull_request()

@@ -10,14 +10,14 @@ from ml.commands.propose import propose
 from ml.errors import ConfigError, GitHubError, Refused
 from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
-from ml.records.approval import OutOfDate
+from ml.records.approval_proposal import OutOfDate
 from ml.training.gate_result import GateResult
 from tests.harness.github.bot_environment import RUN, BotEnvironment
 
 REQUEST = "20260301T060000Z-data-drift"
 
 
-def test_a_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
+def test_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
     """Two commits of the bot on one branch, both pictures, the label, the run; and its checks are started."""
     result = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     assert (result.state, result.branch, result.superseded) == ("created", "approve/0001", ())
@@ -57,7 +57,7 @@ def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_a_fresh_clone_goes_on_with_the_same_branch(bot: BotEnvironment) -> None:
+def test_fresh_clone_goes_on_with_the_same_branch(bot: BotEnvironment) -> None:
     """A re-run has another machine's checkout: what it must know is on GitHub."""
     file = bot.outcome(bot.register(-1.0))
     first = propose(bot.root, outcome=file)
@@ -97,7 +97,7 @@ def test_main_that_has_moved_gets_the_branch_on_top(bot: BotEnvironment) -> None
     assert approvals.read_record(bot.workspace.repository, again.commit or "", 1) == created
 
 
-def test_a_newer_model_takes_the_place_of_an_older(bot: BotEnvironment) -> None:
+def test_newer_model_replaces_an_older_proposal(bot: BotEnvironment) -> None:
     """One open approval at a time: the older is closed with a word and its branch is gone; told again, it stays so."""
     older = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     file = bot.outcome(bot.register(2.0))
@@ -114,7 +114,7 @@ def test_a_newer_model_takes_the_place_of_an_older(bot: BotEnvironment) -> None:
     assert bot.api.get_pull(newer.pull_request or 0).body == body
 
 
-def test_a_persons_branch_is_no_older_model(bot: BotEnvironment) -> None:
+def test_branch_of_a_person_is_not_replaced(bot: BotEnvironment) -> None:
     """Whatever follows approve/ in its name: its pull request stays open, and so does the branch."""
     main = bot.tip("main")
     for branch in ("approve/mine", "approve/7"):
@@ -125,7 +125,7 @@ def test_a_persons_branch_is_no_older_model(bot: BotEnvironment) -> None:
     assert {pull.head.ref for pull in bot.api.get_pulls()} == {"approve/0001", "approve/mine", "approve/7"}
 
 
-def test_an_older_model_does_not_take_the_place_of_a_newer(bot: BotEnvironment) -> None:
+def test_older_model_does_not_replace_a_newer_proposal(bot: BotEnvironment) -> None:
     """A re-run of the older run opens nothing, and says why."""
     first = bot.outcome(bot.register(-1.0))
     newer = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
@@ -146,7 +146,7 @@ def test_merged_it_needs_no_pull_request(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_the_champion_is_shown_against_the_model(bot: BotEnvironment) -> None:
+def test_champion_is_shown_against_the_model(bot: BotEnvironment) -> None:
     """The second approval names the first, the change of configuration since, and what serves now."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
     gate = bot.workspace.text(config.GATE).replace("min_positives: 15 ", "min_positives: 16 ", 1)
@@ -159,7 +159,7 @@ def test_the_champion_is_shown_against_the_model(bot: BotEnvironment) -> None:
     assert "The champion is approval 0001" in body
 
 
-def test_a_model_compared_with_another_champion_is_refused_and_closed(bot: BotEnvironment) -> None:
+def test_model_compared_with_another_champion_is_refused_and_closed(bot: BotEnvironment) -> None:
     """Main has moved while it was trained: nobody may merge a comparison with yesterday's model."""
     stale = bot.outcome(bot.register(-1.0))
     opened = propose(bot.root, outcome=stale)
@@ -179,7 +179,7 @@ def test_a_model_compared_with_another_champion_is_refused_and_closed(bot: BotEn
     assert "start train.yml by hand." in (bot.folder / "summary.md").read_text()
 
 
-def test_the_request_and_whoever_asked_are_quoted_as_words(bot: BotEnvironment) -> None:
+def test_request_and_reason_are_escaped(bot: BotEnvironment) -> None:
     """Reasons of people notify nobody, close nothing and run nothing."""
     bot.request(REQUEST)
     arn = bot.register(-1.0, requests=f"={REQUEST}")
@@ -191,7 +191,7 @@ def test_the_request_and_whoever_asked_are_quoted_as_words(bot: BotEnvironment) 
         assert live not in body.split("```yaml")[0]
 
 
-def test_what_does_not_agree_is_not_proposed(bot: BotEnvironment) -> None:
+def test_inconsistent_package_is_not_proposed(bot: BotEnvironment) -> None:
     """It verifies as `approve` does: an artifact that is not what was evaluated stays out of Git and GitHub."""
     arn = bot.register(-1.0)
     package = registry.package(arn)
@@ -204,7 +204,7 @@ def test_what_does_not_agree_is_not_proposed(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 0
 
 
-def test_a_gate_failure_is_not_proposed(bot: BotEnvironment) -> None:
+def test_gate_failure_is_not_proposed(bot: BotEnvironment) -> None:
     """Nor is a file that `train` did not write."""
     with pytest.raises(Refused, match="fraudops record-failure"):
         propose(bot.root, outcome=bot.gate_failure())
@@ -215,7 +215,7 @@ def test_a_gate_failure_is_not_proposed(bot: BotEnvironment) -> None:
         propose(bot.root, outcome=bot.folder / "absent.json")
 
 
-def test_a_wrong_token_is_said(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_token_is_an_error(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Git or GitHub turn it away, and the message says what to look at."""
     file = bot.outcome(bot.register(-1.0))
     bot.workspace.git("fetch", "-q", "origin")

@@ -43,7 +43,7 @@ def records(bot: BotEnvironment) -> list[str]:
     return bot.workspace.repository.files("origin/main", config.GATE_FAILURES)
 
 
-def test_a_gate_failure_is_recorded_and_closes_its_requests(bot: BotEnvironment) -> None:
+def test_gate_failure_is_recorded_and_closes_its_requests(bot: BotEnvironment) -> None:
     """One commit of the bot on main, with the evidence; the request is not open any more, and others are."""
     bot.request(FIRST)
     bot.request(THIRD)
@@ -86,7 +86,7 @@ def test_two_gate_failures_of_one_commit_in_one_second_are_two_records(
     assert [name[-34:-18] for name in records(bot)] == ["20260301T060000Z", "20260301T060001Z"]
 
 
-def test_one_issue_for_each_cause_not_a_pile(bot: BotEnvironment) -> None:
+def test_one_issue_per_cause(bot: BotEnvironment) -> None:
     """A second gate failure of one cause is a comment; another cause gets another issue."""
     first = record_failure(bot.root, outcome=bot.gate_failure("aaaaaaaaaaaa", FIRST))
     again = record_failure(bot.root, outcome=bot.gate_failure("bbbbbbbbbbbb", SECOND))
@@ -102,7 +102,7 @@ def test_one_issue_for_each_cause_not_a_pile(bot: BotEnvironment) -> None:
     assert {label.name for issue in issues.values() for label in issue.labels} == {labels.GATE_FAILURE.name}
 
 
-def test_the_issue_holds_the_evidence(bot: BotEnvironment) -> None:
+def test_issue_holds_the_evidence(bot: BotEnvironment) -> None:
     """Reason, figures, execution, evaluation, run, and what to do; words of people stay words."""
     result = record_failure(bot.root, outcome=bot.gate_failure("abcdef123456", FIRST, asked="fixes #1 @alice"))
     body = bot.api.get_issue(result.issues[0]).body
@@ -115,7 +115,7 @@ def test_the_issue_holds_the_evidence(bot: BotEnvironment) -> None:
     assert result.record in summary
 
 
-def test_a_lost_race_lands_behind_what_came_first(bot: BotEnvironment, tmp_path: Path) -> None:
+def test_concurrent_push_is_rebased(bot: BotEnvironment, tmp_path: Path) -> None:
     """Somebody pushes to main between our look and our push: both commits stay."""
     before = bot.tip("main")
     hook = bot.root / ".git/hooks/pre-push"
@@ -134,7 +134,7 @@ def test_a_lost_race_lands_behind_what_came_first(bot: BotEnvironment, tmp_path:
     assert [commit.sha for commit in log][:3] == [result.commit, theirs, before]
 
 
-def test_a_protected_main_gets_a_pull_request(bot: BotEnvironment) -> None:
+def test_protected_main_gets_a_pull_request(bot: BotEnvironment) -> None:
     """The record is proposed, its checks are started, and run again it is the same pull request."""
     bot.request(FIRST)
     protect(bot)
@@ -155,7 +155,7 @@ def test_a_protected_main_gets_a_pull_request(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_a_model_that_passed_is_no_gate_failure(bot: BotEnvironment) -> None:
+def test_model_that_passed_is_no_gate_failure(bot: BotEnvironment) -> None:
     """Nothing is written for it."""
     file = bot.gate_failure()
     file.write_text(file.read_text().replace('"verdict": "failed"', '"verdict": "passed"', 1))

@@ -35,7 +35,7 @@ def pointed(env: ServedPlatform, revision: str = "main") -> int | None:
     return serving_pointer.read(env.workspace.repository, revision).approval
 
 
-def test_it_goes_back_to_the_last_that_served(env: ServedPlatform) -> None:
+def test_rollback_returns_to_the_last_served_approval(env: ServedPlatform) -> None:
     """Not to one whose deployment failed; it only prepares, and says how to go on."""
     result = rollback(env.root)
     assert (result.target, result.current, result.branch, result.merged) == (1, 3, "rollback/0001", None)
@@ -43,7 +43,7 @@ def test_it_goes_back_to_the_last_that_served(env: ServedPlatform) -> None:
     assert "merge rollback/0001 into main, then run `fraudops deploy`" in result.says
 
 
-def test_it_goes_by_git_where_aws_cannot_be_asked(
+def test_rollback_uses_git_without_aws(
     env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A rollback is needed most in an outage; it says that it could not ask."""
@@ -54,7 +54,7 @@ def test_it_goes_by_git_where_aws_cannot_be_asked(
     assert "could not be read" in capsys.readouterr().err
 
 
-def test_it_can_be_merged_at_once(env: ServedPlatform) -> None:
+def test_rollback_can_be_merged_directly(env: ServedPlatform) -> None:
     """In the name of whoever rolls back; what is left is to deploy."""
     result = rollback(env.root, merge=True, approver=PERSON)
     (commit, *_) = env.workspace.repository.log("main")
@@ -73,13 +73,13 @@ def test_going_back_twice_goes_no_further_than_the_first(env: ServedPlatform) ->
 
 
 @pytest.mark.parametrize("target", [2, 9])
-def test_what_never_served_is_refused_by_name(env: ServedPlatform, target: int) -> None:
+def test_approval_that_never_served_is_refused(env: ServedPlatform, target: int) -> None:
     """One that was approved but never came to serve, and one that nobody knows."""
     with pytest.raises(Refused, match=rf"{target:04d} has never served.*those that have: 0001, 0003"):
         rollback(env.root, to=target)
 
 
-def test_what_serves_is_no_rollback(env: ServedPlatform) -> None:
+def test_serving_approval_is_refused(env: ServedPlatform) -> None:
     """There is nothing to do."""
     with pytest.raises(Refused, match="already the one that main serves"):
         rollback(env.root, to=3)

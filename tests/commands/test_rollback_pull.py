@@ -29,7 +29,7 @@ def deployed(bot: BotEnvironment, number: int, status: str = "succeeded") -> Non
     deployment_records.record("lake", replace(past, commit=bot.workspace.repository.head()))
 
 
-def test_a_person_proposes_the_former_model(bot: BotEnvironment) -> None:
+def test_person_proposes_the_former_model(bot: BotEnvironment) -> None:
     """The branch holds the revert of the pointer alone; the text says what merging does; told again it is the same."""
     for number in (1, 2):
         approve(bot, number)
@@ -53,7 +53,7 @@ def test_a_person_proposes_the_former_model(bot: BotEnvironment) -> None:
     assert serving_pointer.read(bot.workspace.repository, "main").approval == 1
 
 
-def test_it_goes_by_what_github_has(bot: BotEnvironment) -> None:
+def test_rollback_uses_main_of_the_remote(bot: BotEnvironment) -> None:
     """A checkout that is behind proposes what is right for main as it is now."""
     for number in (1, 2):
         approve(bot, number)
@@ -62,7 +62,7 @@ def test_it_goes_by_what_github_has(bot: BotEnvironment) -> None:
     assert rollback(bot.root, propose=True).current == 2
 
 
-def test_only_what_has_served(bot: BotEnvironment) -> None:
+def test_rollback_pull_only_to_served_approvals(bot: BotEnvironment) -> None:
     """A model that was never deployed is no way back; nothing is pushed."""
     for number in (1, 2):
         approve(bot, number)
@@ -76,7 +76,7 @@ def test_only_what_has_served(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 0
 
 
-def test_a_failed_deployment_is_named_and_taken_back(bot: BotEnvironment) -> None:
+def test_failed_deployment_is_named_and_reverted(bot: BotEnvironment) -> None:
     """To what serves still, which is not always the approval before."""
     for number in (1, 2, 3):
         approve(bot, number)
@@ -88,7 +88,7 @@ def test_a_failed_deployment_is_named_and_taken_back(bot: BotEnvironment) -> Non
     assert serving_pointer.read(bot.workspace.repository, result.commit).approval == 1
 
 
-def test_a_failed_deployment_that_was_overtaken_proposes_nothing(bot: BotEnvironment) -> None:
+def test_superseded_failed_deployment_proposes_nothing(bot: BotEnvironment) -> None:
     """Another approval was merged meanwhile: its deployment waits, and nobody knows yet that it fails."""
     for number in (1, 2):
         approve(bot, number)
@@ -101,7 +101,7 @@ def test_a_failed_deployment_that_was_overtaken_proposes_nothing(bot: BotEnviron
     assert bot.api.get_pulls(state="all").totalCount == 0
 
 
-def test_a_failed_change_of_settings_takes_the_settings_back(bot: BotEnvironment) -> None:
+def test_failed_settings_change_is_reverted(bot: BotEnvironment) -> None:
     """The model stays; the serving file is what it was when it was last deployed."""
     approve(bot, 1)
     deployed(bot, 1)
@@ -118,7 +118,7 @@ def test_a_failed_change_of_settings_takes_the_settings_back(bot: BotEnvironment
         rollback(bot.root, propose=True, failed=True)
 
 
-def test_the_first_model_ever_has_nothing_to_go_back_to(bot: BotEnvironment) -> None:
+def test_first_model_has_no_rollback(bot: BotEnvironment) -> None:
     """Its failed deployment says so, and proposes nothing."""
     approve(bot, 1)
     deployed(bot, 1, "failed")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ml.errors import ConfigError
-from ml.release import summary as release_summary
+from ml.release import step_summary as release_summary
 from ml.release.result import DeploymentResult
 from ml.release.smoke_test import Smoke
-from ml.training import summary
+from ml.training import step_summary
 from ml.training.gate_result import GateResult
 from tests.report.evaluations import evaluation
 
@@ -46,9 +46,9 @@ def rendered(markdown: str) -> str:
     return str(RENDERER.render(markdown))
 
 
-def test_a_proposal_names_its_pull_request_and_its_evidence() -> None:
+def test_proposal_names_its_pull_request_and_its_evidence() -> None:
     """Where to click, what was measured, what it rests on."""
-    text = summary.proposed(
+    text = step_summary.proposed(
         number=12, url="http://git.invalid/pull/12", approval=7, outcome="opened", closed=(9, 10), found=outcome()
     )
     html = rendered(text)
@@ -58,7 +58,7 @@ def test_a_proposal_names_its_pull_request_and_its_evidence() -> None:
         assert part in html
 
 
-def test_a_deployment_is_a_table() -> None:
+def test_deployment_is_a_table() -> None:
     """What serves, where, how it was tried, what it superseded."""
     done = DeploymentResult(
         state="updated",
@@ -84,13 +84,13 @@ def test_a_deployment_is_a_table() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        summary.training_failed(HOSTILE, HOSTILE),
+        step_summary.training_failed(HOSTILE, HOSTILE),
         release_summary.not_deployed(7, HOSTILE, HOSTILE),
-        summary.not_proposed(HOSTILE, outcome()),
-        summary.gate_failed(
+        step_summary.not_proposed(HOSTILE, outcome()),
+        step_summary.gate_failed(
             outcome(reason=HOSTILE, commit=HOSTILE), recorded="Recorded", issues=[(3, "http://git.invalid/3")]
         ),
-        summary.gate_failure_evidence(
+        step_summary.gate_failure_evidence(
             outcome(reason=HOSTILE, asked=HOSTILE, requests=(HOSTILE,)), "http://git.invalid/run"
         ),
         release_summary.rollback(HOSTILE, 3, "http://git.invalid/3"),
@@ -117,7 +117,7 @@ def test_any_words_come_back_from_the_file(tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', "not json"])
-def test_a_file_of_another_hand_is_refused(tmp_path: Path, text: str) -> None:
+def test_file_of_another_hand_is_refused(tmp_path: Path, text: str) -> None:
     """The error names the file and who writes it."""
     file = tmp_path / "outcome.json"
     file.write_text(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import platform, registry, session
+from ml.aws import platform_stack, registry, session
 from ml.commands.train import train
 from ml.errors import CloudError, ConfigError, DataError, GateFailed, Refused, TrainingFailed
 from tests.harness.aws.scripted_sagemaker import step
@@ -193,11 +193,11 @@ def test_other_files_may_be_uncommitted(env: TrainingPlatform) -> None:
     assert train(env.root).version == 1
 
 
-def test_the_root_account_is_refused_before_anything_is_written(
+def test_root_account_is_refused_before_anything_is_written(
     env: TrainingPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Root is refused with nothing uploaded, put or started."""
-    monkeypatch.setattr(platform, "caller", lambda: "arn:aws:iam::123456789012:root")
+    monkeypatch.setattr(platform_stack, "caller", lambda: "arn:aws:iam::123456789012:root")
     before = session.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"]
     with pytest.raises(Refused, match="root"):
         train(env.root)

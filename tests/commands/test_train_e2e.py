@@ -17,7 +17,7 @@ import pytest
 from local_aws.server import LocalAws
 
 from ml import config
-from ml.aws import executions, platform, registry, session
+from ml.aws import executions, platform_stack, registry, session
 from ml.aws.lake import Lake
 from ml.aws.pipeline import definition
 from ml.commands.bootstrap import bootstrap
@@ -104,7 +104,7 @@ def new_workspace(
             monkeypatch.setenv(name, value)
         bootstrap(repository_root)
         columns = config.load_settings(root).training.columns
-        import_data(str(sample), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)
+        import_data(str(sample), lake=Lake(platform_stack.read().bucket), columns=columns, start=None, quarantine=False)
         return env
 
     yield make
@@ -120,7 +120,7 @@ def env(new_workspace: Callable[[], Workspace]) -> Workspace:
 
 def packages() -> list[registry.Package]:
     """Every package of the platform's group."""
-    return registry.packages(platform.read().package_group)
+    return registry.packages(platform_stack.read().package_group)
 
 
 def start_in_another_process(env: Workspace) -> subprocess.Popen[str]:
@@ -210,7 +210,7 @@ def test_archive_is_reproducible_in_another_account(new_workspace: Callable[[], 
         outcome = train(env.root)
         check(outcome, env)
         text = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)["PipelineDefinition"]
-        where = platform.read()
+        where = platform_stack.read()
         for name in (where.bucket, where.execution_role_arn):
             assert name in text
             text = text.replace(name, "NAME")
@@ -234,7 +234,7 @@ def test_commit_without_input_changes_uses_cached_prepare_and_train(env: Workspa
 
 def test_failed_step_is_reported_with_reason_and_log(env: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """If the window has too few frauds, the error has the job's reason and the end of its log."""
-    first = Lake(platform.read().bucket).imports()[0].start
+    first = Lake(platform_stack.read().bucket).imports()[0].start
     window = config.Window(start=first, end=first + timedelta(minutes=2))
     with pytest.raises(TrainingFailed, match=r"step Prepare failed: .*fraud") as caught:
         train(env.root, window=window)

@@ -152,20 +152,20 @@ def test_every_figure_has_its_interval_and_its_counts() -> None:
     assert "95 % interval" in tables(approval_text.render(page()))[0][0]
 
 
-def test_a_figure_that_does_not_exist_says_why() -> None:
+def test_figure_that_does_not_exist_says_why() -> None:
     """Precision without alerts is neither 0 nor 1."""
     shown = table(approval_text.render(page(evaluation=blind() | {"champion": COMPARED})), "figure")
     assert shown["precision"] == ["–", "no alerts among the rows", ""]
 
 
-def test_a_figure_of_a_later_version_is_shown_by_its_name() -> None:
+def test_figure_of_a_later_version_is_shown_by_its_name() -> None:
     """An evaluation may measure more than this text knows."""
     evaluated = evaluation()
     evaluated["metrics"]["expected_cost|a"] = {"value": 0.5, "low": None, "high": None, "count": None, "of": None}
     assert table(approval_text.render(page(evaluation=evaluated)), "figure")["expected_cost|a"] == ["0.500", "–", ""]
 
 
-def test_the_champion_is_compared_on_the_same_rows() -> None:
+def test_champion_is_compared_on_the_same_rows() -> None:
     """Both figures, their difference with its interval, and how many rows and frauds that rests on."""
     text = approval_text.render(page())
     shown = next(each for each in tables(text) if each[0][1:3] == ["this model", "champion"])
@@ -174,7 +174,7 @@ def test_the_champion_is_compared_on_the_same_rows() -> None:
     assert "The champion is approval 0006" in words(text)
 
 
-def test_a_comparison_that_was_not_possible_says_so() -> None:
+def test_comparison_that_was_not_possible_says_so() -> None:
     """And shows no figures that were not measured."""
     compared = COMPARED | {"status": "not possible", "reason": "Too few frauds in common: 3 < 15.", "recall": None}
     text = approval_text.render(page(evaluation=evaluation(champion=compared)))
@@ -200,7 +200,7 @@ def test_alerts_a_day_of_one_moment_are_not_known() -> None:
     assert "not known" in table(approval_text.render(page(evaluation=evaluated)), "threshold")["alerts a day"][0]
 
 
-def test_the_pictures_are_linked() -> None:
+def test_pictures_are_linked() -> None:
     """Both, with words for who cannot see them."""
     images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', RENDERER.render(approval_text.render(page())))
     assert images == [
@@ -223,7 +223,7 @@ def test_data_and_digests_are_exact() -> None:
     assert "from the first row to 2026-03-01 00:00" in words(text)
 
 
-def test_the_configuration_is_a_diff() -> None:
+def test_configuration_is_a_diff() -> None:
     """In a block that colours it, line for line."""
     fences = [token for token in RENDERER.parse(approval_text.render(page())) if token.type == "fence"]
     assert (fences[0].info, fences[0].content) == ("diff", DIFF)
@@ -231,7 +231,7 @@ def test_the_configuration_is_a_diff() -> None:
     assert "the first proposed configuration" in approval_text.render(page(since=None))
 
 
-def test_the_request_comes_with_its_evidence() -> None:
+def test_request_comes_with_its_evidence() -> None:
     """Its reason in words, its file folded away below."""
     text = approval_text.render(page())
     assert f"{REQUEST}: V3 moved by 0.4 sd" in words(text)
@@ -240,7 +240,7 @@ def test_the_request_comes_with_its_evidence() -> None:
     assert "no retrain request was open" in approval_text.render(page(record=record(7, requests=())))
 
 
-def test_the_cost_is_in_seconds_of_instances() -> None:
+def test_cost_is_in_seconds_of_instances() -> None:
     """No price is made up; a step from the cache costs nothing."""
     text = approval_text.render(page())
     shown = table(text, "step")
@@ -260,7 +260,7 @@ def test_it_says_what_merging_and_reverting_do() -> None:
     assert commit_messages.pointer(7, 6).startswith("Serve approval 0007")
 
 
-def test_the_first_model_has_nothing_to_go_back_to() -> None:
+def test_first_model_has_nothing_to_go_back_to() -> None:
     """And says that the endpoint is made."""
     text = words(approval_text.render(page(serving=serving(None), record=record(7), since=None)))
     assert "as the first model" in text
@@ -314,7 +314,7 @@ def test_length_is_that_of_what_is_written(filler: str) -> None:
     assert headings(text)[-1] == "What reverting does"
 
 
-def test_the_title_is_the_model_and_its_recall() -> None:
+def test_title_is_the_model_and_its_recall() -> None:
     """Short enough to be read in a list."""
     assert commit_messages.approval_title(record(7)) == "Serve approval 0007: recall 0.90 (0.80 to 0.95)"
     assert commit_messages.approval_title(record(7, metrics={})) == "Serve approval 0007"

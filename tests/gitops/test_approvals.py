@@ -20,7 +20,7 @@ def merge(workspace: GitWorkspace, proposal: approvals.ApprovalBranch) -> str:
     )
 
 
-def test_the_branch_holds_the_record_and_then_the_pointer(workspace: GitWorkspace) -> None:
+def test_branch_holds_the_record_and_then_the_pointer(workspace: GitWorkspace) -> None:
     """Two commits of the bot; the first adds one file, the second changes one value; main stays where it was."""
     repository, base = workspace.repository, workspace.repository.head()
     proposal = approvals.propose(repository, record(7))
@@ -76,7 +76,7 @@ def test_commits_of_people_on_the_branch_are_kept(workspace: GitWorkspace) -> No
     )
 
 
-def test_a_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -> None:
+def test_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -> None:
     """On top of main, with the edits that people made there, and the record's own time."""
     approvals.propose(workspace.repository, record(7))
     moved = workspace.write({config.SERVING: SERVING.replace("count: 1", "count: 2")}, "Two instances")
@@ -87,7 +87,7 @@ def test_a_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -
     assert serving_pointer.read(workspace.repository, again.branch).instance.count == 2
 
 
-def test_a_left_behind_branch_with_someones_commit_is_not_rebuilt(workspace: GitWorkspace) -> None:
+def test_left_behind_branch_with_someones_commit_is_not_rebuilt(workspace: GitWorkspace) -> None:
     """Their commit would be lost; it says what to do instead."""
     proposal = approvals.propose(workspace.repository, record(7))
     workspace.git("switch", "-q", proposal.branch)
@@ -109,7 +109,7 @@ def test_another_record_of_the_same_number_is_refused(workspace: GitWorkspace) -
         approvals.propose(workspace.repository, record(7, threshold=0.5))
 
 
-def test_an_approval_that_was_merged_is_found_on_main(workspace: GitWorkspace) -> None:
+def test_approval_that_was_merged_is_found_on_main(workspace: GitWorkspace) -> None:
     """Running it again after the merge says so, and names the two commits."""
     proposal = approvals.propose(workspace.repository, record(7))
     merge(workspace, proposal)
@@ -118,7 +118,7 @@ def test_an_approval_that_was_merged_is_found_on_main(workspace: GitWorkspace) -
     assert (again.record_commit, again.pointer_commit) == (proposal.record_commit, proposal.pointer_commit)
 
 
-def test_an_approval_that_main_has_left_is_not_approved_twice(workspace: GitWorkspace) -> None:
+def test_approval_that_main_has_left_is_not_approved_twice(workspace: GitWorkspace) -> None:
     """Serving it again is a rollback, and the error says so."""
     for number in (7, 8):
         merge(workspace, approvals.propose(workspace.repository, record(number)))
@@ -126,7 +126,7 @@ def test_an_approval_that_main_has_left_is_not_approved_twice(workspace: GitWork
         approvals.propose(workspace.repository, record(7))
 
 
-def test_a_pointer_without_a_record_is_refused(workspace: GitWorkspace) -> None:
+def test_pointer_without_a_record_is_refused(workspace: GitWorkspace) -> None:
     """Somebody moved the pointer by hand; the approval's own commit has to."""
     workspace.write({config.SERVING: SERVING.replace("null", "7")}, "Serve 7, trust me")
     with pytest.raises(Refused, match="no record on main"):
@@ -134,7 +134,7 @@ def test_a_pointer_without_a_record_is_refused(workspace: GitWorkspace) -> None:
     assert workspace.repository.resolve("approve/0007") is None
 
 
-def test_a_record_under_another_number_does_not_hold(workspace: GitWorkspace) -> None:
+def test_record_under_another_number_does_not_hold(workspace: GitWorkspace) -> None:
     """The file's name and what is in it must agree."""
     workspace.write({config.approval_path(8): config.dump(record(7))}, "Copy")
     with pytest.raises(ConfigError, match="approval must be 8"):

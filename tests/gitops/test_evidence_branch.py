@@ -6,7 +6,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from local_github.git.objects import Person
+from local_github.git.output_parser import Person
 
 from ml.errors import GitHubError
 from ml.gitops import evidence_branch
@@ -45,7 +45,7 @@ def test_old_addresses_show_what_they_showed(hub: Hub) -> None:
     assert bare(hub).files("evidence", ".") == ["0006/a.png", "0007/a.png"]
 
 
-def test_a_rerun_adds_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rerun_adds_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same pictures are there already, on any day."""
     github = hub.client()
     urls = evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x")
@@ -68,7 +68,7 @@ def test_runs_at_the_same_time_lose_nothing(hub: Hub) -> None:
     assert len(bare(hub).log("evidence", first_parent=True)) == 5
 
 
-def test_a_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The branch moves after GitHub has looked at it and before it has moved it, which GitHub calls a conflict: 409."""
     evidence_branch.publish(hub.client(), {"0006/a.png": PICTURE}, subject="x")
     git = hub.server.state.repositories[NAME].git
@@ -88,7 +88,7 @@ def test_a_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.Mon
     assert len(bare(hub).log("evidence")) == 3
 
 
-def test_a_branch_that_cannot_be_written_is_an_error(hub: Hub) -> None:
+def test_branch_that_cannot_be_written_is_an_error(hub: Hub) -> None:
     """Refused at once, not ten times."""
     github = hub.client(hub.server.token("x-app[bot]", permissions={"contents": "read"}, repository=NAME))
     with pytest.raises(GitHubError, match="adding images to evidence: GitHub answered 403"):

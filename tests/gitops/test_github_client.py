@@ -65,14 +65,14 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_read_is_asked_again(script: Script, status: int) -> None:
+def test_read_is_asked_again(script: Script, status: int) -> None:
     """An outage that ends in time is not noticed."""
     script.on("GET", "/labels/x", refusal(status, "Oops"), refusal(status, "Oops"), answer(LABEL))
     assert script.github().run("looking", colour) == "aabbcc"
     assert script.count("GET", "/labels/x") == 3
 
 
-def test_a_read_is_not_asked_for_ever(script: Script) -> None:
+def test_read_is_not_asked_for_ever(script: Script) -> None:
     """As often as there is retry; then where, what and what next, in one line."""
     script.on("GET", "/labels/x", refusal(502, "Bad gateway"))
     with pytest.raises(GitHubError, match=r"^looking: GitHub at http\S+ gave no .* 4 attempts .*502.*run this again"):
@@ -80,7 +80,7 @@ def test_a_read_is_not_asked_for_ever(script: Script) -> None:
     assert script.count("GET", "/labels/x") == RETRY_POLICY.attempts
 
 
-def test_a_write_that_was_lost_starts_its_errand_again(script: Script) -> None:
+def test_write_that_was_lost_starts_its_errand_again(script: Script) -> None:
     """Nobody knows whether it was done: the operation looks first, so nothing is made twice."""
     script.on("POST", "/issues", refusal(502, "Oops"))
     done: list[int] = []
@@ -95,7 +95,7 @@ def test_a_write_that_was_lost_starts_its_errand_again(script: Script) -> None:
     assert (script.count("POST", "/issues"), done) == (1, [1])
 
 
-def test_a_write_is_tried_as_often_as_a_read(script: Script) -> None:
+def test_write_is_tried_as_often_as_a_read(script: Script) -> None:
     """Not the product of both patiences."""
     script.on("POST", "/issues", refusal(500, "Oops"))
     with pytest.raises(GitHubError, match=r"^opening: GitHub answered 500: Oops; run this again"):
@@ -116,7 +116,7 @@ def test_a_write_is_tried_as_often_as_a_read(script: Script) -> None:
     ],
     ids=["secondary", "secondary with a time", "primary", "429 with a time", "429"],
 )
-def test_a_rate_limit_is_waited_for(script: Script, limit: Any) -> None:
+def test_rate_limit_is_waited_for(script: Script, limit: Any) -> None:
     """Reads and writes alike: what a limit turned away was not done."""
     script.on("GET", "/labels/x", limit, answer(LABEL)).on("POST", "/issues", limit, answer(ISSUE, 201))
     assert script.github(replace(RETRY_POLICY, max_wait=120)).run("looking", colour) == "aabbcc"
@@ -133,7 +133,7 @@ def test_it_waits_as_long_as_it_is_asked_to(script: Script, status: int) -> None
     assert 1 <= time.monotonic() - before < 5
 
 
-def test_the_reset_of_a_429_counts(script: Script) -> None:
+def test_reset_of_a_429_counts(script: Script) -> None:
     """Where GitHub names the second at which the limit ends, that is when it is asked again."""
     limit = refusal(429, "Too many", X_RateLimit_Remaining="0", X_RateLimit_Reset=str(int(time.time()) + 1))
     script.on("GET", "/labels/x", limit, answer(LABEL))
@@ -151,7 +151,7 @@ def test_the_reset_of_a_429_counts(script: Script) -> None:
         refusal(403, "You have exceeded a secondary rate limit.", Retry_After="3600"),
     ],
 )
-def test_a_limit_that_lasts_too_long_is_an_error_at_once(script: Script, limit: Any) -> None:
+def test_limit_that_lasts_too_long_is_an_error_at_once(script: Script, limit: Any) -> None:
     """A job that would be killed while it waits says so instead."""
     script.on("GET", "/labels/x", limit)
     with pytest.raises(GitHubError, match=r"rate limit is used up and resets in more than 5 s .*run this again later"):
@@ -175,7 +175,7 @@ def test_a_limit_that_lasts_too_long_is_an_error_at_once(script: Script, limit: 
         ),
     ],
 )
-def test_a_refusal_is_said_once_and_with_the_next_move(script: Script, refused: Any, said: str) -> None:
+def test_refusal_is_said_once_and_with_the_next_move(script: Script, refused: Any, said: str) -> None:
     """Asking again would change nothing."""
     script.on("POST", "/issues", refused)
     with pytest.raises(GitHubError, match=said) as caught:
@@ -202,7 +202,7 @@ def test_run_retries_until_the_server_is_back() -> None:
     assert len(pauses) == 2
 
 
-def test_a_server_that_stays_away_is_an_error(script: Script) -> None:
+def test_server_that_stays_away_is_an_error(script: Script) -> None:
     """With the address that was tried."""
     with serving(Script()) as gone:
         pass
@@ -210,7 +210,7 @@ def test_a_server_that_stays_away_is_an_error(script: Script) -> None:
         gone.github(replace(RETRY_POLICY, attempts=2)).run("looking", colour)
 
 
-def test_a_run_waits_three_minutes_for_an_outage() -> None:
+def test_run_waits_three_minutes_for_an_outage() -> None:
     """Long enough for most, short enough to leave the job time: the pauses double up to a minute."""
     retry = RetryPolicy()
     pauses = [min(retry.backoff * 2**n, retry.max_backoff) for n in range(1, retry.attempts - 1)]

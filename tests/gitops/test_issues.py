@@ -26,7 +26,7 @@ def said(hub: Hub, number: int) -> list[str]:
     return [comment.body.splitlines()[-1] for comment in hub.person().get_issue(number).get_comments()]
 
 
-def test_a_cause_has_one_issue(hub: Hub) -> None:
+def test_cause_has_one_issue(hub: Hub) -> None:
     """The second time is a comment; a re-run of either adds nothing, one with news changes its comment."""
     github = hub.client()
     first = report(github)
@@ -57,7 +57,7 @@ def test_another_cause_is_another_issue(hub: Hub) -> None:
     assert report(github).number != report(github, cause="gate failed champion").number
 
 
-def test_a_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
+def test_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
     """Closed stays closed: whoever closed it meant that."""
     github = hub.client()
     first = report(github)
@@ -74,7 +74,7 @@ def test_a_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
     assert found.number == second.number
 
 
-def test_an_outsiders_issue_is_not_ours(hub: Hub) -> None:
+def test_outsiders_issue_is_not_ours(hub: Hub) -> None:
     """Even with the marker and the label: what they wrote is not reported as the bot's."""
     github = hub.client()
     number = report(github).number
@@ -85,7 +85,7 @@ def test_an_outsiders_issue_is_not_ours(hub: Hub) -> None:
     assert report(github, occurrence="run-2").outcome == "created"
 
 
-def test_a_pull_request_is_no_issue(hub: Hub) -> None:
+def test_pull_request_is_no_issue(hub: Hub) -> None:
     """GitHub lists pull requests among issues."""
     github = hub.client()
     number = report(github).number

@@ -49,7 +49,7 @@ def tags(rendered: str) -> set[str]:
 
 
 @pytest.mark.parametrize("value", TRICKS)
-def test_a_trick_is_shown_and_does_nothing(value: str) -> None:
+def test_trick_is_shown_and_does_nothing(value: str) -> None:
     """One paragraph without any element in it, that reads as what was written."""
     rendered = RENDERER.render(markdown.text(value))
     assert tags(rendered) <= {"p"}
@@ -87,20 +87,20 @@ def test_code_is_one_element(value: str) -> None:
 
 
 @given(WORDS)
-def test_a_block_of_code_ends_at_its_end(value: str) -> None:
+def test_block_of_code_ends_at_its_end(value: str) -> None:
     """Whatever fences the content holds, what follows is outside."""
     rendered = RENDERER.render(f"{markdown.fence(value, 'diff')}\n\nafter")
     assert tags(rendered) == {"pre", "code", "p"}
     assert rendered.endswith("<p>after</p>\n")
 
 
-def test_a_block_keeps_its_lines() -> None:
+def test_block_keeps_its_lines() -> None:
     """Lines, tabs and markup come out as they went in."""
     rendered = RENDERER.render(markdown.fence("-a: 1\n+a: `2`\n\tb: <c>\n", "diff"))
     assert '<code class="language-diff">-a: 1\n+a: `2`\n\tb: &lt;c&gt;\n</code>' in rendered
 
 
-def test_a_link_leads_only_to_http() -> None:
+def test_link_leads_only_to_http() -> None:
     """Other addresses are dropped; one with odd characters cannot end the link early."""
     assert markdown.link("run", "javascript:alert(1)") == "run"
     assert markdown.link("run", None) == "run"

@@ -23,7 +23,7 @@ def propose(github: GitHub, branch: str = "approve/0007", **changes: Any) -> pul
     return pull_requests.propose(github, branch=branch, **fields)
 
 
-def test_a_branch_has_one_pull_request(hub: Hub) -> None:
+def test_branch_has_one_pull_request(hub: Hub) -> None:
     """Created with its label, kept when proposed again, updated when there is something new."""
     commit = hub.branch("approve/0007")
     first = propose(hub.client())
@@ -88,7 +88,7 @@ def test_losing_the_race_to_create_is_no_failure() -> None:
     assert script.asked[-1] == ("PATCH", "/pulls/3", {"title": "Serve approval 0007", "body": TEXT})
 
 
-def test_a_lost_answer_makes_no_second_one() -> None:
+def test_lost_answer_makes_no_second_one() -> None:
     """The request was done although GitHub answered 502."""
     pull = {
         "number": 3, "html_url": "x", "url": "x", "title": "Serve approval 0007", "body": TEXT, "state": "open",
@@ -115,7 +115,7 @@ def test_what_cannot_be_proposed_is_said(hub: Hub) -> None:
         propose(hub.client(hub.server.token("x-app[bot]", permissions={"contents": "write"}, repository=NAME)))
 
 
-def test_a_text_that_is_too_long_is_cut(hub: Hub) -> None:
+def test_text_that_is_too_long_is_cut(hub: Hub) -> None:
     """GitHub would refuse the whole of it."""
     hub.branch("approve/0007")
     found = propose(hub.client(), body="a line\n" * 20_000)
@@ -135,7 +135,7 @@ def fork(hub: Hub, branch: str) -> Api:
     return forked
 
 
-def test_a_forks_branch_of_that_name_is_not_ours(hub: Hub) -> None:
+def test_forks_branch_of_that_name_is_not_ours(hub: Hub) -> None:
     """It is neither found nor updated nor superseded as the bot's."""
     fork(hub, "approve/0007")
     github = hub.client()
@@ -175,7 +175,7 @@ def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
     assert hub.remote().fetch("approve/0009") is not None
 
 
-def test_a_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> None:
+def test_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> None:
     """The pull request is closed all the same, and what a person added to it is still there."""
     github = hub.client()
     hub.branch("approve/0007")
@@ -185,7 +185,7 @@ def test_a_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> No
     assert hub.remote().fetch("approve/0007") is not None
 
 
-def test_a_merged_one_says_so(hub: Hub) -> None:
+def test_merged_one_says_so(hub: Hub) -> None:
     """Merged is not closed; nothing is proposed on top of it."""
     hub.branch("approve/0007")
     number = propose(hub.client()).number
@@ -202,7 +202,7 @@ def test_changed_files_are_listed(hub: Hub) -> None:
     assert pull_requests.changed_files(hub.client(), number) == ["notes/approve/0007.md"]
 
 
-def test_a_report_is_updated_in_place(hub: Hub) -> None:
+def test_report_is_updated_in_place(hub: Hub) -> None:
     """Created, kept, updated: one comment of ours, and another marker is another comment."""
     hub.branch("approve/0007")
     github, number = hub.client(), propose(hub.client()).number
@@ -219,7 +219,7 @@ def test_a_report_is_updated_in_place(hub: Hub) -> None:
     assert comments.find(github, number, "else") is None
 
 
-def test_a_marker_that_an_outsider_wrote_is_not_ours(hub: Hub) -> None:
+def test_marker_that_an_outsider_wrote_is_not_ours(hub: Hub) -> None:
     """Their comment is not edited, so that they cannot put words into the bot's mouth later."""
     hub.branch("approve/0007")
     github, number = hub.client(), propose(hub.client()).number
@@ -245,13 +245,13 @@ def test_two_of_ours_become_one(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("marker", ["", "a--b", "a>b", "a\nb", "<!--"])
-def test_a_marker_cannot_end_its_comment(marker: str) -> None:
+def test_marker_cannot_end_its_comment(marker: str) -> None:
     """It is made of letters, digits, spaces and single dashes."""
     with pytest.raises(ValueError, match="a marker is"):
         comments.marker_line(marker)
 
 
-def test_a_workflow_is_started_by_its_file() -> None:
+def test_workflow_is_started_by_its_file() -> None:
     """Booleans as the words that workflows get; a refusal is an error, a lost answer is asked again."""
     script = Script().on("POST", "/actions/workflows/ci.yml/dispatches", refusal(502, "Oops"), answer(None, 204))
     with serving(script):

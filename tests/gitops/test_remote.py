@@ -65,7 +65,7 @@ def hook(shared: Path, name: str, text: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
+def test_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
     """Nothing of the working tree or the local branch moves; pushing it again changes nothing."""
     before, commit = workspace.repository.head(), state_file(workspace.repository, "one")
     pushed = remote(workspace).push_main(commit)
@@ -75,7 +75,7 @@ def test_a_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
     assert remote(workspace).push_main(commit).state == "up to date"
 
 
-def test_a_lost_race_is_run_again_on_top(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_lost_race_is_run_again_on_top(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """The other's commit stays below; ours keeps its author, date and message."""
     commit = state_file(workspace.repository, "one")
     other = clone(shared, tmp_path / "other")
@@ -116,7 +116,7 @@ def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
     assert len(subjects) == len(set(subjects)) == 21
 
 
-def test_a_shallow_clone_can_lose_a_race_too(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_shallow_clone_can_lose_a_race_too(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """A workflow's checkout holds one commit; what came since is fetched, and history before it is not needed."""
     workspace.write({"README.md": "older"}, "Older")
     remote(workspace).push_main("main")
@@ -149,7 +149,7 @@ def test_two_decisions_on_one_file_are_a_conflict(workspace: GitWorkspace, share
     assert at(shared) == before
 
 
-def test_the_same_change_by_others_is_no_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_same_change_by_others_is_no_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """Two runs that record the same state_file: the second finds it there."""
     commit = state_file(workspace.repository, "one")
     other = clone(shared, tmp_path / "other")
@@ -182,7 +182,7 @@ def test_removed_and_executable_files_are_taken_along(workspace: GitWorkspace, s
         remote(workspace).push_main(ours)
 
 
-def test_a_merge_is_not_made_anew(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_merge_is_not_made_anew(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """What people merged is not flattened behind their backs."""
     workspace.git("switch", "-q", "-c", "side")
     workspace.write({"side": "1"}, "Side")
@@ -195,7 +195,7 @@ def test_a_merge_is_not_made_anew(workspace: GitWorkspace, shared: Path, tmp_pat
         remote(workspace).push_main("main")
 
 
-def test_a_protected_main_is_told_from_a_lost_race(workspace: GitWorkspace, shared: Path) -> None:
+def test_protected_main_is_told_from_a_lost_race(workspace: GitWorkspace, shared: Path) -> None:
     """In GitHub's words, at the first attempt: the caller opens a pull request instead."""
     commit, before = state_file(workspace.repository, "one"), at(shared)
     hook(
@@ -221,7 +221,7 @@ def test_another_refusal_is_neither(workspace: GitWorkspace, shared: Path) -> No
     assert log.read_text() == "x\n"
 
 
-def test_a_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """After as many attempts as it has retry, with an error that says so."""
     other = clone(shared, tmp_path / "other")
 
@@ -240,7 +240,7 @@ def test_a_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, 
         )
 
 
-def test_the_bots_branch_is_replaced_only_as_it_was_seen(workspace: GitWorkspace, shared: Path) -> None:
+def test_bots_branch_is_replaced_only_as_it_was_seen(workspace: GitWorkspace, shared: Path) -> None:
     """Created, replaced from what was seen, and left alone where it has moved since."""
     repository, hub = workspace.repository, remote(workspace)
     first, second, third = (state_file(repository, name) for name in ("one", "two", "three"))
@@ -285,7 +285,7 @@ def test_other_branches_are_not_the_bots(workspace: GitWorkspace, shared: Path, 
         remote(workspace).delete_branch(branch, seen=at(shared))
 
 
-def test_a_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """A run starts with main alone: the branch of the run before comes here first, unless work here would be lost."""
     hub, other = remote(workspace), clone(shared, tmp_path / "other")
     tip = state_file(other.repository, "one")
@@ -302,7 +302,7 @@ def test_a_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Pa
 # The token
 
 
-def test_the_token_goes_to_its_server_only() -> None:
+def test_token_goes_to_its_server_only() -> None:
     """In the environment alone, for one address, after a setting that clears what a checkout left behind."""
     given = {"GITHUB_TOKEN": "secret-token", "GITHUB_SERVER_URL": "https://git.invalid/", "GIT_CONFIG_COUNT": "1"}
     added = credentials(given)
@@ -340,7 +340,7 @@ def served(answer: Answer) -> Iterator[tuple[str, list[Request]]]:
         server.server_close()
 
 
-def test_the_token_reaches_the_server_and_no_message(
+def test_token_reaches_the_server_and_no_message(
     workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One header, though a checkout left another; neither command line, configuration nor error holds the token."""
@@ -374,7 +374,7 @@ def test_another_server_gets_no_token(workspace: GitWorkspace, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_an_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) -> None:
+def test_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) -> None:
     """As often as there is retry, then with an error that says to run it again."""
     with served(lambda request: Response("down", status=status)) as (url, asked):
         workspace.git("remote", "add", "origin", f"{url}/o/r.git")
@@ -383,7 +383,7 @@ def test_an_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) 
     assert len(asked) == 3
 
 
-def test_a_server_that_is_not_there_is_an_outage(workspace: GitWorkspace) -> None:
+def test_server_that_is_not_there_is_an_outage(workspace: GitWorkspace) -> None:
     """Refused connections are tried again too."""
     with served(lambda request: Response("")) as (url, _):
         pass
@@ -392,7 +392,7 @@ def test_a_server_that_is_not_there_is_an_outage(workspace: GitWorkspace) -> Non
         remote(workspace, attempts=2).fetch("main")
 
 
-def test_a_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+def test_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
     """The connection broke after the server had taken it, and others built on it meanwhile."""
     commit = state_file(workspace.repository, "one")
 
@@ -423,7 +423,7 @@ def test_a_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, sha
 # Over HTTP, to the local GitHub
 
 
-def test_a_workflow_pushes_over_http(hub: Hub) -> None:
+def test_workflow_pushes_over_http(hub: Hub) -> None:
     """Main and its own branches, with the token of the environment."""
     repository = hub.workspace.repository
     pushed = hub.remote().push_main(state_file(repository, "one"))
@@ -446,7 +446,7 @@ def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
     assert hub.remote().push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 
 
-def test_a_token_that_may_not_push_is_told_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_that_may_not_push_is_told_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that may only read, and one that is none: no retries, and no question on a terminal."""
     commit = state_file(hub.workspace.repository, "one")
     reading = hub.server.token("github-actions[bot]", permissions={"contents": "read"}, repository=NAME)

@@ -24,7 +24,7 @@ def approved(workspace: GitWorkspace) -> GitWorkspace:
     return workspace
 
 
-def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitWorkspace) -> None:
+def test_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitWorkspace) -> None:
     """In git's own words, also where a neighbouring line was edited since and a textual revert would conflict."""
     repository, base = approved.repository, approved.repository.head()
     pointer = serving_pointer.moves(repository, "main")[-1].pointer
@@ -39,7 +39,7 @@ def test_the_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitW
     assert repository.log(prepared.commit)[0].author == BOT.name
 
 
-def test_an_earlier_one_comes_back_by_a_move(approved: GitWorkspace) -> None:
+def test_earlier_one_comes_back_by_a_move(approved: GitWorkspace) -> None:
     """There is no one commit whose revert would give it."""
     prepared = rollbacks.prepare(approved.repository, 1)
     assert prepared.reverted is None
@@ -47,7 +47,7 @@ def test_an_earlier_one_comes_back_by_a_move(approved: GitWorkspace) -> None:
     assert serving_pointer.read(approved.repository, prepared.branch).approval == 1
 
 
-def test_the_records_stay(approved: GitWorkspace) -> None:
+def test_records_stay(approved: GitWorkspace) -> None:
     """What was approved remains on record after the rollback."""
     prepared = rollbacks.prepare(approved.repository, 2)
     approved.repository.merge(prepared.branch, commit_messages.merge_rollback(2, prepared.branch), author=PERSON)

@@ -47,7 +47,7 @@ def test_any_layout_keeps_everything_else(
         assert f"# {comment}" in moved
 
 
-def test_a_file_that_does_not_hold_is_not_moved() -> None:
+def test_file_that_does_not_hold_is_not_moved() -> None:
     """A broken file is for a person to mend first."""
     with pytest.raises(ConfigError, match="endpoint is missing"):
         serving_pointer.set_approval("approval: 1\n", 2)
@@ -73,14 +73,14 @@ def test_moves_name_the_pointers_commit_and_the_merge(workspace: GitWorkspace) -
     assert [move.landed.sha for move in found] == [first_merge, second_merge]
 
 
-def test_a_move_made_on_main_itself_is_its_own_landing(workspace: GitWorkspace) -> None:
+def test_move_made_on_main_itself_is_its_own_landing(workspace: GitWorkspace) -> None:
     """Where no pull request is used there is only the one commit."""
     sha = workspace.write({config.SERVING: SERVING.replace("null", "1")}, "Serve 1")
     (move,) = serving_pointer.moves(workspace.repository, "main")
     assert (move.pointer.sha, move.landed.sha) == (sha, sha)
 
 
-def test_a_commit_that_broke_the_file_counts_for_nothing(workspace: GitWorkspace) -> None:
+def test_commit_that_broke_the_file_counts_for_nothing(workspace: GitWorkspace) -> None:
     """Nothing was deployed from a file that could not be read, so it is no state to go back to."""
     for text in (SERVING.replace("null", "1"), "approval: [", SERVING.replace("null", "2")):
         workspace.write({config.SERVING: text}, "Edit")

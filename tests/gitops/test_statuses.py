@@ -11,7 +11,7 @@ from ml.gitops import statuses
 from tests.harness.github.emulator import Hub
 
 
-def test_the_latest_word_of_a_context_counts(hub: Hub) -> None:
+def test_latest_word_of_a_context_counts(hub: Hub) -> None:
     """Each context for itself; a commit without one has none."""
     github, sha = hub.client(), hub.workspace.repository.head()
     assert statuses.status(github, sha, statuses.CI) is None
@@ -29,7 +29,7 @@ def test_the_latest_word_of_a_context_counts(hub: Hub) -> None:
     assert (training.description, training.target_url) == (arn, None)
 
 
-def test_a_description_fits(hub: Hub) -> None:
+def test_description_fits(hub: Hub) -> None:
     """GitHub refuses more than 140 characters."""
     github, sha = hub.client(), hub.workspace.repository.head()
     statuses.set_status(github, sha, context=statuses.CI, state="failure", description="a\n long " * 40)
@@ -40,7 +40,7 @@ def test_a_description_fits(hub: Hub) -> None:
 
 
 @given(st.text(max_size=400))
-def test_a_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
+def test_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
     """Never more than 140 characters; unchanged where it fits."""
     short, line = statuses.shorten(text), " ".join(text.split())
     assert len(short) <= 140
@@ -48,13 +48,13 @@ def test_a_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
     assert short == line if len(line) <= 140 else line.startswith(short[:-1]) and short[-1] == "…"
 
 
-def test_a_commit_that_is_not_there_has_no_status(hub: Hub) -> None:
+def test_commit_that_is_not_there_has_no_status(hub: Hub) -> None:
     """The error says which."""
     with pytest.raises(GitHubError, match="posting fraudops/ci on ffffffffffff"):
         statuses.set_status(hub.client(), "f" * 40, context=statuses.CI, state="success", description="x")
 
 
-def test_a_rerun_goes_on_with_its_deployment(hub: Hub) -> None:
+def test_rerun_goes_on_with_its_deployment(hub: Hub) -> None:
     """The same commit has one; the next commit has its own, and a success retires the one before."""
     github, first = hub.client(), hub.workspace.repository.head()
     made = statuses.begin_deployment(

@@ -95,7 +95,7 @@ def test_what_is_not_there_is_none(aws: access.Aws) -> None:
     assert aws.endpoint_config("absent") is None
 
 
-def test_an_approved_package_that_git_wants_is_deployed(aws: access.Aws) -> None:
+def test_approved_package_that_git_wants_is_deployed(aws: access.Aws) -> None:
     """The endpoint is created; the outcome says by which event, for which order; nobody is alarmed."""
     arn = approved()
     answer = handler.handle(event(arn), None)
@@ -108,7 +108,7 @@ def test_an_approved_package_that_git_wants_is_deployed(aws: access.Aws) -> None
     assert told() == []
 
 
-def test_a_duplicate_leaves_the_first_outcome(aws: access.Aws) -> None:
+def test_duplicate_leaves_the_first_outcome(aws: access.Aws) -> None:
     """Who waits for the outcome sees what the event did, not that its second delivery did nothing more."""
     arn = approved()
     handler.handle(event(arn), None)
@@ -116,7 +116,7 @@ def test_a_duplicate_leaves_the_first_outcome(aws: access.Aws) -> None:
     assert outcome()["outcome"] == "created"
 
 
-def test_a_refusal_is_written_and_told(aws: access.Aws) -> None:
+def test_refusal_is_written_and_told(aws: access.Aws) -> None:
     """People hear of a model that was approved by hand; the endpoint does not come to be."""
     approved()
     other = approved()
@@ -135,7 +135,7 @@ def failing(code: str, status: int = 400) -> ClientError:
     return ClientError(problem, "CreateEndpoint")  # type: ignore[arg-type]  # the stubs want every key
 
 
-def test_a_no_for_good_is_an_outcome(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_for_good_is_an_outcome(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """A quota that is used up will not be there in a minute: it is told instead of tried again."""
     arn = approved()
 
@@ -172,7 +172,7 @@ def test_no_connection_may_pass() -> None:
     assert not access.passing(ValueError("ours"))
 
 
-def test_a_busy_endpoint_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_endpoint_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda delivers the event again a minute later."""
     arn = approved()
     busy = {"EndpointStatus": "Updating", "EndpointConfigName": "another"}

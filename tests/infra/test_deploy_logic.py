@@ -28,7 +28,7 @@ def deploy(access: FakeAccess, about: dict[str, Any] | None = None) -> documents
     return logic.deploy(about or event(), access, ENVIRONMENT)
 
 
-def test_the_first_deployment_creates_everything() -> None:
+def test_first_deployment_creates_everything() -> None:
     """Model, configuration and endpoint of one name, from the copy that was verified, under the approval's number."""
     access = FakeAccess()
     outcome = deploy(access)
@@ -47,7 +47,7 @@ def test_the_first_deployment_creates_everything() -> None:
     assert endpoint == {"EndpointName": "fraudops-production", "EndpointConfigName": NAME}
 
 
-def test_the_next_deployment_updates_blue_green() -> None:
+def test_next_deployment_updates_blue_green() -> None:
     """What served goes on serving until the new fleet does, and is kept as long as Git says."""
     access = FakeAccess()
     deploy(access)
@@ -63,7 +63,7 @@ def test_the_next_deployment_updates_blue_green() -> None:
 
 
 @pytest.mark.parametrize("settled", [False, True])
-def test_a_second_delivery_changes_nothing(settled: bool) -> None:
+def test_second_delivery_changes_nothing(settled: bool) -> None:
     """While the first is being carried out, and after it: events come at least once."""
     access = FakeAccess()
     deploy(access)
@@ -75,7 +75,7 @@ def test_a_second_delivery_changes_nothing(settled: bool) -> None:
     assert access.changes == before
 
 
-def test_a_second_delivery_during_an_update_changes_nothing() -> None:
+def test_second_delivery_during_an_update_changes_nothing() -> None:
     """The update under way is to the same configuration."""
     access = FakeAccess()
     deploy(access)
@@ -88,7 +88,7 @@ def test_a_second_delivery_during_an_update_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack", "SystemUpdating", "Deleting"])
-def test_an_endpoint_on_its_way_elsewhere_is_waited_for(status: str) -> None:
+def test_endpoint_on_its_way_elsewhere_is_waited_for(status: str) -> None:
     """The event comes again later; nothing is created meanwhile."""
     access = FakeAccess(endpoints={"fraudops-production": {"EndpointStatus": status, "EndpointConfigName": "another"}})
     with pytest.raises(logic.Busy, match=status):
@@ -96,7 +96,7 @@ def test_an_endpoint_on_its_way_elsewhere_is_waited_for(status: str) -> None:
     assert access.changes == []
 
 
-def test_an_endpoint_that_failed_to_be_created_is_made_anew() -> None:
+def test_endpoint_that_failed_to_be_created_is_made_anew() -> None:
     """SageMaker only lets it be deleted; the next delivery creates it."""
     access = FakeAccess(endpoints={"fraudops-production": {"EndpointStatus": "Failed", "EndpointConfigName": NAME}})
     with pytest.raises(logic.Busy, match="created anew"):
@@ -105,7 +105,7 @@ def test_an_endpoint_that_failed_to_be_created_is_made_anew() -> None:
     assert deploy(access).outcome == "created"
 
 
-def test_an_update_that_failed_is_tried_again() -> None:
+def test_update_that_failed_is_tried_again() -> None:
     """The endpoint is back on the old configuration, so the new one is asked for once more, with what is there."""
     access = FakeAccess()
     deploy(access)
@@ -148,12 +148,12 @@ def test_what_git_did_not_approve_is_refused(code: str) -> None:
     assert "update_endpoint" not in access.changes
 
 
-def test_an_object_that_is_gone_is_refused() -> None:
+def test_object_that_is_gone_is_refused() -> None:
     """As one with another digest."""
     assert deploy(FakeAccess(objects={})).code == "digest"
 
 
-def test_an_edited_environment_is_refused_by_name() -> None:
+def test_edited_environment_is_refused_by_name() -> None:
     """UpdateModelPackage can make the container run other code; the refusal says which variable was changed."""
     edited = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "s3://elsewhere/code.tar.gz"}
     container = {"Image": "image:1.9-0", "Environment": edited, "ModelDataUrl": "s3://lake/executions/7/model.tar.gz"}
@@ -173,7 +173,7 @@ def test_an_edited_environment_is_refused_by_name() -> None:
         event(identifier=""),
     ],
 )
-def test_an_event_of_another_shape_is_an_error(broken: dict[str, Any]) -> None:
+def test_event_of_another_shape_is_an_error(broken: dict[str, Any]) -> None:
     """It goes to the dead-letter queue, and no key is made of what it says."""
     access = FakeAccess()
     with pytest.raises(ValueError, match="event"):
@@ -189,7 +189,7 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from(sorted(desired())))
-def test_an_order_that_does_not_hold_is_refused_whatever_it_says(value: Any, key: str) -> None:
+def test_order_that_does_not_hold_is_refused_whatever_it_says(value: Any, key: str) -> None:
     """A broken desired.json never raises and never deploys something half-read."""
     for document in (value, desired(**{key: value})):
         access = FakeAccess(document=json.dumps(document))
@@ -210,7 +210,7 @@ def test_names_are_ones_that_sagemaker_takes(endpoint: str, approval: int) -> No
     assert "--" not in name
 
 
-def test_a_name_is_another_for_every_other_content() -> None:
+def test_name_is_another_for_every_other_content() -> None:
     """Package, digest, container, instance and capture are in it; what only the roll-out needs is not."""
     changed: list[dict[str, Any]] = [
         {"model_package_arn": OTHER},
@@ -233,7 +233,7 @@ def test_capture_can_be_switched_off() -> None:
     assert access.requests[1]["DataCaptureConfig"]["EnableCapture"] is False
 
 
-def test_the_function_reads_what_deploy_writes() -> None:
+def test_function_reads_what_deploy_writes() -> None:
     """The two sides share no code; this holds them to one document."""
     serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
     written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)

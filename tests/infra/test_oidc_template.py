@@ -91,7 +91,7 @@ def test_no_name_opens_more_than_one_repository(template: dict[str, Any]) -> Non
         assert not re.search(parameters["OwnerId"]["AllowedPattern"], number)
 
 
-def test_a_star_says_why(template: dict[str, Any]) -> None:
+def test_star_says_why(template: dict[str, Any]) -> None:
     """A statement on every resource stands beside a comment with the reason, and no action is a star."""
     stars = [line for line in TEMPLATE.read_text().splitlines() if 'Resource: "*"' in line]
     assert all(re.search(r'"\*"  # \w', line) for line in stars), stars
@@ -124,7 +124,7 @@ def test_no_workflow_changes_an_endpoint(template: dict[str, Any]) -> None:
         assert "lambda:InvokeFunction" not in actions(role)
 
 
-def test_a_pull_request_can_change_nothing(template: dict[str, Any]) -> None:
+def test_pull_request_can_change_nothing(template: dict[str, Any]) -> None:
     """Its role makes and drops change sets, and reads; it cannot execute one."""
     assert actions(roles(template)["InfraPlanRole"]) == {
         "cloudformation:CreateChangeSet",
@@ -152,7 +152,7 @@ def test_no_workflow_may_widen_what_workflows_may_do(template: dict[str, Any]) -
     assert not actions(infra) & {"cloudformation:CreateStack", "cloudformation:ExecuteChangeSet", "sts:AssumeRole"}
 
 
-def test_the_account_is_changed_through_cloudformation_alone(template: dict[str, Any]) -> None:
+def test_account_is_changed_through_cloudformation_alone(template: dict[str, Any]) -> None:
     """Whatever changes a resource is allowed only where CloudFormation asks on the role's behalf."""
     direct = {"ApplyThePlatform", "FindTheFunctionsCode", "PutTheFunctionsCode", "ReadTheTemplateItself"}
     for statement in statements(roles(template)["InfraRole"]):
@@ -184,20 +184,20 @@ def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
     assert asked == set(workflow_roles.ROLES.values())
 
 
-def test_the_policies_fit_into_a_role(template: dict[str, Any]) -> None:
+def test_policies_fit_into_a_role(template: dict[str, Any]) -> None:
     """IAM takes 10,240 characters of inline policies for each role, white space aside; names are not yet filled in."""
     for name, role in roles(template).items():
         text = json.dumps([policy["PolicyDocument"] for policy in role["Policies"]], separators=(",", ":"))
         assert len(text) < 9_000, name
 
 
-def test_the_committed_endpoint_is_what_the_roles_are_for(repository_root: Path) -> None:
+def test_committed_endpoint_is_what_the_roles_are_for(repository_root: Path) -> None:
     """bootstrap hands its name over; the roles name no other."""
     assert config.load_serving(repository_root).endpoint
     assert "fraudops-production" not in TEMPLATE.read_text()
 
 
-def test_the_drift_check_reads_traffic_and_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
+def test_drift_check_reads_traffic_and_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
     """It approves, trains and deploys nothing; its metrics are held to their namespace, its files to its endpoint."""
     found = list(statements(roles(template)["DriftRole"]))
     writing = [each for each in found if "s3:PutObject" in as_list(each["Action"])]

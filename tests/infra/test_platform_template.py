@@ -13,7 +13,7 @@ from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 from deploy_model import documents
 
 from ml import config
-from ml.aws import platform
+from ml.aws import platform_stack
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "infra/platform.yaml"
 
@@ -49,8 +49,8 @@ def test_it_lints() -> None:
 
 
 def test_it_gives_what_the_product_reads(template: dict[str, Any]) -> None:
-    """Every output that `ml.aws.platform` asks for is there, and none that nobody asks for."""
-    assert set(template["Outputs"]) == set(platform._OUTPUTS.values())
+    """Every output that `ml.aws.platform_stack` asks for is there, and none that nobody asks for."""
+    assert set(template["Outputs"]) == set(platform_stack._OUTPUTS.values())
 
 
 def test_it_fits_into_a_request() -> None:
@@ -58,7 +58,7 @@ def test_it_fits_into_a_request() -> None:
     assert TEMPLATE.stat().st_size < 51_200
 
 
-def test_a_star_says_why(template: dict[str, Any]) -> None:
+def test_star_says_why(template: dict[str, Any]) -> None:
     """A statement on every resource stands beside a comment with the reason, and no action is a star."""
     lines = TEMPLATE.read_text().splitlines()
     stars = [line for line in lines if re.search(r'Resource: "\*"', line)]
@@ -107,7 +107,7 @@ def test_what_is_stored_is_closed_and_encrypted(template: dict[str, Any]) -> Non
         assert {"Bool": {"aws:SecureTransport": "false"}} in [entry["Condition"] for entry in denied], policy
 
 
-def test_the_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -> None:
+def test_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -> None:
     """What the template sets is what `documents.Environment` takes, and the handler is where the template says."""
     function = template["Resources"]["DeployFunction"]["Properties"]
     variables = dict.fromkeys(function["Environment"]["Variables"], "x")
@@ -118,13 +118,13 @@ def test_the_function_gets_the_environment_that_it_reads(template: dict[str, Any
     assert attribute == "handle"
 
 
-def test_the_committed_endpoint_is_one_that_the_template_takes(template: dict[str, Any], repository_root: Path) -> None:
+def test_committed_endpoint_is_one_that_the_template_takes(template: dict[str, Any], repository_root: Path) -> None:
     """serving/production.yaml and the template's parameter agree on what an endpoint may be called."""
     pattern = template["Parameters"]["EndpointName"]["AllowedPattern"]
     assert re.search(pattern, config.load_serving(repository_root).endpoint)
 
 
-def test_the_rule_hears_of_this_group_only(template: dict[str, Any]) -> None:
+def test_rule_hears_of_this_group_only(template: dict[str, Any]) -> None:
     """Approved packages of the stack's own group, and nothing else, reach the function."""
     pattern = template["Resources"]["ApprovedRule"]["Properties"]["EventPattern"]
     assert pattern == {

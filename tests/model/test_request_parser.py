@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.model import media_types
-from ml.model.media_types import CSV, JSON, JSONLINES, MAX_BODY, PayloadError
+from ml.model import response_writer
 from ml.model.request_parser import Batch, RequestParser
+from ml.model.response_writer import CSV, JSON, JSONLINES, MAX_BODY, PayloadError
 
 PARSER = RequestParser(("Time", "V1", "V2", "Amount"), "Amount")
 ROW = [3600.0, 0.5, -1.25, 9.99]
@@ -283,7 +283,7 @@ def test_parse_raises_only_payload_error(body: bytes | str, kind: str) -> None:
 @settings(deadline=None, max_examples=300)
 def test_headers_raise_only_payload_error(value: str) -> None:
     """Any Content-Type is accepted or rejected with 415, any Accept with 406."""
-    for status, call in ((415, media_types.content_type), (406, media_types.negotiate)):
+    for status, call in ((415, response_writer.content_type), (406, response_writer.negotiate)):
         try:
             call(value)
         except PayloadError as error:
@@ -308,7 +308,7 @@ def test_headers_raise_only_payload_error(value: str) -> None:
 )
 def test_negotiate_prefers_best_supported_type(accept: str | None, kind: str) -> None:
     """Accept's best supported type wins; empty or */* means JSON."""
-    assert media_types.negotiate(accept) == (kind, False)
+    assert response_writer.negotiate(accept) == (kind, False)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", "text/csv;q=0", "text/csv;q=x", "nonsense", "text/csv;q=7"])
@@ -317,7 +317,7 @@ def test_negotiate_rejects_unsupported_types(accept: str) -> None:
     with pytest.raises(
         PayloadError, match="Accept must be application/json, text/csv, application/jsonlines"
     ) as caught:
-        media_types.negotiate(accept)
+        response_writer.negotiate(accept)
     assert caught.value.status == 406
 
 
@@ -326,7 +326,7 @@ def test_write_has_score_decision_version_and_id() -> None:
     scores, decisions, ids = [0.25, 1e-12], [0, 1], ["a,b", None]
 
     def write(kind: str, ids: list[str | None] | None, header: bool = False) -> str:
-        return media_types.write(scores, decisions, ids, model_version="7", kind=kind, header=header).decode()
+        return response_writer.write(scores, decisions, ids, model_version="7", kind=kind, header=header).decode()
 
     rows = [
         {"score": 0.25, "decision": 0, "model_version": "7", "event_id": "a,b"},

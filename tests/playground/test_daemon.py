@@ -114,7 +114,7 @@ def test_up_is_refused_while_the_emulators_run(tmp_path: Path) -> None:
         daemon.environment(tmp_path)
 
 
-def test_a_processing_job_ends_with_its_emulator(tmp_path: Path) -> None:
+def test_processing_job_ends_with_its_emulator(tmp_path: Path) -> None:
     """A pipeline's processing job ends when the emulator is killed, although it has its own environment."""
     step = {
         "Name": "Sleep",

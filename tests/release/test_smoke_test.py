@@ -40,7 +40,7 @@ def answering(model: Scorer, version: str = "0007") -> Score:
     return score
 
 
-def test_the_approved_model_passes(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approved_model_passes(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The endpoint's answers are the scorer's own."""
     monkeypatch.setattr(endpoint, "score", answering(model))
     result = smoke_test.check("e", model, 7, token="order-1")
@@ -49,7 +49,7 @@ def test_the_approved_model_passes(model: Scorer, monkeypatch: pytest.MonkeyPatc
     assert result.largest_difference == 0
 
 
-def test_every_row_is_one_that_could_be() -> None:
+def test_smoke_rows_are_valid_transactions() -> None:
     """Finite, the amount never negative, the time never before midnight."""
     model = artifact.read(archive(-1.0, PROVENANCE)).model
     rows = smoke_test.transactions(model)
@@ -57,7 +57,7 @@ def test_every_row_is_one_that_could_be() -> None:
     assert (rows[:, [model.inputs.index("Amount"), model.inputs.index("Time")]] >= 0).all()
 
 
-def test_a_change_of_any_term_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_of_any_term_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each coefficient of a feature and of a bin, and the intercept, each moved by a thousandth."""
     document = model.document
     changed = [dataclasses.replace(document, intercept=document.intercept + 0.001)]
@@ -95,7 +95,7 @@ def test_another_version_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch,
         smoke_test.check("e", model, 7, token="order-1")
 
 
-def test_a_score_that_is_no_number_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_that_is_not_a_number_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """NaN compares with nothing, and so must not pass for equal."""
 
     def score(*arguments: object, **options: object) -> list[endpoint.Answer]:
@@ -107,7 +107,7 @@ def test_a_score_that_is_no_number_is_seen(model: Scorer, monkeypatch: pytest.Mo
         smoke_test.check("e", model, 7, token="order-1")
 
 
-def test_no_answer_is_a_failed_deployment(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_answer_fails_deployment(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the reason that the endpoint gave."""
 
     def score(*arguments: object, **options: object) -> list[endpoint.Answer]:

@@ -167,7 +167,7 @@ def test_decisions_can_be_filtered_by_keyboard(tab: Tab, address: str) -> None:
     assert tab.value("document.activeElement.getAttribute('aria-pressed')") == "true"
 
 
-def test_the_keyboard_reaches_what_can_be_followed(tab: Tab, address: str) -> None:
+def test_keyboard_reaches_what_can_be_followed(tab: Tab, address: str) -> None:
     """The first Tab shows the way past the header, and every link and region that shows can be reached."""
     tab.open(address, width=1280, dark=False)
     tab.press("Tab")

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.report import charts, heat_tables, year_charts, year_data, year_plots, year_report
-from ml.report.charts import Chart
+from ml.report import heat_tables, vega_charts, year_charts, year_data, year_plots, year_report
+from ml.report.vega_charts import Chart
 from ml.report.year_data import PlayedYear
 from tests.report.played_years import FEATURES, HOSTILE, played_year
 
@@ -61,7 +61,7 @@ def page() -> Page:
     return Page(year_report.page(played_year()))
 
 
-def test_the_figures_of_the_issue_are_in_the_document() -> None:
+def test_figures_of_the_issue_are_in_the_document() -> None:
     """report.json has recall with and without, false-positive rates and alerts as lists of twelve, and all lists."""
     document = json.loads(played_year().to_json())
     for values in (
@@ -77,7 +77,7 @@ def test_the_figures_of_the_issue_are_in_the_document() -> None:
     assert [len(document[name]) for name in ("requests", "retrains", "deployments", "decisions")] == [2, 2, 2, 6]
 
 
-def test_the_document_is_all_of_the_report() -> None:
+def test_document_is_all_of_the_report() -> None:
     """Read back from JSON, a year is the same year, and its page the same page."""
     one = played_year()
     again = PlayedYear.from_dict(json.loads(one.to_json()))
@@ -103,9 +103,11 @@ def test_nothing_is_loaded(page: Page) -> None:
     assert [item["href"] for item in page.all("link")] == ["data:,"]
     policy = next(item["content"] for item in page.all("meta") if item.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None and policy.startswith("default-src 'none'") and "unsafe" not in policy
-    own = year_report.page(played_year()).replace(charts.script(), "")  # Vega names url(#…) for gradients in a page
+    own = year_report.page(played_year()).replace(
+        vega_charts.script(), ""
+    )  # Vega names url(#…) for gradients in a page
     assert "url(" not in own and "@import" not in own and "unsafe" not in own
-    assert not re.search(r"</script|<!--", charts.script(), re.IGNORECASE)
+    assert not re.search(r"</script|<!--", vega_charts.script(), re.IGNORECASE)
     assert not [item for _, item in page.elements if "style" in item]
     assert not [name for _, item in page.elements for name in item if name.startswith("on")]
 
@@ -155,7 +157,7 @@ def test_interactive_charts_have_the_data_of_the_static_ones() -> None:
         text = json.dumps(chart.vega())
         assert "words" in text
         assert re.findall(r"https?://[^\"]+", text) == ["https://vega.github.io/schema/vega/v6.json"]
-        assert chart.svg(charts.NARROW) == chart.svg(charts.NARROW)
+        assert chart.svg(vega_charts.NARROW) == chart.svg(vega_charts.NARROW)
 
 
 def test_tables_have_headers(page: Page) -> None:
@@ -185,20 +187,20 @@ def test_what_happened_is_on_the_page(page: Page) -> None:
         assert name in page.text
 
 
-def test_a_month_without_data_is_hatched(page: Page) -> None:
+def test_month_without_data_is_hatched(page: Page) -> None:
     """No data is neither a figure nor blank: each feature says so for that month."""
     gaps = [item for item in page.all("td") if item.get("class") == "gap"]
     assert len(gaps) == len(FEATURES)
     assert gaps[0]["title"] == "Time, month 5: no data"
 
 
-def test_a_quiet_year_says_so() -> None:
+def test_quiet_year_says_so() -> None:
     """No request, no decision: the page holds together and says that there was none."""
     quiet = Page(year_report.page(played_year(requests=False)))
     assert "There was none in this year." in quiet.text
 
 
-def test_a_short_year_is_drawn() -> None:
+def test_short_year_is_drawn() -> None:
     """One month is a year too: pooled over the months that there are."""
     assert "months 1" in Page(year_report.page(played_year(months=1, requests=False))).text
     assert year_plots.draw(played_year(months=1, requests=False))

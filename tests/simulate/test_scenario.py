@@ -33,7 +33,7 @@ def test_every_scenario_of_the_project_holds(name: str) -> None:
     assert found.history.rows == 284_807
 
 
-def test_the_scenarios_that_were_asked_for_are_there() -> None:
+def test_scenarios_that_were_asked_for_are_there() -> None:
     """None, data only, concept only, both, sudden, gradual, recurring, seasonal, delay, outage, unlearnable."""
     assert set(scenario.names()) == {
         *("none", "data-only", "concept-only", "both", "sudden", "gradual", "recurring"),
@@ -41,7 +41,7 @@ def test_the_scenarios_that_were_asked_for_are_there() -> None:
     }
 
 
-def test_the_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> None:
+def test_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> None:
     """Means of all features move by 0.05 sd a month from month 4; half of the top 1 % is fraud from month 7."""
     default = scenario.load(scenario.DEFAULT)
     (data,), (concept,) = default.data_drift, default.concept_drift
@@ -51,7 +51,7 @@ def test_the_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> N
     assert (concept.top_share, concept.flipped_share, default.onset) == (0.01, 0.5, 4)
 
 
-def test_the_unlearnable_one_flips_too_few_of_too_many() -> None:
+def test_unlearnable_one_flips_too_few_of_too_many() -> None:
     """2 % of the top 5 % by amount."""
     (concept,) = scenario.load("unlearnable").concept_drift
     assert (concept.top_share, concept.flipped_share) == (0.05, 0.02)
@@ -114,7 +114,7 @@ def test_what_does_not_hold_is_named(tmp_path: Path, changes: dict[str, object],
     assert said in str(caught.value)
 
 
-def test_a_year_begins_with_a_month(tmp_path: Path) -> None:
+def test_year_begins_with_a_month(tmp_path: Path) -> None:
     """The first day must be the first of a month."""
     text = (scenario.FOLDER / "both.yaml").read_text().replace("first_day: 2026-01-01", "first_day: 2026-01-02")
     (tmp_path / "own.yaml").write_text(text)
@@ -122,7 +122,7 @@ def test_a_year_begins_with_a_month(tmp_path: Path) -> None:
         scenario.load(str(tmp_path / "own.yaml"))
 
 
-def test_an_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
+def test_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
     """A path that ends in .yaml is a file of the caller's; any other name must be one of the project's."""
     assert isinstance(scenario.load(_copy(tmp_path)), Scenario)
     with pytest.raises(ConfigError, match=r"must be one of .*both.* \(got 'boths'\)"):

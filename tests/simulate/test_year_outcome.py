@@ -29,7 +29,7 @@ def test_retraining_brings_recall_back_in_the_default_year() -> None:
     assert (concept[0], concept[2][:10], concept[3]) == (8, "2026-07-01", "passed")
 
 
-def test_a_year_without_drift_raises_nothing() -> None:
+def test_year_without_drift_raises_nothing() -> None:
     """Six months alike: every verdict is none, nothing is asked for, and both years are one."""
     year = played("none", seed=4, months=6)
     assert year.requests == []

@@ -38,7 +38,7 @@ def means(year: Year, month: int) -> pd.Series[float]:
     return found
 
 
-def test_a_month_has_what_the_lake_takes(default: Year) -> None:
+def test_month_has_what_the_lake_takes(default: Year) -> None:
     """Ids that are unique over months, times within the month, the model's inputs as numbers, one label or two each."""
     first, second = default.month(1), default.month(2)
     names = ["event_id", "event_time", "Time", *FEATURES, "Amount"]
@@ -61,7 +61,7 @@ def test_a_month_has_what_the_lake_takes(default: Year) -> None:
     assert ids.is_unique
 
 
-def test_the_same_seed_gives_the_same_rows_in_any_order() -> None:
+def test_same_seed_gives_the_same_rows_in_any_order() -> None:
     """Months drawn backwards, days drawn alone and labels drawn first are those of another year with that seed."""
     one, other = Year(changed(), seed=5, rows=900), Year(changed(), seed=5, rows=900)
     later = other.month(9)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ml.model.training_settings import Split
 from ml.steps import prepare
-from ml.steps.job import StepFailed
+from ml.steps.job_runner import StepFailed
 from tests.model.training_samples import SETTINGS, rows
 from tests.steps.step_runs import START, TIMES, Bench, transactions
 

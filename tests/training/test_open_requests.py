@@ -63,7 +63,7 @@ def approve(root: Path, *names: str) -> None:
     path.write_text(config.dump(record))
 
 
-def test_a_request_is_open_until_an_approval_names_it(tmp_path: Path) -> None:
+def test_request_is_open_until_an_approval_names_it(tmp_path: Path) -> None:
     """A request that an approval names is resolved; the others stay open, oldest first."""
     assert open_requests.open_requests(tmp_path) == {}
     write(tmp_path, SECOND)

@@ -48,7 +48,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, *states: Execution, terminal: bool) -
     return written.getvalue()
 
 
-def test_a_log_gets_a_line_when_a_step_begins_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_gets_a_line_when_a_step_begins_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each change once, however often one looks, with how long it took; a cached step says where it came from."""
     text = shown(
         monkeypatch,
@@ -68,7 +68,7 @@ def test_a_log_gets_a_line_when_a_step_begins_and_ends(monkeypatch: pytest.Monke
     ]
 
 
-def test_a_terminal_shows_what_runs_and_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_running_and_finished_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The running step is drawn with its seconds; ended steps stay as lines."""
     states = execution(step("Prepare", "Executing")), execution(step("Prepare", "Succeeded", seconds=1.0))
     text = shown(monkeypatch, *states, terminal=True)
@@ -76,7 +76,7 @@ def test_a_terminal_shows_what_runs_and_keeps_what_is_done(monkeypatch: pytest.M
     assert "\x1b[?25h" in text  # the cursor is back
 
 
-def test_a_retried_step_is_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retried_step_is_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that failed, runs again and succeeds is three lines, not one."""
     states = (execution(step("Train", status, seconds=1.0)) for status in ("Failed", "Executing", "Succeeded"))
     assert len(shown(monkeypatch, *states, terminal=False).splitlines()) == 3

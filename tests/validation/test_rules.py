@@ -65,14 +65,14 @@ def test_what_is_committed_holds(env: ChangedRepository) -> None:
     assert "model-config is valid" in env.summary.read_text()
 
 
-def test_an_approvals_pull_request_holds(env: ChangedRepository) -> None:
+def test_approvals_pull_request_holds(env: ChangedRepository) -> None:
     """Record and pointer by the bot, compared with what main serves: nothing."""
     env.propose(env.record(1))
     env.pull_request(author=BOT_LOGIN)
     assert validate(env.root).pull_request == 7
 
 
-def test_a_challengers_pull_request_and_its_push_hold(served: ChangedRepository) -> None:
+def test_challengers_pull_request_and_its_push_hold(served: ChangedRepository) -> None:
     """The second approval names the first as its champion; merged by a person, main holds too."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
@@ -125,7 +125,7 @@ def test_on_a_laptop_problems_are_plain_lines(
     assert any(text.startswith(f"error: {GATE}:") and "min_positives must be at least 1" in text for text in told)
 
 
-def test_a_pointer_without_a_record_is_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pointer_without_a_record_is_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody has approved what has no record."""
     text = (env.root / config.SERVING).read_text().replace("approval: null", "approval: 3")
     env.branch("pointer", {config.SERVING: text})
@@ -186,7 +186,7 @@ def test_revert_button_problem_names_rollback(served: ChangedRepository, capsys:
     assert any("as GitHub's Revert button does;" in t and "`fraudops rollback --to 1 --propose`" in t for t in told)
 
 
-def test_a_rollback_holds(served: ChangedRepository) -> None:
+def test_rollback_holds(served: ChangedRepository) -> None:
     """The pointer alone moves back, by a person or by the bot."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
@@ -204,7 +204,7 @@ def test_a_rollback_holds(served: ChangedRepository) -> None:
     validate(served.root)
 
 
-def test_an_approval_whose_champion_has_changed_is_superseded(
+def test_approval_whose_champion_has_changed_is_superseded(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It was compared with nothing, and main serves approval 1 now."""
@@ -214,7 +214,7 @@ def test_an_approval_whose_champion_has_changed_is_superseded(
     assert "is superseded: its model was compared with nothing, and main serves approval 0001 now" in told
 
 
-def test_a_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither by a pull request of theirs nor by commits of theirs on the bot's."""
     env.propose(env.record(1))
     env.pull_request(author="person")
@@ -251,7 +251,7 @@ def test_bringing_main_into_the_bots_branch_is_no_change_of_records(env: Changed
     validate(env.root)
 
 
-def test_the_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where an App opens the pull requests, it is the bot."""
     monkeypatch.setenv("FRAUDOPS_BOTS", "github-actions[bot] our-app[bot]")
     env.propose(env.record(1))
@@ -277,7 +277,7 @@ def test_approval_that_contradicts_git_is_a_problem(
     assert any(told in text for text in problems(env, capsys))
 
 
-def test_a_champion_that_differs_from_its_own_record_is_told(
+def test_champion_that_differs_from_its_own_record_is_told(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The digest that a record states of its champion is that of the champion's record."""
@@ -301,13 +301,13 @@ def test_links_are_refused(env: ChangedRepository, capsys: pytest.CaptureFixture
     assert any("must be a file, not a link" in text for text in problems(env, capsys))
 
 
-def test_a_force_push_of_main_is_told(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_force_push_of_main_is_told(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """What it threw away cannot be compared with any more."""
     served.push("a" * 40, forced=True)
     assert any("main was force-pushed" in text for text in problems(served, capsys))
 
 
-def test_a_text_cannot_give_the_runner_commands(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_cannot_give_the_runner_commands(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """A line end in a key stays within its annotation."""
     env.branch("evil", {GATE: '"x\\n::error::gotcha\\n": 1\n'})
     env.pull_request()

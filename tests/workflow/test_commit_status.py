@@ -35,7 +35,7 @@ def write_log(*lines: str) -> None:
     logs.put_log_events(logGroupName=group, logStreamName="job-1/algo-1", logEvents=events)
 
 
-def test_a_failed_step_is_named_with_its_reason_and_log(
+def test_failed_step_is_named_with_its_reason_and_log(
     env: TrainingPlatform, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Which step, what SageMaker says, where its log is and how it ends, what to do; the tail is shown before."""
@@ -54,7 +54,7 @@ def test_a_failed_step_is_named_with_its_reason_and_log(
     assert "Train │ out of memory" in capsys.readouterr().err
 
 
-def test_a_reason_is_told_once(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reason_is_reported_once(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """A library's essay, which the job's reason, its log and a traceback all hold, is told once and cut to size."""
     essay = "Input X contains NaN. " + "LogisticRegression does not accept values encoded as NaN natively. " * 12
     write_log("fitting on 100 rows", "Traceback (most recent call last):", f"ValueError: {essay}", essay, "See: impute")
@@ -103,7 +103,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("measured")
-def test_a_failed_gate_shows_what_a_passed_one_does(env: TrainingPlatform) -> None:
+def test_failed_gate_shows_the_same_figures(env: TrainingPlatform) -> None:
     """--json prints the evaluation, status and all; without it the figures stand on standard error. It still fails."""
     env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Too few frauds")
     machine = CliRunner().invoke(app, ["train", "--json", "--repo", str(env.root)])
@@ -119,7 +119,7 @@ def test_a_failed_gate_shows_what_a_passed_one_does(env: TrainingPlatform) -> No
 
 
 @pytest.mark.usefixtures("measured")
-def test_a_passed_run_is_json_with_its_status(env: TrainingPlatform) -> None:
+def test_passed_run_is_json_with_its_status(env: TrainingPlatform) -> None:
     """What came of a run is under `status`, whichever it was."""
     shown = CliRunner().invoke(app, ["train", "--json", "--repo", str(env.root)])
     told = json.loads(shown.stdout)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import platform
+from ml.aws import platform_stack
 from ml.aws.session import client
 from ml.gitops import approvals
 from ml.gitops.repository import BOT
@@ -40,7 +40,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
     with environment.started(tmp_path) as env:
         environment.equip(env)
         watched = MonitoredEndpoint(
-            bot=env.bot, monkeypatch=monkeypatch, folder=tmp_path, bucket=platform.read().bucket
+            bot=env.bot, monkeypatch=monkeypatch, folder=tmp_path, bucket=platform_stack.read().bucket
         )
         watched.at("2026-01-31T12:00:00Z")
         serve(env)

@@ -10,7 +10,7 @@ from local_github.actions.run_records import Run
 from local_github.domain.records import Status
 
 from ml import config
-from ml.aws import platform, registry, session
+from ml.aws import platform_stack, registry, session
 from ml.aws.pipeline import definition
 from ml.gitops import labels, statuses
 from tests.harness.github.emulator import NAME, WORKFLOW
@@ -49,7 +49,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
     with environment.started(tmp_path) as env:
         environment.equip(env)
         environment.fill(env)
-        group = platform.read().package_group
+        group = platform_stack.read().package_group
 
         # A race: a change of the gate, and two requests while it trains. The run that waited first is replaced.
         first = env.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")

@@ -48,7 +48,7 @@ def fired(event: Event) -> set[str]:
 
 
 @pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
-def test_a_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
+def test_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
     """The first lines are for people."""
     comment = file.read_text().split("\nname:")[0]
     assert all(line.startswith("#") for line in comment.splitlines())
@@ -70,7 +70,7 @@ def test_a_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
         *((path, {"ci.yml"}) for path in WRITTEN),
     ],
 )
-def test_a_push_to_main_starts_what_the_state_table_says(path: str, workflows: set[str]) -> None:
+def test_push_to_main_starts_what_the_state_table_says(path: str, workflows: set[str]) -> None:
     """And `fraudops plan` says the same, of the same files."""
     assert fired(push(path)) == workflows
     assert {start.workflow for start in plan.starts([path])} == workflows
@@ -126,7 +126,7 @@ def test_what_does_nothing_takes_nobodys_place(file: str) -> None:
     assert len({*apart, group(file, "workflow_dispatch")}) == 3
 
 
-def test_a_dry_run_takes_no_trainings_place() -> None:
+def test_dry_run_takes_no_trainings_place() -> None:
     """It trains nothing, so what waits to be trained would be lost by it."""
     apart = {group("train.yml", "workflow_dispatch", run=run, dry_run=True) for run in (1, 2)}
     assert len({*apart, group("train.yml", "workflow_dispatch", dry_run=False)}) == 3
@@ -141,7 +141,7 @@ def test_of_a_pull_request_the_latest_commit_counts() -> None:
     assert group("ci.yml", "workflow_dispatch", pull_request="") == (f"ci-{MAIN}", False)
 
 
-def test_a_deployment_and_an_application_take_main_as_it_is_now() -> None:
+def test_deployment_and_an_application_take_main_as_it_is_now() -> None:
     """So that a run which waited and was replaced loses nothing; a training takes the commit that caused it."""
     refs = {
         (name, each.id): step["with"].get("ref")
@@ -152,7 +152,7 @@ def test_a_deployment_and_an_application_take_main_as_it_is_now() -> None:
     assert all(ref in (None, "main") for ref in refs.values())
 
 
-def test_a_step_is_one_verb() -> None:
+def test_step_is_one_verb() -> None:
     """Logic is in Python: a script is one `fraudops` command, or a tool's, or says why nothing is run."""
     found: dict[str, set[str]] = {name: set() for name in WORKFLOWS}
     for name, each, step in steps():
@@ -246,7 +246,7 @@ def test_each_input_reaches_its_verb_as_a_variable() -> None:
     }
 
 
-def test_the_cron_is_alone_in_its_file() -> None:
+def test_cron_is_alone_in_its_file() -> None:
     """GitHub disables the crons of an idle repository, and with them the file."""
     assert [name for name, workflow in WORKFLOWS.items() if "schedule" in workflow.on] == ["drift.yml"]
     assert set(WORKFLOWS["drift.yml"].on) == {"schedule", "workflow_dispatch"}

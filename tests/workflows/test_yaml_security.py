@@ -80,7 +80,7 @@ ROLES = {
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
-def test_a_workflow_grants_nothing_by_default(file: Path) -> None:
+def test_workflow_grants_nothing_by_default(file: Path) -> None:
     """`permissions: {}` on top; what a job may do it says itself."""
     document = load_yaml(file.read_text(), file.name)
     assert document["permissions"] == {}

@@ -121,7 +121,7 @@ class CapturedBatches:
                 yield self._batch(concatenate(parts))
 
     def _parts(self) -> Iterator[DecodedRows]:
-        from ml.aws.capture.dead_letter import DeadLetterWriter
+        from ml.aws.capture.dead_letter_writer import DeadLetterWriter
         from ml.aws.capture.decode_pool import decode_concurrently
         from ml.aws.capture.decoded_rows import SchemaFindings
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ml.aws import session
 from ml.aws.cloudformation import stack
-from ml.aws.platform import describe_stack
+from ml.aws.platform_stack import describe_stack
 from ml.errors import CloudError
 
 _TIMEOUT_SECONDS = 300

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml import config
-from ml.aws import platform, session
+from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack
 from ml.errors import ConfigError
 
@@ -35,7 +35,7 @@ def source(root: Path) -> Source:
             f"{TEMPLATE} and {FUNCTION}/ must be below {root}; run from the repository's root or give --repo"
         )
     archive = stack.archive(folder, FUNCTION.name)
-    bucket, key = code_bucket(platform.stack_name()), stack.key_of(FUNCTION.name, archive)
+    bucket, key = code_bucket(platform_stack.stack_name()), stack.key_of(FUNCTION.name, archive)
     return Source(
         template=template.read_text(encoding="utf-8"),
         parameters={"CodeBucket": bucket, "CodeKey": key, "EndpointName": serving.endpoint},
@@ -55,14 +55,14 @@ def identity_template(root: Path) -> str:
 
 def code_bucket(stack_name: str) -> str:
     """A name that no other account has: the function's code must be there before the stack makes its own bucket."""
-    account = platform.caller().split(":")[4]
+    account = platform_stack.caller().split(":")[4]
     return f"{stack_name.lower()}-code-{account}-{session.client('s3').meta.region_name}"
 
 
-def identity_parameters(where: platform.Platform, made: Source) -> dict[str, str]:
+def identity_parameters(where: platform_stack.Platform, made: Source) -> dict[str, str]:
     """What the identity's template takes from the platform."""
     return {
-        "PlatformStack": platform.stack_name(),
+        "PlatformStack": platform_stack.stack_name(),
         "Bucket": where.bucket,
         "CodeBucket": made.code_bucket,
         "ExecutionRoleArn": where.execution_role_arn,

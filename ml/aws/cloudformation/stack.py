@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml.aws import session
-from ml.aws.platform import describe_stack
+from ml.aws.platform_stack import describe_stack
 from ml.errors import CloudError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ml.aws import platform, session
+from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack
 from ml.errors import CloudError
 
@@ -35,7 +35,7 @@ class Trusted:
 
 def stack_name() -> str:
     """The name of the identity's stack, beside the platform's."""
-    return f"{platform.stack_name()}-github"
+    return f"{platform_stack.stack_name()}-github"
 
 
 def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None) -> stack.Applied:
@@ -50,7 +50,7 @@ def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None)
         numbers = {"OwnerId": trusted.owner_id, "RepositoryId": trusted.repository_id}
         given |= {"Repository": trusted.repository} | {key: value for key, value in numbers.items() if value}
     # An account has one provider for an issuer. One that this stack has made stays this stack's.
-    if platform.describe_stack(name) is None:
+    if platform_stack.describe_stack(name) is None:
         given["ProviderArn"] = _provider() or ""
     return stack.apply(name, template, given)
 

@@ -19,7 +19,7 @@ from ml.aws import session
 from ml.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ml.aws.platform import Platform
+    from ml.aws.platform_stack import Platform
     from ml.config import ModelFile
 
 NAME = "fraudops-training"

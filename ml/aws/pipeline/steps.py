@@ -38,7 +38,7 @@ from ml.aws import registry
 from ml.config import ModelFile
 
 if TYPE_CHECKING:
-    from ml.aws.platform import Platform
+    from ml.aws.platform_stack import Platform
 
 IMAGE_VERSION = "1.9-0"  # SageMaker's managed scikit-learn: Python 3.12, scikit-learn 1.9.0, pandas 2.2.3
 _ML = "/opt/ml"

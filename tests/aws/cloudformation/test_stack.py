@@ -27,7 +27,7 @@ def cloud(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     moto_server.point_at(server, monkeypatch)
 
 
-def test_an_archive_is_the_same_on_any_day(tmp_path: Path) -> None:
+def test_archive_is_the_same_on_any_day(tmp_path: Path) -> None:
     """Times, owners and the order of the folder are not in it; nor is anything that is not source."""
     first, second = tmp_path / "a", tmp_path / "b"
     for folder, names in ((first, ("x.py", "y.py")), (second, ("y.py", "x.py"))):
@@ -57,7 +57,7 @@ def test_another_content_is_another_archive(files: dict[str, bytes]) -> None:
         assert stack.archive(Path(folder), "p") != before
 
 
-def test_the_code_bucket_is_closed_and_made_once(cloud: None) -> None:
+def test_code_bucket_is_closed_and_made_once(cloud: None) -> None:
     """Private, encrypted, versioned, TLS only; a second call completes what is missing and makes nothing."""
     assert stack.ensure_bucket("code") is True
     client("s3").delete_public_access_block(Bucket="code")
@@ -82,7 +82,7 @@ def test_code_lies_under_its_digest_and_is_uploaded_once(cloud: None) -> None:
     assert len(versions) == 2
 
 
-def test_a_failed_stack_says_which_resource_and_why(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_stack_says_which_resource_and_why(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first failure of this operation: later ones follow from it, earlier ones are of another day."""
     kind = "AWS::CloudFormation::Stack"
     events = [  # newest first, as CloudFormation gives them

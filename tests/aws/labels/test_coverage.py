@@ -86,7 +86,7 @@ def test_only_the_window_counts_and_an_event_once() -> None:
     assert found == {FIRST.date() + DAY: (1, 1, 1), FIRST.date() + 2 * DAY: (1, 1, 0)}
 
 
-def test_a_lake_without_transactions_or_labels_has_none() -> None:
+def test_lake_without_transactions_or_labels_has_none() -> None:
     """An empty list, and a day without labels."""
     assert counts(FIRST) == {}
     assert coverage.first_event("lake") is None

@@ -85,7 +85,7 @@ def found(join: Join, **more: Any) -> tuple[labels.Labelled, dict[float, tuple[i
     return result, rows
 
 
-def test_a_delivery_is_there_once_and_says_what_it_holds(bucket: str) -> None:
+def test_delivery_is_there_once_and_says_what_it_holds(bucket: str) -> None:
     """Equal labels in any order are one object under one name; the manifest has counts, span and digest."""
     rows: list[Row] = [("b", 1, DAY), ("a", 0, DAY + timedelta(hours=1)), ("b", 0, DAY + timedelta(days=3))]
     first = labels.deliver(bucket, table(rows))
@@ -110,7 +110,7 @@ def test_a_delivery_is_there_once_and_says_what_it_holds(bucket: str) -> None:
         ([("a", 0, None)], r"column known_at: must be a time \(got None; 1 such\)"),
     ],
 )
-def test_a_delivery_that_breaks_the_contract_is_refused(bucket: str, rows: Any, message: str) -> None:
+def test_delivery_that_breaks_the_contract_is_refused(bucket: str, rows: Any, message: str) -> None:
     """The message names row, column and value, and nothing is written."""
     with pytest.raises(DataError, match=message):
         labels.deliver(bucket, table(rows))
@@ -162,7 +162,7 @@ def test_labels_of_an_import_count_as_well(bucket: str) -> None:
     ),
     limit=st.integers(0, 6),
 )
-def test_the_label_known_last_counts_in_whatever_order_it_came(
+def test_label_known_last_counts_in_whatever_order_it_came(
     server: str, said: list[tuple[str, int, int, int]], limit: int
 ) -> None:
     """Of the labels known by then the last wins, and fraud where two were learned at one moment."""
@@ -183,7 +183,7 @@ def test_the_label_known_last_counts_in_whatever_order_it_came(
         assert {int(amount): row[0] for amount, row in rows.items()} == expected
 
 
-def test_a_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> None:
+def test_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> None:
     """Age is counted from the day's end, coverage over the rows with an id; an immature day gives no rows."""
     days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
     ids = [f"{day:%d}-{n}" for day in days for n in range(10)]
@@ -206,7 +206,7 @@ def test_a_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> 
         assert sorted(rows) == [float(n) for n in range(19)]
 
 
-def test_a_day_that_just_has_its_share_of_labels_counts(bucket: str) -> None:
+def test_day_that_just_has_its_share_of_labels_counts(bucket: str) -> None:
     """14 of 25 are 56 %, here as where the verdict counts them again, though 0.56 * 25 is more than 14 in float64."""
     ids = [f"e{n}" for n in range(25)]
     labels.deliver(bucket, table([(name, 0, DAY + timedelta(days=1)) for name in ids[:14]]))
@@ -229,7 +229,7 @@ def test_nothing_that_was_learned_later_is_known(bucket: str) -> None:
         assert found(join, as_of=DAY + timedelta(hours=23))[1] == {}
 
 
-def test_a_row_captured_again_counts_once_by_its_last_answer(bucket: str) -> None:
+def test_row_captured_again_counts_once_by_its_last_answer(bucket: str) -> None:
     """A client that asked again got another answer: that one was acted on."""
     labels.deliver(bucket, table([("a", 1, DAY + timedelta(days=1))]))
     with labels.join(bucket, keep=["Amount"]) as join:
@@ -290,7 +290,7 @@ def test_join_fetches_no_delivery_from_before_the_traffic(bucket: str) -> None:
     assert old.name != new.name
 
 
-def test_a_damaged_manifest_is_said(bucket: str) -> None:
+def test_damaged_manifest_is_said(bucket: str) -> None:
     """Where and what to do."""
     client("s3").put_object(Bucket=bucket, Key="labels/late-20260301-x/manifest.json", Body=b"{}")
     with pytest.raises(DataError, match=r"labels/late-20260301-x/manifest.json: is not the manifest of a delivery"):

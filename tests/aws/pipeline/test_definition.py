@@ -18,7 +18,7 @@ import pytest
 from ml import config
 from ml.aws import session, source_upload
 from ml.aws.pipeline import definition
-from ml.aws.platform import Platform
+from ml.aws.platform_stack import Platform
 from ml.errors import CloudError
 from tests.harness.aws.scripted_sagemaker import ScriptedCloud
 
@@ -53,7 +53,7 @@ def references(step: dict[str, Any]) -> set[str]:
     return set(re.findall(r'"Get": "Parameters\.(\w+)"', json.dumps(step["Arguments"])))
 
 
-def test_the_definition_is_the_same_in_another_process_on_another_day(text: str, repository_root: Path) -> None:
+def test_definition_is_the_same_in_another_process_on_another_day(text: str, repository_root: Path) -> None:
     """Neither hash seed, clock, credentials, working folder nor the caller's SDK defaults reach the bytes."""
     program = (
         "import pathlib, sys; from ml import config; from ml.aws import platform;"
@@ -92,7 +92,7 @@ def test_nothing_in_it_looks_like_a_time_stamp(text: str) -> None:
     assert re.findall(r"\d{4}-\d{2}-\d{2}-\d{2}-\d{2}|20[23]\d{6,}", text) == []
 
 
-def test_the_steps_are_those_of_the_design(text: str, steps: dict[str, dict[str, Any]]) -> None:
+def test_steps_are_those_of_the_design(text: str, steps: dict[str, dict[str, Any]]) -> None:
     """Prepare, Train, Evaluate, then the gate, behind which lies a registration or the end."""
     assert [step["Name"] for step in json.loads(text)["Steps"]] == ["Prepare", "Train", "Evaluate", "Gate"]
     kinds = {name: step["Type"] for name, step in steps.items()}
@@ -125,7 +125,7 @@ def test_every_parameter_of_the_contract_is_there(text: str) -> None:
     }
 
 
-def test_a_commit_alone_leaves_the_cache_of_prepare_and_train_valid(steps: dict[str, dict[str, Any]]) -> None:
+def test_commit_alone_leaves_the_cache_of_prepare_and_train_valid(steps: dict[str, dict[str, Any]]) -> None:
     """Neither commit, champion nor requests reach their arguments; Evaluate has commit and champion."""
     about_the_run = {"Commit", "ChampionUri", "ChampionSha256", "Requests"}
     assert not references(steps["Prepare"]) & about_the_run
@@ -165,7 +165,7 @@ def test_jobs_run_our_code_in_the_managed_image(steps: dict[str, dict[str, Any]]
         ]
 
 
-def test_the_words_of_a_job_are_such_as_sagemaker_takes(steps: dict[str, dict[str, Any]]) -> None:
+def test_words_of_a_job_are_such_as_sagemaker_takes(steps: dict[str, dict[str, Any]]) -> None:
     """At most 256 characters in each and no line break, which the patterns of its API rule out."""
     for name in ("Prepare", "Train", "Evaluate"):
         arguments = steps[name]["Arguments"]
@@ -221,7 +221,7 @@ def test_code_runs_only_where_it_is_what_its_address_says(steps: dict[str, dict[
     assert started(steps, folder, uri)[0] == 0
 
 
-def test_the_first_step_is_told_what_its_data_must_be(steps: dict[str, dict[str, Any]]) -> None:
+def test_first_step_is_told_what_its_data_must_be(steps: dict[str, dict[str, Any]]) -> None:
     """Prepare gets the digest by which it checks every file before it reads one."""
     words = steps["Prepare"]["Arguments"]["AppSpecification"]["ContainerArguments"]
     assert words[words.index("--data-sha256") + 1] == {"Get": "Parameters.DataSha256"}
@@ -240,7 +240,7 @@ def test_compute_comes_from_the_model_file(steps: dict[str, dict[str, Any]]) -> 
     assert cluster == arguments["ResourceConfig"]
 
 
-def test_a_failed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) -> None:
+def test_failed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) -> None:
     """The condition reads the verdict that Evaluate wrote, and the end says its reason."""
     (condition,) = steps["Gate"]["Arguments"]["Conditions"]
     assert (condition["Type"], condition["RightValue"]) == ("Equals", "passed")
@@ -252,7 +252,7 @@ def test_a_failed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]
     }
 
 
-def test_a_package_waits_for_a_person_with_all_that_explains_it(steps: dict[str, dict[str, Any]]) -> None:
+def test_package_waits_for_a_person_with_all_that_explains_it(steps: dict[str, dict[str, Any]]) -> None:
     """Pending, with metrics, drift baseline, and the metadata by which it is found and checked."""
     request = steps["Register"]["Arguments"]
     assert request["ModelApprovalStatus"] == "PendingManualApproval"
@@ -327,7 +327,7 @@ def test_putting_it_twice_updates_it(cloud: ScriptedCloud, text: str) -> None:
     assert answer["RoleArn"] == PLATFORM.execution_role_arn
 
 
-def test_a_refused_definition_is_said(cloud: ScriptedCloud, text: str) -> None:
+def test_refused_definition_is_said(cloud: ScriptedCloud, text: str) -> None:
     """What SageMaker says of a definition or role that it does not take reaches the person who runs this."""
     cloud.faults = [("CreatePipeline", 400, "AccessDeniedException")]
     with pytest.raises(CloudError, match=r"fraudops-training.*AccessDeniedException"):

@@ -15,7 +15,7 @@ from typing import Any
 from local_aws.server import LocalAws
 
 from ml import config
-from ml.aws import platform, registry
+from ml.aws import platform_stack, registry
 from ml.aws.session import client
 from ml.commands import approve as approving
 from ml.commands import deploy as deploying
@@ -85,9 +85,9 @@ class ServedPlatform:
         return self.workspace.root
 
     @property
-    def where(self) -> platform.Platform:
+    def where(self) -> platform_stack.Platform:
         """The platform."""
-        return platform.read()
+        return platform_stack.read()
 
     def register(self, intercept: float, *, broken_code: bool = False, **changes: Any) -> str:
         """Registers a package as the pipeline does, compared with what main says serves; its ARN.

@@ -16,13 +16,13 @@ from github.PullRequest import PullRequest
 from local_github.actions.run_records import Run
 
 from ml import config
-from ml.aws import platform
+from ml.aws import platform_stack
 from ml.aws.lake import Lake
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.gitops.repository import Repository
 from ml.playground.developer import isolated_environment
-from ml.playground.environment import Emulators
+from ml.playground.emulators import Emulators
 from ml.simulate import stand_in_data
 from ml.simulate import table_files as files
 from tests.harness.git import settings
@@ -164,4 +164,4 @@ def fill(env: WorkflowEnvironment) -> None:
     file = env.bot.folder / "transactions.parquet"
     files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED))
     columns = config.load_settings(env.bot.root).training.columns
-    import_data(str(file), lake=Lake(platform.read().bucket), columns=columns, start=None, quarantine=False)
+    import_data(str(file), lake=Lake(platform_stack.read().bucket), columns=columns, start=None, quarantine=False)

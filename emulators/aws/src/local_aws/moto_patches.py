@@ -36,9 +36,9 @@ def install_stacks() -> None:
     with _lock:
         if _stacks_installed:
             return
-        from local_aws.cloudformation import stacks
+        from local_aws.cloudformation import moto_stacks
 
-        stacks.install()
+        moto_stacks.install()
         _accept_empty_change_sets()
         _stacks_installed = True
 

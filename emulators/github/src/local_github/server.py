@@ -28,8 +28,8 @@ from local_github.clock import Clock, system_clock
 from local_github.domain.backend import Backend
 from local_github.domain.event_queue import EventQueue
 from local_github.domain.events import OnEvent
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
-from local_github.domain.state import State
 from local_github.domain.tokens import Level
 from local_github.git import smart_http
 from local_github.git.bare_repository import environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from local_github.actions import expressions
+from local_github.actions import pre_run_expressions
 from local_github.actions.workflow_file import WorkflowInvalid
 
 CONTEXT: dict[str, Any] = {
@@ -40,7 +40,7 @@ CONTEXT: dict[str, Any] = {
 )
 def test_expressions_have_githubs_values(template: str, value: str) -> None:
     """Text is compared without case, missing members are empty, and || and && return operands."""
-    assert expressions.interpolate(template, CONTEXT) == value
+    assert pre_run_expressions.interpolate(template, CONTEXT) == value
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_expressions_have_githubs_values(template: str, value: str) -> None:
 def test_unsupported_expressions_are_refused(template: str) -> None:
     """An unsupported expression is an error and has no silent value."""
     with pytest.raises(WorkflowInvalid, match="cannot evaluate"):
-        expressions.interpolate(template, CONTEXT)
+        pre_run_expressions.interpolate(template, CONTEXT)

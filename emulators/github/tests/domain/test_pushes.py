@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_github.git.objects import ZERO
+from local_github.git.output_parser import ZERO
 
 
 def test_push_event_has_githubs_payload(emulator: Any, clone: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from local_github.actions import expressions
+from local_github.actions import pre_run_expressions
 from local_github.actions.oidc_issuer import Subject
 from local_github.actions.run_records import Run
 from local_github.actions.workflow_file import Job, Workflow
@@ -136,8 +136,8 @@ def groups(workflow: Workflow, context: Mapping[str, Any]) -> tuple[tuple[str, b
     found: dict[str, bool] = {}
     for block in (workflow.concurrency, *(job.concurrency for job in workflow.jobs)):
         if block is not None:
-            group = expressions.interpolate(block.group, context)
-            found[group] = found.get(group, False) or expressions.is_true(block.cancel_in_progress, context)
+            group = pre_run_expressions.interpolate(block.group, context)
+            found[group] = found.get(group, False) or pre_run_expressions.is_true(block.cancel_in_progress, context)
     return tuple(found.items())
 
 
@@ -156,7 +156,7 @@ def subject(
         head_ref=context["github"]["head_ref"],
         base_ref=context["github"]["base_ref"],
         sha=run.commit,
-        environment=expressions.interpolate(job.environment, context) if job.environment else None,
+        environment=pre_run_expressions.interpolate(job.environment, context) if job.environment else None,
         actor=run.actor,
         actor_id=backend.state.user(run.actor).id,
         workflow=run.workflow,

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local_github.actions import contexts, cron, dispatch_inputs, expressions, serializers, triggers
+from local_github.actions import contexts, cron, dispatch_inputs, pre_run_expressions, serializers, triggers
 from local_github.actions.act_runner import Attempt
 from local_github.actions.oidc_issuer import Issuer
 from local_github.actions.run_queue import QueuedRun, RunQueue
@@ -226,7 +226,7 @@ class Actions:
             try:
                 context = contexts.contexts(run, valid, self._backend, self._variables(record, run))
                 if valid.run_name:
-                    run.title = expressions.interpolate(valid.run_name, context)
+                    run.title = pre_run_expressions.interpolate(valid.run_name, context)
                 entry.groups = contexts.groups(valid, context)
             except WorkflowInvalid as error:
                 problem = f"{path}: {error}"

@@ -12,7 +12,7 @@ from typing import Any
 from local_github.actions import filter_patterns
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid
 from local_github.domain.events import Event
-from local_github.git.objects import ZERO
+from local_github.git.output_parser import ZERO
 
 _PULL_REQUESTS = ("pull_request", "pull_request_target")
 _DEFAULT_TYPES = dict.fromkeys(_PULL_REQUESTS, ("opened", "synchronize", "reopened"))

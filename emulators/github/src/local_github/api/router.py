@@ -20,8 +20,8 @@ from werkzeug.wrappers import Request
 
 from local_github.domain.backend import Backend
 from local_github.domain.emitter import Emitter
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
-from local_github.domain.state import State
 from local_github.domain.tokens import Level, Principal
 from local_github.errors import ApiError, not_found, unauthenticated
 from local_github.serializers.base import Links, Serializer

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from local_github.domain.emitter import Emitter
 from local_github.domain.event_queue import EventQueue
 from local_github.domain.events import NoRuns, RunSource
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
-from local_github.domain.state import State
 from local_github.domain.tokens import Tokens
 from local_github.serializers.base import Links, Serializer
 

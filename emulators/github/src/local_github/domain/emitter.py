@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_github.domain.events import Event
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
-from local_github.domain.state import State
 from local_github.domain.tokens import Principal
 from local_github.serializers.base import Serializer
 

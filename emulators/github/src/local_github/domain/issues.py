@@ -9,8 +9,8 @@ from typing import Any
 
 from local_github.domain import pull_requests
 from local_github.domain.emitter import Emitter
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Comment, Issue, Label, Repository
-from local_github.domain.state import State
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError
 from local_github.serializers import issues as serialize

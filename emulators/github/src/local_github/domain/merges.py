@@ -12,7 +12,7 @@ from local_github.domain.records import Issue, Repository
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError, invalid
 from local_github.git.bare_repository import RefMoved
-from local_github.git.objects import ZERO
+from local_github.git.output_parser import ZERO
 
 _NOT_ALLOWED = {"merge": "Merge commits are", "squash": "Squash merges are", "rebase": "Rebase merges are"}
 

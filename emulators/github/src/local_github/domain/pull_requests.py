@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 
 from local_github.domain.emitter import Emitter
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Issue, Pull, Repository, Review
-from local_github.domain.state import State
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError, custom, invalid
-from local_github.git.objects import ZERO
+from local_github.git.output_parser import ZERO
 from local_github.serializers import issues as serialize
 
 _CLOSING_KEYWORDS = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)\b", re.IGNORECASE)

@@ -10,7 +10,7 @@ from local_github.domain import pull_requests
 from local_github.domain.emitter import Emitter
 from local_github.domain.records import Repository
 from local_github.domain.tokens import Principal
-from local_github.git.objects import ZERO, Commit, Person
+from local_github.git.output_parser import ZERO, Commit, Person
 from local_github.serializers.base import Serializer
 
 _PAYLOAD_COMMITS = 2048  # GitHub's limit for a push payload

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from local_github.git.objects import LOG_FORMAT, ZERO, Change, Commit, Entry, Person, parse_log, parse_tree
+from local_github.git.output_parser import LOG_FORMAT, ZERO, Change, Commit, Entry, Person, parse_log, parse_tree
 
 _HOOKS = Path(__file__).parent / "hooks"
 

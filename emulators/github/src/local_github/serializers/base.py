@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from local_github.clock import to_utc
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
-from local_github.domain.state import State
-from local_github.git.objects import Change, Commit, Person
+from local_github.git.output_parser import Change, Commit, Person
 
 Json = dict[str, Any]
 

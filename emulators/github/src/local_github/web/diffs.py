@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local_github.git.bare_repository import BareRepository
-from local_github.git.objects import Change
+from local_github.git.output_parser import Change
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 _SHOWN_LINES = 600  # per file, so that pages stay small

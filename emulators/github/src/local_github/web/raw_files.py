@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
-from local_github.domain.state import State
 
 
 def read_raw(repository: Repository, rest: str) -> tuple[str, bytes] | None:

@@ -18,7 +18,7 @@ from local_github.domain.backend import Backend
 from local_github.domain.events import RunView
 from local_github.domain.pull_requests import merge_base, pull_of
 from local_github.domain.records import Issue, Repository
-from local_github.git.objects import Commit
+from local_github.git.output_parser import Commit
 from local_github.web import diffs, markdown
 from local_github.web.urls import Site
 

@@ -7,7 +7,7 @@ from typing import Any
 from local_github.api.graphql.connections import Node
 from local_github.api.router import Call
 from local_github.domain.records import Comment, Issue, Repository, Review
-from local_github.git.objects import Change
+from local_github.git.output_parser import Change
 from local_github.serializers import issues as serialize_issues
 from local_github.serializers.base import node_id
 

@@ -23,10 +23,10 @@ from local_github.api.graphql.leaf_nodes import (
 from local_github.api.graphql.pull_request_states import merge_state, review_decision, state_of
 from local_github.api.router import Call
 from local_github.clock import to_utc
+from local_github.domain.in_memory_store import State
 from local_github.domain.pull_requests import merge_base, pull_of
 from local_github.domain.records import Comment, Issue, Repository, Review
-from local_github.domain.state import State
-from local_github.git.objects import Commit, Person
+from local_github.git.output_parser import Commit, Person
 from local_github.serializers import issues as serialize_issues
 from local_github.serializers.base import node_id
 

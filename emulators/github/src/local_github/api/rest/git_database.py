@@ -12,7 +12,7 @@ from local_github.domain import branch_protection, pushes
 from local_github.domain.records import Repository
 from local_github.errors import ApiError, invalid, not_found
 from local_github.git.bare_repository import GitFailed, RefMoved
-from local_github.git.objects import ZERO, Person
+from local_github.git.output_parser import ZERO, Person
 
 Json = dict[str, Any]
 _AT = "/repos/<owner>/<name>"

@@ -7,7 +7,7 @@ from typing import Any
 from local_github.api.rest import request_fields
 from local_github.api.router import ApiResponse, Call
 from local_github.domain import branch_protection
-from local_github.domain.state import DEFAULT_SETTINGS
+from local_github.domain.in_memory_store import DEFAULT_SETTINGS
 from local_github.errors import ApiError, custom, invalid, not_found
 
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ from local_github.actions.run_records import Run
 from local_github.client_environment import for_gh
 
 from ml.playground import daemon
-from ml.playground.environment import Emulators
+from ml.playground.emulators import Emulators
 
 HOST = ISSUER.removeprefix("https://")
 WORKFLOW = """name: who
@@ -80,7 +80,7 @@ def push(emulators: Emulators, folder: Path, branch: str) -> Run:
     return emulators.actions.runs()[0]
 
 
-def test_a_job_on_the_trusted_branch_assumes_the_role(emulators: Emulators, tmp_path: Path) -> None:
+def test_job_on_the_trusted_branch_assumes_the_role(emulators: Emulators, tmp_path: Path) -> None:
     """Its environment has no keys but those of the role."""
     run = push(emulators, tmp_path, "main")
     assert run.conclusion == "success", run.log
@@ -89,14 +89,14 @@ def test_a_job_on_the_trusted_branch_assumes_the_role(emulators: Emulators, tmp_
     assert "AWS_SECRET_ACCESS_KEY" not in run.log
 
 
-def test_a_job_on_another_branch_is_denied(emulators: Emulators, tmp_path: Path) -> None:
+def test_job_on_another_branch_is_denied(emulators: Emulators, tmp_path: Path) -> None:
     """The same workflow of the same repository cannot assume the role from another branch."""
     run = push(emulators, tmp_path, "side")
     assert "<Code>AccessDenied</Code>" in run.log
     assert "<SecretAccessKey>" not in run.log
 
 
-def test_the_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
+def test_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
     """`fraudops local up` starts the scheduler of the GitHub emulator; in-process environments do not."""
     try:
         log = daemon.up(tmp_path).logs / "daemon.log"
@@ -105,7 +105,7 @@ def test_the_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
         daemon.down(tmp_path)
 
 
-def test_the_daemon_runs_both_emulators_and_prints_their_variables(tmp_path: Path) -> None:
+def test_daemon_runs_both_emulators_and_prints_their_variables(tmp_path: Path) -> None:
     """Status has GitHub's address, env its API and a token; gh works through the exported function."""
     try:
         found = daemon.up(tmp_path)

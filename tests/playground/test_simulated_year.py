@@ -19,7 +19,7 @@ import yaml
 from ml.errors import ConfigError, FraudopsError, Refused
 from ml.model.metrics import Confusion
 from ml.playground import card_processor, scripted_reviewer
-from ml.playground import year as simulation
+from ml.playground import simulated_year as simulation
 from ml.playground.card_processor import CardProcessor, MonthCounts
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
@@ -67,7 +67,7 @@ def test_confusion_reads_label_plus_twice_the_decision() -> None:
     assert counted == Confusion(true_positives=3, false_positives=1, true_negatives=2, false_negatives=1)
 
 
-def test_the_hour_of_a_captured_object_is_in_its_key() -> None:
+def test_hour_of_a_captured_object_is_in_its_key() -> None:
     """The key is capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>."""
     like = datetime(2026, 1, 1, tzinfo=UTC)
     found = card_processor._hour_of("capture/fraudops/AllTraffic/2026/03/08/23/x.jsonl", like)
@@ -95,7 +95,7 @@ def test_invalid_arguments_are_refused_before_anything_starts(
     assert not (tmp_path / "year").exists()
 
 
-def test_a_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
     """It is refused and unchanged."""
     (tmp_path / "thesis.txt").write_text("two years")
     with pytest.raises(Refused, match="--out"):

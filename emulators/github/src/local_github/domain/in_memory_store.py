@@ -17,7 +17,7 @@ from local_github.domain.records import Issue, Label, Repository, User
 from local_github.domain.tokens import WORKFLOW_LOGIN
 from local_github.errors import ApiError, custom
 from local_github.git.bare_repository import BareRepository
-from local_github.git.objects import Person
+from local_github.git.output_parser import Person
 
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml.errors import GitHubError
 from ml.gitops.repository import Repository
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 STATE = "model-config/"
 
@@ -59,7 +59,7 @@ class Change:
 
 def of(repository: Repository) -> Change:
     """What the checkout changes: its working tree, which in a workflow is its commit, against its base."""
-    name, payload = os.environ.get("GITHUB_EVENT_NAME", ""), toolkit.event()
+    name, payload = os.environ.get("GITHUB_EVENT_NAME", ""), runner_commands.event()
     if name == "push":
         return _push(repository, payload)
     parents = repository.log("HEAD", first_parent=True)[0].parents
@@ -86,7 +86,7 @@ def pull_request(given: int | None = None) -> PullRequest | None:
     Raises:
         GitHubError: `given` is no pull request of the branch that this runs on, or GitHub cannot be asked.
     """
-    payload = toolkit.event().get("pull_request")
+    payload = runner_commands.event().get("pull_request")
     if payload is not None:
         source, author = payload["head"].get("repo") or {}, payload["user"]["login"]
         own = str(source.get("full_name", "")).lower() == os.environ.get("GITHUB_REPOSITORY", "").lower()

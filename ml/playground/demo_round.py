@@ -85,7 +85,7 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     Raises:
         FraudopsError: a command or a workflow run failed, or a prediction was not the model's.
     """
-    from ml.playground.environment import Emulators
+    from ml.playground.emulators import Emulators
 
     place, clock = OutputFolder(out=out), StageTimer()
     check_repository(root)
@@ -117,13 +117,13 @@ def prepare_folder(out: Path, root: Path) -> None:
 
 
 def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Path | None, seed: int) -> dict[str, Any]:
-    from ml.aws import platform, s3_objects
+    from ml.aws import platform_stack, s3_objects
 
     with clock.stage("push", "push this repository; its workflows stop because there is no infrastructure yet"):
         developer.publish(variables={"FRAUDOPS_SUITE": "off"})
     with clock.stage("platform", "create the platform and a role for each workflow"):
         developer.bootstrap()
-    bucket = platform.read().bucket
+    bucket = platform_stack.read().bucket
     with clock.stage("data", "import transactions into the data lake"):
         landed = _import_transactions(developer.root, bucket, place, data, seed)
     with clock.stage("train", "train: a commit to model-config/training/ starts train.yml"):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.errors import DataError
-from ml.ingest import quarantine, reader
+from ml.ingest import data_file, quarantine
 from ml.ingest.table import Content
 from ml.model.training_settings import Columns
 
@@ -30,7 +30,7 @@ def read(tmp_path: Path, data: bytes | str, name: str = "a.csv") -> Content:
     """Reads a file `name` with the content `data`."""
     path = tmp_path / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return reader.read(str(path), COLUMNS)
+    return data_file.read(str(path), COLUMNS)
 
 
 def found(content: Content) -> list[tuple[str, str | None, int, str]]:
@@ -155,9 +155,9 @@ def test_read_rejects_invalid_file(tmp_path: Path, data: bytes, name: str, messa
 def test_read_names_missing_file(tmp_path: Path) -> None:
     """A missing file and a folder are named as such."""
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
-        reader.read(str(tmp_path / "none.csv"), COLUMNS)
+        data_file.read(str(tmp_path / "none.csv"), COLUMNS)
     with pytest.raises(DataError, match="cannot be read"):
-        reader.read(str(tmp_path), COLUMNS)
+        data_file.read(str(tmp_path), COLUMNS)
 
 
 @pytest.mark.parametrize(("lost", "least", "most"), [(4, 301, 301), (8, 301, 301), (2000, 100, 290)])
@@ -200,7 +200,7 @@ def parquet(tmp_path: Path, **columns: object) -> Content:
         "Class": [0, 1],
     }
     pq.write_table(pa.table(good | columns), tmp_path / "a.parquet")
-    return reader.read(str(tmp_path / "a.parquet"), COLUMNS)
+    return data_file.read(str(tmp_path / "a.parquet"), COLUMNS)
 
 
 def test_parquet_gives_the_same_rows_as_csv(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_parquet_without_rows_is_rejected(tmp_path: Path) -> None:
     """Columns alone are not data."""
     pq.write_table(pa.table({name: pa.array([], pa.float64()) for name in INPUTS}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="has columns and no rows"):
-        reader.read(str(tmp_path / "a.parquet"), COLUMNS)
+        data_file.read(str(tmp_path / "a.parquet"), COLUMNS)
 
 
 @pytest.mark.parametrize(

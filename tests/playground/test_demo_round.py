@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from ml.errors import GitError, Refused
-from ml.playground import demo, year
+from ml.playground import demo_round, simulated_year
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -38,11 +38,11 @@ def test_only_folders_of_a_demo_are_emptied(tmp_path: Path) -> None:
     mine.write_text("two years")
     for out in (tmp_path, ROOT.parent):
         with pytest.raises(Refused, match="--out"):
-            demo.run(ROOT, out=out, data=None, seed=0)
+            demo_round.run(ROOT, out=out, data=None, seed=0)
     assert mine.read_text() == "two years"
 
 
-def test_an_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     """A shallow clone, a folder without history and a set serving pointer are refused with the remedy."""
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(tmp_path / "shallow")], check=True)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "used")], check=True)
@@ -51,15 +51,15 @@ def test_an_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: P
     (tmp_path / "unpacked").mkdir()
     for name, words in (("shallow", "--unshallow"), ("used", "points at approval 7"), ("unpacked", "clone it")):
         with pytest.raises((GitError, Refused), match=words):
-            demo.run(tmp_path / name, out=tmp_path / "out", data=None, seed=0)
+            demo_round.run(tmp_path / name, out=tmp_path / "out", data=None, seed=0)
         with pytest.raises((GitError, Refused), match=words):
-            year.run(tmp_path / name, out=tmp_path / "out")
+            simulated_year.run(tmp_path / name, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_commit_becomes_a_served_model(tmp_path: Path) -> None:
+def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured."""
     repository, out = tmp_path / "project", tmp_path / "demo"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)

@@ -20,7 +20,7 @@ def score(
     out: Annotated[Path, typer.Option(help="Ends in .csv or .parquet.")],
 ) -> View:
     """Score a file with a model archive."""
-    from ml.commands.score import score as run
+    from ml.commands.score_and_evaluate import score as run
 
     report = run(model, path, out)
     return View(
@@ -43,7 +43,7 @@ def evaluate(
 ) -> View:
     """Evaluate a model archive on a labelled file, at the model's own threshold."""
     from ml import render
-    from ml.commands.score import evaluate as run
+    from ml.commands.score_and_evaluate import evaluate as run
 
     result = run(model, path, label=label, alert_budget=alert_budget)
     return View(value=result, rows=render.evaluation_rows(result))

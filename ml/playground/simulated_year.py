@@ -15,7 +15,7 @@ from typing import Any
 from ml import config, console, render
 from ml.errors import FraudopsError, Refused
 from ml.playground.card_processor import CardProcessor, set_clock
-from ml.playground.demo import OutputFolder, StageTimer, prepare_folder, summarize
+from ml.playground.demo_round import OutputFolder, StageTimer, prepare_folder, summarize
 from ml.playground.developer import check_repository, isolated_environment
 from ml.playground.event_history import EventHistory
 from ml.playground.scripted_reviewer import ScriptedReviewer
@@ -55,7 +55,7 @@ def run(
         Refused: the repository's state, or files in a folder that would be emptied, forbid it.
     """
     from ml.aws import s3_objects
-    from ml.playground.environment import Emulators
+    from ml.playground.emulators import Emulators
 
     if not 1 <= months <= 120:
         raise FraudopsError(f"months must be 1 to 120 (got {months})")
@@ -97,7 +97,7 @@ class _YearRunner:
 
     def play(self, name: str, months: int) -> EventHistory:
         """Sets everything up, plays `months` months and builds their history."""
-        from ml.aws import platform
+        from ml.aws import platform_stack
 
         reviewer, year, stage = self._reviewer, self._year, self._watch.stage
         with stage("push", "push this repository; its workflows stop because there is no infrastructure yet"):
@@ -105,7 +105,7 @@ class _YearRunner:
         with stage("platform", "create the platform and a role for each workflow"):
             reviewer.bootstrap()
         endpoint = config.load_serving(reviewer.root).endpoint
-        cards = CardProcessor(year, bucket=platform.read().bucket, endpoint=endpoint)
+        cards = CardProcessor(year, bucket=platform_stack.read().bucket, endpoint=endpoint)
         history = EventHistory(reviewer, cards, name)
         with stage("history", "import the history before the year"):
             console.note(f"   {cards.import_history():,} rows")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.workflow import toolkit
+from ml.workflow import runner_commands
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=200)
 
@@ -31,34 +31,34 @@ def read(text: str) -> dict[str, str]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(TEXTS)
-def test_an_output_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_output_keeps_any_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Line ends, equal signs and delimiters in it make no second output."""
     file = tmp_path / "output"
     file.write_text("")
     monkeypatch.setenv("GITHUB_OUTPUT", str(file))
-    toolkit.output(reason=text, verdict="passed")
+    runner_commands.output(reason=text, verdict="passed")
     assert read(file.read_text(encoding="utf-8")) == {"reason": text, "verdict": "passed"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.text(max_size=100), st.text(min_size=1, max_size=40))
-def test_an_annotation_is_one_line(monkeypatch: pytest.MonkeyPatch, message: str, file: str) -> None:
+def test_annotation_is_one_line(monkeypatch: pytest.MonkeyPatch, message: str, file: str) -> None:
     """Neither a message nor a file's name can begin another command."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    line = toolkit.annotate("error", message, file=file, line=3)
+    line = runner_commands.annotate("error", message, file=file, line=3)
     assert not re.search(r"[\r\n]", line)
     properties, _, _ = line.removeprefix("::").partition("::")
     assert properties.count(",") == 1
 
 
-def test_a_summary_is_cut_where_github_would_drop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_summary_is_cut_where_github_would_drop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a line's end, saying so; what was there before stays."""
     file = tmp_path / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
-    toolkit.summary("first")
-    toolkit.summary("line of text\n" * 100_000)
+    runner_commands.summary("first")
+    runner_commands.summary("line of text\n" * 100_000)
     text = file.read_text()
-    assert len(text.encode()) <= toolkit.SUMMARY_LIMIT
+    assert len(text.encode()) <= runner_commands.SUMMARY_LIMIT
     assert text.startswith("first\n\nline of text\n")
     assert text.endswith("line of text\n\n\n… cut off here: GitHub takes no more.\n")
 
@@ -66,15 +66,15 @@ def test_a_summary_is_cut_where_github_would_drop_it(tmp_path: Path, monkeypatch
 def test_outside_a_workflow_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop has neither outputs nor summaries, and annotations are lines for people."""
     monkeypatch.chdir(tmp_path)
-    toolkit.output(a="b")
-    toolkit.summary("x")
+    runner_commands.output(a="b")
+    runner_commands.summary("x")
     assert list(tmp_path.iterdir()) == []
-    assert toolkit.annotate("warning", "f.yaml: is odd", file="f.yaml", line=2) == "warning: f.yaml:2: is odd"
-    assert toolkit.run_url() is None
+    assert runner_commands.annotate("warning", "f.yaml: is odd", file="f.yaml", line=2) == "warning: f.yaml:2: is odd"
+    assert runner_commands.run_url() is None
 
 
-def test_the_runs_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_url_names_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """From what GitHub sets in every run."""
     for key, value in {"SERVER_URL": "https://github.invalid", "REPOSITORY": "o/r", "RUN_ID": "9"}.items():
         monkeypatch.setenv(f"GITHUB_{key}", value)
-    assert toolkit.run_url() == "https://github.invalid/o/r/actions/runs/9"
+    assert runner_commands.run_url() == "https://github.invalid/o/r/actions/runs/9"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.commands.score import ScoreReport, evaluate, score
+from ml.commands.score_and_evaluate import ScoreReport, evaluate, score
 from ml.errors import ArtifactError, DataError
 from ml.model import metrics
 from ml.model.scorer import Scorer
@@ -118,7 +118,7 @@ def test_time_is_made_from_event_time_where_it_is_missing(tmp_path: Path, model:
         (1, "Time;V1;V2;Amount", "delimited by semicolons"),
     ],
 )
-def test_a_row_that_breaks_the_contract_stops_it_all(  # noqa: PLR0917 - one argument a parameter
+def test_row_that_breaks_the_contract_is_refused(  # noqa: PLR0917 - one argument a parameter
     tmp_path: Path, model: Path, label: bool, line: int, text: str, message: str
 ) -> None:
     """The error names file, line, column and value; nothing is written, with or without labels."""
@@ -136,7 +136,7 @@ def test_a_row_that_breaks_the_contract_stops_it_all(  # noqa: PLR0917 - one arg
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"Time,V1,V2,Amount\n", b"\x1f\x8b\x08", b"PAR1", b"\xff\xfe\0", b"PK\x03\x04"]
 )
-def test_a_file_that_is_no_table_is_refused(tmp_path: Path, model: Path, content: bytes) -> None:
+def test_file_that_is_no_table_is_refused(tmp_path: Path, model: Path, content: bytes) -> None:
     """Empty, header only, truncated gzip, broken Parquet, UTF-16 and zip are DataErrors of both commands."""
     path = tmp_path / "data.bin"
     path.write_bytes(content)
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, model: Path, content
         evaluate(model, path)
 
 
-def test_a_file_in_s3_is_not_promised(tmp_path: Path, model: Path) -> None:
+def test_s3_path_is_refused(tmp_path: Path, model: Path) -> None:
     """Scoring is offline: an s3:// URI is told to be fetched, and a missing file is not sent to S3 for help."""
     for run in (lambda data: score(model, data, tmp_path / "o.csv"), lambda data: evaluate(model, data)):
         with pytest.raises(DataError, match="works offline; fetch the file"):
@@ -173,7 +173,7 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, model: Path) -> None
         score(model, data, data)
 
 
-def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path: Path, model: Path) -> None:
+def test_output_that_cannot_be_written_leaves_nothing(tmp_path: Path, model: Path) -> None:
     """Where the output's place is taken by a folder, the error says so and no partial file stays."""
     (tmp_path / "o.csv").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
@@ -189,7 +189,7 @@ def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path: Path, model: 
         (b"not an archive", "not a readable gzip"),
     ],
 )
-def test_an_archive_that_cannot_be_trusted_scores_nothing(tmp_path: Path, data: bytes, message: str) -> None:
+def test_untrusted_archive_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     """A damaged or foreign archive is an ArtifactError of both commands, with the archive's name and the reason."""
     path = tmp_path / "model.tar.gz"
     path.write_bytes(data)
@@ -202,9 +202,7 @@ def test_an_archive_that_cannot_be_trusted_scores_nothing(tmp_path: Path, data: 
 
 
 @pytest.mark.parametrize("label", ["Class", "is_fraud"])
-def test_an_evaluation_is_what_the_metrics_say_at_the_artifacts_threshold(
-    tmp_path: Path, model: Path, label: str
-) -> None:
+def test_evaluation_is_what_the_metrics_say_at_the_artifacts_threshold(tmp_path: Path, model: Path, label: str) -> None:
     """Figures, intervals and counts are those of ml.model.metrics for the artifact's own decisions, as plain JSON."""
     frame = table(500).rename(columns={"Class": label})
     found = evaluate(model, save(frame, tmp_path / "d.parquet"))
@@ -221,7 +219,7 @@ def test_an_evaluation_is_what_the_metrics_say_at_the_artifacts_threshold(
     json.dumps(found, allow_nan=False)
 
 
-def test_an_evaluation_says_what_it_cannot_say(tmp_path: Path, model: Path) -> None:
+def test_evaluation_gives_reasons_for_undefined_metrics(tmp_path: Path, model: Path) -> None:
     """Without frauds recall is null with a reason; without labels there is no evaluation."""
     frame = table(20)
     frame["Class"] = 0
@@ -234,7 +232,7 @@ def test_an_evaluation_says_what_it_cannot_say(tmp_path: Path, model: Path) -> N
         evaluate(model, save(table(20).assign(Class=0.5), tmp_path / "f.csv"))
 
 
-def test_the_alert_budget_is_the_models_own_where_it_has_one(tmp_path: Path) -> None:
+def test_alert_budget_is_the_models_own_where_it_has_one(tmp_path: Path) -> None:
     """A model whose threshold spends an alert budget is evaluated at that budget; the caller may set another."""
     threshold: dict[str, Any] = {"policy": "alert_budget", "value": 0.25, "score": 0.4}
     path = tmp_path / "model.tar.gz"
@@ -244,7 +242,7 @@ def test_the_alert_budget_is_the_models_own_where_it_has_one(tmp_path: Path) -> 
     assert evaluate(path, data, alert_budget=0.02)["alert_budget"] == 0.02
 
 
-def test_a_model_without_time_takes_files_without_it(tmp_path: Path) -> None:
+def test_model_without_time_takes_files_without_it(tmp_path: Path) -> None:
     """Inputs of other names and no time column: the file's layout is the artifact's, not this project's."""
     document = {
         **DOCUMENT,

@@ -21,7 +21,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ml.errors import ArtifactError, DataError
-from ml.ingest import quarantine, reader
+from ml.ingest import data_file, quarantine
 from ml.model import artifact, data_contract, metrics
 from ml.model.data_contract import EVENT_ID, EVENT_TIME
 from ml.model.model_document import ModelDocument
@@ -173,7 +173,7 @@ def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
     rest = tuple(name for name in model.inputs if name not in (model.time, model.amount))
     layout = Columns if label else _Unlabelled
     columns = layout(label=label or model.amount, time=model.time, amount=model.amount, features=rest)
-    content = reader.read(str(data), columns)
+    content = data_file.read(str(data), columns)
     bad = int(content.bad.sum())
     if bad:
         more = f" ({bad} rows break the contract)" if bad > 1 else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ml import config
 from ml.aws import registry, s3_objects
-from ml.aws.platform import Platform
+from ml.aws.platform_stack import Platform
 from ml.errors import DataError, Refused
 
 if TYPE_CHECKING:

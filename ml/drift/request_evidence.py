@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ml.clock import stamp
-from ml.drift.monitor import Check
 from ml.drift.retrain_requester import DriftCase
+from ml.drift.window_monitor import Check
 from ml.model.drift import detector
 
 _MAX_FINDINGS = 12

@@ -18,7 +18,7 @@ from ml import clock, config
 from ml.aws.capture import object_listing
 from ml.aws.drift_check_store import Checks, fingerprint
 from ml.console import note, stage
-from ml.drift import aggregation
+from ml.drift import traffic_aggregation
 from ml.drift.calendar import Window, without_overlap
 from ml.drift.reference_model import Model
 from ml.gitops.repository import Repository
@@ -123,7 +123,7 @@ class Monitor:
     def _evaluate(self, window: Window, model: Model) -> dict[str, Any]:
         now, (start, end) = clock.now(), window
         with stage(f"reading traffic from {clock.stamp(start)} to {clock.stamp(end)}"):
-            summary, outcomes, counts = aggregation.read(
+            summary, outcomes, counts = traffic_aggregation.read(
                 self.bucket, self.endpoint, window, model=model, limits=self.file.labels, now=now
             )
         note(f"{summary.rows:,} rows in {counts['traffic']['objects']:,} objects")

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
-from ml.steps import job, requirements_check
-from ml.steps.job import StepFailed
+from ml.steps import job_runner, requirements_check
+from ml.steps.job_runner import StepFailed
 from tests.steps.step_runs import ROOT
 
 STUB = """#!/bin/bash
@@ -34,14 +34,14 @@ def test_failure_reason_is_one_line_on_stderr_and_in_the_file(
 ) -> None:
     """Line breaks of an error become spaces; the exit code is 1."""
     file = tmp_path / "output" / "failure"
-    assert job.run(lambda: failing(StepFailed("first\n  second")), file) == 1
+    assert job_runner.run(lambda: failing(StepFailed("first\n  second")), file) == 1
     assert capsys.readouterr().err == "first second\n"
     assert file.read_text() == "first second"
 
 
 def test_unexpected_error_is_logged_with_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The log has the traceback, the reason the type."""
-    assert job.run(lambda: failing(OSError("disk full")), tmp_path / "message") == 1
+    assert job_runner.run(lambda: failing(OSError("disk full")), tmp_path / "message") == 1
     captured = capsys.readouterr()
     assert captured.err == "OSError: disk full\n"
     assert "Traceback" in captured.out
@@ -49,13 +49,13 @@ def test_unexpected_error_is_logged_with_traceback(tmp_path: Path, capsys: pytes
 
 def test_failure_reason_is_cut_to_1024_characters(tmp_path: Path) -> None:
     """SageMaker shows 1,024 characters."""
-    assert job.run(lambda: failing(ValueError("x" * 5000)), tmp_path / "message") == 1
+    assert job_runner.run(lambda: failing(ValueError("x" * 5000)), tmp_path / "message") == 1
     assert (tmp_path / "message").read_text() == "x" * 1024
 
 
 def test_successful_step_writes_no_reason(tmp_path: Path) -> None:
     """The exit code is 0 and there is no file."""
-    assert job.run(lambda: None, tmp_path / "message") == 0
+    assert job_runner.run(lambda: None, tmp_path / "message") == 0
     assert not (tmp_path / "message").exists()
 
 

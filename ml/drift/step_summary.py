@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ml.clock import stamp
-from ml.drift.evidence import sentence, span, strongest
-from ml.drift.monitor import Check
+from ml.drift.request_evidence import sentence, span, strongest
+from ml.drift.window_monitor import Check
 from ml.gitops.markdown import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
 

@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import Any
 
 from ml import clock, config
-from ml.aws import platform, registry
+from ml.aws import platform_stack, registry
 from ml.aws.pipeline import definition
-from ml.aws.platform import Platform
+from ml.aws.platform_stack import Platform
 from ml.console import stage
 from ml.errors import CloudError, ConfigError, Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.approvals import ApprovalBranch
 from ml.gitops.repository import Repository
-from ml.records import verification
+from ml.records import artifact_verification
 
 _EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
 _PROVENANCE = ("commit", "config_sha256", "data_sha256")
@@ -48,7 +48,7 @@ def propose_package(
         GitError: the branch cannot be created; nothing was lost.
         CloudError: the registry has no such package, or AWS cannot be reached.
     """
-    where = platform.read()
+    where = platform_stack.read()
     with stage("Verifying the package, its archive and its evaluation"):
         record = _record(repository, where, model_package_arn, execution_arn, main)
     return approvals.propose(repository, record, main=main)
@@ -58,7 +58,7 @@ def _record(
     repository: Repository, where: Platform, arn: str, execution_arn: str | None, main: str
 ) -> config.ApprovalRecord:
     package = registry.package(arn)
-    verification.of_group(package, where)
+    artifact_verification.of_group(package, where)
     if package.status == registry.REJECTED:
         raise Refused(f"{arn} is rejected ({package.reason or 'no reason given'}); train again, or approve another")
     evaluation = registry.evaluation(package)
@@ -66,7 +66,7 @@ def _record(
     if verdict["status"] != "passed":
         raise Refused(f"{arn} did not pass the gate: {verdict['reason']}")
     _same("artifact", package.artifact_sha256, evaluation["artifact"]["sha256"], package)
-    model = verification.archive(package, package.artifact_sha256, f"the registry ({arn})").model
+    model = artifact_verification.archive(package, package.artifact_sha256, f"the registry ({arn})").model
     for name in _PROVENANCE:
         _same(name, package.metadata.get(name, ""), evaluation["provenance"][name], package)
         _same(name, package.metadata.get(name, ""), (model.document.provenance or {}).get(name), package)
@@ -97,7 +97,7 @@ def record_of(
         approval=package.version,
         model_package_arn=package.arn,
         artifact=config.Artifact(uri=package.model_data_url, sha256=package.artifact_sha256),
-        container=verification.container(package),
+        container=artifact_verification.container(package),
         commit=package.metadata["commit"],
         config_sha256=package.metadata["config_sha256"],
         data=config.TrainingData(

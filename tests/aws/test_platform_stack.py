@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ml.aws import platform, session
+from ml.aws import platform_stack, session
 from ml.errors import CloudError, Refused
 from tests.harness.aws import moto_server
 
@@ -38,46 +38,46 @@ def make_stack(name: str, outputs: dict[str, str]) -> None:
 def test_it_is_what_the_stack_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every output, and region and account from the stack's own ARN."""
     make_stack("fraudops", OUTPUTS)
-    found = platform.read()
+    found = platform_stack.read()
     assert (found.bucket, found.package_group, found.deploy_function) == ("lake", "fraudops-model", "fraudops-deploy")
     assert (found.region, found.account) == ("eu-west-1", "123456789012")
     monkeypatch.setenv("FRAUDOPS_STACK", "another")
     with pytest.raises(CloudError, match=r"no stack another.*fraudops bootstrap"):
-        platform.read()
+        platform_stack.read()
 
 
-def test_a_stack_that_lacks_an_output_is_not_the_platform() -> None:
+def test_stack_that_lacks_an_output_is_not_the_platform() -> None:
     """It is older than this version; the error names what it lacks."""
     make_stack("fraudops", {key: value for key, value in OUTPUTS.items() if key != "TopicArn"})
     with pytest.raises(CloudError, match=r"lacks the outputs TopicArn"):
-        platform.read()
+        platform_stack.read()
 
 
 @pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_FAILED"])
-def test_a_stack_that_is_not_settled_is_not_read(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+def test_stack_that_is_not_settled_is_not_read(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     """Half a platform has outputs that lead nowhere."""
     found = {"StackStatus": status, "StackStatusReason": "because", "StackId": "arn", "Outputs": []}
-    monkeypatch.setattr(platform, "describe_stack", lambda name: found)
+    monkeypatch.setattr(platform_stack, "describe_stack", lambda name: found)
     with pytest.raises(CloudError, match=rf"{status} \(because\)"):
-        platform.read()
+        platform_stack.read()
 
 
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
-def test_a_settled_stack_is_read(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+def test_settled_stack_is_read(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     """One whose last update was rolled back is as it was before."""
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
     stack_id = "arn:aws:cloudformation:eu-west-1:123456789012:stack/fraudops/x"
     found = {"StackStatus": status, "StackId": stack_id, "Outputs": outputs}
-    monkeypatch.setattr(platform, "describe_stack", lambda name: found)
-    assert platform.read().bucket == "lake"
+    monkeypatch.setattr(platform_stack, "describe_stack", lambda name: found)
+    assert platform_stack.read().bucket == "lake"
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
-def test_the_root_user_is_refused(monkeypatch: pytest.MonkeyPatch, partition: str) -> None:
+def test_root_user_is_refused(monkeypatch: pytest.MonkeyPatch, partition: str) -> None:
     """In every partition; the message says what to use instead."""
-    monkeypatch.setattr(platform, "caller", lambda: f"arn:{partition}:iam::123456789012:root")
+    monkeypatch.setattr(platform_stack, "caller", lambda: f"arn:{partition}:iam::123456789012:root")
     with pytest.raises(Refused, match="root user"):
-        platform.refuse_root()
+        platform_stack.refuse_root()
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_the_root_user_is_refused(monkeypatch: pytest.MonkeyPatch, partition: st
 )
 def test_nobody_else_is_taken_for_root(monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
     """A user or role may be called root without being it."""
-    monkeypatch.setattr(platform, "caller", lambda: arn)
-    platform.refuse_root()
+    monkeypatch.setattr(platform_stack, "caller", lambda: arn)
+    platform_stack.refuse_root()
 
 
-def test_the_caller_is_who_sts_says() -> None:
+def test_caller_is_who_sts_says() -> None:
     """And not what a profile is called."""
-    assert platform.caller().startswith("arn:aws:sts::123456789012:")
+    assert platform_stack.caller().startswith("arn:aws:sts::123456789012:")
 
 
 def test_clients_are_kept_apart_by_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_clients_are_kept_apart_by_cloud(monkeypatch: pytest.MonkeyPatch) -> Non
     assert session.client("s3") is not first
 
 
-def test_a_cloud_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cloud_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was being done, and that AWS cannot be reached."""
     from botocore.exceptions import EndpointConnectionError
 
@@ -115,7 +115,7 @@ def test_a_cloud_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
 
 
-def test_a_region_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_region_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the variable."""
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
@@ -123,7 +123,7 @@ def test_a_region_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -
         session.client("sqs")
 
 
-def test_a_refusal_of_aws_keeps_its_code() -> None:
+def test_refusal_of_aws_keeps_its_code() -> None:
     """The line says which call was refused and why; whoever catches it can still ask for the code."""
     refused = pytest.raises(CloudError, match=r"looking: HeadBucket was refused with 404")
     with refused as caught, session.explained("looking"):
