@@ -1,5 +1,5 @@
-"""The deploy Lambda: lets the endpoint serve the model that Git approved, and nothing else.
+"""The deploy Lambda: deploys exactly the model that Git approved.
 
-handler.py takes the event and reports, logic.py decides, access.py calls AWS, documents.py types what goes in and out.
-It is deployed as it lies here, on the standard library and boto3 alone; it may import nothing of `ml`.
+handler.py takes the event and reports, logic.py decides, access.py calls AWS, documents.py types input and output. It
+is deployed as it is here, with the standard library and boto3 only; it imports nothing of `ml`.
 """

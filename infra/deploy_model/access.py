@@ -34,7 +34,7 @@ _PASSING = frozenset(
 
 
 def passing(error: Exception) -> bool:
-    """Whether `error` may be gone at the next try: throttling, a 5xx, a conflict with another call, no connection."""
+    """Whether `error` is transient: throttling, a 5xx, a conflict with another call, no connection."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         return error.response.get("Error", {}).get("Code") in _PASSING or status >= 500
@@ -42,7 +42,7 @@ def passing(error: Exception) -> bool:
 
 
 class Aws:
-    """AWS as `logic.Access` sees it, and what the handler reports with."""
+    """The AWS calls of `logic.Access`, and those that report an outcome."""
 
     def __init__(self, bucket: str, topic_arn: str) -> None:
         self._bucket, self._topic_arn = bucket, topic_arn
@@ -69,8 +69,8 @@ class Aws:
 
         None if there is no such object, or it has another digest than `sha256`.
 
-        SageMaker reads a model's archive again whenever it adds or replaces an instance. So what serves must be a copy
-        of the very version that was read here, or whoever may write to `url` could swap it after this check.
+        SageMaker reads a model's archive again whenever it adds or replaces an instance. So the endpoint must serve a
+        copy of the version that was read here; otherwise the object at `url` could be replaced after this check.
         """
         match = _S3_URL.match(url)
         if match is None:
@@ -124,7 +124,7 @@ class Aws:
         self._sagemaker.delete_endpoint(EndpointName=name)
 
     def record(self, event_id: str, document: dict[str, Any]) -> None:
-        """Writes the outcome of an event where `fraudops deploy` looks for it; that of its first delivery stays."""
+        """Writes the outcome of an event for `fraudops deploy`; that of the first delivery is kept."""
         try:
             self._s3.put_object(
                 Bucket=self._bucket,
@@ -138,7 +138,7 @@ class Aws:
                 raise
 
     def report(self, subject: str, document: dict[str, Any]) -> None:
-        """Tells the people who subscribed to the topic."""
+        """Publishes a message to the notification topic."""
         # SNS takes subjects of up to 100 printable ASCII characters.
         subject = re.sub(r"[^ -~]", "?", subject)[:100]
         self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=json.dumps(document, indent=2))
@@ -148,7 +148,7 @@ def _found(describe: Callable[..., dict[str, Any]], **name: str) -> dict[str, An
     try:
         return describe(**name)
     except ClientError as error:
-        # SageMaker says ValidationException of everything; only the message tells "not there" from "not well-formed".
+        # SageMaker answers ValidationException for both; only the message distinguishes "missing" from "malformed".
         if _ABSENT.search(error.response.get("Error", {}).get("Message", "")):
             return None
         raise

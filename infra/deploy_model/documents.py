@@ -1,6 +1,6 @@
 """Types of the deploy Lambda's input and output: environment, the order in desired.json, the outcome of an event.
 
-Its other side is `ml.aws.deployment_records`, with which it shares no code; a test holds the two to one form.
+The counterpart is `ml.aws.deployment_records`, with which it shares no code; a test compares the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NAME_LIMIT = 63
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What the template tells the function."""
+    """The function's environment variables."""
 
     bucket: str
     package_group: str
@@ -44,7 +44,7 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True)
 class Desired:
-    """deploy/desired.json: what Git says should serve, and how."""
+    """deploy/desired.json: the model that Git approved, and its serving settings."""
 
     id: str
     approval: int
@@ -60,7 +60,7 @@ class Desired:
 
     @classmethod
     def parse(cls, text: str) -> Desired:
-        """The document that `fraudops deploy` wrote. Raises ValueError where it is of another shape."""
+        """The document that `fraudops deploy` wrote. Raises ValueError if it has another form."""
         try:
             document = json.loads(text)
             if document["schema"] != 1:
@@ -85,7 +85,7 @@ class Desired:
 
     @property
     def name(self) -> str:
-        """Of the model and the endpoint configuration: equal for equal content, so that a second event finds them."""
+        """Name of model and endpoint configuration: equal for equal content, so that a second event finds them."""
         content = [
             self.model_package_arn,
             self.artifact_sha256,
@@ -101,7 +101,7 @@ class Desired:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one event."""
+    """The outcome of one event."""
 
     event_id: str
     model_package_arn: str
@@ -115,5 +115,5 @@ class Outcome:
 
     @property
     def alarming(self) -> bool:
-        """Whether people have to hear of it."""
+        """Whether people are notified."""
         return self.outcome in ("refused", "failed")

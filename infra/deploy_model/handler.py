@@ -1,7 +1,7 @@
 """Lambda entry point: handles one approval event and writes its outcome to S3, the log and, for alarms, the topic.
 
-It decides nothing. It returns for whatever another try would not change, and raises for what it may, so that Lambda
-tries again and in the end hands the event to the dead-letter queue.
+Decides nothing. Final outcomes return; transient failures raise, so that Lambda retries and finally moves the event to
+the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deploy_model import access, documents, logic
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line, with whatever a call passes as `extra={"fields": {...}}`."""
+    """One JSON object per line, including `extra={"fields": {...}}` of a call."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {"level": record.levelname, "message": record.getMessage()}
@@ -68,7 +68,7 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _failed(event: dict[str, Any], aws: access.Aws, error: ClientError) -> documents.Outcome:
-    """The outcome where AWS said no for good, as when a quota is used up or a permission is missing."""
+    """The outcome of a final AWS error, such as an exhausted quota or a missing permission."""
     problem = error.response.get("Error", {})
     text = aws.text(logic.DESIRED)
     desired = documents.Desired.parse(text) if text else None

@@ -1,9 +1,9 @@
 """Decides whether an approved package may be deployed, and updates the endpoint through an Access object.
 
-It acts where the event is about the very package that deploy/desired.json names, that package is Approved now, runs in
-the container that Git recorded, and the object at its URL has the digest that Git recorded. Everything else is a
-Refusal, and then the endpoint is not touched. Events may come twice, late and in any order: what is decided depends on
-what is the case now, never on what an event says beside the package's name.
+It deploys only if the event is about the package that deploy/desired.json names, the package is Approved now, runs in
+the container that Git recorded, and the object at its URL has the recorded digest. Everything else is a Refusal, which
+leaves the endpoint unchanged. Events may come twice, late and in any order: the decision uses the current state and
+only the package's name from the event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 
 class Busy(Exception):
-    """The endpoint is on its way to another state; the event has to come again later."""
+    """The endpoint is changing; the event must be retried later."""
 
 
 class Access(Protocol):
@@ -41,7 +41,7 @@ class Access(Protocol):
         """DescribeModelPackage."""
 
     def pinned(self, url: str, sha256: str) -> str | None:
-        """Where a copy of the object at `url` is kept that nobody else may write; None if it is not that content."""
+        """The URL of a protected copy of the object at `url`; None if the object has another digest."""
 
     def endpoint(self, name: str) -> dict[str, Any] | None:
         """DescribeEndpoint; None where there is none."""
@@ -78,7 +78,7 @@ def package_arn(event: Mapping[str, Any]) -> str:
 
 
 def event_id(event: Mapping[str, Any]) -> str:
-    """The id of the event, which also names its outcome in S3; ValueError where it could not be a part of a key."""
+    """The id of the event, which names its outcome in S3; ValueError if it cannot be part of a key."""
     found = event.get("id")
     if not isinstance(found, str) or not re.fullmatch(r"[A-Za-z0-9-]{1,64}", found):
         raise ValueError("the event has no id of letters, digits and dashes")
@@ -86,10 +86,10 @@ def event_id(event: Mapping[str, Any]) -> str:
 
 
 def deploy(event: Mapping[str, Any], access: Access, environment: Environment) -> Outcome:
-    """Lets the endpoint serve the event's package if Git says so; returns as soon as the change has begun.
+    """Deploys the event's package if Git approved it; returns as soon as the endpoint's update has started.
 
     Raises:
-        Busy: the endpoint is being changed; nothing was done, and the event should come again.
+        Busy: the endpoint is changing; nothing was done, and the event should be retried.
     """
     arn, identifier = package_arn(event), event_id(event)
     desired: Desired | None = None
@@ -140,7 +140,7 @@ def _desired(access: Access, arn: str) -> Desired:
 
 
 def _verified(access: Access, arn: str, desired: Desired, environment: Environment) -> dict[str, Any]:
-    """The container definition to serve, once everything that Git recorded about it holds."""
+    """The container definition to serve, after everything that Git recorded about it is verified."""
     package = access.package(arn)
     if package.get("ModelPackageGroupName") != environment.package_group:
         raise Refusal(
@@ -221,7 +221,7 @@ def _ensure_model(access: Access, name: str, container: dict[str, Any], environm
             ModelName=name,
             PrimaryContainer=container,
             ExecutionRoleArn=environment.endpoint_role_arn,
-            EnableNetworkIsolation=True,  # all that it serves with is in the archive; it has nobody to call
+            EnableNetworkIsolation=True,  # the archive contains everything that serving needs
         )
         return
     there = found.get("PrimaryContainer", {})

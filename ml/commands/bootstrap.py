@@ -1,7 +1,7 @@
 """`fraudops bootstrap`: creates or updates the platform stack and the workflows' roles in an account.
 
-A person runs it, from a laptop: it makes the roles that workflows take, so no workflow may run it. It is safe to run
-again: what is there stays, what differs is updated, and it says which of the two it was.
+A person runs it on a laptop: it creates the roles of the workflows, so no workflow may run it. It is idempotent: equal
+resources stay, others are updated, and the result says which.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ State = Literal["created", "updated", "unchanged"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrapped:
-    """What `bootstrap` did, and where the platform is.
+    """The result of `bootstrap`, and the platform.
 
-    `identity` is what became of the workflows' roles, None where no repository was named and none is let in yet;
-    `variables` are the repository's variables that go with it, and `configured` what became of each, where they were
-    set here. `settings` says what is left for a person to do on GitHub, in Markdown-free lines.
+    `identity` is the state of the workflows' roles, None if no repository has access yet; `variables` are the
+    repository's variables, and `configured` the state of each that was set here. `settings` lists what a person has to
+    do on GitHub, in plain lines.
     """
 
     state: State
@@ -50,18 +50,18 @@ class Bootstrapped:
 def bootstrap(
     root: Path, *, notify: str | None = None, repository: str | None = None, configure: bool = False
 ) -> Bootstrapped:
-    """Makes both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
+    """Creates or updates both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
     Args:
-        notify: an e-mail address to be told of refused and failed deployments; None leaves it as it is.
-        repository: OWNER/NAME of the repository whose workflows are let in; None leaves it as it is.
-        configure: also sets the repository's variables, with the token GITHUB_TOKEN.
+        notify: an e-mail address for refused and failed deployments; None keeps the present one.
+        repository: OWNER/NAME of the repository whose workflows get roles; None keeps the present one.
+        configure: also set the repository's variables, with the token GITHUB_TOKEN.
 
     Raises:
         Refused: the caller is the account's root user; nothing was changed.
-        ConfigError: infra/ or serving/production.yaml is missing or does not hold.
-        CloudError: a resource could not be made; it is named, with CloudFormation's reason.
-        GitHubError: the variables could not be set; both stacks are there, so running it again goes on with them.
+        ConfigError: infra/ or serving/production.yaml is missing or invalid.
+        CloudError: a resource could not be created; it is named, with CloudFormation's reason.
+        GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
     """
     if configure and repository is None:
         raise ConfigError("to configure a repository, say which: OWNER/NAME")
@@ -90,12 +90,12 @@ def bootstrap(
 
 
 def variables(where: platform.Platform, roles: Mapping[str, str]) -> dict[str, str]:
-    """The repository's variables, by name: where the platform is, and which role each workflow takes."""
+    """The repository's variables by name: region, stack, and the role of each workflow."""
     return {"FRAUDOPS_REGION": where.region, "FRAUDOPS_STACK": platform.stack_name(), **roles}
 
 
 def settings(repository: str | None, *, configured: bool) -> list[str]:
-    """What is left to be set by hand in the repository, and why; in the order in which one meets it."""
+    """The settings that a person has to make in the repository, with reasons, in order."""
     name = repository or "OWNER/NAME"
     by_hand = [] if configured else ["Settings, Secrets and variables, Actions, Variables: the variables above."]
     return [
@@ -132,7 +132,7 @@ def _let_in(
 
 
 def _trusted(repository: str, *, ask: bool) -> Trusted:
-    """The repository with its numbers, where a token is there to ask for them."""
+    """The repository, with its ids if a token is available to read them."""
     if not ask:
         return Trusted(repository=repository)
     from ml.gitops import actions_variables as github_settings
