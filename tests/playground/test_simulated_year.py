@@ -112,7 +112,7 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
     code = (
-        "from pathlib import Path; from ml.playground import year; year.run("
+        "from pathlib import Path; from ml.playground import simulated_year; simulated_year.run("
         f"Path({str(repository)!r}), out=Path({str(out)!r}), scenario_name={str(tmp_path / 'quick.yaml')!r}, "
         "seed=1, rows=12_000, months=3)"
     )

@@ -89,7 +89,7 @@ def test_requests_that_a_run_leaves_open_are_told(env: TrainingPlatform, capsys:
         env.write(f"model-config/retrain-requests/{name}.yaml", text)
     env.commit()
     assert train(env.root, requests=names[1:]).requests == (names[1],)
-    assert f"warning: open, and not answered by this run: {names[0]}; when it has" in capsys.readouterr().err
+    assert f"warning: open, and not resolved by this run: {names[0]}; when it has" in capsys.readouterr().err
     assert train(env.root).requests == tuple(names)
     assert "not answered" not in capsys.readouterr().err
 

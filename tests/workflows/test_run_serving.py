@@ -111,7 +111,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         revert = bot.api.create_pull(base="main", head="revert-2-approve/0002", title="Revert", body="Reverts #2")
         check = env.fired()["ci.yml"]
         assert failed(check) == {"Validate model-config", "Required checks"}
-        assert "as GitHub's Revert button does it; a record is kept for ever" in check.log
+        assert "as GitHub's Revert button does; records are never deleted" in check.log
         assert "`fraudops rollback --to 1 --propose`" in check.log
         assert env.checks(revert.head.sha) == {"fraudops/ci": "failure"}
 

@@ -56,9 +56,9 @@ def references(step: dict[str, Any]) -> set[str]:
 def test_definition_is_the_same_in_another_process_on_another_day(text: str, repository_root: Path) -> None:
     """Neither hash seed, clock, credentials, working folder nor the caller's SDK defaults reach the bytes."""
     program = (
-        "import pathlib, sys; from ml import config; from ml.aws import platform;"
+        "import pathlib, sys; from ml import config; from ml.aws import platform_stack;"
         "from ml.aws.pipeline import definition;"
-        f"p = platform.Platform(**{ {f: getattr(PLATFORM, f) for f in PLATFORM.__dataclass_fields__}!r});"
+        f"p = platform_stack.Platform(**{ {f: getattr(PLATFORM, f) for f in PLATFORM.__dataclass_fields__}!r});"
         f"sys.stdout.write(definition.definition(p, config.load_model(pathlib.Path({str(repository_root)!r}))))"
     )
     home = Path(os.environ["HOME"])
