@@ -122,7 +122,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         tampered = env.propose("tampered", {path: text}, "Correct a digest")
         check = env.fired()["ci.yml"]
         assert failed(check) == {"Validate model-config", "Required checks"}
-        assert "is edited, and model-config/approvals/ is append only" in check.log
+        assert "is edited, and model-config/approvals/ is append-only" in check.log
         env.switch("ci.yml", on=False)
         env.bot.merge(tampered.number)
         assert env.runs() == []
