@@ -19,10 +19,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES_FILE = ROOT / "docs/import_rules.yaml"
-NUMERICAL = frozenset({"numpy", "scipy", "pandas", "sklearn", "imblearn", "threadpoolctl"})
-BASE = frozenset({"ml.errors", "ml.clock", "ml.console"})
-"""Modules at the top of ml/ that every folder but model and steps may import."""
-
 SOURCES = {"ml": ROOT, "deploy_model": ROOT / "infra", "local_aws": ROOT / "emulators/aws/src"}
 SOURCES["local_github"] = ROOT / "emulators/github/src"
 """Top-level package → the folder that holds it."""
@@ -53,18 +49,13 @@ def rules() -> list[Rule]:
 def _rule(folder: str, entry: Mapping[str, Any]) -> Rule:
     named = tuple(entry["folders"])
     modules = {package_of(folder)}
-    for name in named:
-        modules |= BASE if name == "base" else {f"ml.{name}"}
-    packages: frozenset[str] | None = None
-    if entry["packages"] != "any":
-        packages = frozenset(entry["packages"])
-        packages = packages - {"numerical"} | (NUMERICAL if "numerical" in packages else frozenset())
+    modules |= {f"ml.{name}" for name in named}
     return Rule(
         folder=folder,
         layer=entry.get("layer", 0),
         purpose=entry["is"],
         modules=frozenset(modules),
-        packages=packages,
+        packages=None if entry["packages"] == "any" else frozenset(entry["packages"]),
         listed=named,
     )
 
@@ -166,17 +157,10 @@ def table() -> str:
     """The rules as the Markdown table of CONTRIBUTING.md."""
     lines = ["| folder | what it is | may import |", "|---|---|---|"]
     for rule in rules():
-        names = [f"`{name}`" for name in rule.listed if name != "base"]
-        if "base" in rule.listed:
-            names.append("errors, clock, console")
-        third = "any package" if rule.packages is None else ", ".join(_packages(rule.packages)) or "no package"
+        names = [f"`{name}`" for name in rule.listed]
+        third = "any package" if rule.packages is None else ", ".join(sorted(rule.packages)) or "no package"
         lines.append(f"| `{rule.folder}` | {rule.purpose} | {', '.join(names) or 'no folder'}; {third} |")
     return "\n".join(lines) + "\n"
-
-
-def _packages(names: frozenset[str]) -> list[str]:
-    rest = sorted(names - NUMERICAL)
-    return [*(["numerical libraries"] if names >= NUMERICAL else []), *rest]
 
 
 def replaced(text: str, table_text: str) -> str:

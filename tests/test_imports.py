@@ -18,8 +18,15 @@ MODULES = [
     for name, path in structure.modules(structure.package_of(rule.folder).split(".")[0]).items()
     if f"{name}.".startswith(f"{structure.package_of(rule.folder)}.")
 ]
-TOP = frozenset({"ml.lock_installer", "ml.errors", "ml.clock", "ml.console", "ml.render", "ml.virtual_environment"})
-"""Modules at the top of ml/, which import nothing but each other."""
+TOP: dict[str, set[str]] = {
+    "ml.clock": set(),
+    "ml.console": {"rich"},
+    "ml.errors": set(),
+    "ml.lock_installer": set(),
+    "ml.render": {"rich"},
+    "ml.virtual_environment": set(),
+}
+"""The modules beside the folders of ml/, which import no folder, and the third-party packages of each."""
 
 
 @pytest.mark.parametrize(("rule", "name", "path"), MODULES, ids=[name for _, name, _ in MODULES])
@@ -42,11 +49,27 @@ def test_every_folder_has_a_rule() -> None:
     assert all((ROOT / folder).is_dir() for folder in named)
 
 
+def test_rules_list_nothing_unused() -> None:
+    """Every folder and package that a rule lists is imported; an import that is gone leaves no permission behind."""
+    for rule in RULES:
+        if rule.packages is None:
+            continue
+        found = {name for owner, _, path in MODULES if owner == rule for name in structure.imports(path)}
+        folders = {name.split(".")[1] for name in found if name.startswith("ml.")}
+        packages = {name.split(".")[0] for name in found}
+        assert set(rule.listed) <= folders, f"{rule.folder}: remove {sorted(set(rule.listed) - folders)}"
+        assert rule.packages <= packages, f"{rule.folder}: remove {sorted(rule.packages - packages)}"
+
+
 def test_top_modules_import_only_each_other() -> None:
     """The modules beside the folders of ml/ are usable from anywhere because they import no folder."""
-    for name in TOP:
+    paths = {f"ml.{path.stem}": path for path in (ROOT / "ml").glob("*.py") if path.stem != "__init__"}
+    assert set(paths) == set(TOP)
+    for name, path in paths.items():
         project = {each for each in structure.graph("ml")[name] if each != "ml"}
-        assert project <= TOP, f"{name} imports {sorted(project - TOP)}"
+        assert project <= set(TOP), f"{name} imports {sorted(project - set(TOP))}"
+        packages = {each.split(".")[0] for each in structure.imports(path)} - sys.stdlib_module_names - {"ml"}
+        assert packages == TOP[name], f"{name} imports {sorted(packages)}"
 
 
 @pytest.mark.parametrize("package", sorted(structure.SOURCES))
@@ -64,10 +87,13 @@ def test_folders_have_no_import_circle() -> None:
 
 
 def test_imports_run_down_the_layers() -> None:
-    """A folder imports folders of lower layers, or a neighbour in its own; never a higher one."""
+    """A folder imports folders of lower layers only; those of one layer, such as the subjects, are independent."""
     layer = {rule.folder: rule.layer for rule in RULES if rule.layer}
     for folder, targets in structure.folder_graph().items():
-        assert all(layer[target] <= layer[folder] for target in targets), f"{folder} imports {sorted(targets)}"
+        assert all(layer[target] < layer[folder] for target in targets), f"{folder} imports {sorted(targets)}"
+    for rule in RULES:
+        named = [f"ml/{name}" for name in rule.listed if f"ml/{name}" in layer]
+        assert all(layer[target] < layer[rule.folder] for target in named if rule.layer), f"{rule.folder} lists {named}"
 
 
 def test_circle_is_named() -> None:
