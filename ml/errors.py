@@ -67,6 +67,11 @@ class GateFailed(FraudopsError):
         self.evaluation_uri = evaluation_uri
         self.execution_arn = execution_arn
 
+    @property
+    def reason(self) -> str:
+        """The verdict's reason; the error's message if there is no evaluation."""
+        return str(self.evaluation.get("verdict", {}).get("reason") or self)
+
 
 class Refused(FraudopsError):
     """A safety rule forbids the action. Nothing was changed."""

@@ -70,9 +70,9 @@ def train(
         )
         result = pipeline_run.result(execution)
     except GateFailed as error:
-        failure = GateResult.of_failure(error, executions.parameters(error.execution_arn), asked=reason)
-        status.gate_failed(failure.reason)
-        _hand_over(failure, outcome)
+        # The status first: what follows asks AWS, and if that fails, the commit must not stay pending.
+        status.gate_failed(error.reason)
+        _hand_over(GateResult.of_failure(error, executions.parameters(error.execution_arn), asked=reason), outcome)
         raise
     except FraudopsError as error:
         status.failed(str(error))

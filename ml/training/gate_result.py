@@ -56,7 +56,7 @@ class GateResult:
         """Of a failed gate; `parameters` are the execution's, which name commit and requests."""
         return cls(
             verdict="failed",
-            reason=str(error.evaluation.get("verdict", {}).get("reason") or error),
+            reason=error.reason,
             execution_arn=error.execution_arn,
             package_arn=None,
             version=None,

@@ -13,9 +13,9 @@ from local_github.domain.records import Status
 from local_github.server import LocalGitHub
 
 from ml import config
-from ml.aws import registry
+from ml.aws import executions, registry
 from ml.commands.train import dry_run, train
-from ml.errors import DataError, GateFailed, Refused, TrainingFailed
+from ml.errors import CloudError, DataError, GateFailed, Refused, TrainingFailed
 from ml.gitops import statuses
 from ml.gitops.github_client import GitHub
 from ml.training.gate_result import GateResult
@@ -123,6 +123,25 @@ def test_gate_failure_sets_outputs_status_and_result_file(
     assert outputs(tmp_path)["verdict"] == "failed"
     last = said(github, commit)[-1]
     assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
+
+
+def test_gate_failure_is_published_although_aws_fails_next(
+    env: TrainingPlatform, github: LocalGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit's status is final before the execution's parameters are read, which can fail."""
+    commit = env.git("rev-parse", "HEAD")
+    push(github, env)
+    env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Recall gate failed: 0.58 < 0.60.")
+
+    def unavailable(arn: str) -> dict[str, str]:
+        raise CloudError(f"reading {arn}: unavailable")
+
+    monkeypatch.setattr(executions, "parameters", unavailable)
+    with pytest.raises(CloudError):
+        train(env.root, outcome=tmp_path / "outcome.json")
+    last = said(github, commit)[-1]
+    assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
+    assert not (tmp_path / "outcome.json").exists()
 
 
 def retrain_request() -> str:
