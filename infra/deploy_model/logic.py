@@ -188,9 +188,9 @@ def _apply(
             if name == (endpoint.get("EndpointConfigName") if status == "Creating" else coming):
                 return "unchanged", f"already being rolled out: {serves}"
             raise Busy(f"{desired.endpoint} is {status}; {name} has to wait for it")
-        # An endpoint that failed to be created serves nobody and takes no update: SageMaker only lets it be deleted.
+        # An endpoint that failed to be created serves no requests and cannot be updated, only deleted.
         access.delete_endpoint(desired.endpoint)
-        raise Busy(f"{desired.endpoint} had failed to be created; it is being deleted, to be created anew")
+        raise Busy(f"{desired.endpoint} failed to be created; it is being deleted and will be created again")
     if endpoint and endpoint.get("EndpointConfigName") == name and status == "InService":
         return "unchanged", f"serves already: {serves}"
     _ensure_model(access, name, container, environment)

@@ -64,7 +64,7 @@ def package(arn: str) -> Package:
             raise CloudError(
                 f"there is no model package {arn} in this account's registry. An approval holds in the account and "
                 "region where its model was trained; a stopped AWS emulator loses its registry. Check where "
-                "you are, or begin anew from a clone that has no approvals"
+                "you are, or start again from a clone that has no approvals"
             ) from error
     return _package(answer)
 

@@ -27,9 +27,9 @@ def data_import(
     return View(
         value=report,
         rows=[
-            ("import", f"{report.name} ({'landed' if report.new else 'there already, nothing written'})"),
-            ("rows", f"{report.rows:,}: {report.landed:,} landed, {report.quarantined:,} in quarantine"),
-            ("set aside", report.quarantine_path),
+            ("import", f"{report.name} ({'imported' if report.new else 'in the lake already, nothing written'})"),
+            ("rows", f"{report.rows:,}: {report.imported:,} imported, {report.quarantined:,} quarantined"),
+            ("quarantine", report.quarantine_path),
             ("problems", ", ".join(f"{kind} {count:,}" for kind, count in report.problems.items()) or None),
             ("frauds", f"{report.frauds:,}"),
             ("duplicates", f"{report.duplicates:,} (kept)"),

@@ -30,7 +30,7 @@ _DAY = 86_400 * _MICROSECONDS
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
-    """The result of an import: `rows` of the file = `landed` + `quarantined`."""
+    """The result of an import: `rows` of the file = `imported` + `quarantined`."""
 
     path: str
     name: str
@@ -39,7 +39,7 @@ class ImportReport:
     new: bool
     """False if the lake already had this content and nothing was written."""
     rows: int
-    landed: int
+    imported: int
     quarantined: int
     quarantine_path: str | None
     problems: dict[str, int]
@@ -100,10 +100,10 @@ def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, 
         quarantined=quarantined,
     )
     notes += _overlaps(lake, stored.manifest)
-    landed = sum(file.rows for file in stored.manifest.files if file.key.startswith("raw/"))
-    if landed + quarantined != len(content.frame):
+    imported = sum(file.rows for file in stored.manifest.files if file.key.startswith("raw/"))
+    if imported + quarantined != len(content.frame):
         raise DataError(
-            f"{path}: {len(content.frame)} rows were read, but {landed} landed and {quarantined} were set aside; "
+            f"{path}: {len(content.frame)} rows were read, but {imported} were imported and {quarantined} quarantined; "
             f"delete {stored.manifest_uri} and report this as a defect"
         )
     return ImportReport(
@@ -112,7 +112,7 @@ def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, 
         manifest_uri=stored.manifest_uri,
         new=bool(stored.uploaded),
         rows=len(content.frame),
-        landed=landed,
+        imported=imported,
         quarantined=quarantined,
         quarantine_path=place,
         problems=quarantine_file.counts(content),
@@ -129,8 +129,8 @@ def _refusal(content: Content, bad: int, quarantine: bool) -> str:
     share = f"{bad} of {len(content.frame)} rows break the contract ({kinds})"
     found = f"{content.path}: {quarantine_file.first_problem(content)}; {share}"
     if quarantine:
-        return f"{found}, so that none is left to import; correct them at the source"
-    return f"{found}; correct them at the source, or import with --quarantine to set them aside"
+        return f"{found}, so no row is left to import; correct them at the source"
+    return f"{found}; correct them at the source, or import with --quarantine to quarantine them"
 
 
 def _with_event_time(
@@ -140,13 +140,13 @@ def _with_event_time(
     notes = []
     if EVENT_TIME in frame:
         if start is not None:
-            raise DataError(f"{path}: has an {EVENT_TIME} column, so --start would change nothing; leave it out")
+            raise DataError(f"{path}: has an {EVENT_TIME} column, so --start has no effect; leave it out")
         if columns.time is not None and columns.time not in frame:
             moments = data_contract.microseconds(frame[EVENT_TIME])
             midnight = moments.min() // _DAY * _DAY
             frame[columns.time] = (moments - midnight) / _MICROSECONDS
             first = frame[EVENT_TIME].min().date()
-            notes.append(f"{columns.time} was made from {EVENT_TIME}: seconds since {first} 00:00 UTC")
+            notes.append(f"{columns.time} was computed from {EVENT_TIME}: seconds since {first} 00:00 UTC")
     else:
         day = DEFAULT_START if start is None else start
         if not data_contract.FIRST_YEAR <= day.year <= data_contract.LAST_YEAR - 100:
@@ -156,8 +156,8 @@ def _with_event_time(
         moments = midnight + np.rint(frame[columns.time].to_numpy() * _MICROSECONDS).astype(np.int64)
         frame[EVENT_TIME] = pd.Series(moments.view("M8[us]")).dt.tz_localize("UTC")
         if start is None:
-            assumed = f"{columns.time} was counted from {day} 00:00 UTC, the month of the ULB data"
-            notes.append(f"{assumed}; --start dates it otherwise")
+            assumed = f"{columns.time} is taken to count from {day} 00:00 UTC, the month of the ULB data"
+            notes.append(f"{assumed}; set another day with --start")
     ids = [EVENT_ID] if EVENT_ID in frame else []
     return frame[[*ids, EVENT_TIME, *columns.inputs, columns.label]], tuple(notes)
 

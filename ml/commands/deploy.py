@@ -44,7 +44,7 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
 
     Raises:
         Refused: the pointer, its record, the registry and S3 do not agree, or the caller is root; nothing was changed.
-        GitError: `main` is not checked out, or model-config/ is not as committed.
+        GitError: `main` is not checked out, or model-config/ has uncommitted changes.
         DeploymentFailed: the model does not serve, or not as approved; says what serves instead.
         CloudError: AWS cannot be reached; run it again.
     """
@@ -160,7 +160,8 @@ def _plan(repository: Repository, main: str) -> _Plan | None:
     dirty = repository.dirty("model-config")
     if dirty:
         raise GitError(
-            f"{', '.join(dirty)}: not as committed, and only what is committed is deployed; commit or put away"
+            f"{', '.join(dirty)}: uncommitted changes, and only committed files are deployed; "
+            "commit or stash the changes"
         )
     commit = repository.head()
     text = serving.read_text(repository, commit)

@@ -151,8 +151,8 @@ def _refuse_uncommitted(repository: Repository) -> None:
     dirty = repository.dirty(*_MODEL_SOURCES)
     if dirty:
         raise Refused(
-            f"{', '.join(dirty)}: not as committed, and a model must be explained by a commit; "
-            "commit or stash, then run this again"
+            f"{', '.join(dirty)}: uncommitted changes, and a model must be reproducible from a commit; "
+            "commit or stash the changes, then run this again"
         )
 
 

@@ -65,7 +65,7 @@ def count(lake: Lake) -> int:
 def test_file_in_kaggle_layout_is_imported(lake: Lake, tmp_path: Path) -> None:
     """Ids and times are made, inputs are kept as they are, labels lie apart, repeated rows are counted and kept."""
     report = run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
-    assert (report.rows, report.landed, report.quarantined) == (3, 3, 0)
+    assert (report.rows, report.imported, report.quarantined) == (3, 3, 0)
     assert (report.frauds, report.duplicates, report.new) == (1, 1, True)
     assert (report.start, report.end) == (
         datetime(2013, 9, 1, tzinfo=UTC),
@@ -86,7 +86,7 @@ def test_file_in_kaggle_layout_is_imported(lake: Lake, tmp_path: Path) -> None:
     assert labels["event_id"].equals(table["event_id"])
     assert labels["known_at"].equals(table["event_time"])
     assert report.notes == (
-        "Time was counted from 2013-09-01 00:00 UTC, the month of the ULB data; --start dates it otherwise",
+        "Time is taken to count from 2013-09-01 00:00 UTC, the month of the ULB data; set another day with --start",
     )
 
 
@@ -129,7 +129,7 @@ def test_broken_file_is_refused_completely(lake: Lake, tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{path}: line 5: '1,2,3' must have 5 fields (has 3); 3 of 6 rows break the contract "
         "(negative amount 1, not a number 1, wrong number of fields 1); "
-        "correct them at the source, or import with --quarantine to set them aside"
+        "correct them at the source, or import with --quarantine to quarantine them"
     )
     assert count(lake) == 0
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
@@ -148,7 +148,7 @@ def test_quarantine_sets_bad_rows_aside(lake: Lake, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(BAD.encode() + b'4,"caf\xe9",1,1,0\n')
     report = run(lake, path, quarantine=True)
-    assert (report.rows, report.landed, report.quarantined) == (7, 3, 4)
+    assert (report.rows, report.imported, report.quarantined) == (7, 3, 4)
     assert report.problems == {"negative amount": 1, "not UTF-8": 1, "not a number": 1, "wrong number of fields": 1}
     assert report.quarantine_path == f"{path}.quarantine.csv"
     data = Path(report.quarantine_path).read_bytes()
@@ -171,7 +171,7 @@ def test_corrected_quarantine_file_is_imported(lake: Lake, tmp_path: Path) -> No
         texts = [row["text"] for row in csv.DictReader(aside)]
     corrected = [texts[0] + ",4,1", texts[1].replace("x", "7"), texts[2].replace("-", "")]
     second = run(lake, written(tmp_path / "b.csv", "\n".join([HEADER, *corrected])))
-    assert first.landed + second.landed == 6
+    assert first.imported + second.imported == 6
     assert second.notes[1:] == (
         "the lake also has 3 transactions of the same time from a.csv; if they are the same ones, training counts them "
         f"twice: delete s3://{lake.bucket}/raw/{first.name}/manifest.json",
@@ -186,8 +186,8 @@ def test_quarantine_of_a_good_file_leaves_no_file(lake: Lake, tmp_path: Path) ->
 
 
 def test_file_without_valid_row_is_refused(lake: Lake, tmp_path: Path) -> None:
-    """With every row set aside there would be nothing to import: the file is refused, and no file is left beside it."""
-    with pytest.raises(DataError, match=r"2 of 2 rows break the contract .* none is left to import"):
+    """A file of which every row would be quarantined is refused; no quarantine file is written."""
+    with pytest.raises(DataError, match=r"2 of 2 rows break the contract .* no row is left to import"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n1\n2\n"), quarantine=True)
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 
@@ -206,7 +206,7 @@ def test_parquet_rows_are_set_aside_by_number(lake: Lake, tmp_path: Path) -> Non
     columns = [[0.0, 1.0], [1.5, None], [-2.0, 1.0], [3.25, 2.5], [0, 1]]
     pq.write_table(pa.table(dict(zip(HEADER.split(","), columns, strict=True))), tmp_path / "a.parquet")
     report = run(lake, tmp_path / "a.parquet", quarantine=True)
-    assert (report.rows, report.landed, report.quarantined) == (2, 1, 1)
+    assert (report.rows, report.imported, report.quarantined) == (2, 1, 1)
     assert Path(f"{tmp_path}/a.parquet.quarantine.csv").read_text() == (
         "row,reason,text\n2,V1 must be a number (got ''),\"1.0,,1.0,2.5,1\"\n"
     )
@@ -217,7 +217,7 @@ def test_s3_file_is_imported_and_quarantined_in_s3(lake: Lake) -> None:
     uri = f"s3://{lake.bucket}/incoming/a.csv"
     s3_objects.write(uri, BAD.encode(), "text/csv")
     report = run(lake, uri, quarantine=True)
-    assert (report.landed, report.quarantine_path) == (3, f"{uri}.quarantine.csv")
+    assert (report.imported, report.quarantine_path) == (3, f"{uri}.quarantine.csv")
     assert s3_objects.read(f"{uri}.quarantine.csv").startswith(b"line,reason,text\n5,")
     with pytest.raises(DataError, match=r"incoming/none\.csv: no such object"):
         run(lake, f"s3://{lake.bucket}/incoming/none.csv")
@@ -236,7 +236,7 @@ def test_ids_and_times_of_the_file_are_kept(lake: Lake, tmp_path: Path) -> None:
         datetime(2026, 3, 1, 0, 0, 5, tzinfo=UTC),
     ]
     assert table["Time"].to_pylist() == [10, 5]
-    with pytest.raises(DataError, match="has an event_time column, so --start would change nothing"):
+    with pytest.raises(DataError, match="has an event_time column, so --start has no effect"):
         run(lake, path, start=date(2026, 3, 1))
 
 
@@ -245,7 +245,7 @@ def test_time_is_made_from_event_time(lake: Lake, tmp_path: Path) -> None:
     text = "event_time,V1,V2,Amount,Class\n2026-03-02T01:00:00.5Z,1,2,3,0\n2026-03-01T02:00:00Z,1,2,3,1\n"
     report = run(lake, written(tmp_path / "a.csv", text))
     assert landed(lake, report)["Time"].to_pylist() == [90_000.5, 7_200.0]
-    assert report.notes == ("Time was made from event_time: seconds since 2026-03-01 00:00 UTC",)
+    assert report.notes == ("Time was computed from event_time: seconds since 2026-03-01 00:00 UTC",)
 
 
 def test_another_feature_set_without_time_is_imported(lake: Lake, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
     for name in ("a.csv", "a.csv.gz", "a.parquet"):
         table_files.write(tmp_path / name, table)
         report = run(lake, tmp_path / name, KAGGLE)
-        assert (report.landed, report.frauds) == (2_000, 20)
+        assert (report.imported, report.frauds) == (2_000, 20)
         names.add(report.name)
     assert len(names) == 1
     table_files.write(tmp_path / "b.csv", stand_in_data.draw(1_000, seed=1))

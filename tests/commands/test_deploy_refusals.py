@@ -64,7 +64,7 @@ def test_only_main_is_deployed(env: ServedPlatform) -> None:
 def test_uncommitted_changes_are_refused(env: ServedPlatform) -> None:
     """An edit below model-config/ stops it; one elsewhere does not matter."""
     (env.root / config.SERVING).write_text(env.workspace.text(config.SERVING).replace("count: 1", "count: 9"))
-    with pytest.raises(GitError, match=r"serving/production\.yaml: not as committed"):
+    with pytest.raises(GitError, match=r"serving/production\.yaml: uncommitted changes"):
         deploy(env.root)
 
 

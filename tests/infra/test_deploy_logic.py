@@ -99,7 +99,7 @@ def test_endpoint_on_its_way_elsewhere_is_waited_for(status: str) -> None:
 def test_endpoint_that_failed_to_be_created_is_made_anew() -> None:
     """SageMaker only lets it be deleted; the next delivery creates it."""
     access = FakeAccess(endpoints={"fraudops-production": {"EndpointStatus": "Failed", "EndpointConfigName": NAME}})
-    with pytest.raises(logic.Busy, match="created anew"):
+    with pytest.raises(logic.Busy, match="created again"):
         deploy(access)
     assert access.changes == ["delete_endpoint"]
     assert deploy(access).outcome == "created"

@@ -30,12 +30,12 @@ class Change:
     type: str
     physical_id: str
     replacement: Literal["True", "False", "Conditional", ""]
-    """Whether it would be made anew, and what it holds be lost; '' where that is no question."""
+    """Whether CloudFormation would replace the resource and lose its content; '' if not known."""
     because: tuple[str, ...]
 
     @property
     def loses(self) -> bool:
-        """Whether the resource as it is would or could be gone."""
+        """Whether the present resource would or could be deleted."""
         return self.action == "Remove" or self.replacement in ("True", "Conditional")
 
 
