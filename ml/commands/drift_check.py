@@ -45,12 +45,13 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         report_only: store and report the verdicts; create no request and do not call GitHub.
 
     Raises:
-        ConfigError: `window` or a file under model-config/ is invalid.
+        ConfigError: `window`, drift.yaml or production.yaml is invalid. Or model.yaml or gate.yaml is invalid: they are
+            read only to create requests, after the verdicts are stored.
         CloudError, DataError, Refused: the input cannot be read, or the model archive is not the approved one.
         GitError, GitHubError: the request was not created. The verdicts are stored; run the check again.
     """
-    repository, files, now = Repository.find(root), config.load_files(root), clock.now()
-    rules, settings = files.drift, files.serving
+    repository, now = Repository.find(root), clock.now()
+    rules, settings = config.load_drift(root), config.load_serving(root)
     chosen = calendar.parse(window) if window else calendar.latest(now, rules.window)
     if chosen[1] > now:
         raise ConfigError(f"window must end in the past, or future hours would count as no traffic (got {window!r})")
@@ -79,7 +80,8 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         note("no metrics published: they belong to the latest whole window, and another window was given")
     outcomes: list[RequestOutcome] = []
     if not report_only:
-        outcomes = _create_requests(repository, files, monitor, cases, main=main)
+        model, gate = config.load_model(root), config.load_gate(root)
+        outcomes = _create_requests(repository, monitor, cases, model=model, gate=gate, main=main)
         _report_no_traffic(monitor, silence, captured=settings.capture.sampling_percentage > 0)
     result = _result(monitor, checks, cases, outcomes, silence)
     runner_commands.output(
@@ -127,15 +129,21 @@ def _silence(monitor: Monitor, repository: Repository, rules: config.DriftFile, 
 
 
 def _create_requests(
-    repository: Repository, files: config.ConfigFiles, monitor: Monitor, cases: Sequence[DriftCase], *, main: str
+    repository: Repository,
+    monitor: Monitor,
+    cases: Sequence[DriftCase],
+    *,
+    model: config.ModelFile,
+    gate: config.GateFile,
+    main: str,
 ) -> list[RequestOutcome]:
     requester = RetrainRequester(
         GitHub.from_environment(),
         Remote(repository),
         bucket=monitor.bucket,
-        settings=files.model,
-        gate=files.gate,
-        rules=files.drift,
+        settings=model,
+        gate=gate,
+        rules=monitor.file,
         main=main,
     )
     outcomes = requester.create(cases)

@@ -6,7 +6,6 @@ Imported as a whole: `from ml import config`, then `config.load_gate(root)`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +38,6 @@ __all__ = [
     "Artifact",
     "AsTuple",
     "Champion",
-    "ConfigFiles",
     "Container",
     "DriftFile",
     "File",
@@ -62,7 +60,6 @@ __all__ = [
     "line_of",
     "load_approval",
     "load_drift",
-    "load_files",
     "load_gate",
     "load_gate_failure",
     "load_gate_failures",
@@ -105,26 +102,6 @@ def load_serving(root: Path) -> ServingFile:
 def load_drift(root: Path) -> DriftFile:
     """model-config/monitoring/drift.yaml below `root`."""
     return read(root, DRIFT, DriftFile)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfigFiles:
-    """The files that people write under model-config/."""
-
-    model: ModelFile
-    gate: GateFile
-    serving: ServingFile
-    drift: DriftFile
-
-
-def load_files(root: Path) -> ConfigFiles:
-    """All four files below `root`; ConfigError if one is invalid."""
-    return ConfigFiles(
-        model=read(root, MODEL, ModelFile),
-        gate=read(root, GATE, GateFile),
-        serving=read(root, SERVING, ServingFile),
-        drift=read(root, DRIFT, DriftFile),
-    )
 
 
 def approval_path(number: int) -> Path:

@@ -299,6 +299,28 @@ def test_report_only_calls_neither_git_nor_github(env: MonitoredEndpoint, monkey
     assert "no request was created (report only)" in env.summary
 
 
+def test_invalid_training_file_fails_after_the_verdicts_are_stored(env: MonitoredEndpoint) -> None:
+    """gate.yaml is read only to create requests: the check stores verdict, report and metrics, then exits with 3."""
+    env.bot.workspace.write({config.GATE: "min_recall: high\n"}, "Break the gate")
+    env.month(2)
+    env.at("2026-03-15T05:17:00Z")
+    with pytest.raises(ConfigError, match=r"gate\.yaml") as error:
+        check(env.root)
+    assert error.value.exit_code == 3
+    assert env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["judgement"]["verdicts"] == ["none"]
+    assert f"{FOLDER}/reports/{FEBRUARY}/report.html" in env.keys(f"{FOLDER}/reports/")
+    assert metric("Verdict", Verdict="none") == 1
+    found = check(env.root, report_only=True)
+    assert (found.verdict, found.judged[-1].new) == ("none", False)
+
+
+def test_invalid_training_file_does_not_matter_before_the_first_approval(env: MonitoredEndpoint) -> None:
+    """Without an approval there is nothing to check, so model.yaml and gate.yaml are not read."""
+    text = env.bot.workspace.text(config.SERVING).replace("approval: 1", "approval: null")
+    env.bot.workspace.write({config.SERVING: text, config.GATE: "min_recall: high\n"}, "Serve nothing")
+    assert check(env.root).verdict == "no data"
+
+
 def test_any_past_window_may_be_given(env: MonitoredEndpoint) -> None:
     """Two weeks are evaluated like a month, and do not count together with the month that contains them."""
     env.month(2, shift=0.6)
