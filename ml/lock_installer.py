@@ -12,9 +12,10 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import venv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _UV_LOCK = Path(__file__).resolve().parents[1] / "requirements/uv.lock"
@@ -55,21 +56,31 @@ def find_uv(python: Path, tools: Path) -> Path | None:
     uv = folder / "bin/uv"
     if not uv.exists():
         _print(f"installing uv into {folder}")
-        command = [
-            str(python),
-            *_PIP,
-            "install",
-            "--quiet",
-            *_HASHED,
-            "--target",
-            str(folder),
-            "--upgrade",
-            "-r",
-            str(_UV_LOCK),
-        ]
-        if subprocess.run(command, check=False).returncode != 0 or not uv.exists():
-            _print("uv is not available; pip installs instead, which takes minutes")
-            return None
+        tools.mkdir(parents=True, exist_ok=True)
+        # Jobs that share a tool cache may do this at once: each installs into a folder of its own, and a rename shows
+        # the whole of it or nothing.
+        with tempfile.TemporaryDirectory(dir=tools, prefix="uv-", ignore_cleanup_errors=True) as draft:
+            target = Path(draft) / "whole"
+            command: list[Path | str] = [
+                python,
+                *_PIP,
+                "install",
+                "--quiet",
+                *_HASHED,
+                "--target",
+                target,
+                "-r",
+                _UV_LOCK,
+            ]
+            if not _succeeds(command) or not (target / "bin/uv").exists():
+                _print("uv is not available; pip installs instead, which takes minutes")
+                return None
+            try:
+                target.rename(folder)
+            except OSError as error:
+                if not uv.exists():  # otherwise another job was first, with the same content
+                    _print(f"{folder}: {error.strerror}; remove it. pip installs instead, which takes minutes")
+                    return None
     return uv
 
 
@@ -84,10 +95,19 @@ def _install_lock(python: Path, lock: Path, uv: Path | None) -> None:
         else:
             command = [python, *_PIP, "install", "--progress-bar", "on", *_HASHED, "-r", lock]
         environment = _with_pip_index(python) if installer == "uv" else dict(os.environ)
-        if subprocess.run([str(part) for part in command], env=environment, check=False).returncode == 0:
+        if _succeeds(command, environment):
             _print(f"installed {lock.name} in {time.perf_counter() - began:.1f} s")
             return
     raise InstallFailed(f"pip could not install {lock}; its output is above")
+
+
+def _succeeds(command: Sequence[Path | str | None], environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the command exits with code 0; a program that cannot be executed here counts as a failure."""
+    try:
+        return subprocess.run([str(part) for part in command], env=environment, check=False).returncode == 0
+    except OSError as error:
+        _print(f"{command[0]}: {error.strerror}")
+        return False
 
 
 def _with_pip_index(python: Path) -> dict[str, str]:
