@@ -15,6 +15,14 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+_IMPORT = """
+import importlib, pkgutil, ml
+for module in pkgutil.walk_packages(ml.__path__, "ml."):
+    if not module.name.startswith("ml.playground"):
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+"""Imports every module but the playground's. The verbs import theirs when they run, so --help would not show a gap."""
 _ROLE = "arn:aws:iam::111122223333:role/execution"
 
 
@@ -27,7 +35,7 @@ def verbs() -> set[str]:
 
 
 def main() -> None:
-    """Builds and installs the wheel, then runs every verb's --help and three verbs for real."""
+    """Builds and installs the wheel, imports all of it, and runs verbs of the workflows."""
     installed = {found.name for found in metadata.distributions()}
     for name in ("local-aws", "local-github", "moto"):
         _check(name not in installed, f"{name} is installed in the product's own environment")
@@ -42,6 +50,8 @@ def main() -> None:
         _run([*pip, "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", str(wheel)], copy)
         # Run outside the copy, where `import ml` can find the wheel only.
         fraudops, outside = str(Path(sys.prefix) / "bin/fraudops"), Path(folder)
+        imported = _run([sys.executable, "-c", _IMPORT], outside).split()
+        _check(len(imported) >= 100, f"only {len(imported)} modules found in the wheel")
         found = verbs()
         _check(len(found) >= 10, f"only {sorted(found)} found in the workflows")
         for verb in sorted(found):
@@ -50,7 +60,10 @@ def main() -> None:
         _run([fraudops, "changes"], copy)
         definition = _run([fraudops, "pipeline", "definition", "--bucket", "lake", "--role", _ROLE], copy)
         _check(len(json.loads(definition)["Steps"]) == 4, "the definition does not have four steps")
-    sys.stdout.write(f"the product alone: wheel without emulators, {len(found)} verbs of the workflows\n")
+        local = subprocess.run([fraudops, "local", "up"], cwd=copy, capture_output=True, text=True, check=False)
+        told = (local.returncode, "Traceback" in local.stderr, "make demo" in local.stderr)
+        _check(told == (10, False, True), f"`fraudops local up` without emulators: {local.returncode}, {local.stderr}")
+    sys.stdout.write(f"product alone: {len(imported)} modules imported, {len(found)} verbs of the workflows\n")
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -19,7 +19,8 @@ from ml.gitops import markdown
 from ml.workflow import changed_files, runner_commands
 
 ALWAYS = ("changes", "validate")
-ON_CODE = ("suite", "templates", "audit")
+TESTS = ("suite", "packages")
+ON_CODE = (*TESTS, "templates", "audit")
 """Jobs that are skipped if only model-config/ changed."""
 ON_PULL_REQUESTS = ("plan",)
 _MAIN = "refs/heads/main"
@@ -96,7 +97,7 @@ def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_r
     # Without the output of `changes`, no job may be skipped.
     if outputs.get("code") == "false":
         may_skip.update(ON_CODE)
-    may_skip.update({"skip": ("suite",), "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
+    may_skip.update({"skip": TESTS, "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
     if event == "push" or not about_pull_request:
         may_skip.update(ON_PULL_REQUESTS)
     wrong = {}

@@ -15,7 +15,7 @@ from tests.harness.git import changes
 from tests.harness.git.changes import ChangedRepository
 from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
-JOBS = ("changes", "validate", "plan", "suite", "templates", "audit")
+JOBS = ("changes", "validate", "plan", "suite", "packages", "templates", "audit")
 
 
 def needs(code: str = "true", **results: str) -> dict[str, dict[str, Any]]:
@@ -52,24 +52,25 @@ def test_skipped_required_job_fails(job: str) -> None:
 
 def test_tests_may_be_skipped_without_code_changes() -> None:
     """A change of model-config/ alone is held by validate."""
-    left_out = dict.fromkeys(("suite", "templates", "audit"), "skipped")
+    left_out = dict.fromkeys(("suite", "packages", "templates", "audit"), "skipped")
     assert wrong(needs("false", **left_out)) == set()
     assert wrong(needs("false", **left_out, validate="skipped")) == {"validate"}
 
 
 def test_nothing_may_be_skipped_when_changes_failed() -> None:
     """Its failure skips the others, and none of them is forgiven."""
-    found = needs("", changes="failure", suite="skipped", templates="skipped", audit="skipped")
-    assert wrong(found) == {"changes", "suite", "templates", "audit"}
+    skipped = ("suite", "packages", "templates", "audit")
+    found = needs("", changes="failure", **dict.fromkeys(skipped, "skipped"))
+    assert wrong(found) == {"changes", *skipped}
 
 
 def test_suite_may_be_disabled_by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that the suite itself makes leave it out, and nothing else."""
     monkeypatch.setenv("FRAUDOPS_SUITE", "skip")
-    assert wrong(needs(suite="skipped")) == set()
-    assert wrong(needs(suite="skipped", audit="skipped")) == {"audit"}
+    assert wrong(needs(suite="skipped", packages="skipped")) == set()
+    assert wrong(needs(suite="skipped", packages="skipped", audit="skipped")) == {"audit"}
     monkeypatch.setenv("FRAUDOPS_SUITE", "off")
-    assert wrong(needs(suite="skipped", audit="skipped", templates="skipped")) == set()
+    assert wrong(needs(suite="skipped", packages="skipped", audit="skipped", templates="skipped")) == set()
     assert wrong(needs(validate="skipped")) == {"validate"}
 
 

@@ -21,7 +21,12 @@ VERBS = {
     "drift.yml": {"drift check"},
     "infra.yml": {"infra plan", "infra apply"},
 }
-TOOLS = {"make test", "cfn-lint infra/platform.yaml infra/github-oidc.yaml", "actionlint"}
+TOOLS = {
+    "make test",
+    "make emulators product-alone",
+    "cfn-lint infra/platform.yaml infra/github-oidc.yaml",
+    "actionlint",
+}
 WRITTEN = ("model-config/approvals/0001.yaml", "model-config/gate-failures/20260301T060000Z-0123456789ab.yaml")
 """What the bot writes to main."""
 
@@ -208,7 +213,11 @@ def test_tests_and_audits_run_where_code_changed_and_the_rest_always() -> None:
     """validate and plan have no condition on what changed, and no role in AWS."""
     for name in ci_status.ON_CODE:
         assert "needs.changes.outputs.code == 'true'" in str(job("ci.yml", name).raw["if"])
-    assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", "suite").raw["if"])
+    for name in ci_status.TESTS:
+        assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", name).raw["if"])
+    # What .ci/run checks beside the demo, a pull request's checks run too, but for the minutes-long end-to-end runs.
+    commands = {step["run"] for name in ci_status.TESTS for step in job("ci.yml", name).raw["steps"] if "run" in step}
+    assert commands == {"make test", "make emulators product-alone"}
     assert "if" not in job("ci.yml", "validate").raw
     assert "needs" not in job("ci.yml", "plan").raw
 

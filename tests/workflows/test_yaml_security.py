@@ -26,6 +26,7 @@ GRANTS = {
         "validate": {"contents": "read", "pull-requests": "read"},
         "plan": {"contents": "read", "pull-requests": "write"},
         "suite": {"contents": "read"},
+        "packages": {"contents": "read"},
         "templates": {"contents": "read"},
         "audit": {"contents": "read"},
         "required-checks": {"contents": "read", "pull-requests": "read", "statuses": "write"},
@@ -116,7 +117,7 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
 def test_no_checkout_leaves_its_token_behind() -> None:
     """Pushes carry the token of their own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert len(checkouts) == 12
+    assert len(checkouts) == 13
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
