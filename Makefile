@@ -21,7 +21,7 @@ else
 	$(BIN)/fraudops simulate --seed $(SEED) --keep build/demo
 endif
 
-test: .venv/dev.stamp  ## Install, then run every check
+test: .venv/dev.stamp  ## Install, then run style, types and the product's tests; the minutes-long runs are `make long`
 	$(MAKE) --no-print-directory -j 2 lint types container
 	$(MAKE) --no-print-directory unit
 

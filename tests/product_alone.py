@@ -16,7 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _IMPORT = """
-import importlib, pkgutil, ml
+import importlib, os, pkgutil, ml
+os.environ["AWS_DEFAULT_REGION"] = "eu-west-1"  # the SageMaker SDK makes a client when it is imported
 for module in pkgutil.walk_packages(ml.__path__, "ml."):
     if not module.name.startswith("ml.playground"):
         importlib.import_module(module.name)
