@@ -120,6 +120,6 @@ def _read_state(path: Path, wait_seconds: float) -> dict[str, Any] | None:
         except (FileNotFoundError, ProcessLookupError):
             if time.monotonic() >= deadline:
                 return None
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # polls another process: there is no event to wait for
         else:
             return state

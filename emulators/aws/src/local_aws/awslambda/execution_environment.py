@@ -46,7 +46,7 @@ def sdk_folder(folder: Path) -> Path:
     for name in _SDK:
         link = folder / name
         if not link.exists():
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError):  # another function's start created it
                 link.symlink_to(packages / name)
     return folder
 
@@ -129,7 +129,7 @@ class ExecutionEnvironment:
         for thread in self._readers:  # they end with their pipes, unless a descendant holds these open
             thread.join(1)
         for pipe in self._pipes:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):  # broken or closed already: what is left in it has no reader
                 pipe.close()
 
     def _no_response(self, request_id: str, *, timed_out: bool, timeout_seconds: float) -> InvocationResult:

@@ -15,7 +15,6 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -180,8 +179,11 @@ class Functions:
                 archive.extractall(partial)  # zipfile drops absolute paths and `..`
         except zipfile.BadZipFile as error:
             raise AwsError("InvalidZipFileException", f"{name}: Could not unzip the code: {error}", 502) from error
-        with suppress(OSError):  # another thread was first
+        try:
             partial.rename(task)
+        except OSError:
+            if not task.is_dir():  # otherwise another thread was first, with the same code
+                raise
         return task
 
     def _function_variables(self, function: Any) -> dict[str, str]:

@@ -72,7 +72,7 @@ def run(
             if time.monotonic() >= deadline:
                 reason = EndReason.TIMED_OUT
                 break
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired):  # still running: the loop checks its limits again
                 process.wait(_POLL_SECONDS)
     finally:
         _end(process, grace_seconds)
@@ -84,7 +84,7 @@ def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     descendants = _descendants(process)
     if process.poll() is None:
         _signal(process, descendants, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired):  # SIGKILL follows
             process.wait(grace_seconds)
         descendants += _descendants(process)
     _signal(process, descendants, signal.SIGKILL)
@@ -100,8 +100,8 @@ def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def _signal(process: subprocess.Popen[bytes], others: Sequence[psutil.Process], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group has ended, or only zombies are left
         os.killpg(process.pid, number)
     for other in others:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
             other.send_signal(number)  # psutil checks that the id was not reused

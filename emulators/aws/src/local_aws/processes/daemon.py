@@ -86,9 +86,9 @@ class Daemon:
         with self._lock():
             process = self._process()
             if process is not None:
-                with suppress(psutil.NoSuchProcess):
+                with suppress(psutil.NoSuchProcess):  # it has ended by itself
                     process.terminate()
-                    with suppress(psutil.TimeoutExpired):
+                    with suppress(psutil.TimeoutExpired):  # SIGKILL follows
                         process.wait(_STOP_SECONDS)
                     process.kill()
                     process.wait(5)

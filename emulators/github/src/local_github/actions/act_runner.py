@@ -196,10 +196,10 @@ def _run_act(attempt: Attempt, parser: LogParser, command: list[str], work: Path
                 parser.cancelling = True
                 break
             _enforce_timeouts(attempt, parser, limits)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired):  # still running: the loop checks its limits again
                 process.wait(_POLL_SECONDS)
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError):  # the whole group has ended
             os.killpg(process.pid, signal.SIGKILL)
         _kill(_processes_of(attempt.run.attempt_folder))
         process.wait()
@@ -233,7 +233,7 @@ def _processes_of(folder: Path, job: str | None = None) -> list[psutil.Process]:
     """The processes of a run, or of one of its jobs."""
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
+        with contextlib.suppress(psutil.Error, OSError):  # ended, or of another user: not a process of the run
             environment = process.environ()
             if environment.get(RUN_VARIABLE) == str(folder) and job in (None, environment.get("GITHUB_JOB")):
                 found.append(process)
@@ -242,6 +242,6 @@ def _processes_of(folder: Path, job: str | None = None) -> list[psutil.Process]:
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
             process.kill()
     psutil.wait_procs(processes, timeout=5)
