@@ -1,8 +1,8 @@
 """Reads and writes deployment documents in the lake: the order, the Lambda's outcomes, the history.
 
-`deploy/desired.json` is the order that the deploy Lambda carries out; `deploy/outcomes/` is where it answers;
-`deploy/history/` is the record of every deployment. Only `fraudops deploy` writes the first and the last; nothing here
-decides what they should say.
+`deploy/desired.json` is the order that the deploy Lambda carries out; the Lambda writes its outcomes to
+`deploy/outcomes/`; `deploy/history/` has a record of every deployment. Only `fraudops deploy` writes the order and the
+history. This module does not decide their content.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the deploy Lambda did with one event. `desired` is the id of the order it acted on; None if it read none."""
+    """The deploy Lambda's outcome of one event. `desired` is the id of the order it acted on; None if it read none."""
 
     event_id: str
     model_package_arn: str
@@ -40,13 +40,13 @@ class Outcome:
 
     @property
     def accepted(self) -> bool:
-        """Whether the endpoint is on its way to the desired state, or there."""
+        """Whether the endpoint is in the desired state or being updated to it."""
         return self.outcome in ("created", "updated", "unchanged")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One finished deployment, as deploy/history/ keeps it. `smoke` says what the known transactions showed."""
+    """One finished deployment, as stored in deploy/history/. `smoke` is the result of the smoke test."""
 
     approval: int
     model_package_arn: str
@@ -66,9 +66,9 @@ class Deployment:
 def order(
     identifier: str, record: ApprovalRecord, serving: ServingFile, *, commit: str, serving_sha256: str
 ) -> dict[str, Any]:
-    """The document deploy/desired.json that asks for `record` to serve as `serving` says.
+    """The document deploy/desired.json that orders `record` to be deployed with the settings of `serving`.
 
-    `identifier` names this one deployment, so that its answer can be told from an earlier one's.
+    `identifier` is unique to this deployment, so that its outcome can be distinguished from an earlier one's.
     """
     return {
         "schema": 1,
@@ -88,12 +88,12 @@ def order(
 
 
 def write_order(bucket: str, document: dict[str, Any]) -> None:
-    """Makes `document` what is desired."""
+    """Writes `document` as deploy/desired.json."""
     _put(bucket, DESIRED, document)
 
 
 class Answers:
-    """The outcomes that the deploy Lambda writes from now on."""
+    """The outcomes that the deploy Lambda writes after this object was created."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -101,7 +101,7 @@ class Answers:
         self._seen: dict[str, str] = dict(self._listing())
 
     def new(self) -> list[Outcome]:
-        """Those written since the last call, in no order."""
+        """The outcomes written since the last call, in no particular order."""
         found = []
         for key, tag in self._listing():
             if self._seen.get(key) != tag:
@@ -118,7 +118,7 @@ def record(bucket: str, deployment: Deployment) -> str:
     moment = datetime.fromisoformat(deployment.finished)
     earlier = _list(bucket, HISTORY)
     if earlier:
-        # The keys are the order of the history: a clock that stands, or was set back, must not change it.
+        # The history is ordered by key: a simulated clock that stops or is set back must not change that order.
         last = datetime.strptime(earlier[-1][0].removeprefix(HISTORY).split("-")[0], _STAMP).replace(tzinfo=UTC)
         moment = max(moment, last + timedelta(seconds=1))
     key = f"{HISTORY}{moment.strftime(_STAMP)}-{deployment.approval:04d}.json"
@@ -140,7 +140,7 @@ def _parsed(kind: type[_Document], document: dict[str, Any], key: str) -> _Docum
 
 
 def _list(bucket: str, prefix: str) -> list[tuple[str, str]]:
-    """Keys below `prefix` in order, each with a tag that changes whenever it is written."""
+    """Keys below `prefix` in order, each with a tag that changes with every write."""
     with session.explained(f"listing s3://{bucket}/{prefix}"):
         pages = session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [

@@ -1,7 +1,7 @@
 """Stores drift checks in the lake: one JSON document for each window of an endpoint.
 
 The documents are the history for retrain decisions, so a window has one, replaced when it is checked again. This module
-reads only endpoint, start and end; the rest belongs to the writer.
+uses only endpoint, start and end of a document; it does not interpret the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """What lies below a prefix, as one value that changes when any object there is added, replaced or removed."""
+    """A digest of the objects below a prefix, which changes when an object is added, replaced or removed."""
 
     objects: int
     bytes: int
@@ -32,12 +32,12 @@ class Fingerprint:
 
 
 def window_name(start: datetime, end: datetime) -> str:
-    """What a window is called in keys: 20260301T000000Z_20260401T000000Z."""
+    """The name of a window in keys, e.g. 20260301T000000Z_20260401T000000Z."""
     return "_".join(moment.astimezone(UTC).strftime(_STAMP) for moment in (start, end))
 
 
 def fingerprint(bucket: str, *prefixes: str) -> Fingerprint:
-    """What lies below `prefixes`. Raises CloudError where S3 refuses or cannot be reached."""
+    """The fingerprint of the objects below `prefixes`. Raises CloudError if S3 refuses or cannot be reached."""
     count = size = 0
     digest = hashlib.sha256()
     pages = client("s3").get_paginator("list_objects_v2")
@@ -58,23 +58,23 @@ class Checks:
         self._root = f"{PREFIX}/{endpoint}"
 
     def uri(self, kind: str, start: datetime, end: datetime, name: str) -> str:
-        """Where the file `name` of a window lies: `kind` is reports or model-monitor."""
+        """The URI of the file `name` of a window; `kind` is reports or model-monitor."""
         return f"s3://{self.bucket}/{self._root}/{kind}/{window_name(start, end)}/{name}"
 
     def check_uri(self, start: datetime, end: datetime) -> str:
-        """Where the window's document lies."""
+        """The URI of the window's document."""
         return f"s3://{self.bucket}/{self._root}/checks/{window_name(start, end)}.json"
 
     def baseline_uri(self, artifact_sha256: str, name: str) -> str:
-        """Where a file about the model with that digest lies, for Model Monitor."""
+        """The URI of the file `name` about the model with that digest, for Model Monitor."""
         return f"s3://{self.bucket}/{self._root}/model-monitor/baseline-{artifact_sha256[:12]}/{name}"
 
     def read(self, start: datetime, end: datetime) -> dict[str, Any] | None:
-        """The window's document; None where it was never judged. DataError where it is none of this version's."""
+        """The window's document; None if it was never judged. DataError if it has another schema."""
         return self._read(self.check_uri(start, end))
 
     def windows(self) -> list[tuple[datetime, datetime]]:
-        """Every window that was judged, by end and then start; what is named otherwise is passed over."""
+        """Every window that was judged, by end and then start. Objects with other names are skipped."""
         found = []
         prefix = f"{self._root}/checks/"
         with explained(f"listing s3://{self.bucket}/{prefix}"):
@@ -87,7 +87,7 @@ class Checks:
         return sorted(found, key=lambda window: (window[1], window[0]))
 
     def write(self, document: Mapping[str, Any]) -> str:
-        """Puts a window's document in the place that its start and end name, and gives its address."""
+        """Stores a window's document under its start and end; returns its URI."""
         start, end = (datetime.fromisoformat(document[name]) for name in ("start", "end"))
         uri = self.check_uri(start, end)
         objects.write(uri, encoded({"schema": SCHEMA, **document}), "application/json")
@@ -103,14 +103,14 @@ class Checks:
         try:
             document = json.loads(content)
         except ValueError as error:
-            raise DataError(f"{uri}: not JSON ({error}); delete it to have the window judged anew") from error
+            raise DataError(f"{uri}: not JSON ({error}); delete it to have the window checked again") from error
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-            raise DataError(f"{uri}: not a check of this version; delete it to have the window judged anew")
+            raise DataError(f"{uri}: not a check of this version; delete it to have the window checked again")
         return document
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """`document` as the lake keeps it: equal values, equal bytes. ValueError where it holds what JSON has not."""
+    """`document` as stored; equal values give equal bytes. ValueError if a value is not valid JSON, such as NaN."""
     return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 

@@ -59,11 +59,11 @@ def describe(name: str) -> State | None:
 def settled(
     name: str, *, timeout_seconds: float, configuration: str | None = None, lag_seconds: float = 30
 ) -> State | None:
-    """Waits until the endpoint is on its way nowhere, and says where it came to rest; None where there is none.
+    """Waits until the endpoint has settled and returns its state; None if there is no endpoint.
 
-    Where a change to `configuration` has just been asked for, an endpoint that still shows another one and no failure
-    is looked at again for `lag_seconds`: a read may lag behind the write. A state that still moves when the time is
-    up is returned as it is.
+    After a change to `configuration` was requested, an endpoint that still shows another one and no failure is polled
+    for another `lag_seconds`, because reads may lag behind writes. After `timeout_seconds` the state is returned even
+    if the endpoint is still changing.
     """
     from tenacity import RetryCallState, Retrying, stop_after_delay, wait_exponential
 
@@ -86,7 +86,7 @@ def settled(
 
 
 def serving(name: str) -> str:
-    """One clause that says what serves on `name` now, for the messages of failures."""
+    """A clause that states what serves on `name` now, for failure messages."""
     state = describe(name)
     if state is None:
         return f"no endpoint {name} exists, so nothing serves"
@@ -96,13 +96,13 @@ def serving(name: str) -> str:
 
 
 def score(name: str, inputs: Sequence[str], rows: Sequence[Sequence[float]], *, inference_id: str) -> list[Answer]:
-    """Asks the endpoint for the scores of `rows`, whose columns are `inputs`, in one request of that inference id.
+    """Requests the scores of `rows`, whose columns are `inputs`, in one request with that inference id.
 
     Raises:
-        CloudError: the endpoint did not answer, or its answer is not one per row in the form that ours have.
+        CloudError: the endpoint did not answer, or its answer does not have one prediction per row.
     """
     instances = [dict(zip(inputs, row, strict=True)) for row in rows]
-    with session.explained(f"asking endpoint {name}"):
+    with session.explained(f"invoking endpoint {name}"):
         answer = session.client("sagemaker-runtime").invoke_endpoint(
             EndpointName=name,
             ContentType="application/json",
@@ -119,8 +119,8 @@ def score(name: str, inputs: Sequence[str], rows: Sequence[Sequence[float]], *, 
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise CloudError(
-            f"endpoint {name} answered {body[:200]!r}, which holds no predictions with score, decision, model_version"
+            f"endpoint {name} answered {body[:200]!r}, which has no predictions with score, decision and model_version"
         ) from error
     if len(answers) != len(rows):
-        raise CloudError(f"endpoint {name} answered {len(answers)} rows where {len(rows)} were asked")
+        raise CloudError(f"endpoint {name} answered {len(answers)} rows to a request of {len(rows)}")
     return answers

@@ -34,7 +34,7 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportManifest:
-    """What one import put into the lake. `start` and `end` are its first and its last event."""
+    """The files and counts of one import. `start` and `end` are the times of its first and last event."""
 
     name: str
     content_sha256: str
@@ -50,7 +50,7 @@ class ImportManifest:
 
     @property
     def key(self) -> str:
-        """Where the manifest itself is."""
+        """The key of the manifest itself."""
         return f"raw/{self.name}/manifest.json"
 
     def overlaps(self, start: datetime | None, end: datetime | None) -> bool:
@@ -58,7 +58,7 @@ class ImportManifest:
         return (start is None or self.end >= start) and (end is None or self.start < end)
 
     def meets(self, other: ImportManifest) -> bool:
-        """Whether both imports have events of the same time, as those of a file and of its correction have."""
+        """Whether the time spans of both imports overlap, as those of a file and its correction do."""
         return self.name != other.name and self.start <= other.end and self.end >= other.start
 
     def to_json(self) -> str:
@@ -86,10 +86,10 @@ class ImportManifest:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{where}: is not the manifest of an import ({error}); import its file again") from error
         if not known:
-            raise DataError(f"{where}: is of another format than {FORMAT}; read it with the version that wrote it")
+            raise DataError(f"{where}: has another format than {FORMAT}; read it with the version that wrote it")
         return manifest
 
 
 def stamp(moment: datetime) -> str:
-    """`moment` in UTC with a Z, to the microsecond where it has any: unlike the clock's, for events."""
+    """`moment` in UTC with a Z, with microseconds if there are any; unlike `ml.clock.stamp`, for event times."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

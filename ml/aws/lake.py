@@ -25,7 +25,7 @@ from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
 FILE_BYTES = 512 << 20
-"""What a file of transactions takes at most, about: one request to upload, small enough to share out among machines."""
+"""Approximate maximum size of a file of transactions: one upload request, and small enough to distribute."""
 _ROWS_PER_GROUP = 100_000
 _TIME = pa.timestamp("us", "UTC")
 
@@ -41,10 +41,10 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """The imports and labels that a training run reads, under one digest; `start` and `end` are the window asked for.
+    """The imports and labels that a training run reads, under one digest; `start` and `end` are the requested window.
 
-    `rows` are those of whole imports, and `frauds` those of whole files of labels, corrected or not: the window and
-    the corrections are applied when they are read.
+    `rows` counts whole imports, and `frauds` whole label files, corrected or not: the window and the corrections are
+    applied when the files are read.
     """
 
     manifest_uri: str
@@ -55,9 +55,9 @@ class TrainingSet:
     end: datetime | None
     imports: tuple[str, ...]
     deliveries: tuple[str, ...] = ()
-    """Labels that came later and may be of the window's events."""
+    """Labels that were delivered later and may belong to the window's events."""
     meeting: tuple[tuple[str, str], ...] = ()
-    """Manifests, two and two, of imports that have events of the same time: if of the same ones, they count twice."""
+    """Pairs of manifests of imports whose time spans overlap: transactions that are in both count twice."""
 
 
 class Lake:
@@ -76,17 +76,17 @@ class Lake:
         duplicates: int,
         quarantined: int,
     ) -> Stored:
-        """Lands one import: data files, then labels, then the manifest. Equal content is stored once.
+        """Stores one import: data files, then labels, then the manifest. Equal content is stored once.
 
         Args:
             transactions: `event_id` string, `event_time` timestamp[us, UTC], then the model's inputs as float64.
             labels: `event_id` string, `label` int8, `known_at` timestamp[us, UTC]; at most one for each transaction:
-                what is not known yet is delivered later (`ml.aws.labels.join.deliver`).
-            content_sha256: the digest of what the rows say, whatever file they came from.
+                labels that are not known yet are delivered later (`ml.aws.labels.store.deliver`).
+            content_sha256: the digest of the rows' content, independent of the file format.
 
         Raises:
-            DataError: a table has another schema, or there is no transaction, or there are more labels than those.
-            CloudError: S3 refuses or cannot be reached; nothing of the import is visible until it is whole.
+            DataError: a table has another schema, there is no transaction, or there are more labels than transactions.
+            CloudError: S3 refuses or cannot be reached; no part of the import is visible until it is complete.
         """
         _check(transactions, labels)
         times = transactions["event_time"]
@@ -132,11 +132,11 @@ class Lake:
     def training_set(self, start: datetime | None, end: datetime | None) -> TrainingSet:
         """The imports with events from `start` (included) to `end` (not included; None = open), as one data set.
 
-        With them come the labels that were delivered since and may be of these events: those known from `start` on.
+        It includes the labels that were delivered later and may belong to these events: those known from `start` on.
 
-        Writes the manifest that SageMaker reads under the digest of what it lists; equal imports and window give an
-        equal digest, and writing it again changes nothing. The digest is that of files.json, laid out with the data:
-        every file's key and sha256, by which the first step checks what it got.
+        Writes the manifest that SageMaker reads under the digest of the listed files; equal imports and window give an
+        equal digest, and writing it again changes nothing. The digest is that of files.json, which is written beside
+        the manifest: every file's key and sha256, with which the first step verifies its input.
 
         Raises:
             DataError: no import overlaps the window, or those that do have different columns.
@@ -218,7 +218,7 @@ class Lake:
                 Body=data,
                 ContentType=content_type,
                 Metadata={"sha256": sha256},
-                # S3 refuses the object if what arrived has another digest.
+                # S3 verifies this digest on arrival.
                 ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
             )
 
@@ -228,10 +228,10 @@ def _check(transactions: pa.Table, labels: pa.Table) -> None:
     expected = pa.schema([("event_id", pa.string()), ("event_time", _TIME), *((name, pa.float64()) for name in inputs)])
     for table, schema in ((transactions, expected), (labels, deliveries.SCHEMA)):
         if not table.schema.equals(schema):
-            raise DataError(f"the lake takes the columns {schema.names} as {schema.types} (got {table.schema})")
+            raise DataError(f"the lake accepts only the columns {schema.names} as {schema.types} (got {table.schema})")
     if not transactions.num_rows or transactions.num_rows < labels.num_rows:
         raise DataError(
-            f"the lake takes at most one label for each transaction (got {labels.num_rows} for {transactions.num_rows})"
+            f"the lake accepts at most one label per transaction (got {labels.num_rows} for {transactions.num_rows})"
         )
 
 
@@ -245,20 +245,20 @@ def _parts(stem: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _parquet(table: pa.Table) -> bytes:
-    """The same bytes for the same table: no times, no library's metadata of its own but the writer's version."""
+    """The table as Parquet; equal tables give equal bytes: no times and no metadata except the writer's version."""
     buffer = io.BytesIO()
     pq.write_table(
         table.replace_schema_metadata(None),
         buffer,
         row_group_size=_ROWS_PER_GROUP,
-        compression="snappy",  # what every reader knows; measurements hardly compress by any other codec
+        compression="snappy",  # every reader supports it; other codecs hardly compress measurements better
         use_dictionary=False,
     )
     return buffer.getvalue()
 
 
 def _rows_of(data: bytes) -> int:
-    """The rows that the file says it has, read back from its footer."""
+    """The number of rows in the file's footer."""
     rows: int = pq.read_metadata(pa.BufferReader(data)).num_rows
     return rows
 

@@ -1,9 +1,10 @@
 """Exports a window and its reference in SageMaker Model Monitor's file formats.
 
-Model Monitor takes no new customers; teams that have it can read these as they read their own, or give them to a
-schedule as its baseline. The schemas are those of "Schema for Statistics", "Schema for Constraints" and "Schema for
-Violations" in the SageMaker Developer Guide. The time's column is in seconds of the day, as drift is judged; captured
-requests hold it as it was sent, so a schedule's own job would see that column drift. It converts, and judges nothing.
+Model Monitor accepts no new customers. Teams that use it can read these files as they read its own, or use them as the
+baseline of a schedule. The schemas are those of "Schema for Statistics", "Schema for Constraints" and "Schema for
+Violations" in the SageMaker Developer Guide. The time column is exported as seconds of the day, as the drift check uses
+it; captured requests have the original value, so a schedule's own job would report drift of that column. This module
+converts only; it makes no verdict.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ CHECKS = {
     "unseen": "categorical_values_check",
     "drift": "baseline_drift_check",
 }
-"""What is found here → what Model Monitor calls it."""
-_SKETCH = {"c": 0.64, "k": 2048.0}  # the parameters that Model Monitor's own sketches state
+"""Kind of finding → name of Model Monitor's check."""
+_SKETCH = {"c": 0.64, "k": 2048.0}  # as in the sketches that Model Monitor writes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What a numeric column held: `counts` between the interior `edges`, the outer bins bounded by `low` and `high`."""
+    """A numeric column: `counts` between the interior `edges`; `low` and `high` bound the outer bins."""
 
     name: str
     n: int
@@ -40,7 +41,7 @@ class Column:
 
 
 def statistics(rows: int, columns: Iterable[Column]) -> dict[str, Any]:
-    """statistics.json. The sketch holds as many items as rows, spread evenly within each bin."""
+    """The content of statistics.json. The sketch represents every row, spread evenly within each bin."""
     return {
         "version": 0.0,
         "dataset": {"item_count": rows},
@@ -60,11 +61,11 @@ def statistics(rows: int, columns: Iterable[Column]) -> dict[str, Any]:
 
 
 def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: float) -> dict[str, Any]:
-    """constraints.json: what rows must keep to, from columns of the reference.
+    """The content of constraints.json: the constraints on later rows, from columns of the reference.
 
     Args:
         max_missing: the share of a column's rows that may be missing beyond what the reference lacked.
-        max_distance: the Kolmogorov-Smirnov distance (Model Monitor's is the same, L-infinity) that is let pass.
+        max_distance: the Kolmogorov-Smirnov distance (Model Monitor's L-infinity is the same) that is tolerated.
     """
     return {
         "version": 0.0,
@@ -94,7 +95,7 @@ def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: 
 
 
 def violations(found: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
-    """constraint_violations.json, from (column, a key of CHECKS, description)."""
+    """The content of constraint_violations.json, from (column, key of CHECKS, description)."""
     return {
         "violations": [
             {"feature_name": name, "constraint_check_type": CHECKS[kind], "description": words}
@@ -123,8 +124,8 @@ def _present(column: Column) -> float:
 def _distribution(column: Column) -> dict[str, Any]:
     """The buckets, and a quantile sketch with the same counts: an item of level h stands for 2**h rows.
 
-    A bin's count is written in binary, as many items of each level as there are bits, the highest level excepted,
-    which takes what is left; items lie evenly in the bin.
+    A bin's count is decomposed in binary: one item per set bit at each level below the highest, and the remainder as
+    items of the highest level. Items are spaced evenly in the bin.
     """
     if not column.n or column.low is None or column.high is None:
         return {"buckets": [], "sketch": {"parameters": _SKETCH, "data": [[]]}}

@@ -31,10 +31,10 @@ def wanted() -> bool:
 
 
 def credentials(region: str | None) -> Any:
-    """botocore's credentials of the role FRAUDOPS_ROLE_ARN: taken when first used, and well before each end."""
+    """botocore's credentials of the role FRAUDOPS_ROLE_ARN: fetched on first use, renewed before they expire."""
     from botocore.credentials import DeferredRefreshableCredentials
 
-    # botocore logs a failed refresh with a traceback and then raises it: the one line that is raised suffices.
+    # botocore logs a failed refresh with a traceback and then raises it. The raised error is enough.
     logging.getLogger("botocore.credentials").addHandler(logging.NullHandler())
     make: Any = DeferredRefreshableCredentials
     return make(refresh_using=lambda: _assume_role(os.environ["FRAUDOPS_ROLE_ARN"], region), method="github-oidc")
@@ -45,7 +45,7 @@ def session(shared: Any) -> Any:
     from botocore.session import get_session
 
     made: Any = get_session()
-    made._credentials = shared  # botocore has no public way to hand in credentials that renew themselves
+    made._credentials = shared  # botocore has no public API for self-renewing credentials
     return made
 
 
@@ -64,8 +64,9 @@ def _assume_role(role: str, region: str | None) -> dict[str, str]:
     except ClientError as error:
         problem = error.response.get("Error", {})
         raise CloudError(
-            f"AWS does not let this workflow take {role} ({problem.get('Code')}: {problem.get('Message')}); the role's "
-            "trust names one repository and one branch or environment: compare it with infra/github-oidc.yaml"
+            f"AWS does not let this workflow assume {role} ({problem.get('Code')}: {problem.get('Message')}); the "
+            "role's trust policy names one repository and one branch or environment: compare it with "
+            "infra/github-oidc.yaml"
         ) from error
     return {
         "access_key": taken["AccessKeyId"],
@@ -76,13 +77,13 @@ def _assume_role(role: str, region: str | None) -> dict[str, str]:
 
 
 def token() -> str:
-    """A fresh OIDC token of this job for AWS. CloudError where GitHub does not give one."""
+    """A new OIDC token of this job for AWS. CloudError if GitHub does not issue one."""
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
     separator = "&" if "?" in os.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] else "?"
     url = f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}{separator}audience={urllib.parse.quote(AUDIENCE)}"
     if urllib.parse.urlsplit(url).scheme not in ("https", "http"):
-        raise CloudError("ACTIONS_ID_TOKEN_REQUEST_URL must be an address on the web")
+        raise CloudError("ACTIONS_ID_TOKEN_REQUEST_URL must be an http(s) URL")
     request = urllib.request.Request(  # noqa: S310 - the scheme was just checked
         url, headers={"Authorization": f"Bearer {os.environ['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"}
     )
@@ -96,7 +97,7 @@ def token() -> str:
         return str(json.loads(again(_get, request))["value"])
     except (OSError, ValueError, KeyError) as error:
         raise CloudError(
-            f"GitHub gave this job no OIDC token ({error}); the job needs `permissions: id-token: write`"
+            f"GitHub issued no OIDC token for this job ({error}); the job needs `permissions: id-token: write`"
         ) from error
 
 
@@ -113,7 +114,7 @@ def _get(request: urllib.request.Request) -> bytes:
             body: bytes = answer.read()
             return body
     except urllib.error.HTTPError as error:
-        error.close()  # it holds the connection
+        error.close()  # releases the connection
         raise
 
 

@@ -43,7 +43,7 @@ def stack_name() -> str:
 
 
 def read() -> Platform:
-    """The platform that this environment's credentials, region and FRAUDOPS_STACK lead to.
+    """The platform in the account and region of this environment, by its stack FRAUDOPS_STACK.
 
     Raises:
         CloudError: there is no such stack, it is not settled, or it lacks an output.
@@ -51,7 +51,7 @@ def read() -> Platform:
     name = stack_name()
     stack = describe_stack(name)
     if stack is None:
-        raise CloudError(f"there is no stack {name} in this account and region; make it with `fraudops bootstrap`")
+        raise CloudError(f"there is no stack {name} in this account and region; create it with `fraudops bootstrap`")
     if not _USABLE.match(stack["StackStatus"]):
         reason = stack.get("StackStatusReason", "no reason given")
         raise CloudError(f"stack {name} is {stack['StackStatus']} ({reason}); wait for it, or run `fraudops bootstrap`")
@@ -74,7 +74,7 @@ def endpoint_name() -> str:
 
 
 def describe_stack(name: str) -> dict[str, Any] | None:
-    """What CloudFormation says of the stack `name`; None where there is none."""
+    """CloudFormation's description of the stack `name`; None if there is none."""
     from botocore.exceptions import ClientError
 
     cloudformation = session.client("cloudformation")
@@ -82,7 +82,7 @@ def describe_stack(name: str) -> dict[str, Any] | None:
         try:
             stacks: list[dict[str, Any]] = cloudformation.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
-            # CloudFormation has no code of its own for "no such stack".
+            # CloudFormation has no error code for "no such stack".
             if session.code(error) == "ValidationError" and "does not exist" in str(error):
                 return None
             raise
@@ -91,19 +91,19 @@ def describe_stack(name: str) -> dict[str, Any] | None:
 
 def caller() -> str:
     """The caller's ARN, from STS."""
-    with session.explained("asking STS who is calling"):
+    with session.explained("reading the caller's identity from STS"):
         return str(session.client("sts").get_caller_identity()["Arn"])
 
 
 def refuse_root() -> None:
-    """Stops before the account's root user changes anything; call it ahead of every verb that does.
+    """Refuses the account's root user; every verb that changes AWS calls it first.
 
     Raises:
-        Refused: the caller is `arn:aws:iam::ACCOUNT:root`, which no policy can limit.
+        Refused: the caller is `arn:aws:iam::ACCOUNT:root`, which no policy can restrict.
     """
     arn = caller()
     if _ROOT.match(arn):
         raise Refused(
-            f"{arn} is the account's root user, which no policy limits; nothing was changed. "
+            f"{arn} is the account's root user, which no policy can restrict; nothing was changed. "
             "Use a role (the workflows' OIDC roles, or one of your own)"
         )

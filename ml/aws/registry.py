@@ -51,20 +51,20 @@ class Package:
 
 
 def package(arn: str) -> Package:
-    """The package that `arn` names. Raises CloudError where the registry has none or cannot be reached."""
+    """The package that `arn` names. Raises CloudError if there is none or AWS cannot be reached."""
     from botocore.exceptions import ClientError
 
     with explained(f"reading model package {arn}"):
         try:
             answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
         except ClientError as error:
-            # SageMaker has no code of its own for "no such package".
+            # SageMaker has no error code for "no such package".
             if not any(words in str(error).lower() for words in ("not found", "does not exist", "cannot find")):
                 raise
             raise CloudError(
-                f"there is no model package {arn} in this account's registry. An approval holds in the account and "
-                "region where its model was trained; a stopped AWS emulator loses its registry. Check where "
-                "you are, or start again from a clone that has no approvals"
+                f"there is no model package {arn} in this account's registry. An approval is valid only in the account "
+                "and region where its model was trained; a stopped AWS emulator loses its registry. Check the account "
+                "and region, or start again from a clone that has no approvals"
             ) from error
     return _package(answer)
 
@@ -81,9 +81,9 @@ def packages(group: str, *, status: str | None = None) -> list[Package]:
 def set_status(arn: str, status: str, reason: str) -> None:
     """Moves a package to Approved, PendingManualApproval or Rejected, with a reason for readers.
 
-    Approved → Approved sends no event; move to PendingManualApproval first where one is wanted.
+    Approved → Approved sends no event; to send one, set PendingManualApproval first.
     """
-    description = " ".join(reason.split())[:_REASON_LIMIT]  # SageMaker takes one line
+    description = " ".join(reason.split())[:_REASON_LIMIT]  # SageMaker accepts one line
     with explained(f"moving model package {arn} to {status}"):
         client("sagemaker").update_model_package(
             ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=description
@@ -105,7 +105,7 @@ def digest(uri: str) -> str:
 
 
 def read_json(uri: str) -> dict[str, Any]:
-    """The JSON object at `uri`. Raises CloudError where there is none, or where it is not a JSON object."""
+    """The JSON object at `uri`. Raises CloudError if there is none, or it is not a JSON object."""
     with explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
         text = body.read()
     try:

@@ -9,7 +9,7 @@ SCHEME = "s3://"
 
 
 def read(uri: str) -> bytes:
-    """The content of the object at `uri`. Raises DataError where there is none, CloudError where S3 refuses."""
+    """The content of the object at `uri`. Raises DataError if there is none, CloudError if S3 refuses."""
     bucket, key = split(uri)
     try:
         with explained(f"reading {uri}"):
@@ -17,19 +17,19 @@ def read(uri: str) -> bytes:
             return body
     except CloudError as error:
         if code(error.__cause__ or error) in ("NoSuchKey", "NoSuchBucket"):
-            raise DataError(f"{uri}: no such object; check the bucket's name and the key, letter by letter") from error
+            raise DataError(f"{uri}: no such object; check the bucket's name and the key") from error
         raise
 
 
 def write(uri: str, data: bytes, content_type: str) -> None:
-    """Puts `data` at `uri`, replacing what was there. Raises CloudError where S3 refuses."""
+    """Writes `data` to `uri`, replacing an existing object. Raises CloudError if S3 refuses."""
     bucket, key = split(uri)
     with explained(f"writing {uri}"):
         client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
 
 def split(uri: str) -> tuple[str, str]:
-    """The bucket and the key of s3://bucket/key. Raises DataError where `uri` is not one."""
+    """The bucket and the key of s3://bucket/key. Raises DataError if `uri` has another form."""
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     if not uri.startswith(SCHEME) or not bucket or not key:
         raise DataError(f"{uri}: must be s3://BUCKET/KEY")

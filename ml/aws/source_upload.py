@@ -25,7 +25,7 @@ _BESIDE = {"ml/steps/run.sh": "run.sh", "ml/steps/requirements.txt": "requiremen
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """What a job's container gets, by path: ml/__init__.py, ml/model, ml/steps, run.sh and requirements.txt.
+    """The files of a job's container, by path: ml/__init__.py, ml/model, ml/steps, run.sh and requirements.txt.
 
     Raises:
         ConfigError: `root` is not a checkout of this project.
@@ -47,12 +47,12 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """The digest of the whole tree, as a job computes it before it runs anything of it (`ml.aws.pipeline.steps`).
+    """The digest of the whole tree; a job computes the same before it runs any file of it (`ml.aws.pipeline.steps`).
 
     It is the sha256 of what `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum` prints in the tree.
 
     Raises:
-        ConfigError: a name that sha256sum would print otherwise than it is.
+        ConfigError: sha256sum would escape a file name.
     """
     strange = sorted(name for name in files if any(mark in name for mark in "\\\n\r"))
     if strange:
@@ -62,22 +62,22 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 
 def upload_code(files: Mapping[str, bytes], bucket: str) -> str:
-    """Puts the tree under its digest and returns its prefix, `s3://BUCKET/code/<sha256>/`."""
+    """Uploads the tree under its digest and returns its prefix, `s3://BUCKET/code/<sha256>/`."""
     return _upload(bucket, f"code/{digest(files)}/", files)
 
 
 def upload_settings(settings: Settings, bucket: str) -> str:
-    """Puts settings.json under its digest and returns its prefix, `s3://BUCKET/configs/<sha256>/`."""
+    """Uploads settings.json under its digest and returns its prefix, `s3://BUCKET/configs/<sha256>/`."""
     return _upload(bucket, f"configs/{settings.sha256}/", {"settings.json": settings.to_json().encode()})
 
 
 def upload_no_champion(bucket: str) -> str:
-    """Puts what stands in for a champion where no model serves, and returns its prefix."""
+    """Uploads a placeholder for the champion, for runs while no model serves; returns its prefix."""
     return _upload(bucket, NO_CHAMPION, {"none.json": json.dumps({"champion": None}).encode()})
 
 
 def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
-    """Makes the objects below `prefix` exactly `files`, by their digests. Refuses where there are others."""
+    """Makes the objects below `prefix` exactly `files`, by their digests. Refuses if there are other objects."""
     s3 = session.client("s3")
     where = f"s3://{bucket}/{prefix}"
 
@@ -87,7 +87,7 @@ def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
             head = s3.head_object(Bucket=bucket, Key=prefix + name, ChecksumMode="ENABLED")
             if head.get("ChecksumSHA256") == checksum:
                 return
-        # S3 refuses the object if what arrived has another digest, and keeps the digest with it.
+        # S3 verifies this digest on arrival and stores it with the object.
         s3.put_object(
             Bucket=bucket,
             Key=prefix + name,

@@ -52,7 +52,7 @@ def test_windows_are_listed_by_their_end(checks: Checks) -> None:
 def test_what_this_version_did_not_write_is_refused(checks: Checks, content: bytes) -> None:
     """It says what to do about it."""
     client("s3").put_object(Bucket="lake", Key=KEY, Body=content)
-    with pytest.raises(DataError, match="delete it to have the window judged anew"):
+    with pytest.raises(DataError, match="delete it to have the window checked again"):
         checks.read(START, END)
 
 

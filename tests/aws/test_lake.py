@@ -176,7 +176,7 @@ def test_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch
 )
 def test_tables_of_another_shape_are_refused(lake: Lake, change: Any) -> None:
     """Neither a missing column, nor another type, nor a label without a row gets into the lake."""
-    with pytest.raises(DataError, match="the lake takes"):
+    with pytest.raises(DataError, match="the lake accepts"):
         store(lake, change(tables()))
     assert keys(lake) == []
 
@@ -266,7 +266,7 @@ def test_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
     """A manifest says its format; another one than ours is refused."""
     manifest = store(lake).manifest
     later = manifest.to_json().replace('"format": 1', '"format": 2')
-    with pytest.raises(DataError, match="is of another format than 1"):
+    with pytest.raises(DataError, match="has another format than 1"):
         ImportManifest.from_json(later, "here")
     assert ImportManifest.from_json(manifest.to_json(), "here") == manifest
 

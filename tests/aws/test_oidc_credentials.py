@@ -133,7 +133,7 @@ def test_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> None
     """It names the role and where its trust is written."""
     cloud.refuses = True
     with pytest.raises(
-        CloudError, match=rf"does not let this workflow take {ROLE} \(AccessDenied.*infra/github-oidc.yaml"
+        CloudError, match=rf"does not let this workflow assume {ROLE} \(AccessDenied.*infra/github-oidc.yaml"
     ):
         session.client("sts").get_caller_identity()
 

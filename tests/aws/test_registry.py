@@ -67,7 +67,7 @@ def test_packages_come_oldest_first_and_by_status(cloud: ScriptedCloud) -> None:
 def test_package_that_is_not_there_is_said_to_be_missing(cloud: ScriptedCloud) -> None:
     """The message names the ARN and says what to do."""
     arn = register().rsplit("/", 1)[0] + "/7"
-    with pytest.raises(CloudError, match=f"no model package {arn}.*Check where you are"):
+    with pytest.raises(CloudError, match=f"no model package {arn}.*Check the account and region"):
         registry.package(arn)
 
 

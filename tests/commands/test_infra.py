@@ -233,5 +233,5 @@ def test_refused_template_is_an_error(checkout: Path) -> None:
     """With CloudFormation's reason."""
     bootstrap.bootstrap(checkout)
     (checkout / "infra/platform.yaml").write_text("Resources: [")
-    with pytest.raises(CloudError, match="asking what would change in the stack"):
+    with pytest.raises(CloudError, match="previewing changes of the stack"):
         infra.plan(checkout)

@@ -1,6 +1,6 @@
 """Previews what a template would change in a stack, with a change set that is never executed.
 
-It leaves nothing behind: the change set is deleted once it was read.
+The change set is deleted after it has been read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EMPTY = re.compile(r"didn't contain changes|No updates are to be performed", re
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What would happen to one resource, and because of which of its properties."""
+    """A planned change of one resource, and the properties that cause it."""
 
     action: Literal["Remove", "Modify", "Add", "Import", "Dynamic"]
     resource: str
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What would change in one stack: what would be lost first, then what changes, then what is new."""
+    """The planned changes of one stack: deletions and replacements first, then modifications, then additions."""
 
     stack: str
     exists: bool
@@ -49,17 +49,17 @@ class Preview:
 
 
 def preview(name: str, template: str, parameters: Mapping[str, str]) -> Preview:
-    """What making the stack `name` be `template` with `parameters` would change; nothing is changed.
+    """The changes that applying `template` with `parameters` to the stack `name` would make; applies none.
 
     Raises:
-        CloudError: the template is refused, or CloudFormation does not come to an end.
+        CloudError: the template is refused, or the change set is not ready in time.
     """
     before = describe_stack(name)
     if before is None:
         return Preview(stack=name, exists=False, changes=())
     cloudformation = session.client("cloudformation")
     label = f"fraudops-{os.environ.get('GITHUB_RUN_ID', 'laptop')}-{secrets.token_hex(4)}"
-    with session.explained(f"asking what would change in the stack {name}"):
+    with session.explained(f"previewing changes of the stack {name}"):
         request = stack.request_of(name, template, parameters, before)
         made = cloudformation.create_change_set(ChangeSetName=label, ChangeSetType="UPDATE", **request)
         try:
@@ -99,9 +99,9 @@ def _settled(name: str, identifier: str) -> dict[str, Any]:
     except RetryError as error:
         raise CloudError(f"the change set of the stack {name} was not ready in {_TIMEOUT_SECONDS} s") from error
     reason = str(found.get("StatusReason") or "")
-    # CloudFormation calls an empty change set a failed one, and has no code for it.
+    # CloudFormation reports an empty change set as failed, without an error code of its own.
     if found["Status"] == "FAILED" and not _EMPTY.search(reason):
-        raise CloudError(f"CloudFormation makes no change set for the stack {name}: {reason or 'no reason given'}")
+        raise CloudError(f"the change set of the stack {name} failed: {reason or 'no reason given'}")
     return found
 
 

@@ -17,7 +17,7 @@ FUNCTION = Path("infra/deploy_model")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What the platform's stack is made of, read from a checkout; nothing has been uploaded."""
+    """The sources of the platform's stack, read from a checkout; nothing has been uploaded."""
 
     template: str
     parameters: dict[str, str]
@@ -54,13 +54,13 @@ def identity_template(root: Path) -> str:
 
 
 def code_bucket(stack_name: str) -> str:
-    """A name that no other account has: the function's code must be there before the stack makes its own bucket."""
+    """An account-specific bucket name: the function's code must exist before the stack creates its own bucket."""
     account = platform_stack.caller().split(":")[4]
     return f"{stack_name.lower()}-code-{account}-{session.client('s3').meta.region_name}"
 
 
 def identity_parameters(where: platform_stack.Platform, made: Source) -> dict[str, str]:
-    """What the identity's template takes from the platform."""
+    """The parameters of the roles' template that come from the platform."""
     return {
         "PlatformStack": platform_stack.stack_name(),
         "Bucket": where.bucket,

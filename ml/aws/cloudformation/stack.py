@@ -1,7 +1,7 @@
 """Creates and updates CloudFormation stacks, and uploads the code that they need.
 
-A stack is created or updated and waited for; one that fails says which resource failed and why. Nothing here knows
-what a template holds.
+It waits until the operation has ended; the error of a failed one names the first failed resource and its reason. It
+does not depend on the content of any template.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ml.aws import session
 from ml.aws.platform_stack import describe_stack
 from ml.errors import CloudError
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of the zip format
 _CANCELLED = "Resource creation cancelled"
 _TIMEOUT_SECONDS = 1_800
 
@@ -33,7 +33,7 @@ class Applied:
 
 
 def archive(source: Path, package: str) -> bytes:
-    """A zip of the Python files of `source` as the package `package`: equal files, equal bytes, on any day."""
+    """A zip of the Python files of `source` as the package `package`; equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for file in sorted(source.rglob("*.py")):
@@ -45,22 +45,22 @@ def archive(source: Path, package: str) -> bytes:
 
 
 def ensure_bucket(name: str) -> bool:
-    """Makes the private, encrypted, versioned bucket `name` if it is not there; says whether it was made now.
+    """Creates the private, encrypted, versioned bucket `name` if it does not exist; returns whether it was created.
 
-    Its settings are applied in any case, so that a bucket whose making was interrupted is completed.
+    Its settings are applied in any case, so that an interrupted creation is completed.
     """
     from botocore.exceptions import ClientError
 
     s3 = session.client("s3")
     made = False
-    with session.explained(f"making the bucket {name}"):
+    with session.explained(f"creating the bucket {name}"):
         try:
             s3.head_bucket(Bucket=name)
         except ClientError as error:
             if session.code(error) not in ("404", "NoSuchBucket"):
-                raise  # 403: somebody else's
+                raise  # 403: the bucket belongs to another account
             region = s3.meta.region_name
-            # S3 refuses us-east-1 as a constraint, and makes buckets there without one.
+            # In us-east-1, S3 accepts no location constraint.
             place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             s3.create_bucket(Bucket=name, **place)
             made = True
@@ -80,12 +80,12 @@ def ensure_bucket(name: str) -> bool:
 
 
 def key_of(prefix: str, content: bytes) -> str:
-    """The key under which `upload` keeps `content`: its digest below `prefix`."""
+    """The key under which `upload` stores `content`: its digest below `prefix`."""
     return f"{prefix}/{hashlib.sha256(content).hexdigest()}.zip"
 
 
 def upload(bucket: str, prefix: str, content: bytes) -> str:
-    """Puts `content` below `prefix` under its digest and returns the key; what is there already is left alone."""
+    """Uploads `content` below `prefix` under its digest, unless it exists; returns the key."""
     from botocore.exceptions import ClientError
 
     key = key_of(prefix, content)
@@ -101,20 +101,20 @@ def upload(bucket: str, prefix: str, content: bytes) -> str:
 
 
 def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
-    """Makes the stack `name` be what `template` says with `parameters`, and waits until it is.
+    """Creates the stack `name` from `template` with `parameters`, or updates it, and waits until that has ended.
 
-    A parameter that the stack has and `parameters` lacks keeps its value. A stack that never came to be (its creation
-    failed and was rolled back) is removed and made anew.
+    A parameter that the stack has and `parameters` lacks keeps its value. A stack whose creation failed is deleted and
+    created again.
 
     Raises:
-        CloudError: the template is refused, a resource failed (it is named, with the reason), or time ran out.
+        CloudError: the template is refused, a resource failed (the message names it and the reason), or time ran out.
     """
     from botocore.exceptions import ClientError
 
     cloudformation = session.client("cloudformation")
     before = describe_stack(name)
     if before is not None and before["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED"):
-        with session.explained(f"removing what a failed creation left of the stack {name}"):
+        with session.explained(f"deleting the stack {name}, whose creation failed"):
             cloudformation.delete_stack(StackName=name)
             before = _settled(name)
     before = _settled(name) if before is not None else None
@@ -127,7 +127,7 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
             try:
                 cloudformation.update_stack(**request)
             except ClientError as error:
-                # CloudFormation has no code of its own for "nothing to do".
+                # CloudFormation has no error code for "nothing to do".
                 if "No updates are to be performed" in str(error):
                     return Applied(state="unchanged", outputs=_outputs(before))
                 raise
@@ -141,7 +141,7 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
 def request_of(
     name: str, template: str, parameters: Mapping[str, str], before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What CloudFormation is asked, whether to change the stack that was `before` or to say what would change."""
+    """The parameters of a create, update or change set request for the stack whose present state is `before`."""
     values: list[dict[str, Any]] = [
         {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(parameters.items())
     ]
@@ -163,7 +163,7 @@ def _settled(name: str) -> dict[str, Any] | None:
 
     def moving(stack: dict[str, Any] | None) -> bool:
         status = stack["StackStatus"] if stack else ""
-        # The clean-up after an update only removes what was replaced: the stack is as it should be.
+        # The clean-up after an update only deletes replaced resources: the stack is up to date.
         return status.endswith("_IN_PROGRESS") and status != "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
 
     patient = Retrying(
@@ -175,7 +175,7 @@ def _settled(name: str) -> dict[str, Any] | None:
         stack: dict[str, Any] | None = patient(describe_stack, name)
     except RetryError as error:
         raise CloudError(
-            f"stack {name} did not settle within {_TIMEOUT_SECONDS // 60} minutes; look at it in the console"
+            f"stack {name} did not settle within {_TIMEOUT_SECONDS // 60} minutes; see its events in the console"
         ) from error
     if stack is not None and stack["StackStatus"] == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS":
         return {**stack, "StackStatus": "UPDATE_COMPLETE"}
@@ -193,7 +193,7 @@ def _reason(name: str, stack: dict[str, Any] | None) -> str:
             if event["ResourceStatus"].endswith("_FAILED") and _CANCELLED not in reason:
                 failures.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
             if event["ResourceType"] == "AWS::CloudFormation::Stack" and reason == "User Initiated":
-                break  # where this operation began
+                break  # the start of this operation
     return failures[-1] if failures else (stack or {}).get("StackStatusReason", "CloudFormation gave no reason")
 
 

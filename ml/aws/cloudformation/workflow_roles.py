@@ -21,12 +21,12 @@ ROLES = {
     "InfraPlanRoleArn": "FRAUDOPS_ROLE_INFRA_PLAN",
     "InfraRoleArn": "FRAUDOPS_ROLE_INFRA",
 }
-"""The repository variable in which each output of the stack goes."""
+"""The repository variable that receives each output of the stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
-    """The repository that is trusted. Without its numbers, whoever holds its name is."""
+    """The trusted repository. Without its ids, trust is by name only, so a new owner of the name has it."""
 
     repository: str
     owner_id: str | None = None
@@ -34,29 +34,29 @@ class Trusted:
 
 
 def stack_name() -> str:
-    """The name of the identity's stack, beside the platform's."""
+    """The name of the roles' stack, derived from the platform's."""
     return f"{platform_stack.stack_name()}-github"
 
 
 def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None) -> stack.Applied:
-    """Makes the stack, or brings it up to date; without `trusted`, the repository that is let in stays.
+    """Creates or updates the stack; without `trusted`, the trusted repository stays the same.
 
     Raises:
-        CloudError: a resource could not be made, or the account's identity provider is not for AWS.
+        CloudError: a resource could not be created, or the account's identity provider is not for AWS.
     """
     name = stack_name()
     given = dict(parameters)
     if trusted is not None:
         numbers = {"OwnerId": trusted.owner_id, "RepositoryId": trusted.repository_id}
         given |= {"Repository": trusted.repository} | {key: value for key, value in numbers.items() if value}
-    # An account has one provider for an issuer. One that this stack has made stays this stack's.
+    # An account has at most one provider for an issuer. A provider that this stack created remains part of it.
     if platform_stack.describe_stack(name) is None:
         given["ProviderArn"] = _provider() or ""
     return stack.apply(name, template, given)
 
 
 def roles(outputs: Mapping[str, str]) -> dict[str, str]:
-    """The roles by the repository variable that names each. CloudError where the stack lacks one."""
+    """The roles by the repository variable that names each. CloudError if the stack lacks one."""
     missing = sorted(set(ROLES) - set(outputs))
     if missing:
         raise CloudError(
@@ -66,7 +66,7 @@ def roles(outputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _provider() -> str | None:
-    """The account's identity provider for GitHub; None where it has none."""
+    """The account's identity provider for GitHub; None if there is none."""
     iam = session.client("iam")
     with session.explained("looking for an identity provider for GitHub"):
         for item in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
@@ -76,7 +76,7 @@ def _provider() -> str | None:
             audiences = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn).get("ClientIDList", [])
             if AUDIENCE not in audiences:
                 raise CloudError(
-                    f"{arn} is there, and takes tokens for {', '.join(audiences) or 'nobody'} only; add the audience: "
+                    f"{arn} accepts tokens only for {', '.join(audiences) or 'no audience'}; add the audience: "
                     f"aws iam add-client-id-to-open-id-connect-provider --client-id {AUDIENCE} "
                     f"--open-id-connect-provider-arn {arn}"
                 )

@@ -35,7 +35,7 @@ _ROWS_PER_GROUP = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """Labels that were delivered together. `first` and `last` are when the first and the last of them was known."""
+    """Labels that were delivered together. `first` and `last` are the earliest and latest `known_at`."""
 
     name: str
     rows: int
@@ -71,7 +71,7 @@ class Delivery:
                 f"{where}: is not the manifest of a delivery of labels ({error}); deliver them again"
             ) from error
         if not known:
-            raise DataError(f"{where}: is of another format than {_FORMAT}; read it with the version that wrote it")
+            raise DataError(f"{where}: has another format than {_FORMAT}; read it with the version that wrote it")
         return delivery
 
 
@@ -131,7 +131,7 @@ def deliveries(bucket: str) -> list[Delivery]:
 
 
 def others(bucket: str) -> list[StoredFile]:
-    """The files of labels below labels/ that neither an import nor `deliver` has put there, with their digests.
+    """The label files below labels/ that neither an import nor `deliver` wrote, with their digests.
 
     Raises:
         DataError: one of them is not Parquet.
@@ -153,7 +153,7 @@ def others(bucket: str) -> list[StoredFile]:
 
 
 def check(table: pa.Table, where: str) -> None:
-    """Raises DataError, naming `where`, unless `table` is one of labels and has a row."""
+    """Raises DataError, naming `where`, unless `table` has the schema of labels and a row."""
     if not table.schema.equals(SCHEMA):
         raise DataError(f"{where}: must have the columns {SCHEMA.names} as {SCHEMA.types} (got {table.schema})")
     if not table.num_rows:
@@ -189,7 +189,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _put_once(bucket: str, key: str, data: bytes, content_type: str) -> bool:
-    """Puts the object unless it is there with the same content; whether it was put."""
+    """Writes the object unless it exists with the same content; returns whether it was written."""
     sha256 = hashlib.sha256(data)
     try:
         with explained(f"looking for s3://{bucket}/{key}"):
@@ -206,7 +206,7 @@ def _put_once(bucket: str, key: str, data: bytes, content_type: str) -> bool:
             Body=data,
             ContentType=content_type,
             Metadata={"sha256": sha256.hexdigest()},
-            # S3 refuses the object if what arrived has another digest.
+            # S3 verifies this digest on arrival.
             ChecksumSHA256=base64.b64encode(sha256.digest()).decode(),
         )
     return True

@@ -50,14 +50,14 @@ def definition(platform: Platform, training: ModelFile) -> str:
                 raise
             raise ConfigError(
                 f"region {platform.region!r}: SageMaker's scikit-learn image is not published there, or there is no "
-                "such region; choose another, as us-east-1 or eu-west-1"
+                "such region; choose another, such as us-east-1 or eu-west-1"
             ) from error
         text = workflow.definition()
     return json.dumps(json.loads(text), sort_keys=True, indent=2)
 
 
 def upsert(platform: Platform, text: str) -> None:
-    """Makes `text` the definition that the next execution runs; executions under way keep theirs.
+    """Makes `text` the definition of later executions; running executions keep theirs.
 
     Raises:
         CloudError: AWS refuses the definition, or the role may not be passed.
@@ -76,7 +76,7 @@ def upsert(platform: Platform, text: str) -> None:
         try:
             sagemaker.create_pipeline(**request)
         except ClientError as error:
-            # SageMaker has no code of its own for a name that is taken.
+            # SageMaker has no error code for a name that exists already.
             if "already exists" not in str(error):
                 raise
             sagemaker.update_pipeline(**request)
@@ -84,9 +84,9 @@ def upsert(platform: Platform, text: str) -> None:
 
 @contextmanager
 def _quiet(region: str) -> Iterator[None]:
-    """Gives the SDK a region while it is imported (it makes a client then) and keeps its chatter from people.
+    """Sets a region while the SDK is imported, because the import creates a client, and silences the SDK's output.
 
-    It warns of other packages' deprecations and tells what it does by default; neither is news.
+    The SDK prints deprecation warnings of other packages and information about its defaults.
     """
     before = os.environ.get("AWS_DEFAULT_REGION")
     disabled = logging.root.manager.disable
@@ -99,7 +99,7 @@ def _quiet(region: str) -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-        logging.root.setLevel(level)  # the SDK sets its own level and handler
+        logging.root.setLevel(level)  # the SDK changes both
         logging.root.handlers[:] = handlers
         if before is None:
             del os.environ["AWS_DEFAULT_REGION"]

@@ -1,13 +1,13 @@
 """The steps of the training pipeline, compiled by the SageMaker Python SDK.
 
 Imported by `ml.aws.pipeline.definition` when a definition is built and by nothing else: the SDK takes seconds to
-import. Nothing here may call AWS, read the clock or look at the caller's SDK configuration, so that
-equal inputs give equal bytes.
+import. Nothing here may call AWS, read the clock or read the caller's SDK configuration, so that equal inputs give
+equal bytes.
 
-The requests are written out in SageMaker's own terms and not collected from the SDK's builders: `ModelTrainer` and
-`FrameworkProcessor` upload scripts below a prefix with a time stamp, `ModelBuilder.register` lists the account's
-buckets, and `Processor` merges the defaults file of whoever runs it. `Step` is the SDK's extension point for that;
-references, conditions, caching, retries and the definition itself remain the SDK's.
+The requests are written as SageMaker's API defines them, not built by the SDK: `ModelTrainer` and `FrameworkProcessor`
+upload scripts below a prefix with a time stamp, `ModelBuilder.register` lists the account's buckets, and `Processor`
+merges the local user's defaults file. `Step` is the SDK's extension point for that; references, conditions, caching,
+retries and the definition itself are the SDK's.
 """
 
 from __future__ import annotations
@@ -45,11 +45,10 @@ _ML = "/opt/ml"
 _PROCESSING = "/opt/ml/processing"
 _CHANNELS = "/opt/ml/input/data"
 _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
-# The code's prefix ends in the digest of its tree (`ml.aws.source_upload.digest`). These words are the definition's
-# own, so that nothing of the tree runs before all of it has been found to be what its address says,
-# no file more and none less.
-# Arguments: the folder, its URI, where SageMaker looks for a reason, then those of run.sh. SageMaker takes no word of
-# more than 256 characters, and no line break in it.
+# The code's prefix ends in the digest of its tree (`ml.aws.source_upload.digest`). This script is part of
+# the definition and not of the tree, so that no file of the tree runs before the digest of the whole tree is verified.
+# Arguments: the folder, its URI, the file that SageMaker reads a failure reason from, then those of run.sh. SageMaker
+# limits an argument to 256 characters without line breaks.
 _RUN_VERIFIED = ";".join(
     [
         'cd "$1"',
@@ -91,7 +90,7 @@ class _Step(ConfigurableRetryStep):  # type: ignore[misc]  # the SDK is not type
         return self._properties
 
     def output(self, name: str) -> Any:
-        """Where the output `name` of a processing step lies when the step has run."""
+        """The URI of the output `name` of a processing step, resolved when the step has run."""
         return self._properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
 
     def to_request(self) -> dict[str, Any]:
@@ -319,7 +318,7 @@ def _channel(name: str, source: Any) -> dict[str, Any]:
 
 
 def _retries(*, job: bool) -> list[RetryPolicy]:
-    """Throttling passes in seconds, a shortage of instances in minutes; a fault of our own code is in neither list."""
+    """Retries throttling after seconds, a shortage of instances after minutes, and no fault of the code."""
     service = StepRetryPolicy(
         exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING],
         interval_seconds=10,
