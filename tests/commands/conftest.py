@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from local_github.server import LocalGitHub
 
-from tests.harness.aws import moto_server
 from tests.harness.github import bot_environment
 from tests.harness.github.bot_environment import BotEnvironment
 from tests.harness.platform import served
@@ -17,8 +16,6 @@ from tests.harness.platform import served
 @pytest.fixture
 def bot(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
     """A platform on moto, and a repository on a GitHub emulator of its own; nothing is approved yet."""
-    moto_server.reset(server)
-    moto_server.point_at(server, monkeypatch)
-    env = served.moto_platform(served.repository(tmp_path / "repository"))
+    env = served.on_moto(server, tmp_path, monkeypatch)
     with LocalGitHub(tmp_path / "github") as github:
         yield bot_environment.around(env, github, tmp_path, monkeypatch)

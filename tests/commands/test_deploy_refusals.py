@@ -15,7 +15,6 @@ from ml.aws.session import client
 from ml.commands.deploy import deploy
 from ml.errors import CloudError, DeploymentFailed, GitError, Refused
 from ml.release import rollout
-from tests.harness.aws import moto_server
 from tests.harness.platform import served
 from tests.harness.platform.served import ServedPlatform
 
@@ -23,9 +22,7 @@ from tests.harness.platform.served import ServedPlatform
 @pytest.fixture
 def empty(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedPlatform:
     """A repository and a registry, both empty."""
-    moto_server.reset(server)
-    moto_server.point_at(server, monkeypatch)
-    return served.moto_platform(served.repository(tmp_path / "repository"))
+    return served.on_moto(server, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from ml.aws import deployment_records
 from ml.commands.rollback import rollback
 from ml.errors import GitError, Refused
 from ml.gitops import serving_pointer
-from tests.harness.aws import moto_server
 from tests.harness.aws.deployments import finished
 from tests.harness.git.repositories import PERSON
 from tests.harness.platform import served
@@ -20,9 +19,7 @@ from tests.harness.platform.served import ServedPlatform
 @pytest.fixture
 def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedPlatform:
     """Approvals 1, 2 and 3 merged; 1 and 3 were deployed, the deployment of 2 failed."""
-    moto_server.reset(server)
-    moto_server.point_at(server, monkeypatch)
-    made = served.moto_platform(served.repository(tmp_path / "repository"))
+    made = served.on_moto(server, tmp_path, monkeypatch)
     for number in (1, 2, 3):
         made.approve(made.register(float(number)))
         status = "failed" if number == 2 else "succeeded"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from local_aws.server import LocalAws
 
 from ml import config
@@ -206,3 +207,10 @@ def moto_platform(workspace: GitWorkspace) -> ServedPlatform:
     client("s3").put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
     client("sagemaker").create_model_package_group(ModelPackageGroupName="fraudops-model")
     return ServedPlatform(workspace=workspace)
+
+
+def on_moto(server: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ServedPlatform:
+    """Empties the moto server and creates a platform on it, with a repository below `folder`; nothing is approved."""
+    moto_server.reset(server)
+    moto_server.point_at(server, monkeypatch)
+    return moto_platform(repository(folder / "repository"))
