@@ -12,7 +12,7 @@ from typing import Literal
 from ml.errors import GitError
 from ml.gitops import commit_messages
 from ml.gitops.repository import Identity, Repository
-from ml.records.approval_proposal import propose_package
+from ml.records.package_proposal import propose_package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def approve(
         approver: the author of the merge; if None, Git's configured user.
 
     Raises:
-        Refused, OutOfDate, CloudError: as `ml.records.approval_proposal.propose_package`.
+        Refused, OutOfDate, CloudError: as `ml.records.package_proposal.propose_package`.
         GitError: the branch cannot be created or merged; nothing was lost.
     """
     repository = Repository.find(root)

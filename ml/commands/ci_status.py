@@ -15,7 +15,7 @@ from typing import Any
 
 from ml.console import note
 from ml.errors import ConfigError, FraudopsError
-from ml.gitops import markdown
+from ml.gitops import markdown_escaping as markdown
 from ml.workflow import changed_files, runner_commands
 
 ALWAYS = ("changes", "validate")

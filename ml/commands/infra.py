@@ -16,7 +16,7 @@ from ml.aws.cloudformation import change_set, platform_source, stack, workflow_r
 from ml.aws.cloudformation.change_set import Change, Preview
 from ml.console import command, stage
 from ml.errors import CloudError
-from ml.gitops import markdown
+from ml.gitops import markdown_escaping as markdown
 from ml.workflow import changed_files as change
 from ml.workflow import runner_commands
 

@@ -16,7 +16,7 @@ import yaml
 from ml import config
 from ml.console import note
 from ml.errors import ConfigError
-from ml.gitops import markdown
+from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
 from ml.workflow import changed_files as workflow_change
 from ml.workflow import runner_commands

@@ -20,7 +20,7 @@ from ml.gitops.pull_requests import PullRequest
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
-from ml.records.approval_proposal import OutOfDate, propose_package
+from ml.records.package_proposal import OutOfDate, propose_package
 from ml.training import approval_page, step_summary
 from ml.training.gate_result import GateResult
 from ml.workflow import runner_commands

@@ -15,7 +15,7 @@ from ml.console import note
 from ml.errors import CloudError, GitError, Refused
 from ml.gitops import commit_messages, labels, rollbacks, serving_pointer
 from ml.gitops.github_client import GitHub
-from ml.gitops.markdown import code, table, text
+from ml.gitops.markdown_escaping import code, table, text
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Identity, Repository
 from ml.records import bot_pull_requests

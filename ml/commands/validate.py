@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import ConfigError
-from ml.gitops import markdown
+from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
 from ml.validation import rules
 from ml.validation.rules import Problem

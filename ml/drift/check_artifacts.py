@@ -13,7 +13,7 @@ from ml.model.drift.histogram import Column, Tally
 from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
 
 if TYPE_CHECKING:
-    from ml.drift.reference_model import Model
+    from ml.drift.approved_model import Model
     from ml.drift.result import NoTraffic
     from ml.drift.window_monitor import Check, Monitor
 

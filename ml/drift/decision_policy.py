@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.console import note
-from ml.drift.reference_model import Model
+from ml.drift.approved_model import Model
 from ml.drift.request_evidence import build_case
 from ml.drift.retrain_requester import DriftCase
 from ml.drift.window_monitor import Check, Monitor

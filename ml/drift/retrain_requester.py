@@ -21,7 +21,7 @@ from ml.drift.request_log import RequestLog
 from ml.errors import GitError
 from ml.gitops import comments, commit_messages, issues, labels, pull_requests
 from ml.gitops.github_client import GitHub
-from ml.gitops.markdown import code, text
+from ml.gitops.markdown_escaping import code, text
 from ml.gitops.remote import ProtectedBranch, Remote
 from ml.model.drift import detector
 from ml.model.drift.verdict import CAUSES

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ml.clock import stamp
 from ml.drift.request_evidence import sentence, span, strongest
 from ml.drift.window_monitor import Check
-from ml.gitops.markdown import code, details, fence, link, table, text
+from ml.gitops.markdown_escaping import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ml.aws.capture.reader import Batch
     from ml.config.settings_files import LabelLimits
-    from ml.drift.reference_model import Model
+    from ml.drift.approved_model import Model
 
 
 def read(

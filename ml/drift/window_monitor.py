@@ -19,8 +19,8 @@ from ml.aws.capture import object_listing
 from ml.aws.drift_check_store import Checks, fingerprint
 from ml.console import note, stage
 from ml.drift import traffic_aggregation
+from ml.drift.approved_model import Model
 from ml.drift.calendar import Window, without_overlap
-from ml.drift.reference_model import Model
 from ml.gitops.repository import Repository
 from ml.model.drift import detector
 

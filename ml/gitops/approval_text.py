@@ -1,7 +1,7 @@
 """Renders the body of an approval pull request: what merging does, the evidence, the next steps.
 
 It uses only the `Page` that it is given; it measures nothing, decides nothing and calls nothing. Text that people wrote
-(reasons, evidence, configuration) is escaped (ml.gitops.markdown).
+(reasons, evidence, configuration) is escaped (ml.gitops.markdown_escaping).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from ml import config
 from ml.gitops import comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
-from ml.gitops.markdown import code, details, fence, image, link, table, text
+from ml.gitops.markdown_escaping import code, details, fence, image, link, table, text
 
 _DIFF_CHARACTERS, _EVIDENCE_CHARACTERS, _MAX_REQUESTS = 20_000, 3_000, 8
 REPLACES = "Replaces "

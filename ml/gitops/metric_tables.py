@@ -11,7 +11,7 @@ from typing import Any
 
 from ml import config
 from ml.gitops import commit_messages
-from ml.gitops.markdown import code, table, text
+from ml.gitops.markdown_escaping import code, table, text
 
 CONFIDENCE = 0.95  # of the intervals in evaluation.json (ml.model.metrics)
 _DAY = 86_400.0

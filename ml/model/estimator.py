@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
 
 from ml.model import features
-from ml.model.resampling import OneParentSMOTE
+from ml.model.smote import OneParentSMOTE
 from ml.model.training_settings import Training
 
 SCHEMA = 1

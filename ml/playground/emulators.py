@@ -23,7 +23,7 @@ from local_github.server import LocalGitHub
 
 from ml import clock
 from ml.errors import CloudError
-from ml.playground import tool_cache
+from ml.playground import environment_link
 from ml.playground.simulated_clock import SimulatedClock
 
 USER = "local-user"
@@ -75,7 +75,7 @@ class Emulators:
                 tool_cache=self._tool_cache,
             )
             self.github.attach(self.actions)
-            tool_cache.link_environment(self.actions.tool_cache)
+            environment_link.link_environment(self.actions.tool_cache)
             self.aws.federation.trust_issuer(ISSUER, self.actions.issuer.jwks)
             self.token = self.github.token(USER)
             if self._schedules:

@@ -1,6 +1,6 @@
 """Markdown of deployments and rollbacks for the step summary. Decides nothing.
 
-Text from files, people or AWS is escaped (ml.gitops.markdown).
+Text from files, people or AWS is escaped (ml.gitops.markdown_escaping).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ml.gitops import commit_messages
-from ml.gitops.markdown import code, link, table, text
+from ml.gitops.markdown_escaping import code, link, table, text
 from ml.release.result import DeploymentResult
 
 

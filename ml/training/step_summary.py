@@ -1,6 +1,6 @@
 """Markdown of a training run for the step's summary and for issues: the verdict, its evidence and the next move.
 
-Everything that came from files, people or AWS is escaped (ml.gitops.markdown). Decides nothing.
+Everything that came from files, people or AWS is escaped (ml.gitops.markdown_escaping). Decides nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from ml.clock import stamp
 from ml.gitops import commit_messages, metric_tables
-from ml.gitops.markdown import code, link, table, text
+from ml.gitops.markdown_escaping import code, link, table, text
 from ml.training.gate_result import GateResult
 from ml.training.result import DryRun
 

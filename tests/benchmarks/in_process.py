@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ml import config
 from ml.aws.labels import coverage
 from ml.drift import decision_policy, training_window
-from ml.drift.reference_model import learned_until
+from ml.drift.approved_model import learned_until
 from ml.drift.retrain_requester import DriftCase
 from ml.model import artifact
 from ml.model.drift import detector

@@ -10,7 +10,7 @@ from ml.commands.propose import propose
 from ml.errors import ConfigError, GitHubError, Refused
 from ml.gitops import approvals, labels, serving_pointer
 from ml.gitops.repository import BOT
-from ml.records.approval_proposal import OutOfDate
+from ml.records.package_proposal import OutOfDate
 from ml.training.gate_result import GateResult
 from tests.harness.github.bot_environment import RUN, BotEnvironment
 

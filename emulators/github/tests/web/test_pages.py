@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_github.web import diffs, markdown
+from local_github.web import diff_parser, markdown
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 PIXEL = base64.b64decode(
@@ -104,7 +104,7 @@ def test_diff_lines_are_numbered(emulator: Any, clone: Any) -> None:
     clone.push("main")
     found = {
         file.change.path: file
-        for file in diffs.diff_files(emulator.github.state.find("acme", "fraud").git, before, after)
+        for file in diff_parser.diff_files(emulator.github.state.find("acme", "fraud").git, before, after)
     }
     assert [(line.kind, line.before, line.after, line.text) for line in found["a.txt"].lines[1:]] == [
         ("context", 1, 1, "one"),

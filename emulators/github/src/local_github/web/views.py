@@ -19,7 +19,7 @@ from local_github.domain.events import RunView
 from local_github.domain.pull_requests import merge_base, pull_of
 from local_github.domain.records import Issue, Repository
 from local_github.git.output_parser import Commit
-from local_github.web import diffs, markdown
+from local_github.web import diff_parser, markdown
 from local_github.web.urls import Site
 
 _SHOWN_COMMITS = 250
@@ -131,7 +131,7 @@ class Views:
             issue=issue,
             pull=pull,
             commits=commits,
-            files=diffs.diff_files(git, base, pull.head_sha),
+            files=diff_parser.diff_files(git, base, pull.head_sha),
             statuses=branch_protection.latest_statuses(repository, pull.head_sha),
             checks=[check for check in repository.checks if check.sha == pull.head_sha and check.id not in known],
             jobs=jobs,
@@ -144,7 +144,8 @@ class Views:
         """A commit and its changes."""
         git = repository.git
         start = commit.parents[0] if commit.parents else git.write_tree(None, [])
-        return self._render("commit.html", repository, commit=commit, files=diffs.diff_files(git, start, commit.sha))
+        files = diff_parser.diff_files(git, start, commit.sha)
+        return self._render("commit.html", repository, commit=commit, files=files)
 
     def runs(self, repository: Repository) -> str:
         """The list of workflow runs."""

@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from local_aws.sagemaker.hosting.inference_handler import (
+from local_aws.sagemaker.hosting.handler_loader import (
     HandlerInvalid,
     InferenceHandler,
     Response,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 
-from ml.model.resampling import OneParentSMOTE
+from ml.model.smote import OneParentSMOTE
 
 
 def sample(legitimate: int = 500, frauds: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ml.gitops import markdown
+from ml.gitops import markdown_escaping as markdown
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 WORDS = st.text(
