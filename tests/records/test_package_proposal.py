@@ -12,7 +12,7 @@ from ml.aws import registry
 from ml.aws.session import client
 from ml.errors import CloudError, Refused
 from ml.gitops import approvals
-from ml.records.approval_proposal import OutOfDate, propose_package
+from ml.records.package_proposal import OutOfDate, propose_package
 from tests.harness.platform import served
 from tests.harness.platform.served import ServedPlatform
 
