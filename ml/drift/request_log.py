@@ -1,31 +1,19 @@
-"""Reads from Git which retrain requests exist at a commit, and what resolved them and when.
+"""Reads from Git which retrain requests of each cause exist at a commit, when they were created and resolved.
 
 Reads the commit, not the work tree: a drift check that runs while others push must not repeat a request of main.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from ml import config
 from ml.gitops.repository import Repository
-
-_File = TypeVar("_File", bound=config.File)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resolution:
-    """How a request was resolved: the record that names it, its creation time, and whether the gate failed."""
-
-    request: str
-    record: Path
-    created: datetime
-    gate_failed: bool
+from ml.records import retrain_requests
+from ml.records.retrain_requests import GitCommit, Resolution, Resolutions
 
 
 class RequestLog:
@@ -37,31 +25,25 @@ class RequestLog:
 
     def __init__(self, repository: Repository, revision: str) -> None:
         self._repository = repository
-        self.revision = repository.commit_of(revision)
+        self._source = GitCommit(repository, revision)
 
     @cached_property
     def requests(self) -> tuple[str, ...]:
         """The ids of every request, oldest first."""
-        return tuple(path.stem for path in self._paths(config.REQUESTS))
+        return self._source.requests()
 
     @cached_property
-    def resolutions(self) -> tuple[Resolution, ...]:
-        """The resolutions of all requests, oldest first."""
-        found = []
-        for path, approval in self._records(config.APPROVALS, config.ApprovalRecord):
-            found += [_resolution(name, path, approval.created, gate_failed=False) for name in approval.requests]
-        for path, failure in self._records(config.GATE_FAILURES, config.GateFailureRecord):
-            found += [_resolution(name, path, failure.created, gate_failed=True) for name in failure.requests]
-        return tuple(sorted(found, key=lambda item: (item.created, item.record)))
+    def resolutions(self) -> Resolutions:
+        """The resolutions of all requests."""
+        return retrain_requests.resolutions(self._source)
 
     def open(self, cause: str) -> list[str]:
         """The open requests of a cause, oldest first."""
-        resolved = {item.request for item in self.resolutions}
-        return [name for name in self.requests if cause_of(name) == cause and name not in resolved]
+        return self.resolutions.open(name for name in self.requests if cause_of(name) == cause)
 
     def resolved(self, cause: str) -> list[Resolution]:
         """The resolutions of a cause's requests, oldest first."""
-        return [item for item in self.resolutions if cause_of(item.request) == cause]
+        return [item for item in self.resolutions.history if cause_of(item.request) == cause]
 
     def consecutive_gate_failures(self, cause: str) -> list[str]:
         """The names of the gate failures that resolved a cause's requests since its last approval, oldest first."""
@@ -84,21 +66,11 @@ class RequestLog:
 
     def commit_of(self, name: str) -> str | None:
         """The commit that added a request; None if there is no such request."""
-        commits = self._repository.log(self.revision, _path(name))
+        commits = self._repository.log(self._source.commit, _path(name))
         return commits[-1].sha if commits else None
 
     def _commit_time(self, name: str) -> datetime:
-        return self._repository.log(self.revision, _path(name))[-1].time.astimezone(UTC)
-
-    def _records(self, folder: Path, kind: type[_File]) -> Iterator[tuple[Path, _File]]:
-        parse: Callable[[str, Path, type[_File]], _File] = config.parse
-        for path in self._paths(folder):
-            content = self._repository.show(self.revision, path) or b""
-            yield path, parse(content.decode("utf-8", "replace"), path, kind)
-
-    def _paths(self, folder: Path) -> list[Path]:
-        names = map(Path, self._repository.files(self.revision, folder))
-        return sorted(path for path in names if path.suffix == ".yaml" and path.parent == folder)
+        return self._repository.log(self._source.commit, _path(name))[-1].time.astimezone(UTC)
 
 
 def cause_of(name: str) -> str:
@@ -108,7 +80,3 @@ def cause_of(name: str) -> str:
 
 def _path(name: str) -> Path:
     return config.REQUESTS / f"{name}.yaml"
-
-
-def _resolution(name: str, path: Path, created: datetime, *, gate_failed: bool) -> Resolution:
-    return Resolution(request=name, record=path, created=created, gate_failed=gate_failed)

@@ -167,7 +167,7 @@ class RetrainRequester:
     def _check_same_request(self, case: DriftCase) -> RequestOutcome | None:
         if case.name not in self._log.requests:
             return None
-        resolution = next((item for item in self._log.resolutions if item.request == case.name), None)
+        resolution = self._log.resolutions.of(case.name)
         if resolution is None:
             return self._already_open(case, case.name)
         # The gate failure that opens the circuit breaker may have resolved this request: open the issue now, not later.

@@ -19,6 +19,7 @@ from ml.gitops.repository import Repository
 from ml.playground import verdict_summary
 from ml.playground.card_processor import CardProcessor, MonthCounts
 from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, ScriptedReviewer
+from ml.records import retrain_requests
 from ml.report.year_data import DayOfAlerts, Decision, Deployment, MonthPlayed, PlayedYear, Request, Retrain
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class EventHistory:
         scenario = cards.year.scenario
         self._repository = Repository.find(reviewer.root)
         self._records = _records(reviewer.root)
+        self._resolutions = retrain_requests.resolutions(retrain_requests.WorkTree(reviewer.root))
         months_played = tuple(self._month(number) for number in range(1, months + 1))
         requests, retrains = self._requests(), self._retrains()
         deployments = self._deployments()
@@ -151,14 +153,10 @@ class EventHistory:
         return tuple(sorted(found, key=lambda request: request.at))
 
     def _fate(self, name: str) -> str:
-        for record in self._records:
-            if name in record.requests:
-                return (
-                    f"approved as {record.approval:04d}"
-                    if isinstance(record, config.ApprovalRecord)
-                    else "failed the gate"
-                )
-        return "open"
+        resolution = self._resolutions.of(name)
+        if resolution is None:
+            return "open"
+        return "failed the gate" if resolution.gate_failed else f"approved as {resolution.record.stem}"
 
     def _retrains(self) -> tuple[Retrain, ...]:
         pulls = self._reviewer.pulls_by_branch()

@@ -1,6 +1,6 @@
 """Chooses the open retrain requests that a training run resolves, and their training window.
 
-A request is open until an approval or a recorded gate failure names its id. Nothing here writes.
+Which requests are open is decided by `ml.records.retrain_requests`. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ml import config
 from ml.errors import ConfigError, Refused
+from ml.records import retrain_requests
+from ml.records.retrain_requests import Resolutions
 
 METADATA_LIMIT = 255
 """Characters for all ids of one run: a value of a model package's metadata holds 256, the first of which marks it."""
@@ -17,8 +19,7 @@ METADATA_LIMIT = 255
 
 def open_requests(root: Path) -> dict[str, config.RetrainRequest]:
     """The requests below `root` that neither an approval nor a recorded gate failure names, by id, oldest first."""
-    closed = _closed(root)
-    return {name: request for name, request in config.load_requests(root).items() if name not in closed}
+    return _open(root, _resolutions(root))
 
 
 def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.RetrainRequest]:
@@ -28,14 +29,16 @@ def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.Retrain
         ConfigError: `wanted` names a request that does not exist.
         Refused: it names a resolved one, or more than one package can name.
     """
-    available = open_requests(root)
+    resolutions = _resolutions(root)
+    available = _open(root, resolutions)
     if wanted is None:
         return {name: available[name] for name in _fitting(available)}
-    chosen, closed = sorted(set(wanted)), _closed(root)
+    chosen = sorted(set(wanted))
     for name in chosen:
-        if name in closed:
+        resolution = resolutions.of(name)
+        if resolution is not None:
             raise Refused(
-                f"{config.REQUESTS}/{name}.yaml: {closed[name]} has resolved it; nothing was started. "
+                f"{config.REQUESTS}/{name}.yaml: {resolution.record} has resolved it; nothing was started. "
                 "To train again, commit another request"
             )
         if name not in available:
@@ -63,17 +66,13 @@ def window(requests: Mapping[str, config.RetrainRequest]) -> config.Window:
     )
 
 
-def _closed(root: Path) -> dict[str, Path]:
-    """The file that resolved each request, by the request's id."""
-    closed = {
-        name: config.GATE_FAILURES / f"{failure}.yaml"
-        for failure, record in config.load_gate_failures(root).items()
-        for name in record.requests
-    }
-    numbers = [int(file.stem) for file in (root / config.APPROVALS).glob("*.yaml") if file.stem.isdecimal()]
-    for number in numbers:
-        closed |= dict.fromkeys(config.load_approval(root, number).requests, config.approval_path(number))
-    return closed
+def _resolutions(root: Path) -> Resolutions:
+    return retrain_requests.resolutions(retrain_requests.WorkTree(root))
+
+
+def _open(root: Path, resolutions: Resolutions) -> dict[str, config.RetrainRequest]:
+    requests = config.load_requests(root)
+    return {name: requests[name] for name in resolutions.open(requests)}
 
 
 def _fitting(names: Collection[str]) -> list[str]:
