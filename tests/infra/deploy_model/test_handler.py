@@ -1,47 +1,19 @@
-"""The deploy function's calls and its handler against moto over HTTP; only UpdateEndpoint, which moto lacks, is left to
-the end-to-end tests."""
+"""The handler deploys an approved package and writes its outcome; transient failures are raised for a retry."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 from deploy_model import access, handler, logic
 
 from ml.aws.session import client
-from tests.harness.aws import moto_server
-from tests.infra.fake_access import ARCHIVE, CONTAINER, desired, event
+from tests.infra.fake_access import CONTAINER, desired, event
 
-SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
 URL = "s3://lake/executions/7/model.tar.gz"
-
-
-@pytest.fixture
-def aws(server: str, monkeypatch: pytest.MonkeyPatch) -> access.Aws:
-    """A lake with a model in it, a package group, a topic with a queue behind it, and the function's environment."""
-    moto_server.reset(server)
-    moto_server.point_at(server, monkeypatch)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # Lambda sets both
-    moto_server.make_bucket("lake")
-    client("s3").put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
-    client("s3").put_object(Bucket="lake", Key="executions/7/model.tar.gz", Body=ARCHIVE)
-    client("sagemaker").create_model_package_group(ModelPackageGroupName="fraudops-model")
-    topic = client("sns").create_topic(Name="t")["TopicArn"]
-    queue = client("sqs").create_queue(QueueName="told")["QueueUrl"]
-    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    for name, value in {
-        "BUCKET": "lake",
-        "PACKAGE_GROUP": "fraudops-model",
-        "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoint",
-        "TOPIC_ARN": topic,
-    }.items():
-        monkeypatch.setenv(name, value)
-    return access.Aws("lake", topic)
 
 
 def told() -> list[dict[str, Any]]:
@@ -71,28 +43,10 @@ def approved(url: str = URL) -> str:
     return arn
 
 
-def test_what_serves_is_a_copy_of_the_version_that_was_verified(aws: access.Aws) -> None:
-    """Replacing the object afterwards changes nothing of what an endpoint would load."""
-    copy = aws.pinned(URL, SHA256)
-    assert copy == f"s3://lake/deploy/artifacts/{SHA256}/model.tar.gz"
-    client("s3").put_object(Bucket="lake", Key="executions/7/model.tar.gz", Body=b"swapped")
-    key = copy.removeprefix("s3://lake/")
-    assert client("s3").get_object(Bucket="lake", Key=key)["Body"].read() == ARCHIVE
-
-
-@pytest.mark.parametrize("url", [URL, "s3://lake/absent", "s3://lake", "https://lake/x", ""])
-def test_another_content_is_not_copied(aws: access.Aws, url: str) -> None:
-    """Neither one of another digest, nor one that is not there or not in S3."""
-    assert aws.pinned(url, "e" * 64) is None
-    assert client("s3").list_objects_v2(Bucket="lake", Prefix="deploy/")["KeyCount"] == 0
-
-
-def test_what_is_not_there_is_none(aws: access.Aws) -> None:
-    """SageMaker says so in a message only."""
-    assert aws.text("deploy/desired.json") is None
-    assert aws.endpoint("absent") is None
-    assert aws.model("absent") is None
-    assert aws.endpoint_config("absent") is None
+def failing(code: str, status: int = 400) -> ClientError:
+    """An error of AWS."""
+    problem = {"Error": {"Code": code, "Message": "because"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(problem, "CreateEndpoint")  # type: ignore[arg-type]  # the stubs want every key
 
 
 def test_approved_package_that_git_wants_is_deployed(aws: access.Aws) -> None:
@@ -129,12 +83,6 @@ def test_refusal_is_written_and_told(aws: access.Aws) -> None:
     assert aws.endpoint("fraudops-production") is None
 
 
-def failing(code: str, status: int = 400) -> ClientError:
-    """An error of AWS."""
-    problem = {"Error": {"Code": code, "Message": "because"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(problem, "CreateEndpoint")  # type: ignore[arg-type]  # the stubs want every key
-
-
 def test_no_for_good_is_an_outcome(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """A quota that is used up will not be there in a minute: it is told instead of tried again."""
     arn = approved()
@@ -164,12 +112,6 @@ def test_what_may_pass_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatc
     assert client("s3").list_objects_v2(Bucket="lake", Prefix="deploy/outcomes/")["KeyCount"] == 0
     assert told() == []
     monkeypatch.undo()
-
-
-def test_no_connection_may_pass() -> None:
-    """An error of the network is worth another try, one of our own is not."""
-    assert access.passing(EndpointConnectionError(endpoint_url="https://s3"))
-    assert not access.passing(ValueError("ours"))
 
 
 def test_busy_endpoint_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,61 @@
+"""The documents of the deploy function: what `fraudops deploy` writes is read, and the names in SageMaker."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from deploy_model import documents
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml import config
+from ml.aws import deployment_records
+from tests.harness.git.repositories import SERVING, record
+from tests.infra.fake_access import ARN, CONTAINER, desired
+
+
+@given(
+    endpoint=st.from_regex(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,62}", fullmatch=True).filter(lambda name: len(name) <= 63),
+    approval=st.integers(1, 10**6),
+)
+def test_names_are_ones_that_sagemaker_takes(endpoint: str, approval: int) -> None:
+    """At most 63 letters, digits and dashes, with the approval's number in them."""
+    name = documents.Desired.parse(json.dumps(desired(endpoint=endpoint, approval=approval))).name
+    assert len(name) <= 63
+    assert f"-{approval:04d}-" in name
+    assert not name.startswith("-")
+    assert "--" not in name
+
+
+def test_name_is_another_for_every_other_content() -> None:
+    """Package, digest, container, instance and capture are in it; what only the roll-out needs is not."""
+    changed: list[dict[str, Any]] = [
+        {"model_package_arn": ARN.replace("/7", "/6")},
+        {"artifact_sha256": "e" * 64},
+        {"container": {**CONTAINER, "image": "image:2"}},
+        {"instance": {"type": "ml.m5.large", "count": 2}},
+        {"instance": {"type": "ml.m5.xlarge", "count": 1}},
+        {"capture": {"sampling_percentage": 50}},
+    ]
+    names = {documents.Desired.parse(json.dumps(desired(**change))).name for change in [{}, *changed]}
+    assert len(names) == len(changed) + 1
+    same = desired(id="other", commit="e" * 40, rollout={"termination_wait_seconds": 1, "timeout_minutes": 5})
+    assert documents.Desired.parse(json.dumps(same)).name == documents.Desired.parse(json.dumps(desired())).name
+
+
+def test_function_reads_what_deploy_writes() -> None:
+    """The two sides share no code; this holds them to one document."""
+    serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
+    written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
+    read = documents.Desired.parse(json.dumps(written))
+    assert (read.id, read.approval, read.model_package_arn) == ("id-1", 7, record(7).model_package_arn)
+    assert (read.artifact_sha256, read.container.image) == (record(7).artifact.sha256, record(7).container.image)
+    assert (read.endpoint, read.instance_type, read.sampling_percentage) == ("fraudops-production", "ml.m5.large", 100)
+
+
+def test_deploy_reads_what_the_function_writes() -> None:
+    """Every field of an outcome, and the two that the handler adds."""
+    fields = {field.name for field in dataclasses.fields(documents.Outcome)}
+    assert fields | {"at"} == {field.name for field in dataclasses.fields(deployment_records.Outcome)}
