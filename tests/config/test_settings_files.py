@@ -1,0 +1,103 @@
+"""The settings files are strict: an invalid value is named by file, field, expectation and value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml import config
+from ml.errors import ConfigError
+from ml.model.drift.settings import Rules
+
+ROOT = Path(__file__).resolve().parents[2]
+GATE = (ROOT / config.GATE).read_text()
+MODEL = (ROOT / config.MODEL).read_text()
+DRIFT = (ROOT / config.DRIFT).read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "min_recall: 0.60",
+            "min_recall: 1.2",
+            "model-config/training/gate.yaml: min_recall must be at most 1 (got 1.2)",
+        ),
+        ("min_recall: 0.60", "min_recall: high", "min_recall must be a number (got 'high')"),
+        ("min_recall: 0.60", "minimum: 0.60", "min_recall is missing"),
+        ("min_recall: 0.60", "min_recall: 0.60\nextra: 1", "extra is not a known key"),
+        ("min_positives: 15 ", "min_positives: 1.5 ", "min_positives must be a whole number (got 1.5)"),
+        ("resamples: 1000", "resamples: 5", "challenger.resamples must be at least 100 (got 5)"),
+        ("min_recall: 0.60", "min_recall: 0.60\nmin_recall: 0.1", "key 'min_recall' is given twice"),
+        ("min_recall: 0.60", "min_recall: [", "not valid YAML"),
+        ("min_recall: 0.60", "[min, recall]: 0.60", "a key must be plain text"),
+        ("min_recall: 0.60", "min_recall: .nan", "min_recall must be a finite number"),
+    ],
+)
+def test_invalid_gate_is_explained(old: str, new: str, message: str) -> None:
+    """The error names the file, the field, what was expected and what was found."""
+    assert old in GATE
+    with pytest.raises(ConfigError) as caught:
+        config.parse(GATE.replace(old, new, 1), config.GATE, config.GateFile)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("model-config/training/gate.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("test: 0.3", "test: 0.4", "split must have train, validation and test add up to 1 (got 1.1)"),
+        ("amount: Amount", "amount: V1", "data must name each column once (twice: V1)"),
+        ("time: Time", "time: null", "must set binning.hour_bins to 0 if data.time is null"),
+        (
+            "policy: max_recall_at_fpr",
+            "policy: guess",
+            "threshold.policy must be 'max_recall_at_fpr', 'alert_budget' or 'fixed'",
+        ),
+        ("instance_type: ml.m5.xlarge", "instance_type: big", "compute.instance_type must match"),
+    ],
+)
+def test_invalid_model_is_explained(old: str, new: str, message: str) -> None:
+    """Rules that span fields are explained like those of one field."""
+    assert old in MODEL
+    with pytest.raises(ConfigError) as caught:
+        config.parse(MODEL.replace(old, new, 1), config.MODEL, config.ModelFile)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("window: month", "window: fortnight", "window must be 'day', 'week' or 'month' (got 'fortnight')"),
+        (
+            "data: {windows: 2, of: 3}",
+            "data: {windows: 4, of: 3}",
+            "decide.data must have windows be at most of (got 4 of 3)",
+        ),
+        (
+            "min_alert_rate_ratio: 1.5",
+            "min_alert_rate_ratio: 0.5",
+            "prediction.min_alert_rate_ratio must be greater than 1",
+        ),
+        ("max_missing: 0.01, ", "", "schema.max_missing is missing"),
+        ("gate_failures: 2", "gate_failures: 0", "circuit_breaker.gate_failures must be at least 1 (got 0)"),
+        ("cooldown_days: {data: 21, ", "cooldown_days: {", "cooldown_days.data is missing"),
+    ],
+)
+def test_drift_rules_that_do_not_hold_are_explained(old: str, new: str, message: str) -> None:
+    """The error names the file and the field."""
+    assert old in DRIFT
+    with pytest.raises(ConfigError) as caught:
+        config.parse(DRIFT.replace(old, new, 1), config.DRIFT, config.DriftFile)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("model-config/monitoring/drift.yaml:")
+
+
+def test_committed_drift_rules_match_the_detector() -> None:
+    """Every value of the first part reaches the detector under its own name."""
+    rules = Rules.from_dict(config.load_drift(ROOT).to_rules())
+    document = yaml.safe_load(DRIFT)
+    assert rules.schema.max_missing == document["schema"]["max_missing"]
+    assert (rules.looks, rules.decide.data.windows) == (document["looks"], document["decide"]["data"]["windows"])
