@@ -52,7 +52,7 @@ class Aws:
         self._sns: Any = boto3.client("sns", config=config)
 
     def text(self, key: str) -> str | None:
-        """The object `key` of the lake; None where there is none."""
+        """The object `key` of the lake; None if there is none."""
         try:
             body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
@@ -92,15 +92,15 @@ class Aws:
         return f"s3://{self._bucket}/{key}"
 
     def endpoint(self, name: str) -> dict[str, Any] | None:
-        """DescribeEndpoint; None where there is none."""
+        """DescribeEndpoint; None if there is none."""
         return _found(self._sagemaker.describe_endpoint, EndpointName=name)
 
     def model(self, name: str) -> dict[str, Any] | None:
-        """DescribeModel; None where there is none."""
+        """DescribeModel; None if there is none."""
         return _found(self._sagemaker.describe_model, ModelName=name)
 
     def endpoint_config(self, name: str) -> dict[str, Any] | None:
-        """DescribeEndpointConfig; None where there is none."""
+        """DescribeEndpointConfig; None if there is none."""
         return _found(self._sagemaker.describe_endpoint_config, EndpointConfigName=name)
 
     def create_model(self, **request: Any) -> None:
@@ -124,7 +124,7 @@ class Aws:
         self._sagemaker.delete_endpoint(EndpointName=name)
 
     def record(self, event_id: str, document: dict[str, Any]) -> None:
-        """Writes the outcome of an event for `fraudops deploy`; that of the first delivery is kept."""
+        """Writes the outcome of an event for `fraudops deploy`; the first outcome of an event is kept."""
         try:
             self._s3.put_object(
                 Bucket=self._bucket,
@@ -139,7 +139,7 @@ class Aws:
 
     def report(self, subject: str, document: dict[str, Any]) -> None:
         """Publishes a message to the notification topic."""
-        # SNS takes subjects of up to 100 printable ASCII characters.
+        # SNS accepts subjects of up to 100 printable ASCII characters.
         subject = re.sub(r"[^ -~]", "?", subject)[:100]
         self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=json.dumps(document, indent=2))
 

@@ -15,12 +15,12 @@ from typing import Any, Literal, Protocol
 from deploy_model.documents import Container, Desired, Environment, Outcome
 
 DESIRED = "deploy/desired.json"
-VARIANT = "AllTraffic"  # blue/green needs one name for all times
+VARIANT = "AllTraffic"  # a blue/green update needs the same variant name every time
 _SETTLED = ("InService", "OutOfService", "UpdateRollbackFailed")
 
 
 class Refusal(Exception):
-    """The package may not serve. `code` is for machines, the message for people."""
+    """The package must not be deployed. `code` is for programs, the message for people."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class Access(Protocol):
     """The calls to AWS that a decision needs; `access.Aws` makes them."""
 
     def text(self, key: str) -> str | None:
-        """The object `key` of the lake; None where there is none."""
+        """The object `key` of the lake; None if there is none."""
 
     def package(self, arn: str) -> dict[str, Any]:
         """DescribeModelPackage."""
@@ -44,13 +44,13 @@ class Access(Protocol):
         """The URL of a protected copy of the object at `url`; None if the object has another digest."""
 
     def endpoint(self, name: str) -> dict[str, Any] | None:
-        """DescribeEndpoint; None where there is none."""
+        """DescribeEndpoint; None if there is none."""
 
     def model(self, name: str) -> dict[str, Any] | None:
-        """DescribeModel; None where there is none."""
+        """DescribeModel; None if there is none."""
 
     def endpoint_config(self, name: str) -> dict[str, Any] | None:
-        """DescribeEndpointConfig; None where there is none."""
+        """DescribeEndpointConfig; None if there is none."""
 
     def create_model(self, **request: Any) -> None:
         """CreateModel."""
@@ -69,7 +69,7 @@ class Access(Protocol):
 
 
 def package_arn(event: Mapping[str, Any]) -> str:
-    """The ARN of the package that an event is about; ValueError where the event is about no package."""
+    """The ARN of the package that an event is about; ValueError if it names none."""
     detail = event.get("detail")
     arn = detail.get("ModelPackageArn") if isinstance(detail, Mapping) else None
     if not isinstance(arn, str) or ":model-package/" not in arn:
@@ -124,17 +124,18 @@ def _desired(access: Access, arn: str) -> Desired:
     if text is None:
         raise Refusal(
             "nothing-desired",
-            f"{arn} was approved outside Git, where nothing is to serve yet; approve it by merging its approval",
+            f"{arn} was approved outside Git: there is no {DESIRED} yet. "
+            "Approve a model by merging its approval pull request",
         )
     try:
         desired = Desired.parse(text)
     except ValueError as error:
-        raise Refusal("desired-unreadable", f"{DESIRED} does not hold ({error}); run `fraudops deploy`") from error
+        raise Refusal("desired-unreadable", f"{DESIRED} is invalid ({error}); run `fraudops deploy`") from error
     if desired.model_package_arn != arn:
         raise Refusal(
             "not-desired",
             f"{arn} was approved outside Git: approval {desired.approval:04d} is {desired.model_package_arn}. "
-            "The endpoint was not touched; approve a model by merging its approval",
+            "The endpoint was not changed; approve a model by merging its approval pull request",
         )
     return desired
 
@@ -144,11 +145,11 @@ def _verified(access: Access, arn: str, desired: Desired, environment: Environme
     package = access.package(arn)
     if package.get("ModelPackageGroupName") != environment.package_group:
         raise Refusal(
-            "other-group", f"{arn} is of group {package.get('ModelPackageGroupName')}, not {environment.package_group}"
+            "other-group", f"{arn} is in group {package.get('ModelPackageGroupName')}, not {environment.package_group}"
         )
     status = package.get("ModelApprovalStatus")
     if status != "Approved":
-        raise Refusal("not-approved", f"{arn} is {status} by now; an event that it was Approved came late")
+        raise Refusal("not-approved", f"{arn} is now {status}; the event of its approval came late")
     containers = package.get("InferenceSpecification", {}).get("Containers", [])
     if len(containers) != 1 or not containers[0].get("ModelDataUrl"):
         raise Refusal("containers", f"{arn} must have one container with a ModelDataUrl (got {len(containers)})")
@@ -156,21 +157,19 @@ def _verified(access: Access, arn: str, desired: Desired, environment: Environme
     if found != desired.container:
         raise Refusal(
             "container",
-            f"the container of {arn} is not the one that was approved: {_difference(desired.container, found)}",
+            f"the container of {arn} differs from the approved one: {_difference(desired.container, found)}",
         )
     url = containers[0]["ModelDataUrl"]
     copy = access.pinned(url, desired.artifact_sha256)
     if copy is None:
-        raise Refusal(
-            "digest", f"there is no object at {url} with the digest that was approved, {desired.artifact_sha256}"
-        )
+        raise Refusal("digest", f"there is no object at {url} with the approved digest {desired.artifact_sha256}")
     version = {"FRAUDOPS_MODEL_VERSION": f"{desired.approval:04d}"}
     return {"Image": found.image, "ModelDataUrl": copy, "Environment": found.environment | version}
 
 
 def _difference(approved: Container, found: Container) -> str:
     if approved.image != found.image:
-        return f"its image is {found.image}, approved was {approved.image}"
+        return f"its image is {found.image}, the approved one is {approved.image}"
     names = {*approved.environment, *found.environment}
     changed = sorted(name for name in names if approved.environment.get(name) != found.environment.get(name))
     return f"its environment differs in {', '.join(changed)}"
@@ -187,7 +186,7 @@ def _apply(
             coming = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
             if name == (endpoint.get("EndpointConfigName") if status == "Creating" else coming):
                 return "unchanged", f"already being rolled out: {serves}"
-            raise Busy(f"{desired.endpoint} is {status}; {name} has to wait for it")
+            raise Busy(f"{desired.endpoint} is {status}; {name} must wait")
         # An endpoint that failed to be created serves no requests and cannot be updated, only deleted.
         access.delete_endpoint(desired.endpoint)
         raise Busy(f"{desired.endpoint} failed to be created; it is being deleted and will be created again")
@@ -206,7 +205,7 @@ def _apply(
             "BlueGreenUpdatePolicy": {
                 "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
                 "TerminationWaitInSeconds": desired.termination_wait_seconds,
-                # SageMaker takes 10 minutes to 8 hours.
+                # SageMaker accepts 10 minutes to 8 hours.
                 "MaximumExecutionTimeoutInSeconds": min(max(desired.timeout_minutes * 60, 600), 28_800),
             }
         },
@@ -229,7 +228,8 @@ def _ensure_model(access: Access, name: str, container: dict[str, Any], environm
         if there.get(key) != value:
             raise Refusal(
                 "model-differs",
-                f"a model {name} exists with another {key} ({there.get(key)}); it was not made here: delete it",
+                f"a model {name} exists with another {key} ({there.get(key)}); "
+                "this function did not create it, so delete it",
             )
 
 
@@ -253,7 +253,7 @@ def _ensure_endpoint_config(access: Access, desired: Desired, environment: Envir
                 "InitialSamplingPercentage": desired.sampling_percentage,
                 "DestinationS3Uri": f"s3://{environment.bucket}/capture",
                 "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-                # Bodies of these types are captured as they are; of any other, in base64.
+                # Bodies of these types are captured as text; all others as base64.
                 "CaptureContentTypeHeader": {
                     "CsvContentTypes": ["text/csv"],
                     "JsonContentTypes": ["application/json", "application/jsonlines"],
@@ -265,5 +265,6 @@ def _ensure_endpoint_config(access: Access, desired: Desired, environment: Envir
     if models != [desired.name]:
         raise Refusal(
             "config-differs",
-            f"an endpoint configuration {desired.name} exists for the models {models}; it was not made here: delete it",
+            f"an endpoint configuration {desired.name} exists for the models {models}; "
+            "this function did not create it, so delete it",
         )

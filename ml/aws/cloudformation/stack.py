@@ -207,7 +207,7 @@ def _only_over_tls(partition: str, bucket: str) -> dict[str, Any]:
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "OnlyOverTls",
+                "Sid": "DenyWithoutTls",
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:*",
