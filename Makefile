@@ -1,5 +1,5 @@
-# Two commands do all the set-up: `make demo` installs the product and the emulators and runs the demo; `make test`
-# installs the tools of the checks too and runs them. Both install into .venv, from the locks, with hashes.
+# Two targets install everything: `make demo` installs the product and the emulators and runs the demo; `make test`
+# also installs the development tools and runs the checks. Both install into .venv, from the locks, with hashes.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(PYTHON) -m ml.lock_installer
@@ -11,10 +11,10 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types unit long emulators product-alone container seeds bench docs lock clean
 
-help:  ## What each target does
+help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-demo: .venv/local.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: that on a real file)
+demo: .venv/local.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: the same on a real file)
 ifneq ($(FAST)$(DATA),)
 	$(BIN)/fraudops demo --seed $(SEED) $(if $(DATA),--data "$(DATA)")
 else
@@ -49,28 +49,28 @@ product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
 
-seeds: .venv/dev.stamp  ## Recall and false-positive rate of ten stand-ins, seeds 0 to 9, as a table
+seeds: .venv/dev.stamp  ## Table of recall and false-positive rate of ten stand-in data sets, seeds 0 to 9
 	$(BIN)/python tests/benchmarks/seeds.py
 
-bench: .venv/dev.stamp .venv-bench/stamp  ## The drift check: false alarms, catches, speed beside named peers, memory, five years; as tables
+bench: .venv/dev.stamp .venv-bench/stamp  ## Benchmarks of the drift check: false alarms, detections, speed compared with other libraries, memory, five years
 	$(BIN)/python tests/benchmarks/drift_alarms.py
 	$(BIN)/python tests/benchmarks/drift_speed.py --peers .venv-bench/bin/python
 	$(BIN)/python tests/benchmarks/capture_speed.py
 	$(BIN)/python tests/benchmarks/capture_memory.py
 	$(BIN)/python tests/benchmarks/years.py
 
-docs: .venv/dev.stamp  ## Write what is made from the code: CONTRIBUTING's table of folders, the pictures
+docs: .venv/dev.stamp  ## Generate CONTRIBUTING's table of folders and the pictures from the code
 	$(BIN)/python -m docs.structure
 
 lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulators' pyproject.toml
 	requirements/lock.sh $(BIN)/uv
 
-# The peers pull in versions that conflict with the product's, so they have an environment of their own.
+# The compared libraries need versions that conflict with the product's, so they have a separate environment.
 .venv-bench/stamp: requirements/bench.lock
 	@$(INSTALL) .venv-bench requirements/bench.lock
 	@touch $@
 
-clean:  ## Remove what the targets made, the environments included
+clean:  ## Remove build outputs and environments
 	rm -rf build .venv .venv-tools .venv-container .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
@@ -99,7 +99,7 @@ clean:  ## Remove what the targets made, the environments included
 	@$(INSTALL) .venv-product requirements/run.lock requirements/build.lock
 	@touch $@
 
-# The container has Python 3.12; where this machine has none, the versions of its libraries are still worth a run.
+# The container has Python 3.12. Without it, the container's library versions are tested on this machine's Python.
 .venv-container/stamp: requirements/container.lock .venv/dev.stamp
 	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python 3.12 .venv-container 2>/dev/null || \
 	  { echo "no Python 3.12 here: testing the container's libraries on $$($(BIN)/python --version)"; $(BIN)/python -m venv --clear .venv-container; }
