@@ -1,4 +1,4 @@
-"""Orders, answers and the history of deployments, in a real bucket."""
+"""Orders, outcomes and the history of deployments in a bucket of moto."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(identifier: str, outcome: str = "created", desired: str | None = "order-1") -> None:
-    """What the deploy function writes."""
+    """An outcome as the deploy function writes it."""
     document = {
         "schema": 1,
         "event_id": identifier,
@@ -40,7 +40,7 @@ def answer(identifier: str, outcome: str = "created", desired: str | None = "ord
     client("s3").put_object(Bucket="lake", Key=f"deploy/outcomes/{identifier}.json", Body=json.dumps(document))
 
 
-def test_order_says_what_git_says() -> None:
+def test_order_has_the_values_of_git() -> None:
     """Package, digest, container, endpoint, instance, capture, roll-out and commit."""
     serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
     deployment_records.write_order(
@@ -56,7 +56,7 @@ def test_order_says_what_git_says() -> None:
 
 
 def test_only_answers_from_now_on_are_new() -> None:
-    """What an earlier deployment left is not read again; each answer is read once."""
+    """Outcomes of an earlier deployment are skipped; each new one is returned once."""
     answer("old")
     answers = deployment_records.Answers("lake")
     assert answers.new() == []
@@ -66,8 +66,8 @@ def test_only_answers_from_now_on_are_new() -> None:
     assert answers.new() == []
 
 
-def test_answer_that_was_written_over_is_new_again() -> None:
-    """A key alone does not tell whether it was seen."""
+def test_overwritten_answer_is_new() -> None:
+    """An object is identified by key and ETag, not by the key alone."""
     answer("one")
     answers = deployment_records.Answers("lake")
     answer("one", "unchanged", "order-2")
@@ -76,7 +76,7 @@ def test_answer_that_was_written_over_is_new_again() -> None:
 
 
 def test_history_keeps_everything() -> None:
-    """What is recorded is read back equal, oldest first, under time and approval."""
+    """Recorded deployments are read back equal, oldest first, with time and approval in the key."""
     first, second = finished(1, "2026-03-01T00:00:00Z"), finished(2, "2026-03-02T00:00:00Z", smoke=None)
     assert deployment_records.record("lake", second) == "s3://lake/deploy/history/20260302T000000Z-0002.json"
     assert deployment_records.history("lake") == [second]
@@ -88,14 +88,14 @@ def test_history_keeps_everything() -> None:
 
 @pytest.mark.parametrize("at", ["2026-03-01T00:00:00Z", "2026-02-01T00:00:00Z"])
 def test_clock_that_stands_or_goes_back_does_not_reorder_the_history(at: str) -> None:
-    """The last deployment is the last that was recorded, also where time is simulated."""
+    """The order is that of recording, also if simulated time stands still or goes back."""
     deployment_records.record("lake", finished(2, "2026-03-01T00:00:00Z"))
     deployment_records.record("lake", finished(1, at))
     assert [item.approval for item in deployment_records.history("lake")] == [2, 1]
 
 
-def test_file_of_another_version_is_named() -> None:
-    """An error says which object it cannot read, instead of guessing."""
+def test_object_of_another_format_is_an_error() -> None:
+    """The error names the object."""
     client("s3").put_object(Bucket="lake", Key="deploy/history/20260301T000000Z-0001.json", Body=b'{"schema": 9}')
     with pytest.raises(CloudError, match=r"20260301T000000Z-0001\.json is not in the form"):
         deployment_records.history("lake")

@@ -1,4 +1,4 @@
-"""Checks in the lake: one document for a window, found by its bounds, and nothing else taken for one."""
+"""Drift checks in the lake: one document per window, identified by its bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = "monitoring/fraud/checks/20260301T000000Z_20260401T000000Z.json"
 
 @pytest.fixture
 def checks(server: str, monkeypatch: pytest.MonkeyPatch) -> Checks:
-    """Those of an endpoint, none of them written yet."""
+    """The empty store of an endpoint."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     moto_server.make_bucket("lake")
@@ -26,12 +26,12 @@ def checks(server: str, monkeypatch: pytest.MonkeyPatch) -> Checks:
 
 
 def document(start: datetime = START, end: datetime = END) -> dict[str, object]:
-    """A check as far as the store looks at it."""
+    """A minimal check."""
     return {"start": start.isoformat(), "end": end.isoformat(), "judgement": {"rows": 3}}
 
 
-def test_what_is_written_is_read_back(checks: Checks) -> None:
-    """Under the window's own name; another window has none."""
+def test_check_is_read_back(checks: Checks) -> None:
+    """It is stored under the name of its window; another window has none."""
     assert checks.read(START, END) is None
     assert checks.write(document()) == checks.check_uri(START, END) == f"s3://lake/{KEY}"
     assert checks.read(START, END) == {"schema": 1, **document()}
@@ -39,7 +39,7 @@ def test_what_is_written_is_read_back(checks: Checks) -> None:
 
 
 def test_windows_are_listed_by_their_end(checks: Checks) -> None:
-    """Whatever else lies there is passed over."""
+    """Other objects under the prefix are ignored."""
     week = (START, START + timedelta(days=7))
     for window in ((START, END), week):
         checks.write(document(*window))
@@ -49,15 +49,15 @@ def test_windows_are_listed_by_their_end(checks: Checks) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 2}'])
-def test_what_this_version_did_not_write_is_refused(checks: Checks, content: bytes) -> None:
-    """It says what to do about it."""
+def test_check_of_another_format_is_refused(checks: Checks, content: bytes) -> None:
+    """The error says what to do."""
     client("s3").put_object(Bucket="lake", Key=KEY, Body=content)
     with pytest.raises(DataError, match="delete it to have the window checked again"):
         checks.read(START, END)
 
 
 def test_fingerprint_changes_with_every_object(checks: Checks) -> None:
-    """Added, replaced by other bytes of the same length, removed."""
+    """An added, changed or removed object changes it, also if the size stays the same."""
     seen = {fingerprint(checks.bucket, "labels/").sha256}
     for body in (b"a", b"b"):
         client("s3").put_object(Bucket="lake", Key="labels/x.parquet", Body=body)
@@ -69,14 +69,14 @@ def test_fingerprint_changes_with_every_object(checks: Checks) -> None:
 
 
 def test_equal_documents_are_equal_bytes() -> None:
-    """In whatever order; and no number that JSON does not have."""
+    """The order of keys does not matter; NaN raises ValueError."""
     assert encoded({"a": 1, "b": 2}) == encoded({"b": 2, "a": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
         encoded({"a": float("nan")})
 
 
-def test_metrics_are_published_in_pieces_that_cloudwatch_takes(checks: Checks) -> None:
-    """Under one namespace with the endpoint as a dimension; what is not finite is left out."""
+def test_metrics_are_published_in_batches(checks: Checks) -> None:
+    """One namespace with the endpoint as a dimension; values that are not finite are left out."""
     del checks
     points = [Point(name="KolmogorovSmirnov", value=0.1, dimensions={"Feature": f"F{n}"}) for n in range(1_203)]
     points.append(Point(name="Rows", value=float("inf")))

@@ -1,4 +1,4 @@
-"""An endpoint is watched until it is on its way nowhere, and its answers are read strictly."""
+"""Waiting for an endpoint's state, and strict parsing of its answers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NAME = "fraudops-production"
 
 @pytest.fixture
 def cloud(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto, empty."""
+    """An empty moto."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
 
 
 def states(monkeypatch: pytest.MonkeyPatch, *shown: tuple[str, str, str] | None) -> None:
-    """Lets successive looks at the endpoint show these (status, configuration, reason); the last for ever."""
+    """Makes successive calls of `describe` return these (status, configuration, reason); the last one repeats."""
     left = list(shown)
 
     def describe(name: str) -> endpoint.State | None:
@@ -48,8 +48,8 @@ def test_endpoint_is_described(cloud: None) -> None:
     assert endpoint.serving(NAME) == f"endpoint {NAME} is InService on c"
 
 
-def test_it_is_watched_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through every state on the way."""
+def test_wait_ends_in_a_settled_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait passes through all states on the way."""
     states(monkeypatch, ("Creating", "c", ""), ("Updating", "c", ""), ("InService", "d", ""))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
     assert state is not None
@@ -57,31 +57,31 @@ def test_it_is_watched_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failure_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Back on the old configuration, with SageMaker's reason."""
+    """A rolled-back update ends on the old configuration with SageMaker's reason."""
     states(monkeypatch, ("Updating", "c", ""), ("RollingBack", "c", ""), ("InService", "c", "unhealthy"))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
     assert state is not None
     assert (state.configuration, state.reason) == ("c", "unhealthy")
 
 
-def test_read_that_lags_behind_the_write_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint that was just told to change may still show that nothing happens; or that it does not exist."""
+def test_stale_reads_after_a_change_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directly after a change the endpoint may seem missing or unchanged."""
     states(monkeypatch, None, ("InService", "c", ""), ("Updating", "c", ""), ("InService", "d", ""))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d")
     assert state is not None
     assert state.configuration == "d"
 
 
-def test_change_that_never_begins_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the time that a read may lag."""
+def test_wait_for_a_change_to_begin_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `lag_seconds` the unchanged state is returned."""
     states(monkeypatch, ("InService", "c", ""))
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d", lag_seconds=0.2)
     assert state is not None
     assert state.configuration == "c"
 
 
-def test_time_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The state is given back as it then is, still moving."""
+def test_wait_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is returned as it is, still changing."""
     states(monkeypatch, ("Updating", "c", ""))
     state = endpoint.settled(NAME, timeout_seconds=0.3)
     assert state is not None
@@ -89,19 +89,19 @@ def test_time_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Runtime:
-    """An endpoint that answers with `body`."""
+    """A runtime client whose endpoint answers with `body`."""
 
     def __init__(self, body: bytes) -> None:
         self.body, self.request = body, dict[str, Any]()
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
-        """Keeps the request."""
+        """Stores the request."""
         self.request = request
         return {"Body": io.BytesIO(self.body)}
 
 
 def test_rows_are_sent_by_name_under_one_inference_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Named columns cannot be taken for one another; drift checks know the request by its id."""
+    """Columns are named, so their order does not matter; drift checks identify the request by its id."""
     predictions = [{"score": 0.25, "decision": 0, "model_version": "0007"}]
     runtime = Runtime(json.dumps({"predictions": predictions}).encode())
     monkeypatch.setattr(session, "client", lambda service: runtime)
@@ -115,8 +115,8 @@ def test_rows_are_sent_by_name_under_one_inference_id(monkeypatch: pytest.Monkey
     "body",
     [b"", b"hello", b"{}", b'{"predictions": [{"score": 1}]}', b'{"predictions": []}', b'{"predictions": [null]}'],
 )
-def test_another_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
-    """Not one answer per row in our form: something else serves there."""
+def test_invalid_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """An answer without one prediction per row in our format is a CloudError."""
     monkeypatch.setattr(session, "client", lambda service: Runtime(body))
     with pytest.raises(CloudError, match=f"endpoint {NAME} answered"):
         endpoint.score(NAME, ["a"], [[1.0]], inference_id="smoke-1")

@@ -1,4 +1,4 @@
-"""Watching an execution: started once, followed through what passes, explained from its jobs' logs."""
+"""Pipeline executions: starting once, waiting through transient errors, and reading job logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execu
 
 
 def failing(error: Exception) -> RetryCallState:
-    """What tenacity tells its hooks after a look that failed with `error`."""
+    """tenacity's state after a call that failed with `error`."""
     state = RetryCallState(retry_object=Retrying(), fn=None, args=(), kwargs={})
     state.set_exception((type(error), error, None))
     return state
@@ -48,13 +48,13 @@ def test_same_token_starts_one_execution(cloud: ScriptedCloud) -> None:
 
 
 def test_execution_is_found_by_its_label(cloud: ScriptedCloud) -> None:
-    """The display name leads back to an execution; an unknown one leads nowhere."""
+    """`find` returns the execution with this display name, or None."""
     arn = start()
     assert (executions.find("train-abc"), executions.find("train-def")) == (arn, None)
 
 
 def test_following_shows_each_state_and_ends_with_the_last(cloud: ScriptedCloud) -> None:
-    """Every state is shown, and the execution is returned when it has settled."""
+    """Every state is passed to the callback; the settled execution is returned."""
     cloud.script = lambda _: [
         ("Executing", [step("Prepare", "Executing")]),
         ("Succeeded", [step("Prepare", seconds=3.5)]),
@@ -71,16 +71,16 @@ def test_following_shows_each_state_and_ends_with_the_last(cloud: ScriptedCloud)
     ("status", "code"),
     [(400, "ThrottlingException"), (503, "ServiceUnavailable"), (400, "ExpiredTokenException"), (403, "ExpiredToken")],
 )
-def test_following_outlives_what_passes(cloud: ScriptedCloud, status: int, code: str) -> None:
-    """Throttling, a fault of AWS, or credentials that are renewed meanwhile end no wait."""
+def test_following_retries_transient_errors(cloud: ScriptedCloud, status: int, code: str) -> None:
+    """Throttling, server errors and expired credentials do not end the wait."""
     cloud.faults = [("DescribePipelineExecution", status, code)]
     last = executions.follow(start(), lambda _: None, timeout_seconds=60)
     assert last.status == "Succeeded"
     assert cloud.faults == []
 
 
-def test_new_clients_are_made_when_credentials_ran_out(cloud: ScriptedCloud) -> None:
-    """After an expired token the next call is signed by a client that has read the credentials anew."""
+def test_expired_credentials_create_new_clients(cloud: ScriptedCloud) -> None:
+    """After an expired token the next call uses a client with the current credentials."""
     before = session.client("sagemaker")
     arn = start()
     cloud.faults = [("DescribePipelineExecution", 400, "ExpiredTokenException")]
@@ -88,8 +88,8 @@ def test_new_clients_are_made_when_credentials_ran_out(cloud: ScriptedCloud) -> 
     assert session.client("sagemaker") is not before
 
 
-def test_refusal_ends_the_wait_at_once(cloud: ScriptedCloud) -> None:
-    """What does not pass by itself, as a missing permission, is told and not tried again."""
+def test_permanent_error_ends_the_wait(cloud: ScriptedCloud) -> None:
+    """A missing permission is reported and not retried."""
     arn = start()
     cloud.faults = [("DescribePipelineExecution", 400, "AccessDeniedException")] * 2
     began = time.monotonic()
@@ -99,16 +99,16 @@ def test_refusal_ends_the_wait_at_once(cloud: ScriptedCloud) -> None:
     assert len(cloud.faults) == 1
 
 
-def test_patience_ends(cloud: ScriptedCloud) -> None:
-    """An AWS that stays away for longer than the patience is a CloudError that names the execution."""
+def test_retries_are_limited_in_time(cloud: ScriptedCloud) -> None:
+    """After `patience_seconds` of errors a CloudError names the execution."""
     arn = start()
     cloud.faults = [("DescribePipelineExecution", 400, "ExpiredTokenException")] * 50
     with pytest.raises(CloudError, match=f"reading execution {arn}.*ExpiredToken"):
         executions.follow(arn, lambda _: None, timeout_seconds=60, patience_seconds=0.5)
 
 
-def test_trouble_is_told_at_once_and_with_its_end(cloud: ScriptedCloud) -> None:
-    """The first failure that may pass is told, with since when and until when it is tried; what passed is not."""
+def test_outage_is_reported_with_the_end_of_its_retries(cloud: ScriptedCloud) -> None:
+    """The first transient error that repeats is reported with start and deadline; a single one is not."""
     arn = start()
     told: list[str] = []
     executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=told.append)
@@ -119,8 +119,8 @@ def test_trouble_is_told_at_once_and_with_its_end(cloud: ScriptedCloud) -> None:
     assert re.match(r"AWS answers with errors since \d\d:\d\d:\d\d UTC, trying until \d\d:\d\d:\d\d: reading", line)
 
 
-def test_trouble_is_told_again_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits hears that something still goes on, and not more often than that."""
+def test_ongoing_outage_is_reported_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty-one errors in five minutes give six reports."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     told: list[str] = []
@@ -136,8 +136,8 @@ def test_trouble_is_told_again_once_a_minute(monkeypatch: pytest.MonkeyPatch) ->
     assert patient.is_exhausted(state)
 
 
-def test_nobody_listening_is_waited_for_less_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused connection ends the wait after two minutes of nothing else; a timeout in between starts them anew."""
+def test_refused_connections_are_retried_for_less_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two minutes of refused connections end the wait; a timeout in between restarts them."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     patient = retry.RetryBudget(900, lambda _: None)
@@ -150,8 +150,8 @@ def test_nobody_listening_is_waited_for_less_long(monkeypatch: pytest.MonkeyPatc
     assert ends == [False, False, False, False, False, True]
 
 
-def test_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing listens any more: that is known for a refusal, told, and given up after the shorter patience."""
+def test_refused_connection_is_reported_and_given_up(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed port is recognised as refused, reported, and given up after `refused_seconds`."""
     arn = start()
     told: list[str] = []
     with socket.socket() as free:
@@ -166,30 +166,30 @@ def test_cloud_that_is_gone_is_noticed_and_told(cloud: ScriptedCloud, monkeypatc
 
 
 @pytest.mark.parametrize("text", ["garbage", "", "arn:aws:sagemaker:us-east-1:1:pipeline/p/execution/x", f" {ARN}"])
-def test_arn_has_a_form(text: str) -> None:
-    """What cannot be an execution's ARN is told apart without asking AWS."""
+def test_invalid_execution_arn_is_recognised(text: str) -> None:
+    """The format is checked without a request to AWS."""
     assert not executions.is_arn(text)
     assert executions.is_arn(ARN)
     assert executions.is_arn(ARN.replace("arn:aws:", "arn:aws-us-gov:"))
 
 
 def test_execution_that_never_settles_is_a_timeout(cloud: ScriptedCloud) -> None:
-    """Waiting has an end."""
+    """TimeoutError after `timeout_seconds`."""
     cloud.script = lambda _: [("Executing", [])]
     with pytest.raises(TimeoutError, match="has not settled"):
         executions.follow(start(), lambda _: None, timeout_seconds=0.5)
 
 
 def test_last_run_of_a_step_counts(cloud: ScriptedCloud) -> None:
-    """After a retry a step may be listed twice; its last run is the one that is meant."""
+    """After a retry a step may be listed twice; the last entry is used."""
     cloud.script = lambda _: [("Succeeded", [step("Train", "Failed", FailureReason="memory"), step("Train")])]
     train = executions.describe(start()).step("Train")
     assert train is not None
     assert train.status == "Succeeded"
 
 
-def test_jobs_log_is_read_from_its_end(cloud: ScriptedCloud) -> None:
-    """The last lines of a job's log, oldest first; nothing where it wrote none."""
+def test_log_tail_has_the_last_lines(cloud: ScriptedCloud) -> None:
+    """The last lines of a job's log, oldest first; empty if there is no log."""
     logs = session.client("logs")
     group = "/aws/sagemaker/TrainingJobs"
     assert executions.log_tail(job_arn("training-job", "job-1"), 2) == []
@@ -202,15 +202,15 @@ def test_jobs_log_is_read_from_its_end(cloud: ScriptedCloud) -> None:
     assert executions.log_tail(job_arn("training-job", "job-1"), 2) == ["two", "three"]
 
 
-def test_unreadable_log_hides_nothing(cloud: ScriptedCloud) -> None:
-    """A log that may not be read is said in the log's place, and raises nothing."""
+def test_unreadable_log_is_replaced_by_the_error(cloud: ScriptedCloud) -> None:
+    """The error is returned as the only line and not raised."""
     cloud.faults = [("DescribeLogStreams", 400, "AccessDeniedException")]
     (line,) = executions.log_tail(job_arn("processing-job", "job-1"), 5)
     assert "AccessDeniedException" in line
 
 
 def test_output_is_found_by_its_name(cloud: ScriptedCloud) -> None:
-    """A processing job says where its outputs lie."""
+    """The S3 URI of a processing job's output."""
     output = {"OutputName": "evaluation", "S3Output": {"S3Uri": "s3://lake/e", "S3UploadMode": "EndOfJob"}}
     cloud.jobs["job-1"] = {"ProcessingOutputConfig": {"Outputs": [output]}}
     arn = job_arn("processing-job", "job-1")

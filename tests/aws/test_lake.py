@@ -1,4 +1,4 @@
-"""The lake holds whole imports only, each once, and a training set is what its digest says."""
+"""The data lake: complete imports, each stored once, and training sets identified by their digest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 
 def tables(rows: int = 4, *, start: datetime = DAY, names: tuple[str, ...] = ("Time", "V1", "Amount")) -> Any:
-    """Transactions, one a minute, and their labels, the last of them a fraud."""
+    """Transactions, one a minute, and their labels; the last one is a fraud."""
     ids = pa.array([f"id-{row}" for row in range(rows)])
     times = pa.array([start + timedelta(minutes=row) for row in range(rows)], TIME)
     values = {name: pa.array([float(row + position) for row in range(rows)]) for position, name in enumerate(names)}
@@ -58,12 +58,12 @@ def keys(lake: Lake) -> list[str]:
 
 
 def content_of(lake: Lake, key: str) -> bytes:
-    """What the bucket has at `key`."""
+    """The object at `key`."""
     return s3_objects.read(f"s3://{lake.bucket}/{key}")
 
 
 def test_import_is_data_labels_and_manifest(lake: Lake) -> None:
-    """The names carry the first day and the digest; the manifest has counts, span and the digest of each file."""
+    """Keys have the first day and the digest; the manifest has counts, time span and the digest of each file."""
     stored = store(lake)
     assert keys(lake) == [
         "labels/20260301-abababababab/labels.parquet",
@@ -86,8 +86,8 @@ def test_import_is_data_labels_and_manifest(lake: Lake) -> None:
         assert (file["sha256"], file["bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
 
 
-def test_labels_lie_apart_from_transactions(lake: Lake) -> None:
-    """Nothing under raw/ has a label; labels have the id, the label and when it was known."""
+def test_labels_are_stored_apart_from_transactions(lake: Lake) -> None:
+    """raw/ has no labels; labels/ has the id, the label and when it was known."""
     transactions, labels = tables()
     store(lake, (transactions, labels))
     raw = pq.read_table(io.BytesIO(content_of(lake, "raw/20260301-abababababab/transactions.parquet")))
@@ -96,7 +96,7 @@ def test_labels_lie_apart_from_transactions(lake: Lake) -> None:
 
 
 def test_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data, then labels, then the manifest: what ends in between is not an import, and storing again repairs it."""
+    """Without a manifest there is no import; storing it again completes it."""
 
     def failing(params: dict[str, Any], **_: object) -> None:
         if params["Key"].startswith("labels/"):
@@ -118,7 +118,7 @@ def test_manifest_is_written_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_same_content_is_stored_once(lake: Lake) -> None:
-    """A second import of the same content writes nothing, keeps the first manifest, and says so."""
+    """A second import of the same content writes nothing and returns the first manifest."""
     first = store(lake)
     again = store(lake, name="renamed.parquet")
     assert again.uploaded == ()
@@ -128,7 +128,7 @@ def test_same_content_is_stored_once(lake: Lake) -> None:
 
 @pytest.mark.parametrize("damage", ["deleted", "overwritten"])
 def test_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
-    """A file that is gone or is not what the manifest says is put back, the rest is left."""
+    """A missing or changed file is written again, the others are not."""
     stored = store(lake)
     key = stored.manifest.files[0].key
     if damage == "deleted":
@@ -141,7 +141,7 @@ def test_damaged_import_is_repaired(lake: Lake, damage: str) -> None:
 
 
 def test_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
-    """Files of equal content have equal digests, in another bucket and whatever metadata the table carried."""
+    """Equal content gives equal digests, in another bucket and with other table metadata."""
     transactions, labels = tables()
     one = store(lake, (transactions, labels))
     noted = transactions.replace_schema_metadata({"written": "today"}).combine_chunks()
@@ -149,8 +149,8 @@ def test_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
     assert [file.sha256 for file in one.manifest.files] == [file.sha256 for file in other.manifest.files]
 
 
-def test_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above a size the rows go to several files, none lost, in order."""
+def test_large_import_is_split_into_files(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are split by size; all are stored, in order."""
     monkeypatch.setattr(lake_module, "FILE_BYTES", 8 * 5 * 3)
     transactions, labels = tables(8)
     stored = store(lake, (transactions, labels))
@@ -175,14 +175,14 @@ def test_large_import_comes_in_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_tables_of_another_shape_are_refused(lake: Lake, change: Any) -> None:
-    """Neither a missing column, nor another type, nor a label without a row gets into the lake."""
+    """A missing column, another type, a label without a row, and no rows."""
     with pytest.raises(DataError, match="the lake accepts"):
         store(lake, change(tables()))
     assert keys(lake) == []
 
 
 def test_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
-    """A ManifestFile: the bucket as prefix, then the keys of data and labels; stored under its digest."""
+    """A ManifestFile with the bucket as prefix and the keys of data and labels, stored under its digest."""
     stored = store(lake)
     chosen = lake.training_set(None, None)
     assert chosen.manifest_uri == f"s3://{lake.bucket}/training-sets/{chosen.sha256}/dataset.manifest"
@@ -195,8 +195,8 @@ def test_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
     assert (chosen.rows, chosen.frauds, chosen.imports) == (4, 1, (stored.manifest.name,))
 
 
-def test_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(lake: Lake) -> None:
-    """files.json holds every file with its sha256, and the window; its own sha256 is the training set's."""
+def test_digest_of_a_training_set_is_that_of_files_json(lake: Lake) -> None:
+    """files.json has the window and every file with its sha256."""
     stored = store(lake)
     chosen = lake.training_set(DAY, None)
     text = s3_objects.read(f"s3://{lake.bucket}/training-sets/{chosen.sha256}/files.json")
@@ -208,7 +208,7 @@ def test_digest_of_a_training_set_is_that_of_the_listing_laid_out_with_it(lake: 
 
 
 def test_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
-    """Start is included, end is not; an open side takes all; counts are those of the imports taken."""
+    """The start is included, the end is not; an open side is unlimited; counts are those of the chosen imports."""
     for month, content in ((1, "01" * 32), (2, "02" * 32), (3, "03" * 32)):
         store(lake, tables(4, start=datetime(2026, month, 1, tzinfo=UTC)), content)
 
@@ -228,7 +228,7 @@ def test_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
 
 
 def test_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None:
-    """The same imports and window give the same digest, in another bucket too; another window or import another."""
+    """The same imports and window give the same digest in any bucket; others give another."""
     store(lake)
     digest = lake.training_set(DAY, None).sha256
     assert digest == lake.training_set(DAY, None).sha256
@@ -240,8 +240,8 @@ def test_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None:
     assert digest != other.training_set(DAY, None).sha256
 
 
-def test_empty_lake_says_what_to_do(lake: Lake) -> None:
-    """No import at all is an error with the next move."""
+def test_empty_lake_is_an_error(lake: Lake) -> None:
+    """The error has the next step."""
     with pytest.raises(DataError, match="no import is complete; import data with `fraudops data import`"):
         lake.training_set(None, None)
 
@@ -256,14 +256,14 @@ def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "rows": 3, "surplus": 2}'])
 def test_damaged_manifest_is_named(lake: Lake, text: str) -> None:
-    """Anything but a manifest in a manifest's place is an error, never an import left out in silence."""
+    """An invalid manifest is an error; its import is not skipped."""
     s3_objects.write(f"s3://{lake.bucket}/raw/20260301-xyz/manifest.json", text.encode(), "application/json")
     with pytest.raises(DataError, match=r"raw/20260301-xyz/manifest\.json: is not the manifest of an import"):
         lake.imports()
 
 
-def test_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
-    """A manifest says its format; another one than ours is refused."""
+def test_manifest_of_another_format_is_refused(lake: Lake) -> None:
+    """The format's number must be the known one."""
     manifest = store(lake).manifest
     later = manifest.to_json().replace('"format": 1', '"format": 2')
     with pytest.raises(DataError, match="has another format than 1"):
@@ -271,16 +271,16 @@ def test_manifest_of_a_later_format_is_not_guessed_at(lake: Lake) -> None:
     assert ImportManifest.from_json(manifest.to_json(), "here") == manifest
 
 
-def test_bucket_that_is_not_there_is_named(lake: Lake) -> None:
-    """What AWS answers, and on which bucket, is in the message."""
+def test_missing_bucket_is_an_error(lake: Lake) -> None:
+    """The error has the bucket and AWS's code."""
     nowhere = Lake("lake-that-is-not-there")
     for attempt in (nowhere.imports, lambda: store(nowhere)):
         with pytest.raises(CloudError, match=r"lake-that-is-not-there.*NoSuchBucket"):
             attempt()
 
 
-def test_objects_are_read_and_written_whole(lake: Lake) -> None:
-    """What is written is read back; what is not there and what is no URI is told apart from a refusal."""
+def test_objects_are_written_and_read_back(lake: Lake) -> None:
+    """A missing object, an invalid URI and a refusal are different errors."""
     uri = f"s3://{lake.bucket}/a/b c.csv"
     s3_objects.write(uri, b"\0\xff", "text/csv")
     assert s3_objects.read(uri) == b"\0\xff"
@@ -292,7 +292,7 @@ def test_objects_are_read_and_written_whole(lake: Lake) -> None:
 
 
 def known(*rows: tuple[str, int, datetime]) -> pa.Table:
-    """Labels as they are delivered."""
+    """A table of labels."""
     columns = dict(zip(deliveries.SCHEMA.names, zip(*rows, strict=True), strict=True))
     return pa.table({name: pa.array(values) for name, values in columns.items()}).cast(deliveries.SCHEMA)
 
@@ -305,7 +305,7 @@ def listed(lake: Lake, chosen: lake_module.TrainingSet) -> list[str]:
 
 
 def test_transactions_may_come_before_their_labels(lake: Lake) -> None:
-    """An import without labels has no file of labels and no fraud that is known yet."""
+    """An import without labels has no label file and no known fraud."""
     transactions, labels = tables()
     stored = store(lake, (transactions, labels.slice(0, 0)))
     assert [file.key for file in stored.manifest.files] == ["raw/20260301-abababababab/transactions.parquet"]
@@ -313,8 +313,8 @@ def test_transactions_may_come_before_their_labels(lake: Lake) -> None:
     assert store(lake, (transactions, labels.slice(0, 0))).uploaded == ()
 
 
-def test_training_set_has_the_labels_that_came_later(lake: Lake) -> None:
-    """Deliveries that were known from the window's start on are listed, digested and counted; older ones are not."""
+def test_training_set_has_late_labels(lake: Lake) -> None:
+    """Deliveries known from the window's start on are listed, digested and counted; older ones are not."""
     transactions, labels = tables()
     store(lake, (transactions, labels.slice(0, 0)))
     before = lake.training_set(DAY, None)
@@ -332,8 +332,8 @@ def test_training_set_has_the_labels_that_came_later(lake: Lake) -> None:
     assert old.name in lake.training_set(None, None).deliveries
 
 
-def test_training_set_has_the_labels_that_others_put_there(lake: Lake) -> None:
-    """Any Parquet file under labels/ that is not of an import counts, under its own digest."""
+def test_training_set_has_labels_of_other_writers(lake: Lake) -> None:
+    """Any Parquet file under labels/ that is not of an import counts, with its own digest."""
     store(lake)
     before = lake.training_set(None, None).sha256
     buffer = io.BytesIO()
@@ -342,6 +342,6 @@ def test_training_set_has_the_labels_that_others_put_there(lake: Lake) -> None:
     chosen = lake.training_set(None, None)
     assert chosen.sha256 != before
     assert "labels/bank/march.parquet" in listed(lake, chosen)
-    # What an import that ended half way has left is not there for anyone.
+    # Labels of an incomplete import are ignored.
     client("s3").put_object(Bucket=lake.bucket, Key="labels/20260302-0123456789ab/labels.parquet", Body=b"half")
     assert lake.training_set(None, None).sha256 == chosen.sha256

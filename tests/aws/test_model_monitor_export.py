@@ -1,4 +1,4 @@
-"""Model Monitor's files: their documented fields, and a sketch that has as many rows as there were."""
+"""Files in Model Monitor's formats: documented fields, and a sketch with as many items as rows."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_statistics_have_the_documented_fields() -> None:
 
 
 @given(st.lists(st.integers(0, 100_000), min_size=2, max_size=12))
-def test_sketch_weighs_as_much_as_there_were_rows(counts: list[int]) -> None:
-    """An item of level h is 2**h rows; each bin's items lie in it; there are not many more than k of them."""
+def test_sketch_weight_equals_the_row_count(counts: list[int]) -> None:
+    """An item of level h stands for 2**h rows; each bin's items are in it, and their number is limited."""
     kll = model_monitor_export.statistics(sum(counts), [column(counts)])["features"][0]["numerical_statistics"][
         "distribution"
     ]["kll"]
@@ -70,8 +70,8 @@ def test_sketch_weighs_as_much_as_there_were_rows(counts: list[int]) -> None:
         assert inside == count
 
 
-def test_constraints_are_those_that_are_checked_here() -> None:
-    """Completeness less what may be missing, sign, and the distance as the threshold of Model Monitor's own."""
+def test_constraints_have_the_limits_of_the_drift_check() -> None:
+    """Completeness with the allowed missing share, sign, and the distance as comparison threshold."""
     found = model_monitor_export.constraints(
         [column([5, 5], missing=10), column([1, 1], low=0.0)], max_missing=0.01, max_distance=0.05
     )
@@ -83,7 +83,7 @@ def test_constraints_are_those_that_are_checked_here() -> None:
 
 
 def test_violations_have_model_monitors_names() -> None:
-    """One for each, with words."""
+    """Each finding has Model Monitor's check type and a description."""
     found = model_monitor_export.violations(
         [("V1", "drift", "ks 0.2"), ("V2", "missing", "all of it"), ("X", "unexpected_field", "")]
     )

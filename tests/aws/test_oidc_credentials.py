@@ -1,4 +1,4 @@
-"""A workflow's credentials: taken by OIDC, taken again before they end, and refused in one line."""
+"""A workflow's AWS credentials by OIDC: assumed lazily, renewed before they expire, and one-line errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROLE = "arn:aws:iam::123456789012:role/github/train"
 
 @dataclass
 class Cloud:
-    """GitHub's token endpoint and AWS's STS on one port: each token is new, each session ends when it is told to."""
+    """GitHub's token endpoint and AWS's STS on one port; tokens are numbered, sessions last `seconds`."""
 
     seconds: float = 3600
     failures: int = 0
@@ -54,7 +54,7 @@ class Cloud:
         return Response(json.dumps({"value": f"jwt-{self.tokens}"}), content_type="application/json")
 
     def _take(self, request: Request, form: dict[str, str]) -> Response:
-        assert "Authorization" not in request.headers  # the token is the proof; there is nothing to sign with yet
+        assert "Authorization" not in request.headers  # unsigned: the token authenticates the call
         if self.refuses:
             error = "<Error><Code>AccessDenied</Code><Message>Not authorized to perform it</Message></Error>"
             return _xml(f"<ErrorResponse>{error}</ErrorResponse>", 403)
@@ -74,7 +74,7 @@ def _xml(body: str, status: int = 200) -> Response:
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """Both, and a job that may ask."""
+    """Both endpoints, and the environment of a job with id-token permission."""
     made = Cloud()
     server = make_server("127.0.0.1", 0, Request.application(made), threaded=True)
     made.url = f"http://127.0.0.1:{server.server_port}"
@@ -98,8 +98,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     session.renew()
 
 
-def test_job_takes_its_role_once_for_all_clients(cloud: Cloud) -> None:
-    """Nothing is asked before the first call; then every service signs with the same session, named for the run."""
+def test_role_is_assumed_once_for_all_clients(cloud: Cloud) -> None:
+    """No request before the first call; then all clients share one session, named after the run."""
     sts = session.client("sts")
     assert cloud.tokens == 0
     sts.get_caller_identity()
@@ -111,9 +111,9 @@ def test_job_takes_its_role_once_for_all_clients(cloud: Cloud) -> None:
     assert cloud.taken[0]["RoleSessionName"] == "fraudops-train-42-2"
 
 
-def test_session_that_is_about_to_end_is_taken_anew_with_a_fresh_token(cloud: Cloud) -> None:
-    """The same client goes on: a wait outlives an hour without knowing it."""
-    cloud.seconds = 60  # less than the quarter of an hour ahead of which it is renewed
+def test_expiring_session_is_renewed_with_a_new_token(cloud: Cloud) -> None:
+    """The same client continues, so a wait can take longer than the session."""
+    cloud.seconds = 60  # less than the 15 minutes before expiry at which it is renewed
     sts = session.client("sts")
     sts.get_caller_identity()
     cloud.seconds = 3600
@@ -123,14 +123,14 @@ def test_session_that_is_about_to_end_is_taken_anew_with_a_fresh_token(cloud: Cl
     assert [form["WebIdentityToken"] for form in cloud.taken] == ["jwt-1", "jwt-2"]
 
 
-def test_github_may_be_away_for_a_moment(cloud: Cloud) -> None:
-    """A 503 is asked again."""
+def test_token_request_is_retried(cloud: Cloud) -> None:
+    """A 503 of GitHub's token endpoint is retried."""
     cloud.failures = 1
     assert oidc_credentials.token() == "jwt-1"
 
 
-def test_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> None:
-    """It names the role and where its trust is written."""
+def test_denied_role_is_an_error(cloud: Cloud) -> None:
+    """One line names the role and the template with its trust policy."""
     cloud.refuses = True
     with pytest.raises(
         CloudError, match=rf"does not let this workflow assume {ROLE} \(AccessDenied.*infra/github-oidc.yaml"
@@ -138,8 +138,8 @@ def test_role_that_does_not_trust_the_workflow_is_one_line(cloud: Cloud) -> None
         session.client("sts").get_caller_identity()
 
 
-def test_job_that_may_not_ask_is_told_what_it_lacks(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The permission by its name."""
+def test_missing_token_permission_is_named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names `id-token: write`."""
     monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{cloud.url}/nowhere")
     monkeypatch.setattr(Cloud, "__call__", lambda self, request: Response(status=404))
     with pytest.raises(CloudError, match=r"id-token: write"):
@@ -147,10 +147,10 @@ def test_job_that_may_not_ask_is_told_what_it_lacks(cloud: Cloud, monkeypatch: p
 
 
 @pytest.mark.parametrize("missing", oidc_credentials.READ)
-def test_without_a_role_or_a_token_the_usual_credentials_count(
+def test_without_oidc_the_usual_credentials_are_used(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    """A laptop signs in as it always did."""
+    """On a laptop boto3's own credentials are used."""
     monkeypatch.delenv(missing)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "MINE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
@@ -158,8 +158,8 @@ def test_without_a_role_or_a_token_the_usual_credentials_count(
     assert (cloud.signed_by, cloud.tokens) == (["MINE"], 0)
 
 
-def test_sessions_name_is_one_that_aws_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most 64 of its characters, whatever the job is called."""
+def test_session_name_is_valid_for_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 64 allowed characters, whatever the job's name is."""
     monkeypatch.setenv("GITHUB_JOB", "a job: with/ü " * 10)
     name = oidc_credentials.session_name()
     assert len(name) <= 64

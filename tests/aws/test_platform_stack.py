@@ -1,4 +1,4 @@
-"""The platform is read from its stack, and the root user is stopped before anything."""
+"""Reading the platform from its stack, refusing the root user, and AWS errors as one line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OUTPUTS = {
 
 @pytest.fixture(autouse=True)
 def cloud(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto, empty."""
+    """An empty moto."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
 
 
 def make_stack(name: str, outputs: dict[str, str]) -> None:
-    """A stack with these outputs."""
+    """Creates a stack with these outputs."""
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}},
         "Outputs": {key: {"Value": value} for key, value in outputs.items()},
@@ -35,8 +35,8 @@ def make_stack(name: str, outputs: dict[str, str]) -> None:
     session.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
 
-def test_it_is_what_the_stack_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every output, and region and account from the stack's own ARN."""
+def test_platform_is_read_from_its_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All outputs, with region and account from the stack's ARN."""
     make_stack("fraudops", OUTPUTS)
     found = platform_stack.read()
     assert (found.bucket, found.package_group, found.deploy_function) == ("lake", "fraudops-model", "fraudops-deploy")
@@ -46,16 +46,16 @@ def test_it_is_what_the_stack_says(monkeypatch: pytest.MonkeyPatch) -> None:
         platform_stack.read()
 
 
-def test_stack_that_lacks_an_output_is_not_the_platform() -> None:
-    """It is older than this version; the error names what it lacks."""
+def test_stack_without_an_output_is_refused() -> None:
+    """The error names the missing outputs."""
     make_stack("fraudops", {key: value for key, value in OUTPUTS.items() if key != "TopicArn"})
     with pytest.raises(CloudError, match=r"lacks the outputs TopicArn"):
         platform_stack.read()
 
 
 @pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_FAILED"])
-def test_stack_that_is_not_settled_is_not_read(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """Half a platform has outputs that lead nowhere."""
+def test_unsettled_stack_is_refused(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    """Outputs of a stack in another state may refer to missing resources."""
     found = {"StackStatus": status, "StackStatusReason": "because", "StackId": "arn", "Outputs": []}
     monkeypatch.setattr(platform_stack, "describe_stack", lambda name: found)
     with pytest.raises(CloudError, match=rf"{status} \(because\)"):
@@ -64,7 +64,7 @@ def test_stack_that_is_not_settled_is_not_read(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_settled_stack_is_read(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """One whose last update was rolled back is as it was before."""
+    """A rolled-back update leaves the stack as it was before."""
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
     stack_id = "arn:aws:cloudformation:eu-west-1:123456789012:stack/fraudops/x"
     found = {"StackStatus": status, "StackId": stack_id, "Outputs": outputs}
@@ -74,7 +74,7 @@ def test_settled_stack_is_read(monkeypatch: pytest.MonkeyPatch, status: str) -> 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_root_user_is_refused(monkeypatch: pytest.MonkeyPatch, partition: str) -> None:
-    """In every partition; the message says what to use instead."""
+    """In every partition."""
     monkeypatch.setattr(platform_stack, "caller", lambda: f"arn:{partition}:iam::123456789012:root")
     with pytest.raises(Refused, match="root user"):
         platform_stack.refuse_root()
@@ -88,34 +88,34 @@ def test_root_user_is_refused(monkeypatch: pytest.MonkeyPatch, partition: str) -
         "arn:aws:iam::123456789012:role/x:root",
     ],
 )
-def test_nobody_else_is_taken_for_root(monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
-    """A user or role may be called root without being it."""
+def test_other_identities_named_root_are_allowed(monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
+    """A user or role may be named root."""
     monkeypatch.setattr(platform_stack, "caller", lambda: arn)
     platform_stack.refuse_root()
 
 
-def test_caller_is_who_sts_says() -> None:
-    """And not what a profile is called."""
+def test_caller_is_the_identity_of_sts() -> None:
+    """The ARN is that of GetCallerIdentity."""
     assert platform_stack.caller().startswith("arn:aws:sts::123456789012:")
 
 
-def test_clients_are_kept_apart_by_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One client per cloud and identity: the next test's cloud does not get this one's."""
+def test_clients_are_cached_by_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another AWS_ENDPOINT_URL gets another client."""
     first = session.client("s3")
     assert session.client("s3") is first
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert session.client("s3") is not first
 
 
-def test_cloud_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was being done, and that AWS cannot be reached."""
+def test_unreachable_aws_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the operation and says that AWS cannot be reached."""
     from botocore.exceptions import EndpointConnectionError
 
     with pytest.raises(CloudError, match=r"reading x: AWS cannot be reached"), session.explained("reading x"):
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
 
 
-def test_region_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_region_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the variable."""
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
@@ -124,7 +124,7 @@ def test_region_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_refusal_of_aws_keeps_its_code() -> None:
-    """The line says which call was refused and why; whoever catches it can still ask for the code."""
+    """The error has the operation and the reason; AWS's code can be read from its cause."""
     refused = pytest.raises(CloudError, match=r"looking: HeadBucket was refused with 404")
     with refused as caught, session.explained("looking"):
         session.client("s3").head_bucket(Bucket="absent")

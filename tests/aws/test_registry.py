@@ -1,4 +1,4 @@
-"""The registry as the product reads it, against moto's server."""
+"""Reading model packages from moto's registry."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def register(**metadata: str) -> str:
 
 
 def test_package_is_read_as_plain_values(cloud: ScriptedCloud) -> None:
-    """ARN, version, status, where archive and evaluation lie, container and metadata."""
+    """ARN, version, status, URIs of archive and evaluation, container and metadata."""
     found = registry.package(register(commit="c" * 40, artifact_sha256="a" * 64))
     assert (found.group, found.version, found.status) == (GROUP, 1, "PendingManualApproval")
     assert (found.model_data_url, found.evaluation_uri) == ("s3://lake/model.tar.gz", "s3://lake/evaluation.json")
@@ -48,14 +48,14 @@ def test_package_is_read_as_plain_values(cloud: ScriptedCloud) -> None:
     assert found.artifact_sha256 == "a" * 64
 
 
-def test_metadata_that_may_be_empty_is_read_without_its_mark(cloud: ScriptedCloud) -> None:
-    """SageMaker takes no empty value, so the pipeline marks what may be empty; readers see what was meant."""
+def test_metadata_is_read_without_its_prefix(cloud: ScriptedCloud) -> None:
+    """SageMaker rejects empty values, so the pipeline prefixes them; readers get the plain value."""
     found = registry.package(register(requests="=", window_start="=2026-01-01T00:00:00Z", commit="c" * 40))
     assert found.metadata == {"requests": "", "window_start": "2026-01-01T00:00:00Z", "commit": "c" * 40}
 
 
-def test_packages_come_oldest_first_and_by_status(cloud: ScriptedCloud) -> None:
-    """Every version of a group, or those in one status."""
+def test_packages_are_listed_oldest_first(cloud: ScriptedCloud) -> None:
+    """All versions of a group, or those with a given status."""
     first, second = register(), register()
     registry.set_status(second, registry.APPROVED, "approval 0002\nmerged")
     assert [found.version for found in registry.packages(GROUP)] == [1, 2]
@@ -64,37 +64,37 @@ def test_packages_come_oldest_first_and_by_status(cloud: ScriptedCloud) -> None:
     assert registry.package(first).status == registry.PENDING
 
 
-def test_package_that_is_not_there_is_said_to_be_missing(cloud: ScriptedCloud) -> None:
-    """The message names the ARN and says what to do."""
+def test_missing_package_is_an_error(cloud: ScriptedCloud) -> None:
+    """The error has the ARN and the next step."""
     arn = register().rsplit("/", 1)[0] + "/7"
     with pytest.raises(CloudError, match=f"no model package {arn}.*Check the account and region"):
         registry.package(arn)
 
 
-def test_package_of_another_kind_is_not_taken_for_ours(cloud: ScriptedCloud) -> None:
-    """A package without a container or a version was not registered by this project, and that is said."""
+def test_package_without_container_is_refused(cloud: ScriptedCloud) -> None:
+    """A package without a container or version was not registered by this project."""
     answer = session.client("sagemaker").create_model_package(ModelPackageName="of-someone-else")
     with pytest.raises(CloudError, match="this project did not register it"):
         registry.package(answer["ModelPackageArn"])
 
 
 def test_digest_is_that_of_the_objects_bytes(cloud: ScriptedCloud) -> None:
-    """The object is read in pieces; its digest does not depend on them."""
+    """The object is read in chunks; the digest is that of all bytes."""
     body = bytes(range(256)) * 8192 + b"end"
     session.client("s3").put_object(Bucket="lake", Key="folder/model.tar.gz", Body=body)
     assert registry.digest("s3://lake/folder/model.tar.gz") == hashlib.sha256(body).hexdigest()
 
 
 @pytest.mark.parametrize("uri", ["", "lake/model.tar.gz", "https://lake/model.tar.gz", "s3://lake", "s3://lake/"])
-def test_address_that_names_no_object_is_refused(cloud: ScriptedCloud, uri: str) -> None:
-    """Only s3://BUCKET/KEY is read; nothing else is opened, least of all a URL."""
+def test_invalid_object_uri_is_refused(cloud: ScriptedCloud, uri: str) -> None:
+    """Only s3://BUCKET/KEY is accepted."""
     with pytest.raises(DataError, match="s3://BUCKET/KEY"):
         registry.digest(uri)
 
 
 @pytest.mark.parametrize(("text", "reason"), [(b"{", "is not JSON"), (b"[]", "got list")])
-def test_broken_evaluation_is_not_read_as_one(cloud: ScriptedCloud, text: bytes, reason: str) -> None:
-    """An object that is not a JSON object is refused with its address."""
+def test_invalid_evaluation_is_an_error(cloud: ScriptedCloud, text: bytes, reason: str) -> None:
+    """An evaluation that is not a JSON object is refused with its URI."""
     session.client("s3").put_object(Bucket="lake", Key="evaluation.json", Body=text)
     with pytest.raises(CloudError, match=f"s3://lake/evaluation.json.*{reason}"):
         registry.evaluation(registry.package(register()))

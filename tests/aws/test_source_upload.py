@@ -1,4 +1,4 @@
-"""What a run uploads: equal content, equal address, nothing that does not belong."""
+"""Uploading code and settings of a training run: keys by digest, repair of damaged objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def project(root: Path) -> Path:
-    """A small tree with the places that a job's source is taken from."""
+    """A small project with the files that belong to a job's source."""
     files = {
         "ml/__init__.py": "",
         "ml/model/__init__.py": "",
@@ -49,12 +49,12 @@ def project(root: Path) -> Path:
 
 
 def keys() -> list[str]:
-    """What lies in the bucket."""
+    """The keys in the bucket."""
     return [item["Key"] for item in session.client("s3").list_objects_v2(Bucket="lake").get("Contents", [])]
 
 
-def test_tree_holds_what_jobs_need_and_nothing_of_aws(tmp_path: Path) -> None:
-    """Model and steps go along, run.sh and requirements.txt lie on top; the AWS side and caches stay behind."""
+def test_tree_has_model_and_steps_only(tmp_path: Path) -> None:
+    """Model, steps, run.sh and requirements.txt are included; ml/aws and caches are not."""
     root = project(tmp_path)
     (root / "ml/model/__pycache__").mkdir()
     (root / "ml/model/__pycache__/gate.cpython-312.pyc").write_bytes(b"x")
@@ -71,7 +71,7 @@ def test_tree_holds_what_jobs_need_and_nothing_of_aws(tmp_path: Path) -> None:
 
 
 def test_tree_of_this_repository_runs_by_itself(repository_root: Path, tmp_path: Path) -> None:
-    """Unpacked elsewhere, the uploaded tree imports its steps with nothing else of this project on the path."""
+    """The uploaded tree can import its steps without the rest of the project."""
     for name, body in source_upload.tree(repository_root).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(body)
@@ -84,7 +84,7 @@ def test_tree_of_this_repository_runs_by_itself(repository_root: Path, tmp_path:
 
 
 def test_folder_that_is_not_this_project_is_refused(tmp_path: Path) -> None:
-    """The message says what is missing and what to do."""
+    """The error names the missing file and the option."""
     with pytest.raises(ConfigError, match=r"ml/__init__\.py is missing.*--repo"):
         source_upload.tree(tmp_path)
     root = project(tmp_path)
@@ -99,26 +99,26 @@ FILES = st.dictionaries(NAMES, st.binary(max_size=20), max_size=5)
 
 @given(FILES, FILES)
 def test_digest_is_of_names_and_content_in_any_order(one: dict[str, bytes], other: dict[str, bytes]) -> None:
-    """Equal trees have equal digests however they are listed, and different trees different ones."""
+    """Equal trees have equal digests in any order; different trees have different ones."""
     assert source_upload.digest(dict(reversed(one.items()))) == source_upload.digest(one)
     assert (source_upload.digest(one) == source_upload.digest(other)) == (one == other)
 
 
 @pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "a\rb.py"])
-def test_name_that_a_listing_would_not_show_as_it_is_has_no_digest(name: str) -> None:
-    """sha256sum escapes such names, so the job would find another digest than this one."""
+def test_name_that_sha256sum_escapes_is_refused(name: str) -> None:
+    """sha256sum escapes such names, so the job would compute another digest."""
     with pytest.raises(ConfigError, match="no backslash and no line break"):
         source_upload.digest({name: b""})
 
 
 def test_nothing_in_the_tree_names_sagemakers_folder(repository_root: Path) -> None:
-    """The local cloud rewrites that name in scripts where it cannot mount one, and the digest would be another."""
+    """The AWS emulator rewrites /opt/ml in scripts where it cannot mount it, which would change the digest."""
     assert [name for name, body in source_upload.tree(repository_root).items() if b"/opt/ml" in body] == []
 
 
 @pytest.mark.parametrize("how", ["same length", "shorter", "without a checksum"])
-def test_object_with_other_content_is_put_again(bucket: str, tmp_path: Path, how: str) -> None:
-    """What lies under a digest is compared by digest, whoever put it there and however long it is."""
+def test_changed_object_is_uploaded_again(bucket: str, tmp_path: Path, how: str) -> None:
+    """Existing objects are compared by SHA-256, not by size or metadata."""
     files = source_upload.tree(project(tmp_path))
     prefix = f"code/{source_upload.digest(files)}/"
     source_upload.upload_code(files, bucket)
@@ -133,8 +133,8 @@ def test_object_with_other_content_is_put_again(bucket: str, tmp_path: Path, how
     assert base64.b64decode(head["ChecksumSHA256"]) == hashlib.sha256(body).digest()
 
 
-def test_object_that_does_not_belong_is_named(bucket: str, tmp_path: Path) -> None:
-    """A file added under the digest would be refused by every job, so the upload refuses it first."""
+def test_extra_object_is_an_error(bucket: str, tmp_path: Path) -> None:
+    """Every job would refuse a tree with an added file, so the upload refuses it first."""
     files = source_upload.tree(project(tmp_path))
     prefix = f"code/{source_upload.digest(files)}/"
     session.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ml/steps/numpy.py", Body=b"")
@@ -142,8 +142,8 @@ def test_object_that_does_not_belong_is_named(bucket: str, tmp_path: Path) -> No
         source_upload.upload_code(files, bucket)
 
 
-def test_code_goes_up_once_under_its_digest(bucket: str, tmp_path: Path) -> None:
-    """The second upload writes nothing; a change of one byte has another address."""
+def test_code_is_uploaded_once_under_its_digest(bucket: str, tmp_path: Path) -> None:
+    """The second upload writes nothing; a changed byte changes the URI."""
     files = source_upload.tree(project(tmp_path))
     uri = source_upload.upload_code(files, bucket)
     assert uri == f"s3://lake/code/{source_upload.digest(files)}/"
@@ -154,8 +154,8 @@ def test_code_goes_up_once_under_its_digest(bucket: str, tmp_path: Path) -> None
     assert source_upload.upload_code(files | {"run.sh": b"exec false\n"}, bucket) != uri
 
 
-def test_upload_that_was_cut_short_is_completed(bucket: str, tmp_path: Path) -> None:
-    """What is missing below the digest is put there, whoever began."""
+def test_incomplete_upload_is_completed(bucket: str, tmp_path: Path) -> None:
+    """Missing objects below the digest are written."""
     files = source_upload.tree(project(tmp_path))
     source_upload.upload_code(files, bucket)
     whole = keys()
@@ -164,16 +164,16 @@ def test_upload_that_was_cut_short_is_completed(bucket: str, tmp_path: Path) -> 
     assert keys() == whole
 
 
-def test_settings_go_up_under_the_digest_that_approvals_name(bucket: str, repository_root: Path) -> None:
-    """configs/<sha256>/settings.json holds exactly the canonical settings."""
+def test_settings_are_uploaded_under_their_digest(bucket: str, repository_root: Path) -> None:
+    """configs/<sha256>/settings.json has exactly the canonical settings."""
     settings = config.load_settings(repository_root)
     assert source_upload.upload_settings(settings, bucket) == f"s3://lake/configs/{settings.sha256}/"
     stored = session.client("s3").get_object(Bucket="lake", Key=f"configs/{settings.sha256}/settings.json")
     assert stored["Body"].read().decode() == settings.to_json()
 
 
-def test_where_nothing_serves_a_sentinel_stands_in(bucket: str) -> None:
-    """The champion's prefix always holds something, because a job's input may not be empty."""
+def test_without_a_champion_a_sentinel_is_uploaded(bucket: str) -> None:
+    """A job's input may not be empty, so the champion's prefix has a placeholder."""
     assert source_upload.upload_no_champion(bucket) == "s3://lake/champions/none/"
     stored = session.client("s3").get_object(Bucket="lake", Key="champions/none/none.json")
     assert json.load(stored["Body"]) == {"champion": None}

@@ -9,14 +9,14 @@ import pytest
 from ml.commands import changes
 from ml.errors import ConfigError, GitHubError
 from ml.workflow import changed_files as workflow_change
-from tests.harness.git import changes as change_world
+from tests.harness.git import changes as harness_changes
 from tests.harness.git.changes import ChangedRepository
 
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A repository with model-config/."""
-    return change_world.make(tmp_path, monkeypatch)
+    return harness_changes.make(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     [("README.md", "true", "false"), ("model-config/training/gate.yaml", "false", "true")],
 )
 def test_pull_request_changes_are_those_of_its_merge(env: ChangedRepository, path: str, code: str, state: str) -> None:
-    """Code and model-config/ are told apart, and what main did meanwhile is not the pull request's."""
+    """Commits that main got since the branch are not counted; code and model-config/ are separate outputs."""
     env.branch("change", {path: (env.root / path).read_text() + "# more\n"})
     env.workspace.git("switch", "-q", "main")
     env.workspace.write({"elsewhere.txt": "main went on\n"}, "Go on")
@@ -39,7 +39,7 @@ def test_pull_request_changes_are_those_of_its_merge(env: ChangedRepository, pat
 
 
 def test_push_is_compared_with_former_main(env: ChangedRepository) -> None:
-    """All commits of the push count, not the last one alone."""
+    """All commits of the push count, not only the last one."""
     before = env.workspace.git("rev-parse", "HEAD")
     env.workspace.write({"one.txt": "1"}, "One")
     env.workspace.write({"two.txt": "2"}, "Two")
@@ -48,7 +48,7 @@ def test_push_is_compared_with_former_main(env: ChangedRepository) -> None:
 
 
 def test_first_push_changes_everything(env: ChangedRepository) -> None:
-    """A repository made from the template has no before; every file is new, and the tests run."""
+    """A repository made from the template has no commit before: every file counts as new."""
     env.push("0" * 40)
     change = workflow_change.of(env.repository)
     assert change.base is None
@@ -57,7 +57,7 @@ def test_first_push_changes_everything(env: ChangedRepository) -> None:
 
 
 def test_dispatch_on_a_branch_is_compared_with_its_merge_base(env: ChangedRepository) -> None:
-    """What main did since is not the branch's doing."""
+    """Commits that main got since the branch are not counted."""
     base = env.workspace.git("rev-parse", "main")
     env.branch("approve/0001", {"a.txt": "a"})
     env.workspace.git("switch", "-q", "main")
@@ -70,13 +70,13 @@ def test_dispatch_on_a_branch_is_compared_with_its_merge_base(env: ChangedReposi
 
 
 def test_dispatch_on_main_runs_everything(env: ChangedRepository) -> None:
-    """Nothing differs from main there, and whoever starts it by hand wants to see the tests."""
+    """Nothing differs from main, but a person who starts the run expects the tests to run."""
     env.event("workflow_dispatch", {"inputs": {}})
     assert changes.changes(env.root).code
 
 
 def test_laptop_includes_uncommitted_changes(env: ChangedRepository) -> None:
-    """Edited, deleted and new files count; what .gitignore names does not."""
+    """Edited, deleted and new files count; ignored files do not."""
     env.workspace.write({".gitignore": "ignored\n"}, "Ignore")
     (env.root / "README.md").write_text("# Edited\n")
     (env.root / "model-config/README.md").unlink()
@@ -90,7 +90,7 @@ def test_laptop_includes_uncommitted_changes(env: ChangedRepository) -> None:
 
 
 def test_pull_request_event_gives_author_and_source(env: ChangedRepository) -> None:
-    """A fork's token may not write, and neither may dependabot's."""
+    """The token is read-only for a fork and for dependabot."""
     env.branch("change", {"a.txt": "a"})
     env.pull_request(author="person", fork=True)
     found = workflow_change.pull_request()
@@ -106,7 +106,7 @@ def test_pull_request_event_gives_author_and_source(env: ChangedRepository) -> N
 def test_dispatch_that_names_another_branchs_pull_request_is_refused(
     env: ChangedRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a run on one branch would speak on another's pull request."""
+    """Otherwise a run on one branch could comment on the pull request of another."""
     from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
     pull = {
@@ -135,12 +135,12 @@ def test_dispatch_that_names_another_branchs_pull_request_is_refused(
 
 
 def test_without_an_event_there_is_no_pull_request(env: ChangedRepository) -> None:
-    """On a laptop nobody has opened one, and GitHub is not asked."""
+    """The result is None, without a request to GitHub."""
     assert workflow_change.pull_request() is None
 
 
 def test_event_that_is_not_json_is_an_error(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the variable."""
+    """The error names the variable."""
     file = env.folder / "event.json"
     file.write_text("{")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(file))

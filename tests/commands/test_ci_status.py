@@ -1,4 +1,4 @@
-"""`fraudops ci-status`: skipped counts as passed only where it was meant, and the status is on the right commit."""
+"""`fraudops ci-status`: which skipped jobs count as passed, and which commit gets the status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOBS = ("changes", "validate", "plan", "suite", "packages", "templates", "audit"
 
 
 def needs(code: str = "true", **results: str) -> dict[str, dict[str, Any]]:
-    """The `needs` context in which every job succeeded but those named."""
+    """The `needs` context with success for every job but those given."""
     found: dict[str, dict[str, Any]] = {name: {"result": results.get(name, "success"), "outputs": {}} for name in JOBS}
     found["changes"]["outputs"] = {"code": code}
     return found
@@ -33,20 +33,20 @@ def wrong(
 
 
 def test_status_passes_when_all_jobs_pass() -> None:
-    """Nothing to say of any job."""
+    """No job is reported."""
     assert wrong(needs()) == set()
 
 
 @pytest.mark.parametrize("result", ["failure", "cancelled"])
 @pytest.mark.parametrize("job", JOBS)
 def test_any_job_that_did_not_pass_fails_all(job: str, result: str) -> None:
-    """Whatever the job, and whether it failed or was cut off."""
+    """This holds for every job, failed or cancelled."""
     assert wrong(needs(**{job: result})) == {job}
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_skipped_required_job_fails(job: str) -> None:
-    """GitHub takes skipped for success; this does not."""
+    """GitHub counts a skipped job as success; ci-status does not."""
     assert wrong(needs(**{job: "skipped"})) == {job}
 
 
@@ -65,7 +65,7 @@ def test_nothing_may_be_skipped_when_changes_failed() -> None:
 
 
 def test_suite_may_be_disabled_by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs that the suite itself makes leave it out, and nothing else."""
+    """FRAUDOPS_SUITE allows skipping the suite (skip) or all jobs on code (off), but not validate."""
     monkeypatch.setenv("FRAUDOPS_SUITE", "skip")
     assert wrong(needs(suite="skipped", packages="skipped")) == set()
     assert wrong(needs(suite="skipped", packages="skipped", audit="skipped")) == {"audit"}
@@ -75,12 +75,12 @@ def test_suite_may_be_disabled_by_variable(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_push_has_no_plan() -> None:
-    """There is nothing to merge."""
+    """A push has nothing to merge, so plan may be skipped."""
     assert wrong(needs(plan="skipped"), event="push", about_pull_request=False) == set()
 
 
 def test_job_without_result_fails() -> None:
-    """Taking a job out of `needs` does not take it out of the protection."""
+    """A job that is removed from `needs` counts as not passed."""
     found = needs()
     del found["validate"]
     assert wrong(found) == {"validate"}
@@ -88,7 +88,7 @@ def test_job_without_result_fails() -> None:
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
-    """A pull request of this repository."""
+    """A branch with an edited README."""
     made = changes.make(tmp_path, monkeypatch)
     made.branch("docs", {"README.md": "# Other\n"})
     return made
@@ -111,7 +111,7 @@ def post(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, found: dict[st
 
 
 def test_status_is_on_the_pull_requests_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not on the merge that GitHub made to try; a failure is posted before the job fails."""
+    """The status is on the head commit, not on GitHub's merge commit; a failure is posted before the error."""
     head = env.workspace.git("rev-parse", "HEAD")
     env.pull_request()
     file = env.folder / "event.json"
@@ -124,14 +124,14 @@ def test_status_is_on_the_pull_requests_commit(env: ChangedRepository, monkeypat
 
 
 def test_push_status_is_on_its_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run's own."""
+    """The status is on the commit that was pushed."""
     sha = env.workspace.git("rev-parse", "HEAD")
     env.push(env.workspace.git("rev-parse", "main"))
     assert post(env, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
 
 
 def test_dispatch_status_is_on_the_checked_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever pushes onto the branch while its checks run gets no status for what nobody has looked at."""
+    """A commit that is pushed during the run gets no status."""
     checked, pushed = "b" * 40, "c" * 40
     pull = {
         "number": 9,
@@ -164,7 +164,7 @@ def test_dispatch_status_is_on_the_checked_commit(env: ChangedRepository, monkey
 def test_branch_alone_gets_no_status(
     env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, ref: str, posted: bool
 ) -> None:
-    """Else a person's pull request that touches what only the bot writes would get one by a dispatch beside it."""
+    """Otherwise a dispatch on a branch could pass a pull request that only the bot may open."""
     sha = env.workspace.git("rev-parse", "HEAD")
     env.event("workflow_dispatch", {}, ref_name=ref.rsplit("/", 1)[1])
     monkeypatch.setenv("GITHUB_REF", ref)
@@ -176,7 +176,7 @@ def test_branch_alone_gets_no_status(
 
 
 def test_fork_run_posts_no_status(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its token may not post, which is no failure of its checks; without the status it cannot be merged."""
+    """A fork's token cannot post it, which is no error; without the status the fork cannot be merged."""
     env.pull_request(fork=True)
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
     assert not ci_status.ci_status().posted
@@ -184,7 +184,7 @@ def test_fork_run_posts_no_status(env: ChangedRepository, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
 def test_invalid_needs_context_is_refused(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """It never counts as nothing having failed."""
+    """An invalid context is an error and never counts as passed."""
     monkeypatch.setenv("FRAUDOPS_NEEDS", text)
     with pytest.raises(ConfigError, match="FRAUDOPS_NEEDS must be the needs context"):
         ci_status.ci_status()

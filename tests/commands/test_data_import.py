@@ -1,4 +1,4 @@
-"""`fraudops data import` lands a file whole or not at all, and tells what became of every row."""
+"""`fraudops data import` stores a file completely or not at all, and reports every row."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 
 def run(lake: Lake, path: Path | str, columns: Columns = COLUMNS, **options: Any) -> ImportReport:
-    """Imports `path`, without a start and without quarantine unless told."""
+    """Imports `path`; by default without a start and without quarantine."""
     return import_data(str(path), lake=lake, columns=columns, **{"start": None, "quarantine": False, **options})
 
 
 def written(path: Path, text: str) -> Path:
-    """`path`, holding `text`."""
+    """Writes `text` to `path`."""
     path.write_text(text)
     return path
 
 
 def landed(lake: Lake, report: ImportReport, kind: str = "raw") -> pa.Table:
-    """What the lake holds of an import, under raw/ or labels/."""
+    """The stored rows of an import, under raw/ or labels/."""
     name = {"raw": "transactions", "labels": "labels"}[kind]
     data = s3_objects.read(f"s3://{lake.bucket}/{kind}/{report.name}/{name}.parquet")
     return pq.read_table(io.BytesIO(data))
 
 
 def count(lake: Lake) -> int:
-    """How many objects the lake holds."""
+    """The number of objects in the lake."""
     return int(client("s3").list_objects_v2(Bucket=lake.bucket)["KeyCount"])
 
 
 def test_file_in_kaggle_layout_is_imported(lake: Lake, tmp_path: Path) -> None:
-    """Ids and times are made, inputs are kept as they are, labels lie apart, repeated rows are counted and kept."""
+    """Ids and times are generated, labels are stored separately, repeated rows are counted and kept."""
     report = run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
     assert (report.rows, report.imported, report.quarantined) == (3, 3, 0)
     assert (report.frauds, report.duplicates, report.new) == (1, 1, True)
@@ -91,7 +91,7 @@ def test_file_in_kaggle_layout_is_imported(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_start_gives_time_a_date(lake: Lake, tmp_path: Path) -> None:
-    """--start moves the events, names the import, and makes other ids of the same rows; nothing is then assumed."""
+    """--start sets the date of the events and the import's name, changes the ids and needs no note."""
     path = written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}")
     report = run(lake, path, start=date(2026, 2, 28))
     assert report.name.startswith("20260228-")
@@ -122,7 +122,7 @@ def test_equal_content_is_one_import(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_broken_file_is_refused_completely(lake: Lake, tmp_path: Path) -> None:
-    """The message has the file, the line, what stands there, the rule, the count of the others, and the next move."""
+    """The message has file, line, content, rule, the counts of all problems and the next step."""
     path = written(tmp_path / "a.csv", BAD)
     with pytest.raises(DataError) as caught:
         run(lake, path)
@@ -136,7 +136,7 @@ def test_broken_file_is_refused_completely(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_first_problem_names_column_and_value(lake: Lake, tmp_path: Path) -> None:
-    """A cell is named by line and column, with what it holds, cut where that is long."""
+    """The message has line, column and value; a long value is cut."""
     with pytest.raises(DataError, match=r"a\.csv: line 2, column Amount: '-7' must be 0 or more; 1 of 1 rows"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,1,2,-7,0\n"))
     with pytest.raises(DataError, match=rf"line 2, column V1: '{'y' * 60}…' must be a number"):
@@ -144,7 +144,7 @@ def test_first_problem_names_column_and_value(lake: Lake, tmp_path: Path) -> Non
 
 
 def test_quarantine_sets_bad_rows_aside(lake: Lake, tmp_path: Path) -> None:
-    """Bad rows go to a file beside the source with line, reason and their own text; the rest loads; all are counted."""
+    """Bad rows go to a file beside the source with line, reason and text; the others are imported."""
     path = tmp_path / "a.csv"
     path.write_bytes(BAD.encode() + b'4,"caf\xe9",1,1,0\n')
     report = run(lake, path, quarantine=True)
@@ -165,7 +165,7 @@ def test_quarantine_sets_bad_rows_aside(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_corrected_quarantine_file_is_imported(lake: Lake, tmp_path: Path) -> None:
-    """The rows of the first import and of the corrected quarantine file are together those of the corrected source."""
+    """The first import and the corrected quarantine file together have all rows of the source."""
     first = run(lake, written(tmp_path / "a.csv", BAD), quarantine=True)
     with Path(str(first.quarantine_path)).open(newline="") as aside:
         texts = [row["text"] for row in csv.DictReader(aside)]
@@ -179,7 +179,7 @@ def test_corrected_quarantine_file_is_imported(lake: Lake, tmp_path: Path) -> No
 
 
 def test_quarantine_of_a_good_file_leaves_no_file(lake: Lake, tmp_path: Path) -> None:
-    """Where nothing is wrong, nothing is written beside the source."""
+    """Without bad rows no quarantine file is written."""
     report = run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"), quarantine=True)
     assert (report.quarantined, report.quarantine_path) == (0, None)
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
@@ -192,8 +192,8 @@ def test_file_without_valid_row_is_refused(lake: Lake, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_bad_rows_are_not_dropped_where_they_cannot_be_kept(lake: Lake, tmp_path: Path) -> None:
-    """If the file beside the source cannot be written, nothing lands."""
+def test_unwritable_quarantine_file_stops_the_import(lake: Lake, tmp_path: Path) -> None:
+    """If the quarantine file cannot be written, nothing is imported."""
     (tmp_path / "a.csv.quarantine.csv").mkdir()
     with pytest.raises(DataError, match=r"a\.csv\.quarantine\.csv: cannot be written"):
         run(lake, written(tmp_path / "a.csv", BAD), quarantine=True)
@@ -202,7 +202,7 @@ def test_bad_rows_are_not_dropped_where_they_cannot_be_kept(lake: Lake, tmp_path
 
 
 def test_parquet_rows_are_set_aside_by_number(lake: Lake, tmp_path: Path) -> None:
-    """The quarantine file of a Parquet file counts rows, and has their values as CSV."""
+    """The quarantine file has the row's number and its values as CSV."""
     columns = [[0.0, 1.0], [1.5, None], [-2.0, 1.0], [3.25, 2.5], [0, 1]]
     pq.write_table(pa.table(dict(zip(HEADER.split(","), columns, strict=True))), tmp_path / "a.parquet")
     report = run(lake, tmp_path / "a.parquet", quarantine=True)
@@ -213,7 +213,7 @@ def test_parquet_rows_are_set_aside_by_number(lake: Lake, tmp_path: Path) -> Non
 
 
 def test_s3_file_is_imported_and_quarantined_in_s3(lake: Lake) -> None:
-    """s3:// is read like a path, and the quarantine file lies beside the object."""
+    """An s3:// URI is read like a path, and the quarantine file is stored beside the object."""
     uri = f"s3://{lake.bucket}/incoming/a.csv"
     s3_objects.write(uri, BAD.encode(), "text/csv")
     report = run(lake, uri, quarantine=True)
@@ -224,7 +224,7 @@ def test_s3_file_is_imported_and_quarantined_in_s3(lake: Lake) -> None:
 
 
 def test_ids_and_times_of_the_file_are_kept(lake: Lake, tmp_path: Path) -> None:
-    """event_id and event_time of the file are those of the lake, in any order of time; --start is then refused."""
+    """event_id and event_time are stored unchanged, in the file's order; --start is refused."""
     text = f"event_id,{HEADER},event_time\nb,10,1,2,3,0,2026-03-02T00:00:10+01:00\na,5,1,2,3,1,2026-03-01T00:00:05Z\n"
     path = written(tmp_path / "a.csv", text)
     report = run(lake, path)
@@ -241,7 +241,7 @@ def test_ids_and_times_of_the_file_are_kept(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_time_is_made_from_event_time(lake: Lake, tmp_path: Path) -> None:
-    """A file with event_time alone gets the time column that the model has: seconds since its first midnight."""
+    """The model's time column is computed as seconds since the first midnight."""
     text = "event_time,V1,V2,Amount,Class\n2026-03-02T01:00:00.5Z,1,2,3,0\n2026-03-01T02:00:00Z,1,2,3,1\n"
     report = run(lake, written(tmp_path / "a.csv", text))
     assert landed(lake, report)["Time"].to_pylist() == [90_000.5, 7_200.0]
@@ -249,7 +249,7 @@ def test_time_is_made_from_event_time(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_another_feature_set_without_time_is_imported(lake: Lake, tmp_path: Path) -> None:
-    """The columns are those of model.yaml: other names, and no time column where the model has none."""
+    """The columns are those of model.yaml, with or without a time column."""
     text = "event_time,score,value,fraud\n2026-03-01,0.5,10,0\n2026-03-02,0.7,20,1\n"
     report = run(lake, written(tmp_path / "a.csv", text), UNTIMED)
     assert landed(lake, report).column_names == ["event_id", "event_time", "score", "value"]
@@ -257,20 +257,20 @@ def test_another_feature_set_without_time_is_imported(lake: Lake, tmp_path: Path
 
 
 def test_repeated_ids_are_a_broken_contract(lake: Lake, tmp_path: Path) -> None:
-    """Of two rows with one event_id the second is refused: a label could belong to either."""
+    """The second row with an event_id is refused, because a label could belong to either."""
     text = f"event_id,{HEADER}\na,0,1,2,3,0\na,1,1,2,3,0\n"
     with pytest.raises(DataError, match="line 3, column event_id: 'a' must not repeat one of an earlier row"):
         run(lake, written(tmp_path / "a.csv", text))
 
 
 def test_missing_lake_is_an_error(lake: Lake, tmp_path: Path) -> None:
-    """Without the bucket the import ends with what AWS said."""
+    """The error has AWS's code for a missing bucket."""
     with pytest.raises(CloudError, match="NoSuchBucket"):
         run(Lake("lake-that-is-not-there"), written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"))
 
 
 def test_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
-    """What `data synthesise` writes, `data import` takes, dated or not, and CSV and Parquet are one import."""
+    """All rows of `data synthesise` are imported; CSV, gzip and Parquet give the same import."""
     table = stand_in_data.draw(2_000, frauds=20, seed=1, start=date(2026, 1, 1), months=2)
     names = set()
     for name in ("a.csv", "a.csv.gz", "a.parquet"):

@@ -1,4 +1,4 @@
-"""Merge to serving model, on the local cloud: the real template, rule, function and endpoint, and nothing pretended.
+"""From merge to serving model on the AWS emulator, with the real template, rule, function and endpoint.
 
 Only the training run is left out: packages are registered as the pipeline registers them.
 """
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatform]:
-    """A repository, and the platform deployed to a local cloud of its own."""
+    """A repository, and the platform deployed to an AWS emulator of its own."""
     workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud") as cloud:
         for name, value in cloud.environment().items():
@@ -39,14 +39,14 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatf
 
 
 def edit_package(arn: str, **changes: Any) -> None:
-    """What someone with a console can do to a package after its approval."""
+    """Edits a package after its approval, as is possible in the console."""
     specification = client("sagemaker").describe_model_package(ModelPackageName=arn)["InferenceSpecification"]
     specification["Containers"][0].update(changes)
     client("sagemaker").update_model_package(ModelPackageArn=arn, InferenceSpecification=specification)
 
 
 def test_model_is_deployed_replaced_and_rolled_back(env: ServedPlatform) -> None:
-    """Two deployments and a rollback, seen in the endpoint's answers; one package is Approved throughout, Git's."""
+    """Two deployments and a rollback change the endpoint's answers; exactly one package is Approved."""
     first = env.serve(-1.0)
     assert (first.state, first.approval) == ("created", 1)
     before = env.answers()
@@ -64,7 +64,7 @@ def test_model_is_deployed_replaced_and_rolled_back(env: ServedPlatform) -> None
 
 
 def test_deploying_again_changes_nothing_and_verifies_all(env: ServedPlatform) -> None:
-    """The package is approved anew for its event; the endpoint serves on as it is."""
+    """A second deployment runs the smoke test and leaves the endpoint unchanged."""
     env.serve(-1.0)
     before = env.endpoint()
     again = deploy(env.root)
@@ -76,7 +76,7 @@ def test_deploying_again_changes_nothing_and_verifies_all(env: ServedPlatform) -
     ("old", "new"), [("sampling_percentage: 100", "sampling_percentage: 20"), ("ml.m5.large", "ml.m5.xlarge")]
 )
 def test_changed_setting_deploys(env: ServedPlatform, old: str, new: str) -> None:
-    """Capture rate and instance are Git's too; the model stays."""
+    """A change of capture rate or instance updates the endpoint; the model stays."""
     env.serve(-1.0)
     before = env.endpoint()
     text = env.workspace.text(config.SERVING)
@@ -89,8 +89,8 @@ def test_changed_setting_deploys(env: ServedPlatform, old: str, new: str) -> Non
     assert env.answers()["model_version"] == "0001"
 
 
-def test_package_approved_by_hand_is_refused(env: ServedPlatform) -> None:
-    """One that Git never approved, and a former one that it has left: the function refuses, the endpoint stays."""
+def test_package_approved_in_the_registry_is_refused(env: ServedPlatform) -> None:
+    """The function refuses a package that Git never approved and a former one; the endpoint is unchanged."""
     env.serve(-1.0)
     env.serve(2.0)
     stranger, before = env.register(5.0), env.endpoint()
@@ -104,14 +104,14 @@ def test_package_approved_by_hand_is_refused(env: ServedPlatform) -> None:
 
 
 def test_package_approved_without_an_order_is_refused(env: ServedPlatform) -> None:
-    """No endpoint comes to be."""
+    """No endpoint is created."""
     registry.set_status(env.register(-1.0), registry.APPROVED, "by hand")
     assert {item["code"] for item in env.outcomes()} == {"nothing-desired"}
     assert env.endpoint() is None
 
 
 def test_replaced_artifact_is_refused_by_verb_and_lambda(env: ServedPlatform) -> None:
-    """By deploy before it orders, and by the function where the swap comes after the order."""
+    """`deploy` refuses it before the order, and the function if it was replaced after the order."""
     env.serve(-1.0)
     before, package = env.endpoint(), registry.packages(env.where.package_group)[0]
     bucket, _, key = package.model_data_url.removeprefix("s3://").partition("/")
@@ -134,7 +134,7 @@ def test_replaced_artifact_is_refused_by_verb_and_lambda(env: ServedPlatform) ->
     ],
 )
 def test_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[str, Any], reason: str) -> None:
-    """UpdateModelPackage can change what an approved package runs; nothing comes of it."""
+    """UpdateModelPackage can change an approved package's container; `deploy` then approves nothing."""
     arn = env.register(-1.0)
     env.approve(arn)
     edit_package(arn, **change)
@@ -145,7 +145,7 @@ def test_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[st
 
 
 def test_failed_model_leaves_the_former_serving(env: ServedPlatform) -> None:
-    """An archive whose code cannot be loaded: the run fails, says what serves instead, and is on record."""
+    """If the model's code cannot be loaded, the error names the model that serves, and the failure is recorded."""
     env.serve(-1.0)
     before = env.answers()
     env.approve(env.register(2.0, broken_code=True))
@@ -157,12 +157,12 @@ def test_failed_model_leaves_the_former_serving(env: ServedPlatform) -> None:
 
 
 def test_bootstrap_is_idempotent(env: ServedPlatform) -> None:
-    """The second time there is nothing to do, and it says so."""
+    """The second run reports "unchanged"."""
     assert bootstrap(env.root).state == "unchanged"
 
 
 def test_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused before the first bucket is made."""
+    """It is refused before any bucket is created."""
     workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud", caller_arn="arn:aws:iam::123456789012:root") as cloud:
         for name, value in cloud.environment().items():
@@ -172,8 +172,8 @@ def test_root_user_may_not_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert client("s3").list_buckets()["Buckets"] == []
 
 
-def test_smoke_ids_say_what_they_are(env: ServedPlatform) -> None:
-    """Captured traffic of the known transactions can be told from customers'."""
+def test_smoke_requests_have_an_id_prefix(env: ServedPlatform) -> None:
+    """Captured smoke-test requests have inference ids that begin with smoke-."""
     env.serve(-1.0)
     assert env.cloud is not None
     assert env.cloud.flush()

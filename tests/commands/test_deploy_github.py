@@ -1,4 +1,4 @@
-"""What GitHub shows of a deployment, on the local clouds: deployments, summaries, approvals that are out of date."""
+"""A deployment on both emulators: GitHub deployments, step summaries, and pull requests that it closes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
-    """The platform on a local cloud of its own, and the repository on a local GitHub."""
+    """The platform on an AWS emulator, and the repository on a GitHub emulator."""
     workspace = served.repository(tmp_path / "repository")
     with LocalAws(tmp_path / "cloud") as cloud, LocalGitHub(tmp_path / "github") as github:
         for name, value in cloud.environment().items():
@@ -35,13 +35,13 @@ def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironm
 
 
 def states(bot: BotEnvironment) -> list[tuple[str, list[str]]]:
-    """Each deployment of the endpoint's environment by its commit, with what was said of it, oldest first."""
+    """Each deployment's commit and statuses, oldest first."""
     found = bot.api.get_deployments(environment=ENDPOINT)
     return [(each.sha, [status.state for status in each.get_statuses()][::-1]) for each in found][::-1]
 
 
 def test_deployment_is_published_and_closes_outdated_pull_requests(bot: BotEnvironment) -> None:
-    """In progress, then success with the run's address; the table; an approval compared with another is closed."""
+    """Statuses in_progress and success with the run's URL; an approval compared with another champion is closed."""
     first = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     bot.merge(first.pull_request or 0)
     assert deploy(bot.root, reason="first").state == "created"
@@ -59,7 +59,7 @@ def test_deployment_is_published_and_closes_outdated_pull_requests(bot: BotEnvir
     other = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(3.0))).pull_request or 0)
     bot.api.get_pull(other.pull_request or 0).edit(state="closed")
-    late = bot.register(4.0)  # compared with 3 on main already
+    late = bot.register(4.0)  # its champion is 3, which is on main
     newest = propose(bot.root, outcome=bot.outcome(late))
     stale = bot.api.create_git_ref("refs/heads/approve/0002", other.commit or "")
     again = bot.api.create_pull("main", "approve/0002", title="Serve approval 0002", body="")
@@ -72,7 +72,7 @@ def test_deployment_is_published_and_closes_outdated_pull_requests(bot: BotEnvir
 
 
 def test_successful_deployment_closes_failed_rollback(bot: BotEnvironment) -> None:
-    """A rollback that a failed deployment has proposed is out of date; one that a person has proposed is not."""
+    """A rollback proposed by a failed deployment is closed; one proposed by a person stays open."""
     for intercept in (-1.0, 2.0):
         bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(intercept))).pull_request or 0)
         deploy(bot.root)
@@ -90,7 +90,7 @@ def test_successful_deployment_closes_failed_rollback(bot: BotEnvironment) -> No
 
 
 def test_unreadable_proposal_does_not_fail_deployment(bot: BotEnvironment, capsys: pytest.CaptureFixture[str]) -> None:
-    """Somebody has broken a record on the bot's branch: what serves serves, and the pull request is `validate`'s."""
+    """An open approval with a broken record gives a warning and stays open."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
     open_one = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
     path = config.approval_path(2).as_posix()
@@ -103,7 +103,7 @@ def test_unreadable_proposal_does_not_fail_deployment(bot: BotEnvironment, capsy
 
 
 def test_failed_deployment_is_published_and_raises(bot: BotEnvironment) -> None:
-    """The reason is in the deployment and in the summary; so is that of a refusal."""
+    """The deployment's status is failure and the summary has the reason, also for a refusal."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0, broken_code=True))).pull_request or 0)
     with pytest.raises(DeploymentFailed):
         deploy(bot.root)
@@ -119,10 +119,10 @@ def test_failed_deployment_is_published_and_raises(bot: BotEnvironment) -> None:
     assert states(bot)[1] == (bot.workspace.repository.head(), ["in_progress", "failure"])
 
 
-def test_without_github_or_with_one_that_is_down_it_deploys_all_the_same(
+def test_deployment_does_not_depend_on_github(
     bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it would have said is a warning: a rollback must not wait for GitHub."""
+    """An error of GitHub is a warning, so that a rollback does not wait for GitHub."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")
     assert deploy(bot.root).state == "created"

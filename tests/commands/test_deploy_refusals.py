@@ -1,4 +1,4 @@
-"""What deploy refuses before it changes anything, and how it hears the deploy function's answer."""
+"""What `deploy` refuses before it changes anything, and how it reads the deploy function's answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def empty(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve
 
 @pytest.fixture
 def env(empty: ServedPlatform) -> Iterator[ServedPlatform]:
-    """Approval 1 merged. After the test, nothing may have been ordered or approved."""
+    """Approval 1 merged; after the test nothing may have been ordered or approved."""
     empty.approve(empty.register(-1.0))
     yield empty
     assert empty.statuses() == {1: "PendingManualApproval"}
@@ -35,21 +35,21 @@ def env(empty: ServedPlatform) -> Iterator[ServedPlatform]:
 
 
 def replace_in(env: ServedPlatform, path: Path, old: str, new: str) -> None:
-    """Commits an edit to main."""
+    """Commits an edit on main."""
     text = env.workspace.text(path)
     assert old in text
     env.workspace.write({path: text.replace(old, new)}, "Edit")
 
 
 def test_empty_template_deploys_nothing(empty: ServedPlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """approval: null is no error; it is said, and no call is made."""
+    """approval: null is no error; a message says what to do, and nothing is called."""
     result = deploy(empty.root)
     assert (result.state, result.approval) == ("nothing to deploy", None)
     assert "merge an approval first" in capsys.readouterr().err
 
 
 def test_only_main_is_deployed(env: ServedPlatform) -> None:
-    """Neither another branch nor a detached commit."""
+    """Another branch and a detached HEAD are refused."""
     env.workspace.git("switch", "-q", "-c", "feature")
     with pytest.raises(GitError, match="feature is checked out"):
         deploy(env.root)
@@ -59,21 +59,21 @@ def test_only_main_is_deployed(env: ServedPlatform) -> None:
 
 
 def test_uncommitted_changes_are_refused(env: ServedPlatform) -> None:
-    """An edit below model-config/ stops it; one elsewhere does not matter."""
+    """An uncommitted edit of the serving file is named in the error."""
     (env.root / config.SERVING).write_text(env.workspace.text(config.SERVING).replace("count: 1", "count: 9"))
     with pytest.raises(GitError, match=r"serving/production\.yaml: uncommitted changes"):
         deploy(env.root)
 
 
 def test_unknown_approval_is_refused(env: ServedPlatform) -> None:
-    """The pointer was moved by hand to what nobody approved."""
+    """The serving pointer names an approval without a record."""
     replace_in(env, config.SERVING, "approval: 1", "approval: 9")
     with pytest.raises(Refused, match=r"approvals/0009\.yaml is not in Git"):
         deploy(env.root)
 
 
 def test_tampered_digest_is_refused(env: ServedPlatform) -> None:
-    """The record says another artifact than the one that was registered."""
+    """The record's digest differs from that of the registered package."""
     package = registry.packages("fraudops-model")[0]
     replace_in(env, config.approval_path(1), package.artifact_sha256, "e" * 64)
     with pytest.raises(Refused, match="one of them was tampered with"):
@@ -81,7 +81,7 @@ def test_tampered_digest_is_refused(env: ServedPlatform) -> None:
 
 
 def test_replaced_artifact_is_refused(env: ServedPlatform) -> None:
-    """Another model lies at the approved model's URL; then none does."""
+    """Another archive at the approved URL, and a missing one."""
     key = registry.packages("fraudops-model")[0].model_data_url.removeprefix("s3://lake/")
     provenance = dict.fromkeys(("commit", "config_sha256", "data_sha256"), "f" * 64) | {"commit": "f" * 40}
     client("s3").put_object(Bucket="lake", Key=key, Body=served.archive(9.0, provenance))
@@ -93,7 +93,7 @@ def test_replaced_artifact_is_refused(env: ServedPlatform) -> None:
 
 
 def test_record_of_another_group_is_refused(env: ServedPlatform) -> None:
-    """The platform deploys its own group only, whatever the record names."""
+    """The platform deploys only packages of its own group."""
     client("sagemaker").create_model_package_group(ModelPackageGroupName="others")
     container = {"Image": served.IMAGE, "ModelDataUrl": "s3://lake/x"}
     client("sagemaker").create_model_package(
@@ -106,14 +106,14 @@ def test_record_of_another_group_is_refused(env: ServedPlatform) -> None:
 
 
 def test_root_user_is_refused_before_anything(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No policy limits it."""
+    """No IAM policy limits root."""
     monkeypatch.setattr(platform_stack, "caller", lambda: "arn:aws:iam::123456789012:root")
     with pytest.raises(Refused, match="root user"):
         deploy(env.root)
 
 
-def test_platform_that_is_not_there_is_named(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that makes it."""
+def test_missing_platform_is_an_error(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the command that creates it."""
     monkeypatch.setenv("FRAUDOPS_STACK", "absent")
     with pytest.raises(CloudError, match="fraudops bootstrap"):
         deploy(env.root)
@@ -144,7 +144,7 @@ def say(identifier: str, outcome: str, code: str = "", desired: str = "order-1",
 
 
 def test_lambda_answer_that_changed_the_endpoint_counts(answers: deployment_records.Answers) -> None:
-    """Of several for one order: duplicates and events that came late say less."""
+    """Of several answers to one order, "updated" takes precedence over duplicates and late events."""
     say("late", "refused", "not-approved")
     say("second", "unchanged")
     say("first", "updated")
@@ -155,7 +155,7 @@ def test_lambda_answer_that_changed_the_endpoint_counts(answers: deployment_reco
     "other", [{"desired": "order-0"}, {"arn": "another"}, {"outcome": "refused", "code": "not-approved"}]
 )
 def test_lambda_answer_to_another_order_is_ignored(answers: deployment_records.Answers, other: dict[str, str]) -> None:
-    """An earlier order, another package, an event from before: the wait goes on, and in the end says what it heard."""
+    """Answers to another order or package are ignored; the timeout error quotes the last answer to this order."""
     say("other", **({"outcome": "updated"} | other))
     with pytest.raises(DeploymentFailed, match=r"did not answer within .* dead-letter queue") as caught:
         rollout.answer(answers, "order-1", "arn", 0.3)
@@ -164,21 +164,21 @@ def test_lambda_answer_to_another_order_is_ignored(answers: deployment_records.A
 
 @pytest.mark.parametrize(("outcome", "code"), [("refused", "digest"), ("failed", "ResourceLimitExceeded")])
 def test_lambda_refusal_fails_deployment(answers: deployment_records.Answers, outcome: str, code: str) -> None:
-    """With the function's own words."""
+    """The error has the function's code and reason."""
     say("only", outcome, code)
     with pytest.raises(DeploymentFailed, match=rf"{outcome} it \({code}\): because of only"):
         rollout.answer(answers, "order-1", "arn", 5)
 
 
 def test_earlier_lambda_answer_is_ignored(empty: ServedPlatform) -> None:
-    """What lies there from before is of another deployment, whatever it says."""
+    """An answer from before the order does not count."""
     say("before", "updated")
     with pytest.raises(DeploymentFailed, match="did not answer"):
         rollout.answer(deployment_records.Answers("lake"), "order-1", "arn", 0.3)
 
 
 def test_exactly_one_package_is_approved(empty: ServedPlatform) -> None:
-    """Ours. What was Approved and what is older is superseded; what is rejected stays, what is newer waits."""
+    """Approved and older packages are superseded; rejected ones keep their reason, newer ones stay pending."""
     arns = [empty.register(float(number)) for number in range(5)]
     registry.set_status(arns[0], registry.REJECTED, "long ago")
     registry.set_status(arns[1], registry.APPROVED, "the former")
@@ -198,7 +198,7 @@ def test_exactly_one_package_is_approved(empty: ServedPlatform) -> None:
     assert reasons[2] == reasons[4] == "superseded by 0003"
 
 
-def test_approved_package_is_approved_anew(empty: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approved_package_is_reapproved(empty: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Approved → Approved sends no event, so it goes through PendingManualApproval; the order is written in between."""
     arn = empty.register(-1.0)
     registry.set_status(arn, registry.APPROVED, "before")
@@ -220,7 +220,7 @@ def test_approved_package_is_approved_anew(empty: ServedPlatform, monkeypatch: p
 
 
 def test_endpoint_that_the_platform_may_not_change_is_refused(env: ServedPlatform) -> None:
-    """Another endpoint's name would leave the former one serving, unmentioned: it takes a bootstrap first."""
+    """Another endpoint name would leave the former endpoint running; it needs `fraudops bootstrap` first."""
     replace_in(env, config.SERVING, "endpoint: fraudops-production", "endpoint: elsewhere")
     with pytest.raises(Refused, match=r"serves on fraudops-production only.*fraudops bootstrap"):
         deploy(env.root)

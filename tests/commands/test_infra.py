@@ -1,4 +1,4 @@
-"""`fraudops infra` and `bootstrap` against a cloud: what would change is said, what may be applied is, and no more."""
+"""`fraudops infra` and `bootstrap` on the AWS emulator: plans, applied changes, and what only a person may apply."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.harness.github.scripted import PREFIX, Script, answer, refusal, servi
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """One cloud for the file; each test has a stack of its own."""
+    """One emulator for the file; each test has a stack of its own."""
     with LocalAws(tmp_path_factory.mktemp("cloud")) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """The environment of the cloud, and a name for this test's stacks."""
+    """Sets the emulator's environment and a stack name for this test."""
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FRAUDOPS_STACK", f"f{abs(hash(request.node.name)) % 10**8}")
@@ -34,29 +34,29 @@ def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.
 
 @pytest.fixture
 def checkout(tmp_path: Path, repository_root: Path) -> Path:
-    """infra/ and model-config/ of this repository, to be edited."""
+    """A copy of infra/ and model-config/ that tests edit."""
     for folder in ("infra", "model-config"):
         shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
 def edit(file: Path, old: str, new: str) -> None:
-    """Replaces the first `old`, which must be there."""
+    """Replaces the first `old`, which must exist."""
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
 
 
-def test_bootstrap_without_a_repository_lets_nobody_in(checkout: Path) -> None:
-    """The platform is there, no role is, and it says how to go on."""
+def test_bootstrap_without_a_repository_creates_no_roles(checkout: Path) -> None:
+    """The platform is created, and the output names the option for the roles."""
     made = bootstrap.bootstrap(checkout)
     assert (made.state, made.identity, made.variables) == ("created", None, {})
     assert "--repository OWNER/NAME" in made.settings[0]
     assert platform_stack.describe_stack(workflow_roles.stack_name()) is None
 
 
-def test_bootstrap_lets_one_repository_in_and_says_what_to_set(checkout: Path) -> None:
-    """Roles, variables, settings; again it changes nothing, and without the name the repository stays let in."""
+def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
+    """A second run changes nothing; without --repository the roles stay."""
     made = bootstrap.bootstrap(checkout, repository="acme/fraud")
     assert made.identity == "created"
     assert set(made.variables) == {"FRAUDOPS_REGION", "FRAUDOPS_STACK", *workflow_roles.ROLES.values()}
@@ -75,8 +75,8 @@ def test_bootstrap_lets_one_repository_in_and_says_what_to_set(checkout: Path) -
     assert (again.identity, again.variables) == ("unchanged", made.variables)
 
 
-def test_roles_trust_the_repository_that_was_named(checkout: Path) -> None:
-    """In both forms of `sub`; the numbers are patterns until they are known."""
+def test_roles_trust_the_named_repository(checkout: Path) -> None:
+    """The subject has both forms; the ids are `*` until they are known."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     roles = session.client("iam").list_roles(PathPrefix="/github/")["Roles"]
     mine = [role for role in roles if role["RoleName"].startswith(f"{workflow_roles.stack_name()}-DeployRole")]
@@ -88,8 +88,8 @@ def test_roles_trust_the_repository_that_was_named(checkout: Path) -> None:
     ]
 
 
-def test_accounts_provider_is_used_and_not_made_twice(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account has one for an issuer: the second stack takes the first one's."""
+def test_existing_oidc_provider_is_used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account has one provider per issuer, so the second stack has only roles."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     monkeypatch.setenv("FRAUDOPS_STACK", f"{platform_stack.stack_name()}b")
     bootstrap.bootstrap(checkout, repository="acme/other")
@@ -98,8 +98,8 @@ def test_accounts_provider_is_used_and_not_made_twice(checkout: Path, monkeypatc
     assert kinds == {"AWS::IAM::Role"}
 
 
-def test_configure_sets_the_variables_and_pins_the_numbers(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GitHub's own spelling of the name, its numbers, and each variable made, changed or left alone."""
+def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name and ids are GitHub's; each variable is created, updated or kept."""
     described = {"full_name": "O/R", "id": 22, "owner": {"id": 11, "login": "O"}, "name": "R"}
     script = Script().on("GET", "", answer(described))
     script.on("GET", "/actions/variables/FRAUDOPS_STACK", answer({"name": "FRAUDOPS_STACK", "value": "old"}))
@@ -123,14 +123,14 @@ def test_configure_sets_the_variables_and_pins_the_numbers(checkout: Path, monke
 
 
 def test_configure_needs_a_name(checkout: Path) -> None:
-    """Before anything is made."""
+    """The error is raised before anything is created."""
     with pytest.raises(ConfigError, match="say which: OWNER/NAME"):
         bootstrap.bootstrap(checkout, configure=True)
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 
 
 def test_token_without_variables_permission_is_an_error(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stacks are made all the same; running it again goes on."""
+    """The stacks are created before the error."""
     from ml.errors import GitHubError
 
     described = {"full_name": "o/r", "id": 22, "owner": {"id": 11}}
@@ -144,8 +144,8 @@ def test_token_without_variables_permission_is_an_error(checkout: Path, monkeypa
     assert platform_stack.describe_stack(workflow_roles.stack_name()) is not None
 
 
-def test_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Path) -> None:
-    """A deletion leads, counted in words; no change set stays behind."""
+def test_plan_shows_deletions_first_and_changes_nothing(checkout: Path) -> None:
+    """Deletions are counted, and no change set remains."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     template = checkout / "infra/platform.yaml"
     text = template.read_text()
@@ -166,10 +166,10 @@ def test_plan_shows_what_would_be_lost_first_and_changes_nothing(checkout: Path)
     assert sets == []
 
 
-def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
+def test_apply_changes_the_platform_but_no_roles(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """What workflows may do is named in a warning and stays as it was; the platform is as main says."""
+    """A change of the roles is a warning and is applied only by `bootstrap`."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
     edit(checkout / "infra/github-oidc.yaml", "MaxSessionDuration: 3600", "MaxSessionDuration: 7200")
@@ -189,7 +189,7 @@ def test_apply_applies_the_platform_and_leaves_identity_to_a_person(
 def test_failed_apply_reports_no_changes_as_made(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The summary says that it was to be, and why it is not."""
+    """The summary has the planned changes and the error."""
     bootstrap.bootstrap(checkout)
     edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
@@ -206,7 +206,7 @@ def test_failed_apply_reports_no_changes_as_made(
 
 
 def test_changed_code_of_the_function_is_planned_and_applied(checkout: Path) -> None:
-    """Its archive has another digest, so the function changes; nothing is uploaded by a plan."""
+    """The archive's digest changes; `plan` uploads nothing, `apply` uploads the archive."""
     made = bootstrap.bootstrap(checkout)
     edit(checkout / "infra/deploy_model/logic.py", '"""', '"""Changed. ')
     planned = infra.plan(checkout)
@@ -220,8 +220,8 @@ def test_changed_code_of_the_function_is_planned_and_applied(checkout: Path) -> 
     assert stored() == 2
 
 
-def test_without_a_platform_a_plan_says_so_and_apply_refuses(checkout: Path) -> None:
-    """Making it is for a person: the command is named."""
+def test_plan_and_apply_without_a_platform_name_bootstrap(checkout: Path) -> None:
+    """The plan says that a person creates it; `apply` is refused."""
     planned = infra.plan(checkout)
     assert (planned.changes, planned.comment) == (0, None)
     assert "a person creates it with `fraudops bootstrap`" in planned.markdown
@@ -230,7 +230,7 @@ def test_without_a_platform_a_plan_says_so_and_apply_refuses(checkout: Path) -> 
 
 
 def test_refused_template_is_an_error(checkout: Path) -> None:
-    """With CloudFormation's reason."""
+    """The error states the operation and the stack."""
     bootstrap.bootstrap(checkout)
     (checkout / "infra/platform.yaml").write_text("Resources: [")
     with pytest.raises(CloudError, match="previewing changes of the stack"):

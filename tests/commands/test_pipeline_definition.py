@@ -12,8 +12,8 @@ from ml.commands.pipeline_definition import definition
 from ml.errors import CloudError, ConfigError
 
 
-def test_definition_can_be_looked_at_with_no_account(repository_root: Path) -> None:
-    """With a bucket given, no region, credentials or network are needed, and what is given is used."""
+def test_definition_needs_no_account(repository_root: Path) -> None:
+    """With a bucket given, no region, credentials or network are needed."""
     text = definition(
         repository_root, bucket="my-lake", role="arn:aws:iam::123456789012:role/r", group="g", region="eu-west-1"
     )
@@ -23,7 +23,7 @@ def test_definition_can_be_looked_at_with_no_account(repository_root: Path) -> N
 
 
 def test_compute_follows_the_working_tree(repository_root: Path, tmp_path: Path) -> None:
-    """The definition is that of the tree it is asked about, edited or not."""
+    """The definition has the values of the working tree, committed or not."""
     shutil.copytree(repository_root / "model-config", tmp_path / "model-config")
     model = tmp_path / "model-config/training/model.yaml"
     model.write_text(model.read_text().replace("ml.m5.xlarge", "ml.m5.4xlarge"))
@@ -32,8 +32,8 @@ def test_compute_follows_the_working_tree(repository_root: Path, tmp_path: Path)
     assert parameter["DefaultValue"] == "ml.m5.4xlarge"
 
 
-def test_without_platform_and_options_it_says_what_is_missing(repository_root: Path) -> None:
-    """Nothing is guessed where the platform was meant and cannot be asked."""
+def test_missing_platform_and_options_are_an_error(repository_root: Path) -> None:
+    """No value is guessed."""
     with pytest.raises(CloudError):
         definition(repository_root)
 

@@ -1,4 +1,4 @@
-"""`fraudops plan`: what merging does is said, of people's texts nothing is obeyed, and one comment says it."""
+"""`fraudops plan`: the effects of a merge, escaping of people's text, and its one comment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
 
 
 def said(env: ChangedRepository) -> str:
-    """The plan of a fork's pull request, which asks GitHub nothing; the step's summary says the same."""
+    """The plan of a fork's pull request, which needs no request to GitHub; the step summary has the same text."""
     env.pull_request(fork=True)
     result = plan.plan(env.root)
     assert result.comment is None
@@ -31,7 +31,7 @@ def said(env: ChangedRepository) -> str:
 
 
 def test_documentation_does_nothing(env: ChangedRepository) -> None:
-    """Nothing is trained or deployed by it, and that is said."""
+    """The plan says that no model is trained or deployed."""
     env.branch("docs", {"README.md": "# Other\n"})
     text = said(env)
     assert "`ci.yml`" in text
@@ -40,7 +40,7 @@ def test_documentation_does_nothing(env: ChangedRepository) -> None:
 
 
 def test_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> None:
-    """The workflow, the key, and what it was and will be."""
+    """The plan has the workflow, the key, and the old and new value."""
     text = (env.root / GATE).read_text().replace("confidence: 0.95", "confidence: 0.9")
     env.branch("gate", {GATE: text})
     shown = said(env)
@@ -50,7 +50,7 @@ def test_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> Non
 
 
 def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None:
-    """Which replaces which, and their figures, windows and digests."""
+    """The plan names both approvals and compares their figures."""
     env.propose(env.record(1))
     env.merge("approve/0001")
     first = config.load_approval(env.root, 1)
@@ -73,8 +73,8 @@ def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None
     assert "fraudops rollback" in shown
 
 
-def test_change_of_instance_and_capture_shows(env: ChangedRepository) -> None:
-    """The serving settings are shown key by key; the pointer, which has its own part, is not among them."""
+def test_changed_serving_settings_are_shown(env: ChangedRepository) -> None:
+    """Each changed key is shown; the pointer is not among them."""
     text = (env.root / config.SERVING).read_text()
     env.branch("bigger", {config.SERVING: text.replace("count: 1", "count: 3").replace("100", "50")})
     shown = said(env)
@@ -83,8 +83,8 @@ def test_change_of_instance_and_capture_shows(env: ChangedRepository) -> None:
     assert "Approval" not in shown
 
 
-def test_changed_rules_of_drift_show_and_start_nothing(env: ChangedRepository) -> None:
-    """Whoever makes the checks look away is seen to do it."""
+def test_changed_drift_rules_are_shown_and_start_nothing(env: ChangedRepository) -> None:
+    """A change that weakens the drift check is visible in the plan."""
     text = (env.root / config.DRIFT).read_text().replace("gate_failures: 2}", "gate_failures: 9}")
     env.branch("blind", {config.DRIFT: text})
     shown = said(env)
@@ -94,7 +94,7 @@ def test_changed_rules_of_drift_show_and_start_nothing(env: ChangedRepository) -
 
 
 def test_plan_of_a_removed_pointer_says_that_the_endpoint_keeps_serving(env: ChangedRepository) -> None:
-    """null deploys nothing; it does not stop what serves."""
+    """approval: null deploys nothing and stops nothing."""
     env.propose(env.record(1))
     env.merge("approve/0001")
     text = (env.root / config.SERVING).read_text().replace("approval: 1", "approval: null")
@@ -102,8 +102,8 @@ def test_plan_of_a_removed_pointer_says_that_the_endpoint_keeps_serving(env: Cha
     assert "the endpoint keeps serving its model" in said(env)
 
 
-def test_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
-    """Markup, mentions and references in a person's text do nothing."""
+def test_request_reason_is_escaped(env: ChangedRepository) -> None:
+    """Markup, mentions and references in the reason have no effect."""
     text = (
         'cause: manual\nreason: "fixes #1 @team <b>x</b> | [a](http://b.invalid)"\n'
         "window: {start: 2026-03-01T00:00:00Z, end: null}\nevidence: {}\n"
@@ -116,20 +116,20 @@ def test_request_shows_its_reason_as_words(env: ChangedRepository) -> None:
         assert live not in shown
 
 
-def test_file_that_cannot_be_read_does_not_stop_the_plan(env: ChangedRepository) -> None:
-    """validate explains what is broken; the plan says what it can."""
+def test_invalid_file_does_not_stop_the_plan(env: ChangedRepository) -> None:
+    """`validate` reports the error; the plan shows the rest."""
     env.branch("broken", {GATE: "a: [\n", config.SERVING: "approval: yes please\n"})
     assert "train.yml" in said(env)
 
 
 def test_code_that_trains_is_named(env: ChangedRepository) -> None:
-    """It starts nothing, and takes effect with the next training."""
+    """The change starts no training; the plan says that the next one uses it."""
     env.branch("code", {"ml/model/features.py": "x = 1\n"})
     assert "the next training uses it" in said(env)
 
 
-def test_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> None:
-    """What is said on a pull request is public."""
+def test_symlink_out_of_the_repository_is_not_followed(env: ChangedRepository) -> None:
+    """The plan is public, so it must not contain files from outside of the repository."""
     secret = env.folder / "secret"
     secret.write_text("token: hunter2\n")
     env.workspace.git("switch", "-q", "-c", "link")
@@ -140,8 +140,8 @@ def test_link_out_of_the_repository_is_not_shown(env: ChangedRepository) -> None
     assert "hunter2" not in said(env)
 
 
-def test_comment_is_one_that_is_updated(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run edits the first one's comment, and says where it is."""
+def test_second_plan_updates_the_comment(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The existing comment is edited, and its URL is returned."""
     env.branch("docs", {"README.md": "# Other\n"})
     env.pull_request()
     monkeypatch.setenv("GITHUB_REPOSITORY", "acme/fraud")

@@ -1,4 +1,4 @@
-"""A model that passed becomes one pull request with its evidence; whatever is repeated, raced or out of date."""
+"""A model that passed the gate becomes one pull request with its evidence: repeated, concurrent and outdated runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUEST = "20260301T060000Z-data-drift"
 
 
 def test_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
-    """Two commits of the bot on one branch, both pictures, the label, the run; and its checks are started."""
+    """Two commits of the bot on one branch, images, label and summary; ci.yml is started."""
     result = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     assert (result.state, result.branch, result.superseded) == ("created", "approve/0001", ())
     pull = bot.api.get_pull(result.pull_request or 0)
@@ -45,8 +45,8 @@ def test_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
     assert "pull_request<<" in (bot.folder / "output").read_text()
 
 
-def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
-    """The same pull request, the same commits, the same text and no second picture."""
+def test_second_run_changes_nothing(bot: BotEnvironment) -> None:
+    """Pull request, commits, text and images are unchanged."""
     file = bot.outcome(bot.register(-1.0))
     first = propose(bot.root, outcome=file)
     pull, evidence = bot.api.get_pull(first.pull_request or 0), bot.tip("evidence")
@@ -57,8 +57,8 @@ def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_fresh_clone_goes_on_with_the_same_branch(bot: BotEnvironment) -> None:
-    """A re-run has another machine's checkout: what it must know is on GitHub."""
+def test_fresh_clone_uses_the_existing_branch(bot: BotEnvironment) -> None:
+    """A re-run has a new checkout, so the branch is fetched from GitHub."""
     file = bot.outcome(bot.register(-1.0))
     first = propose(bot.root, outcome=file)
     bot.workspace.git("branch", "-D", "approve/0001")
@@ -66,17 +66,15 @@ def test_fresh_clone_goes_on_with_the_same_branch(bot: BotEnvironment) -> None:
     assert (again.state, again.commit) == ("kept", first.commit)
 
 
-def test_checks_are_not_started_where_the_token_starts_them(
-    bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checks_are_not_dispatched_with_an_app_token(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """An App's pull request starts ci.yml by itself."""
     monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")
     assert not propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).checked
     assert bot.started == []
 
 
-def test_checked_already_it_is_not_checked_again(bot: BotEnvironment) -> None:
-    """A status on the commit says that ci.yml has been there."""
+def test_checks_are_not_dispatched_twice(bot: BotEnvironment) -> None:
+    """A commit that has the status fraudops/ci is not checked again."""
     file = bot.outcome(bot.register(-1.0))
     first = propose(bot.root, outcome=file)
     bot.api.get_commit(first.commit or "").create_status("success", context="fraudops/ci")
@@ -84,8 +82,8 @@ def test_checked_already_it_is_not_checked_again(bot: BotEnvironment) -> None:
     assert len(bot.started) == 1
 
 
-def test_main_that_has_moved_gets_the_branch_on_top(bot: BotEnvironment) -> None:
-    """The record keeps its time; the pull request stays the one it was."""
+def test_branch_is_rebuilt_on_a_newer_main(bot: BotEnvironment) -> None:
+    """The record keeps its time, and the pull request its number."""
     file = bot.outcome(bot.register(-1.0))
     first = propose(bot.root, outcome=file)
     created = approvals.read_record(bot.workspace.repository, first.commit or "", 1)
@@ -98,7 +96,7 @@ def test_main_that_has_moved_gets_the_branch_on_top(bot: BotEnvironment) -> None
 
 
 def test_newer_model_replaces_an_older_proposal(bot: BotEnvironment) -> None:
-    """One open approval at a time: the older is closed with a word and its branch is gone; told again, it stays so."""
+    """The older pull request is closed with a comment and its branch deleted; a second run changes nothing."""
     older = propose(bot.root, outcome=bot.outcome(bot.register(-1.0)))
     file = bot.outcome(bot.register(2.0))
     newer = propose(bot.root, outcome=file)
@@ -115,7 +113,7 @@ def test_newer_model_replaces_an_older_proposal(bot: BotEnvironment) -> None:
 
 
 def test_branch_of_a_person_is_not_replaced(bot: BotEnvironment) -> None:
-    """Whatever follows approve/ in its name: its pull request stays open, and so does the branch."""
+    """A person's branch below approve/ and its pull request stay, whatever its name."""
     main = bot.tip("main")
     for branch in ("approve/mine", "approve/7"):
         bot.api.create_git_ref(f"refs/heads/{branch}", main)
@@ -126,7 +124,7 @@ def test_branch_of_a_person_is_not_replaced(bot: BotEnvironment) -> None:
 
 
 def test_older_model_does_not_replace_a_newer_proposal(bot: BotEnvironment) -> None:
-    """A re-run of the older run opens nothing, and says why."""
+    """A re-run of the older training opens nothing, and the summary has the reason."""
     first = bot.outcome(bot.register(-1.0))
     newer = propose(bot.root, outcome=bot.outcome(bot.register(2.0)))
     result = propose(bot.root, outcome=first)
@@ -137,8 +135,8 @@ def test_older_model_does_not_replace_a_newer_proposal(bot: BotEnvironment) -> N
     ).read_text().replace("&#8203;", "")
 
 
-def test_merged_it_needs_no_pull_request(bot: BotEnvironment) -> None:
-    """A re-run after the merge finds everything done."""
+def test_merged_approval_is_not_proposed_again(bot: BotEnvironment) -> None:
+    """A re-run after the merge reports "on main already"."""
     file = bot.outcome(bot.register(-1.0))
     bot.merge(propose(bot.root, outcome=file).pull_request or 0)
     assert serving_pointer.read(bot.workspace.repository, "main").approval == 1
@@ -146,8 +144,8 @@ def test_merged_it_needs_no_pull_request(bot: BotEnvironment) -> None:
     assert bot.api.get_pulls(state="all").totalCount == 1
 
 
-def test_champion_is_shown_against_the_model(bot: BotEnvironment) -> None:
-    """The second approval names the first, the change of configuration since, and what serves now."""
+def test_pull_request_compares_with_the_champion(bot: BotEnvironment) -> None:
+    """The text has the champion's approval and the configuration change since."""
     bot.merge(propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0)
     gate = bot.workspace.text(config.GATE).replace("min_positives: 15 ", "min_positives: 16 ", 1)
     bot.workspace.write({config.GATE: gate}, "Ask for more frauds")
@@ -160,7 +158,7 @@ def test_champion_is_shown_against_the_model(bot: BotEnvironment) -> None:
 
 
 def test_model_compared_with_another_champion_is_refused_and_closed(bot: BotEnvironment) -> None:
-    """Main has moved while it was trained: nobody may merge a comparison with yesterday's model."""
+    """If main serves another approval than the one compared with, the pull request is closed."""
     stale = bot.outcome(bot.register(-1.0))
     opened = propose(bot.root, outcome=stale)
     other = bot.outcome(bot.register(2.0))
@@ -180,7 +178,7 @@ def test_model_compared_with_another_champion_is_refused_and_closed(bot: BotEnvi
 
 
 def test_request_and_reason_are_escaped(bot: BotEnvironment) -> None:
-    """Reasons of people notify nobody, close nothing and run nothing."""
+    """Mentions, closing keywords and markup in people's text have no effect."""
     bot.request(REQUEST)
     arn = bot.register(-1.0, requests=f"={REQUEST}")
     result = propose(bot.root, outcome=bot.outcome(arn, asked="$(touch /tmp/x) closes #1 for @alice <b>"))
@@ -192,7 +190,7 @@ def test_request_and_reason_are_escaped(bot: BotEnvironment) -> None:
 
 
 def test_inconsistent_package_is_not_proposed(bot: BotEnvironment) -> None:
-    """It verifies as `approve` does: an artifact that is not what was evaluated stays out of Git and GitHub."""
+    """An artifact that differs from the evaluated one is refused, as by `approve`."""
     arn = bot.register(-1.0)
     package = registry.package(arn)
     bucket, key = package.model_data_url.removeprefix("s3://").split("/", 1)
@@ -205,7 +203,7 @@ def test_inconsistent_package_is_not_proposed(bot: BotEnvironment) -> None:
 
 
 def test_gate_failure_is_not_proposed(bot: BotEnvironment) -> None:
-    """Nor is a file that `train` did not write."""
+    """A failed gate, an incomplete file and a missing file are refused with the next step."""
     with pytest.raises(Refused, match="fraudops record-failure"):
         propose(bot.root, outcome=bot.gate_failure())
     (bot.folder / "x.json").write_text('{"schema": 1, "verdict": "passed"}')
@@ -216,7 +214,7 @@ def test_gate_failure_is_not_proposed(bot: BotEnvironment) -> None:
 
 
 def test_wrong_token_is_an_error(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Git or GitHub turn it away, and the message says what to look at."""
+    """The message names GITHUB_TOKEN."""
     file = bot.outcome(bot.register(-1.0))
     bot.workspace.git("fetch", "-q", "origin")
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")

@@ -1,4 +1,4 @@
-"""A gate failure is recorded in Git and discussed in one issue, once, whoever runs it again."""
+"""`fraudops record-failure`: one record in Git and one issue per cause, also when repeated."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FIRST, SECOND, THIRD = "20260301T060000Z-data-drift", "20260302T060000Z-data-dri
 
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
-    """A repository on a GitHub of its own, and no AWS at all: recording a gate failure must not need it."""
+    """A repository on a GitHub emulator without AWS, which recording a gate failure must not need."""
     env = ServedPlatform(workspace=served.repository(tmp_path / "repository"))
     with LocalGitHub(tmp_path / "github") as github:
         yield bot_environment.around(env, github, tmp_path, monkeypatch)
 
 
 def protect(bot: BotEnvironment) -> None:
-    """Main takes pull requests only, from the workflow's token too."""
+    """Protects main: it takes pull requests only."""
     bot.api.get_branch("main").edit_protection(required_approving_review_count=1, enforce_admins=False)
 
 
@@ -44,7 +44,7 @@ def records(bot: BotEnvironment) -> list[str]:
 
 
 def test_gate_failure_is_recorded_and_closes_its_requests(bot: BotEnvironment) -> None:
-    """One commit of the bot on main, with the evidence; the request is not open any more, and others are."""
+    """One commit of the bot on main with the evidence; its requests are resolved, others stay open."""
     bot.request(FIRST)
     bot.request(THIRD)
     result = record_failure(bot.root, outcome=bot.gate_failure("abcdef123456", FIRST))
@@ -65,8 +65,8 @@ def test_gate_failure_is_recorded_and_closes_its_requests(bot: BotEnvironment) -
     assert f"Resolves:   {FIRST}" in message
 
 
-def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
-    """The same execution is the same record and the same issue, from a fresh clone too."""
+def test_second_run_changes_nothing(bot: BotEnvironment) -> None:
+    """The same execution gives the same record and the same issue."""
     file = bot.gate_failure()
     first = record_failure(bot.root, outcome=file)
     again = record_failure(bot.root, outcome=file)
@@ -79,7 +79,7 @@ def test_running_it_again_changes_nothing(bot: BotEnvironment) -> None:
 def test_two_gate_failures_of_one_commit_in_one_second_are_two_records(
     bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clock may stand: the later record moves on by a second and overwrites nothing."""
+    """With equal clock times the later record's name is one second later."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T06:00:00Z")
     for execution in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
         record_failure(bot.root, outcome=bot.gate_failure(execution))
@@ -87,7 +87,7 @@ def test_two_gate_failures_of_one_commit_in_one_second_are_two_records(
 
 
 def test_one_issue_per_cause(bot: BotEnvironment) -> None:
-    """A second gate failure of one cause is a comment; another cause gets another issue."""
+    """A second gate failure of a cause is a comment; another cause has its own issue."""
     first = record_failure(bot.root, outcome=bot.gate_failure("aaaaaaaaaaaa", FIRST))
     again = record_failure(bot.root, outcome=bot.gate_failure("bbbbbbbbbbbb", SECOND))
     both = record_failure(bot.root, outcome=bot.gate_failure("cccccccccccc", SECOND, THIRD))
@@ -103,7 +103,7 @@ def test_one_issue_per_cause(bot: BotEnvironment) -> None:
 
 
 def test_issue_holds_the_evidence(bot: BotEnvironment) -> None:
-    """Reason, figures, execution, evaluation, run, and what to do; words of people stay words."""
+    """The issue has reason, figures, execution, evaluation and run; people's text is escaped."""
     result = record_failure(bot.root, outcome=bot.gate_failure("abcdef123456", FIRST, asked="fixes #1 @alice"))
     body = bot.api.get_issue(result.issues[0]).body
     for part in ("0.58 &lt; 0.60", "recall", "execution/abcdef123456", "evaluation.json", f"/runs/{RUN}", FIRST):
@@ -116,7 +116,7 @@ def test_issue_holds_the_evidence(bot: BotEnvironment) -> None:
 
 
 def test_concurrent_push_is_rebased(bot: BotEnvironment, tmp_path: Path) -> None:
-    """Somebody pushes to main between our look and our push: both commits stay."""
+    """Another push to main between fetch and push: both commits are on main."""
     before = bot.tip("main")
     hook = bot.root / ".git/hooks/pre-push"
     other = tmp_path / "other"
@@ -135,7 +135,7 @@ def test_concurrent_push_is_rebased(bot: BotEnvironment, tmp_path: Path) -> None
 
 
 def test_protected_main_gets_a_pull_request(bot: BotEnvironment) -> None:
-    """The record is proposed, its checks are started, and run again it is the same pull request."""
+    """The record is proposed and ci.yml started; a second run keeps the pull request."""
     bot.request(FIRST)
     protect(bot)
     before = bot.tip("main")
@@ -156,7 +156,7 @@ def test_protected_main_gets_a_pull_request(bot: BotEnvironment) -> None:
 
 
 def test_model_that_passed_is_no_gate_failure(bot: BotEnvironment) -> None:
-    """Nothing is written for it."""
+    """It is refused and nothing is recorded."""
     file = bot.gate_failure()
     file.write_text(file.read_text().replace('"verdict": "failed"', '"verdict": "passed"', 1))
     with pytest.raises(Refused, match="fraudops propose"):

@@ -1,4 +1,4 @@
-"""A rollback is prepared to a model that has served, and to nothing else."""
+"""`fraudops rollback`: it goes back only to models that have served."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def env(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedP
 
 
 def pointed(env: ServedPlatform, revision: str = "main") -> int | None:
-    """What the pointer says at a revision."""
+    """The serving approval at a revision."""
     return serving_pointer.read(env.workspace.repository, revision).approval
 
 
 def test_rollback_returns_to_the_last_served_approval(env: ServedPlatform) -> None:
-    """Not to one whose deployment failed; it only prepares, and says how to go on."""
+    """It skips an approval whose deployment failed; the branch is prepared but not merged."""
     result = rollback(env.root)
     assert (result.target, result.current, result.branch, result.merged) == (1, 3, "rollback/0001", None)
     assert (pointed(env), pointed(env, result.branch)) == (3, 1)
@@ -43,7 +43,7 @@ def test_rollback_returns_to_the_last_served_approval(env: ServedPlatform) -> No
 def test_rollback_uses_git_without_aws(
     env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A rollback is needed most in an outage; it says that it could not ask."""
+    """If the deployment history cannot be read, a warning says so and Git's history decides."""
     monkeypatch.setenv("FRAUDOPS_STACK", "absent")
     result = rollback(env.root)
     assert result.target == 2
@@ -52,7 +52,7 @@ def test_rollback_uses_git_without_aws(
 
 
 def test_rollback_can_be_merged_directly(env: ServedPlatform) -> None:
-    """In the name of whoever rolls back; what is left is to deploy."""
+    """The merge has the person's name; the output names `fraudops deploy`."""
     result = rollback(env.root, merge=True, approver=PERSON)
     (commit, *_) = env.workspace.repository.log("main")
     assert (commit.sha, commit.author) == (result.merged, PERSON.name)
@@ -60,8 +60,8 @@ def test_rollback_can_be_merged_directly(env: ServedPlatform) -> None:
     assert result.says.endswith("To let it: run `fraudops deploy`.")
 
 
-def test_going_back_twice_goes_no_further_than_the_first(env: ServedPlatform) -> None:
-    """What was rolled back from comes back only by name."""
+def test_second_rollback_without_a_target_is_refused(env: ServedPlatform) -> None:
+    """An approval that was rolled back is served again only if it is named."""
     rollback(env.root, merge=True, approver=PERSON)
     with pytest.raises(Refused, match="nothing to go back to"):
         rollback(env.root)
@@ -71,19 +71,19 @@ def test_going_back_twice_goes_no_further_than_the_first(env: ServedPlatform) ->
 
 @pytest.mark.parametrize("target", [2, 9])
 def test_approval_that_never_served_is_refused(env: ServedPlatform, target: int) -> None:
-    """One that was approved but never came to serve, and one that nobody knows."""
+    """One whose deployment failed, and one that does not exist."""
     with pytest.raises(Refused, match=rf"{target:04d} has never served.*those that have: 0001, 0003"):
         rollback(env.root, to=target)
 
 
 def test_serving_approval_is_refused(env: ServedPlatform) -> None:
-    """There is nothing to do."""
+    """The approval serves already."""
     with pytest.raises(Refused, match="already the one that main serves"):
         rollback(env.root, to=3)
 
 
 def test_merging_needs_main(env: ServedPlatform) -> None:
-    """What is checked out is what a merge goes into."""
+    """A merge goes into the branch that is checked out."""
     env.workspace.git("switch", "-q", "-c", "feature")
     with pytest.raises(GitError, match="needs main checked out"):
         rollback(env.root, merge=True, approver=PERSON)

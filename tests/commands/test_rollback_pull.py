@@ -1,4 +1,4 @@
-"""A rollback as a pull request: by a person, and by the run whose deployment has failed."""
+"""`fraudops rollback --propose`: by a person, and by the run whose deployment failed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.harness.github.bot_environment import RUN, BotEnvironment
 
 
 def approve(bot: BotEnvironment, *numbers: int) -> None:
-    """Approvals on main, one after the other."""
+    """Merges approvals on main, one after the other."""
     for number in numbers:
         bot.env.approve(bot.register(float(number)))
     bot.push()
 
 
 def deployed(bot: BotEnvironment, number: int, status: str = "succeeded") -> None:
-    """A deployment of what main says, in the history."""
+    """Records a deployment of main in the history."""
     from dataclasses import replace
 
     past = finished(number, "2026-03-01T00:00:00Z", status="failed" if status == "failed" else "succeeded")
@@ -30,7 +30,7 @@ def deployed(bot: BotEnvironment, number: int, status: str = "succeeded") -> Non
 
 
 def test_person_proposes_the_former_model(bot: BotEnvironment) -> None:
-    """The branch holds the revert of the pointer alone; the text says what merging does; told again it is the same."""
+    """The branch has only the pointer's revert; a second run keeps the pull request."""
     for number in (1, 2):
         approve(bot, number)
         deployed(bot, number)
@@ -54,7 +54,7 @@ def test_person_proposes_the_former_model(bot: BotEnvironment) -> None:
 
 
 def test_rollback_uses_main_of_the_remote(bot: BotEnvironment) -> None:
-    """A checkout that is behind proposes what is right for main as it is now."""
+    """The remote's main decides, not an outdated checkout."""
     for number in (1, 2):
         approve(bot, number)
         deployed(bot, number)
@@ -63,7 +63,7 @@ def test_rollback_uses_main_of_the_remote(bot: BotEnvironment) -> None:
 
 
 def test_rollback_pull_only_to_served_approvals(bot: BotEnvironment) -> None:
-    """A model that was never deployed is no way back; nothing is pushed."""
+    """A model that was never deployed is refused; nothing is pushed."""
     for number in (1, 2):
         approve(bot, number)
         deployed(bot, number)
@@ -77,7 +77,7 @@ def test_rollback_pull_only_to_served_approvals(bot: BotEnvironment) -> None:
 
 
 def test_failed_deployment_is_named_and_reverted(bot: BotEnvironment) -> None:
-    """To what serves still, which is not always the approval before."""
+    """The target is the last approval that served, not always the one before."""
     for number in (1, 2, 3):
         approve(bot, number)
         deployed(bot, number, "failed" if number > 1 else "succeeded")
@@ -89,7 +89,7 @@ def test_failed_deployment_is_named_and_reverted(bot: BotEnvironment) -> None:
 
 
 def test_superseded_failed_deployment_proposes_nothing(bot: BotEnvironment) -> None:
-    """Another approval was merged meanwhile: its deployment waits, and nobody knows yet that it fails."""
+    """Another approval was merged meanwhile, whose deployment is pending."""
     for number in (1, 2):
         approve(bot, number)
         deployed(bot, number, "failed" if number > 1 else "succeeded")
@@ -102,7 +102,7 @@ def test_superseded_failed_deployment_proposes_nothing(bot: BotEnvironment) -> N
 
 
 def test_failed_settings_change_is_reverted(bot: BotEnvironment) -> None:
-    """The model stays; the serving file is what it was when it was last deployed."""
+    """The model stays; the serving file is restored to its last deployed state."""
     approve(bot, 1)
     deployed(bot, 1)
     before = bot.workspace.text(config.SERVING)
@@ -119,7 +119,7 @@ def test_failed_settings_change_is_reverted(bot: BotEnvironment) -> None:
 
 
 def test_first_model_has_no_rollback(bot: BotEnvironment) -> None:
-    """Its failed deployment says so, and proposes nothing."""
+    """The failed deployment of a first model is refused with the reason."""
     approve(bot, 1)
     deployed(bot, 1, "failed")
     with pytest.raises(Refused, match="nothing to go back to"):

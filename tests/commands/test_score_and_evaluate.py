@@ -1,4 +1,4 @@
-"""`score` and `evaluate`: an artifact on any file, offline, whole or not at all."""
+"""`score` and `evaluate`: offline, for any data file, with complete output or none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_NETWORK = "a command that works offline opened a connection"
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No connection can be opened."""
+    """Fails a test that opens a connection."""
 
     def refuse(*_: object, **__: object) -> None:
         pytest.fail(NO_NETWORK)
@@ -51,7 +51,7 @@ def table(count: int = 200, *, label: bool = True, ids: bool = False) -> pd.Data
 
 
 def save(frame: pd.DataFrame, path: Path) -> Path:
-    """`frame` as the file that the name says."""
+    """Writes `frame` in the format of the file's suffix."""
     if path.suffix == ".parquet":
         frame.to_parquet(path, index=False)
     elif path.suffix == ".gz":
@@ -62,7 +62,7 @@ def save(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def load(path: Path) -> pd.DataFrame:
-    """What was written to `path`."""
+    """Reads what was written to `path`."""
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
@@ -70,7 +70,7 @@ def load(path: Path) -> pd.DataFrame:
 @pytest.mark.parametrize("out", ["scores.csv", "scores.parquet"])
 @pytest.mark.parametrize("label", [True, False])
 def test_every_row_is_scored_in_its_order(tmp_path: Path, model: Path, name: str, out: str, label: bool) -> None:
-    """CSV, gzip and Parquet, labelled or not, to CSV and Parquet: rows are numbered from 1, scores are the scorer's."""
+    """CSV, gzip and Parquet, with or without labels: rows are numbered from 1 and have the scorer's scores."""
     frame = table(label=label)
     report = score(model, save(frame, tmp_path / name), tmp_path / out)
     scorer = Scorer.from_json(json.dumps(DOCUMENT))
@@ -147,7 +147,7 @@ def test_file_that_is_no_table_is_refused(tmp_path: Path, model: Path, content: 
 
 
 def test_s3_path_is_refused(tmp_path: Path, model: Path) -> None:
-    """Scoring is offline: an s3:// URI is told to be fetched, and a missing file is not sent to S3 for help."""
+    """The error says to fetch the file first; a missing local file is a plain error."""
     for run in (lambda data: score(model, data, tmp_path / "o.csv"), lambda data: evaluate(model, data)):
         with pytest.raises(DataError, match="works offline; fetch the file"):
             run(Path("s3://lake/a.csv"))
@@ -243,7 +243,7 @@ def test_alert_budget_is_the_models_own_where_it_has_one(tmp_path: Path) -> None
 
 
 def test_model_without_time_takes_files_without_it(tmp_path: Path) -> None:
-    """Inputs of other names and no time column: the file's layout is the artifact's, not this project's."""
+    """The columns of the file are those of the artifact, not of this project."""
     document = {
         **DOCUMENT,
         "inputs": ["age", "betrag"],

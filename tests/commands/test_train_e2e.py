@@ -1,4 +1,4 @@
-"""From a commit to a registered package on the local cloud: real jobs on a small stand-in, killed, missed, repeated."""
+"""From a commit to a registered package on the AWS emulator: real jobs on small data, killed and repeated runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def new_workspace(
     tmp_path: Path, repository_root: Path, origin: Workspace, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Workspace]]:
-    """Makes a env; a second one replaces the first, and shares nothing with it but the commit and the data."""
+    """Makes a workspace. A second one replaces the first and shares only the commit and the data with it."""
     clouds: list[LocalAws] = []
 
     def make() -> Workspace:
@@ -124,7 +124,7 @@ def packages() -> list[registry.Package]:
 
 
 def start_in_another_process(env: Workspace) -> subprocess.Popen[str]:
-    """`fraudops train` as a person runs it."""
+    """Starts `fraudops train` as a process."""
     command = [sys.executable, "-c", "from ml.cli import main; main()", "train", "--repo", str(env.root)]
     repository = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONPATH": str(repository)}
@@ -182,7 +182,7 @@ def test_killed_run_registers_one_package(env: Workspace, resumed: bool) -> None
 
 
 def test_unreachable_gate_limit_gives_a_reason_and_no_package(env: Workspace) -> None:
-    """min_recall 0.999 gives the gate's exit code, a reason with figure, limit and frauds, and no package."""
+    """With min_recall 0.999 the exit code is the gate's, the reason has the figures, and no package exists."""
     env.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
     process = start_in_another_process(env)
     _, error = process.communicate(timeout=120)

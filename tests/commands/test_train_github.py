@@ -1,4 +1,4 @@
-"""What a training leaves for the workflow around it: its execution beside the commit, outputs, outcome, no orphan."""
+"""What `fraudops train` leaves for its workflow: commit status, outputs, result file, no orphaned execution."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_other_failures_have_no_verdict(env: TrainingPlatform, github: LocalGitH
 def test_unreachable_github_does_not_stop_training(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A status is not worth a training; that it is missing is said."""
+    """A missing status is a warning, not an error."""
     monkeypatch.setenv("GITHUB_TOKEN", "wrong")
     assert train(env.root).version == 1
     assert "warning: publishing the training status failed" in capsys.readouterr().err
@@ -234,7 +234,7 @@ def interrupted(env: TrainingPlatform) -> str:
 def test_re_run_resumes_its_execution_despite_new_data(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
-    """Whether it still runs or has registered a package; another run of the same commit trains on what is there."""
+    """Running or finished; another run of the same commit uses the new data."""
     own = interrupted(env)
     if ended:
         env.only.looks = 9
@@ -251,7 +251,7 @@ def test_re_run_resumes_its_execution_despite_new_data(
 def test_re_run_starts_another_execution_if_its_own_failed(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was stopped, and what there is to train on is another thing by now."""
+    """A stopped execution is not resumed with the data that the lake has now."""
     own = interrupted(env)
     env.only.states, env.only.looks = [("Stopped", [])], 0
     training.store(rows=20, start=training.START + timedelta(days=9))
@@ -262,7 +262,7 @@ def test_re_run_starts_another_execution_if_its_own_failed(
 def test_status_that_names_another_training_is_ignored(
     env: TrainingPlatform, github: LocalGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody who may push may write one."""
+    """Anyone with write access can set a status."""
     other = train(env.root).execution_arn
     commit = change(env, 16)
     push(github, env)

@@ -20,7 +20,7 @@ def workspace(tmp_path: Path) -> GitWorkspace:
 
 @pytest.fixture
 def hub(workspace: GitWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The workspace's repository on a local GitHub, in the environment of a workflow's step."""
+    """The workspace's repository on a GitHub emulator, in the environment of a workflow's step."""
     with LocalGitHub(tmp_path / "github") as server:
         made = Hub.around(server, workspace)
         monkeypatch.setenv("GITHUB_SERVER_URL", server.url)

@@ -1,4 +1,4 @@
-"""The text of an approval's pull request, read back by a Markdown library: complete, true, harmless, never too long."""
+"""The text of an approval's pull request, parsed with a Markdown library: sections, figures, escaping, length limit."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def tables(markdown: str) -> list[list[list[str]]]:
 
 
 def words(markdown: str) -> str:
-    """What a reader sees of a piece of Markdown."""
+    """The text of a piece of inline Markdown, without markup."""
     return html.unescape(re.sub(r"<[^>]*>", "", RENDERER.renderInline(markdown))).replace("\u200b", "")
 
 
@@ -102,13 +102,13 @@ def table(markdown: str, first: str) -> dict[str, list[str]]:
 
 
 def headings(markdown: str) -> list[str]:
-    """The titles of the text's sections."""
+    """The headings of the text's sections."""
     tokens = RENDERER.parse(markdown)
     return [words(tokens[i + 1].content) for i, token in enumerate(tokens) if token.type == "heading_open"]
 
 
-def test_it_has_everything_in_order() -> None:
-    """What a reviewer looks for, from the verdict to the way back."""
+def test_sections_are_complete_and_in_order() -> None:
+    """The sections go from the gate's verdict to what reverting does."""
     assert headings(approval_text.render(page())) == [
         "Gate: passed",
         "Metrics on the test rows",
@@ -123,8 +123,8 @@ def test_it_has_everything_in_order() -> None:
     ]
 
 
-def test_it_begins_with_a_hidden_line_and_the_decision() -> None:
-    """By the first the pull request is known; the second is all that many will read."""
+def test_text_begins_with_the_marker_and_the_decision() -> None:
+    """The hidden marker identifies the pull request; the next line states what merging serves."""
     lines = approval_text.render(page()).splitlines()
     assert lines[0] == approval_text.marker(7) == "<!-- fraudops: approval 0007 -->"
     assert words(lines[1]).startswith(
@@ -134,7 +134,7 @@ def test_it_begins_with_a_hidden_line_and_the_decision() -> None:
 
 
 def test_every_figure_has_its_interval_and_its_counts() -> None:
-    """As the evaluation has them; none is left out."""
+    """Every metric of the evaluation is shown with value, interval and counts."""
     evaluated = page().evaluation
     shown = table(approval_text.render(page()), "figure")
     assert len(shown) == len(evaluated["metrics"])
@@ -152,21 +152,21 @@ def test_every_figure_has_its_interval_and_its_counts() -> None:
     assert "95 % interval" in tables(approval_text.render(page()))[0][0]
 
 
-def test_figure_that_does_not_exist_says_why() -> None:
-    """Precision without alerts is neither 0 nor 1."""
+def test_undefined_figure_has_its_reason() -> None:
+    """Precision without alerts is shown as a dash with the reason, not as 0 or 1."""
     shown = table(approval_text.render(page(evaluation=blind() | {"champion": COMPARED})), "figure")
     assert shown["precision"] == ["–", "no alerts among the rows", ""]
 
 
-def test_figure_of_a_later_version_is_shown_by_its_name() -> None:
-    """An evaluation may measure more than this text knows."""
+def test_unknown_figure_is_shown_by_its_name() -> None:
+    """A metric that the text has no label for is shown under its key."""
     evaluated = evaluation()
     evaluated["metrics"]["expected_cost|a"] = {"value": 0.5, "low": None, "high": None, "count": None, "of": None}
     assert table(approval_text.render(page(evaluation=evaluated)), "figure")["expected_cost|a"] == ["0.500", "–", ""]
 
 
 def test_champion_is_compared_on_the_same_rows() -> None:
-    """Both figures, their difference with its interval, and how many rows and frauds that rests on."""
+    """Both figures, their difference with its interval, and the number of common rows and frauds."""
     text = approval_text.render(page())
     shown = next(each for each in tables(text) if each[0][1:3] == ["this model", "champion"])
     assert shown[1] == ["average precision", "0.910", "0.880", "+0.030", "-0.010 to +0.070"]
@@ -174,16 +174,16 @@ def test_champion_is_compared_on_the_same_rows() -> None:
     assert "The champion is approval 0006" in words(text)
 
 
-def test_comparison_that_was_not_possible_says_so() -> None:
-    """And shows no figures that were not measured."""
+def test_impossible_comparison_has_its_reason() -> None:
+    """The text has the reason and no comparison table."""
     compared = COMPARED | {"status": "not possible", "reason": "Too few frauds in common: 3 < 15.", "recall": None}
     text = approval_text.render(page(evaluation=evaluation(champion=compared)))
     assert "Too few frauds in common: 3 < 15." in words(text)
     assert not any(each[0][1:3] == ["this model", "champion"] for each in tables(text))
 
 
-def test_alerts_are_given_a_day() -> None:
-    """Two days of test rows: half of the alerts fall on one."""
+def test_alerts_are_given_per_day() -> None:
+    """The test rows span two days, so half of the alerts count for each."""
     counts = page().evaluation["confusion"]
     raised = counts["true_positives"] + counts["false_positives"]
     shown = table(approval_text.render(page()), "threshold")
@@ -193,15 +193,15 @@ def test_alerts_are_given_a_day() -> None:
     assert "at most 0.8 % of the legitimate validation rows" in shown["chosen by"][0]
 
 
-def test_alerts_a_day_of_one_moment_are_not_known() -> None:
-    """No division by a window that has no length."""
+def test_alerts_per_day_of_an_empty_window_are_unknown() -> None:
+    """A test window of length zero gives "not known" instead of a division by zero."""
     evaluated = evaluation()
     evaluated["windows"]["test"] = evaluated["windows"]["test"] | {"end": evaluated["windows"]["test"]["start"]}
     assert "not known" in table(approval_text.render(page(evaluation=evaluated)), "threshold")["alerts a day"][0]
 
 
 def test_pictures_are_linked() -> None:
-    """Both, with words for who cannot see them."""
+    """Both images are embedded with alt texts; without pictures there is no image."""
     images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', RENDERER.render(approval_text.render(page())))
     assert images == [
         ("https://git.invalid/o/r/raw/abc/0007/confusion-matrix.png", "Confusion matrix on the test rows"),
@@ -211,7 +211,7 @@ def test_pictures_are_linked() -> None:
 
 
 def test_data_and_digests_are_exact() -> None:
-    """Rows, frauds, windows, and every digest in full: what is approved is this and nothing else."""
+    """Package ARN, commit and all digests are shown in full, with windows, rows and frauds."""
     text = approval_text.render(page())
     exactly = table(text, "input")
     assert exactly["model package"] == [page().record.model_package_arn]
@@ -224,15 +224,15 @@ def test_data_and_digests_are_exact() -> None:
 
 
 def test_configuration_is_a_diff() -> None:
-    """In a block that colours it, line for line."""
+    """The configuration change is a fenced diff block; no change and no champion are stated in words."""
     fences = [token for token in RENDERER.parse(approval_text.render(page())) if token.type == "fence"]
     assert (fences[0].info, fences[0].content) == ("diff", DIFF)
     assert "Unchanged since" in approval_text.render(page(configuration_diff=""))
     assert "the first proposed configuration" in approval_text.render(page(since=None))
 
 
-def test_request_comes_with_its_evidence() -> None:
-    """Its reason in words, its file folded away below."""
+def test_request_is_shown_with_its_evidence() -> None:
+    """The reason is shown as text and the request's YAML in a folded block."""
     text = approval_text.render(page())
     assert f"{REQUEST}: V3 moved by 0.4 sd" in words(text)
     fences = [token for token in RENDERER.parse(text) if token.type == "fence" and token.info == "yaml"]
@@ -240,8 +240,8 @@ def test_request_comes_with_its_evidence() -> None:
     assert "no retrain request was open" in approval_text.render(page(record=record(7, requests=())))
 
 
-def test_cost_is_in_seconds_of_instances() -> None:
-    """No price is made up; a step from the cache costs nothing."""
+def test_cost_is_in_instance_seconds() -> None:
+    """The text has no prices; a cached step costs 0 seconds."""
     text = approval_text.render(page())
     shown = table(text, "step")
     assert shown["Train"] == ["ml.m5.xlarge", "2", "120", "240"]
@@ -250,8 +250,8 @@ def test_cost_is_in_seconds_of_instances() -> None:
     assert "Not known" in approval_text.render(page(steps=()))
 
 
-def test_it_says_what_merging_and_reverting_do() -> None:
-    """Which model replaces which, on what, and the one right way back."""
+def test_text_states_what_merging_and_reverting_do() -> None:
+    """It names the package, the approval that is replaced, and the commit to revert."""
     text = words(approval_text.render(page()))
     assert "approves only that package" in text
     assert "If a step fails, the run fails and approval 0006 keeps serving" in text
@@ -260,16 +260,16 @@ def test_it_says_what_merging_and_reverting_do() -> None:
     assert commit_messages.pointer(7, 6).startswith("Serve approval 0007")
 
 
-def test_first_model_has_nothing_to_go_back_to() -> None:
-    """And says that the endpoint is made."""
+def test_first_model_has_no_rollback() -> None:
+    """The text says that the endpoint is created and that no rollback is possible yet."""
     text = words(approval_text.render(page(serving=serving(None), record=record(7), since=None)))
     assert "as the first model" in text
     assert "is created on" in text
     assert "not possible yet: no model served before" in text
 
 
-def test_words_of_people_stay_words() -> None:
-    """A reason and evidence made to mention, close, link and break out do nothing of that."""
+def test_text_of_people_is_escaped() -> None:
+    """Mentions, references, links, images and markup in a request, a diff or a step name have no effect."""
     trick = "@o/team fixes #1 </details><script>alert(1)</script> ![x](http://evil.invalid/p.png) | ``` ~~~ $x$"
     hostile = request(reason=trick, evidence={"note": f"```\n{trick}\n```\n</details>", "@all": "#2"})
     diff = f"+# {trick}\n+```\n+</details> @o/team\n"
@@ -290,8 +290,8 @@ def test_words_of_people_stay_words() -> None:
     assert rendered.count("<img") == 2
 
 
-def test_it_is_never_too_long() -> None:
-    """What takes most room gives way first, and says where it is to be found; nothing is left open."""
+def test_long_text_is_shortened_to_the_limit() -> None:
+    """The longest parts are shortened first, with a note on where the rest is; no block stays open."""
     lines = "\n".join(f"+  key_{i}: {'x' * 90}" for i in range(5000))
     text = approval_text.render(page(configuration_diff=lines))
     assert comments.github_length(text) <= BODY_LIMIT
@@ -305,8 +305,8 @@ def test_it_is_never_too_long() -> None:
 
 
 @pytest.mark.parametrize("filler", ["é", "😀", "\\", "<"])
-def test_length_is_that_of_what_is_written(filler: str) -> None:
-    """Escaping makes text longer, and an emoji counts twice: the limit holds all the same."""
+def test_limit_applies_to_the_escaped_text(filler: str) -> None:
+    """Escaping lengthens text and an emoji counts as two characters; the limit still holds."""
     ids = tuple(f"20260301T0600{i:02d}Z-data-drift" for i in range(8))
     many = {name: request(reason=filler * 1024, evidence={"x": filler * 9000}) for name in ids}
     text = approval_text.render(page(requests=many, record=record(7, requests=ids)))
@@ -315,6 +315,6 @@ def test_length_is_that_of_what_is_written(filler: str) -> None:
 
 
 def test_title_is_the_model_and_its_recall() -> None:
-    """Short enough to be read in a list."""
+    """The title has the approval's number and its recall with the interval, if there is one."""
     assert commit_messages.approval_title(record(7)) == "Serve approval 0007: recall 0.90 (0.80 to 0.95)"
     assert commit_messages.approval_title(record(7, metrics={})) == "Serve approval 0007"

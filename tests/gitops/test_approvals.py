@@ -1,4 +1,4 @@
-"""An approval is two commits on one branch: made once, kept, rebuilt, and never over anybody's work."""
+"""An approval's branch: its two commits, repeated runs, rebuilding on a newer main, and commits of people on it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.harness.git.repositories import PERSON, SERVING, GitWorkspace, record
 
 
 def merge(workspace: GitWorkspace, proposal: approvals.ApprovalBranch) -> str:
-    """What a person does with an approval's pull request."""
+    """Merges an approval's branch as a person does."""
     return workspace.repository.merge(
         proposal.branch, commit_messages.merge(proposal.record, proposal.branch), author=PERSON
     )
 
 
 def test_branch_holds_the_record_and_then_the_pointer(workspace: GitWorkspace) -> None:
-    """Two commits of the bot; the first adds one file, the second changes one value; main stays where it was."""
+    """The bot's first commit adds the record, the second changes the pointer; main does not move."""
     repository, base = workspace.repository, workspace.repository.head()
     proposal = approvals.propose(repository, record(7))
     assert (proposal.branch, proposal.state) == ("approve/0007", "created")
@@ -35,8 +35,8 @@ def test_branch_holds_the_record_and_then_the_pointer(workspace: GitWorkspace) -
     assert (repository.head(), repository.branch(), repository.dirty()) == (base, "main", [])
 
 
-def test_its_messages_carry_the_evidence(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subject, verdict, package, digest, data, requests, the run that wrote it, and how to undo it."""
+def test_commit_messages_have_the_evidence(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subject, verdict, package, digest, data, requests, the run's URL and how to undo it."""
     for name, value in (("SERVER_URL", "https://git.invalid"), ("REPOSITORY", "o/r"), ("RUN_ID", "5")):
         monkeypatch.setenv(f"GITHUB_{name}", value)
     proposal = approvals.propose(workspace.repository, record(7))
@@ -52,8 +52,8 @@ def test_its_messages_carry_the_evidence(workspace: GitWorkspace, monkeypatch: p
     assert second.endswith(second_run)
 
 
-def test_running_it_again_keeps_the_branch(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On another day too: the time in the record is that of the first run."""
+def test_second_run_keeps_the_branch(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on another day keeps the commits and the record's time."""
     first = approvals.propose(workspace.repository, record(7))
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
     again = approvals.propose(workspace.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
@@ -63,7 +63,7 @@ def test_running_it_again_keeps_the_branch(workspace: GitWorkspace, monkeypatch:
 
 
 def test_commits_of_people_on_the_branch_are_kept(workspace: GitWorkspace) -> None:
-    """A reviewer may add to it; running again still finds the bot's own two commits."""
+    """With a reviewer's commit on the branch, a second run still finds the bot's two commits."""
     first = approvals.propose(workspace.repository, record(7))
     workspace.git("switch", "-q", first.branch)
     workspace.write({"notes.md": "looked at"}, "Notes")
@@ -76,8 +76,8 @@ def test_commits_of_people_on_the_branch_are_kept(workspace: GitWorkspace) -> No
     )
 
 
-def test_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -> None:
-    """On top of main, with the edits that people made there, and the record's own time."""
+def test_outdated_branch_is_rebuilt_on_main(workspace: GitWorkspace) -> None:
+    """The rebuilt branch contains main's newer edits and keeps the record's time."""
     approvals.propose(workspace.repository, record(7))
     moved = workspace.write({config.SERVING: SERVING.replace("count: 1", "count: 2")}, "Two instances")
     again = approvals.propose(workspace.repository, record(7, created=datetime(2031, 1, 1, tzinfo=UTC)))
@@ -87,8 +87,8 @@ def test_branch_that_main_left_behind_is_built_anew(workspace: GitWorkspace) -> 
     assert serving_pointer.read(workspace.repository, again.branch).instance.count == 2
 
 
-def test_left_behind_branch_with_someones_commit_is_not_rebuilt(workspace: GitWorkspace) -> None:
-    """Their commit would be lost; it says what to do instead."""
+def test_outdated_branch_with_a_commit_of_a_person_is_not_rebuilt(workspace: GitWorkspace) -> None:
+    """Rebuilding would lose the commit; the error says to merge main into the branch."""
     proposal = approvals.propose(workspace.repository, record(7))
     workspace.git("switch", "-q", proposal.branch)
     tip = workspace.write({"notes.md": "looked at"}, "Notes")
@@ -100,7 +100,7 @@ def test_left_behind_branch_with_someones_commit_is_not_rebuilt(workspace: GitWo
 
 
 def test_another_record_of_the_same_number_is_refused(workspace: GitWorkspace) -> None:
-    """On a branch and on main: a record is never rewritten."""
+    """A record that exists on a branch or on main is never rewritten."""
     proposal = approvals.propose(workspace.repository, record(7))
     with pytest.raises(Refused, match="another record"):
         approvals.propose(workspace.repository, record(7, threshold=0.5))
@@ -109,8 +109,8 @@ def test_another_record_of_the_same_number_is_refused(workspace: GitWorkspace) -
         approvals.propose(workspace.repository, record(7, threshold=0.5))
 
 
-def test_approval_that_was_merged_is_found_on_main(workspace: GitWorkspace) -> None:
-    """Running it again after the merge says so, and names the two commits."""
+def test_merged_approval_is_found_on_main(workspace: GitWorkspace) -> None:
+    """A run after the merge reports this state and the two commits."""
     proposal = approvals.propose(workspace.repository, record(7))
     merge(workspace, proposal)
     again = approvals.propose(workspace.repository, record(7))
@@ -118,8 +118,8 @@ def test_approval_that_was_merged_is_found_on_main(workspace: GitWorkspace) -> N
     assert (again.record_commit, again.pointer_commit) == (proposal.record_commit, proposal.pointer_commit)
 
 
-def test_approval_that_main_has_left_is_not_approved_twice(workspace: GitWorkspace) -> None:
-    """Serving it again is a rollback, and the error says so."""
+def test_former_approval_is_not_approved_again(workspace: GitWorkspace) -> None:
+    """The error names the rollback command that serves it again."""
     for number in (7, 8):
         merge(workspace, approvals.propose(workspace.repository, record(number)))
     with pytest.raises(Refused, match="fraudops rollback --to 0007"):
@@ -127,15 +127,15 @@ def test_approval_that_main_has_left_is_not_approved_twice(workspace: GitWorkspa
 
 
 def test_pointer_without_a_record_is_refused(workspace: GitWorkspace) -> None:
-    """Somebody moved the pointer by hand; the approval's own commit has to."""
+    """A pointer that a person set to an approval without a record stops the proposal."""
     workspace.write({config.SERVING: SERVING.replace("null", "7")}, "Serve 7, trust me")
     with pytest.raises(Refused, match="no record on main"):
         approvals.propose(workspace.repository, record(7))
     assert workspace.repository.resolve("approve/0007") is None
 
 
-def test_record_under_another_number_does_not_hold(workspace: GitWorkspace) -> None:
-    """The file's name and what is in it must agree."""
+def test_record_with_the_wrong_file_name_is_refused(workspace: GitWorkspace) -> None:
+    """The number in the record must be that of the file name."""
     workspace.write({config.approval_path(8): config.dump(record(7))}, "Copy")
     with pytest.raises(ConfigError, match="approval must be 8"):
         approvals.read_record(workspace.repository, "main", 8)

@@ -1,4 +1,4 @@
-"""Pictures on the branch `evidence` of a real (local) GitHub: pinned, shared, and never at anybody's cost."""
+"""Images on the branch `evidence` of the GitHub emulator: URLs by commit, repeated and concurrent runs, paths."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PICTURE, OTHER = b"\x89PNG\r\n\x1a\n\x00one", b"\x89PNG\r\n\x1a\n\x00two"
 
 
 def bare(hub: Hub) -> Repository:
-    """The repository as the server has it."""
+    """The bare repository of the server."""
     return Repository(hub.server.state.repositories[NAME].git.path)
 
 
-def test_pictures_are_at_their_addresses(hub: Hub) -> None:
-    """On a branch that shares nothing with main, at an address that names the commit."""
+def test_picture_url_names_the_commit(hub: Hub) -> None:
+    """The branch shares no history with main, and each image is served at a URL with the commit's id."""
     urls = evidence_branch.publish(hub.client(), {"0007/confusion matrix.png": PICTURE}, subject="approval 0007")
     tip = bare(hub).commit_of("evidence")
     assert urls == {"0007/confusion matrix.png": f"{hub.server.url}/{NAME}/raw/{tip}/0007/confusion%20matrix.png"}
@@ -33,8 +33,8 @@ def test_pictures_are_at_their_addresses(hub: Hub) -> None:
         assert (answer.read(), answer.headers["Content-Type"]) == (PICTURE, "image/png")
 
 
-def test_old_addresses_show_what_they_showed(hub: Hub) -> None:
-    """A newer picture of that name is at another commit; other pictures stay on the branch."""
+def test_old_urls_keep_their_content(hub: Hub) -> None:
+    """A newer image of the same name has another commit; other images stay on the branch."""
     github = hub.client()
     first = evidence_branch.publish(github, {"0007/a.png": PICTURE, "0006/a.png": PICTURE}, subject="x")
     second = evidence_branch.publish(github, {"0007/a.png": OTHER}, subject="x")
@@ -45,8 +45,8 @@ def test_old_addresses_show_what_they_showed(hub: Hub) -> None:
     assert bare(hub).files("evidence", ".") == ["0006/a.png", "0007/a.png"]
 
 
-def test_rerun_adds_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same pictures are there already, on any day."""
+def test_same_pictures_add_no_commit(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run returns the same URLs, also on another day."""
     github = hub.client()
     urls = evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x")
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
@@ -54,8 +54,8 @@ def test_rerun_adds_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(bare(hub).log("evidence")) == 1
 
 
-def test_runs_at_the_same_time_lose_nothing(hub: Hub) -> None:
-    """The branch is made once, and every commit is on top of another."""
+def test_concurrent_runs_lose_no_picture(hub: Hub) -> None:
+    """The branch is created once, and every commit has the one before it as its parent."""
     with ThreadPoolExecutor(5) as pool:
         found = list(
             pool.map(
@@ -68,8 +68,8 @@ def test_runs_at_the_same_time_lose_nothing(hub: Hub) -> None:
     assert len(bare(hub).log("evidence", first_parent=True)) == 5
 
 
-def test_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The branch moves after GitHub has looked at it and before it has moved it, which GitHub calls a conflict: 409."""
+def test_conflict_on_update_is_retried(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another commit lands between GitHub's check and its update of the branch; the 409 is retried."""
     evidence_branch.publish(hub.client(), {"0006/a.png": PICTURE}, subject="x")
     git = hub.server.state.repositories[NAME].git
     update, lost = git.update, list[str]()
@@ -88,15 +88,15 @@ def test_race_within_the_server_is_run_again(hub: Hub, monkeypatch: pytest.Monke
     assert len(bare(hub).log("evidence")) == 3
 
 
-def test_branch_that_cannot_be_written_is_an_error(hub: Hub) -> None:
-    """Refused at once, not ten times."""
+def test_missing_permission_is_an_error(hub: Hub) -> None:
+    """A token without write permission gives GitHub's 403 as an error."""
     github = hub.client(hub.server.token("x-app[bot]", permissions={"contents": "read"}, repository=NAME))
     with pytest.raises(GitHubError, match="adding images to evidence: GitHub answered 403"):
         evidence_branch.publish(github, {"0007/a.png": PICTURE}, subject="x")
 
 
 @pytest.mark.parametrize("path", ["/a.png", "../a.png", "a/../b.png", "a//b.png", ".git/a.png", "a.html", "a", ""])
-def test_only_pictures_at_plain_paths_are_taken(hub: Hub, path: str) -> None:
-    """Nothing else can be put on the branch."""
+def test_only_images_at_plain_paths_are_accepted(hub: Hub, path: str) -> None:
+    """Absolute paths, parent folders, .git and other file types raise ValueError."""
     with pytest.raises(ValueError, match="evidence must be an image at a plain relative path"):
         evidence_branch.publish(hub.client(), {path: PICTURE}, subject="x")

@@ -1,4 +1,4 @@
-"""The client's retry: what is asked again and what is not, how long, and what is said in the end."""
+"""The GitHub client: which requests are retried, for how long, rate limits, and error messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ISSUE = {"number": 1, "url": "", "title": "t", "state": "open"}
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    """A GitHub that knows nothing yet."""
+    """A scripted GitHub without any answers yet."""
     with serving(Script()) as made:
         yield made
 
@@ -37,8 +37,8 @@ def create(repository: Repository) -> int:
     return repository.create_issue("t").number
 
 
-def test_it_asks_the_api_that_the_environment_names(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the token, for the repository; nothing else is needed in a workflow."""
+def test_environment_sets_url_repository_and_token(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a workflow the client needs only GITHUB_API_URL, GITHUB_REPOSITORY and GITHUB_TOKEN."""
     script.on("GET", "/labels/x", answer(LABEL))
     for name, value in (("API_URL", f"{script.url}/api/v3"), ("REPOSITORY", "o/r"), ("TOKEN", "secret-token")):
         monkeypatch.setenv(f"GITHUB_{name}", value)
@@ -47,8 +47,8 @@ def test_it_asks_the_api_that_the_environment_names(script: Script, monkeypatch:
     assert script.headers[0]["Authorization"] == "token secret-token"
 
 
-def test_github_itself_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside of a workflow, a repository and a token are enough; the token is in no text."""
+def test_github_com_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repository and token suffice outside of a workflow; the token is in no text of the client."""
     monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
     monkeypatch.setenv("GITHUB_TOKEN", "secret-token")
     github = GitHub.from_environment()
@@ -56,8 +56,8 @@ def test_github_itself_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret-token" not in f"{github!r} {github}"
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a token nothing is asked."""
+def test_missing_token_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable and has exit code 12."""
     monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
     with pytest.raises(GitHubError, match="GITHUB_TOKEN must be set") as caught:
         GitHub.from_environment()
@@ -65,23 +65,23 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_read_is_asked_again(script: Script, status: int) -> None:
-    """An outage that ends in time is not noticed."""
+def test_failed_read_is_retried(script: Script, status: int) -> None:
+    """Two server errors followed by an answer give the answer."""
     script.on("GET", "/labels/x", refusal(status, "Oops"), refusal(status, "Oops"), answer(LABEL))
     assert script.github().run("looking", colour) == "aabbcc"
     assert script.count("GET", "/labels/x") == 3
 
 
-def test_read_is_not_asked_for_ever(script: Script) -> None:
-    """As often as there is retry; then where, what and what next, in one line."""
+def test_read_retries_are_limited(script: Script) -> None:
+    """After the last attempt one line has the operation, the URL, the status and the next step."""
     script.on("GET", "/labels/x", refusal(502, "Bad gateway"))
     with pytest.raises(GitHubError, match=r"^looking: GitHub at http\S+ gave no .* 4 attempts .*502.*run this again"):
         script.github().run("looking", colour)
     assert script.count("GET", "/labels/x") == RETRY_POLICY.attempts
 
 
-def test_write_that_was_lost_starts_its_errand_again(script: Script) -> None:
-    """Nobody knows whether it was done: the operation looks first, so nothing is made twice."""
+def test_lost_write_repeats_the_whole_operation(script: Script) -> None:
+    """A failed POST may have been carried out: the operation reads first, so nothing is created twice."""
     script.on("POST", "/issues", refusal(502, "Oops"))
     done: list[int] = []
 
@@ -95,8 +95,8 @@ def test_write_that_was_lost_starts_its_errand_again(script: Script) -> None:
     assert (script.count("POST", "/issues"), done) == (1, [1])
 
 
-def test_write_is_tried_as_often_as_a_read(script: Script) -> None:
-    """Not the product of both patiences."""
+def test_write_has_as_many_attempts_as_a_read(script: Script) -> None:
+    """The retries of the client and of the operation do not multiply."""
     script.on("POST", "/issues", refusal(500, "Oops"))
     with pytest.raises(GitHubError, match=r"^opening: GitHub answered 500: Oops; run this again"):
         script.github().run("opening", create)
@@ -117,7 +117,7 @@ def test_write_is_tried_as_often_as_a_read(script: Script) -> None:
     ids=["secondary", "secondary with a time", "primary", "429 with a time", "429"],
 )
 def test_rate_limit_is_waited_for(script: Script, limit: Any) -> None:
-    """Reads and writes alike: what a limit turned away was not done."""
+    """A rate limit means that nothing was done, so reads and writes are both retried."""
     script.on("GET", "/labels/x", limit, answer(LABEL)).on("POST", "/issues", limit, answer(ISSUE, 201))
     assert script.github(replace(RETRY_POLICY, max_wait=120)).run("looking", colour) == "aabbcc"
     assert script.github(replace(RETRY_POLICY, max_wait=120)).run("opening", create) == 1
@@ -125,16 +125,16 @@ def test_rate_limit_is_waited_for(script: Script, limit: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_it_waits_as_long_as_it_is_asked_to(script: Script, status: int) -> None:
-    """Retry-After counts, not the client's own pauses."""
+def test_retry_after_sets_the_pause(script: Script, status: int) -> None:
+    """Retry-After replaces the client's own backoff."""
     script.on("GET", "/labels/x", refusal(status, "secondary rate limit", Retry_After="1"), answer(LABEL))
     before = time.monotonic()
     assert script.github().run("looking", colour) == "aabbcc"
     assert 1 <= time.monotonic() - before < 5
 
 
-def test_reset_of_a_429_counts(script: Script) -> None:
-    """Where GitHub names the second at which the limit ends, that is when it is asked again."""
+def test_rate_limit_reset_of_a_429_sets_the_pause(script: Script) -> None:
+    """The request is repeated at the second that X-RateLimit-Reset names."""
     limit = refusal(429, "Too many", X_RateLimit_Remaining="0", X_RateLimit_Reset=str(int(time.time()) + 1))
     script.on("GET", "/labels/x", limit, answer(LABEL))
     before = time.monotonic()
@@ -151,8 +151,8 @@ def test_reset_of_a_429_counts(script: Script) -> None:
         refusal(403, "You have exceeded a secondary rate limit.", Retry_After="3600"),
     ],
 )
-def test_limit_that_lasts_too_long_is_an_error_at_once(script: Script, limit: Any) -> None:
-    """A job that would be killed while it waits says so instead."""
+def test_rate_limit_beyond_the_maximum_wait_is_an_error(script: Script, limit: Any) -> None:
+    """A limit that resets later than `max_wait` is reported without waiting."""
     script.on("GET", "/labels/x", limit)
     with pytest.raises(GitHubError, match=r"rate limit is used up and resets in more than 5 s .*run this again later"):
         script.github().run("looking", colour)
@@ -175,8 +175,8 @@ def test_limit_that_lasts_too_long_is_an_error_at_once(script: Script, limit: An
         ),
     ],
 )
-def test_refusal_is_said_once_and_with_the_next_move(script: Script, refused: Any, said: str) -> None:
-    """Asking again would change nothing."""
+def test_client_error_is_not_retried(script: Script, refused: Any, said: str) -> None:
+    """The request is sent once; the error is one line with the next step and without the token."""
     script.on("POST", "/issues", refused)
     with pytest.raises(GitHubError, match=said) as caught:
         script.github().run("opening", create)
@@ -202,8 +202,8 @@ def test_run_retries_until_the_server_is_back() -> None:
     assert len(pauses) == 2
 
 
-def test_server_that_stays_away_is_an_error(script: Script) -> None:
-    """With the address that was tried."""
+def test_unreachable_server_is_an_error(script: Script) -> None:
+    """The error has the URL and the number of attempts."""
     with serving(Script()) as gone:
         pass
     with pytest.raises(GitHubError, match=rf"GitHub at {gone.url}/api/v3 gave no usable response after 2 attempts"):
@@ -211,14 +211,14 @@ def test_server_that_stays_away_is_an_error(script: Script) -> None:
 
 
 def test_run_waits_three_minutes_for_an_outage() -> None:
-    """Long enough for most, short enough to leave the job time: the pauses double up to a minute."""
+    """The pauses double up to one minute and add up to two to four minutes."""
     retry = RetryPolicy()
     pauses = [min(retry.backoff * 2**n, retry.max_backoff) for n in range(1, retry.attempts - 1)]
     assert 120 <= sum(pauses) <= 240
 
 
 def test_every_page_is_read(script: Script) -> None:
-    """Comments on the second page count: ours is found there and not written again."""
+    """The bot's comment on the second page is found and not written again."""
     ours = {
         "id": 250,
         "url": f"{script.url}{PREFIX}/issues/comments/250",

@@ -1,4 +1,4 @@
-"""Issues on a real (local) GitHub: one for each cause, not a pile."""
+"""Issues on the GitHub emulator: one open issue per cause, updated by comments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.harness.github.emulator import Hub
 
 
 def report(github: GitHub, **changes: Any) -> issues.Issue:
-    """What a failed gate reports."""
+    """Reports a failed gate; `changes` replace fields."""
     fields: dict[str, Any] = {
         "cause": "gate failed recall",
         "label": labels.GATE_FAILURE,
@@ -27,7 +27,7 @@ def said(hub: Hub, number: int) -> list[str]:
 
 
 def test_cause_has_one_issue(hub: Hub) -> None:
-    """The second time is a comment; a re-run of either adds nothing, one with news changes its comment."""
+    """A second occurrence is a comment; a re-run adds nothing, or edits its comment if the text changed."""
     github = hub.client()
     first = report(github)
     assert (first.outcome, first.state, first.title) == ("created", "open", "Gate failed: recall")
@@ -42,7 +42,7 @@ def test_cause_has_one_issue(hub: Hub) -> None:
 
 
 def test_without_occurrences_there_is_one_comment(hub: Hub) -> None:
-    """What is only ever the latest is told in one place."""
+    """A report without an occurrence keeps one comment with the latest text."""
     github = hub.client()
     number = report(github, occurrence=None).number
     assert report(github, occurrence=None).outcome == "kept"
@@ -52,13 +52,13 @@ def test_without_occurrences_there_is_one_comment(hub: Hub) -> None:
 
 
 def test_another_cause_is_another_issue(hub: Hub) -> None:
-    """Also where both have the same label."""
+    """Also with the same label."""
     github = hub.client()
     assert report(github).number != report(github, cause="gate failed champion").number
 
 
-def test_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
-    """Closed stays closed: whoever closed it meant that."""
+def test_recurring_cause_opens_an_issue_that_names_the_former(hub: Hub) -> None:
+    """A closed issue is not reopened; the new issue links to it."""
     github = hub.client()
     first = report(github)
     closed = issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="Approved: #9.")
@@ -74,8 +74,8 @@ def test_cause_that_comes_back_names_the_former_issue(hub: Hub) -> None:
     assert found.number == second.number
 
 
-def test_outsiders_issue_is_not_ours(hub: Hub) -> None:
-    """Even with the marker and the label: what they wrote is not reported as the bot's."""
+def test_issue_of_an_outsider_is_ignored(hub: Hub) -> None:
+    """An outsider's issue with the marker and the label is not treated as the bot's."""
     github = hub.client()
     number = report(github).number
     body = hub.person().get_issue(number).body
@@ -85,8 +85,8 @@ def test_outsiders_issue_is_not_ours(hub: Hub) -> None:
     assert report(github, occurrence="run-2").outcome == "created"
 
 
-def test_pull_request_is_no_issue(hub: Hub) -> None:
-    """GitHub lists pull requests among issues."""
+def test_pull_requests_are_not_issues(hub: Hub) -> None:
+    """GitHub lists pull requests among issues; they are left out."""
     github = hub.client()
     number = report(github).number
     body = hub.person().get_issue(number).body

@@ -1,4 +1,4 @@
-"""What people wrote stays words: rendered by a Markdown library as GitHub would, it is what it was."""
+"""Escaping of untrusted text: rendered by a Markdown library, it shows the original text and no markup."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRICKS = [
 
 
 def plain(value: str) -> str:
-    """What a reader should see of `value` in one line."""
+    """The text that `value` should show, in one line."""
     kept = "".join(
         "�" if unicodedata.category(each) in ("Cs", "Co", "Cn") else " " if each.isspace() else each
         for each in value
@@ -39,26 +39,26 @@ def plain(value: str) -> str:
 
 
 def seen(rendered: str) -> str:
-    """The words of an HTML text without the invisible breaks."""
+    """The text of HTML without zero-width spaces."""
     return html.unescape(re.sub(r"<[^>]*>", "", rendered)).replace("\u200b", "").strip("\n")
 
 
 def tags(rendered: str) -> set[str]:
-    """The elements of an HTML text."""
+    """The element names of HTML."""
     return set(re.findall(r"<([a-z0-9]+)", rendered))
 
 
 @pytest.mark.parametrize("value", TRICKS)
-def test_trick_is_shown_and_does_nothing(value: str) -> None:
-    """One paragraph without any element in it, that reads as what was written."""
+def test_markup_is_shown_as_text(value: str) -> None:
+    """Each value renders as one paragraph without elements and with the original text."""
     rendered = RENDERER.render(markdown.text(value))
     assert tags(rendered) <= {"p"}
     assert seen(rendered) == plain(value)
 
 
 @given(WORDS)
-def test_any_words_stay_words(value: str) -> None:
-    """Alone, behind other words, and in a cell."""
+def test_any_text_is_shown_as_text(value: str) -> None:
+    """Alone, after other words, and in a table cell."""
     for before in ("", "Reason: "):
         rendered = RENDERER.render(before + markdown.text(value))
         assert tags(rendered) <= {"p"}
@@ -69,8 +69,8 @@ def test_any_words_stay_words(value: str) -> None:
 
 
 @given(WORDS)
-def test_nobody_is_mentioned_and_nothing_referred_to(value: str) -> None:
-    """What GitHub looks for in the rendered text is taken apart."""
+def test_mentions_and_references_are_broken_up(value: str) -> None:
+    """The rendered text has no @name, #number, GH-number or URL that GitHub would link."""
     rendered = html.unescape(RENDERER.render(markdown.text(value)))
     assert not re.search(r"[@#]\w", rendered)
     assert not re.search(r"gh-\d|://|www\.", rendered, re.I)
@@ -78,7 +78,7 @@ def test_nobody_is_mentioned_and_nothing_referred_to(value: str) -> None:
 
 @given(WORDS)
 def test_code_is_one_element(value: str) -> None:
-    """A backtick inside ends nothing."""
+    """A backtick in the value does not end the code span."""
     rendered = RENDERER.render(f"see {markdown.code(value)} there")
     assert tags(rendered) == {"p", "code"}
     assert seen(rendered).startswith("see ")
@@ -87,21 +87,21 @@ def test_code_is_one_element(value: str) -> None:
 
 
 @given(WORDS)
-def test_block_of_code_ends_at_its_end(value: str) -> None:
-    """Whatever fences the content holds, what follows is outside."""
+def test_fence_in_the_content_does_not_end_the_block(value: str) -> None:
+    """Text after the block is outside of it, whatever fences the content has."""
     rendered = RENDERER.render(f"{markdown.fence(value, 'diff')}\n\nafter")
     assert tags(rendered) == {"pre", "code", "p"}
     assert rendered.endswith("<p>after</p>\n")
 
 
 def test_block_keeps_its_lines() -> None:
-    """Lines, tabs and markup come out as they went in."""
+    """Lines, tabs and markup in a code block are unchanged."""
     rendered = RENDERER.render(markdown.fence("-a: 1\n+a: `2`\n\tb: <c>\n", "diff"))
     assert '<code class="language-diff">-a: 1\n+a: `2`\n\tb: &lt;c&gt;\n</code>' in rendered
 
 
-def test_link_leads_only_to_http() -> None:
-    """Other addresses are dropped; one with odd characters cannot end the link early."""
+def test_only_http_addresses_are_linked() -> None:
+    """Other addresses are dropped; brackets and spaces in an address are escaped."""
     assert markdown.link("run", "javascript:alert(1)") == "run"
     assert markdown.link("run", None) == "run"
     rendered = RENDERER.render(markdown.link("run", "https://git.invalid/a b)[x](y"))
@@ -110,8 +110,8 @@ def test_link_leads_only_to_http() -> None:
         markdown.image("x", "data:image/png;base64,AA")
 
 
-def test_what_is_folded_away_is_still_markdown() -> None:
-    """The summary is words, the content is rendered."""
+def test_details_content_is_rendered() -> None:
+    """The summary is escaped, the content is Markdown."""
     rendered = RENDERER.render(markdown.details("a <b>", "- one"))
     assert "<summary>a &lt;b&gt;</summary>" in rendered
     assert "<li>one</li>" in rendered

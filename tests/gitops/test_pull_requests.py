@@ -1,4 +1,4 @@
-"""Pull requests on a real (local) GitHub: one for each branch, whoever else is at it, and closed with a word."""
+"""Pull requests on the GitHub emulator: one per branch, concurrent runs, superseding, comments, workflow dispatch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TEXT = "The figures.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
 
 
 def propose(github: GitHub, branch: str = "approve/0007", **changes: Any) -> pull_requests.PullRequest:
-    """An approval's pull request."""
+    """Proposes an approval's branch."""
     fields = {"base": "main", "title": "Serve approval 0007", "body": TEXT, "labels": [labels.APPROVAL]} | changes
     return pull_requests.propose(github, branch=branch, **fields)
 
 
 def test_branch_has_one_pull_request(hub: Hub) -> None:
-    """Created with its label, kept when proposed again, updated when there is something new."""
+    """It is created, kept if nothing changed, and updated if the title or text changed."""
     commit = hub.branch("approve/0007")
     first = propose(hub.client())
     assert (first.outcome, first.state, first.head_sha, first.base) == ("created", "open", commit, "main")
@@ -43,8 +43,8 @@ def test_branch_has_one_pull_request(hub: Hub) -> None:
     assert list(hub.person().get_issue(first.number).get_comments()) == events == []
 
 
-def test_its_label_is_made_and_other_labels_stay(hub: Hub) -> None:
-    """With a colour and what it means; a label that a person added is not taken off."""
+def test_label_is_created_and_other_labels_stay(hub: Hub) -> None:
+    """The label has its colour and description; edits and labels of people are kept."""
     hub.branch("approve/0007")
     number = propose(hub.client()).number
     label = hub.person().get_label("model-approval")
@@ -58,8 +58,8 @@ def test_its_label_is_made_and_other_labels_stay(hub: Hub) -> None:
     assert hub.person().get_label("model-approval").color == "ff00ff"
 
 
-def test_runs_at_the_same_time_open_one(hub: Hub) -> None:
-    """Whoever comes second finds the other's: no duplicate and no error."""
+def test_concurrent_runs_open_one_pull_request(hub: Hub) -> None:
+    """Six runs at the same time: one creates it, the others find it, without an error."""
     hub.branch("approve/0007")
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: propose(hub.client()), range(6)))
@@ -68,8 +68,8 @@ def test_runs_at_the_same_time_open_one(hub: Hub) -> None:
     assert hub.person().get_pulls(state="all").totalCount == 1
 
 
-def test_losing_the_race_to_create_is_no_failure() -> None:
-    """GitHub answers that there is one already: it is looked for once more and updated."""
+def test_existing_pull_request_is_updated_after_a_lost_race() -> None:
+    """If GitHub answers that one exists already, it is looked up and updated."""
     pull = {
         "number": 3, "html_url": "x", "url": "x", "title": "old", "body": TEXT, "state": "open", "merged_at": None,
         "head": {"ref": "approve/0007", "sha": "a" * 40, "repo": {"full_name": "O/R", "url": "x"}},
@@ -88,8 +88,8 @@ def test_losing_the_race_to_create_is_no_failure() -> None:
     assert script.asked[-1] == ("PATCH", "/pulls/3", {"title": "Serve approval 0007", "body": TEXT})
 
 
-def test_lost_answer_makes_no_second_one() -> None:
-    """The request was done although GitHub answered 502."""
+def test_lost_answer_creates_no_second_pull_request() -> None:
+    """GitHub answers 502 although it created the pull request: it is found and not created again."""
     pull = {
         "number": 3, "html_url": "x", "url": "x", "title": "Serve approval 0007", "body": TEXT, "state": "open",
         "head": {"ref": "approve/0007", "sha": "a" * 40, "repo": {"full_name": "o/r", "url": "x"}},
@@ -102,8 +102,8 @@ def test_lost_answer_makes_no_second_one() -> None:
     assert script.count("POST", "/pulls") == 1
 
 
-def test_what_cannot_be_proposed_is_said(hub: Hub) -> None:
-    """A branch that is not there, one that holds nothing new, a repository that does not let workflows do it."""
+def test_refused_proposal_is_an_error(hub: Hub) -> None:
+    """A missing branch, a repository setting and a missing permission each give an error with the remedy."""
     with pytest.raises(GitHubError, match=r"proposing approve/0007: GitHub answered 422"):
         propose(hub.client())
     hub.branch("approve/0007")
@@ -115,8 +115,8 @@ def test_what_cannot_be_proposed_is_said(hub: Hub) -> None:
         propose(hub.client(hub.server.token("x-app[bot]", permissions={"contents": "write"}, repository=NAME)))
 
 
-def test_text_that_is_too_long_is_cut(hub: Hub) -> None:
-    """GitHub would refuse the whole of it."""
+def test_long_text_is_cut(hub: Hub) -> None:
+    """The text ends with a note at GitHub's length limit."""
     hub.branch("approve/0007")
     found = propose(hub.client(), body="a line\n" * 20_000)
     assert comments.github_length(found.body) <= BODY_LIMIT
@@ -125,7 +125,7 @@ def test_text_that_is_too_long_is_cut(hub: Hub) -> None:
 
 
 def fork(hub: Hub, branch: str) -> Api:
-    """A fork of mallory's with a commit on a branch of that name, and its pull request."""
+    """A fork of user mallory with a commit on a branch of that name, and its pull request."""
     hub.person("mallory").create_fork()
     forked = hub.person("mallory", "mallory/fraudops")
     head = forked.get_branch("main").commit.sha
@@ -135,8 +135,8 @@ def fork(hub: Hub, branch: str) -> Api:
     return forked
 
 
-def test_forks_branch_of_that_name_is_not_ours(hub: Hub) -> None:
-    """It is neither found nor updated nor superseded as the bot's."""
+def test_fork_branch_of_the_same_name_is_ignored(hub: Hub) -> None:
+    """A fork's pull request is not found, listed or updated as the bot's."""
     fork(hub, "approve/0007")
     github = hub.client()
     assert pull_requests.find(github, "approve/0007") is None
@@ -149,8 +149,8 @@ def test_forks_branch_of_that_name_is_not_ours(hub: Hub) -> None:
     assert [pull.number for pull in pull_requests.list_open(github, "approve/")] == [ours.number]
 
 
-def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
-    """What took their place and why; the branch goes if asked; what is closed already is left alone."""
+def test_superseded_pull_requests_are_closed_with_a_comment(hub: Hub) -> None:
+    """The comment has the successor and the reason; branches are deleted; closed ones are left alone."""
     github = hub.client()
     for name in ("approve/0007", "approve/0008", "approve/0009", "rollback/0006"):
         hub.branch(name)
@@ -175,8 +175,8 @@ def test_older_ones_are_closed_with_a_word(hub: Hub) -> None:
     assert hub.remote().fetch("approve/0009") is not None
 
 
-def test_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> None:
-    """The pull request is closed all the same, and what a person added to it is still there."""
+def test_superseded_branch_with_a_commit_of_a_person_is_kept(hub: Hub) -> None:
+    """The pull request is closed, but the branch is not deleted."""
     github = hub.client()
     hub.branch("approve/0007")
     number = propose(github).number
@@ -185,8 +185,8 @@ def test_branch_with_someones_commit_outlives_its_pull_request(hub: Hub) -> None
     assert hub.remote().fetch("approve/0007") is not None
 
 
-def test_merged_one_says_so(hub: Hub) -> None:
-    """Merged is not closed; nothing is proposed on top of it."""
+def test_merged_pull_request_has_state_merged(hub: Hub) -> None:
+    """It is not found as open and cannot be superseded."""
     hub.branch("approve/0007")
     number = propose(hub.client()).number
     hub.person().get_pull(number).merge()
@@ -196,14 +196,14 @@ def test_merged_one_says_so(hub: Hub) -> None:
 
 
 def test_changed_files_are_listed(hub: Hub) -> None:
-    """By both names where one was renamed."""
+    """The changed files of a pull request are returned by path."""
     hub.branch("approve/0007")
     number = propose(hub.client()).number
     assert pull_requests.changed_files(hub.client(), number) == ["notes/approve/0007.md"]
 
 
-def test_report_is_updated_in_place(hub: Hub) -> None:
-    """Created, kept, updated: one comment of ours, and another marker is another comment."""
+def test_comment_is_updated_in_place(hub: Hub) -> None:
+    """One comment per marker: created, kept, updated."""
     hub.branch("approve/0007")
     github, number = hub.client(), propose(hub.client()).number
     states = [comments.upsert(github, number, "plan", text).state for text in ("one", "one", "two")]
@@ -219,8 +219,8 @@ def test_report_is_updated_in_place(hub: Hub) -> None:
     assert comments.find(github, number, "else") is None
 
 
-def test_marker_that_an_outsider_wrote_is_not_ours(hub: Hub) -> None:
-    """Their comment is not edited, so that they cannot put words into the bot's mouth later."""
+def test_comment_of_an_outsider_with_the_marker_is_ignored(hub: Hub) -> None:
+    """The bot writes a comment of its own, because the outsider could edit theirs later."""
     hub.branch("approve/0007")
     github, number = hub.client(), propose(hub.client()).number
     hub.person("mallory").get_issue(number).create_comment("<!-- fraudops: plan -->\nAll is well, merge it.")
@@ -232,8 +232,8 @@ def test_marker_that_an_outsider_wrote_is_not_ours(hub: Hub) -> None:
     ]
 
 
-def test_two_of_ours_become_one(hub: Hub) -> None:
-    """A lost answer left a second one: the first is kept, the other goes."""
+def test_duplicate_comments_are_reduced_to_one(hub: Hub) -> None:
+    """After a lost answer there are two: the first is updated and the second deleted."""
     hub.branch("approve/0007")
     github, number = hub.client(), propose(hub.client()).number
     for _ in range(2):
@@ -245,14 +245,14 @@ def test_two_of_ours_become_one(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("marker", ["", "a--b", "a>b", "a\nb", "<!--"])
-def test_marker_cannot_end_its_comment(marker: str) -> None:
-    """It is made of letters, digits, spaces and single dashes."""
+def test_marker_with_other_characters_is_rejected(marker: str) -> None:
+    """A marker has only letters, digits, spaces and single dashes, so it cannot end the HTML comment."""
     with pytest.raises(ValueError, match="a marker is"):
         comments.marker_line(marker)
 
 
-def test_workflow_is_started_by_its_file() -> None:
-    """Booleans as the words that workflows get; a refusal is an error, a lost answer is asked again."""
+def test_workflow_is_dispatched_by_file_name() -> None:
+    """Booleans are sent as "true" and "false"; a lost answer is retried, a refusal is an error."""
     script = Script().on("POST", "/actions/workflows/ci.yml/dispatches", refusal(502, "Oops"), answer(None, 204))
     with serving(script):
         pull_requests.dispatch(script.github(), "ci.yml", ref="approve/0007", inputs={"suite": False, "reason": "$(x)"})

@@ -1,4 +1,4 @@
-"""A repository is read at a commit and extended by commits, beside whatever someone is editing."""
+"""Reading a Git repository at a commit, and committing without touching the working tree."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ml.gitops.repository import BOT, Repository
 from tests.harness.git.repositories import PERSON, GitWorkspace
 
 
-def test_it_is_found_from_any_folder_inside(workspace: GitWorkspace) -> None:
-    """A verb may be run from below the root."""
+def test_repository_is_found_from_a_subfolder(workspace: GitWorkspace) -> None:
+    """A command may be run from below the root."""
     inside = workspace.root / "model-config" / "serving"
     assert Repository.find(inside).root.resolve() == workspace.root.resolve()
 
 
 def test_folder_outside_git_is_refused(tmp_path: Path) -> None:
-    """The error names the folder that lies in no repository, or is not there at all."""
+    """The error names a folder outside of any repository, or one that does not exist."""
     with pytest.raises(GitError, match="looking for a Git repository"):
         Repository.find(tmp_path)
     with pytest.raises(GitError, match="no such folder"):
         Repository.find(tmp_path / "absent")
 
 
-def test_it_reads_a_commit_and_not_the_working_tree(workspace: GitWorkspace) -> None:
-    """Content comes from the commit that was asked for, byte for byte; what is not in it is None."""
+def test_show_reads_the_commit_and_not_the_working_tree(workspace: GitWorkspace) -> None:
+    """Content is that of the commit, byte for byte; a missing path gives None."""
     first = workspace.write({"a b/ü.txt": "one\r\n"}, "One")
     workspace.write({"a b/ü.txt": "two"}, "Two")
     (workspace.root / "a b/ü.txt").write_text("edited")
@@ -39,15 +39,15 @@ def test_it_reads_a_commit_and_not_the_working_tree(workspace: GitWorkspace) -> 
     assert repository.files("main", "a b") == ["a b/ü.txt"]
 
 
-def test_path_is_a_name_and_never_a_pattern(workspace: GitWorkspace) -> None:
-    """A file called `*` does not stand for all others."""
+def test_path_is_not_a_pattern(workspace: GitWorkspace) -> None:
+    """A file named `*` matches only itself."""
     workspace.write({"f/*": "star", "f/x": "x"}, "Star")
     assert workspace.repository.show("main", "f/*") == b"star"
     assert workspace.repository.dirty("f/*") == []
 
 
 def test_dirty_names_edited_staged_and_new_files(workspace: GitWorkspace) -> None:
-    """Everything below the paths that a commit would miss, and nothing beside them."""
+    """Uncommitted files below the given paths, and no others."""
     workspace.write({"c/edited": "1", "c/staged": "1", "other": "1"}, "Files")
     for name in ("c/edited", "c/staged", "c/new", "other"):
         (workspace.root / name).write_text("2")
@@ -56,8 +56,10 @@ def test_dirty_names_edited_staged_and_new_files(workspace: GitWorkspace) -> Non
     assert workspace.repository.dirty() == ["c/edited", "c/new", "c/staged", "other"]
 
 
-def test_commit_is_made_beside_the_working_tree(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It carries the bot's name and the project's clock; index, files and branch stay as they were."""
+def test_commit_leaves_working_tree_and_index_unchanged(
+    workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit has the bot's name and the project's clock; index, files and branch are unchanged."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-04-05T06:07:08+02:00")
     (workspace.root / "staged").write_text("someone's work")
     workspace.git("add", "staged")
@@ -72,22 +74,22 @@ def test_commit_is_made_beside_the_working_tree(workspace: GitWorkspace, monkeyp
     assert commit.time.isoformat() == "2031-04-05T04:07:08+00:00"
 
 
-def test_same_commit_made_twice_is_the_same(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal parent, content, message and clock give an equal id, so that a repeated run changes nothing."""
+def test_equal_commits_have_equal_ids(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal parent, content, message and clock give an equal id."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-04-05T06:07:08Z")
     made = {workspace.repository.commit("main", {"x": b"y"}, "Same") for _ in range(2)}
     assert len(made) == 1
 
 
 def test_empty_commit_is_refused(workspace: GitWorkspace) -> None:
-    """A commit that would change nothing is an error of the caller."""
+    """Content equal to the parent's raises GitError."""
     workspace.write({"x": "y"}, "X")
     with pytest.raises(GitError, match="nothing to commit"):
         workspace.repository.commit("main", {"x": b"y"}, "Again")
 
 
-def test_branch_moves_only_from_where_it_was_seen(workspace: GitWorkspace) -> None:
-    """Whoever moved it in between is not overwritten, and the branch that is checked out is left alone."""
+def test_branch_is_moved_only_from_the_expected_commit(workspace: GitWorkspace) -> None:
+    """A branch that moved in between, and the branch that is checked out, are not moved."""
     repository, base = workspace.repository, workspace.repository.head()
     one, two = (repository.commit(base, {"x": text}, "X") for text in (b"1", b"2"))
     repository.move_branch("side", one, seen=None)
@@ -102,7 +104,7 @@ def test_branch_moves_only_from_where_it_was_seen(workspace: GitWorkspace) -> No
 
 
 def test_merge_is_a_merge_commit_in_the_approvers_name(workspace: GitWorkspace) -> None:
-    """Also where a fast-forward would do: the merge is what approves, and says who."""
+    """A merge commit is made even if a fast-forward is possible, because it records who approved."""
     repository, base = workspace.repository, workspace.repository.head()
     side = repository.commit(base, {"x": b"1"}, "X")
     repository.move_branch("side", side, seen=None)
@@ -113,8 +115,8 @@ def test_merge_is_a_merge_commit_in_the_approvers_name(workspace: GitWorkspace) 
     assert repository.dirty() == []
 
 
-def test_merge_by_nobody_is_refused(workspace: GitWorkspace) -> None:
-    """Git would make a name up from the machine's; an approval needs a person's."""
+def test_merge_without_an_identity_is_refused(workspace: GitWorkspace) -> None:
+    """Git would derive a name from the machine; the error names `git config user.name`."""
     repository = workspace.repository
     repository.move_branch("side", repository.commit("main", {"x": b"1"}, "X"), seen=None)
     with pytest.raises(GitError, match=r"git config user\.name"):
@@ -122,8 +124,8 @@ def test_merge_by_nobody_is_refused(workspace: GitWorkspace) -> None:
     assert repository.resolve("main") == repository.head()
 
 
-def test_conflict_leaves_everything_as_it_was(workspace: GitWorkspace) -> None:
-    """No half-merged files, no merge under way."""
+def test_merge_conflict_changes_nothing(workspace: GitWorkspace) -> None:
+    """HEAD and working tree are unchanged, and no merge is in progress."""
     base = workspace.repository.head()
     side = workspace.repository.commit(base, {"x": b"theirs"}, "X")
     workspace.repository.move_branch("side", side, seen=None)
@@ -134,8 +136,8 @@ def test_conflict_leaves_everything_as_it_was(workspace: GitWorkspace) -> None:
     assert workspace.git("status", "--porcelain") == ""
 
 
-def test_merge_does_not_lose_an_edit(workspace: GitWorkspace) -> None:
-    """A file that is being edited stops the merge that would overwrite it."""
+def test_merge_does_not_overwrite_an_uncommitted_edit(workspace: GitWorkspace) -> None:
+    """The merge is refused and the edited file stays."""
     workspace.write({"x": "1"}, "X")
     side = workspace.repository.commit("main", {"x": b"2"}, "X")
     workspace.repository.move_branch("side", side, seen=None)
@@ -146,20 +148,20 @@ def test_merge_does_not_lose_an_edit(workspace: GitWorkspace) -> None:
 
 
 def test_detached_head_has_no_branch(workspace: GitWorkspace) -> None:
-    """So that a verb can say that main is not checked out."""
+    """The branch is None."""
     assert workspace.repository.branch() == "main"
     workspace.git("switch", "-q", "--detach")
     assert workspace.repository.branch() is None
 
 
-def test_revision_cannot_be_an_option(workspace: GitWorkspace) -> None:
-    """What comes from a file or a person is never read as one of git's own options."""
+def test_revision_is_not_read_as_an_option(workspace: GitWorkspace) -> None:
+    """A revision that begins with a dash is not passed to git as an option."""
     assert workspace.repository.resolve("--all") is None
     assert workspace.repository.resolve("0" * 40) is None
 
 
-def test_shallow_clone_is_named_as_the_cause(workspace: GitWorkspace, tmp_path: Path) -> None:
-    """In a workflow the commit that is missing was often just not fetched."""
+def test_missing_commit_in_a_shallow_clone_names_fetch_depth(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """The error says to fetch the whole history."""
     first = workspace.repository.head()
     workspace.write({"x": "1"}, "X")
     clone = tmp_path / "clone"
@@ -168,8 +170,8 @@ def test_shallow_clone_is_named_as_the_cause(workspace: GitWorkspace, tmp_path: 
         Repository(clone).commit_of(first)
 
 
-def test_hooks_environment_leads_nowhere_else(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside a Git hook GIT_DIR names another repository; the one asked for is read all the same."""
+def test_git_variables_of_a_hook_are_ignored(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIT_DIR and GIT_INDEX_FILE, which Git sets in hooks, do not change which repository is read."""
     head = workspace.repository.head()
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")

@@ -1,4 +1,4 @@
-"""A rollback moves the pointer back and touches nothing else; records stay for ever."""
+"""A rollback's branch: it changes only the serving pointer, and approval records stay."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def approved(workspace: GitWorkspace) -> GitWorkspace:
     return workspace
 
 
-def test_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitWorkspace) -> None:
-    """In git's own words, also where a neighbouring line was edited since and a textual revert would conflict."""
+def test_rollback_to_the_former_approval_is_a_revert(approved: GitWorkspace) -> None:
+    """The pointer's commit is reverted, also if a neighbouring line was edited since."""
     repository, base = approved.repository, approved.repository.head()
     pointer = serving_pointer.moves(repository, "main")[-1].pointer
     prepared = rollbacks.prepare(repository, 2)
@@ -39,24 +39,24 @@ def test_former_comes_back_by_a_revert_of_the_pointers_commit(approved: GitWorks
     assert repository.log(prepared.commit)[0].author == BOT.name
 
 
-def test_earlier_one_comes_back_by_a_move(approved: GitWorkspace) -> None:
-    """There is no one commit whose revert would give it."""
+def test_rollback_to_an_earlier_approval_sets_the_pointer(approved: GitWorkspace) -> None:
+    """No single commit can be reverted, so the pointer is set to that approval."""
     prepared = rollbacks.prepare(approved.repository, 1)
     assert prepared.reverted is None
     assert approved.git("log", "-1", "--format=%s", prepared.commit) == "Serve approval 0001 again"
     assert serving_pointer.read(approved.repository, prepared.branch).approval == 1
 
 
-def test_records_stay(approved: GitWorkspace) -> None:
-    """What was approved remains on record after the rollback."""
+def test_rollback_keeps_all_approval_records(approved: GitWorkspace) -> None:
+    """The records of all approvals are on main after the merge."""
     prepared = rollbacks.prepare(approved.repository, 2)
     approved.repository.merge(prepared.branch, commit_messages.merge_rollback(2, prepared.branch), author=PERSON)
     files = approved.repository.files("main", config.APPROVALS)
     assert files == [str(config.approval_path(number)) for number in (1, 2, 3)]
 
 
-def test_running_it_again_keeps_the_branch(approved: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until main moves on; then it is built anew on top of it, and again after it was merged."""
+def test_second_run_keeps_the_branch_until_main_moves(approved: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is rebuilt on a newer main, and again after it was merged."""
     first = rollbacks.prepare(approved.repository, 2)
     monkeypatch.setenv("FRAUDOPS_NOW", "2031-01-01T00:00:00Z")
     assert rollbacks.prepare(approved.repository, 2).commit == first.commit
@@ -70,8 +70,8 @@ def test_running_it_again_keeps_the_branch(approved: GitWorkspace, monkeypatch: 
     assert rollbacks.prepare(approved.repository, 2).state == "rebuilt"
 
 
-def test_someones_commits_on_the_branch_are_not_lost(approved: GitWorkspace) -> None:
-    """A branch with a person's commit is not built anew."""
+def test_branch_with_a_commit_of_a_person_is_not_rebuilt(approved: GitWorkspace) -> None:
+    """The error says so, and the branch stays where it is."""
     prepared = rollbacks.prepare(approved.repository, 2)
     approved.git("switch", "-q", prepared.branch)
     tip = approved.write({"notes.md": "why"}, "Why")
@@ -83,13 +83,13 @@ def test_someones_commits_on_the_branch_are_not_lost(approved: GitWorkspace) -> 
 
 
 @pytest.mark.parametrize(("target", "reason"), [(3, "already the one that main serves"), (9, "only an approved model")])
-def test_what_cannot_come_back_is_refused(approved: GitWorkspace, target: int, reason: str) -> None:
-    """What serves now, and what has no record."""
+def test_invalid_target_is_refused(approved: GitWorkspace, target: int, reason: str) -> None:
+    """The approval that serves now, and one without a record."""
     with pytest.raises(Refused, match=reason):
         rollbacks.prepare(approved.repository, target)
 
 
-def test_there_is_nothing_to_roll_back_where_nothing_serves(workspace: GitWorkspace) -> None:
-    """approval: null in a fresh repository."""
+def test_rollback_without_a_serving_approval_is_refused(workspace: GitWorkspace) -> None:
+    """A fresh repository has approval: null."""
     with pytest.raises(Refused, match="approval: null"):
         rollbacks.prepare(workspace.repository, 1)

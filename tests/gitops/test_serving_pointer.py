@@ -1,4 +1,4 @@
-"""The pointer is moved without touching what people wrote, and its history says what can be gone back to."""
+"""Setting the serving pointer without changing the rest of the file, and its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.harness.git.repositories import PERSON, SERVING, GitWorkspace
 
 
 def test_only_the_value_changes() -> None:
-    """Comments, order, spacing and every other key stay byte for byte."""
+    """Comments, order, spacing and all other keys are unchanged, byte for byte."""
     moved = serving_pointer.set_approval(SERVING, 7)
     assert moved == SERVING.replace("approval: null", "approval: 7")
     assert serving_pointer.set_approval(moved, 12) == SERVING.replace("approval: null", "approval: 12")
@@ -30,10 +30,10 @@ comments = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C"
     newline=st.sampled_from(["\n", "\r\n"]),
     after=st.integers(1, 99_999),
 )
-def test_any_layout_keeps_everything_else(
+def test_any_layout_is_kept(
     *, before: str, gap: str, comment: str | None, order: list[str], newline: str, after: int
 ) -> None:
-    """Whatever the order, line ends and comments, the file then says the new approval and nothing else is different."""
+    """Whatever the order, line ends and comments, only the approval changes."""
     rest = {line.split(":")[0]: line for line in SERVING.splitlines()[2:]}
     pointer = f"approval:{gap}{before}{f'  # {comment}' if comment is not None else ''}"
     lines = [pointer if key == "approval" else rest[key] for key in order]
@@ -47,8 +47,8 @@ def test_any_layout_keeps_everything_else(
         assert f"# {comment}" in moved
 
 
-def test_file_that_does_not_hold_is_not_moved() -> None:
-    """A broken file is for a person to mend first."""
+def test_invalid_file_is_refused() -> None:
+    """A serving file with a missing key raises ConfigError."""
     with pytest.raises(ConfigError, match="endpoint is missing"):
         serving_pointer.set_approval("approval: 1\n", 2)
 
@@ -61,8 +61,8 @@ def merged(workspace: GitWorkspace, approval: int) -> tuple[str, str]:
     return pointer, workspace.repository.merge(pointer, "Merge", author=PERSON)
 
 
-def test_moves_name_the_pointers_commit_and_the_merge(workspace: GitWorkspace) -> None:
-    """A rollback reverts the first; the second says since when and by whom."""
+def test_move_has_the_pointers_commit_and_the_merge(workspace: GitWorkspace) -> None:
+    """A rollback reverts the first; the second has the time and the approver."""
     first, first_merge = merged(workspace, 1)
     text = workspace.text(config.SERVING)
     workspace.write({config.SERVING: text.replace("ml.m5.large", "ml.m5.xlarge")}, "A larger instance")
@@ -73,15 +73,15 @@ def test_moves_name_the_pointers_commit_and_the_merge(workspace: GitWorkspace) -
     assert [move.landed.sha for move in found] == [first_merge, second_merge]
 
 
-def test_move_made_on_main_itself_is_its_own_landing(workspace: GitWorkspace) -> None:
-    """Where no pull request is used there is only the one commit."""
+def test_move_committed_on_main_has_one_commit(workspace: GitWorkspace) -> None:
+    """Without a pull request both are the same commit."""
     sha = workspace.write({config.SERVING: SERVING.replace("null", "1")}, "Serve 1")
     (move,) = serving_pointer.moves(workspace.repository, "main")
     assert (move.pointer.sha, move.landed.sha) == (sha, sha)
 
 
-def test_commit_that_broke_the_file_counts_for_nothing(workspace: GitWorkspace) -> None:
-    """Nothing was deployed from a file that could not be read, so it is no state to go back to."""
+def test_commit_with_an_unreadable_file_is_no_move(workspace: GitWorkspace) -> None:
+    """Nothing was deployed from it, so the history skips it."""
     for text in (SERVING.replace("null", "1"), "approval: [", SERVING.replace("null", "2")):
         workspace.write({config.SERVING: text}, "Edit")
     assert [(move.before, move.after) for move in serving_pointer.moves(workspace.repository, "main")] == [
@@ -106,10 +106,10 @@ def test_commit_that_broke_the_file_counts_for_nothing(workspace: GitWorkspace) 
         ([1, 2, None], [2, 1]),
     ],
 )
-def test_going_back_twice_goes_further_back(
+def test_second_rollback_goes_further_back(
     workspace: GitWorkspace, pointed: list[int | None], former: list[int]
 ) -> None:
-    """What was rolled back from is not offered again; it has to be named."""
+    """An approval that was rolled back is not a rollback target again."""
     for approval in pointed:
         value = "null" if approval is None else str(approval)
         workspace.write({config.SERVING: SERVING.replace("null ", f"{value} ")}, f"Point at {value}")

@@ -1,4 +1,4 @@
-"""Statuses and deployments on a real (local) GitHub."""
+"""Commit statuses and deployments on the GitHub emulator."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ml.gitops import statuses
 from tests.harness.github.emulator import Hub
 
 
-def test_latest_word_of_a_context_counts(hub: Hub) -> None:
-    """Each context for itself; a commit without one has none."""
+def test_latest_status_of_a_context_is_returned(hub: Hub) -> None:
+    """Contexts are independent; a commit without a status of a context has none."""
     github, sha = hub.client(), hub.workspace.repository.head()
     assert statuses.status(github, sha, statuses.CI) is None
     statuses.set_status(github, sha, context=statuses.CI, state="pending", description="running")
@@ -29,8 +29,8 @@ def test_latest_word_of_a_context_counts(hub: Hub) -> None:
     assert (training.description, training.target_url) == (arn, None)
 
 
-def test_description_fits(hub: Hub) -> None:
-    """GitHub refuses more than 140 characters."""
+def test_long_description_is_shortened(hub: Hub) -> None:
+    """GitHub accepts at most 140 characters."""
     github, sha = hub.client(), hub.workspace.repository.head()
     statuses.set_status(github, sha, context=statuses.CI, state="failure", description="a\n long " * 40)
     found = statuses.status(github, sha, statuses.CI)
@@ -40,22 +40,22 @@ def test_description_fits(hub: Hub) -> None:
 
 
 @given(st.text(max_size=400))
-def test_shortened_text_is_one_line_that_begins_alike(text: str) -> None:
-    """Never more than 140 characters; unchanged where it fits."""
+def test_shortened_text_is_one_line_with_the_same_beginning(text: str) -> None:
+    """At most 140 characters; text that fits is unchanged."""
     short, line = statuses.shorten(text), " ".join(text.split())
     assert len(short) <= 140
     assert "\n" not in short
     assert short == line if len(line) <= 140 else line.startswith(short[:-1]) and short[-1] == "…"
 
 
-def test_commit_that_is_not_there_has_no_status(hub: Hub) -> None:
-    """The error says which."""
+def test_status_on_an_unknown_commit_is_an_error(hub: Hub) -> None:
+    """The error names the commit."""
     with pytest.raises(GitHubError, match="posting fraudops/ci on ffffffffffff"):
         statuses.set_status(hub.client(), "f" * 40, context=statuses.CI, state="success", description="x")
 
 
-def test_rerun_goes_on_with_its_deployment(hub: Hub) -> None:
-    """The same commit has one; the next commit has its own, and a success retires the one before."""
+def test_rerun_continues_its_deployment(hub: Hub) -> None:
+    """One deployment per commit and environment; a success makes the one before inactive."""
     github, first = hub.client(), hub.workspace.repository.head()
     made = statuses.begin_deployment(
         github, first, environment="production", description="Approval 0007", payload={"approval": 7}

@@ -33,7 +33,7 @@ def desired(**changes: Any) -> dict[str, Any]:
 
 
 def event(arn: str = ARN, identifier: str = "event-1") -> dict[str, Any]:
-    """What EventBridge hands over when a package was approved."""
+    """The EventBridge event of an approved package."""
     return {
         "version": "0",
         "id": identifier,
@@ -64,12 +64,12 @@ class FakeAccess:
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     def text(self, key: str) -> str | None:
-        """The order, as it was written."""
+        """The text of the object, as stored."""
         assert key == "deploy/desired.json"
         return self.document if isinstance(self.document, str | None) else json.dumps(self.document)
 
     def package(self, arn: str) -> dict[str, Any]:
-        """The package, whatever its number."""
+        """The same package for every ARN."""
         container = {
             "Image": CONTAINER["image"],
             "Environment": CONTAINER["environment"],
@@ -83,22 +83,22 @@ class FakeAccess:
         }
 
     def pinned(self, url: str, sha256: str) -> str | None:
-        """A copy below deploy/artifacts, if the digest is that one."""
+        """The URI of a copy below deploy/artifacts, if the digest matches."""
         content = self.objects.get(url)
         if content is None or hashlib.sha256(content).hexdigest() != sha256:
             return None
         return f"s3://lake/deploy/artifacts/{sha256}/model.tar.gz"
 
     def endpoint(self, name: str) -> dict[str, Any] | None:
-        """What was made of it so far."""
+        """The endpoint as created so far."""
         return self.endpoints.get(name)
 
     def model(self, name: str) -> dict[str, Any] | None:
-        """What was made of it so far."""
+        """The model as created so far."""
         return self.models.get(name)
 
     def endpoint_config(self, name: str) -> dict[str, Any] | None:
-        """What was made of it so far."""
+        """The endpoint configuration as created so far."""
         return self.configurations.get(name)
 
     def create_model(self, **request: Any) -> None:
@@ -114,7 +114,7 @@ class FakeAccess:
         self._changed("create_endpoint_config", request)
 
     def create_endpoint(self, **request: Any) -> None:
-        """It is Creating until a test says otherwise."""
+        """The endpoint is Creating until `settle`."""
         assert request["EndpointName"] not in self.endpoints
         self.endpoints[request["EndpointName"]] = {
             "EndpointStatus": "Creating",
@@ -123,19 +123,19 @@ class FakeAccess:
         self._changed("create_endpoint", request)
 
     def update_endpoint(self, **request: Any) -> None:
-        """It shows the old configuration until the new one serves, as SageMaker does."""
+        """The endpoint keeps the old configuration until `settle`, as in SageMaker."""
         endpoint = self.endpoints[request["EndpointName"]]
         endpoint["EndpointStatus"] = "Updating"
         endpoint["PendingDeploymentSummary"] = {"EndpointConfigName": request["EndpointConfigName"]}
         self._changed("update_endpoint", request)
 
     def delete_endpoint(self, name: str) -> None:
-        """Gone at the next look."""
+        """The endpoint is gone at the next call."""
         del self.endpoints[name]
         self._changed("delete_endpoint", {"EndpointName": name})
 
     def settle(self, name: str = "fraudops-production") -> None:
-        """Lets the change that is under way succeed."""
+        """Completes the change in progress."""
         endpoint = self.endpoints[name]
         pending = endpoint.pop("PendingDeploymentSummary", None)
         endpoint["EndpointStatus"] = "InService"

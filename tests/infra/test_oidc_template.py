@@ -1,4 +1,4 @@
-"""Who GitHub's workflows may be: each role trusts one repository and place, and may do what its verbs call."""
+"""The roles of GitHub's workflows: each trusts one repository and ref or environment, with the permissions it needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLAIM = "token.actions.githubusercontent.com"
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    """The template, with its short functions written out."""
+    """The template with short-form functions expanded."""
     loaded: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
     return loaded
 
@@ -44,13 +44,13 @@ def roles(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a role is allowed."""
+    """The statements of a role's policies."""
     for policy in role["Policies"]:
         yield from policy["PolicyDocument"]["Statement"]
 
 
 def as_list(value: Any) -> list[Any]:
-    """IAM lets a list of one be written without its brackets."""
+    """IAM allows a single value in place of a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -59,15 +59,15 @@ def actions(role: dict[str, Any]) -> set[str]:
     return {action for statement in statements(role) for action in as_list(statement["Action"])}
 
 
-def test_it_lints_and_fits_into_a_request() -> None:
-    """cfn-lint finds nothing, and CloudFormation takes it without a detour over S3."""
+def test_template_lints_and_fits_into_a_request() -> None:
+    """cfn-lint has no findings, and the size is below CloudFormation's limit for a request."""
     found = lint(TEMPLATE.read_text(), regions=["us-east-1", "eu-west-1"])
     assert [str(match) for match in found] == []
     assert TEMPLATE.stat().st_size < 51_200
 
 
 def test_each_role_trusts_one_repository_in_one_place_in_both_forms(template: dict[str, Any]) -> None:
-    """Repository and branch, environment or pull request; for AWS, by GitHub's provider, and nobody else."""
+    """The subject is the repository with a ref, environment or pull request, by name and by id."""
     found = roles(template)
     assert set(found) == set(PLACES)
     for name, place in PLACES.items():
@@ -81,8 +81,8 @@ def test_each_role_trusts_one_repository_in_one_place_in_both_forms(template: di
         assert numbered["Fn::Sub"][0] == f"repo:${{Owner}}@${{OwnerId}}/${{Name}}@${{RepositoryId}}:{place}"
 
 
-def test_no_name_opens_more_than_one_repository(template: dict[str, Any]) -> None:
-    """The repository's name can hold no pattern; only the numbers may, until they are known."""
+def test_repository_parameter_accepts_no_wildcards(template: dict[str, Any]) -> None:
+    """A name cannot contain a pattern; ids may be `*` until they are known."""
     parameters = template["Parameters"]
     for name in ("*/*", "acme/*", "acme/fra?d", "acme", "a/b/c", "acme/fraud:x"):
         assert not re.search(parameters["Repository"]["AllowedPattern"], name), name
@@ -91,8 +91,8 @@ def test_no_name_opens_more_than_one_repository(template: dict[str, Any]) -> Non
         assert not re.search(parameters["OwnerId"]["AllowedPattern"], number)
 
 
-def test_star_says_why(template: dict[str, Any]) -> None:
-    """A statement on every resource stands beside a comment with the reason, and no action is a star."""
+def test_wildcard_resource_has_a_comment(template: dict[str, Any]) -> None:
+    """Every `Resource: "*"` has a comment with the reason, and no action has a wildcard."""
     stars = [line for line in TEMPLATE.read_text().splitlines() if 'Resource: "*"' in line]
     assert all(re.search(r'"\*"  # \w', line) for line in stars), stars
     open_ended = [
@@ -105,8 +105,8 @@ def test_star_says_why(template: dict[str, Any]) -> None:
     assert not [action for role in roles(template).values() for action in actions(role) if "*" in action]
 
 
-def test_only_deploy_says_what_serves_and_approves(template: dict[str, Any]) -> None:
-    """desired.json and the registry's status are one role's to write."""
+def test_only_the_deploy_role_orders_and_approves(template: dict[str, Any]) -> None:
+    """Only DeployRole may write below deploy/ and change a package's approval status."""
     approving = {name for name, role in roles(template).items() if "sagemaker:UpdateModelPackage" in actions(role)}
     writing = {
         name
@@ -118,14 +118,14 @@ def test_only_deploy_says_what_serves_and_approves(template: dict[str, Any]) -> 
 
 
 def test_no_workflow_changes_an_endpoint(template: dict[str, Any]) -> None:
-    """The deploy function does, and no role may call or change it but through CloudFormation."""
+    """No role may change an endpoint or call the deploy function."""
     for role in roles(template).values():
         assert not actions(role) & {"sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"}
         assert "lambda:InvokeFunction" not in actions(role)
 
 
 def test_pull_request_can_change_nothing(template: dict[str, Any]) -> None:
-    """Its role makes and drops change sets, and reads; it cannot execute one."""
+    """Its role can create, read and delete change sets, but not execute one."""
     assert actions(roles(template)["InfraPlanRole"]) == {
         "cloudformation:CreateChangeSet",
         "cloudformation:DeleteChangeSet",
@@ -135,8 +135,8 @@ def test_pull_request_can_change_nothing(template: dict[str, Any]) -> None:
     }
 
 
-def test_no_workflow_may_widen_what_workflows_may_do(template: dict[str, Any]) -> None:
-    """The roles lie on a path of their own, outside what the infrastructure's role may touch; so does their stack."""
+def test_no_role_can_change_the_roles(template: dict[str, Any]) -> None:
+    """The roles have a path and a stack that the infrastructure role may not change."""
     infra = roles(template)["InfraRole"]
     assert {role["Path"] for role in roles(template).values()} == {"/github/"}
     touched = [
@@ -153,7 +153,7 @@ def test_no_workflow_may_widen_what_workflows_may_do(template: dict[str, Any]) -
 
 
 def test_account_is_changed_through_cloudformation_alone(template: dict[str, Any]) -> None:
-    """Whatever changes a resource is allowed only where CloudFormation asks on the role's behalf."""
+    """All other statements of the infrastructure role require a call through CloudFormation."""
     direct = {"UpdatePlatformStack", "ListFunctionCode", "WriteFunctionCode", "ReadTemplateSummary"}
     for statement in statements(roles(template)["InfraRole"]):
         if statement["Sid"] in direct or statement["Sid"] == "PreviewChanges":
@@ -163,7 +163,7 @@ def test_account_is_changed_through_cloudformation_alone(template: dict[str, Any
 
 
 def test_roles_are_passed_to_named_services_only(template: dict[str, Any]) -> None:
-    """The jobs' role to SageMaker, the function's to Lambda."""
+    """The job role to SageMaker, the function's role to Lambda."""
     passing = {
         name: statement["Condition"]["StringEquals"]["iam:PassedToService"]
         for name, role in roles(template).items()
@@ -174,7 +174,7 @@ def test_roles_are_passed_to_named_services_only(template: dict[str, Any]) -> No
 
 
 def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
-    """The outputs are those that bootstrap reads, and the workflows ask for the variables that it sets."""
+    """The outputs are those that bootstrap reads, and the workflows use the variables that it sets."""
     assert set(template["Outputs"]) == set(workflow_roles.ROLES)
     asked = {
         variable
@@ -185,20 +185,20 @@ def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
 
 
 def test_policies_fit_into_a_role(template: dict[str, Any]) -> None:
-    """IAM takes 10,240 characters of inline policies for each role, white space aside; names are not yet filled in."""
+    """IAM allows 10,240 characters of inline policies per role; the test keeps a reserve for parameters."""
     for name, role in roles(template).items():
         text = json.dumps([policy["PolicyDocument"] for policy in role["Policies"]], separators=(",", ":"))
         assert len(text) < 9_000, name
 
 
-def test_committed_endpoint_is_what_the_roles_are_for(repository_root: Path) -> None:
-    """bootstrap hands its name over; the roles name no other."""
+def test_endpoint_name_is_a_parameter(repository_root: Path) -> None:
+    """bootstrap passes the committed endpoint's name; the template does not contain it."""
     assert config.load_serving(repository_root).endpoint
     assert "fraudops-production" not in TEMPLATE.read_text()
 
 
 def test_drift_check_reads_traffic_and_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
-    """It approves, trains and deploys nothing; its metrics are held to their namespace, its files to its endpoint."""
+    """DriftRole cannot approve, train or deploy; it writes only its endpoint's files and its metrics namespace."""
     found = list(statements(roles(template)["DriftRole"]))
     writing = [each for each in found if "s3:PutObject" in as_list(each["Action"])]
     written = [resource["Fn::Sub"] for each in writing for resource in as_list(each["Resource"])]

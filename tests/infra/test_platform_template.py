@@ -1,4 +1,4 @@
-"""The platform's template: it lints, gives what the product reads, and grants no more than it says why."""
+"""The platform template: lint, outputs that the product reads, and permissions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "infra/platform.yaml"
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    """The template, with its short functions written out."""
+    """The template with short-form functions expanded."""
     loaded: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
     return loaded
 
 
 def statements(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Every statement that grants something to a role, with the resource that holds it."""
+    """Every statement that grants a role something, with the resource that contains it."""
     found = []
     for name, resource in template["Resources"].items():
         properties = resource["Properties"]
@@ -38,28 +38,28 @@ def statements(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """IAM lets a list of one be written without its brackets."""
+    """IAM allows a single value in place of a list."""
     return value if isinstance(value, list) else [value]
 
 
-def test_it_lints() -> None:
-    """cfn-lint finds nothing, not even a warning."""
+def test_template_lints() -> None:
+    """cfn-lint has no findings, not even a warning."""
     found = lint(TEMPLATE.read_text(), regions=["us-east-1", "eu-west-1"])
     assert [str(match) for match in found] == []
 
 
-def test_it_gives_what_the_product_reads(template: dict[str, Any]) -> None:
-    """Every output that `ml.aws.platform_stack` asks for is there, and none that nobody asks for."""
+def test_outputs_are_those_that_the_product_reads(template: dict[str, Any]) -> None:
+    """The outputs are exactly those of `ml.aws.platform_stack`."""
     assert set(template["Outputs"]) == set(platform_stack._OUTPUTS.values())
 
 
-def test_it_fits_into_a_request() -> None:
-    """CloudFormation takes 51,200 bytes of template without a detour over S3."""
+def test_template_fits_into_a_request() -> None:
+    """CloudFormation accepts at most 51,200 bytes of template in a request."""
     assert TEMPLATE.stat().st_size < 51_200
 
 
-def test_star_says_why(template: dict[str, Any]) -> None:
-    """A statement on every resource stands beside a comment with the reason, and no action is a star."""
+def test_wildcard_resource_has_a_comment(template: dict[str, Any]) -> None:
+    """Every `Resource: "*"` has a comment with the reason, and no action is `*`."""
     lines = TEMPLATE.read_text().splitlines()
     stars = [line for line in lines if re.search(r'Resource: "\*"', line)]
     assert all("#" in line for line in stars), stars
@@ -70,7 +70,7 @@ def test_star_says_why(template: dict[str, Any]) -> None:
 
 
 def test_roles_are_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
-    """iam:PassRole names one role and the one service that may get it."""
+    """iam:PassRole names one role and one service."""
     passing = [statement for _, statement in statements(template) if "iam:PassRole" in as_list(statement["Action"])]
     assert len(passing) == 2
     for statement in passing:
@@ -78,8 +78,8 @@ def test_roles_are_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 
-def test_no_job_and_no_endpoint_may_say_what_serves(template: dict[str, Any]) -> None:
-    """desired.json is written by no role of the stack, what serves by the deploy function alone."""
+def test_no_role_writes_the_order_or_approves(template: dict[str, Any]) -> None:
+    """Only DeployRole writes below deploy/, but not desired.json; no role changes a package's status."""
     writers = {
         (name, str(resource))
         for name, statement in statements(template)
@@ -93,8 +93,8 @@ def test_no_job_and_no_endpoint_may_say_what_serves(template: dict[str, Any]) ->
     assert approving == []
 
 
-def test_what_is_stored_is_closed_and_encrypted(template: dict[str, Any]) -> None:
-    """The lake is versioned, encrypted, private and reached over TLS only; queue and topic too."""
+def test_storage_is_private_and_encrypted(template: dict[str, Any]) -> None:
+    """The bucket is retained, versioned, encrypted and private; bucket, queue and topic deny access without TLS."""
     lake = template["Resources"]["Lake"]
     assert lake["DeletionPolicy"] == lake["UpdateReplacePolicy"] == "Retain"
     properties = lake["Properties"]
@@ -108,7 +108,7 @@ def test_what_is_stored_is_closed_and_encrypted(template: dict[str, Any]) -> Non
 
 
 def test_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -> None:
-    """What the template sets is what `documents.Environment` takes, and the handler is where the template says."""
+    """The template sets the variables of `documents.Environment`, and the handler exists."""
     function = template["Resources"]["DeployFunction"]["Properties"]
     variables = dict.fromkeys(function["Environment"]["Variables"], "x")
     assert documents.Environment.read(variables)
@@ -118,14 +118,14 @@ def test_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -
     assert attribute == "handle"
 
 
-def test_committed_endpoint_is_one_that_the_template_takes(template: dict[str, Any], repository_root: Path) -> None:
-    """serving/production.yaml and the template's parameter agree on what an endpoint may be called."""
+def test_committed_endpoint_name_is_valid_for_the_template(template: dict[str, Any], repository_root: Path) -> None:
+    """The name in serving/production.yaml matches the parameter's pattern."""
     pattern = template["Parameters"]["EndpointName"]["AllowedPattern"]
     assert re.search(pattern, config.load_serving(repository_root).endpoint)
 
 
-def test_rule_hears_of_this_group_only(template: dict[str, Any]) -> None:
-    """Approved packages of the stack's own group, and nothing else, reach the function."""
+def test_rule_matches_this_group_only(template: dict[str, Any]) -> None:
+    """The function receives only approvals of packages in the stack's own group."""
     pattern = template["Resources"]["ApprovedRule"]["Properties"]["EventPattern"]
     assert pattern == {
         "source": ["aws.sagemaker"],

@@ -1,4 +1,4 @@
-"""The real drift.yml on both local clouds: traffic that has drifted becomes a commit, and the commit a training."""
+"""The real drift.yml on both emulators: drifted traffic leads to a retrain request, and the request to a training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUEST = "20260501T000000Z-data-drift"
 
 
 def serve(env: WorkflowEnvironment) -> None:
-    """A model of this env, registered and approved; it is not deployed, for its traffic is written by hand."""
+    """Registers and approves a model without deploying it; the test writes its captured traffic itself."""
     for file in ("ci.yml", "deploy.yml", "train.yml"):
         env.switch(file, on=False)
     model = env.workspace.text(config.MODEL)
@@ -34,8 +34,8 @@ def serve(env: WorkflowEnvironment) -> None:
         env.switch(file, on=True)
 
 
-def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two months drift: one commit of the bot, one training on the days that it names, and nothing the second time."""
+def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two drifted months give one commit of the bot and one training on its window; a second check gives neither."""
     monkeypatch.setattr(served, "archive", lambda _, said, **__: monitored.archive(provenance=said))
     with environment.started(tmp_path) as env:
         environment.equip(env)
@@ -45,7 +45,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         watched.at("2026-01-31T12:00:00Z")
         serve(env)
 
-        # February is as it was. The workflow is green, writes its report, and asks for nothing.
+        # February has no drift: the workflow succeeds, writes its report and creates no request.
         watched.month(2)
         watched.at("2026-03-01T05:17:00Z")
         env.dispatch("drift.yml")
@@ -53,7 +53,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         assert passed(run) == {CHECK}
         assert "### Drift: none" in run.summary
 
-        # March and April are not: the second of them makes two of three.
+        # March and April drift; after April two of three windows agree.
         watched.month(3, shift=0.6)
         watched.at("2026-04-01T05:17:00Z")
         env.dispatch("drift.yml")
@@ -74,7 +74,7 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
             [f"{config.REQUESTS}/{REQUEST}.yaml"],
         )
 
-        # The push of the workflow's token fires nothing: train.yml was dispatched, on the commit that asks.
+        # A push with the workflow's token starts nothing, so train.yml was dispatched on the request's commit.
         training = fired["train.yml"]
         assert (training.event, training.sha) == ("workflow_dispatch", commit.sha)
         assert passed(training) == {"Train, evaluate, propose"}
@@ -85,14 +85,14 @@ def test_drift_becomes_a_request_and_the_request_a_training(tmp_path: Path, monk
         assert record.requests == (REQUEST,)
         assert record.data.window == watched.request(REQUEST).window
 
-        # Checked again, by window: the same verdict, no second request, no second training.
+        # A second check of the same window: the same verdict, no second request, no second training.
         env.dispatch("drift.yml", window="2026-04-01T00:00:00Z/2026-05-01T00:00:00Z")
         (again,) = env.runs()
         assert passed(again) == {CHECK}
         assert "A retrain was requested before" in again.summary
         assert watched.requests() == [REQUEST]
 
-        # A check that cannot find out is red, and says why.
+        # A check with an unreadable stored document fails and names it.
         key = "monitoring/fraudops-production/checks/20260401T000000Z_20260501T000000Z.json"
         client("s3").put_object(Bucket=watched.bucket, Key=key, Body=b"no JSON")
         env.dispatch("drift.yml")

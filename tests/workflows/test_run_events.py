@@ -1,4 +1,4 @@
-"""What the workflow files do without infrastructure: which start, which do not, and what a fork's pull request gets."""
+"""The workflow files without infrastructure: which events start which files, and a pull request from a fork."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ON_CODE = {"CloudFormation templates", "Workflows"}
 FORK = "mallory/fraudops"
 
 
-def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
-    """Without infrastructure every workflow that has something to do says what to run; a fork gets no role."""
+def test_events_without_infrastructure(tmp_path: Path) -> None:
+    """Without infrastructure each workflow reports the command to run; a fork's pull request gets no role."""
     with environment.started(tmp_path) as env:
         person = env.bot.api
 
-        # The first push of a repository made from the template: everything is new, so everything fires.
+        # The first push of a repository made from the template: every file is new, so every workflow starts.
         git = env.workspace.git
         address = f"{env.clouds.github.url}/acme/fresh"
         env.clouds.github.create_repository("acme/fresh")
@@ -38,7 +38,7 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
             (notice,) = first[name].job("not-run").annotations
             assert (notice.level, notice.title) == ("notice", "Not run")
 
-        # Tags and branches fire nothing; neither does a push whose token GitHub does not know.
+        # Tags and branches start nothing; a push with an unknown token is refused.
         git("tag", "v1")
         git("branch", "topic")
         git("-c", f"http.extraheader={env.header('alice')}", "push", "-q", "origin", "v1", "topic")
@@ -49,14 +49,14 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         git("reset", "-q", "--hard", "HEAD~1")
         assert env.runs() == []
 
-        # Started by hand on another branch, what acts does nothing there, and says so.
+        # A dispatch of train.yml or deploy.yml on another branch does nothing and says why.
         for name in ("train.yml", "deploy.yml"):
             assert person.get_workflow(name).create_dispatch("topic", {"reason": "Try it"})
             run = env.fired()[name]
             assert passed(run) == {"Report why nothing ran"}
             assert "this runs on main only" in run.summary
 
-        # A fork changes what trains, what serves and the infrastructure: it is read, and gets nothing to act with.
+        # A fork's change of the gate and the infrastructure is validated and planned, without a role or a token.
         for role in ("TRAIN", "DEPLOY", "INFRA", "INFRA_PLAN", "DRIFT"):
             person.create_variable(f"FRAUDOPS_ROLE_{role}", f"arn:aws:iam::123456789012:role/{role.lower()}")
         from github import Auth, Github
@@ -88,7 +88,7 @@ def test_from_the_first_push_to_a_forks_pull_request(tmp_path: Path) -> None:
         assert env.checks(pull.head.sha) == {}
         assert all("ACTIONS_ID_TOKEN" not in run.log for run in fired.values())
 
-        # What only the bot writes is refused to a person, and what one file says another must hold.
+        # A person's approval record fails the checks, and the commit's status is failure.
         git("switch", "-q", "main")
         env.switch("infra.yml", on=False)
         pull = env.propose("mine", {"model-config/approvals/0001.yaml": "approval: 1\n"}, "Approve it myself")

@@ -1,4 +1,4 @@
-"""The real deploy.yml and ci.yml on both local clouds, with packages registered untrained: merges and ways back."""
+"""The real deploy.yml and ci.yml on both emulators, with packages registered untrained: merges and rollbacks."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
 
 
 def proposed(env: WorkflowEnvironment, arn: str) -> Proposed:
-    """What train.yml's next step does with a package, as the bot."""
+    """Proposes a package as the bot, as train.yml does."""
     result = propose(env.bot.root, outcome=env.bot.outcome(arn))
     assert result.pull_request is not None
     return result
 
 
-def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two models serve; a broken one does not, and is rolled back; an approval of yesterday, a revert by button and a
-    tampered record do not get through."""
+def test_merges_deploy_and_invalid_changes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two models are deployed and a broken one is rolled back; an outdated approval, a revert of a whole merge and an
+    edited record are refused.
+    """
     with environment.started(tmp_path) as env:
         environment.equip(env)
         bot, served = env.bot, env.bot.env
         monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "false")
 
-        # A wrong token is told as that, and leaves nothing.
+        # A wrong token is an error that names the variable, and nothing is created.
         arn = bot.register(-1.0)
         monkeypatch.setenv("GITHUB_TOKEN", "ghs_wrong")
         with pytest.raises(FraudopsError, match="GITHUB_TOKEN must be set, valid"):
@@ -44,7 +43,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         assert list(bot.api.get_pulls(state="all")) == []
         monkeypatch.setenv("GITHUB_TOKEN", bot.hub.token)
 
-        # Two approvals, merged and deployed. The bot's own pushes fire nothing: its checks are dispatched.
+        # Two approvals are merged and deployed. The bot's own pushes start nothing, so its checks are dispatched.
         versions = []
         for number, intercept in enumerate((-1.0, 2.0), start=1):
             result = proposed(env, arn if number == 1 else bot.register(intercept))
@@ -53,7 +52,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
             assert passed(fired["ci.yml"]) == CHECKED
             pull = bot.api.get_pull(result.pull_request or 0)
             assert (pull.user.login, env.checks(pull.head.sha)) == (WORKFLOW, {"fraudops/ci": "success"})
-            env.switch("ci.yml", on=number == 1)  # the same once more would only take time
+            env.switch("ci.yml", on=number == 1)  # not repeated, to save time
             env.bot.merge(pull.number)
             fired = env.fired()
             assert set(fired) == ({"ci.yml", "deploy.yml"} if number == 1 else {"deploy.yml"})
@@ -67,8 +66,8 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         assert versions == ["0001", "0002"]
         assert served.statuses() == {1: "Rejected", 2: "Approved"}
 
-        # A model that does not load: the former one serves on, the run fails, and the way back is proposed.
-        monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")  # as an App's: nothing is dispatched
+        # A model that does not load: the former one keeps serving, the run fails, and a rollback is proposed.
+        monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")  # as with an App's token: nothing is dispatched
         result = proposed(env, bot.register(3.0, broken_code=True))
         assert env.runs() == []
         env.bot.merge(result.pull_request or 0)
@@ -81,7 +80,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         assert "The deployment of approval 0003 failed" in back.body
         assert env.checks(back.head.sha) == {"fraudops/ci": "success"}
 
-        # Somebody trains against the broken one meanwhile; the way back is merged; that comparison is of yesterday.
+        # A model is compared with the broken one before the rollback is merged: its approval is out of date.
         stale = bot.api.get_pull(proposed(env, bot.register(4.0)).pull_request or 0)
         for name in ("ci.yml", "deploy.yml"):
             env.switch(name, on=False)
@@ -102,7 +101,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         assert stale.state == "closed"
         assert any("compared with approval 0003" in comment.body for comment in stale.get_issue_comments())
 
-        # GitHub's Revert button takes back the whole merge, the record with it: it is caught, and told what to do.
+        # GitHub's Revert button reverts the record too: the checks fail and name the rollback command.
         git = env.workspace.git
         merge = git("log", "--merges", "--format=%H", "--grep", "#2", "-1")
         git("switch", "-q", "-c", "revert-2-approve/0002", "main")
@@ -115,7 +114,7 @@ def test_merges_deploy_and_whatever_fails_or_is_stale_is_turned_away(
         assert "`fraudops rollback --to 1 --propose`" in check.log
         assert env.checks(revert.head.sha) == {"fraudops/ci": "failure"}
 
-        # A person edits a record to let another archive pass: checks say so, and deploy refuses it even when merged.
+        # A person edits the digest in a record: the checks fail, and deploy refuses it even after a merge.
         path = config.approval_path(2)
         sha256 = config.load_approval(bot.root, 2).artifact.sha256
         text = env.workspace.text(path).replace(sha256, "0" * 64)

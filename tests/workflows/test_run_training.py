@@ -24,8 +24,8 @@ ASKED = ("20260301T060000Z-data-drift", "20260302T060000Z-concept-drift")
 HOSTILE = "\"; touch $HOME/../../pwned; $(touch pwned) `touch pwned` ${{ github.token }} '\n# **x** @alice"
 
 
-def told(env: WorkflowEnvironment, commit: str) -> list[Status]:
-    """What was said of a commit's training, oldest first."""
+def training_statuses(env: WorkflowEnvironment, commit: str) -> list[Status]:
+    """The training statuses of a commit, oldest first."""
     repository = env.clouds.github.state.find("acme", "fraudops")
     assert repository is not None
     found = list(repository.statuses)
@@ -33,7 +33,7 @@ def told(env: WorkflowEnvironment, commit: str) -> list[Status]:
 
 
 def image(address: str) -> bytes:
-    """What lies at a picture's address, for anybody."""
+    """Downloads an image without authentication."""
     with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 - loopback
         assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
         return bytes(answer.read())
@@ -45,13 +45,13 @@ def names(runs: list[Run]) -> list[tuple[str, str, str | None]]:
 
 
 def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) -> None:
-    """One after another, each answering every open request; nothing is lost, doubled, or run because it was written."""
+    """Training runs queue, resume and propose; each takes every open request, and no run is lost or started twice."""
     with environment.started(tmp_path) as env:
         environment.equip(env)
         environment.fill(env)
         group = platform_stack.read().package_group
 
-        # A race: a change of the gate, and two requests while it trains. The run that waited first is replaced.
+        # A change of the gate, and two requests while it trains: the first of the two waiting runs is replaced.
         first = env.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")
         for name in ASKED:
             env.bot.request(name)
@@ -71,7 +71,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         }
         assert [package.version for package in registry.packages(group)] == [1, 2]
 
-        # The second approval is open and answers both requests; the first was closed with a word.
+        # The second approval is open and resolves both requests; the first was closed with a comment.
         old, pull = (env.bot.api.get_pull(number) for number in (1, 2))
         assert (old.state, old.merged, pull.state, pull.user.login) == ("closed", False, "open", WORKFLOW)
         (word,) = [comment.body for comment in old.get_issue_comments() if "#2" in comment.body]
@@ -104,11 +104,12 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         (plan,) = [comment for comment in pull.get_issue_comments() if "What merging this does" in comment.body]
         assert plan.user.login == WORKFLOW
         states = [
-            (status.state, trained[2].id == int(str(status.target_url).rsplit("/", 1)[1])) for status in told(env, last)
+            (status.state, trained[2].id == int(str(status.target_url).rsplit("/", 1)[1]))
+            for status in training_statuses(env, last)
         ]
         assert states == [("pending", True), ("success", True)]
 
-        # The merge deploys that package. (What ci.yml says of main is not looked at again.)
+        # The merge deploys that package. (ci.yml on main is not repeated.)
         env.switch("ci.yml", on=False)
         env.bot.merge(2)
         fired = env.fired()
@@ -116,8 +117,8 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         assert passed(fired["deploy.yml"]) == {"Deploy"}
         assert env.bot.env.statuses() == {1: "Rejected", 2: "Approved"}
 
-        # By hand, with words that would do harm in a shell. Cancelled while it trains, it goes on when it is run again.
-        before = set(known())
+        # A dispatch with shell syntax in its inputs. The run is cancelled while it trains, and its re-run resumes.
+        before = set(known_executions())
         env.switch("train.yml", on=False)
         commit = env.edit(config.GATE, "min_recall: 0.61", "min_recall: 0.62", "Ask for a little more")
         assert env.runs() == []
@@ -127,20 +128,20 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         (wrong,) = env.runs()
         assert failed(wrong) == {TRAIN}
         assert "no such request" in wrong.log
-        assert set(known()) == before
+        assert set(known_executions()) == before
         env.dispatch("train.yml", reason=HOSTILE)
-        wait_until(lambda: [status for status in told(env, commit) if status.state == "pending"], 60)
+        wait_until(lambda: [status for status in training_statuses(env, commit) if status.state == "pending"], 60)
         run = env.clouds.actions.runs()[0]
         assert env.bot.api.get_workflow_run(run.id).cancel()
         assert names(env.runs()) == [("train.yml", "workflow_dispatch", "cancelled")]
-        (execution,) = set(known()) - before
+        (execution,) = set(known_executions()) - before
         env.clouds.github.fail_api(2)
         env.clouds.actions.rerun(run.id)
         again, checks = env.runs()
         assert (again.id, again.attempt) == (run.id, 2)
         assert passed(again) == {TRAIN}
         assert passed(checks) == {"Detect changes", "Validate model-config", "Plan", "Required checks"}
-        assert set(known()) - before == {execution}
+        assert set(known_executions()) - before == {execution}
         assert [package.version for package in registry.packages(group)] == [1, 2, 3]
         assert not list(tmp_path.rglob("pwned"))
         assert not env.clouds.github.failures
@@ -152,8 +153,8 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         assert "-min_recall: 0.61" in pull.body
         assert "+min_recall: 0.62" in pull.body
 
-        # The gate turns two models away: each is recorded, one issue tells of both, and nothing is proposed.
-        # Its record, which the bot pushes to main, fires nothing.
+        # Two models fail the gate: each is recorded, one issue has both, and nothing is proposed.
+        # The record that the bot pushes to main starts nothing.
         changes = [
             ("min_recall: 0.62 ", "min_recall: 0.999 "),
             ("min_recall: 0.999 ", "min_recall: 0.999  # as I said "),
@@ -172,12 +173,12 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
             (issue,) = [issue for issue in env.bot.api.get_issues() if issue.pull_request is None]
             assert {label.name for label in issue.labels} == {labels.GATE_FAILURE.name}
             assert issue.comments == number - 1
-            assert told(env, commit)[-1].state == "failure"
+            assert training_statuses(env, commit)[-1].state == "failure"
         assert [each.number for each in env.bot.api.get_pulls()] == [3]
         assert len(registry.packages(group)) == 3
 
 
-def known() -> list[str]:
-    """The executions that there are."""
+def known_executions() -> list[str]:
+    """The ARNs of the pipeline's executions."""
     found = session.client("sagemaker").list_pipeline_executions(PipelineName=definition.NAME)
     return [str(item["PipelineExecutionArn"]) for item in found["PipelineExecutionSummaries"]]

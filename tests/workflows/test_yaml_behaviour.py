@@ -1,4 +1,4 @@
-"""When the workflow files run, for how long, one at a time or not, and what a failure or a skip looks like."""
+"""When workflow files start, their concurrency groups and time limits, and reports of failures and skipped jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WRITTEN = ("model-config/approvals/0001.yaml", "model-config/gate-failures/20260
 
 
 def push(*files: str, ref: str = "refs/heads/main") -> Event:
-    """A person's push of these files."""
+    """A push of these files by a person."""
     return Event(
         name="push",
         action="",
@@ -54,7 +54,7 @@ def fired(event: Event) -> set[str]:
 
 @pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
 def test_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
-    """The first lines are for people."""
+    """Each file begins with a comment on both."""
     comment = file.read_text().split("\nname:")[0]
     assert all(line.startswith("#") for line in comment.splitlines())
     assert comment.startswith("# What it does")
@@ -75,26 +75,26 @@ def test_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
         *((path, {"ci.yml"}) for path in WRITTEN),
     ],
 )
-def test_push_to_main_starts_what_the_state_table_says(path: str, workflows: set[str]) -> None:
-    """And `fraudops plan` says the same, of the same files."""
+def test_push_to_main_starts_the_listed_workflows(path: str, workflows: set[str]) -> None:
+    """`fraudops plan` names the same workflows for the same files."""
     assert fired(push(path)) == workflows
     assert {start.workflow for start in plan.starts([path])} == workflows
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/approve/0001", "refs/heads/evidence", "refs/tags/v1"])
 def test_other_branches_and_tags_start_nothing(ref: str) -> None:
-    """Pull requests are checked as pull requests."""
+    """Other branches are checked by the pull_request event."""
     assert fired(push("model-config/training/gate.yaml", "infra/platform.yaml", ref=ref)) == set()
 
 
-def test_no_workflow_that_acts_listens_to_what_the_bot_writes_to_main() -> None:
-    """A loop that feeds itself would never end."""
+def test_records_of_the_bot_start_only_ci() -> None:
+    """A workflow started by its own commits would loop."""
     assert all(fired(push(path)) == {"ci.yml"} for path in WRITTEN)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
-def test_every_job_ends_in_time_and_says_what_it_is(file: Path) -> None:
-    """A limit of its own below GitHub's six hours, a runner, a name; every step has a name."""
+def test_every_job_has_timeout_runner_and_name(file: Path) -> None:
+    """The timeout is below GitHub's six hours; every step has a name."""
     for identifier, raw in load_yaml(file.read_text(), file.name)["jobs"].items():
         assert 0 < raw["timeout-minutes"] < 360, identifier
         assert raw["runs-on"] == "ubuntu-latest"
@@ -106,7 +106,7 @@ MAIN, TOPIC = "refs/heads/main", "refs/heads/topic"
 
 
 def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, run: int = 1, **inputs: Any) -> Any:
-    """The group of a run, and whether it cuts off the one in it that goes."""
+    """The concurrency group of a run, and whether it cancels a running one."""
     payload = {"pull_request": {"number": pull}} if pull else {}
     named = {"event": payload, "event_name": event, "ref": ref, "run_id": str(run)}
     (found,) = contexts.groups(WORKFLOWS[file], {"github": named, "inputs": inputs, "vars": {}})
@@ -117,28 +117,28 @@ def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, ru
     ("file", "expected"),
     [("train.yml", "train"), ("deploy.yml", "deploy"), ("drift.yml", "drift"), ("infra.yml", "infra-apply")],
 )
-def test_what_acts_on_main_waits_for_one_another(file: str, expected: str) -> None:
-    """Training, deployment, check and infrastructure are never cut off, whatever started them."""
+def test_runs_on_main_of_one_workflow_wait(file: str, expected: str) -> None:
+    """Runs that train, deploy, check or apply on main are never cancelled by a later one."""
     for event in ("push", "schedule", "workflow_dispatch"):
         assert group(file, event) == (expected, False)
     assert all(each.concurrency is None for each in WORKFLOWS[file].jobs)
 
 
 @pytest.mark.parametrize("file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml"])
-def test_what_does_nothing_takes_nobodys_place(file: str) -> None:
-    """GitHub cancels a run that waits for a newer one of its group: a dispatch on another branch has one of its own."""
+def test_dispatch_on_another_branch_has_its_own_group(file: str) -> None:
+    """GitHub cancels a waiting run if a newer one joins its group, so a run without effect must not join."""
     apart = {group(file, "workflow_dispatch", TOPIC, run=run) for run in (1, 2)}
     assert len({*apart, group(file, "workflow_dispatch")}) == 3
 
 
-def test_dry_run_takes_no_trainings_place() -> None:
-    """It trains nothing, so what waits to be trained would be lost by it."""
+def test_dry_run_has_its_own_group() -> None:
+    """It trains nothing, and would otherwise cancel a waiting training."""
     apart = {group("train.yml", "workflow_dispatch", run=run, dry_run=True) for run in (1, 2)}
     assert len({*apart, group("train.yml", "workflow_dispatch", dry_run=False)}) == 3
 
 
-def test_of_a_pull_request_the_latest_commit_counts() -> None:
-    """Whether an event or a dispatch checks it; what checks main is cut off by nothing."""
+def test_newer_commit_cancels_the_checks_of_its_pull_request() -> None:
+    """This holds for events and dispatches; checks of main are not cancelled."""
     assert group("infra.yml", "pull_request", "refs/pull/7/merge", pull=7) == ("infra-7", True)
     assert group("ci.yml", "pull_request", "refs/pull/7/merge", pull=7) == ("ci-7", True)
     assert group("ci.yml", "workflow_dispatch", "refs/heads/approve/0001", pull_request="7") == ("ci-7", True)
@@ -146,8 +146,8 @@ def test_of_a_pull_request_the_latest_commit_counts() -> None:
     assert group("ci.yml", "workflow_dispatch", pull_request="") == (f"ci-{MAIN}", False)
 
 
-def test_deployment_and_an_application_take_main_as_it_is_now() -> None:
-    """So that a run which waited and was replaced loses nothing; a training takes the commit that caused it."""
+def test_deploy_and_infra_apply_check_out_the_tip_of_main() -> None:
+    """A waiting run that is cancelled for a newer one loses nothing; a training takes the commit that started it."""
     refs = {
         (name, each.id): step["with"].get("ref")
         for name, each, step in steps()
@@ -158,7 +158,7 @@ def test_deployment_and_an_application_take_main_as_it_is_now() -> None:
 
 
 def test_step_is_one_verb() -> None:
-    """Logic is in Python: a script is one `fraudops` command, or a tool's, or says why nothing is run."""
+    """A script is one `fraudops` command or one tool, except for the job that reports why nothing ran."""
     found: dict[str, set[str]] = {name: set() for name in WORKFLOWS}
     for name, each, step in steps():
         script = step.get("run")
@@ -177,7 +177,7 @@ def test_step_is_one_verb() -> None:
 
 
 def test_no_failure_is_swallowed() -> None:
-    """Nothing goes on after an error, and what runs after one does not make the run green."""
+    """No step continues after an error or turns a failed run green; only required-checks uses always()."""
     for file in (*FILES, ACTION):
         assert not re.search(r"continue-on-error|\|\| *(?:true|:|exit 0)|set \+e", file.read_text())
     for name, each, step in steps():
@@ -188,8 +188,8 @@ def test_no_failure_is_swallowed() -> None:
     }
 
 
-def test_what_needs_infrastructure_is_skipped_in_words() -> None:
-    """Where a job is left out for want of a variable or off main, another says so and names the command."""
+def test_job_without_infrastructure_is_reported_as_not_run() -> None:
+    """If a variable is missing, the job `not-run` writes a notice and a summary that name the command."""
     for name in ("train.yml", "deploy.yml", "drift.yml", "infra.yml"):
         not_run = job(name, "not-run")
         (step,) = not_run.steps()
@@ -202,15 +202,15 @@ def test_what_needs_infrastructure_is_skipped_in_words() -> None:
 
 
 def test_required_checks_needs_every_other_job() -> None:
-    """A job that is added to ci.yml is needed by required-checks."""
+    """All other jobs of ci.yml are in its `needs` and in the lists of ci-status."""
     last = job("ci.yml", "required-checks")
     others = {each.id for each in WORKFLOWS["ci.yml"].jobs} - {"required-checks"}
     assert set(last.raw["needs"]) == others == {*ci_status.ALWAYS, *ci_status.ON_CODE, *ci_status.ON_PULL_REQUESTS}
     assert last.raw["if"] == "${{ always() }}"
 
 
-def test_tests_and_audits_run_where_code_changed_and_the_rest_always() -> None:
-    """validate and plan have no condition on what changed, and no role in AWS."""
+def test_only_tests_and_audits_depend_on_code_changes() -> None:
+    """validate has no condition, and plan waits for no other job."""
     for name in ci_status.ON_CODE:
         assert "needs.changes.outputs.code == 'true'" in str(job("ci.yml", name).raw["if"])
     for name in ci_status.TESTS:
@@ -223,13 +223,13 @@ def test_tests_and_audits_run_where_code_changed_and_the_rest_always() -> None:
 
 
 def dispatch(file: str) -> dict[str, dict[str, Any]]:
-    """The inputs that a person fills in."""
+    """The inputs of workflow_dispatch."""
     inputs: dict[str, dict[str, Any]] = WORKFLOWS[file].on["workflow_dispatch"].get("inputs") or {}
     return inputs
 
 
-def test_what_a_person_fills_in_is_typed_and_explained() -> None:
-    """Every input has a type and a description; what is required says so, the rest has a default."""
+def test_dispatch_inputs_have_type_and_description() -> None:
+    """Every input has a type and a description, and is required or has a default."""
     assert {name: values["type"] for name, values in dispatch("train.yml").items()} == {
         "reason": "string",
         "request": "string",
@@ -248,7 +248,7 @@ def test_what_a_person_fills_in_is_typed_and_explained() -> None:
 
 
 def test_each_input_reaches_its_verb_as_a_variable() -> None:
-    """By the name that the command line reads."""
+    """Each input of train.yml is an environment variable that the command line reads."""
     (train,) = [step for _, _, step in steps() if step.get("id") == "train"]
     assert {name for name in train["env"] if name.startswith("FRAUDOPS_")} == {
         f"FRAUDOPS_{name.upper()}" for name in dispatch("train.yml")
@@ -256,6 +256,6 @@ def test_each_input_reaches_its_verb_as_a_variable() -> None:
 
 
 def test_cron_is_alone_in_its_file() -> None:
-    """GitHub disables the crons of an idle repository, and with them the file."""
+    """GitHub disables a file with a cron if the repository is idle, so drift.yml has no other automatic trigger."""
     assert [name for name, workflow in WORKFLOWS.items() if "schedule" in workflow.on] == ["drift.yml"]
     assert set(WORKFLOWS["drift.yml"].on) == {"schedule", "workflow_dispatch"}

@@ -1,4 +1,4 @@
-"""What act ignores and GitHub does not: permissions, pins, credentials, environments, and what reaches a shell."""
+"""What act does not check and GitHub enforces: permissions, pinned actions, credentials, environments, shell inputs."""
 
 from __future__ import annotations
 
@@ -82,21 +82,21 @@ ROLES = {
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
 def test_workflow_grants_nothing_by_default(file: Path) -> None:
-    """`permissions: {}` on top; what a job may do it says itself."""
+    """Each file has `permissions: {}`; jobs grant their own."""
     document = load_yaml(file.read_text(), file.name)
     assert document["permissions"] == {}
     assert all("permissions" in job for job in document["jobs"].values())
 
 
-def test_each_job_is_granted_what_is_listed_here() -> None:
-    """And there is no file and no job that this test does not know."""
+def test_each_job_has_the_listed_permissions() -> None:
+    """A file or job that the list lacks fails the test."""
     found = {name: {job.id: dict(job.permissions) for job in workflow.jobs} for name, workflow in WORKFLOWS.items()}
     assert found == GRANTS
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
-def test_each_grant_says_why(file: Path) -> None:
-    """A comment on the same line."""
+def test_each_permission_has_a_comment(file: Path) -> None:
+    """The reason is on the same line."""
     granted = [line for line in file.read_text().splitlines() if re.search(r": (read|write)\b", line)]
     grants = [line for line in granted if not line.strip().startswith(("#", "permission-"))]
     assert grants
@@ -105,7 +105,7 @@ def test_each_grant_says_why(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
 def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Path) -> None:
-    """The commit is the one that was checked for that version; what is not ours is one of these."""
+    """Only listed actions are used, each at its listed commit with the version in a comment."""
     used = re.findall(r"^ +uses: +(\S+)(.*)", file.read_text(), re.MULTILINE)
     for name, rest in used:
         if name.startswith("./"):
@@ -114,8 +114,8 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
         assert (pin, rest.strip()) == (PINS[action][0], f"# {PINS[action][1]}"), name
 
 
-def test_no_checkout_leaves_its_token_behind() -> None:
-    """Pushes carry the token of their own step."""
+def test_checkouts_do_not_persist_credentials() -> None:
+    """A push uses the token of its own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
     assert len(checkouts) == 13
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
@@ -123,21 +123,21 @@ def test_no_checkout_leaves_its_token_behind() -> None:
 
 @pytest.mark.parametrize("file", [*FILES, ACTION], ids=lambda path: path.name)
 def test_nothing_is_interpolated_into_a_shell(file: Path) -> None:
-    """Values reach scripts as variables: no `${{ }}` in any `run`."""
+    """No `run` has `${{ }}`; values are environment variables."""
     document = load_yaml(file.read_text(), file.name)
     scripts = re.findall(r"'run': '((?:[^'\\]|\\.)*)'|'run': \"((?:[^\"\\]|\\.)*)\"", repr(document))
     assert scripts
     assert not [script for script in scripts if "${{" in "".join(script)]
 
 
-def test_untrusted_events_are_not_listened_to() -> None:
-    """Nothing runs a pull request's code with the repository's own token and secrets."""
+def test_no_workflow_uses_privileged_pull_request_events() -> None:
+    """Code of a pull request never runs with the repository's token and secrets."""
     listened = {event for workflow in WORKFLOWS.values() for event in workflow.on}
     assert listened == {"push", "pull_request", "workflow_dispatch", "schedule"}
 
 
-def test_each_job_takes_the_role_of_its_workflow_alone() -> None:
-    """One role for each; a job without id-token names none, and nobody else asks for a token."""
+def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
+    """Only jobs with id-token permission name a role."""
     taken = {}
     for name, each, step in steps():
         role = (step.get("with") or {}).get("role")
@@ -148,14 +148,14 @@ def test_each_job_takes_the_role_of_its_workflow_alone() -> None:
 
 
 def test_only_the_deployment_is_in_production() -> None:
-    """Its role trusts the environment, and the environment trusts main."""
+    """The role trusts the environment, and the environment allows main only."""
     assert {(name, each.id): each.environment for name, each in jobs() if each.environment} == {
         ("deploy.yml", "deploy"): "production"
     }
 
 
 def test_jobs_with_a_role_run_on_main_only() -> None:
-    """Said in the file too, so that a dispatch elsewhere is skipped in words and not refused by AWS."""
+    """The job's condition has it too, so a dispatch elsewhere is skipped instead of denied by AWS."""
     for (name, identifier), variable in ROLES.items():
         condition = str(job(name, identifier).raw["if"])
         assert f"vars.{variable} != ''" in condition
@@ -165,7 +165,7 @@ def test_jobs_with_a_role_run_on_main_only() -> None:
 
 
 def test_secrets_reach_one_action_alone() -> None:
-    """The App's key goes to the action that signs with it, which narrows its token to three permissions."""
+    """The App's key goes only to the action that signs with it; its token has three permissions."""
     for file in FILES:
         for line in file.read_text().splitlines():
             assert "secrets." not in line or line.strip() == "private-key: ${{ secrets.FRAUDOPS_APP_PRIVATE_KEY }}"
@@ -180,7 +180,7 @@ def test_secrets_reach_one_action_alone() -> None:
 
 
 def test_zizmor_finds_nothing() -> None:
-    """As pedantic as it can be, offline; what is set aside says why."""
+    """Offline with the pedantic persona; every suppressed finding has a reason."""
     done = subprocess.run(
         [BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-progress", "."],
         cwd=ROOT,
@@ -196,6 +196,6 @@ def test_zizmor_finds_nothing() -> None:
 
 
 def test_actionlint_finds_nothing() -> None:
-    """Neither in the files nor in their expressions."""
+    """It checks the files and their expressions."""
     done = subprocess.run([BIN / "actionlint"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

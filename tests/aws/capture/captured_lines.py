@@ -1,4 +1,4 @@
-"""Captured traffic as SageMaker writes it, for the tests of what reads it; not a test itself."""
+"""Captured traffic in SageMaker's format, for the tests of its readers; not a test itself."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Rows = Sequence[Sequence[float]]
 
 
 def stamp(moment: datetime) -> str:
-    """As `inferenceTime` is written."""
+    """A time in the format of `inferenceTime`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def part(mode: str, body: str, content_type: str, *, plain: bool = True) -> dict[str, str]:
-    """One side of a captured request; base64 unless `plain`."""
+    """One side of a captured request, as base64 unless `plain`."""
     encoding = "CSV" if "csv" in content_type else "JSON"
     data = body if plain else base64.b64encode(body.encode()).decode()
     return {
@@ -53,7 +53,7 @@ def line(
 
 
 def csv_rows(rows: Rows, header: Sequence[str] | None = None, ids: Sequence[str] | None = None) -> str:
-    """Rows as CSV; `ids` go into a last column, which `header` then names."""
+    """Rows as CSV; `ids` are a last column, which `header` then names."""
     lines = [",".join(header)] if header else []
     for place, row in enumerate(rows):
         lines.append(",".join([*map(repr, row), *([ids[place]] if ids else [])]))
@@ -61,7 +61,7 @@ def csv_rows(rows: Rows, header: Sequence[str] | None = None, ids: Sequence[str]
 
 
 def named(rows: Rows, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Rows as objects by name."""
+    """Rows as objects by column name."""
     found: list[dict[str, Any]] = [dict(zip(INPUTS, row, strict=True)) for row in rows]
     for place, event_id in enumerate(ids or []):
         found[place] = {"event_id": event_id} | found[place]
@@ -69,7 +69,7 @@ def named(rows: Rows, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
 
 
 def predictions(scores: Sequence[float], ids: Sequence[str] | None = None, version: str = "0007") -> str:
-    """An answer in JSON as our endpoints give it."""
+    """A JSON answer in the format of our endpoints."""
     rows: list[dict[str, Any]] = [
         {"score": score, "decision": int(score >= 0.5), "model_version": version} for score in scores
     ]
@@ -79,5 +79,5 @@ def predictions(scores: Sequence[float], ids: Sequence[str] | None = None, versi
 
 
 def answer_csv(scores: Sequence[float], version: str = "0007") -> str:
-    """An answer in CSV as our endpoints give it."""
+    """A CSV answer in the format of our endpoints."""
     return "".join(f"{score!r},{int(score >= 0.5)},{version}\n" for score in scores)

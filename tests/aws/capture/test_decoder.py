@@ -1,4 +1,4 @@
-"""Bodies that are read together give what they give one by one, whatever is in them."""
+"""Decoding captured bodies in batches: it gives the same rows, findings and errors as decoding one by one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def request_body(draw: st.DrawFn) -> tuple[str, str, int]:
 
 @st.composite
 def captured(draw: st.DrawFn) -> bytes:
-    """A line of capture, mostly a good one."""
+    """A captured line, usually a valid one."""
     body, kind, rows = draw(request_body())
     scores = draw(st.lists(st.floats(0, 1), min_size=rows, max_size=rows))
     answer = draw(st.sampled_from(["json", "json", "csv", "csv", "none", "text", "strange"]))
@@ -85,7 +85,7 @@ def captured(draw: st.DrawFn) -> bytes:
 
 
 def rows_of(decoded: DecodedGroup) -> list[Any]:
-    """Every row of every part, in an order of their own."""
+    """Every row of every part, sorted."""
     found = []
     for part in decoded.parts:
         for place in range(len(part)):
@@ -104,7 +104,7 @@ def rows_of(decoded: DecodedGroup) -> list[Any]:
 
 
 def read(lines: list[bytes]) -> tuple[list[Any], list[Any], Any]:
-    """Rows, what could not be read, and findings."""
+    """Rows, unreadable lines, and findings."""
     block = Block(source=SOURCE, first=1, data=b"\n".join(lines))
     decoded = decode([block], INPUTS, 0, 1 << 62)
     return rows_of(decoded), sorted((item.number, item.reason) for item in decoded.unread), decoded.findings.schema
@@ -113,7 +113,7 @@ def read(lines: list[bytes]) -> tuple[list[Any], list[Any], Any]:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(captured(), min_size=1, max_size=6), st.booleans())
 def test_column_decoder_agrees_with_record_decoder(lines: list[bytes], many: bool) -> None:
-    """Rows, ids, scores, findings and reasons are the same by columns as one by one."""
+    """Rows, ids, scores, findings and reasons are the same by columns and by records."""
     lines = lines * 12 if many else lines
     together = read(lines)
 
@@ -138,7 +138,7 @@ IRREGULAR: dict[str, list[str | None]] = {
 
 @st.composite
 def odd_line(draw: st.DrawFn) -> bytes:
-    """A line in which one thing is missing, new or unusual, as the schema of data capture allows it; or none at all."""
+    """A line with a field missing, new or unusual, as far as the schema of data capture allows, or an invalid line."""
     content = json.loads(draw(captured()))
     name = draw(st.sampled_from(sorted(IRREGULAR)))
     some = [content["eventMetadata"]] if name.startswith("inference") else list(content["captureData"].values())
@@ -154,7 +154,7 @@ def odd_line(draw: st.DrawFn) -> bytes:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(odd_line(), min_size=1, max_size=4), st.booleans())
 def test_envelope_batch_agrees_with_envelope_decoder(lines: list[bytes], alike: bool) -> None:
-    """Whatever a line lacks or adds: the same rows, times, ids, unreadable lines and reasons."""
+    """Both give the same rows, times, ids, unreadable lines and reasons, whatever a line lacks or adds."""
     lines = lines[:1] * 3 if alike else lines
     together = read(lines)
 
@@ -193,7 +193,7 @@ def test_uniform_bodies_take_the_fast_path(kind: str, rows: int, monkeypatch: py
 
 
 def test_findings_are_bounded() -> None:
-    """Column names invented by a client cannot fill the memory: beyond a thousand they are counted together."""
+    """Column names beyond a thousand are counted together, so that a client cannot fill the memory."""
     whole = dict.fromkeys(INPUTS, 1.0)
     bodies = [json.dumps({"instances": [whole | {f"made-up-{n}": 1}]}) for n in range(1500)]
     answer = (captured_lines.predictions([0.5]), JSON)

@@ -1,4 +1,4 @@
-"""What a stack needs before it exists, and what is said of one that fails. Stacks themselves: the bootstrap tests."""
+"""The code archive, the code bucket and the error of a failed stack. The tests of bootstrap create whole stacks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.harness.aws import moto_server
 
 @pytest.fixture
 def cloud(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto, empty."""
+    """An empty moto."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
 
 
-def test_archive_is_the_same_on_any_day(tmp_path: Path) -> None:
-    """Times, owners and the order of the folder are not in it; nor is anything that is not source."""
+def test_archive_is_deterministic(tmp_path: Path) -> None:
+    """It has no times, owners or folder order, and only source files."""
     first, second = tmp_path / "a", tmp_path / "b"
     for folder, names in ((first, ("x.py", "y.py")), (second, ("y.py", "x.py"))):
         (folder / "sub").mkdir(parents=True)
@@ -45,8 +45,8 @@ def test_archive_is_the_same_on_any_day(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["a.py", "b.py", "c.py"]), st.binary(max_size=50), min_size=1))
-def test_another_content_is_another_archive(files: dict[str, bytes]) -> None:
-    """Its digest is the code's version, so it must change with any byte."""
+def test_archive_depends_on_the_content(files: dict[str, bytes]) -> None:
+    """The archive's digest is the code's version, so every changed byte must change it."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -57,8 +57,8 @@ def test_another_content_is_another_archive(files: dict[str, bytes]) -> None:
         assert stack.archive(Path(folder), "p") != before
 
 
-def test_code_bucket_is_closed_and_made_once(cloud: None) -> None:
-    """Private, encrypted, versioned, TLS only; a second call completes what is missing and makes nothing."""
+def test_code_bucket_is_private_and_created_once(cloud: None) -> None:
+    """It is private, encrypted, versioned and TLS only; a second call restores missing settings."""
     assert stack.ensure_bucket("code") is True
     client("s3").delete_public_access_block(Bucket="code")
     assert stack.ensure_bucket("code") is False
@@ -71,7 +71,7 @@ def test_code_bucket_is_closed_and_made_once(cloud: None) -> None:
     assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_code_lies_under_its_digest_and_is_uploaded_once(cloud: None) -> None:
+def test_code_is_uploaded_once_under_its_digest(cloud: None) -> None:
     """Equal code is not written again, so that an unchanged stack stays unchanged."""
     moto_server.make_bucket("code")
     client("s3").put_bucket_versioning(Bucket="code", VersioningConfiguration={"Status": "Enabled"})
@@ -82,10 +82,10 @@ def test_code_lies_under_its_digest_and_is_uploaded_once(cloud: None) -> None:
     assert len(versions) == 2
 
 
-def test_failed_stack_says_which_resource_and_why(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first failure of this operation: later ones follow from it, earlier ones are of another day."""
+def test_error_of_a_failed_stack_names_the_first_failed_resource(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later failures follow from it; failures before this operation are ignored."""
     kind = "AWS::CloudFormation::Stack"
-    events = [  # newest first, as CloudFormation gives them
+    events = [  # newest first, as in CloudFormation
         event("fraudops", "ROLLBACK_COMPLETE", kind),
         event("Topic", "CREATE_FAILED", "AWS::SNS::Topic", "Resource creation cancelled"),
         event("Later", "CREATE_FAILED", "AWS::SQS::Queue", "it needs Lake"),

@@ -1,4 +1,4 @@
-"""Counting labelled frauds day by day: as the Prepare step counts them, from whatever lies in the lake."""
+"""Counting rows, labels and frauds per day in the lake, with the rules of the Prepare step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def land(events: list[tuple[str, datetime]], known: list[tuple[str, int, datetime]], number: int = 1) -> None:
-    """An import, with the labels that came with it."""
+    """Stores an import with its labels."""
     ids, times = zip(*events, strict=True)
     table = pa.table(
         {
@@ -56,8 +56,8 @@ def counts(
     return {each.day: (each.rows, each.labelled, each.frauds) for each in found}
 
 
-def test_what_is_known_counts_when_it_is_known() -> None:
-    """Labels of the import, late ones, a correction; one that is not known yet does not count."""
+def test_labels_count_from_the_time_they_are_known() -> None:
+    """Labels of the import, late labels and a correction count; a label known after `as_of` does not."""
     land(
         [("a", FIRST), ("b", FIRST), ("c", FIRST + DAY), ("d", FIRST + DAY)],
         [("a", 0, FIRST), ("b", 1, FIRST)],
@@ -71,23 +71,23 @@ def test_what_is_known_counts_when_it_is_known() -> None:
     assert counts(FIRST + 9 * DAY) == {day: (2, 2, 2), after: (2, 2, 1)}
 
 
-def test_fraud_counts_where_two_labels_were_learned_at_one_moment() -> None:
-    """As in training."""
+def test_fraud_wins_between_labels_of_the_same_time() -> None:
+    """The training data uses the same rule."""
     land([("a", FIRST)], [("a", 0, FIRST + DAY)])
     join.deliver("lake", pa.Table.from_pylist([{"event_id": "a", "label": 1, "known_at": FIRST + DAY}], schema=SCHEMA))
     assert counts(FIRST + 2 * DAY) == {FIRST.date(): (1, 1, 1)}
 
 
-def test_only_the_window_counts_and_an_event_once() -> None:
-    """Two imports that overlap deliver one event twice; days outside are not there."""
+def test_events_count_once_and_only_inside_the_window() -> None:
+    """Two overlapping imports contain one event twice; days outside of the window are left out."""
     land([("a", FIRST), ("b", FIRST + DAY)], [("a", 1, FIRST), ("b", 1, FIRST + DAY)])
     land([("b", FIRST + DAY), ("c", FIRST + 2 * DAY)], [("b", 1, FIRST + DAY), ("c", 0, FIRST + 2 * DAY)], 2)
     found = counts(FIRST + 9 * DAY, start=FIRST + timedelta(hours=1))
     assert found == {FIRST.date() + DAY: (1, 1, 1), FIRST.date() + 2 * DAY: (1, 1, 0)}
 
 
-def test_lake_without_transactions_or_labels_has_none() -> None:
-    """An empty list, and a day without labels."""
+def test_empty_lake_has_no_days() -> None:
+    """An import without labels gives a day without labelled rows."""
     assert counts(FIRST) == {}
     assert coverage.first_event("lake") is None
     land([("a", FIRST)], [])

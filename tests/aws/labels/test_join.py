@@ -1,4 +1,4 @@
-"""Labels come late, in any order and corrected; what is said of rows by them is only what was known and is mature."""
+"""Joining captured rows with late labels: deliveries in any order, corrections, and mature days."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def table(rows: Sequence[Row]) -> pa.Table:
 def batch(
     ids: Sequence[str | None], times: Sequence[datetime], scores: Sequence[float] | None = None, version: str = "0001"
 ) -> Batch:
-    """Captured rows with an Amount that tells them apart."""
+    """Captured rows with distinct amounts."""
     scored = np.array(scores if scores is not None else [0.75] * len(ids))
     return Batch(
         names=("Time", "Amount"),
@@ -68,7 +68,7 @@ def batch(
 
 
 def found(join: Join, **more: Any) -> tuple[labels.Labelled, dict[float, tuple[int, float, int]]]:
-    """What is mature, and label, score and decision of its rows by their amounts."""
+    """The mature labels, and label, score and decision of the rows by amount."""
     rules: dict[str, Any] = {"as_of": LATER, "min_coverage": 0.0, "min_age_days": 0.0}
     result = join.mature(**rules | more)
     rows = {
@@ -85,8 +85,8 @@ def found(join: Join, **more: Any) -> tuple[labels.Labelled, dict[float, tuple[i
     return result, rows
 
 
-def test_delivery_is_there_once_and_says_what_it_holds(bucket: str) -> None:
-    """Equal labels in any order are one object under one name; the manifest has counts, span and digest."""
+def test_equal_labels_are_stored_once(bucket: str) -> None:
+    """Equal labels in any order are one object with one name; the manifest has counts and time span."""
     rows: list[Row] = [("b", 1, DAY), ("a", 0, DAY + timedelta(hours=1)), ("b", 0, DAY + timedelta(days=3))]
     first = labels.deliver(bucket, table(rows))
     again = labels.deliver(bucket, table(rows[::-1]))
@@ -121,8 +121,8 @@ def test_delivery_that_breaks_the_contract_is_refused(bucket: str, rows: Any, me
     assert client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-def test_rows_meet_their_labels_by_id(bucket: str) -> None:
-    """Score, decision and the kept columns come along; what has no label, no id or no score is left out and counted."""
+def test_rows_and_labels_are_joined_by_id(bucket: str) -> None:
+    """Score, decision and kept columns are returned; rows without label, id or score are left out and counted."""
     labels.deliver(bucket, table([("a", 1, DAY), ("b", 0, DAY), ("unknown", 1, DAY), ("s", 1, DAY)]))
     with labels.join(bucket, keep=["Amount"]) as join:
         join.add(batch(["a", "b", "c", None], [DAY] * 4, [0.75, 0.25, 0.5, 0.5]))
@@ -135,7 +135,7 @@ def test_rows_meet_their_labels_by_id(bucket: str) -> None:
 
 
 def test_labels_of_an_import_count_as_well(bucket: str) -> None:
-    """Historical labels lie under the import's own name, and a later delivery corrects them."""
+    """Labels stored with an import count, and a later delivery corrects them."""
     transactions = pa.table(
         {
             "event_id": ["a", "b"],
@@ -162,10 +162,10 @@ def test_labels_of_an_import_count_as_well(bucket: str) -> None:
     ),
     limit=st.integers(0, 6),
 )
-def test_label_known_last_counts_in_whatever_order_it_came(
+def test_latest_known_label_wins_in_any_delivery_order(
     server: str, said: list[tuple[str, int, int, int]], limit: int
 ) -> None:
-    """Of the labels known by then the last wins, and fraud where two were learned at one moment."""
+    """Of the labels known at `as_of` the latest wins; of two with the same time, fraud wins."""
     with pytest.MonkeyPatch.context() as patch:
         moto_server.point_at(server, patch)
         bucket = moto_server.make_bucket(f"labels-{uuid4().hex}")
@@ -183,8 +183,8 @@ def test_label_known_last_counts_in_whatever_order_it_came(
         assert {int(amount): row[0] for amount, row in rows.items()} == expected
 
 
-def test_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> None:
-    """Age is counted from the day's end, coverage over the rows with an id; an immature day gives no rows."""
+def test_day_is_mature_by_age_and_coverage(bucket: str) -> None:
+    """Age counts from the day's end, coverage over rows with an id; an immature day gives no rows."""
     days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
     ids = [f"{day:%d}-{n}" for day in days for n in range(10)]
     times = [day + timedelta(hours=n) for day in days for n in range(10)]
@@ -206,8 +206,8 @@ def test_day_counts_when_it_is_old_enough_and_labelled_enough(bucket: str) -> No
         assert sorted(rows) == [float(n) for n in range(19)]
 
 
-def test_day_that_just_has_its_share_of_labels_counts(bucket: str) -> None:
-    """14 of 25 are 56 %, here as where the verdict counts them again, though 0.56 * 25 is more than 14 in float64."""
+def test_coverage_equal_to_the_minimum_is_enough(bucket: str) -> None:
+    """14 of 25 rows are 56 %, in the join and in the verdict, although 0.56 * 25 exceeds 14 in float64."""
     ids = [f"e{n}" for n in range(25)]
     labels.deliver(bucket, table([(name, 0, DAY + timedelta(days=1)) for name in ids[:14]]))
     with labels.join(bucket) as join:
@@ -219,8 +219,8 @@ def test_day_that_just_has_its_share_of_labels_counts(bucket: str) -> None:
     assert list(again.mature(as_of=DAY + timedelta(days=9), min_coverage=0.56, min_age_days=7).days) == [day.day]
 
 
-def test_nothing_that_was_learned_later_is_known(bucket: str) -> None:
-    """A look back at a moment sees what was known then."""
+def test_labels_known_after_as_of_are_ignored(bucket: str) -> None:
+    """A join in the past uses the labels known then."""
     labels.deliver(bucket, table([("a", 0, DAY + timedelta(days=1)), ("a", 1, DAY + timedelta(days=5))]))
     with labels.join(bucket, keep=["Amount"]) as join:
         join.add(batch(["a"], [DAY]))
@@ -229,8 +229,8 @@ def test_nothing_that_was_learned_later_is_known(bucket: str) -> None:
         assert found(join, as_of=DAY + timedelta(hours=23))[1] == {}
 
 
-def test_row_captured_again_counts_once_by_its_last_answer(bucket: str) -> None:
-    """A client that asked again got another answer: that one was acted on."""
+def test_repeated_row_counts_once_with_its_last_answer(bucket: str) -> None:
+    """The client acted on the last answer."""
     labels.deliver(bucket, table([("a", 1, DAY + timedelta(days=1))]))
     with labels.join(bucket, keep=["Amount"]) as join:
         join.add(batch(["a"], [DAY + timedelta(seconds=9)], [0.25]))
@@ -240,8 +240,8 @@ def test_row_captured_again_counts_once_by_its_last_answer(bucket: str) -> None:
         assert result.repeated == 1
 
 
-def test_labels_that_others_put_there_count_and_damaged_ones_are_said(bucket: str) -> None:
-    """Any Parquet file under labels/ with the three columns is heard; one that is not is named."""
+def test_any_parquet_file_with_labels_counts(bucket: str) -> None:
+    """Every Parquet file under labels/ with the three columns counts; another file is an error that names it."""
     body = io.BytesIO()
     pq.write_table(table([("a", 1, DAY)]), body)
     client("s3").put_object(Bucket=bucket, Key="labels/from-the-bank/march.parquet", Body=body.getvalue())
@@ -259,7 +259,7 @@ def test_labels_that_others_put_there_count_and_damaged_ones_are_said(bucket: st
 
 
 def test_without_traffic_or_labels_nothing_is_mature(bucket: str) -> None:
-    """No rows: no days. Rows without any label: days that are not mature unless nothing is asked of them."""
+    """Without rows there are no days; without labels days are immature unless the minima are 0."""
     with labels.join(bucket) as join:
         assert found(join)[0].days == ()
         join.add(batch([None, None], [DAY] * 2))
@@ -269,7 +269,7 @@ def test_without_traffic_or_labels_nothing_is_mature(bucket: str) -> None:
 
 
 def test_join_fetches_no_delivery_from_before_the_traffic(bucket: str) -> None:
-    """Nothing is known of an event before it happens, and a manifest states the last time of its labels."""
+    """A label cannot be known before its event, and the manifest has the last time of its labels."""
     old = labels.deliver(bucket, table([("a", 1, DAY - timedelta(days=9))]))
     new = labels.deliver(bucket, table([("a", 0, DAY + timedelta(days=9))]))
     fetched: set[str] = set()
@@ -290,8 +290,8 @@ def test_join_fetches_no_delivery_from_before_the_traffic(bucket: str) -> None:
     assert old.name != new.name
 
 
-def test_damaged_manifest_is_said(bucket: str) -> None:
-    """Where and what to do."""
+def test_damaged_manifest_is_an_error(bucket: str) -> None:
+    """The error names the manifest."""
     client("s3").put_object(Bucket=bucket, Key="labels/late-20260301-x/manifest.json", Body=b"{}")
     with pytest.raises(DataError, match=r"labels/late-20260301-x/manifest.json: is not the manifest of a delivery"):
         labels.deliveries(bucket)

@@ -1,4 +1,4 @@
-"""The pipeline's definition: what each step is told, and that the same inputs give the same bytes."""
+"""The pipeline definition: the steps' arguments, and equal bytes for equal inputs."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def text() -> str:
 
 @pytest.fixture(scope="module")
 def steps(text: str) -> dict[str, dict[str, Any]]:
-    """Every step by its name, those inside the gate among them."""
+    """Every step by name, including those inside the gate."""
     outer = json.loads(text)["Steps"]
     gate = next(step for step in outer if step["Type"] == "Condition")["Arguments"]
     return {step["Name"]: step for step in [*outer, *gate["IfSteps"], *gate["ElseSteps"]]}
 
 
 def references(step: dict[str, Any]) -> set[str]:
-    """The parameters that a step's arguments mention."""
+    """The parameters that a step's arguments refer to."""
     return set(re.findall(r'"Get": "Parameters\.(\w+)"', json.dumps(step["Arguments"])))
 
 
-def test_definition_is_the_same_in_another_process_on_another_day(text: str, repository_root: Path) -> None:
-    """Neither hash seed, clock, credentials, working folder nor the caller's SDK defaults reach the bytes."""
+def test_definition_is_deterministic_across_processes(text: str, repository_root: Path) -> None:
+    """Hash seed, clock, credentials, working folder and SDK defaults of the user have no effect."""
     program = (
         "import pathlib, sys; from ml import config; from ml.aws import platform_stack;"
         "from ml.aws.pipeline import definition;"
@@ -87,13 +87,13 @@ def test_definition_is_the_same_in_another_process_on_another_day(text: str, rep
     assert done.stderr == ""
 
 
-def test_nothing_in_it_looks_like_a_time_stamp(text: str) -> None:
-    """The SDK's job names and upload prefixes end in time stamps; none is left."""
+def test_definition_has_no_timestamps(text: str) -> None:
+    """The SDK's job names and upload prefixes end in timestamps; the definition has none."""
     assert re.findall(r"\d{4}-\d{2}-\d{2}-\d{2}-\d{2}|20[23]\d{6,}", text) == []
 
 
 def test_steps_are_those_of_the_design(text: str, steps: dict[str, dict[str, Any]]) -> None:
-    """Prepare, Train, Evaluate, then the gate, behind which lies a registration or the end."""
+    """Prepare, Train, Evaluate and the gate, which registers the model or fails."""
     assert [step["Name"] for step in json.loads(text)["Steps"]] == ["Prepare", "Train", "Evaluate", "Gate"]
     kinds = {name: step["Type"] for name, step in steps.items()}
     assert kinds == {
@@ -106,8 +106,8 @@ def test_steps_are_those_of_the_design(text: str, steps: dict[str, dict[str, Any
     }
 
 
-def test_every_parameter_of_the_contract_is_there(text: str) -> None:
-    """What changes between runs is a parameter; what a first run has none of is empty or a sentinel by default."""
+def test_parameters_and_defaults(text: str) -> None:
+    """Everything that differs between runs is a parameter; defaults are those of a first run."""
     found = {item["Name"]: item.get("DefaultValue") for item in json.loads(text)["Parameters"]}
     assert found == {
         "DataManifestUri": None,
@@ -126,7 +126,7 @@ def test_every_parameter_of_the_contract_is_there(text: str) -> None:
 
 
 def test_commit_alone_leaves_the_cache_of_prepare_and_train_valid(steps: dict[str, dict[str, Any]]) -> None:
-    """Neither commit, champion nor requests reach their arguments; Evaluate has commit and champion."""
+    """Prepare and Train have no argument from commit, champion or requests; Evaluate has commit and champion."""
     about_the_run = {"Commit", "ChampionUri", "ChampionSha256", "Requests"}
     assert not references(steps["Prepare"]) & about_the_run
     assert not references(steps["Train"]) & about_the_run
@@ -134,7 +134,7 @@ def test_commit_alone_leaves_the_cache_of_prepare_and_train_valid(steps: dict[st
 
 
 def test_jobs_are_cached_and_wait_for_capacity(steps: dict[str, dict[str, Any]]) -> None:
-    """A job's result holds for 30 days; throttling, quotas and shortages are tried again, our own faults are not."""
+    """A job is cached for 30 days; throttling, quotas and lack of capacity are retried, errors of our code are not."""
     for name in ("Prepare", "Train", "Evaluate"):
         assert steps[name]["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
         retried = {kind for policy in steps[name]["RetryPolicies"] for kind in policy["ExceptionType"]}
@@ -149,7 +149,7 @@ def test_jobs_are_cached_and_wait_for_capacity(steps: dict[str, dict[str, Any]])
 
 
 def test_jobs_run_our_code_in_the_managed_image(steps: dict[str, dict[str, Any]]) -> None:
-    """All jobs check and run the uploaded tree, in scikit-learn 1.9-0, and are told where SageMaker put what."""
+    """All jobs check and run the uploaded tree in the scikit-learn 1.9-0 image, with their folders as arguments."""
     for name, folder, base, reason in (
         ("Prepare", "/opt/ml/processing/code", "/opt/ml/processing", "/opt/ml/output/message"),
         ("Train", "/opt/ml/input/data/code", "/opt/ml", "/opt/ml/output/failure"),
@@ -165,8 +165,8 @@ def test_jobs_run_our_code_in_the_managed_image(steps: dict[str, dict[str, Any]]
         ]
 
 
-def test_words_of_a_job_are_such_as_sagemaker_takes(steps: dict[str, dict[str, Any]]) -> None:
-    """At most 256 characters in each and no line break, which the patterns of its API rule out."""
+def test_job_arguments_are_valid_for_sagemaker(steps: dict[str, dict[str, Any]]) -> None:
+    """The API allows at most 256 characters per argument and no line breaks."""
     for name in ("Prepare", "Train", "Evaluate"):
         arguments = steps[name]["Arguments"]
         app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
@@ -175,7 +175,7 @@ def test_words_of_a_job_are_such_as_sagemaker_takes(steps: dict[str, dict[str, A
 
 
 def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[int, str, str]:
-    """Runs Prepare's words on the code in `folder`: exit code, standard error and the reason left for SageMaker."""
+    """Runs Prepare's command on the code in `folder`: exit code, output and the failure reason for SageMaker."""
     app = steps["Prepare"]["Arguments"]["AppSpecification"]
     reason = folder.parent / "message"
     reason.unlink(missing_ok=True)
@@ -186,8 +186,8 @@ def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[i
     return done.returncode, done.stderr + done.stdout, reason.read_text() if reason.exists() else ""
 
 
-def test_code_runs_only_where_it_is_what_its_address_says(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    """A byte changed, a file added, one missing, another address: refused before anything of the tree runs."""
+def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """A changed, added or renamed file or another URI is refused before any code of the tree runs."""
     tree = {
         "run.sh": b'printf "%s|" "$@" "$PWD"',
         "ml/steps/train.py": b"FIT = 1\n",
@@ -221,14 +221,14 @@ def test_code_runs_only_where_it_is_what_its_address_says(steps: dict[str, dict[
     assert started(steps, folder, uri)[0] == 0
 
 
-def test_first_step_is_told_what_its_data_must_be(steps: dict[str, dict[str, Any]]) -> None:
-    """Prepare gets the digest by which it checks every file before it reads one."""
+def test_prepare_gets_the_digest_of_its_data(steps: dict[str, dict[str, Any]]) -> None:
+    """Prepare checks every file against it before it reads one."""
     words = steps["Prepare"]["Arguments"]["AppSpecification"]["ContainerArguments"]
     assert words[words.index("--data-sha256") + 1] == {"Get": "Parameters.DataSha256"}
 
 
 def test_compute_comes_from_the_model_file(steps: dict[str, dict[str, Any]]) -> None:
-    """Instance type as a parameter, volume and running time as model.yaml says."""
+    """The instance type is a parameter; volume and maximum runtime are those of model.yaml."""
     arguments = steps["Train"]["Arguments"]
     assert arguments["ResourceConfig"] == {
         "InstanceType": {"Get": "Parameters.InstanceType"},
@@ -240,8 +240,8 @@ def test_compute_comes_from_the_model_file(steps: dict[str, dict[str, Any]]) -> 
     assert cluster == arguments["ResourceConfig"]
 
 
-def test_failed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) -> None:
-    """The condition reads the verdict that Evaluate wrote, and the end says its reason."""
+def test_fail_step_has_the_reason_of_the_verdict(steps: dict[str, dict[str, Any]]) -> None:
+    """The condition reads the status that Evaluate wrote, and the Fail step its reason."""
     (condition,) = steps["Gate"]["Arguments"]["Conditions"]
     assert (condition["Type"], condition["RightValue"]) == ("Equals", "passed")
     assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "verdict.status"
@@ -252,8 +252,8 @@ def test_failed_gate_says_the_gates_own_words(steps: dict[str, dict[str, Any]]) 
     }
 
 
-def test_package_waits_for_a_person_with_all_that_explains_it(steps: dict[str, dict[str, Any]]) -> None:
-    """Pending, with metrics, drift baseline, and the metadata by which it is found and checked."""
+def test_package_is_pending_with_metrics_and_metadata(steps: dict[str, dict[str, Any]]) -> None:
+    """It has metrics, drift baselines, and the metadata by which it is found and checked."""
     request = steps["Register"]["Arguments"]
     assert request["ModelApprovalStatus"] == "PendingManualApproval"
     assert request["ModelPackageGroupName"] == "fraudops-model"
@@ -283,14 +283,14 @@ def test_package_waits_for_a_person_with_all_that_explains_it(steps: dict[str, d
 
 
 def test_metadata_is_never_empty(steps: dict[str, dict[str, Any]]) -> None:
-    """SageMaker refuses an empty value, so whatever may be empty is marked."""
+    """SageMaker rejects empty values, so values that may be empty have a prefix."""
     metadata = steps["Register"]["Arguments"]["CustomerMetadataProperties"]
     for key in ("champion_sha256", "requests", "window_start", "window_end"):
         assert metadata[key]["Std:Join"]["Values"][0] == "="
 
 
 def test_outputs_lie_below_the_execution(steps: dict[str, dict[str, Any]]) -> None:
-    """Two executions never write to one place."""
+    """Each execution has a prefix of its own."""
     outputs = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
     for output in outputs:
         values = output["S3Output"]["S3Uri"]["Std:Join"]["Values"]
@@ -298,8 +298,8 @@ def test_outputs_lie_below_the_execution(steps: dict[str, dict[str, Any]]) -> No
         assert values[2:] == ["evaluate", output["OutputName"]]
 
 
-def test_building_it_leaves_no_trace_in_the_process(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Environment, log handlers and levels are as before, and no warning escapes from the SDK."""
+def test_building_has_no_side_effects(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment, log handlers and levels are unchanged, and the SDK emits no warning."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
     before = (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable)
     with warnings.catch_warnings():
@@ -317,8 +317,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedCloud]:
         yield scripted
 
 
-def test_putting_it_twice_updates_it(cloud: ScriptedCloud, text: str) -> None:
-    """The first call creates the pipeline, each further one makes its definition the latest."""
+def test_upsert_creates_and_then_updates(cloud: ScriptedCloud, text: str) -> None:
+    """The first call creates the pipeline, the next one replaces its definition."""
     definition.upsert(PLATFORM, text)
     changed = text.replace("7200", "3600")
     definition.upsert(PLATFORM, changed)
@@ -327,8 +327,8 @@ def test_putting_it_twice_updates_it(cloud: ScriptedCloud, text: str) -> None:
     assert answer["RoleArn"] == PLATFORM.execution_role_arn
 
 
-def test_refused_definition_is_said(cloud: ScriptedCloud, text: str) -> None:
-    """What SageMaker says of a definition or role that it does not take reaches the person who runs this."""
+def test_refused_definition_is_an_error(cloud: ScriptedCloud, text: str) -> None:
+    """The error has the pipeline's name and SageMaker's code."""
     cloud.faults = [("CreatePipeline", 400, "AccessDeniedException")]
     with pytest.raises(CloudError, match=r"fraudops-training.*AccessDeniedException"):
         definition.upsert(PLATFORM, text)

@@ -21,7 +21,7 @@ def aws(server: str, monkeypatch: pytest.MonkeyPatch) -> access.Aws:
     client("s3").put_object(Bucket="lake", Key="executions/7/model.tar.gz", Body=ARCHIVE)
     client("sagemaker").create_model_package_group(ModelPackageGroupName="fraudops-model")
     topic = client("sns").create_topic(Name="t")["TopicArn"]
-    queue = client("sqs").create_queue(QueueName="told")["QueueUrl"]
+    queue = client("sqs").create_queue(QueueName="notifications")["QueueUrl"]
     arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     for name, value in {

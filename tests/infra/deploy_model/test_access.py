@@ -1,4 +1,4 @@
-"""The deploy function's calls of AWS, against moto over HTTP; UpdateEndpoint, which moto lacks, runs end to end."""
+"""The deploy function's AWS calls against moto over HTTP. UpdateEndpoint, which moto lacks, is tested end to end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ URL = "s3://lake/executions/7/model.tar.gz"
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
 
 
-def test_what_serves_is_a_copy_of_the_version_that_was_verified(aws: access.Aws) -> None:
-    """Replacing the object afterwards changes nothing of what an endpoint would load."""
+def test_verified_artifact_is_copied(aws: access.Aws) -> None:
+    """Replacing the original object afterwards does not change the copy."""
     copy = aws.pinned(URL, SHA256)
     assert copy == f"s3://lake/deploy/artifacts/{SHA256}/model.tar.gz"
     client("s3").put_object(Bucket="lake", Key="executions/7/model.tar.gz", Body=b"swapped")
@@ -25,21 +25,21 @@ def test_what_serves_is_a_copy_of_the_version_that_was_verified(aws: access.Aws)
 
 
 @pytest.mark.parametrize("url", [URL, "s3://lake/absent", "s3://lake", "https://lake/x", ""])
-def test_another_content_is_not_copied(aws: access.Aws, url: str) -> None:
-    """Neither one of another digest, nor one that is not there or not in S3."""
+def test_artifact_with_another_digest_is_not_copied(aws: access.Aws, url: str) -> None:
+    """Nor is one that does not exist or is not in S3."""
     assert aws.pinned(url, "e" * 64) is None
     assert client("s3").list_objects_v2(Bucket="lake", Prefix="deploy/")["KeyCount"] == 0
 
 
-def test_what_is_not_there_is_none(aws: access.Aws) -> None:
-    """SageMaker says so in a message only."""
+def test_missing_resources_are_none(aws: access.Aws) -> None:
+    """SageMaker reports a missing resource only by the message of a ValidationException."""
     assert aws.text("deploy/desired.json") is None
     assert aws.endpoint("absent") is None
     assert aws.model("absent") is None
     assert aws.endpoint_config("absent") is None
 
 
-def test_no_connection_may_pass() -> None:
-    """An error of the network is worth another try, one of our own is not."""
+def test_connection_error_is_transient() -> None:
+    """An error of the network is retried, a ValueError is not."""
     assert access.passing(EndpointConnectionError(endpoint_url="https://s3"))
     assert not access.passing(ValueError("ours"))

@@ -1,4 +1,4 @@
-"""The documents of the deploy function: what `fraudops deploy` writes is read, and the names in SageMaker."""
+"""The documents of the deploy function: it reads orders of `fraudops deploy`; names are valid for SageMaker."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.infra.fake_access import ARN, CONTAINER, desired
     endpoint=st.from_regex(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,62}", fullmatch=True).filter(lambda name: len(name) <= 63),
     approval=st.integers(1, 10**6),
 )
-def test_names_are_ones_that_sagemaker_takes(endpoint: str, approval: int) -> None:
-    """At most 63 letters, digits and dashes, with the approval's number in them."""
+def test_names_are_valid_for_sagemaker(endpoint: str, approval: int) -> None:
+    """At most 63 letters, digits and dashes, with the approval's number."""
     name = documents.Desired.parse(json.dumps(desired(endpoint=endpoint, approval=approval))).name
     assert len(name) <= 63
     assert f"-{approval:04d}-" in name
@@ -29,8 +29,8 @@ def test_names_are_ones_that_sagemaker_takes(endpoint: str, approval: int) -> No
     assert "--" not in name
 
 
-def test_name_is_another_for_every_other_content() -> None:
-    """Package, digest, container, instance and capture are in it; what only the roll-out needs is not."""
+def test_name_depends_on_the_content() -> None:
+    """Package, digest, container, instance and capture change the name; roll-out settings do not."""
     changed: list[dict[str, Any]] = [
         {"model_package_arn": ARN.replace("/7", "/6")},
         {"artifact_sha256": "e" * 64},
@@ -46,7 +46,7 @@ def test_name_is_another_for_every_other_content() -> None:
 
 
 def test_function_reads_what_deploy_writes() -> None:
-    """The two sides share no code; this holds them to one document."""
+    """The function and `fraudops deploy` share no code; this test compares the order's format."""
     serving = config.parse(SERVING.replace("null", "7"), config.SERVING, config.ServingFile)
     written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
     read = documents.Desired.parse(json.dumps(written))
@@ -56,6 +56,6 @@ def test_function_reads_what_deploy_writes() -> None:
 
 
 def test_deploy_reads_what_the_function_writes() -> None:
-    """Every field of an outcome, and the two that the handler adds."""
+    """`fraudops deploy` reads every field of an outcome, and the two that the handler adds."""
     fields = {field.name for field in dataclasses.fields(documents.Outcome)}
     assert fields | {"at"} == {field.name for field in dataclasses.fields(deployment_records.Outcome)}

@@ -1,4 +1,4 @@
-"""The handler deploys an approved package and writes its outcome; transient failures are raised for a retry."""
+"""The handler deploys an approved package and stores the outcome; it raises transient errors so that Lambda retries."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.infra.fake_access import CONTAINER, desired, event
 URL = "s3://lake/executions/7/model.tar.gz"
 
 
-def told() -> list[dict[str, Any]]:
-    """What subscribers of the topic got."""
-    queue = client("sqs").get_queue_url(QueueName="told")["QueueUrl"]
+def notifications() -> list[dict[str, Any]]:
+    """The messages that subscribers of the topic received."""
+    queue = client("sqs").get_queue_url(QueueName="notifications")["QueueUrl"]
     messages = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
     return [json.loads(message["Body"]) for message in messages]
 
@@ -31,7 +31,7 @@ def outcome(identifier: str = "event-1") -> dict[str, Any]:
 
 
 def approved(url: str = URL) -> str:
-    """A package that is Approved, and desired; its ARN."""
+    """Creates an approved package and an order for it; returns its ARN."""
     container = {"Image": CONTAINER["image"], "Environment": CONTAINER["environment"], "ModelDataUrl": url}
     arn: str = client("sagemaker").create_model_package(
         ModelPackageGroupName="fraudops-model",
@@ -49,8 +49,8 @@ def failing(code: str, status: int = 400) -> ClientError:
     return ClientError(problem, "CreateEndpoint")  # type: ignore[arg-type]  # the stubs want every key
 
 
-def test_approved_package_that_git_wants_is_deployed(aws: access.Aws) -> None:
-    """The endpoint is created; the outcome says by which event, for which order; nobody is alarmed."""
+def test_desired_package_is_deployed(aws: access.Aws) -> None:
+    """The endpoint is created, the outcome names the event and the order, and no notification is sent."""
     arn = approved()
     answer = handler.handle(event(arn), None)
     assert answer == outcome()
@@ -59,32 +59,32 @@ def test_approved_package_that_git_wants_is_deployed(aws: access.Aws) -> None:
     assert endpoint["EndpointConfigName"] == answer["endpoint_config"]
     model = client("sagemaker").describe_model(ModelName=answer["endpoint_config"])
     assert model["PrimaryContainer"]["Environment"]["FRAUDOPS_MODEL_VERSION"] == "0007"
-    assert told() == []
+    assert notifications() == []
 
 
-def test_duplicate_leaves_the_first_outcome(aws: access.Aws) -> None:
-    """Who waits for the outcome sees what the event did, not that its second delivery did nothing more."""
+def test_duplicate_event_keeps_the_first_outcome(aws: access.Aws) -> None:
+    """The stored outcome is that of the first delivery, not "unchanged"."""
     arn = approved()
     handler.handle(event(arn), None)
     assert handler.handle(event(arn), None)["outcome"] == "unchanged"
     assert outcome()["outcome"] == "created"
 
 
-def test_refusal_is_written_and_told(aws: access.Aws) -> None:
-    """People hear of a model that was approved by hand; the endpoint does not come to be."""
+def test_refusal_is_stored_and_published(aws: access.Aws) -> None:
+    """A package that is approved but not desired is refused with a notification; no endpoint is created."""
     approved()
     other = approved()
     arn = other[:-1] + "1"
     answer = handler.handle(event(arn), None)
     assert (answer["outcome"], answer["code"]) == ("refused", "not-desired")
-    (message,) = told()
+    (message,) = notifications()
     assert message["Subject"] == "fraudops: deployment refused (not-desired)"
     assert json.loads(message["Message"]) == answer == outcome()
     assert aws.endpoint("fraudops-production") is None
 
 
-def test_no_for_good_is_an_outcome(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quota that is used up will not be there in a minute: it is told instead of tried again."""
+def test_permanent_error_is_an_outcome(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exceeded quota is stored as a failure and published, not retried."""
     arn = approved()
 
     def refuse(self: access.Aws, **request: Any) -> None:
@@ -95,12 +95,12 @@ def test_no_for_good_is_an_outcome(aws: access.Aws, monkeypatch: pytest.MonkeyPa
     assert (answer["outcome"], answer["code"]) == ("failed", "ResourceLimitExceeded")
     assert answer["desired"] == "order-1"
     assert "because" in answer["reason"]
-    assert len(told()) == 1
+    assert len(notifications()) == 1
 
 
 @pytest.mark.parametrize("error", [failing("ThrottlingException"), failing("Odd", 503), failing("ConflictException")])
-def test_what_may_pass_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatch, error: ClientError) -> None:
-    """So that Lambda tries again; no outcome yet, nobody told."""
+def test_transient_error_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatch, error: ClientError) -> None:
+    """Lambda then retries; no outcome is stored and nothing is published."""
     arn = approved()
 
     def refuse(self: access.Aws, **request: Any) -> None:
@@ -110,12 +110,12 @@ def test_what_may_pass_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ClientError):
         handler.handle(event(arn), None)
     assert client("s3").list_objects_v2(Bucket="lake", Prefix="deploy/outcomes/")["KeyCount"] == 0
-    assert told() == []
+    assert notifications() == []
     monkeypatch.undo()
 
 
 def test_busy_endpoint_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lambda delivers the event again a minute later."""
+    """Busy makes Lambda deliver the event again."""
     arn = approved()
     busy = {"EndpointStatus": "Updating", "EndpointConfigName": "another"}
     monkeypatch.setattr(access.Aws, "endpoint", lambda self, name: busy)
@@ -124,7 +124,7 @@ def test_busy_endpoint_is_raised(aws: access.Aws, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_line_of_the_log_is_json(aws: access.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the outcome's fields in it, so that a query finds an approval's history."""
+    """Each line has the outcome's fields, so logs can be queried by approval."""
     lines: list[str] = []
     logger = handler._logger()
     monkeypatch.setattr(logger.handlers[0], "emit", lambda record: lines.append(logger.handlers[0].format(record)))

@@ -1,4 +1,4 @@
-"""The deploy function acts on what Git approved, once, and refuses everything else without touching the endpoint."""
+"""The deploy function's decisions: it deploys what Git approved, once, and refuses everything else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def deploy(access: FakeAccess, about: dict[str, Any] | None = None) -> documents
 
 
 def test_first_deployment_creates_everything() -> None:
-    """Model, configuration and endpoint of one name, from the copy that was verified, under the approval's number."""
+    """Model, configuration and endpoint have one name, the verified copy and the approval's number."""
     access = FakeAccess()
     outcome = deploy(access)
     assert (outcome.outcome, outcome.endpoint_config, outcome.desired) == ("created", NAME, "order-1")
@@ -44,7 +44,7 @@ def test_first_deployment_creates_everything() -> None:
 
 
 def test_next_deployment_updates_blue_green() -> None:
-    """What served goes on serving until the new fleet does, and is kept as long as Git says."""
+    """The former fleet serves until the new one does, and then for the time set in Git."""
     access = FakeAccess()
     deploy(access)
     access.settle()
@@ -60,7 +60,7 @@ def test_next_deployment_updates_blue_green() -> None:
 
 @pytest.mark.parametrize("settled", [False, True])
 def test_second_delivery_changes_nothing(settled: bool) -> None:
-    """While the first is being carried out, and after it: events come at least once."""
+    """Events are delivered at least once: a repeat during or after the deployment has no effect."""
     access = FakeAccess()
     deploy(access)
     if settled:
@@ -72,7 +72,7 @@ def test_second_delivery_changes_nothing(settled: bool) -> None:
 
 
 def test_second_delivery_during_an_update_changes_nothing() -> None:
-    """The update under way is to the same configuration."""
+    """The update in progress is to the same configuration."""
     access = FakeAccess()
     deploy(access)
     access.settle()
@@ -84,16 +84,16 @@ def test_second_delivery_during_an_update_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack", "SystemUpdating", "Deleting"])
-def test_endpoint_on_its_way_elsewhere_is_waited_for(status: str) -> None:
-    """The event comes again later; nothing is created meanwhile."""
+def test_endpoint_in_another_update_is_busy(status: str) -> None:
+    """The event is delivered again later; nothing is created before."""
     access = FakeAccess(endpoints={"fraudops-production": {"EndpointStatus": status, "EndpointConfigName": "another"}})
     with pytest.raises(logic.Busy, match=status):
         deploy(access)
     assert access.changes == []
 
 
-def test_endpoint_that_failed_to_be_created_is_made_anew() -> None:
-    """SageMaker only lets it be deleted; the next delivery creates it."""
+def test_endpoint_whose_creation_failed_is_recreated() -> None:
+    """SageMaker only allows deleting it; the next delivery creates it."""
     access = FakeAccess(endpoints={"fraudops-production": {"EndpointStatus": "Failed", "EndpointConfigName": NAME}})
     with pytest.raises(logic.Busy, match="created again"):
         deploy(access)
@@ -101,8 +101,8 @@ def test_endpoint_that_failed_to_be_created_is_made_anew() -> None:
     assert deploy(access).outcome == "created"
 
 
-def test_update_that_failed_is_tried_again() -> None:
-    """The endpoint is back on the old configuration, so the new one is asked for once more, with what is there."""
+def test_failed_update_is_retried() -> None:
+    """The endpoint is on the old configuration, so the update is repeated with the existing resources."""
     access = FakeAccess()
     deploy(access)
     access.settle()
@@ -132,8 +132,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("code", REFUSED)
-def test_what_git_did_not_approve_is_refused(code: str) -> None:
-    """Each with a code of its own and a reason for people; the endpoint that serves is not touched."""
+def test_package_that_git_did_not_approve_is_refused(code: str) -> None:
+    """Each refusal has its code and a reason; the serving endpoint is unchanged."""
     state, about = REFUSED[code]
     serving = {"EndpointStatus": "InService", "EndpointConfigName": "former"}
     access = FakeAccess(**state, endpoints={"fraudops-production": dict(serving)})
@@ -144,13 +144,13 @@ def test_what_git_did_not_approve_is_refused(code: str) -> None:
     assert "update_endpoint" not in access.changes
 
 
-def test_object_that_is_gone_is_refused() -> None:
-    """As one with another digest."""
+def test_missing_artifact_is_refused() -> None:
+    """It is refused like an artifact with another digest."""
     assert deploy(FakeAccess(objects={})).code == "digest"
 
 
 def test_edited_environment_is_refused_by_name() -> None:
-    """UpdateModelPackage can make the container run other code; the refusal says which variable was changed."""
+    """UpdateModelPackage can change the container's environment; the refusal names the changed variable."""
     edited = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "s3://elsewhere/code.tar.gz"}
     container = {"Image": "image:1.9-0", "Environment": edited, "ModelDataUrl": "s3://lake/executions/7/model.tar.gz"}
     outcome = deploy(FakeAccess(containers=[container]))
@@ -170,7 +170,7 @@ def test_edited_environment_is_refused_by_name() -> None:
     ],
 )
 def test_event_of_another_shape_is_an_error(broken: dict[str, Any]) -> None:
-    """It goes to the dead-letter queue, and no key is made of what it says."""
+    """Lambda sends it to the dead-letter queue; its content is not used in any key."""
     access = FakeAccess()
     with pytest.raises(ValueError, match="event"):
         deploy(access, broken)
@@ -185,8 +185,8 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from(sorted(desired())))
-def test_order_that_does_not_hold_is_refused_whatever_it_says(value: Any, key: str) -> None:
-    """A broken desired.json never raises and never deploys something half-read."""
+def test_invalid_order_is_refused(value: Any, key: str) -> None:
+    """An invalid desired.json never raises and is never deployed in part."""
     for document in (value, desired(**{key: value})):
         access = FakeAccess(document=json.dumps(document))
         outcome = deploy(access)
@@ -194,7 +194,7 @@ def test_order_that_does_not_hold_is_refused_whatever_it_says(value: Any, key: s
 
 
 def test_capture_can_be_switched_off() -> None:
-    """0 % in Git is no capture on the endpoint."""
+    """A capture rate of 0 % disables data capture on the endpoint."""
     access = FakeAccess(document=desired(capture={"sampling_percentage": 0}))
     deploy(access)
     assert access.requests[1]["DataCaptureConfig"]["EnableCapture"] is False
