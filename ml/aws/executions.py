@@ -85,13 +85,14 @@ def is_arn(text: str) -> bool:
 def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:
     """Starts an execution and returns its ARN; the same `token` again returns the same execution.
 
+    Empty values are not sent, because SageMaker refuses them: the definition's default applies, which is empty too.
     `label` is its display name, by which `find` finds it after SageMaker's token has expired.
     """
     with session.explained(f"starting pipeline {NAME}"):
         answer = session.client("sagemaker").start_pipeline_execution(
             PipelineName=NAME,
             PipelineExecutionDisplayName=label,
-            PipelineParameters=[{"Name": name, "Value": value} for name, value in sorted(parameters.items())],
+            PipelineParameters=[{"Name": name, "Value": value} for name, value in sorted(parameters.items()) if value],
             ClientRequestToken=token,
         )
     return str(answer["PipelineExecutionArn"])

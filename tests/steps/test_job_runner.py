@@ -79,7 +79,7 @@ def run_sh(tmp_path: Path, *arguments: str, lacking: int = 1) -> tuple[int, list
 def test_run_sh_installs_missing_packages_then_runs_the_step(tmp_path: Path) -> None:
     """First requirements.txt, then the module with its arguments unchanged; nothing in them is executed."""
     hostile = "a b; touch $HOME/x `id` $(id) ''"
-    status, calls = run_sh(tmp_path, "prepare", "--window-start", "", "--window-end", hostile)
+    status, calls = run_sh(tmp_path, "prepare", "--window-start=", "--window-end", hostile)
     code = str(tmp_path / "code")
     assert status == 0
     assert calls[:4] == [code, "-m", "ml.steps.requirements_check", f"{code}/requirements.txt"]
@@ -88,7 +88,7 @@ def test_run_sh_installs_missing_packages_then_runs_the_step(tmp_path: Path) -> 
     assert {"--require-hashes", "--no-deps", "--no-input"} <= set(calls)
     assert calls[calls.index("-r") + 1] == f"{code}/requirements.txt"
     step = calls[calls.index("-r") + 2 :]
-    assert step == [code, "-m", "ml.steps.prepare", "--window-start", "", "--window-end", hostile]
+    assert step == [code, "-m", "ml.steps.prepare", "--window-start=", "--window-end", hostile]
 
 
 def test_run_sh_skips_pip_if_nothing_is_missing(tmp_path: Path) -> None:

@@ -156,8 +156,8 @@ class Workflow:
             "Prepare",
             arguments=[
                 *("--data-sha256", p["DataSha256"]),
-                *("--window-start", p["WindowStart"]),
-                *("--window-end", p["WindowEnd"]),
+                _option("--window-start", p["WindowStart"]),
+                _option("--window-end", p["WindowEnd"]),
             ],
             inputs={"code": p["CodeUri"], "settings": p["SettingsUri"], "dataset": p["DataManifestUri"]},
             outputs=["prepared"],
@@ -191,7 +191,7 @@ class Workflow:
             arguments=[
                 *("--commit", p["Commit"]),
                 *("--data-sha256", p["DataSha256"]),
-                *("--champion-sha256", p["ChampionSha256"]),
+                _option("--champion-sha256", p["ChampionSha256"]),
             ],
             inputs={
                 "code": p["CodeUri"],
@@ -295,6 +295,11 @@ class Workflow:
     def _below_execution(self, *parts: str) -> Join:
         bucket = f"s3://{self._platform.bucket}/executions"
         return Join(on="/", values=[bucket, ExecutionVariables.PIPELINE_EXECUTION_ID, *parts])
+
+
+def _option(name: str, parameter: ParameterString) -> Join:
+    """`name=value` as one word: CreateProcessingJob refuses empty words, and the value may be empty."""
+    return Join(on="", values=[f"{name}=", parameter])
 
 
 def _maybe_empty(parameter: ParameterString) -> Join:

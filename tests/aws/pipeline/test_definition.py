@@ -174,13 +174,35 @@ def test_job_arguments_are_valid_for_sagemaker(steps: dict[str, dict[str, Any]])
             assert isinstance(word, dict) or re.fullmatch(r".{0,256}", word), word
 
 
+def test_no_word_of_a_job_can_be_empty(text: str, steps: dict[str, dict[str, Any]]) -> None:
+    """CreateProcessingJob refuses an empty word; a parameter that may be empty is joined to its option."""
+    may_be_empty = {item["Name"] for item in json.loads(text)["Parameters"] if item.get("DefaultValue") == ""}
+    joined: set[str] = set()
+    for name in ("Prepare", "Train", "Evaluate"):
+        arguments = steps[name]["Arguments"]
+        app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+        for word in app["ContainerArguments"]:
+            assert word != ""
+            if "Get" in word:
+                assert word["Get"].removeprefix("Parameters.") not in may_be_empty
+            elif "Std:Join" in word:
+                head, reference = word["Std:Join"]["Values"]
+                assert word["Std:Join"]["On"] == ""
+                joined.add(f"{head}{reference['Get']}")
+    assert joined == {
+        "--window-start=Parameters.WindowStart",
+        "--window-end=Parameters.WindowEnd",
+        "--champion-sha256=Parameters.ChampionSha256",
+    }
+
+
 def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[int, str, str]:
     """Runs Prepare's command on the code in `folder`: exit code, output and the failure reason for SageMaker."""
     app = steps["Prepare"]["Arguments"]["AppSpecification"]
     reason = folder.parent / "message"
     reason.unlink(missing_ok=True)
     done = subprocess.run(
-        [*app["ContainerEntrypoint"], str(folder), uri, str(reason), "prepare", "--window-start", "", "a b $(id)"],
+        [*app["ContainerEntrypoint"], str(folder), uri, str(reason), "prepare", "--window-start=", "a b $(id)"],
         cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr + done.stdout, reason.read_text() if reason.exists() else ""
@@ -200,7 +222,7 @@ def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], t
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(body)
     uri = f"s3://lake/code/{source_upload.digest(tree)}/"
-    assert started(steps, folder, uri) == (0, f"prepare|--window-start||a b $(id)|{folder}|", "")
+    assert started(steps, folder, uri) == (0, f"prepare|--window-start=|a b $(id)|{folder}|", "")
     assert started(steps, folder, uri.rstrip("/"))[0] == 0
 
     def refused(address: str = uri) -> bool:

@@ -21,6 +21,7 @@ from ml.aws import executions
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 Answer = tuple[int, dict[str, Any]]
+_EMPTY_VALUE = '[string "" is too short (length: 0, required minimum: 1)]'  # aws/sagemaker-python-sdk#4016
 
 
 @dataclass
@@ -122,6 +123,8 @@ class ScriptedCloud:
             if execution.token == token:
                 return 200, {"PipelineExecutionArn": execution.arn}
         number = f"{len(self.executions) + 1:012d}"
+        if any(not item["Value"] for item in body["PipelineParameters"]):
+            return 400, {"__type": "ValidationException", "message": _EMPTY_VALUE}
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{body['PipelineName']}/execution/{number}"
         started = Scripted(
             arn=arn,

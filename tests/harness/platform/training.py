@@ -145,7 +145,7 @@ def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
         },
         CustomerMetadataProperties={
             "commit": execution.parameters["Commit"],
-            "requests": f"={execution.parameters['Requests']}",
+            "requests": f"={execution.parameters.get('Requests', '')}",
         },
     )
     register = step("Register", Metadata={"RegisterModel": {"Arn": answer["ModelPackageArn"]}})
