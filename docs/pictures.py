@@ -93,7 +93,7 @@ def loop() -> bytes:
         axes,
         (10.4, 0.3),
         4.8,
-        "drift.yml\ncaptured traffic and mature labels, judged;\non drift it commits a retrain request",
+        "drift.yml\nevaluates traffic and mature labels;\non drift it commits a retrain request",
         GIT,
     )
     arrow(axes, (3.3, 5.7), (4.2, 5.7), "train")

@@ -109,18 +109,18 @@ def drift_rows(result: Any) -> list[tuple[str, Any]]:
             f"{stamp(window.start)} to {stamp(window.end)}",
             f"{', '.join(window.verdicts)}; {window.rows:,} rows{'' if window.new else ', checked before'}",
         )
-        for window in result.judged
+        for window in result.windows
     ]
     requests = [(request.request, f"{request.state}: {request.reason}") for request in result.requests]
-    silence = result.silence
+    no_traffic = result.no_traffic
     return [
         ("verdict", result.verdict),
         ("reason", result.reason),
         ("endpoint", result.endpoint),
         ("approval", f"{result.approval:04d}" if result.approval is not None else "none"),
         *windows,
-        ("due", ", ".join(result.due) or "no request"),
+        ("due", ", ".join(result.causes) or "no request"),
         *requests,
-        ("no traffic", f"since {stamp(silence.since)}, {silence.hours:,.0f} hours" if silence else None),
-        ("report", result.judged[-1].report if result.judged else None),
+        ("no traffic", f"since {stamp(no_traffic.since)}, {no_traffic.hours:,.0f} hours" if no_traffic else None),
+        ("report", result.windows[-1].report if result.windows else None),
     ]

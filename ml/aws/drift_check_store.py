@@ -18,7 +18,7 @@ from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
 PREFIX = "monitoring"
-SCHEMA = 1
+SCHEMA = 2
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -70,11 +70,11 @@ class Checks:
         return f"s3://{self.bucket}/{self._root}/model-monitor/baseline-{artifact_sha256[:12]}/{name}"
 
     def read(self, start: datetime, end: datetime) -> dict[str, Any] | None:
-        """The window's document; None if it was never judged. DataError if it has another schema."""
+        """The window's document; None if it was never evaluated. DataError if it has another schema."""
         return self._read(self.check_uri(start, end))
 
     def windows(self) -> list[tuple[datetime, datetime]]:
-        """Every window that was judged, by end and then start. Objects with other names are skipped."""
+        """Every window that was evaluated, by end and then start. Objects with other names are skipped."""
         found = []
         prefix = f"{self._root}/checks/"
         with explained(f"listing s3://{self.bucket}/{prefix}"):
@@ -103,9 +103,11 @@ class Checks:
         try:
             document = json.loads(content)
         except ValueError as error:
-            raise DataError(f"{uri}: not JSON ({error}); delete it to have the window checked again") from error
+            raise DataError(
+                f"{uri}: not JSON ({error}); delete it; the next check evaluates the window again"
+            ) from error
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-            raise DataError(f"{uri}: not a check of this version; delete it to have the window checked again")
+            raise DataError(f"{uri}: not a check of this version; delete it; the next check evaluates the window again")
         return document
 
 

@@ -68,12 +68,14 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     checks = [*_new_verdicts(monitor, chosen, rules), monitor.check(chosen)]
     past = history(monitor, checks[-1])
     cases = decision_policy.cases(monitor, past)
-    silence = _silence(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
+    no_traffic = (
+        _time_without_traffic(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
+    )
     for each in checks:
         check_artifacts.write(monitor, each, past)
     if chosen == calendar.latest(now, rules.window):
         published = cloudwatch_metrics.publish(
-            monitor.endpoint, check_artifacts.points(checks[-1], past, silence), at=now
+            monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic), at=now
         )
         note(f"{published} metrics published to {cloudwatch_metrics.NAMESPACE}")
     else:  # metrics of a past window would set off alarms about the present
@@ -82,12 +84,12 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     if not report_only:
         model, gate = config.load_model(root), config.load_gate(root)
         outcomes = _create_requests(repository, monitor, cases, model=model, gate=gate, main=main)
-        _report_no_traffic(monitor, silence, captured=settings.capture.sampling_percentage > 0)
-    result = _result(monitor, checks, cases, outcomes, silence)
+        _report_no_traffic(monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
+    result = _result(monitor, checks, cases, outcomes, no_traffic)
     runner_commands.output(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
-        no_traffic=str(silence is not None).lower(),
+        no_traffic=str(no_traffic is not None).lower(),
     )
     runner_commands.summary(step_summary.drift_check(result, checks, past))
     _annotate(result)
@@ -114,7 +116,9 @@ def _new_verdicts(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> 
     return sorted(checks, key=lambda each: each.window)
 
 
-def _silence(monitor: Monitor, repository: Repository, rules: config.DriftFile, now: datetime) -> NoTraffic | None:
+def _time_without_traffic(
+    monitor: Monitor, repository: Repository, rules: config.DriftFile, now: datetime
+) -> NoTraffic | None:
     """The time without traffic if it exceeds no_traffic_hours; counted at most from the latest serving change."""
     last = object_listing.last_captured_hour(monitor.bucket, monitor.endpoint, now)
     served_since = [move.landed.time for move in serving_pointer.moves(repository, "HEAD")[-1:]]
@@ -153,10 +157,10 @@ def _create_requests(
     return outcomes
 
 
-def _report_no_traffic(monitor: Monitor, silence: NoTraffic | None, *, captured: bool) -> None:
+def _report_no_traffic(monitor: Monitor, no_traffic: NoTraffic | None, *, captured: bool) -> None:
     """Opens the issue about missing traffic, or closes it."""
     github = GitHub.from_environment()
-    if silence is None:
+    if no_traffic is None:
         off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not monitored."
         comment = "The endpoint receives traffic again." if captured else off
         issues.close(github, cause=NO_TRAFFIC, label=labels.NO_TRAFFIC, comment=comment)
@@ -165,8 +169,8 @@ def _report_no_traffic(monitor: Monitor, silence: NoTraffic | None, *, captured:
             github,
             cause=NO_TRAFFIC,
             label=labels.NO_TRAFFIC,
-            title=f"No traffic at {monitor.endpoint} since {clock.stamp(silence.since)}",
-            body=step_summary.no_traffic_issue(monitor.endpoint, silence, runner_commands.run_url()),
+            title=f"No traffic at {monitor.endpoint} since {clock.stamp(no_traffic.since)}",
+            body=step_summary.no_traffic_issue(monitor.endpoint, no_traffic, runner_commands.run_url()),
         )
 
 
@@ -181,10 +185,10 @@ def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
         start=window[0],
         end=window[1],
         approval=None,
-        judged=(),
-        due=(),
+        windows=(),
+        causes=(),
         requests=(),
-        silence=None,
+        no_traffic=None,
     )
 
 
@@ -193,7 +197,7 @@ def _result(
     checks: Sequence[Check],
     cases: Sequence[DriftCase],
     outcomes: Sequence[RequestOutcome],
-    silence: NoTraffic | None,
+    no_traffic: NoTraffic | None,
 ) -> DriftCheckResult:
     latest = checks[-1]
     return DriftCheckResult(
@@ -203,7 +207,7 @@ def _result(
         start=latest.window[0],
         end=latest.window[1],
         approval=latest.approval,
-        judged=tuple(
+        windows=tuple(
             WindowVerdict(
                 start=each.window[0],
                 end=each.window[1],
@@ -216,18 +220,18 @@ def _result(
             )
             for each in checks
         ),
-        due=tuple(each.kind for each in cases),
+        causes=tuple(each.kind for each in cases),
         requests=tuple(outcomes),
-        silence=silence,
+        no_traffic=no_traffic,
     )
 
 
 def _annotate(result: DriftCheckResult) -> None:
     """Adds warnings to the workflow run for what needs attention."""
     warnings = []
-    if result.silence is not None:
-        warnings.append(f"No traffic at {result.endpoint} for {result.silence.hours:.0f} hours")
-    if any(verdict not in ("none", IMMATURE) for verdict in result.judged[-1].verdicts):
+    if result.no_traffic is not None:
+        warnings.append(f"No traffic at {result.endpoint} for {result.no_traffic.hours:.0f} hours")
+    if any(verdict not in ("none", IMMATURE) for verdict in result.windows[-1].verdicts):
         warnings.append(f"Drift: {result.verdict}. {result.reason}")
     warnings += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
     for message in warnings:

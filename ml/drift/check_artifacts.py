@@ -125,7 +125,7 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
         yield name, "drift", "; ".join(words)
 
 
-def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> Iterator[Point]:
+def points(check: Check, past: Sequence[Check], no_traffic: NoTraffic | None) -> Iterator[Point]:
     """The CloudWatch metrics: each verdict as 0 or 1, the distances of each input, and the rates from mature labels.
 
     Labels come late. Label metrics are those of the newest window of the same model, up to `check`, with mature labels;
@@ -137,7 +137,7 @@ def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> It
     verdict = check.verdict
     earlier = [each.verdict for each in past if each.window[1] <= check.window[1]]
     labelled_windows = [
-        each for each in [*earlier, verdict] if CONCEPT in each.judged and each.reference == verdict.reference
+        each for each in [*earlier, verdict] if CONCEPT in each.evaluated and each.reference == verdict.reference
     ]
     labelled = labelled_windows[-1] if labelled_windows else verdict
     verdicts = {*verdict.verdicts} - {CONCEPT}
@@ -147,13 +147,13 @@ def points(check: Check, past: Sequence[Check], silence: NoTraffic | None) -> It
         yield Point(name="Verdict", value=float(name in verdicts), dimensions={"Verdict": name})
     for kind in CAUSES:
         source = labelled if kind == CONCEPT else verdict
-        if kind in source.judged:
+        if kind in source.evaluated:
             yield Point(name="Findings", value=float(len(source.fired(kind))), dimensions={"Kind": kind}, unit="Count")
     yield Point(name="Rows", value=float(verdict.rows), unit="Count")
     yield Point(name="Drift", value=float(any(kind in verdicts for kind in KINDS)))
-    yield Point(name="NoTraffic", value=float(silence is not None))
-    if silence is not None:
-        yield Point(name="HoursWithoutTraffic", value=silence.hours)
+    yield Point(name="NoTraffic", value=float(no_traffic is not None))
+    if no_traffic is not None:
+        yield Point(name="HoursWithoutTraffic", value=no_traffic.hours)
     columns: list[tuple[str, Any]] = [(feature.name, feature) for feature in verdict.features]
     if verdict.scores is not None:
         columns.append(("score", verdict.scores))

@@ -59,7 +59,7 @@ def carry_over(past: Iterable[DriftVerdict], *, champion: str, learned_until: da
     carried: list[DriftVerdict] = []
     onset: datetime | None = None
     for each in past:
-        if CONCEPT in each.judged:
+        if CONCEPT in each.evaluated:
             onset = (onset or _onset(each)) if CONCEPT in each.verdicts else None
         if (
             each.reference != champion
@@ -68,7 +68,7 @@ def carry_over(past: Iterable[DriftVerdict], *, champion: str, learned_until: da
             and learned_until is not None
             and onset >= learned_until - (each.end - each.start) / 2
         ):
-            carried.append(replace(each, reference=champion, verdicts=(CONCEPT,), judged=(CONCEPT,)))
+            carried.append(replace(each, reference=champion, verdicts=(CONCEPT,), evaluated=(CONCEPT,)))
         else:
             carried.append(each)
     return carried

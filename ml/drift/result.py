@@ -33,7 +33,7 @@ class NoTraffic:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftCheckResult:
-    """The result of a drift check. The last item of `judged` is the window that was asked for."""
+    """The result of a drift check. The last item of `windows` is the window that was asked for."""
 
     verdict: str
     reason: str
@@ -41,8 +41,8 @@ class DriftCheckResult:
     start: datetime
     end: datetime
     approval: int | None
-    judged: tuple[WindowVerdict, ...]
-    due: tuple[str, ...]
+    windows: tuple[WindowVerdict, ...]
+    causes: tuple[str, ...]
     """The kinds of drift for which a retrain is due."""
     requests: tuple[RequestOutcome, ...]
-    silence: NoTraffic | None
+    no_traffic: NoTraffic | None

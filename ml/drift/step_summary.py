@@ -44,16 +44,16 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
         f"{code(result.endpoint)}, {span(latest.window)}, against approval {latest.approval:04d}: "
         f"{text(result.reason)}.",
     ]
-    if result.silence is not None:
+    if result.no_traffic is not None:
         parts.append(
-            f"**No traffic** since {stamp(result.silence.since)}, {result.silence.hours:,.0f} hours: drift cannot be "
-            "detected."
+            f"**No traffic** since {stamp(result.no_traffic.since)}, {result.no_traffic.hours:,.0f} hours: drift "
+            "cannot be detected."
         )
     parts += [_outcome(each.request, each.state, each.reason) for each in result.requests]
     if not result.requests:
         parts.append(
-            f"Due: {', '.join(result.due)}; no request was created (report only)."
-            if result.due
+            f"Due: {', '.join(result.causes)}; no request was created (report only)."
+            if result.causes
             else "No request is due."
         )
     parts.append(_windows(checks))
@@ -64,12 +64,12 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
     return "\n\n".join(parts)
 
 
-def no_traffic_issue(endpoint: str, silence: NoTraffic, run_url: str | None) -> str:
+def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) -> str:
     """The body of the issue about an endpoint without captured traffic."""
     run = f"\n\n{link('The run', run_url)}" if run_url else ""
     return (
-        f"No traffic of {code(endpoint)} was captured since {stamp(silence.since)}, for {silence.hours:,.0f} hours. "
-        "Either it receives no requests, or they are not captured. Drift cannot be detected meanwhile."
+        f"No traffic of {code(endpoint)} was captured since {stamp(no_traffic.since)}, for {no_traffic.hours:,.0f} "
+        "hours. Either it receives no requests, or they are not captured. Drift cannot be detected meanwhile."
         "\n\nCheck the endpoint's invocations in CloudWatch, `capture.sampling_percentage` in "
         "`model-config/serving/production.yaml`, and the endpoint's clients. `no_traffic_hours` in "
         "`model-config/monitoring/drift.yaml` sets the limit. The next check that finds traffic closes this issue."

@@ -16,7 +16,7 @@ from typing import Any
 
 from ml import clock, config
 from ml.aws.capture import object_listing
-from ml.aws.drift_check_store import Checks, fingerprint
+from ml.aws.drift_check_store import SCHEMA, Checks, fingerprint
 from ml.console import note, stage
 from ml.drift import traffic_aggregation
 from ml.drift.approved_model import Model
@@ -38,7 +38,7 @@ class Check:
     @cached_property
     def verdict(self) -> detector.DriftVerdict:
         """The verdict of the window."""
-        return detector.DriftVerdict.from_dict(self.document["judgement"])
+        return detector.DriftVerdict.from_dict(self.document["verdict"])
 
     @property
     def window(self) -> Window:
@@ -54,7 +54,7 @@ class Check:
     @property
     def may_mature(self) -> bool:
         """Whether later labels can still show concept drift: rows of the model have an id to join on."""
-        return "concept" not in self.verdict.judged and self.document["label_summary"] is not None
+        return "concept" not in self.verdict.evaluated and self.document["label_summary"] is not None
 
     def summary(self) -> detector.WindowSummary:
         """The counts of the window's traffic."""
@@ -97,7 +97,7 @@ class Monitor:
         model = self.model(stored.approval if stored is not None else self.serves)
         document = self._evaluate(window, model) | {"seen": inputs}
         self.checks.write(document)
-        return Check(document={"schema": 1, **document}, new=True)
+        return Check(document={"schema": SCHEMA, **document}, new=True)
 
     def stored(self, window: Window) -> Check | None:
         """The stored check of a window; None if there is none."""
@@ -141,7 +141,7 @@ class Monitor:
             "endpoint": self.endpoint,
             "start": clock.stamp(start),
             "end": clock.stamp(end),
-            "judged": clock.stamp(now),
+            "evaluated": clock.stamp(now),
             "model": {
                 "approval": model.record.approval,
                 "artifact_sha256": model.sha256,
@@ -149,7 +149,7 @@ class Monitor:
             },
             "summary": summary.to_dict(),
             "label_summary": outcomes.to_dict() if outcomes is not None else None,
-            "judgement": verdict.to_dict(),
+            "verdict": verdict.to_dict(),
             "report": self.checks.uri("reports", start, end, "report.html"),
         }
 
@@ -168,6 +168,6 @@ def _is_current(stored: Check, inputs: Mapping[str, Any], min_age_days: int) -> 
     """
     if stored.document.get("seen") != inputs:
         return False
-    evaluated = datetime.fromisoformat(stored.document["judged"])
+    evaluated = datetime.fromisoformat(stored.document["evaluated"])
     mature = stored.window[1] + timedelta(days=min_age_days)
-    return "concept" in stored.verdict.judged or evaluated >= mature or evaluated.date() == clock.now().date()
+    return "concept" in stored.verdict.evaluated or evaluated >= mature or evaluated.date() == clock.now().date()

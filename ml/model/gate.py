@@ -103,7 +103,7 @@ def _false_positive_rate(gate: Gate, figure: Estimate) -> Check:
 def _positives(gate: Gate, positives: int) -> Check:
     passed = positives >= gate.min_positives
     needed = f"{_count(positives, 'fraud')} in the test window, at least {gate.min_positives} needed."
-    detail = f"Enough evidence: {needed}" if passed else f"Too little evidence to judge: {needed}"
+    detail = f"Enough evidence: {needed}" if passed else f"Too little evidence for a verdict: {needed}"
     return Check(
         name="positives", passed=passed, observed=float(positives), limit=float(gate.min_positives), detail=detail
     )

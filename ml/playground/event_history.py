@@ -35,7 +35,7 @@ class _Checked:
 
     month: int
     run: Run
-    judgement: Mapping[str, Any] | None
+    verdict: Mapping[str, Any] | None
     """The month's verdict after this check; labels that arrive later change it."""
 
 
@@ -52,7 +52,7 @@ class EventHistory:
 
     def add_check(self, month: int, run: Run) -> None:
         """Records the drift check after `month`."""
-        self._checks.append(_Checked(month=month, run=run, judgement=self._judgement(month)))
+        self._checks.append(_Checked(month=month, run=run, verdict=self._verdict(month)))
 
     def add_merges(self, month: int, moment: datetime, numbers: list[int]) -> None:
         """Records the pull requests that were merged after `month`."""
@@ -96,17 +96,17 @@ class EventHistory:
         return f"s3://{self._cards.bucket}/capture/{self._cards.endpoint}/"
 
     @property
-    def judged_rows(self) -> int:
+    def evaluated_rows(self) -> int:
         """Rows of captured traffic in all checks."""
-        judgements = [self._judgement(month.number) for month in self.year.months]
-        return sum(judgement["rows"] for judgement in judgements if judgement)
+        verdicts = [self._verdict(month.number) for month in self.year.months]
+        return sum(verdict["rows"] for verdict in verdicts if verdict)
 
     # -- months
 
     def _month(self, number: int) -> MonthPlayed:
         counts, (start, end) = self._cards.counts_by_month[number], self._cards.year.span(number)
-        judgement = self._judgement(number)
-        features = judgement["features"] if judgement else []
+        verdict = self._verdict(number)
+        features = verdict["features"] if verdict else []
         return MonthPlayed(
             number=number,
             start=start.date(),
@@ -118,13 +118,13 @@ class EventHistory:
             frauds_by_band=tuple(counts.frauds_by_band.tolist()),
             drift={item["name"]: item["ks"] for item in features} or None,
             drifted=tuple(item["name"] for item in features if item["fired"]),
-            verdict=", ".join(judgement["verdicts"]) if judgement else "not judged",
+            verdict=", ".join(verdict["verdicts"]) if verdict else "not evaluated",
         )
 
-    def _judgement(self, month: int) -> Mapping[str, Any] | None:
+    def _verdict(self, month: int) -> Mapping[str, Any] | None:
         """The latest verdict on a month; None where there is none."""
         document = Checks(self._cards.bucket, self._cards.endpoint).read(*self._cards.year.span(month))
-        return document["judgement"] if document else None
+        return document["verdict"] if document else None
 
     def _number(self, moment: datetime) -> int:
         """The month before the one of `moment`: an event on 1 August belongs to July."""
@@ -277,24 +277,24 @@ class EventHistory:
 
     def _check(self, checked: _Checked) -> Decision:
         """A run of the check with its annotations and its strongest findings."""
-        judgement = checked.judgement
+        verdict = checked.verdict
         outputs: dict[str, str] = {}
         for job in checked.run.jobs:
             for values in job.outputs.values():
                 outputs |= values
         notes = [note.message for job in checked.run.jobs for note in job.annotations]
         evidence = {f"in its words{f' ({place})' if place > 1 else ''}": note for place, note in enumerate(notes, 1)}
-        if judgement:
+        if verdict:
             evidence |= {
-                "rows": f"{judgement['rows']:,}",
-                **verdict_summary.largest_shift(judgement),
-                **verdict_summary.findings(judgement),
+                "rows": f"{verdict['rows']:,}",
+                **verdict_summary.largest_shift(verdict),
+                **verdict_summary.findings(verdict),
             }
         return Decision(
             at=datetime.fromisoformat(checked.run.created),
             month=checked.month,
             kind="check",
-            decision=outputs.get("verdict") or "not judged",
+            decision=outputs.get("verdict") or "not evaluated",
             by="drift.yml",
             evidence=evidence,
             link=self._page("run", checked.run.id),

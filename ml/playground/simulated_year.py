@@ -75,7 +75,7 @@ def run(
             set_clock(year.span(1)[0])
             reviewer = ScriptedReviewer(emulators, root=root, place=place.repository, name=REPOSITORY)
             history = _YearRunner(reviewer, emulators, year, watch).play(scenario_name, months)
-            summary = summarize(reviewer, watch, captured_rows=history.judged_rows, capture=history.capture)
+            summary = summarize(reviewer, watch, captured_rows=history.evaluated_rows, capture=history.capture)
             kept.model.write_bytes(s3_objects.read(reviewer.serving().artifact.uri))
         emulators.github.export(place.pages, history.commits)
     finally:

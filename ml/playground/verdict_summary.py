@@ -12,15 +12,15 @@ _MAX_FINDINGS = 6
 """Number of findings that are listed."""
 
 
-def largest_shift(judgement: Mapping[str, Any]) -> dict[str, str]:
+def largest_shift(verdict: Mapping[str, Any]) -> dict[str, str]:
     """The feature with the largest shift, and the counts of mature labels, fired or not."""
     summary = {}
-    if judgement["features"]:
-        furthest = max(judgement["features"], key=lambda item: item["ks"])
+    if verdict["features"]:
+        furthest = max(verdict["features"], key=lambda item: item["ks"])
         summary["moved most"] = (
             f"{furthest['name']}: {STATISTIC} {furthest['ks']:.3f}, {furthest['mean_shift']:+.2f} sd"
         )
-    counts = (judgement["labels"] or {}).get("confusion")
+    counts = (verdict["labels"] or {}).get("confusion")
     if counts:
         frauds = counts["true_positives"] + counts["false_negatives"]
         summary["labels by now"] = (
@@ -29,9 +29,9 @@ def largest_shift(judgement: Mapping[str, Any]) -> dict[str, str]:
     return summary
 
 
-def findings(judgement: Mapping[str, Any]) -> dict[str, str]:
+def findings(verdict: Mapping[str, Any]) -> dict[str, str]:
     """The findings that fired: concept first, then by p-value, then by the multiple of the limit."""
-    fired = [item for item in judgement["findings"] if item["fired"]]
+    fired = [item for item in verdict["findings"] if item["fired"]]
     fired.sort(key=lambda item: (_ORDER.index(item["kind"]), *_p_value_order(item), -_multiple_of_limit(item)))
     quoted = {}
     for item in fired[:_MAX_FINDINGS]:

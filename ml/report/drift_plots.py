@@ -44,7 +44,7 @@ def draw(
         pictures["distributions.png"] = distributions(reference, verdict, summary)
     if verdict.scores is not None:
         pictures["scores.png"] = scores(reference, summary)
-    if "concept" in verdict.judged and verdict.labels:
+    if "concept" in verdict.evaluated and verdict.labels:
         pictures["outcomes.png"] = outcomes(reference, verdict)
     if sum(bool(verdict.features) for verdict in history) > 1:
         pictures["history.png"] = window_history(history)

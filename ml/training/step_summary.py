@@ -88,7 +88,7 @@ def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
             *asked,
             f"{closing} The serving model is unchanged.",
             "To try again, change `model-config/training/`, import more data, or commit another retrain request; a "
-            "re-run of the same commit and data would be judged the same.",
+            "re-run of the same commit and data would give the same verdict.",
             _sources(found) + (f"\n\n{link('The run', run_url)}" if run_url else ""),
         ]
     )

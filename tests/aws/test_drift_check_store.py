@@ -27,14 +27,14 @@ def checks(server: str, monkeypatch: pytest.MonkeyPatch) -> Checks:
 
 def document(start: datetime = START, end: datetime = END) -> dict[str, object]:
     """A minimal check."""
-    return {"start": start.isoformat(), "end": end.isoformat(), "judgement": {"rows": 3}}
+    return {"start": start.isoformat(), "end": end.isoformat(), "verdict": {"rows": 3}}
 
 
 def test_check_is_read_back(checks: Checks) -> None:
     """It is stored under the name of its window; another window has none."""
     assert checks.read(START, END) is None
     assert checks.write(document()) == checks.check_uri(START, END) == f"s3://lake/{KEY}"
-    assert checks.read(START, END) == {"schema": 1, **document()}
+    assert checks.read(START, END) == {"schema": 2, **document()}
     assert checks.read(START, END + timedelta(days=1)) is None
 
 
@@ -48,11 +48,11 @@ def test_windows_are_listed_by_their_end(checks: Checks) -> None:
     assert checks.windows() == [week, (START, END)]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 2}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 1}'])
 def test_check_of_another_format_is_refused(checks: Checks, content: bytes) -> None:
     """The error says what to do."""
     client("s3").put_object(Bucket="lake", Key=KEY, Body=content)
-    with pytest.raises(DataError, match="delete it to have the window checked again"):
+    with pytest.raises(DataError, match="delete it; the next check evaluates the window again"):
         checks.read(START, END)
 
 

@@ -1,7 +1,7 @@
 """False alarms and catches of the committed drift.yaml on windows of the stand-in, as a table.
 
 The model is the pipeline's own, trained in this process on a full-size stand-in; every window is another seed. Labels
-come up to a month late, so windows are judged at their end and again a month later. Prints a table and writes
+come up to a month late, so windows are evaluated at their end and again a month later. Prints a table and writes
 build/bench/drift_alarms.json. Ends non-zero where the project's promise is missed: no request over 200 drift-free
 windows, every shift of 0.25 standard deviations seen, every label flip seen as soon as labels are mature.
 """
@@ -96,7 +96,7 @@ def flip(amounts: NDArray[np.float64], labels: Labels, top: float, share: float,
     return flipped
 
 
-def judge(served: Served, month: Month, *, labelled: bool = True) -> detector.DriftVerdict:
+def evaluate(served: Served, month: Month, *, labelled: bool = True) -> detector.DriftVerdict:
     """The verdict on a window: of its traffic, and of its labels where they have come."""
     scores = served.model.model.score(month.rows)
     decisions = served.model.model.decide(scores)
@@ -127,7 +127,7 @@ def quiet(served: Served, months: Iterator[Month]) -> dict[str, Any]:
     history: list[detector.DriftVerdict] = []
     windows, requests = dict.fromkeys(("schema", *CAUSES), 0), []
     for month in months:
-        history.append(judge(served, month))
+        history.append(evaluate(served, month))
         for kind in history[-1].verdicts:
             if kind in windows:
                 windows[kind] += 1
@@ -143,7 +143,7 @@ def shifts(served: Served, months: list[Month], size: float) -> dict[str, Any]:
         column = features[month.number % len(features)]
         rows = month.rows.copy()
         rows[:, served.reference.names.index(column.name)] += size * column.summary.std
-        found = judge(served, Month(month.number, rows, month.labels))
+        found = evaluate(served, Month(month.number, rows, month.labels))
         fired = {finding.subject for finding in found.fired("data")}
         caught += "data" in found.verdicts
         named += fired == {column.name}
@@ -157,7 +157,7 @@ def flips(served: Served, months: list[Month], top: float, share: float) -> dict
     missed, estimates, recalls = [], [], []
     for month in months:
         turned = Month(month.number, month.rows, flip(month.rows[:, -1], month.labels, top, share, month.number))
-        before, after = judge(served, turned, labelled=False), judge(served, turned)
+        before, after = evaluate(served, turned, labelled=False), evaluate(served, turned)
         early += "concept" in before.verdicts or "labels immature" not in before.verdicts
         caught += detector.decide([after], served.rules).kind == "concept"
         missed += [] if "concept" in after.verdicts else [month.number]
@@ -165,7 +165,7 @@ def flips(served: Served, months: list[Month], top: float, share: float) -> dict
         estimates += [before.estimated.recall[0]] if before.estimated else []
     return {
         "of": len(months),
-        "judged_without_labels": early,
+        "evaluated_without_labels": early,
         "caught": caught,
         "missed": missed,
         "median_recall": float(np.median(recalls)),
@@ -210,7 +210,7 @@ def main() -> int:
     for top, share in ((0.01, 0.5), (0.01, 0.1), (0.05, 0.02)):
         found = results[f"flip_{top}_{share}"] = flips(served, few, top, share)
         promised = found["caught"] == found["of"] or share != 0.5
-        failed += [] if promised and not found["judged_without_labels"] else [f"flip_{top}_{share}"]
+        failed += [] if promised and not found["evaluated_without_labels"] else [f"flip_{top}_{share}"]
         what = (
             f"labels of {share:.0%} of the top {top:.0%} by amount flipped, at the first mature labels; recall "
             f"{found['median_recall']:.2f}, estimated without labels {found['median_estimated_recall']:.2f}"

@@ -2,7 +2,7 @@
 
 The same rows in memory for all, one process at a time, in alternation; figures are ratios of medians. The peers live in
 an environment of their own (requirements/bench.lock), and only their calculation is timed. Ours is everything from the
-rows to the verdict: counts, moments, five statistics a feature, scores, alerts, calibration, judgement.
+rows to the verdict: counts, moments, five statistics a feature, scores, alerts, calibration, verdict.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A simulated year without clouds: the real steps, the real judgement, one process. For tests, and to tune the year.
+"""A simulated year without clouds: the real steps, the real verdicts, one process. For tests, and to tune the year.
 
 What is left out is what the loop adds: commits, runs, registry, endpoint. What is kept decides how the year comes out:
 Prepare, Train, Evaluate with its gate and champion, the drift rules of the repository and what the drift check makes of
@@ -104,7 +104,7 @@ class Played:
 
     served: list[Confusion] = field(default_factory=list)
     control: list[Confusion] = field(default_factory=list)
-    judgements: list[detector.DriftVerdict] = field(default_factory=list)
+    verdicts: list[detector.DriftVerdict] = field(default_factory=list)
     requests: list[tuple[int, str, str, str]] = field(default_factory=list)
     evaluations: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ class InProcess:
 
     def play(self, months: int = 12) -> Played:
         """The year, with and without retraining."""
-        played, judged = Played(), dict[int, detector.DriftVerdict]()
+        played, verdicts = Played(), dict[int, detector.DriftVerdict]()
         answers: dict[str, list[Answer]] = {}
         history = self.year.month(HISTORY)
         self.months[HISTORY] = history
@@ -134,10 +134,10 @@ class InProcess:
             played.served.append(Confusion.of(month.truth, self.scored(serving, number)[1]))
             played.control.append(Confusion.of(month.truth, self.scored(first, number)[1]))
             for window in range(1, number + 1):
-                if window == number or "concept" not in judged[window].judged:
-                    judged[window] = self.judge(window, now)
+                if window == number or "concept" not in verdicts[window].evaluated:
+                    verdicts[window] = self.evaluate(window, now)
             decisions = decision_policy.due(
-                [judged[window] for window in sorted(judged)],
+                [verdicts[window] for window in sorted(verdicts)],
                 self.rules,
                 champion=serving.model.sha256,
                 learned_until=learned_until(serving.model.baseline),
@@ -157,7 +157,7 @@ class InProcess:
                 found.append(Answer(case.name, now, trained.passed))
                 serving = trained if trained.passed else serving
                 break
-        played.judgements = [judged[window] for window in sorted(judged)]
+        played.verdicts = [verdicts[window] for window in sorted(verdicts)]
         return played
 
     def suppressed_by(self, case: DriftCase, answers: Sequence[Answer], now: datetime) -> str:
@@ -179,7 +179,7 @@ class InProcess:
         scores = model.model.model.score(rows)
         return scores, model.model.model.decide(scores)
 
-    def judge(self, number: int, now: datetime) -> detector.DriftVerdict:
+    def evaluate(self, number: int, now: datetime) -> detector.DriftVerdict:
         """The verdict on a month, by the model that served then and the labels known now."""
         model, month = self.models[number], self.months[number]
         start, end = self.year.span(number)

@@ -52,7 +52,7 @@ def metric(name: str, **dimensions: str) -> float | None:
 
 def recall(env: MonitoredEndpoint, window: str) -> float:
     """The recall of a window, from its mature labels."""
-    hits = env.read(f"{FOLDER}/checks/{window}.json")["judgement"]["labels"]["confusion"]
+    hits = env.read(f"{FOLDER}/checks/{window}.json")["verdict"]["labels"]["confusion"]
     return float(hits["true_positives"] / (hits["true_positives"] + hits["false_negatives"]))
 
 
@@ -61,11 +61,11 @@ def test_unchanged_traffic_gives_none_and_stores_evidence(env: MonitoredEndpoint
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
     found = check(env.root)
-    assert (found.verdict, found.due, found.requests, found.silence is not None) == ("none", (), (), True)
-    (judged,) = found.judged
-    assert (judged.rows, judged.approval, judged.new) == (28 * 80, 1, True)
+    assert (found.verdict, found.causes, found.requests, found.no_traffic is not None) == ("none", (), (), True)
+    (window,) = found.windows
+    assert (window.rows, window.approval, window.new) == (28 * 80, 1, True)
     document = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")
-    assert document["judgement"]["judged"] == ["concept", "data", "prediction"]
+    assert document["verdict"]["evaluated"] == ["concept", "data", "prediction"]
     assert document["traffic"]["objects"] == 56
     reports = {key.rpartition("/")[2] for key in env.keys(f"{FOLDER}/reports/{FEBRUARY}/")}
     assert reports == {"report.html", "features.png", "distributions.png", "scores.png", "outcomes.png"}
@@ -91,7 +91,7 @@ def test_next_check_completes_an_aborted_report(env: MonitoredEndpoint) -> None:
     whole = [env.keys(folder) for folder in folders]
     for key in [f"{folders[0]}report.html", f"{folders[0]}scores.png", *whole[1]]:
         client("s3").delete_object(Bucket=BUCKET, Key=key)
-    assert not check(env.root).judged[-1].new
+    assert not check(env.root).windows[-1].new
     assert [env.keys(folder) for folder in folders] == whole
 
 
@@ -103,8 +103,8 @@ def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEn
     env.month(3, shift=0.6)
     env.at("2026-04-01T05:17:00Z")
     first = check(env.root)
-    assert [each.verdicts for each in first.judged] == [("none",), ("data", "labels immature")]
-    assert (first.due, env.requests()) == ((), [])
+    assert [each.verdicts for each in first.windows] == [("none",), ("data", "labels immature")]
+    assert (first.causes, env.requests()) == ((), [])
     env.month(4, shift=0.6)
     env.at("2026-05-01T05:17:00Z")
     second = check(env.root)
@@ -135,7 +135,7 @@ def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEn
     kept = env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json")
     again = check(env.root)
     (repeated,) = again.requests
-    assert (again.verdict, again.judged[-1].new) == (second.verdict, False)
+    assert (again.verdict, again.windows[-1].new) == (second.verdict, False)
     assert (repeated.state, repeated.request) == ("already requested", asked.request)
     assert env.read(f"{FOLDER}/checks/20260401T000000Z_20260501T000000Z.json") == kept
     assert (env.requests(), len(env.bot.started)) == ([asked.request], 1)
@@ -149,12 +149,12 @@ def test_concept_drift_waits_for_labels_and_trains_from_the_onset(env: Monitored
     check(env.root)
     env.at("2026-04-01T05:17:00Z")
     early = check(env.root)
-    assert [each.verdicts for each in early.judged] == [("none",), ("none", "labels immature")]
+    assert [each.verdicts for each in early.windows] == [("none",), ("none", "labels immature")]
     assert "recall" not in early.reason
     env.month(4, flip=0.5, known_after=25)
     env.at("2026-05-01T05:17:00Z")
     found = check(env.root)
-    assert [each.verdicts for each in found.judged] == [("concept",), ("none", "labels immature")]
+    assert [each.verdicts for each in found.windows] == [("concept",), ("none", "labels immature")]
     (asked,) = found.requests
     assert (asked.request, asked.state) == ("20260401T000000Z-concept-drift", "requested")
     window = env.request(asked.request).window
@@ -176,7 +176,7 @@ def test_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:
     for key in env.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/11/"):
         client("s3").delete_object(Bucket=BUCKET, Key=key)
     found = check(env.root)
-    assert (found.verdict, found.judged[-1].new) == ("no data", True)
+    assert (found.verdict, found.windows[-1].new) == ("no data", True)
     assert "35 consecutive hours without a row" in found.reason
 
 
@@ -184,12 +184,12 @@ def test_late_capture_file_triggers_a_new_evaluation(env: MonitoredEndpoint) -> 
     """A request of the last minute is stored under the next hour; the window is evaluated again when it arrives."""
     env.month(2)
     env.at("2026-03-15T05:17:00Z")
-    assert check(env.root).judged[-1].rows == 28 * 80
+    assert check(env.root).windows[-1].rows == 28 * 80
     (key,) = env.keys(f"capture/{ENDPOINT}/AllTraffic/2026/02/28/18/")
     line = client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().replace(b"-28T18:00:00Z", b"-28T23:59:59Z")
     late = f"capture/{ENDPOINT}/AllTraffic/2026/03/01/00/late.jsonl"
     client("s3").put_object(Bucket=BUCKET, Key=late, Body=line)
-    again = check(env.root).judged[-1]
+    again = check(env.root).windows[-1]
     assert (again.new, again.rows) == (True, 28 * 80 + 40)
 
 
@@ -205,9 +205,9 @@ def test_sampled_capture_gives_the_same_verdict(env: MonitoredEndpoint) -> None:
             client("s3").delete_object(Bucket=BUCKET, Key=key)
     env.at("2026-03-15T05:17:00Z")
     assert check(env.root).verdict == "none"
-    judgement = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["judgement"]
-    assert (judgement["rows"], judgement["labels"]["labelled"]) == (28 * 40, 28 * 40)
-    assert judgement["judged"] == ["concept", "data", "prediction"]
+    verdict = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["verdict"]
+    assert (verdict["rows"], verdict["labels"]["labelled"]) == (28 * 40, 28 * 40)
+    assert verdict["evaluated"] == ["concept", "data", "prediction"]
 
 
 def test_missing_traffic_is_no_data_and_opens_one_issue(env: MonitoredEndpoint) -> None:
@@ -215,8 +215,8 @@ def test_missing_traffic_is_no_data_and_opens_one_issue(env: MonitoredEndpoint) 
     env.at("2026-03-01T05:17:00Z")
     found = check(env.root)
     assert found.verdict == "no data, labels immature"
-    assert found.silence is not None
-    assert found.silence.hours > 28 * 24
+    assert found.no_traffic is not None
+    assert found.no_traffic.hours > 28 * 24
     check(env.root)
     (issue,) = env.bot.api.get_issues(state="open")
     assert issue.title.startswith(f"No traffic at {ENDPOINT} since 2026-01-31")
@@ -225,7 +225,7 @@ def test_missing_traffic_is_no_data_and_opens_one_issue(env: MonitoredEndpoint) 
     assert "No traffic" in env.summary
     env.month(3)
     env.at("2026-04-01T05:17:00Z")
-    assert check(env.root).silence is None
+    assert check(env.root).no_traffic is None
     assert env.bot.api.get_issue(issue.number).state == "closed"
 
 
@@ -233,7 +233,7 @@ def test_traffic_of_the_current_hour_counts(env: MonitoredEndpoint) -> None:
     """A capture in the current, unfinished hour counts as traffic."""
     env.month(2)
     env.at("2026-02-20T18:30:00Z")
-    assert check(env.root).silence is None
+    assert check(env.root).no_traffic is None
 
 
 def test_issue_comment_states_that_capture_is_off(env: MonitoredEndpoint) -> None:
@@ -244,7 +244,7 @@ def test_issue_comment_states_that_capture_is_off(env: MonitoredEndpoint) -> Non
     text = env.bot.workspace.text(config.SERVING)
     percentage = f"sampling_percentage: {config.load_serving(env.root).capture.sampling_percentage}"
     env.bot.workspace.write({config.SERVING: text.replace(percentage, "sampling_percentage: 0")}, "Capture nothing")
-    assert check(env.root).silence is None
+    assert check(env.root).no_traffic is None
     closed = env.bot.api.get_issue(issue.number)
     assert closed.state == "closed"
     assert "has switched capture off" in closed.get_comments()[0].body
@@ -269,7 +269,7 @@ def test_only_rows_scored_by_the_champion_count_for_it(env: MonitoredEndpoint) -
     assert found.verdict == "none, labels immature"
     document = env.read(f"{FOLDER}/checks/{FEBRUARY}.json")
     assert document["traffic"]["other_models"] == {"0007": 2240}
-    assert document["judgement"]["judged"] == ["data"]
+    assert document["verdict"]["evaluated"] == ["data"]
 
 
 def test_windows_of_a_former_model_make_no_decision(env: MonitoredEndpoint) -> None:
@@ -280,12 +280,12 @@ def test_windows_of_a_former_model_make_no_decision(env: MonitoredEndpoint) -> N
         check(env.root, report_only=True)
     env.approve(2, intercept=-4.9)
     found = check(env.root)
-    assert (found.approval, found.due, found.requests) == (1, (), ())
+    assert (found.approval, found.causes, found.requests) == (1, (), ())
     env.month(4, shift=0.6, version="0002")
     env.at("2026-05-01T05:17:00Z")
     found = check(env.root)
-    assert (found.approval, found.due) == (2, ())
-    assert found.judged[-1].verdicts[0] == "data"
+    assert (found.approval, found.causes) == (2, ())
+    assert found.windows[-1].verdicts[0] == "data"
 
 
 def test_report_only_calls_neither_git_nor_github(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +295,7 @@ def test_report_only_calls_neither_git_nor_github(env: MonitoredEndpoint, monkey
         env.month(month, shift=0.6)
         env.at(f"2026-0{month + 1}-01T05:17:00Z")
         found = check(env.root, report_only=True)
-    assert (found.due, found.requests) == (("data",), ())
+    assert (found.causes, found.requests) == (("data",), ())
     assert "no request was created (report only)" in env.summary
 
 
@@ -307,11 +307,11 @@ def test_invalid_training_file_fails_after_the_verdicts_are_stored(env: Monitore
     with pytest.raises(ConfigError, match=r"gate\.yaml") as error:
         check(env.root)
     assert error.value.exit_code == 3
-    assert env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["judgement"]["verdicts"] == ["none"]
+    assert env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["verdict"]["verdicts"] == ["none"]
     assert f"{FOLDER}/reports/{FEBRUARY}/report.html" in env.keys(f"{FOLDER}/reports/")
     assert metric("Verdict", Verdict="none") == 1
     found = check(env.root, report_only=True)
-    assert (found.verdict, found.judged[-1].new) == ("none", False)
+    assert (found.verdict, found.windows[-1].new) == ("none", False)
 
 
 def test_invalid_training_file_does_not_matter_before_the_first_approval(env: MonitoredEndpoint) -> None:
@@ -326,9 +326,9 @@ def test_any_past_window_may_be_given(env: MonitoredEndpoint) -> None:
     env.month(2, shift=0.6)
     env.at("2026-03-15T05:17:00Z")
     week = check(env.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
-    assert (week.verdict, week.judged[-1].rows) == ("data", 14 * 80)
+    assert (week.verdict, week.windows[-1].rows) == ("data", 14 * 80)
     assert metric("Drift") is None  # past windows must not set off alarms
-    assert check(env.root).due == ()
+    assert check(env.root).causes == ()
 
 
 def test_window_with_a_future_end_is_rejected(env: MonitoredEndpoint) -> None:
@@ -354,7 +354,7 @@ def test_check_without_an_approved_model_gives_no_data(env: MonitoredEndpoint) -
     text = env.bot.workspace.text(config.SERVING).replace("approval: 1", "approval: null")
     env.bot.workspace.write({config.SERVING: text}, "Serve nothing")
     found = check(env.root)
-    assert (found.verdict, found.approval, found.judged) == ("no data", None, ())
+    assert (found.verdict, found.approval, found.windows) == ("no data", None, ())
     assert "approval: null" in found.reason
 
 
@@ -365,7 +365,7 @@ def test_schema_findings_create_no_request(env: MonitoredEndpoint) -> None:
         env.at(f"2026-0{month + 1}-01T05:17:00Z")
         found = check(env.root)
     assert found.verdict.startswith("schema")
-    assert (found.due, env.requests()) == ((), [])
+    assert (found.causes, env.requests()) == ((), [])
     violations = env.read(f"{FOLDER}/model-monitor/{MARCH}/constraint_violations.json")["violations"]
     assert {"feature_name": "V2", "constraint_check_type": "missing_column_check"}.items() <= violations[0].items()
 
@@ -402,5 +402,5 @@ def test_skipped_windows_are_evaluated_later(env: MonitoredEndpoint) -> None:
     check(env.root, window="2026-03-10T00:00:00Z/2026-03-20T00:00:00Z", report_only=True)
     env.at("2026-05-01T05:17:00Z")
     found = check(env.root)
-    assert [each.start.month for each in found.judged if each.start.day == 1] == [3, 4]
-    assert (found.due, len(found.requests)) == (("data",), 1)
+    assert [each.start.month for each in found.windows if each.start.day == 1] == [3, 4]
+    assert (found.causes, len(found.requests)) == (("data",), 1)

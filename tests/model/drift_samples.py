@@ -1,4 +1,4 @@
-"""A small baseline with a model's scores, windows of traffic like it, and rules to judge them by; drawn, not real."""
+"""A small baseline with a model's scores, windows of traffic like it, and rules to evaluate them; drawn, not real."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class Window:
             amounts=self.frame["Amount"].to_numpy()[part],
         )
 
-    def judged(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> detector.DriftVerdict:
+    def verdict(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> detector.DriftVerdict:
         """The verdict on all of it, labels included."""
-        return judged(self.summary(), self.outcomes(), rules, as_of=as_of)
+        return verdict_on(self.summary(), self.outcomes(), rules, as_of=as_of)
 
 
-def judged(
+def verdict_on(
     summary: detector.WindowSummary,
     labels: detector.LabelSummary | None = None,
     rules: Rules = RULES,

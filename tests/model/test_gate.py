@@ -79,7 +79,7 @@ def test_too_few_frauds_fail() -> None:
     """14 frauds are too few evidence for any recall."""
     verdict = decide(found=14, frauds=14)
     assert verdict.status == "failed"
-    assert "Too little evidence to judge: 14 frauds in the test window, at least 15 needed." in verdict.reason
+    assert "Too little evidence for a verdict: 14 frauds in the test window, at least 15 needed." in verdict.reason
     assert decide(found=15, frauds=15).status == "passed"
 
 

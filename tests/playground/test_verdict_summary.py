@@ -40,13 +40,13 @@ def test_findings_with_p_values_of_0_are_ordered_by_multiple_of_limit() -> None:
 
 def test_largest_shift_is_given_where_nothing_fired() -> None:
     """The summary has the feature with the largest distance and the counts of the labels."""
-    judgement = {
+    verdict = {
         "features": [{"name": "V1", "ks": 0.01, "mean_shift": 0.0}, {"name": "V2", "ks": 0.02, "mean_shift": -0.1}],
         "labels": {
             "confusion": {"true_positives": 4, "false_negatives": 1, "false_positives": 9, "true_negatives": 86}
         },
     }
-    summary = verdict_summary.largest_shift(judgement)
+    summary = verdict_summary.largest_shift(verdict)
     assert summary["moved most"] == "V2: Kolmogorov–Smirnov distance 0.020, -0.10 sd"
     assert summary["labels by now"] == "4 of 5 frauds alerted, 9 false alarms"
     assert verdict_summary.largest_shift({"features": [], "labels": None}) == {}

@@ -29,7 +29,7 @@ HOSTILE = "<script>alert(1)</script>"
 SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
 
 
-def judged(
+def verdict_on(
     month: int, *, shift: float = 0.0, flip: float = 0.0
 ) -> tuple[detector.DriftVerdict, detector.WindowSummary]:
     """The verdict on 4,000 rows of a month, all of them labelled."""
@@ -54,7 +54,7 @@ def written(found: detector.DriftVerdict, **changes: Any) -> Mapping[str, Any]:
     """The fields of a stored check that the page shows."""
     document: dict[str, Any] = {
         "endpoint": "fraudops-production",
-        "judged": "2026-05-01T05:17:00Z",
+        "evaluated": "2026-05-01T05:17:00Z",
         "model": {"approval": 7, "artifact_sha256": "a" * 64, "model_package_arn": "arn:aws:sagemaker:x:1:y/z/7"},
         "traffic": {"objects": 60, "unreadable_lines": 3, "other_models": {"0006": 12, "": 1}},
         "labels": {
@@ -76,8 +76,8 @@ def written(found: detector.DriftVerdict, **changes: Any) -> Mapping[str, Any]:
 @pytest.fixture(scope="module")
 def drifted() -> tuple[detector.DriftVerdict, detector.WindowSummary, list[detector.DriftVerdict]]:
     """A month with a shift of V2 and flipped labels, and the months before it."""
-    before = [judged(month)[0] for month in (2, 3)]
-    found, summary = judged(4, shift=0.6, flip=0.5)
+    before = [verdict_on(month)[0] for month in (2, 3)]
+    found, summary = verdict_on(4, shift=0.6, flip=0.5)
     return found, summary, [*before, found]
 
 

@@ -33,7 +33,7 @@ def test_year_without_drift_raises_nothing() -> None:
     """Six months alike: every verdict is none, nothing is asked for, and both years are one."""
     year = played("none", seed=4, months=6)
     assert year.requests == []
-    assert {verdict for judgement in year.judgements for verdict in judgement.verdicts} <= {"none", "labels immature"}
+    assert {name for verdict in year.verdicts for name in verdict.verdicts} <= {"none", "labels immature"}
     assert year.served == year.control
 
 

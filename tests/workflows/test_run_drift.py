@@ -98,4 +98,4 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         env.dispatch("drift.yml")
         (broken,) = env.runs()
         assert failed(broken) == {CHECK}
-        assert "delete it to have the window checked again" in broken.log
+        assert "delete it; the next check evaluates the window again" in broken.log

@@ -29,9 +29,9 @@ _MIN_LOG_LIKELIHOOD_GAIN = 8.0  # of a later onset: odds of e^8 = 3,000 to 1, am
 
 @dataclass(frozen=True, kw_only=True)
 class LabelVerdict:
-    """The result of the label tests. `judged` is false without enough mature labels; `reason` then states why."""
+    """The result of the label tests. `evaluated` is false without enough mature labels; `reason` then states why."""
 
-    judged: bool
+    evaluated: bool
     reason: str
     findings: tuple[Finding, ...]
     counts: Mapping[str, Any]
@@ -94,7 +94,7 @@ def evaluate(
     every = labels.total() if labels is not None else None
     if labels is None or every is None or not every.rows:
         return LabelVerdict(
-            judged=False, reason="no scored row has an id to join labels on", findings=(), counts={}, onset=None
+            evaluated=False, reason="no scored row has an id to join labels on", findings=(), counts={}, onset=None
         )
     limits = rules.labels
     mature = labels.mature(as_of=as_of, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
@@ -113,7 +113,7 @@ def evaluate(
             f"age {limits.min_age_days:g} days), {share:.1%} of the rows where {limits.min_mature:.0%} are needed; "
             f"{every.coverage:.1%} of all rows have a label"
         )
-        return LabelVerdict(judged=False, reason=reason, findings=(), counts=counts, onset=None)
+        return LabelVerdict(evaluated=False, reason=reason, findings=(), counts=counts, onset=None)
     approved = Confusion(**baseline["confusion"])
     findings = (
         *_rates(approved, counted.confusion, rules),
@@ -126,7 +126,7 @@ def evaluate(
         "band_frauds": list(counted.band_frauds),
     }
     return LabelVerdict(
-        judged=True, reason="", findings=findings, counts=counts, onset=_onset(baseline, mature, findings)
+        evaluated=True, reason="", findings=findings, counts=counts, onset=_onset(baseline, mature, findings)
     )
 
 

@@ -80,20 +80,20 @@ def evaluate(
     findings += labelled.findings
     fired = [kind for kind in KINDS if any(finding.kind == kind and finding.fired for finding in findings)]
     no_data = any(finding.fired for finding in traffic_findings)
-    verdicts = ([NO_DATA] if no_data else []) + fired + ([] if labelled.judged else [IMMATURE])
+    verdicts = ([NO_DATA] if no_data else []) + fired + ([] if labelled.evaluated else [IMMATURE])
     if not fired and not no_data:
         verdicts.insert(0, NONE)
-    judged = [*(["concept"] if labelled.judged else []), *(["data"] if enough else [])]
-    judged += ["prediction"] if scores is not None else []
+    evaluated = [*(["concept"] if labelled.evaluated else []), *(["data"] if enough else [])]
+    evaluated += ["prediction"] if scores is not None else []
     reasons = [finding.detail for finding in traffic_findings if finding.fired]
-    reasons += [] if labelled.judged else [labelled.reason]
+    reasons += [] if labelled.evaluated else [labelled.reason]
     return DriftVerdict(
         start=start,
         end=end,
         reference=reference,
         rows=window.rows,
         verdicts=tuple(verdicts),
-        judged=tuple(judged),
+        evaluated=tuple(evaluated),
         reasons=tuple(reasons),
         findings=tuple(findings),
         features=features,

@@ -57,24 +57,24 @@ def decisions(history: Iterable[DriftVerdict], rules: Rules) -> tuple[Decision, 
 
 
 def _decide_cause(cause: str, windows: Sequence[DriftVerdict], rule: KOfN) -> Decision | None:
-    judged = [window for window in windows if cause in window.judged]
-    if not judged or cause not in judged[-1].verdicts:
+    evaluated = [window for window in windows if cause in window.evaluated]
+    if not evaluated or cause not in evaluated[-1].verdicts:
         return None
     if (
-        cause != "concept" and judged[-1] is not windows[-1]
+        cause != "concept" and evaluated[-1] is not windows[-1]
     ):  # only labels come late; a window without traffic shows no drift
         return None
-    considered = judged[-rule.of :]
+    considered = evaluated[-rule.of :]
     fired = [window for window in considered if cause in window.verdicts]
     if len(fired) < rule.windows:
         return None
-    first = judged.index(fired[0])
-    while first > 0 and cause in judged[first - 1].verdicts:
+    first = evaluated.index(fired[0])
+    while first > 0 and cause in evaluated[first - 1].verdicts:
         first -= 1
-    concept_onset = judged[first].concept_onset if cause == "concept" else None
+    concept_onset = evaluated[first].concept_onset if cause == "concept" else None
     return Decision(
         kind=cause,
-        onset=concept_onset or judged[first].start,
-        fired=tuple((window.start, window.end) for window in judged[first:] if cause in window.verdicts),
+        onset=concept_onset or evaluated[first].start,
+        fired=tuple((window.start, window.end) for window in evaluated[first:] if cause in window.verdicts),
         considered=tuple((window.start, window.end) for window in considered),
     )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 CONCEPT = "concept"
 CAUSES = (CONCEPT, "data", "prediction")
 """The kinds of drift that can make a retrain due, the strongest evidence first."""
@@ -85,8 +85,8 @@ class DriftVerdict:
     """The verdict on a window with its evidence.
 
     `verdicts` is never empty: the kinds of drift that fired, "no data", "labels immature", or "none" if traffic was
-    tested and nothing fired. `judged` are the causes that could be tested. `reference` is the digest of the model whose
-    drift reference was used.
+    tested and nothing fired. `evaluated` are the causes that could be tested. `reference` is the digest of the model
+    whose drift reference was used.
     """
 
     start: datetime
@@ -94,7 +94,7 @@ class DriftVerdict:
     reference: str
     rows: int
     verdicts: tuple[str, ...]
-    judged: tuple[str, ...]
+    evaluated: tuple[str, ...]
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     features: tuple[FeatureDrift, ...]
@@ -126,7 +126,7 @@ class DriftVerdict:
         fields = {name: document[name] for name in cls.__dataclass_fields__}
         onset, scores, estimated = fields["concept_onset"], fields["scores"], fields["estimated"]
         fields |= {name: datetime.fromisoformat(fields[name]) for name in ("start", "end")}
-        fields |= {name: tuple(fields[name]) for name in ("verdicts", "judged", "reasons")}
+        fields |= {name: tuple(fields[name]) for name in ("verdicts", "evaluated", "reasons")}
         fields |= {
             "findings": tuple(Finding(**item) for item in fields["findings"]),
             "features": tuple(FeatureDrift(**item) for item in fields["features"]),

@@ -13,7 +13,7 @@ import pytest
 from ml.model.drift import detector
 from ml.model.drift.reference import Summary
 from ml.model.drift.settings import KOfN
-from tests.model.drift_samples import BASELINE, END, REFERENCE, RULES, START, Window, judged, window
+from tests.model.drift_samples import BASELINE, END, REFERENCE, RULES, START, Window, verdict_on, window
 from tests.model.training_samples import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,9 +29,9 @@ def moved(column: str, by: float) -> Window:
 @pytest.mark.parametrize("seed", range(20, 40))
 def test_traffic_like_the_reference_has_no_drift(seed: int) -> None:
     """Twenty windows of other seeds: all kinds are tested, nothing fires, and the estimate is near the recall."""
-    found = window(seed=seed).judged()
+    found = window(seed=seed).verdict()
     assert found.verdicts == ("none",)
-    assert found.judged == ("concept", "data", "prediction")
+    assert found.evaluated == ("concept", "data", "prediction")
     assert found.reasons == ()
     assert not any(finding.fired for finding in found.findings)
     assert len(found.top_features) == 5
@@ -43,7 +43,7 @@ def test_traffic_like_the_reference_has_no_drift(seed: int) -> None:
 
 def test_shifted_feature_is_data_drift() -> None:
     """Each finding has value, threshold, p-value and corrected alpha; the feature is first in the list."""
-    found = moved("V3", 0.3).judged()
+    found = moved("V3", 0.3).verdict()
     assert found.verdicts == ("data",)
     assert {finding.subject for finding in found.fired("data")} == {"V3"}
     assert {"ks", "mean_shift"} <= {finding.statistic for finding in found.fired("data")}
@@ -62,7 +62,7 @@ def test_significance_without_size_is_no_drift() -> None:
     """A shift of 0.08 standard deviations in 200,000 rows is significant but too small."""
     usual = moved("V3", 0.08)
     many = sum([usual.summary()] * 33, detector.WindowSummary.empty(REFERENCE))
-    found = judged(many)
+    found = verdict_on(many)
     shift = next(f for f in found.findings if (f.statistic, f.subject) == ("mean_shift", "V3"))
     assert shift.p_value is not None
     assert shift.alpha is not None
@@ -73,7 +73,7 @@ def test_significance_without_size_is_no_drift() -> None:
 def test_size_without_significance_is_no_drift() -> None:
     """With few rows large distances occur by chance."""
     rules = dataclasses.replace(RULES, min_rows=10)
-    found = judged(window(60).summary(), rules=rules)
+    found = verdict_on(window(60).summary(), rules=rules)
     assert any(abs(f.value or 0) >= f.threshold for f in found.findings if f.kind == "data")
     assert "data" not in found.verdicts
 
@@ -86,7 +86,7 @@ def test_shifted_scores_are_prediction_drift() -> None:
     summary = detector.WindowSummary.of(
         REFERENCE, inputs, scores=scores, decisions=(scores >= 0.3).astype(int), times=usual.times
     )
-    found = judged(summary)
+    found = verdict_on(summary)
     assert found.verdicts == ("prediction", "labels immature")
     rate = next(finding for finding in found.fired("prediction") if finding.statistic == "alert_rate")
     assert rate.reference == BASELINE["alerts"]["count"] / BASELINE["alerts"]["of"]
@@ -100,8 +100,8 @@ def test_too_few_scores_are_not_tested() -> None:
     usual = window()
     scores = np.where(np.arange(len(usual.scores)) < RULES.min_rows - 1, usual.scores, np.nan)
     inputs = {name: usual.frame[name].to_numpy() for name in COLUMNS.inputs}
-    found = judged(detector.WindowSummary.of(REFERENCE, inputs, scores=scores, times=usual.times))
-    assert (found.judged, found.scores) == (("data",), None)
+    found = verdict_on(detector.WindowSummary.of(REFERENCE, inputs, scores=scores, times=usual.times))
+    assert (found.evaluated, found.scores) == (("data",), None)
 
 
 def test_flipped_labels_are_concept_drift_without_a_change_of_the_estimate() -> None:
@@ -109,7 +109,7 @@ def test_flipped_labels_are_concept_drift_without_a_change_of_the_estimate() -> 
     usual = window()
     dear = (usual.frame["Amount"] > usual.frame["Amount"].quantile(0.98)).to_numpy()
     flipped = usual.with_labels(np.where(dear, 1, usual.labels))
-    found = flipped.judged()
+    found = flipped.verdict()
     assert found.verdicts == ("concept",)
     assert {"recall", "fraud_rate"} <= {finding.statistic for finding in found.fired("concept")}
     bands = [finding.subject for finding in found.fired("concept") if finding.statistic == "fraud_rate"]
@@ -117,7 +117,7 @@ def test_flipped_labels_are_concept_drift_without_a_change_of_the_estimate() -> 
     assert bands[-1].startswith("amount >= ")
     recall = next(finding for finding in found.fired("concept") if finding.statistic == "recall")
     assert found.estimated is not None
-    assert found.estimated == usual.judged().estimated
+    assert found.estimated == usual.verdict().estimated
     assert recall.value is not None
     assert recall.value < found.estimated.recall[1]
     assert "concept drift can break it" in found.estimated.caution
@@ -126,13 +126,13 @@ def test_flipped_labels_are_concept_drift_without_a_change_of_the_estimate() -> 
 def test_missing_labels_are_immature() -> None:
     """No labels, too few or too young ones: concept drift is not tested, and the reason has the figures."""
     usual = window()
-    assert judged(usual.summary()).verdicts == ("none", "labels immature")
+    assert verdict_on(usual.summary()).verdicts == ("none", "labels immature")
     for found in (
-        usual.with_labels(np.where(np.arange(6000) % 20 == 0, -1, usual.labels)).judged(),
-        usual.judged(as_of=END + timedelta(days=6)),
+        usual.with_labels(np.where(np.arange(6000) % 20 == 0, -1, usual.labels)).verdict(),
+        usual.verdict(as_of=END + timedelta(days=6)),
     ):
         assert found.verdicts == ("none", "labels immature")
-        assert "concept" not in found.judged
+        assert "concept" not in found.evaluated
         assert not any(finding.kind == "concept" for finding in found.findings)
         assert "of 2 days have mature labels" in found.reasons[0]
         assert found.labels is not None
@@ -141,11 +141,11 @@ def test_missing_labels_are_immature() -> None:
 
 def test_too_little_traffic_is_no_data() -> None:
     """With too few rows nothing else is tested."""
-    found = judged(window(300).summary())
+    found = verdict_on(window(300).summary())
     assert found.verdicts == ("no data", "labels immature")
-    assert (found.judged, found.features, found.scores, found.estimated) == ((), (), None, None)
+    assert (found.evaluated, found.features, found.scores, found.estimated) == ((), (), None, None)
     assert "300 rows, where 500 are needed" in found.reasons[0]
-    empty = judged(detector.WindowSummary.empty(REFERENCE))
+    empty = verdict_on(detector.WindowSummary.empty(REFERENCE))
     assert empty.verdicts[0] == "no data"
     assert "48 consecutive hours without a row" in empty.reasons[1]
 
@@ -154,11 +154,11 @@ def test_day_without_capture_is_no_data() -> None:
     """Rows on the first day only: the verdict has 'no data', and the rows are still tested."""
     usual = window()
     first = usual.summary(usual.frame["Time"].to_numpy() < 86_400)
-    found = judged(first)
+    found = verdict_on(first)
     assert found.verdicts == ("no data", "labels immature")
     assert "consecutive hours without a row" in found.reasons[0]
-    assert "data" in found.judged
-    late = judged(usual.summary(), start=START - timedelta(days=1))
+    assert "data" in found.evaluated
+    late = verdict_on(usual.summary(), start=START - timedelta(days=1))
     assert "no data" in late.verdicts
 
 
@@ -168,13 +168,13 @@ def test_faulty_client_gives_a_schema_verdict() -> None:
     inputs = {name: usual.frame[name].to_numpy() for name in COLUMNS.inputs if name != "V3"}
     inputs["Amount"] = inputs["Amount"] * 1e4
     summary = detector.WindowSummary.of(REFERENCE, inputs | {"V9": inputs["V1"]}, times=usual.times)
-    found = judged(summary)
+    found = verdict_on(summary)
     assert found.verdicts[0] == "schema"
     fired = {(finding.statistic, finding.subject): finding.value for finding in found.fired("schema")}
     assert fired["missing", "V3"] == 1.0
     assert fired["unexpected_field", "V9"] == 1.0
     mistake = dataclasses.replace(usual.summary(), unexpected={"V9": 1, "V8": 60, "V7": 61})  # of 6,000 rows
-    assert {finding.subject for finding in judged(mistake).fired("schema")} == {"V7"}
+    assert {finding.subject for finding in verdict_on(mistake).fired("schema")} == {"V7"}
     assert fired["out_of_range", "Amount"] is not None
     assert fired["out_of_range", "Amount"] > 0.05
 
@@ -218,7 +218,7 @@ def test_reference_of_an_older_model_has_no_estimate() -> None:
 
 def test_verdict_round_trips_through_json() -> None:
     """The read verdict equals the written one, and the JSON has no NaN."""
-    for found in (moved("V1", 1.0).judged(), judged(detector.WindowSummary.empty(REFERENCE))):
+    for found in (moved("V1", 1.0).verdict(), verdict_on(detector.WindowSummary.empty(REFERENCE))):
         document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
         assert detector.DriftVerdict.from_dict(document) == found
         assert document["top_features"] == [feature.name for feature in found.top_features]
