@@ -7,11 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 
-def wait_until(check: Callable[[], Any], seconds: float = 30) -> Any:
-    """Returns the result of `check` once it is true; AssertionError after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def wait_until(check: Callable[[], Any], attempts: int = 3000, pause_seconds: float = 0.02) -> Any:
+    """Calls `check` until its result is true and returns it; AssertionError after `attempts` calls.
+
+    The conditions are states of other processes and threads that send no event to the test (files, process tables,
+    answers of an API), so they are polled. The limit counts calls: load on the machine makes each of them slower and
+    does not use them up. pytest's timeout ends a test whose condition never returns.
+    """
+    for _ in range(attempts):
         if result := check():
             return result
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {check}")
+        time.sleep(pause_seconds)
+    raise AssertionError(f"not true after {attempts} attempts: {check}")

@@ -27,6 +27,7 @@ from ml.errors import GateFailed, TrainingFailed
 from ml.simulate import stand_in_data, table_files
 from ml.training.result import TrainingResult
 from tests.harness.git import settings
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 ROWS, FRAUDS = 12_000, 60
@@ -133,14 +134,13 @@ def start_in_another_process(env: Workspace) -> subprocess.Popen[str]:
 
 def until_executing(step: str, process: subprocess.Popen[str]) -> str:
     """Waits until the only execution runs `step`; returns its ARN."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+
+    def executing() -> str | None:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        for arn in known_executions():
-            if executions.describe(arn).step(step) is not None:
-                return arn
-        time.sleep(0.1)
-    raise AssertionError(f"no execution came to {step}")
+        return next((arn for arn in known_executions() if executions.describe(arn).step(step) is not None), None)
+
+    arn: str = wait_until(executing, attempts=1200, pause_seconds=0.1)
+    return arn
 
 
 def known_executions() -> list[str]:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 
 from ml.model.scorer import Scorer
 from tests.model.scoring_samples import ROOT, files, rows, unpack
+from tests.waiting import wait_until
 
 LINE = "3600.0,0.5,-1.25,9.99"
 CSV = {"Content-Type": "text/csv"}
@@ -70,12 +70,13 @@ def start(model_dir: Path, ready: Path, **environment: str) -> subprocess.Popen[
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Waits until the process has created the file `path`."""
-    deadline = time.monotonic() + SECONDS
-    while not path.exists():
+    """Waits until the process has created the file `path`; AssertionError with its log if it exits before."""
+
+    def created() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline, f"no {path.name} in time"
-        time.sleep(0.01)
+        return path.exists()
+
+    wait_until(created)
 
 
 @contextmanager

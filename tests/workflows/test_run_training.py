@@ -130,7 +130,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         assert "no such request" in wrong.log
         assert set(known_executions()) == before
         env.dispatch("train.yml", reason=HOSTILE)
-        wait_until(lambda: [status for status in training_statuses(env, commit) if status.state == "pending"], 60)
+        wait_until(lambda: [status for status in training_statuses(env, commit) if status.state == "pending"])
         run = env.clouds.actions.runs()[0]
         assert env.bot.api.get_workflow_run(run.id).cancel()
         assert names(env.runs()) == [("train.yml", "workflow_dispatch", "cancelled")]

@@ -44,14 +44,18 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
-def wait_until(check: Callable[[], Any], seconds: float = 30) -> Any:
-    """Returns the result of `check` once it is true; AssertionError after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := check():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {check}")
+def wait_until(check: Callable[[], Any], attempts: int = 3000, pause_seconds: float = 0.02) -> Any:
+    """Calls `check` until its result is true and returns it; AssertionError after `attempts` calls.
+
+    The conditions are states of other processes and threads that send no event to the test (files, process tables,
+    answers of an API), so they are polled. The limit counts calls: load on the machine makes each of them slower and
+    does not use them up. pytest's timeout ends a test whose condition never returns.
+    """
+    for _ in range(attempts):
+        if result := check():
+            return result
+        time.sleep(pause_seconds)
+    raise AssertionError(f"not true after {attempts} attempts: {check}")
 
 
 def pack_archive(files: dict[str, str]) -> bytes:
@@ -161,7 +165,7 @@ def create_queue(aws: LocalAws) -> tuple[str, str]:
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
-def receive_messages(aws: LocalAws, url: str, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+def receive_messages(aws: LocalAws, url: str, count: int) -> list[dict[str, Any]]:
     """The bodies of at least `count` messages of a queue, parsed."""
     found: list[dict[str, Any]] = []
 
@@ -170,5 +174,5 @@ def receive_messages(aws: LocalAws, url: str, count: int, seconds: float = 20) -
         found.extend(json.loads(message["Body"]) for message in got)
         return len(found) >= count
 
-    wait_until(enough, seconds)
+    wait_until(enough)
     return found

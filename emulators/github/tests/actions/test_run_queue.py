@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from actions_emulator import ActionsEmulator, one_job, running_processes, until
+from actions_emulator import ActionsEmulator, one_job, running_processes, wait_until
 
 MakeEmulator = Callable[..., ActionsEmulator]
 
@@ -19,7 +19,7 @@ def test_group_runs_one_and_cancels_older_waiting_runs(emulator: ActionsEmulator
         )
     )
     first, second, third = emulator.dispatch(), emulator.dispatch(), emulator.dispatch()
-    until(lambda: first.status == "in_progress")
+    wait_until(lambda: first.status == "in_progress")
     assert (second.status, second.conclusion, third.status) == ("completed", "cancelled", "pending")
     assert str(third.id) in second.message
     (emulator.folder / "go").touch()
@@ -33,7 +33,7 @@ def test_cancel_in_progress_ends_the_active_run(emulator: ActionsEmulator) -> No
     text = one_job("echo started\nif [ $GITHUB_RUN_NUMBER = 1 ]; then sleep 60; fi", top=top)
     emulator.workflow(text + "      - if: always()\n        run: echo cleaned\n")
     first = emulator.dispatch()
-    until(lambda: bool(first.jobs) and "started" in first.jobs[0].log)
+    wait_until(lambda: bool(first.jobs) and "started" in first.jobs[0].log)
     second = emulator.dispatch()
     emulator.finished_runs()
     assert (first.conclusion, second.conclusion) == ("cancelled", "success")
@@ -50,7 +50,7 @@ def test_cancelled_run_cleans_up_and_leaves_no_process(emulator: ActionsEmulator
     )
     emulator.workflow(text)
     run = emulator.dispatch()
-    until(lambda: bool(run.jobs) and "\nstarted" in run.jobs[0].log)
+    wait_until(lambda: bool(run.jobs) and "\nstarted" in run.jobs[0].log)
     assert emulator.actions.cancel(run.id)
     emulator.finished_runs()
     assert (run.conclusion, run.results) == ("cancelled", {"one": "cancelled", "two": "cancelled"}), run.log
@@ -68,9 +68,9 @@ def test_second_cancellation_kills_the_clean_up(emulator: ActionsEmulator) -> No
         one_job("echo started; sleep 60") + "      - if: always()\n        run: echo cleaning; sleep 60\n"
     )
     run = emulator.dispatch()
-    until(lambda: bool(run.jobs) and "started" in run.jobs[0].log)
+    wait_until(lambda: bool(run.jobs) and "started" in run.jobs[0].log)
     emulator.actions.cancel(run.id)
-    until(lambda: "cleaning" in run.jobs[0].log)
+    wait_until(lambda: "cleaning" in run.jobs[0].log)
     emulator.actions.cancel(run.id)
     emulator.finished_runs(10)
     assert run.conclusion == "cancelled"
@@ -110,7 +110,7 @@ def test_runs_beyond_the_limit_are_queued(make_emulator: MakeEmulator) -> None:
     emulator = make_emulator(concurrent_runs=1)
     emulator.workflow(one_job("sleep 0.2; date +%s%N"))
     runs = [emulator.dispatch() for _ in range(3)]
-    until(lambda: runs[0].status == "in_progress")
+    wait_until(lambda: runs[0].status == "in_progress")
     assert [run.status for run in runs[1:]] == ["queued", "queued"]
     emulator.finished_runs()
     ends = [int(next(line for line in run.log.splitlines() if line.isdigit())) for run in runs]
@@ -130,7 +130,7 @@ def test_close_cancels_runs_and_leaves_no_process(make_emulator: MakeEmulator) -
     emulator = make_emulator(concurrent_runs=1)
     emulator.workflow(one_job("echo started; sleep 300"))
     first, second = emulator.dispatch(), emulator.dispatch()
-    until(lambda: bool(first.jobs) and "started" in first.jobs[0].log)
+    wait_until(lambda: bool(first.jobs) and "started" in first.jobs[0].log)
     emulator.actions.close()
     assert (first.conclusion, second.conclusion) == ("cancelled", "cancelled")
     assert running_processes(first) == []

@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from aws_resources import wait_until
 
 LINE = "3600.0,0.5,-1.25,9.99"
 CSV = {"Content-Type": "text/csv"}
@@ -70,12 +70,13 @@ def start(model_dir: Path, ready: Path, **environment: str) -> subprocess.Popen[
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Returns when the process has made the file `path`."""
-    deadline = time.monotonic() + SECONDS
-    while not path.exists():
+    """Waits until the process has created the file `path`; AssertionError with its log if it exits before."""
+
+    def created() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline, f"no {path.name} in time"
-        time.sleep(0.01)
+        return path.exists()
+
+    wait_until(created)
 
 
 @contextmanager
@@ -181,7 +182,7 @@ def test_parallel_requests_get_their_own_responses(echo: Served) -> None:
     assert not wrong
 
 
-SLOW = """
+HELD = """
 import pathlib, time
 def model_fn(model_dir):
     return pathlib.Path(model_dir)
@@ -189,16 +190,28 @@ def input_fn(body, content_type):
     return float(body)
 def predict_fn(data, model):
     (model / "begun").touch()
-    time.sleep(data)
-    return data
+    for _ in range(2000):  # the test is another process without an event, so its file is polled
+        if (model / "release").exists():
+            return data
+        time.sleep(0.01)
+    raise RuntimeError("the test did not release the request")
 def output_fn(prediction, accept):
     return str(prediction), "text/plain"
 """
 
 
+def refuses_connections(port: int) -> bool:
+    """Whether nothing listens on the port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=SECONDS).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_sigterm_finishes_requests_in_flight(tmp_path: Path) -> None:
     """A terminated server answers the request in flight and exits with 0; /ping is not delayed."""
-    with served(handler(tmp_path / "model", SLOW), tmp_path / "ready") as process:
+    with served(handler(tmp_path / "model", HELD), tmp_path / "ready") as process:
         answers: list[tuple[int, str, bytes]] = []
         client = threading.Thread(target=lambda: answers.append(process.invoke("0.8", {"Content-Type": "text/plain"})))
         client.start()
@@ -206,6 +219,9 @@ def test_sigterm_finishes_requests_in_flight(tmp_path: Path) -> None:
         assert process.healthy
         assert not answers
         process.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: refuses_connections(process.port))  # the shutdown has begun, and the request is still held
+        assert not answers
+        (tmp_path / "model/release").touch()
         client.join()
         assert answers == [(200, "text/plain", b"0.8")]
         assert process.process.wait(SECONDS) == 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 import uuid
 from typing import Any
 
 import psutil
 import pytest
+from aws_resources import wait_until
 from botocore.exceptions import ClientError
 from local_aws.sagemaker.pipelines import events
 from pipeline_jobs import ROLE, PipelineAws, processing, python, training
@@ -31,16 +31,8 @@ def fail(name: str, message: Any) -> Json:
     return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
-def wait_until(check: Any, seconds: float = 20) -> None:
-    """Returns once `check` holds."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-
-
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that only awaits its parent's word does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -140,10 +132,11 @@ def test_fail_step_fails_with_its_message(aws: PipelineAws) -> None:
 
 def test_independent_steps_run_in_parallel(aws: PipelineAws) -> None:
     """Two steps that each wait for the other's sign both succeed, so they were running together."""
-    code = (
+    code = (  # the other job is a process that sends no event, so its file is polled
         "import sys, time, pathlib\nmine, other = map(pathlib.Path, sys.argv[1:])\nmine.touch()\n"
-        "end = time.time() + 20\n"
-        "while not other.exists():\n    assert time.time() < end; time.sleep(.02)"
+        "for _ in range(1000):\n"
+        "    if other.exists(): sys.exit()\n    time.sleep(.02)\n"
+        "sys.exit('the other step did not start')"
     )
     one, two = str(aws.folder / "one"), str(aws.folder / "two")
     _, described = aws.run([processing("A", [*python(code), one, two]), processing("B", [*python(code), two, one])])
