@@ -20,8 +20,9 @@ from ml.aws.capture import object_listing
 from ml.console import command, note
 from ml.drift import calendar, check_artifacts, decision_policy, step_summary
 from ml.drift.calendar import Window
+from ml.drift.drift_case import DriftCase, RequestOutcome
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
-from ml.drift.retrain_requester import DriftCase, RequestOutcome, RetrainRequester
+from ml.drift.retrain_requester import RetrainRequester
 from ml.drift.window_monitor import Check, Monitor, history
 from ml.errors import ConfigError
 from ml.gitops import issues, labels, serving_pointer

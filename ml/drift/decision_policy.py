@@ -13,8 +13,8 @@ from datetime import datetime
 
 from ml.console import note
 from ml.drift.approved_model import Model
+from ml.drift.drift_case import DriftCase
 from ml.drift.request_evidence import build_case
-from ml.drift.retrain_requester import DriftCase
 from ml.drift.window_monitor import Check, Monitor
 from ml.model.drift import detector
 from ml.model.drift.detector import DriftVerdict

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.clock import stamp
-from ml.drift.retrain_requester import DriftCase
+from ml.drift.drift_case import DriftCase
 from ml.drift.window_monitor import Check
 from ml.model.drift import detector
 

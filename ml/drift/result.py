@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ml.drift.retrain_requester import RequestOutcome
+from ml.drift.drift_case import RequestOutcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,7 @@ def pull_request(
     pushed = remote.push_branch(branch, commit, seen=seen).state == "pushed" if seen != commit else False
     pull = pull_requests.propose(github, branch=branch, base=base, title=title, body=body, labels=[label])
     # Decided by the commit's status, not by the push: a run that died in between pushed and dispatched nothing.
-    checked = not _fires() and not _checked(github, commit)
+    checked = not push_triggers_workflows() and not _checked(github, commit)
     if checked:
         pull_requests.dispatch(github, CHECKS, ref=branch, inputs={"pull_request": str(pull.number)})
     return Opened(pull=pull, pushed=pushed, checked=checked)
@@ -85,6 +85,11 @@ def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "mai
     return closed
 
 
+def push_triggers_workflows() -> bool:
+    """Whether a push with the bot's token triggers workflows; GitHub ignores pushes made with GITHUB_TOKEN."""
+    return os.environ.get("FRAUDOPS_TOKEN_FIRES", "").lower() != "false"
+
+
 def _after_failure(pull: PullRequest) -> bool:
     return pull.body.startswith(AFTER_FAILURE)
 
@@ -106,7 +111,3 @@ def _checked(github: GitHub, commit: str) -> bool:
         return statuses.status(github, commit, statuses.CI) is not None
     except GitHubError:  # a token that may not read statuses: better to check twice than never
         return False
-
-
-def _fires() -> bool:
-    return os.environ.get("FRAUDOPS_TOKEN_FIRES", "").lower() != "false"

@@ -29,7 +29,7 @@ from ml import config
 from ml.aws.labels import coverage
 from ml.drift import decision_policy, training_window
 from ml.drift.approved_model import learned_until
-from ml.drift.retrain_requester import DriftCase
+from ml.drift.drift_case import DriftCase
 from ml.model import artifact
 from ml.model.drift import detector
 from ml.model.metrics import Confusion

@@ -12,7 +12,8 @@ from local_github.server import LocalGitHub
 
 from ml import config
 from ml.drift import training_window
-from ml.drift.retrain_requester import DriftCase, RequestOutcome, RetrainRequester
+from ml.drift.drift_case import DriftCase, RequestOutcome
+from ml.drift.retrain_requester import RetrainRequester
 from ml.gitops import commit_messages, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote

@@ -1,7 +1,7 @@
 """Decides from the verdicts of recent windows whether a kind of drift makes a retrain due.
 
 Requires agreement of several windows, because one window may be chance or a holiday. Cooldown, monthly cap and the
-request itself are the concern of `ml.drift.retrain_requester`.
+request itself are the concern of `ml.drift.request_checks` and `ml.drift.retrain_requester`.
 """
 
 from __future__ import annotations

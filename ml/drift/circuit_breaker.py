@@ -1,0 +1,87 @@
+"""Opens and closes the circuit breaker of a cause, which is an issue. Creates no retrain request.
+
+It opens at the configured number of consecutive gate failures for a cause. It closes if a person closes the issue, or
+if a model that was trained for the cause passes the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ml import config
+from ml.drift.drift_case import DriftCase, RequestOutcome, cause
+from ml.drift.request_log import RequestLog
+from ml.gitops import comments, issues, labels
+from ml.gitops.github_client import GitHub
+from ml.gitops.markdown_escaping import code, text
+from ml.model.drift.verdict import CAUSES
+
+
+class CircuitBreaker:
+    """The circuit breakers of all causes.
+
+    Args:
+        limit: the number of consecutive gate failures that opens one.
+    """
+
+    def __init__(self, github: GitHub, log: RequestLog, *, limit: int) -> None:
+        self._github, self._log, self._limit = github, log, limit
+
+    def check(self, case: DriftCase) -> RequestOutcome | None:
+        """The outcome if the circuit breaker of the case's cause is open, else None. Opens the issue if it is missing.
+
+        Gate failures that a closed issue names do not count.
+
+        Raises:
+            GitHubError: issues cannot be read or opened.
+        """
+        failures = self._log.consecutive_gate_failures(case.cause)
+        if len(failures) < self._limit:
+            return None
+        marker = _marker(case.cause)
+        closed_issues = "\n".join(issues.closed_bodies(self._github, cause=marker, label=labels.CIRCUIT_BREAKER))
+        failures = [name for name in failures if name not in closed_issues]
+        if len(failures) < self._limit:
+            return None
+        issue = issues.find(self._github, cause=marker, label=labels.CIRCUIT_BREAKER)
+        if issue is None:
+            issue = issues.report(
+                self._github,
+                cause=marker,
+                label=labels.CIRCUIT_BREAKER,
+                title=f"Circuit breaker open for {case.cause}: {len(failures)} models in a row failed the gate",
+                body=_issue_body(case, failures),
+            )
+        reason = f"{len(failures)} models in a row for {case.cause} failed the gate; see #{issue.number}"
+        return RequestOutcome(
+            request=case.name, cause=case.cause, state="circuit breaker open", reason=reason, issue=issue.number
+        )
+
+    def close_resolved(self) -> None:
+        """Closes the issue of each cause whose latest resolved request ended in an approval.
+
+        Raises:
+            GitHubError: issues cannot be read or closed.
+        """
+        for name in map(cause, CAUSES):
+            resolutions = self._log.resolved(name)
+            if resolutions and not resolutions[-1].gate_failed:
+                comment = f"Resolved by {resolutions[-1].record}: a model has passed the gate."
+                issues.close(self._github, cause=_marker(name), label=labels.CIRCUIT_BREAKER, comment=comment)
+
+
+def _marker(name: str) -> str:
+    """The hidden marker of a cause's issue."""
+    return f"breaker {name}"
+
+
+def _issue_body(case: DriftCase, failures: Sequence[str]) -> str:
+    records = "\n".join(f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}" for name in failures)
+    return comments.truncate(
+        f"{text(case.reason)}\n\n{len(failures)} consecutive models that were trained for this cause failed the gate:"
+        f"\n\n{records}\n\nNo request is created for {code(case.cause)} while this issue is open: models trained on "
+        "the available data do not pass the gate. Read the evidence, then change `model-config/training/`, import "
+        "other data, or keep the champion (`model-config/monitoring/drift.yaml` defines what counts as drift).\n\n"
+        "Closing this issue closes the circuit breaker: the gate failures named here no longer count, and the next "
+        "check may create a request. A model that passes the gate for this cause closes it too."
+    )
