@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.model import artifact, model_document
+from ml.model.scorer import Scorer
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = {
@@ -31,6 +33,11 @@ DOCUMENT: dict[str, Any] = {
     "provenance": None,
 }
 INPUTS = tuple(DOCUMENT["inputs"])
+
+
+def scorer(model: dict[str, Any] = DOCUMENT) -> Scorer:
+    """The scorer of a document."""
+    return Scorer.from_json(json.dumps(model))
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

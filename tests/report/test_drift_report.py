@@ -21,7 +21,7 @@ from tests.harness.platform.monitored import COLUMNS, SCORER, archive, draw
 from tests.harness.platform.served import PROJECT
 from tests.report import browser
 from tests.report.browser import Tab
-from tests.report.test_year_browser import CONTRAST, OVERFLOW
+from tests.report.test_year_report_browser import CONTRAST, OVERFLOW
 
 RULES = detector.Rules.from_dict(config.load_drift(PROJECT).to_rules())
 REFERENCE = detector.Reference.of(artifact.read(archive()).baseline)
