@@ -8,6 +8,7 @@ import pytest
 
 from ml import config
 from ml.errors import ConfigError
+from ml.model.training_settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,3 +42,11 @@ def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
     (folder / "20260302T060000Z-concept-drift.yaml").rename(folder / "latest.yaml")
     with pytest.raises(ConfigError, match="must be named"):
         config.load_requests(tmp_path)
+
+
+def test_committed_settings_survive_the_way_to_the_steps() -> None:
+    """The committed settings, written as JSON and read back by a step, are equal and have the same digest."""
+    settings = config.load_settings(ROOT)
+    again = Settings.from_json(settings.to_json())
+    assert again == settings
+    assert again.sha256 == settings.sha256

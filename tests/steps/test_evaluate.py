@@ -1,4 +1,4 @@
-"""Tests of the Train and Evaluate steps: the measured model is the packed one, and equal inputs give equal bytes."""
+"""The Evaluate step: the measured model is the packed one, and equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -23,26 +23,6 @@ from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import PROVENANCE, Bench
 
 pytestmark = pytest.mark.container
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A machine on which the three steps ran; tests only read it."""
-    bench = Bench(tmp_path_factory.mktemp("finished")).lay()
-    bench.data()
-    bench.whole()
-    return bench
-
-
-@pytest.fixture
-def bench(tmp_path: Path, finished: Bench) -> Bench:
-    """A copy of the finished machine's prepared rows and model, which a test may change."""
-    made = Bench(tmp_path).lay()
-    for folder in ("prepared", "model"):
-        (made.processing / folder).mkdir()
-        for file in (finished.processing / folder).iterdir():
-            (made.processing / folder / file.name).write_bytes(file.read_bytes())
-    return made
 
 
 def test_steps_are_deterministic(finished: Bench, tmp_path: Path) -> None:
@@ -128,21 +108,6 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": SETTINGS.sha256, "data_sha256": "c" * 64}
 
 
-def test_train_does_not_read_test_rows(bench: Bench) -> None:
-    """Train gives the same model without them."""
-    (bench.processing / "prepared" / "test.parquet").unlink()
-    assert bench.run("train").returncode == 0
-    assert sorted(file.name for file in (bench.root / "model").iterdir()) == ["baseline.json", "model.json"]
-
-
-def test_threshold_keeps_its_limit_on_validation_rows(finished: Bench) -> None:
-    """At most 2 % of the legitimate validation rows are alerted."""
-    model = artifact.read(finished.artifact()).model
-    rows = pq.read_table(finished.processing / "prepared" / "validation.parquet").to_pandas()
-    honest = rows[rows["label"] == 0]
-    assert 0 < model.decide(model.score(honest[list(model.inputs)].to_numpy())).mean() <= 0.02
-
-
 def test_gate_failure_is_a_verdict_not_a_step_failure(bench: Bench) -> None:
     """The step exits with 0 and writes the evidence; the pipeline's condition reads the verdict."""
     gate = dataclasses.replace(SETTINGS.gate, min_recall=0.999)
@@ -226,18 +191,6 @@ def test_champion_other_than_recorded_fails_the_step(finished: Bench, bench: Ben
     said = {"replaced": "was replaced", "absent": "check ChampionUri", "unnamed": "no digest of a champion"}
     assert said.get(case, "archive is invalid") in done.stderr
     assert not (bench.processing / "artifact").exists()
-
-
-def test_failed_training_writes_the_reason_for_sagemaker(bench: Bench) -> None:
-    """One line on stderr, the same in output/failure, exit code 1, and no model."""
-    training = changed(resampling={"neighbours": 500})
-    bench.lay(dataclasses.replace(SETTINGS, training=training))
-    done = bench.run("train")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "needs at least 501 frauds among the training rows" in done.stderr
-    assert (bench.root / "output" / "failure").read_text() == done.stderr.strip()
-    assert not (bench.root / "model").exists()
 
 
 def test_unreadable_settings_are_named(bench: Bench) -> None:
