@@ -1,1 +1,1 @@
-"""fraudops: a repository that runs a fraud model in production. Each folder is named for what it may touch."""
+"""fraudops: trains, approves, deploys and monitors a fraud model from a Git repository."""

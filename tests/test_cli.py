@@ -134,7 +134,7 @@ def test_placeholders_of_an_offline_definition_are_named() -> None:
     """What was left out is told on standard error with what stands in its place; nothing is told where all is given."""
     some = fraudops("pipeline", "definition", "--bucket", "lake")
     (line,) = some.stderr.splitlines()
-    assert line.startswith("placeholders, as no account was asked: --role arn:aws:iam::000000000000:role/")
+    assert line.startswith("placeholders for values that were not given: --role arn:aws:iam::000000000000:role/")
     assert "--group fraudops-model" in line
     assert "--region us-east-1" in line
     assert "--bucket" not in line

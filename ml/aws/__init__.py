@@ -1,1 +1,1 @@
-"""The only place that talks to AWS (boto3 and the SageMaker SDK). Knows nothing of Git."""
+"""The only package that calls AWS (boto3 and the SageMaker SDK). Never calls Git or GitHub."""

@@ -1,4 +1,4 @@
-"""`fraudops local`, `demo`, `simulate`: the emulators on this machine, and what is played on them."""
+"""`fraudops local`, `demo`, `simulate`: runs the emulators, the demo and the simulated year on this machine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ local = group("Run the AWS and GitHub emulators on loopback.")
 
 
 class EmulatorsMissing(CloudError):
-    """The verb needs the emulators, which are packages of their own, and they are not installed."""
+    """The verb needs the emulators, which are separate packages, and they are not installed."""
 
 
 def _require_emulators() -> None:
-    """Ends with one line where the emulators are not installed: the product runs without them, these verbs do not."""
+    """Raises EmulatorsMissing if the emulators are not installed. Only these verbs need them."""
     missing = [name for name in ("local_aws", "local_github") if find_spec(name) is None]
     if missing:
         raise EmulatorsMissing(

@@ -37,7 +37,7 @@ PullRequest = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """How a verb's value is shown: `rows` as a table or `text` as it is for people, `value` as JSON for machines.
+    """The presentation of a verb's value: `rows` as a table or `text` unchanged, `value` as JSON.
 
     With `error` the table goes to standard error, and the error is raised once it is shown.
     """

@@ -89,7 +89,7 @@ def _registered(result: Any) -> View:
 
 
 def _gate_failure(error: GateFailed) -> View:
-    """A failed gate: the same JSON as a passed one has, or its figures on standard error, then the error itself."""
+    """The view of a gate failure: JSON as for a passed gate, or figures on standard error; both end with the error."""
     from ml import render
 
     failure = {"status": "failed", "reason": str(error), "execution_arn": error.execution_arn}

@@ -1,1 +1,1 @@
-"""One module for each verb that a workflow calls; composes model, aws and gitops."""
+"""The verbs of the command line, one module each, composed from the packages below this one."""

@@ -1,6 +1,6 @@
 """`fraudops approve`: proposes a registered package as two commits on a branch. Merging the branch approves it.
 
-It writes to Git only. With `merge` it makes that merge here, in the name of the person who runs it.
+It writes to Git only. With `merge` it also merges the branch; the author is the person who runs it.
 """
 
 from __future__ import annotations

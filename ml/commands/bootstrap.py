@@ -64,7 +64,7 @@ def bootstrap(
         GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
     """
     if configure and repository is None:
-        raise ConfigError("to configure a repository, say which: OWNER/NAME")
+        raise ConfigError("to configure a repository, name it: OWNER/NAME")
     platform.refuse_root()
     made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
@@ -100,10 +100,10 @@ def settings(repository: str | None, *, configured: bool) -> list[str]:
     by_hand = [] if configured else ["Settings, Secrets and variables, Actions, Variables: the variables above."]
     return [
         *by_hand,
-        f"Settings, Environments: make `{ENVIRONMENT}`, deployment branches: selected, `main` only. Its tokens name "
-        "the environment and not the branch, so this is what keeps other branches from deploying.",
+        f"Settings, Environments: create `{ENVIRONMENT}`, deployment branches: selected, `main` only. Its tokens name "
+        "the environment and not the branch, so only this setting prevents deployments from other branches.",
         'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '
-        "can be proposed; workflow permissions: read only, each job asks for what it needs.",
+        "can be proposed; workflow permissions: read only, each job requests the permissions that it needs.",
         "Settings, General, Pull Requests: allow merge commits only. A rollback reverts one of an approval's commits.",
         "Settings, Rules, for `main`: require a pull request and the status check `fraudops/ci`; block force pushes.",
         "Optional, an App that may open pull requests: its client id as the variable FRAUDOPS_APP_CLIENT_ID, its key "
@@ -113,7 +113,7 @@ def settings(repository: str | None, *, configured: bool) -> list[str]:
 
 
 _NOBODY_LET_IN = (
-    "No repository's workflows are let in yet: run `fraudops bootstrap --repository OWNER/NAME`, or with "
+    "No repository's workflows have roles yet: run `fraudops bootstrap --repository OWNER/NAME`, or with "
     "--configure to set its variables too.",
 )
 

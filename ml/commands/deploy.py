@@ -92,7 +92,7 @@ def _deploy(plan: _Plan) -> DeploymentResult:
         before = endpoint.settled(name, timeout_seconds=limit)
         if before is not None and before.moving:
             raise DeploymentFailed(
-                f"{endpoint.serving(name)} since before this began; nothing was changed. Run it again"
+                f"{endpoint.serving(name)} since before this deployment; nothing was changed. Run it again"
             )
     started, began, identifier = clock.now(), time.monotonic(), str(uuid.uuid4())
     order = deployment_records.order(
@@ -103,7 +103,7 @@ def _deploy(plan: _Plan) -> DeploymentResult:
         superseded = rollout.order(order, package, where)
     configuration, outcome, result, failure = None, None, None, None
     try:
-        with stage(f"Waiting for {where.deploy_function} to take it up"):
+        with stage(f"Waiting for {where.deploy_function} to answer"):
             outcome = rollout.answer(answers, identifier, package.arn, limit)
             configuration = outcome.endpoint_config or ""
         with stage(f"Waiting for endpoint {name} to settle on {configuration}"):
@@ -155,7 +155,7 @@ def _plan(repository: Repository, main: str) -> _Plan | None:
     branch = repository.branch()
     if branch != main:
         raise GitError(
-            f"deploy applies what {main} says, but {branch or 'no branch'} is checked out; run `git switch {main}`"
+            f"deploy applies the state of {main}, but {branch or 'no branch'} is checked out; run `git switch {main}`"
         )
     dirty = repository.dirty("model-config")
     if dirty:
@@ -173,7 +173,7 @@ def _plan(repository: Repository, main: str) -> _Plan | None:
     if record is None:
         raise Refused(
             f"{config.SERVING} points at approval {pointed.approval:04d}, but {config.approval_path(pointed.approval)} "
-            "is not in Git: nobody has approved that; nothing was changed. Move the pointer back, or merge the approval"
+            "is not in Git, so it was never approved; nothing was changed. Move the pointer back, or merge the approval"
         )
     digest = hashlib.sha256(text.encode()).hexdigest()
     return _Plan(commit=commit, serving=pointed, serving_sha256=digest, record=record)

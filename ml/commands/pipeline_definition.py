@@ -1,4 +1,4 @@
-"""`fraudops pipeline definition`: prints the pipeline definition that `fraudops train` would put to SageMaker."""
+"""`fraudops pipeline definition`: prints the pipeline definition that `fraudops train` would upload to SageMaker."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def definition(
 ) -> str:
     """The pipeline's definition for the working tree at `root`, as JSON; equal inputs give equal bytes.
 
-    With none of `bucket`, `role`, `group` and `region` it is that of the platform stack, which AWS is asked for. With
-    any of them nothing is asked, and what is left out has a placeholder in its place, which is said; so a definition
-    can be looked at with no account and no network.
+    Without `bucket`, `role`, `group` and `region` it is the definition for the platform stack, which is read from AWS.
+    With any of them AWS is not called: the missing values become placeholders, which a note on standard error lists.
+    A definition can so be inspected without an account or a network.
 
     Raises:
-        ConfigError: model-config/training/model.yaml does not hold, or SageMaker has no image in the region.
+        ConfigError: model-config/training/model.yaml is invalid, or SageMaker has no image in the region.
         CloudError: there is no platform stack, or AWS cannot be reached.
     """
     training = config.load_model(root)
@@ -43,7 +43,7 @@ def definition(
     }
     made_up = [f"--{name} {used[name]}" for name, value in given.items() if not value]
     if made_up:
-        console.note(f"placeholders, as no account was asked: {', '.join(made_up)}")
+        console.note(f"placeholders for values that were not given: {', '.join(made_up)}")
     return text
 
 

@@ -147,8 +147,8 @@ def _models(repository: Repository, change: Change) -> Iterator[str]:
             f"approval's record: {markdown.text(new.champion.reason) if new.champion else 'they were not compared'}."
         )
     yield (
-        "To take it back, revert the pointer's commit alone: `fraudops rollback` makes that pull request. "
-        "GitHub's Revert button would delete the record too, and `validate` turns that away."
+        "To undo it, revert only the pointer's commit: `fraudops rollback` makes that pull request. "
+        "GitHub's Revert button would delete the record too, and `validate` refuses that."
     )
 
 

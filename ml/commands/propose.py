@@ -83,7 +83,7 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     tip = remote.commit_of(f"refs/heads/{branch}")
     current = pull_requests.find(github, branch, base=main)
     replaced = {*(approval_page.replaced_by(current.body) if current else ()), *(pull.number for pull in others)}
-    with stage("Drawing and publishing the pictures"):
+    with stage("Creating and publishing the plots"):
         page = approval_page.gather(
             github, remote, proposal.record, base=base, asked=result.asked, replaced=sorted(replaced)
         )

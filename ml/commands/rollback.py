@@ -113,13 +113,13 @@ def _propose(remote: Remote, main: str, to: int | None, failed: bool) -> Rollbac
 
 
 def _refuse_overtaken(repository: Repository, base: str, main: str) -> None:
-    """Refuses if main has moved on: the failed deployment was of the checked-out commit."""
+    """Refuses if main's serving file has changed: the failed deployment was of the checked-out commit."""
     if serving_pointer.read_text(repository, "HEAD") != serving_pointer.read_text(repository, base):
         now = serving_pointer.read(repository, base).approval
         raise Refused(
-            f"{main} has moved on from what could not be deployed and says "
-            f"{f'approval {now:04d}' if now is not None else 'nothing'} now, whose own deployment decides; nothing was "
-            "proposed"
+            f"{main} has changed since the failed deployment and now names "
+            f"{f'approval {now:04d}' if now is not None else 'no approval'}, which has a deployment of its own; "
+            "nothing was proposed"
         )
 
 
@@ -144,7 +144,7 @@ def _rollback(
         reverted=prepared.reverted,
         state=prepared.state,
         merged=merged,
-        says=f"{what} To let it: {then}.",
+        says=f"{what} To apply it: {then}.",
         pull_request=pull.pull.number if pull else None,
         url=pull.pull.url if pull else None,
     )
@@ -156,15 +156,15 @@ def _body(prepared: rollbacks.RollbackBranch, failed: bool) -> str:
     if failed:
         lines.append(
             f"{bot_pull_requests.AFTER_FAILURE}\n**The deployment of approval {current} failed**, "
-            "so the previous deployment still serves, and main says otherwise. Merging this makes main agree. "
-            f"If the cause has passed, run {code('deploy.yml')} again instead, which closes this."
+            "so the previous deployment still serves, but main names this one. Merging this moves main back to it. "
+            f"If the cause is gone, run {code('deploy.yml')} again instead, which closes this pull request."
         )
     what = f"Merging this serves approval {target} again in place of {current}"
     if prepared.target == prepared.current:
         what = f"Merging this serves approval {target} with the settings that it was deployed with last"
     lines.append(
         f"{what}, as soon as {code('deploy.yml')} has verified and deployed it. Only the serving file changes: the "
-        "records of both stay, and so does every commit."
+        "records of both and all commits stay."
     )
     rows = [
         ("now", f"approval {current}"),
@@ -172,26 +172,26 @@ def _body(prepared: rollbacks.RollbackBranch, failed: bool) -> str:
         *([("reverts", code(prepared.reverted))] if prepared.reverted else []),
         ("commit", code(prepared.commit)),
     ]
-    lines += [table(("", ""), rows), text("Approvals compared with another model than the one that then serves close.")]
+    lines += [table(("", ""), rows), text("Open approvals that were compared with another model are then closed.")]
     return "\n\n".join(lines) + "\n"
 
 
 def _choose(repository: Repository, main: str, to: int | None, failed: bool) -> tuple[int, str | None]:
-    """The approval to go back to, and the serving file's text to go back to, where that is of the same approval."""
+    """The approval to return to, and the serving file to restore if the approval is the same."""
     if to is not None or not failed:
         return _target(repository, main, to), None
     current, deployed = serving_pointer.read(repository, main).approval, _deployed()
     if deployed is None:
         return _target(repository, main, None), None
     if not deployed:
-        raise Refused("no deployment has ever succeeded, so there is nothing to go back to; remove the cause instead")
+        raise Refused("no deployment has ever succeeded, so a rollback is not possible; remove the cause instead")
     last = deployed[-1]
     if last.approval != current:
         return _target(repository, main, last.approval), None
     before = serving_pointer.read_text(repository, last.commit) if repository.resolve(last.commit) else None
     if before is None or before == serving_pointer.read_text(repository, main):
         raise Refused(
-            f"what {main} says is what was deployed last (approval {last.approval:04d}), so going back would change "
+            f"{main} names what was deployed last (approval {last.approval:04d}), so a rollback would change "
             "nothing; remove the cause, then run `fraudops deploy` again"
         )
     return last.approval, before
@@ -206,28 +206,28 @@ def _target(repository: Repository, main: str, to: int | None) -> int:
             known = sorted(number for number in pointed if number is not None and (served is None or number in served))
             names = ", ".join(f"{number:04d}" for number in known) or "none"
             raise Refused(
-                f"approval {to:04d} has never served, so there is no going back to it (those that have: {names})"
+                f"approval {to:04d} has never served, so a rollback cannot serve it (those that have: {names})"
             )
         return to
     former = [number for number in serving_pointer.rollback_targets(history) if served is None or number in served]
     if not former:
-        raise Refused(f"no model served on {main} before the one that serves now, so there is nothing to go back to")
+        raise Refused(f"no model served on {main} before the one that serves now, so a rollback is not possible")
     return former[0]
 
 
 def _served() -> set[int] | None:
-    """The approvals whose deployment has succeeded; None where that cannot be asked."""
+    """The approvals whose deployment has succeeded; None if they cannot be read."""
     deployed = _deployed()
     return {past.approval for past in deployed} if deployed is not None else None
 
 
 def _deployed() -> list[deployment_records.Deployment] | None:
-    """The deployments that succeeded, oldest first; None where that cannot be asked, as in an outage of AWS.
+    """The deployments that succeeded, oldest first; None if they cannot be read, as in an outage of AWS.
 
-    A rollback is needed most when something is down: then the history of the pointer in Git has to do.
+    Then the pointer's history in Git is used, because rollbacks must be possible during an outage.
     """
     try:
         return [past for past in deployment_records.history(platform_stack.read().bucket) if past.status == "succeeded"]
     except CloudError as error:
-        note(f"deploy/history/ could not be read ({error}); going by the pointer's history in Git alone")
+        note(f"deploy/history/ could not be read ({error}); using only the pointer's history in Git")
         return None

@@ -63,7 +63,7 @@ def score(model: Path, data: Path, out: Path) -> ScoreReport:
 
     Args:
         data: CSV, gzipped CSV or Parquet with the model's inputs in their order; a label column, event_id and
-            event_time may stand beside them.
+            event_time may be present too.
         out: .csv or .parquet; one row per row of `data`, in its order: event_id (or, where `data` has none, row,
             counted from 1), score, decision (1 = alert).
 
@@ -100,8 +100,8 @@ def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget:
 
     Args:
         data: as for `score`, with a column of 0 (legitimate) and 1 (fraud).
-        label: that column's name; where None it is the one column that is no input of the model.
-        alert_budget: share of rows for `recall_at_alert_budget`; where None the model's own policy's, or 0.01.
+        label: that column's name; if None, it is the one column that is no input of the model.
+        alert_budget: share of rows for `recall_at_alert_budget`; if None, that of the model's policy, or 0.01.
 
     Returns:
         The keys of evaluation.json that one file can answer: metrics with intervals, confusion, rows, positives,
@@ -179,7 +179,7 @@ def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
         more = f" ({bad} rows break the contract)" if bad > 1 else ""
         raise DataError(
             f"{data}: {quarantine.first_problem(content)}{more}. Nothing was scored; "
-            f"correct the file, or set such rows aside with `fraudops data import --quarantine`"
+            f"correct the file, or quarantine such rows with `fraudops data import --quarantine`"
         )
     frame = content.frame
     if model.time is not None and model.time not in frame:
@@ -218,9 +218,9 @@ def _names(data: Path) -> list[str]:
 def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:
     """A function that writes a table to `out`; checks `out` first, before anything is scored."""
     if out.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{out}: must end in .csv or .parquet, which says what is written")
+        raise DataError(f"{out}: must end in .csv or .parquet, the ending selects the format")
     if not out.parent.is_dir():
-        raise DataError(f"{out}: cannot be written, there is no folder {out.parent}; make it first")
+        raise DataError(f"{out}: cannot be written, there is no folder {out.parent}; create it first")
     if out.exists() and data.exists() and out.samefile(data):
         raise DataError(f"{out}: is the file that is to be scored; give another name")
 
@@ -233,7 +233,7 @@ def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:
                 pq.write_table(table, partial)
             partial.replace(out)
         except OSError as error:
-            raise DataError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from error
+            raise DataError(f"{out}: cannot be written ({error.strerror or error}); choose another path") from error
         finally:
             partial.unlink(missing_ok=True)
 

@@ -53,7 +53,7 @@ def train(
     """
     training = config.load_model(root)
     if resume is not None:
-        # Its own parameters say what it is about; an unknown execution fails here, before anything is published.
+        # The inputs are the execution's parameters. An unknown execution fails here, before anything is published.
         arn, commit = resume, executions.parameters(resume).get("Commit", "")
     else:
         inputs = run_inputs.resolve(root, requests, window)
@@ -70,7 +70,7 @@ def train(
         )
         result = pipeline_run.result(execution)
     except GateFailed as error:
-        # The status first: what follows asks AWS, and if that fails, the commit must not stay pending.
+        # The status first: the next call reads AWS, and if it fails, the commit must not stay pending.
         status.gate_failed(error.reason)
         _hand_over(GateResult.of_failure(error, executions.parameters(error.execution_arn), asked=reason), outcome)
         raise
@@ -85,7 +85,7 @@ def train(
 
 
 def _hand_over(result: GateResult, file: Path | None) -> None:
-    """Gives the gate's result to the workflow's next steps."""
+    """Writes the gate's result for the workflow's next steps."""
     if file is not None:
         result.write(file)
     if result.package_arn is None:
@@ -99,13 +99,13 @@ def dry_run(
 ) -> DryRun:
     """Resolves the inputs that `train` would use now; starts, uploads and stops nothing.
 
-    (The list of the data's files is written under its own digest, where the run itself would find it.)
+    It writes the list of the data's files under its own digest, where the run itself would find it.
 
     Raises:
         Refused, ConfigError, DataError, CloudError: as `train` does before it starts an execution.
     """
     inputs = run_inputs.resolve(root, requests, window)
-    with console.stage("making the pipeline's definition"):
+    with console.stage("building the pipeline's definition"):
         definition = pipeline.definition(inputs.where, inputs.training)
     result = DryRun(
         commit=inputs.commit,

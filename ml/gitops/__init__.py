@@ -1,1 +1,1 @@
-"""The only place that talks to Git and GitHub. Knows nothing of AWS."""
+"""The only package that calls Git and GitHub. Never calls AWS."""

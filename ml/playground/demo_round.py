@@ -127,7 +127,7 @@ def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Pa
     with clock.stage("data", "import transactions into the data lake"):
         landed = _import_transactions(developer.root, bucket, place, data, seed)
     with clock.stage("train", "train: a commit to model-config/training/ starts train.yml"):
-        first = developer.propose("seed: 20", "seed: 21", "Draw the resampling anew")
+        first = developer.propose("seed: 20", "seed: 21", "Change the seed of the resampling")
     with clock.stage("deploy", "merge the approval; deploy.yml and the Lambda deploy it"):
         developer.merge(first)
     served = developer.serving()
@@ -139,7 +139,9 @@ def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Pa
     with clock.stage("capture", "read the captured traffic from S3"):
         seen = wait_for_capture(bucket, endpoint, sent)
     with clock.stage("challenger", "train a challenger by a second commit, merge and deploy it"):
-        second = developer.propose("minority_ratio: 0.02", "minority_ratio: 0.03", "Let SMOTE make half as many again")
+        second = developer.propose(
+            "minority_ratio: 0.02", "minority_ratio: 0.03", "Increase the synthetic frauds by half"
+        )
         developer.merge(second)
         _expect(developer.serving().approval != served.approval, "the challenger serves")
     with clock.stage("rollback", "roll the challenger back by a pull request"):

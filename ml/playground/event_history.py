@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from local_github.actions.run_records import Run
 
 PAGES = "github"
-BREAKER_KIND = "a person is asked"
+BREAKER_KIND = "an issue asks a person"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class EventHistory:
         )
 
     def _verdict(self, month: int) -> Mapping[str, Any] | None:
-        """The latest verdict on a month; None where there is none."""
+        """The latest verdict on a month; None if there is none."""
         document = Checks(self._cards.bucket, self._cards.endpoint).read(*self._cards.year.span(month))
         return document["verdict"] if document else None
 
@@ -212,7 +212,7 @@ class EventHistory:
                 at=item.at,
                 month=item.month,
                 kind="request",
-                decision=f"a new model is asked for: {item.cause}",
+                decision=f"a new model is requested: {item.cause}",
                 by="drift.yml",
                 evidence={"id": item.id, "reason": item.reason, "train on": item.window},
                 link=item.link,

@@ -66,12 +66,12 @@ def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit
     try:
         outcome = patient(look)
     except RetryError as error:
-        last = f" (it last said: {late[-1]})" if late else ""
+        last = f" (its last reason: {late[-1]})" if late else ""
         raise DeploymentFailed(
             f"the deploy function did not answer within {limit / 60:g} minutes{last}; "
             f"see its log and its dead-letter queue, and whether the rule is enabled"
         ) from error
-    assert outcome is not None  # noqa: S101 - the retrying above gives nothing else
+    assert outcome is not None  # noqa: S101 - the retrying above returns nothing else
     if not outcome.accepted:
         raise DeploymentFailed(f"the deploy function {outcome.outcome} it ({outcome.code}): {outcome.reason}")
     note(f"{outcome.outcome}: {outcome.reason}")
@@ -79,7 +79,7 @@ def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit
 
 
 def wait(name: str, configuration: str, limit: float) -> None:
-    """Waits until the endpoint has settled on `configuration`; DeploymentFailed where it does not within `limit` s."""
+    """Waits until the endpoint has settled on `configuration`; DeploymentFailed if it has not after `limit` s."""
     state = endpoint.settled(name, timeout_seconds=max(limit, 1.0), configuration=configuration)
     if state is None:
         raise DeploymentFailed(f"endpoint {name} is gone: someone deleted it meanwhile")

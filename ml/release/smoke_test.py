@@ -45,7 +45,7 @@ def transactions(model: Scorer) -> NDArray[np.float64]:
         if term is None:
             return 0.0
         value = term.mean + deviations * term.scale
-        # An amount is never negative, and its logarithm is kept within what money can be.
+        # An amount is never negative, and its logarithm is limited to plausible amounts.
         value = float(np.expm1(min(value, 20.0))) if term.transform == "log1p" else value
         return max(value, 0.0) if name == document.amount else value
 
@@ -97,5 +97,7 @@ def check(name: str, model: Scorer, approval: int, *, token: str) -> Smoke:
     decided = np.array([answer.decision for answer in answers])
     wrong = (decided != model.decide(expected)) & ~near
     if wrong.any():
-        raise DeploymentFailed(f"the endpoint decides {int(wrong.sum())} known transactions otherwise than the model")
+        raise DeploymentFailed(
+            f"the endpoint decides {int(wrong.sum())} known transactions differently from the approved model"
+        )
     return Smoke(rows=len(rows), alerts=int(decided.sum()), largest_difference=float(difference[worst]))

@@ -1,1 +1,1 @@
-"""Pages and plots, from values that others computed. Decides nothing and reads nothing but what it is given."""
+"""Renders pages and plots from values. Computes no verdict, and reads no other source."""

@@ -54,13 +54,13 @@ def draw(
 def features(verdict: DriftVerdict, rules: Rules) -> bytes:
     """The Jensen-Shannon distance of every input, the largest first."""
     ordered = sorted(verdict.features, key=lambda feature: feature.js)[-_MAX_FEATURES:]
-    with _drawing(1, 1, (_WIDTH_INCHES, 1.3 + 0.2 * len(ordered)), "How far each input has moved") as (figure, grid):
+    with _drawing(1, 1, (_WIDTH_INCHES, 1.3 + 0.2 * len(ordered)), "Shift of each input") as (figure, grid):
         axes = grid[0]
         places = np.arange(len(ordered))
         axes.barh(places, [item.js for item in ordered], color=[_colour(item) for item in ordered], height=0.7)
         axes.set_yticks(places, [f"{item.name}{'  fired' if item.fired else ''}" for item in ordered])
         axes.axvline(rules.data.min_js, color=_INK, lw=1, ls=(0, (4, 3)))
-        axes.set_xlabel(f"Jensen-Shannon distance; dashed: the least that counts, {rules.data.min_js:g}")
+        axes.set_xlabel(f"Jensen-Shannon distance; dashed: the minimum effect size, {rules.data.min_js:g}")
         axes.set_xlim(0, max(1.15 * rules.data.min_js, 1.05 * max((item.js for item in ordered), default=0.0)))
         axes.margins(y=0.01)
         axes.grid(axis="x", color=_GRID, lw=0.6)
@@ -72,7 +72,7 @@ def distributions(reference: Reference, verdict: DriftVerdict, summary: WindowSu
     columns = {column.name: column for column in reference.columns}
     top = verdict.top_features
     inches = (_WIDTH_INCHES, 0.6 + 1.25 * len(top))
-    with _drawing(len(top), 1, inches, "The inputs that moved most", room=(0.02, 0.25)) as (figure, grid):
+    with _drawing(len(top), 1, inches, "Inputs with the largest shift", room=(0.02, 0.25)) as (figure, grid):
         for axes, feature in zip(grid, top, strict=True):
             column = columns[feature.name]
             _densities(axes, column, summary.columns[feature.name], legend=axes is grid[0])
@@ -108,7 +108,7 @@ def outcomes(reference: Reference, verdict: DriftVerdict) -> bytes:
     assert verdict.labels is not None  # noqa: S101 - drawn only where there are labels
     then = Confusion(**reference.document["confusion"])
     now = Confusion(**verdict.labels["confusion"])
-    with _drawing(1, 2, (_WIDTH_INCHES, 2.9), "What mature labels say", room=(0.05, 0.65)) as (figure, grid):
+    with _drawing(1, 2, (_WIDTH_INCHES, 2.9), "Rates on mature labels", room=(0.05, 0.65)) as (figure, grid):
         _rates(grid[0], then, now)
         bands = reference.document["fraud_by_amount"]
         _bands(grid[1], bands["edges"], (bands["frauds"], bands["rows"]), verdict)
@@ -222,7 +222,7 @@ def _drawing(
     room: tuple[float, float] | None = None,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure and its axes. `room`: margins for labels, left (a share) and below (inches); computed if None."""
-    # Everything matplotlib was told by files and by other code is left out while this is drawn.
+    # Settings of matplotlib from files and from other code must not change the picture.
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"font.family": "DejaVu Sans", "text.color": _INK, "axes.labelcolor": _INK})

@@ -1,7 +1,7 @@
 """Plots of an evaluation as PNG, for approval pull requests; equal numbers give equal bytes.
 
-Drawn from evaluation.json, never from rows. The machine has no influence: matplotlib's settings, installed fonts and
-the time are not used.
+Drawn from evaluation.json, never from rows. Independent of the machine: matplotlib's settings, installed
+fonts and the time are not used.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
     )
     totals = cells.sum(axis=1, keepdims=True)
     shares = cells / np.maximum(totals, 1)
-    with _drawing("What the model does with the test rows", evaluation) as (figure, axes):
+    with _drawing("Confusion matrix on the test rows", evaluation) as (figure, axes):
         for (row, column), count in np.ndenumerate(cells):
             right = row == column
             axes.add_patch(

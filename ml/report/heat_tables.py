@@ -17,7 +17,7 @@ _RATE_MULTIPLES = (2, 5, 20, 75, 200)
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell: its text, the class of its colour, and what it says under the pointer."""
+    """One cell: its text, the class of its colour, and its tooltip."""
 
     text: str
     class_: str
@@ -41,7 +41,7 @@ def drift_rows(year: PlayedYear) -> list[Row]:
 def drift_legend(floor: float) -> list[str]:
     """The ranges of the six colours of `drift_rows`, the lightest first."""
     edges = [f"{100 * multiple * floor:.2g}" for multiple in _FLOOR_MULTIPLES]
-    edges[_FLOOR_MULTIPLES.index(1.0)] += " (the least that counts)"
+    edges[_FLOOR_MULTIPLES.index(1.0)] += " (minimum effect size)"
     return [f"below {edges[0]}", *edges]
 
 

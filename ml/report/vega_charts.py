@@ -1,7 +1,8 @@
-"""Charts as Vega-Lite specifications: a static SVG for every reader, and the same chart interactive where scripts run.
+"""Renders charts from Vega-Lite specifications: as static SVG, and as interactive charts for browsers with scripts.
 
-vl-convert renders the SVG in this process and has Vega's own JavaScript, so neither the build nor the page needs a
-network or a browser. Colours are variables of the page's style sheet: one drawing serves light and dark.
+vl-convert renders the SVG in this process and contains Vega's JavaScript, so neither the build nor the page needs a
+network or a browser. Colours are variables of the page's style sheet, so one drawing works for the light and the dark
+theme.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ _CONFIG: dict[str, Any] = {
 class Chart:
     """One chart of a page.
 
-    `layers` are what every reader sees; `details` are laid on top where scripts run, and show a figure under the
-    pointer. `height` is that of the plot in pixels, or `{"step": pixels}` for each row of a discrete axis.
+    `layers` are always drawn; `details` are added on top if scripts run, and show a figure under the pointer. `height`
+    is that of the plot in pixels, or `{"step": pixels}` for each row of a discrete axis.
     """
 
     name: str

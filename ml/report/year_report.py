@@ -1,6 +1,6 @@
 """Writes the report of a simulated year: one HTML page that loads nothing, PNGs, and report.json.
 
-What the page shows is what report.json holds. Every text that comes from outside (reasons, names, evidence) is escaped,
+The page shows only what is in report.json. Every text that comes from outside (reasons, names, evidence) is escaped,
 links are http(s) or relative, and the page's own policy lets it run and load nothing but what is in it.
 """
 

@@ -32,7 +32,7 @@ def write(path: Path, table: pa.Table) -> int:
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise FraudopsError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise FraudopsError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     return len(data)
 
 

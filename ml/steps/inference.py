@@ -1,4 +1,4 @@
-"""The inference handler for SageMaker's scikit-learn container.
+"""Scores requests at the endpoint, as the inference handler of SageMaker's scikit-learn container.
 
 In the model archive this file is code/inference.py, next to the modules of ml/model that it needs. It runs on numpy and
 the standard library, and never loads a format that can execute code from a model archive.

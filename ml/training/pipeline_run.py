@@ -49,7 +49,7 @@ def follow(arn: str, *, max_runtime_minutes: int, progress: Callable[[Execution]
 
     Raises:
         TrainingFailed: it takes longer than three jobs and a shortage of instances may.
-        CloudError: AWS cannot be asked; the execution may go on.
+        CloudError: AWS cannot be reached; the execution may still run.
     """
     limit = 3 * max_runtime_minutes * 60 + _CAPACITY_TIMEOUT_SECONDS
     resume = f"`fraudops train --resume {arn}`"
@@ -60,10 +60,10 @@ def follow(arn: str, *, max_runtime_minutes: int, progress: Callable[[Execution]
             return executions.follow(arn, steps, timeout_seconds=limit, troubled=console.note)
     except TimeoutError as error:
         raise TrainingFailed(
-            f"{error}; it goes on, and costs: stop it in the console, or wait on with {resume}"
+            f"{error}; it still runs and incurs costs: stop it in the console, or wait for it with {resume}"
         ) from error
     except CloudError as error:
-        raise CloudError(f"{error}; if the execution goes on, wait for it with {resume}") from error
+        raise CloudError(f"{error}; if the execution still runs, wait for it with {resume}") from error
 
 
 def result(execution: Execution) -> TrainingResult:
@@ -94,7 +94,7 @@ def result(execution: Execution) -> TrainingResult:
 def _find_previous_attempt(inputs: Inputs) -> str | None:
     """The execution that an earlier attempt of this workflow run started, unless it ended without a result."""
     arn = commit_status.previous_execution(inputs.commit)
-    # Anyone who may push may also write a status: what it names must be a training of this commit.
+    # Anyone who may push may also write a status: so the execution that it names must be a training of this commit.
     if arn is None or not executions.is_arn(arn) or executions.parameters(arn).get("Commit") != inputs.commit:
         return None
     if _ended_without_result(executions.describe(arn)):
@@ -121,10 +121,10 @@ def _stop_stale_executions(repository: Repository, inputs: Inputs, *, keep: str 
                 f"{inputs.commit[:12]}'s history, and one model is trained at a time; wait for it "
                 f"(`fraudops train --resume {arn}`) or stop it in the console, then run this again"
             )
-        with console.stage(f"stopping {arn}, left behind by a run for {commit[:12]} that is over"):
+        with console.stage(f"stopping {arn}, started by a run for {commit[:12]} that has ended"):
             _stop(arn)
         commit_status.TrainingStatus(commit, arn).failed(
-            f"Stopped: the training of {inputs.commit[:12]} takes its place. {arn}"
+            f"Stopped: the training of {inputs.commit[:12]} replaces it. {arn}"
         )
 
 
@@ -132,7 +132,7 @@ def _stop(arn: str) -> None:
     try:
         executions.stop(arn, timeout_seconds=_STOP_TIMEOUT_SECONDS)
     except TimeoutError as error:
-        raise TrainingFailed(f"{error}, although it was stopped; look at it in the console, then run again") from error
+        raise TrainingFailed(f"{error}, although it was stopped; see it in the console, then run again") from error
 
 
 def _start_execution(parameters: Mapping[str, str], inputs: Inputs) -> str:
@@ -142,12 +142,12 @@ def _start_execution(parameters: Mapping[str, str], inputs: Inputs) -> str:
     execution = executions.describe(arn)
     if _ended_without_result(execution):
         console.note(
-            f"an earlier run for the same inputs {execution.status.lower()}; it goes on from the step that failed"
+            f"an earlier run for the same inputs {execution.status.lower()}; it continues from the failed step"
         )
         token = hashlib.sha256(f"{inputs.token} {execution.modified.isoformat()}".encode()).hexdigest()
         executions.retry(arn, token=token)
     else:
-        console.note("an execution for the same inputs is there already")
+        console.note("an execution for the same inputs exists already")
     return arn
 
 
@@ -169,10 +169,10 @@ def _step_failure(execution: Execution) -> TrainingFailed:
     if step is None:
         why = execution.reason or "no reason given"
         ending = "was stopped" if execution.status == "Stopped" else f"ended {execution.status} without a package"
-        return TrainingFailed(f"execution {execution.arn} {ending} ({why}); run `fraudops train` again to let it go on")
+        return TrainingFailed(f"execution {execution.arn} {ending} ({why}); run `fraudops train` again to continue it")
     reason = " ".join((step.reason or execution.reason or "no reason given").split())
     return TrainingFailed(
         f"step {step.name} failed: {job_failures.clipped(reason)}{job_failures.log(step, reason)}. "
-        f"If that will pass, run `fraudops train` again: it goes on from {step.name}. "
+        f"If the cause is transient, run `fraudops train` again: it continues from {step.name}. "
         f"If not, commit the correction first. (execution {execution.arn})"
     )

@@ -1,1 +1,1 @@
-"""What a verb tells the GitHub Actions workflow that runs it: outputs, summaries, annotations, commit statuses."""
+"""Outputs, step summaries, annotations and commit statuses for the GitHub Actions workflow that runs a verb."""

@@ -1,6 +1,6 @@
-"""What a workflow run changes, and which pull request it is about. Reads Git and the event; changes nothing.
+"""Determines which files a workflow run changes, and its pull request. Reads Git and the event; changes nothing.
 
-A pull request's merge commit is compared with main, a push with what main was before, anything else (a dispatch, a
+A pull request's merge commit is compared with main, a push with main before the push, anything else (a dispatch, a
 laptop) with the commit where its branch left main.
 """
 
@@ -20,52 +20,52 @@ STATE = "model-config/"
 _ZERO = "0" * 40
 
 _READ_ONLY = frozenset({"dependabot[bot]"})
-"""Logins whose pull requests get a token that may not write, as a fork's do."""
+"""Logins whose pull requests get a read-only token, as those of forks do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """The pull request that a run is about."""
+    """The pull request of a run."""
 
     number: int
     author: str
     branch: str
     head_sha: str
-    """The commit of the branch that this run looks at, which need not be its tip any more."""
+    """The commit of the branch that this run checks; the branch may have moved since."""
     read_only: bool
-    """Whether the run's token may not write: it came from a fork, or from a bot that GitHub trusts as little."""
+    """Whether the run's token is read-only: the pull request is from a fork, or from a bot treated like one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What differs, and from what."""
+    """The changed files, and the commit that they are compared with."""
 
     event: str
     """The event's name as GitHub writes it; '' outside a workflow."""
     base: str | None
-    """The commit that is compared with; None where everything is new."""
+    """The commit that is compared with; None if every file is new."""
     main: str | None
-    """The commit of main that this would be merged into (for a push: was pushed onto); None where there is none."""
+    """The commit of main that this would be merged into (for a push: was pushed onto); None if there is none."""
     files: Mapping[str, str]
     """By path: A, M or D."""
     forced: bool
-    """Whether a push threw commits away."""
+    """Whether a push removed commits (a force push)."""
 
     @property
     def code(self) -> bool:
-        """Whether anything outside model-config/ is touched, so that tests and audits have something to say."""
+        """Whether a file outside model-config/ changed, so that tests and audits must run."""
         return any(not path.startswith(STATE) for path in self.files)
 
 
 def of(repository: Repository) -> Change:
-    """What the checkout changes: its working tree, which in a workflow is its commit, against its base."""
+    """The changes of the checkout: its working tree (in a workflow: its commit) compared with its base."""
     name, payload = os.environ.get("GITHUB_EVENT_NAME", ""), runner_commands.event()
     if name == "push":
         return _push(repository, payload)
     parents = repository.log("HEAD", first_parent=True)[0].parents
     head = payload.get("pull_request", {}).get("head", {}).get("sha")
     if name == "pull_request" and len(parents) == 2 and parents[1] == head:
-        # The merge that GitHub has made to try: its first parent is main, and the difference is what merging does.
+        # GitHub's test merge: its first parent is main, so the difference is what merging changes.
         base = main = parents[0]
     else:
         main = repository.resolve("refs/remotes/origin/main") or repository.commit_of("main")
@@ -81,10 +81,10 @@ def _push(repository: Repository, payload: Mapping[str, Any]) -> Change:
 
 
 def pull_request(given: int | None = None) -> PullRequest | None:
-    """The pull request of this run: the event's, or the one that a dispatch names; None where there is none.
+    """The pull request of this run: the event's, or the one that a dispatch names; None if there is none.
 
     Raises:
-        GitHubError: `given` is no pull request of the branch that this runs on, or GitHub cannot be asked.
+        GitHubError: `given` is no pull request of the branch that this runs on, or GitHub cannot be reached.
     """
     payload = runner_commands.event().get("pull_request")
     if payload is not None:
@@ -112,7 +112,7 @@ def pull_request(given: int | None = None) -> PullRequest | None:
         number=found.number,
         author=found.author,
         branch=found.branch,
-        # What was checked out, not what the branch points at now: a push that came in between has not been looked at.
+        # The checked-out commit, not the branch's present one: a later push has not been checked.
         head_sha=os.environ.get("GITHUB_SHA") or found.head_sha,
         read_only=False,
     )

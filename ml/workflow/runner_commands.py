@@ -18,7 +18,7 @@ from ml.errors import ConfigError
 DEFAULT_BOTS = "github-actions[bot]"
 SUMMARY_LIMIT = 1 << 20
 """GitHub's limit for one step summary, in bytes; it drops a longer one entirely."""
-_CUT = "\n\n… cut off here: GitHub takes no more.\n"
+_CUT = "\n\n… cut off here: GitHub's length limit.\n"
 
 Level = Literal["error", "warning", "notice"]
 
@@ -55,7 +55,7 @@ def summary(markdown: str) -> None:
 
 
 def annotate(level: Level, message: str, *, file: str | Path | None = None, line: int | None = None) -> str:
-    """The line that makes GitHub show `message` beside `file`; outside a workflow the same as people read it."""
+    """The line that makes GitHub show `message` beside `file`; outside a workflow the same as plain text."""
     if not running():
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
         # Most messages already start with their file.
@@ -66,7 +66,7 @@ def annotate(level: Level, message: str, *, file: str | Path | None = None, line
 
 
 def event() -> Mapping[str, Any]:
-    """The payload of the event that started the run; empty where there is none. ConfigError where it is no JSON."""
+    """The payload of the event that started the run; empty if there is none. ConfigError if it is not JSON."""
     file = os.environ.get("GITHUB_EVENT_PATH")
     if not file:
         return {}

@@ -159,7 +159,7 @@ def test_lambda_answer_to_another_order_is_ignored(answers: deployment_records.A
     say("other", **({"outcome": "updated"} | other))
     with pytest.raises(DeploymentFailed, match=r"did not answer within .* dead-letter queue") as caught:
         rollout.answer(answers, "order-1", "arn", 0.3)
-    assert ("it last said: because of other" in str(caught.value)) == ("code" in other)
+    assert ("its last reason: because of other" in str(caught.value)) == ("code" in other)
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("refused", "digest"), ("failed", "ResourceLimitExceeded")])

@@ -124,7 +124,7 @@ def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, mon
 
 def test_configure_needs_a_name(checkout: Path) -> None:
     """The error is raised before anything is created."""
-    with pytest.raises(ConfigError, match="say which: OWNER/NAME"):
+    with pytest.raises(ConfigError, match="name it: OWNER/NAME"):
         bootstrap.bootstrap(checkout, configure=True)
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 

@@ -57,13 +57,13 @@ def test_rollback_can_be_merged_directly(env: ServedPlatform) -> None:
     (commit, *_) = env.workspace.repository.log("main")
     assert (commit.sha, commit.author) == (result.merged, PERSON.name)
     assert pointed(env) == 1
-    assert result.says.endswith("To let it: run `fraudops deploy`.")
+    assert result.says.endswith("To apply it: run `fraudops deploy`.")
 
 
 def test_second_rollback_without_a_target_is_refused(env: ServedPlatform) -> None:
     """An approval that was rolled back is served again only if it is named."""
     rollback(env.root, merge=True, approver=PERSON)
-    with pytest.raises(Refused, match="nothing to go back to"):
+    with pytest.raises(Refused, match="a rollback is not possible"):
         rollback(env.root)
     assert rollback(env.root, to=3, merge=True, approver=PERSON).target == 3
     assert pointed(env) == 3

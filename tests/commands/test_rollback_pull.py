@@ -45,7 +45,7 @@ def test_person_proposes_the_former_model(bot: BotEnvironment) -> None:
     assert [label.name for label in pull.labels] == [labels.ROLLBACK.name]
     assert "serves approval 0001 again in place of 0002" in pull.body
     assert bot.started == [("ci.yml", "rollback/0001", {"pull_request": str(pull.number)})]
-    assert result.says.endswith(f"To let it: merge #{pull.number}.")
+    assert result.says.endswith(f"To apply it: merge #{pull.number}.")
     again = rollback(bot.root, propose=True)
     assert (again.state, again.pull_request, again.commit) == ("kept", pull.number, result.commit)
     assert bot.api.get_pulls(state="all").totalCount == 1
@@ -96,7 +96,7 @@ def test_superseded_failed_deployment_proposes_nothing(bot: BotEnvironment) -> N
     failed = bot.workspace.git("rev-parse", "HEAD")
     approve(bot, 3)
     bot.workspace.git("reset", "-q", "--hard", failed)
-    with pytest.raises(Refused, match=r"moved on from what could not be deployed and says approval 0003 now"):
+    with pytest.raises(Refused, match=r"changed since the failed deployment and now names approval 0003,"):
         rollback(bot.root, propose=True, failed=True)
     assert bot.api.get_pulls(state="all").totalCount == 0
 
@@ -114,7 +114,7 @@ def test_failed_settings_change_is_reverted(bot: BotEnvironment) -> None:
     assert serving_pointer.read_text(bot.workspace.repository, result.commit) == before
     assert "with the settings that it was deployed with last" in pull.body
     bot.merge(pull.number)
-    with pytest.raises(Refused, match="going back would change nothing"):
+    with pytest.raises(Refused, match="a rollback would change nothing"):
         rollback(bot.root, propose=True, failed=True)
 
 
@@ -122,6 +122,6 @@ def test_first_model_has_no_rollback(bot: BotEnvironment) -> None:
     """The failed deployment of a first model is refused with the reason."""
     approve(bot, 1)
     deployed(bot, 1, "failed")
-    with pytest.raises(Refused, match="nothing to go back to"):
+    with pytest.raises(Refused, match="a rollback is not possible"):
         rollback(bot.root, propose=True, failed=True)
     assert bot.api.get_pulls(state="all").totalCount == 0

@@ -204,7 +204,7 @@ def test_execution_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: 
     assert order == ["StartPipelineExecution", "StopPipelineExecution", "StartPipelineExecution"]
     last = said(github, older)[-1]
     assert last.state == "error"
-    assert (last.description or "").startswith(f"Stopped: the training of {newer[:12]} takes its place.")
+    assert (last.description or "").startswith(f"Stopped: the training of {newer[:12]} replaces it.")
 
 
 def test_re_run_waits_for_its_own_execution(env: TrainingPlatform) -> None:

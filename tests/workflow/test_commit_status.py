@@ -47,7 +47,7 @@ def test_failed_step_is_named_with_its_reason_and_log(
     for part in (
         "step Train failed: AlgorithmError: exit code 1; its log: log group ",
         "group /aws/sagemaker/TrainingJobs, streams job-1/, which ends: fitting / out of memory. ",
-        "goes on from Train",
+        "continues from Train",
     ):
         assert part in message
     assert "\n" not in message
@@ -64,7 +64,7 @@ def test_reason_is_reported_once(env: TrainingPlatform, capsys: pytest.CaptureFi
     message, shown = str(caught.value), capsys.readouterr().err
     assert message.count("Input X contains NaN") == 1
     assert len(message) < 900
-    assert "streams job-1/. If that will pass" in message
+    assert "streams job-1/. If the cause is transient" in message
     assert "Input X" not in shown
     assert "Train │ fitting on 100 rows" in shown
     assert max(map(len, shown.splitlines())) < 250

@@ -60,7 +60,7 @@ def test_summary_is_cut_where_github_would_drop_it(tmp_path: Path, monkeypatch: 
     text = file.read_text()
     assert len(text.encode()) <= runner_commands.SUMMARY_LIMIT
     assert text.startswith("first\n\nline of text\n")
-    assert text.endswith("line of text\n\n\n… cut off here: GitHub takes no more.\n")
+    assert text.endswith("line of text\n\n\n… cut off here: GitHub's length limit.\n")
 
 
 def test_outside_a_workflow_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,5 +10,5 @@ column_decoder  decodes many bodies of one format at once, with Arrow and DuckDB
 record_decoder  decodes one body of any format and reports what is wrong with it
 decoded_rows    arrays of decoded rows, and counts of schema findings
 duckdb_json     parses columns of JSON texts
-dead_letter     stores lines that cannot be decoded
+dead_letter_writer     stores lines that cannot be decoded
 """

@@ -1,1 +1,1 @@
-"""CloudFormation: stacks, change sets, and the roles of the workflows. Knows no template by content."""
+"""CloudFormation: stacks, change sets, and the roles of the workflows. Independent of the templates' content."""

@@ -1,6 +1,6 @@
-"""Builds the training pipeline's definition and puts it to SageMaker; equal inputs give equal bytes.
+"""Builds the training pipeline's definition and uploads it to SageMaker; equal inputs give equal bytes.
 
-What a run is about (data, settings, code, champion, commit) are parameters; the definition itself holds what belongs to
+The inputs of a run (data, settings, code, champion, commit) are parameters; the definition itself holds what belongs to
 the platform and to `compute` in model.yaml. Commit, requests and champion reach no argument of Prepare and Train, so
 that SageMaker's step cache works across commits.
 """

@@ -1,4 +1,4 @@
-"""The time that events, captured records and Lambda handlers see. Requests are signed with real time all the same."""
+"""The clock of events, captured records and Lambda handlers. Requests are signed with the real time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the emulator: what a client of AWS sees, and what its user sees.
+"""Errors of the emulator: those that AWS clients receive, and those of starting the emulator.
 
     AwsError        an answer with AWS's code, message and status, in any wire protocol
     NotHandled      not an error: the call is moto's to answer

@@ -1,1 +1,1 @@
-"""Child processes of the emulator: started, stopped, and never left behind."""
+"""Starts and stops child processes of the emulator, and ends them if the emulator crashes."""

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the emulator: model servers and Lambda execution environments.
+"""Starts child processes that never outlive the emulator: model servers and Lambda execution environments.
 
 Each child leads its own session, so that ending it ends its descendants. A reaper process
 (`local_aws.processes.orphan_reaper`) holds the other end of a pipe. When the emulator ends, even by SIGKILL, the pipe

@@ -1,4 +1,4 @@
-"""Runs one command with a time limit and leaves none of its processes behind."""
+"""Runs one command with a time limit and ends all of its processes."""
 
 from __future__ import annotations
 

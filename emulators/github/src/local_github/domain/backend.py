@@ -1,4 +1,4 @@
-"""What REST, GraphQL, Git over HTTP, the pages and Actions share. Serves nothing itself."""
+"""The backend: the records, locks and services that REST, GraphQL, Git over HTTP, the pages and Actions share."""
 
 from __future__ import annotations
 

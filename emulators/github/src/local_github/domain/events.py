@@ -1,4 +1,4 @@
-"""The interface between the server and Actions: the events that the server emits, the runs that it shows.
+"""Defines the interface between the server and Actions: events that the server emits, and runs that it shows.
 
 Data and protocols only.
 """

@@ -1,4 +1,4 @@
-"""Tokens of users, Apps and workflows, and what each may do.
+"""Issues tokens of users, Apps and workflows, and decides their permissions.
 
 A token without permissions may do everything (an owner's classic token); one with permissions may do what they grant
 (an App's or a workflow's token). A token bound to a repository has public access to the others.

@@ -1,4 +1,4 @@
-"""Paths in `Get` references and JsonGet, such as `a.b['key'][0]`, with an optional leading `$`."""
+"""Parses the paths of `Get` references and JsonGet, such as `a.b['key'][0]`, with an optional leading `$`."""
 
 from __future__ import annotations
 
