@@ -1,4 +1,4 @@
-"""Reads the structure of the code: who imports whom, which imports the rules allow, and which modules form a circle.
+"""Reads the structure of the code: the imports of each module, the imports that the rules allow, and import circles.
 
 The rules are docs/import_rules.yaml. `python docs/structure.py` writes what is made from them: the table of folders in
 CONTRIBUTING.md and the picture docs/imports.svg. Nothing of the project is imported or run.
@@ -109,7 +109,7 @@ def _module(name: str, known: Mapping[str, Path]) -> str | None:
 
 
 def circle(edges: Mapping[str, set[str]]) -> list[str] | None:
-    """One circle of imports, its first module repeated at the end; None where there is none."""
+    """One circle of imports, its first module repeated at the end; None if there is none."""
     try:
         graphlib.TopologicalSorter(edges).prepare()
     except graphlib.CycleError as error:

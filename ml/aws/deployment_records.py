@@ -97,7 +97,7 @@ class Answers:
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        # A duplicate of an event overwrites its outcome, so a key alone does not tell whether it was seen.
+        # A duplicate of an event overwrites its outcome, so the key alone does not show whether it was read.
         self._seen: dict[str, str] = dict(self._listing())
 
     def new(self) -> list[Outcome]:

@@ -37,14 +37,14 @@ class Answer:
 
 
 def describe(name: str) -> State | None:
-    """The endpoint `name`; None where there is none."""
+    """The endpoint `name`; None if there is none."""
     from botocore.exceptions import ClientError
 
     with session.explained(f"reading endpoint {name}"):
         try:
             answer = session.client("sagemaker").describe_endpoint(EndpointName=name)
         except ClientError as error:
-            # SageMaker has no code of its own for "no such endpoint".
+            # SageMaker has no error code for "no such endpoint".
             if "could not find" in str(error).lower():
                 return None
             raise

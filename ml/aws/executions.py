@@ -147,7 +147,7 @@ def retry(arn: str, *, token: str) -> None:
 
 
 def describe(arn: str, *, attempts: int = session.ATTEMPTS) -> Execution:
-    """The execution and its current state. Raises CloudError where there is none or AWS cannot be reached."""
+    """The execution and its current state. Raises CloudError if there is none or AWS cannot be reached."""
     sagemaker = session.client("sagemaker", attempts=attempts)
     with session.explained(f"reading execution {arn}"):
         answer = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -246,7 +246,7 @@ def log_place(job_arn: str) -> str:
 
 
 def log_tail(job_arn: str, lines: int) -> list[str]:
-    """The last `lines` lines of the job's log in CloudWatch, oldest first; none where it has not written any.
+    """The last `lines` lines of the job's log in CloudWatch, oldest first; none if it has not written any.
 
     A log that cannot be read is replaced by a note: it must not hide why the job failed.
     """

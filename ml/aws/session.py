@@ -49,10 +49,10 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
     import botocore.session
     from botocore.config import Config
 
-    with explained(f"making a client of {service}"):
+    with explained(f"creating a client of {service}"):
         # AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        # A session of its own: boto3's default session is not safe to make clients from in several threads.
+        # A session of its own: boto3's default session cannot create clients safely in several threads.
         shared = _workflow_credentials(region, _environment) if oidc_credentials.wanted() else None
         own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
         own.register_component("data_loader", _loader())

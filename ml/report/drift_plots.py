@@ -105,7 +105,7 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
 
 def outcomes(reference: Reference, verdict: DriftVerdict) -> bytes:
     """Figures on mature labels, now and at approval: rates with intervals, and the fraud rate of each amount band."""
-    assert verdict.labels is not None  # noqa: S101 - drawn only where there are labels
+    assert verdict.labels is not None  # noqa: S101 - drawn only if there are labels
     then = Confusion(**reference.document["confusion"])
     now = Confusion(**verdict.labels["confusion"])
     with _drawing(1, 2, (_WIDTH_INCHES, 2.9), "Rates on mature labels", room=(0.05, 0.65)) as (figure, grid):

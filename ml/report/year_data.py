@@ -32,7 +32,7 @@ class DayOfAlerts:
 class MonthPlayed:
     """A month: the decisions of both years on the same traffic, its drift and the verdict.
 
-    `drift` is the statistic of each feature (None where the check had no data), `drifted` those that counted as
+    `drift` is the statistic of each feature (None if the check had no data), `drifted` those that counted as
     drifted; `rows_by_band` and `frauds_by_band` follow the year's `band_edges`; `verdict` is the drift check's.
     """
 

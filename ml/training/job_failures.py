@@ -20,12 +20,12 @@ _SAME_CHARACTERS = 40
 
 
 def clipped(text: str, limit: int = _REASON_CHARACTERS) -> str:
-    """`text` in at most `limit` characters, with an ellipsis where it was cut."""
+    """`text` in at most `limit` characters, with an ellipsis if it was cut."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
 def log(step: Step, reason: str) -> str:
-    """Prints the end of the log of `step`'s job, and returns where it is, as a suffix of an error message.
+    """Prints the end of the log of `step`'s job, and returns its location, as a suffix of an error message.
 
     If the log does not repeat `reason`, the job did not give it (it was killed, for example), and the suffix contains
     the log's last lines.

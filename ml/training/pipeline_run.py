@@ -1,7 +1,7 @@
 """Starts, resumes and follows the one pipeline execution of a training run, and reads its result.
 
 An execution is identified by its inputs: requests, commit, settings and data. A second run with the same inputs, after
-a kill or on another machine, takes up the same execution: it waits while that runs, returns its package, raises its
+a kill or on another machine, continues the same execution: it waits while that runs, returns its package, raises its
 gate failure again, or retries it from the failed step (RetryPipelineExecution). A re-run of a workflow finds the
 execution of its earlier attempt by the commit status, even where data were imported meanwhile.
 

@@ -38,7 +38,7 @@ Bodies: TypeAlias = Any
 
 
 def decode_inputs(bodies: Bodies, form: BodyFormat, inputs: Sequence[str]) -> DecodedInputs | None:
-    """The rows of requests of the format `form`; None where no request was captured.
+    """The rows of requests of the format `form`; None if no request was captured.
 
     Raises:
         NotUniform: some have another format, or more or fewer columns than the model.
@@ -57,7 +57,7 @@ def decode_inputs(bodies: Bodies, form: BodyFormat, inputs: Sequence[str]) -> De
 
 
 def decode_answers(bodies: Bodies, form: BodyFormat) -> DecodedAnswers | None:
-    """The answers of the format `form`; None where none was captured. Raises NotUniform as `decode_inputs` does."""
+    """The answers of the format `form`; None if none was captured. Raises NotUniform as `decode_inputs` does."""
     if form.layout == NONE:
         return None
     texts = _texts(bodies)

@@ -1,7 +1,7 @@
 """Stores captured lines that cannot be decoded in a dead-letter prefix of the lake, with the reason.
 
 The key is `monitoring/unreadable/<endpoint>/<variant>/yyyy/mm/dd/hh/<uuid>.jsonl`, with the name of the capture file.
-Each line is a JSON object: `line` (the line number), `reason`, and `text`, or `base64` where it is not UTF-8.
+Each line is a JSON object: `line` (the line number), `reason`, and `text`, or `base64` if it is not UTF-8.
 Idempotent: reading the window again writes the same files.
 """
 
@@ -35,7 +35,7 @@ class DeadLetterWriter:
         """The first hundred files that were written."""
 
     def add(self, unread: UnreadableLine) -> None:
-        """Adds one line; writes a file where enough has gathered."""
+        """Adds one line; writes a file when enough lines are pending."""
         if unread.block.source is not self._source:
             self.flush()
             self._source, self._part = unread.block.source, 0
@@ -52,7 +52,7 @@ class DeadLetterWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Writes the pending lines of the current object. Raises CloudError where S3 refuses."""
+        """Writes the pending lines of the current object. Raises CloudError if S3 refuses."""
         if self._source is None or not self._lines:
             return
         stem = self._source.key.removeprefix(f"{PREFIX}/").removesuffix(".jsonl")

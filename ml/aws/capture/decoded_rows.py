@@ -18,7 +18,7 @@ OTHERS = "(others)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedInputs:
-    """Inputs of some requests: `lengths` has the rows of each, `ids` their event ids, null where there is none."""
+    """Inputs of some requests: `lengths` has the rows of each, `ids` their event ids, null if there is none."""
 
     lengths: NDArray[np.int64]
     inputs: NDArray[np.float64]
@@ -27,7 +27,7 @@ class DecodedInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedAnswers:
-    """Answers to some requests. A score is NaN, and a decision -1, where the answer holds none."""
+    """Answers to some requests. A score is NaN, and a decision -1, if the answer has none."""
 
     lengths: NDArray[np.int64]
     scores: NDArray[np.float64]
@@ -38,7 +38,7 @@ class DecodedAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedRows:
-    """Rows of some requests, all with inputs or all without: `inputs` is None where only answers were captured."""
+    """Rows of some requests, all with inputs or all without: `inputs` is None if only answers were captured."""
 
     inputs: NDArray[np.float64] | None
     scores: NDArray[np.float64]

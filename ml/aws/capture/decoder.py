@@ -33,7 +33,7 @@ class UnreadableLine:
 
     block: Block
     number: int
-    """Its place in its object, counted from 1."""
+    """Its line number in its object, from 1."""
     line: bytes
     reason: str
 

@@ -80,7 +80,7 @@ class RequestColumns:
     inference_ids: Any = field(default_factory=list)
     given: Any = field(default_factory=list)
     answered: Any = field(default_factory=list)
-    """Bodies; empty where that side was not captured. These three are lists of strings, or Arrow arrays."""
+    """Bodies; empty if that side was not captured. These three are lists of strings, or Arrow arrays."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -150,12 +150,12 @@ class EnvelopeDecoder:
 
     @property
     def requests(self) -> list[RequestColumns]:
-        """What was opened."""
+        """The decoded requests, without those of smoke tests."""
         return list(self._requests.values())
 
     @property
     def smoke(self) -> list[RequestColumns]:
-        """What was opened and belongs to a deployment's own test."""
+        """The decoded requests of smoke tests."""
         return list(self._smoke.values())
 
     def open(self, lines: Sequence[bytes], first: int) -> None:
@@ -200,7 +200,7 @@ class EnvelopeDecoder:
                         (found.given_form, found.answered_form), RequestColumns(found.given_form, found.answered_form)
                     )
             except (msgspec.MsgspecError, ValueError, KeyError, AttributeError, Unreadable):
-                # Something is missing, new or wrong; the slow path finds out what.
+                # Something is missing, new or wrong; the slow path determines what.
                 self._open_incomplete_line(place, line)
                 continue
             found.lines.append(place)

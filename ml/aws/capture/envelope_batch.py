@@ -146,7 +146,7 @@ def _side(column: dict[str, pa.Array], side: str, key: str) -> tuple[pa.Array | 
 
 
 def _common_value(values: pa.Array) -> str | None:
-    """The one value of the column. Raises NotUniform where there are several."""
+    """The one value of the column. Raises NotUniform if there are several."""
     first: str | None = values[0].as_py()
     if first is None:
         if values.null_count < len(values):

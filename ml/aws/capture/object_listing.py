@@ -108,7 +108,7 @@ def measure_volume(bucket: str, endpoint: str, start: datetime, end: datetime) -
 def last_captured_hour(bucket: str, endpoint: str, before: datetime) -> datetime | None:
     """The latest hour, not after `before`, with captured traffic of the endpoint; None if there is none.
 
-    An hour with nothing but a smoke test counts: only reading the objects could tell.
+    An hour with nothing but a smoke test counts: only the objects' content would distinguish it.
 
     Raises:
         CloudError: S3 refuses or cannot be reached.

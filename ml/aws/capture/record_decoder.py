@@ -29,7 +29,7 @@ _INPUT, _OUTPUT = "endpointInput", "endpointOutput"
 Row = tuple[list[float], str | None]
 """Inputs in order, and the event id where the row has one."""
 Answer = tuple[float, int, str | None, str | None]
-"""Score, decision (-1 where there is none), model version, event id."""
+"""Score, decision (-1 if there is none), model version, event id."""
 
 
 def decode_inputs(body: str, form: BodyFormat, inputs: Sequence[str], findings: SchemaFindings) -> list[Row]:
@@ -57,7 +57,7 @@ def decode_inputs(body: str, form: BodyFormat, inputs: Sequence[str], findings: 
 
 
 def decode_answers(body: str, form: BodyFormat) -> list[Answer] | None:
-    """The answers in a body; None where it is an error instead.
+    """The answers in a body; None if it is an error instead.
 
     Raises:
         Unreadable: the body has no recognisable answers.
@@ -136,7 +136,7 @@ def _records(body: str, where: str) -> list[list[str]]:
 
 
 def _table(body: str, header: bool | None, known: frozenset[str]) -> list[Any]:
-    """CSV rows: lists where there is no header, objects by name where there is one."""
+    """CSV rows: lists without a header, objects by name with one."""
     records = _records(body, _INPUT)
     if not records:
         return []
@@ -212,7 +212,7 @@ def _score(item: Any) -> float:
 
 
 def _decision(item: Any) -> int:
-    """0 or 1 as this project's endpoints answer; -1 where another container gives none."""
+    """0 or 1 as this project's endpoints answer; -1 if another container returns none."""
     if type(item) is str and _is_number(item):
         item = float(item)
     return int(item) if type(item) in (int, float) and item in (0, 1) else -1

@@ -44,12 +44,12 @@ class DayCount:
 
 
 def first_event(bucket: str) -> datetime | None:
-    """When the lake's oldest transaction happened; None where there is none."""
+    """The time of the lake's oldest transaction; None if there is none."""
     return min((item.start for item in Lake(bucket).imports()), default=None)
 
 
 def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> list[DayCount]:
-    """The days from `start` (included) to `end` (not) that have transactions, in order; none where the lake has none.
+    """The days from `start` (included) to `end` (not) that have transactions, in order; none if the lake has none.
 
     Args:
         as_of: labels that are known later do not count.

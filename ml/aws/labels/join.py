@@ -59,7 +59,7 @@ class Day:
     """Days from the end of the day to `as_of`."""
     mature: bool
     reason: str
-    """Why it is not mature; '' where it is."""
+    """Why it is not mature; '' if it is."""
 
     @property
     def coverage(self) -> float:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "fraudops-training"
 NO_CHAMPION = "champions/none/"
-"""The prefix below the bucket that ChampionUri points at where no model serves."""
+"""The prefix in the bucket that ChampionUri names if no model serves."""
 _DESCRIPTION = (
     "Prepare, Train, Evaluate, Gate, then Register or stop. Made by fraudops from Git; edits are overwritten."
 )

@@ -28,7 +28,7 @@ Response = tuple[int, dict[str, str], bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The AWS call in one HTTP request. `operation` is '' if only moto can tell it."""
+    """The AWS call in one HTTP request. `operation` is '' if only moto can determine it."""
 
     service: str
     operation: str
