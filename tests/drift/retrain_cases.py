@@ -1,0 +1,86 @@
+"""Cases of drift, and requests created, committed and resolved for tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ml import config
+from ml.drift.drift_case import DriftCase, RequestOutcome
+from ml.drift.retrain_requester import RetrainRequester
+from ml.gitops import commit_messages
+from ml.gitops.github_client import GitHub
+from ml.gitops.remote import Remote
+from ml.model.drift import detector
+from tests.harness.git import repositories
+from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
+
+NOW = "2026-05-01T05:17:00Z"
+
+
+NAMES = {kind: f"20260501T000000Z-{kind}-drift" for kind in ("data", "prediction", "concept")}
+
+
+def moment(month: int, day: int = 1) -> datetime:
+    """A midnight of 2026."""
+    return datetime(2026, month, day, tzinfo=UTC)
+
+
+def due(kind: str = "data", *, onset: datetime | None = None) -> DriftCase:
+    """A case of drift in April with its onset in March."""
+    april = (moment(4), moment(5))
+    decision = detector.Decision(kind=kind, onset=onset or moment(3), fired=(april,), considered=(april,))
+    return DriftCase(
+        decision=decision, reason=f"{kind} has drifted, see @alice", evidence={"kind": kind, "check": "s3://x/y"}
+    )
+
+
+def create_requests(env: MonitoredEndpoint, *cases: DriftCase, **changes: Any) -> list[RequestOutcome]:
+    """Creates requests as `fraudops drift check` does; `changes` replace values of drift.yaml."""
+    requester = RetrainRequester(
+        GitHub.from_environment(),
+        Remote(env.bot.workspace.repository),
+        bucket=BUCKET,
+        settings=config.load_model(env.root),
+        gate=config.load_gate(env.root),
+        rules=config.load_drift(env.root).model_copy(update=changes),
+    )
+    outcomes = requester.create(cases or [due()])
+    requester.close_circuit_breakers()
+    return outcomes
+
+
+def commit_request(env: MonitoredEndpoint, name: str, *, at: str) -> None:
+    """Commits the request of an earlier check."""
+    env.at(at)
+    cause = name.partition("Z-")[2]
+    request = config.RetrainRequest(
+        cause=cause, reason="V2 moved", window=config.Window(start=None, end=None), evidence={}
+    )
+    env.bot.workspace.write(
+        {config.REQUESTS / f"{name}.yaml": config.dump(request)}, commit_messages.request(request, name)
+    )
+    env.bot.push()
+    env.at(NOW)
+
+
+def resolve(env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, number: int = 2) -> str:
+    """Commits the record that resolves a request; returns the record's name."""
+    created = datetime.fromisoformat(at)
+    if gate_failed:
+        record = config.GateFailureRecord(
+            commit=f"{number:040x}",
+            requests=(name,),
+            verdict=config.Verdict(status="failed", reason="Recall 0.5"),
+            evaluation_uri="s3://lake/evaluation.json",
+            execution_arn="arn:x",
+            created=created,
+        )
+        path = config.gate_failure_path(created, record.commit)
+        content = config.dump(record)
+    else:
+        path = config.approval_path(number)
+        content = config.dump(repositories.record(number, requests=(name,), created=created))
+    env.bot.workspace.write({path: content}, f"Resolve {name}")
+    env.bot.push()
+    return path.stem

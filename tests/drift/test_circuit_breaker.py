@@ -1,0 +1,55 @@
+"""The circuit breaker opens after gate failures in a row, in one issue, and closes with it or with an approval."""
+
+from __future__ import annotations
+
+from ml.gitops import labels
+from tests.drift.retrain_cases import NAMES, commit_request, create_requests, due, resolve
+from tests.harness.platform.monitored import MonitoredEndpoint
+
+
+def test_circuit_breaker_opens_one_issue_and_closes_with_it(env: MonitoredEndpoint) -> None:
+    """Two gate failures in a row open an issue and suppress requests; closing the issue resets the count."""
+    gate_failed = []
+    for number, month in enumerate((1, 2), start=1):
+        name = f"20260{month + 1}01T000000Z-concept-drift"
+        commit_request(env, name, at=f"2026-0{month + 1}-01T06:00:00Z")
+        gate_failed.append(resolve(env, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
+    (asked,) = create_requests(env, due("concept"))
+    assert (asked.state, env.bot.started) == ("circuit breaker open", [])
+    issue = env.bot.api.get_issue(asked.issue or 0)
+    assert [label.name for label in issue.labels] == [labels.CIRCUIT_BREAKER.name]
+    assert all(name in issue.body for name in gate_failed)
+    assert "@alice" not in issue.body
+    create_requests(env, due("concept"))
+    assert (env.bot.api.get_issue(issue.number).comments, env.bot.api.get_issues().totalCount) == (0, 1)
+    assert create_requests(env, due("data"))[0].state == "requested"  # each cause has its own circuit breaker
+    issue.edit(state="closed")
+    assert create_requests(env, due("concept"))[0].state == "requested"
+
+
+def test_circuit_breaker_opens_for_the_window_that_was_resolved(env: MonitoredEndpoint) -> None:
+    """The next check opens the issue even if its own request is resolved; closing the issue creates no second one."""
+    before = "20260401T000000Z-concept-drift"
+    for number, (name, at) in enumerate(((before, "2026-04-01"), (NAMES["concept"], "2026-05-01")), start=1):
+        commit_request(env, name, at=f"{at}T01:00:00Z")
+        resolve(env, name, gate_failed=True, at=f"{at}T02:00:00Z", number=number)
+    (asked,) = create_requests(env, due("concept"))
+    assert asked.state == "circuit breaker open"
+    env.bot.api.get_issue(asked.issue or 0).edit(state="closed")
+    assert create_requests(env, due("concept"))[0].state == "already requested"
+
+
+def test_approval_closes_the_circuit_breaker(env: MonitoredEndpoint) -> None:
+    """Gate failures before it no longer count; the issue is closed with a comment that names the approval."""
+    for number, month in enumerate((2, 3), start=1):
+        name = f"20260{month}01T000000Z-data-drift"
+        commit_request(env, name, at=f"2026-0{month}-01T06:00:00Z")
+        resolve(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
+    (asked,) = create_requests(env)
+    assert asked.state == "circuit breaker open"
+    by_hand = "20260402T000000Z-data-drift"
+    commit_request(env, by_hand, at="2026-04-02T06:00:00Z")
+    resolve(env, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=3)
+    assert create_requests(env)[0].state == "requested"
+    issue = env.bot.api.get_issue(asked.issue or 0)
+    assert (issue.state, issue.get_comments()[0].body.count("approvals/0003.yaml")) == ("closed", 1)
