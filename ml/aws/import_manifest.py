@@ -1,4 +1,4 @@
-"""The manifest of an import in the lake: its objects, digests, counts and time span."""
+"""Defines the manifest of an import in the lake: its objects, digests, counts and time span."""
 
 from __future__ import annotations
 

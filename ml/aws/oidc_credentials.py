@@ -1,4 +1,4 @@
-"""AWS credentials of a workflow job from its OIDC token, renewed before they expire.
+"""Obtains AWS credentials for a workflow job with its OIDC token, and renews them before they expire.
 
 A session lasts an hour and a training may last longer, so botocore assumes the role again when needed. Stores nothing:
 neither the token nor the credentials leave the process.

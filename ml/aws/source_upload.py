@@ -102,8 +102,8 @@ def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
         others = sorted(there - files.keys())
         if others:
             raise CloudError(
-                f"{where} holds {', '.join(others[:5])}, which this project did not put there; jobs would refuse it: "
-                "find out who did, delete it, then run this again"
+                f"{where} holds {', '.join(others[:5])}, which this project did not upload; jobs would refuse them: "
+                "find out who did, delete them, then run this again"
             )
         with ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="upload") as pool:
             list(pool.map(put, files))

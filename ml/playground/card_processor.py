@@ -1,4 +1,4 @@
-"""The card processor of the simulated year: imports transactions, sends them to the endpoint, delivers labels.
+"""Simulates the year's card processor: imports transactions, sends them to the endpoint, delivers labels.
 
 It uses the interfaces that a bank's own systems would use, and counts the responses for the report. It sends in the
 order of time and sets the clock to the time of each batch. The control year scores the same rows with the first model.

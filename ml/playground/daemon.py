@@ -1,4 +1,4 @@
-"""Both emulators as one background process per folder: up, down, status, environment."""
+"""Runs both emulators as one background process per folder: starts, stops and describes it."""
 
 from __future__ import annotations
 

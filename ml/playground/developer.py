@@ -1,4 +1,4 @@
-"""A developer at the GitHub emulator, for the demo and the simulation: pushes, merges, and waits for workflow runs.
+"""Simulates a developer on the GitHub emulator, for the demo and the year: pushes, merges, and waits for workflow runs.
 
 It uses Git and GitHub's API only, as a developer's own tools do. It prints each workflow run as it starts and ends; a
 run that fails is an error that names its log.

@@ -1,4 +1,4 @@
-"""The history of a simulated year, read from Git, the data lake and GitHub. Measures and decides nothing.
+"""Builds the history of a simulated year from Git, the data lake and GitHub. Measures and decides nothing.
 
 Requests, approvals and gate failures are files on main; drift verdicts are in the lake; runs, pull requests and issues
 are on GitHub. Links go to the exported pages beside the report.

@@ -1,4 +1,4 @@
-"""Scripted reviewer of the simulated year: fires the schedule and merges approvals whose checks passed.
+"""Simulates the reviewer of the year: fires the schedule and merges approvals whose checks passed.
 
 It does nothing else: requests, trainings, pull requests and deployments come from the workflows. A training run whose
 model fails the gate is expected; any other failed run ends the simulation.

@@ -1,4 +1,4 @@
-"""FRAUDOPS_NOW as the clock of the AWS emulator, so that the emulator and the product share one time."""
+"""Makes FRAUDOPS_NOW the clock of the AWS emulator, so that the emulator and the product share one time."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A deployment: the roll-out, the smoke test, and its result."""
+"""Deploys a model: the roll-out, the smoke test, and the result."""

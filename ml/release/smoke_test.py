@@ -1,4 +1,4 @@
-"""Smoke test: the endpoint must score known transactions as the approved model does, under the approved version.
+"""Runs the smoke test: compares the endpoint's scores of known transactions with those of the approved model.
 
 The rows are derived from the model document (means, scales, bin edges), so they reach every coefficient and bin and
 contain no real transaction. Drift checks ignore them by their inference ids, which start with `smoke-`.

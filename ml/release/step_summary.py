@@ -1,4 +1,4 @@
-"""Markdown of deployments and rollbacks for the step summary. Decides nothing.
+"""Renders deployments and rollbacks as Markdown for the step summary. Decides nothing.
 
 Text from files, people or AWS is escaped (ml.gitops.markdown_escaping).
 """

@@ -1,4 +1,4 @@
-"""Plots of a drift check as PNG: shifts, distributions, label statistics.
+"""Draws the plots of a drift check as PNG: shifts, distributions, label statistics.
 
 Drawn from counts, never from rows; the same counts give the same bytes. Colour is never the only sign: text marks what
 fired as well.

@@ -1,4 +1,4 @@
-"""Plots of an evaluation as PNG, for approval pull requests; equal numbers give equal bytes.
+"""Draws the plots of an evaluation as PNG, for approval pull requests; equal numbers give equal bytes.
 
 Drawn from evaluation.json, never from rows. Independent of the machine: matplotlib's settings, installed
 fonts and the time are not used.

@@ -1,4 +1,4 @@
-"""The heat maps of a simulated year as tables: drift by feature and month, fraud rate by amount and month."""
+"""Builds the heat maps of a simulated year as tables: drift by feature and month, fraud rate by amount and month."""
 
 from __future__ import annotations
 

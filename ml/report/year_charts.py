@@ -1,4 +1,4 @@
-"""The charts of a simulated year: recall by month, alerts per day, precision by month, and what served when."""
+"""Builds the charts of a simulated year: recall by month, alerts per day, precision by month, and what served when."""
 
 from __future__ import annotations
 

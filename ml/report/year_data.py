@@ -1,4 +1,4 @@
-"""The data of a simulated year's report, as stored in report.json. Measures and decides nothing.
+"""Defines the data of a simulated year's report, as stored in report.json. Measures and decides nothing.
 
 Pages and plots read nothing else, so that a report can be made again from report.json.
 """

@@ -1,4 +1,4 @@
-"""Plots of a simulated year as PNG, for the documentation; the same year gives the same bytes."""
+"""Draws the plots of a simulated year as PNG, for the documentation; the same year gives the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that hands the gate's result from `train` to `propose` or `record-failure`. Decides nothing.
+"""Reads and writes the gate's result, which `train` passes to `propose` or `record-failure`. Decides nothing.
 
 It carries names and evidence only: `propose` reads the registry again.
 """

@@ -1,4 +1,4 @@
-"""Markdown of a training run for the step's summary and for issues: the verdict, its evidence and the next step.
+"""Renders a training run as Markdown for step summaries and issues: the verdict, its evidence and the next step.
 
 Everything that came from files, people or AWS is escaped (ml.gitops.markdown_escaping). Decides nothing.
 """

@@ -1,4 +1,4 @@
-"""Arrays of decoded rows, and counts of schema findings. Values only."""
+"""Defines arrays of decoded rows, and counts of schema findings. Values only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The platform's templates, parameters and Lambda archive, read from a checkout. Uploads and changes nothing."""
+"""Reads the platform's templates, parameters and Lambda archive from a checkout. Uploads and changes nothing."""
 
 from __future__ import annotations
 

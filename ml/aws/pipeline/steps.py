@@ -1,4 +1,4 @@
-"""The steps of the training pipeline, compiled by the SageMaker Python SDK.
+"""Builds the steps of the training pipeline with the SageMaker Python SDK.
 
 Imported by `ml.aws.pipeline.definition` when a definition is built and by nothing else: the SDK takes seconds to
 import. Nothing here may call AWS, read the clock or read the caller's SDK configuration, so that equal inputs give

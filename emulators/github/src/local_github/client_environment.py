@@ -1,4 +1,4 @@
-"""The environment variables that point clients at the emulator."""
+"""Builds the environment variables that point clients at the emulator."""
 
 from __future__ import annotations
 

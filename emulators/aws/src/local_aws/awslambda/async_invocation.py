@@ -1,4 +1,4 @@
-"""Lambda's asynchronous invocation: a queue, two retries, then the destination or the dead letter queue.
+"""Invokes Lambda functions asynchronously: a queue, two retries, then the destination or the dead letter queue.
 
 Decides about retries and destinations only; `local_aws.awslambda.functions` runs the function.
 """

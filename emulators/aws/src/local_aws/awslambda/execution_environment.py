@@ -1,4 +1,4 @@
-"""One Lambda execution environment: a process with the handler loaded, kept warm between events.
+"""Runs one Lambda execution environment: a process with the handler loaded, kept warm between events.
 
 Starts the process, sends events and enforces the timeout. Which function it belongs to is decided in
 `local_aws.awslambda.functions`.

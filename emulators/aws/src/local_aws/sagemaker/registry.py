@@ -1,4 +1,4 @@
-"""Write operations of the model registry with AWS's semantics; moto keeps the records.
+"""Handles the write operations of the model registry with AWS's semantics; moto keeps the records.
 
 moto drops metadata on every update, reuses version numbers after a deletion, ignores client tokens and emits no events.
 It also overwrites models and configurations of the same name, which AWS refuses.

@@ -1,4 +1,4 @@
-"""The caller's identity and permissions: STS and IAM calls that moto lacks or answers with a constant."""
+"""Answers for the caller's identity and permissions: STS and IAM calls that moto lacks or answers with a constant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concurrency groups as on GitHub: one run is active, one waits, and a newer run replaces the waiting one.
+"""Implements GitHub's concurrency groups: one run is active, one waits, and a newer run replaces the waiting one.
 
 Keeps run ids only; the caller starts and cancels runs. A run may be in several groups (its own and those of its jobs).
 It starts when it may in all of them; GitHub would start its other jobs earlier.

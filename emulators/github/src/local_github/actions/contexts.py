@@ -1,4 +1,4 @@
-"""The title, contexts, environment variables and OIDC subject of a run, before it starts."""
+"""Computes the title, contexts, environment variables and OIDC subject of a run, before it starts."""
 
 from __future__ import annotations
 

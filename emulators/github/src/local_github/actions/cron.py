@@ -1,4 +1,4 @@
-"""Due times of `schedule:` expressions: POSIX cron's five fields in UTC, evaluated by cronsim.
+"""Computes the due times of `schedule:` expressions: POSIX cron's five fields in UTC, evaluated by cronsim.
 
 cronsim also accepts seconds, `L`, `LW`, `#` and 7 for Sunday, which GitHub refuses; these are refused here first.
 """

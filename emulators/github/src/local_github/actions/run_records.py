@@ -1,4 +1,4 @@
-"""The records of a run, its jobs and their steps; logs are files. Runs nothing."""
+"""Defines the records of a run, its jobs and their steps; logs are files. Runs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokens of a run: GITHUB_TOKEN, an OIDC request token for each job that may have one, and App tokens.
+"""Creates the tokens of a run: GITHUB_TOKEN, an OIDC request token for each job that may have one, and App tokens.
 
 act uses one GITHUB_TOKEN for all jobs of a run, so it has the union of the jobs' permissions, which is more than a job
 gets on GitHub. OIDC request tokens are per job.

@@ -1,4 +1,4 @@
-"""A thread that starts scheduled workflows when they are due."""
+"""Starts scheduled workflows when they are due, from a thread of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search of issues and pull requests: the qualifiers that gh and PyGithub use, and plain words."""
+"""Searches issues and pull requests by the qualifiers that gh and PyGithub use, and plain words."""
 
 from __future__ import annotations
 

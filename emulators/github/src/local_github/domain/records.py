@@ -1,4 +1,4 @@
-"""The records of one emulator: users, repositories, issues, pull requests, statuses, deployments.
+"""Defines the records of one emulator: users, repositories, issues, pull requests, statuses, deployments.
 
 Data without rules. Git objects and refs are never copied here, except where GitHub pins them: the head of a pull
 request outlives its branch.

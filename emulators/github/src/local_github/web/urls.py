@@ -1,4 +1,4 @@
-"""Addresses of pages, raw files and images, on the server or in an export."""
+"""Builds the addresses of pages, raw files and images, on the server or in an export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The instances of one endpoint configuration: started together, ended when no request uses them.
+"""Manages the instances of one endpoint configuration: starts them together, ends them when no request uses them.
 
 Knows no endpoints: `local_aws.sagemaker.hosting.endpoints` decides which fleet serves and what follows a failure.
 """

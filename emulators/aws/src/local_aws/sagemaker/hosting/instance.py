@@ -1,4 +1,4 @@
-"""One instance of an endpoint variant: extracts the model, starts its server, checks its health, restarts it once.
+"""Runs one instance of an endpoint variant: extracts the model, starts its server, checks its health, restarts it once.
 
 Knows the hosting contract (GET /ping, POST /invocations), nothing of endpoints, configurations or events.
 """

@@ -1,4 +1,4 @@
-"""The model server of an endpoint instance: SageMaker's container contract over HTTP, for any inference handler.
+"""Serves the model of an endpoint instance: SageMaker's container contract over HTTP, for any inference handler.
 
 `python -m local_aws.sagemaker.hosting.model_server --model-dir DIR [--ready-file FILE]` answers GET /ping and
 POST /invocations by calling the handler in the model archive. The handler is loaded as SageMaker's container would load

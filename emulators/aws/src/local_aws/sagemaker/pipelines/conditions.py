@@ -1,4 +1,4 @@
-"""Conditions of a Condition step: validation of a definition, evaluation in an execution."""
+"""Validates the conditions of Condition steps in a definition, and evaluates them in an execution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of SageMaker Pipelines, in AWS's shapes, delivered in order by one thread that holds no lock.
+"""Delivers events of SageMaker Pipelines, in AWS's shapes and in order, from one thread that holds no lock.
 
 A receiver may call back into the service. A receiver that fails loses its event only.
 """

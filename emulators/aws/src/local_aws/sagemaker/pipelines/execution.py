@@ -1,4 +1,4 @@
-"""One execution of a pipeline: schedules its steps, stops and retries it.
+"""Runs one execution of a pipeline: schedules its steps, stops and retries it.
 
 A step starts when all steps it needs have succeeded. After a failure no step starts, running steps finish, and the
 execution fails. (AWS does not document what happens to steps that run beside a failing one; letting them finish keeps

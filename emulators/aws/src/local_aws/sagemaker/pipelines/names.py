@@ -1,4 +1,4 @@
-"""Generated names, and conversions of values and times, in SageMaker's formats."""
+"""Generates names, and converts values and times, in SageMaker's formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SageMaker operations on pipeline executions, as operation handlers.
+"""Handles SageMaker's operations on pipeline executions.
 
 moto keeps the pipelines: CreatePipeline and UpdatePipeline are validated here and left to moto. State is in memory.
 """

@@ -1,4 +1,4 @@
-"""Pipeline parameters: their declarations, defaults, and the values given to StartPipelineExecution."""
+"""Parses the parameters of a pipeline, and assigns the values of StartPipelineExecution or the defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry policies of steps: classifies a failure, and decides whether and when the step is retried.
+"""Applies the retry policies of steps: classifies a failure, and decides whether and when the step is retried.
 
 A job whose own code fails (AlgorithmError) is of none of these kinds and is never retried, as on AWS.
 """

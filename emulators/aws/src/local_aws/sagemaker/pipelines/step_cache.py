@@ -1,4 +1,4 @@
-"""Step caching: reuses an earlier result of a step.
+"""Caches the results of steps, and reuses them.
 
 Scope and keys are those that AWS documents: the same step of the same pipeline with equal values of the attributes
 below; the most recent success within the lifetime. Outputs, role and resources are not part of the key.

@@ -1,4 +1,4 @@
-"""Statuses and check runs of a commit as GraphQL nodes."""
+"""Renders statuses and check runs of a commit as GraphQL nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GraphQL connections: lists paged by first and after, or last and before."""
+"""Builds GraphQL connections: lists paged by first and after, or last and before."""
 
 from __future__ import annotations
 

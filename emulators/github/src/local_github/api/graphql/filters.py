@@ -1,4 +1,4 @@
-"""The filter and order arguments of GraphQL's lists of issues and pull requests."""
+"""Applies the filter and order arguments of GraphQL's lists of issues and pull requests."""
 
 from __future__ import annotations
 

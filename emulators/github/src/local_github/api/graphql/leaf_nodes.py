@@ -1,4 +1,4 @@
-"""GraphQL nodes that refer to no other node: labels, comments, reviews, blobs, changed files, protection rules."""
+"""Renders GraphQL nodes without references: labels, comments, reviews, blobs, changed files, protection rules."""
 
 from __future__ import annotations
 

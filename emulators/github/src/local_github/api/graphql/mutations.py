@@ -1,4 +1,4 @@
-"""The GraphQL mutations, by GitHub's names: each finds its subject, checks the permission, and does what REST does."""
+"""Implements the GraphQL mutations: each finds its subject, checks the permission, and acts as REST does."""
 
 from __future__ import annotations
 

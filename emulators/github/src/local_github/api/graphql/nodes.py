@@ -1,4 +1,4 @@
-"""Users, repositories, Git objects, issues and pull requests as GraphQL nodes.
+"""Renders users, repositories, Git objects, issues and pull requests as GraphQL nodes.
 
 Nodes refer to each other, so their fields are functions that run only if a query selects them.
 """

@@ -1,4 +1,4 @@
-"""GraphQL's states of a pull request: its own, of its reviews, of its merge."""
+"""Computes GraphQL's states of a pull request: of itself, of its reviews, of its merge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of processing and training jobs: files, environment, outputs and failure reasons.
+"""Implements the contract of processing and training jobs: files, environment, outputs and failure reasons.
 
 A job's description has the shape of DescribeProcessingJob or DescribeTrainingJob; it becomes the step's properties.
 """
