@@ -1,4 +1,4 @@
-"""What every test gets: no AWS account, no configuration of the person who runs it, no network but loopback."""
+"""Fixtures of every test: no AWS account, no configuration of the user, no network except loopback."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the long runs first, so that none of them is all that is left while the other worker has nothing to do."""
+    """Sorts long tests first, so that no worker is left with one of them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once() -> Iterator[None]:
-    """botocore's megabytes of JSON are parsed once a process, and not for every session that a test makes."""
+    """botocore's JSON files are parsed once per process instead of once per session."""
     if importlib.util.find_spec("botocore") is None:  # SageMaker's container, whose versions `make container` tests
         yield
         return
@@ -35,7 +35,7 @@ def parsed_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Removes what the caller's shell says about AWS, GitHub and fraudops; Git and the SDKs get an empty home."""
+    """Removes variables of AWS, GitHub and fraudops; Git and the SDKs get an empty home."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "GITHUB_", "GH_", "FRAUDOPS_", "GIT_")) and name != "AWS_CA_BUNDLE":
             monkeypatch.delenv(name)

@@ -62,8 +62,10 @@ def main() -> None:
         definition = _run([fraudops, "pipeline", "definition", "--bucket", "lake", "--role", _ROLE], copy)
         _check(len(json.loads(definition)["Steps"]) == 4, "the definition does not have four steps")
         local = subprocess.run([fraudops, "local", "up"], cwd=copy, capture_output=True, text=True, check=False)
-        told = (local.returncode, "Traceback" in local.stderr, "make demo" in local.stderr)
-        _check(told == (10, False, True), f"`fraudops local up` without emulators: {local.returncode}, {local.stderr}")
+        result = (local.returncode, "Traceback" in local.stderr, "make demo" in local.stderr)
+        _check(
+            result == (10, False, True), f"`fraudops local up` without emulators: {local.returncode}, {local.stderr}"
+        )
     sys.stdout.write(f"product alone: {len(imported)} modules imported, {len(found)} verbs of the workflows\n")
 
 

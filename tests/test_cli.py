@@ -1,4 +1,4 @@
-"""The command line: every verb explains itself, every failure is one line and its own exit code."""
+"""The command line: help of every verb, one-line errors, exit codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAIN = "from ml.cli import main; main()"
 def fraudops(
     *arguments: str, cwd: Path = ROOT, program: str = MAIN, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the real command in a process of its own, as a workflow or a person would."""
+    """Runs the command in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -44,7 +44,7 @@ def fraudops(
 
 
 def verbs() -> Iterator[tuple[str, Any]]:
-    """Every verb with its full name, `data import` for one."""
+    """The full names of all verbs, e.g. `data import`."""
 
     def walk(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
         if children := getattr(command, "commands", None):
@@ -61,7 +61,7 @@ VERBS = dict(verbs())
 
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_help_an_example_and_described_options(name: str) -> None:
-    """A verb says what it does, shows one call of itself and says what each option means."""
+    """The help says what the verb does, has an example, and describes each option."""
     command = VERBS[name]
     assert command.help
     assert command.epilog
@@ -72,7 +72,7 @@ def test_every_verb_has_help_an_example_and_described_options(name: str) -> None
 
 
 def test_readme_and_the_help_name_the_same_exit_codes() -> None:
-    """Each kind of failure is in the README's table and in the help, by its code."""
+    """Each kind of error is in the README's table and in the help with its code."""
     readme, text = (ROOT / "README.md").read_text(), fraudops("--help").stdout
     kinds: list[type[errors.FraudopsError]] = [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]
     for kind in kinds:
@@ -89,7 +89,7 @@ def test_every_verb_named_in_the_documentation_exists() -> None:
 
 
 def test_failure_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
-    """A configuration that does not hold ends with 3 and one line that names the file."""
+    """An invalid configuration exits with 3 and one line that names the file."""
     done = fraudops("pipeline", "definition", "--repo", str(tmp_path), "--bucket", "lake")
     assert done.returncode == errors.ConfigError.exit_code
     assert done.stderr.count("\n") == 1
@@ -106,7 +106,7 @@ def test_developers_can_see_where_a_failure_was_raised(tmp_path: Path) -> None:
 
 
 def test_unreachable_cloud_is_explained() -> None:
-    """Nothing listening at AWS_ENDPOINT_URL is a cloud's failure in one line, not a stack trace."""
+    """A closed port at AWS_ENDPOINT_URL is a one-line error of AWS without a stack trace."""
     done = fraudops(
         "bootstrap", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
         AWS_DEFAULT_REGION="us-east-1", AWS_MAX_ATTEMPTS="1",
@@ -117,21 +117,21 @@ def test_unreachable_cloud_is_explained() -> None:
 
 
 def test_wrong_command_line_is_a_usage_error() -> None:
-    """A day that is none is told with the option's name and ends with 2."""
+    """An invalid date is an error that names the option, with exit code 2."""
     done = fraudops("data", "synthesise", "--start", "yesterday")
     assert done.returncode == 2
     assert "--start" in done.stderr
 
 
 def test_definition_is_available_offline() -> None:
-    """With a bucket named, the definition needs no account, and it is JSON."""
+    """With a bucket given, the definition needs no account; the output is JSON."""
     done = fraudops("pipeline", "definition", "--bucket", "lake")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["Version"] == "2020-12-01"
 
 
 def test_placeholders_of_an_offline_definition_are_named() -> None:
-    """What was left out is told on standard error with what stands in its place; nothing is told where all is given."""
+    """Each omitted option is named on stderr with its placeholder; with all options given stderr is empty."""
     some = fraudops("pipeline", "definition", "--bucket", "lake")
     (line,) = some.stderr.splitlines()
     assert line.startswith("placeholders for values that were not given: --role arn:aws:iam::000000000000:role/")
@@ -143,7 +143,7 @@ def test_placeholders_of_an_offline_definition_are_named() -> None:
 
 
 def test_invalid_region_is_one_line() -> None:
-    """A region without the image that the jobs run in is a wrong setting, and no stack trace."""
+    """A region without the jobs' image is a configuration error without a stack trace."""
     done = fraudops("pipeline", "definition", "--region", "mars-1")
     assert done.returncode == errors.ConfigError.exit_code
     assert done.stderr.count("\n") == 1
@@ -152,7 +152,7 @@ def test_invalid_region_is_one_line() -> None:
 
 
 def test_unexpected_error_is_one_line() -> None:
-    """A defect ends with 1 and one line that says how to see more; --traceback shows where it was raised."""
+    """A defect exits with 1 and one line that names --traceback, which shows the stack."""
     raises = "p.definition = lambda *_, **__: 1 / 0"
     broken = f"import ml.commands.pipeline_definition as p; from ml.cli import main; {raises}; main()"
     done = fraudops("pipeline", "definition", program=broken)
@@ -178,8 +178,8 @@ def test_unexpected_error_is_one_line() -> None:
         (("train", "--resume", ARN, "--dry-run"), "--dry-run"),
     ],
 )
-def test_options_that_make_no_sense_end_with_2(arguments: tuple[str, ...], option: str, tmp_path: Path) -> None:
-    """A wrong value, and an option that would change nothing, are usage errors that name the option."""
+def test_useless_and_invalid_options_exit_with_2(arguments: tuple[str, ...], option: str, tmp_path: Path) -> None:
+    """An invalid value and an option without effect are usage errors that name the option."""
     done = fraudops(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert option in done.stderr
@@ -187,8 +187,8 @@ def test_options_that_make_no_sense_end_with_2(arguments: tuple[str, ...], optio
     assert list(tmp_path.iterdir()) == []
 
 
-def test_stopped_emulators_are_an_error(tmp_path: Path) -> None:
-    """`status` ends 0 whether it runs or not, `running` tells; `down` says what it found and ended."""
+def test_stopped_emulators_are_reported(tmp_path: Path) -> None:
+    """`status` exits with 0 and reports that they do not run; `down` reports that it ended no process."""
     folder = ("--dir", str(tmp_path / "cloud"))
     status = fraudops("local", "status", *folder, "--json")
     assert (status.returncode, json.loads(status.stdout)["running"]) == (0, False)
@@ -210,7 +210,7 @@ def test_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:
 
 
 def test_invalid_year_is_refused_before_it_starts(tmp_path: Path) -> None:
-    """`simulate` names the scenarios that there are, and takes no year without months."""
+    """`simulate` lists the available scenarios and refuses a year without months."""
     done = fraudops("simulate", "--scenario", "calm", "--out", str(tmp_path / "year"))
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert all(name in done.stderr for name in ("both", "capture-outage", "unlearnable", "'calm'"))
@@ -220,7 +220,7 @@ def test_invalid_year_is_refused_before_it_starts(tmp_path: Path) -> None:
 
 
 def test_terminated_verb_cleans_up_and_exits_with_143(tmp_path: Path) -> None:
-    """SIGTERM, as a cancelled job sends it, ends a demo and its emulators: exit code 143, no process left."""
+    """SIGTERM, as sent to a cancelled job, stops a demo and its emulators; no process remains."""
     out = tmp_path / "demo"
     process = subprocess.Popen(
         [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],

@@ -1,4 +1,4 @@
-"""The one clock."""
+"""The project's clock, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def test_clock_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", ["tomorrow", "2026-03-01T06:00:00"])
 def test_time_without_an_offset_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """A time that could be read in two ways is an error."""
+    """Such a time is ambiguous."""
     monkeypatch.setenv("FRAUDOPS_NOW", text)
     with pytest.raises(errors.ConfigError, match="FRAUDOPS_NOW"):
         clock.now()
 
 
 def test_every_failure_has_an_exit_code_of_its_own() -> None:
-    """Workflows tell failures apart by exit code, and none of them is success or a usage error."""
+    """Workflows distinguish errors by exit code; none is that of success or of a usage error."""
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FraudopsError)
     ]

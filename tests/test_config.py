@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_missing_file_is_named() -> None:
-    """The error for a missing file says which, and what to do."""
+    """The error names the file and says what to do."""
     with pytest.raises(ConfigError, match=r"gate\.yaml: no such file"):
         config.load_gate(Path("nowhere"))
 
@@ -30,7 +30,7 @@ def test_change_of_any_file_changes_the_digest() -> None:
 
 
 def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
-    """A request file whose name does not hold its time and cause is refused."""
+    """A request file whose name lacks its time and cause is refused."""
     folder = tmp_path / config.REQUESTS
     folder.mkdir(parents=True)
     body = "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"

@@ -1,4 +1,4 @@
-"""The pictures of the documents are drawn by the project and up to date."""
+"""The pictures of the documentation are generated and up to date."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_every_folder_has_a_rule() -> None:
 
 
 def test_rules_list_nothing_unused() -> None:
-    """Every folder and package that a rule lists is imported; an import that is gone leaves no permission behind."""
+    """Every folder and package that a rule lists is imported, so removed imports lose their permission."""
     for rule in RULES:
         if rule.packages is None:
             continue

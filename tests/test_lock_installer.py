@@ -1,4 +1,4 @@
-"""Locks are installed by uv, by pip where uv does not work, and uv itself is installed whole or not at all."""
+"""Locks are installed by uv, or by pip if uv does not work; uv itself is installed completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UV = Path(sys.executable).with_name("uv")
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with pip and nothing else; each test installs a package of its own name."""
+    """An environment that has only pip; each test installs a package with its own name."""
     folder = tmp_path_factory.mktemp("environment") / "env"
     venv.create(folder, with_pip=True)
     return folder
@@ -85,7 +85,7 @@ def answer(environment: Path, name: str) -> str:
 
 
 def test_uv_installs(environment: Path, index: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """uv is used where it works; pip is not started."""
+    """uv is used if it works; pip is not started."""
     tools = tools_with_uv(tmp_path, None)
     lock_installer.install(environment, [add_wheel(index, "by_uv")], tools=tools)
     assert answer(environment, "by_uv") == "42"
@@ -123,10 +123,10 @@ def test_wrong_hash_is_installed_by_neither(environment: Path, index: Path, tmp_
     assert not list(environment.rglob("altered"))
 
 
-def test_jobs_at_once_share_one_whole_uv(
+def test_concurrent_jobs_share_one_complete_uv(
     environment: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Jobs that install uv into the same folder at once all get the same working program, and leave nothing else."""
+    """Jobs that install uv into one folder at the same time get the same working program; no draft remains."""
     monkeypatch.setattr(lock_installer, "_UV_LOCK", add_wheel(index, "uv", command="#!/bin/sh\necho works\n"))
     tools, python = tmp_path / "tools", environment / "bin/python"
     with ThreadPoolExecutor(3) as jobs:
@@ -140,7 +140,7 @@ def test_jobs_at_once_share_one_whole_uv(
 def test_uv_that_cannot_be_installed_is_none(
     environment: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a wheel of uv there is none, and no half of one that a later job would take for whole."""
+    """Without a wheel the result is None, and no incomplete uv remains that a later job would use."""
     lock = tmp_path / "uv.lock"
     lock.write_text(f"uv==1.0 --hash=sha256:{'0' * 64}\n")
     monkeypatch.setattr(lock_installer, "_UV_LOCK", lock)
@@ -151,7 +151,7 @@ def test_uv_that_cannot_be_installed_is_none(
 def test_folder_without_uv_is_named(
     environment: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder in the place of uv that holds something else is kept, named, and pip installs."""
+    """A folder at uv's path with other content is kept and named, and pip installs."""
     lock = add_wheel(index, "uv", command="#!/bin/sh\n")
     monkeypatch.setattr(lock_installer, "_UV_LOCK", lock)
     folder = tmp_path / "tools" / f"uv-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""The repository is data too: locks, committed configuration and generated files are held to their rules."""
+"""Rules for files of the repository: locks, committed configuration and generated files."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def test_lock_pins_with_hashes_and_names_no_index(lock: Path) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
-def test_no_lock_holds_awscli(lock: Path) -> None:
-    """awscli pins a botocore of its own, which conflicts with boto3's; boto3 suffices."""
+def test_no_lock_has_awscli(lock: Path) -> None:
+    """awscli pins another botocore than boto3 needs; boto3 suffices."""
     assert "awscli" not in pins(lock), lock.name
 
 
 def test_laptop_uses_the_container_versions() -> None:
-    """The numerical libraries are those of SageMaker's scikit-learn image, so both fit the same model."""
+    """Numerical libraries have the versions of SageMaker's scikit-learn image, so both fit the same model."""
     run, container = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/container.lock")
     for name in ("scikit-learn", "pandas", "imbalanced-learn", "scipy"):
         assert run[name] == container[name], name
 
 
 def test_dev_lock_matches_the_run_lock() -> None:
-    """The development lock holds every pin of the product's lock, at the same version."""
+    """The development lock has every pin of the product's lock, at the same version."""
     run, dev = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/dev.lock")
     assert {name: dev.get(name) for name in run} == run
 
 
 def test_committed_configuration_is_valid() -> None:
-    """Every file under model-config/ is what its model says, and the template serves nothing yet."""
+    """Every file under model-config/ is valid, and the template serves no approval yet."""
     assert config.load_settings(ROOT).gate.min_recall == 0.60
     assert config.load_serving(ROOT).approval is None
     assert config.load_requests(ROOT) == {}
 
 
 def test_package_ships_type_information() -> None:
-    """py.typed travels with the package."""
+    """The package contains py.typed."""
     assert (ROOT / "ml/py.typed").exists()

@@ -1,4 +1,4 @@
-"""Every lock holds what the code that uses it imports, and the product's lock nothing that no import loads."""
+"""Every lock has the packages that its code imports, and the product's lock has no unused package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EMULATORS = {"local_aws", "local_github"}
 # The verbs that the jobs with `lock: core` call; what they import, directly or not, must be in that lock.
 CORE_VERBS = ("changes", "validate", "plan", "ci_status", "infra")
-# Required in run.in although neither ml/ nor a package that ml/ imports says so.
+# Required in run.in although neither ml/ nor a package that ml/ imports declares them.
 REASONS = {"docker": "sagemaker-core imports it and does not declare it"}
 
 
@@ -64,7 +64,7 @@ def third_party(files: set[Path]) -> set[str]:
 
 
 def reachable(start: str) -> set[Path]:
-    """The files of ml/ that importing `start` may load, sooner or later."""
+    """The files of ml/ that importing `start` may load, directly or indirectly."""
     files: set[Path] = set()
     waiting = [start]
     while waiting:

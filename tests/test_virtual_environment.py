@@ -1,4 +1,4 @@
-"""The environment of a lock: named by what it holds, made whole or not at all, exported without surprises."""
+"""Virtual environments by lock: key, atomic creation, and exported variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A runner's folders, and a checkout whose lock pins nothing, so that installing needs no network."""
+    """A runner's folders, and a checkout with an empty lock, so that installing needs no network."""
     workspace = tmp_path / "work"
     (workspace / "requirements").mkdir(parents=True)
     (workspace / "requirements/run.lock").write_text("# nothing\n")
@@ -32,8 +32,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_key_is_of_lock_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another lock or another patch release is another environment; the file's name does not matter."""
+def test_key_depends_on_lock_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another lock or patch release is another environment; the file's name does not matter."""
     one, same, other = (tmp_path / name for name in ("a.lock", "b.lock", "c.lock"))
     one.write_text("x==1\n")
     same.write_text("x==1\n")
@@ -46,7 +46,7 @@ def test_key_is_of_lock_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_environment_is_created_once_and_then_found(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first use makes it, `find` then knows it, and a second use says that it was there."""
+    """The first use creates it, `find` returns it, and a second use reports that it existed."""
     assert virtual_environment.main(["use", "--lock", "run"]) == 0
     assert "installed" in capsys.readouterr().out
     assert virtual_environment.main(["find", "--lock", "run"]) == 0
@@ -58,20 +58,20 @@ def test_environment_is_created_once_and_then_found(job: Path, capsys: pytest.Ca
     assert (Path(found["path"]) / "bin/fraudops").exists()
 
 
-def test_jobs_that_want_it_at_once_make_it_once(job: Path) -> None:
-    """Two processes that share a tool cache both end well: one has installed, the other has found."""
+def test_concurrent_jobs_create_one_environment(job: Path) -> None:
+    """Of two processes that share a tool cache, one installs and the other finds the environment."""
     command = [sys.executable, "-m", "ml.virtual_environment", "use", "--lock", "run"]
     both = [
         subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = sorted(process.communicate(timeout=120)[0] for process in both)
+    outputs = sorted(process.communicate(timeout=120)[0] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("installed" in text for text in said) == sum("reused" in text for text in said) == 1
+    assert sum("installed" in text for text in outputs) == sum("reused" in text for text in outputs) == 1
 
 
 def test_incomplete_environment_is_created_again(job: Path) -> None:
-    """Without its stamp it does not count as there, whatever else lies in it."""
+    """An environment without its stamp does not count, whatever its content."""
     lock = Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock"
     folder = virtual_environment.folder(lock, job / "tools")
     (folder / "bin").mkdir(parents=True)
@@ -93,7 +93,7 @@ def test_linked_environment_counts_if_it_has_python(job: Path) -> None:
 
 
 def test_failed_installation_leaves_no_environment(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A requirement without a hash is refused by pip; the job fails, and nothing counts as made."""
+    """pip refuses a requirement without a hash; the job fails, and no environment counts as complete."""
     lock = Path(os.environ["GITHUB_WORKSPACE"]) / "requirements/run.lock"
     lock.write_text("surely-not-there==1\n")
     assert virtual_environment.main(["use", "--lock", "run"]) == 1
@@ -102,16 +102,16 @@ def test_failed_installation_leaves_no_environment(job: Path, capfd: pytest.Capt
     assert not (job / "env").exists()
 
 
-def test_later_steps_get_what_was_given(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkout's own code comes first; what is empty is not set at all."""
+def test_variables_are_exported_to_later_steps(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkout is first on PYTHONPATH; empty variables are not exported."""
     monkeypatch.setenv("GIVEN_AWS_REGION", "eu-west-1")
     monkeypatch.setenv("GIVEN_FRAUDOPS_STACK", "")
     assert virtual_environment.main(["use", "--lock", "run", "--link", ".venv"]) == 0
-    told = dict(line.split("=", 1) for line in (job / "env").read_text().splitlines())
-    assert set(told) == {"PYTHONPATH", "VIRTUAL_ENV", "AWS_REGION"}
-    assert told["PYTHONPATH"] == os.environ["GITHUB_WORKSPACE"]
-    assert (job / "path").read_text() == f"{told['VIRTUAL_ENV']}/bin\n"
-    assert (Path(os.environ["GITHUB_WORKSPACE"]) / ".venv").resolve() == Path(told["VIRTUAL_ENV"]).resolve()
+    exported = dict(line.split("=", 1) for line in (job / "env").read_text().splitlines())
+    assert set(exported) == {"PYTHONPATH", "VIRTUAL_ENV", "AWS_REGION"}
+    assert exported["PYTHONPATH"] == os.environ["GITHUB_WORKSPACE"]
+    assert (job / "path").read_text() == f"{exported['VIRTUAL_ENV']}/bin\n"
+    assert (Path(os.environ["GITHUB_WORKSPACE"]) / ".venv").resolve() == Path(exported["VIRTUAL_ENV"]).resolve()
 
 
 def test_multiline_value_sets_no_other_variable(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,15 +121,15 @@ def test_multiline_value_sets_no_other_variable(job: Path, monkeypatch: pytest.M
     assert not (job / "env").exists()
 
 
-def test_outside_a_job_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, and no environment in a folder called after nothing."""
+def test_outside_of_a_job_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error is one line that names the missing variable."""
     monkeypatch.delenv("RUNNER_TOOL_CACHE", raising=False)
     assert virtual_environment.main(["find", "--lock", "run"]) == 1
     assert "::error::'GITHUB_WORKSPACE' is not set" in capsys.readouterr().out
 
 
 def test_module_needs_only_the_standard_library() -> None:
-    """It runs before anything is installed: every import is the standard library's, and so are the package's own."""
+    """It runs before installation: the module and its packages import only the standard library."""
     for file in ("ml/virtual_environment.py", "ml/lock_installer.py", "ml/__init__.py"):
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -137,8 +137,8 @@ def test_module_needs_only_the_standard_library() -> None:
             assert all(name.split(".")[0] in sys.stdlib_module_names | {"ml"} for name in names), names
 
 
-def test_module_starts_fast() -> None:
-    """`--help` without any package on the path."""
+def test_help_needs_no_installed_package() -> None:
+    """`--help` works without any package on the path."""
     done = subprocess.run(
         [
             sys.executable,

@@ -110,12 +110,12 @@ def test_retries_are_limited_in_time(cloud: ScriptedCloud) -> None:
 def test_outage_is_reported_with_the_end_of_its_retries(cloud: ScriptedCloud) -> None:
     """The first transient error that repeats is reported with start and deadline; a single one is not."""
     arn = start()
-    told: list[str] = []
-    executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=told.append)
-    assert told == []
+    reports: list[str] = []
+    executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=reports.append)
+    assert reports == []
     cloud.faults = [("DescribePipelineExecution", 400, "ExpiredTokenException")] * 3
-    executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=told.append)
-    (line,) = told
+    executions.follow(arn, lambda _: None, timeout_seconds=60, troubled=reports.append)
+    (line,) = reports
     assert re.match(r"AWS answers with errors since \d\d:\d\d:\d\d UTC, trying until \d\d:\d\d:\d\d: reading", line)
 
 
@@ -123,15 +123,15 @@ def test_ongoing_outage_is_reported_once_a_minute(monkeypatch: pytest.MonkeyPatc
     """Thirty-one errors in five minutes give six reports."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    told: list[str] = []
-    patient = retry.RetryBudget(900, told.append)
+    reports: list[str] = []
+    patient = retry.RetryBudget(900, reports.append)
     state = failing(CloudError("reading: AWS cannot be reached (timed out)"))
     for _ in range(31):
         assert not patient.is_exhausted(state)
         patient.before_sleep(state)
         now[0] += 10
-    assert len(told) == 6
-    assert all(line.startswith("AWS cannot be reached since ") for line in told)
+    assert len(reports) == 6
+    assert all(line.startswith("AWS cannot be reached since ") for line in reports)
     now[0] = 900
     assert patient.is_exhausted(state)
 
@@ -153,16 +153,16 @@ def test_refused_connections_are_retried_for_less_long(monkeypatch: pytest.Monke
 def test_refused_connection_is_reported_and_given_up(cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed port is recognised as refused, reported, and given up after `refused_seconds`."""
     arn = start()
-    told: list[str] = []
+    reports: list[str] = []
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
     began = time.monotonic()
     with pytest.raises(CloudError, match="cannot be reached") as caught:
-        executions.follow(arn, lambda _: None, timeout_seconds=60, refused_seconds=0.5, troubled=told.append)
+        executions.follow(arn, lambda _: None, timeout_seconds=60, refused_seconds=0.5, troubled=reports.append)
     assert retry.is_connection_refused(caught.value)
     assert time.monotonic() - began < 20
-    assert told[0].startswith("AWS cannot be reached since ")
+    assert reports[0].startswith("AWS cannot be reached since ")
 
 
 @pytest.mark.parametrize("text", ["garbage", "", "arn:aws:sagemaker:us-east-1:1:pipeline/p/execution/x", f" {ARN}"])

@@ -203,7 +203,9 @@ def test_digest_of_a_training_set_is_that_of_files_json(lake: Lake) -> None:
     assert hashlib.sha256(text).hexdigest() == chosen.sha256
     files, window = json.loads(text)
     assert dict(files) == {file.key: file.sha256 for file in stored.manifest.files}
-    assert all(hashlib.sha256(s3_objects.read(f"s3://{lake.bucket}/{key}")).hexdigest() == told for key, told in files)
+    assert all(
+        hashlib.sha256(s3_objects.read(f"s3://{lake.bucket}/{key}")).hexdigest() == sha256 for key, sha256 in files
+    )
     assert window == [DAY.isoformat().replace("+00:00", "Z"), None]
 
 

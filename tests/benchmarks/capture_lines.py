@@ -1,4 +1,4 @@
-"""Captured traffic in any amount, made as it is asked for; what the capture benchmarks read."""
+"""Generates captured traffic of any size as a stream, for the capture benchmarks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMS = {
 
 
 def lines(rows: int, *, kind: str, rows_per_request: int, encoded: bool, seed: int = 0) -> Iterator[bytes]:
-    """Lines of capture, each with `rows_per_request` rows of 30 inputs at full precision, one request a second."""
+    """Captured lines, each with `rows_per_request` rows of 30 inputs at full precision, one request a second."""
     generator = np.random.default_rng(seed)
     for place, first in enumerate(range(0, rows, rows_per_request)):
         count = min(rows_per_request, rows - first)
@@ -41,11 +41,11 @@ def line(values: np.ndarray, scores: np.ndarray, place: int, *, kind: str, encod
             {"event_id": f"{place}-{n}"} | dict(zip(INPUTS, row, strict=True)) for n, row in enumerate(values.tolist())
         ]
         given = json.dumps({"instances": rows})
-        said = [
+        predictions = [
             {"score": score, "decision": int(score >= 0.99), "model_version": "0007", "event_id": f"{place}-{n}"}
             for n, score in enumerate(scores.tolist())
         ]
-        answered = json.dumps({"predictions": said}, separators=(",", ":"))
+        answered = json.dumps({"predictions": predictions}, separators=(",", ":"))
         content = "application/json"
     sides = {
         side: {

@@ -1,8 +1,9 @@
-"""What memory a drift check takes, whatever the window: 200,000 to 20 million captured rows, generated as a stream.
+"""Peak memory of a drift check for 200,000 to 20 million captured rows, which are generated as a stream.
 
-Each size runs in a process of its own: captured lines are made as they are read, decoded and put into batches as from
-S3, counted, joined with late labels on disk, and the labelled rows read back and counted. The peak of its resident
-memory is printed. It ends non-zero where the largest window takes more than half as much again as the smallest.
+Each size runs in a process of its own, which generates captured lines while it reads them, decodes them, batches them
+as for objects in S3, counts them, joins them with late labels on disk, and reads and counts the labelled rows. The
+table shows the peak of resident memory. The exit code is 1 if the largest window takes more than 1.5 times the memory
+of the smallest.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ GROWTH = 1.5
 
 
 def blocks(rows: int) -> Iterator[Any]:
-    """Blocks of lines whose inference ids all differ; the values repeat, which reading cannot tell."""
+    """Blocks of lines with different inference ids; the values repeat, which does not affect reading."""
     from ml.aws.capture.line_stream import Block
     from ml.aws.capture.object_listing import CapturedObject
 
@@ -72,7 +73,7 @@ def deliver(rows: int) -> None:
 
 
 def run(rows: int) -> None:
-    """A window of so many rows in this process; prints what it took as JSON."""
+    """Checks a window of this many rows in this process; prints its memory as JSON."""
     from ml.aws.capture import line_stream
     from ml.config.settings_files import LabelLimits
     from ml.drift import traffic_aggregation
@@ -114,7 +115,7 @@ def _megabytes() -> float:
 
 
 def measure(rows: int, url: str) -> dict[str, Any]:
-    """What `rows` rows take, in a process of their own that meets the labels at `url`."""
+    """The memory for `rows` rows, measured in a process of its own that joins the labels at `url`."""
     own = {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "testing",
@@ -144,7 +145,7 @@ def measure(rows: int, url: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints the table, leaves it under build/bench, and says whether memory stays flat."""
+    """Prints the table, writes it to build/bench, and returns 1 if memory grows with the window."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 2_000_000, 20_000_000])
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)

@@ -1,9 +1,9 @@
-"""False alarms and catches of the committed drift.yaml on windows of the stand-in, as a table.
+"""False alarms and detections of the committed drift.yaml on windows of the stand-in, as a table.
 
-The model is the pipeline's own, trained in this process on a full-size stand-in; every window is another seed. Labels
-come up to a month late, so windows are evaluated at their end and again a month later. Prints a table and writes
-build/bench/drift_alarms.json. Ends non-zero where the project's promise is missed: no request over 200 drift-free
-windows, every shift of 0.25 standard deviations seen, every label flip seen as soon as labels are mature.
+The model is the pipeline's own, trained in this process on a full-size stand-in; every window has another seed. Labels
+arrive up to a month late, so each window is evaluated at its end and again a month later. Prints a table and writes
+build/bench/drift_alarms.json. The exit code is 1 if a promise is missed: no request in 200 drift-free windows, every
+shift of 0.25 standard deviations detected, every label flip detected as soon as labels are mature.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Labels = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Served:
-    """A model with its baseline, and the rules it is watched by."""
+    """A model with its baseline, and the drift rules."""
 
     model: artifact.Artifact
     reference: detector.Reference
@@ -48,7 +48,7 @@ class Served:
 
     @classmethod
     def trained(cls, table: pa.Table) -> Served:
-        """The model that the pipeline makes of `table`."""
+        """The model that the pipeline trains on `table`."""
         rules = detector.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
         with tempfile.TemporaryDirectory() as folder:
             run_steps(Path(folder), table)
@@ -58,7 +58,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Month:
-    """A window of traffic: rows in the order of time, and the labels that they will have."""
+    """A window of traffic: rows in order of time, and their future labels."""
 
     number: int
     rows: NDArray[np.float64]
@@ -66,22 +66,22 @@ class Month:
 
     @property
     def start(self) -> datetime:
-        """Windows follow each other."""
+        """The start of the window; windows are consecutive."""
         return FIRST + self.number * timedelta(days=DAYS)
 
     @property
     def end(self) -> datetime:
-        """Its end, and the next one's start."""
+        """The end of the window, which is the start of the next."""
         return self.start + timedelta(days=DAYS)
 
     @property
     def times(self) -> NDArray[np.datetime64]:
-        """When each row was scored."""
+        """The time at which each row was scored."""
         return np.datetime64(self.start.replace(tzinfo=None), "s") + self.rows[:, 0].astype("timedelta64[s]")
 
 
 def draw(source: stand_in_data.StandIn, rows: int, number: int, seed: int) -> Month:
-    """A window of `rows` rows over thirty days, frauds at their natural rate."""
+    """A window of `rows` rows over thirty days, with the natural rate of frauds."""
     random = np.random.default_rng([seed, rows, number])
     traffic = source.traffic(rows, int(random.poisson(rows * FRAUDS)), DAYS, random)
     return Month(number, np.column_stack([traffic.seconds, traffic.values]), traffic.labels)
@@ -97,7 +97,7 @@ def flip(amounts: NDArray[np.float64], labels: Labels, top: float, share: float,
 
 
 def evaluate(served: Served, month: Month, *, labelled: bool = True) -> detector.DriftVerdict:
-    """The verdict on a window: of its traffic, and of its labels where they have come."""
+    """The verdict on a window: on its traffic, and on its labels if they have arrived."""
     scores = served.model.model.score(month.rows)
     decisions = served.model.model.decide(scores)
     window = detector.WindowSummary.of(
@@ -123,7 +123,7 @@ def evaluate(served: Served, month: Month, *, labelled: bool = True) -> detector
 
 
 def quiet(served: Served, months: Iterator[Month]) -> dict[str, Any]:
-    """What drift-free windows in a row raise: windows whose verdict is a drift, and requests."""
+    """Windows with a drift verdict, and requests, in consecutive drift-free windows."""
     history: list[detector.DriftVerdict] = []
     windows, requests = dict.fromkeys(("schema", *CAUSES), 0), []
     for month in months:
@@ -136,7 +136,7 @@ def quiet(served: Served, months: Iterator[Month]) -> dict[str, Any]:
 
 
 def shifts(served: Served, months: list[Month], size: float) -> dict[str, Any]:
-    """In how many windows a shift of one feature by `size` standard deviations is seen, and named."""
+    """The number of windows in which a shift of one feature by `size` standard deviations is detected and named."""
     caught, named, missed = 0, 0, []
     features = [column for column in served.reference.columns if column.kind == "value"]
     for month in months:
@@ -152,7 +152,7 @@ def shifts(served: Served, months: list[Month], size: float) -> dict[str, Any]:
 
 
 def flips(served: Served, months: list[Month], top: float, share: float) -> dict[str, Any]:
-    """In how many windows flipped labels are seen: at the window's end without labels, and when they are mature."""
+    """The number of windows in which flipped labels are detected: at the window's end, and with mature labels."""
     early = caught = 0
     missed, estimates, recalls = [], [], []
     for month in months:

@@ -1,4 +1,4 @@
-"""Seconds that a named peer takes for a drift check; run by drift_speed.py in .venv-bench, where the peers are.
+"""Seconds that another tool takes for a drift check; drift_speed.py runs it in .venv-bench, where the tools are.
 
 Arguments: the peer, and a .npz with `reference` and `window` (rows, columns). Prints JSON: seconds, versions.
 """

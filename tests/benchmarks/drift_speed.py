@@ -1,8 +1,9 @@
-"""How long all statistics of a drift check take beside Evidently's preset and NannyML's Kolmogorov-Smirnov alone.
+"""Time of all statistics of a drift check, compared with Evidently's preset and NannyML's Kolmogorov-Smirnov.
 
-The same rows in memory for all, one process at a time, in alternation; figures are ratios of medians. The peers live in
-an environment of their own (requirements/bench.lock), and only their calculation is timed. Ours is everything from the
-rows to the verdict: counts, moments, five statistics a feature, scores, alerts, calibration, verdict.
+All tools get the same rows in memory, one process at a time, in alternation; figures are ratios of medians. The other
+tools have an environment of their own (requirements/bench.lock), and only their calculation is timed. The project's
+time covers everything from the rows to the verdict: counts, moments, five statistics per feature, scores, alerts,
+calibration, verdict.
 """
 
 from __future__ import annotations
@@ -60,13 +61,13 @@ def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[s
 
 
 def scored(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Scores of some model, and its alerts."""
+    """Scores of an arbitrary model, and its alerts."""
     scores = 1 / (1 + np.exp(6 + rows[:, 14] - rows[:, 4]))
     return scores, (scores > 0.3).astype(np.int8)
 
 
 def peer(python: Path, name: str, data: Path) -> dict[str, Any]:
-    """What the peer says it took."""
+    """The seconds that the other tool reports."""
     script = Path(__file__).with_name("drift_peers.py")
     done = subprocess.run([python, script, name, data], check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -74,7 +75,7 @@ def peer(python: Path, name: str, data: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints the table and writes build/bench/drift_speed.json; 1 if a ratio is below the project's promise."""
+    """Prints the table and writes build/bench/drift_speed.json; 1 if a ratio is below the promised one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,8 +1,8 @@
-"""A simulated year without clouds: the real steps, the real verdicts, one process. For tests, and to tune the year.
+"""A simulated year in one process, without AWS and GitHub: the product's steps and verdicts, for tests and tuning.
 
-What is left out is what the loop adds: commits, runs, registry, endpoint. What is kept decides how the year comes out:
-Prepare, Train, Evaluate with its gate and champion, the drift rules of the repository and what the drift check makes of
-verdicts, labels as late as they are. What holds a request back is read from Git by the product; here it is remembered.
+Commits, runs, registry and endpoint are left out. What determines the year's outcome is the product's: Prepare, Train,
+Evaluate with its gate and champion, the repository's drift rules, the use of verdicts, and the delay of labels. The
+product reads the checks that suppress a request from Git; this module keeps them in memory.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run made: the archive, whether the gate let it pass, and the evaluation."""
+    """The result of a run: the archive, whether it passed the gate, and the evaluation."""
 
     archive: bytes
     model: artifact.Artifact
@@ -50,7 +50,7 @@ class Trained:
 
     @property
     def passed(self) -> bool:
-        """Whether it may serve."""
+        """Whether the gate passed, so that the model may serve."""
         return bool(self.evaluation["verdict"]["status"] == "passed")
 
 
@@ -91,7 +91,7 @@ def run(
 
 
 class Answer(NamedTuple):
-    """What became of a request: its name, when, and whether the gate let its model pass."""
+    """The result of a request: its name, its time, and whether its model passed the gate."""
 
     name: str
     made: datetime
@@ -100,7 +100,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Played:
-    """What became of a year: month by month from 1, requests as (month, cause, window, fate)."""
+    """The result of a year: by month from 1, with requests as (month, cause, window, result)."""
 
     served: list[Confusion] = field(default_factory=list)
     control: list[Confusion] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Played:
 
 
 class InProcess:
-    """Plays `year` with the repository's rules, and its model unless another is given."""
+    """Plays `year` with the repository's rules, and its model settings unless others are given."""
 
     def __init__(self, year: Year, model_file: config.ModelFile | None = None) -> None:
         self.year, self.model_file = year, model_file or config.load_model(ROOT)
@@ -161,7 +161,7 @@ class InProcess:
         return played
 
     def suppressed_by(self, case: DriftCase, answers: Sequence[Answer], now: datetime) -> str:
-        """What holds a request back, in the order of the product's own; '' where nothing does.
+        """The check that suppresses a request, in the product's order; '' if none does.
 
         One request a month at most is made here, so the month's cap is never reached.
         """
@@ -237,7 +237,7 @@ class InProcess:
             )
 
     def by_day(self, start: datetime, end: datetime, as_of: datetime) -> list[coverage.DayCount]:
-        """Days of the months that were drawn, with what is known of them."""
+        """Rows, labels and frauds known at `as_of` for each day from `start` to before `end`."""
         found = []
         for month in self.months.values():
             times = month.transactions["event_time"].to_pandas()
@@ -263,6 +263,6 @@ def known(month: Day, now: datetime) -> NDArray[np.int8]:
 
 
 def pooled(counts: Sequence[Confusion]) -> Confusion:
-    """All counts added up."""
+    """The sum of all counts."""
     names = Confusion.__dataclass_fields__
     return Confusion(**{name: sum(getattr(item, name) for item in counts) for name in names})

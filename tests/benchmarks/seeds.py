@@ -1,8 +1,8 @@
-"""What the committed configuration does on ten stand-ins: `make seeds` prints a table, one row for each seed.
+"""Figures of the committed configuration on ten stand-ins: `make seeds` prints a table, one row per seed.
 
-Each row is the pipeline's own Prepare, Train and Evaluate, run in this process on the full-size stand-in of that seed;
-figures are of the test rows, later than all that the model learned from. It ends non-zero where a seed misses the
-project's promise: recall of 0.90 or more at a false-positive rate of 1 % or less.
+Each row is the pipeline's own Prepare, Train and Evaluate, run in this process on the full-size stand-in of that seed.
+Figures are of the test rows, which are later than the training rows. The exit code is 1 if a seed misses the promise:
+recall of at least 0.90 at a false-positive rate of at most 1 %.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ START = np.datetime64("2013-09-01T00:00:00", "us")
 
 
 def lay_out(base: Path, table: pa.Table, label: str) -> None:
-    """Puts a stand-in below `base`/dataset in the lake's layout, ids by row and times from Time."""
+    """Writes a stand-in below `base`/dataset in the lake's layout, with ids by row and times from Time."""
     ids = pa.array([f"{row:09d}" for row in range(table.num_rows)])
     microseconds = (table.column("Time").to_numpy() * 1e6).astype("timedelta64[us]")
     times = pa.array(START + microseconds, pa.timestamp("us", "UTC"))
@@ -46,7 +46,7 @@ def lay_out(base: Path, table: pa.Table, label: str) -> None:
 
 
 def run_steps(base: Path, table: pa.Table) -> None:
-    """Prepare, Train and Evaluate of the committed configuration on `table`, in this process, below `base`."""
+    """Runs Prepare, Train and Evaluate of the committed configuration on `table`, in this process, below `base`."""
     settings = config.load_settings(ROOT)
     for name in ("settings", "champion", "model"):
         (base / name).mkdir(parents=True)

@@ -1,10 +1,9 @@
-"""How simulated years come out for several seeds, without clouds: a table, one row for each seed.
+"""Outcomes of simulated years for several seeds, without AWS and GitHub: a table, one row per seed.
 
-Prepare, Train, Evaluate, gate, drift rules and the choice of training data are the product's own, in one process; see
-in_process.py for what is left out. Writes build/bench/years.json, and ends non-zero where a seed misses the project's
-promise for the default scenario: recall pooled over months 9 to 12 of 0.90 or more with retraining, at a
-false-positive rate of 1 % or less, no request before anything drifts, and recall without retraining below 0.40 in the
-last month.
+Prepare, Train, Evaluate, gate, drift rules and the choice of training data are the product's own, in one process;
+in_process.py states what is left out. Writes build/bench/years.json. The exit code is 1 if a seed misses the promise
+for the default scenario: recall pooled over months 9 to 12 of at least 0.90 with retraining, at a false-positive rate
+of at most 1 %, no request before the first drift, and recall without retraining below 0.40 in the last month.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ POOLED = slice(8, 12)
 
 
 def figures(played: Played) -> dict[str, Any]:
-    """What is promised of a year, as numbers."""
+    """The figures of a year that the project promises."""
     last, control = pooled(played.served[POOLED]), played.control[-1]
     return {
         "recall": _recall(last),

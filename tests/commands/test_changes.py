@@ -33,9 +33,9 @@ def test_pull_request_changes_are_those_of_its_merge(env: ChangedRepository, pat
     found = changes.changes(env.root)
     assert workflow_change.of(env.repository).files == {path: "M"}
     assert found.base == env.workspace.git("rev-parse", "main")
-    said = env.outputs.read_text()
-    assert f"\n{code}\n" in said.partition("model_config")[0]
-    assert f"\n{state}\n" in said.partition("model_config")[2]
+    outputs = env.outputs.read_text()
+    assert f"\n{code}\n" in outputs.partition("model_config")[0]
+    assert f"\n{state}\n" in outputs.partition("model_config")[2]
 
 
 def test_push_is_compared_with_former_main(env: ChangedRepository) -> None:

@@ -51,14 +51,14 @@ def test_skipped_required_job_fails(job: str) -> None:
 
 
 def test_tests_may_be_skipped_without_code_changes() -> None:
-    """A change of model-config/ alone is held by validate."""
+    """A change of model-config/ alone is checked by the job validate."""
     left_out = dict.fromkeys(("suite", "packages", "templates", "audit"), "skipped")
     assert wrong(needs("false", **left_out)) == set()
     assert wrong(needs("false", **left_out, validate="skipped")) == {"validate"}
 
 
 def test_nothing_may_be_skipped_when_changes_failed() -> None:
-    """Its failure skips the others, and none of them is forgiven."""
+    """If the job changes fails, the jobs that it skips count as not passed."""
     skipped = ("suite", "packages", "templates", "audit")
     found = needs("", changes="failure", **dict.fromkeys(skipped, "skipped"))
     assert wrong(found) == {"changes", *skipped}

@@ -102,7 +102,7 @@ def test_start_gives_time_a_date(lake: Lake, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("year", [1900, 2200])
 def test_start_out_of_range_is_refused(lake: Lake, tmp_path: Path, year: int) -> None:
-    """Dates that the lake's readers cannot hold are refused before anything lands."""
+    """Dates that the lake's readers cannot represent are refused before anything is stored."""
     with pytest.raises(DataError, match="--start must be in the years 1970 to 2161"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"), start=date(year, 1, 1))
 

@@ -122,7 +122,7 @@ def test_missing_platform_is_an_error(env: ServedPlatform, monkeypatch: pytest.M
 
 @pytest.fixture
 def answers(empty: ServedPlatform) -> deployment_records.Answers:
-    """The deploy function's answers from now on."""
+    """Scripts the deploy function's answers."""
     return deployment_records.Answers("lake")
 
 

@@ -374,10 +374,10 @@ def test_step_outputs_are_written(env: MonitoredEndpoint) -> None:
     """The step outputs are verdict, request and no_traffic."""
     env.at("2026-03-01T05:17:00Z")
     check(env.root)
-    said = (env.folder / "output").read_text()
-    assert "\nno data, labels immature\n" in said
+    outputs = (env.folder / "output").read_text()
+    assert "\nno data, labels immature\n" in outputs
     assert json.dumps(drift_check.NO_TRAFFIC) == '"no traffic"'
-    assert "no_traffic<<" in said
+    assert "no_traffic<<" in outputs
 
 
 def test_undecodable_capture_lines_are_reported(env: MonitoredEndpoint) -> None:

@@ -61,7 +61,7 @@ def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
     assert made.identity == "created"
     assert set(made.variables) == {"FRAUDOPS_REGION", "FRAUDOPS_STACK", *workflow_roles.ROLES.values()}
     assert all(":role/github/" in arn for name, arn in made.variables.items() if name.startswith("FRAUDOPS_ROLE"))
-    said = " ".join(made.settings)
+    settings = " ".join(made.settings)
     for needed in (
         "`production`",
         "`main` only",
@@ -69,7 +69,7 @@ def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
         "merge commits only",
         "create and approve pull requests",
     ):
-        assert needed in said
+        assert needed in settings
     assert bootstrap.bootstrap(checkout, repository="acme/fraud").identity == "unchanged"
     again = bootstrap.bootstrap(checkout)
     assert (again.identity, again.variables) == ("unchanged", made.variables)

@@ -21,7 +21,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     return changes.make(tmp_path, monkeypatch)
 
 
-def said(env: ChangedRepository) -> str:
+def plan_text(env: ChangedRepository) -> str:
     """The plan of a fork's pull request, which needs no request to GitHub; the step summary has the same text."""
     env.pull_request(fork=True)
     result = plan.plan(env.root)
@@ -33,7 +33,7 @@ def said(env: ChangedRepository) -> str:
 def test_documentation_does_nothing(env: ChangedRepository) -> None:
     """The plan says that no model is trained or deployed."""
     env.branch("docs", {"README.md": "# Other\n"})
-    text = said(env)
+    text = plan_text(env)
     assert "`ci.yml`" in text
     assert "No model is trained or deployed." in text
     assert "train.yml" not in text
@@ -43,7 +43,7 @@ def test_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> Non
     """The plan has the workflow, the key, and the old and new value."""
     text = (env.root / GATE).read_text().replace("confidence: 0.95", "confidence: 0.9")
     env.branch("gate", {GATE: text})
-    shown = said(env)
+    shown = plan_text(env)
     assert "`train.yml` trains a model" in shown
     assert "| `challenger.confidence` | `0.95` | `0.9` |" in shown
     assert shown.count("challenger.") == 1
@@ -77,7 +77,7 @@ def test_changed_serving_settings_are_shown(env: ChangedRepository) -> None:
     """Each changed key is shown; the pointer is not among them."""
     text = (env.root / config.SERVING).read_text()
     env.branch("bigger", {config.SERVING: text.replace("count: 1", "count: 3").replace("100", "50")})
-    shown = said(env)
+    shown = plan_text(env)
     assert "| `instance.count` | `1` | `3` |" in shown
     assert "| `capture.sampling_percentage` | `100` | `50` |" in shown
     assert "Approval" not in shown
@@ -87,7 +87,7 @@ def test_changed_drift_rules_are_shown_and_start_nothing(env: ChangedRepository)
     """A change that weakens the drift check is visible in the plan."""
     text = (env.root / config.DRIFT).read_text().replace("gate_failures: 2}", "gate_failures: 9}")
     env.branch("blind", {config.DRIFT: text})
-    shown = said(env)
+    shown = plan_text(env)
     assert "| `circuit_breaker.gate_failures` | `2` | `9` |" in shown
     assert "the next drift check reads it" in shown
     assert "it starts a training" not in shown
@@ -99,7 +99,7 @@ def test_plan_of_a_removed_pointer_says_that_the_endpoint_keeps_serving(env: Cha
     env.merge("approve/0001")
     text = (env.root / config.SERVING).read_text().replace("approval: 1", "approval: null")
     env.branch("stop", {config.SERVING: text})
-    assert "the endpoint keeps serving its model" in said(env)
+    assert "the endpoint keeps serving its model" in plan_text(env)
 
 
 def test_request_reason_is_escaped(env: ChangedRepository) -> None:
@@ -109,7 +109,7 @@ def test_request_reason_is_escaped(env: ChangedRepository) -> None:
         "window: {start: 2026-03-01T00:00:00Z, end: null}\nevidence: {}\n"
     )
     env.branch("ask", {config.REQUESTS / "20260301T060000Z-manual.yaml": text})
-    shown = said(env)
+    shown = plan_text(env)
     assert "`20260301T060000Z-manual`" in shown
     assert "from 2026-03-01 00:00 to the last" in shown
     for live in ("#1", "@team", "<b>", "[a](", "http://"):
@@ -119,13 +119,13 @@ def test_request_reason_is_escaped(env: ChangedRepository) -> None:
 def test_invalid_file_does_not_stop_the_plan(env: ChangedRepository) -> None:
     """`validate` reports the error; the plan shows the rest."""
     env.branch("broken", {GATE: "a: [\n", config.SERVING: "approval: yes please\n"})
-    assert "train.yml" in said(env)
+    assert "train.yml" in plan_text(env)
 
 
 def test_code_that_trains_is_named(env: ChangedRepository) -> None:
     """The change starts no training; the plan says that the next one uses it."""
     env.branch("code", {"ml/model/features.py": "x = 1\n"})
-    assert "the next training uses it" in said(env)
+    assert "the next training uses it" in plan_text(env)
 
 
 def test_symlink_out_of_the_repository_is_not_followed(env: ChangedRepository) -> None:
@@ -137,7 +137,7 @@ def test_symlink_out_of_the_repository_is_not_followed(env: ChangedRepository) -
     (env.root / GATE).symlink_to(secret)
     env.workspace.git("add", "-A")
     env.workspace.git("commit", "-q", "-m", "Link")
-    assert "hunter2" not in said(env)
+    assert "hunter2" not in plan_text(env)
 
 
 def test_second_plan_updates_the_comment(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,15 +87,15 @@ def test_every_row_is_scored_in_its_order(tmp_path: Path, model: Path, name: str
 
 
 def test_event_ids_name_the_rows(tmp_path: Path, model: Path) -> None:
-    """Where the file has event_id, the output has it instead of a number."""
+    """If the file has event_id, the output has it instead of a row number."""
     score(model, save(table(3, ids=True), tmp_path / "d.csv"), tmp_path / "o.csv")
     written = load(tmp_path / "o.csv")
     assert list(written.columns) == ["event_id", "score", "decision"]
     assert written["event_id"].tolist() == ["e-0", "e-1", "e-2"]
 
 
-def test_time_is_made_from_event_time_where_it_is_missing(tmp_path: Path, model: Path) -> None:
-    """A file with event_time and no Time scores as one whose Time counts from that first midnight."""
+def test_missing_time_is_computed_from_event_time(tmp_path: Path, model: Path) -> None:
+    """Time counts seconds from the first midnight."""
     frame = table(50)
     first = pd.Timestamp("2026-03-01T00:00:00Z")
     frame["Time"] = np.floor(frame["Time"])
@@ -156,8 +156,8 @@ def test_s3_path_is_refused(tmp_path: Path, model: Path) -> None:
         assert "s3://" not in str(caught.value)
 
 
-def test_files_that_are_not_there_are_named(tmp_path: Path, model: Path) -> None:
-    """A missing model, data file or folder for the output is one line that names it."""
+def test_missing_files_are_named(tmp_path: Path, model: Path) -> None:
+    """A missing model, data file or output folder is one line that names it."""
     data = save(table(3), tmp_path / "data.csv")
     with pytest.raises(ArtifactError, match=r"absent\.tar\.gz: no such file"):
         score(tmp_path / "absent.tar.gz", data, tmp_path / "o.csv")
@@ -173,8 +173,8 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, model: Path) -> None
         score(model, data, data)
 
 
-def test_output_that_cannot_be_written_leaves_nothing(tmp_path: Path, model: Path) -> None:
-    """Where the output's place is taken by a folder, the error says so and no partial file stays."""
+def test_unwritable_output_leaves_no_file(tmp_path: Path, model: Path) -> None:
+    """If a folder is at the output's path, the error says so and no partial file remains."""
     (tmp_path / "o.csv").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
         score(model, save(table(3), tmp_path / "d.csv"), tmp_path / "o.csv")
@@ -202,8 +202,8 @@ def test_untrusted_archive_is_refused(tmp_path: Path, data: bytes, message: str)
 
 
 @pytest.mark.parametrize("label", ["Class", "is_fraud"])
-def test_evaluation_is_what_the_metrics_say_at_the_artifacts_threshold(tmp_path: Path, model: Path, label: str) -> None:
-    """Figures, intervals and counts are those of ml.model.metrics for the artifact's own decisions, as plain JSON."""
+def test_evaluation_uses_the_artifacts_threshold(tmp_path: Path, model: Path, label: str) -> None:
+    """Figures, intervals and counts are those of ml.model.metrics for the artifact's decisions, as plain JSON."""
     frame = table(500).rename(columns={"Class": label})
     found = evaluate(model, save(frame, tmp_path / "d.parquet"))
     scorer = Scorer.from_json(json.dumps(DOCUMENT))
@@ -232,8 +232,8 @@ def test_evaluation_gives_reasons_for_undefined_metrics(tmp_path: Path, model: P
         evaluate(model, save(table(20).assign(Class=0.5), tmp_path / "f.csv"))
 
 
-def test_alert_budget_is_the_models_own_where_it_has_one(tmp_path: Path) -> None:
-    """A model whose threshold spends an alert budget is evaluated at that budget; the caller may set another."""
+def test_alert_budget_defaults_to_that_of_the_model(tmp_path: Path) -> None:
+    """A model whose threshold uses an alert budget is evaluated at that budget; the caller may set another."""
     threshold: dict[str, Any] = {"policy": "alert_budget", "value": 0.25, "score": 0.4}
     path = tmp_path / "model.tar.gz"
     path.write_bytes(archive(changed("threshold", threshold)))

@@ -1,4 +1,4 @@
-"""`fraudops train` against a scripted SageMaker: started once, explained always. The jobs themselves run in the e2e."""
+"""`fraudops train` against a scripted SageMaker: one execution per input, and errors. Jobs run in the e2e tests."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_other_files_may_be_uncommitted(env: TrainingPlatform) -> None:
 def test_root_account_is_refused_before_anything_is_written(
     env: TrainingPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root is refused with nothing uploaded, put or started."""
+    """Root is refused with nothing uploaded, created or started."""
     monkeypatch.setattr(platform_stack, "caller", lambda: "arn:aws:iam::123456789012:root")
     before = session.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"]
     with pytest.raises(Refused, match="root"):

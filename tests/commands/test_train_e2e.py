@@ -144,7 +144,7 @@ def until_executing(step: str, process: subprocess.Popen[str]) -> str:
 
 
 def known_executions() -> list[str]:
-    """The executions of the pipeline; none where there is no pipeline yet."""
+    """The executions of the pipeline; empty if there is no pipeline yet."""
     sagemaker = session.client("sagemaker")
     if not sagemaker.list_pipelines()["PipelineSummaries"]:
         return []

@@ -53,7 +53,7 @@ def github(env: TrainingPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         yield server
 
 
-def said(server: LocalGitHub, commit: str) -> list[Status]:
+def commit_statuses(server: LocalGitHub, commit: str) -> list[Status]:
     """The statuses of a commit, oldest first."""
     repository = server.state.find("acme", "fraudops")
     assert repository is not None
@@ -83,8 +83,13 @@ def change(env: TrainingPlatform, positives: int) -> str:
 def test_execution_is_in_the_commit_status_before_any_waiting(env: TrainingPlatform, github: LocalGitHub) -> None:
     """The pending status names the execution, and the final status has its result."""
     commit, seen = env.git("rev-parse", "HEAD"), list[tuple[str, int]]()
-    train(env.root, progress=lambda _: seen.append((said(github, commit)[-1].state, len(said(github, commit)))))
-    pending, done = said(github, commit)
+    train(
+        env.root,
+        progress=lambda _: seen.append(
+            (commit_statuses(github, commit)[-1].state, len(commit_statuses(github, commit)))
+        ),
+    )
+    pending, done = commit_statuses(github, commit)
     assert set(seen) == {("pending", 1)}
     assert (pending.context, pending.state, pending.target_url) == (statuses.TRAINING, "pending", RUN)
     assert pending.description == f"Training: {env.only.arn}"
@@ -121,7 +126,7 @@ def test_gate_failure_sets_outputs_status_and_result_file(
     assert (found.verdict, found.package_arn, found.commit, found.requests) == ("failed", None, commit, (REQUEST,))
     assert found.reason == "Recall gate failed: 0.58 < 0.60."
     assert outputs(tmp_path)["verdict"] == "failed"
-    last = said(github, commit)[-1]
+    last = commit_statuses(github, commit)[-1]
     assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
 
 
@@ -139,7 +144,7 @@ def test_gate_failure_is_published_although_aws_fails_next(
     monkeypatch.setattr(executions, "parameters", unavailable)
     with pytest.raises(CloudError):
         train(env.root, outcome=tmp_path / "outcome.json")
-    last = said(github, commit)[-1]
+    last = commit_statuses(github, commit)[-1]
     assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
     assert not (tmp_path / "outcome.json").exists()
 
@@ -169,7 +174,7 @@ def test_other_failures_have_no_verdict(env: TrainingPlatform, github: LocalGitH
     with pytest.raises(TrainingFailed):
         train(env.root, outcome=file)
     assert (outputs(tmp_path).get("verdict"), file.exists()) == (None, False)
-    assert said(github, env.git("rev-parse", "HEAD"))[-1].state == "error"
+    assert commit_statuses(github, env.git("rev-parse", "HEAD"))[-1].state == "error"
     assert "step Train failed" in (tmp_path / "summary.md").read_text()
 
 
@@ -202,7 +207,7 @@ def test_execution_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: 
     assert env.cloud.calls.count("StopPipelineExecution") == 1
     order = [call for call in env.cloud.calls if call in ("StopPipelineExecution", "StartPipelineExecution")]
     assert order == ["StartPipelineExecution", "StopPipelineExecution", "StartPipelineExecution"]
-    last = said(github, older)[-1]
+    last = commit_statuses(github, older)[-1]
     assert last.state == "error"
     assert (last.description or "").startswith(f"Stopped: the training of {newer[:12]} replaces it.")
 
@@ -323,7 +328,7 @@ def test_dry_run_reports_inputs_and_starts_nothing(env: TrainingPlatform, tmp_pa
 
 
 def definition() -> bytes:
-    """The definition that the pipeline has."""
+    """The stored definition of the pipeline."""
     from ml.aws import session
     from ml.aws.pipeline import definition as pipeline
 

@@ -160,7 +160,7 @@ def test_rate_limit_beyond_the_maximum_wait_is_an_error(script: Script, limit: A
 
 
 @pytest.mark.parametrize(
-    ("refused", "said"),
+    ("refused", "message"),
     [
         (refusal(401, "Bad credentials"), "rejects the token .*GITHUB_TOKEN, it may have expired"),
         (refusal(404, "Not Found"), "404: .*check that o/r exists and that the token may do this"),
@@ -175,10 +175,10 @@ def test_rate_limit_beyond_the_maximum_wait_is_an_error(script: Script, limit: A
         ),
     ],
 )
-def test_client_error_is_not_retried(script: Script, refused: Any, said: str) -> None:
+def test_client_error_is_not_retried(script: Script, refused: Any, message: str) -> None:
     """The request is sent once; the error is one line with the next step and without the token."""
     script.on("POST", "/issues", refused)
-    with pytest.raises(GitHubError, match=said) as caught:
+    with pytest.raises(GitHubError, match=message) as caught:
         script.github().run("opening", create)
     assert script.count("POST", "/issues") == 1
     assert "\n" not in str(caught.value)

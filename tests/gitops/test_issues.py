@@ -21,7 +21,7 @@ def report(github: GitHub, **changes: Any) -> issues.Issue:
     return issues.report(github, **(fields | changes))
 
 
-def said(hub: Hub, number: int) -> list[str]:
+def comments(hub: Hub, number: int) -> list[str]:
     """The last line of each comment."""
     return [comment.body.splitlines()[-1] for comment in hub.person().get_issue(number).get_comments()]
 
@@ -36,7 +36,7 @@ def test_cause_has_one_issue(hub: Hub) -> None:
     assert report(github, occurrence="run-2", body="Again.").outcome == "kept"
     assert report(github, occurrence="run-2", body="Again, with more.").outcome == "commented"
     assert report(github, occurrence="run-3", body="A third time.").number == first.number
-    assert said(hub, first.number) == ["Again, with more.", "A third time."]
+    assert comments(hub, first.number) == ["Again, with more.", "A third time."]
     assert [issue.number for issue in hub.person().get_issues(state="all")] == [first.number]
     assert [label.name for label in hub.person().get_issue(first.number).labels] == ["gate-failed"]
 
@@ -48,7 +48,7 @@ def test_without_occurrences_there_is_one_comment(hub: Hub) -> None:
     assert report(github, occurrence=None).outcome == "kept"
     for body in ("second", "third"):
         assert report(github, occurrence=None, body=body).outcome == "commented"
-    assert said(hub, number) == ["third"]
+    assert comments(hub, number) == ["third"]
 
 
 def test_another_cause_is_another_issue(hub: Hub) -> None:
@@ -63,7 +63,7 @@ def test_recurring_cause_opens_an_issue_that_names_the_former(hub: Hub) -> None:
     first = report(github)
     closed = issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="Approved: #9.")
     assert [(each.number, each.state, each.outcome) for each in closed] == [(first.number, "closed", "closed")]
-    assert said(hub, first.number) == ["Approved: #9."]
+    assert comments(hub, first.number) == ["Approved: #9."]
     assert issues.close(github, cause="gate failed recall", label=labels.GATE_FAILURE, comment="Again.") == []
     assert issues.find(github, cause="gate failed recall", label=labels.GATE_FAILURE) is None
     second = report(github, occurrence="run-9")

@@ -167,9 +167,9 @@ def test_superseded_pull_requests_are_closed_with_a_comment(hub: Hub) -> None:
     assert pull_requests.supersede(github, numbers, by=f"#{newest}", reason="A newer model.", delete_branch=True) == []
     for number in numbers:
         assert pull_requests.get(github, number).state == "closed"
-        said = [comment.body for comment in hub.person().get_issue(number).get_comments()]
-        assert len(said) == 1
-        assert f"Superseded by #{newest}: A newer model." in said[0]
+        comments = [comment.body for comment in hub.person().get_issue(number).get_comments()]
+        assert len(comments) == 1
+        assert f"Superseded by #{newest}: A newer model." in comments[0]
     assert [pull.number for pull in pull_requests.list_open(github, "approve/")] == [newest]
     assert hub.remote().fetch("approve/0007") is None
     assert hub.remote().fetch("approve/0009") is not None

@@ -1,4 +1,4 @@
-"""Pushing with real git: no commit is lost in a race, the token is nowhere, protection is told from failure."""
+"""Pushing with real git: races, protected branches, branches of the bot, and the token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RETRY_POLICY = RetryPolicy(attempts=4, backoff=0.01, max_backoff=0.05)
 
 @pytest.fixture
 def shared(workspace: GitWorkspace, tmp_path: Path) -> Path:
-    """A bare repository with the workspace's main, which is its remote `origin`."""
+    """A bare repository with the workspace's main; it is the workspace's `origin`."""
     bare = tmp_path / "shared.git"
     workspace.git("clone", "-q", "--bare", str(workspace.root), str(bare))
     workspace.git("remote", "add", "origin", str(bare))
@@ -36,18 +36,18 @@ def shared(workspace: GitWorkspace, tmp_path: Path) -> Path:
 
 
 def clone(shared: Path, into: Path) -> GitWorkspace:
-    """Another clone of it, as another run has."""
+    """Another clone, as in another run."""
     subprocess.run(["git", "clone", "-q", str(shared), str(into)], check=True)
     return GitWorkspace(root=into, repository=Repository(into))
 
 
 def remote(workspace: GitWorkspace, attempts: int = 4) -> Remote:
-    """The workspace's remote, asked with little retry."""
+    """The workspace's remote, with short retries."""
     return Remote(workspace.repository, retry=RetryPolicy(attempts=attempts, backoff=0.01, max_backoff=0.05))
 
 
 def at(shared: Path, branch: str = "main") -> str:
-    """What the branch points at."""
+    """The commit of the branch."""
     return GitWorkspace(root=shared, repository=Repository(shared)).git("rev-parse", f"refs/heads/{branch}")
 
 
@@ -59,14 +59,14 @@ def state_file(repository: Repository, name: str, content: bytes = b"x\n") -> st
 
 
 def hook(shared: Path, name: str, text: str) -> None:
-    """Gives the bare repository a hook."""
+    """Installs a hook in the bare repository."""
     path = shared / "hooks" / name
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
 
 
-def test_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
-    """Nothing of the working tree or the local branch moves; pushing it again changes nothing."""
+def test_push_to_main_keeps_the_working_tree(workspace: GitWorkspace, shared: Path) -> None:
+    """Working tree and local branch are unchanged; a second push changes nothing."""
     before, commit = workspace.repository.head(), state_file(workspace.repository, "one")
     pushed = remote(workspace).push_main(commit)
     assert (pushed.commit, pushed.state, pushed.attempts) == (commit, "pushed", 1)
@@ -75,8 +75,8 @@ def test_push_to_main_lands(workspace: GitWorkspace, shared: Path) -> None:
     assert remote(workspace).push_main(commit).state == "up to date"
 
 
-def test_lost_race_is_run_again_on_top(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """The other's commit stays below; ours keeps its author, date and message."""
+def test_lost_race_is_rebased(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """The commit is rebased on the other's commit and keeps its author, date and message."""
     commit = state_file(workspace.repository, "one")
     other = clone(shared, tmp_path / "other")
     theirs = other.write({"README.md": "hello"}, "Say hello")
@@ -94,8 +94,8 @@ def test_lost_race_is_run_again_on_top(workspace: GitWorkspace, shared: Path, tm
     assert workspace.repository.changes(theirs, pushed.commit) == {"model-config/gate-failures/one.yaml": "A"}
 
 
-def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
-    """Ten runs, each with a clone of its own and two commits: none is lost, none is there twice."""
+def test_ten_concurrent_pushes_all_succeed(shared: Path, tmp_path: Path) -> None:
+    """Ten clones push two commits each: every commit is on main once."""
     workspaces = [clone(shared, tmp_path / f"run-{index}") for index in range(10)]
     start = threading.Barrier(len(workspaces))
 
@@ -116,8 +116,8 @@ def test_ten_pushes_at_once_all_land(shared: Path, tmp_path: Path) -> None:
     assert len(subjects) == len(set(subjects)) == 21
 
 
-def test_shallow_clone_can_lose_a_race_too(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """A workflow's checkout holds one commit; what came since is fetched, and history before it is not needed."""
+def test_lost_race_in_a_shallow_clone_is_rebased(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """A workflow's checkout has one commit; newer commits are fetched, older history is not needed."""
     workspace.write({"README.md": "older"}, "Older")
     remote(workspace).push_main("main")
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{shared}", str(tmp_path / "shallow")], check=True)
@@ -135,8 +135,8 @@ def test_shallow_clone_can_lose_a_race_too(workspace: GitWorkspace, shared: Path
     ]
 
 
-def test_two_decisions_on_one_file_are_a_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """Even where the lines would merge: nothing is pushed, and the error names the file."""
+def test_two_changes_of_one_file_are_a_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """Even if the lines could be merged: nothing is pushed, and the error names the file."""
     commit = workspace.repository.commit(
         "main", {config.SERVING: workspace.text(config.SERVING).replace("null", "7").encode()}, "Serve approval 0007"
     )
@@ -150,7 +150,7 @@ def test_two_decisions_on_one_file_are_a_conflict(workspace: GitWorkspace, share
 
 
 def test_same_change_by_others_is_no_conflict(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """Two runs that record the same state_file: the second finds it there."""
+    """Two runs record the same file: the second one finds it on main."""
     commit = state_file(workspace.repository, "one")
     other = clone(shared, tmp_path / "other")
     theirs = other.repository.commit("main", {"model-config/gate-failures/one.yaml": b"x\n"}, "Another run's words")
@@ -160,8 +160,8 @@ def test_same_change_by_others_is_no_conflict(workspace: GitWorkspace, shared: P
     assert (pushed.state, pushed.commit) == ("up to date", theirs)
 
 
-def test_removed_and_executable_files_are_taken_along(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """Making a commit anew loses neither a removal nor a mode; a file that became a folder is a conflict."""
+def test_rebase_keeps_removals_and_modes(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """A rebased commit keeps removals and file modes; a file that became a folder is a conflict."""
     workspace.write({"gone.txt": "1", "run.sh": "#!/bin/sh"}, "More")
     remote(workspace).push_main("main")
     other = clone(shared, tmp_path / "other")
@@ -182,8 +182,8 @@ def test_removed_and_executable_files_are_taken_along(workspace: GitWorkspace, s
         remote(workspace).push_main(ours)
 
 
-def test_merge_is_not_made_anew(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """What people merged is not flattened behind their backs."""
+def test_merge_commit_is_not_rebased(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """A person's merge is never flattened."""
     workspace.git("switch", "-q", "-c", "side")
     workspace.write({"side": "1"}, "Side")
     workspace.git("switch", "-q", "main")
@@ -195,8 +195,8 @@ def test_merge_is_not_made_anew(workspace: GitWorkspace, shared: Path, tmp_path:
         remote(workspace).push_main("main")
 
 
-def test_protected_main_is_told_from_a_lost_race(workspace: GitWorkspace, shared: Path) -> None:
-    """In GitHub's words, at the first attempt: the caller opens a pull request instead."""
+def test_protected_main_is_not_retried(workspace: GitWorkspace, shared: Path) -> None:
+    """GitHub's refusal is recognised at the first attempt, so the caller opens a pull request."""
     commit, before = state_file(workspace.repository, "one"), at(shared)
     hook(
         shared,
@@ -211,8 +211,8 @@ def test_protected_main_is_told_from_a_lost_race(workspace: GitWorkspace, shared
     assert remote(workspace).push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 
 
-def test_another_refusal_is_neither(workspace: GitWorkspace, shared: Path) -> None:
-    """A hook that says no is not asked again, and its words come through."""
+def test_other_refusal_is_an_error(workspace: GitWorkspace, shared: Path) -> None:
+    """A hook's refusal is not retried, and the error has its message."""
     log = shared / "asked"
     hook(shared, "pre-receive", f"echo x >> {log}\necho 'too large a file' >&2\nexit 1")
     with pytest.raises(GitError, match="too large a file") as caught:
@@ -221,12 +221,12 @@ def test_another_refusal_is_neither(workspace: GitWorkspace, shared: Path) -> No
     assert log.read_text() == "x\n"
 
 
-def test_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """After as many attempts as it has retry, with an error that says so."""
+def test_attempts_of_a_lost_race_are_limited(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """The error comes after the last attempt and says so."""
     other = clone(shared, tmp_path / "other")
 
     class Beaten(Remote):
-        """Somebody else is faster, every time."""
+        """A remote that another push always reaches first."""
 
         def _push(self, commit: str, branch: str, options: object) -> object:  # type: ignore[override]
             other.git("pull", "-q", "--rebase")
@@ -240,8 +240,8 @@ def test_race_that_is_always_lost_ends(workspace: GitWorkspace, shared: Path, tm
         )
 
 
-def test_bots_branch_is_replaced_only_as_it_was_seen(workspace: GitWorkspace, shared: Path) -> None:
-    """Created, replaced from what was seen, and left alone where it has moved since."""
+def test_bots_branch_is_replaced_only_at_the_expected_commit(workspace: GitWorkspace, shared: Path) -> None:
+    """It is created, replaced at the expected commit, and not changed if it moved since."""
     repository, hub = workspace.repository, remote(workspace)
     first, second, third = (state_file(repository, name) for name in ("one", "two", "three"))
     assert hub.fetch("approve/0007") is None
@@ -262,7 +262,7 @@ def test_bots_branch_is_replaced_only_as_it_was_seen(workspace: GitWorkspace, sh
 def test_commits_of_people_on_the_bots_branch_are_not_lost(
     workspace: GitWorkspace, shared: Path, tmp_path: Path
 ) -> None:
-    """Even if they were seen: the error names who would lose what."""
+    """Even at the expected commit: the error names the person. A commit on top of theirs is pushed."""
     hub = remote(workspace)
     hub.push_branch("approve/0007", state_file(workspace.repository, "one"), seen=None)
     other = clone(shared, tmp_path / "other")
@@ -277,8 +277,8 @@ def test_commits_of_people_on_the_bots_branch_are_not_lost(
 
 
 @pytest.mark.parametrize("branch", ["main", "feature/x", "evidence", "approve"])
-def test_other_branches_are_not_the_bots(workspace: GitWorkspace, shared: Path, branch: str) -> None:
-    """Nothing but the bot's own names is ever forced or deleted."""
+def test_only_the_bots_branches_are_forced_or_deleted(workspace: GitWorkspace, shared: Path, branch: str) -> None:
+    """Other branch names are refused."""
     with pytest.raises(Refused, match="not one of the bot's"):
         remote(workspace).push_branch(branch, "main", seen=None)
     with pytest.raises(Refused, match="not one of the bot's"):
@@ -286,7 +286,7 @@ def test_other_branches_are_not_the_bots(workspace: GitWorkspace, shared: Path, 
 
 
 def test_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """A run starts with main alone: the branch of the run before comes here first, unless work here would be lost."""
+    """A run has main only: the branch of an earlier run is fetched, unless local commits would be lost."""
     hub, other = remote(workspace), clone(shared, tmp_path / "other")
     tip = state_file(other.repository, "one")
     remote(other).push_branch("approve/0007", tip, seen=None)
@@ -303,12 +303,12 @@ def test_branch_is_adopted_from_the_remote(workspace: GitWorkspace, shared: Path
 
 
 def test_token_goes_to_its_server_only() -> None:
-    """In the environment alone, for one address, after a setting that clears what a checkout left behind."""
+    """It is in git's environment only, for one URL, after a setting that clears the checkout's header."""
     given = {"GITHUB_TOKEN": "secret-token", "GITHUB_SERVER_URL": "https://git.invalid/", "GIT_CONFIG_COUNT": "1"}
     added = credentials(given)
     count = int(added["GIT_CONFIG_COUNT"])
     settings = [(added[f"GIT_CONFIG_KEY_{i}"], added[f"GIT_CONFIG_VALUE_{i}"]) for i in range(1, count)]
-    assert "GIT_CONFIG_KEY_0" not in added  # somebody else's
+    assert "GIT_CONFIG_KEY_0" not in added  # another server
     headers = [value for key, value in settings if key == "http.https://git.invalid/.extraheader"]
     secret = base64.b64encode(b"x-access-token:secret-token").decode()
     assert headers == ["", f"AUTHORIZATION: basic {secret}"]
@@ -321,7 +321,7 @@ Answer = Callable[[Request], Response]
 
 @contextmanager
 def served(answer: Answer) -> Iterator[tuple[str, list[Request]]]:
-    """A server that answers everything by `answer`, and what it was asked."""
+    """A server that answers with `answer`, and its requests."""
     asked: list[Request] = []
 
     @Request.application
@@ -343,7 +343,7 @@ def served(answer: Answer) -> Iterator[tuple[str, list[Request]]]:
 def test_token_reaches_the_server_and_no_message(
     workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One header, though a checkout left another; neither command line, configuration nor error holds the token."""
+    """One header is sent, even if a checkout left another; command line, configuration and errors lack the token."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret-token")
     trace = tmp_path / "trace"
     monkeypatch.setenv("GIT_TRACE", str(trace))
@@ -361,7 +361,7 @@ def test_token_reaches_the_server_and_no_message(
 
 
 def test_another_server_gets_no_token(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A remote elsewhere is asked without it, and nobody is asked for a password."""
+    """Requests to another server have no token, and git prompts for no password."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret-token")
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.invalid")
     unauthorised = Response("no", status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
@@ -374,8 +374,8 @@ def test_another_server_gets_no_token(workspace: GitWorkspace, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) -> None:
-    """As often as there is retry, then with an error that says to run it again."""
+def test_outage_is_retried_a_limited_number_of_times(workspace: GitWorkspace, status: int) -> None:
+    """After the last attempt the error says to run it again."""
     with served(lambda request: Response("down", status=status)) as (url, asked):
         workspace.git("remote", "add", "origin", f"{url}/o/r.git")
         with pytest.raises(GitError, match="run this again when it is back"):
@@ -383,8 +383,8 @@ def test_outage_is_waited_for_and_ends(workspace: GitWorkspace, status: int) -> 
     assert len(asked) == 3
 
 
-def test_server_that_is_not_there_is_an_outage(workspace: GitWorkspace) -> None:
-    """Refused connections are tried again too."""
+def test_refused_connection_is_an_outage(workspace: GitWorkspace) -> None:
+    """Refused connections are retried too."""
     with served(lambda request: Response("")) as (url, _):
         pass
     workspace.git("remote", "add", "origin", f"{url}/o/r.git")
@@ -392,12 +392,12 @@ def test_server_that_is_not_there_is_an_outage(workspace: GitWorkspace) -> None:
         remote(workspace, attempts=2).fetch("main")
 
 
-def test_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
-    """The connection broke after the server had taken it, and others built on it meanwhile."""
+def test_push_with_a_lost_answer_is_found_on_main(workspace: GitWorkspace, shared: Path, tmp_path: Path) -> None:
+    """The connection broke after the server stored the push, and others pushed on top."""
     commit = state_file(workspace.repository, "one")
 
     class Broken(Remote):
-        """The first push arrives; its answer does not."""
+        """A remote whose first push is stored but fails with an error."""
 
         lost = False
 
@@ -420,11 +420,11 @@ def test_push_whose_answer_was_lost_is_found_done(workspace: GitWorkspace, share
     )
 
 
-# Over HTTP, to the local GitHub
+# Over HTTP, to the GitHub emulator
 
 
 def test_workflow_pushes_over_http(hub: Hub) -> None:
-    """Main and its own branches, with the token of the environment."""
+    """It pushes main and its own branches with the token of the environment."""
     repository = hub.workspace.repository
     pushed = hub.remote().push_main(state_file(repository, "one"))
     assert hub.remote().fetch("main") == pushed.commit
@@ -432,8 +432,8 @@ def test_workflow_pushes_over_http(hub: Hub) -> None:
     assert hub.remote().fetch("approve/0007") is not None
 
 
-def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
-    """In the words of the (local) GitHub; so is one whose commits need a status."""
+def test_protected_main_is_recognised_over_http(hub: Hub) -> None:
+    """The refusals of the GitHub emulator for required pull requests and for required statuses."""
     rules = hub.server.state.repositories[NAME].protections
     commit = state_file(hub.workspace.repository, "one")
     for rule in (
@@ -446,8 +446,8 @@ def test_main_that_takes_pull_requests_only_is_protected(hub: Hub) -> None:
     assert hub.remote().push_branch("bot/gate-failure-one", commit, seen=None).state == "pushed"
 
 
-def test_token_that_may_not_push_is_told_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that may only read, and one that is none: no retries, and no question on a terminal."""
+def test_token_without_push_permission_is_an_error(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only token and an invalid one fail without retries and without a prompt."""
     commit = state_file(hub.workspace.repository, "one")
     reading = hub.server.token("github-actions[bot]", permissions={"contents": "read"}, repository=NAME)
     for token in (reading, "ghs_wrong"):

@@ -1,4 +1,4 @@
-"""Tests that a process can exit right after reading a data file, with its own exit code."""
+"""A process can exit right after reading a data file, with its own exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ for attempt in range(30):
     child = os.fork()
     if not child:
         data_file.read(sys.argv[1], columns)
-        sum(range(attempt * 10_000))  # for up to some milliseconds nobody else gets the interpreter
+        sum(range(attempt * 10_000))  # no other thread gets the interpreter for some milliseconds
         sys.exit(4)
     codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 print(codes)

@@ -1,4 +1,4 @@
-"""A small baseline with a model's scores, windows of traffic like it, and rules to evaluate them; drawn, not real."""
+"""A small baseline with a model's scores, windows of similar traffic, and drift rules; synthetic."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ RULES = Rules(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Window:
-    """Rows with everything that is known of them."""
+    """Rows with their scores, decisions, times and labels."""
 
     frame: pd.DataFrame
     labels: NDArray[np.int8]
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Those of a fixed model of V1 and V2."""
+        """The scores of a fixed model of V1 and V2."""
         return np.asarray(1 / (1 + np.exp(5 - 2 * self.frame["V1"] + self.frame["V2"])))
 
     @property
     def decisions(self) -> NDArray[np.int8]:
-        """Its alerts."""
+        """The alerts of that model."""
         return (self.scores >= 0.3).astype(np.int8)
 
     @property
     def times(self) -> NDArray[np.datetime64]:
-        """Two days, by the second."""
+        """Times over two days, in seconds."""
         seconds = self.frame["Time"].to_numpy().astype("timedelta64[s]")
         return np.datetime64(START.replace(tzinfo=None), "s") + seconds
 
@@ -95,7 +95,7 @@ class Window:
         )
 
     def verdict(self, rules: Rules = RULES, *, as_of: datetime = LATER) -> detector.DriftVerdict:
-        """The verdict on all of it, labels included."""
+        """The verdict on all rows with their labels."""
         return verdict_on(self.summary(), self.outcomes(), rules, as_of=as_of)
 
 

@@ -1,4 +1,4 @@
-"""A small model document, the archive around it, and rows for it; shared by the tests of what scores and serves."""
+"""A small model document, its archive, and rows for it, for tests of scoring and serving."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def archive(model: dict[str, Any] = DOCUMENT) -> bytes:
 
 
 def unpack(folder: Path, members: dict[str, bytes]) -> Path:
-    """Lays `members` out below `folder` as /opt/ml/model would be."""
+    """Writes `members` below `folder`, in the layout of /opt/ml/model."""
     for name, content in members.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

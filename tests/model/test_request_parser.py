@@ -185,11 +185,11 @@ def test_error_names_row_column_value_and_expectation(
 ) -> None:
     """Each kind of invalid request has its status and a body that says where and what was expected."""
     error = rejection(body, kind)
-    said = json.loads(error.body)["error"]
-    assert (said["status"], said["row"], said["column"]) == (status, row, column)
-    assert value is None or said["value"] == value
-    assert said["expected"] == expected if expected else said["expected"]
-    assert said["message"] == str(error)
+    detail = json.loads(error.body)["error"]
+    assert (detail["status"], detail["row"], detail["column"]) == (status, row, column)
+    assert value is None or detail["value"] == value
+    assert detail["expected"] == expected if expected else detail["expected"]
+    assert detail["message"] == str(error)
     assert len(error.body) < 2000
 
 

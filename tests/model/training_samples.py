@@ -1,4 +1,4 @@
-"""Small labelled transactions that a model can learn from, and the settings to learn with; drawn, not real."""
+"""A few labelled transactions that a model can learn from, and training settings; synthetic."""
 
 from __future__ import annotations
 

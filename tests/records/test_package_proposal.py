@@ -53,7 +53,7 @@ def test_record_copies_registry_and_evaluation(env: ServedPlatform, monkeypatch:
 
 
 def test_challenger_names_the_champion_it_was_compared_with(env: ServedPlatform) -> None:
-    """The approval that main says serves, by number, package and digest."""
+    """The record has the serving approval's number, package and digest."""
     env.approve(env.register(-1.0))
     result = propose_package(env.workspace.repository, env.register(1.0))
     record = approvals.read_record(env.workspace.repository, result.branch, 2)
@@ -125,7 +125,7 @@ def test_model_of_an_unknown_commit_is_refused(env: ServedPlatform, monkeypatch:
 
 
 def test_model_with_other_settings_than_its_commits_is_refused(env: ServedPlatform) -> None:
-    """The configuration was edited after the run that is said to have used it."""
+    """The settings digest differs from that of the commit which the package names."""
     path = env.root / config.GATE
     text = path.read_text()
     path.write_text(text.replace("0.60", "0.10"))
@@ -136,7 +136,7 @@ def test_model_with_other_settings_than_its_commits_is_refused(env: ServedPlatfo
 
 
 def test_package_of_another_group_is_refused(env: ServedPlatform) -> None:
-    """A platform approves its own models only."""
+    """A platform approves only packages of its own group."""
     client("sagemaker").create_model_package_group(ModelPackageGroupName="others")
     container = {"Image": served.IMAGE, "ModelDataUrl": "s3://lake/x"}
     arn = client("sagemaker").create_model_package(
@@ -155,7 +155,7 @@ def test_missing_package_is_named(env: ServedPlatform) -> None:
 
 
 def test_record_of_the_same_number_is_never_rewritten(env: ServedPlatform) -> None:
-    """Where a registry was made anew, its numbers begin again; the records in Git do not."""
+    """A registry that was created again numbers from 1, but Git keeps the former records."""
     arn = env.register(-1.0)
     propose_package(env.workspace.repository, arn)
     env.workspace.git("switch", "-q", "approve/0001")

@@ -1,4 +1,4 @@
-"""Known transactions reach every term of a model, and tell another model from the one that was approved."""
+"""The smoke test's rows depend on every term of a model, so another model than the approved one fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model() -> Scorer:
 
 
 def answering(model: Scorer, version: str = "0007") -> Score:
-    """An endpoint that runs `model`."""
+    """A scripted endpoint that answers with `model`."""
 
     def score(
         name: str, inputs: Sequence[str], rows: Sequence[Sequence[float]], *, inference_id: str
@@ -41,7 +41,7 @@ def answering(model: Scorer, version: str = "0007") -> Score:
 
 
 def test_approved_model_passes(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The endpoint's answers are the scorer's own."""
+    """The endpoint's answers equal those of the scorer."""
     monkeypatch.setattr(endpoint, "score", answering(model))
     result = smoke_test.check("e", model, 7, token="order-1")
     assert result.rows > 15
@@ -50,7 +50,7 @@ def test_approved_model_passes(model: Scorer, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_smoke_rows_are_valid_transactions() -> None:
-    """Finite, the amount never negative, the time never before midnight."""
+    """All values are finite, and amount and time are never negative."""
     model = artifact.read(archive(-1.0, PROVENANCE)).model
     rows = smoke_test.transactions(model)
     assert np.isfinite(rows).all()
@@ -58,7 +58,7 @@ def test_smoke_rows_are_valid_transactions() -> None:
 
 
 def test_change_of_any_term_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each coefficient of a feature and of a bin, and the intercept, each moved by a thousandth."""
+    """Each coefficient and the intercept is changed by a thousandth in turn."""
     document = model.document
     changed = [dataclasses.replace(document, intercept=document.intercept + 0.001)]
     for index, term in enumerate(document.features):
@@ -78,8 +78,8 @@ def test_change_of_any_term_is_detected(model: Scorer, monkeypatch: pytest.Monke
             smoke_test.check("e", model, 7, token="order-1")
 
 
-def test_another_threshold_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scores are right, the decisions are not."""
+def test_another_threshold_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores are equal, the decisions differ."""
     threshold = dataclasses.replace(model.document.threshold, score=0.9)
     other = Scorer(dataclasses.replace(model.document, threshold=threshold))
     monkeypatch.setattr(endpoint, "score", answering(other))
@@ -88,15 +88,15 @@ def test_another_threshold_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("version", ["0006", "7", "a1b2c3d4e5f6"])
-def test_another_version_is_seen(model: Scorer, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """Also where the scores agree: captured traffic must name the approval that scored it."""
+def test_another_version_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Also with equal scores, because captured traffic must name the approval that scored it."""
     monkeypatch.setattr(endpoint, "score", answering(model, version))
     with pytest.raises(DeploymentFailed, match=f"answers as model {version}, not as approval 0007"):
         smoke_test.check("e", model, 7, token="order-1")
 
 
 def test_score_that_is_not_a_number_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NaN compares with nothing, and so must not pass for equal."""
+    """Comparisons with NaN are false, so NaN must not count as equal."""
 
     def score(*arguments: object, **options: object) -> list[endpoint.Answer]:
         rows = len(smoke_test.transactions(model))
@@ -108,7 +108,7 @@ def test_score_that_is_not_a_number_is_detected(model: Scorer, monkeypatch: pyte
 
 
 def test_missing_answer_fails_deployment(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the reason that the endpoint gave."""
+    """The error has the endpoint's reason."""
 
     def score(*arguments: object, **options: object) -> list[endpoint.Answer]:
         raise CloudError("ModelError: 500")

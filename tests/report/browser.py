@@ -1,4 +1,4 @@
-"""A real browser, spoken to over the DevTools protocol: what a page looks like, asks for and does, not what it says."""
+"""Controls a real browser over the DevTools protocol, to test how a page looks, what it requests and how it behaves."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _FLAGS = (
     "--no-default-browser-check",
     "--metrics-recording-only",
     "--hide-scrollbars",
-    "--proxy-server=127.0.0.1:9",  # whatever a page or the browser itself asks the network for fails at once
+    "--proxy-server=127.0.0.1:9",  # every request of the page or the browser to the network fails at once
     "--remote-debugging-port=0",
 )
 
 
 class Tab:
-    """One page, in a window of its own size and scheme."""
+    """One page in a window of its own size and colour scheme."""
 
     def __init__(
         self, socket: ClientConnection, domains: Sequence[str] = ("Page", "Runtime", "Network", "Log")
@@ -50,7 +50,7 @@ class Tab:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command's result; events that come first are noted."""
+        """Sends a command and returns its result; events before the result are recorded."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
@@ -62,7 +62,7 @@ class Tab:
             self._note(message)
 
     def open(self, address: str, *, width: int, dark: bool, script: bool = True) -> None:
-        """Loads `address` and waits until it is there."""
+        """Loads `address` and waits for the load event."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
@@ -75,20 +75,20 @@ class Tab:
             self._note(json.loads(self._socket.recv(timeout=SECONDS)))
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression comes to, as JSON."""
+        """Evaluates a JavaScript expression and returns its value from JSON."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def press(self, key: str) -> None:
-        """A key, as from a keyboard."""
+        """Presses a key."""
         text = {"text": "\r"} if key == "Enter" else {}
         code = {"Tab": 9, "Enter": 13}[key]
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
 
     def picture(self) -> bytes:
-        """The whole page as PNG."""
+        """The whole page as a PNG."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 12_000), "scale": 1}
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)

@@ -1,4 +1,4 @@
-"""An evaluation of drawn scores, in the form of evaluation.json; not a test itself."""
+"""An evaluation of generated scores, in the format of evaluation.json; not a test itself."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
 
 
 def blind() -> dict[str, Any]:
-    """A model that alerts nobody: precision does not exist, and says why."""
+    """The evaluation of a model without alerts: precision is null with a reason."""
     labels, scores = np.array([0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])
     decisions = np.zeros(4, dtype=int)
     figures = metrics.measure(labels, scores, decisions, alert_budget=0.01, seed=1)

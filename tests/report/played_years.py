@@ -1,4 +1,4 @@
-"""A played year with everything that a report can show, hostile text among it; no figure in it was measured."""
+"""A simulated year with everything that a report can show, hostile text included; its figures are invented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTILE = "<script>alert('&\"')</script>"
 
 
 def played_year(*, months: int = 12, requests: bool = True) -> PlayedYear:
-    """A year in the shape of the default scenario's: recall falls in month 7 and is back in month 9."""
+    """A year like the default scenario's: recall falls in month 7 and recovers in month 9."""
     return PlayedYear(
         title="Means move from month 4, high amounts turn fraudulent in month 7",
         about=f"Half of the top 1 % by amount are frauds from month 7 on. {HOSTILE}",

@@ -1,4 +1,4 @@
-"""The report of a played year: everything that happened is on one page, and nothing on it can do harm."""
+"""The report of a simulated year: its page is complete, and untrusted text on it has no effect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.report.played_years import FEATURES, HOSTILE, played_year
 
 
 class Page(HTMLParser):
-    """What a browser makes of the page: elements with their attributes, and the text between them."""
+    """The parsed page: elements with their attributes, and the text between them."""
 
     VOID = ("meta", "link", "br", "img")
 
@@ -46,23 +46,23 @@ class Page(HTMLParser):
             self.texts.append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every element of that name."""
+        """The attributes of all elements of that name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
     @property
     def text(self) -> str:
-        """All text, blanks as one."""
+        """All text, with white space collapsed."""
         return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    """The page of the year with hostile text in it."""
+    """The page of the year with hostile text."""
     return Page(year_report.page(played_year()))
 
 
-def test_figures_of_the_issue_are_in_the_document() -> None:
-    """report.json has recall with and without, false-positive rates and alerts as lists of twelve, and all lists."""
+def test_document_has_twelve_monthly_figures() -> None:
+    """report.json has recall with and without retraining, false-positive rates and alerts, twelve values each."""
     document = json.loads(played_year().to_json())
     for values in (
         document["with_retraining"]["recall"],
@@ -77,8 +77,8 @@ def test_figures_of_the_issue_are_in_the_document() -> None:
     assert [len(document[name]) for name in ("requests", "retrains", "deployments", "decisions")] == [2, 2, 2, 6]
 
 
-def test_document_is_all_of_the_report() -> None:
-    """Read back from JSON, a year is the same year, and its page the same page."""
+def test_document_round_trips() -> None:
+    """A year that is read back from JSON is equal, and so is its page."""
     one = played_year()
     again = PlayedYear.from_dict(json.loads(one.to_json()))
     assert again == one
@@ -86,19 +86,19 @@ def test_document_is_all_of_the_report() -> None:
 
 
 def test_another_schema_is_refused() -> None:
-    """A document of a later version is not read as if it were of this one."""
+    """A document of a later schema version is an error."""
     with pytest.raises(ValueError, match="schema must be 1"):
         PlayedYear.from_dict(json.loads(played_year().to_json()) | {"schema": 2})
 
 
-def test_text_from_outside_is_text(page: Page) -> None:
-    """Markup in reasons, evidence and descriptions is shown, never obeyed: the page's own script, and its data."""
+def test_untrusted_text_is_escaped(page: Page) -> None:
+    """Markup in reasons, evidence and descriptions is shown as text in the page, its script and its data."""
     assert page.all("script") == [{"type": "application/json", "id": "charts"}, {}]
     assert page.text.count(HOSTILE) >= 4
 
 
-def test_nothing_is_loaded(page: Page) -> None:
-    """No address of an image, script, style or font, and a policy that forbids what is not in the page."""
+def test_page_loads_nothing(page: Page) -> None:
+    """It has no external image, script, style or font, and its policy forbids them."""
     assert not page.all("img") and not page.all("iframe")
     assert [item["href"] for item in page.all("link")] == ["data:,"]
     policy = next(item["content"] for item in page.all("meta") if item.get("http-equiv") == "Content-Security-Policy")
@@ -112,8 +112,8 @@ def test_nothing_is_loaded(page: Page) -> None:
     assert not [name for _, item in page.elements for name in item if name.startswith("on")]
 
 
-def test_links_go_to_pages_only(page: Page) -> None:
-    """javascript: and data: addresses are shown as words; relative and http(s) ones are links."""
+def test_only_http_and_relative_addresses_are_links(page: Page) -> None:
+    """javascript: and data: addresses are shown as text."""
     addresses = [str(item["href"]) for item in page.all("a")]
     assert "repository/commit-4f2a9c1.html" in addresses and "https://github.example/commit/b81d003" in addresses
     assert not [address for address in addresses if address.startswith(("javascript", "data"))]
@@ -122,13 +122,13 @@ def test_links_go_to_pages_only(page: Page) -> None:
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", " javascript:x", "data:text/html,x", "//evil", "", "http://["]
 )
-def test_unsafe_addresses(address: str) -> None:
-    """What a browser would run, or take for another host's, is no link."""
+def test_unsafe_addresses_are_no_links(address: str) -> None:
+    """Addresses that run a script or that browsers resolve to another host."""
     assert not year_report.is_safe_link(address)
 
 
-def test_every_chart_has_words(page: Page) -> None:
-    """Each chart has a title and a description, each section a heading, and no id is there twice."""
+def test_every_chart_has_a_text_alternative(page: Page) -> None:
+    """Each chart has a title and a description, each section a heading, and ids are unique."""
     ids = [item["id"] for _, item in page.elements if "id" in item]
     assert len(ids) == len(set(ids))
     assert len(page.all("svg")) == 8  # four charts, for wide windows and for narrow ones
@@ -161,7 +161,7 @@ def test_interactive_charts_have_the_data_of_the_static_ones() -> None:
 
 
 def test_tables_have_headers(page: Page) -> None:
-    """Every header cell says what it heads; every scrolling region is named and reachable by keyboard."""
+    """Every header cell has a scope; every scrolling region has a name and can be reached by keyboard."""
     assert all(item.get("scope") in ("col", "row") for item in page.all("th"))
     assert all(
         item.get("tabindex") == "0" and item.get("aria-label")
@@ -171,8 +171,8 @@ def test_tables_have_headers(page: Page) -> None:
     assert page.all("html") == [{"lang": "en"}]
 
 
-def test_what_happened_is_on_the_page(page: Page) -> None:
-    """Requests, gate verdicts, approvals, who approved, and every decision's evidence."""
+def test_page_has_all_events(page: Page) -> None:
+    """The page has requests, gate verdicts, approvals with their approvers, and the evidence of all decisions."""
     for words in (
         "20260901T060000Z-concept-drift",
         "approved as 0002",
@@ -188,26 +188,26 @@ def test_what_happened_is_on_the_page(page: Page) -> None:
 
 
 def test_month_without_data_is_hatched(page: Page) -> None:
-    """No data is neither a figure nor blank: each feature says so for that month."""
+    """Each feature shows 'no data' for that month, neither a number nor a blank cell."""
     gaps = [item for item in page.all("td") if item.get("class") == "gap"]
     assert len(gaps) == len(FEATURES)
     assert gaps[0]["title"] == "Time, month 5: no data"
 
 
-def test_quiet_year_says_so() -> None:
-    """No request, no decision: the page holds together and says that there was none."""
+def test_year_without_requests_is_explained() -> None:
+    """The page states that there was no request and no decision."""
     quiet = Page(year_report.page(played_year(requests=False)))
     assert "There was none in this year." in quiet.text
 
 
 def test_short_year_is_drawn() -> None:
-    """One month is a year too: pooled over the months that there are."""
+    """A year of one month is drawn; pooled figures use the available months."""
     assert "months 1" in Page(year_report.page(played_year(months=1, requests=False))).text
     assert year_plots.draw(played_year(months=1, requests=False))
 
 
 def test_levels_begin_at_the_floor() -> None:
-    """The colour that the legend calls the least that counts begins at the floor itself."""
+    """A value equal to the floor has the level whose legend begins at the floor."""
     assert [heat_tables.drift_level(value, 0.05) for value in (0, 0.049, 0.05, 0.2, 9)] == [0, 2, 3, 5, 5]
     assert heat_tables.rate_level(0.0034, 0.0017) == 1
     assert heat_tables.rate_level(0.5, 0.0017) == 5
@@ -215,7 +215,7 @@ def test_levels_begin_at_the_floor() -> None:
 
 
 def test_bands_have_names() -> None:
-    """The lowest first, as the counts are."""
+    """The names are in the order of the counts, the lowest first."""
     assert year_data.band_names((5.6, 1018.0)) == ["< 6", "6–1,018", "≥ 1,018"]
     assert year_data.band_names(()) == ["all"]
 
@@ -223,13 +223,13 @@ def test_bands_have_names() -> None:
 @pytest.mark.parametrize(
     ("share", "words"), [(0.0085, "0.85 %"), (0.0994, "9.94 %"), (0.976, "97.6 %"), (1, "100.0 %")]
 )
-def test_shares_have_the_digits_they_need(share: float, words: str) -> None:
+def test_shares_have_one_or_two_decimals(share: float, words: str) -> None:
     """One decimal from 10 % on, two below."""
     assert year_report.percent(share) == words
 
 
-def test_pictures_are_the_same_bytes_and_not_blank(tmp_path: Path) -> None:
-    """Every picture is drawn twice to the same bytes, wide enough to read, with more than a background."""
+def test_pictures_are_deterministic_and_not_blank(tmp_path: Path) -> None:
+    """Each picture has the same bytes when drawn twice, a readable width and more than one colour."""
     one, two = year_plots.draw(played_year()), year_plots.draw(played_year())
     assert one == two and set(one) == {"recall.png", "drift.png", "alerts.png", "fraud-by-amount.png"}
     for name, content in one.items():
@@ -237,8 +237,8 @@ def test_pictures_are_the_same_bytes_and_not_blank(tmp_path: Path) -> None:
         assert picture.shape[1] == 1152 and 0.01 < (picture < 250).mean() < 0.9, name
 
 
-def test_all_of_it_is_written(tmp_path: Path) -> None:
-    """The page, the document and the pictures, in a folder that is made."""
+def test_write_creates_all_files(tmp_path: Path) -> None:
+    """It creates the folder with the page, the document and the pictures."""
     paths = year_report.write(played_year(), tmp_path / "simulation")
     assert [path.name for path in paths[:2]] == ["report.html", "report.json"]
     assert all(path.stat().st_size > 1_000 for path in paths)

@@ -1,4 +1,4 @@
-"""The report in a real browser, narrow and wide, light and dark, with scripts and without."""
+"""The year report in a real browser: narrow and wide, light and dark, with and without scripts."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SHOWN = """
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page, as a file."""
+    """The URL of the page's file."""
     return year_report.write(played_year(), tmp_path_factory.mktemp("report"))[0].as_uri()
 
 
@@ -79,8 +79,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 
 @SCHEMES
-def test_it_fits_and_can_be_read(tab: Tab, address: str, width: int, dark: bool) -> None:
-    """Nothing sticks out of the window, all text has a contrast of 4.5 or more, nothing fails, nothing is loaded."""
+def test_page_fits_and_has_enough_contrast(tab: Tab, address: str, width: int, dark: bool) -> None:
+    """No element overflows the window, all text has a contrast of 4.5 or more, and there are no errors or requests."""
     tab.requested.clear()
     tab.problems.clear()
     tab.open(address, width=width, dark=dark)
@@ -92,8 +92,8 @@ def test_it_fits_and_can_be_read(tab: Tab, address: str, width: int, dark: bool)
 
 
 @SCHEMES
-def test_it_follows_the_scheme(tab: Tab, address: str, width: int, dark: bool) -> None:
-    """The picture of the page is mostly dark where dark is asked for, and mostly light elsewhere; nothing is blank."""
+def test_page_follows_the_colour_scheme(tab: Tab, address: str, width: int, dark: bool) -> None:
+    """The screenshot is mostly dark in the dark scheme and mostly light otherwise; it is not blank."""
     tab.open(address, width=width, dark=dark)
     picture = np.asarray(Image.open(io.BytesIO(tab.picture())).convert("L"))
     assert picture.shape[1] == width
@@ -103,7 +103,7 @@ def test_it_follows_the_scheme(tab: Tab, address: str, width: int, dark: bool) -
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_static_charts_show_without_scripts(tab: Tab, address: str, width: int) -> None:
-    """Wide windows get the wide drawings and narrow ones the narrow, whose text is then at least 11 pixels high."""
+    """Wide windows show the wide drawings, narrow ones the narrow, with text of at least 11 pixels."""
     tab.open(address, width=width, dark=False, script=False)
     wide = width > 620
     assert tab.value(SHOWN) == [[name, "wide" if wide else "narrow", 760 if wide else 358] for name in CHARTS]
@@ -112,7 +112,7 @@ def test_static_charts_show_without_scripts(tab: Tab, address: str, width: int) 
 
 @pytest.mark.parametrize("width", [390, 620, 1280, 1600])
 def test_interactive_charts_take_the_width_of_their_element(tab: Tab, address: str, width: int) -> None:
-    """Scripts replace every static drawing by one chart of the element's width, with text of at least 11 pixels."""
+    """Scripts replace each static drawing by a chart of the element's width, with text of at least 11 pixels."""
     tab.problems.clear()
     tab.open(address, width=width, dark=False)
     assert {item["status"] for item in tab.value("window.chartsDrawn")} == {"fulfilled"}
@@ -124,7 +124,7 @@ def test_interactive_charts_take_the_width_of_their_element(tab: Tab, address: s
 
 
 def test_pointer_shows_the_nearest_figure(tab: Tab, address: str) -> None:
-    """Over the plot of recall a note shows the month, the value and its interval; outside it goes."""
+    """Over the recall plot a tooltip has month, value and interval; outside of the plot it is hidden."""
     tab.open(address, width=1280, dark=False)
     tab.value("window.chartsDrawn")
     tab.value("document.querySelector('#chart-recall').scrollIntoView({block: 'center'})")
@@ -140,7 +140,7 @@ def test_pointer_shows_the_nearest_figure(tab: Tab, address: str) -> None:
 
 
 def test_figures_fit_their_cells(tab: Tab, address: str) -> None:
-    """On a telephone all twelve months of both heat maps are in sight, and no figure is wider than its cell."""
+    """On a phone all twelve months of both heat maps are visible, and no number is wider than its cell."""
     tab.open(address, width=390, dark=False)
     wide = "[...document.querySelectorAll('.heat')].map((n) => n.scrollWidth - n.parentElement.clientWidth)"
     assert max(tab.value(wide)) <= 0
@@ -148,8 +148,8 @@ def test_figures_fit_their_cells(tab: Tab, address: str) -> None:
     assert tab.value(outgrown) == 0
 
 
-def test_everything_is_said_without_scripts(tab: Tab, address: str) -> None:
-    """With scripts off every decision is in sight, and only the filters, which do nothing then, are not there."""
+def test_all_decisions_are_visible_without_scripts(tab: Tab, address: str) -> None:
+    """Without scripts only the filters are hidden, because they would have no effect."""
     tab.open(address, width=1280, dark=False, script=False)
     shown = tab.call("Runtime.evaluate", expression="document.body.innerText", returnByValue=True)["result"]["value"]
     assert "retrain for concept drift" in shown and "0.26 ≤ 0.60" in shown and "96.9 %" in shown
@@ -157,7 +157,7 @@ def test_everything_is_said_without_scripts(tab: Tab, address: str) -> None:
 
 
 def test_decisions_can_be_filtered_by_keyboard(tab: Tab, address: str) -> None:
-    """A filter takes the focus and Enter; the others of that kind stay, the rest go, and it is said how many."""
+    """A filter can be focused and pressed with Enter; other decisions are hidden, and a text states the count."""
     tab.open(address, width=1280, dark=False)
     tab.value("document.querySelector('.filters').lastElementChild.focus()")
     tab.press("Enter")
@@ -167,8 +167,8 @@ def test_decisions_can_be_filtered_by_keyboard(tab: Tab, address: str) -> None:
     assert tab.value("document.activeElement.getAttribute('aria-pressed')") == "true"
 
 
-def test_keyboard_reaches_what_can_be_followed(tab: Tab, address: str) -> None:
-    """The first Tab shows the way past the header, and every link and region that shows can be reached."""
+def test_keyboard_reaches_all_links_and_regions(tab: Tab, address: str) -> None:
+    """The first Tab focuses the skip link, and every visible link and scrolling region can be focused."""
     tab.open(address, width=1280, dark=False)
     tab.press("Tab")
     assert tab.value("document.activeElement.className") == "skip"
@@ -184,8 +184,8 @@ def test_keyboard_reaches_what_can_be_followed(tab: Tab, address: str) -> None:
     assert set(there) <= reached | {there[0]}
 
 
-def test_hostile_text_does_nothing(tab: Tab, address: str) -> None:
-    """No dialog was opened by text of the year, and an own script is refused by the page's policy."""
+def test_hostile_text_runs_no_script(tab: Tab, address: str) -> None:
+    """Text of the year opens no dialog, and the page's policy blocks an inline script."""
     tab.problems.clear()
     tab.open(address, width=1280, dark=False)
     tab.value("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.harm = 1'}))")

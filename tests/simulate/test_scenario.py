@@ -1,4 +1,4 @@
-"""Scenarios are files, read strictly; the default one is the project's promise."""
+"""Scenario files: strict parsing, and the values of the default scenario."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ml.simulate.scenario import Course, Scenario
 
 
 def written(folder: Path, **changes: object) -> str:
-    """The path of a copy of the default scenario with other values in some fields; None takes a field out."""
+    """The path of a copy of the default scenario with changed fields; None removes a field."""
     document = yaml.safe_load((scenario.FOLDER / f"{scenario.DEFAULT}.yaml").read_text()) | changes
     path = folder / "own.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in document.items() if value is not None}))
@@ -26,14 +26,14 @@ def factors(**course: object) -> list[float]:
 
 
 @pytest.mark.parametrize("name", scenario.names())
-def test_every_scenario_of_the_project_holds(name: str) -> None:
-    """Each file below scenarios/ is read, and says in words what it is."""
+def test_every_scenario_of_the_project_is_valid(name: str) -> None:
+    """Each file below scenarios/ is valid and has a description."""
     found = scenario.load(name)
     assert len(found.about) > 60
     assert found.history.rows == 284_807
 
 
-def test_scenarios_that_were_asked_for_are_there() -> None:
+def test_project_has_the_documented_scenarios() -> None:
     """None, data only, concept only, both, sudden, gradual, recurring, seasonal, delay, outage, unlearnable."""
     assert set(scenario.names()) == {
         *("none", "data-only", "concept-only", "both", "sudden", "gradual", "recurring"),
@@ -51,14 +51,14 @@ def test_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> None:
     assert (concept.top_share, concept.flipped_share, default.onset) == (0.01, 0.5, 4)
 
 
-def test_unlearnable_one_flips_too_few_of_too_many() -> None:
-    """2 % of the top 5 % by amount."""
+def test_unlearnable_scenario_flips_2_percent_of_the_top_5() -> None:
+    """2 % of the top 5 % by amount become fraud, too few to learn."""
     (concept,) = scenario.load("unlearnable").concept_drift
     assert (concept.top_share, concept.flipped_share) == (0.05, 0.02)
 
 
 def test_courses_have_the_shapes_of_their_names() -> None:
-    """Growing adds up, gradual stops at one, recurring comes and goes, and all end where they are told to."""
+    """Growing increases, gradual rises to one, recurring alternates, and `until_month` is the last month of any."""
     assert factors(kind="sudden", from_month=4) == [0] * 3 + [1] * 9
     assert factors(kind="growing", from_month=10) == [0] * 9 + [1, 2, 3]
     assert factors(kind="gradual", from_month=5, over_months=4) == [0] * 4 + [0.25, 0.5, 0.75] + [1] * 5
@@ -66,8 +66,8 @@ def test_courses_have_the_shapes_of_their_names() -> None:
     assert factors(kind="sudden", from_month=2, until_month=3) == [0, 1, 1] + [0] * 9
 
 
-def test_volume_swings_around_what_was_asked_for() -> None:
-    """The peak month has one and a half times the rows, the month half a year away one half."""
+def test_volume_varies_around_the_requested_rows() -> None:
+    """The peak month has 1.5 times the rows, the month half a year away 0.5 times."""
     volume = scenario.load("seasonal-volume").volume
     assert volume.at(12) == pytest.approx(1.5)
     assert volume.at(6) == pytest.approx(0.5)
@@ -75,7 +75,7 @@ def test_volume_swings_around_what_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"surprise": 1}, "surprise is not a known key"),
         ({"fraud_share": 1.5}, "fraud_share must be less than 1"),
@@ -107,11 +107,11 @@ def test_volume_swings_around_what_was_asked_for() -> None:
         ),
     ],
 )
-def test_what_does_not_hold_is_named(tmp_path: Path, changes: dict[str, object], said: str) -> None:
-    """A field that is unknown, missing or out of range is named, with the file and what was found."""
+def test_invalid_field_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    """An unknown, missing or out-of-range field is named with the file and the value."""
     with pytest.raises(ConfigError, match=r"own\.yaml: ") as caught:
         scenario.load(written(tmp_path, **changes))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_year_begins_with_a_month(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_year_begins_with_a_month(tmp_path: Path) -> None:
         scenario.load(str(tmp_path / "own.yaml"))
 
 
-def test_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
-    """A path that ends in .yaml is a file of the caller's; any other name must be one of the project's."""
+def test_scenario_file_is_read_by_path(tmp_path: Path) -> None:
+    """A path that ends in .yaml is a file of the caller; other names must be scenarios of the project."""
     assert isinstance(scenario.load(_copy(tmp_path)), Scenario)
     with pytest.raises(ConfigError, match=r"must be one of .*both.* \(got 'boths'\)"):
         scenario.load("boths")

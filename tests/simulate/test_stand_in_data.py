@@ -1,4 +1,4 @@
-"""The stand-in is drawn from published figures, and looks like what the figures were taken from."""
+"""Stand-in data: drawn from published statistics, and similar to the data behind them."""
 
 from __future__ import annotations
 

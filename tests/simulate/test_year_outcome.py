@@ -1,4 +1,4 @@
-"""How a year comes out by the product's own steps and rules, in one process: what is promised, and what cannot be."""
+"""The outcome of simulated years with the product's own steps and rules, in one process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.benchmarks.in_process import InProcess, Played, pooled
 
 
 def played(name: str, seed: int, months: int = 12) -> Played:
-    """A year of one of the project's scenarios."""
+    """The simulated year of a scenario of the project."""
     year = Year(scenario.load(name), seed=seed)
     return InProcess(year).play(months)
 
 
 @pytest.mark.slow
-def test_retraining_brings_recall_back_in_the_default_year() -> None:
-    """Without it recall ends below 0.40; with it, months 9 to 12 have 0.90 or more at 1 % false positives or less."""
+def test_retraining_restores_recall_in_the_default_year() -> None:
+    """Without retraining recall ends below 0.40; with it, months 9 to 12 have at least 0.90 at 1 % false positives."""
     year = played("both", seed=1)
     last = pooled(year.served[8:])
     assert last.true_positives / last.positives >= 0.90
@@ -29,8 +29,8 @@ def test_retraining_brings_recall_back_in_the_default_year() -> None:
     assert (concept[0], concept[2][:10], concept[3]) == (8, "2026-07-01", "passed")
 
 
-def test_year_without_drift_raises_nothing() -> None:
-    """Six months alike: every verdict is none, nothing is asked for, and both years are one."""
+def test_year_without_drift_has_no_requests() -> None:
+    """Six equal months: every verdict is none, nothing is requested, and both years are equal."""
     year = played("none", seed=4, months=6)
     assert year.requests == []
     assert {name for verdict in year.verdicts for name in verdict.verdicts} <= {"none", "labels immature"}
@@ -38,8 +38,8 @@ def test_year_without_drift_raises_nothing() -> None:
 
 
 @pytest.mark.long
-def test_what_no_model_can_learn_opens_the_breaker() -> None:
-    """Two candidates fail the gate, then nothing more is trained: a person is asked."""
+def test_unlearnable_drift_opens_the_circuit_breaker() -> None:
+    """After two gate failures nothing more is trained until a person acts."""
     year = played("unlearnable", seed=0, months=10)
     assert [(request[0], request[1], request[3]) for request in year.requests] == [
         (8, "concept", "failed"),

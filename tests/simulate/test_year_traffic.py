@@ -1,4 +1,4 @@
-"""A simulated year: the same seed gives the same rows in any order, and only what the scenario says changes."""
+"""A simulated year's rows: deterministic in any order, and changed only as the scenario defines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEATURES = tuple(f"V{i}" for i in range(1, 29))
 
 
 def changed(name: str = "both", **changes: Any) -> Scenario:
-    """A scenario of the project's with a short history and other values in some fields."""
+    """A scenario of the project with a short history and other values in some fields."""
     document = scenario.load(name).model_dump() | {"history": {"rows": 2_000, "months": 2}}
     return Scenario.model_validate(document | changes)
 
@@ -38,8 +38,8 @@ def means(year: Year, month: int) -> pd.Series[float]:
     return found
 
 
-def test_month_has_what_the_lake_takes(default: Year) -> None:
-    """Ids that are unique over months, times within the month, the model's inputs as numbers, one label or two each."""
+def test_month_is_valid_for_the_lake(default: Year) -> None:
+    """Ids are unique over months, times are within the month, inputs are numbers, each row has one or two labels."""
     first, second = default.month(1), default.month(2)
     names = ["event_id", "event_time", "Time", *FEATURES, "Amount"]
     assert first.transactions.column_names == names
@@ -62,7 +62,7 @@ def test_month_has_what_the_lake_takes(default: Year) -> None:
 
 
 def test_same_seed_gives_the_same_rows_in_any_order() -> None:
-    """Months drawn backwards, days drawn alone and labels drawn first are those of another year with that seed."""
+    """Months drawn backwards, single days, and labels drawn first give the same rows for the same seed."""
     one, other = Year(changed(), seed=5, rows=900), Year(changed(), seed=5, rows=900)
     later = other.month(9)
     list(other.known(*other.span(4)))
@@ -74,7 +74,7 @@ def test_same_seed_gives_the_same_rows_in_any_order() -> None:
 
 
 def test_scenarios_share_what_they_do_not_change() -> None:
-    """Before anything changes, scenarios of a seed have the same rows; then concept drift moves labels only."""
+    """Before the first change scenarios of one seed have equal rows; concept drift changes labels only."""
     none, concept, both = (Year(changed(name), seed=1, rows=3_000) for name in ("none", "concept-only", "both"))
     assert none.month(3).transactions.equals(both.month(3).transactions)
     assert none.month(8).transactions.equals(concept.month(8).transactions)
@@ -82,8 +82,8 @@ def test_scenarios_share_what_they_do_not_change() -> None:
     assert (none.month(8).truth != concept.month(8).truth).sum() > 0
 
 
-def test_history_is_before_the_year_and_known() -> None:
-    """Its labels are known at the time of the event, its months are the calendar's before the first day."""
+def test_history_is_before_the_year_with_known_labels() -> None:
+    """Its labels are known at the event time, and its months are the calendar months before the first day."""
     year = Year(changed(), seed=2)
     history = year.month(HISTORY)
     assert year.span(HISTORY) == (datetime(2025, 11, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
@@ -92,8 +92,8 @@ def test_history_is_before_the_year_and_known() -> None:
     assert (joined["known_at"] == joined["event_time"]).all()
 
 
-def test_means_move_by_what_the_scenario_says(default: Year) -> None:
-    """Month 10's means are 0.35 standard deviations away, each its own way; months 1 to 3 stay where history is."""
+def test_means_shift_as_the_scenario_defines(default: Year) -> None:
+    """Means of month 10 are shifted by 0.35 standard deviations; months 1 to 3 equal the history."""
     assert default.shifts(3) == {}
     shifts = default.shifts(10)
     assert {round(abs(shift), 6) for shift in shifts.values()} == {0.35}
@@ -107,7 +107,7 @@ def test_means_move_by_what_the_scenario_says(default: Year) -> None:
 
 
 def test_half_of_the_highest_amounts_are_frauds_from_month_seven(default: Year) -> None:
-    """Of the month's top 1 % by amount about half, at random; nothing below them changes."""
+    """About half of the month's top 1 % by amount, chosen at random; lower amounts are unchanged."""
     for month, low, high in ((6, 0.0, 0.03), (7, 0.40, 0.62), (12, 0.40, 0.62)):
         drawn = default.month(month)
         amounts = drawn.transactions["Amount"].to_numpy()
@@ -117,8 +117,8 @@ def test_half_of_the_highest_amounts_are_frauds_from_month_seven(default: Year) 
         assert drawn.truth[amounts < cut].mean() < 0.004
 
 
-def test_labels_come_within_a_month_and_the_last_one_is_the_truth(default: Year) -> None:
-    """Every label is known at most 30 days after its event; the last known of each event is what it comes to."""
+def test_labels_arrive_within_30_days_and_the_last_is_final(default: Year) -> None:
+    """Every label is known at most 30 days after its event; the last label of an event is its true one."""
     month = default.month(8)
     joined = month.labels.to_pandas().merge(month.transactions.to_pandas()[["event_id", "event_time"]], on="event_id")
     delay = joined["known_at"] - joined["event_time"]
@@ -133,7 +133,7 @@ def test_labels_come_within_a_month_and_the_last_one_is_the_truth(default: Year)
 
 
 def test_every_label_is_delivered_once(default: Year) -> None:
-    """Deliveries of successive months, put together, are all labels of the months that they can come from."""
+    """The deliveries of successive months together have every label of their months once."""
     delivered = [table for month in range(1, 5) for table in default.known(*default.span(month))]
     there = pa.concat_tables(delivered).to_pandas()
     expected = pd.concat([default.month(month).labels.to_pandas() for month in range(1, 5)])
@@ -144,23 +144,23 @@ def test_every_label_is_delivered_once(default: Year) -> None:
     )
 
 
-def test_seasons_change_the_number_of_rows_and_nothing_else() -> None:
-    """June has half, December one and a half times the rows."""
+def test_seasons_change_only_the_number_of_rows() -> None:
+    """June has half the rows, December 1.5 times."""
     year = Year(changed("seasonal-volume"), seed=0, rows=2_000)
     assert (year.month(6).transactions.num_rows, year.month(12).transactions.num_rows) == (1_000, 3_000)
     assert year.shifts(12) == {}
 
 
-def test_outages_are_told_by_month() -> None:
-    """The week of month 3 and all of month 5 are uncaptured; days past a month's end are not."""
+def test_outages_are_listed_by_month() -> None:
+    """A week of month 3 and all of month 5 are not captured; days after a month's end are left out."""
     year = Year(changed("capture-outage"), seed=0)
     assert year.uncaptured(3) == [(datetime(2026, 3, 8, tzinfo=UTC), datetime(2026, 3, 15, tzinfo=UTC))]
     assert year.uncaptured(5) == [year.span(5)]
     assert year.uncaptured(4) == []
 
 
-def test_memory_holds_a_day(default: Year) -> None:
-    """Days are drawn as they are asked for: the first of two million rows a month is there without the others."""
+def test_days_are_drawn_one_at_a_time(default: Year) -> None:
+    """The first day of a month of two million rows is drawn without the other days."""
     year = Year(changed(), seed=0, rows=2_000_000)
     day = next(year.days(1))
     assert 60_000 < day.transactions.num_rows < 70_000
@@ -168,16 +168,16 @@ def test_memory_holds_a_day(default: Year) -> None:
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 14))
 @settings(max_examples=15, deadline=None)
-def test_small_years_hold_together(seed: int, rows: int, month: int) -> None:
-    """However few rows there are: as many as asked for, labels for all, ids unique, whatever the month."""
+def test_small_years_are_complete(seed: int, rows: int, month: int) -> None:
+    """However few rows are requested: their number, labels for all, and unique ids are right in every month."""
     drawn = Year(changed(), seed=seed, rows=rows).month(month)
     ids = drawn.transactions["event_id"].to_pylist()
     assert len(ids) == len(set(ids)) == rows == len(drawn.truth)
     assert set(drawn.labels["event_id"].to_pylist()) == set(ids)
 
 
-@pytest.mark.parametrize(("seed", "rows", "said"), [(-1, 10, "seed"), (0, 0, "rows")])
-def test_what_cannot_be_drawn_is_refused(seed: int, rows: int, said: str) -> None:
-    """Seeds below 0 and months without rows."""
-    with pytest.raises(FraudopsError, match=said):
+@pytest.mark.parametrize(("seed", "rows", "message"), [(-1, 10, "seed"), (0, 0, "rows")])
+def test_invalid_seed_and_rows_are_refused(seed: int, rows: int, message: str) -> None:
+    """Seeds below 0, and months without rows."""
+    with pytest.raises(FraudopsError, match=message):
         Year(changed(), seed=seed, rows=rows)

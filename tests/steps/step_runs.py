@@ -86,10 +86,10 @@ class Bench:
         settings = self.processing / "settings" / "settings.json"
         config = hashlib.sha256(settings.read_bytes()).hexdigest() if settings.exists() else "0" * 64
         given = dict(zip(arguments[::2], arguments[1::2], strict=True))
-        told = ["--base-dir", str(self.root if step == "train" else self.processing), "--config-sha256", config]
+        options = ["--base-dir", str(self.root if step == "train" else self.processing), "--config-sha256", config]
         if step == "prepare" and "--data-sha256" not in given:
-            told += ["--data-sha256", self.seal(given.get("--window-start"), given.get("--window-end"))]
-        return [*told, *arguments]
+            options += ["--data-sha256", self.seal(given.get("--window-start"), given.get("--window-end"))]
+        return [*options, *arguments]
 
     def run(self, step: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs one step as its own process, in the environment of its kind of job."""

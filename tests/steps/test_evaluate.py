@@ -188,8 +188,8 @@ def test_champion_other_than_recorded_fails_the_step(finished: Bench, bench: Ben
     named = [] if case == "unnamed" else ["--champion-sha256", sha256]
     done = bench.run("evaluate", *PROVENANCE, *named)
     assert done.returncode == 1
-    said = {"replaced": "was replaced", "absent": "check ChampionUri", "unnamed": "no digest of a champion"}
-    assert said.get(case, "archive is invalid") in done.stderr
+    reasons = {"replaced": "was replaced", "absent": "check ChampionUri", "unnamed": "no digest of a champion"}
+    assert reasons.get(case, "archive is invalid") in done.stderr
     assert not (bench.processing / "artifact").exists()
 
 

@@ -127,8 +127,8 @@ def test_prepare_rejects_another_listing(bench: Bench) -> None:
 def test_prepare_rejects_settings_with_another_digest(bench: Bench) -> None:
     """Settings must have the digest that the execution is recorded with."""
     bench.data()
-    said = failure_reason(bench, "--config-sha256", "e" * 64)
-    assert f"settings.json: expected sha256 {'e' * 64} (ConfigSha256), found {SETTINGS.sha256}" in said
+    reason = failure_reason(bench, "--config-sha256", "e" * 64)
+    assert f"settings.json: expected sha256 {'e' * 64} (ConfigSha256), found {SETTINGS.sha256}" in reason
 
 
 def test_prepare_does_not_depend_on_order_of_files_and_rows(bench: Bench, tmp_path: Path) -> None:

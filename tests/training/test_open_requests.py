@@ -95,7 +95,7 @@ def test_unknown_and_resolved_requests_have_different_errors(tmp_path: Path) -> 
 
 
 def test_many_requests_resolve_the_oldest_first(tmp_path: Path) -> None:
-    """As many as a package's metadata can name are answered, the oldest; naming too many is refused."""
+    """A run takes as many as a package's metadata can name, the oldest first; naming more is an error."""
     names = [f"202603{day:02d}T060000Z-data-drift" for day in range(1, 20)]
     for name in names:
         write(tmp_path, name)
@@ -108,7 +108,7 @@ def test_many_requests_resolve_the_oldest_first(tmp_path: Path) -> None:
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), windows(), max_size=4))
 def test_one_window_covers_all_requests(chosen: dict[str, config.RetrainRequest]) -> None:
-    """It begins at the latest onset and reaches as far as any request does; no request leaves both sides open."""
+    """It starts at the latest onset and ends at the latest end; without requests both sides are open."""
     found = open_requests.window(chosen)
     for request in chosen.values():
         if request.window.start is not None:

@@ -1,4 +1,4 @@
-"""What people see of an execution: lines in a log, a moving picture on a terminal."""
+"""Progress of an execution: lines in a log, or a live display on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def step(name: str, status: str, *, seconds: float | None = None, cached: bool = False) -> Step:
-    """A step as it stands."""
+    """A step in a given state."""
     ended = None if seconds is None else START + timedelta(seconds=seconds)
     return Step(
         name=name,
@@ -32,12 +32,12 @@ def step(name: str, status: str, *, seconds: float | None = None, cached: bool =
 
 
 def execution(*steps: Step) -> Execution:
-    """An execution with those steps."""
+    """An execution with these steps."""
     return Execution(arn="arn", status="Executing", reason="", modified=START, steps=steps)
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, *states: Execution, terminal: bool) -> str:
-    """What is written when an execution goes through `states`."""
+    """The output for an execution that goes through `states`."""
     written = io.StringIO()
     monkeypatch.setattr(
         console, "err", Console(file=written, force_terminal=terminal, width=100, soft_wrap=True, highlight=False)
@@ -49,7 +49,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, *states: Execution, terminal: bool) -
 
 
 def test_log_gets_a_line_when_a_step_begins_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each change once, however often one looks, with how long it took; a cached step says where it came from."""
+    """Each change is one line with its duration, however often it is polled; a cached step names its source."""
     text = shown(
         monkeypatch,
         execution(step("Prepare", "Executing")),
@@ -69,7 +69,7 @@ def test_log_gets_a_line_when_a_step_begins_and_ends(monkeypatch: pytest.MonkeyP
 
 
 def test_terminal_shows_running_and_finished_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The running step is drawn with its seconds; ended steps stay as lines."""
+    """The running step is shown with its seconds; finished steps stay as lines."""
     states = execution(step("Prepare", "Executing")), execution(step("Prepare", "Succeeded", seconds=1.0))
     text = shown(monkeypatch, *states, terminal=True)
     assert "✓ Prepare (1.0 s)" in text
@@ -77,6 +77,6 @@ def test_terminal_shows_running_and_finished_steps(monkeypatch: pytest.MonkeyPat
 
 
 def test_retried_step_is_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that failed, runs again and succeeds is three lines, not one."""
+    """A step that fails, runs again and succeeds has three lines."""
     states = (execution(step("Train", status, seconds=1.0)) for status in ("Failed", "Executing", "Succeeded"))
     assert len(shown(monkeypatch, *states, terminal=False).splitlines()) == 3

@@ -1,4 +1,4 @@
-"""`fraudops validate`: every rule of model-config/, broken once, with the words that it is told in."""
+"""`fraudops validate`: a violation of each rule of model-config/ gives its message."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
 
 @pytest.fixture
 def served(env: ChangedRepository) -> ChangedRepository:
-    """The same after approval 1 was merged; main is checked out."""
+    """The same after approval 1 was merged, with main checked out."""
     env.propose(env.record(1))
     env.merge("approve/0001")
     return env
 
 
 def problems(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The annotations that validate makes; it must fail."""
+    """The problems that validate prints; it must fail."""
     with pytest.raises(ConfigError, match=r"problems? in model-config/, each named above"):
         validate(env.root)
     return capsys.readouterr().err.splitlines()
 
 
 def gate_failure(env: ChangedRepository) -> str:
-    """A gate failure, as its file says it."""
+    """A gate failure as YAML."""
     return config.dump(
         config.GateFailureRecord(
             commit="a" * 40,
@@ -57,23 +57,23 @@ def gate_failure(env: ChangedRepository) -> str:
     )
 
 
-def test_what_is_committed_holds(env: ChangedRepository) -> None:
-    """The template itself is valid, as a pull request that changes nothing of it."""
+def test_committed_configuration_is_valid(env: ChangedRepository) -> None:
+    """The template itself is valid, also as a pull request that changes nothing."""
     env.branch("docs", {"README.md": "# Other\n"})
     env.pull_request()
     assert validate(env.root).files > 5
     assert "model-config is valid" in env.summary.read_text()
 
 
-def test_approvals_pull_request_holds(env: ChangedRepository) -> None:
-    """Record and pointer by the bot, compared with what main serves: nothing."""
+def test_pull_request_of_an_approval_is_valid(env: ChangedRepository) -> None:
+    """The bot's record and pointer have no problems against main."""
     env.propose(env.record(1))
     env.pull_request(author=BOT_LOGIN)
     assert validate(env.root).pull_request == 7
 
 
-def test_challengers_pull_request_and_its_push_hold(served: ChangedRepository) -> None:
-    """The second approval names the first as its champion; merged by a person, main holds too."""
+def test_pull_request_and_push_of_a_challenger_are_valid(served: ChangedRepository) -> None:
+    """The second approval names the first as its champion; main is valid after a person's merge too."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
         approval=1,
@@ -94,7 +94,7 @@ def test_challengers_pull_request_and_its_push_hold(served: ChangedRepository) -
 def test_validate_reports_all_problems_with_their_lines(
     env: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A value out of range, an unknown key, broken YAML and a file that nothing reads: four annotations."""
+    """A value out of range, an unknown key, broken YAML and a file that nothing reads give four annotations."""
     gate = (env.root / GATE).read_text()
     env.branch(
         "broken",
@@ -105,34 +105,34 @@ def test_validate_reports_all_problems_with_their_lines(
         },
     )
     env.pull_request()
-    told = problems(env, capsys)
+    found = problems(env, capsys)
     line = next(i for i, text in enumerate(gate.splitlines(), 1) if text.startswith("min_recall"))
-    assert len(told) == 4
-    assert any(t.startswith(f"::error file={GATE},line={line}::") and "must be at most 1 (got 1.2)" in t for t in told)
-    assert any("surprise is not a known key" in t for t in told)
-    assert any(t.startswith(f"::error file={config.SERVING}") and "not valid YAML" in t for t in told)
-    assert any("staging.yaml: nothing reads this file" in t for t in told)
+    assert len(found) == 4
+    assert any(t.startswith(f"::error file={GATE},line={line}::") and "must be at most 1 (got 1.2)" in t for t in found)
+    assert any("surprise is not a known key" in t for t in found)
+    assert any(t.startswith(f"::error file={config.SERVING}") and "not valid YAML" in t for t in found)
+    assert any("staging.yaml: nothing reads this file" in t for t in found)
     assert "model-config is invalid" in env.summary.read_text()
 
 
 def test_on_a_laptop_problems_are_plain_lines(
     env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """File, line and words, and no workflow commands."""
+    """Each line has file, line and text, and is no workflow command."""
     monkeypatch.delenv("GITHUB_ACTIONS")
     (env.root / GATE).write_text((env.root / GATE).read_text().replace("min_positives: 15 ", "min_positives: 0 "))
-    told = problems(env, capsys)
-    assert any(text.startswith(f"error: {GATE}:") and "min_positives must be at least 1" in text for text in told)
+    found = problems(env, capsys)
+    assert any(text.startswith(f"error: {GATE}:") and "min_positives must be at least 1" in text for text in found)
 
 
 def test_pointer_without_a_record_is_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody has approved what has no record."""
+    """The serving pointer must name an existing approval record."""
     text = (env.root / config.SERVING).read_text().replace("approval: null", "approval: 3")
     env.branch("pointer", {config.SERVING: text})
     env.pull_request()
-    (told,) = problems(env, capsys)
-    assert "approval 0003 has no record" in told
-    assert ",line=2::" in told
+    (problem,) = problems(env, capsys)
+    assert "approval 0003 has no record" in problem
+    assert ",line=2::" in problem
 
 
 @pytest.mark.parametrize("kind", ["edited", "deleted", "renamed"])
@@ -140,7 +140,7 @@ def test_pointer_without_a_record_is_refused(env: ChangedRepository, capsys: pyt
 def test_changes_of_append_only_records_are_problems(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str], folder: str, kind: str
 ) -> None:
-    """An edit, a deletion and a rename in any of the three folders are told, the bot's too."""
+    """An edit, a deletion and a rename in any of the three folders are problems, also by the bot."""
     name = {
         "approvals": "0001",
         "retrain-requests": "20260301T060000Z-manual",
@@ -162,13 +162,13 @@ def test_changes_of_append_only_records_are_problems(
     }[kind]  # type: ignore[assignment]  # the three are mappings of that kind
     served.branch("rewrite", files, author="fraudops[bot]")
     served.pull_request(author=BOT_LOGIN)
-    told = problems(served, capsys)
+    found = problems(served, capsys)
     expected = "is edited" if kind == "edited" else "is deleted or renamed"
-    assert any(expected in text and f"model-config/{folder}/ is append-only" in text for text in told), told
+    assert any(expected in text and f"model-config/{folder}/ is append-only" in text for text in found), found
 
 
 def test_revert_button_problem_names_rollback(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reverting the merge deletes the record and moves the pointer; the answer names the verb and its number."""
+    """Reverting the merge deletes the record and moves the pointer; the message has the rollback command."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
         approval=1,
@@ -182,12 +182,12 @@ def test_revert_button_problem_names_rollback(served: ChangedRepository, capsys:
     served.workspace.git("switch", "-q", "-c", "revert-2")
     served.workspace.git("revert", "--no-edit", "-m", "1", "HEAD")
     served.pull_request()
-    told = problems(served, capsys)
-    assert any("as GitHub's Revert button does;" in t and "`fraudops rollback --to 1 --propose`" in t for t in told)
+    found = problems(served, capsys)
+    assert any("as GitHub's Revert button does;" in t and "`fraudops rollback --to 1 --propose`" in t for t in found)
 
 
-def test_rollback_holds(served: ChangedRepository) -> None:
-    """The pointer alone moves back, by a person or by the bot."""
+def test_rollback_is_valid(served: ChangedRepository) -> None:
+    """A person or the bot may move the pointer back."""
     first = config.load_approval(served.root, 1)
     champion = config.Champion(
         approval=1,
@@ -207,15 +207,15 @@ def test_rollback_holds(served: ChangedRepository) -> None:
 def test_approval_whose_champion_has_changed_is_superseded(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It was compared with nothing, and main serves approval 1 now."""
+    """The approval was compared with no model, but main serves approval 1."""
     served.propose(served.record(2))
     served.pull_request(author=BOT_LOGIN)
-    (told,) = problems(served, capsys)
-    assert "is superseded: its model was compared with nothing, and main serves approval 0001 now" in told
+    (problem,) = problems(served, capsys)
+    assert "is superseded: its model was compared with nothing, and main serves approval 0001 now" in problem
 
 
 def test_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither by a pull request of theirs nor by commits of theirs on the bot's."""
+    """Neither in a pull request of their own nor as commits on the bot's branch."""
     env.propose(env.record(1))
     env.pull_request(author="person")
     assert any("this pull request is by person, and only the bot" in text for text in problems(env, capsys))
@@ -228,7 +228,7 @@ def test_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.C
 def test_push_of_a_person_to_the_bots_branch_is_a_problem(
     env: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The sender of the push counts: an author's name can be written by anybody."""
+    """The pusher is checked, because anyone can set an author's name."""
     before = env.propose(env.record(1))
     path = env.root / config.approval_path(1)
     path.write_text(path.read_text().replace("threshold: 0.25", "threshold: 0.01"))
@@ -238,8 +238,8 @@ def test_push_of_a_person_to_the_bots_branch_is_a_problem(
     assert any("person pushed a change of it to this branch" in text for text in problems(env, capsys))
 
 
-def test_bringing_main_into_the_bots_branch_is_no_change_of_records(env: ChangedRepository) -> None:
-    """GitHub's button "Update branch" pushes, in a person's name, what the bot has written to main meanwhile."""
+def test_merging_main_into_the_bots_branch_is_valid(env: ChangedRepository) -> None:
+    """The button "Update branch" pushes the bot's newer records on main in a person's name."""
     before = env.propose(env.record(1))
     env.workspace.git("switch", "-q", "main")
     path = config.GATE_FAILURES / f"20260301T060000Z-{'a' * 12}.yaml"
@@ -252,7 +252,7 @@ def test_bringing_main_into_the_bots_branch_is_no_change_of_records(env: Changed
 
 
 def test_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an App opens the pull requests, it is the bot."""
+    """If an App opens the pull requests, its name is the bot's."""
     monkeypatch.setenv("FRAUDOPS_BOTS", "github-actions[bot] our-app[bot]")
     env.propose(env.record(1))
     env.pull_request(author="our-app[bot]")
@@ -260,7 +260,7 @@ def test_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"config_sha256": "0" * 64}, "config_sha256 must be that of commit"),
         ({"commit": "0" * 40}, "is not in this repository, so the model cannot be traced"),
@@ -269,18 +269,18 @@ def test_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.M
     ],
 )
 def test_approval_that_contradicts_git_is_a_problem(
-    env: ChangedRepository, capsys: pytest.CaptureFixture[str], changed: dict[str, object], told: str
+    env: ChangedRepository, capsys: pytest.CaptureFixture[str], changed: dict[str, object], message: str
 ) -> None:
-    """Its commit, its configuration's digest, its requests and its verdict are compared with what is there."""
+    """The commit, the settings digest, the requests and the verdict are compared with Git."""
     env.propose(env.record(1, **changed))
     env.pull_request(author=BOT_LOGIN)
-    assert any(told in text for text in problems(env, capsys))
+    assert any(message in text for text in problems(env, capsys))
 
 
-def test_champion_that_differs_from_its_own_record_is_told(
+def test_champion_digest_that_differs_from_its_record_is_a_problem(
     served: ChangedRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The digest that a record states of its champion is that of the champion's record."""
+    """The digest of the champion in a record must be that of the champion's own record."""
     champion = config.Champion(
         approval=1,
         model_package_arn=config.load_approval(served.root, 1).model_package_arn,
@@ -293,30 +293,30 @@ def test_champion_that_differs_from_its_own_record_is_told(
     assert any("champion differs in package or digest from" in text for text in problems(served, capsys))
 
 
-def test_links_are_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that leads elsewhere is not what was reviewed."""
+def test_symlinks_are_refused(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+    """A symlink may point to content that was not reviewed."""
     (env.root / GATE).unlink()
     (env.root / GATE).symlink_to("/etc/hostname")
     env.workspace.git("add", "-A")
     assert any("must be a file, not a link" in text for text in problems(env, capsys))
 
 
-def test_force_push_of_main_is_told(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """What it threw away cannot be compared with any more."""
+def test_force_push_of_main_is_a_problem(served: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+    """The former commits cannot be compared."""
     served.push("a" * 40, forced=True)
     assert any("main was force-pushed" in text for text in problems(served, capsys))
 
 
-def test_text_cannot_give_the_runner_commands(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line end in a key stays within its annotation."""
+def test_untrusted_text_is_no_runner_command(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line break in a key stays within its annotation."""
     env.branch("evil", {GATE: '"x\\n::error::gotcha\\n": 1\n'})
     env.pull_request()
-    told = problems(env, capsys)
-    assert not [text for text in told if text.startswith("::error::gotcha")]
+    found = problems(env, capsys)
+    assert not [text for text in found if text.startswith("::error::gotcha")]
 
 
-def test_drift_rules_are_held_to_their_file(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    """monitoring/drift.yaml is known, and read as strictly as the others."""
+def test_drift_rules_are_validated(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
+    """monitoring/drift.yaml is a known file and is parsed as strictly as the others."""
     text = (ROOT / config.DRIFT).read_text()
     env.branch("rules", {config.DRIFT.as_posix(): text.replace("alpha: 0.001", "alpha: 2.0", 1)})
     env.pull_request()

@@ -1,4 +1,4 @@
-"""What a person and a machine are told of a training: a failure once, a verdict in full, data that counts twice."""
+"""Output of a training run for people and programs: errors once, complete verdicts, imports of the same time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.harness.platform.training import BUCKET, TrainingPlatform, failed, ga
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
-    """Everything that a training run needs, and the script of one that passes the gate."""
+    """The inputs of a training run, and a scripted execution that passes the gate."""
     with training.scripted(tmp_path, monkeypatch) as found:
         yield found
 
 
 def write_log(*lines: str) -> None:
-    """What the training job of `failed` wrote to its log."""
+    """The log of the training job of `failed`."""
     logs, group = session.client("logs"), "/aws/sagemaker/TrainingJobs"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="job-1/algo-1")
@@ -38,7 +38,7 @@ def write_log(*lines: str) -> None:
 def test_failed_step_is_named_with_its_reason_and_log(
     env: TrainingPlatform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Which step, what SageMaker says, where its log is and how it ends, what to do; the tail is shown before."""
+    """The error has the step, SageMaker's reason, the log group and the next step; the log's tail is printed before."""
     write_log("fitting", "out of memory")
     env.cloud.script = lambda _: failed()
     with pytest.raises(TrainingFailed) as caught:
@@ -55,7 +55,7 @@ def test_failed_step_is_named_with_its_reason_and_log(
 
 
 def test_reason_is_reported_once(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """A library's essay, which the job's reason, its log and a traceback all hold, is told once and cut to size."""
+    """A long error that is in the job's reason, its log and a traceback is printed once and shortened."""
     essay = "Input X contains NaN. " + "LogisticRegression does not accept values encoded as NaN natively. " * 12
     write_log("fitting on 100 rows", "Traceback (most recent call last):", f"ValueError: {essay}", essay, "See: impute")
     env.cloud.script = lambda _: failed(reason=f"AlgorithmError: {essay}See: impute, exit code: 1")
@@ -70,8 +70,8 @@ def test_reason_is_reported_once(env: TrainingPlatform, capsys: pytest.CaptureFi
     assert max(map(len, shown.splitlines())) < 250
 
 
-def test_imports_of_the_same_time_are_told(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """A corrected file beside the first is trained on twice: whoever trains hears it, with both manifests named."""
+def test_imports_of_the_same_time_are_reported(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
+    """A corrected file beside the original would be trained on twice: a warning names both manifests."""
     train(env.root)
     assert "the same time" not in capsys.readouterr().err
     store(rows=9)
@@ -81,8 +81,8 @@ def test_imports_of_the_same_time_are_told(env: TrainingPlatform, capsys: pytest
     assert "twice" in line
 
 
-def test_requests_that_a_run_leaves_open_are_told(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody else may come for them: the run that waited may have been replaced by the one that names others."""
+def test_requests_that_stay_open_are_reported(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
+    """No other run may be waiting for them, because GitHub may have replaced it by a newer one."""
     names = ["20260301T060000Z-data-drift", "20260302T060000Z-manual"]
     for name in names:
         text = f"cause: {name.split('Z-')[1]}\nreason: r\nwindow: {{start: null, end: null}}\nevidence: {{}}\n"
@@ -96,22 +96,22 @@ def test_requests_that_a_run_leaves_open_are_told(env: TrainingPlatform, capsys:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluations with a figure."""
+    """Adds a recall to the evaluations."""
     bare = training.evaluation
     recall = {"value": 0.58, "low": 0.52, "high": 0.64, "count": 143, "of": 246}
-    monkeypatch.setattr(training, "evaluation", lambda *told: {**bare(*told), "metrics": {"recall": recall}})
+    monkeypatch.setattr(training, "evaluation", lambda *arguments: {**bare(*arguments), "metrics": {"recall": recall}})
 
 
 @pytest.mark.usefixtures("measured")
 def test_failed_gate_shows_the_same_figures(env: TrainingPlatform) -> None:
-    """--json prints the evaluation, status and all; without it the figures stand on standard error. It still fails."""
+    """--json prints the evaluation with its status, other runs print figures to stderr; the exit code is the gate's."""
     env.cloud.script = lambda execution: gate_failed(env.cloud, execution, "Too few frauds")
     machine = CliRunner().invoke(app, ["train", "--json", "--repo", str(env.root)])
     assert isinstance(machine.exception, GateFailed)
-    told = json.loads(machine.stdout)
-    assert (told["status"], told["execution_arn"]) == ("failed", env.only.arn)
-    assert told["evaluation"]["verdict"]["status"] == "failed"
-    assert told["evaluation_uri"].endswith("/evaluation.json")
+    printed = json.loads(machine.stdout)
+    assert (printed["status"], printed["execution_arn"]) == ("failed", env.only.arn)
+    assert printed["evaluation"]["verdict"]["status"] == "failed"
+    assert printed["evaluation_uri"].endswith("/evaluation.json")
     person = CliRunner().invoke(app, ["train", "--repo", str(env.root)])
     assert isinstance(person.exception, GateFailed)
     assert person.stdout == ""
@@ -120,14 +120,16 @@ def test_failed_gate_shows_the_same_figures(env: TrainingPlatform) -> None:
 
 @pytest.mark.usefixtures("measured")
 def test_passed_run_is_json_with_its_status(env: TrainingPlatform) -> None:
-    """What came of a run is under `status`, whichever it was."""
+    """The result is under `status`, as for a failed run."""
     shown = CliRunner().invoke(app, ["train", "--json", "--repo", str(env.root)])
-    told = json.loads(shown.stdout)
-    assert (shown.exit_code, told["status"], told["version"]) == (0, "passed", 1)
+    printed = json.loads(shown.stdout)
+    assert (shown.exit_code, printed["status"], printed["version"]) == (0, "passed", 1)
 
 
-def test_resuming_what_is_not_there_promises_nothing(env: TrainingPlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """An execution that does not exist is told before anybody hears how to wait on for it."""
+def test_resuming_a_missing_execution_prints_no_resume_command(
+    env: TrainingPlatform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing execution is an error before the hint on how to resume is printed."""
     arn = train(env.root).execution_arn
     capsys.readouterr()
     with pytest.raises(CloudError, match="ResourceNotFound"):

@@ -1,4 +1,4 @@
-"""What a verb says to its workflow arrives as it was said, whatever it holds."""
+"""Step outputs, annotations and summaries keep arbitrary text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"
 
 
 def read(text: str) -> dict[str, str]:
-    """GITHUB_OUTPUT as the runner reads it."""
+    """GITHUB_OUTPUT as parsed by the runner."""
     found, lines = {}, iter(text.split("\n"))
     for line in lines:
         name, separator, end = line.partition("<<")
@@ -32,7 +32,7 @@ def read(text: str) -> dict[str, str]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(TEXTS)
 def test_output_keeps_any_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Line ends, equal signs and delimiters in it make no second output."""
+    """Line breaks, equal signs and delimiters in a value create no second output."""
     file = tmp_path / "output"
     file.write_text("")
     monkeypatch.setenv("GITHUB_OUTPUT", str(file))
@@ -43,7 +43,7 @@ def test_output_keeps_any_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.text(max_size=100), st.text(min_size=1, max_size=40))
 def test_annotation_is_one_line(monkeypatch: pytest.MonkeyPatch, message: str, file: str) -> None:
-    """Neither a message nor a file's name can begin another command."""
+    """Neither a message nor a file name can start another command."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     line = runner_commands.annotate("error", message, file=file, line=3)
     assert not re.search(r"[\r\n]", line)
@@ -51,8 +51,8 @@ def test_annotation_is_one_line(monkeypatch: pytest.MonkeyPatch, message: str, f
     assert properties.count(",") == 1
 
 
-def test_summary_is_cut_where_github_would_drop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a line's end, saying so; what was there before stays."""
+def test_summary_is_cut_at_githubs_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cut at a line's end with a note; earlier content is kept."""
     file = tmp_path / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
     runner_commands.summary("first")
@@ -64,7 +64,7 @@ def test_summary_is_cut_where_github_would_drop_it(tmp_path: Path, monkeypatch: 
 
 
 def test_outside_a_workflow_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A laptop has neither outputs nor summaries, and annotations are lines for people."""
+    """On a laptop there are no outputs and summaries, and annotations are plain lines."""
     monkeypatch.chdir(tmp_path)
     runner_commands.output(a="b")
     runner_commands.summary("x")
@@ -74,7 +74,7 @@ def test_outside_a_workflow_nothing_is_written(tmp_path: Path, monkeypatch: pyte
 
 
 def test_run_url_names_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From what GitHub sets in every run."""
+    """It is made from the variables that GitHub sets in every run."""
     for key, value in {"SERVER_URL": "https://github.invalid", "REPOSITORY": "o/r", "RUN_ID": "9"}.items():
         monkeypatch.setenv(f"GITHUB_{key}", value)
     assert runner_commands.run_url() == "https://github.invalid/o/r/actions/runs/9"

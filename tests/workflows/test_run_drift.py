@@ -36,7 +36,7 @@ def serve(env: WorkflowEnvironment) -> None:
 
 def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two drifted months give one commit of the bot and one training on its window; a second check gives neither."""
-    monkeypatch.setattr(served, "archive", lambda _, said, **__: monitored.archive(provenance=said))
+    monkeypatch.setattr(served, "archive", lambda _, provenance, **__: monitored.archive(provenance=provenance))
     with environment.started(tmp_path) as env:
         environment.equip(env)
         watched = MonitoredEndpoint(

@@ -72,7 +72,7 @@ def _error(start: Callable[..., Any], error: AwsError) -> Iterable[bytes]:
 
 
 class PipelineAws:
-    """What a test works with: clients, the events so far, and shorthands."""
+    """The test environment: clients, the events so far, and shorthands."""
 
     def __init__(self, dispatcher: Dispatcher, url: str, folder: Path) -> None:
         self.dispatcher, self.url, self.folder = dispatcher, url, folder
@@ -83,7 +83,7 @@ class PipelineAws:
         self.client("s3").create_bucket(Bucket=self.bucket)
 
     def client(self, name: str) -> Any:
-        """A real boto3 client of this aws."""
+        """A boto3 client of the server."""
         with self._lock:
             if name not in self._clients:
                 self._clients[name] = boto3.client(
@@ -97,7 +97,7 @@ class PipelineAws:
             return self._clients[name]
 
     def serve(self, **options: Any) -> PipelineService:
-        """A new service in place of the one before, which is closed."""
+        """Closes the service and creates a new one."""
         if self.dispatcher.service:
             self.dispatcher.service.close()
         self.dispatcher.service = PipelineService(
@@ -112,12 +112,12 @@ class PipelineAws:
 
     @property
     def service(self) -> PipelineService:
-        """The service that answers."""
+        """The current service."""
         assert self.dispatcher.service
         return self.dispatcher.service
 
     def put(self, key: str, body: bytes | str) -> str:
-        """An object in the test's bucket, and its URI."""
+        """Stores an object in the test's bucket; returns its URI."""
         self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
         return f"s3://{self.bucket}/{key}"
 
@@ -127,7 +127,7 @@ class PipelineAws:
         return bytes(self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
 
     def create(self, steps: Sequence[Json], parameters: Sequence[Json] = (), **options: Any) -> str:
-        """A pipeline of these steps; its name."""
+        """Creates a pipeline of these steps; returns its name."""
         name = f"pipeline-{uuid.uuid4().hex[:8]}"
         text = json.dumps({"Version": "2020-12-01", "Parameters": list(parameters), "Steps": list(steps), **options})
         self.client("sagemaker").create_pipeline(
@@ -136,18 +136,18 @@ class PipelineAws:
         return name
 
     def start(self, pipeline: str, **options: Any) -> str:
-        """Starts it; the execution's ARN."""
+        """Starts it; returns the execution's ARN."""
         started = self.client("sagemaker").start_pipeline_execution(PipelineName=pipeline, **options)
         return str(started["PipelineExecutionArn"])
 
     def finish(self, arn: str, timeout: float = 60) -> Json:
-        """Waits, and describes the execution through boto3."""
+        """Waits for the end and describes the execution through boto3."""
         self.service.wait(arn, timeout)
         described: Json = self.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
         return described
 
     def run(self, steps: Sequence[Json], parameters: Sequence[Json] = (), **options: Any) -> tuple[str, Json]:
-        """Creates, starts and awaits; the ARN and the execution's description."""
+        """Creates and starts a pipeline and waits; returns the ARN and the execution's description."""
         arn = self.start(self.create(steps, parameters), **options)
         return arn, self.finish(arn)
 

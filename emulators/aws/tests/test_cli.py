@@ -111,7 +111,7 @@ def test_two_emulators_side_by_side_are_independent(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_children_end_with_the_emulator(folder: Path, number: signal.Signals) -> None:
-    """A model server does not outlive its emulator, even a killed one; the folder can then be used again."""
+    """A model server ends with its emulator, also after SIGKILL; then the folder can be used again."""
     run("up", "--folder", folder)
     create_endpoint(folder)
     state = Daemon(folder).state()
@@ -123,8 +123,8 @@ def test_children_end_with_the_emulator(folder: Path, number: signal.Signals) ->
     assert run("up", "--folder", folder) == 0
 
 
-def test_a_stale_state_file_is_not_taken_for_an_emulator(folder: Path) -> None:
-    """`down` does not kill a process that has the recorded id by chance."""
+def test_stale_state_file_is_ignored(folder: Path) -> None:
+    """`down` does not kill a process that has reused the recorded id."""
     run("up", "--folder", folder)
     path = folder / "state.json"
     text = path.read_text()

@@ -1,4 +1,4 @@
-"""One URL for all of AWS: what the dispatcher answers itself, what it leaves to moto, and how both fail."""
+"""The dispatcher: operations that it answers, operations that it passes to moto, and errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from local_aws.server import LocalAws
 
 
 def test_caller_is_a_role_session(aws: LocalAws) -> None:
-    """Without more said, GetCallerIdentity names a role's session."""
+    """By default GetCallerIdentity returns a role session."""
     assert aws.client("sts").get_caller_identity()["Arn"].startswith("arn:aws:sts::123456789012:assumed-role/")
 
 
 def test_role_session_has_its_own_identity(aws: LocalAws) -> None:
-    """Credentials from AssumeRole are known by the role they were made for."""
+    """Credentials from AssumeRole have the identity of their role."""
     import boto3
 
     arn = "arn:aws:iam::123456789012:role/deployer"
@@ -40,7 +40,7 @@ def test_simulated_policies_allow_everything(aws: LocalAws) -> None:
 
 
 def test_unsupported_operation_is_an_error_without_retry(aws: LocalAws) -> None:
-    """An operation that nobody answers ends with one InternalFailure that names it."""
+    """An unsupported operation is one InternalFailure that names it."""
     with pytest.raises(ClientError) as caught:
         aws.client("sagemaker").list_monitoring_schedules()
     assert caught.value.response["Error"]["Code"] == "InternalFailure"
@@ -49,7 +49,7 @@ def test_unsupported_operation_is_an_error_without_retry(aws: LocalAws) -> None:
 
 
 def test_duplicate_model_name_is_refused(aws: LocalAws) -> None:
-    """A second model of one name is a ValidationException, where moto would overwrite the first."""
+    """A second model with the same name is a ValidationException; moto would overwrite the first."""
     sagemaker, name = aws.client("sagemaker"), unique_name("model")
     container = {"Image": "image", "ModelDataUrl": "s3://models/a.tar.gz"}
     sagemaker.create_model(
@@ -62,7 +62,7 @@ def test_duplicate_model_name_is_refused(aws: LocalAws) -> None:
 
 
 def test_s3_objects_are_unchanged(aws: LocalAws) -> None:
-    """What is put into S3 comes back byte for byte, with its metadata."""
+    """Objects in S3 keep their bytes and metadata."""
     s3, body = aws.client("s3"), os.urandom(300_000)
     s3.create_bucket(Bucket="whole")
     s3.put_object(Bucket="whole", Key="a b/ü.bin", Body=body, Metadata={"my_key": "1"})
@@ -71,7 +71,7 @@ def test_s3_objects_are_unchanged(aws: LocalAws) -> None:
 
 
 def test_bucket_policy_for_tls_does_not_block_requests(aws: LocalAws) -> None:
-    """The usual policy that denies what is not TLS does not lock the bucket: loopback stands for TLS."""
+    """A policy that denies requests without TLS does not apply, because loopback counts as TLS."""
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="only-tls")
     deny = {
@@ -94,6 +94,6 @@ def test_every_call_is_logged(aws: LocalAws) -> None:
 
 
 def test_second_emulator_in_a_process_is_refused(aws: LocalAws, tmp_path: Path) -> None:
-    """A second aws in the same process is refused, because they would share moto's state."""
+    """Two emulators in one process would share moto's state."""
     with pytest.raises(EmulatorError, match="runs in this process already"):
         LocalAws(tmp_path).start()

@@ -39,7 +39,7 @@ def log(aws: LocalAws) -> list[dict[str, Any]]:
 
 
 def package(aws: LocalAws, group: str, **options: Any) -> str:
-    """A package in the group, which is made if need be."""
+    """A package in the group, which is created if necessary."""
     sagemaker = aws.client("sagemaker")
     if not sagemaker.list_model_package_groups(NameContains=group)["ModelPackageGroupSummaryList"]:
         sagemaker.create_model_package_group(ModelPackageGroupName=group)
@@ -69,7 +69,7 @@ def test_approval_event_has_aws_shape(aws: LocalAws) -> None:
 
 
 def test_only_approval_changes_emit_events(aws: LocalAws) -> None:
-    """Creation and each change emit; Approved to Approved, and other changes, do not."""
+    """Creation and each change of the approval status emit an event; Approved to Approved and other changes do not."""
     group, sagemaker = unique_name("group"), aws.client("sagemaker")
     arn = package(aws, group)
     for status in ("Approved", "Approved", "PendingManualApproval", "Approved"):
@@ -82,7 +82,7 @@ def test_only_approval_changes_emit_events(aws: LocalAws) -> None:
 
 
 def test_every_third_event_is_delivered_twice(aws: LocalAws) -> None:
-    """Every third event is doubled: the same event again, and then a second event for the same change."""
+    """The second delivery is alternately the same event and an event with a new id."""
     group = unique_name("group")
     for _ in range(12):
         package(aws, group)
@@ -95,7 +95,7 @@ def test_every_third_event_is_delivered_twice(aws: LocalAws) -> None:
 
 
 def test_rule_invokes_a_function_only_with_permission(aws: LocalAws) -> None:
-    """Without lambda:AddPermission the delivery fails and lands in the target's dead letter queue."""
+    """Without lambda:AddPermission the delivery fails and goes to the target's dead-letter queue."""
     url, dead = create_queue(aws)
     done, done_arn = create_queue(aws)
     del done_arn
@@ -135,7 +135,7 @@ def test_rule_invokes_a_function_only_with_permission(aws: LocalAws) -> None:
     ],
 )
 def test_target_input_is_transformed(aws: LocalAws, target: dict[str, Any], expected: Any) -> None:
-    """Input, InputPath and InputTransformer make the message, for events of PutEvents too."""
+    """Input, InputPath and InputTransformer define the message, also for events of PutEvents."""
     url, arn = create_queue(aws)
     source = unique_name("source")
     rule(aws, {"source": [source]}, Arn=arn, **target)
@@ -145,7 +145,7 @@ def test_target_input_is_transformed(aws: LocalAws, target: dict[str, Any], expe
 
 
 def test_malformed_entry_is_refused_alone(aws: LocalAws) -> None:
-    """PutEvents answers for each entry: an id or an error."""
+    """PutEvents returns an id or an error for each entry."""
     entries = [{"Source": "s", "DetailType": "t", "Detail": "{"}, {"Source": "s", "DetailType": "t", "Detail": "{}"}]
     answer = aws.client("events").put_events(Entries=entries)
     assert answer["FailedEntryCount"] == 1

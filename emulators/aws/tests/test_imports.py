@@ -14,7 +14,7 @@ MODULES = {
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that a file imports, in functions and for type checking too."""
+    """All modules that a file imports, including imports in functions and for type checking."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -27,12 +27,12 @@ def imports(path: Path) -> set[str]:
 
 
 def test_imports_have_no_cycle() -> None:
-    """A cycle is named by the failure."""
+    """The failure names the cycle."""
     graph = {name: imports(path) & set(MODULES) - {name} for name, path in MODULES.items()}
     graphlib.TopologicalSorter(graph).prepare()
 
 
 def test_imports_leave_out_the_repository() -> None:
-    """Neither the product nor the other emulator is imported, by the package or by its tests."""
+    """Neither the package nor its tests import the product or the other emulator."""
     for path in [*SOURCE.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]:
         assert not {name.split(".")[0] for name in imports(path)} & {"ml", "local_github"}, path

@@ -43,9 +43,9 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def table(rows: Sequence[Row]) -> pa.Table:
     """Labels as they are delivered."""
-    ids, said, known = zip(*rows, strict=True)
+    ids, values, known = zip(*rows, strict=True)
     return pa.table(
-        {"event_id": pa.array(ids, pa.string()), "label": pa.array(said, pa.int8()), "known_at": pa.array(known)},
+        {"event_id": pa.array(ids, pa.string()), "label": pa.array(values, pa.int8()), "known_at": pa.array(known)},
         schema=store.SCHEMA,
     )
 
@@ -155,7 +155,7 @@ def test_labels_of_an_import_count_as_well(bucket: str) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    said=st.lists(
+    deliveries=st.lists(
         st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 5), st.integers(0, 2)),
         min_size=1,
         max_size=12,
@@ -163,19 +163,21 @@ def test_labels_of_an_import_count_as_well(bucket: str) -> None:
     limit=st.integers(0, 6),
 )
 def test_latest_known_label_wins_in_any_delivery_order(
-    server: str, said: list[tuple[str, int, int, int]], limit: int
+    server: str, deliveries: list[tuple[str, int, int, int]], limit: int
 ) -> None:
     """Of the labels known at `as_of` the latest wins; of two with the same time, fraud wins."""
     with pytest.MonkeyPatch.context() as patch:
         moto_server.point_at(server, patch)
         bucket = moto_server.make_bucket(f"labels-{uuid4().hex}")
-        for number in sorted({delivery for *_, delivery in said}, reverse=True):
-            told = [(name, label, DAY + timedelta(days=day)) for name, label, day, which in said if which == number]
-            labels.deliver(bucket, table(told))
+        for number in sorted({delivery for *_, delivery in deliveries}, reverse=True):
+            delivery = [
+                (name, label, DAY + timedelta(days=day)) for name, label, day, which in deliveries if which == number
+            ]
+            labels.deliver(bucket, table(delivery))
         expected = {
-            place: max((day, label) for name, label, day, _ in said if name == wanted and day <= limit)[1]
+            place: max((day, label) for name, label, day, _ in deliveries if name == wanted and day <= limit)[1]
             for place, wanted in enumerate("abc")
-            if any(name == wanted and day <= limit for name, _, day, _ in said)
+            if any(name == wanted and day <= limit for name, _, day, _ in deliveries)
         }
         with labels.join(bucket, keep=["Amount"]) as join:
             join.add(batch(["a", "b", "c"], [DAY - timedelta(days=1)] * 3))

@@ -226,8 +226,8 @@ def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], t
     assert started(steps, folder, uri.rstrip("/"))[0] == 0
 
     def refused(address: str = uri) -> bool:
-        status, said, reason = started(steps, folder, address)
-        return status == 1 and said == reason and said.startswith(f"{address} was replaced: its sha256 is ")
+        status, printed, reason = started(steps, folder, address)
+        return status == 1 and printed == reason and printed.startswith(f"{address} was replaced: its sha256 is ")
 
     (folder / "ml/steps/train.py").write_bytes(b"FIT = 2\n")
     assert refused()

@@ -1,4 +1,4 @@
-"""An AWS-shaped server on loopback for the tests that need real HTTP to S3; not a test itself."""
+"""A moto server on loopback, for tests that need HTTP to AWS; not a test itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The server's URL, on a free port, for as long as the block lasts."""
+    """The server's URL on a free port, for the length of the block."""
     moto_patches.cache_module_list()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -24,7 +24,7 @@ def served() -> Iterator[str]:
 
 
 def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes boto3 talk to `url` with credentials that open nothing else."""
+    """Makes boto3 use `url`, with invalid credentials for AWS."""
     for name, value in {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "testing",
@@ -35,7 +35,7 @@ def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_bucket(name: str) -> str:
-    """An empty bucket called `name`."""
+    """Creates an empty bucket."""
     from ml.aws.session import client
 
     client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -43,7 +43,7 @@ def make_bucket(name: str) -> str:
 
 
 def reset(url: str) -> None:
-    """Empties the server: what moto holds belongs to the process, and so to the test before."""
+    """Empties the server: moto's state is that of the process, so it has the resources of earlier tests."""
     from urllib.request import Request, urlopen
 
     with urlopen(Request(f"{url}/moto-api/reset", method="POST")):  # noqa: S310 - our own server on loopback

@@ -1,6 +1,6 @@
-"""moto's server over real HTTP, with a SageMaker whose executions follow a script: for tests of those who watch one.
+"""moto's server over HTTP with a SageMaker whose executions follow a script: for tests of code that waits for them.
 
-The local cloud runs executions for real; here a test says what an execution does next, and what goes wrong meanwhile.
+The AWS emulator runs executions; here a test scripts their states and errors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EMPTY_VALUE = '[string "" is too short (length: 0, required minimum: 1)]'  # aw
 
 @dataclass
 class Scripted:
-    """One execution: `states` are what successive looks at it see, the last for ever."""
+    """One execution: `states` are the answers of successive calls; the last one repeats."""
 
     arn: str
     token: str
@@ -37,7 +37,7 @@ class Scripted:
     retries: list[str] = field(default_factory=list)
 
     def now(self) -> tuple[str, list[dict[str, Any]]]:
-        """What a look at it sees at this moment."""
+        """The answer of the current call."""
         return self.states[min(max(self.looks - 1, 0), len(self.states) - 1)]
 
 
@@ -47,7 +47,7 @@ class _Silent(WSGIRequestHandler):
 
 
 class ScriptedCloud:
-    """A context manager; `environment` leads boto3 to it. One at a time: moto's state belongs to the process."""
+    """A context manager; boto3 uses it through `environment`. One at a time: moto's state is that of the process."""
 
     def __init__(self) -> None:
         self.executions: dict[str, Scripted] = {}
@@ -58,7 +58,7 @@ class ScriptedCloud:
         """(operation, HTTP status, error code) that the next calls of that operation are answered with."""
         self.calls: list[str] = []
         self.jobs: dict[str, dict[str, Any]] = {}
-        self._hurry = pytest.MonkeyPatch()  # what is scripted needs no time
+        self._hurry = pytest.MonkeyPatch()  # scripted answers need no waiting
         self._handlers: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "StartPipelineExecution": self._start,
             "ListPipelineExecutions": self._list,
@@ -89,12 +89,12 @@ class ScriptedCloud:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to reach it through boto3."""
+        """The variables with which boto3 reaches the server."""
         credentials = {"AWS_ACCESS_KEY_ID": "scripted", "AWS_SECRET_ACCESS_KEY": "scripted"}
         return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, **credentials}
 

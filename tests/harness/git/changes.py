@@ -1,4 +1,4 @@
-"""A repository with this project's model-config/, and the events of GitHub that a change of it causes; not a test."""
+"""A repository with this project's model-config/, and GitHub's events for its changes; not a test itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOT_LOGIN = "github-actions[bot]"
 
 @dataclass
 class ChangedRepository:
-    """The repository, as somebody works in it and as GitHub then runs ci.yml."""
+    """The repository with a person's changes, as checked out by ci.yml."""
 
     workspace: GitWorkspace
     folder: Path
@@ -46,11 +46,11 @@ class ChangedRepository:
 
     @property
     def repository(self) -> Repository:
-        """The repository as the product sees it."""
+        """The product's object for the repository."""
         return self.workspace.repository
 
     def record(self, number: int, **changes: Any) -> config.ApprovalRecord:
-        """An approval that is true of this repository: its commit is main's, and so is its configuration."""
+        """An approval that is consistent with this repository: its commit and settings are those of main."""
         fields = {
             "commit": self.workspace.git("rev-parse", "main"),
             "config_sha256": config.load_settings(self.root).sha256,
@@ -59,7 +59,7 @@ class ChangedRepository:
         return record(number, **(fields | changes))
 
     def propose(self, approved: config.ApprovalRecord, *, branch: str | None = None) -> str:
-        """The bot's branch of two commits, record and pointer, checked out; returns its tip."""
+        """Checks out the bot's branch of two commits, record and pointer; returns its tip."""
         from ml.gitops import serving_pointer
 
         repository, main = self.repository, self.workspace.git("rev-parse", "main")
@@ -71,13 +71,13 @@ class ChangedRepository:
         return tip
 
     def merge(self, branch: str) -> str:
-        """The merge of `branch` into main, checked out."""
+        """Merges `branch` into main and checks it out."""
         self.workspace.git("switch", "-q", "main")
         self.workspace.git("merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
         return self.workspace.git("rev-parse", "HEAD")
 
     def branch(self, name: str, files: dict[str | Path, str | None], *, author: str | None = None) -> str:
-        """A branch of one commit off main in which a person (or `author`) writes or deletes files, checked out."""
+        """Checks out a branch of one commit on main in which a person (or `author`) writes or deletes files."""
         self.workspace.git("switch", "-q", "-C", name, "main")
         for path, text in files.items():
             file = self.root / path
@@ -92,7 +92,7 @@ class ChangedRepository:
         return self.workspace.git("rev-parse", "HEAD")
 
     def event(self, name: str, payload: dict[str, Any], *, ref_name: str = "main", sha: str = "") -> None:
-        """What the run is told."""
+        """Sets the event of the workflow run."""
         file = self.folder / "event.json"
         file.write_text(json.dumps(payload))
         for key, value in {"NAME": name, "PATH": str(file)}.items():
@@ -101,7 +101,7 @@ class ChangedRepository:
         self.monkeypatch.setenv("GITHUB_SHA", sha or self.workspace.git("rev-parse", "HEAD"))
 
     def pull_request(self, *, author: str = "person", fork: bool = False, **more: Any) -> None:
-        """Makes what is checked out a pull request: GitHub's merge commit is checked out, its payload is there."""
+        """Makes the current branch a pull request: checks out GitHub's merge commit and sets the event."""
         head, main = (self.workspace.git("rev-parse", revision) for revision in ("HEAD", "main"))
         branch = self.workspace.git("rev-parse", "--abbrev-ref", "HEAD")
         self.workspace.git("switch", "-q", "--detach", "main")
@@ -119,12 +119,12 @@ class ChangedRepository:
         self.event("pull_request", payload | more)
 
     def push(self, before: str, *, forced: bool = False) -> None:
-        """Makes what is checked out a push to main."""
+        """Makes the current commit a push to main."""
         self.event("push", {"before": before, "after": self.workspace.git("rev-parse", "HEAD"), "forced": forced})
 
 
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
-    """A repository on main whose first commit holds model-config/ and a README."""
+    """A repository on main whose first commit has model-config/ and a README."""
     workspace = GitWorkspace.make(folder / "repository")
     shutil.copytree(ROOT / "model-config", workspace.root / "model-config", dirs_exist_ok=True)
     (workspace.root / "README.md").write_text("# Fraud\n")

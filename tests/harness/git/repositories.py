@@ -25,14 +25,14 @@ rollout: {termination_wait_seconds: 0, timeout_minutes: 1}
 
 @dataclass
 class GitWorkspace:
-    """A repository and the hand of a person who works in it."""
+    """A repository with the git commands of a person."""
 
     root: Path
     repository: Repository
 
     @classmethod
     def make(cls, root: Path, serving: str = SERVING) -> GitWorkspace:
-        """A new repository whose first commit holds serving/production.yaml."""
+        """A new repository whose first commit has serving/production.yaml."""
         root.mkdir(parents=True)
         made = cls(root=root, repository=Repository(root))
         made.git("init", "-q", "-b", "main")
@@ -40,7 +40,7 @@ class GitWorkspace:
         return made
 
     def git(self, *arguments: str) -> str:
-        """What `git ARGUMENTS` says, run as the person."""
+        """The output of `git ARGUMENTS`, run as the person."""
         signed = {
             f"GIT_{role}_{part}": value
             for role in ("AUTHOR", "COMMITTER")
@@ -70,7 +70,7 @@ class GitWorkspace:
 
 
 def record(number: int, **changes: Any) -> config.ApprovalRecord:
-    """An approval numbered `number`, with an artifact of its own."""
+    """An approval with this number and its own artifact."""
     fields: dict[str, Any] = {
         "approval": number,
         "model_package_arn": f"arn:aws:sagemaker:us-east-1:123456789012:model-package/fraudops-model/{number}",

@@ -14,7 +14,7 @@ _SETTINGS = {
 
 
 def settled(model: str) -> str:
-    """`model`, the text of model.yaml, with settings of the tests' own: the repository's may be tuned for many rows."""
+    """`model`, the text of model.yaml, with fixed settings for small data: those of the repository may change."""
     for key, value in _SETTINGS.items():
         model, found = re.subn(rf"^{key}: .*$", f"{key}: {value}", model, flags=re.M)
         assert found == 1, key

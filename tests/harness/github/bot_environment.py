@@ -1,6 +1,6 @@
-"""A platform with packages, a repository on the local GitHub, and a workflow step's environment; not a test.
+"""A platform with packages, a repository on the GitHub emulator, and a workflow step's environment; not a test.
 
-Workflows do not run here: which of them a verb starts is written down.
+Workflows do not run here: the dispatches of a verb are recorded.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.harness.platform.served import ServedPlatform
 from tests.report.evaluations import COMPARED, evaluation
 
 RUN = 4711
-_REGISTERED = ("provenance", "artifact", "champion")  # as the package has them
+_REGISTERED = ("provenance", "artifact", "champion")  # as in the package
 
 
 @dataclass
 class BotEnvironment:
-    """What the tests of propose, record-failure, deploy and rollback act on."""
+    """The environment of the tests of propose, record-failure, deploy and rollback."""
 
     env: ServedPlatform
     hub: Hub
@@ -44,16 +44,16 @@ class BotEnvironment:
 
     @property
     def root(self) -> Path:
-        """Where the checkout is."""
+        """The folder of the checkout."""
         return self.workspace.root
 
     @property
     def api(self) -> Api:
-        """The repository as a person sees it."""
+        """The repository through a person's client."""
         return self.hub.person()
 
     def register(self, intercept: float, **changes: Any) -> str:
-        """Registers a package with a whole evaluation, compared with what main says serves; its ARN."""
+        """Registers a package with a complete evaluation, compared with the serving model; returns its ARN."""
         repository = self.workspace.repository
         pointed = serving_pointer.read(repository, "main").approval
         record = approvals.read_record(repository, "main", pointed) if pointed is not None else None
@@ -62,7 +62,7 @@ class BotEnvironment:
         return self.env.register(intercept, **(measured | compared | changes))
 
     def outcome(self, arn: str, *, asked: str = "") -> Path:
-        """The file that `train` leaves of a run that registered that package."""
+        """The file that `train` writes for a run that registered that package."""
         package = registry.package(arn)
         found = registry.evaluation(package)
         file = self.folder / f"outcome-{package.version}.json"
@@ -81,7 +81,7 @@ class BotEnvironment:
         return file
 
     def gate_failure(self, execution: str = "abcdef123456", *requests: str, asked: str = "") -> Path:
-        """The file that `train` leaves of a run that the gate turned away."""
+        """The file that `train` writes for a run that failed the gate."""
         file = self.folder / f"gate-failure-{execution}.json"
         found = evaluation()
         found["verdict"] = {
@@ -106,20 +106,20 @@ class BotEnvironment:
         return file
 
     def merge(self, number: int) -> None:
-        """Merges a pull request on GitHub as a person does, and brings the checkout up to date."""
+        """Merges a pull request on GitHub as a person, and updates the checkout."""
         assert self.api.get_pull(number).merge().merged
         self.pull()
 
     def push(self) -> None:
-        """Pushes what a person has committed on main."""
+        """Pushes a person's commits on main."""
         self.workspace.git("-c", f"http.extraheader={self._header()}", "push", "-q", "origin", "main")
 
     def pull(self) -> None:
-        """Brings the checkout up to date."""
+        """Updates the checkout."""
         self.workspace.git("-c", f"http.extraheader={self._header()}", "pull", "-q", "--ff-only", "origin", "main")
 
     def request(self, name: str) -> None:
-        """Commits a retrain request, as a person does."""
+        """Commits a retrain request as a person."""
         request = config.RetrainRequest(
             cause=name.split("Z-", 1)[1],
             reason="V3 moved, see @alice and #1",
@@ -130,7 +130,7 @@ class BotEnvironment:
         self.push()
 
     def tip(self, branch: str) -> str:
-        """What a branch on GitHub points at."""
+        """The commit of a branch on GitHub."""
         return self.api.get_branch(branch).commit.sha
 
     def _header(self) -> str:
@@ -141,7 +141,7 @@ class BotEnvironment:
 
 
 def around(env: ServedPlatform, server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
-    """The env's repository on that GitHub, in the environment of a workflow's step."""
+    """The repository on that GitHub emulator, in the environment of a workflow's step."""
     hub = Hub.around(server, env.workspace)
     bot = BotEnvironment(env=env, hub=hub, folder=folder)
 

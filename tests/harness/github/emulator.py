@@ -1,4 +1,4 @@
-"""The local GitHub with one repository, and the client as a workflow has it; not a test itself."""
+"""The GitHub emulator with one repository, and a workflow's client; not a test itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Hub:
 
     @classmethod
     def around(cls, server: LocalGitHub, workspace: GitWorkspace) -> Hub:
-        """Makes the repository from the workspace, whose `origin` it becomes."""
+        """Creates the repository from the workspace and makes it the workspace's `origin`."""
         server.create_repository(NAME, seed=workspace.root)
         workspace.git("remote", "add", "origin", f"{server.url}/{NAME}.git")
         return cls(server, workspace, server.token(WORKFLOW, permissions=GRANTS, repository=NAME))
@@ -47,7 +47,7 @@ class Hub:
         )
 
     def person(self, login: str = "alice", repository: str = NAME) -> Api:
-        """The repository as a person sees it, by the plain client."""
+        """The repository through a person's client."""
         api = Github(
             auth=Auth.Token(self.server.token(login)),
             base_url=self.server.api_url,
@@ -62,7 +62,7 @@ class Hub:
         return Remote(self.workspace.repository, retry=self.client().retry)
 
     def branch(self, name: str, content: str = "x\n") -> str:
-        """A branch of the bot with one commit on top of main, pushed; its commit."""
+        """Pushes a branch of the bot with one commit on main; returns the commit."""
         repository = self.workspace.repository
         commit = repository.commit("main", {f"notes/{name}.md": content.encode()}, f"Add {name}")
         self.remote().push_branch(name, commit, seen=self.remote().fetch(name))

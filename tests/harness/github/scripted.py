@@ -1,4 +1,4 @@
-"""A GitHub that answers as it is told, over real HTTP, to show what the client does about it; not a test itself."""
+"""A server with scripted answers of GitHub over HTTP, for tests of the client; not a test itself."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ml.gitops.github_client import GitHub, RetryPolicy
 
 RETRY_POLICY = RetryPolicy(
     attempts=4, backoff=0.01, max_backoff=0.05, secondary_wait=0.02, max_wait=5.0
-)  # of tests: a thousandth of that of a run
+)  # of tests: a thousandth of the real pauses
 PREFIX = "/api/v3/repos/o/r"
 Respond = Callable[[Request], Response]
 
 
 def answer(body: Any, status: int = 200, **headers: str) -> Respond:
-    """An answer in JSON; `X_RateLimit_Reset` gives the header X-RateLimit-Reset."""
+    """A JSON answer; `X_RateLimit_Reset` sets the header X-RateLimit-Reset."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda request: Response(json.dumps(body), status=status, headers=named, content_type="application/json")
 
 
 def refusal(status: int, message: str, **headers: str) -> Respond:
-    """An error as GitHub words them."""
+    """An error in GitHub's format."""
     return answer({"message": message, "documentation_url": "https://docs.invalid"}, status, **headers)
 
 
 @dataclass
 class Script:
-    """Answers by method and path (below the repository), each list in order, its last one for ever."""
+    """Answers by method and path (below the repository), each list in order; the last one repeats."""
 
     answers: dict[str, deque[Respond]] = field(default_factory=dict)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Script:
         return self
 
     def count(self, method: str, path: str) -> int:
-        """How often that was asked."""
+        """The number of requests of `METHOD /path`."""
         return sum((each[0], each[1]) == (method, path) for each in self.asked)
 
     def github(self, retry: RetryPolicy = RETRY_POLICY) -> GitHub:
@@ -73,7 +73,7 @@ class Script:
 
 @contextmanager
 def serving(script: Script, port: int = 0) -> Iterator[Script]:
-    """Lets the script answer on loopback."""
+    """Serves the script on loopback."""
     server = make_server("127.0.0.1", port, Request.application(script), threaded=True)
     script.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -1,6 +1,6 @@
-"""A repository, a local cloud with the platform in it, and packages registered without a training run; not a test.
+"""A repository, an AWS emulator with the platform, and packages registered without training; not a test itself.
 
-The packages are what the pipeline would register: a real archive in the lake, an evaluation beside it, metadata.
+The packages are like those of the pipeline: an archive in the lake, an evaluation and metadata.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20}
 
 
 def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool = False) -> bytes:
-    """A small model whose scores differ with its intercept; `broken_code` makes one that no server can load."""
+    """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded."""
     model = {
         "schema": 1,
         "inputs": ["Time", "V1", "Amount"],
@@ -74,7 +74,7 @@ def repository(root: Path) -> GitWorkspace:
 
 @dataclass
 class ServedPlatform:
-    """What the tests of approve, deploy and rollback act on."""
+    """The environment of the tests of approve, deploy and rollback."""
 
     workspace: GitWorkspace
     cloud: LocalAws | None = None
@@ -82,7 +82,7 @@ class ServedPlatform:
 
     @property
     def root(self) -> Path:
-        """Where the repository is."""
+        """The folder of the repository."""
         return self.workspace.root
 
     @property
@@ -91,9 +91,9 @@ class ServedPlatform:
         return platform_stack.read()
 
     def register(self, intercept: float, *, broken_code: bool = False, **changes: Any) -> str:
-        """Registers a package as the pipeline does, compared with what main says serves; its ARN.
+        """Registers a package as the pipeline does, compared with the serving model; returns its ARN.
 
-        `changes` replace keys of the evaluation, or of the metadata where they are found there.
+        `changes` replace keys of the metadata that has them, otherwise of the evaluation.
         """
         commit = self.workspace.repository.head()
         provenance = {
@@ -156,7 +156,7 @@ class ServedPlatform:
         return deploying.deploy(self.root)
 
     def answers(self) -> dict[str, Any]:
-        """What the endpoint says of one row."""
+        """The endpoint's answer for one row."""
         answer = client("sagemaker-runtime").invoke_endpoint(
             EndpointName=ENDPOINT, ContentType="text/csv", Accept="application/json", Body=b"0,1,1"
         )
@@ -168,7 +168,7 @@ class ServedPlatform:
         return {package.version: package.status for package in registry.packages(self.where.package_group)}
 
     def outcomes(self) -> list[dict[str, Any]]:
-        """What the deploy function wrote, once everything has ended."""
+        """The outcomes of the deploy function, once all its calls have ended."""
         assert self.cloud is not None
         assert self.cloud.flush()
         bucket = self.where.bucket
@@ -177,7 +177,7 @@ class ServedPlatform:
         return [json.loads(read(Bucket=bucket, Key=item["Key"])["Body"].read()) for item in listed]
 
     def endpoint(self) -> dict[str, Any] | None:
-        """Status and configuration of the endpoint; None where there is none."""
+        """Status and configuration of the endpoint; None if there is none."""
         if not client("sagemaker").list_endpoints()["Endpoints"]:
             return None
         found = client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
@@ -185,7 +185,7 @@ class ServedPlatform:
 
 
 def moto_platform(workspace: GitWorkspace) -> ServedPlatform:
-    """The platform as far as moto has it: the stack's outputs, its bucket and its group."""
+    """The part of the platform that moto supports: the stack's outputs, its bucket and its group."""
     outputs = {
         "Bucket": "lake",
         "ExecutionRoleArn": "arn:aws:iam::123456789012:role/execution",

@@ -1,6 +1,6 @@
-"""This repository as it is on the local clouds, and the hand of a person who works in it; not a test.
+"""This repository on both emulators, with the actions of a person; not a test itself.
 
-The workflow files that run are the ones in .github/workflows; nothing is left out of them and nothing is put in.
+It runs the unchanged files of .github/workflows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Fired = dict[str, Run]
 
 @dataclass
 class WorkflowEnvironment:
-    """Both clouds, a clone of the repository, and the runs that have not been looked at yet."""
+    """Both emulators, a clone of the repository, and the runs that the test has not read yet."""
 
     clouds: Emulators
     bot: BotEnvironment
@@ -54,78 +54,78 @@ class WorkflowEnvironment:
         return self.bot.workspace
 
     def push(self, files: Mapping[str | Path, str], subject: str) -> str:
-        """Commits files on main and pushes them; the commit."""
+        """Commits files on main and pushes them; returns the commit."""
         commit = self.workspace.write(dict(files), subject)
         self.bot.push()
         return commit
 
     def edit(self, path: Path, old: str, new: str, subject: str) -> str:
-        """Changes a file on main, commits and pushes; the commit."""
+        """Changes a file on main, commits and pushes it; returns the commit."""
         text = self.workspace.text(path)
         assert old in text
         return self.push({path: text.replace(old, new, 1)}, subject)
 
     def propose(self, branch: str, files: Mapping[str | Path, str], title: str) -> PullRequest:
-        """A person's pull request with these files."""
+        """Opens a person's pull request with these files."""
         self.workspace.git("switch", "-q", "-c", branch, "main")
         self.workspace.write(dict(files), title)
         self.publish(branch)
         return self.bot.api.create_pull(base="main", head=branch, title=title, body="")
 
     def publish(self, branch: str) -> None:
-        """Pushes a branch and goes back to main."""
+        """Pushes a branch and checks out main."""
         self.workspace.git("-c", f"http.extraheader={self.header('alice')}", "push", "-q", "origin", branch)
         self.workspace.git("switch", "-q", "main")
 
     def header(self, login: str) -> str:
-        """What a person's Git says of who they are."""
+        """The HTTP header with a person's credentials for git."""
         import base64
 
         token = self.clouds.github.token(login)
         return f"Authorization: basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
 
     def dispatch(self, file: str, **inputs: str) -> None:
-        """Starts a workflow on main by hand."""
+        """Dispatches a workflow on main."""
         assert self.bot.api.get_workflow(file).create_dispatch("main", inputs)
 
     def switch(self, file: str, *, on: bool) -> None:
-        """Disables or enables a workflow, as its owner may."""
+        """Disables or enables a workflow."""
         self.clouds.actions.set_enabled(NAME, f".github/workflows/{file}", enabled=on)
 
     def runs(self) -> list[Run]:
-        """The runs since this was last asked, oldest first, once all have ended."""
+        """The runs since the last call, oldest first, once all have ended."""
         self.clouds.actions.wait(RUN_SECONDS)
         fresh = [run for run in reversed(self.clouds.actions.runs(NAME)) if (run.id, run.attempt) not in self.seen]
         self.seen.update((run.id, run.attempt) for run in fresh)
         return fresh
 
     def fired(self) -> Fired:
-        """The same by workflow, where each ran at most once."""
+        """The same by workflow; each may have run once."""
         found = self.runs()
         named = {Path(run.file).name: run for run in found}
         assert len(named) == len(found), [(run.file, run.event, run.sha) for run in found]
         return named
 
     def checks(self, commit: str) -> dict[str, str]:
-        """Each status of a commit: its last state by its context."""
+        """The latest state of each status context of a commit."""
         statuses = self.bot.api.get_commit(commit).get_combined_status().statuses
         return {status.context: status.state for status in statuses}
 
 
 def passed(run: Run) -> set[str]:
-    """The names of the jobs that succeeded, of a run in which none did otherwise than that or being skipped."""
+    """The jobs that succeeded; fails the test if a job neither succeeded nor was skipped."""
     assert set(run.results.values()) <= {"success", "skipped"}, run.log
     return {name for name, result in run.results.items() if result == "success"}
 
 
 def failed(run: Run) -> set[str]:
-    """The names of the jobs that failed."""
+    """The names of the failed jobs."""
     return {name for name, result in run.results.items() if result == "failure"}
 
 
 @contextmanager
 def started(folder: Path) -> Iterator[WorkflowEnvironment]:
-    """The clouds, and the repository on the local GitHub with its first commit, of which no event was made."""
+    """Both emulators, and the repository on GitHub with its first commit, which causes no event."""
     workspace = snapshot(folder / "clone")
     with Emulators(folder / "clouds", variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
         served = ServedPlatform(workspace=workspace, cloud=clouds.aws)
@@ -135,7 +135,7 @@ def started(folder: Path) -> Iterator[WorkflowEnvironment]:
 
 
 def snapshot(root: Path) -> GitWorkspace:
-    """What Git tracks here, as the working tree has it, in one commit; it trains on few rows and settles at once."""
+    """One commit of all tracked files of this working tree, set to train on few rows and to settle at once."""
     root.mkdir(parents=True)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -155,12 +155,12 @@ def snapshot(root: Path) -> GitWorkspace:
 
 
 def equip(env: WorkflowEnvironment) -> None:
-    """Makes the platform and the workflows' roles, and sets the repository's variables."""
+    """Creates the platform and the workflows' roles, and sets the repository's variables."""
     bootstrap(env.bot.root, repository=NAME, configure=True)
 
 
 def fill(env: WorkflowEnvironment) -> None:
-    """Lets transactions land in the lake."""
+    """Imports transactions into the lake."""
     file = env.bot.folder / "transactions.parquet"
     files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED))
     columns = config.load_settings(env.bot.root).training.columns

@@ -1,4 +1,4 @@
-"""The real workflow files, read as GitHub reads them; not a test itself."""
+"""The workflow files, parsed as by GitHub; not a test itself."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def invoke(aws: LocalAws, name: str, event: Any = None) -> dict[str, Any]:
 
 
 def test_handler_gets_event_context_environment_and_role(aws: LocalAws) -> None:
-    """It can call AWS at the same URL, in the name of its role, and its prints are in CloudWatch Logs."""
+    """It can call AWS at the same URL with its role, and its output is in CloudWatch Logs."""
     name = create_function(
         aws,
         """
@@ -106,7 +106,7 @@ def test_failed_asynchronous_event_goes_to_its_destination(aws: LocalAws) -> Non
 
 
 def test_topic_invokes_a_subscribed_function(aws: LocalAws) -> None:
-    """A function that moto would run in a container runs like any other call."""
+    """The emulator runs the function itself, where moto would use a container."""
     url, _ = create_queue(aws)
     name = create_function(
         aws,

@@ -96,7 +96,7 @@ def code(aws: LocalAws, text: str) -> tuple[str, str]:
 
 
 def parameters(**values: str) -> list[dict[str, str]]:
-    """Parameters as CloudFormation wants them."""
+    """Parameters in CloudFormation's format."""
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
 
 
@@ -113,13 +113,13 @@ def status(aws: LocalAws, name: str) -> str:
 
 
 def call(aws: LocalAws, name: str) -> Any:
-    """What the stack's function answers."""
+    """The response of the stack's function."""
     return json.loads(aws.client("lambda").invoke(FunctionName=f"{name}-function")["Payload"].read())
 
 
 @pytest.fixture
 def stack(aws: LocalAws) -> tuple[str, str, str]:
-    """A stack of TEMPLATE: its name, and where its code is."""
+    """A stack of TEMPLATE: its name, and the location of its code."""
     name = unique_name("stack")
     bucket, key = code(aws, "first")
     aws.client("cloudformation").create_stack(
@@ -133,7 +133,7 @@ def stack(aws: LocalAws) -> tuple[str, str, str]:
 
 
 def test_stack_creates_every_resource(aws: LocalAws, stack: tuple[str, str, str]) -> None:
-    """Types that moto lacks exist and can be used; unknown types are listed; outputs are resolved."""
+    """Types that moto lacks are created and usable; unknown types are listed; outputs are resolved."""
     name = stack[0]
     assert call(aws, name) == ["hello!", "first"]
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package-group/{name}-group"
@@ -150,7 +150,7 @@ def test_stack_creates_every_resource(aws: LocalAws, stack: tuple[str, str, str]
 
 
 def test_changed_parameter_updates_dependent_resources(aws: LocalAws, stack: tuple[str, str, str]) -> None:
-    """Through !Ref and !Sub, in place: environment, policy and pattern follow, and nothing is made anew."""
+    """Environment, policy and pattern change in place through !Ref and !Sub; no resource is replaced."""
     name, bucket, key = stack
     before = {item["LogicalResourceId"]: item.get("PhysicalResourceId") for item in resources(aws, name)}
     keep = [{"ParameterKey": parameter, "UsePreviousValue": True} for parameter in ("Bucket", "Key", "Keep")]
@@ -185,7 +185,7 @@ def test_changed_code_key_updates_the_function(aws: LocalAws, stack: tuple[str, 
 
 
 def test_condition_removes_and_restores_its_resource(aws: LocalAws, stack: tuple[str, str, str]) -> None:
-    """And one that holds again makes it."""
+    """The resource is deleted if its condition is false and created if it is true."""
     name, bucket, key = stack
     for keep in ("no", "yes"):
         aws.client("cloudformation").update_stack(
@@ -198,7 +198,7 @@ def test_condition_removes_and_restores_its_resource(aws: LocalAws, stack: tuple
 
 
 def test_update_without_changes_is_refused(aws: LocalAws, stack: tuple[str, str, str]) -> None:
-    """UpdateStack refuses, a change set is made and FAILED, both in AWS's words."""
+    """UpdateStack is refused and a change set is FAILED, both with AWS's messages."""
     name, bucket, key = stack
     cloudformation = aws.client("cloudformation")
     same = {"StackName": name, "TemplateBody": TEMPLATE, "Parameters": parameters(Bucket=bucket, Key=key)}
@@ -213,7 +213,7 @@ def test_update_without_changes_is_refused(aws: LocalAws, stack: tuple[str, str,
 
 
 def test_change_set_lists_and_applies_its_changes(aws: LocalAws, stack: tuple[str, str, str]) -> None:
-    """Made, changed and removed resources are listed before anything happens, and executing it does that."""
+    """Added, modified and removed resources are listed before execution, and executing applies them."""
     name, bucket, key = stack
     cloudformation = aws.client("cloudformation")
     template = TEMPLATE.replace("AWS::Budgets::Budget", "AWS::SNS::Topic").replace(
@@ -241,7 +241,7 @@ def test_change_set_lists_and_applies_its_changes(aws: LocalAws, stack: tuple[st
 
 
 def test_change_set_creates_a_stack(aws: LocalAws) -> None:
-    """Its outputs are there afterwards."""
+    """The stack has its outputs afterwards."""
     cloudformation, name = aws.client("cloudformation"), unique_name("stack")
     bucket, key = code(aws, "first")
     cloudformation.create_change_set(
@@ -256,7 +256,7 @@ def test_change_set_creates_a_stack(aws: LocalAws) -> None:
 
 
 def test_failed_creation_is_rolled_back(aws: LocalAws) -> None:
-    """The code is not there: ROLLBACK_COMPLETE, an event that names the function, and nothing left."""
+    """If the code is missing: ROLLBACK_COMPLETE, an event that names the function, and no resource."""
     cloudformation, name = aws.client("cloudformation"), unique_name("stack")
     cloudformation.create_stack(
         StackName=name, TemplateBody=TEMPLATE, Parameters=parameters(Bucket="code", Key="nowhere.zip"),
@@ -272,7 +272,7 @@ def test_failed_creation_is_rolled_back(aws: LocalAws) -> None:
 
 
 def test_failed_update_is_rolled_back(aws: LocalAws, stack: tuple[str, str, str]) -> None:
-    """The stack is as it was, says so, and can be updated again."""
+    """The stack is unchanged, has the rollback's status, and can be updated again."""
     name, bucket, key = stack
     cloudformation = aws.client("cloudformation")
     update = {"StackName": name, "TemplateBody": TEMPLATE, "Capabilities": ["CAPABILITY_IAM"]}

@@ -37,7 +37,7 @@ def test_ending_a_child_ends_its_descendants(tmp_path: Path) -> None:
 
 
 def test_orphans_are_found_by_their_environment_alone(tmp_path: Path) -> None:
-    """ChildProcesses that merely work in the folder are let live; marked ones are not."""
+    """A process that only works in the folder is not killed; a marked one is."""
     plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], cwd=tmp_path)
     marked = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, INSTANCE_VARIABLE: str(tmp_path)}

@@ -79,7 +79,7 @@ def federated(aws: LocalAws, issuer: Issuer) -> Iterator[LocalAws]:
 
 @pytest.fixture
 def assume(federated: LocalAws, issuer: Issuer) -> Assume:
-    """Calls AssumeRoleWithWebIdentity without credentials, with good claims unless others are given."""
+    """Calls AssumeRoleWithWebIdentity without credentials, with valid claims unless others are given."""
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=federated.url, config=Config(signature_version=UNSIGNED)
     )
@@ -99,7 +99,7 @@ def assume(federated: LocalAws, issuer: Issuer) -> Assume:
 
 
 def test_trusted_token_becomes_a_role_session(assume: Assume, federated: LocalAws) -> None:
-    """The credentials act as the role, under the name of the session."""
+    """The credentials have the role and the session's name."""
     answer = assume()
     keys = answer["Credentials"]
     session = boto3.client(
@@ -117,7 +117,7 @@ def test_trusted_token_becomes_a_role_session(assume: Assume, federated: LocalAw
 
 
 def test_subject_with_ids_matches_a_pattern(assume: Assume) -> None:
-    """StringLike's stars take the ids that new repositories carry."""
+    """StringLike's wildcards match the ids of new repositories."""
     assert assume(sub="repo:acme@17/model@4711:environment:production")["Credentials"]["AccessKeyId"]
 
 
@@ -132,7 +132,7 @@ def test_subject_with_ids_matches_a_pattern(assume: Assume) -> None:
     ],
 )
 def test_other_subjects_are_denied(assume: Assume, subject: str) -> None:
-    """The trust policy's subjects are the only ones."""
+    """Only the subjects of the trust policy are allowed."""
     with pytest.raises(ClientError, match=r"AccessDenied.*Not authorized to perform sts:AssumeRoleWithWebIdentity"):
         assume(sub=subject)
 
@@ -153,7 +153,7 @@ def test_missing_role_is_denied(assume: Assume) -> None:
     ],
 )
 def test_token_with_wrong_audience_issuer_or_time_is_refused(assume: Assume, claims: dict[str, Any], code: str) -> None:
-    """Each with the code that AWS gives."""
+    """Each has AWS's error code."""
     with pytest.raises(ClientError, match=code):
         assume(**claims)
 
@@ -172,14 +172,14 @@ def test_token_with_invalid_signature_is_refused(assume: Assume, issuer: Issuer)
 
 
 def test_session_duration_is_limited_by_the_role(assume: Assume) -> None:
-    """Up to the role's MaxSessionDuration; botocore itself holds the fifteen minutes below."""
+    """The maximum is the role's MaxSessionDuration; botocore checks the minimum of 15 minutes."""
     assert assume(duration=7200)["Credentials"]
     with pytest.raises(ClientError, match="MaxSessionDuration"):
         assume(duration=7201)
 
 
 def test_token_times_are_compared_with_real_time(assume: Assume, federated: LocalAws) -> None:
-    """The emulator's clock neither revives nor expires a token."""
+    """The emulator's clock does not change whether a token is expired."""
     federated.clock.set(datetime(2031, 1, 1, tzinfo=UTC))
     try:
         assert assume()["Credentials"]
@@ -193,7 +193,7 @@ PROVIDER = "arn:aws:iam::123456789012:oidc-provider/idp"
 
 
 def decides(condition: dict[str, Any], context: dict[str, list[str]], **statement: Any) -> bool:
-    """Whether one Allow statement with `condition` lets the caller in."""
+    """Whether one Allow statement with `condition` allows the caller."""
     whole = {
         "Effect": "Allow",
         "Principal": {"Federated": PROVIDER},
@@ -232,15 +232,15 @@ def decides(condition: dict[str, Any], context: dict[str, list[str]], **statemen
         ("Null", "false", None, False),
     ],
 )
-def test_condition_operators_hold_as_iam_documents_them(
+def test_condition_operators_match_iams_reference(
     operator: str, wanted: Any, present: list[str] | None, holds: bool
 ) -> None:
-    """The table of IAM's reference, absent keys included (ForAllValues lets them through: a known trap)."""
+    """The table of IAM's reference, including absent keys, which ForAllValues allows."""
     context = {} if present is None else {"k": present}
     assert decides({operator: {"k": wanted}}, context) is holds
 
 
-def test_all_conditions_of_a_statement_must_hold() -> None:
+def test_conditions_are_joined_by_and() -> None:
     """Operators and keys are joined by and; values by or."""
     condition = {"StringEquals": {"aud": "x", "sub": ["a", "b"]}}
     assert decides(condition, {"aud": ["x"], "sub": ["b"]})
@@ -248,7 +248,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 
 def test_other_providers_principals_and_actions_are_not_allowed() -> None:
-    """A statement is about its own federated principals and actions; wildcards in actions count."""
+    """A statement applies only to its federated principals and actions, including wildcards."""
     assert decides({}, {})
     assert decides({}, {}, Action=["sts:TagSession", "sts:AssumeRole*"])
     assert not decides({}, {}, Action="sts:AssumeRole")

@@ -42,7 +42,7 @@ def bucket_of(aws: LocalAws) -> str:
 
 
 def test_captured_record_has_sagemakers_layout_and_schema(aws: LocalAws, simulated_time: datetime) -> None:
-    """The key has endpoint, variant and the hour of the one clock; the record has both bodies and the caller's id."""
+    """The key has endpoint, variant and the clock's hour; the record has both bodies and the caller's id."""
     bucket = bucket_of(aws)
     name = create_endpoint(aws, capture=capture_config(f"s3://{bucket}/capture", **TYPES), VERSION="3")
     invoke_endpoint(aws, name, "1,2\n", InferenceId="case-1", CustomAttributes="shop=7")
@@ -61,7 +61,7 @@ def test_captured_record_has_sagemakers_layout_and_schema(aws: LocalAws, simulat
 
 
 def test_other_content_types_are_captured_as_base64(aws: LocalAws) -> None:
-    """Text is kept as text only for the types that the configuration names; what is no UTF-8 never is."""
+    """Only the configured types are stored as text, and only if they are valid UTF-8."""
     bucket = bucket_of(aws)
     plain = create_endpoint(aws, capture=capture_config(f"s3://{bucket}/a", modes=("Input",)))
     typed = create_endpoint(aws, capture=capture_config(f"s3://{bucket}/b", modes=("Input",), **TYPES))

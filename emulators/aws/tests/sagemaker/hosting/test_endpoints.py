@@ -45,7 +45,7 @@ def test_endpoint_returns_the_models_response(aws: LocalAws) -> None:
 
 
 def test_container_errors_are_model_errors(aws: LocalAws) -> None:
-    """A 4xx or 5xx of the container is a ModelError with its status and its message; the server lives on."""
+    """A 4xx or 5xx of the container is a ModelError with its status and message; the server keeps running."""
     name = create_endpoint(aws)
     for body, expected, message in ((b"bad", 400, "no such row"), (b"broken", 500, "the model broke")):
         with pytest.raises(ClientError) as caught:
@@ -58,7 +58,7 @@ def test_container_errors_are_model_errors(aws: LocalAws) -> None:
 
 
 def test_invalid_invocations_are_refused(aws: LocalAws) -> None:
-    """No such endpoint, no such variant and a body beyond 6 MB are errors of the caller."""
+    """A missing endpoint, a missing variant and a body beyond 6 MB are errors of the caller."""
     name = create_endpoint(aws)
     with pytest.raises(ClientError, match="not found"):
         invoke_endpoint(aws, "nobody", b"1")
@@ -71,7 +71,7 @@ def test_invalid_invocations_are_refused(aws: LocalAws) -> None:
 
 
 def test_failed_endpoint_can_only_be_deleted(aws: LocalAws) -> None:
-    """Its reason has the server's last words; an update is refused, a deletion is not."""
+    """Its failure reason has the end of the server's log; an update is refused, a deletion is not."""
     sagemaker, name = aws.client("sagemaker"), unique_name("endpoint")
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=create_endpoint_config(aws, BREAK="1"))
     assert wait_until_settled(aws, name) == "Failed"
@@ -86,7 +86,7 @@ def test_failed_endpoint_can_only_be_deleted(aws: LocalAws) -> None:
 
 
 def test_missing_or_unsafe_model_archive_fails_the_endpoint(aws: LocalAws) -> None:
-    """An absent object and an archive that climbs out of its folder are said as such."""
+    """A missing object and an archive with a path outside of its folder are named as such."""
     sagemaker = aws.client("sagemaker")
     evil = create_endpoint_config(aws, data=pack_archive({"../../escaped": "x"}))
     gone = create_endpoint_config(aws)
@@ -99,7 +99,7 @@ def test_missing_or_unsafe_model_archive_fails_the_endpoint(aws: LocalAws) -> No
 
 
 def test_endpoint_update_loses_no_request(aws: LocalAws) -> None:
-    """While one fleet replaces the other every request is answered, by the old one or the new; then the old is gone."""
+    """Every request during the update is answered by the old or the new fleet; then the old one is removed."""
     name = create_endpoint(aws, VERSION="old")
     answers: list[str] = []
     stop = threading.Event()
@@ -151,7 +151,7 @@ def test_failed_endpoint_update_keeps_the_old_fleet(aws: LocalAws) -> None:
 
 
 def test_dead_model_server_is_restarted_once(aws: LocalAws) -> None:
-    """After its first death it answers again; after the second the endpoint is OutOfService and says why."""
+    """After the first exit it is restarted; after the second the endpoint is OutOfService with a reason."""
     name = create_endpoint(aws)
     for _ in range(2):
         with pytest.raises(ClientError) as caught:
@@ -194,7 +194,7 @@ def answers(aws: LocalAws, name: str) -> bool:
 
 
 def servers(aws: LocalAws, name: str) -> list[psutil.Process]:
-    """The endpoint's server processes; one that ends while it is looked at is none."""
+    """The endpoint's server processes; a process that ends during the listing is left out."""
     mark, found = f"{aws.folder}/endpoints/{name}/", []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

@@ -25,7 +25,7 @@ SECONDS = 20.0
 
 @dataclass
 class Served:
-    """A serving process and where it listens."""
+    """A serving process and its port."""
 
     process: subprocess.Popen[str]
     port: int
@@ -48,7 +48,7 @@ class Served:
 
     @property
     def healthy(self) -> bool:
-        """Whether /ping answers 200 and the process is there."""
+        """Whether /ping returns 200 and the process runs."""
         return self.process.poll() is None and self.send("GET", "/ping")[0] == 200
 
 
@@ -325,7 +325,7 @@ def transform_fn(model, body, content_type, accept):
 def test_invalid_handler_ends_the_server_with_its_reason(
     tmp_path: Path, code: str, environment: dict[str, str], message: str
 ) -> None:
-    """The process ends with 1, the last line on standard error says why, and it was never ready."""
+    """The process exits with 1, the last line on stderr has the reason, and no ready file exists."""
     process = start(handler(tmp_path / "model", code), tmp_path / "ready", **environment)
     _, log = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
@@ -334,7 +334,7 @@ def test_invalid_handler_ends_the_server_with_its_reason(
 
 
 def test_max_content_length_limits_the_body(tmp_path: Path) -> None:
-    """MAX_CONTENT_LENGTH sets it: at the limit a body is served, one byte beyond it is not."""
+    """A body of MAX_CONTENT_LENGTH bytes is accepted, one byte more is refused."""
     code = "def model_fn(d): return 1\ndef transform_fn(m, body, c, a): return str(len(body)), 'text/plain'\n"
     with served(handler(tmp_path / "model", code), tmp_path / "ready", MAX_CONTENT_LENGTH="1000") as process:
         kind = {"Content-Type": "application/octet-stream"}

@@ -1,4 +1,4 @@
-"""What a definition may say, and the words with which CreatePipeline refuses the rest."""
+"""Validation of pipeline definitions, with CreatePipeline's error messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTS = st.lists(
 
 
 def refusal(steps: Any, parameters: Any = (), **members: Any) -> str:
-    """What is said about a definition."""
+    """The error message for a definition."""
     raw = {"Version": "2020-12-01", "Parameters": list(parameters), "Steps": steps, **members}
     with pytest.raises(AwsError) as caught:
         definition.parse(json.dumps(raw))
@@ -43,12 +43,12 @@ def step(name: str = "A", **members: Any) -> Json:
 
 
 def having(reference: Any) -> Json:
-    """A step whose environment holds a reference."""
+    """A step with a reference in its environment."""
     return processing("A", ["true"], arguments={"Environment": {"X": reference}})
 
 
 def json_get(reference: str) -> Json:
-    """A look into a property file."""
+    """A JsonGet of a property file."""
     return {"Std:JsonGet": {"PropertyFile": {"Get": reference}, "Path": "x"}}
 
 
@@ -85,12 +85,12 @@ def json_get(reference: str) -> Json:
     ],
 )  # fmt: skip
 def test_malformed_unknown_or_cyclic_steps_are_refused(steps: Any, words: str) -> None:
-    """Before anything runs, with a reason that names the step or the reference."""
+    """The refusal comes before anything runs and names the step or the reference."""
     assert words in refusal(steps)
 
 
 def test_step_arguments_are_validated_like_aws() -> None:
-    """Unknown members and wrong structures are refused in CreatePipeline's own words."""
+    """Unknown members and wrong structures are refused with CreatePipeline's messages."""
     unknown = processing("A", ["true"], arguments={"Colour": "red"})
     assert "Unknown Argument member 'Colour'." in refusal([unknown])
     network = {"VpcConfig": {"SecurityGroupIds": {"Get": "Parameters.Groups"}, "Subnets": ["subnet-1"]}}
@@ -116,7 +116,7 @@ def test_parameter_declarations_are_validated(parameters: list[Json], words: str
 
 
 def test_text_that_is_no_definition_is_refused() -> None:
-    """Not JSON, not an object, another version."""
+    """Invalid JSON, a value that is no object, and another version."""
     for text, words in (("{", "Invalid JSON"), ("[]", "Json Object"), ('{"Version": "2019-01-01"}', "version")):
         with pytest.raises(AwsError, match=words):
             definition.parse(text)
@@ -135,7 +135,7 @@ def test_create_and_update_pipeline_refuse_invalid_definitions(aws: PipelineAws)
 
 
 def test_branch_step_needs_its_condition() -> None:
-    """Steps in branches come with what they hang on, and a condition that needs its own branch is a cycle."""
+    """A step of a branch depends on its condition; a condition that needs its own branch is a cycle."""
     check = {"Type": "Equals", "LeftValue": {"Get": "Steps.A.ProcessingJobStatus"}, "RightValue": "Completed"}
     gate = {
         "Name": "G",
@@ -174,7 +174,7 @@ def compare(kind: str, left: Any, right: Any) -> bool:
 
 @given(st.integers() | st.floats(allow_nan=False), st.integers() | st.floats(allow_nan=False))
 def test_conditions_compare_numbers(left: float, right: float) -> None:
-    """Each ordering is its operator, and Not and Or are logic's."""
+    """Each comparison equals Python's operator; Not, Or and In agree with them."""
     assert compare("GreaterThan", left, right) is (left > right)
     assert compare("GreaterThanOrEqualTo", left, right) is (left >= right)
     assert compare("LessThan", left, right) is (left < right)
@@ -194,7 +194,7 @@ def test_values_without_order_are_not_compared() -> None:
 
 @given(PARTS)
 def test_rendered_path_parses_to_the_same_parts(parts: list[reference_paths.Part]) -> None:
-    """render and parse are inverses, whatever the keys."""
+    """render and parse are inverse for all keys."""
     text = reference_paths.render(parts)
     assert reference_paths.parse(text) == tuple(parts)
     assert reference_paths.parse(f"${text}" if text.startswith("[") else f"$.{text}") == tuple(parts)
@@ -202,7 +202,7 @@ def test_rendered_path_parses_to_the_same_parts(parts: list[reference_paths.Part
 
 @given(st.text())
 def test_any_text_parses_or_is_refused(text: str) -> None:
-    """Nothing but PathError comes out of a malformed path."""
+    """A malformed path raises PathError and nothing else."""
     try:
         parts = reference_paths.parse(text)
     except reference_paths.PathError:
@@ -212,13 +212,13 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("path", ["a..b", "a.", ".", "", "$", "a[", "a[x]", "a['b", "a b", "a]b"])
 def test_malformed_paths_are_refused(path: str) -> None:
-    """A path is names, keys and positions, and nothing between them."""
+    """A path has only names, keys and indexes."""
     with pytest.raises(reference_paths.PathError):
         reference_paths.parse(path)
 
 
 def test_name_selects_an_element_of_a_list() -> None:
-    """Outputs['train'] is the output of that name, and what is not there is said by its path."""
+    """Outputs['train'] is the output with that name; a missing one is an error with its path."""
     value = {"Outputs": [{"OutputName": "a"}, {"OutputName": "train", "S3Output": {"S3Uri": "s3://x"}}]}
     assert reference_paths.resolve(value, reference_paths.parse("Outputs['train'].S3Output.S3Uri")) == "s3://x"
     with pytest.raises(reference_paths.PathError, match=r"'Outputs\[7\]' does not exist"):
@@ -252,7 +252,7 @@ def test_job_names_have_sagemakers_format(name: str) -> None:
 
 
 def test_order_of_steps_in_a_definition_does_not_matter() -> None:
-    """References order the steps, not where they stand."""
+    """References define the order of the steps."""
     train = training(
         "Train",
         ["true"],

@@ -1,4 +1,4 @@
-"""What an execution does: order, branches, failures, stopping, retrying, idempotency, caching, events."""
+"""Pipeline executions: order, branches, failures, stopping, retrying, idempotency, caching, events."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def gate(aws: PipelineAws, recall: float) -> list[Json]:
                     {
                         "Std:Join": {
                             "On": ": ",
-                            "Values": ["Gate missed", {"Std:JsonGet": {"PropertyFile": report, "Path": "reason"}}],
+                            "Values": ["Gate failed", {"Std:JsonGet": {"PropertyFile": report, "Path": "reason"}}],
                         }
                     },
                 )
@@ -105,8 +105,8 @@ def gate(aws: PipelineAws, recall: float) -> list[Json]:
 MINIMUM = [{"Name": "Minimum", "Type": "Float", "DefaultValue": 0.6}]
 
 
-def test_condition_that_holds_registers_the_model(aws: PipelineAws) -> None:
-    """The true branch runs, the other does not, and the package carries what its references said."""
+def test_true_condition_registers_the_model(aws: PipelineAws) -> None:
+    """The true branch runs, the other does not, and the package has the values of its references."""
     arn, described = aws.run(gate(aws, 0.9), MINIMUM)
     assert described["PipelineExecutionStatus"] == "Succeeded"
     steps = aws.steps(arn)
@@ -125,13 +125,13 @@ def test_fail_step_fails_with_its_message(aws: PipelineAws) -> None:
     assert described["PipelineExecutionStatus"] == "Failed"
     assert described["FailureReason"] == "Step failure: One or multiple steps failed."
     missed = aws.steps(arn)["Missed"]
-    assert missed["FailureReason"] == "Gate missed: too few"
-    assert missed["Metadata"]["Fail"]["ErrorMessage"] == "Gate missed: too few"
+    assert missed["FailureReason"] == "Gate failed: too few"
+    assert missed["Metadata"]["Fail"]["ErrorMessage"] == "Gate failed: too few"
     assert "CreateModelPackage" not in aws.dispatcher.calls
 
 
 def test_independent_steps_run_in_parallel(aws: PipelineAws) -> None:
-    """Two steps that each wait for the other's sign both succeed, so they were running together."""
+    """Two steps that wait for each other's file both succeed, so they run at the same time."""
     code = (  # the other job is a process that sends no event, so its file is polled
         "import sys, time, pathlib\nmine, other = map(pathlib.Path, sys.argv[1:])\nmine.touch()\n"
         "for _ in range(1000):\n"
@@ -144,7 +144,7 @@ def test_independent_steps_run_in_parallel(aws: PipelineAws) -> None:
 
 
 def test_parallel_steps_are_limited_by_the_request(aws: PipelineAws) -> None:
-    """With MaxParallelExecutionSteps 1 no step begins before the one before has ended."""
+    """With MaxParallelExecutionSteps 1 each step starts after the one before has ended."""
     arn, described = aws.run(
         [processing(name, ["true"]) for name in "ABC"], ParallelismConfiguration={"MaxParallelExecutionSteps": 1}
     )
@@ -154,7 +154,7 @@ def test_parallel_steps_are_limited_by_the_request(aws: PipelineAws) -> None:
 
 
 def test_failed_step_ends_the_execution(aws: PipelineAws) -> None:
-    """What depends on nothing but comes later in the graph does not start either."""
+    """The next step is not started, and the failed step and its job have the reason."""
     broken = processing(
         "Broken", ["sh", "-c", "mkdir -p /opt/ml/output; echo no rows > /opt/ml/output/message; exit 3"]
     )
@@ -171,7 +171,7 @@ def test_failed_step_ends_the_execution(aws: PipelineAws) -> None:
 
 
 def test_retry_runs_only_steps_that_have_not_succeeded(aws: PipelineAws) -> None:
-    """A step that fails once and then finds what it needs succeeds on retry; its predecessor runs once."""
+    """A step that fails on the first run succeeds on retry; its predecessor runs once."""
     sign, count = aws.folder / "sign", aws.folder / "count"
     first = processing("First", python(f"open({str(count)!r}, 'a').write('x')"))
     second = processing("Second", ["test", "-e", str(sign)], DependsOn=["First"])
@@ -190,7 +190,7 @@ def test_retry_runs_only_steps_that_have_not_succeeded(aws: PipelineAws) -> None
 
 
 def test_stop_ends_jobs_and_their_descendants(aws: PipelineAws) -> None:
-    """Stopping goes to Stopped, and neither the job nor its children are left, even those that ignore SIGTERM."""
+    """The status becomes Stopped, and the job and its children have ended, even if they ignore SIGTERM."""
     pids = aws.folder / "pids"
     code = (
         "import os, signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -215,7 +215,7 @@ def test_stop_ends_jobs_and_their_descendants(aws: PipelineAws) -> None:
 
 
 def test_close_ends_every_process_and_refuses_starts(aws: PipelineAws) -> None:
-    """close() ends running jobs; a start after it is refused."""
+    """close() ends running jobs; a later start is refused."""
     pid = aws.folder / "pid"
     pipeline = aws.create([processing("Long", ["sh", "-c", f"echo $$ > {pid}; exec sleep 600"])])
     aws.start(pipeline)
@@ -264,7 +264,7 @@ def test_start_validates_parameters(aws: PipelineAws, given: list[Json], words: 
 
 
 def test_cached_step_is_not_run_again(aws: PipelineAws) -> None:
-    """The second execution takes the first one's result, downstream references included; other inputs run anew."""
+    """The second execution uses the first one's result, also in references; other inputs run again."""
     source, count = aws.put("in/rows.csv", "1\n"), aws.folder / "count"
     steps = [
         processing(
@@ -320,7 +320,7 @@ def test_service_faults_are_retried_by_policy(aws: PipelineAws) -> None:
 
 
 def test_fault_without_a_policy_fails_the_step(aws: PipelineAws) -> None:
-    """A resource limit is not retried unless asked for; the reason has SageMaker's words."""
+    """A resource limit is not retried without a policy; the reason has SageMaker's message."""
     aws.dispatcher.faults.append(("CreateModelPackage", "ResourceLimitExceeded", 400))
     arn, described = aws.run(gate(aws, 0.9), MINIMUM)
     assert described["PipelineExecutionStatus"] == "Failed"
@@ -332,7 +332,7 @@ def test_fault_without_a_policy_fails_the_step(aws: PipelineAws) -> None:
 
 
 def test_pipeline_events_have_aws_shape_and_order(aws: PipelineAws) -> None:
-    """Every change of the execution and its steps is an event, in the order in which it happened."""
+    """Every change of the execution and its steps is an event, in order."""
     arn, described = aws.run([processing("Only", ["true"])])
     aws.service.close()  # delivers what is under way
     seen = [
@@ -358,7 +358,7 @@ def test_pipeline_events_have_aws_shape_and_order(aws: PipelineAws) -> None:
 
 
 def test_event_receiver_may_fail_and_call_back(aws: PipelineAws) -> None:
-    """Emit may raise and may call the service: the execution goes on."""
+    """The receiver may raise an error or call the service; the execution continues."""
     described: list[str] = []
 
     def emit(_: str, detail: Any, __: Any) -> None:
@@ -410,7 +410,7 @@ def test_execution_variables_reach_the_job(aws: PipelineAws) -> None:
 
 
 def test_lists_are_paged_and_unknown_arns_are_not_found(aws: PipelineAws) -> None:
-    """NextToken goes on where the page ended; an unknown execution is ResourceNotFound."""
+    """NextToken continues after the page; an unknown execution is ResourceNotFound."""
     arn, _ = aws.run([processing(name, ["true"]) for name in "ABC"])
     sagemaker = aws.client("sagemaker")
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
@@ -426,7 +426,7 @@ def test_lists_are_paged_and_unknown_arns_are_not_found(aws: PipelineAws) -> Non
 
 
 def test_model_step_creates_a_model(aws: PipelineAws) -> None:
-    """The training job's artifact reaches CreateModel, and the model's name is one that Pipelines gave."""
+    """CreateModel gets the training job's artifact and a generated name."""
     train = training("Train", ["touch", "/opt/ml/model/model.json"], f"s3://{aws.bucket}/models")
     model = {
         "Name": "Create",

@@ -35,7 +35,7 @@ def mode(request: pytest.FixtureRequest, aws: PipelineAws) -> Mode:
 
 
 def reason(aws: PipelineAws, step: Json, **options: Any) -> str:
-    """Why a pipeline of this one step fails."""
+    """The failure reason of a pipeline with this one step."""
     arn, described = aws.run([step], **options)
     assert described["PipelineExecutionStatus"] == "Failed"
     return str(aws.steps(arn)[step["Name"]]["FailureReason"])
@@ -98,7 +98,7 @@ def test_training_job_failure_has_its_reason(aws: PipelineAws, mode: Mode) -> No
 
 
 def test_job_environment_is_minimal(aws: PipelineAws, mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the caller's reaches a job but the way to packages; what the definition says does."""
+    """A job gets none of the caller's variables except the package path; it gets those of the definition."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     monkeypatch.setenv("SOME_SETTING", "mine")
     monkeypatch.setenv("PIP_INDEX_URL", "http://index.invalid/simple")
@@ -126,7 +126,7 @@ def test_job_environment_is_minimal(aws: PipelineAws, mode: Mode, monkeypatch: p
 
 
 def test_boto3_in_a_job_reaches_the_emulator(aws: PipelineAws, mode: Mode) -> None:
-    """A job reads S3 with no configuration of its own."""
+    """A job reads S3 without configuration."""
     aws.put("hello", "from S3")
     code = f"import boto3; assert boto3.client('s3').get_object(Bucket='{aws.bucket}', Key='hello')['Body'].read()"
     _, described = aws.run([processing("Read", python(code))])
@@ -134,7 +134,7 @@ def test_boto3_in_a_job_reaches_the_emulator(aws: PipelineAws, mode: Mode) -> No
 
 
 def wheel(folder: Path, name: str, version: str) -> Path:
-    """A wheel with one module that knows its version."""
+    """A wheel with one module that returns its version."""
     path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"VERSION = '{version}'\n",
@@ -172,7 +172,7 @@ def test_job_does_not_see_editable_installs(aws: PipelineAws, mode: Mode, tmp_pa
 
 
 def test_job_installs_packages_into_its_own_environment(aws: PipelineAws, mode: Mode, tmp_path: Path) -> None:
-    """pip installs, replaces and uninstalls in the job's environment; the caller's packages stay, and stay visible."""
+    """pip installs, replaces and uninstalls in the job's environment; the caller's packages are unchanged."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     wheel(wheels, "localawsprobe", "1.0")
@@ -230,7 +230,7 @@ def test_manifest_input_keeps_relative_keys(aws: PipelineAws, mode: Mode) -> Non
 
 
 def test_prefix_input_is_a_prefix_of_keys(aws: PipelineAws) -> None:
-    """`s3://b/train` brings train's files to the top and its namesakes beside them; one object comes by its name."""
+    """`s3://b/train` has train/ at the top and other keys that begin with train; one object keeps its name."""
     aws.put("train/a.csv", "a")
     aws.put("train2/b.csv", "b")
     one = aws.put("single/model.tar.gz", "m")
@@ -249,7 +249,7 @@ def test_prefix_input_is_a_prefix_of_keys(aws: PipelineAws) -> None:
 
 
 def test_clashing_inputs_fail_with_sagemakers_message(aws: PipelineAws) -> None:
-    """An object that is both a file and a folder cannot be laid out."""
+    """A key that is both an object and a folder cannot be stored in the job's folder."""
     aws.put("in/a", "file")
     aws.put("in/a/b", "inside")
     found = reason(aws, processing("Read", ["true"], inputs={"in": f"s3://{aws.bucket}/in/"}))
@@ -296,7 +296,7 @@ def change(step: Json, path: str, value: Any) -> Json:
     ],
 )
 def test_unsupported_arguments_fail_with_their_reason(aws: PipelineAws, path: str, value: Any, words: str) -> None:
-    """Nothing that is not supported is passed over in silence."""
+    """No unsupported argument is ignored."""
     step = processing("Read", ["true"], inputs={"in": aws.put("in/a", "a")})
     assert words in reason(aws, change(step, path, value))
 
@@ -315,7 +315,7 @@ def test_sharded_input_is_complete_on_one_instance(aws: PipelineAws) -> None:
 
 
 def test_job_beyond_its_time_limit_is_ended(aws: PipelineAws) -> None:
-    """MaxRuntimeInSeconds stops the job, and the step fails saying so."""
+    """MaxRuntimeInSeconds stops the job, and the step fails with that reason."""
     aws.serve(grace_seconds=0.2)
     train = training("Train", ["sleep", "600"], f"s3://{aws.bucket}/m")
     train["Arguments"]["StoppingCondition"]["MaxRuntimeInSeconds"] = 1
@@ -329,19 +329,19 @@ def test_job_beyond_its_time_limit_is_ended(aws: PipelineAws) -> None:
 
 
 def test_missing_and_killed_programs_have_exit_codes(aws: PipelineAws) -> None:
-    """Both are the job's failure, with the exit codes that a shell gives."""
+    """Both are failures of the job, with a shell's exit codes."""
     assert "exit code: 127" in reason(aws, processing("Absent", ["no-such-program"]))
     assert "exit code: 137" in reason(aws, processing("Killed", ["sh", "-c", "kill -9 $$"]))
 
 
 def test_output_to_a_missing_bucket_fails(aws: PipelineAws) -> None:
-    """The job's work is done, but it has nowhere to go."""
+    """The job succeeds, but its output cannot be stored."""
     step = processing("Write", ["touch", "/opt/ml/processing/out/x"], outputs={"out": f"s3://{uuid.uuid4().hex}/x"})
     assert "The specified bucket does not exist" in reason(aws, step)
 
 
 def test_image_without_an_entry_point_runs_its_mapped_command(aws: PipelineAws, tmp_path: Path, mode: Mode) -> None:
-    """A built-in algorithm is a local command by configuration; ./ is relative to the file."""
+    """A built-in algorithm is mapped to a local command; ./ is relative to the map's file."""
     (tmp_path / "algorithm.py").write_text(
         "import json, sys\n"
         "base = sys.argv[1]\n"
@@ -364,7 +364,7 @@ def test_image_without_an_entry_point_runs_its_mapped_command(aws: PipelineAws, 
 
 
 def test_malformed_image_map_is_refused(tmp_path: Path) -> None:
-    """The message names the file and what is wrong; no file is an empty map."""
+    """The message names the file and the error; a missing file is an empty map."""
     rules = tmp_path / "local-images.yaml"
     assert ImageMap.load(rules) == ImageMap() == ImageMap.load(None)
     rules.write_text("images: [{match: x}]")
@@ -383,7 +383,7 @@ def test_namespace_mode_fails_without_namespaces(monkeypatch: pytest.MonkeyPatch
 
 
 def test_job_environment_is_small(tmp_path: Path) -> None:
-    """Each job's Python is one of its own, made of links."""
+    """Each job's Python environment consists of links."""
     space = Isolation().create_space(tmp_path / "job")
     assert (space.venv / "bin/python3").is_symlink()
     assert sum(path.stat().st_size for path in space.venv.rglob("*") if not path.is_symlink()) < 100_000

@@ -32,7 +32,7 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps({"r
 
 @pytest.fixture
 def sdk(aws: PipelineAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PipelineAws:
-    """The emulator as the SDK finds it: by environment variables alone."""
+    """The emulator, configured for the SDK by environment variables only."""
     for name, value in {
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_ACCESS_KEY_ID": "testing",
@@ -49,7 +49,7 @@ def sdk(aws: PipelineAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pi
 
 
 def build(aws: PipelineAws, source: Path) -> Any:
-    """Prepare → Train → Gate → Register, as the SDK's users write it."""
+    """Prepare → Train → Gate → Register, written with the SDK."""
     import boto3
     from sagemaker.core.processing import FrameworkProcessor
     from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
@@ -140,7 +140,7 @@ def build(aws: PipelineAws, source: Path) -> Any:
         name="Gate",
         conditions=[above, ConditionNot(ConditionOr([ConditionNot(above)]))],
         if_steps=[register],
-        else_steps=[FailStep(name="Missed", error_message="recall gate missed")],
+        else_steps=[FailStep(name="Missed", error_message="recall gate failed")],
     )
     return Pipeline(
         name=f"sdk-{aws.bucket}", parameters=[data, minimum], steps=[prepare, train, gate], sagemaker_session=session
@@ -299,7 +299,7 @@ def test_definition_of_sdk_2_runs(aws: PipelineAws) -> None:
 
 
 def old_input(name: str, uri: Any, path: str) -> Json:
-    """A processing input with everything that the old SDK wrote out."""
+    """A processing input with all members that SDK 2 writes."""
     return {
         "InputName": name,
         "AppManaged": False,
