@@ -22,8 +22,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from capture_lines import INPUTS, START, line  # type: ignore[import-not-found] # lies beside this script
-from drift_speed import reference  # type: ignore[import-not-found] # lies beside this script
+from capture_lines import INPUTS, START, line  # type: ignore[import-not-found] # beside this script
+from drift_speed import reference  # type: ignore[import-not-found] # beside this script
 from rich.console import Console
 from rich.table import Table
 

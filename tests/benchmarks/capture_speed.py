@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from capture_lines import FORMS, INPUTS, START, lines  # type: ignore[import-not-found] # lies beside this script
+from capture_lines import FORMS, INPUTS, START, lines  # type: ignore[import-not-found] # beside this script
 from rich.console import Console
 from rich.table import Table
 

@@ -26,7 +26,7 @@ import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from seeds import ROOT, run_steps  # type: ignore[import-not-found] # lies beside this script
+from seeds import ROOT, run_steps  # type: ignore[import-not-found] # beside this script
 
 from ml.model import artifact
 from ml.model.drift import detector

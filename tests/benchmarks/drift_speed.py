@@ -26,7 +26,7 @@ import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from seeds import ROOT  # type: ignore[import-not-found] # lies beside this script
+from seeds import ROOT  # type: ignore[import-not-found] # beside this script
 
 from ml.model.drift import detector
 from ml.model.drift.reference import complete_reference, start_reference

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-from in_process import ROOT, InProcess, Played, pooled  # type: ignore[import-not-found] # lies beside this script
+from in_process import ROOT, InProcess, Played, pooled  # type: ignore[import-not-found] # beside this script
 from rich.console import Console
 from rich.table import Table
 

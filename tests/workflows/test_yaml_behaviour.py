@@ -215,7 +215,7 @@ def test_only_tests_and_audits_depend_on_code_changes() -> None:
         assert "needs.changes.outputs.code == 'true'" in str(job("ci.yml", name).raw["if"])
     for name in ci_status.TESTS:
         assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", name).raw["if"])
-    # What .ci/run checks beside the demo, a pull request's checks run too, but for the minutes-long end-to-end runs.
+    # The checks of a pull request are those of .ci/run without the demo and the end-to-end runs, which take minutes.
     commands = {step["run"] for name in ci_status.TESTS for step in job("ci.yml", name).raw["steps"] if "run" in step}
     assert commands == {"make test", "make emulators product-alone"}
     assert "if" not in job("ci.yml", "validate").raw

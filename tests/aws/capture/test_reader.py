@@ -1,4 +1,4 @@
-"""Captured traffic comes back as the rows that were sent, in every form, and what cannot be read is never just gone."""
+"""Reading captured traffic: the rows sent, in every format; unreadable lines become dead letters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def put(bucket: str, lines: Sequence[bytes], *, hour: datetime = NOON, endpoint: str = "fraud", end: str = "\n") -> str:
-    """Files the lines under `hour` and returns the key."""
+    """Stores the lines under `hour` and returns the key."""
     key = f"capture/{endpoint}/AllTraffic/{hour:%Y/%m/%d/%H}/{uuid4()}.jsonl"
     client("s3").put_object(Bucket=bucket, Key=key, Body=b"\n".join(lines) + end.encode())
     return key
@@ -168,7 +168,7 @@ def test_window_selects_by_request_time(bucket: str) -> None:
     ]
     put(bucket, lines[:2], hour=START - hour)
     put(bucket, lines[2:], hour=END)
-    put(bucket, lines, hour=END + hour)  # further away than any request is filed
+    put(bucket, lines, hour=END + hour)  # further away than any request is stored
     rows, counts = read(bucket)
     assert [row[1] for row in rows] == ["1#0", "2#0"]
     assert (counts.objects, counts.lines, counts.outside) == (2, 4, 2)

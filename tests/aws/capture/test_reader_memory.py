@@ -1,4 +1,4 @@
-"""Reading needs the memory of a few groups of lines, whatever the window; `tests/benchmarks` measures millions."""
+"""Reading holds a few groups of lines in memory, whatever the window's size; `tests/benchmarks` measures millions."""
 
 from __future__ import annotations
 
