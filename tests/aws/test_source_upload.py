@@ -138,7 +138,7 @@ def test_extra_object_is_an_error(bucket: str, tmp_path: Path) -> None:
     files = source_upload.tree(project(tmp_path))
     prefix = f"code/{source_upload.digest(files)}/"
     session.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ml/steps/numpy.py", Body=b"")
-    with pytest.raises(CloudError, match=r"holds ml/steps/numpy\.py, which this project did not put there"):
+    with pytest.raises(CloudError, match=r"holds ml/steps/numpy\.py, which this project did not upload"):
         source_upload.upload_code(files, bucket)
 
 
