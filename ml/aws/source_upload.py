@@ -47,7 +47,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """The digest of the whole tree; a job computes the same before it runs any file of it (`ml.aws.pipeline.steps`).
+    """The digest of the whole tree. A job verifies it before it runs any file (`ml.aws.pipeline.entry_point`).
 
     It is the sha256 of what `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum` prints in the tree.
 

@@ -35,6 +35,7 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import CacheConfig, ConfigurableRetryStep, StepTypeEnum
 
 from ml.aws import registry
+from ml.aws.pipeline.entry_point import VERIFIED
 from ml.config import ModelFile
 
 if TYPE_CHECKING:
@@ -45,22 +46,6 @@ _ML = "/opt/ml"
 _PROCESSING = "/opt/ml/processing"
 _CHANNELS = "/opt/ml/input/data"
 _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
-# The code's prefix ends in the digest of its tree (`ml.aws.source_upload.digest`). This script is part of
-# the definition and not of the tree, so that no file of the tree runs before the digest of the whole tree is verified.
-# Arguments: the folder, its URI, the file that SageMaker reads a failure reason from, then those of run.sh. SageMaker
-# limits an argument to 256 characters without line breaks.
-_RUN_VERIFIED = ";".join(
-    [
-        'cd "$1"',
-        "s=$(find . ! -type d -print0|LC_ALL=C sort -z|xargs -0 sha256sum|sha256sum)",
-        "u=${2%/}",
-        '[ "${s%% *}" = "${u##*/}" ]||{ echo "$2 was replaced: its sha256 is ${s%% *}"|tee "$3">&2',
-        "exit 1",
-        "}",
-        'exec bash run.sh "${@:4}"',
-    ]
-)
-_VERIFIED = ["bash", "-ec", _RUN_VERIFIED, "verified"]
 _NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _SHAPES = {
     StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
@@ -170,7 +155,7 @@ class Workflow:
             "AlgorithmSpecification": {
                 "TrainingImage": self._image,
                 "TrainingInputMode": "File",
-                "ContainerEntrypoint": _VERIFIED,
+                "ContainerEntrypoint": list(VERIFIED),
                 "ContainerArguments": [
                     *(f"{_CHANNELS}/code", p["CodeUri"], f"{_ML}/output/failure"),
                     *("train", "--base-dir", _ML, "--config-sha256", p["ConfigSha256"]),
@@ -268,7 +253,7 @@ class Workflow:
         request = {
             "AppSpecification": {
                 "ImageUri": self._image,
-                "ContainerEntrypoint": _VERIFIED,
+                "ContainerEntrypoint": list(VERIFIED),
                 "ContainerArguments": [
                     *(f"{_PROCESSING}/code", p["CodeUri"], f"{_ML}/output/message"),
                     *(verb, "--base-dir", _PROCESSING, "--config-sha256", p["ConfigSha256"]),

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,7 @@ import pytest
 from ml import config
 from ml.aws import session, source_upload
 from ml.aws.pipeline import definition
+from ml.aws.pipeline.entry_point import MAX_WORD
 from ml.aws.platform_stack import Platform
 from ml.errors import CloudError
 from tests.harness.aws.scripted_sagemaker import ScriptedCloud
@@ -171,7 +173,9 @@ def test_job_arguments_are_valid_for_sagemaker(steps: dict[str, dict[str, Any]])
         arguments = steps[name]["Arguments"]
         app = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
         for word in [*app["ContainerEntrypoint"], *app["ContainerArguments"]]:
-            assert isinstance(word, dict) or re.fullmatch(r".{0,256}", word), word
+            assert isinstance(word, dict) or re.fullmatch(rf".{{0,{MAX_WORD}}}", word), word
+        assert all(app["ContainerEntrypoint"])
+        assert len(app["ContainerEntrypoint"]) <= 100
 
 
 def test_no_word_of_a_job_can_be_empty(text: str, steps: dict[str, dict[str, Any]]) -> None:
@@ -199,17 +203,23 @@ def test_no_word_of_a_job_can_be_empty(text: str, steps: dict[str, dict[str, Any
 def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[int, str, str]:
     """Runs Prepare's command on the code in `folder`: exit code, output and the failure reason for SageMaker."""
     app = steps["Prepare"]["Arguments"]["AppSpecification"]
-    reason = folder.parent / "message"
+    reason = folder.parent / "output/message"
     reason.unlink(missing_ok=True)
+    # The image has no findutils, and PATH here has no command but the two that the entry point may use.
+    commands = folder.parent / "bin"
+    commands.mkdir(exist_ok=True)
+    for name, target in (("python3", sys.executable), ("bash", shutil.which("bash") or "")):
+        (commands / name).unlink(missing_ok=True)
+        (commands / name).symlink_to(target)
     done = subprocess.run(
         [*app["ContainerEntrypoint"], str(folder), uri, str(reason), "prepare", "--window-start=", "a b $(id)"],
-        cwd="/", capture_output=True, text=True, check=False,
+        cwd="/", env={"PATH": str(commands)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr + done.stdout, reason.read_text() if reason.exists() else ""
 
 
 def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    """A changed, added or renamed file or another URI is refused before any code of the tree runs."""
+    """A changed, added, renamed or linked file or another URI is refused before any code of the tree runs."""
     tree = {
         "run.sh": b'printf "%s|" "$@" "$PWD"',
         "ml/steps/train.py": b"FIT = 1\n",
@@ -238,6 +248,14 @@ def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], t
     (folder / "ml/Z.py").rename(folder / "ml/z.py")
     assert refused()
     (folder / "ml/z.py").rename(folder / "ml/Z.py")
+    (folder / "ml/more").symlink_to(tmp_path)
+    assert refused()
+    (folder / "ml/more").unlink()
+    (folder / "ml/Z.py").rename(tmp_path / "Z.py")
+    (folder / "ml/Z.py").symlink_to(tmp_path / "Z.py")
+    assert refused()
+    (folder / "ml/Z.py").unlink()
+    (tmp_path / "Z.py").rename(folder / "ml/Z.py")
     assert refused(f"s3://lake/code/{'0' * 64}/")
     assert refused("s3://lake/code/")
     assert started(steps, folder, uri)[0] == 0
