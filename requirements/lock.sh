@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 uv=$1
 compile() { # compile OUTPUT INPUT...
-  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  "$uv" pip compile --quiet --universal --python-version "${python:-3.11}" --generate-hashes --no-emit-index-url \
     --custom-compile-command 'make lock' "${@:2}" -o "$1"
 }
 product_lock() { compile "$@" --excludes requirements/excludes.in; }
@@ -26,4 +26,5 @@ for name in aws github; do
 done
 compile ml/steps/requirements.txt $in/steps.in --no-deps --no-annotate -c $in/run.lock
 compile $in/container.lock $in/container.in
+python=3.12 compile $in/serving-stack.lock $in/serving-stack.in --overrides $in/overrides.in -c $in/container.lock
 compile $in/bench.lock $in/bench.in

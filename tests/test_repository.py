@@ -40,8 +40,17 @@ def test_no_lock_has_awscli(lock: Path) -> None:
 def test_laptop_uses_the_container_versions() -> None:
     """Numerical libraries have the versions of SageMaker's scikit-learn image, so both fit the same model."""
     run, container = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/container.lock")
-    for name in ("scikit-learn", "pandas", "imbalanced-learn", "scipy"):
+    for name in ("scikit-learn", "pandas", "imbalanced-learn", "numpy", "scipy"):
         assert run[name] == container[name], name
+
+
+@pytest.mark.parametrize("lock", ["container", "serving-stack"])
+def test_image_locks_hold_the_versions_of_the_image(lock: str) -> None:
+    """The environments that replace SageMaker's image have exactly the versions of requirements/image.in."""
+    image = dict(re.findall(r"^([\w-]+)==([^ \n]+)", (ROOT / "requirements/image.in").read_text(), re.M))
+    assert len(image) >= 10
+    locked = pins(ROOT / f"requirements/{lock}.lock")
+    assert {name: locked.get(name) for name in image} == image
 
 
 def test_dev_lock_matches_the_run_lock() -> None:

@@ -89,6 +89,17 @@ def test_core_verb_needs_only_the_core_lock(verb: str) -> None:
     assert third_party(reachable(f"ml.commands.{verb}")) <= pinned("core"), verb
 
 
+@pytest.mark.parametrize("step", ["prepare", "evaluate"])
+def test_step_without_an_install_needs_only_the_image(step: str) -> None:
+    """Prepare and Evaluate import what the image has, so run.sh installs nothing for them."""
+    assert third_party(reachable(f"ml.steps.{step}")) <= direct("image") | {"threadpoolctl"}  # scikit-learn requires it
+
+
+def test_train_imports_only_the_image_and_its_requirements() -> None:
+    """What Train imports is in the image or in ml/steps/requirements.txt."""
+    assert third_party(reachable("ml.steps.train")) <= direct("image", "steps") | {"threadpoolctl"}
+
+
 def test_product_imports_only_declared_packages() -> None:
     """What ml/ imports outside the playground is named in core.in or run.in and pinned in run.lock."""
     imported = third_party(product_files())

@@ -2,13 +2,16 @@
 # Runs one step inside a SageMaker job: `bash run.sh prepare ARGS`. The folder of this file holds the package `ml`
 # and requirements.txt; the script never writes to it, because SageMaker may mount it read-only.
 #
-# If the image lacks a pinned package, pip installs it and verifies its digest. A job without access to an index needs
-# an image with all packages, or PIP_INDEX_URL / PIP_FIND_LINKS in the image's environment for a reachable mirror.
+# Only the Train step needs packages that the image lacks. If one is missing, pip installs it and verifies its digest. A
+# Train job without access to an index needs an image with these packages, or PIP_INDEX_URL / PIP_FIND_LINKS in the
+# image's environment for a reachable mirror. The other jobs run with network isolation and install nothing.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-python3 -m ml.steps.requirements_check "$here/requirements.txt" ||
-  python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
-    -r "$here/requirements.txt" ||
-  { echo "pip could not install the packages missing from the image: see requirements.txt, and run.sh on networks without an index" >&2; exit 1; }
+if [[ "$1" == train ]]; then
+  python3 -m ml.steps.requirements_check "$here/requirements.txt" ||
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
+      -r "$here/requirements.txt" ||
+    { echo "pip could not install the packages missing from the image: see requirements.txt, and run.sh on networks without an index" >&2; exit 1; }
+fi
 exec python3 -m "ml.steps.$1" "${@:2}"

@@ -76,10 +76,17 @@ def run_sh(tmp_path: Path, *arguments: str, lacking: int = 1) -> tuple[int, list
     return done.returncode, calls.read_text().splitlines() if calls.exists() else []
 
 
+@pytest.mark.parametrize("step", ["prepare", "evaluate"])
+def test_run_sh_installs_nothing_for_steps_without_requirements(tmp_path: Path, step: str) -> None:
+    """Prepare and Evaluate need only what the image has, so their jobs need no network."""
+    status, calls = run_sh(tmp_path, step, "--commit", "x")
+    assert (status, calls) == (0, [str(tmp_path / "code"), "-m", f"ml.steps.{step}", "--commit", "x"])
+
+
 def test_run_sh_installs_missing_packages_then_runs_the_step(tmp_path: Path) -> None:
     """First requirements.txt, then the module with its arguments unchanged; nothing in them is executed."""
     hostile = "a b; touch $HOME/x `id` $(id) ''"
-    status, calls = run_sh(tmp_path, "prepare", "--window-start=", "--window-end", hostile)
+    status, calls = run_sh(tmp_path, "train", "--window-start=", "--window-end", hostile)
     code = str(tmp_path / "code")
     assert status == 0
     assert calls[:4] == [code, "-m", "ml.steps.requirements_check", f"{code}/requirements.txt"]
@@ -88,7 +95,7 @@ def test_run_sh_installs_missing_packages_then_runs_the_step(tmp_path: Path) -> 
     assert {"--require-hashes", "--no-deps", "--no-input"} <= set(calls)
     assert calls[calls.index("-r") + 1] == f"{code}/requirements.txt"
     step = calls[calls.index("-r") + 2 :]
-    assert step == [code, "-m", "ml.steps.prepare", "--window-start=", "--window-end", hostile]
+    assert step == [code, "-m", "ml.steps.train", "--window-start=", "--window-end", hostile]
 
 
 def test_run_sh_skips_pip_if_nothing_is_missing(tmp_path: Path) -> None:
@@ -131,7 +138,7 @@ def test_run_sh_without_a_step_fails(tmp_path: Path) -> None:
 def test_step_requirements_match_the_lock(repository_root: Path) -> None:
     """A job installs the versions and digests that laptops and the container's tests have."""
     steps = pins(repository_root / "ml/steps/requirements.txt")
-    assert steps.keys() == {"imbalanced-learn", "sklearn-compat", "pyarrow"}
+    assert steps.keys() == {"imbalanced-learn", "sklearn-compat"}
     assert all(version and digests for version, digests in steps.values())
     for lock in ("run.lock", "container.lock"):
         locked = pins(repository_root / "requirements" / lock)

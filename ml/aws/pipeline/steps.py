@@ -263,6 +263,8 @@ class Workflow:
             "ProcessingInputs": [_input(name, source) for name, source in inputs.items()],
             "ProcessingOutputConfig": {"Outputs": written},
             "ProcessingResources": {"ClusterConfig": self._cluster},
+            # Prepare and Evaluate install nothing (run.sh); SageMaker transfers their inputs and outputs.
+            "NetworkConfig": {"EnableNetworkIsolation": True},
             "StoppingCondition": self._stopping_condition,
             "RoleArn": self._platform.execution_role_arn,
         }

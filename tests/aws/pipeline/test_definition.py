@@ -261,6 +261,13 @@ def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], t
     assert started(steps, folder, uri)[0] == 0
 
 
+def test_jobs_that_install_nothing_have_no_network(steps: dict[str, dict[str, Any]]) -> None:
+    """Prepare and Evaluate run with network isolation; Train may install what the image lacks."""
+    isolated = {name: steps[name]["Arguments"].get("NetworkConfig") for name in ("Prepare", "Evaluate")}
+    assert set(map(str, isolated.values())) == {"{'EnableNetworkIsolation': True}"}
+    assert "EnableNetworkIsolation" not in steps["Train"]["Arguments"]
+
+
 def test_prepare_gets_the_digest_of_its_data(steps: dict[str, dict[str, Any]]) -> None:
     """Prepare checks every file against it before it reads one."""
     words = steps["Prepare"]["Arguments"]["AppSpecification"]["ContainerArguments"]
