@@ -21,13 +21,24 @@ def bootstrap(
     configure: Annotated[
         bool, typer.Option("--configure", help="Also set the repository's variables, with GITHUB_TOKEN.")
     ] = False,
+    reserve_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=10,
+            metavar="N",
+            help="Reserve N concurrent executions for the deploy function; by default as the account's quota permits.",
+        ),
+    ] = None,
     repo: Repo = HERE,
 ) -> View:
     """Create or update the platform and the workflows' roles in an account."""
     from ml import render
     from ml.commands.bootstrap import bootstrap as run
 
-    result = run(repo, notify=notify, repository=repository, configure=configure)
+    result = run(
+        repo, notify=notify, repository=repository, configure=configure, reserve_concurrency=reserve_concurrency
+    )
     states = {name: f" ({state})" for name, state in result.configured.items()}
     return View(
         value=result,

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ml.aws import lambda_concurrency
 from ml.aws import platform_stack as platform
 from ml.aws.cloudformation import platform_source, stack
 from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
-from ml.console import stage
+from ml.console import note, stage
 from ml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ class Bootstrapped:
 
 
 def bootstrap(
-    root: Path, *, notify: str | None = None, repository: str | None = None, configure: bool = False
+    root: Path,
+    *,
+    notify: str | None = None,
+    repository: str | None = None,
+    configure: bool = False,
+    reserve_concurrency: int | None = None,
 ) -> Bootstrapped:
     """Creates or updates both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
@@ -56,6 +62,8 @@ def bootstrap(
         notify: an e-mail address for refused and failed deployments; None keeps the present one.
         repository: OWNER/NAME of the repository whose workflows get roles; None keeps the present one.
         configure: also set the repository's variables, with the token GITHUB_TOKEN.
+        reserve_concurrency: concurrent executions reserved for the deploy function, 0 for none; None keeps the present
+            value, and reserves 1 in a new stack if the account's quota permits it.
 
     Raises:
         Refused: the caller is the account's root user; nothing was changed.
@@ -71,6 +79,9 @@ def bootstrap(
         stack.ensure_bucket(made.code_bucket)
         stack.upload(made.code_bucket, FUNCTION.name, made.archive)
     parameters = made.parameters | ({"NotificationEmail": notify} if notify is not None else {})
+    reserved = _concurrency(name) if reserve_concurrency is None else reserve_concurrency
+    if reserved is not None:
+        parameters["ReservedConcurrency"] = str(reserved)
     with stage(f"Stack {name} from {TEMPLATE}"):
         applied = stack.apply(name, made.template, parameters)
     where = platform.read()
@@ -116,6 +127,19 @@ _NOBODY_LET_IN = (
     "No repository's workflows have roles yet: run `fraudops bootstrap --repository OWNER/NAME`, or with "
     "--configure to set its variables too.",
 )
+
+
+def _concurrency(stack_name: str) -> int | None:
+    """The reservation for a new stack, as the account's quota permits it; None for a stack that has one."""
+    before = platform.describe_stack(stack_name)
+    if before is not None and stack.was_created(before):
+        return None
+    reservable = lambda_concurrency.reservable()
+    if reservable:
+        return 1
+    why = "the caller may not read the quota" if reservable is None else "the account's quota leaves none to reserve"
+    note(f"note: no concurrency is reserved for the deploy function: {why}. It is idempotent, so it works without")
+    return 0
 
 
 def _let_in(

@@ -96,7 +96,7 @@ def test_no_role_writes_the_order_or_approves(template: dict[str, Any]) -> None:
 def test_storage_is_private_and_encrypted(template: dict[str, Any]) -> None:
     """The bucket is retained, versioned, encrypted and private; bucket, queue and topic deny access without TLS."""
     lake = template["Resources"]["Lake"]
-    assert lake["DeletionPolicy"] == lake["UpdateReplacePolicy"] == "Retain"
+    assert (lake["DeletionPolicy"], lake["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     properties = lake["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["VersioningConfiguration"] == {"Status": "Enabled"}

@@ -22,6 +22,8 @@ from ml.errors import CloudError
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of the zip format
 _CANCELLED = "Resource creation cancelled"
 _TIMEOUT_SECONDS = 1_800
+_UNUSED = "REVIEW_IN_PROGRESS"
+"""The status of a stack without resources, for which a change set was made and never executed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +115,17 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
 
     cloudformation = session.client("cloudformation")
     before = describe_stack(name)
-    if before is not None and before["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED"):
+    if before is not None and before["StackStatus"] != _UNUSED:
+        before = _settled(name)
+    if before is not None and not was_created(before):
         with session.explained(f"deleting the stack {name}, whose creation failed"):
             cloudformation.delete_stack(StackName=name)
             before = _settled(name)
-    before = _settled(name) if before is not None else None
+        if before is not None:
+            raise CloudError(
+                f"the creation of stack {name} failed, and CloudFormation cannot delete what it left: "
+                f"{_reason(name, before)}; delete that resource, then run this again"
+            )
     state: Literal["created", "updated"] = "created" if before is None else "updated"
     with session.explained(f"applying the template of the stack {name}"):
         request = request_of(name, template, parameters, before)
@@ -136,6 +144,11 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
         status = after["StackStatus"] if after else "gone"
         raise CloudError(f"stack {name} is {status}: {_reason(name, after)}")
     return Applied(state=state, outputs=_outputs(after))
+
+
+def was_created(stack: Mapping[str, Any]) -> bool:
+    """Whether the creation of a settled stack succeeded. One whose creation failed can only be deleted."""
+    return stack["StackStatus"] not in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", _UNUSED)
 
 
 def request_of(

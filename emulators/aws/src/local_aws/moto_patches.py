@@ -11,6 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from local_aws.errors import AwsError
+from local_aws.service_rules import reserved_concurrency as rule
+
 run_function: Callable[[Any, Any], tuple[str, bool, str]] | None = None
 """Runs a function, given as moto's record, on an event: (payload, whether it failed, log)."""
 
@@ -26,6 +29,7 @@ def install() -> None:
     _run_functions_without_docker()
     _accept_every_instance_type()
     _ignore_conditional_bucket_policies()
+    _enforce_reserved_concurrency()
     cache_module_list()
     _installed = True
 
@@ -53,6 +57,23 @@ def _run_functions_without_docker() -> None:
         return run_function(function, event or {})
 
     LambdaFunction._invoke_lambda = invoke
+
+
+def _enforce_reserved_concurrency() -> None:
+    """moto reads the quota from an environment variable, and by default enforces none."""
+    from moto.awslambda.exceptions import InvalidParameterValueException
+    from moto.awslambda.models import LambdaBackend
+
+    def put(backend: Any, function_name: str, reserved_concurrency: Any) -> Any:
+        function = backend.get_function(function_name)
+        try:
+            rule.check(list(backend.list_functions()), function.function_name, int(reserved_concurrency))
+        except AwsError as error:
+            raise InvalidParameterValueException(error.message) from error
+        function.reserved_concurrency = reserved_concurrency
+        return reserved_concurrency
+
+    LambdaBackend.put_function_concurrency = put
 
 
 def _accept_every_instance_type() -> None:

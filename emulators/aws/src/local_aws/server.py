@@ -11,12 +11,13 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local_aws import moto_patches
+from local_aws import moto_patches, quotas
 from local_aws.awslambda.functions import Functions
 from local_aws.clock import Clock
 from local_aws.cloudformation import resource_types
@@ -79,6 +80,7 @@ class LocalAws:
         self._server_command, self._health_timeout = server_command, health_timeout_seconds
         self._flush_seconds, self._retry_seconds, self._images = flush_seconds, retry_seconds, images
         self.clock = clock or Clock()
+        self.quotas = quotas.current
         self.federation = WebIdentityFederation(account=self.account, region=region)
         self._server: Any = None
         self._clients: dict[str, Any] = {}
@@ -141,6 +143,7 @@ class LocalAws:
         logs.mkdir(parents=True, exist_ok=True)
         moto_patches.install()
         _reset_moto()
+        self.quotas.reset()
         self._processes = ChildProcesses(self.folder)
         self._functions = Functions(
             client=self.client,
@@ -267,9 +270,11 @@ class LocalAws:
         return [
             ("POST", endpoint, "sagemaker-runtime:InvokeEndpoint", invoker.call),
             ("POST", function, "lambda:Invoke", self._functions.handle_invoke),
+            ("GET", r"^/2016-08-19/account-settings/?$", "lambda:GetAccountSettings", self._functions.account_settings),
             ("GET", f"^{CONTROL_PATH}/health$", "local:Health", self._health),
             ("POST", f"^{CONTROL_PATH}/flush$", "local:Flush", self._flush),
             ("POST", f"^{CONTROL_PATH}/clock$", "local:Clock", self._set_clock),
+            ("POST", f"^{CONTROL_PATH}/quotas$", "local:Quotas", self._set_quotas),
         ]
 
     def _health(self, *_: Any) -> Response:
@@ -289,6 +294,17 @@ class LocalAws:
             raise AwsError("ValidationException", f"the time must have an offset (got {text!r})")
         self.clock.set(moment)
         return _json({"now": self.clock.now().isoformat()})
+
+    def _set_quotas(self, _: Any, __: Any, body: bytes) -> Response:
+        """Sets the quotas that the JSON body names, and returns all; an empty body changes nothing."""
+        try:
+            values = json.loads(body or b"{}")
+        except ValueError as error:
+            raise AwsError("ValidationException", f"the body is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise AwsError("ValidationException", f"the body must be a JSON object (got {type(values).__name__})")
+        self.quotas.set(values)
+        return _json(asdict(self.quotas))
 
 
 def client_environment(url: str, region: str) -> dict[str, str]:

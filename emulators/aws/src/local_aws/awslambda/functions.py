@@ -25,6 +25,7 @@ from local_aws.clock import Clock
 from local_aws.errors import AwsError
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.protocols import Response
+from local_aws.service_rules import reserved_concurrency
 
 _MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 _MAX_CODE_BYTES = 250 * 1024 * 1024
@@ -89,6 +90,14 @@ class Functions:
             headers["X-Amz-Log-Result"] = base64.b64encode("\n".join(result.lines).encode()[-4096:]).decode()
         text = result.payload if result.error is None else json.dumps(result.error)
         return 200, headers, (text or "null").encode()
+
+    def account_settings(self, *_: Any) -> Response:
+        """The GetAccountSettings API, with the emulator's quotas."""
+        from moto.awslambda.models import lambda_backends
+
+        functions = list(lambda_backends[self._account][self._region].list_functions())
+        body = json.dumps(reserved_concurrency.account_settings(functions)).encode()
+        return 200, {"Content-Type": "application/json"}, body
 
     def find(self, name: str) -> Any:
         """moto's record of the function with that name or ARN; AwsError if there is none."""

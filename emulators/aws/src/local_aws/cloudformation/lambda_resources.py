@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import uuid
 import zipfile
 from typing import Any
 
 from local_aws.cloudformation.resource_base import ResourceType
+from local_aws.errors import AwsError
+from local_aws.service_rules import reserved_concurrency
 
 
 class EventInvokeConfig(ResourceType):
@@ -60,6 +63,7 @@ class Function(ResourceType):
         from moto.awslambda.models import LambdaFunction
 
         properties = cloudformation_json["Properties"]
+        _check_concurrency(resource_name, properties, account_id, region_name)
         code = _read_code(properties["Code"], account_id)
         document = {**cloudformation_json, "Properties": {**properties, "Code": {"ZipFile": "pass"}}}
         function = LambdaFunction.create_from_cloudformation_json(
@@ -83,6 +87,7 @@ class Function(ResourceType):
             )
             original_resource.delete(account_id, region_name)
             return function
+        _check_concurrency(original_resource.function_name, properties, account_id, region_name)
         code = _read_code(properties["Code"], account_id)
         original_resource.update_configuration(
             {**properties, "Environment": properties.get("Environment", {"Variables": {}})}
@@ -103,6 +108,20 @@ class Function(ResourceType):
         if group:
             function.logs_group_name = group
         return function
+
+
+def _check_concurrency(name: str, properties: dict[str, Any], account: str, region: str) -> None:
+    try:
+        reserved_concurrency.check(
+            _lambda(account, region).list_functions(), name, int(properties.get("ReservedConcurrentExecutions") or 0)
+        )
+    except AwsError as error:
+        request, token = uuid.uuid4(), uuid.uuid4()
+        reason = f'"{error.message} (Service: Lambda, Status Code: {error.status}, Request ID: {request})"'
+        message = (
+            f"Resource handler returned message: {reason} (RequestToken: {token}, HandlerErrorCode: InvalidRequest)"
+        )
+        raise AwsError(error.code, message) from error
 
 
 def _lambda(account: str, region: str) -> Any:

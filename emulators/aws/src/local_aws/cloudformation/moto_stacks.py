@@ -6,18 +6,22 @@ below, once per process.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import moto.cloudformation.models as cfn
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.responses import CloudFormationResponse
 
 from local_aws.cloudformation.resource_base import ResourceType
 from local_aws.cloudformation.resource_map import ResourceMap
 from local_aws.cloudformation.resource_types import find_resource_type
+from local_aws.service_rules.catalog import violation
 
 _moto_class_of = parsing.resource_class_from_type
 _moto_name_property_of = parsing.resource_name_property_from_type
+_NOT_UPDATABLE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 _NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
 
 
@@ -28,12 +32,15 @@ def install() -> None:
     cfn.ResourceMap = ResourceMap
     cfn.Stack.create_resources = _create
     cfn.Stack.update = _update
+    cfn.Stack.delete = _delete
     cfn.ChangeSet.diff = lambda change_set: change_set.stack.resource_map.preview(
         change_set.template_dict, change_set.parameters
     )
     cfn.ChangeSet.apply = lambda change_set: _apply(change_set.stack, change_set.template, change_set.parameters)
     cfn.CloudFormationBackend.execute_change_set = _execute_change_set
+    cfn.CloudFormationBackend.delete_stack = _delete_stack
     cfn.CloudFormationBackend._resolve_update_parameters = _update_parameters
+    CloudFormationResponse._validate_status = lambda _, stack: _refuse_unless_updatable(stack)
     _fail_empty_change_sets()
 
 
@@ -58,13 +65,54 @@ def _create(stack: Any) -> None:
     except Exception as error:
         _record_failure(stack, "CREATE_FAILED", error)
         stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
-        stack.resource_map.delete_all()
-        stack.output_map = cfn.OutputMap(stack.resource_map, {}, stack.stack_id)
-        stack._add_stack_event("ROLLBACK_COMPLETE")
-        stack.status, stack.stack_status_reason = "ROLLBACK_COMPLETE", str(error)
+        _roll_back_creation(stack, error)
         return
     stack.description = stack.template_dict.get("Description")
     stack.mark_creation_complete()
+
+
+def _roll_back_creation(stack: Any, error: Exception) -> None:
+    failures = stack.resource_map.roll_back_creation()
+    _record_deletion_failures(stack, failures)
+    stack.output_map = cfn.OutputMap(stack.resource_map, {}, stack.stack_id)
+    status = "ROLLBACK_FAILED" if failures else "ROLLBACK_COMPLETE"
+    stack._add_stack_event(status)
+    stack.status, stack.stack_status_reason = status, str(error)
+
+
+def _delete_stack(backend: Any, name_or_stack_id: str) -> None:
+    """DeleteStack: a stack of which a resource cannot be deleted stays, in the state DELETE_FAILED."""
+    found = [stack for stack in backend.stacks.values() if name_or_stack_id in (stack.name, stack.stack_id)]
+    for stack in found:
+        exports = [export.name for export in stack.exports]
+        stack.delete()
+        if stack.status != "DELETE_COMPLETE":
+            continue
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
+        for name in exports:
+            backend.exports.pop(name, None)
+
+
+def _delete(stack: Any) -> None:
+    stack._add_stack_event("DELETE_IN_PROGRESS", resource_status_reason="User Initiated")
+    failures = stack.resource_map.delete()
+    status = "DELETE_FAILED" if failures else "DELETE_COMPLETE"
+    reason = f"The following resource(s) failed to delete: [{', '.join(name for name, _ in failures)}]."
+    _record_deletion_failures(stack, failures)
+    stack._add_stack_event(status, resource_status_reason=reason if failures else None)
+    stack.status, stack.stack_status_reason = status, reason if failures else None
+
+
+def _record_deletion_failures(stack: Any, failures: list[tuple[str, Exception]]) -> None:
+    for name, error in failures:
+        kind, reason = stack.resource_map._resource_json_map[name]["Type"], _reason(error)
+        stack.events.append(cfn.Event(stack.stack_id, stack.name, name, "", kind, "DELETE_FAILED", reason, None))
+
+
+def _refuse_unless_updatable(stack: Any) -> None:
+    if stack.status in _NOT_UPDATABLE:
+        error = violation("cloudformation-stack-not-updatable", stack=stack.stack_id, status=stack.status)
+        raise ValidationError(stack.stack_id, message=error.message)
 
 
 def _update(
@@ -92,7 +140,7 @@ def _apply(stack: Any, template: str, parameters: dict[str, Any]) -> None:
     except Exception as error:
         _record_failure(stack, "UPDATE_FAILED", error)
         stack._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
-        _apply_template(stack, *previous)
+        _apply_template(stack, *previous, rollback=True)
         stack._add_stack_event("UPDATE_ROLLBACK_COMPLETE")
         stack.status, stack.stack_status_reason = "UPDATE_ROLLBACK_COMPLETE", str(error)
         return
@@ -100,11 +148,11 @@ def _apply(stack: Any, template: str, parameters: dict[str, Any]) -> None:
     stack.status = "UPDATE_COMPLETE"
 
 
-def _apply_template(stack: Any, template: Any, parameters: dict[str, Any]) -> None:
+def _apply_template(stack: Any, template: Any, parameters: dict[str, Any], *, rollback: bool = False) -> None:
     stack.template, stack.parameters = template, parameters
     stack.template_dict = stack.parse_template(template) if template else {"Resources": {}}
     stack.description = stack.template_dict.get("Description")
-    stack.resource_map.update(stack.template_dict, parameters)
+    stack.resource_map.update(stack.template_dict, parameters, rollback=rollback)
     stack.output_map = stack._create_output_map()
 
 
@@ -124,8 +172,11 @@ def _record_failure(stack: Any, status: str, error: Exception) -> None:
     resources = stack.resource_map
     name = resources.failed or stack.name
     kind = resources._resource_json_map.get(name, {}).get("Type", "AWS::CloudFormation::Stack")
-    reason = getattr(error, "description", None) or str(error) or type(error).__name__
-    stack.events.append(cfn.Event(stack.stack_id, stack.name, name, "", kind, status, reason, None))
+    stack.events.append(cfn.Event(stack.stack_id, stack.name, name, "", kind, status, _reason(error), None))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "description", None) or str(error) or type(error).__name__
 
 
 def _execute_change_set(backend: Any, change_set_name: str, stack_name: str | None = None) -> None:
@@ -160,6 +211,10 @@ def _fail_empty_change_sets() -> None:
     create = cfn.CloudFormationBackend.create_change_set
 
     def create_change_set(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        names = inspect.signature(create).bind(backend, *args, **kwargs).arguments
+        for stack in list(backend.stacks.values()):
+            if stack.name == names["stack_name"] and names["change_set_type"] == "UPDATE":
+                _refuse_unless_updatable(stack)
         identifier, stack_id = create(backend, *args, **kwargs)
         change_set = backend.change_sets[identifier]
         same_outputs = change_set.template_dict.get("Outputs") == change_set.stack.template_dict.get("Outputs")

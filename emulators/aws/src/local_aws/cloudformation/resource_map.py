@@ -6,16 +6,18 @@ moto compares raw templates, so that a changed parameter may change nothing. Thi
 from __future__ import annotations
 
 import copy
-import logging
 from typing import Any
 
 import moto.cloudformation.models as cfn
 from moto.cloudformation import parsing
 
+from local_aws.cloudformation.existing_names import refuse_existing
 from local_aws.cloudformation.resource_base import Resource
 from local_aws.cloudformation.resource_updates import FOLLOW_UPS, IN_PLACE_UPDATES, prepare_deletion
 
-_log = logging.getLogger(__name__)
+_RETAINED = frozenset({"Retain", "RetainExceptOnCreate"})
+_RETAINED_IN_ROLLBACK = frozenset({"Retain"})
+"""The deletion policies that keep a resource that the rolled-back operation created."""
 
 
 class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see pyproject.toml
@@ -37,6 +39,8 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
                 self._stale.discard(key)
                 self._update_resource(key)
             exists = key in self._parsed_resources
+            if not exists and key in self._resource_json_map and self.is_enabled(key):
+                self._refuse_existing(self.resolved(key))
             resource = super().__getitem__(key)
             if not exists and resource is not None and key in self._resource_json_map:
                 self._finish(key, resource)
@@ -61,8 +65,13 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         properties = parsing.clean_json(copy.deepcopy(document.get("Properties", {})), self)
         return {"Type": document["Type"], "Properties": properties}
 
-    def update(self, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> None:
-        """Applies `template`: creates new resources, updates changed ones, deletes those no longer in it."""
+    def update(
+        self, template: dict[str, Any], parameters: dict[str, Any] | None = None, *, rollback: bool = False
+    ) -> None:
+        """Applies `template`: creates new resources, updates changed ones, deletes those no longer in it.
+
+        With `rollback`, those no longer in it were created by the operation that is rolled back.
+        """
         self.failed = None
         previous = dict(self._resource_json_map)
         existing = {name for name in previous if name in self._parsed_resources}
@@ -73,24 +82,30 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         self._stale = existing & set(names)
         for name in names:
             self[name]
+        retaining = _RETAINED_IN_ROLLBACK if rollback else _RETAINED
         for name in [name for name in existing if name not in names]:
-            if previous[name].get("DeletionPolicy") != "Retain":
+            if previous[name].get("DeletionPolicy") not in retaining:
                 self._delete_resource(self._parsed_resources[name], previous[name])
             self._parsed_resources.pop(name)
             self.applied.pop(name, None)
 
-    def delete_all(self) -> None:
-        """Deletes the resources of a stack whose creation failed; one that cannot be deleted is left, as on AWS."""
-        for name, error in self._delete_resources(self._created()):
-            _log.warning("stack %s: could not delete %s: %s", self.stack_id, name, error)
-        self._template, self._resource_json_map = {"Resources": {}}, {}
+    def roll_back_creation(self) -> list[tuple[str, Exception]]:
+        """Deletes the resources of a stack whose creation failed, except those with the policy Retain.
 
-    def delete(self) -> None:
-        """Deletes all resources except those to be retained; raises if one cannot be deleted."""
-        retained = {name for name, item in self._resource_json_map.items() if item.get("DeletionPolicy") == "Retain"}
-        failures = self._delete_resources([name for name in self._created() if name not in retained])
-        if failures:
-            raise failures[0][1]
+        Returns the resources that cannot be deleted, with the reasons; they stay in the stack.
+        """
+        failures = self._delete_resources(self._not_retained(_RETAINED_IN_ROLLBACK))
+        left = {name for name, _ in failures}
+        self._resource_json_map = {name: item for name, item in self._resource_json_map.items() if name in left}
+        self._template = {"Resources": self._resource_json_map}
+        return failures
+
+    def delete(self) -> list[tuple[str, Exception]]:
+        """Deletes all resources except those to be retained; returns those that cannot be deleted, with reasons."""
+        return self._delete_resources(self._not_retained(_RETAINED))
+
+    def _not_retained(self, policies: frozenset[str]) -> list[str]:
+        return [name for name in self._created() if self._resource_json_map[name].get("DeletionPolicy") not in policies]
 
     def _created(self) -> list[str]:
         return [name for name in reversed(self._parsed_resources) if name in self._resource_json_map]
@@ -151,11 +166,16 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         elif update is None and not hasattr(kind.update_from_cloudformation_json, "__isabstractmethod__"):
             resource = parsing.parse_and_update_resource(name, document, self, self._account_id, self._region_name)
         else:
+            if renamed:
+                self._refuse_existing(resolved)
             self._delete_resource(resource, document)
             resource = parsing.parse_and_create_resource(name, document, self, self._account_id, self._region_name)
         resource.cf_resource_type, resource.logical_resource_id = resolved["Type"], name
         self._parsed_resources[name] = resource
         self._finish(name, resource)
+
+    def _refuse_existing(self, resolved: dict[str, Any]) -> None:
+        refuse_existing(resolved["Type"], resolved["Properties"], self._account_id, self._region_name)
 
     def _finish(self, name: str, resource: Any) -> None:
         resolved = self.resolved(name)

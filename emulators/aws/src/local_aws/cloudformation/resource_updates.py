@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from local_aws.service_rules.catalog import violation
+
 Update = Callable[[Any, dict[str, Any], str, str], Any]
 
 
@@ -93,7 +95,13 @@ FOLLOW_UPS: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
 
 
 def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
-    """Removes what prevents moto from deleting a resource of a stack: the policies of a role."""
+    """Removes what prevents moto from deleting a resource of a stack: the policies of a role.
+
+    Raises:
+        AwsError: BucketNotEmpty; moto reports such a bucket as deleted and keeps it.
+    """
+    if type_name == "AWS::S3::Bucket":
+        _refuse_full_bucket(resource)
     if type_name != "AWS::IAM::Role":
         return
     from moto.iam.models import iam_backends
@@ -101,3 +109,8 @@ def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
     for arn in list(resource.managed_policies):
         iam_backends[account]["aws"].detach_role_policy(arn, resource.name)
     resource.policies.clear()
+
+
+def _refuse_full_bucket(bucket: Any) -> None:
+    if list(bucket.keys.values()):
+        raise violation("s3-bucket-not-empty")

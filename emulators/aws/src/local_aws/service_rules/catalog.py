@@ -1,0 +1,57 @@
+"""The catalogue of service rules, read from rules.yaml, and the errors that they give. Checks no request itself.
+
+Each rule has AWS's error code and message; the message has the values of the request in braces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from local_aws.errors import AwsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One entry of rules.yaml.
+
+    `operations` are those that the rule refuses; `source` is AWS's page or the issue that shows the error; `status` is
+    the HTTP status of the error.
+    """
+
+    id: str
+    service: str
+    operations: tuple[str, ...]
+    statement: str
+    code: str
+    message: str
+    source: str
+    status: int
+
+
+@cache
+def rules() -> Mapping[str, Rule]:
+    """Every rule by its id.
+
+    Raises:
+        ValueError: two rules have one id.
+    """
+    import yaml
+
+    text = files("local_aws.service_rules").joinpath("rules.yaml").read_text(encoding="utf-8")
+    found: dict[str, Rule] = {}
+    for item in yaml.safe_load(text)["rules"]:
+        rule = Rule(**{"status": 400, **item, "operations": tuple(item["operations"])})
+        if rule.id in found:
+            raise ValueError(f"rules.yaml: two rules have the id {rule.id}")
+        found[rule.id] = rule
+    return found
+
+
+def violation(rule_id: str, **values: Any) -> AwsError:
+    """The error of the rule, with `values` in its message."""
+    rule = rules()[rule_id]
+    return AwsError(rule.code, rule.message.format(**values), rule.status)

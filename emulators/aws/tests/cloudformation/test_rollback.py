@@ -1,0 +1,162 @@
+"""Stacks whose creation, update or deletion fails: what is rolled back, what is retained, and what may follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_resources import unique_name
+from botocore.exceptions import ClientError
+from local_aws.server import LocalAws
+
+POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
+
+
+def template(policy: str, name: str, *, broken: bool) -> str:
+    """A log group with that deletion policy, and a resource that fails if `broken`."""
+    failing = """
+  Broken:
+    Type: AWS::Lambda::Function
+    DependsOn: Group
+    Properties:
+      Runtime: python3.12
+      Handler: index.handler
+      Role: arn:aws:iam::123456789012:role/none
+      Code: {S3Bucket: no-such-bucket, S3Key: none.zip}
+"""
+    return f"""
+Resources:
+  Group:
+    Type: AWS::Logs::LogGroup
+    DeletionPolicy: {policy}
+    Properties: {{LogGroupName: {name}}}
+{failing if broken else ""}"""
+
+
+def status(aws: LocalAws, name: str) -> str:
+    """The stack's status."""
+    text: str = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    return text
+
+
+def reasons(aws: LocalAws, name: str) -> str:
+    """The reasons of the stack's events, newest first."""
+    events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    return "\n".join(event.get("ResourceStatusReason") or "" for event in events)
+
+
+def group_exists(aws: LocalAws, name: str) -> bool:
+    """Whether the log group exists."""
+    found: list[Any] = aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return bool(found)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_rolled_back_creation_keeps_only_what_is_retained(aws: LocalAws, policy: str) -> None:
+    """Retain keeps the resource even then; RetainExceptOnCreate does not."""
+    name = unique_name("stack")
+    aws.client("cloudformation").create_stack(StackName=name, TemplateBody=template(policy, name, broken=True))
+    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert group_exists(aws, name) == (policy == "Retain")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_deleted_stack_keeps_what_is_retained(aws: LocalAws, policy: str) -> None:
+    """Both policies keep a resource whose creation succeeded."""
+    name, cloudformation = unique_name("stack"), aws.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=template(policy, name, broken=False))
+    cloudformation.delete_stack(StackName=name)
+    assert group_exists(aws, name) == (policy != "Delete")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_rolled_back_update_deletes_what_it_created(aws: LocalAws, policy: str) -> None:
+    """A resource that the failed update added goes, unless its policy is Retain."""
+    name, cloudformation = unique_name("stack"), aws.client("cloudformation")
+    empty = "Resources:\n  Topic: {Type: AWS::SNS::Topic}\n"
+    cloudformation.create_stack(StackName=name, TemplateBody=empty)
+    added = template(policy, name, broken=True) + "  Topic: {Type: AWS::SNS::Topic}\n"
+    cloudformation.update_stack(StackName=name, TemplateBody=added)
+    assert status(aws, name) == "UPDATE_ROLLBACK_COMPLETE"
+    assert group_exists(aws, name) == (policy == "Retain")
+
+
+def test_retained_name_already_exists_in_the_next_stack(aws: LocalAws) -> None:
+    """The second try fails with AWS's reason, and the retained resource is not taken over."""
+    name, cloudformation = unique_name("stack"), aws.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=template("Retain", name, broken=True))
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.create_stack(StackName=name, TemplateBody=template("Retain", name, broken=False))
+    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert f'with identifier \'{{"/properties/LogGroupName":"{name}"}}\' already exists.' in reasons(aws, name)
+    assert group_exists(aws, name)
+
+
+def test_rolled_back_stack_takes_no_update_and_no_change_set(aws: LocalAws) -> None:
+    """It must be deleted first; then the name is free."""
+    name, cloudformation = unique_name("stack"), aws.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=template("Delete", name, broken=True))
+    good = template("Delete", name, broken=False)
+    with pytest.raises(ClientError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
+        cloudformation.update_stack(StackName=name, TemplateBody=good)
+    with pytest.raises(ClientError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
+        cloudformation.create_change_set(StackName=name, TemplateBody=good, ChangeSetName="c", ChangeSetType="UPDATE")
+    with pytest.raises(ClientError, match="already exists"):
+        cloudformation.create_stack(StackName=name, TemplateBody=good)
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.create_stack(StackName=name, TemplateBody=good)
+    assert status(aws, name) == "CREATE_COMPLETE"
+
+
+def test_stack_whose_bucket_is_not_empty_is_not_deleted(aws: LocalAws) -> None:
+    """The call succeeds and the stack is DELETE_FAILED, with the resource in its events; later it can be deleted."""
+    name, cloudformation, s3 = unique_name("stack"), aws.client("cloudformation"), aws.client("s3")
+    body = f"Resources:\n  Bucket: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {name}}}}}\n"
+    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    s3.put_object(Bucket=name, Key="a", Body=b"1")
+    cloudformation.delete_stack(StackName=name)
+    assert status(aws, name) == "DELETE_FAILED"
+    assert "The following resource(s) failed to delete: [Bucket]." in reasons(aws, name)
+    with pytest.raises(ClientError, match="is in DELETE_FAILED state and can not be updated"):
+        cloudformation.update_stack(StackName=name, TemplateBody=body + "  T: {Type: AWS::SNS::Topic}\n")
+    s3.delete_object(Bucket=name, Key="a")
+    cloudformation.delete_stack(StackName=name)
+    with pytest.raises(ClientError, match="does not exist"):
+        status(aws, name)
+
+
+def test_reserved_concurrency_of_a_stack_is_held_to_the_quota(aws: LocalAws) -> None:
+    """A new account's quota of 10 leaves nothing to reserve: the stack is rolled back, in AWS's words."""
+    name, cloudformation = unique_name("stack"), aws.client("cloudformation")
+    body = """
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}]
+  Function:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.12
+      Handler: index.handler
+      Role: !GetAtt Role.Arn
+      ReservedConcurrentExecutions: 1
+      Code: {ZipFile: "def handler(event, context): pass"}
+"""
+    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert (
+        "Resource handler returned message: \"Specified ReservedConcurrentExecutions for function decreases account's "
+        "UnreservedConcurrentExecution below its minimum value of [10]. (Service: Lambda, Status Code: 400, "
+    ) in reasons(aws, name)
+    cloudformation.delete_stack(StackName=name)
+    aws.quotas.set({"lambda_concurrent_executions": 101})
+    try:
+        cloudformation.create_stack(StackName=name, TemplateBody=body)
+        assert status(aws, name) == "CREATE_COMPLETE"
+        limits = aws.client("lambda").get_account_settings()["AccountLimit"]
+        assert (limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]) == (101, 100)
+    finally:
+        aws.quotas.reset()
