@@ -15,7 +15,7 @@ from typing import Any
 
 from ml.aws import s3_objects
 from ml.aws.session import client, explained
-from ml.errors import CloudError
+from ml.errors import CloudError, Refused
 
 APPROVED = "Approved"
 PENDING = "PendingManualApproval"
@@ -48,6 +48,11 @@ class Package:
     def artifact_sha256(self) -> str:
         """The digest that the pipeline recorded for the archive at `model_data_url`; '' if it recorded none."""
         return self.metadata.get("artifact_sha256", "")
+
+    @property
+    def evaluation_sha256(self) -> str:
+        """The digest that the pipeline recorded for the object at `evaluation_uri`; '' if it recorded none."""
+        return self.metadata.get("evaluation_sha256", "")
 
 
 def package(arn: str) -> Package:
@@ -91,8 +96,22 @@ def set_status(arn: str, status: str, reason: str) -> None:
 
 
 def evaluation(found: Package) -> dict[str, Any]:
-    """The evaluation.json that the package was registered with: verdict, metrics, champion, windows."""
-    return read_json(found.evaluation_uri)
+    """The evaluation.json that the package was registered with: verdict, metrics, champion, windows.
+
+    Raises:
+        Refused: the object's digest is not the registered one, or none was registered.
+        CloudError: there is no such object, or it is not a JSON object.
+    """
+    with explained(f"reading {found.evaluation_uri}"), contextlib.closing(_open(found.evaluation_uri)) as body:
+        content = body.read()
+    digest_found = hashlib.sha256(content).hexdigest()
+    if digest_found != found.evaluation_sha256:
+        raise Refused(
+            f"the object at {found.evaluation_uri} is not the evaluation of {found.arn}: its sha256 is {digest_found}, "
+            f"and the package was registered with {found.evaluation_sha256 or 'none'}. If it was replaced, restore its "
+            "version in S3; otherwise train again"
+        )
+    return _json_object(content, found.evaluation_uri)
 
 
 def digest(uri: str) -> str:
@@ -107,9 +126,13 @@ def digest(uri: str) -> str:
 def read_json(uri: str) -> dict[str, Any]:
     """The JSON object at `uri`. Raises CloudError if there is none, or it is not a JSON object."""
     with explained(f"reading {uri}"), contextlib.closing(_open(uri)) as body:
-        text = body.read()
+        content = body.read()
+    return _json_object(content, uri)
+
+
+def _json_object(content: bytes, uri: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = json.loads(content)
     except ValueError as error:
         raise CloudError(f"{uri} is not JSON ({error}); it was not written by this project's pipeline") from error
     if not isinstance(document, dict):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml.cli.options import HERE, PullRequest, Repo, View, group, verb
+from ml.cli.options import HERE, PullRequest, Registry, Repo, View, group, verb
 
 app = group("Check what a change does.")
 
 
 @verb(app, example="fraudops validate")
-def validate(pull_request: PullRequest = None, repo: Repo = HERE) -> Any:
-    """Check every file of model-config/: alone, against the others and against main."""
+def validate(pull_request: PullRequest = None, registry: Registry = None, repo: Repo = HERE) -> Any:
+    """Check every file of model-config/: alone, against the others, against main and, in a workflow, the registry."""
     from ml.commands.validate import validate as run
 
-    return run(repo, pull_request=pull_request)
+    return run(repo, pull_request=pull_request, registry=registry)
 
 
 @verb(app, example="fraudops plan")

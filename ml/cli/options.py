@@ -24,6 +24,13 @@ SETTINGS: dict[str, Any] = {
 Repo = Annotated[Path, typer.Option("--repo", help="The repository's root.", show_default="here")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Merge = Annotated[bool, typer.Option("--merge", help="Merge the branch into main, which must be checked out.")]
+Registry = Annotated[
+    bool | None,
+    typer.Option(
+        "--registry/--no-registry",
+        help="Whether approval records are compared with the registry; in workflows by default.",
+    ),
+]
 PullRequest = Annotated[
     int | None,
     typer.Option(

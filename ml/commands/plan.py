@@ -1,7 +1,8 @@
 """`fraudops plan`: comments on a pull request what merging it would do.
 
-Shows which workflows start, which values change and which model replaces which. Reads only Git and needs no AWS. It
-validates nothing; `validate` reports unreadable files.
+Shows which workflows start, which values change and which model replaces which. Where the run has a role in AWS it
+compares approval records with the registry first and shows a difference before anything else. `validate` reports
+invalid files.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Any
 import yaml
 
 from ml import config
+from ml.aws import oidc_credentials, platform_stack
 from ml.console import note
-from ml.errors import ConfigError
+from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
+from ml.records import record_verification
+from ml.validation.changed_records import changed_records
 from ml.workflow import changed_files as workflow_change
 from ml.workflow import runner_commands
 from ml.workflow.changed_files import Change
@@ -79,10 +83,12 @@ def plan(root: Path, *, pull_request: int | None = None) -> Plan:
     Raises:
         GitError: the history that the comparison needs is missing.
         GitHubError: the comment cannot be written.
+        Refused: an approval record is not what the registry holds; the comment says so.
     """
     repository = Repository.find(root)
     change, pull = workflow_change.of(repository), workflow_change.pull_request(pull_request)
-    text = describe(repository, change)
+    comparison, refused = _compare_records(repository, change)
+    text = "\n\n".join([*comparison, describe(repository, change)])
     runner_commands.summary(text)
     comment = None
     if pull is not None and pull.read_only:
@@ -92,7 +98,30 @@ def plan(root: Path, *, pull_request: int | None = None) -> Plan:
         from ml.gitops.github_client import GitHub
 
         comment = comments.upsert(GitHub.from_environment(), pull.number, MARKER, text).url
+    if refused is not None:
+        raise refused
     return Plan(workflows=tuple(start.workflow for start in starts(change.files)), markdown=text, comment=comment)
+
+
+def _compare_records(repository: Repository, change: Change) -> tuple[list[str], FraudopsError | None]:
+    """The paragraphs about the comparison of changed records with the registry, and the first refusal."""
+    records = changed_records(repository, change)
+    if not records or not oidc_credentials.wanted():
+        return [], None
+    paragraphs, refused = [], None
+    for record in records:
+        number = _number(record.approval)
+        try:
+            record_verification.against_registry(record, platform_stack.read())
+        except FraudopsError as error:
+            refused = refused or error
+            paragraphs.append(f"**Do not merge: the record of approval {number} is refused.** {markdown.text(error)}")
+        else:
+            paragraphs.append(
+                f"The record of approval {number} equals the package, archive and evaluation in the registry "
+                f"({markdown.code(f'sha256:{record.evaluation.sha256[:12]}…')})."
+            )
+    return paragraphs, refused
 
 
 def starts(files: Iterable[str]) -> list[Start]:

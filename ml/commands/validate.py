@@ -1,20 +1,24 @@
 """`fraudops validate`: checks each file of model-config/, the references between them, and the change against main.
 
-Changes nothing and needs no AWS; `deploy` verifies what only the registry knows. Reports all problems at once, as
-annotations of the lines.
+In a workflow it also compares new approval records, and the record that a moved pointer names, with the registry.
+Changes nothing. Reports all problems at once, as annotations of the lines.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.errors import ConfigError
+from ml import config
+from ml.aws import oidc_credentials, platform_stack
+from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
+from ml.records import record_verification
 from ml.validation import rules
+from ml.validation.changed_records import changed_records
 from ml.validation.rules import Problem
 from ml.workflow import changed_files as workflow_change
 from ml.workflow import runner_commands
@@ -28,13 +32,17 @@ class Validation:
     compared_with: str | None
     """The commit that append-only folders were compared with; None if everything is new."""
     pull_request: int | None
+    records: tuple[int, ...]
+    """The approvals whose records were compared with the registry."""
 
 
-def validate(root: Path, *, pull_request: int | None = None) -> Validation:
+def validate(root: Path, *, pull_request: int | None = None, registry: bool | None = None) -> Validation:
     """Checks model-config/ below `root` and reports every problem, in a workflow as annotations.
 
     Args:
         pull_request: the number that a dispatched run is for; None for the event's.
+        registry: whether approval records are compared with the registry; None in workflows alone, where a record
+            that cannot be compared is a problem.
 
     Raises:
         ConfigError: a rule is violated; each problem was reported before.
@@ -43,6 +51,8 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
     repository = Repository.find(root)
     change, pull = workflow_change.of(repository), workflow_change.pull_request(pull_request)
     files = _files(repository.root)
+    changed = changed_records(repository, change)
+    compared = registry if registry is not None else runner_commands.running()
     problems = [
         *_unknown(files),
         *rules.broken(repository.root, files),
@@ -50,6 +60,7 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
         *rules.rewritten(repository, change),
         *rules.foreign(repository, change, pull),
         *rules.superseded(repository, change),
+        *(_unlike_registry(changed, required=registry is None) if compared else ()),
     ]
     _report(problems, len(files))
     if problems:
@@ -58,8 +69,29 @@ def validate(root: Path, *, pull_request: int | None = None) -> Validation:
             f"the first: {problems[0].message}"
         )
     return Validation(
-        files=len(files), compared_with=change.base, pull_request=pull.number if pull is not None else None
+        files=len(files),
+        compared_with=change.base,
+        pull_request=pull.number if pull is not None else None,
+        records=tuple(record.approval for record in changed) if compared else (),
     )
+
+
+def _unlike_registry(records: Iterable[config.ApprovalRecord], *, required: bool) -> Iterator[Problem]:
+    """The records that are not what the registry holds, and those that cannot be compared with it."""
+    for record in records:
+        path = config.approval_path(record.approval)
+        if required and not oidc_credentials.wanted():
+            yield Problem(
+                path=path,
+                message=f"{path}: cannot be compared with the registry, because this run has no role in AWS. A fork's "
+                "pull request gets none; in this repository, set the variable FRAUDOPS_ROLE_PLAN, as "
+                "`fraudops bootstrap` prints it",
+            )
+            continue
+        try:
+            record_verification.against_registry(record, platform_stack.read())
+        except FraudopsError as error:
+            yield Problem(path=path, message=str(error))
 
 
 def _files(root: Path) -> list[Path]:

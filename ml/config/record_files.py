@@ -55,6 +55,13 @@ class Interval(File):
     of: int | None
 
 
+class Evaluation(File):
+    """Where evaluation.json is, and its digest as the registry holds it."""
+
+    uri: S3Uri
+    sha256: Sha256
+
+
 class Verdict(File):
     """The verdict of the gate, verbatim."""
 
@@ -84,6 +91,7 @@ class ApprovalRecord(File):
     data: TrainingData
     requests: Annotated[tuple[str, ...], AsTuple]
     execution_arn: Text
+    evaluation: Evaluation
     metrics: dict[str, Interval]
     threshold: float
     verdict: Verdict

@@ -77,7 +77,7 @@ def _record(
     return record_of(
         package,
         evaluation,
-        execution_arn=execution_arn or _execution(package, where),
+        execution_arn=execution_arn or package.metadata.get("execution_arn") or _execution(package, where),
         champion=champion,
         created=clock.now(),
     )
@@ -111,6 +111,7 @@ def record_of(
         ),
         requests=tuple(package.metadata.get("requests", "").split()),
         execution_arn=execution_arn,
+        evaluation=config.Evaluation(uri=package.evaluation_uri, sha256=package.evaluation_sha256),
         # A metric that does not exist (precision without alerts) is left out; evaluation.json has the reason.
         metrics={
             name: config.Interval(**{key: figure[key] for key in ("value", "low", "high", "count", "of")})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ from ml.steps.prepared_files import LABEL, TIME
 SCHEMA = 1
 ARCHIVE = "model.tar.gz"
 BASELINE = "baseline.json"
+DIGEST = "digest.json"
 SOURCE_ROOT = Path(__file__).resolve().parents[2]  # the folder of the package `ml`, from which code/ is copied
 
 
@@ -73,6 +75,9 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     evaluation |= {"provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
     text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     _write(base / "evaluation" / "evaluation.json", text.encode())
+    # The registration stores this digest, so that a later change of evaluation.json is found.
+    digest = {"evaluation_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    _write(base / "evaluation" / DIGEST, f"{json.dumps(digest)}\n".encode())
     _write(base / "evaluation" / BASELINE, model.files[BASELINE])
     log.info("%s: %s", evaluation["verdict"]["status"], evaluation["verdict"]["reason"])
 

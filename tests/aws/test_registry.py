@@ -97,4 +97,4 @@ def test_invalid_evaluation_is_an_error(cloud: ScriptedCloud, text: bytes, reaso
     """An evaluation that is not a JSON object is refused with its URI."""
     session.client("s3").put_object(Bucket="lake", Key="evaluation.json", Body=text)
     with pytest.raises(CloudError, match=f"s3://lake/evaluation.json.*{reason}"):
-        registry.evaluation(registry.package(register()))
+        registry.evaluation(registry.package(register(evaluation_sha256=hashlib.sha256(text).hexdigest())))

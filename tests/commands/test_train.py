@@ -258,6 +258,7 @@ def approve(env: TrainingPlatform, arn: str, sha256: str) -> None:
         data=config.TrainingData(sha256="2" * 64, window=config.Window(start=None, end=None), rows=10, frauds=1),
         requests=(),
         execution_arn=env.only.arn,
+        evaluation=config.Evaluation(uri="s3://lake/executions/x/evaluation/evaluation.json", sha256="e" * 64),
         metrics={},
         threshold=0.5,
         verdict=config.Verdict(status="passed", reason="Good"),

@@ -28,6 +28,7 @@ def approval(number: int = 7) -> config.ApprovalRecord:
         ),
         requests=("20260301T060000Z-data-drift",),
         execution_arn="arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/x",
+        evaluation=config.Evaluation(uri="s3://lake/executions/x/evaluation/evaluation.json", sha256="e" * 64),
         metrics={"recall": config.Interval(value=0.9, low=0.8, high=0.95, count=9, of=10)},
         threshold=0.25,
         verdict=config.Verdict(status="passed", reason="all checks passed"),

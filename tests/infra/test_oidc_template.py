@@ -18,11 +18,12 @@ from ml.aws.cloudformation import workflow_roles
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra/github-oidc.yaml"
 PLACES = {
-    "TrainRole": "ref:refs/heads/main",
-    "DeployRole": "environment:production",
-    "DriftRole": "ref:refs/heads/main",
-    "InfraPlanRole": "pull_request",
-    "InfraRole": "ref:refs/heads/main",
+    "TrainRole": ["ref:refs/heads/main"],
+    "DeployRole": ["environment:production"],
+    "DriftRole": ["ref:refs/heads/main"],
+    # Pull requests, main, and the branches of the bot, on which ci.yml is dispatched. It changes nothing.
+    "PlanRole": ["pull_request", "ref:refs/heads/main", "ref:refs/heads/approve/*", "ref:refs/heads/rollback/*"],
+    "InfraRole": ["ref:refs/heads/main"],
 }
 CLAIM = "token.actions.githubusercontent.com"
 
@@ -70,15 +71,16 @@ def test_each_role_trusts_one_repository_in_one_place_in_both_forms(template: di
     """The subject is the repository with a ref, environment or pull request, by name and by id."""
     found = roles(template)
     assert set(found) == set(PLACES)
-    for name, place in PLACES.items():
+    for name, places in PLACES.items():
         (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
         assert set(statement["Principal"]) == {"Federated"}
         assert set(statement["Condition"]) == {"StringEquals", "StringLike"}
         assert statement["Condition"]["StringEquals"] == {f"{CLAIM}:aud": "sts.amazonaws.com"}
-        plain, numbered = statement["Condition"]["StringLike"][f"{CLAIM}:sub"]
-        assert plain == {"Fn::Sub": f"repo:${{Repository}}:{place}"}
-        assert numbered["Fn::Sub"][0] == f"repo:${{Owner}}@${{OwnerId}}/${{Name}}@${{RepositoryId}}:{place}"
+        subjects = statement["Condition"]["StringLike"][f"{CLAIM}:sub"]
+        assert subjects[::2] == [{"Fn::Sub": f"repo:${{Repository}}:{place}"} for place in places]
+        numbered = [subject["Fn::Sub"][0] for subject in subjects[1::2]]
+        assert numbered == [f"repo:${{Owner}}@${{OwnerId}}/${{Name}}@${{RepositoryId}}:{place}" for place in places]
 
 
 def test_repository_parameter_accepts_no_wildcards(template: dict[str, Any]) -> None:
@@ -126,12 +128,14 @@ def test_no_workflow_changes_an_endpoint(template: dict[str, Any]) -> None:
 
 def test_pull_request_can_change_nothing(template: dict[str, Any]) -> None:
     """Its role can create, read and delete change sets, but not execute one."""
-    assert actions(roles(template)["InfraPlanRole"]) == {
+    assert actions(roles(template)["PlanRole"]) == {
         "cloudformation:CreateChangeSet",
         "cloudformation:DeleteChangeSet",
         "cloudformation:DescribeChangeSet",
         "cloudformation:DescribeStacks",
         "cloudformation:GetTemplateSummary",
+        "s3:GetObject",
+        "sagemaker:DescribeModelPackage",
     }
 
 

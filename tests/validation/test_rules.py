@@ -39,7 +39,7 @@ def served(env: ChangedRepository) -> ChangedRepository:
 def problems(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The problems that validate prints; it must fail."""
     with pytest.raises(ConfigError, match=r"problems? in model-config/, each named above"):
-        validate(env.root)
+        validate(env.root, registry=False)
     return capsys.readouterr().err.splitlines()
 
 
@@ -61,7 +61,7 @@ def test_committed_configuration_is_valid(env: ChangedRepository) -> None:
     """The template itself is valid, also as a pull request that changes nothing."""
     env.branch("docs", {"README.md": "# Other\n"})
     env.pull_request()
-    assert validate(env.root).files > 5
+    assert validate(env.root, registry=False).files > 5
     assert "model-config is valid" in env.summary.read_text()
 
 
@@ -69,7 +69,7 @@ def test_pull_request_of_an_approval_is_valid(env: ChangedRepository) -> None:
     """The bot's record and pointer have no problems against main."""
     env.propose(env.record(1))
     env.pull_request(author=BOT_LOGIN)
-    assert validate(env.root).pull_request == 7
+    assert validate(env.root, registry=False).pull_request == 7
 
 
 def test_pull_request_and_push_of_a_challenger_are_valid(served: ChangedRepository) -> None:
@@ -85,10 +85,10 @@ def test_pull_request_and_push_of_a_challenger_are_valid(served: ChangedReposito
     before = served.workspace.git("rev-parse", "main")
     served.propose(served.record(2, champion=champion))
     served.pull_request(author=BOT_LOGIN)
-    validate(served.root)
+    validate(served.root, registry=False)
     served.merge("approve/0002")
     served.push(before)
-    validate(served.root)
+    validate(served.root, registry=False)
 
 
 def test_validate_reports_all_problems_with_their_lines(
@@ -201,7 +201,7 @@ def test_rollback_is_valid(served: ChangedRepository) -> None:
     text = (served.root / config.SERVING).read_text().replace("approval: 2", "approval: 1")
     served.branch("rollback/0001", {config.SERVING: text})
     served.pull_request()
-    validate(served.root)
+    validate(served.root, registry=False)
 
 
 def test_approval_whose_champion_has_changed_is_superseded(
@@ -248,7 +248,7 @@ def test_merging_main_into_the_bots_branch_is_valid(env: ChangedRepository) -> N
     env.workspace.git("merge", "-q", "--no-ff", "-m", "Merge main into approve/0001", "main")
     after = env.workspace.git("rev-parse", "HEAD")
     env.pull_request(author=BOT_LOGIN, action="synchronize", before=before, after=after, sender={"login": "person"})
-    validate(env.root)
+    validate(env.root, registry=False)
 
 
 def test_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_bots_name_is_configurable(env: ChangedRepository, monkeypatch: pytest.M
     monkeypatch.setenv("FRAUDOPS_BOTS", "github-actions[bot] our-app[bot]")
     env.propose(env.record(1))
     env.pull_request(author="our-app[bot]")
-    validate(env.root)
+    validate(env.root, registry=False)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_events_without_infrastructure(tmp_path: Path) -> None:
             assert "this runs on main only" in run.summary
 
         # A fork's change of the gate and the infrastructure is validated and planned, without a role or a token.
-        for role in ("TRAIN", "DEPLOY", "INFRA", "INFRA_PLAN", "DRIFT"):
+        for role in ("TRAIN", "DEPLOY", "INFRA", "PLAN", "DRIFT"):
             person.create_variable(f"FRAUDOPS_ROLE_{role}", f"arn:aws:iam::123456789012:role/{role.lower()}")
         from github import Auth, Github
 

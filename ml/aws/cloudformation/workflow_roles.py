@@ -18,7 +18,7 @@ ROLES = {
     "TrainRoleArn": "FRAUDOPS_ROLE_TRAIN",
     "DeployRoleArn": "FRAUDOPS_ROLE_DEPLOY",
     "DriftRoleArn": "FRAUDOPS_ROLE_DRIFT",
-    "InfraPlanRoleArn": "FRAUDOPS_ROLE_INFRA_PLAN",
+    "PlanRoleArn": "FRAUDOPS_ROLE_PLAN",
     "InfraRoleArn": "FRAUDOPS_ROLE_INFRA",
 }
 """The repository variable that receives each output of the stack."""

@@ -115,16 +115,18 @@ class Workflow:
         prepare = self._prepare()
         train = self._train(prepare.output("prepared"))
         report = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
-        evaluate = self._evaluate(prepare.output("prepared"), train.properties.ModelArtifacts.S3ModelArtifacts, report)
+        digest = PropertyFile(name="EvaluationDigest", output_name="evaluation", path="digest.json")
+        model = train.properties.ModelArtifacts.S3ModelArtifacts
+        evaluate = self._evaluate(prepare.output("prepared"), model, (report, digest))
 
-        def found(path: str) -> JsonGet:
-            return JsonGet(step_name=evaluate.name, property_file=report, json_path=path)
+        def found(path: str, file: PropertyFile = report) -> JsonGet:
+            return JsonGet(step_name=evaluate.name, property_file=file, json_path=path)
 
         gate = ConditionStep(
             name="Gate",
             description="Registers the model if evaluation.json says that it passed",
             conditions=[ConditionEquals(left=found("verdict.status"), right="passed")],
-            if_steps=[self._register(evaluate, found("artifact.sha256"))],
+            if_steps=[self._register(evaluate, found("artifact.sha256"), found("evaluation_sha256", digest))],
             else_steps=[FailStep(name="GateFailed", error_message=Join(on="", values=[found("verdict.reason")]))],
         )
         return Pipeline(
@@ -169,7 +171,7 @@ class Workflow:
         }
         return _Step("Train", StepTypeEnum.TRAINING, request)
 
-    def _evaluate(self, prepared: Any, model: Any, report: PropertyFile) -> _Step:
+    def _evaluate(self, prepared: Any, model: Any, reports: tuple[PropertyFile, ...]) -> _Step:
         p = self._parameters
         return self._processing(
             "Evaluate",
@@ -186,10 +188,10 @@ class Workflow:
                 "champion": p["ChampionUri"],
             },
             outputs=["evaluation", "artifact"],
-            property_files=(report,),
+            property_files=reports,
         )
 
-    def _register(self, evaluate: _Step, artifact_sha256: JsonGet) -> _Step:
+    def _register(self, evaluate: _Step, artifact_sha256: JsonGet, evaluation_sha256: JsonGet) -> _Step:
         p = self._parameters
         folder = evaluate.output("evaluation")
         quality, data_quality = (
@@ -209,6 +211,7 @@ class Workflow:
             "config_sha256": p["ConfigSha256"],
             "data_sha256": p["DataSha256"],
             "artifact_sha256": artifact_sha256,
+            "evaluation_sha256": evaluation_sha256,
             "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             "champion_sha256": _maybe_empty(p["ChampionSha256"]),
             "requests": _maybe_empty(p["Requests"]),

@@ -93,7 +93,7 @@ class ServedPlatform:
     def register(self, intercept: float, *, broken_code: bool = False, **changes: Any) -> str:
         """Registers a package as the pipeline does, compared with the serving model; returns its ARN.
 
-        `changes` replace keys of the metadata that has them, otherwise of the evaluation.
+        `changes` replace keys of the metadata that has them, otherwise of the evaluation; None removes one.
         """
         commit = self.workspace.repository.head()
         provenance = {
@@ -105,12 +105,15 @@ class ServedPlatform:
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"
         evaluation = self._evaluation(provenance, sha256)
-        metadata = {**provenance, "artifact_sha256": sha256, "requests": "=", "window_start": "=", "window_end": "="}
-        for key, value in changes.items():
-            (metadata if key in metadata else evaluation)[key] = value
+        windows = {"requests": "=", "window_start": "=", "window_end": "="}
+        metadata = {**provenance, "artifact_sha256": sha256, "evaluation_sha256": "", **windows}
+        evaluation |= {key: value for key, value in changes.items() if key not in metadata}
+        body = json.dumps(evaluation).encode()
+        metadata["evaluation_sha256"] = hashlib.sha256(body).hexdigest()
+        metadata |= {key: value for key, value in changes.items() if key in metadata}
+        metadata = {key: value for key, value in metadata.items() if value is not None}
         bucket = self.where.bucket
         client("s3").put_object(Bucket=bucket, Key=f"{folder}/artifact/model.tar.gz", Body=data)
-        body = json.dumps(evaluation).encode()
         client("s3").put_object(Bucket=bucket, Key=f"{folder}/evaluation/evaluation.json", Body=body)
         uri = f"s3://{bucket}/{folder}"
         statistics = {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation/evaluation.json"}
