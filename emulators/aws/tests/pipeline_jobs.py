@@ -274,3 +274,20 @@ def training(
 def python(code: str) -> list[str]:
     """The entry point that runs `code`."""
     return ["python3", "-c", code]
+
+
+def failure_reason(aws: PipelineAws, step: Json, **options: Any) -> str:
+    """The failure reason of a pipeline with this one step."""
+    arn, described = aws.run([step], **options)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    return str(aws.steps(arn)[step["Name"]]["FailureReason"])
+
+
+def change(step: Json, path: str, value: Any) -> Json:
+    """The step with the argument at a dotted path replaced."""
+    *parts, last = path.split(".")
+    target: Any = step["Arguments"]
+    for part in parts:
+        target = target[int(part) if part.isdigit() else part]
+    target[last] = value
+    return step

@@ -1,34 +1,16 @@
-"""Pipeline executions: order, branches, failures, stopping, retrying, idempotency, caching, events."""
+"""Executions: order, branches, failures, stopping, retries and variables."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import uuid
-from typing import Any
 
 import psutil
 import pytest
 from aws_resources import wait_until
 from botocore.exceptions import ClientError
-from local_aws.sagemaker.pipelines import events
+from gate_pipeline import MINIMUM, gate
 from pipeline_jobs import ROLE, PipelineAws, processing, python, training
-
-Json = dict[str, Any]
-
-
-def condition(name: str, conditions: list[Json], then: list[Json], otherwise: list[Json]) -> Json:
-    """A Condition step."""
-    return {
-        "Name": name,
-        "Type": "Condition",
-        "Arguments": {"Conditions": conditions, "IfSteps": then, "ElseSteps": otherwise},
-    }
-
-
-def fail(name: str, message: Any) -> Json:
-    """A Fail step."""
-    return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
 def alive(pid: int) -> bool:
@@ -37,72 +19,6 @@ def alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def gate(aws: PipelineAws, recall: float) -> list[Json]:
-    """Evaluate → Gate → Register or Fail, with the gate on a nested member of a property file."""
-    model = aws.put("models/model.tar.gz", b"a model")
-    evaluate = processing(
-        "Evaluate",
-        python(
-            "import json, pathlib; pathlib.Path('/opt/ml/processing/report/evaluation.json').write_text(json.dumps("
-            f"{{'metrics': [{{'re-call': {{'value': {recall}}}}}], 'reason': 'too few'}}))"
-        ),
-        outputs={
-            "report": {
-                "Std:Join": {"On": "/", "Values": [f"s3://{aws.bucket}", {"Get": "Execution.PipelineExecutionId"}]}
-            }
-        },
-        PropertyFiles=[{"PropertyFileName": "Report", "OutputName": "report", "FilePath": "evaluation.json"}],
-    )
-    report = {"Get": "Steps.Evaluate.PropertyFiles.Report"}
-    register = {
-        "Name": "Register",
-        "Type": "RegisterModel",
-        "Arguments": {
-            "ModelPackageGroupName": f"group-{aws.bucket}",
-            "ModelApprovalStatus": "PendingManualApproval",
-            "CustomerMetadataProperties": {
-                "reason": {"Std:JsonGet": {"PropertyFile": report, "Path": "$.reason"}},
-                "execution": {"Get": "Execution.PipelineExecutionArn"},
-            },
-            "InferenceSpecification": {
-                "Containers": [{"Image": "image", "ModelDataUrl": model}],
-                "SupportedContentTypes": ["text/csv"],
-                "SupportedResponseMIMETypes": ["text/csv"],
-            },
-            "SkipModelValidation": "None",
-            "ModelPackageDescription": None,
-        },
-    }
-    return [
-        evaluate,
-        condition(
-            "Gate",
-            [
-                {
-                    "Type": "GreaterThan",
-                    "LeftValue": {"Std:JsonGet": {"PropertyFile": report, "Path": "metrics[0]['re-call'].value"}},
-                    "RightValue": {"Get": "Parameters.Minimum"},
-                }
-            ],
-            [register],
-            [
-                fail(
-                    "Missed",
-                    {
-                        "Std:Join": {
-                            "On": ": ",
-                            "Values": ["Gate failed", {"Std:JsonGet": {"PropertyFile": report, "Path": "reason"}}],
-                        }
-                    },
-                )
-            ],
-        ),
-    ]
-
-
-MINIMUM = [{"Name": "Minimum", "Type": "Float", "DefaultValue": 0.6}]
 
 
 def test_true_condition_registers_the_model(aws: PipelineAws) -> None:
@@ -226,156 +142,6 @@ def test_close_ends_every_process_and_refuses_starts(aws: PipelineAws) -> None:
         aws.start(pipeline)
 
 
-def test_request_token_starts_one_execution(aws: PipelineAws) -> None:
-    """The same token gives the same ARN; with other parameters it is refused."""
-    pipeline = aws.create([processing("A", ["true"])], [{"Name": "P", "Type": "String", "DefaultValue": "a"}])
-    token = uuid.uuid4().hex
-    arn = aws.start(pipeline, ClientRequestToken=token)
-    assert aws.start(pipeline, ClientRequestToken=token) == arn
-    with pytest.raises(ClientError, match="ValidationException"):
-        aws.start(pipeline, ClientRequestToken=token, PipelineParameters=[{"Name": "P", "Value": "b"}])
-    listed = aws.client("sagemaker").list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"]
-    assert [entry["PipelineExecutionArn"] for entry in listed] == [arn]
-    aws.finish(arn)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ([], "without a default: [Count]"),
-        ([{"Name": "Count", "Value": "many"}], "must be of type Integer"),
-        ([{"Name": "Count", "Value": "1"}, {"Name": "Size", "Value": "huge"}], "not one of the EnumValues"),
-        ([{"Name": "Count", "Value": "1"}, {"Name": "Other", "Value": "1"}], "Unknown parameter"),
-    ],
-)
-def test_start_validates_parameters(aws: PipelineAws, given: list[Json], words: str) -> None:
-    """Missing, ill-typed, not enumerated and unknown parameters are a ValidationException."""
-    pipeline = aws.create(
-        [processing("A", ["true"])],
-        [
-            {"Name": "Count", "Type": "Integer"},
-            {"Name": "Size", "Type": "String", "DefaultValue": "small", "EnumValues": ["small", "large"]},
-        ],
-    )
-    with pytest.raises(ClientError) as caught:
-        aws.start(pipeline, PipelineParameters=given)
-    assert caught.value.response["Error"]["Code"] == "ValidationException"
-    assert words in caught.value.response["Error"]["Message"]
-
-
-def test_cached_step_is_not_run_again(aws: PipelineAws) -> None:
-    """The second execution uses the first one's result, also in references; other inputs run again."""
-    source, count = aws.put("in/rows.csv", "1\n"), aws.folder / "count"
-    steps = [
-        processing(
-            "Prepare",
-            python(f"open({str(count)!r}, 'a').write('x'); open('/opt/ml/processing/out/a', 'w').write('made')"),
-            inputs={"in": {"Get": "Parameters.Source"}},
-            outputs={
-                "out": {
-                    "Std:Join": {
-                        "On": "/",
-                        "Values": [f"s3://{aws.bucket}", {"Get": "Execution.PipelineExecutionId"}],
-                    }
-                }
-            },
-            CacheConfig={"Enabled": True, "ExpireAfter": "30d"},
-        ),
-        processing(
-            "Use",
-            ["test", "-e", "/opt/ml/processing/made/a"],
-            inputs={"made": {"Get": "Steps.Prepare.ProcessingOutputConfig.Outputs['out'].S3Output.S3Uri"}},
-        ),
-    ]
-    pipeline = aws.create(steps, [{"Name": "Source", "Type": "String", "DefaultValue": source}])
-    first = aws.start(pipeline)
-    assert aws.finish(first)["PipelineExecutionStatus"] == "Succeeded"
-    second = aws.start(pipeline)
-    assert aws.finish(second)["PipelineExecutionStatus"] == "Succeeded"
-    hit = aws.steps(second)["Prepare"]
-    assert hit["CacheHitResult"] == {"SourcePipelineExecutionArn": first}
-    assert hit["Metadata"] == aws.steps(first)["Prepare"]["Metadata"]
-    assert count.read_text() == "x"
-    other = aws.put("other/rows.csv", "2\n")
-    third = aws.start(pipeline, PipelineParameters=[{"Name": "Source", "Value": other}])
-    assert aws.finish(third)["PipelineExecutionStatus"] == "Succeeded"
-    assert "CacheHitResult" not in aws.steps(third)["Prepare"]
-    assert count.read_text() == "xx"
-
-
-def test_service_faults_are_retried_by_policy(aws: PipelineAws) -> None:
-    """Throttling is retried as the policy says, and the attempts are counted."""
-    steps = gate(aws, 0.9)
-    register = steps[1]["Arguments"]["IfSteps"][0]
-    register["RetryPolicies"] = [
-        {"ExceptionType": ["Step.THROTTLING", "SageMaker.RESOURCE_LIMIT"], "IntervalSeconds": 0.01, "MaxAttempts": 3}
-    ]
-    aws.dispatcher.faults += [
-        ("CreateModelPackage", "ThrottlingException", 400),
-        ("CreateModelPackage", "ResourceLimitExceeded", 400),
-    ]
-    arn, described = aws.run(steps, MINIMUM)
-    assert described["PipelineExecutionStatus"] == "Succeeded"
-    assert aws.steps(arn)["Register"]["AttemptCount"] == 3
-
-
-def test_fault_without_a_policy_fails_the_step(aws: PipelineAws) -> None:
-    """A resource limit is not retried without a policy; the reason has SageMaker's message."""
-    aws.dispatcher.faults.append(("CreateModelPackage", "ResourceLimitExceeded", 400))
-    arn, described = aws.run(gate(aws, 0.9), MINIMUM)
-    assert described["PipelineExecutionStatus"] == "Failed"
-    step = aws.steps(arn)["Register"]
-    assert step["FailureReason"].startswith(
-        "ClientError: Failed to invoke sagemaker:CreateModelPackage. Error Details: injected\nRetry not appropriate"
-    )
-    assert "SAGEMAKER_RESOURCE_LIMIT" in step["FailureReason"]
-
-
-def test_pipeline_events_have_aws_shape_and_order(aws: PipelineAws) -> None:
-    """Every change of the execution and its steps is an event, in order."""
-    arn, described = aws.run([processing("Only", ["true"])])
-    aws.service.close()  # delivers what is under way
-    seen = [
-        (kind, detail.get("stepName"), detail.get("currentStepStatus") or detail["currentPipelineExecutionStatus"])
-        for kind, detail, _ in aws.events
-    ]
-    assert seen == [
-        (events.EXECUTION, None, "Executing"),
-        (events.STEP, "Only", "Executing"),
-        (events.STEP, "Only", "Succeeded"),
-        (events.EXECUTION, None, "Succeeded"),
-    ]
-    kind, detail, resources = aws.events[-1]
-    assert resources == [described["PipelineArn"], arn]
-    assert detail["previousPipelineExecutionStatus"] == "Executing"
-    assert detail["pipelineExecutionArn"] == arn
-    assert detail["executionStartTime"].endswith("Z")
-    assert detail["executionEndTime"] >= detail["executionStartTime"]
-    step = aws.events[2][1]
-    assert step["metadata"]["processingJob"]["arn"] == aws.steps(arn)["Only"]["Metadata"]["ProcessingJob"]["Arn"]
-    assert (step["stepType"], step["previousStepStatus"]) == ("Processing", "Executing")
-    assert kind == events.EXECUTION
-
-
-def test_event_receiver_may_fail_and_call_back(aws: PipelineAws) -> None:
-    """The receiver may raise an error or call the service; the execution continues."""
-    described: list[str] = []
-
-    def emit(_: str, detail: Any, __: Any) -> None:
-        answer = aws.service.operations["DescribePipelineExecution"](
-            {"PipelineExecutionArn": detail["pipelineExecutionArn"]}
-        )
-        described.append(answer["PipelineExecutionStatus"])
-        raise RuntimeError("receiver")
-
-    aws.serve(emit=emit) if False else None
-    aws.service._events._emit = emit
-    _, done = aws.run([processing("Only", ["true"])])
-    assert done["PipelineExecutionStatus"] == "Succeeded"
-    aws.service.close()
-    assert described[-1] == "Succeeded"
-
-
 def test_execution_variables_reach_the_job(aws: PipelineAws) -> None:
     """Variables, numbers and booleans arrive as strings in arguments and environment."""
     step = processing(
@@ -407,22 +173,6 @@ def test_execution_variables_reach_the_job(aws: PipelineAws) -> None:
     assert joined.endswith("Z-1-true")
     listed = aws.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
     assert listed["PipelineParameters"] == [{"Name": "Count", "Value": "3"}, {"Name": "Flag", "Value": "true"}]
-
-
-def test_lists_are_paged_and_unknown_arns_are_not_found(aws: PipelineAws) -> None:
-    """NextToken continues after the page; an unknown execution is ResourceNotFound."""
-    arn, _ = aws.run([processing(name, ["true"]) for name in "ABC"])
-    sagemaker = aws.client("sagemaker")
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-        PipelineExecutionArn=arn, SortOrder="Ascending", PaginationConfig={"PageSize": 2}
-    )
-    assert [[step["StepName"] for step in page["PipelineExecutionSteps"]] for page in pages] == [["A", "B"], ["C"]]
-    definition = sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
-    assert len(json.loads(definition["PipelineDefinition"])["Steps"]) == 3
-    with pytest.raises(sagemaker.exceptions.ResourceNotFound):
-        sagemaker.describe_pipeline_execution(PipelineExecutionArn=f"{arn[:-12]}{'0' * 12}")
-    with pytest.raises(ClientError, match="ResourceNotFound"):
-        sagemaker.start_pipeline_execution(PipelineName="nowhere")
 
 
 def test_model_step_creates_a_model(aws: PipelineAws) -> None:

@@ -1,4 +1,4 @@
-"""REST: statuses, check runs, deployments, dispatches, variables, settings."""
+"""REST: repositories, variables, settings, dispatches and injected errors."""
 
 from __future__ import annotations
 
@@ -6,48 +6,6 @@ from typing import Any
 
 import pytest
 from rest_calls import refusal, request
-
-
-def test_combined_status_uses_the_latest_of_each_context(emulator: Any, clone: Any) -> None:
-    """All contexts must be successful; one failure makes the combined status a failure."""
-    api = emulator.api()
-    commit = api.get_commit("main")
-    assert commit.get_combined_status().state == "pending"
-    commit.create_status("pending", "https://example.invalid/run", "Training", "acme/training")
-    commit.create_status("success", context="acme/training")
-    assert commit.get_combined_status().state == "success"
-    commit.create_status("error", context="other")
-    combined = commit.get_combined_status()
-    assert (combined.state, combined.total_count) == ("failure", 2)
-    assert commit.get_statuses().totalCount == 3
-    refusal(lambda: commit.create_status("great"), 422)
-    refusal(lambda: commit.create_status("success", description="x" * 141), 422)
-
-
-def test_check_runs_need_an_app(emulator: Any, clone: Any) -> None:
-    """A user cannot create one; an App creates, completes and lists it."""
-    sha = emulator.api().get_branch("main").commit.sha
-    refusal(lambda: emulator.api().create_check_run("ci", sha), 403)
-    api = emulator.api(emulator.workflow_token(checks="write"))
-    run = api.create_check_run("ci", sha, status="in_progress")
-    run.edit(conclusion="success", output={"title": "Fine", "summary": "All."})
-    found = api.get_commit(sha).get_check_runs(check_name="ci")
-    assert [(item.status, item.conclusion, item.output.title) for item in found] == [("completed", "success", "Fine")]
-
-
-def test_deployment_success_deactivates_the_previous_one(emulator: Any, clone: Any) -> None:
-    """A new success makes the environment's last deployment inactive."""
-    api = emulator.api(emulator.workflow_token(deployments="write"))
-    first = api.create_deployment("main", environment="production", required_contexts=[], payload={"approval": 1})
-    first.create_status("in_progress", description="Waiting")
-    first.create_status("success", environment_url="http://example.invalid/")
-    second = api.create_deployment("main", environment="production", required_contexts=[])
-    second.create_status("success")
-    assert [status.state for status in first.get_statuses()] == ["inactive", "success", "in_progress"]
-    assert [item.id for item in api.get_deployments(environment="production")] == [second.id, first.id]
-    assert first.payload == {"approval": 1}
-    assert "Conflict" in refusal(lambda: api.create_deployment("main", required_contexts=["absent"]), 409)
-    refusal(lambda: second.create_status("great"), 422)
 
 
 def test_repository_dispatch_emits_an_event(emulator: Any, clone: Any) -> None:

@@ -7,17 +7,11 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from html.parser import HTMLParser
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from local_github.web import diff_parser, markdown
+from local_github.web import diff_parser
+from pages import EVIL, Runs, Tags
 
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -33,32 +27,6 @@ def get(emulator: Any, path: str, data: dict[str, str] | None = None, **headers:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode(), error.headers
-
-
-class Tags(HTMLParser):
-    """Every start tag of a page with its attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def dangerous(self) -> list[Any]:
-        """Tags and attributes that could run scripts or load external resources."""
-        return [
-            (tag, attributes)
-            for tag, attributes in self.found
-            if tag in {"script", "iframe", "object", "embed", "base", "link", "svg"}
-            or any(name.startswith("on") for name in attributes)
-            or any(
-                str(attributes.get(name) or "").strip().lower().startswith(("javascript:", "data:", "vbscript:"))
-                for name in ("href", "src", "action")
-            )
-        ]
 
 
 def test_pull_request_page_is_complete(emulator: Any, clone: Any, branch: Any) -> None:
@@ -216,23 +184,6 @@ def test_numbers_redirect_to_the_right_page(emulator: Any, branch: Any) -> None:
     assert get(emulator, "/acme/absent")[0] == 404
 
 
-class Runs:
-    """A run source with two runs."""
-
-    def __init__(self, sha: str) -> None:
-        step = SimpleNamespace(name="model <train>", status="completed", conclusion="failure", log=EVIL)
-        job = SimpleNamespace(id=7, name="train", status="completed", conclusion="failure", steps=[step], log=EVIL)
-        run = {"number": 1, "attempt": 2, "workflow": "train", "title": EVIL, "event": "push", "sha": sha,
-               "branch": "main", "actor": "alice", "status": "completed", "conclusion": "failure", "message": "",
-               "jobs": [job], "summary": f"# Gate failed\n\n{EVIL}", "created": "2026-03-01T00:00:00Z",
-               "updated": "2026-03-01T00:00:00Z"}  # fmt: skip
-        self.runs = [SimpleNamespace(id=41, **run), SimpleNamespace(id=40, **(run | {"jobs": []}))]
-
-    def runs_of(self, repository: str) -> list[Any]:
-        """Returns all runs."""
-        return self.runs
-
-
 def test_run_pages_show_summary_and_logs(emulator: Any, clone: Any) -> None:
     """All values are escaped."""
     emulator.github.backend.run_source = Runs(clone.git("rev-parse", "main").stdout.strip())
@@ -244,57 +195,3 @@ def test_run_pages_show_summary_and_logs(emulator: Any, clone: Any) -> None:
     assert "attempt 2" in page
     assert Tags(page).dangerous() == []
     assert get(emulator, "/acme/fraud/actions/runs/99")[0] == 404
-
-
-def test_export_links_are_complete(emulator: Any, clone: Any, branch: Any, tmp_path: Path) -> None:
-    """Every link points to an exported file; images are copied; logs are text."""
-    clone.commit({"curve.png": "not really"})
-    clone.push("main")
-    sha = branch("topic")
-    base = emulator.github.url
-    body = f"![c]({base}/acme/fraud/raw/main/curve.png) ![gone]({base}/acme/fraud/raw/main/absent.png) #1 #2 #9 [run]({base}/acme/fraud/actions/runs/41) [out](https://example.invalid/) [root]({base})"  # noqa: E501
-    emulator.api().create_pull(base="main", head="topic", title="T", body=body)
-    emulator.api().create_issue("Issue")
-    emulator.github.backend.run_source = Runs(sha)
-    written = emulator.github.export(tmp_path / "demo")
-    assert (tmp_path / "demo" / "acme" / "fraud" / "run-41.log").read_text().startswith("--- train: failure")
-    names = {path.relative_to(tmp_path / "demo").as_posix() for path in written}
-    assert {"index.html", "acme/fraud/pull-1.html", "acme/fraud/issue-2.html", "acme/fraud/run-41.html"} <= names
-    for path in written:
-        page = path.read_text()
-        assert "<form" not in page
-        for tag, attributes in Tags(page).found:
-            for name in ("href", "src"):
-                target = attributes.get(name)
-                if target and target != "https://example.invalid/":
-                    assert (path.parent / target).is_file(), (path, tag, target)
-    pull = (tmp_path / "demo" / "acme" / "fraud" / "pull-1.html").read_text()
-    assert 'href="issue-2.html"' in pull
-    assert 'href="run-41.html"' in pull
-    assert 'src="images/' in pull
-
-
-@given(st.text(alphabet=st.sampled_from("<>\"'&/=:;#![]()*`|-\n abcdefjsvonrclkitp1"), max_size=200))
-def test_markdown_is_sanitised(text: str) -> None:
-    """No input produces a script, an event handler or a script address."""
-    html = markdown.render(text, lambda tag, address: address)
-    assert Tags(html).dangerous() == []
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("one\ntwo", "one<br>"),
-        ("~~gone~~", "<s>gone</s>"),
-        ("https://example.invalid/x", 'href="https://example.invalid/x"'),
-        ("> [!WARNING]\n> Careful", 'class="markdown-alert markdown-alert-warning"'),
-        ("a #12 b", 'href="#12"'),
-        ("`#12`", "<code>#12</code>"),
-        ("```mermaid\ngraph TD\n```", "<pre><code>graph TD"),
-        ("<kbd>x</kbd><blink>y</blink>", "<kbd>x</kbd>y"),
-        ('<img src="data:image/png;base64,AA" alt="x">', '<img alt="x"'),
-    ],
-)
-def test_markdown_is_rendered_as_on_github(source: str, expected: str) -> None:
-    """Hard breaks, strikethrough, autolinks, alerts and issue numbers are rendered; other tags are removed."""
-    assert expected in markdown.render(source, lambda tag, address: address)

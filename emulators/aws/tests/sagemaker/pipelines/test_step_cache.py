@@ -1,0 +1,45 @@
+"""Step caching."""
+
+from __future__ import annotations
+
+from pipeline_jobs import PipelineAws, processing, python
+
+
+def test_cached_step_is_not_run_again(aws: PipelineAws) -> None:
+    """The second execution uses the first one's result, also in references; other inputs run again."""
+    source, count = aws.put("in/rows.csv", "1\n"), aws.folder / "count"
+    steps = [
+        processing(
+            "Prepare",
+            python(f"open({str(count)!r}, 'a').write('x'); open('/opt/ml/processing/out/a', 'w').write('made')"),
+            inputs={"in": {"Get": "Parameters.Source"}},
+            outputs={
+                "out": {
+                    "Std:Join": {
+                        "On": "/",
+                        "Values": [f"s3://{aws.bucket}", {"Get": "Execution.PipelineExecutionId"}],
+                    }
+                }
+            },
+            CacheConfig={"Enabled": True, "ExpireAfter": "30d"},
+        ),
+        processing(
+            "Use",
+            ["test", "-e", "/opt/ml/processing/made/a"],
+            inputs={"made": {"Get": "Steps.Prepare.ProcessingOutputConfig.Outputs['out'].S3Output.S3Uri"}},
+        ),
+    ]
+    pipeline = aws.create(steps, [{"Name": "Source", "Type": "String", "DefaultValue": source}])
+    first = aws.start(pipeline)
+    assert aws.finish(first)["PipelineExecutionStatus"] == "Succeeded"
+    second = aws.start(pipeline)
+    assert aws.finish(second)["PipelineExecutionStatus"] == "Succeeded"
+    hit = aws.steps(second)["Prepare"]
+    assert hit["CacheHitResult"] == {"SourcePipelineExecutionArn": first}
+    assert hit["Metadata"] == aws.steps(first)["Prepare"]["Metadata"]
+    assert count.read_text() == "x"
+    other = aws.put("other/rows.csv", "2\n")
+    third = aws.start(pipeline, PipelineParameters=[{"Name": "Source", "Value": other}])
+    assert aws.finish(third)["PipelineExecutionStatus"] == "Succeeded"
+    assert "CacheHitResult" not in aws.steps(third)["Prepare"]
+    assert count.read_text() == "xx"
