@@ -2,7 +2,8 @@
 
 A skipped job counts as passed only if it was meant to be skipped; GitHub counts every skipped check as a success. If
 the status cannot be posted, the commit has none, which blocks the merge as well. A branch that is checked without its
-pull request gets no status, because its author was not checked.
+pull request gets no status, because its author was not checked. For a merge queue the status is on the merge group's
+head commit, which becomes main.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
         GitHubError: the status cannot be posted.
     """
     needs, event = _needs(), os.environ.get("GITHUB_EVENT_NAME", "")
-    pull = changed_files.pull_request(pull_request)
-    sha = pull.head_sha if pull is not None else os.environ.get("GITHUB_SHA", "")
+    pull, group = changed_files.pull_request(pull_request), changed_files.merge_group()
+    checked = pull or group
+    sha = checked.head_sha if checked is not None else os.environ.get("GITHUB_SHA", "")
     wrong = problems(needs, event=event, about_pull_request=pull is not None)
     results = {name: str(job.get("result")) for name, job in needs.items()}
     rows = [[markdown.code(name), result, markdown.text(wrong.get(name, ""))] for name, result in results.items()]
@@ -61,7 +63,8 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
         "; ".join(f"{name} {reason}" for name, reason in wrong.items())
         or f"{len(needs)} jobs passed or were not needed"
     )
-    of_main = pull is None and (event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
+    # A merge group's pull requests have passed with their authors checked, or GitHub would not have queued them.
+    of_main = pull is None and (group is not None or event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
     posted = of_main or (pull is not None and not pull.read_only)
     if posted:
         from ml.gitops import statuses
@@ -98,7 +101,7 @@ def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_r
     if outputs.get("code") == "false":
         may_skip.update(ON_CODE)
     may_skip.update({"skip": TESTS, "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
-    if event == "push" or not about_pull_request:
+    if event in ("push", "merge_group") or not about_pull_request:
         may_skip.update(ON_PULL_REQUESTS)
     wrong = {}
     for name, job in needs.items():

@@ -1,23 +1,25 @@
 """Determines which files a workflow run changes, and its pull request. Reads Git and the event; changes nothing.
 
-A pull request's merge commit is compared with main, a push with main before the push, anything else (a dispatch, a
-laptop) with the commit where its branch left main.
+A pull request's merge commit is compared with main, a push with main before the push, a merge queue's group with the
+commit that it is stacked on, anything else (a dispatch, a laptop) with the commit where its branch left main.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml.errors import GitHubError
+from ml.errors import ConfigError, GitError, GitHubError
 from ml.gitops.repository import Repository
 from ml.workflow import runner_commands
 
 STATE = "model-config/"
 
 _ZERO = "0" * 40
+_SHA = re.compile("[0-9a-f]{40}")
 
 _READ_ONLY = frozenset({"dependabot[bot]"})
 """Logins whose pull requests get a read-only token, as those of forks do."""
@@ -34,6 +36,19 @@ class PullRequest:
     """The commit of the branch that this run checks; the branch may have moved since."""
     read_only: bool
     """Whether the run's token is read-only: the pull request is from a fork, or from a bot treated like one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeGroup:
+    """Pull requests that GitHub's merge queue merges together, as its event `merge_group` names them.
+
+    The fields are those of https://docs.github.com/en/webhooks/webhook-events-and-payloads#merge_group.
+    """
+
+    base_sha: str
+    """The commit that the group is stacked on: the tip of main, or the group before it in the queue."""
+    head_sha: str
+    """The commit that is checked and, if its checks pass, becomes main."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +73,24 @@ class Change:
 
 
 def of(repository: Repository) -> Change:
-    """The changes of the checkout: its working tree (in a workflow: its commit) compared with its base."""
+    """The changes of the checkout: its working tree (in a workflow: its commit) compared with its base.
+
+    Raises:
+        ConfigError: the event cannot be read.
+        GitError: the commit that a merge group is stacked on is not in the clone.
+    """
     name, payload = os.environ.get("GITHUB_EVENT_NAME", ""), runner_commands.event()
     if name == "push":
         return _push(repository, payload)
+    group = merge_group()
+    if group is not None:
+        base = repository.resolve(group.base_sha)
+        if base is None:
+            raise GitError(
+                f"commit {group.base_sha[:12]}, which the merge group is stacked on, is not in this clone; check out "
+                "with fetch-depth: 0"
+            )
+        return Change(event=name, base=base, main=base, files=repository.changes(base, None), forced=False)
     parents = repository.log("HEAD", first_parent=True)[0].parents
     head = payload.get("pull_request", {}).get("head", {}).get("sha")
     if name == "pull_request" and len(parents) == 2 and parents[1] == head:
@@ -71,6 +100,23 @@ def of(repository: Repository) -> Change:
         main = repository.resolve("refs/remotes/origin/main") or repository.commit_of("main")
         base = repository.merge_base(main, "HEAD")
     return Change(event=name, base=base, main=main, files=repository.changes(base, None), forced=False)
+
+
+def merge_group() -> MergeGroup | None:
+    """The merge group that this run checks; None if no merge queue started it.
+
+    Raises:
+        ConfigError: the event has no merge group, or one without its two commits.
+    """
+    if os.environ.get("GITHUB_EVENT_NAME", "") != "merge_group":
+        return None
+    found = runner_commands.event().get("merge_group")
+    fields = found if isinstance(found, Mapping) else {}
+    named = {name: fields.get(name) for name in ("base_sha", "head_sha")}
+    for name, value in named.items():
+        if not isinstance(value, str) or not _SHA.fullmatch(value):
+            raise ConfigError(f"the event merge_group must name merge_group.{name}, a commit (got {value!r})")
+    return MergeGroup(base_sha=str(named["base_sha"]), head_sha=str(named["head_sha"]))
 
 
 def _push(repository: Repository, payload: Mapping[str, Any]) -> Change:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml.commands import changes
-from ml.errors import ConfigError, GitHubError
+from ml.errors import ConfigError, GitError, GitHubError
 from ml.workflow import changed_files as workflow_change
 from tests.harness.git import changes as harness_changes
 from tests.harness.git.changes import ChangedRepository
@@ -73,6 +73,49 @@ def test_dispatch_on_main_runs_everything(env: ChangedRepository) -> None:
     """Nothing differs from main, but a person who starts the run expects the tests to run."""
     env.event("workflow_dispatch", {"inputs": {}})
     assert changes.changes(env.root).code
+
+
+def test_merge_group_is_compared_with_the_group_before_it(env: ChangedRepository) -> None:
+    """A group is stacked on main or on an earlier group, whose files it does not count."""
+    env.branch("first", {"first.txt": "1"})
+    earlier = env.merge("first")
+    env.workspace.git("branch", "-q", "earlier")
+    env.workspace.git("reset", "-q", "--hard", "HEAD~1")  # main has not received the earlier group
+    env.workspace.git("switch", "-q", "earlier")
+    env.workspace.write({"model-config/training/gate.yaml": "changed\n"}, "Second")
+    env.merge_group(earlier)
+    change = workflow_change.of(env.repository)
+    assert change.files == {"model-config/training/gate.yaml": "M"}
+    assert (change.event, change.base, change.main, change.code) == ("merge_group", earlier, earlier, False)
+    assert workflow_change.pull_request() is None
+    assert not changes.changes(env.root).code
+
+
+def test_merge_group_outside_the_clone_is_an_error(env: ChangedRepository) -> None:
+    """A shallow clone lacks the commit that the group is stacked on."""
+    env.merge_group("a" * 40)
+    with pytest.raises(GitError, match=r"commit aaaaaaaaaaaa, .* is not in this clone; check out with fetch-depth: 0"):
+        workflow_change.of(env.repository)
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({}, r"must name merge_group\.base_sha, a commit \(got None\)"),
+        ({"merge_group": []}, r"must name merge_group\.base_sha, a commit \(got None\)"),
+        (
+            {"merge_group": {"base_sha": "a" * 40, "head_sha": "main"}},
+            r"merge_group\.head_sha, a commit \(got 'main'\)",
+        ),
+    ],
+)
+def test_merge_group_event_without_its_commits_is_refused(
+    env: ChangedRepository, payload: dict[str, object], message: str
+) -> None:
+    """The error names the field and its value."""
+    env.event("merge_group", payload)
+    with pytest.raises(ConfigError, match=message):
+        workflow_change.merge_group()
 
 
 def test_laptop_includes_uncommitted_changes(env: ChangedRepository) -> None:

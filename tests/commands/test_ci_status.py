@@ -130,6 +130,15 @@ def test_push_status_is_on_its_commit(env: ChangedRepository, monkeypatch: pytes
     assert post(env, monkeypatch, needs(plan="skipped"), sha)["state"] == "success"
 
 
+def test_merge_group_status_is_on_its_head_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge queue waits for the status on the group's head; there is no plan, and GITHUB_SHA decides nothing."""
+    head = env.workspace.git("rev-parse", "HEAD")
+    env.merge_group(env.workspace.git("rev-parse", "main"))
+    monkeypatch.setenv("GITHUB_SHA", "c" * 40)
+    assert post(env, monkeypatch, needs(plan="skipped"), head)["state"] == "success"
+    assert post(env, monkeypatch, needs(plan="skipped", suite="failure"), head)["state"] == "failure"
+
+
 def test_dispatch_status_is_on_the_checked_commit(env: ChangedRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that is pushed during the run gets no status."""
     checked, pushed = "b" * 40, "c" * 40

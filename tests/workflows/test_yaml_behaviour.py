@@ -87,6 +87,13 @@ def test_other_branches_and_tags_start_nothing(ref: str) -> None:
     assert fired(push("model-config/training/gate.yaml", "infra/platform.yaml", ref=ref)) == set()
 
 
+def test_merge_group_starts_only_ci() -> None:
+    """A merge queue pushes its group to main later; only then do training, deployment and infrastructure start."""
+    listening = {name for name, workflow in WORKFLOWS.items() if "merge_group" in workflow.on}
+    assert listening == {"ci.yml"}
+    assert WORKFLOWS["ci.yml"].on["merge_group"] == {"branches": ["main"], "types": ["checks_requested"]}
+
+
 def test_records_of_the_bot_start_only_ci() -> None:
     """A workflow started by its own commits would loop."""
     assert all(fired(push(path)) == {"ci.yml"} for path in WRITTEN)
@@ -138,11 +145,13 @@ def test_dry_run_has_its_own_group() -> None:
 
 
 def test_newer_commit_cancels_the_checks_of_its_pull_request() -> None:
-    """This holds for events and dispatches; checks of main are not cancelled."""
+    """This holds for events and dispatches; checks of main and of merge groups are not cancelled."""
     assert group("infra.yml", "pull_request", "refs/pull/7/merge", pull=7) == ("infra-7", True)
     assert group("ci.yml", "pull_request", "refs/pull/7/merge", pull=7) == ("ci-7", True)
     assert group("ci.yml", "workflow_dispatch", "refs/heads/approve/0001", pull_request="7") == ("ci-7", True)
     assert group("ci.yml", "push") == (f"ci-{MAIN}", False)
+    queued = "refs/heads/gh-readonly-queue/main/pr-7-0123456789abcdef0123456789abcdef01234567"
+    assert group("ci.yml", "merge_group", queued) == (f"ci-{queued}", False)
     assert group("ci.yml", "workflow_dispatch", pull_request="") == (f"ci-{MAIN}", False)
 
 

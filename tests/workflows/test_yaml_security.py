@@ -135,7 +135,7 @@ def test_nothing_is_interpolated_into_a_shell(file: Path) -> None:
 def test_no_workflow_uses_privileged_pull_request_events() -> None:
     """Code of a pull request never runs with the repository's token and secrets."""
     listened = {event for workflow in WORKFLOWS.values() for event in workflow.on}
-    assert listened == {"push", "pull_request", "workflow_dispatch", "schedule"}
+    assert listened == {"push", "pull_request", "merge_group", "workflow_dispatch", "schedule"}
 
 
 def test_each_job_assumes_the_role_of_its_workflow_only() -> None:

@@ -118,6 +118,27 @@ class ChangedRepository:
         }
         self.event("pull_request", payload | more)
 
+    def merge_group(self, base: str) -> None:
+        """Makes the current commit the head of a merge group that is stacked on `base`.
+
+        The payload has the documented fields that describe the group
+        (https://docs.github.com/en/webhooks/webhook-events-and-payloads#merge_group).
+        """
+        head = self.workspace.git("rev-parse", "HEAD")
+        queued = f"gh-readonly-queue/main/pr-7-{base}"
+        payload = {
+            "action": "checks_requested",
+            "merge_group": {
+                "head_sha": head,
+                "head_ref": f"refs/heads/{queued}",
+                "base_sha": base,
+                "base_ref": "refs/heads/main",
+                "head_commit": {"id": head},
+            },
+            "sender": {"login": "github-merge-queue[bot]"},
+        }
+        self.event("merge_group", payload, ref_name=queued)
+
     def push(self, before: str, *, forced: bool = False) -> None:
         """Makes the current commit a push to main."""
         self.event("push", {"before": before, "after": self.workspace.git("rev-parse", "HEAD"), "forced": forced})
