@@ -9,7 +9,7 @@ FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long emulators product-alone container seeds bench docs lock clean
+.PHONY: help demo test lint types unit long emulators oracle product-alone container seeds bench docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +43,9 @@ emulators: .venv-local-aws/stamp .venv-local-github/stamp  ## Each emulator's ow
 	for name in aws github; do (cd emulators/$$name && ../../.venv-local-$$name/bin/mypy && \
 	  ../../.venv-local-$$name/bin/python -m pytest -n 2 --dist worksteal) || exit 1; done
 
+oracle: .venv-local-aws/stamp emulators/aws/tests/iam/oracle/node_modules/.package-lock.json  ## The AWS emulator's evaluation of IAM policies against a second evaluator from npm; needs Node.js 20
+	cd emulators/aws && LOCAL_AWS_ORACLE=required ../../.venv-local-aws/bin/python -m pytest tests/iam/test_oracle.py
+
 product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the workflows, in an environment without the emulators
 	.venv-product/bin/python tests/product_alone.py
 
@@ -71,7 +74,7 @@ lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulato
 	@touch $@
 
 clean:  ## Remove build outputs and environments
-	rm -rf build .venv .venv-tools .venv-container .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
+	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -93,6 +96,11 @@ clean:  ## Remove build outputs and environments
 	@$(INSTALL) .venv-local-$* requirements/local-$*.lock
 	@echo "installing emulators/$* into .venv-local-$* (editable)"
 	@.venv-local-$*/bin/python $(EDITABLE) --editable emulators/$*
+	@touch $@
+
+# npm writes this file last, from the lock, whose hashes it has verified.
+emulators/aws/tests/iam/oracle/node_modules/.package-lock.json: emulators/aws/tests/iam/oracle/package-lock.json
+	cd emulators/aws/tests/iam/oracle && npm ci --no-audit --no-fund
 	@touch $@
 
 .venv-product/stamp: requirements/run.lock requirements/build.lock

@@ -110,17 +110,15 @@ def _number(text: str) -> Decimal | None:
 
 
 @lru_cache(maxsize=4096)
-def _moment(text: str) -> datetime | None:
-    """A date of https://www.w3.org/TR/NOTE-datetime, or seconds since 1970; a number is always seconds."""
+def _moment(text: str) -> float | None:
+    """Seconds since 1970 of a date of https://www.w3.org/TR/NOTE-datetime, or of such a number of seconds."""
     try:
         if re.fullmatch(r"-?\d+(\.\d+)?", text):
-            return datetime.fromtimestamp(float(text), UTC)
-        if re.fullmatch(r"\d{4}-\d{2}", text):
-            text += "-01"
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
+            return float(text)
+        moment = datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d{2}", text) else text)
+    except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _ip_address(wanted: Template, value: str, _: RequestContext) -> bool | None:
