@@ -223,7 +223,7 @@ class _Generator:
             operator, values = "Null", ["true", "false"][: self.rng.randint(1, 2)] if self._often(0.3) else ["false"]
         else:
             operator = self.rng.choice(OPERATORS["String" if self._often(0.08) else kind])
-            quantified = self._often(0.85 if multiple else 0.2)
+            quantified = self._often(0.85 if multiple else 0.35)
             prefix = self.rng.choice(("ForAnyValue:", "ForAllValues:")) if quantified else ""
             operator = prefix + operator + ("IfExists" if self._often(0.3) else "")
             values = self._condition_values(key, kind)
