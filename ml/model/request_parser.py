@@ -16,15 +16,17 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ml.model import response_writer
-from ml.model.response_writer import EVENT_ID, MAX_BODY, PayloadError, bad, short
+from ml.model.response_writer import EVENT_ID, MAX_BODY, MAX_ROWS, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# A digit can match in one way only: with \d+\.?\d* a long field would take time in the square of its length.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FINITE = "a finite number"
 
 
@@ -53,7 +55,7 @@ class RequestParser:
             content_type: its Content-Type; None is application/json, as in SageMaker's containers.
 
         Raises:
-            PayloadError: 400 invalid content, 413 too large, 415 unsupported type.
+            PayloadError: 400 invalid content, 413 too large or too many rows, 415 unsupported type.
         """
         kind, parameters = response_writer.content_type(content_type)
         text = _decode(body)
@@ -75,6 +77,8 @@ class RequestParser:
     ) -> tuple[list[list[float]], list[str | None]]:
         rows: list[list[float]] = []
         ids: list[str | None] = []
+        if len(items) > MAX_ROWS:
+            raise response_writer.too_many_rows()
         for number, entry in enumerate(items, start=1):
             item = decode(entry, number) if decode else entry
             event_id = None
@@ -126,6 +130,8 @@ class RequestParser:
                         width = len(record)
                         continue
                 number += 1
+                if number > MAX_ROWS:
+                    raise response_writer.too_many_rows()
                 if empty:
                     bad(number, None, "", f"{width} columns, not an empty line")
                 if len(record) != width:
@@ -144,7 +150,7 @@ class RequestParser:
 
     def _header(self, record: list[str]) -> tuple[list[int], int | None]:
         names = [name.strip() for name in record]
-        repeated = next((name for name in names if names.count(name) > 1), None)
+        repeated = first_repeated(names)
         if repeated is not None:
             bad(None, repeated, repeated, "each column once")
         wanted = [name for name in names if name != EVENT_ID or EVENT_ID in self._known]
@@ -200,6 +206,12 @@ class RequestParser:
         )
 
 
+def first_repeated(names: Sequence[str]) -> str | None:
+    """The first name that occurs again later; None if each occurs once. Time is linear in the number of names."""
+    counts = Counter(names)
+    return next((name for name in names if counts[name] > 1), None)
+
+
 def _decode(body: bytes | str) -> str:
     if len(body if isinstance(body, bytes) else body.encode("utf-8", "replace")) > MAX_BODY:
         raise response_writer.too_large()
@@ -236,8 +248,7 @@ def _json(text: str, number: int | None) -> Any:
     def reject_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
         unique = dict(items)
         if len(unique) != len(items):
-            keys = [key for key, _ in items]
-            repeated = next(key for key in keys if keys.count(key) > 1)
+            repeated = first_repeated([key for key, _ in items])
             bad(number, repeated, repeated, "each column once")
         return unique
 

@@ -20,6 +20,10 @@ CSV, JSON, JSONLINES = "text/csv", "application/json", "application/jsonlines"
 TYPES = (JSON, CSV, JSONLINES)  # */* gets the first
 EVENT_ID = "event_id"
 MAX_BODY = 6 * 1024 * 1024  # bytes: what SageMaker's containers take in a real-time request
+# SageMaker ends a real-time request after 60 seconds. The rows that fit into MAX_BODY can make an answer of 76 MB that
+# takes 105 s in SageMaker's container (measured); an answer of this many rows has about 2.5 MB.
+MAX_ROWS = 25_000
+_MAX_HEADER = 1_024  # characters of Content-Type and Accept; the parser of their parameters is not linear
 _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
@@ -60,6 +64,12 @@ def too_large() -> PayloadError:
     return PayloadError(413, f"the body must have {expected}", expected=f"at most {MAX_BODY} bytes")
 
 
+def too_many_rows() -> PayloadError:
+    """The 413 error for a request of more than MAX_ROWS rows."""
+    message = f"the body must have at most {MAX_ROWS} rows, so that the answer fits SageMaker's 60 seconds"
+    return PayloadError(413, f"{message}; send more rows in several requests", expected=f"at most {MAX_ROWS} rows")
+
+
 @lru_cache(maxsize=64)
 def negotiate(accept: str | None) -> tuple[str, bool]:
     """The response type, and whether CSV starts with a header line (`Accept: text/csv; header=present`).
@@ -72,7 +82,7 @@ def negotiate(accept: str | None) -> tuple[str, bool]:
     if not accept or not accept.strip():
         return JSON, False
     best: tuple[float, str, bool] | None = None
-    for entry in accept.split(","):
+    for entry in accept.split(",") if len(accept) <= _MAX_HEADER else ():
         kind, parameters = _parameters(entry)
         options = dict(parameters)
         try:
@@ -133,8 +143,8 @@ def write(
 @lru_cache(maxsize=64)
 def content_type(value: str | None) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The media type and parameters of a Content-Type header; PayloadError 415 if not supported or not UTF-8."""
-    kind, parameters = _parameters(value) if value and value.strip() else (JSON, ())
-    if kind not in TYPES:
+    kind, parameters = _parameters(value[: _MAX_HEADER + 1]) if value and value.strip() else (JSON, ())
+    if kind not in TYPES or len(value or "") > _MAX_HEADER:
         expected = " or ".join(TYPES)
         got = value or ""
         message = f"Content-Type must be {expected} (got {short(got)})"

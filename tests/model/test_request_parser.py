@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.model import response_writer
-from ml.model.request_parser import Batch, RequestParser
-from ml.model.response_writer import CSV, JSON, JSONLINES, MAX_BODY, PayloadError
+from ml.model.request_parser import Batch, RequestParser, first_repeated
+from ml.model.response_writer import CSV, JSON, JSONLINES, MAX_BODY, MAX_ROWS, PayloadError
 
 PARSER = RequestParser(("Time", "V1", "V2", "Amount"), "Amount")
 ROW = [3600.0, 0.5, -1.25, 9.99]
@@ -33,6 +33,70 @@ def rejection(body: Any, kind: str | None = JSON) -> PayloadError:
     with pytest.raises(PayloadError) as caught:
         parse(body, kind)
     return caught.value
+
+
+class Counted(str):
+    """A name that counts how often it is compared or hashed."""
+
+    __slots__ = ()
+    operations = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.operations += 1
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        Counted.operations += 1
+        return super().__hash__()
+
+
+def test_first_repeated_takes_linear_time() -> None:
+    """The number of comparisons grows with the number of names and not with its square."""
+
+    def operations(count: int) -> int:
+        names = [Counted(f"n{index}") for index in range(count)]
+        Counted.operations = 0
+        assert first_repeated(names) is None
+        assert first_repeated([*names, names[-1]]) == f"n{count - 1}"
+        return Counted.operations
+
+    assert operations(8_000) < 5 * operations(2_000)
+
+
+@pytest.mark.timeout(60)  # seconds are enough for linear time; in quadratic time each takes hours
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (",".join(f"n{index}" for index in range(750_000)), CSV, "is not a column of this model"),
+        ("{" + ",".join(f'"{index}":1' for index in range(450_000)) + ',"0":1}', JSON, "each column once"),
+        (("1" * 131_000 + "x,") * 40, CSV, "each column once"),
+        ("1,2,3," + "1" * 131_000 + "x", CSV, "must be a finite number"),
+        ("1,2,3,1." + "1" * 131_000 + "x", CSV, "must be a finite number"),
+    ],
+    ids=["header", "keys", "fields", "digits", "decimals"],
+)
+def test_large_hostile_body_is_rejected_in_linear_time(body: str, kind: str, message: str) -> None:
+    """A body near the limit with many names or long numbers is refused, and does not occupy the server."""
+    assert len(body) <= MAX_BODY
+    assert message in str(rejection(body, kind))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("1,2,3,4\n" * (MAX_ROWS + 1), CSV),
+        ("Time,V1,V2,Amount\n" + "1,2,3,4\n" * (MAX_ROWS + 1), CSV),
+        ("[" + ",".join(["[1,2,3,4]"] * (MAX_ROWS + 1)) + "]", JSON),
+        ("[1,2,3,4]\n" * (MAX_ROWS + 1), JSONLINES),
+    ],
+)
+def test_more_rows_than_one_answer_may_hold_are_rejected(body: str, kind: str) -> None:
+    """One row more than MAX_ROWS is 413 and the message says what to do; MAX_ROWS rows are parsed."""
+    error = rejection(body, kind)
+    assert (error.status, error.expected) == (413, f"at most {MAX_ROWS} rows")
+    assert "send more rows in several requests" in str(error)
+    without_one = body.replace("[1,2,3,4],", "", 1) if kind == JSON else body[: body.rstrip().rfind("\n") + 1]
+    assert len(parse(without_one, kind).rows) == MAX_ROWS
 
 
 @pytest.mark.parametrize(

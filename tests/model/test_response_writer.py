@@ -58,3 +58,14 @@ def test_write_has_score_decision_version_and_id() -> None:
     assert write(CSV, None) == "0.25,0,7\n1e-12,1,7\n"
     assert write(CSV, ids, header=True).splitlines()[0] == "score,decision,model_version,event_id"
     assert "event_id" not in write(JSON, None)
+
+
+def test_long_headers_are_rejected_unread() -> None:
+    """A Content-Type or Accept beyond any real one is 415 or 406, and its parameters are not parsed."""
+    long = "text/csv;" + 'a=";"' * 20_000
+    with pytest.raises(PayloadError, match="Content-Type must be") as caught:
+        response_writer.content_type(long)
+    assert (caught.value.status, len(str(caught.value)) < 300) == (415, True)
+    with pytest.raises(PayloadError, match="Accept must be") as caught:
+        response_writer.negotiate(long)
+    assert (caught.value.status, len(str(caught.value)) < 300) == (406, True)

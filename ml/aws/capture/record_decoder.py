@@ -21,7 +21,7 @@ from ml.aws.capture.decoded_rows import SchemaFindings
 from ml.aws.capture.envelope import BodyFormat, Unreadable
 
 EVENT_ID = "event_id"
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
 _ANSWER = ("score", "decision", "model_version", EVENT_ID)
 _INPUT, _OUTPUT = "endpointInput", "endpointOutput"
 

@@ -52,7 +52,7 @@ class Served:
         return self.process.poll() is None and self.send("GET", "/ping")[0] == 200
 
 
-def start(model_dir: Path, ready: Path, **environment: str) -> subprocess.Popen[str]:
+def start(model_dir: Path, ready: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     """Starts the process as the endpoint manager does."""
     command = [
         sys.executable,
@@ -62,6 +62,7 @@ def start(model_dir: Path, ready: Path, **environment: str) -> subprocess.Popen[
         str(model_dir),
         "--ready-file",
         str(ready),
+        *options,
     ]
     base = {"PATH": os.environ["PATH"], "SAGEMAKER_PROGRAM": "inference.py"}
     return subprocess.Popen(
@@ -80,9 +81,9 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def served(model_dir: Path, ready: Path, **environment: str) -> Iterator[Served]:
+def served(model_dir: Path, ready: Path, *options: str, **environment: str) -> Iterator[Served]:
     """A process that is ready, ended by SIGTERM afterwards."""
-    process = start(model_dir, ready, **environment)
+    process = start(model_dir, ready, *options, **environment)
     try:
         wait_for(ready, process)
         yield Served(process, int(ready.read_text()))
@@ -225,6 +226,37 @@ def test_sigterm_finishes_requests_in_flight(tmp_path: Path) -> None:
         client.join()
         assert answers == [(200, "text/plain", b"0.8")]
         assert process.process.wait(SECONDS) == 0
+
+
+BUSY = """
+import pathlib
+def model_fn(model_dir):
+    return model_dir
+def transform_fn(model_dir, body, content_type, accept):
+    if body == b"quick":
+        return "done", "text/plain"
+    pathlib.Path(model_dir, "begun").touch()
+    while True:
+        pass
+"""
+
+
+@pytest.mark.parametrize("on_main_thread", [False, True], ids=["thread", "main"])
+def test_sigterm_ends_a_busy_server(tmp_path: Path, on_main_thread: bool) -> None:
+    """A handler that never returns does not keep the process: after the grace period it ends and says why."""
+    with served(handler(tmp_path / "model", BUSY), tmp_path / "ready", "--grace-seconds", "1") as process:
+        for _ in range(30 if on_main_thread else 0):  # a quick handler is called on the main thread
+            assert process.invoke("quick", {"Content-Type": "text/plain"})[0] == 200
+        with socket.create_connection(("127.0.0.1", process.port), timeout=SECONDS) as client:
+            client.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nspin"
+            )
+            wait_for(tmp_path / "model/begun", process.process)
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(SECONDS) == 1
+        assert process.process.stderr
+        log = process.process.stderr.read()
+        assert "did not finish before the end of the grace period" in log
 
 
 def test_handler_with_its_own_package_is_served(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ POST /invocations by calling the handler in the model archive. The handler is lo
 it: it cannot import editable installs of the interpreter.
 
 Raw ASGI, because a framework would take most of the time of a fast model. A body beyond the limit is refused while it
-is being read, no request can end the server, and SIGTERM lets the requests in flight finish.
+is being read, and no request can end the server. SIGTERM lets the requests in flight finish, and ends the process after
+GRACE_SECONDS even if a handler never returns.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import uvicorn
@@ -40,6 +43,7 @@ Send = Callable[[Message], Awaitable[None]]
 DEFAULT_LIMIT_BYTES = 6 * 1024 * 1024  # MAX_CONTENT_LENGTH sets another, as in the container
 MAX_LIMIT_BYTES = 20 * 1024 * 1024
 READ_SECONDS = 60.0
+GRACE_SECONDS = 25  # between SIGTERM and the end; SageMaker kills a container 30 s after its SIGTERM
 _DISCARD_FACTOR = 8  # up to this many times the limit is read and discarded, so that the sender gets the response
 _DISCARD_SECONDS = 10.0
 _QUICK_SECONDS, _QUICK_BYTES = 0.002, 64 * 1024
@@ -167,12 +171,25 @@ def _not_allowed(method: str) -> Response:
     return error_response(405, f"only {method} is allowed here")
 
 
-class _ReadyFileServer(uvicorn.Server):  # type: ignore[misc] # mypy skips uvicorn, see pyproject.toml
-    """A uvicorn server that writes its port to a file once it listens."""
+def _end_process() -> None:
+    print("model server: a request did not finish before the end of the grace period", file=sys.stderr, flush=True)  # noqa: T201 - the endpoint's log
+    os._exit(1)
 
-    def __init__(self, config: uvicorn.Config, ready_file: Path | None) -> None:
+
+class _ModelServer(uvicorn.Server):  # type: ignore[misc] # mypy skips uvicorn, see pyproject.toml
+    """A uvicorn server that writes its port to a file once it listens, and whose shutdown takes a bounded time."""
+
+    def __init__(self, config: uvicorn.Config, ready_file: Path | None, grace_seconds: float) -> None:
         super().__init__(config)
-        self._ready_file = ready_file
+        self._ready_file, self._grace_seconds = ready_file, grace_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begins the shutdown, and ends the process after the grace period whatever its threads do."""
+        # uvicorn cancels tasks, but a handler in a thread cannot be cancelled, and the interpreter waits for it.
+        deadline = threading.Timer(self._grace_seconds + 1, _end_process)
+        deadline.daemon = True
+        deadline.start()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens, then writes the ready file."""
@@ -200,8 +217,8 @@ def _is_editable(finder: object) -> bool:
     return module.startswith("__editable__")
 
 
-def run(model_dir: Path, *, host: str, port: int, ready_file: Path | None) -> None:
-    """Serves the model in `model_dir` until SIGTERM or SIGINT.
+def run(model_dir: Path, *, host: str, port: int, ready_file: Path | None, grace_seconds: int = GRACE_SECONDS) -> None:
+    """Serves the model in `model_dir` until SIGTERM or SIGINT, and at most `grace_seconds` longer.
 
     Raises:
         HandlerInvalid: its handler cannot be loaded.
@@ -225,9 +242,9 @@ def run(model_dir: Path, *, host: str, port: int, ready_file: Path | None) -> No
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=25,  # SageMaker kills a container 30 s after its SIGTERM
+        timeout_graceful_shutdown=grace_seconds,
     )
-    _ReadyFileServer(config, ready_file).run(sockets=[listener])
+    _ModelServer(config, ready_file, grace_seconds).run(sockets=[listener])
 
 
 def _parse_limit(text: str | None) -> int:
@@ -251,10 +268,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="gets the port once /ping answers")
+    parser.add_argument("--grace-seconds", type=int, default=GRACE_SECONDS, help="from SIGTERM to the end")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _exit)  # uvicorn restores this handler and raises the signal again after its shutdown
     try:
-        run(options.model_dir.resolve(), host=options.host, port=options.port, ready_file=options.ready_file)
+        run(
+            options.model_dir.resolve(),
+            host=options.host,
+            port=options.port,
+            ready_file=options.ready_file,
+            grace_seconds=options.grace_seconds,
+        )
     except (HandlerInvalid, OSError) as error:
         print(json.dumps({"error": str(error)}), file=sys.stderr)  # noqa: T201 - the endpoint's log
         return 1
