@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ml import config
 from ml.aws import oidc_credentials, platform_stack
 from ml.console import note
@@ -248,8 +246,8 @@ def _document(repository: Repository, change: Change, path: Path, side: str) -> 
     """The document of a file on one side of the change; empty if it is missing or unreadable."""
     content = _content(repository, change, path, side)
     try:
-        document = yaml.safe_load(content) if content is not None else None
-    except yaml.YAMLError:
+        document = config.load_bytes(content, path) if content is not None else None
+    except ConfigError:
         return {}
     return document if isinstance(document, dict) else {}
 

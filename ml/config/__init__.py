@@ -23,6 +23,7 @@ from ml.config.record_files import (
     Window,
 )
 from ml.config.settings_files import DriftFile, GateFile, ModelFile, ServingFile
+from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
 from ml.config.yaml_models import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
 from ml.errors import ConfigError
 from ml.model import training_settings
@@ -56,11 +57,15 @@ __all__ = [
     "TrainingData",
     "Verdict",
     "Window",
+    "YamlInvalid",
     "approval_path",
+    "compose",
+    "decode",
     "dump",
     "gate_failure_path",
     "line_of",
     "load_approval",
+    "load_bytes",
     "load_drift",
     "load_gate",
     "load_gate_failure",

@@ -14,7 +14,13 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ml.config import yaml_documents
+from ml.config.yaml_documents import YamlInvalid, shortened
 from ml.errors import ConfigError
+
+MAX_PROBLEMS = 20
+"""Problems of one file that a message shows."""
+_MAX_SHOWN = 120  # characters of a field's name or a value in a message
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 # As infra/platform.yaml allows: IAM compares names in ARNs by case, and SageMaker writes them in lower case.
@@ -41,31 +47,17 @@ AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) 
 _Model = TypeVar("_Model", bound=File)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, except that a duplicate key is an error and a time keeps its offset."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key.start_mark)
-        if key.value in seen:
-            raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
-        seen.add(key.value)
-    loader.flatten_mapping(node)
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
 class FileInvalid(ConfigError):
-    """A file is invalid; `problems` are (line or None, message) pairs. Each message names the file."""
+    """A file is invalid; `problems` are (line or None, message) pairs. Each message names the file.
 
-    def __init__(self, problems: Sequence[tuple[int | None, str]]) -> None:
-        super().__init__("; ".join(message for _, message in problems))
-        self.problems = tuple(problems)
+    Only the first MAX_PROBLEMS are kept. `more` is the number of the others.
+    """
+
+    def __init__(self, problems: Sequence[tuple[int | None, str]], more: int = 0) -> None:
+        self.problems = tuple(problems[:MAX_PROBLEMS])
+        more += len(problems) - len(self.problems)
+        rest = [f"and {more} more"] if more else []
+        super().__init__("; ".join([*(message for _, message in self.problems), *rest]))
 
 
 def parse(text: str, path: Path, model: type[_Model]) -> _Model:
@@ -75,24 +67,30 @@ def parse(text: str, path: Path, model: type[_Model]) -> _Model:
         FileInvalid: it is not YAML, or a field is missing, unknown or out of range (a ConfigError).
     """
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        message = f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
-        raise FileInvalid([(mark.line + 1 if mark else None, message)]) from error
+        document = yaml_documents.load(text)
+    except YamlInvalid as error:
+        raise FileInvalid([(error.line, f"{path}: {yaml_documents.explain(error)}")]) from error
     if not isinstance(document, dict):
         raise FileInvalid([(1, f"{path}: must be a mapping of keys to values (got {type(document).__name__})")])
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        found = [(line_of(text, problem["loc"]), _explain(path, problem)) for problem in error.errors()]
-        raise FileInvalid(found) from error
+        problems, root = error.errors(), yaml_documents.compose(text)
+        found = [(_line(root, problem["loc"]), _explain(path, problem)) for problem in problems[:MAX_PROBLEMS]]
+        raise FileInvalid(found, more=len(problems) - len(found)) from error
 
 
 def line_of(text: str, field: Sequence[str | int]) -> int | None:
-    """The line of `field` in the YAML `text`, or of its nearest parent; None if there is neither."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), None
+    """The line of `field` in the YAML `text`, or of its nearest parent; None if there is neither.
+
+    Raises:
+        YamlInvalid: the text is not YAML.
+    """
+    return _line(yaml_documents.compose(text), field)
+
+
+def _line(node: yaml.Node | None, field: Sequence[str | int]) -> int | None:
+    line = None
     for part in field:
         if isinstance(node, yaml.MappingNode):
             pairs = [(key, value) for key, value in node.value if key.value == str(part)]
@@ -108,14 +106,14 @@ def line_of(text: str, field: Sequence[str | int]) -> int | None:
 
 
 def _explain(path: Path, problem: Any) -> str:
-    field = ".".join(str(part) for part in problem["loc"])
+    field = shortened(".".join(str(part) for part in problem["loc"]), _MAX_SHOWN)
     kind, context, found = problem["type"], problem.get("ctx", {}), problem.get("input")
     if kind == "missing":
         return f"{path}: {field} is missing"
     if kind == "extra_forbidden":
         return f"{path}: {field} is not a known key"
     if kind == "value_error":
-        text = str(context.get("error", problem["msg"]))
+        text = shortened(str(context.get("error", problem["msg"])))
         return f"{path}: {field + ' ' if field else ''}{text}"
     expectation = _expectations().get(kind)
     text = (
@@ -123,7 +121,7 @@ def _explain(path: Path, problem: Any) -> str:
         if expectation
         else problem["msg"][0].lower() + problem["msg"][1:].replace("should", "must")
     )
-    return f"{path}: {field} {text} (got {found!r})"
+    return f"{path}: {field} {text} (got {shortened(repr(found), _MAX_SHOWN)})"
 
 
 def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
@@ -146,12 +144,10 @@ def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
 def read(root: Path, path: Path, model: type[_Model]) -> _Model:
     """Reads the file `path` below the repository `root` into `model`; ConfigError if it is missing or invalid."""
     try:
-        text = (root / path).read_text(encoding="utf-8")
+        content = (root / path).read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file below {root}; run from the repository's root or give --repo") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: must be UTF-8 (byte {error.start} is not)") from error
-    return parse(text, path, model)
+    return parse(yaml_documents.decode(content, path), path, model)
 
 
 def dump(document: File) -> str:

@@ -37,16 +37,13 @@ def read_text(repository: Repository, revision: str) -> str:
     content = repository.show(revision, config.SERVING)
     if content is None:
         raise ConfigError(f"{config.SERVING}: not in Git at {revision}")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{config.SERVING}: must be UTF-8 (byte {error.start} is not)") from error
+    return config.decode(content, config.SERVING)
 
 
 def set_approval(text: str, approval: int) -> str:
     """The serving file `text` with its pointer at `approval`; all else stays byte for byte."""
     before = config.parse(text, config.SERVING, config.ServingFile)
-    document = yaml.compose(text, Loader=yaml.SafeLoader)
+    document = config.compose(text)
     assert isinstance(document, yaml.MappingNode)  # noqa: S101 - config.parse has checked that it is a mapping
     value = next(value for key, value in document.value if key.value == "approval")
     # If the key has no value, the mark is directly after its colon.
@@ -94,8 +91,8 @@ def _read_approval(repository: Repository, revision: str) -> tuple[bool, int | N
     """Whether the file is readable at `revision`, and its approval. Older files need not pass today's rules."""
     content = repository.show(revision, config.SERVING)
     try:
-        document = yaml.safe_load(content) if content is not None else None
-    except yaml.YAMLError:
+        document = config.load_bytes(content, config.SERVING) if content is not None else None
+    except ConfigError:
         return False, None
     approval = document.get("approval") if isinstance(document, dict) else None
     known = content is not None and (approval is None or (isinstance(approval, int) and approval > 0))

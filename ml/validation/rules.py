@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops.repository import BOT, Repository
@@ -312,7 +310,7 @@ def _at(root: Path, path: Path, field: str, message: str) -> Problem:
 def _line(root: Path, path: Path, *field: str) -> int | None:
     try:
         return config.line_of((root / path).read_text(encoding="utf-8"), field)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, config.YamlInvalid):
         return None
 
 
