@@ -145,6 +145,7 @@ def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
         },
         CustomerMetadataProperties={
             "commit": execution.parameters["Commit"],
+            "evaluation_sha256": hashlib.sha256(json.dumps(evaluation()).encode()).hexdigest(),
             "requests": f"={execution.parameters.get('Requests', '')}",
         },
     )
