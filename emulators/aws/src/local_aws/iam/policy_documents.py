@@ -34,6 +34,7 @@ _ELEMENTS = {
     "Condition",
 }
 _PRINCIPALS = ("AWS", "Service", "Federated", "CanonicalUser")
+_IAM_PATHS = ("user/", "role/", "group/", "instance-profile/", "policy/", "saml-provider/", "oidc-provider/")
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+|\*:\*")
 
 
@@ -212,6 +213,13 @@ class _Reader:
                     "The policy failed legacy parsing", self.place(name, f"{value!r} has fewer than six parts")
                 )
             segments += ["*"] * (6 - len(segments))
+        if self.kind is DocumentKind.IDENTITY and re.search(r"[*?]", segments[2]):
+            message = "Resource vendor must be fully qualified and cannot contain regexes."
+            raise malformed(message, self.place(name, f"{value!r} has a wildcard for the service"))
+        if segments[2] == "iam" and segments[5] != "*" and re.match(r"[^/]*[*?]", segments[5]):
+            # "You cannot use a wildcard in the portion of the ARN that specifies the resource type": "IAM ARNs".
+            message = f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.'
+            raise malformed(message, self.place(name, f"{value!r} has a wildcard in the resource type"))
         head = ":".join([*segments[:5], ""])
         return ResourcePattern(False, marked(head), template(segments[5], self.variables))
 
