@@ -39,3 +39,13 @@ def test_readme_examples_print_what_the_readme_shows(environment: dict[str, str]
         result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         assert result.stdout == output
+
+
+def test_readme_evaluates_policies(tmp_path: Path) -> None:
+    """The example of the evaluator prints a denial and AWS's message."""
+    [code] = re.findall(r"```python\n(from local_aws\.iam.*?)```", README.read_text("utf-8"), re.DOTALL)
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout == (
+        "False User: arn:aws:iam::123456789012:user/ana is not authorized to perform: s3:GetObject on resource: "
+        '"arn:aws:s3:::lake/bo/x" because no identity-based policy allows the s3:GetObject action\n'
+    )

@@ -17,7 +17,7 @@ from typing import Any
 
 from local_aws.iam.conditions import Condition, UnknownOperator, condition
 from local_aws.iam.malformed import Place, malformed
-from local_aws.iam.policy_variables import Template, marked, pattern, template
+from local_aws.iam.policy_variables import Template, arn_pattern, marked, pattern, template
 from local_aws.iam.principals import PrincipalElement, principal_element
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -56,6 +56,8 @@ class ResourcePattern:
     everything: bool
     head: str
     tail: Template
+    compiled: re.Pattern[str] | None
+    """The pattern of an ARN without variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class _Reader:
 
     def _resource(self, name: str, value: str) -> ResourcePattern:
         if value == "*":
-            return ResourcePattern(True, "", template("", False))
+            return ResourcePattern(True, "", template("", False), None)
         segments = value.split(":", 5)
         if segments[0] != "arn" or len(segments) < 2:
             message = f'Resource {value} must be in ARN format or "*".'
@@ -220,8 +222,10 @@ class _Reader:
             # "You cannot use a wildcard in the portion of the ARN that specifies the resource type": "IAM ARNs".
             message = f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.'
             raise malformed(message, self.place(name, f"{value!r} has a wildcard in the resource type"))
-        head = ":".join([*segments[:5], ""])
-        return ResourcePattern(False, marked(head), template(segments[5], self.variables))
+        head, tail = marked(":".join([*segments[:5], ""])), template(segments[5], self.variables)
+        constant = "".join(part for part in tail.parts if isinstance(part, str))
+        has_variables = any(not isinstance(part, str) for part in tail.parts)
+        return ResourcePattern(False, head, tail, None if has_variables else arn_pattern(head + constant))
 
     def _principal(self) -> PrincipalElement | None:
         name, value = self._one_of("Principal")

@@ -41,8 +41,10 @@ def applies(
 def _resource_matches(wanted: ResourcePattern, resource: str, context: RequestContext) -> bool:
     if wanted.everything:
         return True
-    tail = wanted.tail.resolve(context)
-    if tail is None:
-        return False  # "will not match any resource": "Policy variables with no value"
-    compiled = arn_pattern(wanted.head + tail)
+    compiled = wanted.compiled
+    if compiled is None:
+        tail = wanted.tail.resolve(context)
+        if tail is None:
+            return False  # "will not match any resource": "Policy variables with no value"
+        compiled = arn_pattern(wanted.head + tail)
     return compiled is not None and compiled.fullmatch(resource) is not None
