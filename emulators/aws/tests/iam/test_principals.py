@@ -27,18 +27,19 @@ PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubuserconten
         ("lambda.amazonaws.com", "sts:AssumeRole", CallerKind.SERVICE, False),
         (ANONYMOUS, "s3:GetObject", CallerKind.ANONYMOUS, False),
         (PROVIDER, "sts:AssumeRoleWithWebIdentity", CallerKind.IDENTITY_PROVIDER, False),
+        (PROVIDER, "sts:TagSession", CallerKind.IDENTITY_PROVIDER, False),
         ("accounts.google.com", "sts:AssumeRoleWithWebIdentity", CallerKind.IDENTITY_PROVIDER, False),
     ],
 )
 def test_caller_kind(principal: str, action: str, kind: CallerKind, has_policies: bool) -> None:
-    """The kind decides whether identity-based policies apply; a provider is one for the federated actions only."""
+    """The kind decides whether identity-based policies apply; a web provider's name is one in the federated actions."""
     found = caller(principal, action)
     assert (found.kind, found.has_policies, found.account) == (kind, has_policies, ACCOUNT if has_policies else "")
 
 
-@pytest.mark.parametrize("principal", [PROVIDER, "arn:aws:sts::111122223333:assumed-role/job", "arn:aws:iam::1:root"])
+@pytest.mark.parametrize("principal", ["arn:aws:sts::111122223333:assumed-role/job", "arn:aws:iam::1:root", "ana"])
 def test_caller_refuses_what_makes_no_requests(principal: str) -> None:
-    """A provider that makes an ordinary request, a role without a session name, an account that is none."""
+    """A role without the name of a session, an account that is none, a bare name."""
     with pytest.raises(ValueError, match=principal):
         caller(principal, "s3:GetObject")
 

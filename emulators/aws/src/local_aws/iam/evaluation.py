@@ -44,7 +44,8 @@ class AccessRequest:
 
     `principal` is the ARN of a user, a role session or root, the name of a service, or `principals.ANONYMOUS`; for
     AssumeRoleWithWebIdentity it is the identity provider (the ARN of its OIDC provider). `resource` is an ARN, or `*`
-    for an action without resources. `context` maps context keys, of any case, to one value (a string) or several (a
+    for an action without resources; a service may name all of its resources, such as `arn:aws:s3:::*` for
+    s3:ListAllMyBuckets. `context` maps context keys, of any case, to one value (a string) or several (a
     sequence). `resource_account` is needed where the ARN has no account, as in S3; the caller's account is the default.
     """
 

@@ -18,6 +18,7 @@ ANONYMOUS = "anonymous"
 """The principal of an unsigned request."""
 
 _ARN = re.compile(r"arn:([^:]+):(iam|sts)::(\d{12}):(.+)")
+_PROVIDERS = ("oidc-provider/", "saml-provider/")
 _FEDERATED_ACTIONS = ("sts:assumerolewithwebidentity", "sts:assumerolewithsaml")
 
 
@@ -77,7 +78,8 @@ class Caller:
 def caller(principal: str, action: str = "") -> Caller:
     """The caller with an ARN, the name of a service (`sagemaker.amazonaws.com`), or `ANONYMOUS`.
 
-    For AssumeRoleWithWebIdentity and AssumeRoleWithSAML the principal is the identity provider.
+    For AssumeRoleWithWebIdentity and AssumeRoleWithSAML the principal is the identity provider: an ARN, or a name
+    such as `accounts.google.com`, which would be a service's for other actions.
 
     Raises:
         ValueError: the ARN is of no kind that makes requests.
@@ -87,6 +89,8 @@ def caller(principal: str, action: str = "") -> Caller:
     if principal == ANONYMOUS:
         return Caller(principal, CallerKind.ANONYMOUS)
     parts = _ARN.fullmatch(principal)
+    if parts is not None and parts.group(4).startswith(_PROVIDERS):
+        return Caller(principal, CallerKind.IDENTITY_PROVIDER)
     if parts is not None:
         return _identity(principal, *parts.groups())
     if principal.startswith("arn:") or "." not in principal:
@@ -97,7 +101,8 @@ def caller(principal: str, action: str = "") -> Caller:
 def _identity(principal: str, partition: str, service: str, account: str, resource: str) -> Caller:
     kind, _, rest = resource.partition("/")
     found = _KINDS.get((service, kind))
-    if found is None or (found is not CallerKind.ROOT and not rest):
+    named = bool(rest) or found is CallerKind.ROOT
+    if found is None or not named or (found is CallerKind.ROLE_SESSION and "/" not in rest):
         raise ValueError(f"{principal!r} is the ARN of a {kind}, which makes no requests")
     names = {
         CallerKind.ROLE_SESSION: rest.partition("/")[0],
