@@ -160,3 +160,16 @@ def test_pairs_cover_the_policy_language() -> None:
     assert not {each for each in wanted if each not in text}
     for member in ("boundary", "session", "resource_policy", "service_control"):
         assert sum(bool(getattr(pair, member)) for pair in generated) >= 200, member
+
+
+def test_simulator_is_locked_without_a_registry() -> None:
+    """Exact versions with hashes and no address, so that npm uses the registry that the machine is configured for."""
+    wanted = json.loads((ORACLE / "package.json").read_text("utf-8"))["dependencies"]
+    lock = json.loads((ORACLE / "package-lock.json").read_text("utf-8"))["packages"]
+    packages = {name.removeprefix("node_modules/"): entry for name, entry in lock.items() if name}
+    assert set(wanted) <= set(packages)
+    for name, entry in packages.items():
+        assert entry["integrity"].startswith("sha512-"), name
+        assert "resolved" not in entry, name
+        assert wanted.get(name, entry["version"]) == entry["version"], name
+    assert "omit-lockfile-registry-resolved=true" in (ORACLE / ".npmrc").read_text("utf-8")
