@@ -63,6 +63,16 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def _create_role(folder: Path, *actions: str) -> None:
+    """Creates the role ROLE for SageMaker."""
+    trusted = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    iam, name = client(folder, "iam"), ROLE.rpartition("/")[2]
+    trust, policy = (json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trusted, allowed))
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+    iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=policy)
+
+
 def serve(folder: Path) -> None:
     """Creates an endpoint, so that the emulator has a child process."""
     s3, sagemaker = client(folder, "s3"), client(folder, "sagemaker")
@@ -74,6 +84,7 @@ def serve(folder: Path) -> None:
         tar.addfile(member, io.BytesIO(HANDLER))
     s3.put_object(Bucket="models", Key="m.tar.gz", Body=archive.getvalue())
     container = {"Image": IMAGE, "ModelDataUrl": "s3://models/m.tar.gz"}
+    _create_role(folder, "s3:GetObject")
     sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     variant = {"VariantName": "One", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName="m", ProductionVariants=[variant])
@@ -129,6 +140,7 @@ def test_processing_job_ends_with_its_emulator(tmp_path: Path) -> None:
     }
     definition = json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [step]})
     with running(tmp_path) as found:
+        _create_role(tmp_path, "sagemaker:*", "iam:PassRole", "logs:*")
         sagemaker = client(tmp_path, "sagemaker")
         sagemaker.create_pipeline(
             PipelineName="p", PipelineDefinition=definition, ClientRequestToken="t" * 32, RoleArn=ROLE

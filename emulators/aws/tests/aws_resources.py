@@ -10,7 +10,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from local_aws.server import LocalAws
 
@@ -69,21 +69,58 @@ def pack_archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+class Clients(Protocol):
+    """An emulator, or what has its clients."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client as the administrator."""
+
+
+def create_role(aws: Clients, name: str, principal: str | dict[str, str], *statements: dict[str, Any]) -> str:
+    """A new role with these policy statements that `principal`, a service by its name, may assume; its ARN."""
+    principal = {"Service": principal} if isinstance(principal, str) else principal
+    trusted = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    iam = aws.client("iam")
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trusted))["Role"]["Arn"]
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=_policy(*statements))
+    return arn
+
+
+def allow(action: str | list[str], resource: str | list[str] = "*", **condition: Any) -> dict[str, Any]:
+    """An Allow statement."""
+    return {
+        "Effect": "Allow",
+        "Action": action,
+        "Resource": resource,
+        **({"Condition": condition} if condition else {}),
+    }
+
+
+def _policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
 def unique_name(prefix: str) -> str:
     """A unique name."""
     return f"{prefix}-{uuid.uuid4().hex[:8]}"
 
 
 def create_endpoint_config(
-    aws: LocalAws, *, capture: dict[str, Any] | None = None, data: bytes | None = None, **environment: str
+    aws: LocalAws,
+    *,
+    capture: dict[str, Any] | None = None,
+    data: bytes | None = None,
+    role: str = ROLE,
+    **environment: str,
 ) -> str:
-    """A new endpoint configuration of one variant that serves HANDLER under `environment`."""
+    """A new endpoint configuration of one variant that serves HANDLER under `environment`, as `role`."""
     name = unique_name("model")
     s3, sagemaker = aws.client("s3"), aws.client("sagemaker")
     s3.create_bucket(Bucket="models")
     s3.put_object(Bucket="models", Key=f"{name}.tar.gz", Body=data or pack_archive({"code/inference.py": HANDLER}))
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://models/{name}.tar.gz", "Environment": environment}
-    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role)
     variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     more = {"DataCaptureConfig": capture} if capture else {}
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], **more)
@@ -143,26 +180,23 @@ def zip_function(code: str) -> bytes:
     return buffer.getvalue()
 
 
-def create_function(aws: LocalAws, code: str, **options: Any) -> str:
-    """A new Lambda function of one module, `index.py`, with the handler `index.handler`."""
-    iam, name = aws.client("iam"), unique_name("function")
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+def create_function(aws: LocalAws, code: str, *statements: dict[str, Any], **options: Any) -> str:
+    """A new Lambda function of one module, `index.py`, with the handler `index.handler` and a role that may log."""
+    name = unique_name("function")
+    role = create_role(aws, name, "lambda.amazonaws.com", allow("logs:*"), *statements)
     options = {"Runtime": "python3.12", "Handler": "index.handler", **options}
     aws.client("lambda").create_function(FunctionName=name, Role=role, Code={"ZipFile": zip_function(code)}, **options)
     return name
 
 
 def create_queue(aws: LocalAws) -> tuple[str, str]:
-    """A new queue: its URL and its ARN."""
+    """A new queue to which EventBridge may send: its URL and its ARN."""
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=unique_name("queue"))["QueueUrl"]
-    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {**allow("sqs:SendMessage", arn), "Principal": {"Service": "events.amazonaws.com"}}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _policy(statement)})
+    return url, arn
 
 
 def receive_messages(aws: LocalAws, url: str, count: int) -> list[dict[str, Any]]:

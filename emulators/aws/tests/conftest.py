@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from aws_resources import ROLE, allow, create_role
 from local_aws.server import LocalAws
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """An emulator in this process, with short waits."""
+    """An emulator in this process, with short waits and the role that serves models."""
     folder = tmp_path_factory.mktemp("aws")
     with LocalAws(folder, flush_seconds=0.1, retry_seconds=(0.05, 0.05), health_timeout_seconds=20) as running:
+        made = create_role(running, ROLE.rpartition("/")[2], "sagemaker.amazonaws.com", allow("s3:*"))
+        assert made == ROLE
         yield running
 
 

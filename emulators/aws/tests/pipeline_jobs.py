@@ -71,12 +71,37 @@ def _error(start: Callable[..., Any], error: AwsError) -> Iterable[bytes]:
     return [json.dumps({"__type": error.code, "message": error.message}).encode()]
 
 
+class EveryRole:
+    """Stands for the roles of SageMaker on a moto without authorization: each is the test's own caller."""
+
+    def __init__(self, aws: PipelineAws) -> None:
+        self._aws = aws
+        self.authorized: list[tuple[str, str]] = []
+        """(role, operation) of each call that was authorized."""
+
+    def client(self, role_arn: str, api: str) -> Any:
+        """The test's client."""
+        del role_arn
+        return self._aws.client(api)
+
+    def environment(self, role_arn: str) -> dict[str, str]:
+        """The test's endpoint and credentials."""
+        del role_arn
+        return {"AWS_ENDPOINT_URL": self._aws.url, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+    def authorize(self, role_arn: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """Allows, and notes the call."""
+        del parameters
+        self.authorized.append((role_arn, operation))
+
+
 class PipelineAws:
     """The test environment: clients, the events so far, and shorthands."""
 
     def __init__(self, dispatcher: Dispatcher, url: str, folder: Path) -> None:
         self.dispatcher, self.url, self.folder = dispatcher, url, folder
         self.events: list[tuple[str, Json, list[str]]] = []
+        self.roles = EveryRole(self)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self.bucket = f"lake-{uuid.uuid4().hex[:12]}"
@@ -102,6 +127,7 @@ class PipelineAws:
             self.dispatcher.service.close()
         self.dispatcher.service = PipelineService(
             client=self.client,
+            roles=self.roles,
             folder=self.folder / uuid.uuid4().hex[:6],
             emit=lambda kind, detail, arns: self.events.append((kind, dict(detail), list(arns))),
             region=REGION,

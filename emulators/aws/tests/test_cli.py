@@ -8,12 +8,13 @@ import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import psutil
 import pytest
-from aws_resources import HANDLER, IMAGE, ROLE, pack_archive, wait_until
+from aws_resources import HANDLER, IMAGE, ROLE, allow, create_role, pack_archive, wait_until
 from local_aws import cli
 from local_aws.processes.child_processes import INSTANCE_VARIABLE
 from local_aws.processes.daemon import Daemon
@@ -57,6 +58,8 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 def create_endpoint(folder: Path) -> None:
     """Puts an endpoint in service, so that the emulator has a child."""
     s3, sagemaker = client(folder, "s3"), client(folder, "sagemaker")
+    emulator = SimpleNamespace(client=lambda service: client(folder, service))
+    create_role(emulator, ROLE.rpartition("/")[2], "sagemaker.amazonaws.com", allow("s3:GetObject"))
     s3.create_bucket(Bucket="models")
     s3.put_object(Bucket="models", Key="m.tar.gz", Body=pack_archive({"code/inference.py": HANDLER}))
     container = {"Image": IMAGE, "ModelDataUrl": "s3://models/m.tar.gz"}

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from aws_resources import unique_name
+from aws_resources import ROLE, create_role, unique_name
 from botocore.exceptions import ClientError
 from local_aws.errors import EmulatorError
 from local_aws.server import LocalAws
@@ -22,21 +22,11 @@ def test_role_session_has_its_own_identity(aws: LocalAws) -> None:
     """Credentials from AssumeRole have the identity of their role."""
     import boto3
 
-    arn = "arn:aws:iam::123456789012:role/deployer"
+    arn = create_role(aws, "deployer", {"AWS": "arn:aws:iam::123456789012:root"})
     keys = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1")
     caller = session.client("sts", endpoint_url=aws.url).get_caller_identity()
     assert caller["Arn"] == "arn:aws:sts::123456789012:assumed-role/deployer/test"
-
-
-def test_simulated_policies_allow_everything(aws: LocalAws) -> None:
-    """iam:SimulatePrincipalPolicy, which moto lacks, is answered for each action and resource."""
-    answer = aws.client("iam").simulate_principal_policy(
-        PolicySourceArn="arn:aws:iam::123456789012:role/x",
-        ActionNames=["s3:GetObject", "s3:PutObject"],
-        ResourceArns=["*"],
-    )
-    assert [result["EvalDecision"] for result in answer["EvaluationResults"]] == ["allowed", "allowed"]
 
 
 def test_unsupported_operation_is_an_error_without_retry(aws: LocalAws) -> None:
@@ -52,13 +42,9 @@ def test_duplicate_model_name_is_refused(aws: LocalAws) -> None:
     """A second model with the same name is a ValidationException; moto would overwrite the first."""
     sagemaker, name = aws.client("sagemaker"), unique_name("model")
     container = {"Image": "image", "ModelDataUrl": "s3://models/a.tar.gz"}
-    sagemaker.create_model(
-        ModelName=name, PrimaryContainer=container, ExecutionRoleArn="arn:aws:iam::123456789012:role/x"
-    )
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
     with pytest.raises(ClientError, match="Cannot create already existing model"):
-        sagemaker.create_model(
-            ModelName=name, PrimaryContainer=container, ExecutionRoleArn="arn:aws:iam::123456789012:role/x"
-        )
+        sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
 
 
 def test_s3_objects_are_unchanged(aws: LocalAws) -> None:

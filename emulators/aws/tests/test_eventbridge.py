@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aws_resources import (
+    allow,
     create_endpoint_config,
     create_function,
     create_queue,
@@ -98,13 +99,12 @@ def test_rule_invokes_a_function_only_with_permission(aws: LocalAws) -> None:
     """Without lambda:AddPermission the delivery fails and goes to the target's dead-letter queue."""
     url, dead = create_queue(aws)
     done, done_arn = create_queue(aws)
-    del done_arn
     code = f"""
         import boto3, json
         def handler(event, context):
             boto3.client("sqs").send_message(QueueUrl="{done}", MessageBody=json.dumps(event))
         """
-    name, group = create_function(aws, code, Timeout=30), unique_name("group")
+    name, group = create_function(aws, code, allow("sqs:SendMessage", done_arn), Timeout=30), unique_name("group")
     target = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
     pattern = {"detail": {"ModelPackageGroupName": [group]}}
     arn = rule(aws, pattern, Arn=target, DeadLetterConfig={"Arn": dead})

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from local_aws.authorization import usage
 from local_aws.errors import EmulatorError
 from local_aws.processes.daemon import Daemon, published_state, termination_event
 
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("env", _env, "print the export lines of a running emulator"),
         ("down", _down, "stop the emulator and everything it started"),
+        ("permissions", _permissions, "print which permissions of each role a stopped emulator's calls used, as JSON"),
     ):
         commands.add_parser(name, parents=[common], help=text).set_defaults(command=command)
     return parser
@@ -61,6 +63,11 @@ def _env(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     Daemon(options.folder).stop()
+    return 0
+
+
+def _permissions(options: argparse.Namespace) -> int:
+    print(usage.as_json(usage.report(options.folder)))  # noqa: T201 - the command's output
     return 0
 
 

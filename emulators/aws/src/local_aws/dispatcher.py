@@ -12,20 +12,23 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from local_aws import protocols
+from local_aws.authorization import gate
+from local_aws.authorization.principals import Principal
 from local_aws.errors import AwsError, NotHandled, OperationHandler
-
-access_key: ContextVar[str | None] = ContextVar("access_key", default=None)
-"""The access key that signed the current call."""
 
 PathHandler = Callable[[re.Match[str], Mapping[str, Any], bytes], protocols.Response]
 """Answers a call whose operation is its path: (match of the path, WSGI environment, body)."""
+
+Admit = Callable[[dict[str, Any], protocols.Request, str], Principal | None]
+"""Authorizes a request and returns its caller: (WSGI environment, request, service or ''); see `authorization.gate`."""
+
+_CONTROL_SERVICE = "local"
 
 
 class Dispatcher:
@@ -38,12 +41,15 @@ class Dispatcher:
         paths: Sequence[tuple[str, str, str, PathHandler]],
         operations: Mapping[tuple[str, str], OperationHandler],
         prepare: Mapping[str, Callable[[], None]],
+        admit: Admit,
         log: Path,
     ) -> None:
         """`paths` has rows of (method, path pattern, "service:Operation", handler); `log` gets one JSON line per call.
 
-        `prepare` is called before each call of its service that goes to moto.
+        `prepare` is called before each call of its service that goes to moto, `admit` before each call except those of
+        the service "local", the emulator's own control paths.
         """
+        self._admit = admit
         self._moto, self._prepare = moto, prepare
         self._paths = [(method, re.compile(pattern), name, handler) for method, pattern, name, handler in paths]
         self._operations = dict(operations)
@@ -63,16 +69,21 @@ class Dispatcher:
         if request.body is not None:
             environ["wsgi.input"] = io.BytesIO(request.body)
         name = f"{request.service}:{request.operation or f'{method} {path}'}"
-        handler = self._operations.get((request.service, request.operation))
-        if handler is not None:
-            token = access_key.set(request.access_key)
-            try:
+        try:
+            caller = self._admit(environ, request, "")
+        except Exception as error:
+            refusal = protocols.render_error(request.protocol, self._aws_error(name, error))
+            return self._respond(environ, start_response, started, name, refusal)
+        token = gate.principal.set(caller)
+        try:
+            handler = self._operations.get((request.service, request.operation))
+            if handler is not None:
                 handled = self._call_operation_handler(name, request, handler)
-            finally:
-                access_key.reset(token)
-            if handled is not None:
-                return self._respond(environ, start_response, started, name, handled)
-        return self._call_moto(environ, start_response, started, name, request)
+                if handled is not None:
+                    return self._respond(environ, start_response, started, name, handled)
+            return self._call_moto(environ, start_response, started, name, request)
+        finally:
+            gate.principal.reset(token)
 
     def add(self, operations: Mapping[tuple[str, str], OperationHandler]) -> None:
         """Adds operations of services that can only be created while the dispatcher serves."""
@@ -87,7 +98,10 @@ class Dispatcher:
         self, name: str, environ: dict[str, Any], match: re.Match[str], handler: PathHandler
     ) -> protocols.Response:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        service = name.partition(":")[0]
         try:
+            if service != _CONTROL_SERVICE:
+                self._admit(environ, protocols.read_path(environ, service), service)
             return handler(match, environ, body)
         except Exception as error:
             return protocols.render_error("rest-json", self._aws_error(name, error))

@@ -16,11 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from local_aws.authorization.authorizer import Authorizer
+from local_aws.authorization.requirements.base import Requirement
 from local_aws.awslambda.functions import Functions
 from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError, NotHandled
 
 _SOURCE = "aws.sagemaker"
+_PRINCIPAL = "events.amazonaws.com"
 
 
 class EventBus:
@@ -31,6 +34,7 @@ class EventBus:
         *,
         client: Callable[[str], Any],
         functions: Functions,
+        authorizer: Authorizer,
         log: Path,
         region: str,
         account: str,
@@ -38,7 +42,7 @@ class EventBus:
         double_every: int = 3,
     ) -> None:
         """`double_every` n delivers each n-th event of SageMaker twice; 0 delivers none twice."""
-        self._client, self._functions, self._log = client, functions, log
+        self._client, self._functions, self._log, self._authorizer = client, functions, log, authorizer
         self._region, self._account, self._clock, self._double_every = region, account, clock, double_every
         self._lock = threading.Lock()
         self._emitted = 0
@@ -141,34 +145,29 @@ class EventBus:
         delivery = {"rule": rule.name, "target": arn, "status": "delivered"}
         try:
             payload = _target_input(target, event)
-            service = arn.split(":")[2]
-            if service == "lambda":
-                self._check_permission(rule, arn)
-            self._functions.async_invoker.send(arn, json.dumps(payload), {})
+            self._send(rule, arn, json.dumps(payload), {})
         except Exception as error:
             delivery |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
             self._dead_letter(rule, target, event, str(error))
         return delivery
 
-    def _check_permission(self, rule: Any, arn: str) -> None:
-        """EventBridge may invoke a function only if the function's policy allows it."""
-        function = self._functions.find(arn)
-        for statement in function.policy.statements:
-            principal = statement.get("Principal", {})
-            service = principal.get("Service") if isinstance(principal, dict) else principal
-            source = statement.get("Condition", {}).get("ArnLike", {}).get("AWS:SourceArn")
-            if service in ("events.amazonaws.com", "*") and source in (None, rule.arn):
-                return
-        message = (
-            f"{arn}: no statement of the function's policy allows events.amazonaws.com to invoke it for {rule.arn}"
-        )
-        raise AwsError("AccessDeniedException", message, 403)
+    def _send(self, rule: Any, arn: str, text: str, attributes: Mapping[str, str]) -> None:
+        """Sends as EventBridge itself, which the policy of the function, queue or topic must allow."""
+
+        def authorize(requirement: Requirement) -> None:
+            decision = self._authorizer.decide_for_service(
+                _PRINCIPAL, requirement, source_arn=rule.arn, operation="events:Deliver"
+            )
+            if not decision.allowed:
+                raise AwsError("AccessDeniedException", decision.message(), 403)
+
+        self._functions.async_invoker.send(arn, text, attributes, authorize)
 
     def _dead_letter(self, rule: Any, target: Mapping[str, Any], event: dict[str, Any], reason: str) -> None:
         queue = target.get("DeadLetterConfig", {}).get("Arn")
         if queue:
             attributes = {"RULE_ARN": rule.arn, "TARGET_ARN": target["Arn"], "ERROR_MESSAGE": reason[:1024]}
-            self._functions.async_invoker.send(queue, json.dumps(event), attributes)
+            self._send(rule, queue, json.dumps(event), attributes)
 
     def _write_log(self, line: dict[str, Any]) -> None:
         with self._lock, self._log.open("a", encoding="utf-8") as log:

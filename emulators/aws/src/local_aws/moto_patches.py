@@ -6,7 +6,6 @@ CloudFormation are in `local_aws.cloudformation`.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +27,7 @@ def install() -> None:
         return
     _run_functions_without_docker()
     _accept_every_instance_type()
-    _ignore_conditional_bucket_policies()
+    _leave_bucket_policies_to_the_gate()
     _enforce_reserved_concurrency()
     cache_module_list()
     _installed = True
@@ -44,6 +43,7 @@ def install_stacks() -> None:
 
         moto_stacks.install()
         _accept_empty_change_sets()
+        _return_log_group_arns_with_a_star()
         _stacks_installed = True
 
 
@@ -91,22 +91,12 @@ def _accept_every_instance_type() -> None:
     FakeEndpointConfig.validate_instance_type = validate
 
 
-def _ignore_conditional_bucket_policies() -> None:
-    """moto applies Deny statements of a bucket policy without evaluating their conditions."""
-    from moto.iam.access_control import IAMPolicy, PermissionResult
+def _leave_bucket_policies_to_the_gate() -> None:
+    """moto applies bucket policies without their conditions; `local_aws.authorization` has applied them before."""
+    from moto.iam.access_control import PermissionResult
     from moto.s3.models import FakeBucket
 
-    def permission(bucket: Any, action: str, resource: str) -> Any:
-        if bucket.policy is None:
-            return PermissionResult.NEUTRAL
-        document = json.loads(bucket.policy)
-        statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
-        unconditional = [statement for statement in statements if not statement.get("Condition")]
-        if not unconditional:
-            return PermissionResult.NEUTRAL
-        return IAMPolicy(json.dumps({**document, "Statement": unconditional})).is_action_permitted(action, resource)
-
-    FakeBucket.get_permission = permission
+    FakeBucket.get_permission = lambda *_: PermissionResult.PERMITTED
 
 
 def cache_module_list() -> None:
@@ -115,6 +105,19 @@ def cache_module_list() -> None:
 
     modules = tuple(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules
+
+
+def _return_log_group_arns_with_a_star() -> None:
+    """GetAtt Arn of a log group ends in `:*` (CloudFormation Template Reference, AWS::Logs::LogGroup)."""
+    from moto.logs.models import LogGroup
+
+    attribute = LogGroup.get_cfn_attribute
+
+    def get_cfn_attribute(group: Any, name: str) -> str:
+        value: str = attribute(group, name)
+        return f"{value}:*" if name == "Arn" else value
+
+    LogGroup.get_cfn_attribute = get_cfn_attribute
 
 
 def _accept_empty_change_sets() -> None:

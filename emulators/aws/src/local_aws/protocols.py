@@ -78,6 +78,13 @@ def read(environ: Mapping[str, Any]) -> Request:
     return Request(service=service or "s3", operation="", protocol=protocol, access_key=access_key, body=None)
 
 
+def read_path(environ: Mapping[str, Any], service: str) -> Request:
+    """The call of a `service` whose operation is its path."""
+    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    access_key = scope[1] if scope else None
+    return Request(service=service, operation="", protocol="rest-json", access_key=access_key, body=None)
+
+
 def _body(environ: Mapping[str, Any]) -> bytes:
     data: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     return data
@@ -105,6 +112,14 @@ def render_error(protocol: str, error: AwsError) -> Response:
     """The HTTP response for `error`, in the shape that clients of `protocol` parse."""
     request_id = str(uuid.uuid4())
     headers = {"x-amzn-RequestId": request_id}
+    if protocol == "cbor":
+        fault = "Receiver" if error.status >= 500 else "Sender"
+        headers |= {
+            "Content-Type": "application/cbor",
+            "smithy-protocol": "rpc-v2-cbor",
+            "x-amzn-query-error": f"{error.code};{fault}",
+        }
+        return error.status, headers, _cbor_map({"__type": error.code, "message": error.message})
     if protocol in ("query", "rest-xml"):
         headers["Content-Type"] = "text/xml"
         inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
@@ -121,3 +136,13 @@ def render_error(protocol: str, error: AwsError) -> Response:
     headers["x-amzn-ErrorType"] = error.code
     document = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
     return error.status, headers, json.dumps(document).encode()
+
+
+def _cbor_map(members: Mapping[str, str]) -> bytes:
+    """A CBOR map of at most 23 text members (RFC 8949): all that an error needs."""
+
+    def text(value: str) -> bytes:
+        data = value.encode()
+        return b"\x7a" + len(data).to_bytes(4) + data
+
+    return bytes([0xA0 | len(members)]) + b"".join(text(name) + text(value) for name, value in members.items())

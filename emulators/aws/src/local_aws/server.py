@@ -13,14 +13,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from local_aws import moto_patches, quotas
+from local_aws.authorization import managed_policies, usage
+from local_aws.authorization.principals import Principals
+from local_aws.authorization.service import Authorization
+from local_aws.authorization.simulation import PolicySimulator
 from local_aws.awslambda.functions import Functions
 from local_aws.clock import Clock
-from local_aws.cloudformation import resource_types
+from local_aws.cloudformation import resource_types, stack_authorization
+from local_aws.cloudformation.stack_authorization import StackAuthorizer
 from local_aws.dispatcher import Dispatcher, PathHandler
 from local_aws.errors import AwsError, EmulatorError, OperationHandler
 from local_aws.eventbridge import EventBus
@@ -50,7 +56,7 @@ class LocalAws:
     Args:
         folder: takes logs, models and jobs; it may exist.
         port: 0 takes a free one.
-        caller_arn: the caller that GetCallerIdentity returns, except for keys of a role session or a user created here.
+        caller_arn: the administrator of the account, to whom the keys of `environment()` belong.
         double_every: delivers every n-th SageMaker event twice; 0 switches that off.
         server_command: the command that serves a model instead of the managed container.
         health_timeout_seconds: limit for the first 200 from /ping, unless the variant sets one.
@@ -81,9 +87,10 @@ class LocalAws:
         self._flush_seconds, self._retry_seconds, self._images = flush_seconds, retry_seconds, images
         self.clock = clock or Clock()
         self.quotas = quotas.current
-        self.federation = WebIdentityFederation(account=self.account, region=region)
+        self._principals = Principals(account=self.account, caller_arn=caller_arn, access_key=ACCESS_KEY)
+        self.federation = WebIdentityFederation(account=self.account, region=region, principals=self._principals)
         self._server: Any = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -109,16 +116,23 @@ class LocalAws:
         return client_environment(self.url, self.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this emulator, independent of the caller's environment."""
+        """A boto3 client of this emulator as the administrator, independent of the caller's environment."""
+        return self._client(service, ACCESS_KEY)
+
+    def _internal_client(self, service: str) -> Any:
+        """A client for the emulator's own work, which no policy restricts."""
+        return self._client(service, self._authorization.internal_key)
+
+    def _client(self, service: str, access_key: str) -> Any:
         with self._clients_lock:
-            if service not in self._clients:
+            if (service, access_key) not in self._clients:
                 import boto3.session
                 from botocore.config import Config
 
-                session = boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name=self.region)
+                session = boto3.session.Session(access_key, SECRET_KEY, region_name=self.region)
                 config = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 3})
-                self._clients[service] = session.client(service, endpoint_url=self.url, config=config)
-            return self._clients[service]
+                self._clients[service, access_key] = session.client(service, endpoint_url=self.url, config=config)
+            return self._clients[service, access_key]
 
     def start(self) -> None:
         """Starts to serve; EmulatorError if another emulator runs in this process or the port is taken."""
@@ -145,31 +159,40 @@ class LocalAws:
         _reset_moto()
         self.quotas.reset()
         self._processes = ChildProcesses(self.folder)
+        authorization = self._authorization = Authorization(
+            self._principals,
+            account=self.account,
+            region=self.region,
+            log=logs / "decisions.jsonl",
+            clock=self.clock,
+            environment=lambda: {**self.environment(), INSTANCE_VARIABLE: str(self.folder)},
+        )
+        sagemaker_roles = authorization.roles("sagemaker.amazonaws.com", "SageMaker")
         self._functions = Functions(
-            client=self.client,
+            client=self._internal_client,
             folder=self.folder / "functions",
             processes=self._processes,
             region=self.region,
             account=self.account,
-            environment=self.environment,
+            roles=authorization.roles("lambda.amazonaws.com", "lambda"),
             clock=self.clock,
             retry_seconds=self._retry_seconds,
         )
         self._events = EventBus(
-            client=self.client,
+            client=self._internal_client,
             functions=self._functions,
+            authorizer=authorization.authorizer,
             log=logs / "events.jsonl",
             region=self.region,
             account=self.account,
             clock=self.clock,
             double_every=self._double_every,
         )
-        self._capture = DataCapture(self.client, self.clock, flush_seconds=self._flush_seconds)
+        self._capture = DataCapture(sagemaker_roles.client, self.clock, flush_seconds=self._flush_seconds)
         builder = FleetBuilder(
-            client=self.client,
+            roles=sagemaker_roles,
             folder=self.folder / "endpoints",
             processes=self._processes,
-            environment=self.environment,
             command=self._server_command,
             health_timeout_seconds=self._health_timeout,
         )
@@ -181,20 +204,27 @@ class LocalAws:
             paths=self._path_handlers(),
             operations=self._operation_handlers(),
             prepare={"cloudformation": moto_patches.install_stacks},  # importing it takes longer than starting
+            admit=authorization.gate.admit,
             log=logs / "calls.jsonl",
         )
         self._server = server
         _serve(server, self._dispatcher)
         self._pipelines = PipelineService(
-            client=self.client,
+            client=self._internal_client,
+            roles=sagemaker_roles,
             folder=self.folder / "executions",
             emit=self._events.emit,
             region=self.region,
             account=self.account,
             images=ImageMap.load(self._images),
-            environment={**self.environment(), INSTANCE_VARIABLE: str(self.folder)},
         )
         self._dispatcher.add({("sagemaker", name): handler for name, handler in self._pipelines.operations.items()})
+        stack_authorization.authorizer = StackAuthorizer(
+            authorization.authorizer,
+            authorization.roles("cloudformation.amazonaws.com", "AWSCloudFormation"),
+            account=self.account,
+            region=self.region,
+        )
         moto_patches.run_function = self._run_function
         resource_types.create_endpoint = self._endpoints.create
 
@@ -213,8 +243,11 @@ class LocalAws:
         server.server_close()
         self._server = None
         self._dispatcher.close()
+        self._authorization.log.close()
+        usage.save_policies(self._principals, self.folder)
         self._clients.clear()
         moto_patches.run_function = resource_types.create_endpoint = None
+        stack_authorization.authorizer = None
         _reset_moto()
         _running.release()
 
@@ -225,6 +258,7 @@ class LocalAws:
         while settled and not self._events.idle and time.monotonic() < deadline:
             settled = self._events.drain(max(0.0, deadline - time.monotonic()))
         self._capture.flush()
+        self._authorization.log.flush()
         return settled and self._events.idle
 
     def _backend(self) -> Any:
@@ -239,6 +273,7 @@ class LocalAws:
 
     def _operation_handlers(self) -> dict[tuple[str, str], OperationHandler]:
         identity = CallerIdentity(account=self.account, caller_arn=self._caller_arn)
+        simulator = PolicySimulator(account=self.account, principals=self._principals)
         registry = Registry(backend=self._backend, emit=self._events.emit)
         sagemaker: Mapping[str, OperationHandler] = {
             "CreateEndpoint": self._endpoints.create,
@@ -257,8 +292,10 @@ class LocalAws:
             **{("sagemaker", name): handler for name, handler in sagemaker.items()},
             ("sts", "GetCallerIdentity"): identity.caller_identity,
             ("sts", "AssumeRoleWithWebIdentity"): self.federation.assume_role_with_web_identity,
-            ("iam", "SimulatePrincipalPolicy"): identity.simulate_principal_policy,
+            ("iam", "SimulateCustomPolicy"): simulator.simulate_custom_policy,
+            ("iam", "SimulatePrincipalPolicy"): simulator.simulate_principal_policy,
             ("events", "PutEvents"): self._events.put_events,
+            **{("iam", name): partial(managed_policies.handle, self.account) for name in managed_policies.OPERATIONS},
         }
 
     def _path_handlers(self) -> list[tuple[str, str, str, PathHandler]]:

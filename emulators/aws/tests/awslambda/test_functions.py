@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aws_resources import create_function, create_queue, receive_messages, zip_function
+from aws_resources import allow, create_function, create_queue, receive_messages, zip_function
 from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
@@ -90,7 +90,8 @@ def test_function_errors_have_lambdas_types(aws: LocalAws) -> None:
 def test_failed_asynchronous_event_goes_to_its_destination(aws: LocalAws) -> None:
     """After two retries the failure destination gets the request and the error."""
     url, arn = create_queue(aws)
-    name = create_function(aws, "def handler(e, c):\n    print('try', c.aws_request_id)\n    raise ValueError('never')")
+    code = "def handler(e, c):\n    print('try', c.aws_request_id)\n    raise ValueError('never')"
+    name = create_function(aws, code, allow("sqs:SendMessage", arn))
     aws.client("lambda").put_function_event_invoke_config(
         FunctionName=name, MaximumRetryAttempts=2, DestinationConfig={"OnFailure": {"Destination": arn}}
     )
@@ -107,7 +108,7 @@ def test_failed_asynchronous_event_goes_to_its_destination(aws: LocalAws) -> Non
 
 def test_topic_invokes_a_subscribed_function(aws: LocalAws) -> None:
     """The emulator runs the function itself, where moto would use a container."""
-    url, _ = create_queue(aws)
+    url, arn = create_queue(aws)
     name = create_function(
         aws,
         f"""
@@ -116,6 +117,7 @@ def test_topic_invokes_a_subscribed_function(aws: LocalAws) -> None:
             message = event["Records"][0]["Sns"]["Message"]
             boto3.client("sqs").send_message(QueueUrl="{url}", MessageBody=json.dumps(message))
         """,
+        allow("sqs:SendMessage", arn),
         Timeout=30,
     )
     sns = aws.client("sns")

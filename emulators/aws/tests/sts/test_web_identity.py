@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 from local_aws.errors import AwsError
+from local_aws.iam.evaluation import AccessRequest, NamedPolicy, Policies, evaluate
 from local_aws.server import LocalAws
-from local_aws.sts import trust_policy
 
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
@@ -197,12 +197,19 @@ def decides(condition: dict[str, Any], context: dict[str, list[str]], **statemen
     whole = {
         "Effect": "Allow",
         "Principal": {"Federated": PROVIDER},
-        "Action": "sts:AssumeRoleWithWebIdentity",
+        **({} if "NotAction" in statement else {"Action": "sts:AssumeRoleWithWebIdentity"}),
         "Condition": condition,
         **statement,
     }
-    policy = {"Statement": [whole]}
-    return trust_policy.allows(policy, action="sts:AssumeRoleWithWebIdentity", provider=PROVIDER, context=context)
+    return allows([whole], context)
+
+
+def allows(statements: list[dict[str, Any]], context: dict[str, list[str]]) -> bool:
+    """Whether a trust policy lets a caller from PROVIDER in."""
+    keys = {name: found[0] if len(found) == 1 else found for name, found in context.items()}
+    request = AccessRequest(PROVIDER, "sts:AssumeRoleWithWebIdentity", "arn:aws:iam::123456789012:role/r", keys)
+    policy = NamedPolicy("trust", {"Version": "2012-10-17", "Statement": statements})
+    return evaluate(request, Policies(resource=policy)).allowed
 
 
 @pytest.mark.parametrize(
@@ -236,15 +243,15 @@ def test_condition_operators_match_iams_reference(
     operator: str, wanted: Any, present: list[str] | None, holds: bool
 ) -> None:
     """The table of IAM's reference, including absent keys, which ForAllValues allows."""
-    context = {} if present is None else {"k": present}
-    assert decides({operator: {"k": wanted}}, context) is holds
+    context = {} if present is None else {"idp:k": present}
+    assert decides({operator: {"idp:k": wanted}}, context) is holds
 
 
 def test_conditions_are_joined_by_and() -> None:
     """Operators and keys are joined by and; values by or."""
-    condition = {"StringEquals": {"aud": "x", "sub": ["a", "b"]}}
-    assert decides(condition, {"aud": ["x"], "sub": ["b"]})
-    assert not decides(condition, {"aud": ["y"], "sub": ["b"]})
+    condition = {"StringEquals": {"idp:aud": "x", "idp:sub": ["a", "b"]}}
+    assert decides(condition, {"idp:aud": ["x"], "idp:sub": ["b"]})
+    assert not decides(condition, {"idp:aud": ["y"], "idp:sub": ["b"]})
 
 
 def test_other_providers_principals_and_actions_are_not_allowed() -> None:
@@ -259,25 +266,27 @@ def test_other_providers_principals_and_actions_are_not_allowed() -> None:
 def test_deny_overrides_allow() -> None:
     """In any order of the statements."""
     base = {"Principal": {"Federated": PROVIDER}, "Action": "sts:*"}
-    deny = {**base, "Effect": "Deny", "Condition": {"StringLike": {"sub": "*:pull_request"}}}
+    deny = {**base, "Effect": "Deny", "Condition": {"StringLike": {"idp:sub": "*:pull_request"}}}
     for statements in ([{**base, "Effect": "Allow"}, deny], [deny, {**base, "Effect": "Allow"}]):
-        ask = {"action": "sts:AssumeRoleWithWebIdentity", "provider": PROVIDER}
-        policy = {"Statement": statements}
-        assert not trust_policy.allows(policy, **ask, context={"sub": ["repo:a/b:pull_request"]})
-        assert trust_policy.allows(policy, **ask, context={"sub": ["repo:a/b:ref:x"]})
+        assert not allows(statements, {"idp:sub": ["repo:a/b:pull_request"]})
+        assert allows(statements, {"idp:sub": ["repo:a/b:ref:x"]})
 
 
-def test_unsupported_policy_elements_are_errors() -> None:
-    """An unknown operator or element raises an error."""
-    with pytest.raises(AwsError, match="condition operator StringMatches"):
-        decides({"StringMatches": {"k": "a"}}, {"k": ["a"]})
-    with pytest.raises(AwsError, match="NotAction"):
-        decides({}, {}, NotAction="sts:AssumeRole")
+def test_unknown_condition_operator_is_an_error() -> None:
+    """An operator that IAM does not have raises an error, so that no policy is misread."""
+    with pytest.raises(AwsError, match="StringMatches"):
+        decides({"StringMatches": {"idp:k": "a"}}, {"idp:k": ["a"]})
+
+
+def test_not_action_covers_every_other_action() -> None:
+    """A statement with NotAction is about the actions that it does not name."""
+    assert decides({}, {}, NotAction="sts:AssumeRole")
+    assert not decides({}, {}, NotAction="sts:AssumeRole*")
 
 
 @given(value=st.text(max_size=12), other=st.text(max_size=12))
 def test_string_like_interprets_only_wildcards(value: str, other: str) -> None:
     """Only * and ? are wildcards in a pattern."""
     plain = value.replace("*", "").replace("?", "")
-    assert decides({"StringLike": {"k": plain}}, {"k": [other]}) == (plain == other)
-    assert decides({"StringLike": {"k": f"{plain}*"}}, {"k": [plain + other]})
+    assert decides({"StringLike": {"idp:k": plain}}, {"idp:k": [other]}) == (plain == other)
+    assert decides({"StringLike": {"idp:k": f"{plain}*"}}, {"idp:k": [plain + other]})

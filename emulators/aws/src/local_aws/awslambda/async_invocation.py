@@ -14,7 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+from local_aws.authorization.requirements.base import Requirement
+from local_aws.authorization.role_sessions import RoleSessions
 from local_aws.awslambda.execution_environment import InvocationResult
+
+_SEND_ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
 
 
 class AsyncInvoker:
@@ -24,12 +28,14 @@ class AsyncInvoker:
         self,
         *,
         client: Callable[[str], Any],
+        roles: RoleSessions,
         find: Callable[[str], Any],
         run: Callable[[Any, Any, str], InvocationResult],
         log: Callable[[str], None],
         retry_seconds: tuple[float, ...],
     ) -> None:
         """`find` returns moto's record of a function by ARN; `run` invokes it (function, event, request id)."""
+        self._roles = roles
         self._client, self._find, self._run, self._log = client, find, run, log
         self._retry_seconds = retry_seconds
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="lambda-async")
@@ -84,19 +90,29 @@ class AsyncInvoker:
     def _send_result(self, function: Any, event: Any, result: InvocationResult, attempts: int) -> None:
         destinations = invoke_config(function).get("DestinationConfig", {})
         error = result.error
+
+        def authorize(requirement: Requirement) -> None:  # Lambda sends with the function's own permissions
+            self._roles.require(
+                function.role, requirement, operation="lambda:AsynchronousInvocation", name=function.function_name
+            )
+
         target = destinations.get("OnFailure" if error else "OnSuccess", {}).get("Destination")
         if target:
-            self.send(target, json.dumps(_destination_record(function, event, result, attempts)), {})
+            self.send(target, json.dumps(_destination_record(function, event, result, attempts)), {}, authorize)
         dead_letter_config = getattr(function, "dead_letter_config", None) or {}
         if error and dead_letter_config.get("TargetArn"):
             message = str(error.get("errorMessage"))[:1024]
             attributes = {"RequestID": result.request_id, "ErrorCode": "200", "ErrorMessage": message}
-            self.send(dead_letter_config["TargetArn"], json.dumps(event), attributes)
+            self.send(dead_letter_config["TargetArn"], json.dumps(event), attributes, authorize)
 
-    def send(self, arn: str, text: str, attributes: Mapping[str, str]) -> None:
-        """Sends `text` to the queue, topic or function `arn`."""
+    def send(
+        self, arn: str, text: str, attributes: Mapping[str, str], authorize: Callable[[Requirement], None]
+    ) -> None:
+        """Sends `text` to the queue, topic or function `arn`, if `authorize` does not raise."""
         values = {name: {"DataType": "String", "StringValue": value or "-"} for name, value in attributes.items()}
         service = arn.split(":")[2]
+        if service in _SEND_ACTIONS:
+            authorize(Requirement(_SEND_ACTIONS[service], arn))
         if service == "sqs":
             queue = self._client("sqs")
             url = queue.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]

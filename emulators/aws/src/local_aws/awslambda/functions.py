@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from local_aws.authorization.role_sessions import RoleSessions
 from local_aws.awslambda.async_invocation import AsyncInvoker
 from local_aws.awslambda.execution_environment import ExecutionEnvironment, InvocationResult, sdk_folder
 from local_aws.clock import Clock
@@ -43,12 +44,12 @@ class Functions:
         processes: ChildProcesses,
         region: str,
         account: str,
-        environment: Callable[[], Mapping[str, str]],
+        roles: RoleSessions,
         clock: Clock,
         retry_seconds: tuple[float, ...] = (1.0, 3.0),
     ) -> None:
-        """`environment` points every function to this emulator; `retry_seconds` replace AWS's minutes."""
-        self._folder, self._processes, self._environment, self._clock = folder, processes, environment, clock
+        """`roles` gives every function the credentials of its role; `retry_seconds` replace AWS's minutes."""
+        self._folder, self._processes, self._roles, self._clock = folder, processes, roles, clock
         self._region, self._account = region, account
         self._lock = threading.Lock()
         self._log_lock = threading.Lock()
@@ -56,6 +57,7 @@ class Functions:
         self._slots: dict[tuple[str, int], threading.Semaphore] = {}
         self.async_invoker = AsyncInvoker(
             client=client,
+            roles=roles,
             find=self.find,
             run=lambda function, event, request_id: self.invoke(function, event, wait=True, request_id=request_id),
             log=lambda text: self._write_log("asynchronous", text),
@@ -171,7 +173,7 @@ class Functions:
             task=self._unpack(function.function_name, sha256, function.code_bytes),
             packages=sdk_folder(self._folder / "runtime"),
             handler=function.handler,
-            environment={**variables, **self._credentials(function), "AWS_LAMBDA_LOG_STREAM_NAME": stream},
+            environment={**variables, **self._environment(function), "AWS_LAMBDA_LOG_STREAM_NAME": stream},
         )
         return new, key
 
@@ -197,7 +199,6 @@ class Functions:
 
     def _function_variables(self, function: Any) -> dict[str, str]:
         return {
-            **self._environment(),
             **{key: str(value) for key, value in (function.environment_vars or {}).items()},
             "_HANDLER": function.handler,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
@@ -207,26 +208,13 @@ class Functions:
             "AWS_LAMBDA_LOG_GROUP_NAME": function.logs_group_name,
         }
 
-    def _credentials(self, function: Any) -> dict[str, str]:
-        """Credentials of a session of the function's role, so that its calls are made as that role."""
-        from moto.iam.models import iam_backends
-        from moto.sts.models import sts_backends
-
-        if not any(role.arn == function.role for role in list(iam_backends[self._account]["aws"].roles.values())):
-            return {}
-        session = sts_backends[self._account]["aws"].assume_role(
-            region_name=self._region,
-            role_session_name=function.function_name,
-            role_arn=function.role,
-            policy=None,
-            duration=3600,
-            external_id=None,
-        )
-        return {
-            "AWS_ACCESS_KEY_ID": session.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
-            "AWS_SESSION_TOKEN": session.session_token,
-        }
+    def _environment(self, function: Any) -> dict[str, str]:
+        """The variables that point the function to the emulator as its role, in a session named after the function."""
+        try:
+            return self._roles.environment(function.role, function.function_name)
+        except AwsError as error:
+            message = f"The role defined for the function cannot be assumed by Lambda. ({error.message})"
+            raise AwsError("AccessDeniedException", message, 403) from error
 
     def _write_logs(self, function: Any, result: InvocationResult, seconds: float) -> InvocationResult:
         error = result.error
@@ -237,10 +225,24 @@ class Functions:
             f"END RequestId: {result.request_id}",
             f"REPORT RequestId: {result.request_id}\tDuration: {seconds * 1000:.2f} ms",
         )
-        function.logs_backend.ensure_log_group(function.logs_group_name)
-        function.save_logs("\n".join(lines))
+        if self._may_log(function):
+            function.logs_backend.ensure_log_group(function.logs_group_name)
+            function.save_logs("\n".join(lines))
         self._write_log(function.function_name, "\n".join(lines))
         return InvocationResult(result.request_id, result.payload, error, lines)
+
+    def _may_log(self, function: Any) -> bool:
+        """Whether the function's role may write to its log group; as on AWS, a function without the permission runs."""
+        group, exists = function.logs_group_name, function.logs_group_name in function.logs_backend.groups
+        calls = [] if exists else [("CreateLogGroup", {"logGroupName": group})]
+        stream = {"logGroupName": group, "logStreamName": f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]"}
+        try:
+            for operation, parameters in [*calls, ("CreateLogStream", stream), ("PutLogEvents", stream)]:
+                self._roles.authorize(function.role, f"logs:{operation}", parameters)
+        except AwsError as error:
+            self._write_log(function.function_name, f"no CloudWatch logs: {error.message}")
+            return False
+        return True
 
     def _write_log(self, name: str, text: str) -> None:
         with self._log_lock, (self._folder / f"{name}.log").open("a", encoding="utf-8") as log:

@@ -17,6 +17,7 @@ from moto.cloudformation.responses import CloudFormationResponse
 from local_aws.cloudformation.resource_base import ResourceType
 from local_aws.cloudformation.resource_map import ResourceMap
 from local_aws.cloudformation.resource_types import find_resource_type
+from local_aws.cloudformation.stack_authorization import acting_as
 from local_aws.service_rules.catalog import violation
 
 _moto_class_of = parsing.resource_class_from_type
@@ -61,11 +62,13 @@ def _name_property_of(type_name: str) -> str | None:
 def _create(stack: Any) -> None:
     stack.status = "CREATE_IN_PROGRESS"
     try:
-        stack.resource_map.create(stack.template_dict)
+        with acting_as(stack.role_arn):
+            stack.resource_map.create(stack.template_dict)
     except Exception as error:
         _record_failure(stack, "CREATE_FAILED", error)
         stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
-        _roll_back_creation(stack, error)
+        with acting_as(stack.role_arn):
+            _roll_back_creation(stack, error)
         return
     stack.description = stack.template_dict.get("Description")
     stack.mark_creation_complete()
@@ -136,11 +139,13 @@ def _update(
 def _apply(stack: Any, template: str, parameters: dict[str, Any]) -> None:
     previous = (stack.template, dict(stack.parameters or {}))
     try:
-        _apply_template(stack, template, parameters)
+        with acting_as(stack.role_arn):
+            _apply_template(stack, template, parameters)
     except Exception as error:
         _record_failure(stack, "UPDATE_FAILED", error)
         stack._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
-        _apply_template(stack, *previous, rollback=True)
+        with acting_as(stack.role_arn):
+            _apply_template(stack, *previous, rollback=True)
         stack._add_stack_event("UPDATE_ROLLBACK_COMPLETE")
         stack.status, stack.stack_status_reason = "UPDATE_ROLLBACK_COMPLETE", str(error)
         return

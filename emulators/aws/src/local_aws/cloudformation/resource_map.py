@@ -11,10 +11,13 @@ from typing import Any
 import moto.cloudformation.models as cfn
 from moto.cloudformation import parsing
 
+from local_aws.cloudformation import stack_authorization
 from local_aws.cloudformation.existing_names import refuse_existing
 from local_aws.cloudformation.resource_base import Resource
+from local_aws.cloudformation.resource_calls import Change
 from local_aws.cloudformation.resource_updates import FOLLOW_UPS, IN_PLACE_UPDATES, prepare_deletion
 
+_GENERATED = "XXXXXXXXXXXX"  # what CloudFormation appends to the name of a resource that the template does not name
 _RETAINED = frozenset({"Retain", "RetainExceptOnCreate"})
 _RETAINED_IN_ROLLBACK = frozenset({"Retain"})
 """The deletion policies that keep a resource that the rolled-back operation created."""
@@ -40,7 +43,9 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
                 self._update_resource(key)
             exists = key in self._parsed_resources
             if not exists and key in self._resource_json_map and self.is_enabled(key):
-                self._refuse_existing(self.resolved(key))
+                resolved = self.resolved(key)
+                self._authorize(key, resolved["Type"], before=None, after=resolved["Properties"])
+                self._refuse_existing(resolved)
             resource = super().__getitem__(key)
             if not exists and resource is not None and key in self._resource_json_map:
                 self._finish(key, resource)
@@ -128,8 +133,23 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         return []
 
     def _delete_resource(self, parsed_resource: Any, resource_json: dict[str, Any]) -> None:
+        name = getattr(parsed_resource, "logical_resource_id", "")
+        applied = self.applied.get(name, {"Properties": resource_json.get("Properties", {})})
+        self._authorize(name, resource_json["Type"], before=applied["Properties"], after=None)
         prepare_deletion(parsed_resource, resource_json["Type"], self._account_id)
         super()._delete_resource(parsed_resource, resource_json)
+
+    def _authorize(
+        self, name: str, type_name: str, *, before: dict[str, Any] | None, after: dict[str, Any] | None
+    ) -> None:
+        existing = self._parsed_resources.get(name)
+        if existing is not None:
+            physical = existing.physical_resource_id
+        else:
+            given = (after or {}).get(parsing.resource_name_property_from_type(type_name) or "")
+            physical = given or f"{self['AWS::StackName']}-{name}-{_GENERATED}"
+        physical = physical.lower() if type_name == "AWS::S3::Bucket" else physical
+        stack_authorization.check(type_name, Change(name=physical, before=before, after=after))
 
     def preview(self, template: dict[str, Any], parameters: dict[str, Any]) -> list[cfn.Change]:
         """The changes that `update` would make."""
@@ -150,6 +170,8 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         if resolved == previous:
             return
         resource = self._parsed_resources[name]
+        before = previous["Properties"] if previous is not None else {}
+        self._authorize(name, resolved["Type"], before=before, after=resolved["Properties"])
         document = {**self._resource_json_map[name], "Properties": copy.deepcopy(resolved["Properties"])}
         if previous is not None and previous["Type"] != resolved["Type"]:
             self._delete_resource(resource, {"Type": previous["Type"], "Properties": previous["Properties"]})

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from local_aws.authorization import managed_policies
 from local_aws.service_rules.catalog import violation
 
 Update = Callable[[Any, dict[str, Any], str, str], Any]
@@ -16,6 +17,7 @@ Update = Callable[[Any, dict[str, Any], str, str], Any]
 
 def _update_role(role: Any, properties: dict[str, Any], account: str, region: str) -> Any:
     role.description = properties.get("Description", "")
+    role.permissions_boundary_arn = properties.get("PermissionsBoundary")
     role.max_session_duration = properties.get("MaxSessionDuration", 3600)
     document = properties["AssumeRolePolicyDocument"]
     role.assume_role_policy_document = document if isinstance(document, str) else json.dumps(document)
@@ -35,6 +37,7 @@ def apply_role_policies(role: Any, properties: dict[str, Any], account: str, reg
     for arn in set(getattr(role, "stack_managed_policies", [])) - wanted:
         backend.detach_role_policy(arn, role.name)
     for arn in wanted - set(role.managed_policies):
+        managed_policies.load(account, arn)
         backend.attach_role_policy(arn, role.name)
     role.stack_managed_policies = wanted
     for policy in properties.get("Policies", []):  # moto returns a policy as it was stored

@@ -127,7 +127,8 @@ class PrincipalElement:
 
     def match(self, who: Caller) -> Match:
         """How closely the element names a caller."""
-        if self.everyone or self._names(who):
+        if (self.everyone and who.kind is not CallerKind.IDENTITY_PROVIDER) or self._names(who):
+            # "*" names no identity provider: the Federated element of a trust policy does.
             return Match.DIRECT
         # The name of a role is unique in an account whatever its path, which the ARN of a session leaves out.
         if who.entity in (self.users if who.kind is CallerKind.FEDERATED_USER else self.roles):

@@ -1,10 +1,10 @@
-"""Answers for the caller's identity and permissions: STS and IAM calls that moto lacks or answers with a constant."""
+"""Answers for the caller's identity: GetCallerIdentity of the emulator's own key, for which moto has no record."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from local_aws import dispatcher
+from local_aws.authorization import gate
 from local_aws.errors import NotHandled
 
 ACCESS_KEY = "AKIALOCALAWS00000000"
@@ -12,36 +12,16 @@ SECRET_KEY = "the-emulator-checks-no-signature"  # noqa: S105 - not a secret: no
 
 
 class CallerIdentity:
-    """Answers for the configured caller, `caller_arn`, to whom every action is allowed."""
+    """Answers for the configured caller, `caller_arn`, the administrator of the account."""
 
     def __init__(self, *, account: str, caller_arn: str) -> None:
         self._account, self._caller_arn = account, caller_arn
 
     def caller_identity(self, _: dict[str, Any]) -> dict[str, Any]:
         """GetCallerIdentity: the configured caller; moto answers for keys of its users and role sessions."""
-        from moto.iam.models import iam_backends
-        from moto.sts.models import sts_backends
-
-        key = dispatcher.access_key.get() or ""
-        sessions = sts_backends[self._account]["aws"].assumed_roles
-        if key in iam_backends[self._account]["aws"].access_keys or any(s.access_key_id == key for s in sessions):
+        caller = gate.principal.get()
+        if caller is not None and not caller.administrator:
             raise NotHandled
         user = self._caller_arn.rsplit(":", 1)[-1]
         identifier = self._account if user == "root" else f"AROALOCALAWS00000000:{user.rsplit('/', 1)[-1]}"
         return {"Arn": self._caller_arn, "Account": self._account, "UserId": identifier}
-
-    def simulate_principal_policy(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """SimulatePrincipalPolicy: 'allowed' for each action on each resource."""
-        resources = parameters.get("ResourceArns") or ["*"]
-        results = [
-            {
-                "EvalActionName": action,
-                "EvalResourceName": resource,
-                "EvalDecision": "allowed",
-                "MatchedStatements": [],
-                "MissingContextValues": [],
-            }
-            for action in parameters.get("ActionNames", [])
-            for resource in resources
-        ]
-        return {"EvaluationResults": results, "IsTruncated": False}

@@ -7,15 +7,14 @@ clock.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
 
+from local_aws.authorization.principals import Principals
 from local_aws.errors import AwsError
-from local_aws.sts import trust_policy
+from local_aws.iam.evaluation import AccessRequest, Policies, evaluate
 
 _ACTION = "sts:AssumeRoleWithWebIdentity"
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}\Z", re.ASCII)
@@ -29,8 +28,8 @@ Keys = Callable[[], Mapping[str, Any]]
 class WebIdentityFederation:
     """Issues a role's credentials to callers whose token the role's trust policy accepts."""
 
-    def __init__(self, *, account: str, region: str) -> None:
-        self._account, self._region = account, region
+    def __init__(self, *, account: str, region: str, principals: Principals) -> None:
+        self._account, self._region, self._principals = account, region, principals
         self._keys: dict[str, Keys] = {}
 
     def trust_issuer(self, issuer: str, keys: Keys) -> None:
@@ -50,11 +49,15 @@ class WebIdentityFederation:
         audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
         self._check_provider(provider, claims["iss"], audiences)
         role = self._role(parameters.get("RoleArn", ""))
-        context = {f"{host}:sub": [claims["sub"]], f"{host}:aud": audiences}
-        policy = role.assume_role_policy_document
-        document = json.loads(unquote(policy) if isinstance(policy, str) else json.dumps(policy))
-        if not trust_policy.allows(document, action=_ACTION, provider=provider, context=context):
-            raise _denied()
+        claimed = {
+            f"{host}:sub": claims["sub"],
+            f"{host}:aud": audiences[0] if len(audiences) == 1 else tuple(audiences),
+        }
+        context = {**claimed, "sts:RoleSessionName": name, "aws:FederatedProvider": provider}
+        request = AccessRequest(principal=provider, action=_ACTION, resource=role.arn, context=context)
+        decision = evaluate(request, Policies(resource=self._principals.trust_policy(role)))
+        if not decision.allowed:
+            raise AwsError("AccessDenied", decision.message(), 403)
         session = sts_backends[self._account]["aws"].assume_role(
             region_name=self._region,
             role_session_name=name,
@@ -63,6 +66,8 @@ class WebIdentityFederation:
             duration=_duration(parameters.get("DurationSeconds"), role.max_session_duration),
             external_id=None,
         )
+        # What stays with the session: IAM User Guide, "Available keys for AWS OIDC federation".
+        self._principals.remember_claims(session.access_key_id, {**claimed, "aws:FederatedProvider": provider})
         return {
             "Credentials": {
                 "AccessKeyId": session.access_key_id,

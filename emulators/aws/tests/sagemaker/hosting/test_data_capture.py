@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from aws_resources import (
+    ROLE,
     capture_config,
     create_endpoint,
     create_endpoint_config,
@@ -126,9 +127,8 @@ def exchange(number: int) -> CapturedInvocation:
 
 def settings(percent: float) -> CaptureSettings:
     """Settings that capture this percentage of the inputs."""
-    found = CaptureSettings.from_config(
-        capture_config("s3://b/c", modes=("Input",), **TYPES) | {"InitialSamplingPercentage": percent}
-    )
+    configuration = capture_config("s3://b/c", modes=("Input",), **TYPES) | {"InitialSamplingPercentage": percent}
+    found = CaptureSettings.from_config(configuration, role_arn=ROLE)
     assert found is not None
     return found
 
@@ -138,7 +138,7 @@ def test_sampling_is_repeatable_by_seed() -> None:
     runs = []
     for _ in range(2):
         store = Store()
-        capture = DataCapture(lambda _, s=store: s, Clock(), flush_seconds=60, seed=5)  # type: ignore[misc] # bound early on purpose
+        capture = DataCapture(lambda *_, s=store: s, Clock(), flush_seconds=60, seed=5)  # bound early on purpose
         for number in range(2_000):
             capture.record(settings(30), exchange(number))
         capture.close()
@@ -151,7 +151,7 @@ def test_failed_capture_write_is_retried() -> None:
     """Records stay in memory until they are written."""
     store = Store()
     store.failures = 3
-    capture = DataCapture(lambda _: store, Clock(), flush_seconds=0.01)
+    capture = DataCapture(lambda *_: store, Clock(), flush_seconds=0.01)
     capture.record(settings(100), exchange(1))
     wait_until(lambda: store.objects)
     capture.close()
@@ -160,5 +160,5 @@ def test_failed_capture_write_is_retried() -> None:
 
 def test_disabled_capture_has_no_settings() -> None:
     """A configuration without EnableCapture has no settings."""
-    assert CaptureSettings.from_config({}) is None
-    assert CaptureSettings.from_config(capture_config("s3://b/c") | {"EnableCapture": False}) is None
+    for configuration in ({}, capture_config("s3://b/c") | {"EnableCapture": False}):
+        assert CaptureSettings.from_config(configuration, role_arn=ROLE) is None

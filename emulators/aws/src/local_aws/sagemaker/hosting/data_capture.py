@@ -25,16 +25,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
-    """The members of a DataCaptureConfig that decide what is written."""
+    """The members of a DataCaptureConfig that decide what is written, and the role that writes it: the model's."""
 
     sampling_percentage: float
     destination: str
+    role_arn: str
     modes: frozenset[str]
     csv_types: frozenset[str]
     json_types: frozenset[str]
 
     @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> CaptureSettings | None:
+    def from_config(cls, configuration: Mapping[str, Any], *, role_arn: str) -> CaptureSettings | None:
         """The settings in a DataCaptureConfig; None if it captures nothing."""
         if not configuration or not configuration.get("EnableCapture"):
             return None
@@ -42,6 +43,7 @@ class CaptureSettings:
         return cls(
             sampling_percentage=float(configuration["InitialSamplingPercentage"]),
             destination=configuration["DestinationS3Uri"].rstrip("/"),
+            role_arn=role_arn,
             modes=frozenset(option["CaptureMode"] for option in configuration["CaptureOptions"]),
             csv_types=frozenset(map(_essence, types.get("CsvContentTypes", []))),
             json_types=frozenset(map(_essence, types.get("JsonContentTypes", []))),
@@ -66,13 +68,14 @@ class DataCapture:
     """Buffers captured traffic; its thread writes it to S3."""
 
     def __init__(
-        self, client: Callable[[str], Any], clock: Clock, *, flush_seconds: float = 1.0, seed: int = 0
+        self, client: Callable[[str, str], Any], clock: Clock, *, flush_seconds: float = 1.0, seed: int = 0
     ) -> None:
+        """`client` returns a role's client: (role ARN, service)."""
         self._client, self._clock, self._flush_seconds = client, clock, flush_seconds
         self._random = random.Random(seed)  # noqa: S311 - sampling, not a secret
         self._changed = threading.Condition()
         self._writing = threading.Lock()
-        self._buffers: dict[str, list[bytes]] = {}
+        self._buffers: dict[tuple[str, str], list[bytes]] = {}
         self._bytes = 0
         self._oldest: float | None = None
         self._closed = False
@@ -89,15 +92,15 @@ class DataCapture:
             moment = self._clock.now()
             folder = f"{settings.destination}/{invocation.endpoint}/{invocation.variant}/{moment:%Y/%m/%d/%H}"
             line = json.dumps(_line(settings, invocation, timestamp(moment)), separators=(",", ":"))
-            self._buffer(folder, [line.encode() + b"\n"])
+            self._buffer(settings.role_arn, folder, [line.encode() + b"\n"])
 
     def flush(self) -> None:
         """Writes everything captured so far to S3; returns when it is written."""
         with self._writing:
             with self._changed:
                 buffers, self._buffers, self._bytes, self._oldest = self._buffers, {}, 0, None
-            for folder, lines in buffers.items():
-                self._put(folder, lines)
+            for (role_arn, folder), lines in buffers.items():
+                self._put(role_arn, folder, lines)
 
     def close(self) -> None:
         """Ends the thread and writes the rest."""
@@ -107,9 +110,9 @@ class DataCapture:
         self._thread.join()
         self.flush()
 
-    def _buffer(self, folder: str, lines: list[bytes]) -> None:
+    def _buffer(self, role_arn: str, folder: str, lines: list[bytes]) -> None:
         with self._changed:
-            self._buffers.setdefault(folder, []).extend(lines)
+            self._buffers.setdefault((role_arn, folder), []).extend(lines)
             self._bytes += sum(map(len, lines))
             if self._oldest is None:
                 self._oldest = time.monotonic()
@@ -117,17 +120,18 @@ class DataCapture:
             elif self._bytes >= _FLUSH_BYTES:
                 self._changed.notify_all()
 
-    def _put(self, folder: str, lines: list[bytes]) -> None:
+    def _put(self, role_arn: str, folder: str, lines: list[bytes]) -> None:
         target = urlsplit(f"{folder}/{uuid.uuid4()}.jsonl")
         try:
-            self._client("s3").put_object(Bucket=target.netloc, Key=target.path.lstrip("/"), Body=b"".join(lines))
+            s3 = self._client(role_arn, "s3")
+            s3.put_object(Bucket=target.netloc, Key=target.path.lstrip("/"), Body=b"".join(lines))
         except Exception as error:
             # As on AWS, a failed write does not fail the endpoint. It is logged and retried.
             retry = not self._closed and self._bytes < _MAX_BUFFER_BYTES
             outcome = "retrying" if retry else "dropping them"
             _log.warning("cannot write %d captured requests to %s; %s: %s", len(lines), folder, outcome, error)
             if retry:
-                self._buffer(folder, lines)
+                self._buffer(role_arn, folder, lines)
 
     def _flush_periodically(self) -> None:
         while True:

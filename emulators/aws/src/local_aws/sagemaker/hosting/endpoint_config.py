@@ -39,15 +39,16 @@ class ConfigResolver:
             arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint-config/{name}"
             raise AwsError("ValidationException", f'Could not find endpoint configuration "{arn}".')
         document = copy.deepcopy(record.data_capture_config or {})
+        variants = tuple(self._variant(variant) for variant in record.production_variants)
         return ResolvedConfig(
             configuration=name,
-            variants=tuple(self._variant(variant) for variant in record.production_variants),
-            capture=CaptureSettings.from_config(document),
+            variants=variants,
+            capture=CaptureSettings.from_config(document, role_arn=variants[0].role_arn),
             capture_document=document,
         )
 
     def _variant(self, variant: dict[str, Any]) -> Variant:
-        container = self._container(variant)
+        backend, container = self._backend(), self._container(variant)
         url = container.get("ModelDataUrl")
         if url is None and (source := container.get("ModelDataSource", {}).get("S3DataSource")):
             if source.get("CompressionType") != "Gzip":
@@ -61,6 +62,7 @@ class ConfigResolver:
             )
         return Variant(
             name=variant["VariantName"],
+            role_arn=backend._models[variant["ModelName"]].execution_role_arn,
             model_data_url=url,
             environment={key: str(value) for key, value in (container.get("Environment") or {}).items()},
             image=container.get("Image", ""),

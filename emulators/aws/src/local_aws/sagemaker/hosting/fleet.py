@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from local_aws.errors import AwsError
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.sagemaker.hosting.endpoint_config import ResolvedConfig
 from local_aws.sagemaker.hosting.instance import Instance, InstanceUnhealthy, ServerCommand, Variant, extract
+from local_aws.sagemaker.service_roles import ServiceRoles
 
 _DRAIN_SECONDS = 65  # longer than an invocation may take
 
@@ -65,20 +66,19 @@ class Fleet:
 
 
 class FleetBuilder:
-    """Fills fleets with healthy instances."""
+    """Fills fleets with healthy instances, which read their models with the roles of these."""
 
     def __init__(
         self,
         *,
-        client: Callable[[str], Any],
+        roles: ServiceRoles,
         folder: Path,
         processes: ChildProcesses,
-        environment: Callable[[], Mapping[str, str]],
         command: ServerCommand,
         health_timeout_seconds: float,
     ) -> None:
-        self._client, self._folder, self._processes = client, folder, processes
-        self._environment, self._command, self._health_timeout = environment, command, health_timeout_seconds
+        self._roles, self._folder, self._processes = roles, folder, processes
+        self._command, self._health_timeout = command, health_timeout_seconds
         self._numbers = itertools.count(1)
 
     def fill(self, fleet: Fleet, endpoint: str, on_failure: Callable[[str], None]) -> None:
@@ -92,7 +92,7 @@ class FleetBuilder:
                 variant,
                 processes=self._processes,
                 folder=folder,
-                environment=self._environment(),
+                environment=self._roles.environment(variant.role_arn),
                 command=self._command,
                 health_timeout_seconds=self._health_timeout,
                 on_failure=on_failure,
@@ -105,8 +105,8 @@ class FleetBuilder:
         url = variant.model_data_url
         bucket, _, key = url.removeprefix("s3://").partition("/")
         try:
-            data: bytes = self._client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        except (BotoCoreError, ClientError) as error:
+            data: bytes = self._roles.client(variant.role_arn, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        except (AwsError, BotoCoreError, ClientError) as error:
             raise InstanceUnhealthy(
                 f'Failed to download model data for variant {variant.name} from URL: "{url}". Please ensure that there '
                 "is an object located at the URL and that the role passed to CreateModel has permissions to download "

@@ -35,9 +35,10 @@ class InstanceUnhealthy(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A production variant, resolved from its endpoint configuration."""
+    """A production variant, resolved from its endpoint configuration; its instances act as the role `role_arn`."""
 
     name: str
+    role_arn: str
     model_data_url: str
     environment: Mapping[str, str] = field(default_factory=dict)
     image: str = ""

@@ -242,7 +242,7 @@ class Execution:
             variables,
             self.definition.steps,
             lambda name: self._records[name].properties,
-            self._steps.jobs.runner.storage,
+            self._steps.jobs.runner.storage(self.role),
         )
 
     def _set_status(self, status: str, previous: str | None = None) -> None:

@@ -25,23 +25,21 @@ from local_aws.sagemaker.pipelines.jobs.contract import Jobs
 from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
 from local_aws.sagemaker.pipelines.jobs.isolation import Isolation
 from local_aws.sagemaker.pipelines.jobs.runner import JobRunner
-from local_aws.sagemaker.pipelines.jobs.storage import Storage
 from local_aws.sagemaker.pipelines.step_cache import StepCache
 from local_aws.sagemaker.pipelines.step_types import ExecutionIdentity, StepRunner
+from local_aws.sagemaker.service_roles import ServiceRoles
 
 _PAGE_SIZE = 100
-_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class PipelineService:
     """Executes pipelines; `operations` are its handlers by operation name.
 
     Args:
-        client: returns boto3 clients of the emulator.
+        client: returns boto3 clients of the emulator, for its own work.
+        roles: acts as the roles of executions and jobs.
         folder: takes the jobs' folders.
         emit: receives the events.
-        environment: points jobs to the emulator (AWS_ENDPOINT_URL and credentials); by default the endpoint of
-            `client` and the caller's credentials.
         isolation: how jobs are isolated.
         max_jobs: how many jobs run concurrently.
         grace_seconds: the time between SIGTERM and SIGKILL for a stopped job.
@@ -51,12 +49,12 @@ class PipelineService:
         self,
         *,
         client: Callable[[str], Any],
+        roles: ServiceRoles,
         folder: Path,
         emit: EmitEvent,
         region: str,
         account: str,
         images: ImageMap,
-        environment: Mapping[str, str] | None = None,
         isolation: Isolation | None = None,
         max_jobs: int | None = None,
         grace_seconds: float = 10.0,
@@ -72,15 +70,13 @@ class PipelineService:
             folder=folder,
             region=region,
             account=account,
-            storage=Storage(client("s3"), region),
-            client=client,
+            roles=roles,
             images=images,
             isolation=isolation or Isolation(),
-            environment=_client_environment(client) if environment is None else dict(environment),
             slots=threading.BoundedSemaphore(max_jobs or max(2, os.cpu_count() or 1)),
             grace_seconds=grace_seconds,
         )
-        self._steps = StepRunner(Jobs(machine), client, StepCache(), self._job_descriptions.__setitem__)
+        self._steps = StepRunner(Jobs(machine), StepCache(), self._job_descriptions.__setitem__)
         self.operations: Mapping[str, OperationHandler] = {
             "CreatePipeline": self._validate_pipeline,
             "UpdatePipeline": self._validate_pipeline,
@@ -139,8 +135,9 @@ class PipelineService:
             parallelism = request.get("ParallelismConfiguration") or pipeline.get("ParallelismConfiguration") or {}
             execution_id = names.identifier(12)
             arn = f"{pipeline['PipelineArn']}/execution/{execution_id}"
+            role = request.get("RoleArn") or pipeline["RoleArn"]
             execution = Execution(
-                ExecutionIdentity(execution_id, arn, name, pipeline["PipelineArn"]),
+                ExecutionIdentity(execution_id, arn, name, pipeline["PipelineArn"], role),
                 definition=parsed,
                 text=text,
                 values=values,
@@ -149,7 +146,7 @@ class PipelineService:
                 display_name=request.get("PipelineExecutionDisplayName") or f"execution-{int(time.time() * 1000)}",
                 description=request.get("PipelineExecutionDescription") or "",
                 parallel=parallelism.get("MaxParallelExecutionSteps"),
-                role=request.get("RoleArn") or pipeline["RoleArn"],
+                role=role,
             )
             self._executions[arn] = execution
             execution.start()
@@ -254,14 +251,6 @@ class PipelineService:
             raise NotHandled
         members = argument_validation.response_members(f"Describe{kind}Job")
         return {name: names.wire(value) for name, value in dict(description).items() if name in members}
-
-
-def _client_environment(client: Callable[[str], Any]) -> dict[str, str]:
-    credentials = {name: os.environ[name] for name in _CREDENTIALS if name in os.environ}
-    return {
-        "AWS_ENDPOINT_URL": str(client("sagemaker").meta.endpoint_url),
-        **(credentials or {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}),
-    }
 
 
 def _parse_time(value: Any) -> datetime | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_aws.errors import AwsError
 from local_aws.sagemaker.pipelines import argument_validation, conditions, names, retry_policies
 from local_aws.sagemaker.pipelines.definition import Step
 from local_aws.sagemaker.pipelines.jobs import runner as job_runner
@@ -71,12 +72,13 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class ExecutionIdentity:
-    """Ids and ARNs of an execution and its pipeline."""
+    """Ids and ARNs of an execution and its pipeline; `role` is the ARN of the role that the execution acts as."""
 
     id: str
     arn: str
     pipeline_name: str
     pipeline_arn: str
+    role: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,6 @@ class StepRunner:
     """Runs steps, for all executions. `publish` gets the name and description of every job."""
 
     jobs: Jobs
-    client: Callable[[str], Any]
     cache: StepCache
     publish: Callable[[str, dict[str, Any]], None]
 
@@ -119,7 +120,7 @@ class StepRunner:
             self._run_job(identity, record, scope, stop)
         else:
             arguments = scope.resolve(step.arguments)
-            self._check_model_data(arguments)
+            self._check_model_data(identity, arguments)
             create = self._register_model if step.type == "RegisterModel" else self._create_model
             create(identity, record, arguments)
 
@@ -138,6 +139,7 @@ class StepRunner:
         kind = step.type.lower()
         arn = f"arn:aws:sagemaker:{self.jobs.runner.region}:{self.jobs.runner.account}:{kind}-job/{name}"
         description: dict[str, Any] = {}
+        self._authorize_job(identity, step, name, arguments)
 
         def created() -> None:
             record.metadata[f"{step.type}Job"] = {"Arn": arn}
@@ -149,8 +151,25 @@ class StepRunner:
         if step.cached_for:
             self.cache.store(key, CacheEntry(identity.arn, names.now(), dict(record.properties), dict(record.metadata)))
 
+    def _authorize_job(self, identity: ExecutionIdentity, step: Step, name: str, arguments: Mapping[str, Any]) -> None:
+        """Pipelines creates a job with tags of its own and watches it, both as the execution's role.
+
+        Source of the tags: SageMaker Developer Guide, "Tag a pipeline"; they need sagemaker:AddTags ("IAM access
+        management" of Pipelines).
+        """
+        tags = [
+            {"Key": "sagemaker:pipeline-execution-arn", "Value": identity.arn},
+            {"Key": "sagemaker:pipeline-name", "Value": identity.pipeline_name},
+            {"Key": "sagemaker:pipeline-step-name", "Value": step.name},
+        ]
+        job_name = {f"{step.type}JobName": name}
+        roles = self.jobs.runner.roles
+        tagged = {**arguments, **job_name, "Tags": [*(arguments.get("Tags") or []), *tags]}
+        roles.authorize(identity.role, f"sagemaker:{_OPERATIONS[step.type]}", tagged)
+        roles.authorize(identity.role, f"sagemaker:Describe{step.type}Job", job_name)
+
     def _register_model(self, identity: ExecutionIdentity, record: StepRecord, arguments: dict[str, Any]) -> None:
-        sagemaker = self.client("sagemaker")
+        sagemaker = self.jobs.runner.roles.client(identity.role, "sagemaker")
         if group := arguments.get("ModelPackageGroupName"):
             # Pipelines creates a missing group.
             try:
@@ -167,19 +186,19 @@ class StepRunner:
         record.properties = _members(described, "DescribeModelPackage")
 
     def _create_model(self, identity: ExecutionIdentity, record: StepRecord, arguments: dict[str, Any]) -> None:
-        sagemaker = self.client("sagemaker")
+        sagemaker = self.jobs.runner.roles.client(identity.role, "sagemaker")
         prefix = names.text(arguments.pop("ModelName", "pipelines"))
         name = names.job_name(identity.id, record.step.name, prefix)
         created = sagemaker.create_model(ModelName=name, **arguments)
         record.metadata["Model"] = {"Arn": created["ModelArn"]}
         record.properties = _members(sagemaker.describe_model(ModelName=name), "DescribeModel")
 
-    def _check_model_data(self, arguments: Mapping[str, Any]) -> None:
+    def _check_model_data(self, identity: ExecutionIdentity, arguments: Mapping[str, Any]) -> None:
         inference = arguments.get("InferenceSpecification") or {}
         primary = [arguments["PrimaryContainer"]] if arguments.get("PrimaryContainer") else []
         for container in [*inference.get("Containers", []), *arguments.get("Containers", []), *primary]:
             uri = container.get("ModelDataUrl")
-            if uri and not self.jobs.runner.storage.exists(uri):
+            if uri and not self.jobs.runner.storage(identity.role).exists(uri):
                 raise CreateFault(f"Could not find model data at {uri}.")
 
 
@@ -195,7 +214,7 @@ def _as_failure(identity: ExecutionIdentity, step: Step) -> Iterator[None]:
         yield
     except (StepFailed, job_runner.JobStopped):
         raise
-    except CreateFault as error:
+    except (CreateFault, AwsError) as error:
         reason = f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {error}"
         raise StepFailed(_truncate(reason)) from error
     except ClientError as error:

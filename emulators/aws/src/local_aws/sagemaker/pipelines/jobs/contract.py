@@ -51,7 +51,7 @@ class Jobs:
             inputs.append(
                 (
                     _validated_path(source["LocalPath"]),
-                    self.runner.storage.plan(source["S3Uri"], source["S3DataType"], role),
+                    self.runner.storage(request.role).plan(source["S3Uri"], source["S3DataType"], role),
                 )
             )
         for item in outputs:
@@ -93,7 +93,7 @@ class Jobs:
                     described["ExitMessage"] = message
             for item in outputs:
                 target = item["S3Output"]
-                self.runner.storage.send(space.host(target["LocalPath"]), target["S3Uri"])
+                self.runner.storage(request.role).send(space.host(target["LocalPath"]), target["S3Uri"])
 
     def training(self, request: JobRequest) -> None:
         """Runs a training job to its end; raises the errors of `processing`."""
@@ -152,9 +152,9 @@ class Jobs:
                 if packed:
                     archive = space.folder / f"{file}.tar.gz"
                     _pack(source, archive)
-                    self.runner.storage.send_file(archive, f"{prefix}/{file}.tar.gz")
+                    self.runner.storage(request.role).send_file(archive, f"{prefix}/{file}.tar.gz")
                 else:
-                    self.runner.storage.send(source, f"{prefix}/{file}")
+                    self.runner.storage(request.role).send(source, f"{prefix}/{file}")
 
     def _channel(self, channel: Mapping[str, Any], algorithm: Mapping[str, Any], role: str) -> list[Item]:
         name, source = channel["ChannelName"], (channel.get("DataSource") or {}).get("S3DataSource")
@@ -163,7 +163,7 @@ class Jobs:
         mode = channel.get("InputMode") or algorithm.get("TrainingInputMode") or "File"
         if mode not in ("File", "FastFile"):
             raise CreateFault(f"Channel '{name}': input mode '{mode}' is not supported by the AWS emulator, use File")
-        return self.runner.storage.plan(source["S3Uri"], source["S3DataType"], role)
+        return self.runner.storage(role).plan(source["S3Uri"], source["S3DataType"], role)
 
 
 def _require_one_instance(cluster: Mapping[str, Any]) -> None:

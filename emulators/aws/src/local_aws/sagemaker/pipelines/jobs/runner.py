@@ -19,6 +19,7 @@ from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, JobSpace
 from local_aws.sagemaker.pipelines.jobs.logs import LogFollower
 from local_aws.sagemaker.pipelines.jobs.storage import ClientFault, Item, Storage
 from local_aws.sagemaker.pipelines.retry_policies import JobInternalError
+from local_aws.sagemaker.service_roles import ServiceRoles
 
 DEFAULT_LIMIT_SECONDS = 24 * 3600
 _REASON_CHARS, MESSAGE_BYTES = 1024, 1024
@@ -44,21 +45,28 @@ class JobRequest:
     stop: threading.Event
     created: Callable[[], None]
 
+    @property
+    def role(self) -> str:
+        """The ARN of the job's role."""
+        return str(self.arguments["RoleArn"])
+
 
 @dataclass(frozen=True)
 class JobRunner:
-    """Runs jobs. `environment` points boto3 in a job to the emulator; `slots` limits the concurrent jobs."""
+    """Runs jobs, each with the credentials of its role and no others; `slots` limits the concurrent jobs."""
 
     folder: Path
     region: str
     account: str
-    storage: Storage
-    client: Callable[[str], Any]
+    roles: ServiceRoles
     images: ImageMap
     isolation: Isolation
-    environment: Mapping[str, str]
     slots: threading.BoundedSemaphore
     grace_seconds: float
+
+    def storage(self, role_arn: str) -> Storage:
+        """S3 as the role."""
+        return Storage(lambda: self.roles.client(role_arn, "s3"), self.region)
 
     def prepare(
         self,
@@ -69,7 +77,7 @@ class JobRunner:
         """Creates a job's folder, writes its configuration and fetches its inputs.
 
         Raises:
-            ClientFault: the inputs cannot be written to their paths.
+            ClientFault: the inputs cannot be written to their paths, or the role may not read them.
             JobInternalError: an operating system error.
         """
         try:
@@ -82,7 +90,7 @@ class JobRunner:
             for local, items in inputs:
                 target = space.host(local)
                 target.mkdir(parents=True, exist_ok=True)
-                self.storage.fetch(items, target)
+                self.storage(request.role).fetch(items, target)
                 space.relocate_scripts(target)
         except OSError as error:
             raise JobInternalError(f"InternalServerError: {error}") from error
@@ -98,7 +106,7 @@ class JobRunner:
             JobStopped: `stop` was set.
         """
         limit = (request.arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT_SECONDS
-        base = {**self.environment, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        base = {**self.roles.environment(request.role), "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         env = space.environment({**base, **{key: names.text(value) for key, value in own.items()}})
         stream = f"{request.name}/algo-1-{int(names.now().timestamp())}"
         while not self.slots.acquire(timeout=0.2):
@@ -107,7 +115,7 @@ class JobRunner:
         try:
             if request.stop.is_set():
                 raise JobStopped
-            with LogFollower(self.client("logs"), space.log, group, stream):
+            with LogFollower(self.roles.client(request.role, "logs"), space.log, group, stream):
                 result = command_runner.run(
                     space.command([names.text(word) for word in words]),
                     env=env,

@@ -6,13 +6,17 @@ An S3Prefix is a prefix of keys, not a folder: `s3://b/train` also matches `trai
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
+
+from local_aws.errors import AwsError
 
 _CONCURRENT_TRANSFERS = 8
 
@@ -48,10 +52,21 @@ def split(uri: str) -> tuple[str, str]:
 
 
 class Storage:
-    """S3 through a boto3 client, for the inputs and outputs of jobs."""
+    """S3 as one role, for the inputs and outputs of its jobs.
 
-    def __init__(self, s3: Any, region: str) -> None:
-        self._s3, self._region = s3, region
+    Args:
+        client: returns the role's S3 client; AwsError if the role cannot be assumed.
+    """
+
+    def __init__(self, client: Callable[[], Any], region: str) -> None:
+        self._client, self._region = client, region
+
+    @property
+    def _s3(self) -> Any:
+        try:
+            return self._client()
+        except AwsError as error:
+            raise CreateFault(error.message) from error
 
     def plan(self, uri: str, data_type: str, role: str) -> list[Item]:
         """The objects of an input, without fetching them.
@@ -74,7 +89,7 @@ class Storage:
         """Fetches every object into `folder`.
 
         Raises:
-            ClientFault: two objects have the same path, or a path is outside of the folder.
+            ClientFault: two objects have the same path, a path is outside of the folder, or the role may not read one.
         """
         places = [PurePosixPath(item.relative) for item in items]
         files, seen = set(places), set[PurePosixPath]()
@@ -86,40 +101,47 @@ class Storage:
         for place in places:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
 
+        s3 = self._s3
+
         def download(item: Item) -> None:
-            self._s3.download_file(item.bucket, item.key, str(folder / item.relative))
+            try:
+                s3.download_file(item.bucket, item.key, str(folder / item.relative))
+            except ClientError as error:
+                if not _is_denied(error):
+                    raise
+                raise ClientFault(_download_denied_message(item)) from error
 
         with ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="fetch") as pool:
             list(pool.map(download, items))
 
     def send(self, folder: Path, uri: str) -> None:
-        """Uploads every file below `folder` to `uri`."""
+        """Uploads every file below `folder` to `uri`.
+
+        Raises:
+            ClientFault: there is no such bucket, or the role may not write there.
+        """
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         bucket, prefix = split(uri)
+        s3 = self._s3
 
         def upload(path: Path) -> None:
             key = "/".join(filter(None, [prefix.rstrip("/"), path.relative_to(folder).as_posix()]))
-            self._s3.upload_file(str(path), bucket, key)
+            s3.upload_file(str(path), bucket, key)
 
-        try:
-            with ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="send") as pool:
-                list(pool.map(upload, files))
-        except Exception as error:
-            # boto3 raises its own exception for a failed upload, which has no error code.
-            if "NoSuchBucket" in str(error):
-                raise ClientFault(f"Failed to upload output to {uri}. The specified bucket does not exist") from error
-            raise
+        with _upload_failures(uri), ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="send") as pool:
+            list(pool.map(upload, files))
 
     def send_file(self, path: Path, uri: str) -> None:
-        """Uploads one file to `uri`."""
+        """Uploads one file to `uri`; raises as `send` does."""
         bucket, key = split(uri)
-        self._s3.upload_file(str(path), bucket, key)
+        with _upload_failures(uri):
+            self._s3.upload_file(str(path), bucket, key)
 
     def read(self, uri: str) -> bytes:
         """The object at `uri`.
 
         Raises:
-            ClientFault: it does not exist.
+            ClientFault: it does not exist, or the role may not read it.
         """
         bucket, key = split(uri)
         try:
@@ -127,15 +149,17 @@ class Storage:
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
                 raise ClientFault(f"The specified key does not exist: {uri}") from error
+            if _is_denied(error):
+                raise ClientFault(_download_denied_message(Item(bucket, key, ""))) from error
             raise
 
     def exists(self, uri: str) -> bool:
-        """Whether an object exists at `uri`, or below it if it ends with a slash."""
+        """Whether an object that the role may list exists at `uri`, or below it if it ends with a slash."""
         bucket, key = split(uri)
         try:
             found: Mapping[str, Any] = self._s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchBucket":
+            if error.response["Error"]["Code"] == "NoSuchBucket" or _is_denied(error):
                 return False
             raise
         return any(entry["Key"] == key or key.endswith("/") for entry in found.get("Contents", []))
@@ -152,7 +176,8 @@ class Storage:
                     inside = not prefix or prefix.endswith("/") or key.startswith(f"{prefix}/")
                     yield Item(bucket, key, key[len(prefix if inside else parent) :].lstrip("/"))
         except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucket":
+            # An input that the role may not list is refused with the message for one that does not exist.
+            if error.response["Error"]["Code"] != "NoSuchBucket" and not _is_denied(error):
                 raise
 
     def _list_manifest(self, uri: str) -> Iterator[Item]:
@@ -178,6 +203,30 @@ class Storage:
             f"exists in the selected region ({self._region}), that objects exist under that S3 prefix, and that the "
             f'role "{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
         )
+
+
+def _is_denied(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] in ("AccessDenied", "403")
+
+
+@contextmanager
+def _upload_failures(uri: str) -> Iterator[None]:
+    """Turns a failed upload that is the caller's fault into a ClientFault."""
+    try:
+        yield
+    except S3UploadFailedError as error:  # has no error code
+        if "NoSuchBucket" in str(error):
+            raise ClientFault(f"Failed to upload output to {uri}. The specified bucket does not exist") from error
+        if "AccessDenied" in str(error):
+            reason = str(error).partition("An error occurred ")[2]
+            raise ClientFault(f"Failed to upload output to {uri}: An error occurred {reason}") from error
+        raise
+
+
+def _download_denied_message(item: Item) -> str:
+    """As aws/amazon-sagemaker-examples#4384 quotes it."""
+    uri = f"s3://{item.bucket}/{item.key}"
+    return f"Data download failed:Unable to download object {uri} (AccessDenied: Access Denied)"
 
 
 def _clash_message(item: Item) -> str:

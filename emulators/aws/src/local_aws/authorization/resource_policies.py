@@ -1,0 +1,91 @@
+"""The resource-based policy of a resource, as deployed, by its ARN: buckets, functions, queues, topics, keys, buses.
+
+Role trust policies are the resource-based policies of sts:AssumeRole; `principals` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local_aws.authorization.principals import named
+from local_aws.iam.evaluation import NamedPolicy
+
+
+def find(account: str, arn: str) -> NamedPolicy | None:
+    """The resource-based policy of the resource with this ARN; None if it has none."""
+    segments = arn.split(":", 5)
+    if len(segments) != 6:
+        return None
+    reader = _READERS.get(segments[2])
+    document = reader(account, segments[3], segments[5]) if reader is not None else None
+    return named(f"policy of {arn}", document) if document else None
+
+
+def _bucket(account: str, _: str, resource: str) -> Any:
+    from moto.s3.models import s3_backends
+
+    bucket = s3_backends[account]["aws"].buckets.get(resource.partition("/")[0])
+    return getattr(bucket, "policy", None)
+
+
+def _function(account: str, region: str, resource: str) -> Any:
+    from moto.awslambda.models import lambda_backends
+
+    name = resource.removeprefix("function:").partition(":")[0]
+    functions = lambda_backends[account][region].list_functions()
+    function = next((each for each in list(functions) if each.function_name == name), None)
+    statements = getattr(getattr(function, "policy", None), "statements", None)
+    if not statements:
+        return None
+    return {"Version": "2012-10-17", "Statement": [_lambda_statement(each, function) for each in statements]}
+
+
+def _lambda_statement(statement: Mapping[str, Any], function: Any) -> dict[str, Any]:
+    """moto's record of a permission as the statement that AWS makes of it."""
+    action = statement["Action"]
+    return {
+        "Sid": str(statement.get("Sid") or statement.get("StatementId")),
+        "Effect": "Allow",
+        "Principal": statement["Principal"],
+        "Action": action,
+        "Resource": statement.get("Resource") or function.function_arn,
+        **({"Condition": statement["Condition"]} if statement.get("Condition") else {}),
+    }
+
+
+def _queue(account: str, region: str, resource: str) -> Any:
+    from moto.sqs.models import sqs_backends
+
+    return getattr(sqs_backends[account][region].queues.get(resource), "policy", None)
+
+
+def _topic(account: str, region: str, resource: str) -> Any:
+    from moto.sns.models import sns_backends
+
+    topic = sns_backends[account][region].topics.get(f"arn:aws:sns:{region}:{account}:{resource}")
+    return getattr(topic, "policy", None)
+
+
+def _key(account: str, region: str, resource: str) -> Any:
+    from moto.kms.models import kms_backends
+
+    return getattr(kms_backends[account][region].keys.get(resource.removeprefix("key/")), "policy", None)
+
+
+def _event_bus(account: str, region: str, resource: str) -> Any:
+    from moto.events.models import events_backends
+
+    kind, _, name = resource.partition("/")
+    bus = events_backends[account][region].event_buses.get(name) if kind == "event-bus" else None
+    return getattr(bus, "policy", None)
+
+
+_READERS: Mapping[str, Callable[[str, str, str], Any]] = {
+    "events": _event_bus,
+    "kms": _key,
+    "lambda": _function,
+    "s3": _bucket,
+    "sns": _topic,
+    "sqs": _queue,
+}

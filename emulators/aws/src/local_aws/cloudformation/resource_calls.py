@@ -1,0 +1,313 @@
+"""The API calls by which CloudFormation creates, updates and deletes a resource, for their authorization.
+
+CloudFormation makes them with the permissions of its caller or of the stack's service role. Source: the permissions of
+the create, update and delete handlers in the schemas of the CloudFormation registry, limited to the calls that the
+given properties need. Makes no call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Properties = Mapping[str, Any]
+ApiCall = tuple[str, dict[str, Any]]
+"""`service:Operation` and its parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What happens to one resource. `before` and `after` are its resolved properties, None where it does not exist.
+
+    `name` is its physical name: given, or as CloudFormation generates it.
+    """
+
+    name: str
+    before: Properties | None
+    after: Properties | None
+
+    @property
+    def creates(self) -> bool:
+        """Whether the resource is new."""
+        return self.before is None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the resource goes away."""
+        return self.after is None
+
+    @property
+    def properties(self) -> Properties:
+        """The properties of the resource, after the change if it then exists."""
+        return self.after if self.after is not None else self.before or {}
+
+    def sets(self, *names: str) -> bool:
+        """Whether the change sets one of these properties to another value than before."""
+        return any((self.after or {}).get(name) != (self.before or {}).get(name) for name in names)
+
+
+Calls = Callable[[Change], Iterable[ApiCall]]
+
+_BUCKET_SETTINGS = {
+    "BucketEncryption": "PutBucketEncryption",
+    "LifecycleConfiguration": "PutBucketLifecycleConfiguration",
+    "LoggingConfiguration": "PutBucketLogging",
+    "NotificationConfiguration": "PutBucketNotificationConfiguration",
+    "OwnershipControls": "PutBucketOwnershipControls",
+    "PublicAccessBlockConfiguration": "PutPublicAccessBlock",
+    "Tags": "PutBucketTagging",
+    "VersioningConfiguration": "PutBucketVersioning",
+}
+
+
+def _bucket(change: Change) -> Iterable[ApiCall]:
+    bucket = {"Bucket": change.name}
+    if change.deletes:
+        yield "s3:DeleteBucket", bucket
+        return
+    if change.creates:
+        yield "s3:CreateBucket", bucket
+    for name, operation in _BUCKET_SETTINGS.items():
+        if change.sets(name):
+            yield f"s3:{operation}", bucket
+
+
+def _bucket_policy(change: Change) -> Iterable[ApiCall]:
+    bucket = {"Bucket": change.properties["Bucket"]}
+    yield "s3:GetBucketPolicy", bucket
+    yield ("s3:DeleteBucketPolicy" if change.deletes else "s3:PutBucketPolicy"), bucket
+
+
+def _role(change: Change) -> Iterable[ApiCall]:
+    role = {"RoleName": change.name}
+    before, after = change.before or {}, change.after or {}
+    boundary = {"PermissionsBoundary": after["PermissionsBoundary"]} if after.get("PermissionsBoundary") else {}
+    if change.creates:
+        path, tags = {"Path": after.get("Path", "/")}, {"Tags": after["Tags"]} if after.get("Tags") else {}
+        yield "iam:CreateRole", {**role, **path, **boundary, **tags}
+    yield "iam:GetRole", role
+    if not change.creates and not change.deletes:
+        if change.sets("Description", "MaxSessionDuration"):
+            yield "iam:UpdateRole", role
+        if change.sets("AssumeRolePolicyDocument"):
+            yield "iam:UpdateAssumeRolePolicy", role
+        if change.sets("PermissionsBoundary"):
+            operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
+            yield f"iam:{operation}", {**role, **boundary}
+        if change.sets("Tags"):
+            yield "iam:TagRole", role
+            yield "iam:UntagRole", role
+    inline = {policy["PolicyName"]: policy for policy in after.get("Policies") or []}
+    had = {policy["PolicyName"]: policy for policy in before.get("Policies") or []}
+    for name, policy in inline.items():
+        if policy != had.get(name):
+            yield "iam:PutRolePolicy", {**role, "PolicyName": name, **boundary}
+    for name in had.keys() - inline.keys():
+        yield "iam:DeleteRolePolicy", {**role, "PolicyName": name}
+    managed, former = set(after.get("ManagedPolicyArns") or []), set(before.get("ManagedPolicyArns") or [])
+    for arn in sorted(managed - former):
+        yield "iam:AttachRolePolicy", {**role, "PolicyArn": arn, **boundary}
+    for arn in sorted(former - managed):
+        yield "iam:DetachRolePolicy", {**role, "PolicyArn": arn}
+    if change.deletes:
+        yield "iam:DeleteRole", role
+
+
+def _inline_policy(change: Change) -> Iterable[ApiCall]:
+    for role in change.properties.get("Roles") or []:
+        parameters = {"RoleName": role, "PolicyName": change.properties["PolicyName"]}
+        yield "iam:GetRolePolicy", parameters
+        yield ("iam:DeleteRolePolicy" if change.deletes else "iam:PutRolePolicy"), parameters
+
+
+def _managed_policy(change: Change) -> Iterable[ApiCall]:
+    key = "PolicyArn" if change.name.startswith("arn:") else "PolicyName"
+    policy = {key: change.name}
+    if change.creates:
+        yield "iam:CreatePolicy", {**policy, "Path": change.properties.get("Path", "/")}
+    elif change.deletes:
+        yield "iam:ListPolicyVersions", policy
+        yield "iam:DeletePolicy", policy
+    else:
+        yield "iam:ListPolicyVersions", policy
+        if change.sets("PolicyDocument"):
+            yield "iam:CreatePolicyVersion", policy
+            yield "iam:DeletePolicyVersion", policy
+    yield "iam:GetPolicy", policy
+    arn = policy.get("PolicyArn", change.name)
+    for role in change.properties.get("Roles") or []:
+        yield (
+            ("iam:DetachRolePolicy" if change.deletes else "iam:AttachRolePolicy"),
+            {"RoleName": role, "PolicyArn": arn},
+        )
+
+
+def _identity_provider(change: Change) -> Iterable[ApiCall]:
+    provider = {"Url": change.properties["Url"]}
+    if change.creates:
+        yield "iam:CreateOpenIDConnectProvider", provider
+    elif change.deletes:
+        yield "iam:DeleteOpenIDConnectProvider", provider
+    else:
+        if change.sets("ClientIdList"):
+            yield "iam:AddClientIDToOpenIDConnectProvider", provider
+            yield "iam:RemoveClientIDFromOpenIDConnectProvider", provider
+        if change.sets("ThumbprintList"):
+            yield "iam:UpdateOpenIDConnectProviderThumbprint", provider
+    if not change.deletes:
+        yield "iam:GetOpenIDConnectProvider", provider
+
+
+def _function(change: Change) -> Iterable[ApiCall]:
+    function, properties = {"FunctionName": change.name}, change.properties
+    if change.deletes:
+        yield "lambda:DeleteFunction", function
+        return
+    code, role = {"Code": properties["Code"]}, {"Role": properties["Role"]}
+    if change.creates:
+        yield "lambda:CreateFunction", {**function, **code, **role}
+    if not change.creates and change.sets("Code"):
+        yield "lambda:UpdateFunctionCode", {**function, **properties["Code"]}
+    others = [name for name in properties if name not in ("Code", "ReservedConcurrentExecutions", "Tags")]
+    if not change.creates and change.sets(*others):
+        yield "lambda:UpdateFunctionConfiguration", {**function, **(role if change.sets("Role") else {})}
+    if change.sets("ReservedConcurrentExecutions"):
+        reserves = "ReservedConcurrentExecutions" in properties
+        yield ("lambda:PutFunctionConcurrency" if reserves else "lambda:DeleteFunctionConcurrency"), function
+    yield "lambda:GetFunction", function
+
+
+def _invoke_config(change: Change) -> Iterable[ApiCall]:
+    function = {"FunctionName": change.properties["FunctionName"]}
+    verb = "Delete" if change.deletes else "Put" if change.creates else "Update"
+    yield f"lambda:{verb}FunctionEventInvokeConfig", function
+    if not change.deletes:
+        yield "lambda:GetFunctionEventInvokeConfig", function
+
+
+def _permission(change: Change) -> Iterable[ApiCall]:
+    function = {"FunctionName": change.properties["FunctionName"]}
+    if not change.creates:
+        yield "lambda:RemovePermission", function
+    if not change.deletes:
+        yield "lambda:AddPermission", {**function, "Principal": change.properties["Principal"]}
+        yield "lambda:GetPolicy", function
+
+
+def _rule(change: Change) -> Iterable[ApiCall]:
+    rule, targets = {"Name": change.name}, {"Rule": change.name}
+    if change.deletes:
+        yield "events:RemoveTargets", targets
+        yield "events:DeleteRule", rule
+        return
+    role = {"RoleArn": change.properties["RoleArn"]} if change.properties.get("RoleArn") else {}
+    yield "events:PutRule", {**rule, **role}
+    yield "events:DescribeRule", rule
+    if change.sets("Targets"):
+        if not change.creates:
+            yield "events:ListTargetsByRule", targets
+            yield "events:RemoveTargets", targets
+        yield "events:PutTargets", {**targets, "Targets": change.properties.get("Targets") or []}
+
+
+def _log_group(change: Change) -> Iterable[ApiCall]:
+    group = {"logGroupName": change.name}
+    if change.deletes:
+        yield "logs:DeleteLogGroup", group
+        return
+    if change.creates:
+        yield "logs:CreateLogGroup", group
+    if change.sets("RetentionInDays"):
+        keeps = "RetentionInDays" in change.properties
+        yield ("logs:PutRetentionPolicy" if keeps else "logs:DeleteRetentionPolicy"), group
+    yield "logs:DescribeLogGroups", {}
+
+
+def _queue(change: Change) -> Iterable[ApiCall]:
+    queue = {"QueueUrl": change.name} if "://" in change.name else {"QueueName": change.name}
+    yield (
+        ("sqs:CreateQueue" if change.creates else "sqs:DeleteQueue" if change.deletes else "sqs:SetQueueAttributes"),
+        queue,
+    )
+    if not change.deletes:
+        yield "sqs:GetQueueAttributes", queue
+
+
+def _queue_policy(change: Change) -> Iterable[ApiCall]:
+    for url in change.properties.get("Queues") or []:
+        yield "sqs:SetQueueAttributes", {"QueueUrl": url}
+
+
+def _topic(change: Change) -> Iterable[ApiCall]:
+    topic = {"TopicArn": change.name}
+    yield (
+        ("sns:CreateTopic" if change.creates else "sns:DeleteTopic" if change.deletes else "sns:SetTopicAttributes"),
+        topic,
+    )
+    if not change.deletes:
+        yield "sns:GetTopicAttributes", topic
+
+
+def _topic_policy(change: Change) -> Iterable[ApiCall]:
+    for arn in change.properties.get("Topics") or []:
+        yield "sns:SetTopicAttributes", {"TopicArn": arn}
+
+
+def _subscription(change: Change) -> Iterable[ApiCall]:
+    topic = change.properties["TopicArn"]
+    if not change.creates:
+        yield "sns:Unsubscribe", {"SubscriptionArn": f"{topic}:subscription"}
+    if not change.deletes:
+        members = ("TopicArn", "Protocol", "Endpoint")
+        yield "sns:Subscribe", {name: change.properties[name] for name in members if name in change.properties}
+
+
+def _simple(create: str, update: str, delete: str, member: str, *also: str) -> Calls:
+    """One call for each change, with the name in `member`; `also` are made where the resource exists afterwards."""
+
+    def calls(change: Change) -> Iterable[ApiCall]:
+        operation = create if change.creates else delete if change.deletes else update
+        plural = operation in ("cloudwatch:DeleteAlarms", "cloudwatch:DeleteDashboards")
+        parameters: dict[str, Any] = {f"{member}s": [change.name]} if plural else {member: change.name}
+        if operation == create and change.properties.get("Tags"):
+            parameters["Tags"] = change.properties["Tags"]
+        yield operation, parameters
+        for other in also if not change.deletes else ():
+            yield other, {member: change.name}
+
+    return calls
+
+
+_MODEL_PACKAGE_GROUP = _simple(
+    "sagemaker:CreateModelPackageGroup",
+    "sagemaker:DescribeModelPackageGroup",
+    "sagemaker:DeleteModelPackageGroup",
+    "ModelPackageGroupName",
+    "sagemaker:DescribeModelPackageGroup",
+)
+CALLS: Mapping[str, Calls] = {
+    "AWS::CloudWatch::Alarm": _simple(
+        "cloudwatch:PutMetricAlarm", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "AlarmName"
+    ),
+    "AWS::CloudWatch::Dashboard": _simple(
+        "cloudwatch:PutDashboard", "cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards", "DashboardName"
+    ),
+    "AWS::Events::Rule": _rule,
+    "AWS::IAM::ManagedPolicy": _managed_policy,
+    "AWS::IAM::OIDCProvider": _identity_provider,
+    "AWS::IAM::Policy": _inline_policy,
+    "AWS::IAM::Role": _role,
+    "AWS::Lambda::EventInvokeConfig": _invoke_config,
+    "AWS::Lambda::Function": _function,
+    "AWS::Lambda::Permission": _permission,
+    "AWS::Logs::LogGroup": _log_group,
+    "AWS::S3::Bucket": _bucket,
+    "AWS::S3::BucketPolicy": _bucket_policy,
+    "AWS::SageMaker::ModelPackageGroup": _MODEL_PACKAGE_GROUP,
+    "AWS::SNS::Subscription": _subscription,
+    "AWS::SNS::Topic": _topic,
+    "AWS::SNS::TopicPolicy": _topic_policy,
+    "AWS::SQS::Queue": _queue,
+    "AWS::SQS::QueuePolicy": _queue_policy,
+}
