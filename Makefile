@@ -9,7 +9,7 @@ FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long emulators oracle product-alone container seeds bench docs lock clean
+.PHONY: help demo test lint types unit long emulators oracle product-alone serving-stack container seeds bench docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,7 +33,7 @@ types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
 unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not serving_stack'
 
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
@@ -48,6 +48,9 @@ oracle: .venv-local-aws/stamp emulators/aws/tests/iam/oracle/node_modules/.packa
 
 product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the workflows, in an environment without the emulators
 	.venv-product/bin/python tests/product_alone.py
+
+serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12
+	$(BIN)/python -m pytest -m serving_stack tests/serving_stack
 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
@@ -74,7 +77,7 @@ lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulato
 	@touch $@
 
 clean:  ## Remove build outputs and environments
-	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
+	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -105,6 +108,13 @@ emulators/aws/tests/iam/oracle/node_modules/.package-lock.json: emulators/aws/te
 
 .venv-product/stamp: requirements/run.lock requirements/build.lock
 	@$(INSTALL) .venv-product requirements/run.lock requirements/build.lock
+	@touch $@
+
+# sagemaker-containers conflicts with the product's packages, and its image has Python 3.12.
+.venv-serving-stack/stamp: requirements/serving-stack.lock .venv/dev.stamp
+	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python 3.12 .venv-serving-stack || \
+	  { echo "make serving-stack needs Python 3.12: install it, and try again" >&2; exit 1; }
+	@$(INSTALL) .venv-serving-stack requirements/serving-stack.lock
 	@touch $@
 
 # The container has Python 3.12. Without it, the container's library versions are tested on this machine's Python.

@@ -23,7 +23,7 @@ VERBS = {
 }
 TOOLS = {
     "make test",
-    "make emulators oracle product-alone",
+    "make emulators oracle product-alone serving-stack",
     "cfn-lint infra/platform.yaml infra/github-oidc.yaml",
     "actionlint",
 }
@@ -226,7 +226,7 @@ def test_only_tests_and_audits_depend_on_code_changes() -> None:
         assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", name).raw["if"])
     # The checks of a pull request are those of .ci/run without the demo and the end-to-end runs, which take minutes.
     commands = {step["run"] for name in ci_status.TESTS for step in job("ci.yml", name).raw["steps"] if "run" in step}
-    assert commands == {"make test", "make emulators oracle product-alone"}
+    assert commands == {"make test", "make emulators oracle product-alone serving-stack"}
     assert "if" not in job("ci.yml", "validate").raw
     assert "needs" not in job("ci.yml", "plan").raw
 

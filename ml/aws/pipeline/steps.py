@@ -36,6 +36,7 @@ from sagemaker.mlops.workflow.steps import CacheConfig, ConfigurableRetryStep, S
 
 from ml.aws import registry
 from ml.aws.pipeline.entry_point import VERIFIED
+from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.config import ModelFile
 
 if TYPE_CHECKING:
@@ -201,10 +202,7 @@ class Workflow:
         container = {
             "Image": self._image,
             "ModelDataUrl": Join(on="/", values=[evaluate.output("artifact"), "model.tar.gz"]),
-            "Environment": {
-                "SAGEMAKER_PROGRAM": "inference.py",
-                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-            },
+            "Environment": dict(MODEL_ENVIRONMENT),
         }
         metadata = {
             "commit": p["Commit"],
