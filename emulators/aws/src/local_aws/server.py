@@ -38,6 +38,7 @@ from local_aws.sagemaker.hosting.fleet import FleetBuilder
 from local_aws.sagemaker.hosting.instance import ServerCommand, model_server_command
 from local_aws.sagemaker.hosting.invoke_endpoint import EndpointInvoker
 from local_aws.sagemaker.registry import Registry
+from local_aws.sts import assume_role
 from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY, CallerIdentity
 from local_aws.sts.web_identity import WebIdentityFederation
 
@@ -291,6 +292,7 @@ class LocalAws:
         return {
             **{("sagemaker", name): handler for name, handler in sagemaker.items()},
             ("sts", "GetCallerIdentity"): identity.caller_identity,
+            ("sts", "AssumeRole"): assume_role.refuse_unsupported,
             ("sts", "AssumeRoleWithWebIdentity"): self.federation.assume_role_with_web_identity,
             ("iam", "SimulateCustomPolicy"): simulator.simulate_custom_policy,
             ("iam", "SimulatePrincipalPolicy"): simulator.simulate_principal_policy,
