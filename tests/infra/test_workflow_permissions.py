@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,12 +11,28 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
-from ml.aws import platform_stack
+from ml.aws import platform_stack, session
 from ml.aws.labels import store
-from ml.commands import bootstrap
+from ml.commands import bootstrap, infra
+from ml.errors import CloudError
 from tests.harness.aws.workflow_identity import WorkflowIdentity
+
+EDITS = {
+    "DisplayName: fraudops": "DisplayName: other",
+    "MessageRetentionPeriod: 1209600": "MessageRetentionPeriod: 604800",
+    "RetentionInDays: 365": "RetentionInDays: 400",
+    "NoncurrentDays: 365": "NoncurrentDays: 300",
+    "MemorySize: 512": "MemorySize: 640",
+    "MaximumRetryAttempts: 2 ": "MaximumRetryAttempts: 1 ",
+    "Description: Runs the training pipeline and its jobs.": "Description: Runs the pipeline.",
+    "Sid: ReadInputs": "Sid: ReadTheInputs",
+    "Period: 300": "Period: 600",
+    "State: ENABLED": "State: DISABLED",
+}
+"""One changed setting of each kind of resource that infra.yml may change."""
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +43,28 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def roles(cloud: LocalAws, tmp_path: Path, repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def checkout(tmp_path: Path, repository_root: Path) -> Path:
+    """A copy of infra/ and model-config/ that a test may edit."""
+    for folder in ("infra", "model-config"):
+        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.fixture
+def roles(cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The roles of a bootstrapped account, by the repository variable that names them."""
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
-    for folder in ("infra", "model-config"):
-        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return dict(bootstrap.bootstrap(tmp_path, repository="acme/fraud").variables)
+    session.renew()
+    return dict(bootstrap.bootstrap(checkout, repository="acme/fraud").variables)
+
+
+def denied(cloud: LocalAws, role: str) -> list[tuple[str, str]]:
+    """Action and resource of each denied decision on the role."""
+    cloud.flush()
+    lines = map(json.loads, (cloud.folder / "logs/decisions.jsonl").read_text("utf-8").splitlines())
+    found = [line for line in lines if line["entity"] == role and line["decision"] != "allowed"]
+    return [(line["action"], line["resource"]) for line in found]
 
 
 def test_train_role_lists_and_reads_delivered_labels(
@@ -46,5 +78,42 @@ def test_train_role_lists_and_reads_delivered_labels(
     pq.write_table(pa.table(columns, schema=store.SCHEMA), file)
     cloud.client("s3").put_object(Bucket=bucket, Key="labels/elsewhere/a.parquet", Body=file.getvalue().to_pybytes())
     WorkflowIdentity(cloud).assume(roles["FRAUDOPS_ROLE_TRAIN"], monkeypatch)
+    session.renew()
     assert [each.name for each in store.deliveries(bucket)] == [delivered.name]
     assert [each.key for each in store.others(bucket)] == ["labels/elsewhere/a.parquet"]
+
+
+def test_infra_role_changes_the_platform_through_cloudformation_alone(
+    cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed settings of the bucket, roles, function, queue, topic, rule, alarms and log group, and new code, apply
+    without a denied call. The same call of the role itself is denied."""
+    role, template = roles["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
+    text = template.read_text("utf-8")
+    for old, new in EDITS.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    template.write_text(text, "utf-8")
+    code = checkout / "infra/deploy_model/logic.py"
+    code.write_text(code.read_text("utf-8") + "\n# changed\n", "utf-8")
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    assert infra.apply(checkout).state == "updated"
+    assert denied(cloud, role) == []
+    bucket = platform_stack.read().bucket
+    with pytest.raises(ClientError, match="s3:PutBucketVersioning"):
+        session.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_plan_role_previews_and_changes_nothing(
+    cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role that pull requests get plans without a denied call, and may not apply."""
+    role, template = roles["FRAUDOPS_ROLE_PLAN"], checkout / "infra/platform.yaml"
+    template.write_text(template.read_text("utf-8").replace("MemorySize: 512", "MemorySize: 640"), "utf-8")
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    assert infra.plan(checkout).changes >= 1
+    assert denied(cloud, role) == []
+    with pytest.raises(CloudError, match=r"was refused with (403|AccessDenied)"):
+        infra.apply(checkout)
