@@ -67,13 +67,13 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
     of_main = pull is None and (group is not None or event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
     posted = of_main or (pull is not None and not pull.read_only)
     if posted:
-        from ml.gitops import statuses
+        from ml.gitops import commit_statuses
         from ml.gitops.github_client import GitHub
 
-        statuses.set_status(
+        commit_statuses.set_status(
             GitHub.from_environment(),
             sha,
-            context=statuses.CI,
+            context=commit_statuses.CI,
             state="failure" if wrong else "success",
             description=description,
             target_url=runner_commands.run_url(),

@@ -21,7 +21,7 @@ from ml.gitops import approvals
 from ml.gitops import serving_pointer as serving
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
-from ml.records import bot_pull_requests, record_verification
+from ml.records import approval_verification, bot_pull_requests, model_archive
 from ml.release import rollout, step_summary
 from ml.release import smoke_test as smoke
 from ml.release.result import DeploymentResult
@@ -86,7 +86,9 @@ def _deploy(plan: _Plan) -> DeploymentResult:
             "nothing was changed. To move the platform to it run `fraudops bootstrap`, then delete the former endpoint"
         )
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
-        package, artifact = record_verification.against_registry(plan.record, where)
+        package = approval_verification.against_registry(plan.record, where)
+        path = str(config.approval_path(plan.record.approval))
+        artifact = model_archive.read(package, plan.record.artifact.sha256, path)
     name, limit = plan.serving.endpoint, plan.serving.rollout.timeout_minutes * 60
     with stage(f"Waiting for other changes of endpoint {name} to finish"):
         before = endpoint.settled(name, timeout_seconds=limit)

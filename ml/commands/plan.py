@@ -18,7 +18,7 @@ from ml.console import note
 from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
-from ml.records import record_verification
+from ml.records import approval_verification
 from ml.validation.changed_records import changed_records
 from ml.workflow import changed_files as workflow_change
 from ml.workflow import runner_commands
@@ -110,7 +110,7 @@ def _compare_records(repository: Repository, change: Change) -> tuple[list[str],
     for record in records:
         number = _number(record.approval)
         try:
-            record_verification.against_registry(record, platform_stack.read())
+            approval_verification.against_registry(record, platform_stack.read())
         except FraudopsError as error:
             refused = refused or error
             paragraphs.append(f"**Do not merge: the record of approval {number} is refused.** {markdown.text(error)}")

@@ -16,7 +16,7 @@ from ml.aws import oidc_credentials, platform_stack
 from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
-from ml.records import record_verification
+from ml.records import approval_verification
 from ml.validation import rules
 from ml.validation.changed_records import changed_records
 from ml.validation.rules import Problem
@@ -89,7 +89,7 @@ def _unlike_registry(records: Iterable[config.ApprovalRecord], *, required: bool
             )
             continue
         try:
-            record_verification.against_registry(record, platform_stack.read())
+            approval_verification.against_registry(record, platform_stack.read())
         except FraudopsError as error:
             yield Problem(path=path, message=str(error))
 

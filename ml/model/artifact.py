@@ -42,7 +42,7 @@ CODE: Mapping[str, str] = MappingProxyType(
         "code/ml/__init__.py": "ml/__init__.py",
         "code/ml/model/__init__.py": "ml/model/__init__.py",
         "code/ml/model/model_document.py": "ml/model/model_document.py",
-        "code/ml/model/response_writer.py": "ml/model/response_writer.py",
+        "code/ml/model/scoring_responses.py": "ml/model/scoring_responses.py",
         "code/ml/model/request_parser.py": "ml/model/request_parser.py",
         "code/ml/model/scorer.py": "ml/model/scorer.py",
     }

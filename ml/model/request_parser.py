@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ml.model import response_writer
-from ml.model.response_writer import EVENT_ID, MAX_BODY, MAX_ROWS, PayloadError, bad, short
+from ml.model import scoring_responses
+from ml.model.scoring_responses import EVENT_ID, MAX_BODY, MAX_ROWS, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
 # A digit can match in one way only: with \d+\.?\d* a long field would take time in the square of its length.
@@ -57,11 +57,11 @@ class RequestParser:
         Raises:
             PayloadError: 400 invalid content, 413 too large or too many rows, 415 unsupported type.
         """
-        kind, parameters = response_writer.content_type(content_type)
+        kind, parameters = scoring_responses.content_type(content_type)
         text = _decode(body)
-        if kind == response_writer.CSV:
+        if kind == scoring_responses.CSV:
             rows, ids = self._parse_csv(text, dict(parameters).get("header"))
-        elif kind == response_writer.JSON:
+        elif kind == scoring_responses.JSON:
             rows, ids = self._parse_rows(_instances(_json(text, None), self._known), None)
         else:
             lines = text.split("\n")
@@ -78,7 +78,7 @@ class RequestParser:
         rows: list[list[float]] = []
         ids: list[str | None] = []
         if len(items) > MAX_ROWS:
-            raise response_writer.too_many_rows()
+            raise scoring_responses.too_many_rows()
         for number, entry in enumerate(items, start=1):
             item = decode(entry, number) if decode else entry
             event_id = None
@@ -131,7 +131,7 @@ class RequestParser:
                         continue
                 number += 1
                 if number > MAX_ROWS:
-                    raise response_writer.too_many_rows()
+                    raise scoring_responses.too_many_rows()
                 if empty:
                     bad(number, None, "", f"{width} columns, not an empty line")
                 if len(record) != width:
@@ -214,7 +214,7 @@ def first_repeated(names: Sequence[str]) -> str | None:
 
 def _decode(body: bytes | str) -> str:
     if len(body if isinstance(body, bytes) else body.encode("utf-8", "replace")) > MAX_BODY:
-        raise response_writer.too_large()
+        raise scoring_responses.too_large()
     if isinstance(body, str):
         text = body
         at = text.find("�")  # SageMaker's server puts this for invalid UTF-8 when it decodes the body

@@ -15,8 +15,8 @@ from typing import Self
 from local_aws.errors import EmulatorError
 from local_aws.processes.child_processes import INSTANCE_VARIABLE
 from local_aws.server import CALLER, LocalAws
+from local_github.actions.cron_scheduler import Scheduler
 from local_github.actions.oidc_issuer import ISSUER
-from local_github.actions.scheduler import Scheduler
 from local_github.actions.service import Actions
 from local_github.client_environment import for_clients
 from local_github.server import LocalGitHub

@@ -16,7 +16,7 @@ from ml import config
 from ml.aws.drift_check_store import Checks
 from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import Repository
-from ml.playground import verdict_summary
+from ml.playground import drift_verdict_summary
 from ml.playground.card_processor import CardProcessor, MonthCounts
 from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, ScriptedReviewer
 from ml.records import retrain_requests
@@ -76,7 +76,7 @@ class EventHistory:
             scenario=self._name,
             seed=cards.year.seed,
             rows_a_month=cards.year.rows,
-            statistic=verdict_summary.STATISTIC,
+            statistic=drift_verdict_summary.STATISTIC,
             floor=rules.data.min_ks,
             band_edges=cards.band_edges,
             min_recall=config.load_gate(reviewer.root).min_recall,
@@ -287,8 +287,8 @@ class EventHistory:
         if verdict:
             evidence |= {
                 "rows": f"{verdict['rows']:,}",
-                **verdict_summary.largest_shift(verdict),
-                **verdict_summary.findings(verdict),
+                **drift_verdict_summary.largest_shift(verdict),
+                **drift_verdict_summary.findings(verdict),
             }
         return Decision(
             at=datetime.fromisoformat(checked.run.created),

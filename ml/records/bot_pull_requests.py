@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ml import config
 from ml.console import command
 from ml.errors import ConfigError, GitHubError
-from ml.gitops import approvals, comments, commit_messages, pull_requests, rollbacks, statuses
+from ml.gitops import approvals, comments, commit_messages, commit_statuses, pull_requests, rollbacks
 from ml.gitops.github_client import GitHub
 from ml.gitops.labels import Label
 from ml.gitops.pull_requests import PullRequest
@@ -108,6 +108,6 @@ def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None
 
 def _checked(github: GitHub, commit: str) -> bool:
     try:
-        return statuses.status(github, commit, statuses.CI) is not None
+        return commit_statuses.status(github, commit, commit_statuses.CI) is not None
     except GitHubError:  # a token that may not read statuses: better to check twice than never
         return False

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from ml import clock, config
@@ -19,7 +18,8 @@ from ml.errors import CloudError, ConfigError, Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.approvals import ApprovalBranch
 from ml.gitops.repository import Repository
-from ml.records import artifact_verification
+from ml.records import approval_verification, model_archive
+from ml.records.approval_record import record_of
 
 _EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
 _PROVENANCE = ("commit", "config_sha256", "data_sha256")
@@ -58,7 +58,7 @@ def _record(
     repository: Repository, where: Platform, arn: str, execution_arn: str | None, main: str
 ) -> config.ApprovalRecord:
     package = registry.package(arn)
-    artifact_verification.of_group(package, where)
+    approval_verification.of_group(package, where)
     if package.status == registry.REJECTED:
         raise Refused(f"{arn} is rejected ({package.reason or 'no reason given'}); train again, or approve another")
     evaluation = registry.evaluation(package)
@@ -66,7 +66,7 @@ def _record(
     if verdict["status"] != "passed":
         raise Refused(f"{arn} did not pass the gate: {verdict['reason']}")
     _same("artifact", package.artifact_sha256, evaluation["artifact"]["sha256"], package)
-    model = artifact_verification.archive(package, package.artifact_sha256, f"the registry ({arn})").model
+    model = model_archive.read(package, package.artifact_sha256, f"the registry ({arn})").model
     for name in _PROVENANCE:
         _same(name, package.metadata.get(name, ""), evaluation["provenance"][name], package)
         _same(name, package.metadata.get(name, ""), (model.document.provenance or {}).get(name), package)
@@ -80,48 +80,6 @@ def _record(
         execution_arn=execution_arn or package.metadata.get("execution_arn") or _execution(package, where),
         champion=champion,
         created=clock.now(),
-    )
-
-
-def record_of(
-    package: registry.Package,
-    evaluation: Mapping[str, Any],
-    *,
-    execution_arn: str,
-    champion: config.Champion | None,
-    created: datetime,
-) -> config.ApprovalRecord:
-    """The approval record of a package, from its evaluation; nothing is computed again."""
-    windows = evaluation["windows"].values()
-    return config.ApprovalRecord(
-        approval=package.version,
-        model_package_arn=package.arn,
-        artifact=config.Artifact(uri=package.model_data_url, sha256=package.artifact_sha256),
-        container=artifact_verification.container(package),
-        commit=package.metadata["commit"],
-        config_sha256=package.metadata["config_sha256"],
-        data=config.TrainingData(
-            sha256=package.metadata["data_sha256"],
-            window=config.Window(
-                start=_moment(package.metadata.get("window_start", "")),
-                end=_moment(package.metadata.get("window_end", "")),
-            ),
-            rows=sum(window["rows"] for window in windows),
-            frauds=sum(window["frauds"] for window in windows),
-        ),
-        requests=tuple(package.metadata.get("requests", "").split()),
-        execution_arn=execution_arn,
-        evaluation=config.Evaluation(uri=package.evaluation_uri, sha256=package.evaluation_sha256),
-        # A metric that does not exist (precision without alerts) is left out; evaluation.json has the reason.
-        metrics={
-            name: config.Interval(**{key: figure[key] for key in ("value", "low", "high", "count", "of")})
-            for name, figure in evaluation["metrics"].items()
-            if None not in (figure["value"], figure["low"], figure["high"])
-        },
-        threshold=float(evaluation["threshold"]["score"]),
-        verdict=config.Verdict(status=evaluation["verdict"]["status"], reason=evaluation["verdict"]["reason"]),
-        champion=champion,
-        created=created,
     )
 
 
@@ -183,7 +141,3 @@ def _execution(package: registry.Package, where: Platform) -> str:
     partition = package.arn.split(":")[1]
     name = f"{definition.NAME}/execution/{match['id']}"
     return f"arn:{partition}:sagemaker:{where.region}:{where.account}:pipeline/{name}"
-
-
-def _moment(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ml.model import response_writer
+from ml.model import scoring_responses
 from ml.model.request_parser import RequestParser
-from ml.model.response_writer import PayloadError
 from ml.model.scorer import Scorer
+from ml.model.scoring_responses import PayloadError
 
 _ROW_BY_ROW = 24  # up to this many rows plain Python is faster than numpy's cost per call; the scores are identical
 
@@ -64,11 +64,11 @@ def transform_fn(model: Model, body: bytes | str, content_type: str | None, acce
     except PayloadError as error:
         flask = sys.modules.get("flask")
         if flask is not None and flask.has_request_context():
-            return flask.Response(error.body, status=error.status, mimetype=response_writer.JSON)
+            return flask.Response(error.body, status=error.status, mimetype=scoring_responses.JSON)
         toolkit = sys.modules.get("sagemaker_inference.errors")
         if toolkit is not None and hasattr(toolkit, "GenericInferenceToolkitError"):
             raise toolkit.GenericInferenceToolkitError(error.status, error.body.decode(), str(error)) from error
-        return Answer(error.body, error.status, response_writer.JSON)
+        return Answer(error.body, error.status, scoring_responses.JSON)
 
 
 def score_request(model: Model, body: bytes | str, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
@@ -77,7 +77,7 @@ def score_request(model: Model, body: bytes | str, content_type: str | None, acc
     Raises:
         PayloadError: the request is invalid; no row was scored.
     """
-    kind, header = response_writer.negotiate(accept)
+    kind, header = scoring_responses.negotiate(accept)
     batch = model.parser.parse(body, content_type)
     scorer = model.scorer
     if len(batch.rows) <= _ROW_BY_ROW:
@@ -86,7 +86,7 @@ def score_request(model: Model, body: bytes | str, content_type: str | None, acc
         scores = scorer.score(np.array(batch.rows)).tolist()
     limit = scorer.threshold.score
     decisions = [1 if score >= limit else 0 for score in scores]
-    answer = response_writer.write(
+    answer = scoring_responses.write(
         scores, decisions, batch.event_ids, model_version=model.version, kind=kind, header=header
     )
     return answer, kind

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from ml import console
 from ml.errors import GitError, GitHubError
-from ml.gitops import statuses
+from ml.gitops import commit_statuses, deployments
 from ml.gitops.github_client import GitHub
 from ml.workflow import runner_commands
 
@@ -43,7 +43,7 @@ def previous_execution(commit: str) -> str | None:
     if found is None or url is None or os.environ.get("GITHUB_RUN_ATTEMPT", "1") == "1":
         return None
     with warn_on_failure("finding the execution of an earlier attempt"):
-        for each in statuses.history(found, commit, statuses.TRAINING):
+        for each in commit_statuses.history(found, commit, commit_statuses.TRAINING):
             if each.state == "pending" and each.target_url == url:
                 return each.description.removeprefix(_STARTED_PREFIX)
     return None
@@ -71,14 +71,14 @@ class TrainingStatus:
         """Sets the status to error: the execution failed, or its result is unknown."""
         self._publish("error", reason)
 
-    def _publish(self, state: statuses.State, description: str) -> None:
+    def _publish(self, state: commit_statuses.State, description: str) -> None:
         if self._github is None:
             return
         with warn_on_failure("publishing the training status"):
-            statuses.set_status(
+            commit_statuses.set_status(
                 self._github,
                 self._commit,
-                context=statuses.TRAINING,
+                context=commit_statuses.TRAINING,
                 state=state,
                 description=description,
                 target_url=runner_commands.run_url(),
@@ -92,7 +92,7 @@ class DeploymentStatus:
         self._github, self._deployment = github(), None
         if self._github is not None:
             with warn_on_failure("recording the deployment on GitHub"):
-                self._deployment = statuses.begin_deployment(
+                self._deployment = deployments.begin_deployment(
                     self._github,
                     commit,
                     environment=endpoint,
@@ -112,10 +112,10 @@ class DeploymentStatus:
         """Sets the deployment to failure."""
         self._publish("failure", reason)
 
-    def _publish(self, state: statuses.DeploymentState, description: str) -> None:
+    def _publish(self, state: deployments.DeploymentState, description: str) -> None:
         if self._github is None or self._deployment is None:
             return
         with warn_on_failure("publishing the deployment status"):
-            statuses.set_deployment(
+            deployments.set_deployment(
                 self._github, self._deployment, state=state, description=description, log_url=runner_commands.run_url()
             )

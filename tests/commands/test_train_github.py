@@ -16,7 +16,7 @@ from ml import config
 from ml.aws import executions, registry
 from ml.commands.train import dry_run, train
 from ml.errors import CloudError, DataError, GateFailed, Refused, TrainingFailed
-from ml.gitops import statuses
+from ml.gitops import commit_statuses
 from ml.gitops.github_client import GitHub
 from ml.training.gate_result import GateResult
 from tests.harness.aws.scripted_sagemaker import step
@@ -53,7 +53,7 @@ def github(env: TrainingPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         yield server
 
 
-def commit_statuses(server: LocalGitHub, commit: str) -> list[Status]:
+def statuses_of(server: LocalGitHub, commit: str) -> list[Status]:
     """The statuses of a commit, oldest first."""
     repository = server.state.find("acme", "fraudops")
     assert repository is not None
@@ -85,13 +85,11 @@ def test_execution_is_in_the_commit_status_before_any_waiting(env: TrainingPlatf
     commit, seen = env.git("rev-parse", "HEAD"), list[tuple[str, int]]()
     train(
         env.root,
-        progress=lambda _: seen.append(
-            (commit_statuses(github, commit)[-1].state, len(commit_statuses(github, commit)))
-        ),
+        progress=lambda _: seen.append((statuses_of(github, commit)[-1].state, len(statuses_of(github, commit)))),
     )
-    pending, done = commit_statuses(github, commit)
+    pending, done = statuses_of(github, commit)
     assert set(seen) == {("pending", 1)}
-    assert (pending.context, pending.state, pending.target_url) == (statuses.TRAINING, "pending", RUN)
+    assert (pending.context, pending.state, pending.target_url) == (commit_statuses.TRAINING, "pending", RUN)
     assert pending.description == f"Training: {env.only.arn}"
     assert (done.state, done.description) == ("success", "Model package 0001 registered: Recall 0.93 is above 0.60.")
 
@@ -126,7 +124,7 @@ def test_gate_failure_sets_outputs_status_and_result_file(
     assert (found.verdict, found.package_arn, found.commit, found.requests) == ("failed", None, commit, (REQUEST,))
     assert found.reason == "Recall gate failed: 0.58 < 0.60."
     assert outputs(tmp_path)["verdict"] == "failed"
-    last = commit_statuses(github, commit)[-1]
+    last = statuses_of(github, commit)[-1]
     assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
 
 
@@ -144,7 +142,7 @@ def test_gate_failure_is_published_although_aws_fails_next(
     monkeypatch.setattr(executions, "parameters", unavailable)
     with pytest.raises(CloudError):
         train(env.root, outcome=tmp_path / "outcome.json")
-    last = commit_statuses(github, commit)[-1]
+    last = statuses_of(github, commit)[-1]
     assert (last.state, last.description) == ("failure", "Gate failed: Recall gate failed: 0.58 < 0.60.")
     assert not (tmp_path / "outcome.json").exists()
 
@@ -174,7 +172,7 @@ def test_other_failures_have_no_verdict(env: TrainingPlatform, github: LocalGitH
     with pytest.raises(TrainingFailed):
         train(env.root, outcome=file)
     assert (outputs(tmp_path).get("verdict"), file.exists()) == (None, False)
-    assert commit_statuses(github, env.git("rev-parse", "HEAD"))[-1].state == "error"
+    assert statuses_of(github, env.git("rev-parse", "HEAD"))[-1].state == "error"
     assert "step Train failed" in (tmp_path / "summary.md").read_text()
 
 
@@ -207,7 +205,7 @@ def test_execution_of_a_cancelled_run_is_stopped(env: TrainingPlatform, github: 
     assert env.cloud.calls.count("StopPipelineExecution") == 1
     order = [call for call in env.cloud.calls if call in ("StopPipelineExecution", "StartPipelineExecution")]
     assert order == ["StartPipelineExecution", "StopPipelineExecution", "StartPipelineExecution"]
-    last = commit_statuses(github, older)[-1]
+    last = statuses_of(github, older)[-1]
     assert last.state == "error"
     assert (last.description or "").startswith(f"Stopped: the training of {newer[:12]} replaces it.")
 
@@ -272,10 +270,10 @@ def test_status_that_names_another_training_is_ignored(
     commit = change(env, 16)
     push(github, env)
     for name in (other, "nonsense"):
-        statuses.set_status(
+        commit_statuses.set_status(
             GitHub.from_environment(),
             commit,
-            context=statuses.TRAINING,
+            context=commit_statuses.TRAINING,
             state="pending",
             description=f"Training: {name}",
             target_url=RUN,

@@ -184,7 +184,7 @@ def rename(old: str, new: str) -> Change:
         pytest.param(without("model.json"), "'model.json' is missing", id="no model"),
         pytest.param(without("SHA256SUMS"), "'SHA256SUMS' is missing", id="no sums"),
         pytest.param(without("code/inference.py"), "inference.py' is missing", id="no program"),
-        pytest.param(without("code/ml/model/response_writer.py"), "must list exactly", id="less code"),
+        pytest.param(without("code/ml/model/scoring_responses.py"), "must list exactly", id="less code"),
         pytest.param(retarred(rename("baseline.json", "model.json")), "'model.json' occurs twice", id="renamed"),
         pytest.param(archive(changed("schema", 9)), "schema must be 1", id="schema"),
         pytest.param(holding("baseline.json", b"[]"), "baseline.json: must be an object", id="baseline"),

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.model import response_writer
+from ml.model import scoring_responses
 from ml.model.request_parser import Batch, RequestParser, first_repeated
-from ml.model.response_writer import CSV, JSON, JSONLINES, MAX_BODY, MAX_ROWS, PayloadError
+from ml.model.scoring_responses import CSV, JSON, JSONLINES, MAX_BODY, MAX_ROWS, PayloadError
 
 PARSER = RequestParser(("Time", "V1", "V2", "Amount"), "Amount")
 ROW = [3600.0, 0.5, -1.25, 9.99]
@@ -347,7 +347,7 @@ def test_parse_raises_only_payload_error(body: bytes | str, kind: str) -> None:
 @settings(deadline=None, max_examples=300)
 def test_headers_raise_only_payload_error(value: str) -> None:
     """Any Content-Type is accepted or rejected with 415, any Accept with 406."""
-    for status, call in ((415, response_writer.content_type), (406, response_writer.negotiate)):
+    for status, call in ((415, scoring_responses.content_type), (406, scoring_responses.negotiate)):
         try:
             call(value)
         except PayloadError as error:

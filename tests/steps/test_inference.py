@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.model.response_writer import CSV, JSON, JSONLINES
+from ml.model.scoring_responses import CSV, JSON, JSONLINES
 from ml.steps import inference
 from tests.model.scoring_samples import INPUTS, files, rows, unpack
 

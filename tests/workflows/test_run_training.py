@@ -12,7 +12,7 @@ from local_github.domain.records import Status
 from ml import config
 from ml.aws import platform_stack, registry, session
 from ml.aws.pipeline import definition
-from ml.gitops import labels, statuses
+from ml.gitops import commit_statuses, labels
 from tests.harness.github.emulator import NAME, WORKFLOW
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
@@ -29,7 +29,7 @@ def training_statuses(env: WorkflowEnvironment, commit: str) -> list[Status]:
     repository = env.clouds.github.state.find("acme", "fraudops")
     assert repository is not None
     found = list(repository.statuses)
-    return [status for status in found if (status.sha, status.context) == (commit, statuses.TRAINING)]
+    return [status for status in found if (status.sha, status.context) == (commit, commit_statuses.TRAINING)]
 
 
 def image(address: str) -> bytes:

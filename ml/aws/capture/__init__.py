@@ -4,7 +4,7 @@ object_listing  finds the objects that may hold lines of a window, and measures 
 line_stream     downloads them in ranges, with a read-ahead, as whole lines
 decode_pool     decodes groups of lines in threads
 decoder         decodes one group of lines: by columns where they are uniform, else one by one
-envelope_batch  decodes the envelopes of many uniform lines at once
+batch_envelope_decoder  decodes the envelopes of many uniform lines at once
 envelope        decodes envelopes of any form, one line at a time
 column_decoder  decodes many bodies of one format at once, with Arrow and DuckDB
 record_decoder  decodes one body of any format and reports what is wrong with it

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from ml.aws.capture import column_decoder, record_decoder
 from ml.aws.capture import decoded_rows as parts
+from ml.aws.capture.batch_envelope_decoder import EnvelopeBatch, decode_envelopes
 from ml.aws.capture.decoded_rows import DecodedAnswers, DecodedInputs, DecodedRows, RowCountMismatch, SchemaFindings
 from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.envelope import IRREGULAR, EnvelopeDecoder, RequestColumns, Unreadable
-from ml.aws.capture.envelope_batch import EnvelopeBatch, decode_envelopes
 from ml.aws.capture.line_stream import Block
 
 _MIN_SPLIT_REQUESTS, _PIECES = 32, 8

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.model.drift.exact_sums import Binner, finite, seconds_of_day
+from ml.model.drift.additive_sums import Binner, finite, seconds_of_day
 from ml.model.drift.reference import Summary
 
 

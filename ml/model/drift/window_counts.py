@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model.drift.exact_sums import CHUNK, finite
+from ml.model.drift.additive_sums import CHUNK, finite
 from ml.model.drift.histogram import Reference, Tally
 
 SCHEMA = 1

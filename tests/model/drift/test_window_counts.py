@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ml.model.drift import detector
-from ml.model.drift.exact_sums import CHUNK, LIMIT, STEPS, Binner, finite, seconds_of_day
+from ml.model.drift.additive_sums import CHUNK, LIMIT, STEPS, Binner, finite, seconds_of_day
 from tests.model.drift_samples import BASELINE, REFERENCE, START, window
 from tests.model.training_samples import COLUMNS
 

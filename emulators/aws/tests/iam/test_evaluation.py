@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from local_aws.iam.decision import PolicyType, Reason
 from local_aws.iam.evaluation import AccessRequest, NamedPolicy, Policies, evaluate
+from local_aws.iam.evaluation_outcome import PolicyType, Reason
 from local_aws.iam.principals import ANONYMOUS
 
 USER = "arn:aws:iam::111122223333:user/ana"

@@ -19,8 +19,8 @@ import pytest
 from iam.oracle.pairs import Pair, pairs
 from iam.oracle.simulator_reading import READINGS, Reading, as_the_simulator_reads
 from iam.oracle.vocabulary import ACTIONS, OPERATORS
-from local_aws.iam.decision import Decision, PolicyType, Reason
 from local_aws.iam.evaluation import evaluate
+from local_aws.iam.evaluation_outcome import Decision, PolicyType, Reason
 
 ORACLE = Path(__file__).parent / "oracle"
 SEED, PAIRS = 20260301, 5000

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from local_github.actions.scheduler import Scheduler
+from local_github.actions.cron_scheduler import Scheduler
 from local_github.actions.service import Actions
 from local_github.client_environment import for_clients, for_gh, for_git
 from local_github.server import LocalGitHub

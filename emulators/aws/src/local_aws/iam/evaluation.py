@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from local_aws.iam.decision import Decision, PolicyType, Reason, StatementMatch
+from local_aws.iam.evaluation_outcome import Decision, PolicyType, Reason, StatementMatch
 from local_aws.iam.policy_documents import DocumentKind, PolicyDocument, parse
 from local_aws.iam.policy_variables import RequestContext
 from local_aws.iam.principals import Caller, CallerKind, Match, caller

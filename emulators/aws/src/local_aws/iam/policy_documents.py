@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from local_aws.iam.conditions import Condition, UnknownOperator, condition
-from local_aws.iam.malformed import Place, malformed
+from local_aws.iam.malformed_policy_error import Place, malformed
 from local_aws.iam.policy_variables import Template, arn_pattern, marked, pattern, template
 from local_aws.iam.principals import PrincipalElement, principal_element
 

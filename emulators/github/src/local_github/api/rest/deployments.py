@@ -10,7 +10,7 @@ from local_github.domain import branch_protection
 from local_github.domain.records import Deployment, DeploymentStatus
 from local_github.domain.tokens import Level
 from local_github.errors import ApiError, invalid, not_found
-from local_github.serializers import commit_checks
+from local_github.serializers import deployments
 
 Json = dict[str, Any]
 _AT = "/repos/<owner>/<name>/deployments"
@@ -53,7 +53,7 @@ def _create(call: Call) -> ApiResponse:
         updated=moment,
     )
     repository.deployments.append(deployment)
-    return ApiResponse(status=201, body=commit_checks.deployment(call.serializer, repository, deployment))
+    return ApiResponse(status=201, body=deployments.deployment(call.serializer, repository, deployment))
 
 
 def _list(call: Call) -> list[Json]:
@@ -63,11 +63,11 @@ def _list(call: Call) -> list[Json]:
         wanted = call.query.get(field)
         if wanted and wanted != "none":
             found = [item for item in found if getattr(item, field) == wanted]
-    return [commit_checks.deployment(serializer, repository, item) for item in call.page(found)]
+    return [deployments.deployment(serializer, repository, item) for item in call.page(found)]
 
 
 def _get(call: Call) -> Json:
-    return commit_checks.deployment(call.serializer, call.repository, _find(call))
+    return deployments.deployment(call.serializer, call.repository, _find(call))
 
 
 def _status_create(call: Call) -> ApiResponse:
@@ -91,7 +91,7 @@ def _status_create(call: Call) -> ApiResponse:
         _deactivate_others(call, deployment)
     deployment.statuses.append(status)
     deployment.updated = status.created
-    body = commit_checks.deployment_status(call.serializer, call.repository, deployment, status)
+    body = deployments.deployment_status(call.serializer, call.repository, deployment, status)
     return ApiResponse(status=201, body=body)
 
 
@@ -109,7 +109,7 @@ def _statuses(call: Call) -> list[Json]:
     deployment, serializer = _find(call), call.serializer
     found = list(reversed(deployment.statuses))
     return [
-        commit_checks.deployment_status(serializer, call.repository, deployment, status) for status in call.page(found)
+        deployments.deployment_status(serializer, call.repository, deployment, status) for status in call.page(found)
     ]
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ml.model import response_writer
-from ml.model.response_writer import CSV, JSON, JSONLINES, PayloadError
+from ml.model import scoring_responses
+from ml.model.scoring_responses import CSV, JSON, JSONLINES, PayloadError
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from ml.model.response_writer import CSV, JSON, JSONLINES, PayloadError
 )
 def test_negotiate_prefers_best_supported_type(accept: str | None, kind: str) -> None:
     """Accept's best supported type wins; empty or */* means JSON."""
-    assert response_writer.negotiate(accept) == (kind, False)
+    assert scoring_responses.negotiate(accept) == (kind, False)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", "text/csv;q=0", "text/csv;q=x", "nonsense", "text/csv;q=7"])
@@ -37,7 +37,7 @@ def test_negotiate_rejects_unsupported_types(accept: str) -> None:
     with pytest.raises(
         PayloadError, match="Accept must be application/json, text/csv, application/jsonlines"
     ) as caught:
-        response_writer.negotiate(accept)
+        scoring_responses.negotiate(accept)
     assert caught.value.status == 406
 
 
@@ -46,7 +46,7 @@ def test_write_has_score_decision_version_and_id() -> None:
     scores, decisions, ids = [0.25, 1e-12], [0, 1], ["a,b", None]
 
     def write(kind: str, ids: list[str | None] | None, header: bool = False) -> str:
-        return response_writer.write(scores, decisions, ids, model_version="7", kind=kind, header=header).decode()
+        return scoring_responses.write(scores, decisions, ids, model_version="7", kind=kind, header=header).decode()
 
     rows = [
         {"score": 0.25, "decision": 0, "model_version": "7", "event_id": "a,b"},
@@ -64,8 +64,8 @@ def test_long_headers_are_rejected_unread() -> None:
     """A Content-Type or Accept beyond any real one is 415 or 406, and its parameters are not parsed."""
     long = "text/csv;" + 'a=";"' * 20_000
     with pytest.raises(PayloadError, match="Content-Type must be") as caught:
-        response_writer.content_type(long)
+        scoring_responses.content_type(long)
     assert (caught.value.status, len(str(caught.value)) < 300) == (415, True)
     with pytest.raises(PayloadError, match="Accept must be") as caught:
-        response_writer.negotiate(long)
+        scoring_responses.negotiate(long)
     assert (caught.value.status, len(str(caught.value)) < 300) == (406, True)

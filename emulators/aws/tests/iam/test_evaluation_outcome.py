@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from local_aws.iam.decision import Decision, PolicyType, Reason, StatementMatch
 from local_aws.iam.evaluation import AccessRequest, NamedPolicy, Policies, evaluate
+from local_aws.iam.evaluation_outcome import Decision, PolicyType, Reason, StatementMatch
 
 JOHN = "arn:aws:iam::123456789012:user/John"
 IMPLICIT, EXPLICIT = Reason.IMPLICIT_DENY, Reason.EXPLICIT_DENY

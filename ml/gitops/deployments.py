@@ -1,40 +1,24 @@
-"""Reads and posts commit statuses and deployments on GitHub. They inform only; nothing is decided from a deployment.
+"""Records deployments on GitHub, with statuses of their own. They inform only; nothing is decided from them.
 
-GitHub keeps every status; the latest of a context counts. A deployment names a commit and an environment, and has
-statuses of its own. Git states which model is to serve, and the endpoint which one does.
+Git states which model is to serve, and the endpoint which one does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml.gitops.commit_statuses import shorten
 from ml.gitops.github_client import GitHub
 
 if TYPE_CHECKING:
     from github.Deployment import Deployment as Api
     from github.Repository import Repository
 
-State = Literal["error", "failure", "pending", "success"]
 DeploymentState = Literal["error", "failure", "in_progress", "queued", "pending", "success", "inactive"]
 
-DESCRIPTION_LIMIT = 140
-CI = "fraudops/ci"
-TRAINING = "fraudops/training"
 _TASK = "deploy:model"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """A commit status of one context."""
-
-    context: str
-    state: State
-    description: str
-    target_url: str | None
-    created: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,44 +30,6 @@ class Deployment:
     sha: str
     environment: str
     state: DeploymentState | None
-
-
-def set_status(
-    github: GitHub, sha: str, *, context: str, state: State, description: str, target_url: str | None = None
-) -> None:
-    """Posts a status on the commit `sha`. A description over GitHub's limit is shortened with an ellipsis."""
-    content = {"state": state, "context": context, "description": shorten(description)}
-    if target_url:
-        content["target_url"] = target_url
-
-    def operation(repository: Repository) -> None:
-        repository.requester.requestJsonAndCheck("POST", f"{repository.url}/statuses/{sha}", input=content)
-
-    github.run(f"posting {context} on {sha[:12]}", operation)
-
-
-def status(github: GitHub, sha: str, context: str) -> Status | None:
-    """The latest status of `context` on the commit `sha`; None if it has none."""
-    return github.run(
-        f"reading {context} on {sha[:12]}", lambda repository: next(_statuses(repository, sha, context), None)
-    )
-
-
-def history(github: GitHub, sha: str, context: str) -> list[Status]:
-    """All statuses of `context` on the commit `sha`, latest first."""
-    return github.run(f"reading {context} on {sha[:12]}", lambda repository: list(_statuses(repository, sha, context)))
-
-
-def _statuses(repository: Repository, sha: str, context: str) -> Iterator[Status]:
-    for found in repository.get_commit(sha).get_statuses():  # newest first
-        if found.context == context:
-            yield Status(
-                context=context,
-                state=found.state,  # type: ignore[arg-type]  # GitHub's four states
-                description=found.description or "",
-                target_url=found.target_url,
-                created=found.created_at,
-            )
 
 
 def begin_deployment(
@@ -133,12 +79,6 @@ def set_deployment(
         repository.requester.requestJsonAndCheck("POST", url, input=content)
 
     github.run(f"posting the status of deployment {deployment.id}", operation)
-
-
-def shorten(text: str) -> str:
-    """`text` in one line of at most 140 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= DESCRIPTION_LIMIT else line[: DESCRIPTION_LIMIT - 1].rstrip() + "…"
 
 
 def _deployment(found: Api, github: GitHub, *, new: bool = False) -> Deployment:

@@ -12,7 +12,7 @@ from ml import config
 from ml.aws import registry
 from ml.aws.session import client
 from ml.errors import Refused
-from ml.records import record_verification
+from ml.records import approval_verification
 from ml.records.package_proposal import propose_package
 from tests.harness.platform import served
 from tests.harness.platform.served import ServedPlatform
@@ -33,11 +33,10 @@ def record(env: ServedPlatform) -> config.ApprovalRecord:
 def test_proposed_record_is_accepted(env: ServedPlatform) -> None:
     """A first model, and a challenger that was compared with it."""
     first = record(env)
-    package, artifact = record_verification.against_registry(first, env.where)
-    assert (package.arn, artifact.sha256) == (first.model_package_arn, first.artifact.sha256)
+    assert approval_verification.against_registry(first, env.where).arn == first.model_package_arn
     env.approve(first.model_package_arn)
     second = propose_package(env.workspace.repository, env.register(1.0)).record
-    record_verification.against_registry(second, env.where)
+    approval_verification.against_registry(second, env.where)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_changed_field_is_refused_by_name(env: ServedPlatform, changes: dict[str
     """The refusal names field, value and what the registry has."""
     forged = record(env).model_copy(update=changes)
     with pytest.raises(Refused, match=message):
-        record_verification.against_registry(forged, env.where)
+        approval_verification.against_registry(forged, env.where)
 
 
 def test_replaced_evaluation_is_refused(env: ServedPlatform) -> None:
@@ -90,7 +89,7 @@ def test_replaced_evaluation_is_refused(env: ServedPlatform) -> None:
     key = package.evaluation_uri.removeprefix(f"s3://{env.where.bucket}/")
     client("s3").put_object(Bucket=env.where.bucket, Key=key, Body=json.dumps(evaluation).encode())
     with pytest.raises(Refused, match=r"is not the evaluation of .*: its sha256 is"):
-        record_verification.against_registry(honest, env.where)
+        approval_verification.against_registry(honest, env.where)
 
 
 def test_package_without_evaluation_digest_is_not_proposed(env: ServedPlatform) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from actions_emulator import ActionsEmulator, one_job
-from local_github.actions.scheduler import Scheduler
+from local_github.actions.cron_scheduler import Scheduler
 
 START = datetime(2026, 3, 1, 4, 15, 30, tzinfo=UTC)
 

@@ -6,31 +6,75 @@ written from them is refused, whoever committed it and whatever event brought it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml import config
-from ml.aws import registry
+from ml.aws import registry, s3_objects
 from ml.aws.platform_stack import Platform
-from ml.errors import Refused
-from ml.records import artifact_verification
-from ml.records.package_proposal import record_of
-
-if TYPE_CHECKING:
-    from ml.model.artifact import Artifact
+from ml.errors import DataError, Refused
+from ml.records.approval_record import container, record_of
 
 _SHOWN = 4
 
 
-def against_registry(record: config.ApprovalRecord, where: Platform) -> tuple[registry.Package, Artifact]:
-    """The package and the archive of an approval, if every field of its record is what the registry holds.
+def of_group(package: registry.Package, where: Platform) -> None:
+    """Refuses a package of another group than the platform's."""
+    if package.group != where.package_group:
+        raise Refused(
+            f"{package.arn} is of group {package.group}; this platform approves models of {where.package_group} only"
+        )
+
+
+def archive(package: registry.Package, sha256: str, source: str) -> bytes:
+    """The bytes of the model archive that `package` points at, if their digest is `sha256`; not parsed.
+
+    `source` names what states the digest, for the refusal.
+    """
+    try:
+        content = s3_objects.read(package.model_data_url)
+    except DataError as error:
+        raise Refused(
+            f"{package.arn} points at {package.model_data_url}, where there is no object; "
+            "the bucket is versioned: restore it"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise Refused(
+            f"the object at {package.model_data_url} is not the model: its digest is {found}, {source} says {sha256}. "
+            "Someone has replaced it; the bucket is versioned: find who did, and restore it"
+        )
+    return content
+
+
+def against_registry(record: config.ApprovalRecord, where: Platform) -> registry.Package:
+    """The package of an approval, if every field of its record is what registry and S3 hold.
 
     Raises:
-        Refused: a field differs, or archive or evaluation were replaced; nothing was changed.
+        Refused: a field differs, or archive or evaluation are missing or were replaced; nothing was changed.
         CloudError: the registry has no such package, or S3 no such evaluation.
     """
     path = config.approval_path(record.approval)
-    package, artifact = artifact_verification.against_record(record, where)
+    package = registry.package(record.model_package_arn)
+    of_group(package, where)
+    if package.artifact_sha256 != record.artifact.sha256:
+        raise Refused(
+            f"{path} says artifact {record.artifact.sha256}, but {package.arn} was registered with "
+            f"{package.artifact_sha256 or 'no digest'}: one of them was tampered with"
+        )
+    if package.model_data_url != record.artifact.uri:
+        raise Refused(
+            f"{path} says the model is at {record.artifact.uri}, but {package.arn} points at {package.model_data_url}: "
+            "it was changed after its approval"
+        )
+    found = container(package)
+    if found != record.container:
+        raise Refused(
+            f"the container of {package.arn} is not the one that {path} approved (image {found.image}, environment "
+            f"{', '.join(sorted(found.environment)) or 'empty'}): it was changed after its approval"
+        )
+    archive(package, record.artifact.sha256, str(path))
     if package.evaluation_sha256 != record.evaluation.sha256:
         raise Refused(
             f"{path} says evaluation {record.evaluation.sha256}, but {package.arn} was registered with "
@@ -45,7 +89,7 @@ def against_registry(record: config.ApprovalRecord, where: Platform) -> tuple[re
             f"{path} is not the record of {package.arn}: {shown}{more}. `fraudops propose` writes records from the "
             "registry; close this and run train.yml again"
         )
-    return package, artifact
+    return package
 
 
 def _differences(record: config.ApprovalRecord, package: registry.Package, evaluation: Mapping[str, Any]) -> list[str]:
