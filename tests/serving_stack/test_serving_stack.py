@@ -26,7 +26,7 @@ from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, JobSpace
 
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.commands.score_and_evaluate import score
-from ml.model.response_writer import CSV, JSON, JSONLINES, MAX_ROWS
+from ml.model.scoring_responses import CSV, JSON, JSONLINES, MAX_ROWS
 from ml.steps import inference
 from tests.model.training_samples import rows
 from tests.steps.step_runs import ROOT, Bench
