@@ -16,8 +16,8 @@ from local_aws.authorization.principals import Principal, Principals
 from local_aws.authorization.requirements.base import Context, Requirement
 from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError
-from local_aws.iam.decision import Decision
 from local_aws.iam.evaluation import AccessRequest, Policies, evaluate
+from local_aws.iam.evaluation_outcome import Decision
 from local_aws.iam.principals import ANONYMOUS
 
 _MISSING_KEY_OPERATIONS = ("GetObject", "GetObjectTagging", "HeadObject", "CopyObject")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local_aws.authorization.principals import Principal
-from local_aws.iam.decision import Decision, StatementMatch
+from local_aws.iam.evaluation_outcome import Decision, StatementMatch
 
 
 class DecisionLog:

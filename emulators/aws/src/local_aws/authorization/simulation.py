@@ -10,8 +10,8 @@ from typing import Any
 
 from local_aws.authorization.principals import Principals, named
 from local_aws.errors import AwsError
-from local_aws.iam.decision import Decision, PolicyType, Reason
 from local_aws.iam.evaluation import AccessRequest, NamedPolicy, Policies, evaluate
+from local_aws.iam.evaluation_outcome import Decision, PolicyType, Reason
 
 _SOURCE_TYPES = {
     PolicyType.IDENTITY: "IAM Policy",
