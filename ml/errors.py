@@ -107,3 +107,9 @@ class GitHubError(FraudopsError):
     """GitHub cannot be reached, refuses, or its repository lacks a setting; a rerun resumes."""
 
     exit_code = 12
+
+
+class NotReady(FraudopsError):
+    """`doctor` found something in the account or the repository that will fail. Nothing was changed."""
+
+    exit_code = 13

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ml.aws import session
 
 _KEPT_UNRESERVED = 100
@@ -10,10 +12,26 @@ concurrency"."""
 _DENIED = ("AccessDenied", "AccessDeniedException")
 
 
-def reservable() -> int | None:
-    """The concurrent executions that a new reservation may take; 0 in a new account, whose whole quota is 10.
+@dataclass(frozen=True, kw_only=True)
+class Concurrency:
+    """The account's concurrent executions in its region: the whole quota, and what no function reserves."""
 
-    None if the caller may not read the quota.
+    quota: int
+    unreserved: int
+
+    @property
+    def kept(self) -> int:
+        """The executions that reservations must leave: 100, or the whole quota if that is smaller."""
+        return min(_KEPT_UNRESERVED, self.quota)
+
+    @property
+    def reservable(self) -> int:
+        """The executions that a new reservation may take; 0 in a new account, whose whole quota is 10."""
+        return max(0, self.unreserved - _KEPT_UNRESERVED)
+
+
+def concurrency() -> Concurrency | None:
+    """The account's concurrency; None if the caller may not read it.
 
     Raises:
         CloudError: Lambda cannot be reached.
@@ -27,4 +45,16 @@ def reservable() -> int | None:
             if session.code(error) in _DENIED:
                 return None
             raise
-    return max(0, int(limits["UnreservedConcurrentExecutions"]) - _KEPT_UNRESERVED)
+    return Concurrency(
+        quota=int(limits["ConcurrentExecutions"]), unreserved=int(limits["UnreservedConcurrentExecutions"])
+    )
+
+
+def reservable() -> int | None:
+    """The concurrent executions that a new reservation may take; None if the caller may not read the quota.
+
+    Raises:
+        CloudError: Lambda cannot be reached.
+    """
+    found = concurrency()
+    return None if found is None else found.reservable

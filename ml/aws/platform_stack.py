@@ -52,7 +52,7 @@ def read() -> Platform:
     stack = describe_stack(name)
     if stack is None:
         raise CloudError(f"there is no stack {name} in this account and region; create it with `fraudops bootstrap`")
-    if not _USABLE.match(stack["StackStatus"]):
+    if not is_usable(stack["StackStatus"]):
         reason = stack.get("StackStatusReason", "no reason given")
         raise CloudError(f"stack {name} is {stack['StackStatus']} ({reason}); wait for it, or run `fraudops bootstrap`")
     outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
@@ -62,6 +62,16 @@ def read() -> Platform:
     # arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID
     region, account = stack["StackId"].split(":")[3:5]
     return Platform(region=region, account=account, **{field: outputs[key] for field, key in _OUTPUTS.items()})
+
+
+def is_usable(status: str) -> bool:
+    """Whether a stack with this status has all its resources."""
+    return bool(_USABLE.match(status))
+
+
+def is_root(arn: str) -> bool:
+    """Whether an ARN is the account's root user, which no policy can restrict."""
+    return bool(_ROOT.match(arn))
 
 
 def endpoint_name() -> str:
@@ -102,7 +112,7 @@ def refuse_root() -> None:
         Refused: the caller is `arn:aws:iam::ACCOUNT:root`, which no policy can restrict.
     """
     arn = caller()
-    if _ROOT.match(arn):
+    if is_root(arn):
         raise Refused(
             f"{arn} is the account's root user, which no policy can restrict; nothing was changed. "
             "Use a role (the workflows' OIDC roles, or one of your own)"

@@ -19,7 +19,8 @@ from ml.errors import CloudError, FraudopsError
 
 _CODES = (
     "Exit codes: 0 success, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, "
-    "6 gate failed, 7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub."
+    "6 gate failed, 7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub, "
+    "13 not ready."
 )
 _MESSAGE_CHARACTERS = 300  # of an unexpected error
 app = typer.Typer(**SETTINGS)

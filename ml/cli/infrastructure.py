@@ -1,4 +1,4 @@
-"""`fraudops bootstrap` and `fraudops infra`: the platform in an account."""
+"""`fraudops bootstrap`, `fraudops doctor` and `fraudops infra`: the platform in an account."""
 
 from __future__ import annotations
 
@@ -50,6 +50,24 @@ def bootstrap(
             *(("to do", text) for text in result.settings),
         ],
     )
+
+
+@verb(app, example="fraudops doctor --repository OWNER/NAME")
+def doctor(
+    repository: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OWNER/NAME",
+            help="The repository on GitHub; by default GITHUB_REPOSITORY, or the one that the roles trust.",
+        ),
+    ] = None,
+    repo: Repo = HERE,
+) -> View:
+    """Check everything that can be checked before the first run, and change nothing."""
+    from ml.commands.doctor import doctor as run
+
+    result = run(repo, repository=repository)
+    return View(value=result, text=result.text, error=result.error)
 
 
 @verb(infra, "plan", example="fraudops infra plan")

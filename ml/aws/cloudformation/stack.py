@@ -22,7 +22,7 @@ from ml.errors import CloudError
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of the zip format
 _CANCELLED = "Resource creation cancelled"
 _TIMEOUT_SECONDS = 1_800
-_UNUSED = "REVIEW_IN_PROGRESS"
+UNUSED = "REVIEW_IN_PROGRESS"
 """The status of a stack without resources, for which a change set was made and never executed."""
 
 
@@ -115,7 +115,7 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
 
     cloudformation = session.client("cloudformation")
     before = describe_stack(name)
-    if before is not None and before["StackStatus"] != _UNUSED:
+    if before is not None and before["StackStatus"] != UNUSED:
         before = _settled(name)
     if before is not None and not was_created(before):
         with session.explained(f"deleting the stack {name}, whose creation failed"):
@@ -148,7 +148,7 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
 
 def was_created(stack: Mapping[str, Any]) -> bool:
     """Whether the creation of a settled stack succeeded. One whose creation failed can only be deleted."""
-    return stack["StackStatus"] not in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", _UNUSED)
+    return stack["StackStatus"] not in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", UNUSED)
 
 
 def request_of(

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from sagemaker.core import image_uris
 from sagemaker.core.workflow.conditions import ConditionEquals
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
@@ -36,13 +35,13 @@ from sagemaker.mlops.workflow.steps import CacheConfig, ConfigurableRetryStep, S
 
 from ml.aws import registry
 from ml.aws.pipeline.entry_point import VERIFIED
+from ml.aws.pipeline.image import image_uri
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.config import ModelFile
 
 if TYPE_CHECKING:
     from ml.aws.platform_stack import Platform
 
-IMAGE_VERSION = "1.9-0"  # SageMaker's managed scikit-learn: Python 3.12, scikit-learn 1.9.0, pandas 2.2.3
 _ML = "/opt/ml"
 _PROCESSING = "/opt/ml/processing"
 _CHANNELS = "/opt/ml/input/data"
@@ -93,7 +92,7 @@ class Workflow:
 
     def __init__(self, *, name: str, platform: Platform, training: ModelFile, no_champion: str) -> None:
         self._name, self._platform, self._compute = name, platform, training.compute
-        self._image = image_uris.retrieve("sklearn", platform.region, version=IMAGE_VERSION)
+        self._image = image_uri(platform.region)
         # Credentials are not needed: a PipelineSession records requests and sends none.
         self._session = PipelineSession(
             boto_session=boto3.Session(region_name=platform.region),

@@ -1,0 +1,1 @@
+"""Read-only checks of an account and its repository before the first run. Changes nothing in either."""

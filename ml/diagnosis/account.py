@@ -1,0 +1,130 @@
+"""Checks the caller, the region, the image and the quotas of the account. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ml.aws import lambda_concurrency, platform_stack, service_quotas
+from ml.aws.cloudformation import deployed_stack
+from ml.aws.pipeline import image
+from ml.aws.service_quotas import Quota
+from ml.diagnosis.check import CannotTell, Check, WillFail, run
+from ml.diagnosis.subjects import Subjects
+from ml.errors import CloudError
+
+
+def checks(subjects: Subjects) -> Iterator[Check]:
+    """The checks of the account, in order."""
+    yield run("identity", lambda: _identity(subjects))
+    yield run("region", lambda: _region(subjects))
+    yield run("image", lambda: _image(subjects))
+    yield from _quotas(subjects)
+    yield run("Lambda concurrency", lambda: _concurrency(subjects))
+
+
+def _identity(subjects: Subjects) -> str:
+    from botocore.exceptions import NoCredentialsError
+
+    try:
+        arn = subjects.caller
+    except CloudError as error:
+        if isinstance(error.__cause__, NoCredentialsError):
+            raise WillFail("no AWS credentials found; sign in with a role of the account") from error
+        raise
+    if platform_stack.is_root(arn):
+        raise WillFail(
+            f"{arn} is the account's root user, which no policy can restrict, and every verb that changes AWS refuses "
+            f"it; "
+            "sign in with a role that may create IAM roles"
+        )
+    return f"{arn}, account {arn.split(':')[4]}"
+
+
+def _region(subjects: Subjects) -> str:
+    """Session, stack and variable name one region. The session's stack is in the session's region by definition."""
+    from botocore.exceptions import NoRegionError
+
+    try:
+        region = subjects.region
+    except CloudError as error:
+        if isinstance(error.__cause__, NoRegionError):
+            raise WillFail("no AWS region is set; set AWS_REGION to the region of the stack") from error
+        raise
+    named = (subjects.readable_variables() or {}).get("FRAUDOPS_REGION")
+    if named is not None and named != region:
+        raise WillFail(
+            f"this session uses {region}, and the variable FRAUDOPS_REGION of {subjects.repository} is {named}: "
+            f"workflows "
+            f"look for the stack there; set AWS_REGION={named}, or run `fraudops bootstrap --configure` in {region}"
+        )
+    if region not in image.sagemaker_regions():
+        raise WillFail(f"AWS lists no SageMaker in {region}; use another region")
+    return f"{region}, in this session" + (" and in FRAUDOPS_REGION" if named else "")
+
+
+def _image(subjects: Subjects) -> str:
+    try:
+        return image.image_uri(subjects.region)
+    except image.NoImage as error:
+        raise WillFail(str(error)) from error
+
+
+def _quotas(subjects: Subjects) -> Iterator[Check]:
+    """One check for each use of instances: the account must be allowed to run them at once."""
+    count, jobs = subjects.serving.instance.count, subjects.training.compute.instance_type
+    needed = {
+        "training jobs": (f"{jobs} for training job usage", 1, "the step Train runs on one"),
+        "processing jobs": (
+            f"{jobs} for processing job usage",
+            1,
+            "the steps Prepare and Evaluate run on one, in turn",
+        ),
+        # "Blue/green deployments": the new fleet is complete before the old one is removed, and both count.
+        "endpoint": (
+            f"{subjects.serving.instance.type} for endpoint usage",
+            2 * count,
+            f"the endpoint runs {count}, and {2 * count} during a deployment",
+        ),
+    }
+    quotas: dict[str, Quota] | None = None
+
+    def check(name: str, instances: int, why: str) -> str:
+        nonlocal quotas
+        if quotas is None:
+            quotas = service_quotas.instance_quotas(name for name, *_ in needed.values())
+        found = quotas.get(name)
+        if found is None:
+            raise CannotTell(
+                f'Service Quotas lists no quota "{name}" in {subjects.region}: check the instance type in model-config/'
+            )
+        if found.instances < instances:
+            raise WillFail(
+                f'the quota "{name}" is {found.instances}, and {instances} are needed ({why}); request them: '
+                f"aws service-quotas request-service-quota-increase --service-code sagemaker --quota-code "
+                f"{found.code or 'CODE'} --desired-value {instances}"
+            )
+        return f'"{name}" is {found.instances}, needed {instances}'
+
+    for use, (name, instances, why) in needed.items():
+        yield run(f"quota for {use}", _bound(check, name, instances, why))
+
+
+def _bound(check: Callable[[str, int, str], str], name: str, instances: int, why: str) -> Callable[[], str]:
+    return lambda: check(name, instances, why)
+
+
+def _concurrency(subjects: Subjects) -> str:
+    found = lambda_concurrency.concurrency()
+    if found is None:
+        raise CannotTell("the caller may not call lambda:GetAccountSettings")
+    name = platform_stack.stack_name()
+    description = subjects.description(name)
+    usable = description is not None and platform_stack.is_usable(description["StackStatus"])
+    reserved = int(deployed_stack.parameters(description or {}).get("ReservedConcurrency", 0)) if usable else 0
+    state = f"the quota is {found.quota}, {found.unreserved} unreserved, {reserved} reserved for the deploy function"
+    if reserved and found.unreserved < found.kept:
+        raise WillFail(
+            f"{state}, and Lambda keeps {found.kept} unreserved: the next change of the function is refused; run "
+            "`fraudops bootstrap --reserve-concurrency 0`"
+        )
+    return state

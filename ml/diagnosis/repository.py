@@ -1,0 +1,108 @@
+"""Checks a repository's variables, OIDC subject, workflow tokens and merge methods. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml.aws import platform_stack
+from ml.aws.cloudformation import deployed_stack, role_trust, workflow_roles
+from ml.diagnosis.check import CannotTell, Check, WillFail, run
+from ml.diagnosis.subjects import Subjects
+from ml.gitops import repository_settings
+
+_APP = "FRAUDOPS_APP_CLIENT_ID"
+
+
+def checks(subjects: Subjects) -> Iterator[Check]:
+    """The checks of the repository's settings, in order."""
+    yield run("variables", lambda: _variables(subjects))
+    yield run("OIDC subject", lambda: _subject(subjects))
+    yield run("pull requests by Actions", lambda: _pull_requests(subjects))
+    yield run("workflow token", lambda: _token(subjects))
+    yield run("merge method", lambda: _merging(subjects))
+
+
+def _variables(subjects: Subjects) -> str:
+    """Each variable that the stacks define has their value; FRAUDOPS_REGION is part of the check of the region."""
+    found = subjects.variables
+    roles = deployed_stack.outputs(subjects.usable(workflow_roles.stack_name()))
+    wanted = {"FRAUDOPS_STACK": platform_stack.stack_name(), **workflow_roles.roles(roles)}
+    absent = sorted({"FRAUDOPS_REGION", *wanted} - set(found))
+    others = sorted(name for name in wanted if found.get(name, wanted[name]) != wanted[name])
+    faults = [f"{', '.join(absent)} missing"] if absent else []
+    faults += [f"{name} is {found[name]}, and the stack has {wanted[name]}" for name in others]
+    if faults:
+        raise WillFail(
+            f"{'; '.join(faults)}; set them: fraudops bootstrap --repository {subjects.repository} --configure"
+        )
+    return f"{len(wanted) + 1} variables are those of the stacks"
+
+
+def _subject(subjects: Subjects) -> str:
+    """Each role trusts the form of `sub` that GitHub issues for the repository."""
+    prefix = repository_settings.oidc_subject_prefix(subjects.github)
+    if prefix is None:
+        raise CannotTell(
+            f"GitHub does not say how it names {subjects.repository} in OIDC tokens; a subject template of its own "
+            "is trusted by no role: gh api --method PUT "
+            f"repos/{subjects.repository}/actions/oidc/customization/sub -F use_default=true"
+        )
+    outputs = deployed_stack.outputs(subjects.usable(workflow_roles.stack_name()))
+    for variable, arn in workflow_roles.roles(outputs).items():
+        trusted = role_trust.subjects(arn)
+        if not any(role_trust.accepts(pattern, prefix) for pattern in trusted):
+            raise WillFail(
+                f"tokens of {subjects.repository} begin with {prefix}, and the role of {variable} trusts "
+                f"{', '.join(trusted) or 'no subject'}; update the roles: fraudops bootstrap --repository "
+                f"{subjects.repository} --configure"
+            )
+    return f"{prefix}, which every role trusts"
+
+
+def _pull_requests(subjects: Subjects) -> str:
+    found = _tokens(subjects)
+    app = (subjects.readable_variables() or {}).get(_APP)
+    if not found.may_create_pull_requests and not app:
+        raise WillFail(
+            "workflows may open no pull request, so no approval can be proposed; tick Settings, Actions, General, "
+            '"Allow GitHub Actions to create and approve pull requests"'
+        )
+    return "allowed" if found.may_create_pull_requests else f"by the App of {_APP}"
+
+
+def _token(subjects: Subjects) -> str:
+    found = _tokens(subjects)
+    if found.default_permissions != "read":
+        raise WillFail(
+            f"a job without `permissions` may {found.default_permissions} everything in the repository; set Settings, "
+            "Actions, General, Workflow permissions: read"
+        )
+    return "read by default; each job requests what it needs"
+
+
+def _tokens(subjects: Subjects) -> repository_settings.WorkflowTokens:
+    found = repository_settings.workflow_tokens(subjects.github)
+    if found is None:
+        raise CannotTell("GitHub shows the settings of workflow tokens only to administrators of the repository")
+    return found
+
+
+def _merging(subjects: Subjects) -> str:
+    found: Mapping[str, Any] = repository_settings.merge_methods(subjects.github)
+    if not found:
+        raise CannotTell("GitHub shows the merge methods only to those who may write to the repository")
+    if not found.get("merge"):
+        raise WillFail(
+            "merge commits are not allowed, and a rollback reverts one of an approval's commits; tick Settings, "
+            "General, "
+            '"Allow merge commits"'
+        )
+    others = [name for name in ("squash", "rebase") if found.get(name)]
+    if others:
+        raise WillFail(
+            f"{' and '.join(others)} merges are allowed and would lose the commits that a rollback reverts; allow "
+            f"merge "
+            "commits only: Settings, General, Pull Requests"
+        )
+    return "merge commits only"

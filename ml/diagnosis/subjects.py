@@ -1,0 +1,122 @@
+"""What the checks are about: the checkout, the two stacks of the account, and the repository on GitHub.
+
+Each is read once, when a check first needs it. What cannot be read raises `CannotTell` in every check that needs it, so
+that one fault is reported once, by the check of that subject.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ml import config
+from ml.aws import platform_stack, session
+from ml.aws.cloudformation import deployed_stack, stack, workflow_roles
+from ml.config import DriftFile, ModelFile, ServingFile
+from ml.diagnosis.check import CannotTell
+from ml.errors import GitHubError
+from ml.gitops import repository_settings
+from ml.gitops.github_client import GitHub
+
+_IDS = re.compile(r"@\d+")
+
+
+class Subjects:
+    """The subjects of one diagnosis.
+
+    Args:
+        root: the checkout.
+        repository: OWNER/NAME; None takes GITHUB_REPOSITORY, or the repository that the roles' stack trusts.
+    """
+
+    def __init__(self, root: Path, repository: str | None) -> None:
+        self.root = root
+        self.training: ModelFile = config.load_model(root)
+        self.serving: ServingFile = config.load_serving(root)
+        self.drift: DriftFile = config.load_drift(root)
+        self._repository = repository
+
+    @cached_property
+    def caller(self) -> str:
+        """The caller's ARN."""
+        return platform_stack.caller()
+
+    @cached_property
+    def region(self) -> str:
+        """The region of this session."""
+        with session.explained("reading the region"):
+            return str(session.client("sts").meta.region_name)
+
+    @property
+    def stacks(self) -> tuple[str, str]:
+        """The names of the platform's stack and of the roles'."""
+        return platform_stack.stack_name(), workflow_roles.stack_name()
+
+    def description(self, name: str) -> Mapping[str, Any] | None:
+        """CloudFormation's description of a stack; None if there is none or if it has no resources."""
+        if name not in self._descriptions:
+            found = platform_stack.describe_stack(name)
+            self._descriptions[name] = found if found is not None and found["StackStatus"] != stack.UNUSED else None
+        return self._descriptions[name]
+
+    @cached_property
+    def _descriptions(self) -> dict[str, Mapping[str, Any] | None]:
+        return {}
+
+    def usable(self, name: str) -> Mapping[str, Any]:
+        """The description of a stack whose resources exist; `CannotTell` for any other."""
+        found = self.description(name)
+        if found is None:
+            raise CannotTell(f"there is no stack {name}")
+        if not platform_stack.is_usable(found["StackStatus"]):
+            raise CannotTell(f"stack {name} is {found['StackStatus']}")
+        return found
+
+    def resources(self, name: str) -> dict[str, tuple[str, str]]:
+        """Type and physical id of each resource of a usable stack, by logical id."""
+        self.usable(name)
+        if name not in self._resources:
+            self._resources[name] = deployed_stack.resources(name)
+        return self._resources[name]
+
+    @cached_property
+    def _resources(self) -> dict[str, dict[str, tuple[str, str]]]:
+        return {}
+
+    @cached_property
+    def github(self) -> GitHub:
+        """The client of the repository."""
+        if not os.environ.get("GITHUB_TOKEN"):
+            raise CannotTell(
+                "GITHUB_TOKEN is not set; give a token that may read the repository's administration, Actions, "
+                "variables "
+                "and environments"
+            )
+        return GitHub.from_environment(repository=self.repository)
+
+    @cached_property
+    def repository(self) -> str:
+        """OWNER/NAME of the repository on GitHub."""
+        named = self._repository or os.environ.get("GITHUB_REPOSITORY")
+        if named:
+            return named
+        trusted = deployed_stack.parameters(self.usable(workflow_roles.stack_name())).get("Repository")
+        if not trusted:
+            raise CannotTell("no repository is named; give --repository OWNER/NAME")
+        return _IDS.sub("", trusted)  # the stack names it as its OIDC tokens do
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """The repository's Actions variables."""
+        return repository_settings.variables(self.github)
+
+    def readable_variables(self) -> dict[str, str] | None:
+        """The variables; None if they cannot be read, which is reported by the check of the variables."""
+        try:
+            return self.variables
+        except (CannotTell, GitHubError):
+            return None
