@@ -64,7 +64,7 @@ def _region(subjects: Subjects) -> str:
 
 def _image(subjects: Subjects) -> str:
     try:
-        return image.image_uri(subjects.region)
+        return subjects.image
     except image.NoImage as error:
         raise WillFail(str(error)) from error
 

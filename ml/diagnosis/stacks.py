@@ -12,6 +12,7 @@ from datetime import timedelta
 from ml import clock
 from ml.aws import platform_stack
 from ml.aws.cloudformation import deployed_stack, platform_source, workflow_roles
+from ml.aws.pipeline.image import NoImage
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
 
@@ -33,6 +34,7 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 def _state(subjects: Subjects, name: str) -> str:
     found = subjects.description(name)
     if found is None:
+        _require_image(subjects, name)
         raise WillFail(f"there is no stack {name} in {subjects.region}; create it: fraudops bootstrap")
     status = found["StackStatus"]
     if status.endswith(_IN_PROGRESS) and not platform_stack.is_usable(status):
@@ -49,6 +51,14 @@ def _state(subjects: Subjects, name: str) -> str:
             "failed and creates it again"
         )
     return str(status)
+
+
+def _require_image(subjects: Subjects, name: str) -> None:
+    """A stack that is missing where it could not work is no fault of its own."""
+    try:
+        _ = subjects.image
+    except NoImage as error:
+        raise CannotTell(f"there is no stack {name}, and no image in {subjects.region}; see its line") from error
 
 
 def _reason(description: object) -> str:

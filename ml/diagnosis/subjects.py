@@ -16,6 +16,7 @@ from typing import Any
 from ml import config
 from ml.aws import platform_stack, session
 from ml.aws.cloudformation import deployed_stack, stack, workflow_roles
+from ml.aws.pipeline import image
 from ml.config import DriftFile, ModelFile, ServingFile
 from ml.diagnosis.check import CannotTell
 from ml.errors import GitHubError
@@ -47,9 +48,14 @@ class Subjects:
 
     @cached_property
     def region(self) -> str:
-        """The region of this session."""
+        """The region of this session; that of STS may be none, because STS has a global endpoint."""
         with session.explained("reading the region"):
-            return str(session.client("sts").meta.region_name)
+            return str(session.client("cloudformation").meta.region_name)
+
+    @cached_property
+    def image(self) -> str:
+        """The image of the jobs and the endpoint in this region. NoImage if there is none."""
+        return image.image_uri(self.region)
 
     @property
     def stacks(self) -> tuple[str, str]:

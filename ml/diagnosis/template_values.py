@@ -146,9 +146,10 @@ def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
         value: Any = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
+    elif isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)
+    else:
+        raise ConfigError(f"the template has a tag !{suffix} on no value")
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 

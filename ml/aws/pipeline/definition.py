@@ -8,15 +8,10 @@ that SageMaker's step cache works across commits.
 from __future__ import annotations
 
 import json
-import logging
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ml.aws import session
-from ml.errors import ConfigError
+from ml.aws.pipeline.sdk import quiet
 
 if TYPE_CHECKING:
     from ml.aws.platform_stack import Platform
@@ -36,22 +31,14 @@ def definition(platform: Platform, training: ModelFile) -> str:
     Equal platforms and equal `compute` give equal bytes, in any process and on any day.
 
     Raises:
-        ConfigError: the image that the jobs run in is not published in the platform's region.
+        NoImage: the image that the jobs run in is not published in the platform's region.
     """
-    with _quiet(platform.region):
+    with quiet(platform.region):
         from ml.aws.pipeline.steps import Workflow
 
-        try:
-            workflow = Workflow(
-                name=NAME, platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}"
-            )
-        except ValueError as error:
-            if "Unsupported region" not in str(error):
-                raise
-            raise ConfigError(
-                f"region {platform.region!r}: SageMaker's scikit-learn image is not published there, or there is no "
-                "such region; choose another, such as us-east-1 or eu-west-1"
-            ) from error
+        workflow = Workflow(
+            name=NAME, platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}"
+        )
         text = workflow.definition()
     return json.dumps(json.loads(text), sort_keys=True, indent=2)
 
@@ -80,28 +67,3 @@ def upsert(platform: Platform, text: str) -> None:
             if "already exists" not in str(error):
                 raise
             sagemaker.update_pipeline(**request)
-
-
-@contextmanager
-def _quiet(region: str) -> Iterator[None]:
-    """Sets a region while the SDK is imported, because the import creates a client, and silences the SDK's output.
-
-    The SDK prints deprecation warnings of other packages and information about its defaults.
-    """
-    before = os.environ.get("AWS_DEFAULT_REGION")
-    disabled = logging.root.manager.disable
-    level, handlers = logging.root.level, list(logging.root.handlers)
-    os.environ["AWS_DEFAULT_REGION"] = region
-    logging.disable(max(disabled, logging.WARNING))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
-        logging.root.setLevel(level)  # the SDK changes both
-        logging.root.handlers[:] = handlers
-        if before is None:
-            del os.environ["AWS_DEFAULT_REGION"]
-        else:
-            os.environ["AWS_DEFAULT_REGION"] = before

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ml.errors import CloudError
+from ml.aws.pipeline.sdk import quiet
+from ml.errors import ConfigError
 
 VERSION = "1.9-0"  # Python 3.12, scikit-learn 1.9.0, pandas 2.2.3
 
 
-class NoImage(CloudError):
+class NoImage(ConfigError):
     """The SageMaker SDK's table has no image for the region."""
 
 
@@ -17,14 +18,18 @@ def image_uri(region: str) -> str:
     Raises:
         NoImage: AWS publishes no such image there, as far as the SDK knows.
     """
-    from sagemaker.core import image_uris  # takes seconds
+    with quiet(region):
+        from sagemaker.core import image_uris  # takes seconds
 
-    try:
-        return str(image_uris.retrieve("sklearn", region, version=VERSION))
-    except ValueError as error:
-        raise NoImage(
-            f"the SageMaker SDK's table has no scikit-learn image {VERSION} in {region}; use another region"
-        ) from error
+        try:
+            return str(image_uris.retrieve("sklearn", region, version=VERSION))
+        except ValueError as error:
+            if "Unsupported region" not in str(error):
+                raise
+            raise NoImage(
+                f"region {region!r}: SageMaker's scikit-learn image is not published there, or there is no such "
+                "region; choose another, such as us-east-1 or eu-west-1"
+            ) from error
 
 
 def sagemaker_regions() -> frozenset[str]:

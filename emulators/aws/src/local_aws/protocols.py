@@ -18,6 +18,8 @@ from local_aws.errors import AwsError
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _TARGETS = {"SageMaker": "sagemaker", "AWSEvents": "events"}
+_MODELS = {"servicequotas": "service-quotas"}
+"""botocore's names of the models of services that sign with another name."""
 _FORM = "application/x-www-form-urlencoded"
 _UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}  # calls that carry no credentials
 _SMITHY = re.compile(r"^/service/([^/]+)/operation/([^/]+)$")
@@ -93,7 +95,7 @@ def _body(environ: Mapping[str, Any]) -> bytes:
 def _model(service: str, operation: str) -> Any:
     from moto.core.utils import get_service_model
 
-    return get_service_model(service).operation_model(operation)
+    return get_service_model(_MODELS.get(service, service)).operation_model(operation)
 
 
 def render(request: Request, result: Mapping[str, Any]) -> Response:

@@ -25,7 +25,7 @@ from local_aws.authorization.service import Authorization
 from local_aws.authorization.simulation import PolicySimulator
 from local_aws.awslambda.functions import Functions
 from local_aws.clock import Clock
-from local_aws.cloudformation import resource_types, stack_authorization
+from local_aws.cloudformation import resource_types, stack_authorization, stack_drift
 from local_aws.cloudformation.stack_authorization import StackAuthorizer
 from local_aws.dispatcher import Dispatcher, PathHandler
 from local_aws.errors import AwsError, EmulatorError, OperationHandler
@@ -38,6 +38,7 @@ from local_aws.sagemaker.hosting.fleet import FleetBuilder
 from local_aws.sagemaker.hosting.instance import ServerCommand, model_server_command
 from local_aws.sagemaker.hosting.invoke_endpoint import EndpointInvoker
 from local_aws.sagemaker.registry import Registry
+from local_aws.service_quotas import ServiceQuotas
 from local_aws.sts import assume_role
 from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY, CallerIdentity
 from local_aws.sts.web_identity import WebIdentityFederation
@@ -276,6 +277,7 @@ class LocalAws:
         identity = CallerIdentity(account=self.account, caller_arn=self._caller_arn)
         simulator = PolicySimulator(account=self.account, principals=self._principals)
         registry = Registry(backend=self._backend, emit=self._events.emit)
+        service_quotas = ServiceQuotas(account=self.account, region=self.region)
         sagemaker: Mapping[str, OperationHandler] = {
             "CreateEndpoint": self._endpoints.create,
             "UpdateEndpoint": self._endpoints.update,
@@ -297,6 +299,8 @@ class LocalAws:
             ("iam", "SimulateCustomPolicy"): simulator.simulate_custom_policy,
             ("iam", "SimulatePrincipalPolicy"): simulator.simulate_principal_policy,
             ("events", "PutEvents"): self._events.put_events,
+            ("servicequotas", "ListServiceQuotas"): service_quotas.list_service_quotas,
+            ("servicequotas", "ListAWSDefaultServiceQuotas"): service_quotas.list_default_quotas,
             **{("iam", name): partial(managed_policies.handle, self.account) for name in managed_policies.OPERATIONS},
         }
 
@@ -314,6 +318,7 @@ class LocalAws:
             ("POST", f"^{CONTROL_PATH}/flush$", "local:Flush", self._flush),
             ("POST", f"^{CONTROL_PATH}/clock$", "local:Clock", self._set_clock),
             ("POST", f"^{CONTROL_PATH}/quotas$", "local:Quotas", self._set_quotas),
+            ("POST", f"^{CONTROL_PATH}/stack-drift$", "local:StackDrift", self._set_stack_drift),
         ]
 
     def _health(self, *_: Any) -> Response:
@@ -333,6 +338,17 @@ class LocalAws:
             raise AwsError("ValidationException", f"the time must have an offset (got {text!r})")
         self.clock.set(moment)
         return _json({"now": self.clock.now().isoformat()})
+
+    def _set_stack_drift(self, _: Any, __: Any, body: bytes) -> Response:
+        """Sets the result of a drift detection: a JSON body with `stack` and `status`."""
+        from moto.cloudformation.models import cloudformation_backends
+
+        try:
+            wanted = json.loads(body or b"{}")
+        except ValueError as error:
+            raise AwsError("ValidationException", f"the body is not JSON: {error}") from error
+        stacks = cloudformation_backends[self.account][self.region].stacks
+        return _json(stack_drift.set_result(stacks, wanted, self.clock.now()))
 
     def _set_quotas(self, _: Any, __: Any, body: bytes) -> Response:
         """Sets the quotas that the JSON body names, and returns all; an empty body changes nothing."""

@@ -14,6 +14,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.responses import CloudFormationResponse
 
+from local_aws.cloudformation import stack_drift
 from local_aws.cloudformation.resource_base import ResourceType
 from local_aws.cloudformation.resource_map import ResourceMap
 from local_aws.cloudformation.resource_types import find_resource_type
@@ -32,6 +33,7 @@ def install() -> None:
     parsing.resource_name_property_from_type = _name_property_of
     cfn.ResourceMap = ResourceMap
     cfn.Stack.create_resources = _create
+    cfn.Stack.drift_information = stack_drift.NOT_CHECKED
     cfn.Stack.update = _update
     cfn.Stack.delete = _delete
     cfn.ChangeSet.diff = lambda change_set: change_set.stack.resource_map.preview(

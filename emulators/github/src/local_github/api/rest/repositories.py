@@ -145,11 +145,12 @@ def _protection_json(call: Call, rule: Json) -> Json:
     checks = rule.get("required_status_checks")
     if checks is not None:
         wanted = branch_protection.required_contexts(rule)
+        sources = {check["context"]: check.get("app_id") for check in checks.get("checks") or []}
         body["required_status_checks"] = {
             "url": f"{at}/required_status_checks",
             "strict": bool(checks.get("strict")),
             "contexts": wanted,
-            "checks": [{"context": context, "app_id": None} for context in wanted],
+            "checks": [{"context": context, "app_id": sources.get(context)} for context in wanted],
         }
     reviews = rule.get("required_pull_request_reviews")
     if reviews is not None:

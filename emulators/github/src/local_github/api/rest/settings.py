@@ -10,6 +10,7 @@ from local_github.errors import ApiError, invalid, not_found
 
 _REPOSITORY = "/repos/<owner>/<name>"
 _ACTIONS = f"{_REPOSITORY}/actions"
+_POLICIES = "deployment-branch-policies"
 
 
 def _repository_dispatch(call: Call) -> None:
@@ -91,7 +92,8 @@ def _secret_delete(call: Call) -> None:
 def _environment_put(call: Call) -> dict[str, Any]:
     repository = call.need("administration")
     name = call.params["environment"]
-    repository.environments[name] = dict(call.body)
+    policies = repository.environments.get(name, {}).get(_POLICIES, [])
+    repository.environments[name] = {**call.body, _POLICIES: policies}
     return _environment(call, name)
 
 
@@ -103,8 +105,40 @@ def _environment(call: Call, name: str) -> dict[str, Any]:
         "name": name,
         "url": at,
         "deployment_branch_policy": rules.get("deployment_branch_policy"),
-        "protection_rules": [],
+        "protection_rules": _protection_rules(call, rules),
     }
+
+
+def _protection_rules(call: Call, rules: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rules of an environment as GitHub lists them; reviewers are named by id when they are set."""
+    found = [{"id": 1, "type": "branch_policy"}] if rules.get("deployment_branch_policy") else []
+    users = {user.id: user for user in call.state.users.values()}
+    wanted = [item for item in rules.get("reviewers") or [] if item["type"] == "User" and item["id"] in users]
+    if wanted:
+        reviewers = [{"type": "User", "reviewer": call.serializer.user(users[item["id"]].login)} for item in wanted]
+        found.append({"id": 2, "type": "required_reviewers", "reviewers": reviewers})
+    return found
+
+
+def _policies(call: Call) -> dict[str, Any]:
+    call.need("actions", "read")
+    listed = _known_environment(call).get(_POLICIES, [])
+    return {"total_count": len(listed), "branch_policies": call.page(listed)}
+
+
+def _policy_create(call: Call) -> dict[str, Any]:
+    call.need("administration")
+    policies = _known_environment(call).setdefault(_POLICIES, [])
+    policy = {"id": len(policies) + 1, "name": request_fields.text(call, "DeploymentBranchPolicy", "name")}
+    policies.append({**policy, "type": call.body.get("type", "branch")})
+    return dict(policies[-1])
+
+
+def _known_environment(call: Call) -> dict[str, Any]:
+    found = call.repository.environments.get(call.params["environment"])
+    if found is None:
+        raise not_found()
+    return found
 
 
 def _environments(call: Call) -> dict[str, Any]:
@@ -148,4 +182,6 @@ ROUTES = [
     ("GET", f"{_REPOSITORY}/environments", _environments),
     ("GET", f"{_REPOSITORY}/environments/<environment>", _environment_get),
     ("PUT", f"{_REPOSITORY}/environments/<environment>", _environment_put),
+    ("GET", f"{_REPOSITORY}/environments/<environment>/{_POLICIES}", _policies),
+    ("POST", f"{_REPOSITORY}/environments/<environment>/{_POLICIES}", _policy_create),
 ]

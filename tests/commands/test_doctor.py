@@ -1,0 +1,127 @@
+"""`fraudops doctor` against both emulators: every seeded fault is named by one line, a sound account has none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from ml.commands.doctor import doctor
+from ml.errors import NotReady
+from tests.diagnosis.faults import FAULTS, Fault
+from tests.harness.github.emulator import NAME
+from tests.harness.platform import account as accounts
+from tests.harness.platform.account import ReadyAccount
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyAccount]:
+    """One account for the file."""
+    with accounts.ready(tmp_path_factory.mktemp("account")) as made:
+        yield made
+
+
+@pytest.fixture
+def account(shared: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadyAccount]:
+    """The account, sound before each test and after it."""
+    for name, value in {**shared.env.clouds.environment(), "GITHUB_REPOSITORY": NAME}.items():
+        monkeypatch.setenv(name, value)
+    shared.settle()
+    yield shared
+
+
+def test_sound_account_has_no_fault(account: ReadyAccount) -> None:
+    """Nothing will fail; what has no answer before the first run is said."""
+    found = doctor(account.root)
+    assert [check for check in found.checks if check.state == "will fail"] == []
+    assert (found.will_fail, found.error) == (0, None)
+    unknown = {check.subject for check in found.checks if check.state == "cannot tell"}
+    assert unknown <= {"last scheduled run", "OIDC subject"}
+    assert len(found.text.splitlines()) == len(found.checks) > 30
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_fault_is_named_by_one_line(fault: Fault, account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line has the fault's subject and says what to do; every other line is ok or has no answer."""
+    with fault.seed(account, monkeypatch):
+        found = doctor(account.root)
+    failing = [check for check in found.checks if check.state == "will fail"]
+    assert [check.subject for check in failing] == [fault.subject], found.text
+    assert fault.says in failing[0].detail
+    assert isinstance(found.error, NotReady)
+    assert fault.subject in str(found.error)
+
+
+def test_every_subject_has_a_fault(account: ReadyAccount) -> None:
+    """A subject that no fault is seeded for would be a check that cannot fail; roles of one stack are one subject."""
+    seeded = {fault.subject for fault in FAULTS} | _ELSEWHERE
+    stacks = {"stack absent": "stack fraudops", "stack second-github": "stack fraudops-github"}
+    covered = {stacks.get(subject, subject) for subject in seeded}
+    subjects = {check.subject for check in doctor(account.root).checks}
+    assert {name for name in subjects if not name.startswith("permissions of ")} <= covered
+
+
+_ELSEWHERE = {"image", "OIDC subject"}
+"""Subjects whose faults other tests of this file seed."""
+
+
+def test_region_without_the_image_is_a_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The missing stack there is no fault of its own."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "mx-central-1")
+    monkeypatch.setitem(account.variables, "FRAUDOPS_REGION", "mx-central-1")
+    found = doctor(account.root)
+    assert [check.subject for check in found.checks if check.state == "will fail"] == ["image"], found.text
+
+
+def test_without_a_token_github_has_no_answer(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account is checked; each line about GitHub names the variable, and none is a fault."""
+    monkeypatch.delenv("GITHUB_TOKEN")
+    found = doctor(account.root)
+    assert found.will_fail == 0
+    unknown = {check.subject: check.detail for check in found.checks if check.state == "cannot tell"}
+    assert {"variables", "environment production", "reviews on main", "drift schedule"} <= set(unknown)
+    assert "GITHUB_TOKEN is not set" in unknown["variables"]
+
+
+def test_repository_is_that_of_the_roles_by_default(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --repository and GITHUB_REPOSITORY, the roles' stack names it."""
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    assert {check.subject: check.state for check in doctor(account.root).checks}["variables"] == "ok"
+
+
+def test_refused_simulation_is_no_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that may not simulate policies gets `cannot tell` with AWS's reason."""
+    for name, value in account.restricted_caller().items():
+        monkeypatch.setenv(name, value)
+    found = {check.subject: check for check in doctor(account.root).checks}
+    line = found["permissions of fraudops-github TrainRole"]
+    assert line.state == "cannot tell"
+    assert "AccessDenied" in line.detail
+    assert found["stack fraudops"].state == "ok"
+
+
+def test_command_prints_lines_and_its_exit_code(account: ReadyAccount) -> None:
+    """Exit 0 for a sound account, 13 and one error for a fault; --json has every field."""
+    sound = _run(account)
+    assert sound.returncode == 0, sound.stderr
+    assert sound.stdout.splitlines()[0].startswith("ok ")
+    account.set_quotas(instances={})
+    account.set_drift("fraudops", "DRIFTED")
+    failed = _run(account, "--json")
+    assert failed.returncode == NotReady.exit_code
+    document = json.loads(failed.stdout)
+    assert document["will_fail"] == 1
+    assert {"subject", "state", "detail"} == set(document["checks"][0])
+    assert failed.stderr.startswith("error: 1 of ")
+
+
+def _run(account: ReadyAccount, *options: str) -> subprocess.CompletedProcess[str]:
+    code = "from ml.cli import main; main()"
+    program = [sys.executable, "-c", code, "doctor", "--repo", str(account.root), *options]
+    return subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
