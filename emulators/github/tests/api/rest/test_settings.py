@@ -59,3 +59,33 @@ def test_fail_api_returns_errors(emulator: Any, clone: Any) -> None:
     assert (status, headers["Retry-After"]) == (403, "1")
     assert "secondary rate limit" in answer["message"]
     assert request(emulator, "GET", "")[0] == 200
+
+
+def test_environment_has_branches_and_reviewers(emulator: Any, clone: Any) -> None:
+    """Branch patterns are added one by one and survive a later PUT; reviewers are set by id and listed as users."""
+    token = emulator.token()
+    bob = emulator.github.state.user("bob").id
+    policy = {"protected_branches": False, "custom_branch_policies": True}
+    assert request(emulator, "GET", "/environments/live/deployment-branch-policies", token=token)[0] == 404
+    body = {"deployment_branch_policy": policy, "reviewers": [{"type": "User", "id": bob}]}
+    assert request(emulator, "PUT", "/environments/live", body, token)[0] == 200
+    path = "/environments/live/deployment-branch-policies"
+    assert request(emulator, "POST", path, {"name": "main"}, token)[1]["name"] == "main"
+    request(emulator, "PUT", "/environments/live", body, token)
+    assert [item["name"] for item in request(emulator, "GET", path, token=token)[1]["branch_policies"]] == ["main"]
+    found = request(emulator, "GET", "/environments/live", token=token)[1]
+    assert found["deployment_branch_policy"] == policy
+    kinds = {rule["type"]: rule for rule in found["protection_rules"]}
+    assert set(kinds) == {"branch_policy", "required_reviewers"}
+    assert [item["reviewer"]["login"] for item in kinds["required_reviewers"]["reviewers"]] == ["bob"]
+
+
+def test_required_check_keeps_its_source(emulator: Any, clone: Any) -> None:
+    """The App that may post a required status is returned as it was set."""
+    token = emulator.token()
+    checks = {"strict": False, "checks": [{"context": "ci", "app_id": 7}, {"context": "lint"}]}
+    rule = {"required_status_checks": checks, "enforce_admins": False, "required_pull_request_reviews": None}
+    request(emulator, "PUT", "/branches/main/protection", {**rule, "restrictions": None}, token)
+    found = request(emulator, "GET", "/branches/main/protection", token=token)[1]["required_status_checks"]
+    assert found["checks"] == [{"context": "ci", "app_id": 7}, {"context": "lint", "app_id": None}]
+    request(emulator, "DELETE", "/branches/main/protection", token=token)
