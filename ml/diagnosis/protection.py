@@ -8,8 +8,8 @@ from functools import partial
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
 from ml.gitops import repository_settings
+from ml.gitops.commit_statuses import CI
 from ml.gitops.repository_settings import ACTIONS_APP, BranchRules
-from ml.gitops.statuses import CI
 
 MAIN = "main"
 REVIEWED = "production"
