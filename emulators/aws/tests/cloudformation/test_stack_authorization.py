@@ -85,3 +85,58 @@ def test_type_without_known_calls_is_for_the_administrator(aws: LocalAws) -> Non
     other = unique_name("stack")
     aws.client("cloudformation").create_stack(StackName=other, TemplateBody=body)
     assert outcome(aws, other)[0] == "CREATE_COMPLETE"
+
+
+KEYED = """
+Resources:
+  Key:
+    Type: AWS::KMS::Key
+    Properties:
+      EnableKeyRotation: true
+      Tags: [{Key: stack, Value: TAG}]
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: !Sub "arn:aws:iam::${AWS::AccountId}:root"}
+            Action: "kms:*"
+            Resource: "*"
+  Alias:
+    Type: AWS::KMS::Alias
+    Properties: {AliasName: !Sub "alias/${AWS::StackName}", TargetKeyId: !Ref Key}
+"""
+NEW_KEY = allow(["kms:CreateKey", "kms:TagResource"], StringEquals={"aws:RequestTag/stack": "mine"}, **VIA)
+OWN_KEY = allow("kms:*", "arn:aws:kms:us-east-1:*:key/*", StringEquals={"aws:ResourceTag/stack": "mine"}, **VIA)
+ALIASES = allow(["kms:CreateAlias", "kms:ListAliases"], **VIA)
+
+
+def test_key_is_judged_by_its_tags(aws: LocalAws) -> None:
+    """A role that may create and change keys of one tag creates one, rotates it and names it; no other tag passes."""
+    own, other = unique_name("stack"), unique_name("stack")
+    session = Session(aws, STACKS, NEW_KEY, OWN_KEY, ALIASES)
+    session.client("cloudformation").create_stack(StackName=own, TemplateBody=KEYED.replace("TAG", "mine"))
+    assert outcome(aws, own) == ("CREATE_COMPLETE", "")
+    kms = aws.client("kms")
+    key = kms.describe_key(KeyId=f"alias/{own}")["KeyMetadata"]["Arn"]
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
+    session.client("cloudformation").create_stack(StackName=other, TemplateBody=KEYED.replace("TAG", "other"))
+    status, reason = outcome(aws, other)
+    assert status == "ROLLBACK_COMPLETE"
+    assert "is not authorized to perform: kms:CreateKey" in reason
+
+
+def test_key_policy_and_rotation_are_updated_in_place(aws: LocalAws) -> None:
+    """An update keeps the key and needs the permission for what it changes; a deleted stack schedules the deletion."""
+    name, cloudformation, kms = unique_name("stack"), aws.client("cloudformation"), aws.client("kms")
+    body = KEYED.replace("TAG", "mine")
+    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    key = kms.describe_key(KeyId=f"alias/{name}")["KeyMetadata"]["KeyId"]
+    session = Session(aws, STACKS, OWN_KEY, ALIASES)
+    still = body.replace("EnableKeyRotation: true", "EnableKeyRotation: false").replace("stack, Value", "owner, Value")
+    session.client("cloudformation").update_stack(StackName=name, TemplateBody=still)
+    assert outcome(aws, name)[0] == "UPDATE_COMPLETE"
+    assert kms.describe_key(KeyId=f"alias/{name}")["KeyMetadata"]["KeyId"] == key
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is False
+    assert [tag["TagKey"] for tag in kms.list_resource_tags(KeyId=key)["Tags"]] == ["owner"]
+    cloudformation.delete_stack(StackName=name)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"

@@ -68,9 +68,21 @@ def _topic(account: str, region: str, resource: str) -> Any:
 
 
 def _key(account: str, region: str, resource: str) -> Any:
+    """The key's policy. An alias has none, nor has a key that CloudFormation is about to create.
+
+    For these the account's policies decide: KMS Developer Guide, "Controlling access to aliases" and "Default key
+    policy".
+    """
     from moto.kms.models import kms_backends
 
-    return getattr(kms_backends[account][region].keys.get(resource.removeprefix("key/")), "policy", None)
+    key = kms_backends[account][region].keys.get(resource.removeprefix("key/"))
+    return getattr(key, "policy", None) if key is not None else _decided_by_the_account(account)
+
+
+def _decided_by_the_account(account: str) -> dict[str, Any]:
+    root = {"AWS": f"arn:aws:iam::{account}:root"}
+    statement = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _event_bus(account: str, region: str, resource: str) -> Any:

@@ -26,6 +26,8 @@ def find(account: str, arn: str) -> Mapping[str, str]:
         tags = _role_tags(account, resource)
     elif service == "sagemaker" and resource.count("/") == 1:  # moto finds no versions of packages, nor executions
         tags = _sagemaker_tags(account, region, arn)
+    elif service == "kms" and resource.startswith("key/"):
+        tags = _key_tags(account, region, resource.removeprefix("key/"))
     else:
         return {}
     return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
@@ -48,6 +50,14 @@ def _role_tags(account: str, resource: str) -> dict[str, str]:
     roles = list(iam_backends[account]["aws"].roles.values())
     role: Any = next((each for each in roles if each.name == name), None)
     return {} if role is None else {tag["Key"]: tag["Value"] for tag in role.tags or []}
+
+
+def _key_tags(account: str, region: str, key_id: str) -> dict[str, str]:
+    from moto.kms.models import kms_backends
+
+    backend = kms_backends[account][region]
+    found = backend.list_resource_tags(key_id)["Tags"] if key_id in backend.keys else []
+    return {tag["TagKey"]: tag["TagValue"] for tag in found}
 
 
 def _sagemaker_tags(account: str, region: str, arn: str) -> dict[str, str]:

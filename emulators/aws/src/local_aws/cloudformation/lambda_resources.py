@@ -103,6 +103,7 @@ class Function(ResourceType):
             int(properties.get("MemorySize", 128)),
         )
         function.dead_letter_config = properties.get("DeadLetterConfig")
+        function.kms_key_arn = properties.get("KmsKeyArn")
         function.update_function_code({"ZipFile": base64.b64encode(code).decode()})
         group = properties.get("LoggingConfig", {}).get("LogGroup")
         if group:

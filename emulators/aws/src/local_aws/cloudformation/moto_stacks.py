@@ -21,6 +21,7 @@ from local_aws.cloudformation.resource_types import find_resource_type
 from local_aws.cloudformation.stack_authorization import acting_as
 from local_aws.service_rules.catalog import violation
 
+_moto_clean_json = parsing.clean_json
 _moto_class_of = parsing.resource_class_from_type
 _moto_name_property_of = parsing.resource_name_property_from_type
 _NOT_UPDATABLE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
@@ -29,6 +30,7 @@ _NO_CHANGES = "The submitted information didn't contain changes. Submit differen
 
 def install() -> None:
     """Replaces moto's stacks with those of this module, for this process."""
+    parsing.clean_json = _clean_json
     parsing.resource_class_from_type = _class_of
     parsing.resource_name_property_from_type = _name_property_of
     cfn.ResourceMap = ResourceMap
@@ -45,6 +47,12 @@ def install() -> None:
     cfn.CloudFormationBackend._resolve_update_parameters = _update_parameters
     CloudFormationResponse._validate_status = lambda _, stack: _refuse_unless_updatable(stack)
     _fail_empty_change_sets()
+
+
+def _clean_json(document: Any, resources: Any) -> Any:
+    """The document with its functions resolved; AWS::NoValue removes an element of a list, which moto keeps as None."""
+    resolved = _moto_clean_json(document, resources)
+    return [item for item in resolved if item is not None] if isinstance(document, list) else resolved
 
 
 def _class_of(type_name: str) -> Any:

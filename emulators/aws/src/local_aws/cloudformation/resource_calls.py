@@ -176,6 +176,20 @@ def _function(change: Change) -> Iterable[ApiCall]:
         reserves = "ReservedConcurrentExecutions" in properties
         yield ("lambda:PutFunctionConcurrency" if reserves else "lambda:DeleteFunctionConcurrency"), function
     yield "lambda:GetFunction", function
+    yield from _function_key(change)
+
+
+def _function_key(change: Change) -> Iterable[ApiCall]:
+    """Lambda encrypts and reads the environment as its caller, and creates a grant for the function's role.
+
+    Source: AWS Lambda Developer Guide, "Securing environment variables".
+    """
+    key = {"KeyId": change.properties.get("KmsKeyArn")}
+    if change.deletes or not key["KeyId"] or not change.sets("KmsKeyArn", "Environment"):
+        return
+    yield "kms:Encrypt", key
+    yield "kms:Decrypt", key
+    yield "kms:CreateGrant", {**key, "GrantIsForAWSResource": "true"}
 
 
 def _invoke_config(change: Change) -> Iterable[ApiCall]:
@@ -221,6 +235,9 @@ def _log_group(change: Change) -> Iterable[ApiCall]:
     if change.sets("RetentionInDays"):
         keeps = "RetentionInDays" in change.properties
         yield ("logs:PutRetentionPolicy" if keeps else "logs:DeleteRetentionPolicy"), group
+    if change.sets("KmsKeyId"):
+        encrypts = bool(change.properties.get("KmsKeyId"))
+        yield ("logs:AssociateKmsKey" if encrypts else "logs:DisassociateKmsKey"), group
     yield "logs:DescribeLogGroups", {}
 
 
@@ -263,6 +280,40 @@ def _subscription(change: Change) -> Iterable[ApiCall]:
         yield "sns:Subscribe", {name: change.properties[name] for name in members if name in change.properties}
 
 
+def _key(change: Change) -> Iterable[ApiCall]:
+    tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in change.properties.get("Tags") or []]
+    # A new key has these tags once CreateKey has returned, which the calls that follow are judged by.
+    key = {"KeyId": change.name, **({"ResourceTags": tags} if change.creates else {})}
+    if change.deletes:
+        yield "kms:DescribeKey", key
+        yield "kms:ScheduleKeyDeletion", key
+        return
+    if change.creates:
+        yield "kms:CreateKey", {"Tags": tags}
+        if tags:
+            yield "kms:TagResource", {**key, "Tags": tags}
+    else:
+        if change.sets("KeyPolicy"):
+            yield "kms:PutKeyPolicy", key
+        if change.sets("Description"):
+            yield "kms:UpdateKeyDescription", key
+        if change.sets("Tags"):
+            yield "kms:TagResource", {**key, "Tags": tags}
+            yield "kms:UntagResource", key
+    if change.sets("EnableKeyRotation"):
+        rotates = str(change.properties.get("EnableKeyRotation")).lower() == "true"
+        yield ("kms:EnableKeyRotation" if rotates else "kms:DisableKeyRotation"), key
+    for operation in ("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags"):
+        yield f"kms:{operation}", key
+
+
+def _alias(change: Change) -> Iterable[ApiCall]:
+    alias = {"AliasName": change.name, "TargetKeyId": change.properties["TargetKeyId"]}
+    verb = "Delete" if change.deletes else "Create" if change.creates else "Update"
+    yield f"kms:{verb}Alias", alias
+    yield "kms:ListAliases", {}
+
+
 def _simple(create: str, update: str, delete: str, member: str, *also: str) -> Calls:
     """One call for each change, with the name in `member`; `also` are made where the resource exists afterwards."""
 
@@ -298,6 +349,8 @@ CALLS: Mapping[str, Calls] = {
     "AWS::IAM::OIDCProvider": _identity_provider,
     "AWS::IAM::Policy": _inline_policy,
     "AWS::IAM::Role": _role,
+    "AWS::KMS::Alias": _alias,
+    "AWS::KMS::Key": _key,
     "AWS::Lambda::EventInvokeConfig": _invoke_config,
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::Permission": _permission,

@@ -38,6 +38,8 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
     def __getitem__(self, key: str) -> Any:
         """The resource, created or updated first, so that references to it resolve to its new state."""
         try:
+            if key in self._stale or key not in self._parsed_resources:
+                self._settle_dependencies(key)
             if key in self._stale:
                 self._stale.discard(key)
                 self._update_resource(key)
@@ -54,6 +56,13 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
                 self.failed = self.failed or key  # the innermost failure is the cause of the others
             raise
         return resource
+
+    def _settle_dependencies(self, key: str) -> None:
+        """Creates or updates the resources that DependsOn names, also if a reference asks for `key` before its turn."""
+        named = self._resource_json_map.get(key, {}).get("DependsOn", [])
+        for name in [named] if isinstance(named, str) else named:
+            if self.is_enabled(name):
+                self[name]
 
     def __iter__(self) -> Any:
         """The logical ids of the resources whose condition holds."""

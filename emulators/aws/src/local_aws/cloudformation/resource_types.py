@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from local_aws.cloudformation import kms_resources
 from local_aws.cloudformation.lambda_resources import EventInvokeConfig, Function, Permission
 from local_aws.cloudformation.resource_base import ResourceType
 
@@ -169,6 +170,8 @@ _TYPES: dict[str, type[ResourceType]] = {
     "AWS::IAM::OIDCProvider": OidcProvider,
     "AWS::S3::BucketPolicy": BucketPolicy,
     "AWS::SNS::Subscription": Subscription,
+    "AWS::KMS::Key": kms_resources.Key,
+    "AWS::KMS::Alias": kms_resources.Alias,
 }
 
 

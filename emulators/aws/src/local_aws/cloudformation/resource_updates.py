@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws.authorization import managed_policies
+from local_aws.cloudformation.bucket_settings import apply_bucket_settings
 from local_aws.service_rules.catalog import violation
 
 Update = Callable[[Any, dict[str, Any], str, str], Any]
@@ -77,22 +78,20 @@ IN_PLACE_UPDATES: dict[str, tuple[str, Update]] = {
 """By type: the property whose change replaces the resource, and the function for every other change."""
 
 
-def apply_bucket_settings(bucket: Any, properties: dict[str, Any], account: str, region: str) -> None:
-    """Applies versioning and the public access block, which moto's stacks ignore."""
-    from moto.s3.models import s3_backends
+def _apply_log_group_key(group: Any, properties: dict[str, Any], account: str, region: str) -> None:
+    group.kms_key_id = properties.get("KmsKeyId")
 
-    backend = s3_backends[account]["aws"]
-    status = properties.get("VersioningConfiguration", {}).get("Status")
-    if status:
-        backend.put_bucket_versioning(bucket.name, status)
-    block = properties.get("PublicAccessBlockConfiguration")
-    if block:
-        backend.put_public_access_block(bucket.name, {key: str(value).lower() for key, value in block.items()})
+
+def _apply_queue_encryption(queue: Any, properties: dict[str, Any], account: str, region: str) -> None:
+    """Sets the key, which moto's stacks leave unchanged in an update."""
+    queue.kms_master_key_id = properties.get("KmsMasterKeyId")
 
 
 FOLLOW_UPS: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
     "AWS::IAM::Role": apply_role_policies,
     "AWS::S3::Bucket": apply_bucket_settings,
+    "AWS::Logs::LogGroup": _apply_log_group_key,
+    "AWS::SQS::Queue": _apply_queue_encryption,
 }
 """By type: the function to call after moto has created or updated the resource."""
 

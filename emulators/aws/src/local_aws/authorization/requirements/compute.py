@@ -29,9 +29,9 @@ _RULE_OPERATIONS = {
     "ListTargetsByRule": "Rule", "PutRule": "Name", "PutTargets": "Rule", "RemoveTargets": "Rule",
 }  # fmt: skip
 _LOG_GROUP_OPERATIONS = (
-    "CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy", "DescribeLogStreams", "DescribeMetricFilters",
-    "DescribeSubscriptionFilters", "FilterLogEvents", "ListTagsLogGroup", "PutMetricFilter", "PutRetentionPolicy",
-    "StartQuery",
+    "AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy", "DescribeLogStreams",
+    "DescribeMetricFilters", "DescribeSubscriptionFilters", "DisassociateKmsKey", "FilterLogEvents",
+    "ListTagsLogGroup", "PutMetricFilter", "PutRetentionPolicy", "StartQuery",
 )  # fmt: skip
 _LOG_STREAM_OPERATIONS = ("CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents")
 _ALARM_OPERATIONS = ("DescribeAlarmHistory", "DescribeAlarms", "SetAlarmState")

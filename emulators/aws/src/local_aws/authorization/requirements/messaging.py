@@ -5,7 +5,7 @@ Source: Service Authorization Reference, the pages of these services.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from local_aws.authorization.calls import Call
@@ -26,9 +26,9 @@ _QUEUE_ACTIONS = {
     "TagQueue": "TagQueue", "UntagQueue": "UntagQueue", "GetQueueUrl": "GetQueueUrl", "CreateQueue": "CreateQueue",
 }  # fmt: skip
 _KEY_OPERATIONS = (
-    "Decrypt", "DescribeKey", "DisableKey", "EnableKey", "EnableKeyRotation", "Encrypt", "GenerateDataKey",
-    "GenerateDataKeyWithoutPlaintext", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags", "PutKeyPolicy",
-    "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDescription",
+    "CreateGrant", "Decrypt", "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation",
+    "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GetKeyPolicy", "GetKeyRotationStatus",
+    "ListResourceTags", "PutKeyPolicy", "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDescription",
 )  # fmt: skip
 _TABLE_OPERATIONS = (
     "BatchWriteItem", "CreateTable", "DeleteItem", "DeleteTable", "DescribeTable", "GetItem", "PutItem", "Query",
@@ -84,11 +84,11 @@ SQS_RULES: Mapping[str, Rule] = {
 }
 
 
-def key_arn(call: Call) -> str:
-    """The ARN of a key, given by id, ARN, alias or the alias's ARN."""
+def key_arn(call: Call, member: str = "KeyId") -> str:
+    """The ARN of a key, given in the parameter `member` by id, ARN, alias or the alias's ARN."""
     from moto.kms.models import kms_backends
 
-    name = call.text("KeyId")
+    name = call.text(member)
     if "alias/" in name:
         alias = f"alias/{name.partition('alias/')[2]}"
         name = str(kms_backends[call.account][call.region].get_key_id_from_alias(alias) or name)
@@ -98,14 +98,30 @@ def key_arn(call: Call) -> str:
 def _on_key(operation: str) -> Rule:
     def rule(call: Call) -> Iterable[Requirement]:
         encryption: Mapping[str, str] = call.parameters.get("EncryptionContext") or {}
-        context = {f"kms:EncryptionContext:{name}": str(value) for name, value in encryption.items()}
+        context: dict[str, str | Sequence[str]] = {
+            f"kms:EncryptionContext:{name}": str(value) for name, value in encryption.items()
+        }
+        context |= tags(call) | values(kms_GrantIsForAWSResource=call.text("GrantIsForAWSResource"))
+        given = tags(call, "ResourceTags")  # of a key that CloudFormation creates, which the store does not have yet
+        context |= {name.replace("RequestTag", "ResourceTag"): value for name, value in given.items()}
         yield Requirement(f"kms:{operation}", key_arn(call), context)
+
+    return rule
+
+
+def _on_alias(operation: str) -> Rule:
+    def rule(call: Call) -> Iterable[Requirement]:
+        name = call.text("AliasName").removeprefix("alias/")
+        yield Requirement(f"kms:{operation}", arn(call, "kms", f"alias/{name}"))
+        if call.text("TargetKeyId"):
+            yield Requirement(f"kms:{operation}", key_arn(call, "TargetKeyId"))
 
     return rule
 
 
 KMS_RULES: Mapping[str, Rule] = {
     **{operation: _on_key(operation) for operation in _KEY_OPERATIONS},
+    **{operation: _on_alias(operation) for operation in ("CreateAlias", "DeleteAlias", "UpdateAlias")},
     "CreateKey": lambda call: [Requirement("kms:CreateKey", "*", tags(call))],
     "ListAliases": on_everything("kms:ListAliases"),
     "ListKeys": on_everything("kms:ListKeys"),
