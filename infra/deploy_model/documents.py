@@ -22,15 +22,21 @@ class Environment:
     package_group: str
     endpoint_role_arn: str
     topic_arn: str
+    key_arn: str | None = None
+    """The KMS key that encrypts captured traffic and the endpoint's volumes; None for keys of AWS."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
-        """From BUCKET, PACKAGE_GROUP, ENDPOINT_ROLE_ARN and TOPIC_ARN; KeyError names one that is not set."""
+        """From BUCKET, PACKAGE_GROUP, ENDPOINT_ROLE_ARN, TOPIC_ARN and, where there is a key, KEY_ARN.
+
+        KeyError names a variable that is not set.
+        """
         return cls(
             bucket=variables["BUCKET"],
             package_group=variables["PACKAGE_GROUP"],
             endpoint_role_arn=variables["ENDPOINT_ROLE_ARN"],
             topic_arn=variables["TOPIC_ARN"],
+            key_arn=variables.get("KEY_ARN") or None,
         )
 
 

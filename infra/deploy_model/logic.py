@@ -16,6 +16,9 @@ from deploy_model.documents import Container, Desired, Environment, Outcome
 
 DESIRED = "deploy/desired.json"
 VARIANT = "AllTraffic"  # a blue/green update needs the same variant name every time
+# Instance types whose local disks their own hardware encrypts; SageMaker refuses a key for them (CreateEndpointConfig's
+# KmsKeyId; the types: Amazon EC2's "Instance store volumes").
+_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|i\d\w*|p5e?n?|trn\d\w*)\.")
 _SETTLED = ("InService", "OutOfService", "UpdateRollbackFailed")
 
 
@@ -244,11 +247,14 @@ def _ensure_endpoint_config(access: Access, desired: Desired, environment: Envir
         }
     ]
     found = access.endpoint_config(desired.name)
+    key = {"KmsKeyId": environment.key_arn} if environment.key_arn else {}
     if found is None:
         access.create_endpoint_config(
             EndpointConfigName=desired.name,
             ProductionVariants=variants,
-            DataCaptureConfig={
+            **({} if _LOCAL_STORAGE.match(desired.instance_type) else key),
+            DataCaptureConfig=key
+            | {
                 "EnableCapture": desired.sampling_percentage > 0,
                 "InitialSamplingPercentage": desired.sampling_percentage,
                 "DestinationS3Uri": f"s3://{environment.bucket}/capture",

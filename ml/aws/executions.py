@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml.aws import session
-from ml.aws.pipeline.definition import NAME
+from ml.aws import platform_stack, session
 from ml.aws.retry import REFUSED_SECONDS, RetryBudget, is_transient
 from ml.errors import CloudError
 
@@ -88,9 +87,10 @@ def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:
     Empty values are not sent, because SageMaker refuses them: the definition's default applies, which is empty too.
     `label` is its display name, by which `find` finds it after SageMaker's token has expired.
     """
-    with session.explained(f"starting pipeline {NAME}"):
+    name = platform_stack.pipeline_name()
+    with session.explained(f"starting pipeline {name}"):
         answer = session.client("sagemaker").start_pipeline_execution(
-            PipelineName=NAME,
+            PipelineName=name,
             PipelineExecutionDisplayName=label,
             PipelineParameters=[{"Name": name, "Value": value} for name, value in sorted(parameters.items()) if value],
             ClientRequestToken=token,
@@ -205,10 +205,13 @@ def follow(
 
 def _listed() -> Iterator[Mapping[str, Any]]:
     """Summaries of all executions, newest first; none if the pipeline does not exist."""
-    paginator = session.client("sagemaker").get_paginator("list_pipeline_executions")
+    name, paginator = (
+        platform_stack.pipeline_name(),
+        session.client("sagemaker").get_paginator("list_pipeline_executions"),
+    )
     try:
-        with session.explained(f"listing the executions of pipeline {NAME}"):
-            for page in paginator.paginate(PipelineName=NAME, SortBy="CreationTime", SortOrder="Descending"):
+        with session.explained(f"listing the executions of pipeline {name}"):
+            for page in paginator.paginate(PipelineName=name, SortBy="CreationTime", SortOrder="Descending"):
                 yield from page["PipelineExecutionSummaries"]
     except CloudError as error:
         if session.code(error.__cause__ or error) != "ResourceNotFound":

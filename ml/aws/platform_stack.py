@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.aws import session
-from ml.errors import CloudError, Refused
+from ml.errors import CloudError, ConfigError, Refused
 
 _ROOT = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:root$")
 _USABLE = re.compile(r"^(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT|IMPORT_ROLLBACK)_COMPLETE(_CLEANUP_IN_PROGRESS)?$")
@@ -22,11 +22,14 @@ _OUTPUTS = {
     "deploy_function": "DeployFunction",
     "topic_arn": "TopicArn",
 }
+_KEY = "KeyArn"  # an output of a stack with a key of its own only
+_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
+_MAX_NAME_CHARS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """The outputs of the platform stack, its region and its account."""
+    """The outputs of the platform stack, its region and its account, and what is named after the stack."""
 
     region: str
     account: str
@@ -35,11 +38,31 @@ class Platform:
     package_group: str
     deploy_function: str
     topic_arn: str
+    pipeline: str
+    """The name of the training pipeline."""
+    key_arn: str | None = None
+    """The KMS key of the stack; None if keys of AWS encrypt."""
 
 
 def stack_name() -> str:
-    """The name of the platform stack: FRAUDOPS_STACK, or `fraudops`."""
-    return os.environ.get("FRAUDOPS_STACK") or "fraudops"
+    """The name of the platform stack: FRAUDOPS_STACK, or `fraudops`.
+
+    Raises:
+        ConfigError: resources named after it would be refused. IAM compares names in ARNs by case and SageMaker writes
+            them in lower case; a bucket's name has at most 63 characters, of which account and region take 33.
+    """
+    name = os.environ.get("FRAUDOPS_STACK") or "fraudops"
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME_CHARS:
+        raise ConfigError(
+            f"FRAUDOPS_STACK must be 1 to {_MAX_NAME_CHARS} lower-case letters, digits and single dashes, the first a "
+            f"letter (got {name!r})"
+        )
+    return name
+
+
+def pipeline_name() -> str:
+    """The name of the stack's training pipeline, which infra/ grants the workflows' roles."""
+    return f"{stack_name()}-training"
 
 
 def read() -> Platform:
@@ -61,7 +84,13 @@ def read() -> Platform:
         raise CloudError(f"stack {name} lacks the outputs {', '.join(missing)}; update it with `fraudops bootstrap`")
     # arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID
     region, account = stack["StackId"].split(":")[3:5]
-    return Platform(region=region, account=account, **{field: outputs[key] for field, key in _OUTPUTS.items()})
+    return Platform(
+        region=region,
+        account=account,
+        pipeline=pipeline_name(),
+        key_arn=outputs.get(_KEY),
+        **{field: outputs[key] for field, key in _OUTPUTS.items()},
+    )
 
 
 def is_usable(status: str) -> bool:

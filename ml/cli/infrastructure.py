@@ -30,6 +30,13 @@ def bootstrap(
             help="Reserve N concurrent executions for the deploy function; by default as the account's quota permits.",
         ),
     ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A setting of infra/platform.yaml, such as Encryption=customer-key; the template describes each.",
+        ),
+    ] = None,
     repo: Repo = HERE,
 ) -> View:
     """Create or update the platform and the workflows' roles in an account."""
@@ -37,7 +44,12 @@ def bootstrap(
     from ml.commands.bootstrap import bootstrap as run
 
     result = run(
-        repo, notify=notify, repository=repository, configure=configure, reserve_concurrency=reserve_concurrency
+        repo,
+        notify=notify,
+        repository=repository,
+        configure=configure,
+        reserve_concurrency=reserve_concurrency,
+        settings_given=parameter or (),
     )
     states = {name: f" ({state})" for name, state in result.configured.items()}
     return View(

@@ -6,12 +6,12 @@ resources stay, others are updated, and the result says which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ml.aws import lambda_concurrency
+from ml.aws import lambda_concurrency, log_groups
 from ml.aws import platform_stack as platform
 from ml.aws.cloudformation import platform_source, stack
 from ml.aws.cloudformation import workflow_roles as identity
@@ -55,6 +55,7 @@ def bootstrap(
     repository: str | None = None,
     configure: bool = False,
     reserve_concurrency: int | None = None,
+    settings_given: Sequence[str] = (),
 ) -> Bootstrapped:
     """Creates or updates both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
@@ -64,21 +65,27 @@ def bootstrap(
         configure: also set the repository's variables, with the token GITHUB_TOKEN.
         reserve_concurrency: concurrent executions reserved for the deploy function, 0 for none; None keeps the present
             value, and reserves 1 in a new stack if the account's quota permits it.
+        settings_given: parameters of infra/platform.yaml as NAME=VALUE, those of `platform_source.SETTINGS`; others
+            keep their present values.
 
     Raises:
         Refused: the caller is the account's root user; nothing was changed.
-        ConfigError: infra/ or serving/production.yaml is missing or invalid.
+        ConfigError: infra/ or serving/production.yaml is missing or invalid, or a setting is unknown.
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
         GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
     """
     if configure and repository is None:
         raise ConfigError("to configure a repository, name it: OWNER/NAME")
+    given = platform_source.settings(settings_given)
     platform.refuse_root()
     made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
         stack.ensure_bucket(made.code_bucket)
         stack.upload(made.code_bucket, FUNCTION.name, made.archive)
-    parameters = made.parameters | ({"NotificationEmail": notify} if notify is not None else {})
+    parameters = made.parameters | given | ({"NotificationEmail": notify} if notify is not None else {})
+    before = platform.describe_stack(name)
+    if before is None or not stack.was_created(before):
+        parameters = log_groups.ownership(made.parameters["EndpointName"]) | parameters
     reserved = _concurrency(name) if reserve_concurrency is None else reserve_concurrency
     if reserved is not None:
         parameters["ReservedConcurrency"] = str(reserved)

@@ -17,6 +17,7 @@ from pathlib import Path
 from ml import clock, config
 from ml.aws import cloudwatch_metrics, platform_stack
 from ml.aws.capture import object_listing
+from ml.aws.cloudwatch_metrics import Point
 from ml.console import command, note
 from ml.drift import calendar, check_artifacts, decision_policy, step_summary
 from ml.drift.calendar import Window
@@ -56,7 +57,10 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     chosen = calendar.parse(window) if window else calendar.latest(now, rules.window)
     if chosen[1] > now:
         raise ConfigError(f"window must end in the past, or future hours would count as no traffic (got {window!r})")
+    latest = chosen == calendar.latest(now, rules.window)
     if settings.approval is None:
+        if latest:
+            _publish_completion(settings.endpoint, now)
         return _nothing_serves(settings.endpoint, chosen)
     monitor = Monitor(
         repository,
@@ -74,7 +78,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     )
     for each in checks:
         check_artifacts.write(monitor, each, past)
-    if chosen == calendar.latest(now, rules.window):
+    if latest:
         published = cloudwatch_metrics.publish(
             monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic), at=now
         )
@@ -86,6 +90,8 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         model, gate = config.load_model(root), config.load_gate(root)
         outcomes = _create_requests(repository, monitor, cases, model=model, gate=gate, main=main)
         _report_no_traffic(monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
+    if latest:
+        _publish_completion(monitor.endpoint, now)
     result = _result(monitor, checks, cases, outcomes, no_traffic)
     runner_commands.output(
         verdict=result.verdict,
@@ -95,6 +101,11 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     runner_commands.summary(step_summary.drift_check(result, checks, past))
     _annotate(result)
     return result
+
+
+def _publish_completion(endpoint: str, now: datetime) -> None:
+    """Publishes that the daily check has ended, also if nothing serves: an alarm fires after two days without it."""
+    cloudwatch_metrics.publish(endpoint, [Point(name="Checks", value=1.0, unit="Count")], at=now)
 
 
 def _new_verdicts(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> list[Check]:

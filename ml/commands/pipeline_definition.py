@@ -57,4 +57,5 @@ def _unseen(bucket: str | None, role: str | None, group: str | None, region: str
         package_group=group or f"{name}-model",
         deploy_function="",
         topic_arn="",
+        pipeline=platform_stack.pipeline_name(),
     )

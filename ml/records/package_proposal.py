@@ -11,7 +11,6 @@ from typing import Any
 
 from ml import clock, config
 from ml.aws import platform_stack, registry
-from ml.aws.pipeline import definition
 from ml.aws.platform_stack import Platform
 from ml.console import stage
 from ml.errors import CloudError, ConfigError, Refused
@@ -139,5 +138,5 @@ def _execution(package: registry.Package, where: Platform) -> str:
     if match is None:
         raise CloudError(f"{package.evaluation_uri} is not below executions/; give the execution's ARN")
     partition = package.arn.split(":")[1]
-    name = f"{definition.NAME}/execution/{match['id']}"
+    name = f"{where.pipeline}/execution/{match['id']}"
     return f"arn:{partition}:sagemaker:{where.region}:{where.account}:pipeline/{name}"

@@ -310,7 +310,9 @@ def test_invalid_training_file_fails_after_the_verdicts_are_stored(env: Monitore
     assert env.read(f"{FOLDER}/checks/{FEBRUARY}.json")["verdict"]["verdicts"] == ["none"]
     assert f"{FOLDER}/reports/{FEBRUARY}/report.html" in env.keys(f"{FOLDER}/reports/")
     assert metric("Verdict", Verdict="none") == 1
+    assert metric("Checks") is None  # the check has not ended; an alarm fires after two days without one
     found = check(env.root, report_only=True)
+    assert metric("Checks") == 1
     assert (found.verdict, found.windows[-1].new) == ("none", False)
 
 
@@ -328,6 +330,7 @@ def test_any_past_window_may_be_given(env: MonitoredEndpoint) -> None:
     week = check(env.root, window="2026-02-02T00:00:00Z/2026-02-16T00:00:00Z")
     assert (week.verdict, week.windows[-1].rows) == ("data", 14 * 80)
     assert metric("Drift") is None  # past windows must not set off alarms
+    assert metric("Checks") is None  # nor count as the daily check
     assert check(env.root).causes == ()
 
 
@@ -356,6 +359,7 @@ def test_check_without_an_approved_model_gives_no_data(env: MonitoredEndpoint) -
     found = check(env.root)
     assert (found.verdict, found.approval, found.windows) == ("no data", None, ())
     assert "approval: null" in found.reason
+    assert metric("Checks") == 1  # the schedule is alive
 
 
 def test_schema_findings_create_no_request(env: MonitoredEndpoint) -> None:

@@ -16,6 +16,10 @@ from ml.commands import bootstrap, infra
 from ml.errors import CloudError, ConfigError
 from tests.harness.github.scripted import PREFIX, Script, answer, refusal, serving
 
+_LOG = 'LogGroupName: !Sub "/aws/lambda/${AWS::StackName}-deploy"\n      RetentionInDays: '
+SHORTER_LOG = (f"{_LOG}!Ref LogRetentionDays", f"{_LOG}30")
+"""An edit of infra/platform.yaml: what DeployLog has, and what it gets."""
+
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
@@ -75,6 +79,49 @@ def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
     assert (again.identity, again.variables) == ("unchanged", made.variables)
 
 
+def test_bootstrap_owns_the_log_groups_that_do_not_exist(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new stack creates the groups of endpoint and jobs; one beside it, and a second run, leave them as they are."""
+    edit(checkout / "model-config/serving/production.yaml", "endpoint: fraudops-production", "endpoint: logged")
+    logs = session.client("logs")
+    for name in ("ProcessingJobs", "TrainingJobs"):
+        if logs.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/{name}")["logGroups"]:
+            logs.delete_log_group(logGroupName=f"/aws/sagemaker/{name}")  # of another test's stack
+    bootstrap.bootstrap(checkout)
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/")["logGroups"]
+    kept = {group["logGroupName"]: group.get("retentionInDays") for group in groups}
+    own = ("Endpoints/logged", "ProcessingJobs", "TrainingJobs")
+    assert {name: kept[f"/aws/sagemaker/{name}"] for name in own} == dict.fromkeys(own, 365)
+    assert bootstrap.bootstrap(checkout).state == "unchanged"
+    monkeypatch.setenv("FRAUDOPS_STACK", f"{platform_stack.stack_name()}b")
+    assert bootstrap.bootstrap(checkout).state == "created"
+
+
+def test_settings_reach_the_stack_and_stay(checkout: Path) -> None:
+    """A parameter of the template is set and kept by a later run without it; the roles get the key."""
+    made = bootstrap.bootstrap(checkout, repository="acme/fraud", settings_given=["Encryption=customer-key"])
+    assert made.platform.key_arn
+    assert bootstrap.bootstrap(checkout, repository="acme/fraud").state == "unchanged"
+    resources = session.client("cloudformation").list_stack_resources(StackName=workflow_roles.stack_name())
+    names = {item["LogicalResourceId"] for item in resources["StackResourceSummaries"]}
+    assert {"WorkflowsUseKey", "PlanUsesKey"} <= names
+
+
+@pytest.mark.parametrize("given", ["Encryption", "CodeBucket=other", "Nonsense=1"])
+def test_setting_of_another_name_is_refused(checkout: Path, given: str) -> None:
+    """The error lists the names; nothing was created."""
+    with pytest.raises(ConfigError, match=rf"must be NAME=VALUE with one of AccessLogDays, .* \(got '{given}'\)"):
+        bootstrap.bootstrap(checkout, settings_given=[given])
+    assert platform_stack.describe_stack(platform_stack.stack_name()) is None
+
+
+@pytest.mark.parametrize("name", ["Fraud", "fraud_ops", "2fraud", "f" * 31, "fraud--ops", "fraud-"])
+def test_stack_name_that_resources_cannot_carry_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """SageMaker's ARNs are lower case, and a bucket's name has room for 30 characters of it."""
+    monkeypatch.setenv("FRAUDOPS_STACK", name)
+    with pytest.raises(ConfigError, match=r"FRAUDOPS_STACK must be 1 to 30 lower-case letters"):
+        platform_stack.stack_name()
+
+
 def test_roles_trust_the_named_repository(checkout: Path) -> None:
     """The subject has both forms; the ids are `*` until they are known."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
@@ -95,7 +142,7 @@ def test_existing_oidc_provider_is_used(checkout: Path, monkeypatch: pytest.Monk
     bootstrap.bootstrap(checkout, repository="acme/other")
     resources = session.client("cloudformation").list_stack_resources(StackName=workflow_roles.stack_name())
     kinds = {item["ResourceType"] for item in resources["StackResourceSummaries"]}
-    assert kinds == {"AWS::IAM::Role"}
+    assert kinds == {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
 
 
 def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,15 +198,19 @@ def test_plan_shows_deletions_first_and_changes_nothing(checkout: Path) -> None:
     text = template.read_text()
     alarm = re.search(r"^  DeadLettersAlarm:\n(?:    .*\n|\n)+", text, re.MULTILINE)
     assert alarm is not None
-    template.write_text(text.replace(alarm[0], ""))
-    edit(template, "RetentionInDays: 365", "RetentionInDays: 30")
+    template.write_text(text.replace(alarm[0], "").replace('"${DeadLettersAlarm.Arn}", ', ""))
+    edit(template, *SHORTER_LOG)
     before = platform_stack.describe_stack(platform_stack.stack_name())
     planned = infra.plan(checkout)
-    assert (planned.changes, planned.losing) == (2, 1)
+    assert (planned.changes, planned.losing) == (3, 1)
     lines = [line for line in planned.markdown.splitlines() if line.startswith("| ") and "`AWS::" in line]
     assert "**deleted**" in lines[0]
     assert "`DeadLettersAlarm`" in lines[0]
-    assert "`DeployLog`" in lines[1]
+    assert all("**" not in line for line in lines[1:])
+    assert [name for name in ("`Dashboard`", "`DeployLog`") if any(name in line for line in lines[1:])] == [
+        "`Dashboard`",
+        "`DeployLog`",
+    ]
     assert "**1 would or could be deleted or replaced.**" in planned.markdown
     assert platform_stack.describe_stack(platform_stack.stack_name()) == before
     sets = session.client("cloudformation").list_change_sets(StackName=platform_stack.stack_name())["Summaries"]
@@ -171,7 +222,7 @@ def test_apply_changes_the_platform_but_no_roles(
 ) -> None:
     """A change of the roles is a warning and is applied only by `bootstrap`."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
-    edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
+    edit(checkout / "infra/platform.yaml", *SHORTER_LOG)
     edit(checkout / "infra/github-oidc.yaml", "MaxSessionDuration: 3600", "MaxSessionDuration: 7200")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     done = infra.apply(checkout)
@@ -191,7 +242,7 @@ def test_failed_apply_reports_no_changes_as_made(
 ) -> None:
     """The summary has the planned changes and the error."""
     bootstrap.bootstrap(checkout)
-    edit(checkout / "infra/platform.yaml", "RetentionInDays: 365", "RetentionInDays: 30")
+    edit(checkout / "infra/platform.yaml", *SHORTER_LOG)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
 
     def refused(*_: object) -> None:

@@ -19,7 +19,6 @@ from local_aws.server import LocalAws
 from ml import config
 from ml.aws import executions, platform_stack, registry, session
 from ml.aws.lake import Lake
-from ml.aws.pipeline import definition
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.commands.train import train
@@ -148,7 +147,7 @@ def known_executions() -> list[str]:
     sagemaker = session.client("sagemaker")
     if not sagemaker.list_pipelines()["PipelineSummaries"]:
         return []
-    answer = sagemaker.list_pipeline_executions(PipelineName=definition.NAME)
+    answer = sagemaker.list_pipeline_executions(PipelineName=platform_stack.pipeline_name())
     return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
 
 
@@ -209,7 +208,9 @@ def test_archive_is_reproducible_in_another_account(new_workspace: Callable[[], 
         env = new_workspace()
         outcome = train(env.root)
         check(outcome, env)
-        text = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)["PipelineDefinition"]
+        text = session.client("sagemaker").describe_pipeline(PipelineName=platform_stack.pipeline_name())[
+            "PipelineDefinition"
+        ]
         where = platform_stack.read()
         for name in (where.bucket, where.execution_role_arn):
             assert name in text

@@ -327,10 +327,9 @@ def test_dry_run_reports_inputs_and_starts_nothing(env: TrainingPlatform, tmp_pa
 
 def definition() -> bytes:
     """The stored definition of the pipeline."""
-    from ml.aws import session
-    from ml.aws.pipeline import definition as pipeline
+    from ml.aws import platform_stack, session
 
-    answer = session.client("sagemaker").describe_pipeline(PipelineName=pipeline.NAME)
+    answer = session.client("sagemaker").describe_pipeline(PipelineName=platform_stack.pipeline_name())
     text: str = answer["PipelineDefinition"]
     return text.encode()
 

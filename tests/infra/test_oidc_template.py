@@ -50,6 +50,12 @@ def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from policy["PolicyDocument"]["Statement"]
 
 
+def managed(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The policies that are resources of their own, by name."""
+    kinds = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+    return {name: item["Properties"] for name, item in template["Resources"].items() if item["Type"] in kinds}
+
+
 def as_list(value: Any) -> list[Any]:
     """IAM allows a single value in place of a list."""
     return value if isinstance(value, list) else [value]
@@ -103,6 +109,8 @@ def test_wildcard_resource_has_a_comment(template: dict[str, Any]) -> None:
         for statement in statements(role)
         if "*" in as_list(statement["Resource"])
     ]
+    for policy in managed(template).values():
+        open_ended += [item["Sid"] for item in policy["PolicyDocument"]["Statement"] if item["Resource"] == "*"]
     assert len(open_ended) == len(stars)
     assert not [action for role in roles(template).values() for action in actions(role) if "*" in action]
 
@@ -175,6 +183,34 @@ def test_roles_are_passed_to_named_services_only(template: dict[str, Any]) -> No
         if "iam:PassRole" in as_list(statement["Action"])
     }
     assert passing == {"TrainRole": "sagemaker.amazonaws.com", "InfraRole": "lambda.amazonaws.com"}
+
+
+def test_key_is_changed_through_cloudformation_and_by_its_tag_alone(template: dict[str, Any]) -> None:
+    """The infrastructure role reaches no other key of the account, and its key policy is none that it may change."""
+    policy = managed(template)["InfraKeyPolicy"]
+    assert policy["Path"] == "/github/"
+    for statement in policy["PolicyDocument"]["Statement"]:
+        condition = statement["Condition"]
+        assert condition["ForAnyValue:StringEquals"] == {"aws:CalledVia": "cloudformation.amazonaws.com"}
+        if statement["Sid"] in ("ChangeAlias", "ListAliases"):
+            continue
+        (tag,) = condition["StringEquals"]
+        assert tag in ("aws:RequestTag/fraudops-stack", "aws:ResourceTag/fraudops-stack")
+        assert condition["StringEquals"][tag] == {"Ref": "PlatformStack"}
+
+
+def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None:
+    """Roles that read and write the lake may encrypt; the one that pull requests may assume only decrypts."""
+    found: dict[str, set[str]] = {}
+    for name, policy in managed(template).items():
+        if name == "InfraKeyPolicy":
+            continue
+        assert template["Resources"][name]["Condition"] == "HasKey"
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert set(statement["Condition"]["StringEquals"]) == {"kms:ViaService"}
+        found |= {role["Ref"]: set(as_list(statement["Action"])) for role in policy["Roles"]}
+    both = {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert found == {"TrainRole": both, "DeployRole": both, "DriftRole": both, "PlanRole": {"kms:Decrypt"}}
 
 
 def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:

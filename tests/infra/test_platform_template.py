@@ -50,7 +50,9 @@ def test_template_lints() -> None:
 
 def test_outputs_are_those_that_the_product_reads(template: dict[str, Any]) -> None:
     """The outputs are exactly those of `ml.aws.platform_stack`."""
-    assert set(template["Outputs"]) == set(platform_stack._OUTPUTS.values())
+    assert set(template["Outputs"]) == {*platform_stack._OUTPUTS.values(), platform_stack._KEY}
+    conditional = {name for name, output in template["Outputs"].items() if "Condition" in output}
+    assert conditional == {platform_stack._KEY}
 
 
 def test_template_fits_into_a_request() -> None:
@@ -66,7 +68,14 @@ def test_wildcard_resource_has_a_comment(template: dict[str, Any]) -> None:
     granted = [(name, action) for name, statement in statements(template) for action in as_list(statement["Action"])]
     assert not [pair for pair in granted if "*" in pair[1]]
     open_ended = [statement["Sid"] for _, statement in statements(template) if "*" in as_list(statement["Resource"])]
-    assert len(open_ended) == len(stars)
+    of_keys = [
+        statement
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::KMS::Key"
+        for statement in resource["Properties"]["KeyPolicy"]["Statement"]
+    ]
+    assert all(statement["Resource"] == "*" for statement in of_keys)  # in a key's policy: the key itself
+    assert len(open_ended) + len(of_keys) == len(stars)
 
 
 def test_roles_are_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
@@ -101,7 +110,7 @@ def test_storage_is_private_and_encrypted(template: dict[str, Any]) -> None:
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
     assert properties["BucketEncryption"]
-    for policy in ("LakePolicy", "DeadLettersPolicy", "NotificationTopicPolicy"):
+    for policy in ("LakePolicy", "LakeLogsPolicy", "DeadLettersPolicy", "NotificationTopicPolicy"):
         document = template["Resources"][policy]["Properties"]["PolicyDocument"]
         denied = [entry for entry in document["Statement"] if entry["Effect"] == "Deny"]
         assert {"Bool": {"aws:SecureTransport": "false"}} in [entry["Condition"] for entry in denied], policy
@@ -112,7 +121,7 @@ def test_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -
     function = template["Resources"]["DeployFunction"]["Properties"]
     variables = dict.fromkeys(function["Environment"]["Variables"], "x")
     assert documents.Environment.read(variables)
-    assert len(variables) == 4
+    assert len(variables) == 5
     module, _, attribute = function["Handler"].rpartition(".")
     assert module == "deploy_model.handler"
     assert attribute == "handle"

@@ -23,8 +23,9 @@ from tests.harness.aws.workflow_identity import WorkflowIdentity
 EDITS = {
     "DisplayName: fraudops": "DisplayName: other",
     "MessageRetentionPeriod: 1209600": "MessageRetentionPeriod: 604800",
-    "RetentionInDays: 365": "RetentionInDays: 400",
-    "NoncurrentDays: 365": "NoncurrentDays: 300",
+    "RetentionInDays: !Ref LogRetentionDays": "RetentionInDays: 400",
+    "NoncurrentDays: !Ref ReplacedVersionDays": "NoncurrentDays: 300",
+    '"title": "Latency, microseconds"': '"title": "Latency"',
     "MemorySize: 512": "MemorySize: 640",
     "MaximumRetryAttempts: 2 ": "MaximumRetryAttempts: 1 ",
     "Description: Runs the training pipeline and its jobs.": "Description: Runs the pipeline.",

@@ -11,7 +11,6 @@ from local_github.domain.records import Status
 
 from ml import config
 from ml.aws import platform_stack, registry, session
-from ml.aws.pipeline import definition
 from ml.gitops import commit_statuses, labels
 from tests.harness.github.emulator import NAME, WORKFLOW
 from tests.harness.workflows import environment
@@ -180,5 +179,5 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
 
 def known_executions() -> list[str]:
     """The ARNs of the pipeline's executions."""
-    found = session.client("sagemaker").list_pipeline_executions(PipelineName=definition.NAME)
+    found = session.client("sagemaker").list_pipeline_executions(PipelineName=platform_stack.pipeline_name())
     return [str(item["PipelineExecutionArn"]) for item in found["PipelineExecutionSummaries"]]

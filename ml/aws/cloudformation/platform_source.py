@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,19 @@ from ml.errors import ConfigError
 TEMPLATE = Path("infra/platform.yaml")
 IDENTITY = Path("infra/github-oidc.yaml")
 FUNCTION = Path("infra/deploy_model")
+SETTINGS = (
+    "AccessLogDays",
+    "CaptureRetentionDays",
+    "Encryption",
+    "EndpointLogGroup",
+    "InfrequentAccessDays",
+    "JobLogGroups",
+    "LatencyAlarmMicroseconds",
+    "LogRetentionDays",
+    "MonitoringRetentionDays",
+    "ReplacedVersionDays",
+)
+"""The parameters of TEMPLATE that a person may set and that nothing else determines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +59,23 @@ def source(root: Path) -> Source:
     )
 
 
+def settings(given: Sequence[str]) -> dict[str, str]:
+    """The settings in `given`, each as NAME=VALUE, by name.
+
+    Raises:
+        ConfigError: one has another form, or a name that is not in SETTINGS.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in SETTINGS:
+            raise ConfigError(
+                f"a setting of {TEMPLATE} must be NAME=VALUE with one of {', '.join(SETTINGS)} (got {text!r})"
+            )
+        found[name] = value
+    return found
+
+
 def identity_template(root: Path) -> str:
     """The template of the workflows' roles, from the checkout at `root`."""
     file = root / IDENTITY
@@ -67,4 +98,5 @@ def identity_parameters(where: platform_stack.Platform, made: Source) -> dict[st
         "CodeBucket": made.code_bucket,
         "ExecutionRoleArn": where.execution_role_arn,
         "EndpointName": made.parameters["EndpointName"],
+        "KeyArn": where.key_arn or "",
     }

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ml.aws.platform_stack import Platform
     from ml.config import ModelFile
 
-NAME = "fraudops-training"
 NO_CHAMPION = "champions/none/"
 """The prefix in the bucket that ChampionUri names if no model serves."""
 _DESCRIPTION = (
@@ -36,9 +35,7 @@ def definition(platform: Platform, training: ModelFile) -> str:
     with quiet(platform.region):
         from ml.aws.pipeline.steps import Workflow
 
-        workflow = Workflow(
-            name=NAME, platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}"
-        )
+        workflow = Workflow(platform=platform, training=training, no_champion=f"s3://{platform.bucket}/{NO_CHAMPION}")
         text = workflow.definition()
     return json.dumps(json.loads(text), sort_keys=True, indent=2)
 
@@ -52,14 +49,14 @@ def upsert(platform: Platform, text: str) -> None:
     from botocore.exceptions import ClientError
 
     request = {
-        "PipelineName": NAME,
-        "PipelineDisplayName": NAME,
+        "PipelineName": platform.pipeline,
+        "PipelineDisplayName": platform.pipeline,
         "PipelineDescription": _DESCRIPTION,
         "PipelineDefinition": text,
         "RoleArn": platform.execution_role_arn,
     }
     sagemaker = session.client("sagemaker")
-    with session.explained(f"putting pipeline {NAME}"):
+    with session.explained(f"putting pipeline {platform.pipeline}"):
         try:
             sagemaker.create_pipeline(**request)
         except ClientError as error:

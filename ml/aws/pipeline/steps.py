@@ -12,6 +12,7 @@ retries and the definition itself are the SDK's.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -46,6 +47,9 @@ _ML = "/opt/ml"
 _PROCESSING = "/opt/ml/processing"
 _CHANNELS = "/opt/ml/input/data"
 _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
+# Instance types whose local disks their own hardware encrypts; SageMaker refuses a key for them (ResourceConfig's
+# VolumeKmsKeyId; the types: Amazon EC2's "Instance store volumes").
+_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|i\d\w*|p5e?n?|trn\d\w*)\.")
 _NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _SHAPES = {
     StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
@@ -90,8 +94,9 @@ class _Step(ConfigurableRetryStep):  # type: ignore[misc]  # the SDK is not type
 class Workflow:
     """Prepare → Train → Evaluate → Gate → Register or GateFailed, for one platform and one model file."""
 
-    def __init__(self, *, name: str, platform: Platform, training: ModelFile, no_champion: str) -> None:
-        self._name, self._platform, self._compute = name, platform, training.compute
+    def __init__(self, *, platform: Platform, training: ModelFile, no_champion: str) -> None:
+        self._platform, self._compute = platform, training.compute
+        self._key = {"KmsKeyId": platform.key_arn} if platform.key_arn else {}
         self._image = image_uri(platform.region)
         # Credentials are not needed: a PipelineSession records requests and sends none.
         self._session = PipelineSession(
@@ -130,7 +135,7 @@ class Workflow:
             else_steps=[FailStep(name="GateFailed", error_message=Join(on="", values=[found("verdict.reason")]))],
         )
         return Pipeline(
-            name=self._name,
+            name=self._platform.pipeline,
             parameters=list(self._parameters.values()),
             pipeline_experiment_config=None,
             steps=[prepare, train, evaluate, gate],
@@ -164,7 +169,7 @@ class Workflow:
                 ],
             },
             "InputDataConfig": [_channel(name, source) for name, source in sources.items()],
-            "OutputDataConfig": {"S3OutputPath": self._below_execution("train")},
+            "OutputDataConfig": {"S3OutputPath": self._below_execution("train")} | self._key,
             "ResourceConfig": self._cluster,
             "StoppingCondition": self._stopping_condition,
             "RoleArn": self._platform.execution_role_arn,
@@ -261,7 +266,7 @@ class Workflow:
                 ],
             },
             "ProcessingInputs": [_input(name, source) for name, source in inputs.items()],
-            "ProcessingOutputConfig": {"Outputs": written},
+            "ProcessingOutputConfig": {"Outputs": written} | self._key,
             "ProcessingResources": {"ClusterConfig": self._cluster},
             # Prepare and Evaluate install nothing (run.sh); SageMaker transfers their inputs and outputs.
             "NetworkConfig": {"EnableNetworkIsolation": True},
@@ -273,7 +278,10 @@ class Workflow:
     @property
     def _cluster(self) -> dict[str, Any]:
         instance = {"InstanceType": self._parameters["InstanceType"], "InstanceCount": 1}
-        return instance | {"VolumeSizeInGB": self._compute.volume_gb}
+        volume: dict[str, Any] = {"VolumeSizeInGB": self._compute.volume_gb}
+        if self._platform.key_arn and not _LOCAL_STORAGE.match(self._compute.instance_type):
+            volume["VolumeKmsKeyId"] = self._platform.key_arn
+        return instance | volume
 
     @property
     def _stopping_condition(self) -> dict[str, Any]:

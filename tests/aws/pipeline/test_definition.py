@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ PLATFORM = Platform(
     package_group="fraudops-model",
     deploy_function="deploy",
     topic_arn="arn:aws:sns:eu-west-1:123456789012:topic",
+    pipeline="fraudops-training",
 )
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 
@@ -346,6 +348,49 @@ def test_outputs_lie_below_the_execution(steps: dict[str, dict[str, Any]]) -> No
         assert values[2:] == ["evaluate", output["OutputName"]]
 
 
+def resources(text: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """The cluster and the output settings of each job."""
+    found = {}
+    for step in json.loads(text)["Steps"]:
+        arguments = step["Arguments"]
+        if step["Type"] == "Processing":
+            found[step["Name"]] = (
+                arguments["ProcessingResources"]["ClusterConfig"],
+                arguments["ProcessingOutputConfig"],
+            )
+        elif step["Type"] == "Training":
+            found[step["Name"]] = arguments["ResourceConfig"], arguments["OutputDataConfig"]
+    return found
+
+
+@pytest.mark.parametrize(("instance", "volume"), [("ml.m5.xlarge", True), ("ml.m5d.xlarge", False)])
+def test_key_of_the_stack_encrypts_outputs_and_volumes(repository_root: Path, instance: str, volume: bool) -> None:
+    """Every job's outputs and volumes are encrypted; SageMaker refuses a key for instances with local disks."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    training = config.load_model(repository_root)
+    compute = training.compute.model_copy(update={"instance_type": instance})
+    changed = training.model_copy(update={"compute": compute})
+    found = resources(definition.definition(replace(PLATFORM, key_arn=key), changed))
+    assert set(found) == {"Prepare", "Train", "Evaluate"}
+    for cluster, output in found.values():
+        assert output["KmsKeyId"] == key
+        assert cluster.get("VolumeKmsKeyId") == (key if volume else None)
+
+
+def test_definition_without_a_key_names_none(text: str) -> None:
+    """An empty key would be refused."""
+    assert "KmsKeyId" not in text
+
+
+def test_pipeline_carries_the_stacks_name(cloud: ScriptedCloud, text: str) -> None:
+    """Two stacks of one account have a pipeline each."""
+    other = replace(PLATFORM, pipeline="other-training")
+    definition.upsert(PLATFORM, text)
+    definition.upsert(other, definition.definition(other, config.load_model(Path(__file__).resolve().parents[3])))
+    names = {item["PipelineName"] for item in session.client("sagemaker").list_pipelines()["PipelineSummaries"]}
+    assert names == {"fraudops-training", "other-training"}
+
+
 def test_building_has_no_side_effects(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Environment, log handlers and levels are unchanged, and the SDK emits no warning."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
@@ -370,7 +415,7 @@ def test_upsert_creates_and_then_updates(cloud: ScriptedCloud, text: str) -> Non
     definition.upsert(PLATFORM, text)
     changed = text.replace("7200", "3600")
     definition.upsert(PLATFORM, changed)
-    answer = session.client("sagemaker").describe_pipeline(PipelineName=definition.NAME)
+    answer = session.client("sagemaker").describe_pipeline(PipelineName=PLATFORM.pipeline)
     assert answer["PipelineDefinition"] == changed
     assert answer["RoleArn"] == PLATFORM.execution_role_arn
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,3 +199,14 @@ def test_capture_can_be_switched_off() -> None:
     access = FakeAccess(document=desired(capture={"sampling_percentage": 0}))
     deploy(access)
     assert access.requests[1]["DataCaptureConfig"]["EnableCapture"] is False
+
+
+@pytest.mark.parametrize(("instance", "volume"), [("ml.m5.large", True), ("ml.c5d.xlarge", False)])
+def test_key_encrypts_captured_traffic_and_volumes(instance: str, volume: bool) -> None:
+    """Captured traffic is encrypted always, volumes unless the instance has local disks, where a key is refused."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    account = FakeAccess(document=desired(instance={"type": instance, "count": 1}))
+    assert logic.deploy(event(), account, replace(ENVIRONMENT, key_arn=key)).outcome == "created"
+    (configuration,) = account.configurations.values()
+    assert configuration["DataCaptureConfig"]["KmsKeyId"] == key
+    assert configuration.get("KmsKeyId") == (key if volume else None)
