@@ -9,7 +9,7 @@ FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long emulators oracle product-alone serving-stack container seeds bench docs lock clean
+.PHONY: help demo test lint types unit long emulators oracle product-alone serving-stack container seeds bench checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -65,7 +65,10 @@ bench: .venv/dev.stamp .venv-bench/stamp  ## Benchmarks of the drift check: fals
 	$(BIN)/python tests/benchmarks/capture_memory.py
 	$(BIN)/python tests/benchmarks/years.py
 
-docs: .venv/dev.stamp  ## Generate CONTRIBUTING's table of folders and the pictures from the code
+checkov: .venv-checkov/stamp  ## Check the templates and workflow files with checkov; it has an environment of its own
+	.venv-checkov/bin/python tests/checkov_run.py
+
+docs: .venv/dev.stamp  ## Generate CONTRIBUTING's table of folders, the pictures and docs/cost.md from code and figures
 	$(BIN)/python -m docs.structure
 
 lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulators' pyproject.toml
@@ -76,8 +79,13 @@ lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulato
 	@$(INSTALL) .venv-bench requirements/bench.lock
 	@touch $@
 
+# checkov needs versions that conflict with the product's, so it has a separate environment.
+.venv-checkov/stamp: requirements/checkov.lock
+	@$(INSTALL) .venv-checkov requirements/checkov.lock
+	@touch $@
+
 clean:  ## Remove build outputs and environments
-	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
+	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-checkov .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

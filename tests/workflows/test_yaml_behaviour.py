@@ -25,6 +25,7 @@ TOOLS = {
     "make test",
     "make emulators oracle product-alone serving-stack",
     "cfn-lint infra/platform.yaml infra/github-oidc.yaml",
+    "make checkov",
     "actionlint",
 }
 WRITTEN = ("model-config/approvals/0001.yaml", "model-config/gate-failures/20260301T060000Z-0123456789ab.yaml")
