@@ -1,7 +1,8 @@
 """Reads the structure of the code: the imports of each module, the imports that the rules allow, and import circles.
 
 The rules are docs/import_rules.yaml. `python docs/structure.py` writes what is made from them: the table of folders in
-CONTRIBUTING.md and the picture docs/imports.svg. Nothing of the project is imported or run.
+CONTRIBUTING.md and the picture docs/imports.svg; it also writes docs/cost.md from docs/cost.yaml. Nothing of the
+project is imported or run.
 """
 
 from __future__ import annotations
@@ -178,12 +179,13 @@ def replaced(text: str, table_text: str) -> str:
 
 
 def main() -> int:
-    """Writes the table and the picture."""
-    from docs import pictures
+    """Writes the table, the pictures and the page of costs."""
+    from docs import cost, pictures
 
     contributing = ROOT / "CONTRIBUTING.md"
     contributing.write_text(replaced(contributing.read_text("utf-8"), table()), "utf-8")
     pictures.write()
+    cost.write()
     return 0
 
 

@@ -28,3 +28,4 @@ compile ml/steps/requirements.txt $in/steps.in --no-deps --no-annotate -c $in/ru
 compile $in/container.lock $in/container.in
 python=3.12 compile $in/serving-stack.lock $in/serving-stack.in --overrides $in/overrides.in -c $in/container.lock
 compile $in/bench.lock $in/bench.in
+compile $in/checkov.lock $in/checkov.in

@@ -1,0 +1,90 @@
+"""docs/cost.md: computed from docs/cost.yaml, current, and complete about what is unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]  # it has no stubs
+
+from docs import cost
+from ml import config
+from ml.model.drift.verdict import CAUSES, VERDICTS
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / cost.FIGURES).read_text("utf-8")
+
+SMALL = """
+prices:
+  a: {what: A, per: hour, usd: 0.5, source: list, date: 2026-01-01}
+usage:
+  hours: {value: 10, unit: h, measured: false, source: assumed}
+"""
+
+
+def test_page_is_current() -> None:
+    """docs/cost.md is the text that docs/cost.py makes."""
+    assert (ROOT / cost.PAGE).read_text("utf-8") == cost.page(cost.read(TEXT)), (
+        "run: make docs (cost.md is out of date)"
+    )
+
+
+def test_bill_is_units_times_price() -> None:
+    """One ml.m5.large costs hours × price; jobs are billed by the second, their starts included."""
+    figures = cost.read(TEXT)
+    instance = cost.endpoint(figures, "host_m5_large")
+    assert instance.usd == pytest.approx(730 * 0.115)
+    lines = {line.price.what: line for line in cost.rest(figures)}
+    jobs = lines["Prepare and Evaluate, ml.m5.xlarge"]
+    assert jobs.units == pytest.approx(2 * (2 * 240 + 4.6 + 0.7) / 3600)
+    assert lines["CloudWatch custom metric"].usd == pytest.approx(82 * 30 / 730 * 0.30)
+
+
+def test_unknown_prices_are_named_and_not_summed() -> None:
+    """A line without a price adds nothing, and the page names it."""
+    figures = cost.read(TEXT)
+    lines = cost.rest(figures)
+    unknown = [line for line in lines if line.usd is None]
+    assert unknown
+    assert cost.total(lines) == pytest.approx(sum(line.usd for line in lines if line.usd is not None))
+    text = cost.page(figures)
+    for line in unknown:
+        assert f"Unknown: {line.price.what}" in text
+
+
+def test_serverless_breaks_even_where_both_cost_the_same() -> None:
+    """At that many requests a month the two endpoints cost the same."""
+    document = yaml.safe_load(TEXT)
+    document["usage"]["requests"]["value"] = cost.break_even_requests(cost.read(TEXT))
+    figures = cost.read(yaml.safe_dump(document))
+    assert cost.serverless(figures).usd == pytest.approx(cost.endpoint(figures, "host_m5_large").usd)
+
+
+def test_counts_are_those_of_the_code_and_the_template() -> None:
+    """Alarms are those of infra/platform.yaml, metrics those of a drift check with the committed inputs."""
+    figures = cost.read(TEXT)
+    resources = cfn_yaml.load(str(ROOT / "infra/platform.yaml"))["Resources"].values()
+    assert figures["alarms"] == sum(item["Type"] == "AWS::CloudWatch::Alarm" for item in resources)
+    columns = len(config.load_settings(ROOT).training.columns.inputs) + 1  # and the score
+    rows_drift_traffic_checks_hours, rates = 5, 5  # check_artifacts.points and drift_check._publish_completion
+    assert figures["metrics"] == 2 * columns + len(VERDICTS) + len(CAUSES) + rows_drift_traffic_checks_hours + rates
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("source: list", "source: ''", r"prices\.a: needs a source"),
+        ("date: 2026-01-01", "date: null", r"prices\.a: a price needs its date"),
+        ("usd: 0.5", "usd: null", r"prices\.a: a price needs its date, and an unknown price has none"),
+        ("usd: 0.5", "usd: 0", r"prices\.a\.usd: must be above 0 \(got 0\)"),
+        ("what: A", "name: A", r"prices\.a: .*unexpected keyword argument 'name'"),
+        ("source: assumed", "source: ''", r"usage\.hours: needs a source"),
+        ("value: 10", "value: -1", r"usage\.hours\.value: must not be negative \(got -1\)"),
+    ],
+)
+def test_figure_without_evidence_is_refused(old: str, new: str, message: str) -> None:
+    """The error names file and figure."""
+    assert cost.read(SMALL)["hours"] == 10
+    with pytest.raises(ValueError, match=r"docs/cost\.yaml: " + message):
+        cost.read(SMALL.replace(old, new))
