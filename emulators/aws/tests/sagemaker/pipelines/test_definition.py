@@ -158,6 +158,9 @@ def test_branch_step_needs_its_condition() -> None:
         ({"Type": "Perhaps"}, "unknown condition type 'Perhaps'"),
         ({"Type": "Or", "Conditions": {}}, "Json Array"),
         ({"Type": "Equals", "LeftValue": 1}, "property 'RightValue'"),
+        ({"Type": "Equals", "LeftValue": None, "RightValue": 1}, "property 'LeftValue' of condition 'Equals' is null"),
+        ({"Type": "Not", "Condition": None}, "property 'Condition' of condition 'Not' is null"),
+        ({"Type": "In", "QueryValue": None, "Values": []}, "property 'QueryValue' of condition 'In' is null"),
         ("true", "Json Object"),
     ],
 )
@@ -190,6 +193,15 @@ def test_values_without_order_are_not_compared() -> None:
     with pytest.raises(conditions.ConditionError):
         compare("GreaterThan", 1, "0")
     assert not compare("Equals", True, 1)
+
+
+def test_operand_that_resolves_to_null_fails_the_step() -> None:
+    """The resolution of references leaves out null members; the error names the operand, and no KeyError escapes."""
+    with pytest.raises(conditions.ConditionError, match="Equals has no LeftValue: its value is null"):
+        conditions.holds({"Type": "Equals", "RightValue": 1})
+    with pytest.raises(conditions.ConditionError, match="GreaterThan cannot compare None with 1"):
+        compare("GreaterThan", None, 1)
+    assert not compare("Equals", None, 1)
 
 
 @given(PARTS)

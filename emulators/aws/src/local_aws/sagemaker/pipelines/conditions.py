@@ -21,14 +21,14 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
 
 
 class ConditionError(ValueError):
-    """A condition compares values that have no order."""
+    """A condition lacks an operand or compares values that have no order."""
 
 
 def validate(condition: Any) -> None:
     """Validates the form of a condition.
 
     Raises:
-        ValueError: an unknown type, an unknown or missing member, or a member of the wrong type.
+        ValueError: an unknown type, an unknown or missing member, a null, or a member of the wrong type.
     """
     if not isinstance(condition, Mapping):
         raise ValueError("Expecting start of Json Object.")  # noqa: TRY004 - a malformed definition is always a ValueError
@@ -41,6 +41,8 @@ def validate(condition: Any) -> None:
     for name in _MEMBERS[kind]:
         if name not in condition:
             raise ValueError(f"Cannot parse object, property '{name}' of condition '{kind}' is missing.")
+        if condition[name] is None:
+            raise ValueError(f"Cannot parse object, property '{name}' of condition '{kind}' is null.")
     if kind == "Not":
         validate(condition["Condition"])
     elif kind == "Or":
@@ -56,9 +58,13 @@ def holds(condition: Mapping[str, Any]) -> bool:
     """Whether a condition with resolved references is true.
 
     Raises:
-        ConditionError: an ordering of values that have none, such as a number and a string.
+        ConditionError: an operand without a value, or an ordering of values that have none, such as a number and a
+            string.
     """
     kind = condition["Type"]
+    for name in _MEMBERS[kind]:
+        if name not in condition:  # the resolution of references leaves out members that are null
+            raise ConditionError(f"{kind} has no {name}: its value is null")
     if kind == "Not":
         return not holds(condition["Condition"])
     if kind == "Or":
