@@ -90,6 +90,14 @@ def test_push_is_filtered_by_paths(filters: str, files: list[str], fires: bool) 
     assert triggers.starts(workflow(f"{{push: {filters}}}"), push("refs/heads/main", *files)) is fires
 
 
+@pytest.mark.parametrize("filters", ["{paths: [src/**]}", "{paths-ignore: ['**']}"])
+def test_push_of_more_than_1000_commits_ignores_paths(filters: str) -> None:
+    """GitHub then computes no diff; branch filters still apply."""
+    large = event("push", changed_files=("README.md",), diff_too_large=True)
+    assert triggers.starts(workflow(f"{{push: {filters}}}"), large)
+    assert not triggers.starts(workflow(f"{{push: {{branches: [dev], {filters[1:]}}}"), large)
+
+
 @pytest.mark.parametrize(
     ("filters", "base", "action", "fires"),
     [

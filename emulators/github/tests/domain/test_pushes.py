@@ -96,3 +96,32 @@ def test_listener_may_call_the_api(emulator: Any, clone: Any) -> None:
     clone.commit({"a": "1"})
     clone.push("main")
     assert seen == ["refs/heads/main", "refs/heads/made"]
+
+
+def test_changed_files_are_the_first_300_of_the_diff(emulator: Any, clone: Any, branch: Any) -> None:
+    """GitHub's `paths:` filters read no more of a push or a pull request."""
+    before = clone.git("rev-parse", "main").stdout.strip()
+    files = {f"many/{number:03}.txt": "1" for number in range(300)}
+    clone.commit(files | {"zzz.txt": "1"}, "Many")
+    clone.push("main")
+    (event,) = emulator.events
+    assert event.before == before
+    assert len(event.changed_files) == 300
+    assert event.changed_files[-1] == "many/299.txt"
+    assert not event.diff_too_large
+
+
+def test_push_of_more_than_1000_commits_is_too_large_to_compare(emulator: Any, clone: Any) -> None:
+    """The workflow then runs regardless of its paths; 1,000 commits are compared."""
+    for commits in (1_000, 1_001):
+        parent = clone.git("rev-parse", "main").stdout.strip()
+        stream = "".join(
+            f"commit refs/heads/main\nmark :{number}\ncommitter Ada <ada@example.invalid> {number} +0000\ndata 1\nm\n"
+            + (f"from {parent}\n" if number == 1 else "")
+            for number in range(1, commits + 1)
+        )
+        (clone.root / "stream").write_text(stream)
+        clone.git("checkout", "--quiet", "--detach")
+        clone.git("-c", "core.pager=cat", "-c", "alias.load=!git fast-import --quiet --force < stream", "load")
+        clone.push("main")
+        assert emulator.events[-1].diff_too_large is (commits > 1_000)

@@ -72,7 +72,9 @@ def _push(event: Event, filters: Mapping[str, Any]) -> bool:
         return _name_matches(filters, "tags", name) if tag else not branch  # GitHub ignores paths for tags
     if tag and not branch:
         return False
-    return _name_matches(filters, "branches", name) and _paths_match(filters, event.changed_files)
+    return _name_matches(filters, "branches", name) and (
+        event.diff_too_large or _paths_match(filters, event.changed_files)
+    )
 
 
 def _pull_request(event: Event, filters: Mapping[str, Any]) -> bool:

@@ -28,7 +28,10 @@ class Event:
     before: str | None = None
     """For a push: the old value of the ref; zeros if it is new."""
     changed_files: Sequence[str] = field(default=())
-    """Input of `paths:` filters. Push: before to after; pull request: merge base to head; tag: empty."""
+    """Input of `paths:` filters: the first 300 files of a diff. Push: before to after; pull request: merge base to
+    head; tag: empty. See `changed_files`."""
+    diff_too_large: bool = False
+    """The push has more than 1,000 commits, so `paths:` filters do not apply."""
     from_workflow_token: bool = False
     """A workflow token caused it, so it starts nothing unless it is a dispatch."""
 

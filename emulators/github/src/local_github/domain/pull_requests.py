@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from local_github.domain.changed_files import changed_files
 from local_github.domain.emitter import Emitter
 from local_github.domain.in_memory_store import State
 from local_github.domain.records import Issue, Pull, Repository, Review
@@ -45,7 +46,7 @@ def emit(
             "pull_request": serialize.pull_request(emitter.serializer, repository, issue),
             **payload,
         },
-        changed_files=changed_paths(repository, base, pull.head_sha),
+        changed_files=changed_files(repository, base, pull.head_sha),
     )
 
 
@@ -53,12 +54,6 @@ def merge_base(repository: Repository, issue: Issue) -> str:
     """The commit that a pull request's changes are compared with."""
     pull = pull_of(issue)
     return repository.git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
-
-
-def changed_paths(repository: Repository, before: str, after: str) -> tuple[str, ...]:
-    """The sorted paths that differ between two commits; both names of a renamed file."""
-    changes = repository.git.changes(before, after)
-    return tuple(sorted({name for change in changes for name in (change.path, change.previous) if name}))
 
 
 def unified_diff(repository: Repository, issue: Issue) -> bytes:

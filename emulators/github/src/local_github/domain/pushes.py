@@ -7,6 +7,7 @@ from typing import Any
 
 from local_github.clock import to_utc
 from local_github.domain import pull_requests
+from local_github.domain.changed_files import COMMITS_LIMIT, changed_files
 from local_github.domain.emitter import Emitter
 from local_github.domain.records import Repository
 from local_github.domain.tokens import Principal
@@ -40,6 +41,7 @@ def record(emitter: Emitter, repository: Repository, update: RefUpdate, principa
         before=update.before,
         payload=_payload(emitter.serializer, repository, commits, update, principal),
         changed_files=_changed_files(repository, update, commits),
+        diff_too_large=len(commits) > COMMITS_LIMIT,
     )
     if update.ref.startswith(_HEADS):
         branch = update.ref.removeprefix(_HEADS)
@@ -63,12 +65,12 @@ def _changed_files(repository: Repository, update: RefUpdate, commits: list[Comm
     if update.after == ZERO or update.ref.startswith(_TAGS):
         return ()
     if update.before != ZERO:
-        return pull_requests.changed_paths(repository, update.before, update.after)
+        return changed_files(repository, update.before, update.after)
     if not commits:
         return ()
     oldest = commits[0]
     start = oldest.parents[0] if oldest.parents else repository.git.write_tree(None, [])
-    return pull_requests.changed_paths(repository, start, update.after)
+    return changed_files(repository, start, update.after)
 
 
 def _commit(serializer: Serializer, repository: Repository, commit: Commit) -> dict[str, Any]:
