@@ -101,3 +101,13 @@ def check_property(step_type: str, parts: Sequence[Part]) -> None:
 def response_members(operation: str) -> frozenset[str]:
     """The members of an operation's response."""
     return frozenset(_model().operation_model(operation).output_shape.members)
+
+
+def list_members(operation: str, member: str) -> frozenset[str]:
+    """The members of each entry in the list `member` of an operation's response."""
+    return frozenset(_model().operation_model(operation).output_shape.members[member].member.members)
+
+
+def operations() -> tuple[str, ...]:
+    """The names of SageMaker's operations."""
+    return tuple(_model().operation_names)

@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from local_aws.errors import AwsError, EmitEvent, NotHandled, OperationHandler
-from local_aws.sagemaker.pipelines import argument_validation, definition, names, parameters
+from local_aws.sagemaker.pipelines import definition, names, parameters
 from local_aws.sagemaker.pipelines.events import PipelineEvents
 from local_aws.sagemaker.pipelines.execution import Execution
+from local_aws.sagemaker.pipelines.jobs import managed_image
+from local_aws.sagemaker.pipelines.jobs.catalog import JobCatalog
 from local_aws.sagemaker.pipelines.jobs.contract import Jobs
 from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
 from local_aws.sagemaker.pipelines.jobs.isolation import Isolation
+from local_aws.sagemaker.pipelines.jobs.operations import JobService
 from local_aws.sagemaker.pipelines.jobs.runner import JobRunner
 from local_aws.sagemaker.pipelines.step_cache import StepCache
 from local_aws.sagemaker.pipelines.step_types import ExecutionIdentity, StepRunner
 from local_aws.sagemaker.service_roles import ServiceRoles
+
+log = logging.getLogger(__name__)
 
 _PAGE_SIZE = 100
 
@@ -63,20 +68,24 @@ class PipelineService:
         self._lock = threading.Lock()
         self._executions: dict[str, Execution] = {}
         self._tokens: dict[str, tuple[str, str]] = {}
-        self._job_descriptions: dict[str, dict[str, Any]] = {}
         self._closed = False
         self._events = PipelineEvents(emit)
+        isolation = isolation or Isolation()
+        for line in isolation.notes(images.environment(managed_image.SAMPLE), network=True):
+            log.warning("jobs: %s", line)
         machine = JobRunner(
             folder=folder,
             region=region,
             account=account,
             roles=roles,
             images=images,
-            isolation=isolation or Isolation(),
+            isolation=isolation,
             slots=threading.BoundedSemaphore(max_jobs or max(2, os.cpu_count() or 1)),
             grace_seconds=grace_seconds,
         )
-        self._steps = StepRunner(Jobs(machine), StepCache(), self._job_descriptions.__setitem__)
+        jobs, catalog = Jobs(machine), JobCatalog(region, account)
+        self._steps = StepRunner(jobs, StepCache(), catalog)
+        self._jobs = JobService(jobs, catalog, emit=emit, page=_page)
         self.operations: Mapping[str, OperationHandler] = {
             "CreatePipeline": self._validate_pipeline,
             "UpdatePipeline": self._validate_pipeline,
@@ -89,8 +98,7 @@ class PipelineService:
             "ListPipelineExecutions": self._list,
             "ListPipelineExecutionSteps": self._list_steps,
             "ListPipelineParametersForExecution": self._list_parameters,
-            "DescribeProcessingJob": lambda r: self._describe_job(r, "Processing"),
-            "DescribeTrainingJob": lambda r: self._describe_job(r, "Training"),
+            **self._jobs.operations,
         }
 
     def close(self) -> None:
@@ -101,6 +109,7 @@ class PipelineService:
         threads = [threading.Thread(target=execution.end, args=(60.0,), daemon=True) for execution in executions]
         for thread in threads:
             thread.start()
+        self._jobs.close()
         for thread in threads:
             thread.join()
         self._events.close()
@@ -222,7 +231,7 @@ class PipelineService:
 
     def _list(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["PipelineName"].rpartition("/")[2]
-        after, before = (_parse_time(request.get(key)) for key in ("CreatedAfter", "CreatedBefore"))
+        after, before = (names.parse_time(request.get(key)) for key in ("CreatedAfter", "CreatedBefore"))
         with self._lock:
             executions = list(self._executions.values())
         found = [e for e in executions if e.identity.pipeline_name == name]
@@ -244,23 +253,6 @@ class PipelineService:
     def _list_parameters(self, request: dict[str, Any]) -> dict[str, Any]:
         values = self._find(request).values
         return _page("PipelineParameters", [{"Name": k, "Value": names.text(v)} for k, v in values.items()], request)
-
-    def _describe_job(self, request: dict[str, Any], kind: str) -> dict[str, Any]:
-        description = self._job_descriptions.get(request[f"{kind}JobName"])
-        if description is None or f"{kind}JobArn" not in description:
-            raise NotHandled
-        members = argument_validation.response_members(f"Describe{kind}Job")
-        return {name: names.wire(value) for name, value in dict(description).items() if name in members}
-
-
-def _parse_time(value: Any) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value.astimezone(UTC) if isinstance(value, datetime) else None
 
 
 def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> dict[str, Any]:

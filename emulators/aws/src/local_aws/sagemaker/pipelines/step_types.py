@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from local_aws.errors import AwsError
 from local_aws.sagemaker.pipelines import argument_validation, conditions, names, retry_policies
 from local_aws.sagemaker.pipelines.definition import Step
 from local_aws.sagemaker.pipelines.jobs import runner as job_runner
+from local_aws.sagemaker.pipelines.jobs.catalog import JobCatalog
 from local_aws.sagemaker.pipelines.jobs.contract import Jobs
 from local_aws.sagemaker.pipelines.jobs.storage import ClientFault, CreateFault
 from local_aws.sagemaker.pipelines.step_cache import CacheEntry, StepCache
@@ -83,11 +84,11 @@ class ExecutionIdentity:
 
 @dataclass(frozen=True)
 class StepRunner:
-    """Runs steps, for all executions. `publish` gets the name and description of every job."""
+    """Runs steps, for all executions."""
 
     jobs: Jobs
     cache: StepCache
-    publish: Callable[[str, dict[str, Any]], None]
+    catalog: JobCatalog
 
     def run(self, identity: ExecutionIdentity, record: StepRecord, scope: Scope, stop: threading.Event) -> None:
         """Runs the step with retries, and stores its properties and metadata in `record`.
@@ -136,14 +137,13 @@ class StepRunner:
             record.properties, record.metadata = dict(hit.properties), dict(hit.metadata)
             record.cached_from, record.attempts = hit.execution_arn, 0
             return
-        kind = step.type.lower()
-        arn = f"arn:aws:sagemaker:{self.jobs.runner.region}:{self.jobs.runner.account}:{kind}-job/{name}"
+        arn = self.catalog.arn("Processing" if step.type == "Processing" else "Training", name)
         description: dict[str, Any] = {}
         self._authorize_job(identity, step, name, arguments)
 
         def created() -> None:
             record.metadata[f"{step.type}Job"] = {"Arn": arn}
-            self.publish(name, description)
+            self.catalog.add(arn, description)
 
         run = self.jobs.processing if step.type == "Processing" else self.jobs.training
         run(job_runner.JobRequest(identity.id, name, arn, arguments, description, stop, created))

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from local_aws.sagemaker.pipelines.jobs.isolation import Mode
-from pipeline_jobs import PipelineAws, change, failure_reason, processing, training
+from pipeline_jobs import PipelineAws, change, failure_reason, processing, python, training
 
 
 def test_manifest_input_keeps_relative_keys(aws: PipelineAws, mode: Mode) -> None:
@@ -18,7 +18,11 @@ def test_manifest_input_keeps_relative_keys(aws: PipelineAws, mode: Mode) -> Non
     manifest = aws.put("sets/x/dataset.manifest", json.dumps([{"prefix": f"s3://{aws.bucket}/"}, *listed]))
     step = processing(
         "Read",
-        ["sh", "-c", "cd /opt/ml/processing/dataset && find . -type f | sort > /opt/ml/processing/out/found"],
+        python(
+            "import pathlib; root = pathlib.Path('/opt/ml/processing/dataset');"
+            "found = sorted(f'./{path.relative_to(root)}' for path in root.rglob('*') if path.is_file());"
+            "pathlib.Path('/opt/ml/processing/out/found').write_text(chr(10).join(found))"
+        ),
         inputs={"dataset": manifest},
         outputs={"out": f"s3://{aws.bucket}/out/"},
     )
@@ -36,7 +40,11 @@ def test_prefix_input_is_a_prefix_of_keys(aws: PipelineAws) -> None:
     one = aws.put("single/model.tar.gz", "m")
     step = processing(
         "Read",
-        ["sh", "-c", "cd /opt/ml/processing && find train one -type f | sort > out/found"],
+        python(
+            "import pathlib; root = pathlib.Path('/opt/ml/processing');"
+            "found = [path for name in ('train', 'one') for path in (root / name).rglob('*') if path.is_file()];"
+            "(root / 'out/found').write_text(chr(10).join(sorted(str(path.relative_to(root)) for path in found)))"
+        ),
         inputs={"train": f"s3://{aws.bucket}/train", "one": one},
         outputs={"out": f"s3://{aws.bucket}/out"},
     )

@@ -1,29 +1,39 @@
-"""Maps container images to local commands, for definitions without a ContainerEntrypoint.
+"""Maps container images to local commands and interpreters.
 
 Built-in algorithms and framework images in script mode run a program that only the image contains. `local-images.yaml`
-maps image patterns to commands; the first match wins:
+maps image patterns to commands, for definitions without a ContainerEntrypoint, and to the interpreter and the commands
+that the image's jobs have. Each is taken from the first match that gives it:
 
     images:
       - match: "*/my-training:*"
         command: ["python3", "./train.py"]      # ./ is relative to the file
+        interpreter: ./venv/bin/python          # default: the Python that runs the emulator
+        commands: [bash, sh, cat]               # on PATH beside the Python's own; default: those of this machine
 
-AWS's framework images in script mode (a `sagemaker_program` hyperparameter) need no mapping.
+AWS's framework images in script mode (a `sagemaker_program` hyperparameter) need no mapping. SageMaker's managed
+scikit-learn 1.9-0 image has its own Python, packages and commands without a mapping, see `managed_image`.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from local_aws.errors import EmulatorError
+from local_aws.sagemaker.pipelines.jobs import managed_image
+from local_aws.sagemaker.pipelines.jobs.image_environment import ImageEnvironment, managed_environment
 from local_aws.sagemaker.pipelines.jobs.storage import CreateFault
 
 FILE_NAME = "local-images.yaml"
+_MESSAGE_CHARS = 500
 # Images with SageMaker's training toolkit, which runs the script named in the hyperparameters.
 _FRAMEWORKS = (
     "*/sagemaker-scikit-learn:*", "*/sagemaker-xgboost:*", "*/pytorch-training:*", "*/tensorflow-training:*",
@@ -35,7 +45,15 @@ SCRIPT_MODE = ("python3", "-P", str(Path(__file__).with_name("script_mode.py")),
 class _Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     match: str = Field(min_length=1)
-    command: list[str] = Field(min_length=1)
+    command: list[str] | None = Field(default=None, min_length=1)
+    interpreter: str | None = Field(default=None, min_length=1)
+    commands: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> Self:
+        if self.command is None and self.interpreter is None and self.commands is None:
+            raise ValueError("an image needs a command, an interpreter or commands")
+        return self
 
 
 class _File(BaseModel):
@@ -48,6 +66,10 @@ class ImageMap:
     """Shell-style image patterns and their commands, in order of precedence."""
 
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    environments: tuple[tuple[str, Path | None, frozenset[str] | None], ...] = ()
+    """Image patterns, interpreters and commands; None where a rule does not give one."""
+    folder: Path | None = None
+    """Holds .venv-container, the environment of the managed scikit-learn image; None if there is none."""
 
     @classmethod
     def load(cls, path: Path | None) -> ImageMap:
@@ -56,21 +78,51 @@ class ImageMap:
         Raises:
             EmulatorError: the file does not have the format above.
         """
-        if path is None or not path.exists():
+        if path is None:
             return cls()
+        folder = path.resolve().parent
+        if not path.exists():
+            return cls(folder=folder)
         try:
             content = _File.model_validate(yaml.safe_load(path.read_text("utf-8")))
-        except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
             raise EmulatorError(
-                f"{path}: must list images with 'match' and 'command' ({' '.join(str(error).split())})"
+                f"{path}: must list images with 'match' and 'command' or 'interpreter' "
+                f"({' '.join(str(error).split())[:_MESSAGE_CHARS]})"
             ) from error
-        folder = path.resolve().parent
+
+        def located(part: str) -> str:
+            return str(folder / part) if part.startswith("./") else part
+
+        for rule in content.images:
+            if rule.interpreter is not None and not os.access(located(rule.interpreter), os.X_OK):
+                raise EmulatorError(f"{path}: interpreter {rule.interpreter} of {rule.match} cannot be executed")
         return cls(
-            tuple(
-                (rule.match, tuple(str(folder / part) if part.startswith("./") else part for part in rule.command))
+            rules=tuple((rule.match, tuple(map(located, rule.command))) for rule in content.images if rule.command),
+            environments=tuple(
+                (
+                    rule.match,
+                    Path(located(rule.interpreter)) if rule.interpreter else None,
+                    frozenset(rule.commands) if rule.commands is not None else None,
+                )
                 for rule in content.images
-            )
+            ),
+            folder=folder,
         )
+
+    def environment(self, image: str) -> ImageEnvironment:
+        """The interpreter and the commands of the jobs of `image`."""
+        matching = [rule for rule in self.environments if fnmatch.fnmatchcase(image, rule[0])]
+        python = next((rule[1] for rule in matching if rule[1] is not None), None)
+        commands = next((rule[2] for rule in matching if rule[2] is not None), None)
+        if fnmatch.fnmatchcase(image, managed_image.PATTERN):
+            managed = managed_environment(self.folder or Path.cwd())
+            return ImageEnvironment(
+                python or managed.python,
+                managed.commands if commands is None else commands,
+                () if python else managed.differences,
+            )
+        return ImageEnvironment(python or Path(sys.executable), commands)
 
     def command(self, image: str, hyperparameters: Mapping[str, str] | None = None) -> Sequence[str]:
         """The local command for `image`.

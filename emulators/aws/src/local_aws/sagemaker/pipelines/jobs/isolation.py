@@ -15,15 +15,22 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
+
+from local_aws.sagemaker.pipelines.jobs.image_environment import ImageEnvironment, link_commands
+
+NOT_ISOLATED = (
+    "this system allows no user namespaces: /opt/ml is replaced by the job's folder, and no job's network is isolated"
+)
 
 Mode = Literal["auto", "namespace", "relocate"]
 
@@ -35,7 +42,8 @@ _SCRIPT_BYTES = 4_000_000
 # there, and the job's folder is at /opt/ml.
 _MOUNT = """
 set -eu
-ml=$1 stage=$2; shift 2
+ml=$1 stage=$2 path=$PATH PATH=$3 loopback=$4 python=$5; shift 5
+if [ -n "$loopback" ]; then "$python" -I -c "$loopback"; fi
 if [ -d /opt/ml ]; then mount --bind "$ml" /opt/ml
 else
   mount -t tmpfs -o mode=755 tmpfs "$stage"
@@ -49,7 +57,13 @@ else
   mkdir "$stage/ml"; mount --bind "$ml" "$stage/ml"; mount --rbind "$stage" /opt
 fi
 cd /opt/ml
+PATH=$path
 exec "$@"
+"""
+# A new network namespace has only a loopback interface, which is down.
+_LOOPBACK_UP = """
+import fcntl, socket, struct
+fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, struct.pack("16sh", b"lo", 1))
 """
 # For root, plain mount namespaces may be allowed even if user namespaces are not.
 _NAMESPACE_COMMANDS = (("unshare", "--map-root-user", "--mount"), ("unshare", "--mount"))
@@ -72,6 +86,7 @@ class JobSpace:
 
     folder: Path
     prefix: tuple[str, ...]  # the command that creates the namespace; empty if /opt/ml is relocated
+    restricted: bool = False  # PATH has only the commands that are linked in `commands`
 
     @property
     def ml(self) -> Path:
@@ -80,6 +95,10 @@ class JobSpace:
     @property
     def venv(self) -> Path:
         return self.folder / "venv"
+
+    @property
+    def commands(self) -> Path:
+        return self.folder / "bin"
 
     @property
     def log(self) -> Path:
@@ -96,12 +115,17 @@ class JobSpace:
             raise ValueError(f"'{path}' is not below {ROOT}")
         return self.ml / normal.relative_to(ROOT)
 
-    def command(self, words: Sequence[str]) -> list[str]:
-        """The command that runs `words` with the job's folder at /opt/ml."""
+    def command(self, words: Sequence[str], *, network: bool = True) -> list[str]:
+        """The command that runs `words` with the job's folder at /opt/ml; without `network`, with loopback alone."""
         if not self.prefix:
             return [self.relocated(word) for word in words]
-        stage = self.folder / "opt"
-        return [*self.prefix, "sh", "-c", _MOUNT, "job", str(self.ml), str(stage), *words]
+        # The programs that create the namespace are not the job's: they are found on the caller's PATH.
+        program, *options = self.prefix
+        path = os.environ.get("PATH", os.defpath)
+        prefix = [shutil.which(program) or program, *options, *([] if network else ["--net"])]
+        shell, stage, python = shutil.which("sh") or "sh", self.folder / "opt", self.venv / "bin/python"
+        loopback = "" if network else _LOOPBACK_UP
+        return [*prefix, shell, "-c", _MOUNT, "job", str(self.ml), str(stage), path, loopback, str(python), *words]
 
     def environment(self, own: Mapping[str, str]) -> dict[str, str]:
         """The complete environment of the job: inherited and fixed variables, and `own`."""
@@ -114,7 +138,9 @@ class JobSpace:
             for name in ("NO_PROXY", "no_proxy"):
                 env[name] = ",".join(filter(None, [env.get(name), _LOOPBACK]))
         env |= {
-            "PATH": os.pathsep.join([str(self.venv / "bin"), caller.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join(
+                [str(self.venv / "bin"), str(self.commands) if self.restricted else caller.get("PATH", os.defpath)]
+            ),
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
             "LANG": "C.UTF-8",
@@ -147,13 +173,13 @@ class JobSpace:
 
 
 class Isolation:
-    """How jobs are isolated. `python` runs them: this interpreter, or one with the package versions of a container.
+    """How jobs are isolated. `python`, if given, runs them all; otherwise the interpreter of each job's image does.
 
     `mode` "auto" uses a namespace if one can be created (tested once), and relocates otherwise.
     """
 
     def __init__(self, mode: Mode = "auto", python: Path | None = None) -> None:
-        self.mode, self.python = mode, python or Path(sys.executable)
+        self.mode, self._given, self.python = mode, python, python or Path(sys.executable)
 
     @cached_property
     def prefix(self) -> tuple[str, ...]:
@@ -169,42 +195,57 @@ class Isolation:
             raise RuntimeError("this system does not allow mount namespaces (tried unshare); use mode 'relocate'")
         return prefix
 
-    def create_space(self, folder: Path) -> JobSpace:
-        """Creates the folders and the Python environment of a new job in `folder`."""
-        space = JobSpace(folder.resolve(), self.prefix)
+    def create_space(self, folder: Path, image: ImageEnvironment | None = None) -> JobSpace:
+        """Creates the folders and the Python environment of a new job in `folder`.
+
+        `image` gives the interpreter, unless this isolation has one of its own, and the commands.
+        """
+        space = JobSpace(folder.resolve(), self.prefix, image is not None and image.commands is not None)
         for name in ("ml", "home", "tmp", "opt"):
             (space.folder / name).mkdir(parents=True)
-        self._create_venv(space.venv)
+        self._create_venv(space.venv, self._given or (image.python if image else self.python))
+        if image is not None and image.commands is not None:
+            link_commands(image.commands, space.commands)
         return space
 
-    def _create_venv(self, venv: Path) -> None:
+    def notes(self, image: ImageEnvironment, *, network: bool) -> list[str]:
+        """What a job of `image` has otherwise than on AWS, a line each, for its log."""
+        lines = [] if self._given else [f"this job runs with {line}" for line in image.differences]
+        if not self.prefix:
+            lines.append(NOT_ISOLATED)
+            if not network:
+                lines.append("this job asked for network isolation and has the network of this machine")
+        return lines
+
+    def _create_venv(self, venv: Path, python: Path) -> None:
         subprocess.run(
-            [str(self.python), "-I", "-m", "venv", "--without-pip", "--symlinks", str(venv)],
+            [str(python), "-I", "-m", "venv", "--without-pip", "--symlinks", str(venv)],
             check=True,
             capture_output=True,
         )
         site = next(venv.glob("lib/python*/site-packages"))
         # A path in a .pth file is added without running the .pth files in it, so that a job cannot import the caller's
         # editable installs.
-        (site / "caller.pth").write_text("".join(f"{path}\n" for path in self._packages))
+        (site / "caller.pth").write_text("".join(f"{path}\n" for path in _packages(python)))
         for name in ("pip", "pip3"):
             launcher = venv / "bin" / name
             launcher.write_text(f'#!/bin/sh\nexec "{venv}/bin/python" -m pip "$@"\n')
             launcher.chmod(0o755)
 
-    @cached_property
-    def _packages(self) -> list[str]:
-        """The folders of the caller's packages, plus the bundled pip if these contain none."""
-        script = (
-            "import ensurepip, importlib.util, json, pathlib, site\n"
-            "bundled = [] if importlib.util.find_spec('pip') else "
-            "[str(p) for p in pathlib.Path(ensurepip.__file__).parent.glob('_bundled/pip-*.whl')]\n"
-            "print(json.dumps(site.getsitepackages() + bundled))"
-        )
-        completed = subprocess.run(
-            [str(self.python), "-I", "-c", script], check=True, capture_output=True, text=True, encoding="utf-8"
-        )
-        return [str(path) for path in json.loads(completed.stdout)]
+
+@cache
+def _packages(python: Path) -> list[str]:
+    """The folders of an interpreter's packages, plus the bundled pip if these contain none."""
+    script = (
+        "import ensurepip, importlib.util, json, pathlib, site\n"
+        "bundled = [] if importlib.util.find_spec('pip') else "
+        "[str(p) for p in pathlib.Path(ensurepip.__file__).parent.glob('_bundled/pip-*.whl')]\n"
+        "print(json.dumps(site.getsitepackages() + bundled))"
+    )
+    completed = subprocess.run(
+        [str(python), "-I", "-c", script], check=True, capture_output=True, text=True, encoding="utf-8"
+    )
+    return [str(path) for path in json.loads(completed.stdout)]
 
 
 def _works(way: Sequence[str]) -> bool:

@@ -30,7 +30,7 @@ class JobFailed(Exception):
 
 
 class JobStopped(Exception):
-    """A job was stopped together with its execution."""
+    """A job was stopped."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,18 @@ class JobRequest:
     def role(self) -> str:
         """The ARN of the job's role."""
         return str(self.arguments["RoleArn"])
+
+    @property
+    def image(self) -> str:
+        """The job's container image."""
+        app = self.arguments.get("AppSpecification") or {}
+        return str(app.get("ImageUri") or (self.arguments.get("AlgorithmSpecification") or {}).get("TrainingImage"))
+
+    @property
+    def network(self) -> bool:
+        """Whether the job has a network; EnableNetworkIsolation takes it away."""
+        isolated = (self.arguments.get("NetworkConfig") or self.arguments).get("EnableNetworkIsolation")
+        return not isolated
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,10 @@ class JobRunner:
             JobInternalError: an operating system error.
         """
         try:
-            space = self.isolation.create_space(self.folder / request.execution / request.name)
+            image = self.images.environment(request.image)
+            space = self.isolation.create_space(self.folder / request.execution / request.name, image)
+            notes = self.isolation.notes(image, network=request.network)
+            space.log.write_text("".join(f"local-aws: {note}\n" for note in notes), "utf-8")
             (space.ml / "output").mkdir(parents=True, exist_ok=True)
             for path, content in configs.items():
                 target = space.ml / path
@@ -117,7 +132,7 @@ class JobRunner:
                 raise JobStopped
             with LogFollower(self.roles.client(request.role, "logs"), space.log, group, stream):
                 result = command_runner.run(
-                    space.command([names.text(word) for word in words]),
+                    space.command([names.text(word) for word in words], network=request.network),
                     env=env,
                     cwd=space.ml,
                     log=space.log,
