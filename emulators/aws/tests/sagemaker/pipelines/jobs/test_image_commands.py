@@ -38,7 +38,8 @@ def test_image_without_an_entry_point_runs_its_mapped_command(aws: PipelineAws, 
 def test_malformed_image_map_is_refused(tmp_path: Path) -> None:
     """The message names the file and the error; a missing file is an empty map."""
     rules = tmp_path / "local-images.yaml"
-    assert ImageMap.load(rules) == ImageMap() == ImageMap.load(None)
+    assert ImageMap.load(rules) == ImageMap(folder=tmp_path)
+    assert ImageMap.load(None) == ImageMap()
     rules.write_text("images: [{match: x}]")
     with pytest.raises(EmulatorError, match=r"local-images\.yaml.*command"):
         ImageMap.load(rules)
