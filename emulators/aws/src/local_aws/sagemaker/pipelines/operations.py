@@ -72,7 +72,7 @@ class PipelineService:
         self._events = PipelineEvents(emit)
         isolation = isolation or Isolation()
         for line in isolation.notes(images.environment(managed_image.SAMPLE), network=True):
-            log.warning("jobs: %s", line)
+            log.warning("jobs of %s: %s", managed_image.PATTERN, line)
         machine = JobRunner(
             folder=folder,
             region=region,

@@ -210,7 +210,8 @@ class Isolation:
 
     def notes(self, image: ImageEnvironment, *, network: bool) -> list[str]:
         """What a job of `image` has otherwise than on AWS, a line each, for its log."""
-        lines = [] if self._given else [f"this job runs with {line}" for line in image.differences]
+        differences = "; ".join(() if self._given else image.differences)
+        lines = [f"this job runs with {differences}"] if differences else []
         if not self.prefix:
             lines.append(NOT_ISOLATED)
             if not network:
