@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from aws_resources import wait_until
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from pipeline_jobs import ROLE, PipelineAws, processing, python, training
 
 Json = dict[str, Any]
@@ -111,7 +111,9 @@ def test_training_job_runs_and_uploads_its_model(aws: PipelineAws) -> None:
 def test_failed_job_has_its_reason(aws: PipelineAws) -> None:
     """A job whose command fails is Failed, with the message that it left."""
     name = create_processing(aws, ["sh", "-c", "echo 'no rows' > /opt/ml/output/message; exit 3"])
-    described = finish_processing(aws, name)
+    with pytest.raises(WaiterError, match='we matched expected path: "Failed"'):
+        finish_processing(aws, name)
+    described = aws.client("sagemaker").describe_processing_job(ProcessingJobName=name)
     assert described["ProcessingJobStatus"] == "Failed"
     assert described["FailureReason"] == "AlgorithmError: no rows, exit code: 3"
     assert described["ExitMessage"] == "no rows"
