@@ -41,11 +41,14 @@ def _variables(subjects: Subjects) -> str:
 
 def _subject(subjects: Subjects) -> str:
     """Each role trusts the form of `sub` that GitHub issues for the repository."""
-    prefix = repository_settings.oidc_subject_prefix(subjects.github)
+    found = repository_settings.oidc_subject(subjects.github)
+    if found is None:
+        raise CannotTell(f"GitHub does not say how it names {subjects.repository} in OIDC tokens")
+    prefix = found.prefix
     if prefix is None:
-        raise CannotTell(
-            f"GitHub does not say how it names {subjects.repository} in OIDC tokens; a subject template of its own "
-            "is trusted by no role: gh api --method PUT "
+        raise WillFail(
+            f"{subjects.repository} has an OIDC subject template of its own (claims: "
+            f"{', '.join(found.own_claims) or 'none'}), which no role trusts; set it back: gh api --method PUT "
             f"repos/{subjects.repository}/actions/oidc/customization/sub -F use_default=true"
         )
     outputs = deployed_stack.outputs(subjects.usable(workflow_roles.stack_name()))

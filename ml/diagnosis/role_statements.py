@@ -41,9 +41,9 @@ def requests(template: Template, role: str) -> list[Request]:
     Raises:
         ConfigError: a policy uses a function or a condition operator that is not supported.
     """
-    statements = _statements(template.resources, role)
+    statements = _statements(template, role)
     denied = [
-        (_listed(item["Action"]), [str(part) for part in _listed(template.value(item["Resource"]))])
+        (_listed(item["Action"]), [str(part) for part in _listed(item["Resource"])])
         for item in statements
         if item["Effect"] == "Deny"
     ]
@@ -55,32 +55,32 @@ def requests(template: Template, role: str) -> list[Request]:
     ]
 
 
-def _statements(resources: Mapping[str, Any], role: str) -> list[Mapping[str, Any]]:
-    """The statements of a role's own policies, of its managed ones and of the policies that name it."""
-    properties = resources[role].get("Properties", {})
+def _statements(template: Template, role: str) -> list[Mapping[str, Any]]:
+    """The resolved statements of a role's own policies, of its managed ones and of the policies that name it."""
+    properties = template.resources[role].get("Properties", {})
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-    attached = [item["Ref"] for item in properties.get("ManagedPolicyArns", []) if isinstance(item, dict)]
-    documents += [resources[name]["Properties"]["PolicyDocument"] for name in attached if name in resources]
+    attached = {item["Ref"] for item in properties.get("ManagedPolicyArns", []) if isinstance(item, dict)}
     documents += [
         item["Properties"]["PolicyDocument"]
-        for item in resources.values()
+        for name, item in template.resources.items()
         if item["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
-        and {"Ref": role} in item["Properties"].get("Roles", [])
+        and (name in attached or {"Ref": role} in item["Properties"].get("Roles", []))
+        and template.is_made(name)
     ]
-    return [statement for document in documents for statement in document["Statement"]]
+    return [statement for document in documents for statement in template.value(document)["Statement"]]
 
 
 def _requests(
     template: Template, name: str, statement: Mapping[str, Any], denied: list[tuple[list[str], list[str]]]
 ) -> Iterator[Request]:
-    resources = [_concrete(str(part), template.account) for part in _listed(template.value(statement["Resource"]))]
+    resources = [_concrete(str(part), template.account) for part in _listed(statement["Resource"])]
     # Actions with the same resources are one request: each call of the simulator takes time.
     actions: dict[tuple[str, ...], list[str]] = {}
     for action in _listed(statement["Action"]):
         kept = tuple(part for part in resources if not _is_denied(denied, action, part))
         if kept:
             actions.setdefault(kept, []).append(action)
-    for context in _contexts(name, template.value(statement.get("Condition") or {})):
+    for context in _contexts(name, statement.get("Condition") or {}):
         for kept, named in actions.items():
             yield Request(statement=name, actions=tuple(named), resources=kept, context=context)
 

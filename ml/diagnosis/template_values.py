@@ -14,6 +14,8 @@ import yaml
 
 from ml.errors import ConfigError
 
+_NO_VALUE = object()
+"""What `!Ref AWS::NoValue` resolves to: the item or member is left out."""
 _IN_SUB = re.compile(r"\$\{([A-Za-z0-9:.]+)\}")
 
 
@@ -41,11 +43,13 @@ class Template:
         self.resources: Mapping[str, Any] = document["Resources"]
         self._conditions = document.get("Conditions", {})
         self._values = values
-        self._pseudo = {
+        self._pseudo: dict[str, Any] = {
             "AWS::Region": values.region,
             "AWS::AccountId": values.account,
             "AWS::Partition": values.partition,
             "AWS::StackName": values.name,
+            "AWS::URLSuffix": "amazonaws.com.cn" if values.partition == "aws-cn" else "amazonaws.com",
+            "AWS::NoValue": _NO_VALUE,
         }
 
     @property
@@ -57,10 +61,15 @@ class Template:
         """The ARN of a resource of the stack, by its logical id."""
         return self._attribute(f"{resource}.Arn")
 
+    def is_made(self, resource: str) -> bool:
+        """Whether the stack has the resource: it has no condition, or its condition holds."""
+        condition = self.resources[resource].get("Condition")
+        return condition is None or self._holds(self._conditions[condition])
+
     def value(self, node: Any) -> Any:
         """`node` with every function in it resolved."""
         if isinstance(node, list):
-            return [self.value(item) for item in node]
+            return [item for item in map(self.value, node) if item is not _NO_VALUE]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -69,7 +78,8 @@ class Template:
                 return self._ref(argument)
             if name.startswith("Fn::"):
                 return self._call(name, argument)
-        return {key: self.value(item) for key, item in node.items()}
+        resolved = {key: self.value(item) for key, item in node.items()}
+        return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
 
     def _call(self, name: str, argument: Any) -> Any:
         if name == "Fn::Sub" and isinstance(argument, str):

@@ -145,21 +145,31 @@ def workflow_tokens(github: GitHub) -> WorkflowTokens | None:
     )
 
 
-def oidc_subject_prefix(github: GitHub) -> str | None:
-    """The start of `sub` in the repository's OIDC tokens, e.g. `repo:OWNER/NAME` or `repo:OWNER@ID/NAME@ID`.
+@dataclass(frozen=True, kw_only=True)
+class OidcSubject:
+    """How `sub` of the repository's OIDC tokens begins, e.g. `repo:OWNER/NAME` or `repo:OWNER@ID/NAME@ID`.
 
-    None if the repository has a template of its own, or if GitHub does not say.
+    `prefix` is None if the repository has a template of its own, whose claims are `own_claims`.
     """
+
+    prefix: str | None
+    own_claims: tuple[str, ...] = ()
+
+
+def oidc_subject(github: GitHub) -> OidcSubject | None:
+    """The subject of the repository's OIDC tokens; None if GitHub does not say."""
     found = _get(github, "the OIDC subject", "/actions/oidc/customization/sub")
-    if found is None or not found.get("use_default", True):
+    if found is None:
         return None
+    if not found.get("use_default", True):
+        return OidcSubject(prefix=None, own_claims=tuple(found.get("include_claim_keys") or ()))
     if found.get("sub_claim_prefix"):
-        return str(found["sub_claim_prefix"])
+        return OidcSubject(prefix=str(found["sub_claim_prefix"]))
     repository = _get(github, "the repository", "") or {}
     owner, _, name = str(repository.get("full_name", github.repository)).partition("/")
     if found.get("use_immutable_subject"):
-        return f"repo:{owner}@{repository['owner']['id']}/{name}@{repository['id']}"
-    return f"repo:{owner}/{name}"
+        return OidcSubject(prefix=f"repo:{owner}@{repository['owner']['id']}/{name}@{repository['id']}")
+    return OidcSubject(prefix=f"repo:{owner}/{name}")
 
 
 def workflow(github: GitHub, file: str) -> Workflow | None:

@@ -11,6 +11,7 @@ import pytest
 
 from ml.commands.doctor import doctor
 from ml.errors import NotReady
+from ml.gitops import repository_settings
 from tests.diagnosis.faults import FAULTS, Fault
 from tests.harness.github.emulator import NAME
 from tests.harness.platform import account as accounts
@@ -41,7 +42,7 @@ def test_sound_account_has_no_fault(account: ReadyAccount) -> None:
     assert [check for check in found.checks if check.state == "will fail"] == []
     assert (found.will_fail, found.error) == (0, None)
     unknown = {check.subject for check in found.checks if check.state == "cannot tell"}
-    assert unknown <= {"last scheduled run", "OIDC subject"}
+    assert unknown == {"last scheduled run"}
     assert len(found.text.splitlines()) == len(found.checks) > 30
 
 
@@ -66,7 +67,7 @@ def test_every_subject_has_a_fault(account: ReadyAccount) -> None:
     assert {name for name in subjects if not name.startswith("permissions of ")} <= covered
 
 
-_ELSEWHERE = {"image", "OIDC subject"}
+_ELSEWHERE = {"image"}
 """Subjects whose faults other tests of this file seed."""
 
 
@@ -77,6 +78,15 @@ def test_region_without_the_image_is_a_fault(account: ReadyAccount, monkeypatch:
     monkeypatch.setitem(account.variables, "FRAUDOPS_REGION", "mx-central-1")
     found = doctor(account.root)
     assert [check.subject for check in found.checks if check.state == "will fail"] == ["image"], found.text
+
+
+def test_own_subject_template_is_a_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator has no such setting, so its answer is replaced."""
+    own = repository_settings.OidcSubject(prefix=None, own_claims=("repo", "job_workflow_ref"))
+    monkeypatch.setattr(repository_settings, "oidc_subject", lambda _: own)
+    failing = [check for check in doctor(account.root).checks if check.state == "will fail"]
+    assert [check.subject for check in failing] == ["OIDC subject"]
+    assert "repo, job_workflow_ref" in failing[0].detail
 
 
 def test_without_a_token_github_has_no_answer(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,19 @@ def _bounded(_: ReadyAccount, __: pytest.MonkeyPatch) -> AbstractContextManager[
     return undo  # type: ignore[return-value] # an ExitStack yields itself
 
 
+@contextmanager
+def _other_trust(_: ReadyAccount, __: pytest.MonkeyPatch) -> Iterator[None]:
+    """A role that trusts another repository, as after a rename or by hand."""
+    iam, name = client("iam"), deployed_stack.resources(workflow_roles.stack_name())["DriftRole"][1]
+    document = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    other = _json(document).replace("fraudops", "former")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=other)
+    try:
+        yield
+    finally:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=_json(document))
+
+
 def _json(document: Any) -> str:
     import json
 
@@ -296,6 +309,7 @@ FAULTS = (
     Fault("boundary", "permissions of fraudops-github TrainRole", "cloudformation:DescribeStacks", _bounded),
     Fault("no-variable", "variables", "FRAUDOPS_ROLE_DRIFT missing", _variable("FRAUDOPS_ROLE_DRIFT", None)),
     Fault("other-variable", "variables", "FRAUDOPS_STACK is x", _variable("FRAUDOPS_STACK", "x")),
+    Fault("other-trust", "OIDC subject", "the role of FRAUDOPS_ROLE_DRIFT trusts", _other_trust),
     Fault("no-pull-requests", "pull requests by Actions", "tick", _tokens(can_approve_pull_request_reviews=False)),
     Fault("write-token", "workflow token", "may write", _tokens(default_workflow_permissions="write")),
     Fault("no-merges", "merge method", "not allowed", _put("", {"allow_merge_commit": False}, method="PATCH")),

@@ -116,6 +116,26 @@ def test_policies_of_their_own_belong_to_their_roles() -> None:
     assert [item.statement for item in requests(made, "Role")] == ["First", "Own"]
 
 
+def test_policies_whose_condition_fails_are_not_expected() -> None:
+    """Neither a policy of its own nor a statement that `!If` replaces by AWS::NoValue."""
+    more = """
+  Own:
+    Type: AWS::IAM::Policy
+    Condition: Keyed
+    Properties:
+      Roles: [!Ref Role]
+      PolicyDocument: {Statement: [{Sid: Own, Effect: Allow, Action: kms:Decrypt, Resource: !Ref Key}]}
+"""
+    made = template(
+        """
+        - {Sid: First, Effect: Allow, Action: s3:GetObject, Resource: "*"}
+        - !If [Keyed, {Sid: Second, Effect: Allow, Action: kms:Decrypt, Resource: "*"}, !Ref "AWS::NoValue"]
+        """,
+        more,
+    )
+    assert [item.statement for item in requests(made, "Role")] == ["First"]
+
+
 def test_conditions_of_the_template_choose() -> None:
     """`!If` takes the branch of the deployed parameters."""
     made = template('- {Effect: Allow, Action: kms:Decrypt, Resource: !If [Keyed, "arn:yes", "arn:no"]}\n')

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -37,6 +38,7 @@ jobs:
       - uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f
         with: {name: data, path: out/a.txt}
 """
+MakeEmulator = Callable[..., ActionsEmulator]
 RUNS = f"/repos/{REPOSITORY}/actions"
 
 
@@ -85,6 +87,18 @@ def test_gh_starts_lists_and_shows_runs(trained: ActionsEmulator) -> None:
     gh(trained, "run", "watch", str(run.id), "--exit-status")
     gh(trained, "run", "download", str(run.id), "--name", "data", "--dir", "got")
     assert (trained.folder / "got" / "a.txt").read_text() == "data\n"
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_oidc_subject_setting_is_that_of_the_tokens(make_emulator: MakeEmulator, with_ids: bool) -> None:
+    """The prefix names the repository as `sub` does, with ids or without."""
+    emulator = make_emulator(with_ids=with_ids)
+    client = Github(base_url=emulator.github.api_url, auth=Auth.Token(emulator.token))
+    repository = client.get_repo(REPOSITORY)
+    _, found = repository.requester.requestJsonAndCheck("GET", f"{repository.url}/actions/oidc/customization/sub")
+    named = f"acme@{repository.owner.id}/model@{repository.id}" if with_ids else REPOSITORY
+    expected = {"use_default": True, "use_immutable_subject": with_ids, "sub_claim_prefix": f"repo:{named}"}
+    assert {key: found[key] for key in expected} == expected  # PyGithub adds the address
 
 
 def test_gh_cancels_and_reruns(trained: ActionsEmulator) -> None:

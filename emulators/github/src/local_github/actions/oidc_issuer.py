@@ -42,13 +42,18 @@ class Subject:
 
     def sub_claim(self, *, with_ids: bool) -> str:
         """The `sub` claim: repo:OWNER/NAME:… or, for repositories created since July 2026, repo:OWNER@ID/NAME@ID:…."""
-        owner, _, name = self.repository.partition("/")
-        repository = f"{owner}@{self.owner_id}/{name}@{self.repository_id}" if with_ids else self.repository
+        repository = named_in_subject(self.repository, self.owner_id, self.repository_id, with_ids=with_ids)
         if self.environment:
             return f"repo:{repository}:environment:{self.environment.replace(':', '%3A')}"
         if self.event == "pull_request":
             return f"repo:{repository}:pull_request"
         return f"repo:{repository}:ref:{self.ref}"
+
+
+def named_in_subject(full_name: str, owner_id: int, repository_id: int, *, with_ids: bool) -> str:
+    """The repository as `sub` names it: OWNER/NAME, or OWNER@ID/NAME@ID."""
+    owner, _, name = full_name.partition("/")
+    return f"{owner}@{owner_id}/{name}@{repository_id}" if with_ids else full_name
 
 
 class Issuer:

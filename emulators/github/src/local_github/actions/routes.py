@@ -11,6 +11,7 @@ from typing import Any
 from local_github.actions import serializers
 from local_github.actions.dispatch_inputs import DispatchRefused
 from local_github.actions.log_archive import log_archive
+from local_github.actions.oidc_issuer import named_in_subject
 from local_github.actions.override_program import artifact_id
 from local_github.actions.run_records import Job, Run, read_log
 from local_github.actions.service import Actions
@@ -271,6 +272,13 @@ def _oidc_token(actions: Actions, call: Call) -> dict[str, Any]:
     return {"count": len(token), "value": token}
 
 
+def _oidc_subject(actions: Actions, call: Call) -> dict[str, Any]:
+    repository = call.need("actions", "read")
+    with_ids = actions.issuer.with_ids
+    named = named_in_subject(repository.full_name, repository.owner_id, repository.id, with_ids=with_ids)
+    return {"use_default": True, "use_immutable_subject": with_ids, "sub_claim_prefix": f"repo:{named}"}
+
+
 def _app_token(actions: Actions, call: Call) -> ApiResponse:
     body = call.body
     wanted = body.get("permissions") or {}
@@ -304,6 +312,7 @@ _ROUTES: list[tuple[str, str, Callable[[Actions, Call], Any]]] = [
     ("POST", f"{_RUN}/rerun-failed-jobs", _rerun),
     ("GET", f"{_RUN}/artifacts", _artifacts),
     ("GET", f"{_ACTIONS}/artifacts", _artifacts),
+    ("GET", f"{_ACTIONS}/oidc/customization/sub", _oidc_subject),
     ("GET", f"{_ACTIONS}/artifacts/<int:artifact>", _artifact),
     ("GET", f"{_ACTIONS}/artifacts/<int:artifact>/zip", _artifact),
     ("GET", f"{_ACTIONS}/jobs/<int:job>", _job),
