@@ -70,3 +70,19 @@ def test_unknown_principal_is_no_such_entity(aws: LocalAws) -> None:
         aws.client("iam").simulate_principal_policy(
             PolicySourceArn="arn:aws:iam::123456789012:role/nobody", ActionNames=["s3:GetObject"]
         )
+
+
+def test_key_policies_are_left_out_unless_given(aws: LocalAws) -> None:
+    """The identity policies decide about a KMS key; a policy of the request that grants nothing takes that away."""
+    key = "arn:aws:kms:us-east-1:123456789012:key/x"
+    role = create_role(aws, unique_name("role"), SAGEMAKER, allow("kms:Decrypt", key))
+
+    def decide(**parameters: Any) -> list[str]:
+        answer = aws.client("iam").simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=["kms:Decrypt", "kms:Encrypt"], ResourceArns=[key], **parameters
+        )
+        return [decision for _, _, decision in outcomes(answer)]
+
+    assert decide() == ["allowed", "implicitDeny"]
+    other = {**allow("kms:Decrypt", "*"), "Principal": {"AWS": "arn:aws:iam::999999999999:root"}}
+    assert decide(ResourcePolicy=document(other)) == ["implicitDeny", "implicitDeny"]

@@ -5,6 +5,8 @@ Executes no call and logs no decision.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from local_aws.errors import AwsError
 from local_aws.iam.evaluation import AccessRequest, NamedPolicy, Policies, evaluate
 from local_aws.iam.evaluation_outcome import Decision, PolicyType, Reason
 
+_KEY = re.compile(r"^arn:[^:]+:kms:[^:]*:[^:]*:key/")
 _SOURCE_TYPES = {
     PolicyType.IDENTITY: "IAM Policy",
     PolicyType.RESOURCE: "Resource Policy",
@@ -65,10 +68,26 @@ class PolicySimulator:
                 request = AccessRequest(caller, action, resource, context, resource_account=self._account)
                 decision = evaluate(
                     request,
-                    Policies(identity=policies.identity, boundary=policies.boundary, resource=attached),
+                    Policies(
+                        identity=policies.identity,
+                        boundary=policies.boundary,
+                        resource=attached or self._key_policy(resource),
+                    ),
                 )
                 results.append(_result(decision))
         return {"EvaluationResults": results, "IsTruncated": False}
+
+    def _key_policy(self, resource: str) -> NamedPolicy | None:
+        """The default policy of a KMS key, which lets the account's policies decide.
+
+        A real call to a key needs its policy's consent. A simulation has no key policy, so the identity policies alone
+        decide.
+        """
+        if not _KEY.match(resource):
+            return None
+        principal = {"AWS": f"arn:aws:iam::{self._account}:root"}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
+        return named("key policy", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
 
 def _given(documents: Sequence[str] | None) -> list[NamedPolicy]:
