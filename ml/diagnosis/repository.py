@@ -26,8 +26,7 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 def _variables(subjects: Subjects) -> str:
     """Each variable that the stacks define has their value; FRAUDOPS_REGION is part of the check of the region."""
     found = subjects.variables
-    roles = deployed_stack.outputs(subjects.usable(workflow_roles.stack_name()))
-    wanted = {"FRAUDOPS_STACK": platform_stack.stack_name(), **workflow_roles.roles(roles)}
+    wanted = {"FRAUDOPS_STACK": platform_stack.stack_name(), **_roles(subjects)}
     absent = sorted({"FRAUDOPS_REGION", *wanted} - set(found))
     others = sorted(name for name in wanted if found.get(name, wanted[name]) != wanted[name])
     faults = [f"{', '.join(absent)} missing"] if absent else []
@@ -37,6 +36,16 @@ def _variables(subjects: Subjects) -> str:
             f"{'; '.join(faults)}; set them: fraudops bootstrap --repository {subjects.repository} --configure"
         )
     return f"{len(wanted) + 1} variables are those of the stacks"
+
+
+def _roles(subjects: Subjects) -> dict[str, str]:
+    """The ARN of each workflow's role, by the variable that names it."""
+    name = workflow_roles.stack_name()
+    outputs = deployed_stack.outputs(subjects.usable(name))
+    missing = sorted(set(workflow_roles.ROLES) - set(outputs))
+    if missing:
+        raise CannotTell(f"stack {name} lacks the outputs {', '.join(missing)}; see the line of its template")
+    return {variable: outputs[output] for output, variable in workflow_roles.ROLES.items()}
 
 
 def _subject(subjects: Subjects) -> str:
@@ -51,8 +60,7 @@ def _subject(subjects: Subjects) -> str:
             f"{', '.join(found.own_claims) or 'none'}), which no role trusts; set it back: gh api --method PUT "
             f"repos/{subjects.repository}/actions/oidc/customization/sub -F use_default=true"
         )
-    outputs = deployed_stack.outputs(subjects.usable(workflow_roles.stack_name()))
-    for variable, arn in workflow_roles.roles(outputs).items():
+    for variable, arn in _roles(subjects).items():
         trusted = role_trust.subjects(arn)
         if not any(role_trust.accepts(pattern, prefix) for pattern in trusted):
             raise WillFail(
