@@ -12,10 +12,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy_model.logic import Raced
+
 _CHUNK_BYTES = 1 << 20
 _PINNED = "deploy/artifacts"
 _S3_URL = re.compile(r"^s3://(?P<bucket>[^/]+)/(?P<key>.+)$")
 _ABSENT = re.compile(r"could not find|does not exist|not found", re.IGNORECASE)
+_RACED = re.compile(r"cannot create already existing|cannot update in-progress", re.IGNORECASE)
 _PASSING = frozenset(
     {
         "ConflictException",
@@ -105,19 +108,19 @@ class Aws:
 
     def create_model(self, **request: Any) -> None:
         """CreateModel."""
-        self._sagemaker.create_model(**request)
+        _change(self._sagemaker.create_model, request)
 
     def create_endpoint_config(self, **request: Any) -> None:
         """CreateEndpointConfig."""
-        self._sagemaker.create_endpoint_config(**request)
+        _change(self._sagemaker.create_endpoint_config, request)
 
     def create_endpoint(self, **request: Any) -> None:
         """CreateEndpoint."""
-        self._sagemaker.create_endpoint(**request)
+        _change(self._sagemaker.create_endpoint, request)
 
     def update_endpoint(self, **request: Any) -> None:
         """UpdateEndpoint."""
-        self._sagemaker.update_endpoint(**request)
+        _change(self._sagemaker.update_endpoint, request)
 
     def delete_endpoint(self, name: str) -> None:
         """DeleteEndpoint."""
@@ -142,6 +145,16 @@ class Aws:
         # SNS accepts subjects of up to 100 printable ASCII characters.
         subject = re.sub(r"[^ -~]", "?", subject)[:100]
         self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=json.dumps(document, indent=2))
+
+
+def _change(call: Callable[..., Any], request: dict[str, Any]) -> None:
+    try:
+        call(**request)
+    except ClientError as error:
+        # SageMaker answers ValidationException; only the message says that another call was first.
+        if _RACED.search(error.response.get("Error", {}).get("Message", "")):
+            raise Raced(str(error)) from error
+        raise
 
 
 def _found(describe: Callable[..., dict[str, Any]], **name: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ VARIANT = "AllTraffic"  # a blue/green update needs the same variant name every 
 # Instance types whose local disks their own hardware encrypts; SageMaker refuses a key for them (CreateEndpointConfig's
 # KmsKeyId; the types: Amazon EC2's "Instance store volumes").
 _LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|i\d\w*|p5e?n?|trn\d\w*)\.")
+_ATTEMPTS = 5  # model, configuration and endpoint can each be created by another invocation meanwhile
 _SETTLED = ("InService", "OutOfService", "UpdateRollbackFailed")
 
 
@@ -34,8 +35,12 @@ class Busy(Exception):
     """The endpoint is changing; the event must be retried later."""
 
 
+class Raced(Exception):
+    """Another invocation made the same change first; the decision must be made again from the present state."""
+
+
 class Access(Protocol):
-    """The calls to AWS that a decision needs; `access.Aws` makes them."""
+    """The calls to AWS that a decision needs; `access.Aws` makes them. Those that change something may raise Raced."""
 
     def text(self, key: str) -> str | None:
         """The object `key` of the lake; None if there is none."""
@@ -99,7 +104,7 @@ def deploy(event: Mapping[str, Any], access: Access, environment: Environment) -
     try:
         desired = _desired(access, arn)
         container = _verified(access, arn, desired, environment)
-        outcome, reason = _apply(access, desired, container, environment)
+        outcome, reason = _apply_raced(access, desired, container, environment)
     except Refusal as refusal:
         return Outcome(
             event_id=identifier,
@@ -176,6 +181,18 @@ def _difference(approved: Container, found: Container) -> str:
     names = {*approved.environment, *found.environment}
     changed = sorted(name for name in names if approved.environment.get(name) != found.environment.get(name))
     return f"its environment differs in {', '.join(changed)}"
+
+
+def _apply_raced(
+    access: Access, desired: Desired, container: dict[str, Any], environment: Environment
+) -> tuple[Literal["created", "updated", "unchanged"], str]:
+    """`_apply`, again if another invocation makes the same changes: events come twice, and run at the same time."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return _apply(access, desired, container, environment)
+        except Raced as race:
+            cause = race
+    raise Busy(f"another invocation keeps changing {desired.endpoint}: {cause}") from cause
 
 
 def _apply(

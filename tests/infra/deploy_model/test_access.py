@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
-from deploy_model import access
+from botocore.exceptions import ClientError, EndpointConnectionError
+from deploy_model import access, logic
 
 from ml.aws.session import client
 from tests.infra.fake_access import ARCHIVE
@@ -37,6 +39,34 @@ def test_missing_resources_are_none(aws: access.Aws) -> None:
     assert aws.endpoint("absent") is None
     assert aws.model("absent") is None
     assert aws.endpoint_config("absent") is None
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("create_model", 'Cannot create already existing model "arn:x".'),
+        ("create_endpoint_config", 'Cannot create already existing endpoint configuration "arn:x".'),
+        ("create_endpoint", 'Cannot create already existing endpoint "arn:x".'),
+        ("update_endpoint", 'Cannot update in-progress endpoint "arn:x".'),
+    ],
+)
+def test_change_that_another_call_made_is_a_race(
+    aws: access.Aws, monkeypatch: pytest.MonkeyPatch, call: str, message: str
+) -> None:
+    """SageMaker has no code of its own for it; any other refusal stays what it is."""
+
+    def refusing(text: str) -> Callable[..., None]:
+        def refuse(**_: Any) -> None:
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": text}}, call)
+
+        return refuse
+
+    monkeypatch.setattr(aws._sagemaker, call, refusing(message))
+    with pytest.raises(logic.Raced, match="arn:x"):
+        getattr(aws, call)()
+    monkeypatch.setattr(aws._sagemaker, call, refusing("Could not find model"))
+    with pytest.raises(ClientError):
+        getattr(aws, call)()
 
 
 def test_connection_error_is_transient() -> None:

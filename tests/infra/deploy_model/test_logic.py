@@ -44,6 +44,34 @@ def test_first_deployment_creates_everything() -> None:
     assert endpoint == {"EndpointName": "fraudops-production", "EndpointConfigName": NAME}
 
 
+@pytest.mark.parametrize("step", ["create_model", "create_endpoint_config", "create_endpoint"])
+def test_invocation_that_another_overtakes_changes_nothing(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without reserved concurrency an event's two deliveries run at once: the second finds its change made."""
+    access = FakeAccess()
+
+    def overtaken(**request: Any) -> None:
+        monkeypatch.undo()
+        assert logic.deploy(event(), access, ENVIRONMENT).outcome == "created"
+        raise logic.Raced(f"{step}: Cannot create already existing")
+
+    monkeypatch.setattr(access, step, overtaken)
+    outcome = logic.deploy(event(), access, ENVIRONMENT)
+    assert outcome.outcome == "unchanged"
+    assert access.changes == ["create_model", "create_endpoint_config", "create_endpoint"]
+
+
+def test_endless_race_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event is retried later."""
+    access = FakeAccess()
+
+    def lost(**request: Any) -> None:
+        raise logic.Raced("Cannot create already existing model")
+
+    monkeypatch.setattr(access, "create_model", lost)
+    with pytest.raises(logic.Busy, match="another invocation"):
+        logic.deploy(event(), access, ENVIRONMENT)
+
+
 def test_next_deployment_updates_blue_green() -> None:
     """The former fleet serves until the new one does, and then for the time set in Git."""
     access = FakeAccess()
