@@ -71,6 +71,9 @@ def _error(start: Callable[..., Any], error: AwsError) -> Iterable[bytes]:
     return [json.dumps({"__type": error.code, "message": error.message}).encode()]
 
 
+_WORD_CHARS = 256
+
+
 class EveryRole:
     """Stands for the roles of SageMaker on a moto without authorization: each is the test's own caller."""
 
@@ -280,7 +283,9 @@ def training(
         "OutputDataConfig": {"S3OutputPath": output},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
-        "InputDataConfig": [
+    }
+    if channels:
+        own["InputDataConfig"] = [
             {
                 "ChannelName": key,
                 "DataSource": {
@@ -291,15 +296,20 @@ def training(
                     }
                 },
             }
-            for key, uri in (channels or {}).items()
-        ],
-    }
+            for key, uri in channels.items()
+        ]
     return {"Name": name, "Type": "Training", "Arguments": {**own, **(arguments or {})}, **members}
 
 
-def python(code: str) -> list[str]:
-    """The entry point that runs `code`."""
-    return ["python3", "-c", code]
+def python(code: str, *arguments: str) -> list[str]:
+    """The entry point that runs `code` with `arguments`; a long program is split into words of SageMaker's limit."""
+    if len(code) <= _WORD_CHARS and "\n" not in code:
+        return ["python3", "-c", code, *arguments]
+    text = code.encode().hex()
+    words = [text[at : at + _WORD_CHARS] for at in range(0, len(text), _WORD_CHARS)]
+    start = "import sys; n = int(sys.argv[1]) + 2; code = ''.join(sys.argv[2:n]); del sys.argv[1:n]"
+    start += "; exec(bytes.fromhex(code))"
+    return ["python3", "-c", start, str(len(words)), *words, *arguments]
 
 
 def failure_reason(aws: PipelineAws, step: Json, **options: Any) -> str:

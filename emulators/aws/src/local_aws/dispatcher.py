@@ -89,6 +89,18 @@ class Dispatcher:
         """Adds operations of services that can only be created while the dispatcher serves."""
         self._operations.update(operations)
 
+    def refuse(
+        self,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+        request: protocols.Request,
+        name: str,
+        error: Exception,
+    ) -> Iterable[bytes]:
+        """Answers a call that is not dispatched, such as an invalid one, with `error`, and logs it as `name`."""
+        response = protocols.render_error(request.protocol, self._aws_error(name, error))
+        return self._respond(environ, start_response, time.perf_counter(), name, response)
+
     def close(self) -> None:
         """Closes the log."""
         with self._log_lock:

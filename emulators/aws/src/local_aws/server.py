@@ -40,8 +40,10 @@ from local_aws.sagemaker.hosting.invoke_endpoint import EndpointInvoker
 from local_aws.sagemaker.registry import Registry
 from local_aws.service_quotas import ServiceQuotas
 from local_aws.sts import assume_role
+from local_aws.service_rules import account_state
 from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY, CallerIdentity
 from local_aws.sts.web_identity import WebIdentityFederation
+from local_aws.validation.request_validator import RequestValidator
 
 ACCOUNT = "123456789012"  # the account of every caller in moto
 REGION = "us-east-1"
@@ -160,6 +162,7 @@ class LocalAws:
         moto_patches.install()
         _reset_moto()
         self.quotas.reset()
+        account_state.region = self.region
         self._processes = ChildProcesses(self.folder)
         authorization = self._authorization = Authorization(
             self._principals,
@@ -210,7 +213,7 @@ class LocalAws:
             log=logs / "calls.jsonl",
         )
         self._server = server
-        _serve(server, self._dispatcher)
+        _serve(server, RequestValidator(self._dispatcher))
         self._pipelines = PipelineService(
             client=self._internal_client,
             roles=sagemaker_roles,
@@ -398,8 +401,8 @@ def _listen(port: int) -> Any:
         ) from error
 
 
-def _serve(server: Any, dispatcher: Dispatcher) -> None:
-    server.app = dispatcher
+def _serve(server: Any, application: RequestValidator) -> None:
+    server.app = application
     threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="local-aws", daemon=True).start()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from local_aws.cloudformation.resource_base import ResourceType
 from local_aws.errors import AwsError
-from local_aws.service_rules import reserved_concurrency
+from local_aws.service_rules import checks, lambda_checks, reserved_concurrency
 
 
 class EventInvokeConfig(ResourceType):
@@ -63,7 +63,7 @@ class Function(ResourceType):
         from moto.awslambda.models import LambdaFunction
 
         properties = cloudformation_json["Properties"]
-        _check_concurrency(resource_name, properties, account_id, region_name)
+        _check_function(resource_name, properties, account_id, region_name)
         code = _read_code(properties["Code"], account_id)
         document = {**cloudformation_json, "Properties": {**properties, "Code": {"ZipFile": "pass"}}}
         function = LambdaFunction.create_from_cloudformation_json(
@@ -87,7 +87,7 @@ class Function(ResourceType):
             )
             original_resource.delete(account_id, region_name)
             return function
-        _check_concurrency(original_resource.function_name, properties, account_id, region_name)
+        _check_function(original_resource.function_name, properties, account_id, region_name)
         code = _read_code(properties["Code"], account_id)
         original_resource.update_configuration(
             {**properties, "Environment": properties.get("Environment", {"Variables": {}})}
@@ -111,8 +111,10 @@ class Function(ResourceType):
         return function
 
 
-def _check_concurrency(name: str, properties: dict[str, Any], account: str, region: str) -> None:
+def _check_function(name: str, properties: dict[str, Any], account: str, region: str) -> None:
     try:
+        checks.check("lambda", "UpdateFunctionConfiguration", properties)
+        lambda_checks.check_archive(_read_code(properties["Code"], account))
         reserved_concurrency.check(
             _lambda(account, region).list_functions(), name, int(properties.get("ReservedConcurrentExecutions") or 0)
         )

@@ -13,6 +13,7 @@ from moto.cloudformation import parsing
 
 from local_aws.cloudformation import stack_authorization
 from local_aws.cloudformation.existing_names import refuse_existing
+from local_aws.cloudformation.property_rules import check_properties
 from local_aws.cloudformation.resource_base import Resource
 from local_aws.cloudformation.resource_calls import Change
 from local_aws.cloudformation.resource_updates import FOLLOW_UPS, IN_PLACE_UPDATES, prepare_deletion
@@ -47,6 +48,7 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
             if not exists and key in self._resource_json_map and self.is_enabled(key):
                 resolved = self.resolved(key)
                 self._authorize(key, resolved["Type"], before=None, after=resolved["Properties"])
+                self._check_rules(resolved)
                 self._refuse_existing(resolved)
             resource = super().__getitem__(key)
             if not exists and resource is not None and key in self._resource_json_map:
@@ -181,6 +183,7 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         resource = self._parsed_resources[name]
         before = previous["Properties"] if previous is not None else {}
         self._authorize(name, resolved["Type"], before=before, after=resolved["Properties"])
+        self._check_rules(resolved)
         document = {**self._resource_json_map[name], "Properties": copy.deepcopy(resolved["Properties"])}
         if previous is not None and previous["Type"] != resolved["Type"]:
             self._delete_resource(resource, {"Type": previous["Type"], "Properties": previous["Properties"]})
@@ -204,6 +207,9 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         resource.cf_resource_type, resource.logical_resource_id = resolved["Type"], name
         self._parsed_resources[name] = resource
         self._finish(name, resource)
+
+    def _check_rules(self, resolved: dict[str, Any]) -> None:
+        check_properties(resolved["Type"], resolved["Properties"])
 
     def _refuse_existing(self, resolved: dict[str, Any]) -> None:
         refuse_existing(resolved["Type"], resolved["Properties"], self._account_id, self._region_name)

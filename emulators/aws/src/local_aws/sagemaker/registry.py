@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.errors import AwsError, EmitEvent, NotHandled
+from local_aws.service_rules.catalog import violation
 
 _APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
 
@@ -93,7 +94,7 @@ class Registry:
         """CreateModel with a name that exists."""
         model = self._backend()._models.get(parameters["ModelName"])
         if model is not None:
-            raise AwsError("ValidationException", f'Cannot create already existing model "{model.arn}".')
+            raise violation("sagemaker-model-exists", arn=model.arn)
         raise NotHandled
 
     def refuse_existing_configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +102,7 @@ class Registry:
         configuration = self._backend().endpoint_configs.get(parameters["EndpointConfigName"])
         if configuration is not None:
             arn = configuration.endpoint_config_arn
-            raise AwsError("ValidationException", f'Cannot create already existing endpoint configuration "{arn}".')
+            raise violation("sagemaker-configuration-exists", arn=arn)
         raise NotHandled
 
     def refuse_existing_group(self, parameters: dict[str, Any]) -> dict[str, Any]:

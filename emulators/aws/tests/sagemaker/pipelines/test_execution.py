@@ -55,7 +55,7 @@ def test_independent_steps_run_in_parallel(aws: PipelineAws) -> None:
         "sys.exit('the other step did not start')"
     )
     one, two = str(aws.folder / "one"), str(aws.folder / "two")
-    _, described = aws.run([processing("A", [*python(code), one, two]), processing("B", [*python(code), two, one])])
+    _, described = aws.run([processing("A", python(code, one, two)), processing("B", python(code, two, one))])
     assert described["PipelineExecutionStatus"] == "Succeeded"
 
 

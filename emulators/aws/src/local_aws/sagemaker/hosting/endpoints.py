@@ -18,6 +18,7 @@ from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoint_config import ConfigResolver, ResolvedConfig
 from local_aws.sagemaker.hosting.fleet import Fleet, FleetBuilder
 from local_aws.sagemaker.hosting.instance import InstanceUnhealthy
+from local_aws.service_rules.catalog import violation
 
 _EVENT_STATUS = {
     "Creating": "CREATING",
@@ -58,7 +59,7 @@ class Endpoints:
             backend = self._backend()
             if name in backend.endpoints:
                 arn = backend.endpoints[name].arn
-                raise AwsError("ValidationException", f'Cannot create already existing endpoint "{arn}".')
+                raise violation("sagemaker-endpoint-exists", arn=arn)
             resolved = self._resolver.resolve(parameters["EndpointConfigName"])
             record = backend.create_endpoint(name, resolved.configuration, parameters.get("Tags", []))
             record.last_deployment_config = parameters.get("DeploymentConfig")
@@ -211,7 +212,7 @@ class Endpoints:
     @staticmethod
     def _refuse_in_progress(record: Any) -> None:
         if record.endpoint_status in ("Creating", "Updating", "RollingBack", "Deleting"):
-            raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{record.arn}".')
+            raise violation("sagemaker-endpoint-in-progress", arn=record.arn)
 
     def _set_status(self, record: Any, status: str, *, pending: ResolvedConfig | None = None) -> None:
         record.endpoint_status = status

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from local_aws.errors import AwsError
+from local_aws.sagemaker.pipelines import names
 from local_aws.sagemaker.pipelines.reference_paths import Part, render
+from local_aws.service_rules import checks
+from local_aws.validation import constraints
 
 _CREATE = {
     "Processing": "CreateProcessingJob",
@@ -21,7 +26,8 @@ _DESCRIBE = {
     "Model": "DescribeModel",
 }
 # Pipelines generates these names; a job name in the arguments is used as a prefix.
-_GENERATED_NAMES = {"ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"}
+_GENERATED_NAMES = frozenset({"ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"})
+_INTEGER = re.compile(r"-?\d+")
 _REFUSED = {"ModelPackageName"}
 
 
@@ -38,12 +44,57 @@ def _model() -> Any:
 
 
 def check_arguments(step_type: str, arguments: Mapping[str, Any]) -> None:
-    """Validates arguments against the step's Create call.
+    """Validates arguments of a definition against the step's Create call, as far as they are literal.
 
     Raises:
         ValueError: an unknown, missing or malformed argument, with CreatePipeline's message if it is known.
     """
-    _check(_model().operation_model(_CREATE[step_type]).input_shape, arguments, top=True)
+    shape = _model().operation_model(_CREATE[step_type]).input_shape
+    _check(shape, arguments, top=True)
+    _check_constraints(shape, arguments, constraints.Options(is_opaque=is_function, generated=_GENERATED_NAMES))
+
+
+def check_request(step_type: str, arguments: Mapping[str, Any]) -> None:
+    """Validates the resolved arguments of a job as its Create call does, service rules included.
+
+    Raises:
+        AwsError: with the Create call's code and message.
+    """
+    operation = _CREATE[step_type]
+    shape = _model().operation_model(operation).input_shape
+    request = as_request(shape, arguments)
+    try:
+        _check_constraints(shape, request, constraints.Options(generated=_GENERATED_NAMES))
+    except ValueError as error:
+        raise AwsError("ValidationException", str(error)) from error
+    checks.check("sagemaker", operation, request)
+
+
+def _check_constraints(shape: Any, arguments: Mapping[str, Any], options: constraints.Options) -> None:
+    try:
+        failures = constraints.find_failures(shape, arguments, options=options)
+    except (constraints.WrongType, constraints.UnknownMember) as error:
+        raise ValueError(str(error)) from error
+    if failures:
+        raise ValueError(constraints.message(failures))
+
+
+def as_request(shape: Any, value: Any) -> Any:
+    """`value` with its scalars in the types of the shape: a parameter may be a number where text is expected."""
+    kind = shape.type_name
+    if isinstance(value, Mapping) and kind == "structure":
+        return {
+            key: as_request(shape.members[key], item) if key in shape.members else item for key, item in value.items()
+        }
+    if isinstance(value, Mapping) and kind == "map":
+        return {key: as_request(shape.value, item) for key, item in value.items()}
+    if isinstance(value, list) and kind == "list":
+        return [as_request(shape.member, item) for item in value]
+    if kind == "string" and isinstance(value, int | float):
+        return names.text(value)
+    if kind in ("integer", "long") and isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    return value
 
 
 def _check(shape: Any, value: Any, *, top: bool = False) -> None:  # noqa: PLR0912 - one branch per kind of shape

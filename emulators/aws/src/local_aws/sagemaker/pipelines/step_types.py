@@ -132,6 +132,7 @@ class StepRunner:
         name = names.job_name(identity.id, step.name, prefix)
         job_scope = replace(scope, variables={**scope.variables, f"{step.type}JobName": name})
         arguments = {k: v for k, v in job_scope.resolve(step.arguments).items() if k != f"{step.type}JobName"}
+        _check_request(step.type, arguments)
         key = StepCache.key(identity.pipeline_name, step.name, step.type, arguments) if step.cached_for else ""
         if step.cached_for and (hit := self.cache.find(key, step.cached_for, names.now())):
             record.properties, record.metadata = dict(hit.properties), dict(hit.metadata)
@@ -200,6 +201,14 @@ class StepRunner:
             uri = container.get("ModelDataUrl")
             if uri and not self.jobs.runner.storage(identity.role).exists(uri):
                 raise CreateFault(f"Could not find model data at {uri}.")
+
+
+def _check_request(step_type: str, arguments: Mapping[str, Any]) -> None:
+    try:
+        argument_validation.check_request(step_type, arguments)
+    except AwsError as error:
+        details = {"Error": {"Code": error.code, "Message": error.message}}
+        raise ClientError(details, _OPERATIONS[step_type]) from error  # type: ignore[arg-type] # a partial response
 
 
 def _members(response: Mapping[str, Any], operation: str) -> dict[str, Any]:

@@ -98,7 +98,8 @@ import localawsprobe, tenacity, pydantic, sys
 assert tenacity.VERSION == '99.0' and 'site-packages' in pydantic.__file__ and '/venv/' in localawsprobe.__file__
 PY
 """
-    _, described = aws.run([processing("Install", ["bash", "-c", script])])
+    command = python(f"import subprocess, sys; sys.exit(subprocess.call(['bash', '-c', {script!r}]))")
+    _, described = aws.run([processing("Install", command)])
     assert described["PipelineExecutionStatus"] == "Succeeded", next(aws.folder.rglob("output.log")).read_text()
     assert installed_packages() == before
 

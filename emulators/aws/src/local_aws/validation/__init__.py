@@ -1,0 +1,1 @@
+"""Validation of requests against AWS's service models, with AWS's messages."""
