@@ -39,8 +39,8 @@ from local_aws.sagemaker.hosting.instance import ServerCommand, model_server_com
 from local_aws.sagemaker.hosting.invoke_endpoint import EndpointInvoker
 from local_aws.sagemaker.registry import Registry
 from local_aws.service_quotas import ServiceQuotas
-from local_aws.sts import assume_role
 from local_aws.service_rules import account_state
+from local_aws.sts import assume_role
 from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY, CallerIdentity
 from local_aws.sts.web_identity import WebIdentityFederation
 from local_aws.validation.request_validator import RequestValidator
