@@ -1,4 +1,4 @@
-"""`fraudops bootstrap`, `fraudops doctor` and `fraudops infra`: the platform in an account."""
+"""`fraudops bootstrap`, `doctor`, `teardown` and `infra`: the platform in an account."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def bootstrap(
     ] = None,
     configure: Annotated[
         bool, typer.Option("--configure", help="Also set the repository's variables, with GITHUB_TOKEN.")
+    ] = False,
+    without_environments: Annotated[
+        bool,
+        typer.Option(
+            "--without-environments",
+            help="For a repository whose plan has no environments: every job on main may assume every role.",
+        ),
     ] = False,
     reserve_concurrency: Annotated[
         int | None,
@@ -50,6 +57,7 @@ def bootstrap(
         configure=configure,
         reserve_concurrency=reserve_concurrency,
         settings_given=parameter or (),
+        without_environments=without_environments,
     )
     states = {name: f" ({state})" for name, state in result.configured.items()}
     return View(
@@ -80,6 +88,48 @@ def doctor(
 
     result = run(repo, repository=repository)
     return View(value=result, text=result.text, error=result.error)
+
+
+@verb(app, example="fraudops teardown --repository OWNER/NAME")
+def teardown(
+    repository: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="Also remove this repository's variables, with GITHUB_TOKEN."),
+    ] = None,
+    delete_buckets: Annotated[
+        bool, typer.Option("--delete-buckets", help="Also delete the buckets with all data and versions.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, for scripts.")] = False,
+) -> View:
+    """Remove from the account what bootstrap and the workflows have created; asks first."""
+    from ml import console
+    from ml.commands import teardown as command
+
+    found = command.survey(repository=repository)
+    doomed = [*found.lines(), *(f"bucket {name} with all its data" for name in found.buckets if delete_buckets)]
+    for line in doomed:
+        console.note(f"  remove  {line}")
+    if doomed and not yes:
+        _confirm(f"Type the stack's name, {found.stack}, to remove this", found.stack)
+        for bucket in found.buckets if delete_buckets else ():
+            _confirm(f"Type {bucket} to delete this bucket with all its data, for ever", bucket)
+    result = command.teardown(found, buckets=delete_buckets, repository=repository)
+    return View(
+        value=result,
+        rows=[*(("removed", line) for line in result.removed), *(("left", line) for line in result.left)],
+    )
+
+
+def _confirm(question: str, expected: str) -> None:
+    """Refused unless the person types `expected`; without a terminal nobody can."""
+    from ml.errors import Refused
+
+    try:
+        given = typer.prompt(question, default="", show_default=False, err=True)
+    except typer.Abort:
+        given = ""
+    if given.strip() != expected:
+        raise Refused(f"not confirmed: {expected} was not typed; nothing was removed. Scripts pass --yes")
 
 
 @verb(infra, "plan", example="fraudops infra plan")

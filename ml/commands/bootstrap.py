@@ -6,6 +6,7 @@ resources stay, others are updated, and the result says which.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,10 @@ from ml.errors import ConfigError
 if TYPE_CHECKING:
     from ml.gitops.github_client import GitHub
 
-ENVIRONMENT = "production"
+WITHOUT_ENVIRONMENTS = (
+    "Weaker without environments: every job on main may assume every role, so a bad dependency in one workflow has the "
+    "rights of all; nobody has to approve a deployment; and the App's key is a secret that every branch can read."
+)
 
 State = Literal["created", "updated", "unchanged"]
 
@@ -56,6 +60,7 @@ def bootstrap(
     configure: bool = False,
     reserve_concurrency: int | None = None,
     settings_given: Sequence[str] = (),
+    without_environments: bool = False,
 ) -> Bootstrapped:
     """Creates or updates both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
@@ -67,6 +72,7 @@ def bootstrap(
             value, and reserves 1 in a new stack if the account's quota permits it.
         settings_given: parameters of infra/platform.yaml as NAME=VALUE, those of `platform_source.SETTINGS`; others
             keep their present values.
+        without_environments: the roles trust main instead of one environment each.
 
     Raises:
         Refused: the caller is the account's root user; nothing was changed.
@@ -74,7 +80,7 @@ def bootstrap(
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
         GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
     """
-    if configure and repository is None:
+    if repository is None and (configure or without_environments):
         raise ConfigError("to configure a repository, name it: OWNER/NAME")
     given = platform_source.settings(settings_given)
     platform.refuse_root()
@@ -92,8 +98,17 @@ def bootstrap(
     with stage(f"Stack {name} from {TEMPLATE}"):
         applied = stack.apply(name, made.template, parameters)
     where = platform.read()
-    let_in, roles = _let_in(root, repository, where, made, configure=configure)
-    values = variables(where, roles) if roles else {}
+    trusted = _trusted(repository, environments=not without_environments) if repository is not None else None
+    let_in, outputs = _let_in(root, trusted, where, made)
+    values = {"FRAUDOPS_REGION": where.region, "FRAUDOPS_STACK": name, **identity.variables(outputs)} if let_in else {}
+    if let_in:
+        # After the first run only: the boundary of the platform's roles is made together with the workflows' roles,
+        # which need the platform's outputs.
+        with stage(f"Permissions boundary of the roles of {name}"):
+            bounded = stack.apply(
+                name, made.template, made.parameters | {identity.BOUNDARY: outputs[identity.BOUNDARY]}
+            )
+        applied = applied if applied.state != "unchanged" else bounded
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -103,23 +118,34 @@ def bootstrap(
         identity=let_in,
         variables=values,
         configured=_configure(repository, values) if configure and repository is not None else {},
-        settings=tuple(settings(repository, configured=configure)) if roles else _NOBODY_LET_IN,
+        settings=tuple(
+            settings(repository, configured=configure, environments=values[identity.ENVIRONMENTS_VARIABLE] == "true")
+        )
+        if let_in
+        else _NOBODY_LET_IN,
     )
 
 
-def variables(where: platform.Platform, roles: Mapping[str, str]) -> dict[str, str]:
-    """The repository's variables by name: region, stack, and the role of each workflow."""
-    return {"FRAUDOPS_REGION": where.region, "FRAUDOPS_STACK": platform.stack_name(), **roles}
+def settings(repository: str | None, *, configured: bool, environments: bool) -> list[str]:
+    """The settings that a person has to make in the repository, with reasons, in order.
 
-
-def settings(repository: str | None, *, configured: bool) -> list[str]:
-    """The settings that a person has to make in the repository, with reasons, in order."""
+    Args:
+        repository: OWNER/NAME, if it is known.
+        configured: whether the variables are set already.
+        environments: whether the roles trust environments.
+    """
     name = repository or "OWNER/NAME"
+    names = ", ".join(f"`{each}`" for each in identity.ENVIRONMENTS)
+    environment = (
+        f"Settings, Environments: create {names}, each with deployment branches: selected, `main` only. Tokens name "
+        "the environment and not the branch, so only this setting keeps other branches from the roles."
+        if environments
+        else WITHOUT_ENVIRONMENTS
+    )
     by_hand = [] if configured else ["Settings, Secrets and variables, Actions, Variables: the variables above."]
     return [
         *by_hand,
-        f"Settings, Environments: create `{ENVIRONMENT}`, deployment branches: selected, `main` only. Its tokens name "
-        "the environment and not the branch, so only this setting prevents deployments from other branches.",
+        environment,
         'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '
         "can be proposed; workflow permissions: read only, each job requests the permissions that it needs.",
         "Settings, General, Pull Requests: allow merge commits only. A rollback reverts one of an approval's commits.",
@@ -150,26 +176,28 @@ def _concurrency(stack_name: str) -> int | None:
 
 
 def _let_in(
-    root: Path, repository: str | None, where: platform.Platform, made: Source, *, configure: bool
+    root: Path, trusted: Trusted | None, where: platform.Platform, made: Source
 ) -> tuple[State | None, dict[str, str]]:
     name = identity.stack_name()
-    if repository is None and platform.describe_stack(name) is None:
+    if trusted is None and platform.describe_stack(name) is None:
         return None, {}
-    trusted = _trusted(repository, ask=configure) if repository is not None else None
     template = platform_source.identity_template(root)
     with stage(f"Stack {name} from {IDENTITY}"):
         applied = identity.apply(template, platform_source.identity_parameters(where, made), trusted)
-    return applied.state, identity.roles(applied.outputs)
+    return applied.state, applied.outputs
 
 
-def _trusted(repository: str, *, ask: bool) -> Trusted:
-    """The repository, with its ids if a token is available to read them."""
-    if not ask:
-        return Trusted(repository=repository)
-    from ml.gitops import actions_variables as github_settings
+def _trusted(repository: str, *, environments: bool) -> Trusted:
+    """The repository as its OIDC tokens name it, which takes a token to read."""
+    if not os.environ.get("GITHUB_TOKEN"):
+        note(
+            f"note: the roles trust {repository} by name. The OIDC tokens of repositories created since 2026-07-15 "
+            "contain ids, which such roles refuse: set GITHUB_TOKEN, so that this can be read"
+        )
+        return Trusted(repository=repository, environments=environments)
+    from ml.gitops import oidc_subject
 
-    found = github_settings.identity(_github(repository))
-    return Trusted(repository=found.full_name, owner_id=str(found.owner_id), repository_id=str(found.repository_id))
+    return Trusted(repository=oidc_subject.repository_in_subject(_github(repository)), environments=environments)
 
 
 def _configure(repository: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from ml.aws.cloudformation import workflow_roles
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
 from ml.gitops import repository_settings
@@ -14,7 +15,7 @@ from ml.gitops.repository_settings import ACTIONS_APP, BranchRules
 MAIN = "main"
 REVIEWED = "production"
 """The environment whose deployments a person approves."""
-ENVIRONMENTS = (REVIEWED,)
+ENVIRONMENTS = workflow_roles.ENVIRONMENTS
 """The environments that the workflows' roles trust."""
 _CODE_OWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the places that GitHub reads, in its order
 _OWNED = ("model-config", "infra", ".github")

@@ -26,7 +26,8 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 def _variables(subjects: Subjects) -> str:
     """Each variable that the stacks define has their value; FRAUDOPS_REGION is part of the check of the region."""
     found = subjects.variables
-    wanted = {"FRAUDOPS_STACK": platform_stack.stack_name(), **_roles(subjects)}
+    roles = deployed_stack.outputs(subjects.usable(workflow_roles.stack_name()))
+    wanted = {"FRAUDOPS_STACK": platform_stack.stack_name(), **workflow_roles.variables(roles)}
     absent = sorted({"FRAUDOPS_REGION", *wanted} - set(found))
     others = sorted(name for name in wanted if found.get(name, wanted[name]) != wanted[name])
     faults = [f"{', '.join(absent)} missing"] if absent else []

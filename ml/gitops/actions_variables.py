@@ -1,12 +1,11 @@
-"""Reads a repository's identity and sets its Actions variables, for `fraudops bootstrap`.
+"""Sets and deletes a repository's Actions variables, for `fraudops bootstrap` and `fraudops teardown`.
 
-Sets only variables that the stacks define; all others are left as they are.
+Touches only variables that the stacks define; all others are left as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from ml.gitops.github_client import GitHub, is_not_found
@@ -15,26 +14,6 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
 Outcome = Literal["created", "updated", "kept"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """A repository's name in GitHub's spelling, and the ids of it and its owner, which survive a rename."""
-
-    full_name: str
-    owner_id: int
-    repository_id: int
-
-
-def identity(github: GitHub) -> Identity:
-    """Reads the repository's identity. The configured name may differ in case."""
-
-    def operation(repository: Repository) -> Identity:
-        # An explicit request, because the lazy client would repeat the name that it was given.
-        _, found = repository.requester.requestJsonAndCheck("GET", repository.url)
-        return Identity(full_name=found["full_name"], owner_id=found["owner"]["id"], repository_id=found["id"])
-
-    return github.run(f"reading {github.repository}", operation)
 
 
 def set_variables(github: GitHub, values: Mapping[str, str]) -> dict[str, Outcome]:
@@ -47,20 +26,50 @@ def set_variables(github: GitHub, values: Mapping[str, str]) -> dict[str, Outcom
 
 
 def _set(github: GitHub, name: str, value: str) -> Outcome:
-    from github import GithubException
-
     def operation(repository: Repository) -> Outcome:
-        url = f"{repository.url}/actions/variables"
-        try:
-            _, found = repository.requester.requestJsonAndCheck("GET", f"{url}/{name}")
-        except GithubException as error:
-            if not is_not_found(error):
-                raise
+        url, found = f"{repository.url}/actions/variables", _get(repository, name)
+        if found is None:
             repository.requester.requestJsonAndCheck("POST", url, input={"name": name, "value": value})
             return "created"
-        if found["value"] == value:
+        if found == value:
             return "kept"
         repository.requester.requestJsonAndCheck("PATCH", f"{url}/{name}", input={"name": name, "value": value})
         return "updated"
 
     return github.run(f"setting the variable {name}", operation)
+
+
+def existing(github: GitHub, names: Iterable[str]) -> list[str]:
+    """Those of `names` that the repository has as Actions variables."""
+
+    def operation(repository: Repository) -> list[str]:
+        return [name for name in names if _get(repository, name) is not None]
+
+    return github.run(f"reading the variables of {github.repository}", operation)
+
+
+def delete_variables(github: GitHub, names: Iterable[str]) -> None:
+    """Deletes the variables; one that does not exist is no error."""
+    from github import GithubException
+
+    def operation(repository: Repository) -> None:
+        for name in names:
+            try:
+                repository.requester.requestJsonAndCheck("DELETE", f"{repository.url}/actions/variables/{name}")
+            except GithubException as error:
+                if not is_not_found(error):
+                    raise
+
+    github.run(f"deleting variables of {github.repository}", operation)
+
+
+def _get(repository: Repository, name: str) -> str | None:
+    from github import GithubException
+
+    try:
+        _, found = repository.requester.requestJsonAndCheck("GET", f"{repository.url}/actions/variables/{name}")
+    except GithubException as error:
+        if not is_not_found(error):
+            raise
+        return None
+    return str(found["value"])

@@ -63,7 +63,13 @@ def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
     """A second run changes nothing; without --repository the roles stay."""
     made = bootstrap.bootstrap(checkout, repository="acme/fraud")
     assert made.identity == "created"
-    assert set(made.variables) == {"FRAUDOPS_REGION", "FRAUDOPS_STACK", *workflow_roles.ROLES.values()}
+    assert set(made.variables) == {
+        "FRAUDOPS_REGION",
+        "FRAUDOPS_STACK",
+        workflow_roles.ENVIRONMENTS_VARIABLE,
+        *workflow_roles.ROLES.values(),
+    }
+    assert made.variables[workflow_roles.ENVIRONMENTS_VARIABLE] == "true"
     assert all(":role/github/" in arn for name, arn in made.variables.items() if name.startswith("FRAUDOPS_ROLE"))
     settings = " ".join(made.settings)
     for needed in (
@@ -122,17 +128,22 @@ def test_stack_name_that_resources_cannot_carry_is_refused(monkeypatch: pytest.M
         platform_stack.stack_name()
 
 
-def test_roles_trust_the_named_repository(checkout: Path) -> None:
-    """The subject has both forms; the ids are `*` until they are known."""
-    bootstrap.bootstrap(checkout, repository="acme/fraud")
+@pytest.mark.parametrize(
+    ("without", "place"), [(False, "environment:production"), (True, "ref:refs/heads/main")], ids=["with", "without"]
+)
+def test_roles_trust_the_named_repository(
+    checkout: Path, capsys: pytest.CaptureFixture[str], without: bool, place: str
+) -> None:
+    """By name, as long as no token can tell that its subjects have ids; in the environment, or on main without one."""
+    made = bootstrap.bootstrap(checkout, repository="acme/fraud", without_environments=without)
+    assert made.variables[workflow_roles.ENVIRONMENTS_VARIABLE] == str(not without).lower()
+    assert "trust acme/fraud by name" in capsys.readouterr().err
+    assert ("every job on main may assume every role" in " ".join(made.settings)) == without
     roles = session.client("iam").list_roles(PathPrefix="/github/")["Roles"]
     mine = [role for role in roles if role["RoleName"].startswith(f"{workflow_roles.stack_name()}-DeployRole")]
     (role,) = mine
     condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
-    assert condition["StringLike"]["token.actions.githubusercontent.com:sub"] == [
-        "repo:acme/fraud:environment:production",
-        "repo:acme@*/fraud@*:environment:production",
-    ]
+    assert condition["StringEquals"]["token.actions.githubusercontent.com:sub"] == f"repo:acme/fraud:{place}"
 
 
 def test_existing_oidc_provider_is_used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +160,7 @@ def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, mon
     """Name and ids are GitHub's; each variable is created, updated or kept."""
     described = {"full_name": "O/R", "id": 22, "owner": {"id": 11, "login": "O"}, "name": "R"}
     script = Script().on("GET", "", answer(described))
+    script.on("GET", "/actions/oidc/customization/sub", answer({"use_default": True, "use_immutable_subject": True}))
     script.on("GET", "/actions/variables/FRAUDOPS_STACK", answer({"name": "FRAUDOPS_STACK", "value": "old"}))
     script.on("PATCH", "/actions/variables/FRAUDOPS_STACK", answer({}, 204))
     region = {"name": "FRAUDOPS_REGION", "value": "us-east-1"}
@@ -161,12 +173,12 @@ def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, mon
     assert made.configured == {
         "FRAUDOPS_REGION": "kept",
         "FRAUDOPS_STACK": "updated",
-        **dict.fromkeys(workflow_roles.ROLES.values(), "created"),
+        **dict.fromkeys([*workflow_roles.ROLES.values(), workflow_roles.ENVIRONMENTS_VARIABLE], "created"),
     }
     stack = platform_stack.describe_stack(workflow_roles.stack_name())
     assert stack is not None
     parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
-    assert (parameters["Repository"], parameters["OwnerId"], parameters["RepositoryId"]) == ("O/R", "11", "22")
+    assert parameters["Repository"] == "O@11/R@22"
 
 
 def test_configure_needs_a_name(checkout: Path) -> None:
@@ -182,6 +194,7 @@ def test_token_without_variables_permission_is_an_error(checkout: Path, monkeypa
 
     described = {"full_name": "o/r", "id": 22, "owner": {"id": 11}}
     script = Script().on("GET", "", answer(described))
+    script.on("GET", "/actions/oidc/customization/sub", answer({"use_default": True}))
     script.on("GET", "/actions/variables/FRAUDOPS_REGION", refusal(403, "Resource not accessible by integration"))
     monkeypatch.setenv("GITHUB_TOKEN", "t")
     with serving(script):

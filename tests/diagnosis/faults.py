@@ -238,6 +238,14 @@ def _production(*, branches: tuple[str, ...] | None = ("main",), reviewer: str |
     return seed
 
 
+def _open(name: str) -> Seed:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        account.set_environment(name, branches=None, reviewer=None)
+        return _nothing_to_undo()
+
+    return seed
+
+
 def _no_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
     account.remove_environment("production")
     return _nothing_to_undo()
@@ -317,6 +325,9 @@ FAULTS = (
     Fault("no-environment", "environment production", "there is no environment", _no_production),
     Fault("open-environment", "environment production", "every branch", _production(branches=None)),
     Fault("wide-environment", "environment production", "open to main, x/*", _production(branches=("main", "x/*"))),
+    Fault("open-train", "environment train", "every branch", _open("train")),
+    Fault("open-drift", "environment drift", "every branch", _open("drift")),
+    Fault("open-infrastructure", "environment infrastructure", "every branch", _open("infrastructure")),
     Fault("no-reviewer", "reviewers of production", "nobody's approval", _production(reviewer=None)),
     Fault("no-approval", "reviews on main", "needs no approval", _reviews(required_approving_review_count=0)),
     Fault(

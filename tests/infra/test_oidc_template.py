@@ -17,14 +17,15 @@ from ml.aws.cloudformation import workflow_roles
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra/github-oidc.yaml"
-PLACES = {
-    "TrainRole": ["ref:refs/heads/main"],
-    "DeployRole": ["environment:production"],
-    "DriftRole": ["ref:refs/heads/main"],
-    # Pull requests, main, and the branches of the bot, on which ci.yml is dispatched. It changes nothing.
-    "PlanRole": ["pull_request", "ref:refs/heads/main", "ref:refs/heads/approve/*", "ref:refs/heads/rollback/*"],
-    "InfraRole": ["ref:refs/heads/main"],
-}
+ENVIRONMENTS = {"TrainRole": "train", "DeployRole": "production", "DriftRole": "drift", "InfraRole": "infrastructure"}
+# Pull requests, main, the branches of the bot, on which ci.yml is dispatched, and a merge queue. It changes nothing.
+READ_ONLY = [
+    "pull_request",
+    "ref:refs/heads/main",
+    "ref:refs/heads/approve/*",
+    "ref:refs/heads/rollback/*",
+    "ref:refs/heads/gh-readonly-queue/main/*",
+]
 CLAIM = "token.actions.githubusercontent.com"
 
 
@@ -63,7 +64,8 @@ def as_list(value: Any) -> list[Any]:
 
 def actions(role: dict[str, Any]) -> set[str]:
     """Every action that a role is allowed anywhere."""
-    return {action for statement in statements(role) for action in as_list(statement["Action"])}
+    allowed = [statement for statement in statements(role) if statement["Effect"] == "Allow"]
+    return {action for statement in allowed for action in as_list(statement["Action"])}
 
 
 def test_template_lints_and_fits_into_a_request() -> None:
@@ -73,46 +75,53 @@ def test_template_lints_and_fits_into_a_request() -> None:
     assert TEMPLATE.stat().st_size < 51_200
 
 
-def test_each_role_trusts_one_repository_in_one_place_in_both_forms(template: dict[str, Any]) -> None:
-    """The subject is the repository with a ref, environment or pull request, by name and by id."""
+def test_each_role_trusts_one_environment_of_one_repository(template: dict[str, Any]) -> None:
+    """The subject is compared literally; without environments it is main. Only PlanRole has patterns."""
     found = roles(template)
-    assert set(found) == set(PLACES)
-    for name, places in PLACES.items():
-        (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
+    assert set(found) == {*ENVIRONMENTS, "PlanRole"}
+    assert set(ENVIRONMENTS.values()) == set(workflow_roles.ENVIRONMENTS)
+    for name, role in found.items():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
         assert set(statement["Principal"]) == {"Federated"}
-        assert set(statement["Condition"]) == {"StringEquals", "StringLike"}
-        assert statement["Condition"]["StringEquals"] == {f"{CLAIM}:aud": "sts.amazonaws.com"}
-        subjects = statement["Condition"]["StringLike"][f"{CLAIM}:sub"]
-        assert subjects[::2] == [{"Fn::Sub": f"repo:${{Repository}}:{place}"} for place in places]
-        numbered = [subject["Fn::Sub"][0] for subject in subjects[1::2]]
-        assert numbered == [f"repo:${{Owner}}@${{OwnerId}}/${{Name}}@${{RepositoryId}}:{place}" for place in places]
+        condition, audience = statement["Condition"], {f"{CLAIM}:aud": "sts.amazonaws.com"}
+        if name == "PlanRole":
+            subjects = [{"Fn::Sub": f"repo:${{Repository}}:{place}"} for place in READ_ONLY]
+            assert condition == {"StringEquals": audience, "StringLike": {f"{CLAIM}:sub": subjects}}
+            continue
+        environment = {"Fn::Sub": f"repo:${{Repository}}:environment:{ENVIRONMENTS[name]}"}
+        subject = {"Fn::If": ["HasEnvironments", environment, {"Fn::Sub": "repo:${Repository}:ref:refs/heads/main"}]}
+        assert condition == {"StringEquals": audience | {f"{CLAIM}:sub": subject}}
 
 
 def test_repository_parameter_accepts_no_wildcards(template: dict[str, Any]) -> None:
-    """A name cannot contain a pattern; ids may be `*` until they are known."""
-    parameters = template["Parameters"]
-    for name in ("*/*", "acme/*", "acme/fra?d", "acme", "a/b/c", "acme/fraud:x"):
-        assert not re.search(parameters["Repository"]["AllowedPattern"], name), name
-    assert re.search(parameters["Repository"]["AllowedPattern"], "acme/fraud-ops.v2")
-    for number in ("1*", "", "x"):
-        assert not re.search(parameters["OwnerId"]["AllowedPattern"], number)
+    """A name cannot contain a pattern; both ids are there or neither."""
+    pattern = template["Parameters"]["Repository"]["AllowedPattern"]
+    for name in (
+        "*/*",
+        "acme/*",
+        "acme/fra?d",
+        "acme",
+        "a/b/c",
+        "acme/fraud:x",
+        "acme@*/fraud@*",
+        "acme@1/fraud",
+        "a/b@1",
+    ):
+        assert not re.search(pattern, name), name
+    for name in ("acme/fraud-ops.v2", "acme@11/fraud-ops.v2@22"):
+        assert re.search(pattern, name), name
 
 
 def test_wildcard_resource_has_a_comment(template: dict[str, Any]) -> None:
     """Every `Resource: "*"` has a comment with the reason, and no action has a wildcard."""
     stars = [line for line in TEMPLATE.read_text().splitlines() if 'Resource: "*"' in line]
     assert all(re.search(r'"\*"  # \w', line) for line in stars), stars
-    open_ended = [
-        statement["Sid"]
-        for role in roles(template).values()
-        for statement in statements(role)
-        if "*" in as_list(statement["Resource"])
-    ]
-    for policy in managed(template).values():
-        open_ended += [item["Sid"] for item in policy["PolicyDocument"]["Statement"] if item["Resource"] == "*"]
-    assert len(open_ended) == len(stars)
-    assert not [action for role in roles(template).values() for action in actions(role) if "*" in action]
+    documents = [policy["PolicyDocument"] for policy in managed(template).values()]
+    every = [*(each for document in documents for each in document["Statement"])]
+    every += [statement for role in roles(template).values() for statement in statements(role)]
+    assert len([each for each in every if "*" in as_list(each["Resource"])]) == len(stars)
+    assert not [action for each in every for action in as_list(each["Action"]) if "*" in action]
 
 
 def test_only_the_deploy_role_orders_and_approves(template: dict[str, Any]) -> None:
@@ -168,7 +177,7 @@ def test_account_is_changed_through_cloudformation_alone(template: dict[str, Any
     """All other statements of the infrastructure role require a call through CloudFormation."""
     direct = {"UpdatePlatformStack", "ListFunctionCode", "WriteFunctionCode", "ReadTemplateSummary"}
     for statement in statements(roles(template)["InfraRole"]):
-        if statement["Sid"] in direct or statement["Sid"] == "PreviewChanges":
+        if statement["Sid"] in direct or statement["Sid"] == "PreviewChanges" or statement["Effect"] == "Deny":
             continue
         condition = statement["Condition"]["ForAnyValue:StringEquals"]
         assert condition == {"aws:CalledVia": "cloudformation.amazonaws.com"}, statement["Sid"]
@@ -203,7 +212,7 @@ def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None
     """Roles that read and write the lake may encrypt; the one that pull requests may assume only decrypts."""
     found: dict[str, set[str]] = {}
     for name, policy in managed(template).items():
-        if name == "InfraKeyPolicy":
+        if name in ("InfraKeyPolicy", "PlatformBoundary"):
             continue
         assert template["Resources"][name]["Condition"] == "HasKey"
         (statement,) = policy["PolicyDocument"]["Statement"]
@@ -215,7 +224,12 @@ def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None
 
 def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
     """The outputs are those that bootstrap reads, and the workflows use the variables that it sets."""
-    assert set(template["Outputs"]) == set(workflow_roles.ROLES)
+    outputs = {*workflow_roles.ROLES, workflow_roles.BOUNDARY, "UseEnvironments"}
+    assert set(template["Outputs"]) == outputs
+    assert set(workflow_roles.variables(dict.fromkeys(outputs, "x"))) == {
+        *workflow_roles.ROLES.values(),
+        workflow_roles.ENVIRONMENTS_VARIABLE,
+    }
     asked = {
         variable
         for file in (ROOT / ".github/workflows").glob("*.yml")

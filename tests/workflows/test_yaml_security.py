@@ -11,6 +11,7 @@ import pytest
 import yaml
 from local_github.actions.workflow_file import load_yaml
 
+from ml.aws.cloudformation import workflow_roles
 from tests.harness.workflows.files import ACTION, FILES, ROOT, WORKFLOWS, job, jobs, steps
 
 BIN = Path(sys.executable).parent
@@ -81,6 +82,13 @@ ROLES = {
     ("infra.yml", "apply"): "FRAUDOPS_ROLE_INFRA",
 }
 
+ENVIRONMENTS = {
+    ("train.yml", "train"): "train",
+    ("deploy.yml", "deploy"): "production",
+    ("drift.yml", "check"): "drift",
+    ("infra.yml", "apply"): "infrastructure",
+}
+
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
 def test_workflow_grants_nothing_by_default(file: Path) -> None:
@@ -149,11 +157,13 @@ def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
     assert {(name, each.id) for name, each in jobs() if "id-token" in each.permissions} == set(ROLES)
 
 
-def test_only_the_deployment_is_in_production() -> None:
-    """The role trusts the environment, and the environment allows main only."""
-    assert {(name, each.id): each.environment for name, each in jobs() if each.environment} == {
-        ("deploy.yml", "deploy"): "production"
+def test_each_job_with_a_role_that_changes_something_has_an_environment_of_its_own() -> None:
+    """The role trusts that environment, which is limited to main; without environments the expression is empty."""
+    found = {(name, each.id): each.environment for name, each in jobs() if each.environment}
+    assert found == {
+        key: f"${{{{ vars.FRAUDOPS_ENVIRONMENTS != 'false' && '{name}' || '' }}}}" for key, name in ENVIRONMENTS.items()
     }
+    assert set(ENVIRONMENTS.values()) == set(workflow_roles.ENVIRONMENTS)
 
 
 def test_jobs_with_a_role_run_on_main_only() -> None:

@@ -146,6 +146,27 @@ def apply(name: str, template: str, parameters: Mapping[str, str]) -> Applied:
     return Applied(state=state, outputs=_outputs(after))
 
 
+def delete(name: str) -> bool:
+    """Deletes the stack `name` and waits until that has ended; returns whether there was one.
+
+    Resources with a retain policy stay.
+
+    Raises:
+        CloudError: a resource cannot be deleted (the message names it and the reason), or time ran out.
+    """
+    if _settled(name) is None:
+        return False
+    with session.explained(f"deleting the stack {name}"):
+        session.client("cloudformation").delete_stack(StackName=name)
+        after = _settled(name)
+    if after is not None:
+        raise CloudError(
+            f"stack {name} is {after['StackStatus']}: {_reason(name, after)}; remove what is in the way, then run this "
+            "again"
+        )
+    return True
+
+
 def was_created(stack: Mapping[str, Any]) -> bool:
     """Whether the creation of a settled stack succeeded. One whose creation failed can only be deleted."""
     return stack["StackStatus"] not in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", UNUSED)

@@ -22,15 +22,26 @@ ROLES = {
     "InfraRoleArn": "FRAUDOPS_ROLE_INFRA",
 }
 """The repository variable that receives each output of the stack."""
+ENVIRONMENTS = ("train", "drift", "infrastructure", "production")
+"""The environments that the roles trust, each limited to main: of train.yml, drift.yml, infra.yml and deploy.yml."""
+ENVIRONMENTS_VARIABLE = "FRAUDOPS_ENVIRONMENTS"
+"""The repository variable that lets the workflows use the environments; `false` if the roles trust none."""
+BOUNDARY = "BoundaryArn"
+"""The output with the permissions boundary of the platform's roles; the platform's parameter has the same name."""
+
+_USES_ENVIRONMENTS = "UseEnvironments"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
-    """The trusted repository. Without its ids, trust is by name only, so a new owner of the name has it."""
+    """The trusted repository, as the subject of its OIDC tokens names it: OWNER/NAME, or OWNER@ID/NAME@ID.
+
+    With `environments`, a role trusts the environment of one workflow. Without them it trusts main, so every job on
+    main may assume every role: for repositories whose plan has no environments.
+    """
 
     repository: str
-    owner_id: str | None = None
-    repository_id: str | None = None
+    environments: bool = True
 
 
 def stack_name() -> str:
@@ -47,17 +58,29 @@ def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None)
     name = stack_name()
     given = dict(parameters)
     if trusted is not None:
-        numbers = {"OwnerId": trusted.owner_id, "RepositoryId": trusted.repository_id}
-        given |= {"Repository": trusted.repository} | {key: value for key, value in numbers.items() if value}
+        given |= {"Repository": trusted.repository, _USES_ENVIRONMENTS: str(trusted.environments).lower()}
     # An account has at most one provider for an issuer. A provider that this stack created remains part of it.
     if platform_stack.describe_stack(name) is None:
         given["ProviderArn"] = _provider() or ""
     return stack.apply(name, template, given)
 
 
+def variables(outputs: Mapping[str, str]) -> dict[str, str]:
+    """The repository variables that the stack defines: one for each role, and whether they trust environments.
+
+    Raises:
+        CloudError: the stack lacks an output.
+    """
+    return {**roles(outputs), ENVIRONMENTS_VARIABLE: outputs[_USES_ENVIRONMENTS]}
+
+
 def roles(outputs: Mapping[str, str]) -> dict[str, str]:
-    """The roles by the repository variable that names each. CloudError if the stack lacks one."""
-    missing = sorted(set(ROLES) - set(outputs))
+    """The roles by the repository variable that names each.
+
+    Raises:
+        CloudError: the stack lacks an output.
+    """
+    missing = sorted({*ROLES, _USES_ENVIRONMENTS, BOUNDARY} - set(outputs))
     if missing:
         raise CloudError(
             f"stack {stack_name()} lacks the outputs {', '.join(missing)}; update it with its own template"

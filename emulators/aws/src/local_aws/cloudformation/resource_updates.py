@@ -11,6 +11,7 @@ from typing import Any
 
 from local_aws.authorization import managed_policies
 from local_aws.cloudformation.bucket_settings import apply_bucket_settings
+from local_aws.errors import AwsError
 from local_aws.service_rules.catalog import violation
 
 Update = Callable[[Any, dict[str, Any], str, str], Any]
@@ -20,6 +21,7 @@ def _update_role(role: Any, properties: dict[str, Any], account: str, region: st
     role.description = properties.get("Description", "")
     role.permissions_boundary_arn = properties.get("PermissionsBoundary")
     role.max_session_duration = properties.get("MaxSessionDuration", 3600)
+    role.permissions_boundary_arn = properties.get("PermissionsBoundary", "")
     document = properties["AssumeRolePolicyDocument"]
     role.assume_role_policy_document = document if isinstance(document, str) else json.dumps(document)
     wanted = {policy["PolicyName"] for policy in properties.get("Policies", [])}
@@ -100,10 +102,13 @@ def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
     """Removes what prevents moto from deleting a resource of a stack: the policies of a role.
 
     Raises:
-        AwsError: BucketNotEmpty; moto reports such a bucket as deleted and keeps it.
+        AwsError: BucketNotEmpty, since moto reports such a bucket as deleted and keeps it; DeleteConflict for a policy
+            that is the boundary of a role, which moto deletes.
     """
     if type_name == "AWS::S3::Bucket":
         _refuse_full_bucket(resource)
+    if type_name == "AWS::IAM::ManagedPolicy":
+        _refuse_boundary_in_use(resource, account)
     if type_name != "AWS::IAM::Role":
         return
     from moto.iam.models import iam_backends
@@ -111,6 +116,14 @@ def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
     for arn in list(resource.managed_policies):
         iam_backends[account]["aws"].detach_role_policy(arn, resource.name)
     resource.policies.clear()
+
+
+def _refuse_boundary_in_use(policy: Any, account: str) -> None:
+    from moto.iam.models import iam_backends
+
+    roles = list(iam_backends[account]["aws"].roles.values())
+    if any(policy.arn == role.permissions_boundary_arn for role in roles):
+        raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
 
 
 def _refuse_full_bucket(bucket: Any) -> None:
