@@ -1,8 +1,10 @@
-"""`fraudops validate`, `plan`, `changes`, `ci-status`: the checks of a pull request."""
+"""`fraudops validate`, `plan`, `changes`, `ci-status`, `confirm-ci`: the checks of a pull request."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ml.cli.options import HERE, PullRequest, Registry, Repo, View, group, verb
 
@@ -40,3 +42,14 @@ def ci_status(pull_request: PullRequest = None) -> Any:
     from ml.commands.ci_status import ci_status as run
 
     return run(pull_request=pull_request)
+
+
+@verb(app, example="fraudops confirm-ci --run 9000001")
+def confirm_ci(
+    run: Annotated[int, typer.Option(envvar="FRAUDOPS_RUN", metavar="ID", help="The finished run of ci.yml.")],
+    repo: Repo = HERE,
+) -> Any:
+    """Post fraudops/ci as an App, after reading the run's results again; from main's workflow only."""
+    from ml.commands.confirm_ci import confirm_ci as confirm
+
+    return confirm(repo, run=run)

@@ -28,6 +28,23 @@ def bootstrap(
             help="For a repository whose plan has no environments: every job on main may assume every role.",
         ),
     ] = False,
+    protect: Annotated[
+        bool, typer.Option("--protect", help="Also set the rules of main, so that a second person is needed.")
+    ] = False,
+    reviewer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOGIN", help="With --protect: who approves deployments; ORG/TEAM for a team."),
+    ] = None,
+    code_owner: Annotated[
+        str | None,
+        typer.Option(metavar="@LOGIN", help="Write .github/CODEOWNERS for @LOGIN or @ORG/TEAM."),
+    ] = None,
+    status_app: Annotated[
+        int | None, typer.Option(metavar="ID", help="With --protect: the id of the App that posts fraudops/ci.")
+    ] = None,
+    bot_app: Annotated[
+        int | None, typer.Option(metavar="ID", help="With --protect: the id of the bot's App, which may push to main.")
+    ] = None,
     reserve_concurrency: Annotated[
         int | None,
         typer.Option(
@@ -48,6 +65,7 @@ def bootstrap(
 ) -> View:
     """Create or update the platform and the workflows' roles in an account."""
     from ml import render
+    from ml.commands.bootstrap import Protection
     from ml.commands.bootstrap import bootstrap as run
 
     result = run(
@@ -58,6 +76,10 @@ def bootstrap(
         reserve_concurrency=reserve_concurrency,
         settings_given=parameter or (),
         without_environments=without_environments,
+        protect=Protection(reviewers=tuple(reviewer or ()), status_app=status_app, bot_app=bot_app)
+        if protect
+        else None,
+        code_owner=code_owner,
     )
     states = {name: f" ({state})" for name, state in result.configured.items()}
     return View(

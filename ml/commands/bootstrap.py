@@ -19,7 +19,7 @@ from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
 from ml.console import note, stage
-from ml.errors import ConfigError
+from ml.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     from ml.gitops.github_client import GitHub
@@ -30,6 +30,19 @@ WITHOUT_ENVIRONMENTS = (
 )
 
 State = Literal["created", "updated", "unchanged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What makes a second person necessary, as far as it was named.
+
+    `reviewers` approve deployments to `production`: logins, or ORG/TEAM. `status_app` is the id of the App that posts
+    fraudops/ci, `bot_app` that of the App that may push retrain requests and gate failures to main.
+    """
+
+    reviewers: tuple[str, ...] = ()
+    status_app: int | None = None
+    bot_app: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +74,8 @@ def bootstrap(
     reserve_concurrency: int | None = None,
     settings_given: Sequence[str] = (),
     without_environments: bool = False,
+    protect: Protection | None = None,
+    code_owner: str | None = None,
 ) -> Bootstrapped:
     """Creates or updates both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
@@ -73,9 +88,12 @@ def bootstrap(
         settings_given: parameters of infra/platform.yaml as NAME=VALUE, those of `platform_source.SETTINGS`; others
             keep their present values.
         without_environments: the roles trust main instead of one environment each.
+        protect: with `configure`, set the rules of main and the reviewers of `production`, which need a second person.
+        code_owner: @LOGIN or @ORG/TEAM, for which .github/CODEOWNERS is written into `root` unless there is one.
 
     Raises:
-        Refused: the caller is the account's root user; nothing was changed.
+        Refused: the caller is the account's root user, or the repository's plan has no environments and
+            `without_environments` does not say to go on; nothing was changed.
         ConfigError: infra/ or serving/production.yaml is missing or invalid, or a setting is unknown.
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
         GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
@@ -83,7 +101,13 @@ def bootstrap(
     if repository is None and (configure or without_environments):
         raise ConfigError("to configure a repository, name it: OWNER/NAME")
     given = platform_source.settings(settings_given)
+    if protect is not None and not configure:
+        raise ConfigError("the rules of main are set with the repository's variables: add --configure to --protect")
     platform.refuse_root()
+    if code_owner is not None:
+        _write_code_owners(root, code_owner)
+    if configure and repository is not None and not without_environments:
+        _ensure_environments(repository)
     made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
         stack.ensure_bucket(made.code_bucket)
@@ -109,6 +133,7 @@ def bootstrap(
                 name, made.template, made.parameters | {identity.BOUNDARY: outputs[identity.BOUNDARY]}
             )
         applied = applied if applied.state != "unchanged" else bounded
+    configured = _configure(repository, values, protect) if configure and repository is not None else {}
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -117,43 +142,43 @@ def bootstrap(
         code_key=made.code_key,
         identity=let_in,
         variables=values,
-        configured=_configure(repository, values) if configure and repository is not None else {},
-        settings=tuple(
-            settings(repository, configured=configure, environments=values[identity.ENVIRONMENTS_VARIABLE] == "true")
-        )
-        if let_in
-        else _NOBODY_LET_IN,
+        configured=configured,
+        settings=_settings(repository, values, configured=configure) if let_in else _NOBODY_LET_IN,
     )
 
 
-def settings(repository: str | None, *, configured: bool, environments: bool) -> list[str]:
-    """The settings that a person has to make in the repository, with reasons, in order.
+def _settings(repository: str | None, values: Mapping[str, str], *, configured: bool) -> tuple[str, ...]:
+    """What a person still has to set in the repository, in order: read from GitHub if it was configured."""
+    environments = identity.ENVIRONMENTS if values[identity.ENVIRONMENTS_VARIABLE] == "true" else ()
+    weaker = () if environments else (WITHOUT_ENVIRONMENTS,)
+    first = f'Then: gh workflow run train.yml --repo {repository or "OWNER/NAME"} --field reason="first model"'
+    if configured and repository is not None:
+        from ml.gitops import repository_setup
 
-    Args:
-        repository: OWNER/NAME, if it is known.
-        configured: whether the variables are set already.
-        environments: whether the roles trust environments.
-    """
-    name = repository or "OWNER/NAME"
-    names = ", ".join(f"`{each}`" for each in identity.ENVIRONMENTS)
-    environment = (
-        f"Settings, Environments: create {names}, each with deployment branches: selected, `main` only. Tokens name "
-        "the environment and not the branch, so only this setting keeps other branches from the roles."
-        if environments
-        else WITHOUT_ENVIRONMENTS
+        return (*weaker, *repository_setup.missing(_github(repository), environments), first)
+    names = ", ".join(f"`{each}`" for each in environments)
+    limited = (
+        f"Settings, Environments: create {names} and `ci-status`, each with deployment branches: selected, `main` "
+        "only. Tokens name the environment and not the branch, so only this keeps other branches from the roles.",
+        "Settings, Environments, `production`: add a required reviewer, and prevent self-review.",
     )
-    by_hand = [] if configured else ["Settings, Secrets and variables, Actions, Variables: the variables above."]
-    return [
-        *by_hand,
-        environment,
+    return (
+        "Settings, Secrets and variables, Actions, Variables: the variables above. With GITHUB_TOKEN and --configure "
+        "this command sets them and most of what follows, and reads back what is missing.",
+        *(limited if environments else weaker),
         'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '
         "can be proposed; workflow permissions: read only, each job requests the permissions that it needs.",
         "Settings, General, Pull Requests: allow merge commits only. A rollback reverts one of an approval's commits.",
-        "Settings, Rules, for `main`: require a pull request and the status check `fraudops/ci`; block force pushes.",
+        "Settings, Rules, for `main`: require a pull request with an approval by a code owner and the status check "
+        "`fraudops/ci`; block force pushes and deletion.",
+        "An App that may write commit statuses and nothing else: its client id as the variable "
+        "FRAUDOPS_STATUS_APP_CLIENT_ID, its key as the secret FRAUDOPS_STATUS_APP_PRIVATE_KEY of the environment "
+        "`ci-status`, and the App as the source of `fraudops/ci`. Otherwise a branch's own workflow can post it.",
         "Optional, an App that may open pull requests: its client id as the variable FRAUDOPS_APP_CLIENT_ID, its key "
-        "as the secret FRAUDOPS_APP_PRIVATE_KEY, its login in FRAUDOPS_BOTS, as `github-actions[bot] NAME[bot]`.",
-        f'Then: gh workflow run train.yml --repo {name} --field reason="first model"',
-    ]
+        "as the secret FRAUDOPS_APP_PRIVATE_KEY of `train`, `drift` and `production`, its login in FRAUDOPS_BOTS, as "
+        "`github-actions[bot] NAME[bot]`.",
+        first,
+    )
 
 
 _NOBODY_LET_IN = (
@@ -200,11 +225,38 @@ def _trusted(repository: str, *, environments: bool) -> Trusted:
     return Trusted(repository=oidc_subject.repository_in_subject(_github(repository)), environments=environments)
 
 
-def _configure(repository: str, values: Mapping[str, str]) -> dict[str, str]:
-    from ml.gitops import actions_variables as github_settings
+def _write_code_owners(root: Path, owner: str) -> None:
+    from ml.gitops import code_owners
 
-    with stage(f"Variables of {repository}"):
-        return dict(github_settings.set_variables(_github(repository), values))
+    written = code_owners.write(root, owner)
+    note(f"{code_owners.FILE} {'is written; commit it' if written else 'exists and stays as it is'}")
+
+
+def _ensure_environments(repository: str) -> None:
+    from ml.gitops import environments, repository_setup
+
+    with stage(f"Environments of {repository}, limited to main"):
+        try:
+            environments.ensure(_github(repository), (*identity.ENVIRONMENTS, repository_setup.CI_STATUS))
+        except environments.NoEnvironments as error:
+            raise Refused(
+                f"{error}. Private repositories have environments in paid plans only. {WITHOUT_ENVIRONMENTS} To go on "
+                "like that, run this again with --without-environments; nothing was changed in AWS"
+            ) from error
+
+
+def _configure(repository: str, values: Mapping[str, str], protect: Protection | None) -> dict[str, str]:
+    from ml.gitops import actions_variables, repository_setup
+
+    github = _github(repository)
+    with stage(f"Variables and settings of {repository}"):
+        states: dict[str, str] = dict(actions_variables.set_variables(github, values))
+        repository_setup.configure(github)
+        if protect is not None:
+            repository_setup.require_second_person(
+                github, reviewers=protect.reviewers, status_app=protect.status_app, bot_app=protect.bot_app
+            )
+    return states
 
 
 def _github(repository: str) -> GitHub:

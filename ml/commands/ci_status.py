@@ -17,13 +17,8 @@ from typing import Any
 from ml.console import note
 from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
-from ml.workflow import changed_files, runner_commands
+from ml.workflow import changed_files, ci_results, runner_commands
 
-ALWAYS = ("changes", "validate")
-TESTS = ("suite", "packages")
-ON_CODE = (*TESTS, "templates", "audit")
-"""Jobs that are skipped if only model-config/ changed."""
-ON_PULL_REQUESTS = ("plan",)
 _MAIN = "refs/heads/main"
 
 
@@ -53,7 +48,7 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
     pull, group = changed_files.pull_request(pull_request), changed_files.merge_group()
     checked = pull or group
     sha = checked.head_sha if checked is not None else os.environ.get("GITHUB_SHA", "")
-    wrong = problems(needs, event=event, about_pull_request=pull is not None)
+    wrong = ci_results.problems(needs, event=event, about_pull_request=pull is not None)
     results = {name: str(job.get("result")) for name, job in needs.items()}
     rows = [[markdown.code(name), result, markdown.text(wrong.get(name, ""))] for name, result in results.items()]
     runner_commands.summary(
@@ -65,7 +60,8 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
     )
     # A merge group's pull requests have passed with their authors checked, or GitHub would not have queued them.
     of_main = pull is None and (group is not None or event == "push" or os.environ.get("GITHUB_REF") == _MAIN)
-    posted = of_main or (pull is not None and not pull.read_only)
+    by_app = bool(os.environ.get("FRAUDOPS_STATUS_APP"))
+    posted = not by_app and (of_main or (pull is not None and not pull.read_only))
     if posted:
         from ml.gitops import commit_statuses
         from ml.gitops.github_client import GitHub
@@ -78,6 +74,8 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
             description=description,
             target_url=runner_commands.run_url(),
         )
+    elif by_app:
+        note("ci-status.yml posts the status as an App of its own, once this run has ended")
     elif pull is None:
         note(
             "a branch that is checked without its pull request gets no commit status; name it: "
@@ -91,27 +89,6 @@ def ci_status(*, pull_request: int | None = None) -> CiStatus:
     if wrong:
         raise ChecksFailed(f"{description}; see the jobs' logs")
     return CiStatus(sha=sha, results=results, posted=posted)
-
-
-def problems(needs: Mapping[str, Mapping[str, Any]], *, event: str, about_pull_request: bool) -> dict[str, str]:
-    """The reason for each job that does not count as passed, by name; empty if all do."""
-    outputs = needs.get("changes", {}).get("outputs") or {}
-    may_skip: set[str] = set()
-    # Without the output of `changes`, no job may be skipped.
-    if outputs.get("code") == "false":
-        may_skip.update(ON_CODE)
-    may_skip.update({"skip": TESTS, "off": ON_CODE}.get(os.environ.get("FRAUDOPS_SUITE", ""), ()))
-    if event in ("push", "merge_group") or not about_pull_request:
-        may_skip.update(ON_PULL_REQUESTS)
-    wrong = {}
-    for name, job in needs.items():
-        result = job.get("result")
-        if result == "success" or (result == "skipped" and name in may_skip):
-            continue
-        wrong[name] = "was skipped but had to run" if result == "skipped" else f"ended as {result}"
-    for name in {*ALWAYS, *ON_CODE, *ON_PULL_REQUESTS} - set(needs):
-        wrong[name] = "is not among the jobs whose results were reported"
-    return wrong
 
 
 def _needs() -> Mapping[str, Mapping[str, Any]]:

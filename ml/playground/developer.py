@@ -166,7 +166,8 @@ class Developer:
         return run.conclusion not in _SUCCESSFUL
 
     def _runs(self) -> list[Run]:
-        return self._emulators.actions.runs(self.full_name)
+        """The runs, without those that did nothing: ci-status.yml is skipped where no App posts the status."""
+        return [run for run in self._emulators.actions.runs(self.full_name) if run.conclusion != "skipped"]
 
     def _wait_for_runs(self, needed: str | None, sha: str | None = None) -> None:
         """Waits until no run is active.

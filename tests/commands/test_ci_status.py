@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ml.commands import ci_status
-from ml.commands.ci_status import ChecksFailed, problems
+from ml.commands.ci_status import ChecksFailed
 from ml.errors import ConfigError
+from ml.workflow.ci_results import problems
 from tests.harness.git import changes
 from tests.harness.git.changes import ChangedRepository
 from tests.harness.github.scripted import PREFIX, Script, answer, serving
@@ -189,6 +190,22 @@ def test_fork_run_posts_no_status(env: ChangedRepository, monkeypatch: pytest.Mo
     env.pull_request(fork=True)
     monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs()))
     assert not ci_status.ci_status().posted
+
+
+@pytest.mark.parametrize("result", ["success", "failure"])
+def test_run_posts_nothing_where_an_app_posts_the_status(
+    env: ChangedRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], result: str
+) -> None:
+    """It needs no token then; the job still fails for a failed check."""
+    env.pull_request()
+    monkeypatch.setenv("FRAUDOPS_STATUS_APP", "Iv1")
+    monkeypatch.setenv("FRAUDOPS_NEEDS", json.dumps(needs(suite=result)))
+    if result == "success":
+        assert not ci_status.ci_status().posted
+    else:
+        with pytest.raises(ChecksFailed, match="suite ended as failure"):
+            ci_status.ci_status()
+    assert "ci-status.yml posts the status" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from local_aws.server import LocalAws
+from local_github.actions.service import Actions
+from local_github.server import LocalGitHub
 
 from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
-from ml.errors import CloudError, ConfigError
-from tests.harness.github.scripted import PREFIX, Script, answer, refusal, serving
+from ml.errors import CloudError, ConfigError, Refused
+from ml.gitops.repository import Repository
+from tests.harness.git.repositories import GitWorkspace
 
 _LOG = 'LogGroupName: !Sub "/aws/lambda/${AWS::StackName}-deploy"\n      RetentionInDays: '
 SHORTER_LOG = (f"{_LOG}!Ref LogRetentionDays", f"{_LOG}30")
@@ -156,20 +159,29 @@ def test_existing_oidc_provider_is_used(checkout: Path, monkeypatch: pytest.Monk
     assert kinds == {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
 
 
-def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name and ids are GitHub's; each variable is created, updated or kept."""
-    described = {"full_name": "O/R", "id": 22, "owner": {"id": 11, "login": "O"}, "name": "R"}
-    script = Script().on("GET", "", answer(described))
-    script.on("GET", "/actions/oidc/customization/sub", answer({"use_default": True, "use_immutable_subject": True}))
-    script.on("GET", "/actions/variables/FRAUDOPS_STACK", answer({"name": "FRAUDOPS_STACK", "value": "old"}))
-    script.on("PATCH", "/actions/variables/FRAUDOPS_STACK", answer({}, 204))
-    region = {"name": "FRAUDOPS_REGION", "value": "us-east-1"}
-    script.on("GET", "/actions/variables/FRAUDOPS_REGION", answer(region))
-    script.on("POST", "/actions/variables", answer({}, 201))
-    monkeypatch.setenv("GITHUB_TOKEN", "t")
-    with serving(script):
-        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
-        made = bootstrap.bootstrap(checkout, repository="o/r", configure=True)
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGitHub]:
+    """GitHub with the repository O/R, whose tokens have ids, and an administrator's token."""
+    seed = tmp_path / "seed"
+    seed.mkdir()
+    workspace = GitWorkspace(root=seed, repository=Repository(seed))
+    workspace.git("init", "-q", "-b", "main")
+    workspace.write({"README.md": "x\n"}, "Begin")
+    with LocalGitHub(tmp_path / "github") as github:
+        actions = Actions(tmp_path / "actions", github.backend, with_ids=True)
+        github.attach(actions)
+        github.create_repository("O/R", seed=seed)
+        monkeypatch.setenv("GITHUB_TOKEN", github.token("alice"))
+        monkeypatch.setenv("GITHUB_API_URL", github.api_url)
+        yield github
+        actions.close()
+
+
+def test_configure_sets_up_the_repository(checkout: Path, hub: LocalGitHub) -> None:
+    """The subject is GitHub's; variables are created, updated or kept; what a person has to set is read back."""
+    repository = hub.backend.state.named("O/R")
+    repository.variables.update({"FRAUDOPS_STACK": "old", "FRAUDOPS_REGION": "us-east-1"})
+    made = bootstrap.bootstrap(checkout, repository="o/r", configure=True)
     assert made.configured == {
         "FRAUDOPS_REGION": "kept",
         "FRAUDOPS_STACK": "updated",
@@ -178,7 +190,39 @@ def test_configure_sets_the_variables_and_the_repository_ids(checkout: Path, mon
     stack = platform_stack.describe_stack(workflow_roles.stack_name())
     assert stack is not None
     parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
-    assert parameters["Repository"] == "O@11/R@22"
+    assert parameters["Repository"] == f"O@{repository.owner_id}/R@{repository.id}"
+    settings = "\n".join(made.settings)
+    assert "main accepts pushes without a pull request" in settings
+    assert "environment `train`" not in settings  # it exists and is limited to main
+    assert repository.settings["allow_squash_merge"] is False
+
+
+def test_protect_requires_a_second_person(checkout: Path, hub: LocalGitHub) -> None:
+    """The rules of main are set with the Apps that were named, and the owners are written for a person to commit."""
+    hub.backend.state.app_ids["checker"] = 4711
+    made = bootstrap.bootstrap(
+        checkout,
+        repository="o/r",
+        configure=True,
+        protect=bootstrap.Protection(status_app=4711),
+        code_owner="@acme/risk",
+    )
+    assert not [line for line in made.settings if line.startswith("main ")]
+    assert [line for line in made.settings if "/infra/ has no code owner on main" in line]
+    assert "/infra/        @acme/risk" in (checkout / ".github/CODEOWNERS").read_text()
+    with pytest.raises(ConfigError, match="add --configure to --protect"):
+        bootstrap.bootstrap(checkout, repository="o/r", protect=bootstrap.Protection())
+
+
+def test_repository_without_environments_is_refused_unless_told(checkout: Path, hub: LocalGitHub) -> None:
+    """The error has GitHub's words and says what is weaker; nothing was changed in AWS. With the option it goes on."""
+    hub.fail_api(1, status=403, message="Upgrade to GitHub Pro or make this repository public to enable this feature.")
+    with pytest.raises(Refused, match=r"Upgrade to GitHub Pro.*every job on main may assume every role.*nothing was"):
+        bootstrap.bootstrap(checkout, repository="o/r", configure=True)
+    assert platform_stack.describe_stack(platform_stack.stack_name()) is None
+    made = bootstrap.bootstrap(checkout, repository="o/r", configure=True, without_environments=True)
+    assert made.configured[workflow_roles.ENVIRONMENTS_VARIABLE] == "created"
+    assert made.settings[0] == bootstrap.WITHOUT_ENVIRONMENTS
 
 
 def test_configure_needs_a_name(checkout: Path) -> None:
@@ -188,20 +232,14 @@ def test_configure_needs_a_name(checkout: Path) -> None:
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 
 
-def test_token_without_variables_permission_is_an_error(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stacks are created before the error."""
-    from ml.errors import GitHubError
-
-    described = {"full_name": "o/r", "id": 22, "owner": {"id": 11}}
-    script = Script().on("GET", "", answer(described))
-    script.on("GET", "/actions/oidc/customization/sub", answer({"use_default": True}))
-    script.on("GET", "/actions/variables/FRAUDOPS_REGION", refusal(403, "Resource not accessible by integration"))
-    monkeypatch.setenv("GITHUB_TOKEN", "t")
-    with serving(script):
-        monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
-        with pytest.raises(GitHubError, match="setting the variable FRAUDOPS_REGION"):
-            bootstrap.bootstrap(checkout, repository="o/r", configure=True)
-    assert platform_stack.describe_stack(workflow_roles.stack_name()) is not None
+def test_token_without_administration_is_an_error(
+    checkout: Path, hub: LocalGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may read the repository and not its settings; nothing is changed in AWS."""
+    monkeypatch.setenv("GITHUB_TOKEN", hub.token("bot[bot]", permissions={"actions": "read"}, repository="O/R"))
+    with pytest.raises(Refused, match="Resource not accessible by integration"):
+        bootstrap.bootstrap(checkout, repository="o/r", configure=True)
+    assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 
 
 def test_plan_shows_deletions_first_and_changes_nothing(checkout: Path) -> None:

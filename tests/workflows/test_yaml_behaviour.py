@@ -11,7 +11,8 @@ from local_github.actions import contexts, triggers
 from local_github.actions.workflow_file import load_yaml
 from local_github.domain.events import Event
 
-from ml.commands import ci_status, plan
+from ml.commands import plan
+from ml.workflow import ci_results
 from tests.harness.workflows.files import ACTION, FILES, WORKFLOWS, job, jobs, steps
 
 VERBS = {
@@ -20,6 +21,7 @@ VERBS = {
     "deploy.yml": {"deploy", "rollback"},
     "drift.yml": {"drift check"},
     "infra.yml": {"infra plan", "infra apply"},
+    "ci-status.yml": {"confirm-ci"},
 }
 TOOLS = {
     "make test",
@@ -163,7 +165,11 @@ def test_deploy_and_infra_apply_check_out_the_tip_of_main() -> None:
         for name, each, step in steps()
         if str(step.get("uses", "")).startswith("actions/checkout@")
     }
-    assert {key for key, ref in refs.items() if ref == "main"} == {("deploy.yml", "deploy"), ("infra.yml", "apply")}
+    assert {key for key, ref in refs.items() if ref == "main"} == {
+        ("deploy.yml", "deploy"),
+        ("infra.yml", "apply"),
+        ("ci-status.yml", "post"),
+    }
     assert all(ref in (None, "main") for ref in refs.values())
 
 
@@ -215,18 +221,18 @@ def test_required_checks_needs_every_other_job() -> None:
     """All other jobs of ci.yml are in its `needs` and in the lists of ci-status."""
     last = job("ci.yml", "required-checks")
     others = {each.id for each in WORKFLOWS["ci.yml"].jobs} - {"required-checks"}
-    assert set(last.raw["needs"]) == others == {*ci_status.ALWAYS, *ci_status.ON_CODE, *ci_status.ON_PULL_REQUESTS}
+    assert set(last.raw["needs"]) == others == {*ci_results.ALWAYS, *ci_results.ON_CODE, *ci_results.ON_PULL_REQUESTS}
     assert last.raw["if"] == "${{ always() }}"
 
 
 def test_only_tests_and_audits_depend_on_code_changes() -> None:
     """validate has no condition, and plan waits for no other job."""
-    for name in ci_status.ON_CODE:
+    for name in ci_results.ON_CODE:
         assert "needs.changes.outputs.code == 'true'" in str(job("ci.yml", name).raw["if"])
-    for name in ci_status.TESTS:
+    for name in ci_results.TESTS:
         assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", name).raw["if"])
     # The checks of a pull request are those of .ci/run without the demo and the end-to-end runs, which take minutes.
-    commands = {step["run"] for name in ci_status.TESTS for step in job("ci.yml", name).raw["steps"] if "run" in step}
+    commands = {step["run"] for name in ci_results.TESTS for step in job("ci.yml", name).raw["steps"] if "run" in step}
     assert commands == {"make test", "make emulators oracle product-alone serving-stack"}
     assert "if" not in job("ci.yml", "validate").raw
     assert "needs" not in job("ci.yml", "plan").raw

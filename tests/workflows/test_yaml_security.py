@@ -32,6 +32,7 @@ GRANTS = {
         "audit": {"contents": "read"},
         "required-checks": {"contents": "read", "pull-requests": "read", "statuses": "write"},
     },
+    "ci-status.yml": {"post": {"contents": "read", "actions": "read", "pull-requests": "read"}},
     "train.yml": {
         "train": {
             "contents": "write",
@@ -127,7 +128,7 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
 def test_checkouts_do_not_persist_credentials() -> None:
     """A push uses the token of its own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert len(checkouts) == 13
+    assert len(checkouts) == 14
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -141,9 +142,17 @@ def test_nothing_is_interpolated_into_a_shell(file: Path) -> None:
 
 
 def test_no_workflow_uses_privileged_pull_request_events() -> None:
-    """Code of a pull request never runs with the repository's token and secrets."""
-    listened = {event for workflow in WORKFLOWS.values() for event in workflow.on}
+    """Code of a pull request never runs with the repository's token and secrets: ci-status.yml executes main only."""
+    listened = {event for name, workflow in WORKFLOWS.items() for event in workflow.on if name != "ci-status.yml"}
     assert listened == {"push", "pull_request", "merge_group", "workflow_dispatch", "schedule"}
+    assert set(WORKFLOWS["ci-status.yml"].on) == {"workflow_run", "workflow_dispatch"}
+    (checkout,) = [
+        step for name, _, step in steps() if name == "ci-status.yml" and "checkout@" in str(step.get("uses"))
+    ]
+    assert checkout["with"]["ref"] == "main"
+    assert "github.ref == 'refs/heads/main'" in str(job("ci-status.yml", "post").raw["if"])
+    text = next(file.read_text() for file in FILES if file.name == "ci-status.yml")
+    assert set(re.findall(r"github\.event\.workflow_run\.(\w+)", text)) == {"id", "head_sha"}
 
 
 def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
@@ -160,6 +169,7 @@ def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
 def test_each_job_with_a_role_that_changes_something_has_an_environment_of_its_own() -> None:
     """The role trusts that environment, which is limited to main; without environments the expression is empty."""
     found = {(name, each.id): each.environment for name, each in jobs() if each.environment}
+    assert found.pop(("ci-status.yml", "post")) == "ci-status"  # for the App's key; it has no role
     assert found == {
         key: f"${{{{ vars.FRAUDOPS_ENVIRONMENTS != 'false' && '{name}' || '' }}}}" for key, name in ENVIRONMENTS.items()
     }
@@ -178,18 +188,17 @@ def test_jobs_with_a_role_run_on_main_only() -> None:
 
 
 def test_secrets_reach_one_action_alone() -> None:
-    """The App's key goes only to the action that signs with it; its token has three permissions."""
+    """Each App's key goes only to the action that signs with it, and its token has the permissions that it needs."""
     for file in FILES:
+        key = "FRAUDOPS_STATUS_APP_PRIVATE_KEY" if file.name == "ci-status.yml" else "FRAUDOPS_APP_PRIVATE_KEY"
         for line in file.read_text().splitlines():
-            assert "secrets." not in line or line.strip() == "private-key: ${{ secrets.FRAUDOPS_APP_PRIVATE_KEY }}"
-    asked = [step["with"] for _, _, step in steps() if "app-token" in str(step.get("uses"))]
-    assert len(asked) == 3
-    for given in asked:
-        assert {key for key in given if key.startswith("permission-")} == {
-            "permission-contents",
-            "permission-pull-requests",
-            "permission-issues",
-        }
+            assert "secrets." not in line or line.strip() == f"private-key: ${{{{ secrets.{key} }}}}"
+    asked = [(name, step["with"]) for name, _, step in steps() if "app-token" in str(step.get("uses"))]
+    assert len(asked) == 4
+    for name, given in asked:
+        wanted = {"statuses"} if name == "ci-status.yml" else {"contents", "pull-requests", "issues"}
+        granted = {key.removeprefix("permission-") for key in given if key.startswith("permission-")}
+        assert granted == wanted
 
 
 def test_zizmor_finds_nothing() -> None:

@@ -319,6 +319,8 @@ class Actions:
     def install_app(self, app_id: str, *, slug: str, private_key: str) -> None:
         """Installs an App for actions/create-github-app-token; its tokens act as `slug`[bot]."""
         self.tokens.apps[app_id] = App(id=app_id, slug=slug, private_key=private_key)
+        if app_id.isdecimal():
+            self._state.app_ids[slug] = int(app_id)
 
     def wait(self, timeout: float) -> None:
         """Waits until all events are delivered and all runs have ended; TimeoutError names the open runs."""

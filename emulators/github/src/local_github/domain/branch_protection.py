@@ -6,7 +6,7 @@ set, Apps if the rule names them; a workflow token never does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from local_github.domain.records import Issue, Repository, Status
@@ -41,13 +41,27 @@ def required_contexts(rule: dict[str, Any]) -> list[str]:
 
 def missing_contexts(repository: Repository, rule: dict[str, Any], sha: str) -> list[str]:
     """The required contexts without a successful status or check run on a commit."""
-    passing = {status.context for status in latest_statuses(repository, sha) if status.state == "success"}
+    sources = {
+        check["context"]: f"{check['app_slug']}[bot]"
+        for check in (rule.get("required_status_checks") or {}).get("checks", [])
+        if "app_slug" in check
+    }
+    passing = _passing_statuses(repository, sha, sources)
     passing |= {
         check.name
         for check in repository.checks
-        if check.sha == sha and check.conclusion in {"success", "neutral", "skipped"}
+        if check.sha == sha and check.conclusion in {"success", "neutral", "skipped"} and check.name not in sources
     }
     return [context for context in required_contexts(rule) if context not in passing]
+
+
+def _passing_statuses(repository: Repository, sha: str, sources: Mapping[str, str]) -> set[str]:
+    """The contexts whose latest status is a success; of a context with a required source, its latest one counts."""
+    latest: dict[str, str] = {}
+    for status in repository.statuses:
+        if status.sha == sha and sources.get(status.context) in (None, status.creator):
+            latest[status.context] = status.state
+    return {context for context, state in latest.items() if state == "success"}
 
 
 def _expected_message(wanted: list[str]) -> str:

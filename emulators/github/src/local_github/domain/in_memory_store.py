@@ -35,6 +35,8 @@ DEFAULT_LABELS = {"bug": "d73a4a", "documentation": "0075ca", "enhancement": "a2
 # Ids of GitHub itself: they are part of the addresses in commits that workflows make.
 _KNOWN_IDS = {WORKFLOW_LOGIN: 41898282, "web-flow": 19864447}
 
+ACTIONS_APP_ID = 15368  # of GitHub Actions on github.com
+
 
 class State:
     """All records of one emulator. Callers hold the backend's lock."""
@@ -43,6 +45,8 @@ class State:
         self.folder, self.clock = folder, clock
         self.users: dict[str, User] = {}
         self.repositories: dict[str, Repository] = {}
+        self.app_ids: dict[str, int] = {"github-actions": ACTIONS_APP_ID}
+        """Slug → id of an App."""
         self._ids = itertools.count(1001)
 
     def now(self) -> str:

@@ -188,6 +188,8 @@ class Repository:
     checks: list[CheckRun] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     protections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rulesets: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """By id, in the form of POST …/rulesets; `protections` has what they amount to."""
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)

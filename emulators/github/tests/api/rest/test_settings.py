@@ -89,3 +89,8 @@ def test_required_check_keeps_its_source(emulator: Any, clone: Any) -> None:
     found = request(emulator, "GET", "/branches/main/protection", token=token)[1]["required_status_checks"]
     assert found["checks"] == [{"context": "ci", "app_id": 7}, {"context": "lint", "app_id": None}]
     request(emulator, "DELETE", "/branches/main/protection", token=token)
+
+
+def test_permission_of_a_user_is_read(emulator: Any, clone: Any) -> None:
+    """Every local user is an administrator."""
+    assert emulator.api().get_collaborator_permission("bob") == "admin"

@@ -199,6 +199,13 @@ def _topics(call: Call) -> Json:
     return {"names": []}
 
 
+def _permission(call: Call) -> Json:
+    """Everybody is an administrator here."""
+    call.need("metadata", "read")
+    user = call.serializer.user(call.params["login"])
+    return {"permission": "admin", "role_name": "admin", "user": user}
+
+
 def _no_release(call: Call) -> None:
     call.need("metadata", "read")
     raise not_found()
@@ -212,6 +219,7 @@ ROUTES = [
     ("POST", f"{_AT}/forks", _fork),
     ("GET", f"{_AT}/forks", _forks),
     ("GET", f"{_AT}/topics", _topics),
+    ("GET", f"{_AT}/collaborators/<login>/permission", _permission),
     ("GET", f"{_AT}/releases/latest", _no_release),
     ("GET", f"{_AT}/branches", _branches),
     ("GET", f"{_AT}/branches/<path:branch>", _branch),

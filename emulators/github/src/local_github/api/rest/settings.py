@@ -134,6 +134,11 @@ def _policy_create(call: Call) -> dict[str, Any]:
     return dict(policies[-1])
 
 
+def _environment_secrets(call: Call) -> dict[str, Any]:
+    _environment_get(call)
+    return {"total_count": 0, "secrets": []}
+
+
 def _known_environment(call: Call) -> dict[str, Any]:
     found = call.repository.environments.get(call.params["environment"])
     if found is None:
@@ -184,4 +189,5 @@ ROUTES = [
     ("PUT", f"{_REPOSITORY}/environments/<environment>", _environment_put),
     ("GET", f"{_REPOSITORY}/environments/<environment>/{_POLICIES}", _policies),
     ("POST", f"{_REPOSITORY}/environments/<environment>/{_POLICIES}", _policy_create),
+    ("GET", f"{_REPOSITORY}/environments/<environment>/secrets", _environment_secrets),
 ]

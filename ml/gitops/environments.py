@@ -1,0 +1,162 @@
+"""Creates GitHub environments, limits them to main, names their reviewers, and reads all of that. Deletes nothing.
+
+A job's OIDC token names its environment and not its branch, and a job gets the secrets of its environment: so what
+makes both belong to main is the environment's list of branches.
+
+Source: GitHub REST API, "Deployment environments", "Deployment branch policies", "GitHub Actions Secrets".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ml.errors import GitHubError
+from ml.gitops.github_client import GitHub, error_message, is_not_found
+
+if TYPE_CHECKING:
+    from github.Repository import Repository
+
+_BRANCH = "main"
+_UNAVAILABLE = (403, 404, 422)
+"""What GitHub answers where the plan of a private repository has no environments, or no branch policies for them."""
+
+
+class NoEnvironments(GitHubError):
+    """The repository's plan has no environments that can be limited to a branch, or the token may not create them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """An environment: the patterns of its branches (None: every branch), its reviewers and the names of its secrets."""
+
+    name: str
+    branches: tuple[str, ...] | None
+    reviewers: tuple[str, ...]
+    """Logins of users and slugs of teams."""
+    prevents_self_review: bool
+    secrets: tuple[str, ...]
+
+    @property
+    def for_main_only(self) -> bool:
+        """Whether a job of any other branch is refused."""
+        return self.branches == (_BRANCH,)
+
+
+def ensure(github: GitHub, names: Iterable[str]) -> None:
+    """Creates each environment that is missing, and limits each to main; reviewers and secrets stay.
+
+    Patterns that a person has added stay too; `read` shows them.
+
+    Raises:
+        NoEnvironments: GitHub refuses; the message has GitHub's words.
+    """
+    for name in names:
+        github.run(f"creating the environment {name}", partial(_ensure, name=name))
+
+
+def set_reviewers(github: GitHub, name: str, reviewers: Iterable[str]) -> None:
+    """Sets the reviewers of an environment: users, and teams as ORG/TEAM. Whoever started a run may not approve it.
+
+    Raises:
+        GitHubError: there is no such user or team, or GitHub refuses.
+    """
+
+    def operation(repository: Repository) -> None:
+        chosen = [_reviewer(repository, reviewer) for reviewer in reviewers]
+        _put(repository, name, chosen, prevent_self_review=True)
+
+    github.run(f"setting the reviewers of the environment {name}", operation)
+
+
+def read(github: GitHub, name: str) -> Environment | None:
+    """The environment; None if there is none."""
+    return github.run(f"reading the environment {name}", lambda repository: _read(repository, name))
+
+
+def _ensure(repository: Repository, *, name: str) -> None:
+    from github import GithubException
+
+    try:
+        found = _get(repository, name)
+        rule = _review_rule(found or {})
+        chosen = [{"type": each["type"], "id": each["reviewer"]["id"]} for each in rule.get("reviewers", [])]
+        _put(repository, name, chosen, prevent_self_review=bool(rule.get("prevent_self_review")))
+        if _BRANCH not in _branches(repository, name):
+            repository.requester.requestJsonAndCheck(
+                "POST", f"{_url(repository, name)}/deployment-branch-policies", input={"name": _BRANCH}
+            )
+    except GithubException as error:
+        if error.status not in _UNAVAILABLE:
+            raise
+        raise NoEnvironments(
+            f"{repository.full_name} cannot have the environment {name} limited to {_BRANCH}: GitHub answered "
+            f"{error.status}, {error_message(error)}"
+        ) from error
+
+
+def _put(repository: Repository, name: str, reviewers: list[dict[str, Any]], *, prevent_self_review: bool) -> None:
+    repository.requester.requestJsonAndCheck(
+        "PUT",
+        _url(repository, name),
+        input={
+            "reviewers": reviewers or None,
+            "prevent_self_review": prevent_self_review,
+            "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True},
+        },
+    )
+
+
+def _read(repository: Repository, name: str) -> Environment | None:
+    found = _get(repository, name)
+    if found is None:
+        return None
+    policy, rule = found.get("deployment_branch_policy"), _review_rule(found)
+    _, secrets = repository.requester.requestJsonAndCheck("GET", f"{_url(repository, name)}/secrets?per_page=100")
+    limited = policy is not None and policy.get("custom_branch_policies")
+    return Environment(
+        name=name,
+        branches=tuple(_branches(repository, name)) if limited else None,
+        reviewers=tuple(str(each["reviewer"].get("login") or each["reviewer"]["slug"]) for each in rule["reviewers"])
+        if rule
+        else (),
+        prevents_self_review=bool(rule.get("prevent_self_review")),
+        secrets=tuple(item["name"] for item in secrets["secrets"]),
+    )
+
+
+def _get(repository: Repository, name: str) -> dict[str, Any] | None:
+    from github import GithubException
+
+    try:
+        _, found = repository.requester.requestJsonAndCheck("GET", _url(repository, name))
+    except GithubException as error:
+        if not is_not_found(error):
+            raise
+        return None
+    return dict(found)
+
+
+def _branches(repository: Repository, name: str) -> list[str]:
+    url = f"{_url(repository, name)}/deployment-branch-policies?per_page=100"
+    _, found = repository.requester.requestJsonAndCheck("GET", url)
+    return [str(item["name"]) for item in found["branch_policies"]]
+
+
+def _review_rule(found: dict[str, Any]) -> dict[str, Any]:
+    rules = [rule for rule in found.get("protection_rules", []) if rule["type"] == "required_reviewers"]
+    return dict(rules[0]) if rules else {}
+
+
+def _reviewer(repository: Repository, reviewer: str) -> dict[str, Any]:
+    owner, _, team = reviewer.partition("/")
+    base = repository.url.partition("/repos/")[0]
+    path = f"/orgs/{owner}/teams/{team}" if team else f"/users/{owner}"
+    _, found = repository.requester.requestJsonAndCheck("GET", f"{base}{path}")
+    return {"type": "Team" if team else "User", "id": found["id"]}
+
+
+def _url(repository: Repository, name: str) -> str:
+    return f"{repository.url}/environments/{name}"
