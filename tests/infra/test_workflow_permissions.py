@@ -35,6 +35,13 @@ EDITS = {
 }
 """One changed setting of each kind of resource that infra.yml may change."""
 
+KEY_EDITS = {
+    "fraudops: data, logs and messages of the stack": "fraudops: everything of the stack",
+    "Sid: EncryptAlarmMessages": "Sid: EncryptMessages",
+    "          KEY_ARN: !If": "          OTHER: value\n          KEY_ARN: !If",
+}
+"""What changes the key, its policy, and the environment that it encrypts."""
+
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
@@ -104,6 +111,28 @@ def test_infra_role_changes_the_platform_through_cloudformation_alone(
     bucket = platform_stack.read().bucket
     with pytest.raises(ClientError, match="s3:PutBucketVersioning"):
         session.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_infra_role_changes_a_platform_with_a_key_of_its_own(
+    cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Key, its policy and the function's environment change without a denied call; the role itself has no key."""
+    for name, value in {**cloud.environment(), "FRAUDOPS_STACK": "keyed"}.items():
+        monkeypatch.setenv(name, value)
+    session.renew()
+    made = bootstrap.bootstrap(checkout, repository="acme/keyed", settings_given=["Encryption=customer-key"])
+    role, key, template = made.variables["FRAUDOPS_ROLE_INFRA"], made.platform.key_arn, checkout / "infra/platform.yaml"
+    text = template.read_text("utf-8")
+    for old, new in KEY_EDITS.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    template.write_text(text, "utf-8")
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    assert infra.apply(checkout).state == "updated"
+    assert denied(cloud, role) == []
+    with pytest.raises(ClientError, match="kms:PutKeyPolicy"):
+        session.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy="{}")
 
 
 def test_plan_role_previews_and_changes_nothing(
