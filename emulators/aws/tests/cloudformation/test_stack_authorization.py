@@ -9,6 +9,8 @@ import pytest
 from aws_resources import allow, create_role, unique_name
 from botocore.exceptions import ClientError
 from callers import Session, decisions
+from local_aws.cloudformation import stack_authorization
+from local_aws.cloudformation.resource_calls import Change
 from local_aws.server import LocalAws
 
 STACKS = allow(["cloudformation:CreateStack", "cloudformation:UpdateStack", "cloudformation:DescribeStacks"])
@@ -140,3 +142,9 @@ def test_key_policy_and_rotation_are_updated_in_place(aws: LocalAws) -> None:
     assert [tag["TagKey"] for tag in kms.list_resource_tags(KeyId=key)["Tags"]] == ["owner"]
     cloudformation.delete_stack(StackName=name)
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+
+
+def test_moto_alone_authorizes_nothing(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's patched stacks outlive an emulator; where none runs, a resource of any type may be changed."""
+    monkeypatch.setattr(stack_authorization, "authorizer", None)
+    stack_authorization.check("AWS::S3::Bucket", Change(name=unique_name("bucket"), before=None, after={}))

@@ -90,7 +90,6 @@ def acting_as(role_arn: str | None) -> Iterator[None]:
 
 
 def check(type_name: str, change: Change) -> None:
-    """As `StackAuthorizer.check`; RuntimeError if no emulator runs in this process."""
-    if authorizer is None:
-        raise RuntimeError("no AWS emulator runs in this process")
-    authorizer.check(type_name, change)
+    """As `StackAuthorizer.check`; returns if no emulator runs in this process, since then moto alone has no callers."""
+    if authorizer is not None:
+        authorizer.check(type_name, change)
