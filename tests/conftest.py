@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,16 +21,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once() -> Iterator[None]:
-    """botocore's JSON files are parsed once per process instead of once per session."""
+    """botocore's JSON files are parsed once per process instead of once per session.
+
+    Each session gets a copy, because a client of S3 changes the paths in its model.
+    """
     if importlib.util.find_spec("botocore") is None:  # SageMaker's container, whose versions `make container` tests
         yield
         return
     from botocore.loaders import JSONFileLoader
 
     loader = JSONFileLoader()
-    parse = functools.cache(loader.load_file)
+    pickled = functools.cache(lambda path: pickle.dumps(loader.load_file(path)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", lambda _, path: parse(path))
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: pickle.loads(pickled(path)))  # noqa: S301 - its own
         yield
 
 

@@ -167,5 +167,5 @@ def test_template_assumes_no_region_and_no_partition(file: str) -> None:
 
 def test_settings_are_the_parameters_that_nothing_else_sets(template: dict[str, Any]) -> None:
     """`fraudops bootstrap --parameter` accepts exactly these."""
-    elsewhere = {"CodeBucket", "CodeKey", "EndpointName", "NotificationEmail", "ReservedConcurrency"}
+    elsewhere = {"BoundaryArn", "CodeBucket", "CodeKey", "EndpointName", "NotificationEmail", "ReservedConcurrency"}
     assert set(template["Parameters"]) == {*platform_source.SETTINGS, *elsewhere}

@@ -126,6 +126,16 @@ def test_column_decoder_agrees_with_record_decoder(lines: list[bytes], many: boo
         assert read(lines) == together
 
 
+@pytest.mark.parametrize("name", ["Amount", "\\u0041mount"])
+def test_number_in_quotes_is_a_finding(name: str) -> None:
+    """DuckDB would read it as a number, also below an escaped name; an integer event id hides the extra string."""
+    body = f'{{"instances":[{{"Time":0.0,"V1":0.0,"V2":0.0,"{name}":"1.5","event_id":0}}]}}'
+    rows, unread, findings = read([line((body, JSON), (captured_lines.predictions([0.0]), JSON))])
+    assert [row[0] for row in rows] == [[0.0, 0.0, 0.0, None]]
+    assert not unread
+    assert findings
+
+
 MOMENTS = ("12:00:01Z", "12:00:00.5Z", "12:00:00+00:00", "14:00:00+02:00", "12:00:60Z", "noon")
 IRREGULAR: dict[str, list[str | None]] = {
     "inferenceId": ["smoke-1", "smoke-", "", None, "a#b", "é", "\u2028"],
