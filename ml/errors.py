@@ -10,7 +10,8 @@
     ├── DeploymentFailed     9   the model does not serve; the former one still does
     ├── CloudError          10   AWS (or its emulator) cannot be reached, or lacks what is needed
     ├── GitError            11   the Git repository is missing, dirty or in conflict
-    └── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
+    ├── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
+    └── NotReady            13   `doctor` found something that will fail; nothing was changed
 
 Exit code 0 is success and 2 a wrong command line. The codes are stable: workflows and runbooks rely on them.
 A message is one line: what happened, where, the evidence and the next step.

@@ -30,8 +30,8 @@ def parsed_once() -> Iterator[None]:
         return
     from botocore.loaders import JSONFileLoader
 
-    loader = JSONFileLoader()
-    pickled = functools.cache(lambda path: pickle.dumps(loader.load_file(path)))
+    load = JSONFileLoader().load_file
+    pickled = functools.cache(lambda path: pickle.dumps(load(path)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: pickle.loads(pickled(path)))  # noqa: S301 - its own
         yield
