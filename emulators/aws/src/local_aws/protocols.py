@@ -5,9 +5,12 @@ Uses moto's parsers and serializers, which follow botocore's service models. Ans
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import re
 import uuid
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +23,7 @@ _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _TARGETS = {"SageMaker": "sagemaker", "AWSEvents": "events"}
 _MODELS = {"servicequotas": "service-quotas"}
 """botocore's names of the models of services that sign with another name."""
+_LONGEST_CONTENT = 64 << 20  # bytes
 _FORM = "application/x-www-form-urlencoded"
 _UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}  # calls that carry no credentials
 _SMITHY = re.compile(r"^/service/([^/]+)/operation/([^/]+)$")
@@ -78,6 +82,28 @@ def read(environ: Mapping[str, Any]) -> Request:
         return Request(service=service, operation=smithy[2], protocol="cbor", access_key=access_key, body=None)
     protocol = "rest-xml" if service in ("", "s3") else "rest-json"
     return Request(service=service or "s3", operation="", protocol=protocol, access_key=access_key, body=None)
+
+
+def decompress(environ: dict[str, Any]) -> None:
+    """Replaces a gzip body by its content. botocore compresses large bodies of PutMetricData.
+
+    S3's bodies stay as they are: there the header describes the object, and is stored with it.
+
+    Raises:
+        AwsError: the body is not gzip, or its content is longer than 64 MiB.
+    """
+    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if environ.get("HTTP_CONTENT_ENCODING") != "gzip" or scope is None or scope[3] == "s3":
+        return
+    try:
+        content = gzip.GzipFile(fileobj=io.BytesIO(_body(environ))).read(_LONGEST_CONTENT + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
+        raise AwsError("SerializationException", f"the request's body is not gzip: {error}") from error
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(content), str(len(content))
+    del environ["HTTP_CONTENT_ENCODING"]
+    if len(content) > _LONGEST_CONTENT:
+        raise AwsError("RequestEntityTooLargeException", "the request's decompressed body is longer than 64 MiB", 413)
 
 
 def read_path(environ: Mapping[str, Any], service: str) -> Request:

@@ -218,3 +218,31 @@ def test_refused_request_is_logged(aws: LocalAws) -> None:
         (line["call"], line["status"], line.get("error")) == ("sagemaker:DescribePipeline", 400, "ValidationException")
         for line in lines
     )
+
+
+def test_compressed_body_is_read(aws: LocalAws) -> None:
+    """botocore compresses the body of PutMetricData from 10 KiB on; the metrics arrive, and a bad one is refused."""
+    client, namespace = aws.client("cloudwatch"), unique_name("Metrics")
+    data = [{"MetricName": f"metric-{number:04d}", "Value": 1.0, "Unit": "None"} for number in range(500)]
+    client.put_metric_data(Namespace=namespace, MetricData=data)
+    pages = client.get_paginator("list_metrics").paginate(Namespace=namespace)
+    assert sum(len(page["Metrics"]) for page in pages) == 500
+    wrong = [{**row, "Unit": "x"} for row in data]
+    with pytest.raises(ClientError, match="validation error"):
+        unchecked(aws, "cloudwatch").put_metric_data(Namespace=namespace, MetricData=wrong)
+
+
+def test_compressed_body_that_is_not_gzip_is_refused(aws: LocalAws) -> None:
+    """The header promises gzip, and the body is plain text."""
+    scope = "AKIALOCALAWS00000000/20260101/us-east-1/sagemaker/aws4_request"
+    headers = {
+        "Content-Type": JSON,
+        "Content-Encoding": "gzip",
+        "X-Amz-Target": "SageMaker.ListPipelines",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
+    }
+    request = urllib.request.Request(aws.url, data=b"{}", headers=headers)  # noqa: S310 - the emulator's own address
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)  # noqa: S310 - the emulator's own address
+    assert refused.value.code == 400
+    assert json.loads(refused.value.read())["message"].startswith("the request's body is not gzip")

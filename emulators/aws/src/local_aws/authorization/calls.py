@@ -5,7 +5,6 @@ Reads the body only where the parameters that decide are in it; a body that was 
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 from collections.abc import Mapping
@@ -75,7 +74,7 @@ def _rest(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
 def _read_body(environ: dict[str, Any]) -> bytes:
     data: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(data)
-    return gzip.decompress(data) if environ.get("HTTP_CONTENT_ENCODING") == "gzip" else data
+    return data
 
 
 def _json(body: bytes | None) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class RequestValidator:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The WSGI entry point."""
+        try:
+            protocols.decompress(environ)
+        except AwsError as error:
+            return self._refuse(environ, start_response, protocols.read(environ), error)
         request = protocols.read(environ)
         if request.body is not None:
             environ["wsgi.input"] = io.BytesIO(request.body)
@@ -46,10 +50,19 @@ class RequestValidator:
                 _check_model(request, operation, values)
                 checks.check(service, operation.name, values)
         except Exception as error:
-            line = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '/')}"
-            name = f"{request.service}:{request.operation or line}"
-            return self._dispatcher.refuse(environ, start_response, request, name, error)
+            return self._refuse(environ, start_response, request, error)
         return self._dispatcher(environ, start_response)
+
+    def _refuse(
+        self,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+        request: protocols.Request,
+        error: Exception,
+    ) -> Iterable[bytes]:
+        line = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '/')}"
+        name = f"{request.service}:{request.operation or line}"
+        return self._dispatcher.refuse(environ, start_response, request, name, error)
 
 
 def _check_model(request: protocols.Request, operation: Any, values: Mapping[str, Any]) -> None:
