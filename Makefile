@@ -2,6 +2,9 @@
 # also installs the development tools and runs the checks. Both install into .venv, from the locks, with hashes.
 PYTHON ?= python3
 BIN := .venv/bin
+# A python3.12 that runs: pyenv's command of that name fails unless the version is activated.
+PYTHON312 ?= $(shell for python in python3.12 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.12.*/bin/python3.12; do \
+  $$python -c '' 2>/dev/null && { command -v $$python; exit; }; done; echo 3.12)
 INSTALL := $(PYTHON) -m ml.lock_installer
 EDITABLE := -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --no-index
 DATA ?=
@@ -120,7 +123,7 @@ emulators/aws/tests/iam/oracle/node_modules/.package-lock.json: emulators/aws/te
 
 # sagemaker-containers conflicts with the product's packages, and its image has Python 3.12.
 .venv-serving-stack/stamp: requirements/serving-stack.lock .venv/dev.stamp
-	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python 3.12 .venv-serving-stack || \
+	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python "$(PYTHON312)" .venv-serving-stack || \
 	  { echo "make serving-stack needs Python 3.12: install it, and try again" >&2; exit 1; }
 	@$(INSTALL) .venv-serving-stack requirements/serving-stack.lock
 	@touch $@

@@ -260,11 +260,11 @@ class LocalAws:
         """Writes captured traffic to S3 and waits for events and their deliveries; False after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         settled = self._events.drain(timeout_seconds)
-        while settled and not self._events.idle and time.monotonic() < deadline:
+        while not (idle := self._events.idle) and settled and time.monotonic() < deadline:
             settled = self._events.drain(max(0.0, deadline - time.monotonic()))
         self._capture.flush()
         self._authorization.log.flush()
-        return settled and self._events.idle
+        return idle  # as it was before the capture: a later event belongs to what happened after the call
 
     def _backend(self) -> Any:
         from moto.sagemaker.models import sagemaker_backends

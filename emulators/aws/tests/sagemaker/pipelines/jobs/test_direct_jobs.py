@@ -24,7 +24,6 @@ def job_name() -> str:
 def create_training(aws: PipelineAws, command: list[str], output: str) -> str:
     """Creates a training job without channels; its name."""
     name, arguments = job_name(), training("Train", command, output)["Arguments"]
-    del arguments["InputDataConfig"]  # boto3 refuses an empty list
     aws.client("sagemaker").create_training_job(TrainingJobName=name, **arguments)
     return name
 

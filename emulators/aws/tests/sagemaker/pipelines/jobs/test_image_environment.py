@@ -24,9 +24,11 @@ Json = dict[str, Any]
 def output(aws: PipelineAws, code: str, *, image: str = IMAGE, arguments: Json | None = None) -> Any:
     """The JSON that `code` assigns to `out` in a job of `image`."""
     program = f"import json, os, pathlib, shutil, socket, sys\n{code}\n" + (
-        "pathlib.Path('/opt/ml/processing/out/out.json').write_text(json.dumps(out))"
+        "pathlib.Path(sys.argv[1]).write_text(json.dumps(out))"
     )
-    step = processing("Show", python(program), outputs={"out": f"s3://{aws.bucket}/shown"}, arguments=arguments)
+    # As an argument, because a path inside the encoded program is not relocated.
+    command = python(program, "/opt/ml/processing/out/out.json")
+    step = processing("Show", command, outputs={"out": f"s3://{aws.bucket}/shown"}, arguments=arguments)
     step["Arguments"]["AppSpecification"]["ImageUri"] = image
     arn, described = aws.run([step])
     assert described["PipelineExecutionStatus"] == "Succeeded", aws.steps(arn)
