@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
-from ml.aws import platform_stack, session
+from ml.aws import executions, platform_stack, session
 from ml.aws.labels import store
 from ml.commands import bootstrap, infra
 from ml.errors import CloudError
@@ -30,8 +30,22 @@ EDITS = {
     "MaximumRetryAttempts: 2 ": "MaximumRetryAttempts: 1 ",
     "Description: Runs the training pipeline and its jobs.": "Description: Runs the pipeline.",
     "Sid: ReadInputs": "Sid: ReadTheInputs",
+    "Sid: PullImage": "Sid: PullTheImage",
+    "ManagedPolicyArns: [!Ref ContainerPolicy]": "ManagedPolicyArns: []",
+    "ModelPackageGroupDescription: Fraud models": "ModelPackageGroupDescription: Models",
     "Period: 300": "Period: 600",
     "State: ENABLED": "State: DISABLED",
+    "      Role: !GetAtt DeployRole.Arn": "      Role: !GetAtt OtherRole.Arn",
+    "\nOutputs:": """
+  OtherRole:
+    Type: AWS::IAM::Role
+    Properties:
+      PermissionsBoundary: !If [HasBoundary, !Ref BoundaryArn, !Ref "AWS::NoValue"]
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: "sts:AssumeRole"}]
+
+Outputs:""",
 }
 """One changed setting of each kind of resource that infra.yml may change."""
 
@@ -39,8 +53,34 @@ KEY_EDITS = {
     "fraudops: data, logs and messages of the stack": "fraudops: everything of the stack",
     "Sid: EncryptAlarmMessages": "Sid: EncryptMessages",
     "          KEY_ARN: !If": "          OTHER: value\n          KEY_ARN: !If",
+    """
+  KeyAlias:
+    Type: AWS::KMS::Alias
+    Condition: UsesKey
+    Properties:
+      AliasName: !Sub "alias/${AWS::StackName}"
+      TargetKeyId: !Ref Key
+""": """
+  OtherKey:
+    Type: AWS::KMS::Key
+    Properties:
+      Tags: [{Key: fraudops-stack, Value: !Ref "AWS::StackName"}]
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+            Action: "kms:*"
+            Resource: "*"
+""",
 }
-"""What changes the key, its policy, and the environment that it encrypts."""
+"""What changes the key, its policy, and the environment that it encrypts; another key, and no alias."""
+
+
+KEY_STATEMENTS = {
+    "CreateKey", "ChangeKey", "EncryptFunctionEnvironment", "ChangeAliasOfKey", "ChangeAlias", "ListAliases"
+}  # fmt: skip
+"""The statements of infra.yml's role about a key of the platform."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +115,28 @@ def denied(cloud: LocalAws, role: str) -> list[tuple[str, str]]:
     return [(line["action"], line["resource"]) for line in found]
 
 
+def used(cloud: LocalAws, role: str) -> set[str]:
+    """The Sids of the role's statements that allowed a call."""
+    cloud.flush()
+    lines = map(json.loads, (cloud.folder / "logs/decisions.jsonl").read_text("utf-8").splitlines())
+    found = [line for line in lines if line["entity"] == role and line["decision"] == "allowed"]
+    return {sid for line in found for _, sid in line["statements"]}
+
+
+def statements(cloud: LocalAws, role: str) -> set[str]:
+    """The Sids of the Allow statements of the role's inline and managed policies."""
+    iam, name = cloud.client("iam"), role.rpartition("/")[2]
+    documents = [
+        iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+    ]
+    for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        arn = policy["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        documents.append(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+    return {each["Sid"] for document in documents for each in document["Statement"] if each["Effect"] == "Allow"}
+
+
 def test_train_role_lists_and_reads_delivered_labels(
     cloud: LocalAws, roles: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,11 +153,28 @@ def test_train_role_lists_and_reads_delivered_labels(
     assert [each.key for each in store.others(bucket)] == ["labels/elsewhere/a.parquet"]
 
 
+@pytest.mark.parametrize(("kind", "group"), [("training-job", "TrainingJobs"), ("processing-job", "ProcessingJobs")])
+def test_train_role_reads_the_log_of_a_failed_job(
+    cloud: LocalAws, roles: dict[str, str], monkeypatch: pytest.MonkeyPatch, kind: str, group: str
+) -> None:
+    """train.yml quotes the end of the log, which the job's own role wrote."""
+    logs, place = cloud.client("logs"), {"logGroupName": f"/aws/sagemaker/{group}"}
+    logs.create_log_stream(**place, logStreamName="pipelines-x-Train-1/algo-1")
+    events = [{"timestamp": int(cloud.clock.now().timestamp() * 1000), "message": "out of memory"}]
+    logs.put_log_events(**place, logStreamName="pipelines-x-Train-1/algo-1", logEvents=events)
+    role = roles["FRAUDOPS_ROLE_TRAIN"]
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    job = f"arn:aws:sagemaker:{cloud.region}:{cloud.account}:{kind}/pipelines-x-Train-1"
+    assert executions.log_tail(job, 5) == ["out of memory"]
+    assert "ReadJobLogs" in used(cloud, role)
+
+
 def test_infra_role_changes_the_platform_through_cloudformation_alone(
     cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Changed settings of the bucket, roles, function, queue, topic, rule, alarms and log group, and new code, apply
-    without a denied call. The same call of the role itself is denied."""
+    without a denied call. Only statements about a key stay unused. The same call of the role itself is denied."""
     role, template = roles["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
     text = template.read_text("utf-8")
     for old, new in EDITS.items():
@@ -108,6 +187,7 @@ def test_infra_role_changes_the_platform_through_cloudformation_alone(
     session.renew()
     assert infra.apply(checkout).state == "updated"
     assert denied(cloud, role) == []
+    assert statements(cloud, role) - used(cloud, role) == KEY_STATEMENTS
     bucket = platform_stack.read().bucket
     with pytest.raises(ClientError, match="s3:PutBucketVersioning"):
         session.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
@@ -131,6 +211,7 @@ def test_infra_role_changes_a_platform_with_a_key_of_its_own(
     session.renew()
     assert infra.apply(checkout).state == "updated"
     assert denied(cloud, role) == []
+    assert used(cloud, role) >= KEY_STATEMENTS
     with pytest.raises(ClientError, match="kms:PutKeyPolicy"):
         session.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy="{}")
 
@@ -147,3 +228,30 @@ def test_plan_role_previews_and_changes_nothing(
     assert denied(cloud, role) == []
     with pytest.raises(CloudError, match=r"was refused with (403|AccessDenied)"):
         infra.apply(checkout)
+
+
+def test_deploy_function_refuses_and_reports_with_its_role(cloud: LocalAws, roles: dict[str, str]) -> None:
+    """An approval without an order is refused and published; an event that fails all attempts becomes a dead letter.
+
+    The missing order is told apart from a forbidden one because the role may list it.
+    """
+    assert roles
+    platform, sagemaker, sqs = platform_stack.read(), cloud.client("sagemaker"), cloud.client("sqs")
+    stack = cloud.client("cloudformation").describe_stack_resources(StackName=platform_stack.stack_name())
+    ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in stack["StackResources"]}
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName=platform.package_group, ModelApprovalStatus="PendingManualApproval"
+    )["ModelPackageArn"]
+    sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    assert cloud.flush()
+    s3 = cloud.client("s3")
+    (stored,) = s3.list_objects_v2(Bucket=platform.bucket, Prefix="deploy/outcomes/")["Contents"]
+    outcome = json.loads(s3.get_object(Bucket=platform.bucket, Key=stored["Key"])["Body"].read())
+    assert (outcome["outcome"], outcome["code"]) == ("refused", "nothing-desired")
+    cloud.client("lambda").invoke(FunctionName=platform.deploy_function, InvocationType="Event", Payload=b"{}")
+    assert cloud.flush()
+    (message,) = sqs.receive_message(QueueUrl=ids["DeadLetters"], MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "{}"
+    role = cloud.client("iam").get_role(RoleName=ids["DeployRole"])["Role"]["Arn"]
+    assert denied(cloud, role) == []
+    assert {"ListObjectsToDetectMissing", "PublishNotifications", "SendToDeadLetterQueue"} <= used(cloud, role)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from local_aws.authorization import usage
 
 from ml.errors import GitError, Refused
 from ml.playground import demo_round, simulated_year
+from tests.harness.platform import permissions
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -57,10 +59,20 @@ def test_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_tests_of_statements_that_the_demo_does_not_use_exist() -> None:
+    """A renamed or removed test is found."""
+    for statement, test in permissions.USED_BY.items():
+        path, _, name = test.partition("::")
+        assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), statement
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
-    """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured."""
+    """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured.
+
+    No call is denied; a statement that no call uses is justified in its template or used by another test.
+    """
     repository, out = tmp_path / "project", tmp_path / "demo"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
@@ -92,3 +104,6 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
         process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
     ]
     assert left == []
+    usages = usage.report(out / "cloud")
+    assert permissions.denied(usages) == {}
+    assert permissions.unjustified(usages) == set(permissions.USED_BY)

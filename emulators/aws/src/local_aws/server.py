@@ -249,7 +249,7 @@ class LocalAws:
         self._server = None
         self._dispatcher.close()
         self._authorization.log.close()
-        usage.save_policies(self._principals, self.folder)
+        usage.save_policies(self._principals, self.folder, self._stacks())
         self._clients.clear()
         moto_patches.run_function = resource_types.create_endpoint = None
         stack_authorization.authorizer = None
@@ -352,6 +352,12 @@ class LocalAws:
             raise AwsError("ValidationException", f"the body is not JSON: {error}") from error
         stacks = cloudformation_backends[self.account][self.region].stacks
         return _json(stack_drift.set_result(stacks, wanted, self.clock.now()))
+
+    def _stacks(self) -> list[Any]:
+        """moto's records of the stacks that exist."""
+        from moto.cloudformation.models import cloudformation_backends
+
+        return list(cloudformation_backends[self.account][self.region].stacks.values())
 
     def _set_quotas(self, _: Any, __: Any, body: bytes) -> Response:
         """Sets the quotas that the JSON body names, and returns all; an empty body changes nothing."""

@@ -1,7 +1,8 @@
 """Permissions used and granted: for each role, which of its statements and actions no call used, and what was denied.
 
 Computed from the log of decisions and the policies as deployed. `save_policies` keeps the latter when the emulator
-stops, so that `report` works on its folder afterwards. Decides nothing.
+stops, with the reasons that the stacks' templates give for unused statements, so that `report` works on its folder
+afterwards. Decides nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from local_aws.authorization import justifications
+from local_aws.authorization.justifications import StatementPlace
 from local_aws.authorization.principals import Principals
 from local_aws.errors import EmulatorError
 
@@ -23,13 +26,14 @@ DECISIONS, POLICIES = "logs/decisions.jsonl", "logs/policies.json"
 @dataclass(frozen=True, kw_only=True)
 class GrantedStatement:
     """An Allow statement of a role. `calls` counts the decisions that it allowed; `unused` are its actions, as written,
-    that allowed none."""
+    that allowed none; `justification` is the reason that the template's comment gives for that, or empty."""
 
     policy: str
     sid: str
     actions: Sequence[str]
     calls: int
     unused: Sequence[str]
+    justification: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +49,26 @@ class RoleUsage:
         """The statements that allowed no call."""
         return [statement for statement in self.statements if not statement.calls]
 
+    @property
+    def unjustified(self) -> Sequence[GrantedStatement]:
+        """The unused statements that no comment of the template justifies."""
+        return [statement for statement in self.unused if not statement.justification]
 
-def save_policies(principals: Principals, folder: Path) -> None:
-    """Writes the identity-based policies of every role into the emulator's folder."""
+
+def save_policies(principals: Principals, folder: Path, stacks: Iterable[Any] = ()) -> None:
+    """Writes the identity-based policies of every role into the emulator's folder, and the reasons in the templates of
+    `stacks`, moto's records, for statements that are not used."""
+    reasons = _reasons(stacks)
     roles = {
         role.arn: [
-            {"policy": policy.arn or policy.name, "document": _parsed(policy.document)}
+            {
+                "policy": policy.arn or policy.name,
+                "document": _parsed(policy.document),
+                "unused": {
+                    **reasons.get((policy.arn or "", ""), {}),
+                    **reasons.get((role.name, policy.name), {}),
+                },
+            }
             for policy in principals.role_policies(role).identity
         ]
         for role in principals.roles()
@@ -81,7 +99,14 @@ def as_json(usages: Iterable[RoleUsage]) -> str:
             {"operation": operation, "action": action, "resource": resource, "calls": count}
             for (operation, action, resource), count in usage.denied.items()
         ]
-        rows.append({"role": usage.role, "statements": [asdict(each) for each in usage.statements], "denied": denied})
+        rows.append(
+            {
+                "role": usage.role,
+                "statements": [asdict(each) for each in usage.statements],
+                "never_used": [f"{each.policy} {each.sid}" for each in usage.unjustified],
+                "denied": denied,
+            }
+        )
     return json.dumps(rows, indent=1)
 
 
@@ -111,9 +136,37 @@ def _usage(role: str, policies: Sequence[Mapping[str, Any]], decisions: _Decisio
             used = decisions.allowed.get((role, policy["policy"], sid), Counter())
             unused = [action for action in actions if not any(_matches(action, name) for name in used)]
             statements.append(
-                GrantedStatement(policy=policy["policy"], sid=sid, actions=actions, calls=used.total(), unused=unused)
+                GrantedStatement(
+                    policy=policy["policy"],
+                    sid=sid,
+                    actions=actions,
+                    calls=used.total(),
+                    unused=unused,
+                    justification=policy.get("unused", {}).get(sid, ""),
+                )
             )
     return RoleUsage(role=role, statements=statements, denied=dict(decisions.denied.get(role, Counter())))
+
+
+def _reasons(stacks: Iterable[Any]) -> dict[tuple[str, str], dict[str, str]]:
+    """The reasons by Sid, for each role's name and policy's name; a managed policy has its ARN and no name."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for stack in stacks:
+        made = stack.resource_map._parsed_resources  # the public mapping creates what it lacks
+        for place, reason in justifications.of_template(stack.template).items():
+            if place.resource in made:
+                for key in _policies_at(place, made[place.resource]):
+                    found.setdefault(key, {})[place.sid] = reason
+    return found
+
+
+def _policies_at(place: StatementPlace, resource: Any) -> list[tuple[str, str]]:
+    """The deployed policies of the resource that the statement stands in: moto's role, inline or managed policy."""
+    if place.type == "AWS::IAM::Role":
+        return [(resource.physical_resource_id, place.policy)]
+    if place.type == "AWS::IAM::Policy":
+        return [(role, place.policy) for role in resource.role_names]
+    return [(resource.physical_resource_id, "")]
 
 
 def _matches(pattern: str, action: str) -> bool:
