@@ -21,8 +21,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ml.model import model_document
-from ml.model.model_document import ArtifactInvalid
+from ml.model import document_fields
+from ml.model.document_fields import ArtifactInvalid
 from ml.model.scorer import Scorer
 
 __all__ = ["CODE", "Artifact", "ArtifactInvalid", "code_files", "extract", "pack", "read"]
@@ -41,7 +41,9 @@ CODE: Mapping[str, str] = MappingProxyType(
         PROGRAM: "ml/steps/inference.py",
         "code/ml/__init__.py": "ml/__init__.py",
         "code/ml/model/__init__.py": "ml/model/__init__.py",
+        "code/ml/model/document_fields.py": "ml/model/document_fields.py",
         "code/ml/model/model_document.py": "ml/model/model_document.py",
+        "code/ml/model/part_scorer.py": "ml/model/part_scorer.py",
         "code/ml/model/scoring_responses.py": "ml/model/scoring_responses.py",
         "code/ml/model/request_parser.py": "ml/model/request_parser.py",
         "code/ml/model/scorer.py": "ml/model/scorer.py",
@@ -154,7 +156,7 @@ def read(data: bytes) -> Artifact:
             raise ArtifactInvalid(f"archive: member {name!r} is not allowed in a model archive")
     sums = files.pop(SUMS)
     _verify(files, sums)
-    baseline = model_document.load(files[BASELINE], BASELINE)
+    baseline = document_fields.load(files[BASELINE], BASELINE)
     if not isinstance(baseline, dict):
         raise ArtifactInvalid(f"{BASELINE}: must be an object (got {type(baseline).__name__})")
     return Artifact(

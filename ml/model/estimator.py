@@ -19,11 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
 
-from ml.model import features
+from ml.model import features, model_document
+from ml.model.model_document import IDENTITY, Line
 from ml.model.smote import OneParentSMOTE
 from ml.model.training_settings import Training
-
-SCHEMA = 1
 
 
 def build(training: Training) -> Pipeline:
@@ -84,27 +83,44 @@ def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Pipeline:
     return pipeline
 
 
-def export(pipeline: Pipeline, training: Training, threshold_score: float) -> dict[str, Any]:
-    """The fitted `pipeline` as the document model.json (schema 1), without provenance."""
+def export(pipeline: Pipeline, training: Training, threshold_score: float, history: Line = IDENTITY) -> dict[str, Any]:
+    """The fitted `pipeline` as the document model.json with one part, without provenance.
+
+    Args:
+        history: the line from the pipeline's log-odds to those of the fraud rate on rows that it was not fitted on.
+    """
     columns, blocks = training.columns, pipeline["features"].named_transformers_
     coefficients = pipeline["regression"].coef_[0]
     terms = [(name, "identity") for name in columns.features] + [(columns.amount, "log1p")]
     scalers = (blocks["features"], blocks["amount"][-1])
     means = np.concatenate([scaler.mean_ for scaler in scalers])
     scales = np.concatenate([scaler.scale_ for scaler in scalers])
-    return {
-        "schema": SCHEMA,
-        "inputs": list(columns.inputs),
-        "time": columns.time,
-        "amount": columns.amount,
+    part = {
+        "pattern": model_document.KNOWN,
         "features": [
-            {"name": name, "transform": transform, "mean": mean, "scale": scale, "coefficient": coefficient}
+            {
+                "name": name,
+                "transform": transform,
+                "limits": None,
+                "mean": mean,
+                "scale": scale,
+                "coefficient": coefficient,
+            }
             for (name, transform), mean, scale, coefficient in zip(
                 terms, means.tolist(), scales.tolist(), coefficients[: len(terms)].tolist(), strict=True
             )
         ],
         "bins": _bins(pipeline, training, coefficients[len(terms) :]),
         "intercept": float(pipeline["regression"].intercept_[0]),
+        "recalibration": None,
+    }
+    return {
+        "schema": model_document.SCHEMA,
+        "inputs": list(columns.inputs),
+        "time": columns.time,
+        "amount": columns.amount,
+        "parts": [part],
+        "history": {"slope": history.slope, "intercept": history.intercept},
         "threshold": {
             "policy": training.threshold.policy,
             "value": training.threshold.value,
@@ -119,7 +135,7 @@ def _bins(pipeline: Pipeline, training: Training, coefficients: NDArray[np.float
     if not features.code_count(training.binning):
         return []
     blocks = pipeline["features"].named_transformers_
-    kinds = [("amount_bin", training.columns.amount, "amount"), ("hour_bin", training.columns.time, "hour_of_day")]
+    kinds = [("amount_bin", training.columns.amount, "value"), ("hour_bin", training.columns.time, "hour_of_day")]
     present = [(blocks[block], name, kind) for block, name, kind in kinds if block in blocks]
     tables, start = [], 0
     categories = pipeline["one_hot"].named_transformers_["bins"].categories_

@@ -1,4 +1,7 @@
-"""Reads and validates model.json.
+"""The schema of model.json: what a model is, as plain numbers, and how a document is validated.
+
+A model has one part or two. The part for known patterns is the regression that the first training fitted. An adapted
+model has a second part, for new patterns, and a row's probability of fraud is 1 - (1 - p_known) * (1 - p_new).
 
 Part of the archive's code/, so it imports the standard library only. Never repairs: an unknown key, a number that is
 not finite or unsorted edges raise ArtifactInvalid with the name of the field.
@@ -7,34 +10,35 @@ not finite or unsorted edges raise ArtifactInvalid with the name of the field.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-_T = TypeVar("_T")
+from ml.model import document_fields as fields
+from ml.model.document_fields import MAX_MAGNITUDE, ArtifactInvalid
 
-SCHEMA = 1
+SCHEMA = 2
 POLICIES = ("max_recall_at_fpr", "alert_budget", "fixed")
 TRANSFORMS = ("identity", "log1p")
-KINDS = ("amount", "hour_of_day")
-_KEYS = ("schema", "inputs", "time", "amount", "features", "bins", "intercept", "threshold", "provenance")
+KINDS = ("value", "hour_of_day")
+KNOWN, NEW = "known", "new"
+PATTERNS = (KNOWN, NEW)
+_KEYS = ("schema", "inputs", "time", "amount", "parts", "history", "threshold", "provenance")
 MAX_TEXT = 4 * 1024 * 1024
 MAX_INPUTS = 4096
-MAX_MAGNITUDE = 1e150  # of any parameter: folded weights, and their products with inputs, stay below float64's maximum
-
-
-class ArtifactInvalid(ValueError):
-    """An invalid model document or archive; the message says what is wrong and where."""
+MAX_SLOPE = 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """One term of the regression: coefficient * (transform(input) - mean) / scale."""
+    """One term of a part: coefficient * (transform(input) - mean) / scale.
+
+    With `limits`, the input is first clipped to [low, high], so that a term cannot grow without bound.
+    """
 
     name: str
     transform: str
+    limits: tuple[float, float] | None
     mean: float
     scale: float
     coefficient: float
@@ -42,12 +46,42 @@ class Feature:
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """A one-hot block as a table: coefficients[searchsorted(edges, value, side="right")]."""
+    """A one-hot block as a table: coefficients[searchsorted(edges, value, side="right")].
+
+    The value is the input itself, or the hour of the day of an input in seconds (kind `hour_of_day`).
+    """
 
     input: str
     kind: str
     edges: tuple[float, ...]
     coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A map of log-odds: slope * log-odds + intercept."""
+
+    slope: float
+    intercept: float
+
+
+IDENTITY = Line(slope=1.0, intercept=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One logistic regression: the log-odds are `intercept` plus the terms of `features` and `bins`.
+
+    `recalibration` maps the log-odds of the part for known patterns in an adapted model; None changes nothing. The
+    numbers beside it stay those of the first training, so a later adaptation starts from them and not from an
+    adapted copy.
+    """
+
+    pattern: str
+    features: tuple[Feature, ...]
+    bins: tuple[Bins, ...]
+    intercept: float
+    recalibration: Line | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,52 +95,21 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDocument:
-    """A validated model.json; `version` is the first 12 hex digits of the digest of its canonical form."""
+    """A validated model.json; `version` is the first 12 hex digits of the digest of its canonical form.
+
+    `parts` holds the part for known patterns, and in an adapted model the one for new patterns after it. `history`
+    maps the former's log-odds, without recalibration, to those of the fraud rate on rows that it was not fitted on:
+    an adaptation starts from it.
+    """
 
     inputs: tuple[str, ...]
     time: str | None
     amount: str
-    features: tuple[Feature, ...]
-    bins: tuple[Bins, ...]
-    intercept: float
+    parts: tuple[Part, ...]
+    history: Line
     threshold: Threshold
     provenance: dict[str, str] | None
     version: str
-
-
-def canonical(document: Any) -> str:
-    """The JSON of `document` that is stored and hashed: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def load(text: str | bytes, name: str) -> Any:
-    """Parses the JSON of the file `name`; a repeated key, NaN or invalid UTF-8 raises ArtifactInvalid."""
-
-    def reject_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        unique = dict(items)
-        if len(unique) != len(items):
-            keys = [key for key, _ in items]
-            repeated = next(key for key in keys if keys.count(key) > 1)
-            raise ArtifactInvalid(f"{name}: key {repeated!r} is given twice")
-        return unique
-
-    def reject_constant(word: str) -> NoReturn:
-        raise ArtifactInvalid(f"{name}: must hold finite numbers only (got {word})")
-
-    try:
-        if isinstance(text, bytes):
-            text = text.decode("utf-8")
-        return json.loads(text, object_pairs_hook=reject_repeated_keys, parse_constant=reject_constant)
-    except UnicodeDecodeError as error:
-        raise ArtifactInvalid(f"{name}: must be UTF-8 (byte {error.start} is not)") from error
-    except json.JSONDecodeError as error:
-        raise ArtifactInvalid(
-            f"{name}: not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
-    except (RecursionError, ValueError) as error:  # nested too deep; an integer of more than 4,300 digits
-        if isinstance(error, ArtifactInvalid):
-            raise
-        raise ArtifactInvalid(f"{name}: not readable JSON: {type(error).__name__}") from error
 
 
 def parse(text: str | bytes) -> ModelDocument:
@@ -117,156 +120,145 @@ def parse(text: str | bytes) -> ModelDocument:
     """
     if len(text) > MAX_TEXT:
         raise ArtifactInvalid(f"model.json: must be at most {MAX_TEXT} bytes (got {len(text)})")
-    document = load(text, "model.json")
+    document = fields.load(text, "model.json")
     if not isinstance(document, dict):
-        _bad("the document", "must be an object", document)
-    if "schema" not in document:
-        raise ArtifactInvalid("model.json: schema is missing")
-    if type(document["schema"]) is not int or document["schema"] != SCHEMA:
-        raise ArtifactInvalid(
-            f"model.json: schema must be {SCHEMA}, the version this code reads (got {_short(document['schema'])})"
-        )
-    _check_keys(document, "", _KEYS)
+        fields.reject("the document", "must be an object", document)
+    _check_schema(document)
+    fields.check_keys(document, "", _KEYS)
     inputs = _inputs(document["inputs"])
     time = document["time"]
     if time is not None:
-        _one_of(time, "time", inputs, "null or one of inputs")
-    amount = _one_of(document["amount"], "amount", inputs, "one of inputs")
+        fields.one_of(time, "time", inputs, "null or one of inputs")
+    amount = fields.one_of(document["amount"], "amount", inputs, "one of inputs")
     if amount == time:
-        _bad("amount", "must be another input than time", amount)
-    model = ModelDocument(
+        fields.reject("amount", "must be another input than time", amount)
+    return ModelDocument(
         inputs=inputs,
         time=time,
         amount=amount,
-        features=_list(document["features"], "features", lambda item, at: _feature(item, at, inputs)),
-        bins=_list(document["bins"], "bins", lambda item, at: _bins(item, at, inputs)),
-        intercept=_number(document["intercept"], "intercept"),
+        parts=_parts(document["parts"], inputs),
+        history=_line(document["history"], "history"),
         threshold=_threshold(document["threshold"]),
         provenance=_provenance(document["provenance"]),
-        version=hashlib.sha256(canonical(document).encode()).hexdigest()[:12],
+        version=hashlib.sha256(fields.canonical(document).encode()).hexdigest()[:12],
     )
-    _distinct([(item.name, item.transform) for item in model.features], "features", "one term per input and transform")
-    _distinct([(item.input, item.kind) for item in model.bins], "bins", "one table per input and kind")
-    return model
+
+
+def _check_schema(document: dict[str, Any]) -> None:
+    if "schema" not in document:
+        raise ArtifactInvalid("model.json: schema is missing")
+    schema = document["schema"]
+    if type(schema) is not int or schema != SCHEMA:
+        older = "; schema 1 had no parts: train the model again" if schema == 1 and schema is not True else ""
+        raise ArtifactInvalid(
+            f"model.json: schema must be {SCHEMA}, the version this code reads (got {fields.shorten(schema)}{older})"
+        )
 
 
 def _inputs(value: Any) -> tuple[str, ...]:
-    names = _list(value, "inputs", _text)
+    names = fields.entries(value, "inputs", fields.text)
     if not 1 <= len(names) <= MAX_INPUTS:
-        _bad("inputs", f"must hold 1 to {MAX_INPUTS} names", len(names))
-    _distinct(names, "inputs", "each name once")
+        fields.reject("inputs", f"must hold 1 to {MAX_INPUTS} names", len(names))
+    fields.check_distinct(names, "inputs", "each name once")
     return names
 
 
-def _feature(value: Any, at: str, inputs: Sequence[str]) -> Feature:
-    _check_keys(value, at, ("name", "transform", "mean", "scale", "coefficient"))
-    scale = _number(value["scale"], f"{at}.scale")
+def _parts(value: Any, inputs: Sequence[str]) -> tuple[Part, ...]:
+    parts = fields.entries(value, "parts", lambda item, at: _part(item, at, inputs))
+    patterns = tuple(part.pattern for part in parts)
+    if patterns not in (PATTERNS[:1], PATTERNS):
+        fields.reject("parts", "must be one part for the pattern known, or one for known and one for new", patterns)
+    return parts
+
+
+def _part(value: Any, at: str, inputs: Sequence[str]) -> Part:
+    fields.check_keys(value, at, ("pattern", "features", "bins", "intercept", "recalibration"))
+    pattern = fields.one_of(value["pattern"], f"{at}.pattern", PATTERNS)
+    line = value["recalibration"]
+    if pattern == NEW and line is not None:
+        fields.reject(f"{at}.recalibration", "must be null in the part for the pattern new", line)
+    recalibration = None if line is None else _line(line, f"{at}.recalibration")
+    slope = 1.0 if recalibration is None else recalibration.slope
+    features = fields.entries(
+        value["features"], f"{at}.features", lambda item, place: _feature(item, place, inputs, slope)
+    )
+    bins = fields.entries(value["bins"], f"{at}.bins", lambda item, place: _bins(item, place, inputs))
+    fields.check_distinct(
+        [(item.name, item.transform) for item in features], f"{at}.features", "one term per input and transform"
+    )
+    fields.check_distinct([(item.input, item.kind) for item in bins], f"{at}.bins", "one table per input and kind")
+    return Part(
+        pattern=pattern,
+        features=features,
+        bins=bins,
+        intercept=fields.number(value["intercept"], f"{at}.intercept"),
+        recalibration=recalibration,
+    )
+
+
+def _feature(value: Any, at: str, inputs: Sequence[str], slope: float) -> Feature:
+    fields.check_keys(value, at, ("name", "transform", "limits", "mean", "scale", "coefficient"))
+    scale = fields.number(value["scale"], f"{at}.scale")
     if not scale >= 1 / MAX_MAGNITUDE:
-        _bad(f"{at}.scale", "must be greater than 0", scale)
-    coefficient = _number(value["coefficient"], f"{at}.coefficient")
-    if not abs(coefficient / scale) <= MAX_MAGNITUDE:
-        _bad(f"{at}.coefficient", f"must be at most {MAX_MAGNITUDE:g} once divided by scale", coefficient)
+        fields.reject(f"{at}.scale", "must be greater than 0", scale)
+    coefficient = fields.number(value["coefficient"], f"{at}.coefficient")
+    if not abs(slope * coefficient / scale) <= MAX_MAGNITUDE:
+        fields.reject(f"{at}.coefficient", f"must be at most {MAX_MAGNITUDE:g} once divided by scale", coefficient)
     return Feature(
-        name=_one_of(value["name"], f"{at}.name", inputs, "one of inputs"),
-        transform=_one_of(value["transform"], f"{at}.transform", TRANSFORMS),
-        mean=_number(value["mean"], f"{at}.mean"),
+        name=fields.one_of(value["name"], f"{at}.name", inputs, "one of inputs"),
+        transform=fields.one_of(value["transform"], f"{at}.transform", TRANSFORMS),
+        limits=None if value["limits"] is None else _limits(value["limits"], f"{at}.limits"),
+        mean=fields.number(value["mean"], f"{at}.mean"),
         scale=scale,
         coefficient=coefficient,
     )
 
 
+def _limits(value: Any, at: str) -> tuple[float, float]:
+    numbers = fields.ascending(value, at, "limit")
+    if len(numbers) != 2:
+        fields.reject(at, "must be null or two numbers, the lowest and the highest value that counts", value)
+    return numbers[0], numbers[1]
+
+
 def _bins(value: Any, at: str, inputs: Sequence[str]) -> Bins:
-    _check_keys(value, at, ("input", "kind", "edges", "coefficients"))
-    edges = _list(value["edges"], f"{at}.edges", _number)
-    for index in range(1, len(edges)):
-        if not edges[index - 1] < edges[index]:
-            _bad(f"{at}.edges[{index}]", f"must be greater than the edge before it, {edges[index - 1]!r}", edges[index])
-    coefficients = _list(value["coefficients"], f"{at}.coefficients", _number)
+    fields.check_keys(value, at, ("input", "kind", "edges", "coefficients"))
+    edges = fields.ascending(value["edges"], f"{at}.edges", "edge")
+    coefficients = fields.entries(value["coefficients"], f"{at}.coefficients", fields.number)
     if len(coefficients) != len(edges) + 1:
-        _bad(f"{at}.coefficients", f"must hold one more number than edges, {len(edges) + 1}", len(coefficients))
+        fields.reject(
+            f"{at}.coefficients", f"must hold one more number than edges, {len(edges) + 1}", len(coefficients)
+        )
     return Bins(
-        input=_one_of(value["input"], f"{at}.input", inputs, "one of inputs"),
-        kind=_one_of(value["kind"], f"{at}.kind", KINDS),
+        input=fields.one_of(value["input"], f"{at}.input", inputs, "one of inputs"),
+        kind=fields.one_of(value["kind"], f"{at}.kind", KINDS),
         edges=edges,
         coefficients=coefficients,
     )
 
 
+def _line(value: Any, at: str) -> Line:
+    fields.check_keys(value, at, ("slope", "intercept"))
+    slope = fields.number(value["slope"], f"{at}.slope")
+    if not 1 / MAX_SLOPE <= slope <= MAX_SLOPE:
+        fields.reject(f"{at}.slope", f"must be between {1 / MAX_SLOPE:g} and {MAX_SLOPE:g}", slope)
+    return Line(slope=slope, intercept=fields.number(value["intercept"], f"{at}.intercept"))
+
+
 def _threshold(value: Any) -> Threshold:
-    _check_keys(value, "threshold", ("policy", "value", "score"))
-    share, score = _number(value["value"], "threshold.value"), _number(value["score"], "threshold.score")
+    fields.check_keys(value, "threshold", ("policy", "value", "score"))
+    share = fields.number(value["value"], "threshold.value")
+    score = fields.number(value["score"], "threshold.score")
     if not 0 < share < 1:
-        _bad("threshold.value", "must be between 0 and 1", share)
+        fields.reject("threshold.value", "must be between 0 and 1", share)
     if not 0 <= score <= 1:
-        _bad("threshold.score", "must be a probability, 0 to 1", score)
-    return Threshold(policy=_one_of(value["policy"], "threshold.policy", POLICIES), value=share, score=score)
+        fields.reject("threshold.score", "must be a probability, 0 to 1", score)
+    return Threshold(policy=fields.one_of(value["policy"], "threshold.policy", POLICIES), value=share, score=score)
 
 
 def _provenance(value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     names = ("commit", "config_sha256", "data_sha256")
-    _check_keys(value, "provenance", names)
-    return {name: _text(value[name], f"provenance.{name}") for name in names}
-
-
-def _check_keys(value: Any, at: str, names: tuple[str, ...]) -> None:
-    if not isinstance(value, dict):
-        _bad(at, "must be an object", value)
-    prefix = f"{at}." if at else ""
-    for name in names:
-        if name not in value:
-            raise ArtifactInvalid(f"model.json: {prefix}{name} is missing")
-    for name in value:
-        if name not in names:
-            raise ArtifactInvalid(f"model.json: {prefix}{name[:64]} is not a known key")
-
-
-def _list(value: Any, at: str, item: Callable[[Any, str], _T]) -> tuple[_T, ...]:
-    if not isinstance(value, list):
-        _bad(at, "must be a list", value)
-    return tuple(item(entry, f"{at}[{index}]") for index, entry in enumerate(value))
-
-
-def _number(value: Any, at: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _bad(at, "must be a number", value)
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or abs(number) > MAX_MAGNITUDE:
-        _bad(at, f"must be finite, at most {MAX_MAGNITUDE:g}", value)
-    return number
-
-
-def _text(value: Any, at: str) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= 256:
-        _bad(at, "must be text of 1 to 256 characters", value)
-    return value
-
-
-def _one_of(value: Any, at: str, allowed: Sequence[str], expected: str = "") -> str:
-    if not isinstance(value, str) or value not in allowed:
-        _bad(at, f"must be {expected or ' or '.join(allowed)}", value)
-    return value
-
-
-def _distinct(values: Sequence[Any], at: str, expected: str) -> None:
-    seen = set()
-    for value in values:
-        if value in seen:
-            _bad(at, f"must hold {expected}; repeated", value)
-        seen.add(value)
-
-
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of more than 4,300 digits has no repr
-        return "a very long number"
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _bad(at: str, expected: str, value: Any) -> NoReturn:
-    raise ArtifactInvalid(f"model.json: {at} {expected} (got {_short(value)})")
+    fields.check_keys(value, "provenance", names)
+    return {name: fields.text(value[name], f"provenance.{name}") for name in names}

@@ -1,7 +1,7 @@
 """Runs the smoke test: compares the endpoint's scores of known transactions with those of the approved model.
 
-The rows are derived from the model document (means, scales, bin edges), so they reach every coefficient and bin and
-contain no real transaction. Drift checks ignore them by their inference ids, which start with `smoke-`.
+The rows are derived from the model document (means, scales, bin edges), so they reach every coefficient and bin of
+every part and contain no real transaction. Drift checks ignore them by their inference ids, which start with `smoke-`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def transactions(model: Scorer) -> NDArray[np.float64]:
 
     inputs, document = model.inputs, model.document
     typical, rows = np.zeros(len(inputs)), []
-    spread = {term.name: term for term in document.features}
+    spread = {term.name: term for term in document.parts[0].features}
+    tables = [table for part in document.parts for table in part.bins]
 
     def at(name: str, deviations: float) -> float:
         term = spread.get(name)
@@ -56,7 +57,7 @@ def transactions(model: Scorer) -> NDArray[np.float64]:
     for index, name in enumerate(inputs):
         rows.append(typical.copy())
         rows[-1][index] = at(name, 2.0)
-    for table in document.bins:
+    for table in tables:
         for edge in table.edges:
             for value in (np.nextafter(edge, -np.inf), edge):
                 rows.append(typical.copy())

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.model import artifact, champion_comparison, gate, metrics, model_document
+from ml.model import artifact, champion_comparison, document_fields, gate, metrics
 from ml.model.artifact import Artifact, ArtifactInvalid
 from ml.model.champion_comparison import Comparison
 from ml.model.drift.reference import complete_reference
@@ -96,13 +96,13 @@ def _pack(
     missing = [name for name in ("model.json", BASELINE) if name not in files]
     if missing:
         raise StepFailed(f"{path}: {', '.join(missing)} is missing; the file must be the Train step's output")
-    model_json = model_document.load(files["model.json"], "model.json") | {"provenance": provenance}
-    scorer = Scorer.from_json(model_document.canonical(model_json))
+    model_json = document_fields.load(files["model.json"], "model.json") | {"provenance": provenance}
+    scorer = Scorer.from_json(document_fields.canonical(model_json))
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
     scores = scorer.score(unfitted[list(scorer.inputs)].to_numpy())
     reference = complete_reference(
-        model_document.load(files[BASELINE], BASELINE),
+        document_fields.load(files[BASELINE], BASELINE),
         settings.training.columns,
         unfitted,
         unfitted[LABEL],
@@ -112,8 +112,8 @@ def _pack(
     )
     return artifact.pack(
         {
-            "model.json": f"{model_document.canonical(model_json)}\n".encode(),
-            BASELINE: f"{model_document.canonical(reference)}\n".encode(),
+            "model.json": f"{document_fields.canonical(model_json)}\n".encode(),
+            BASELINE: f"{document_fields.canonical(reference)}\n".encode(),
             **artifact.code_files(SOURCE_ROOT),
         }
     )

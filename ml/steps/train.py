@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from ml.model import estimator, model_document, threshold
+from ml.model import calibration_line, document_fields, estimator, threshold
 from ml.model.drift.reference import start_reference
 from ml.model.scorer import Scorer
 from ml.steps import job_runner, prepared_files
@@ -53,17 +53,20 @@ def train(settings: Path, rows: Path, model: Path) -> None:
     pipeline = estimator.fit(training, train_rows, train_rows[LABEL])
     # The threshold is chosen on the scores of the exported model, which serves, not on those of the pipeline.
     scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
-    scores = scorer.score(validation_rows[list(scorer.inputs)].to_numpy())
+    values = validation_rows[list(scorer.inputs)].to_numpy()
+    scores = scorer.score(values)
+    history = calibration_line.fit(scorer.log_odds(values)[:, 0], validation_rows[LABEL])
+    log.info("on validation rows the log-odds of fraud are %.3f * the model's %+.3f", history.slope, history.intercept)
     threshold_score = threshold.choose(training.threshold, scores, validation_rows[LABEL])
     policy = training.threshold.policy
     log.info("threshold %.6f by %s on %d validation rows", threshold_score, policy, len(validation_rows))
     model.mkdir(parents=True, exist_ok=True)
     documents = {
-        "model.json": estimator.export(pipeline, training, threshold_score),
+        "model.json": estimator.export(pipeline, training, threshold_score, history),
         "baseline.json": start_reference(training.columns, train_rows, train_rows[LABEL]),
     }
     for name, content in documents.items():
-        (model / name).write_text(model_document.canonical(content) + "\n", encoding="utf-8")
+        (model / name).write_text(document_fields.canonical(content) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ def test_unwritable_output_leaves_no_file(tmp_path: Path, model: Path) -> None:
     ("data", "message"),
     [
         (archive()[:-5], "gzip is truncated"),
-        (archive(changed("schema", 2)), "schema must be 1"),
+        (archive(changed("schema", 1)), "schema must be 2.*schema 1 had no parts"),
         (b"not an archive", "not a readable gzip"),
     ],
 )
@@ -249,8 +249,24 @@ def test_model_without_time_takes_files_without_it(tmp_path: Path) -> None:
         "inputs": ["age", "betrag"],
         "time": None,
         "amount": "betrag",
-        "features": [{"name": "age", "transform": "identity", "mean": 40.0, "scale": 10.0, "coefficient": 1.0}],
-        "bins": [],
+        "parts": [
+            {
+                "pattern": "known",
+                "features": [
+                    {
+                        "name": "age",
+                        "transform": "identity",
+                        "limits": None,
+                        "mean": 40.0,
+                        "scale": 10.0,
+                        "coefficient": 1.0,
+                    }
+                ],
+                "bins": [],
+                "intercept": -1.0,
+                "recalibration": None,
+            }
+        ],
     }
     path = tmp_path / "model.tar.gz"
     from ml.model import artifact

@@ -10,29 +10,88 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.model import artifact, model_document
+from ml.model import artifact, document_fields
 from ml.model.scorer import Scorer
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "inputs": ["Time", "V1", "V2", "Amount"],
     "time": "Time",
     "amount": "Amount",
-    "features": [
-        {"name": "V1", "transform": "identity", "mean": 0.5, "scale": 2.0, "coefficient": 1.5},
-        {"name": "V2", "transform": "identity", "mean": -1.0, "scale": 0.5, "coefficient": -0.75},
-        {"name": "Amount", "transform": "log1p", "mean": 3.0, "scale": 1.25, "coefficient": 0.4},
+    "parts": [
+        {
+            "pattern": "known",
+            "features": [
+                {"name": "V1", "transform": "identity", "limits": None, "mean": 0.5, "scale": 2.0, "coefficient": 1.5},
+                {
+                    "name": "V2",
+                    "transform": "identity",
+                    "limits": None,
+                    "mean": -1.0,
+                    "scale": 0.5,
+                    "coefficient": -0.75,
+                },
+                {
+                    "name": "Amount",
+                    "transform": "log1p",
+                    "limits": None,
+                    "mean": 3.0,
+                    "scale": 1.25,
+                    "coefficient": 0.4,
+                },
+            ],
+            "bins": [
+                {"input": "Amount", "kind": "value", "edges": [5.0, 50.0], "coefficients": [0.1, -0.2, 0.6]},
+                {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.3, 0.0, -0.3]},
+            ],
+            "intercept": -1.0,
+            "recalibration": None,
+        }
     ],
-    "bins": [
-        {"input": "Amount", "kind": "amount", "edges": [5.0, 50.0], "coefficients": [0.1, -0.2, 0.6]},
-        {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.3, 0.0, -0.3]},
-    ],
-    "intercept": -1.0,
+    "history": {"slope": 0.9, "intercept": -0.5},
     "threshold": {"policy": "max_recall_at_fpr", "value": 0.01, "score": 0.5},
     "provenance": None,
 }
 INPUTS = tuple(DOCUMENT["inputs"])
+ADAPTED: dict[str, Any] = DOCUMENT | {
+    "parts": [
+        DOCUMENT["parts"][0] | {"recalibration": {"slope": 0.8, "intercept": -0.6}},
+        {
+            "pattern": "new",
+            "features": [
+                {
+                    "name": "V2",
+                    "transform": "identity",
+                    "limits": [-4.0, 4.0],
+                    "mean": 0.1,
+                    "scale": 1.5,
+                    "coefficient": 0.7,
+                },
+                {
+                    "name": "Amount",
+                    "transform": "log1p",
+                    "limits": [0.0, 900.0],
+                    "mean": 2.0,
+                    "scale": 1.5,
+                    "coefficient": 0.3,
+                },
+            ],
+            "bins": [
+                {
+                    "input": "Amount",
+                    "kind": "value",
+                    "edges": [20.0, 80.0, 320.0],
+                    "coefficients": [0.0, 0.5, -0.5, 3.0],
+                },
+                {"input": "V1", "kind": "value", "edges": [-1.5, 1.5], "coefficients": [2.0, 0.0, 1.0]},
+            ],
+            "intercept": -2.0,
+            "recalibration": None,
+        },
+    ]
+}
+"""DOCUMENT adapted: its part for known patterns is recalibrated, and there is a part for new ones."""
 
 
 def scorer(model: dict[str, Any] = DOCUMENT) -> Scorer:
@@ -40,9 +99,9 @@ def scorer(model: dict[str, Any] = DOCUMENT) -> Scorer:
     return Scorer.from_json(json.dumps(model))
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """DOCUMENT with the value at a dotted path replaced, `...` removing it."""
-    made = copy.deepcopy(DOCUMENT)
+def changed(path: str, value: Any, document: dict[str, Any] = DOCUMENT) -> dict[str, Any]:
+    """`document` with the value at a dotted path replaced, `...` removing it."""
+    made = copy.deepcopy(document)
     *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
     target: Any = made
     for part in parents:
@@ -57,7 +116,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def files(model: dict[str, Any] = DOCUMENT) -> dict[str, bytes]:
     """The members of an archive with the project's own inference code."""
     return {
-        "model.json": model_document.canonical(model).encode(),
+        "model.json": document_fields.canonical(model).encode(),
         "baseline.json": b'{"schema":1}',
         **artifact.code_files(ROOT),
     }

@@ -186,7 +186,7 @@ def rename(old: str, new: str) -> Change:
         pytest.param(without("code/inference.py"), "inference.py' is missing", id="no program"),
         pytest.param(without("code/ml/model/scoring_responses.py"), "must list exactly", id="less code"),
         pytest.param(retarred(rename("baseline.json", "model.json")), "'model.json' occurs twice", id="renamed"),
-        pytest.param(archive(changed("schema", 9)), "schema must be 1", id="schema"),
+        pytest.param(archive(changed("schema", 9)), "schema must be 2", id="schema"),
         pytest.param(holding("baseline.json", b"[]"), "baseline.json: must be an object", id="baseline"),
         pytest.param(holding("baseline.json", b"{"), "baseline.json: not valid JSON", id="bad baseline"),
         pytest.param(b"\0" * (32 * 1024 * 1024 + 1), "must be at most", id="size"),
@@ -200,7 +200,7 @@ def test_read_rejects_invalid_archive(data: bytes, message: str) -> None:
 
 def test_read_detects_edited_and_repacked_archive() -> None:
     """The sums detect a coefficient that was changed by hand, even in a correctly packed archive."""
-    tampered = files(changed("intercept", -9.0))
+    tampered = files(changed("parts.0.intercept", -9.0))
     with tarfile.open(fileobj=io.BytesIO(archive()), mode="r:gz") as source:
         handle = source.extractfile("SHA256SUMS")
         assert handle is not None

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.model import estimator, model_document
+from ml.model import document_fields, estimator
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns, Training
 from tests.model.training_samples import TRAINING, changed, rows
@@ -51,11 +51,11 @@ def test_export_edges_and_scales_ignore_synthetic_rows() -> None:
     with_smote = estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5)
     plain = changed(resampling={"minority_ratio": 0.0})
     without = estimator.export(estimator.fit(plain, X, y), plain, 0.5)
-    assert [b["edges"] for b in with_smote["bins"]] == [b["edges"] for b in without["bins"]]
-    for a, b in zip(with_smote["features"], without["features"], strict=True):
+    assert [b["edges"] for b in with_smote["parts"][0]["bins"]] == [b["edges"] for b in without["parts"][0]["bins"]]
+    for a, b in zip(with_smote["parts"][0]["features"], without["parts"][0]["features"], strict=True):
         assert (a["mean"], a["scale"]) == (b["mean"], b["scale"])
         assert a["coefficient"] != b["coefficient"]
-    assert with_smote["features"][0]["mean"] == pytest.approx(X["V1"].mean(), abs=1e-12)
+    assert with_smote["parts"][0]["features"][0]["mean"] == pytest.approx(X["V1"].mean(), abs=1e-12)
 
 
 def test_regression_inputs_have_whole_bins_only() -> None:
@@ -85,7 +85,7 @@ def test_export_unseen_hour_has_zero_coefficient() -> None:
     X, y = rows()
     morning = X["Time"] % 86_400 < 6 * 3600
     pipeline = estimator.fit(TRAINING, X[morning], y[morning])
-    hours = estimator.export(pipeline, TRAINING, 0.5)["bins"][1]
+    hours = estimator.export(pipeline, TRAINING, 0.5)["parts"][0]["bins"][1]
     assert hours["coefficients"][1:] == [0.0, 0.0, 0.0]
 
 
@@ -93,12 +93,12 @@ def test_export_unseen_hour_has_zero_coefficient() -> None:
 def test_fit_is_deterministic_across_processes(tmp_path: Path) -> None:
     """The document has the same bytes with another hash seed and another number of threads."""
     X, y = rows()
-    here = model_document.canonical(estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5))
+    here = document_fields.canonical(estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5))
     samples = Path(__file__).with_name("training_samples.py")
     code = (
         f"import runpy; samples = runpy.run_path({str(samples)!r}); training = samples['TRAINING']\n"
-        "from ml.model import estimator, model_document\n"
-        "print(model_document.canonical(estimator.export(estimator.fit(training, *samples['rows']()), training, 0.5)))"
+        "from ml.model import document_fields, estimator\n"
+        "print(document_fields.canonical(estimator.export(estimator.fit(training, *samples['rows']()), training, 0.5)))"
     )
     root = Path(__file__).resolve().parents[2]
     threads = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "5", "PYTHONPATH": str(root)}

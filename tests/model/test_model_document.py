@@ -11,48 +11,74 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.model.scorer import ArtifactInvalid, Scorer
-from tests.model.scoring_samples import DOCUMENT, changed, scorer
+from tests.model.scoring_samples import ADAPTED, DOCUMENT, changed, scorer
 
 
 def test_version_depends_on_content_not_on_text() -> None:
     """Key order and spaces do not change the version; any number does."""
     spaced = json.dumps(dict(reversed(DOCUMENT.items())), indent=3)
     assert Scorer.from_json(spaced).version == scorer().version
-    assert scorer(changed("intercept", -1.0000001)).version != scorer().version
+    assert scorer(changed("parts.0.intercept", -1.0000001)).version != scorer().version
     assert len(scorer().version) == 12
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema", 2, "schema must be 1"),
-        ("schema", True, "schema must be 1"),
+        ("schema", 1, r"schema must be 2, the version this code reads \(got 1; schema 1 had no parts: train"),
+        ("schema", 3, r"schema must be 2, the version this code reads \(got 3\)"),
+        ("schema", True, r"schema must be 2, the version this code reads \(got True\)"),
         ("schema", ..., "schema is missing"),
         ("surprise", 1, "surprise is not a known key"),
-        ("features.1.surprise", 1, r"features\[1\].surprise is not a known key"),
-        ("features.1.scale", ..., r"features\[1\].scale is missing"),
-        ("features.1.scale", 0.0, r"features\[1\].scale must be greater than 0 \(got 0.0\)"),
-        ("features.1.scale", -1, r"features\[1\].scale must be greater than 0"),
-        ("features.0.mean", "0.5", r"features\[0\].mean must be a number \(got '0.5'\)"),
-        ("features.0.mean", True, r"features\[0\].mean must be a number"),
-        ("features.0.mean", 10**400, r"features\[0\].mean must be finite"),
-        ("features.1.coefficient", 1e150, r"features\[1\].coefficient must be at most"),
-        ("features.0.name", "V9", r"features\[0\].name must be one of inputs"),
-        ("features.0.transform", "sqrt", r"features\[0\].transform must be identity or log1p"),
-        ("features.1.name", "V1", "features must hold one term per input and transform"),
-        ("features", {}, "features must be a list"),
-        ("bins.0.edges", [50.0, 5.0], r"bins\[0\].edges\[1\] must be greater than the edge before it"),
-        ("bins.0.edges", [5.0, 5.0], r"bins\[0\].edges\[1\] must be greater"),
-        ("bins.0.coefficients", [1.0], r"bins\[0\].coefficients must hold one more number than edges, 3 \(got 1\)"),
-        ("bins.0.kind", "weekday", r"bins\[0\].kind must be amount or hour_of_day"),
-        ("bins.1", DOCUMENT["bins"][0], "bins must hold one table per input and kind"),
+        ("parts.0.features.1.surprise", 1, r"parts\[0\].features\[1\].surprise is not a known key"),
+        ("parts.0.features.1.scale", ..., r"parts\[0\].features\[1\].scale is missing"),
+        ("parts.0.features.1.scale", 0.0, r"parts\[0\].features\[1\].scale must be greater than 0 \(got 0.0\)"),
+        ("parts.0.features.1.scale", -1, r"parts\[0\].features\[1\].scale must be greater than 0"),
+        ("parts.0.features.0.mean", "0.5", r"parts\[0\].features\[0\].mean must be a number \(got '0.5'\)"),
+        ("parts.0.features.0.mean", True, r"parts\[0\].features\[0\].mean must be a number"),
+        ("parts.0.features.0.mean", 10**400, r"parts\[0\].features\[0\].mean must be finite"),
+        ("parts.0.features.1.coefficient", 1e150, r"parts\[0\].features\[1\].coefficient must be at most"),
+        ("parts.0.features.0.name", "V9", r"parts\[0\].features\[0\].name must be one of inputs"),
+        ("parts.0.features.0.transform", "sqrt", r"parts\[0\].features\[0\].transform must be identity or log1p"),
+        ("parts.0.features.1.name", "V1", r"parts\[0\].features must hold one term per input and transform"),
+        ("parts.0.features", {}, r"parts\[0\].features must be a list"),
+        (
+            "parts.0.bins.0.edges",
+            [50.0, 5.0],
+            r"parts\[0\].bins\[0\].edges\[1\] must be greater than the edge before it",
+        ),
+        ("parts.0.bins.0.edges", [5.0, 5.0], r"parts\[0\].bins\[0\].edges\[1\] must be greater"),
+        (
+            "parts.0.bins.0.coefficients",
+            [1.0],
+            r"parts\[0\].bins\[0\].coefficients must hold one more number than edges, 3 \(got 1\)",
+        ),
+        ("parts.0.bins.0.kind", "weekday", r"parts\[0\].bins\[0\].kind must be value or hour_of_day"),
+        ("parts.0.bins.1", DOCUMENT["parts"][0]["bins"][0], r"parts\[0\].bins must hold one table per input and kind"),
+        (
+            "parts.0.features.0.limits",
+            [1.0, 1.0],
+            r"features\[0\].limits\[1\] must be greater than the limit before it",
+        ),
+        ("parts.0.features.0.limits", [1.0], r"features\[0\].limits must be null or two numbers"),
+        ("parts.0.features.0.limits", "none", r"features\[0\].limits must be a list"),
+        ("parts", [], "parts must be one part for the pattern known, or one for known and one for new"),
+        ("parts", [DOCUMENT["parts"][0]] * 2, "parts must be one part for the pattern known, or one"),
+        ("parts", [*ADAPTED["parts"], ADAPTED["parts"][1]], "parts must be one part for the pattern known, or one"),
+        ("parts", ADAPTED["parts"][1:], "parts must be one part for the pattern known, or one"),
+        ("parts.0.pattern", "odd", r"parts\[0\].pattern must be known or new"),
+        ("parts.0.recalibration", {"slope": 0, "intercept": 0}, r"parts\[0\].recalibration.slope must be between"),
+        ("parts.0.recalibration", {"slope": 1}, r"parts\[0\].recalibration.intercept is missing"),
+        ("parts", [{**ADAPTED["parts"][1], "recalibration": {"slope": 1, "intercept": 0}}], "must be null in the part"),
+        ("history", None, "history must be an object"),
+        ("history.slope", -1, r"history.slope must be between 0.001 and 1000"),
         ("inputs", [], "inputs must hold 1 to"),
         ("inputs.1", "Time", "inputs must hold each name once"),
         ("inputs.1", "", r"inputs\[1\] must be text"),
         ("time", "When", "time must be null or one of inputs"),
         ("amount", None, "amount must be one of inputs"),
         ("amount", "Time", "amount must be another input than time"),
-        ("intercept", None, "intercept must be a number"),
+        ("parts.0.intercept", None, r"parts\[0\].intercept must be a number"),
         ("threshold.score", 1.5, "threshold.score must be a probability"),
         ("threshold.value", 0, "threshold.value must be between 0 and 1"),
         ("threshold.policy", "vibes", "threshold.policy must be max_recall_at_fpr"),
@@ -70,7 +96,7 @@ def test_parse_rejects_invalid_field(path: str, value: Any, message: str) -> Non
     [
         ("", "not valid JSON"),
         ("[]", "must be an object"),
-        ('{"schema": 1, "schema": 1}', "'schema' is given twice"),
+        ('{"schema": 2, "schema": 2}', "'schema' is given twice"),
         (json.dumps(DOCUMENT).replace("-1.0", "NaN", 1), "finite numbers only"),
         (json.dumps(DOCUMENT).replace("-1.0", "1e999", 1), "must be finite"),
         ("[" * 100_000, "not readable JSON|not valid JSON"),
@@ -96,14 +122,23 @@ PATHS = [
     "inputs.0",
     "time",
     "amount",
-    "features",
-    "features.0",
-    "features.2.scale",
-    "bins",
-    "bins.0",
-    "bins.0.edges",
-    "bins.1.coefficients",
-    "intercept",
+    "parts",
+    "parts.0",
+    "parts.1.pattern",
+    "parts.0.recalibration",
+    "parts.0.recalibration.slope",
+    "parts.1.recalibration",
+    "parts.0.features",
+    "parts.1.features.0",
+    "parts.0.features.2.scale",
+    "parts.1.features.1.limits",
+    "parts.0.bins",
+    "parts.1.bins.0",
+    "parts.0.bins.0.edges",
+    "parts.1.bins.1.coefficients",
+    "parts.0.intercept",
+    "history",
+    "history.slope",
     "threshold",
     "threshold.score",
     "provenance",
@@ -115,7 +150,7 @@ PATHS = [
 def test_parse_raises_only_artifact_invalid(path: str, value: Any) -> None:
     """Any JSON in any field gives a scorer or ArtifactInvalid."""
     try:
-        model = scorer(changed(path, value))
+        model = scorer(changed(path, value, ADAPTED))
     except ArtifactInvalid:
         return
     assert np.isfinite(model.score(np.zeros((1, len(model.inputs))))).all()

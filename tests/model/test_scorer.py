@@ -14,34 +14,61 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ml.model.scorer import Scorer
-from tests.model.scoring_samples import DOCUMENT, changed, rows, scorer
+from tests.model.scoring_samples import ADAPTED, DOCUMENT, changed, rows, scorer
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
 ORDINARY = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
+DOCUMENTS = pytest.mark.parametrize("document", [DOCUMENT, ADAPTED], ids=["one part", "two parts"])
 ROW = st.tuples(FINITE, FINITE, FINITE, st.floats(min_value=0, allow_infinity=False))
 
 
-def by_hand(row: list[float]) -> float:
-    """DOCUMENT evaluated term by term from its schema, in exact summation."""
+def part_by_hand(part: dict[str, Any], row: list[float]) -> float:
+    """The log-odds of one part of a document term by term from its schema, in exact summation."""
     values = dict(zip(DOCUMENT["inputs"], row, strict=True))
-    terms = [DOCUMENT["intercept"]]
-    for term in DOCUMENT["features"]:
+    terms = [part["intercept"]]
+    for term in part["features"]:
         x = values[term["name"]]
+        low, high = term["limits"] or (-math.inf, math.inf)
+        x = min(max(x, low), high)
         x = math.log1p(x) if term["transform"] == "log1p" else x
         terms.append(term["coefficient"] * (x - term["mean"]) / term["scale"])
-    for table in DOCUMENT["bins"]:
+    for table in part["bins"]:
         x = values[table["input"]]
         x = math.floor(x / 3600) % 24 if table["kind"] == "hour_of_day" else x
         terms.append(table["coefficients"][sum(edge <= x for edge in table["edges"])])
-    z = math.fsum(terms)
-    return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+    line = part["recalibration"] or {"slope": 1.0, "intercept": 0.0}
+    return float(line["slope"] * math.fsum(terms) + line["intercept"])
 
 
-def test_score_matches_formula_term_by_term() -> None:
-    """The folded evaluation equals the document's formula to 1e-12 on a thousand rows."""
-    X = rows(1000)
-    expected = [by_hand(row) for row in X.tolist()]
-    np.testing.assert_allclose(scorer().score(X), expected, rtol=0, atol=1e-12)
+def by_hand(row: list[float], document: dict[str, Any] = DOCUMENT) -> float:
+    """The probability of a document: that of either part."""
+    neither = 1.0
+    for part in document["parts"]:
+        z = part_by_hand(part, row)
+        neither *= 1 / (1 + math.exp(z)) if z < 0 else math.exp(-z) / (1 + math.exp(-z))
+    return 1 - neither
+
+
+@DOCUMENTS
+def test_score_matches_formula_term_by_term(document: dict[str, Any]) -> None:
+    """The folded evaluation equals the document's formula to 1e-12 on a thousand rows; so do the parts' log-odds."""
+    X = rows(1000) * np.array([1, 3, 3, 1])
+    model = scorer(document)
+    expected = [by_hand(row, document) for row in X.tolist()]
+    np.testing.assert_allclose(model.score(X), expected, rtol=0, atol=1e-12)
+    log_odds = [[part_by_hand(part, row) for part in document["parts"]] for row in X.tolist()]
+    np.testing.assert_allclose(model.log_odds(X), log_odds, rtol=0, atol=1e-12)
+
+
+def test_adapted_score_is_at_least_that_of_each_part() -> None:
+    """p = 1 - (1 - p_known)(1 - p_new): the second part can only add alarms."""
+    X = rows(2000)
+    model = scorer(ADAPTED)
+    with np.errstate(over="ignore"):
+        parts = 1 / (1 + np.exp(-model.log_odds(X)))
+    scores = model.score(X)
+    assert (scores >= parts.max(axis=1)).all()
+    np.testing.assert_allclose(scores, 1 - (1 - parts).prod(axis=1), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("amount", [5.0, 50.0, np.nextafter(5.0, 0), np.nextafter(50.0, 100)])
@@ -51,9 +78,10 @@ def test_amount_on_an_edge_is_in_the_bin_above(amount: float) -> None:
     assert scorer().score([row])[0] == pytest.approx(by_hand(row), abs=1e-12)
 
 
-def test_score_does_not_depend_on_layout_or_row_count() -> None:
+@DOCUMENTS
+def test_score_does_not_depend_on_layout_or_row_count(document: dict[str, Any]) -> None:
     """C order, Fortran order, float32, a slice, one row or many blocks score alike; no rows give no scores."""
-    model, X = scorer(), rows(40_000)
+    model, X = scorer(document), rows(40_000)
     scores = model.score(X)
     np.testing.assert_array_equal(model.score(np.asfortranarray(X)), scores)
     np.testing.assert_array_equal(model.score(X[::-1])[::-1], scores)
@@ -62,15 +90,16 @@ def test_score_does_not_depend_on_layout_or_row_count() -> None:
     assert model.score(np.empty((0, 4))).shape == (0,)
 
 
+@DOCUMENTS
 @given(st.lists(ROW, min_size=1, max_size=40), st.data())
 @settings(deadline=None)
 def test_decision_at_threshold_does_not_depend_on_other_rows(
-    batch: list[tuple[float, ...]], data: st.DataObject
+    document: dict[str, Any], batch: list[tuple[float, ...]], data: st.DataObject
 ) -> None:
     """A row whose score is the threshold is an alert alone and in any part of any batch."""
     X = np.array(batch)
     chosen = data.draw(st.integers(0, len(batch) - 1))
-    model = scorer(changed("threshold.score", scorer().score_row(list(batch[chosen]))))
+    model = scorer(changed("threshold.score", scorer(document).score_row(list(batch[chosen])), document))
     scores = model.score(X)
     singles = [model.score_row(list(row)) for row in batch]
     np.testing.assert_array_equal(scores, singles)
@@ -86,11 +115,20 @@ def test_wide_model_sums_in_one_order() -> None:
     random = np.random.default_rng(5)
     names = [f"V{index}" for index in range(1, 29)]
     terms = [
-        {"name": name, "transform": "identity", "mean": 0.1, "scale": 1.1, "coefficient": float(random.normal())}
-        for name in names
+        {
+            "name": name,
+            "transform": "identity",
+            "limits": None if index % 3 else [-2.0, 2.5],
+            "mean": 0.1,
+            "scale": 1.1,
+            "coefficient": float(random.normal()),
+        }
+        for index, name in enumerate(names)
     ]
-    made = changed("inputs", ["Time", *names, "Amount"])
-    model = scorer(made | {"features": [*terms, DOCUMENT["features"][2]]})
+    made = changed("inputs", ["Time", *names, "Amount"], ADAPTED)
+    for part in made["parts"]:
+        part["features"] = [*terms, part["features"][-1]]
+    model = scorer(made)
     X = random.normal(size=(9_001, 30)) * 3
     scores = model.score(X)
     np.testing.assert_array_equal(scores[:2000], [model.score_row(row) for row in X[:2000].tolist()])
@@ -107,11 +145,12 @@ def test_score_does_not_change_its_input() -> None:
     assert (before == X).all()
 
 
+@DOCUMENTS
 @given(st.lists(ROW, min_size=1, max_size=20))
 @settings(deadline=None)
-def test_finite_rows_have_probabilities(batch: list[tuple[float, ...]]) -> None:
+def test_finite_rows_have_probabilities(document: dict[str, Any], batch: list[tuple[float, ...]]) -> None:
     """No finite row gives NaN, a warning or a number outside 0 to 1; both ways of scoring agree."""
-    model = scorer()
+    model = scorer(document)
     scores = model.score(batch)
     assert ((scores >= 0) & (scores <= 1)).all()
     for row, score in zip(batch, scores, strict=True):
@@ -120,12 +159,21 @@ def test_finite_rows_have_probabilities(batch: list[tuple[float, ...]]) -> None:
 
 def test_overflowing_terms_are_summed() -> None:
     """If the sum of products overflows, its sign still decides: 0, 1, or the rest of the terms."""
-    model = scorer(changed("features.1.coefficient", -1.5 / 4))  # weights 0.75 and -0.75
+    model = scorer(changed("parts.0.features.1.coefficient", -1.5 / 4))  # weights 0.75 and -0.75
     huge = 1.7e308
     assert model.score([[0, huge, -huge, 1]])[0] == 1 == model.score_row([0, huge, -huge, 1])
     assert model.score([[0, -huge, huge, 1]])[0] == 0 == model.score_row([0, -huge, huge, 1])
-    wide = scorer(changed("features.0.scale", 1e-3))
+    wide = scorer(changed("parts.0.features.0.scale", 1e-3))
     assert wide.score([[0, huge, huge, 1]])[0] == 1 == wide.score_row([0, huge, huge, 1])
+
+
+def test_clipped_terms_stay_within_their_limits() -> None:
+    """In the part for new patterns the largest inputs count as the limit, so they never overflow."""
+    model = scorer(ADAPTED)
+    limit, beyond = [0.0, 0.0, 4.0, 900.0], [0.0, 0.0, 1.7e308, 1.7e308]
+    assert model.log_odds([limit])[0, 1] == model.log_odds([beyond])[0, 1]
+    lowest, below = [0.0, 0.0, -4.0, 0.0], [0.0, 0.0, -1.7e308, 0.0]
+    assert model.log_odds([lowest])[0, 1] == model.log_odds([below])[0, 1]
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 3), (1, 5), (1, 4, 1)])
@@ -198,7 +246,7 @@ def test_scorer_matches_pipeline_on_extreme_rows(batch: list[tuple[float, ...]])
     _, model = fitted_once()
     X = np.array(batch)
     with np.errstate(all="ignore"):
-        magnitude = np.abs(X[:, 1:3] * np.array(model._weights[1:3])).sum(axis=1)
+        magnitude = np.abs(X[:, 1:3] * np.array(model._parts[0]._weights[1:3])).sum(axis=1)
     X = X[magnitude < 1e300]
     magnitude = magnitude[magnitude < 1e300]
     if not len(X):

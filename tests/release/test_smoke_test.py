@@ -11,6 +11,7 @@ import pytest
 from ml.aws import endpoint
 from ml.errors import CloudError, DeploymentFailed
 from ml.model import artifact
+from ml.model.model_document import NEW, Bins, Line, Part
 from ml.model.scorer import Scorer
 from ml.release import smoke_test
 from tests.harness.platform.served import archive
@@ -19,10 +20,18 @@ PROVENANCE = {"commit": "c" * 40, "config_sha256": "e" * 64, "data_sha256": "d" 
 Score = Callable[..., list[endpoint.Answer]]
 
 
-@pytest.fixture
-def model() -> Scorer:
-    """A model with scaled features, a logarithm, amount bins and hour bins."""
-    return artifact.read(archive(-1.0, PROVENANCE)).model
+@pytest.fixture(params=["one part", "two parts"])
+def model(request: pytest.FixtureRequest) -> Scorer:
+    """A model with scaled features, a logarithm and bins; and one with a second part, for new patterns."""
+    fitted = artifact.read(archive(-1.0, PROVENANCE)).model
+    if request.param == "one part":
+        return fitted
+    (known,) = fitted.document.parts
+    recalibrated = dataclasses.replace(known, recalibration=Line(slope=0.9, intercept=-0.2))
+    tails = Bins(input="V1", kind="value", edges=(-2.0, 3.0), coefficients=(0.5, 0.0, 1.0))
+    amounts = Bins(input="Amount", kind="value", edges=(5.0, 250.0), coefficients=(0.0, 0.1, 2.0))
+    new = dataclasses.replace(known, pattern=NEW, intercept=-2.0, bins=(amounts, tails))
+    return Scorer(dataclasses.replace(fitted.document, parts=(recalibrated, new)))
 
 
 def answering(model: Scorer, version: str = "0007") -> Score:
@@ -58,22 +67,25 @@ def test_smoke_rows_are_valid_transactions() -> None:
 
 
 def test_change_of_any_term_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each coefficient and the intercept is changed by a thousandth in turn."""
+    """Each coefficient and the intercept of each part is changed by a thousandth in turn."""
     document = model.document
-    changed = [dataclasses.replace(document, intercept=document.intercept + 0.001)]
-    for index, term in enumerate(document.features):
-        terms = list(document.features)
-        terms[index] = dataclasses.replace(term, coefficient=term.coefficient + 0.001)
-        changed.append(dataclasses.replace(document, features=tuple(terms)))
-    for index, table in enumerate(document.bins):
-        for place in range(len(table.coefficients)):
-            values = [value + 0.001 * (at == place) for at, value in enumerate(table.coefficients)]
-            tables = list(document.bins)
-            tables[index] = dataclasses.replace(table, coefficients=tuple(values))
-            changed.append(dataclasses.replace(document, bins=tuple(tables)))
-    assert len(changed) == 1 + 2 + 6
-    for other in changed:
-        monkeypatch.setattr(endpoint, "score", answering(Scorer(other)))
+    changed: list[tuple[int, Part]] = []
+    for place, part in enumerate(document.parts):
+        changed.append((place, dataclasses.replace(part, intercept=part.intercept + 0.001)))
+        for index, term in enumerate(part.features):
+            terms = list(part.features)
+            terms[index] = dataclasses.replace(term, coefficient=term.coefficient + 0.001)
+            changed.append((place, dataclasses.replace(part, features=tuple(terms))))
+        for index, table in enumerate(part.bins):
+            for bin_number in range(len(table.coefficients)):
+                values = [value + 0.001 * (at == bin_number) for at, value in enumerate(table.coefficients)]
+                tables = list(part.bins)
+                tables[index] = dataclasses.replace(table, coefficients=tuple(values))
+                changed.append((place, dataclasses.replace(part, bins=tuple(tables))))
+    assert len(changed) == (1 + 2 + 6) * len(document.parts)
+    for place, other in changed:
+        parts = tuple(other if at == place else part for at, part in enumerate(document.parts))
+        monkeypatch.setattr(endpoint, "score", answering(Scorer(dataclasses.replace(document, parts=parts))))
         with pytest.raises(DeploymentFailed, match="does not run the model that was approved"):
             smoke_test.check("e", model, 7, token="order-1")
 

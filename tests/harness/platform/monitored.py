@@ -24,7 +24,7 @@ from ml.aws.import_manifest import Source
 from ml.aws.labels import join
 from ml.aws.lake import Lake
 from ml.aws.session import client
-from ml.model import artifact, model_document
+from ml.model import artifact, document_fields
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
@@ -39,13 +39,22 @@ COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "
 ROWS_A_DAY, FRAUD_SHARE = 80, 0.05
 HOURS = (6, 18)
 MODEL: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "inputs": list(COLUMNS.inputs),
     "time": "Time",
     "amount": "Amount",
-    "features": [{"name": "V1", "transform": "identity", "mean": 0.0, "scale": 1.0, "coefficient": 2.0}],
-    "bins": [],
-    "intercept": -4.8,
+    "parts": [
+        {
+            "pattern": "known",
+            "features": [
+                {"name": "V1", "transform": "identity", "limits": None, "mean": 0.0, "scale": 1.0, "coefficient": 2.0}
+            ],
+            "bins": [],
+            "intercept": -4.8,
+            "recalibration": None,
+        }
+    ],
+    "history": {"slope": 1.0, "intercept": 0.0},
     "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
     "provenance": {"commit": "b" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},
 }
@@ -53,7 +62,7 @@ WINDOWS = {
     part: {"start": f"2026-01-{first:02d}T00:00:00Z", "end": f"2026-01-{last:02d}T00:00:00Z"}
     for part, first, last in (("train", 1, 10), ("validation", 10, 15), ("test", 15, 31))
 }
-SCORER = Scorer.from_json(model_document.canonical(MODEL))
+SCORER = Scorer.from_json(document_fields.canonical(MODEL))
 _DAY = timedelta(days=1)
 
 
@@ -84,10 +93,11 @@ def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float
 
 def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None) -> bytes:
     """A model archive with a drift reference of 8,000 rows."""
-    model = MODEL | {"intercept": intercept} | ({"provenance": provenance} if provenance else {})
+    parts = [MODEL["parts"][0] | {"intercept": intercept}]
+    model = MODEL | {"parts": parts} | ({"provenance": provenance} if provenance else {})
     drawn = draw(np.random.default_rng(0), 8_000)
     frame = pd.DataFrame(drawn.inputs, columns=list(COLUMNS.inputs))
-    scorer = Scorer.from_json(model_document.canonical(model))
+    scorer = Scorer.from_json(document_fields.canonical(model))
     scores = scorer.score(drawn.inputs)
     train, test = slice(0, 4_000), slice(4_000, None)
     reference = complete_reference(
@@ -101,7 +111,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
     )
     return artifact.pack(
         {
-            "model.json": model_document.canonical(model).encode(),
+            "model.json": document_fields.canonical(model).encode(),
             "baseline.json": json.dumps(reference).encode(),
             **artifact.code_files(PROJECT),
         }

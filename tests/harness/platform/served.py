@@ -21,7 +21,7 @@ from ml.aws.session import client
 from ml.commands import approve as approving
 from ml.commands import deploy as deploying
 from ml.gitops import approvals, serving_pointer
-from ml.model import artifact, model_document
+from ml.model import artifact, document_fields
 from ml.release.result import DeploymentResult
 from tests.harness.aws import moto_server
 from tests.harness.git.repositories import PERSON, GitWorkspace
@@ -36,25 +36,46 @@ FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20}
 def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool = False) -> bytes:
     """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded."""
     model = {
-        "schema": 1,
+        "schema": 2,
         "inputs": ["Time", "V1", "Amount"],
         "time": "Time",
         "amount": "Amount",
-        "features": [
-            {"name": "V1", "transform": "identity", "mean": 0.5, "scale": 2.0, "coefficient": 1.5},
-            {"name": "Amount", "transform": "log1p", "mean": 3.0, "scale": 1.2, "coefficient": 0.25},
+        "parts": [
+            {
+                "pattern": "known",
+                "features": [
+                    {
+                        "name": "V1",
+                        "transform": "identity",
+                        "limits": None,
+                        "mean": 0.5,
+                        "scale": 2.0,
+                        "coefficient": 1.5,
+                    },
+                    {
+                        "name": "Amount",
+                        "transform": "log1p",
+                        "limits": None,
+                        "mean": 3.0,
+                        "scale": 1.2,
+                        "coefficient": 0.25,
+                    },
+                ],
+                "bins": [
+                    {"input": "Amount", "kind": "value", "edges": [10.0, 100.0], "coefficients": [0.1, -0.2, 0.3]},
+                    {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.2, 0.0, -0.1]},
+                ],
+                "intercept": intercept,
+                "recalibration": None,
+            }
         ],
-        "bins": [
-            {"input": "Amount", "kind": "amount", "edges": [10.0, 100.0], "coefficients": [0.1, -0.2, 0.3]},
-            {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.2, 0.0, -0.1]},
-        ],
-        "intercept": intercept,
+        "history": {"slope": 1.0, "intercept": 0.0},
         "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
         "provenance": provenance,
     }
     return artifact.pack(
         {
-            "model.json": model_document.canonical(model).encode(),
+            "model.json": document_fields.canonical(model).encode(),
             "baseline.json": b"{}",
             **artifact.code_files(PROJECT),
             **({"code/inference.py": b"raise RuntimeError('this model cannot be loaded')\n"} if broken_code else {}),
