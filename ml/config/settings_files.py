@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -43,7 +44,18 @@ class _Split(File):
 
 class _Binning(File):
     amount_bins: Annotated[int, Field(ge=0, le=100)]
+    amount_tail: Annotated[tuple[OpenShare, ...], Field(max_length=20), AsTuple]
     hour_bins: Annotated[Literal[0, 1, 2, 3, 4, 6, 8, 12, 24], Field()]
+
+    @model_validator(mode="after")
+    def _tail_beyond_bins(self) -> _Binning:
+        last = 1 - 1 / max(self.amount_bins, 1)
+        if any(high <= low for low, high in pairwise((last, *self.amount_tail))):
+            raise ValueError(
+                f"must have amount_tail ascend from above {last:g}, the last edge of amount_bins "
+                f"(got {', '.join(f'{level:g}' for level in self.amount_tail)})"
+            )
+        return self
 
 
 class _Resampling(File):

@@ -6,6 +6,7 @@ average of two one-hot rows is not a bin. Never uses labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,26 +32,31 @@ def hour_of_day(seconds: ArrayLike) -> NDArray[np.float64]:
     return np.mod(np.floor(np.asarray(seconds, dtype=np.float64) / SECONDS_PER_HOUR), HOURS)
 
 
-def interior_quantiles(values: ArrayLike, bins: int) -> NDArray[np.float64]:
-    """The edges between `bins` bins of equal frequency: ascending, distinct, at least one value in each bin.
+def amount_levels(binning: Binning) -> tuple[float, ...]:
+    """The quantile levels of the amount bins' edges, ascending: `amount_bins` equal shares, then `amount_tail`."""
+    return (*(np.arange(1, binning.amount_bins) / max(binning.amount_bins, 1)).tolist(), *binning.amount_tail)
 
-    Returns fewer than `bins - 1` edges if many values are equal.
+
+def quantile_edges(values: ArrayLike, levels: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """The edges at the quantiles `levels`: ascending, distinct, at least one value in each bin.
+
+    Returns fewer edges than levels if many values are equal, or if there are few values.
     """
     array = np.asarray(values, dtype=np.float64)
-    edges: NDArray[np.float64] = np.unique(np.quantile(array, np.arange(1, bins) / bins))
-    above_minimum: NDArray[np.bool_] = edges > array.min()
-    return edges[above_minimum]
+    edges: NDArray[np.float64] = np.unique(np.quantile(array, levels)) if len(levels) else np.empty(0)
+    occupied: NDArray[np.bool_] = np.diff(np.searchsorted(np.sort(array), edges, side="left"), prepend=0) > 0
+    return edges[occupied]
 
 
 class AmountBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types
-    """Encodes amounts as bin codes from 0; the equal-frequency edges are learned in `fit`."""
+    """Encodes amounts as bin codes from 0; the edges at the quantiles `levels` are learned in `fit`."""
 
-    def __init__(self, bins: int) -> None:
-        self.bins = bins
+    def __init__(self, levels: Sequence[float] | NDArray[np.float64]) -> None:
+        self.levels = levels
 
     def fit(self, X: ArrayLike, y: Any = None) -> AmountBins:  # noqa: ARG002 - scikit-learn's signature
         """Learns `edges_` from one column of amounts."""
-        self.edges_ = interior_quantiles(np.asarray(X, dtype=np.float64)[:, 0], self.bins)
+        self.edges_ = quantile_edges(np.asarray(X, dtype=np.float64)[:, 0], self.levels)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -78,7 +84,7 @@ class HourBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-
 
 def code_count(binning: Binning) -> int:
     """The number of bin-code columns, which are the last columns of `build`'s output."""
-    return (binning.amount_bins > 1) + (binning.hour_bins > 1)
+    return bool(amount_levels(binning)) + (binning.hour_bins > 1)
 
 
 def build(columns: Columns, binning: Binning) -> ColumnTransformer:
@@ -87,8 +93,9 @@ def build(columns: Columns, binning: Binning) -> ColumnTransformer:
         ("features", StandardScaler(), list(columns.features)),
         ("amount", make_pipeline(FunctionTransformer(log_amount), StandardScaler()), [columns.amount]),
     ]
-    if binning.amount_bins > 1:
-        blocks.append(("amount_bin", AmountBins(binning.amount_bins), [columns.amount]))
+    levels = amount_levels(binning)
+    if levels:
+        blocks.append(("amount_bin", AmountBins(levels), [columns.amount]))
     if binning.hour_bins > 1:
         if columns.time is None:
             raise ValueError("hour bins need a time column: set data.time, or binning.hour_bins to 0")

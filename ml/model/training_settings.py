@@ -39,9 +39,15 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Binning:
-    """Number of equal-frequency amount bins and of equal hour-of-day bins; 0 leaves the bins out."""
+    """Bins of the amount and of the hour of day.
+
+    `amount_bins` is the number of equal-frequency bins; `amount_tail` are quantile levels, above the last of those,
+    at which the highest bin is divided further. `hour_bins` is the number of equal parts of the day. 0 and () leave
+    bins out.
+    """
 
     amount_bins: int
+    amount_tail: tuple[float, ...]
     hour_bins: int
 
 
@@ -130,12 +136,12 @@ class Settings:
         """The inverse of `to_json`. Raises TypeError or KeyError on a document of another shape."""
         document: dict[str, Any] = json.loads(text)
         training, gate = document["training"], document["gate"]
-        columns = training["columns"]
+        columns, binning = training["columns"], training["binning"]
         return cls(
             training=Training(
                 columns=Columns(**(columns | {"features": tuple(columns["features"])})),
                 split=Split(**training["split"]),
-                binning=Binning(**training["binning"]),
+                binning=Binning(**(binning | {"amount_tail": tuple(binning["amount_tail"])})),
                 resampling=Resampling(**training["resampling"]),
                 regression=Regression(**training["regression"]),
                 threshold=Threshold(**training["threshold"]),

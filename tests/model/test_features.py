@@ -11,28 +11,50 @@ from ml.model import features
 from ml.model.training_settings import Binning, Columns
 from tests.model.training_samples import COLUMNS, TRAINING, rows
 
+TAIL = (0.95, 0.975, 0.99, 0.995, 0.999)
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.integers(1, 40))
-def test_interior_quantiles_leave_no_empty_bin(values: list[float], bins: int) -> None:
+
+@given(
+    st.lists(st.floats(0, 1e6), min_size=1, max_size=200),
+    st.integers(0, 40),
+    st.sampled_from([(), (0.98,), (0.98, 0.99, 0.999)]),
+)
+def test_quantile_edges_leave_no_empty_bin(values: list[float], bins: int, tail: tuple[float, ...]) -> None:
     """Edges ascend strictly, are fewer than the bins asked for, and leave no bin empty."""
-    edges = features.interior_quantiles(values, bins)
-    assert len(edges) <= bins - 1
+    levels = features.amount_levels(Binning(amount_bins=bins, amount_tail=tail, hour_bins=0))
+    edges = features.quantile_edges(values, levels)
+    assert len(edges) <= len(levels) == max(bins - 1, 0) + len(tail)
     assert np.all(np.diff(edges) > 0)
     codes = np.searchsorted(edges, values, side="right")
-    assert set(codes) >= {0, len(edges)}
+    assert set(codes) == set(range(len(edges) + 1))
+
+
+def test_amount_levels_add_the_tail_to_equal_shares() -> None:
+    """Deciles, then the levels of the tail; without bins, the tail alone."""
+    levels = features.amount_levels(Binning(amount_bins=10, amount_tail=TAIL, hour_bins=0))
+    assert levels == pytest.approx((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, *TAIL))
+    assert features.amount_levels(Binning(amount_bins=0, amount_tail=TAIL, hour_bins=0)) == TAIL
+
+
+def test_amount_bins_of_the_tail_have_their_shares() -> None:
+    """Of 10,000 distinct amounts, ten are in the bin above the 99.9 % quantile and forty in the one below it."""
+    levels = features.amount_levels(Binning(amount_bins=10, amount_tail=TAIL, hour_bins=0))
+    amounts = np.random.default_rng(0).permutation(np.arange(10_000.0))[:, None]
+    codes = features.AmountBins(levels).fit(amounts).transform(amounts)[:, 0].astype(int)
+    assert np.bincount(codes).tolist() == [1000] * 9 + [500, 250, 150, 50, 40, 10]
 
 
 def test_amount_bins_have_equal_frequency() -> None:
     """Ten bins over a thousand distinct amounts have a hundred each."""
     amounts = np.random.default_rng(0).permutation(np.arange(1000.0))[:, None]
-    codes = features.AmountBins(10).fit(amounts).transform(amounts)
+    codes = features.AmountBins(np.arange(1, 10) / 10).fit(amounts).transform(amounts)
     assert np.bincount(codes[:, 0].astype(int)).tolist() == [100] * 10
 
 
 def test_amount_bins_merge_equal_edges() -> None:
     """If most amounts are 1.00, equal edges become one edge."""
     amounts = np.concatenate([np.ones(900), np.arange(2.0, 102.0)])[:, None]
-    binner = features.AmountBins(10).fit(amounts)
+    binner = features.AmountBins(np.arange(1, 10) / 10).fit(amounts)
     assert len(binner.edges_) < 9
     assert np.all(np.bincount(binner.transform(amounts)[:, 0].astype(int)) > 0)
 
@@ -59,4 +81,4 @@ def test_build_rejects_hour_bins_without_time_column() -> None:
     """The message names both keys."""
     columns = Columns(label="Class", time=None, amount="Amount", features=("V1",))
     with pytest.raises(ValueError, match=r"data\.time.*binning\.hour_bins"):
-        features.build(columns, Binning(amount_bins=2, hour_bins=4))
+        features.build(columns, Binning(amount_bins=2, amount_tail=(), hour_bins=4))

@@ -190,7 +190,7 @@ def test_decide_alerts_at_the_threshold() -> None:
     assert scorer().decide([0.5, np.nextafter(0.5, 0), 1.0, 0.0]).tolist() == [1, 0, 1, 0]
 
 
-def fitted(amount_bins: int, hour_bins: int) -> tuple[Any, Scorer]:
+def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()) -> tuple[Any, Scorer]:
     """A pipeline of the estimator on random rows, and the scorer of its export."""
     pytest.importorskip("imblearn")
     from ml.model import estimator
@@ -199,7 +199,7 @@ def fitted(amount_bins: int, hour_bins: int) -> tuple[Any, Scorer]:
     training = conf.Training(
         columns=conf.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2")),
         split=conf.Split(train=0.5, validation=0.2, test=0.3),
-        binning=conf.Binning(amount_bins=amount_bins, hour_bins=hour_bins),
+        binning=conf.Binning(amount_bins=amount_bins, amount_tail=amount_tail, hour_bins=hour_bins),
         resampling=conf.Resampling(minority_ratio=0.5, neighbours=3),
         regression=conf.Regression(inverse_regularisation=0.1, max_iterations=1000, tolerance=1e-6),
         threshold=conf.Threshold(policy="fixed", value=0.5),
@@ -256,10 +256,15 @@ def test_scorer_matches_pipeline_on_extreme_rows(batch: list[tuple[float, ...]])
     assert (np.abs(ours - theirs) <= bound).all()
 
 
-@pytest.mark.parametrize(("amount_bins", "hour_bins"), [(0, 0), (1, 1), (10, 0), (0, 24)])
-def test_scorer_matches_pipeline_for_every_binning(amount_bins: int, hour_bins: int) -> None:
+@pytest.mark.parametrize(
+    ("amount_bins", "hour_bins", "amount_tail"),
+    [(0, 0, ()), (1, 1, ()), (10, 0, ()), (0, 24, ()), (10, 8, (0.95, 0.99)), (0, 0, (0.99,))],
+)
+def test_scorer_matches_pipeline_for_every_binning(
+    amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...]
+) -> None:
     """With or without bins of either kind, the scorer and scikit-learn agree to 1e-9 on new rows."""
-    pipeline, model = fitted(amount_bins, hour_bins)
+    pipeline, model = fitted(amount_bins, hour_bins, amount_tail)
     X = rows(2000, seed=9)
     frame = pd.DataFrame(X, columns=list(model.inputs))
     np.testing.assert_allclose(model.score(X), pipeline.predict_proba(frame)[:, 1], rtol=0, atol=1e-9)

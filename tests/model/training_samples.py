@@ -15,7 +15,7 @@ COLUMNS = training_settings.Columns(label="Class", time="Time", amount="Amount",
 TRAINING = training_settings.Training(
     columns=COLUMNS,
     split=training_settings.Split(train=0.5, validation=0.2, test=0.3),
-    binning=training_settings.Binning(amount_bins=5, hour_bins=4),
+    binning=training_settings.Binning(amount_bins=5, amount_tail=(), hour_bins=4),
     resampling=training_settings.Resampling(minority_ratio=0.2, neighbours=5),
     regression=training_settings.Regression(inverse_regularisation=0.1, max_iterations=500, tolerance=1e-6),
     threshold=training_settings.Threshold(policy="max_recall_at_fpr", value=0.02),

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ml.model.drift import performance_estimation
-from ml.model.features import HOURS, SECONDS_PER_HOUR, interior_quantiles
+from ml.model.features import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.metrics import Confusion
 from ml.model.training_settings import Columns
 
@@ -79,7 +79,7 @@ class Summary:
     def reference(cls, values: ArrayLike) -> Summary:
         """The summary of `values` on edges of equal frequency and their own range."""
         array = np.asarray(values, dtype=np.float64)
-        return cls.of(array, interior_quantiles(array, BINS), float(array.min()), float(array.max()))
+        return cls.of(array, quantile_edges(array, np.arange(1, BINS) / BINS), float(array.min()), float(array.max()))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Summary:
