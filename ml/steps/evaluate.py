@@ -27,7 +27,7 @@ from ml.model.scorer import Scorer
 from ml.model.training_settings import Settings
 from ml.steps import job_runner, prepared_files
 from ml.steps.job_runner import StepFailed, log
-from ml.steps.prepared_files import LABEL, TIME
+from ml.steps.prepared_files import LABEL
 
 SCHEMA = 1
 ARCHIVE = "model.tar.gz"
@@ -108,6 +108,7 @@ def _pack(
         unfitted[LABEL],
         scores=scores,
         decisions=scorer.decide(scores),
+        times=prepared_files.times(unfitted),
         windows=windows,
     )
     return artifact.pack(
@@ -182,7 +183,7 @@ def _compare(
             ),
             artifact_sha256=champion.sha256,
         )
-    times = rows[TIME].astype("datetime64[us, UTC]").astype("int64").to_numpy()
+    times = prepared_files.times(rows).astype(np.int64)
     unseen = champion_comparison.unseen(times, champion.baseline["windows"])
     scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
     return champion_comparison.compare(

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ml.steps.job_runner import StepFailed
 
@@ -32,6 +34,11 @@ def read(folder: Path, part: str) -> pd.DataFrame:
         raise StepFailed(f"{path}: no such file; the Prepare step must have run")
     frame: pd.DataFrame = pq.read_table(path).to_pandas()
     return frame
+
+
+def times(rows: pd.DataFrame) -> NDArray[np.datetime64]:
+    """The event times of some rows, datetime64[us] in UTC."""
+    return rows[TIME].astype("datetime64[us, UTC]").dt.tz_localize(None).to_numpy()
 
 
 def summary(folder: Path) -> dict[str, Any]:

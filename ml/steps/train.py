@@ -63,7 +63,9 @@ def train(settings: Path, rows: Path, model: Path) -> None:
     model.mkdir(parents=True, exist_ok=True)
     documents = {
         "model.json": estimator.export(pipeline, training, threshold_score, history),
-        "baseline.json": start_reference(training.columns, train_rows, train_rows[LABEL]),
+        "baseline.json": start_reference(
+            training.columns, train_rows, train_rows[LABEL], times=prepared_files.times(train_rows)
+        ),
     }
     for name, content in documents.items():
         (model / name).write_text(document_fields.canonical(content) + "\n", encoding="utf-8")

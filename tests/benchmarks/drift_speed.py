@@ -52,10 +52,18 @@ def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[s
     columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(names[1:-1]))
     half = len(rows) // 2
     frame = pd.DataFrame(rows, columns=names)
-    started = start_reference(columns, frame[:half], labels[:half])
+    times = np.datetime64("2026-03-01", "s") + rows[:, 0].astype("timedelta64[s]")
+    started = start_reference(columns, frame[:half], labels[:half], times=times[:half])
     scores, decisions = scored(rows[half:])
     done = complete_reference(
-        started, columns, frame[half:], labels[half:], scores=scores, decisions=decisions, windows={}
+        started,
+        columns,
+        frame[half:],
+        labels[half:],
+        scores=scores,
+        decisions=decisions,
+        times=times[half:],
+        windows={},
     )
     return detector.Reference.of(done)
 

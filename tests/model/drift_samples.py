@@ -120,7 +120,7 @@ def window(n: int = 6000, seed: int = 1) -> Window:
 
 def _baseline() -> dict[str, Any]:
     made, tested = window(20_000, 100), window(10_000, 101)
-    started = start_reference(COLUMNS, made.frame, made.labels)
+    started = start_reference(COLUMNS, made.frame, made.labels, times=made.times)
     return complete_reference(
         started,
         COLUMNS,
@@ -128,6 +128,7 @@ def _baseline() -> dict[str, Any]:
         tested.labels,
         scores=tested.scores,
         decisions=tested.decisions,
+        times=tested.times,
         windows={"test": {}},
     )
 

@@ -16,11 +16,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ml.model.drift import performance_estimation
+from ml.model.drift.dispersion import Dispersion
 from ml.model.features import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.metrics import Confusion
 from ml.model.training_settings import Columns
 
-SCHEMA = 1
+SCHEMA = 2
 BINS = 40  # resolves a Kolmogorov-Smirnov distance of 0.05; four bins make one decile
 BAND_LEVELS = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # quantiles of amounts; label changes show first at the top
 _TUPLE_FIELDS = ("edges", "counts")
@@ -154,13 +155,19 @@ def _distinct_values(values: NDArray[np.float64]) -> list[float] | None:
     return distinct.tolist() if len(distinct) <= MAX_LISTED_VALUES else None
 
 
-def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike) -> dict[str, Any]:
-    """The reference of the training rows, as the Train step writes it."""
+def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike, *, times: ArrayLike) -> dict[str, Any]:
+    """The reference of the training rows, as the Train step writes it.
+
+    Args:
+        times: event times, datetime64 in UTC; they show whether frauds come in bursts.
+    """
     edges = np.unique(np.quantile(X[columns.amount], BAND_LEVELS))
+    bursts = Dispersion.of(times, X[columns.amount], y, edges)
     return {
         "schema": SCHEMA,
         "inputs": [_reference(columns, name, X[name]) for name in columns.inputs],
-        "fraud_by_amount": {"edges": edges.tolist()} | _bands(edges, X[columns.amount], y),
+        "fraud_by_amount": {"edges": edges.tolist(), "dispersion": asdict(bursts)}
+        | _bands(edges, X[columns.amount], y),
     }
 
 
@@ -172,6 +179,7 @@ def complete_reference(
     *,
     scores: ArrayLike,
     decisions: ArrayLike,
+    times: ArrayLike,
     windows: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Adds the held-out rows to a reference of `start_reference`: inputs, scores, alerts and confusion counts.
@@ -181,6 +189,7 @@ def complete_reference(
 
     Args:
         X, y: validation and test rows, which the model was not trained on.
+        times: their event times, datetime64 in UTC.
         windows: the time windows of the three parts.
     """
     inputs = [
@@ -189,10 +198,11 @@ def complete_reference(
     ]
     bands = started["fraud_by_amount"]
     held_out = _bands(np.asarray(bands["edges"]), X[columns.amount], y)
+    bursts = Dispersion(**bands["dispersion"]) + Dispersion.of(times, X[columns.amount], y, bands["edges"])
     return {
         **started,
         "inputs": inputs,
-        "fraud_by_amount": {"edges": bands["edges"]}
+        "fraud_by_amount": {"edges": bands["edges"], "dispersion": asdict(bursts)}
         | {name: [a + b for a, b in zip(bands[name], held_out[name], strict=True)] for name in held_out},
         "scores": Summary.reference(scores).to_dict(),
         "alerts": {"count": int(np.count_nonzero(np.asarray(decisions) == 1)), "of": len(X)},

@@ -99,14 +99,16 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
     frame = pd.DataFrame(drawn.inputs, columns=list(COLUMNS.inputs))
     scorer = Scorer.from_json(document_fields.canonical(model))
     scores = scorer.score(drawn.inputs)
+    times = np.datetime64("2026-02-01", "s") + frame[COLUMNS.time].to_numpy().astype("timedelta64[s]")
     train, test = slice(0, 4_000), slice(4_000, None)
     reference = complete_reference(
-        start_reference(COLUMNS, frame[train], drawn.truth[train]),
+        start_reference(COLUMNS, frame[train], drawn.truth[train], times=times[train]),
         COLUMNS,
         frame[test],
         drawn.truth[test],
         scores=scores[test],
         decisions=scorer.decide(scores[test]),
+        times=times[test],
         windows=WINDOWS,
     )
     return artifact.pack(

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ml.model.drift.reference import Summary, complete_reference, start_reference
 from tests.model.training_samples import COLUMNS, rows
 
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.just(np.nan) | st.just(np.inf), max_size=60)
+
+
+def times(frame: pd.DataFrame) -> NDArray[np.datetime64]:
+    """The event times of rows that count seconds from a midnight."""
+    return np.datetime64("2026-03-01", "s") + frame["Time"].to_numpy().astype("timedelta64[s]")
 
 
 def on(values: list[float]) -> Summary:
@@ -74,7 +81,14 @@ def test_complete_reference_covers_all_rows() -> None:
     scores = np.random.default_rng(0).random(1000)
     decisions = (scores > 0.9).astype(int)
     made = complete_reference(
-        start_reference(COLUMNS, X, y), COLUMNS, held, held_y, scores=scores, decisions=decisions, windows={"test": {}}
+        start_reference(COLUMNS, X, y, times=times(X)),
+        COLUMNS,
+        held,
+        held_y,
+        scores=scores,
+        decisions=decisions,
+        times=times(held),
+        windows={"test": {}},
     )
     json.dumps(made, allow_nan=False)
     assert [item["name"] for item in made["inputs"]] == list(COLUMNS.inputs)
@@ -85,6 +99,7 @@ def test_complete_reference_covers_all_rows() -> None:
     bands = made["fraud_by_amount"]
     assert sum(bands["rows"]) == 4000
     assert sum(bands["frauds"]) == y.sum() + held_y.sum()
+    assert bands["dispersion"]["mean"] == pytest.approx(sum(bands["frauds"]))
     assert made["scores"]["n"] == 1000
     assert made["alerts"] == {"count": int(decisions.sum()), "of": 1000}
     assert made["confusion"]["true_positives"] + made["confusion"]["false_negatives"] == held_y.sum()
@@ -94,5 +109,6 @@ def test_time_is_summarised_as_second_of_day() -> None:
     """Seconds since a start always grow and would always count as drift."""
     X, y = rows()
     later = X.assign(Time=X["Time"] + 365 * 86_400)
-    assert start_reference(COLUMNS, X, y)["inputs"][0] == start_reference(COLUMNS, later, y)["inputs"][0]
-    assert start_reference(COLUMNS, X, y)["inputs"][0]["high"] == 86_400
+    made, made_later = (start_reference(COLUMNS, frame, y, times=times(X)) for frame in (X, later))
+    assert made["inputs"][0] == made_later["inputs"][0]
+    assert made["inputs"][0]["high"] == 86_400
