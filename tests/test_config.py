@@ -33,7 +33,7 @@ def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
     """A request file whose name lacks its time and cause is refused."""
     folder = tmp_path / config.REQUESTS
     folder.mkdir(parents=True)
-    body = "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
+    body = "kind: fit\ncause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
     (folder / "20260301T060000Z-data-drift.yaml").write_text(body)
     assert list(config.load_requests(tmp_path)) == ["20260301T060000Z-data-drift"]
     (folder / "20260302T060000Z-concept-drift.yaml").write_text(body)

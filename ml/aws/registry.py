@@ -16,6 +16,8 @@ from typing import Any
 from ml.aws import s3_objects
 from ml.aws.session import client, explained
 from ml.errors import CloudError, Refused
+from ml.model import run_kinds
+from ml.model.run_kinds import RunKind
 
 APPROVED = "Approved"
 PENDING = "PendingManualApproval"
@@ -43,6 +45,18 @@ class Package:
     evaluation_uri: str
     metadata: Mapping[str, str]
     created: datetime
+
+    @property
+    def kind(self) -> RunKind:
+        """The kind of the run that registered the package.
+
+        Raises:
+            Refused: its metadata name none, or one that this version does not know.
+        """
+        try:
+            return run_kinds.parse(self.metadata.get("kind", ""))
+        except ValueError as error:
+            raise Refused(f"{self.arn}: {error}; this version's pipeline did not register it: train again") from error
 
     @property
     def artifact_sha256(self) -> str:

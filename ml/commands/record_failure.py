@@ -144,6 +144,7 @@ def _new(repository: Repository, base: str, result: GateResult) -> tuple[Path, c
     while config.gate_failure_path(created, result.commit).as_posix() in taken:
         created += timedelta(seconds=1)
     record = config.GateFailureRecord(
+        kind=result.kind,
         commit=result.commit,
         requests=result.requests,
         verdict=config.Verdict(status="failed", reason=result.reason[:_REASON_LIMIT]),

@@ -108,6 +108,7 @@ def dry_run(
     with console.stage("building the pipeline's definition"):
         definition = pipeline.definition(inputs.where, inputs.training)
     result = DryRun(
+        kind=inputs.kind,
         commit=inputs.commit,
         requests=inputs.requests,
         window=inputs.window,

@@ -19,7 +19,7 @@ from ml.gitops.repository import Repository
 from ml.records import approval_verification
 from ml.validation import rules
 from ml.validation.changed_records import changed_records
-from ml.validation.rules import Problem
+from ml.validation.problem import Problem
 from ml.workflow import changed_files as workflow_change
 from ml.workflow import runner_commands
 

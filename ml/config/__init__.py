@@ -27,6 +27,7 @@ from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
 from ml.config.yaml_models import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
 from ml.errors import ConfigError
 from ml.model import training_settings
+from ml.model.run_kinds import RunKind
 
 __all__ = [
     "APPROVALS",
@@ -51,6 +52,7 @@ __all__ = [
     "ModelFile",
     "OpenShare",
     "RetrainRequest",
+    "RunKind",
     "ServingFile",
     "Share",
     "Text",

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from ml.config.yaml_models import AsTuple, Commit, File, PackageArn, S3Uri, Sha256, Text
+from ml.model import run_kinds
+from ml.model.run_kinds import RunKind
 
 
 class Artifact(File):
@@ -83,6 +85,7 @@ class ApprovalRecord(File):
     """model-config/approvals/NNNN.yaml: the model that a merge approves. Append-only."""
 
     approval: Annotated[int, Field(ge=1)]
+    kind: RunKind
     model_package_arn: PackageArn
     artifact: Artifact
     container: Container
@@ -106,14 +109,30 @@ class ApprovalRecord(File):
             )
         return self
 
+    @model_validator(mode="after")
+    def _champion_of_the_kind(self) -> ApprovalRecord:
+        if run_kinds.needs_champion(self.kind) and self.champion is None:
+            raise ValueError(f"must have a champion if kind is {self.kind!r}: that kind starts from the serving model")
+        return self
+
 
 class RetrainRequest(File):
-    """model-config/retrain-requests/<utc>-<cause>.yaml: cause and training window of a retraining. Append-only."""
+    """model-config/retrain-requests/<utc>-<cause>.yaml: cause, kind and window of a retraining. Append-only."""
 
+    kind: RunKind
     cause: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
     reason: Text
     window: Window
     evidence: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _recent_rows_only(self) -> RetrainRequest:
+        if run_kinds.needs_champion(self.kind) and self.window.start is None:
+            raise ValueError(
+                f"must have window.start if kind is {self.kind!r}: that kind uses recent rows only; name the time from "
+                "which they count, or use kind 'fit'"
+            )
+        return self
 
 
 class GateFailureRecord(File):
@@ -122,6 +141,7 @@ class GateFailureRecord(File):
     It resolves the requests of the run, as an approval does, so that no later run trains for them again.
     """
 
+    kind: RunKind
     commit: Commit
     requests: Annotated[tuple[str, ...], AsTuple]
     verdict: Verdict

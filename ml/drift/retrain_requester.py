@@ -22,6 +22,7 @@ from ml.gitops import commit_messages, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.markdown_escaping import text
 from ml.gitops.remote import ProtectedBranch, Remote
+from ml.model.run_kinds import FIT
 from ml.records import bot_pull_requests
 
 _REASON_LIMIT = 1024  # characters
@@ -104,6 +105,7 @@ class RetrainRequester:
 
     def _commit(self, case: DriftCase, chosen: training_window.TrainingWindow) -> RequestOutcome:
         request = config.RetrainRequest(
+            kind=FIT,
             cause=case.cause,
             reason=case.reason[:_REASON_LIMIT],
             window=config.Window(start=chosen.start, end=chosen.end),

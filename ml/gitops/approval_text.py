@@ -123,6 +123,9 @@ def _summary(page: Page) -> str:
             f"Recall is {metric_tables.share(recall)}, the false-positive rate "
             f"{metric_tables.share(false_positive_rate)}: {evaluation['positives']:,} frauds among "
             f"{evaluation['rows']:,} test rows.",
+            "",
+            f"Kind of run: {text(commit_messages.KINDS[record.kind])}.",
+            *([metric_tables.threshold_change(evaluation)] if evaluation["threshold_change"] else []),
             *(["", f"{REPLACES}{', '.join(f'#{number}' for number in page.replaces)}."] if page.replaces else []),
         ]
     )
@@ -147,6 +150,12 @@ def _data(page: Page) -> _Section:
         for name, part in sorted(windows.items(), key=lambda item: str(item[1]["start"]))  # in order of time
     ]
     rows.append(("all", "", "", f"{record.data.rows:,}", f"{record.data.frauds:,}"))
+    counts = page.evaluation["row_counts"]
+    left_out = (
+        f"Left out: {counts['unlabelled']:,} transactions of the window without a label yet. Of the rows in use, "
+        f"{counts['duplicates']:,} repeat an earlier one, {counts['duplicates_across_parts']:,} of them one of an "
+        "earlier part."
+    )
     requested = (
         f"Requested training window: from {_minute(window.start) if window.start else 'the first row'} "
         f"to {_minute(window.end) if window.end else 'the last row'}."
@@ -164,6 +173,7 @@ def _data(page: Page) -> _Section:
                 "## Data",
                 table(("part", "first", "last", "rows", "frauds"), rows, numbers=(3, 4)),
                 requested,
+                left_out,
                 table(("input", "identity"), digests),
             ]
         )

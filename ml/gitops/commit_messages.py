@@ -6,9 +6,20 @@ All are in one module, so that they are consistent and can be tested.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ml.clock import stamp
-from ml.config import ApprovalRecord, GateFailureRecord, RetrainRequest
+from ml.config import ApprovalRecord, GateFailureRecord, RetrainRequest, RunKind
+
+KINDS: Mapping[RunKind, str] = MappingProxyType(
+    {
+        "fit": "fit (all coefficients fitted to these rows)",
+        "adapt": "adapt (the champion for known patterns, and a part for new ones)",
+        "threshold": "threshold (the champion's coefficients, new threshold)",
+    }
+)
+"""What each kind of run makes, for people."""
 
 
 def record(approval: ApprovalRecord) -> str:
@@ -26,6 +37,7 @@ def record(approval: ApprovalRecord) -> str:
         approval.verdict.reason,
         "\n".join(
             [
+                f"Kind:     {KINDS[approval.kind]}",
                 f"Package:  {approval.model_package_arn}",
                 f"Artifact: sha256:{approval.artifact.sha256}",
                 f"Trained:  {approval.commit}, on {data.rows} rows with {data.frauds} frauds, from {start} to {end}",
@@ -92,6 +104,7 @@ def gate_failure(record: GateFailureRecord, name: str) -> str:
         record.verdict.reason,
         "\n".join(
             [
+                f"Kind:       {KINDS[record.kind]}",
                 f"Execution:  {record.execution_arn}",
                 f"Evaluation: {record.evaluation_uri}",
                 f"Trained:    {record.commit}",
@@ -106,7 +119,11 @@ def request(retrain: RetrainRequest, name: str) -> str:
     window = retrain.window
     start, end = (stamp(moment) if moment else "open" for moment in (window.start, window.end))
     links = [f"{key.capitalize()}: {retrain.evidence[key]}" for key in ("check", "report") if key in retrain.evidence]
-    return _message(f"Open retrain request {name}", retrain.reason, "\n".join([f"Data: {start} to {end}", *links]))
+    return _message(
+        f"Open retrain request {name}",
+        retrain.reason,
+        "\n".join([f"Kind: {KINDS[retrain.kind]}", f"Data: {start} to {end}", *links]),
+    )
 
 
 def superseded(by: str, reason: str) -> str:
@@ -123,10 +140,11 @@ def evidence(subject: str) -> str:
 
 
 def approval_title(approval: ApprovalRecord) -> str:
-    """The title of an approval's pull request."""
+    """The title of an approval's pull request; it begins with the kind of a run that was no fit."""
     recall = approval.metrics.get("recall")
     figures = f": recall {recall.value:.2f} ({recall.low:.2f} to {recall.high:.2f})" if recall else ""
-    return f"Serve approval {number(approval.approval)}{figures}"
+    first = "Serve" if approval.kind == "fit" else f"{approval.kind}: serve"
+    return f"{first} approval {number(approval.approval)}{figures}"
 
 
 def rollback_title(approval: int, *, failed: int | None) -> str:

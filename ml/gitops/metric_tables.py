@@ -5,7 +5,7 @@ A missing figure is shown with its reason. Computes nothing except daily rates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,8 @@ _FIGURES = {
     "alert_rate": ("alert rate", "rows", True),
 }
 _POLICIES = {
-    "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate validation rows",
-    "alert_budget": "alerts on at most {} of the validation rows",
+    "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate {} rows",
+    "alert_budget": "alerts on at most {} of the {} rows",
     "fixed": "the score {} itself",
 }
 
@@ -96,7 +96,8 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
     if policy is None:
         words = text(threshold["policy"])
     else:
-        words = policy.format(f"{value:g}" if threshold["policy"] == "fixed" else _percent(value))
+        chosen_on = "validation" if evaluation["kind"] == "fit" else "training"
+        words = policy.format(f"{value:g}" if threshold["policy"] == "fixed" else _percent(value), chosen_on)
     window = evaluation["windows"]["test"]
     seconds = (datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])).total_seconds()
     rows = [
@@ -112,6 +113,29 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
         ("alert budget", f"{_percent(evaluation['alert_budget'])} of the transactions"),
     ]
     return table(("threshold", ""), rows)
+
+
+def threshold_change(evaluation: Mapping[str, Any]) -> str:
+    """The champion's threshold and the new one on the same test rows: score, alerts a day, recall, false positives."""
+    change, window = evaluation["threshold_change"], evaluation["windows"]["test"]
+    seconds = (datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])).total_seconds()
+    before, after = change["champion"], change["new"]
+
+    def row(label: str, write: Callable[[Mapping[str, Any]], str]) -> tuple[str, str, str]:
+        return label, write(after), write(before)
+
+    rows = [
+        row("alerts at a score of", lambda each: f"{each['score']:.6g}"),
+        row("alerts a day", lambda each: _rate(each["alerts"], seconds) if seconds > 0 else "not known"),
+        row("recall", lambda each: share(each["recall"])),
+        row("false-positive rate", lambda each: share(each["false_positive_rate"])),
+    ]
+    return "\n\n".join(
+        [
+            "**Same coefficients, new threshold.**",
+            table(("on the test rows", "new", "champion's"), rows, numbers=(1, 2)),
+        ]
+    )
 
 
 def _rate(count: int, seconds: float) -> str:

@@ -6,7 +6,7 @@ Decides nothing: gate.py compares the interval with the margin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from ml.model.metrics import Ranking, blocks, percentiles
 from ml.model.training_settings import Challenger
 
-FITTED_PARTS = ("train", "validation")  # coefficients come from the first, the threshold from the second
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,17 +51,17 @@ class Comparison:
 NO_CHAMPION = Comparison(status="none", reason="There is no champion to compare with: no model serves yet.")
 
 
-def unseen(event_times: ArrayLike, windows: Mapping[str, Mapping[str, Any]]) -> NDArray[np.bool_]:
+def unseen(event_times: ArrayLike, fitted: Iterable[Mapping[str, str]]) -> NDArray[np.bool_]:
     """Mask of the rows outside the windows that a model was fitted on and that its threshold was chosen on.
 
     Args:
         event_times: microseconds since 1970, UTC.
-        windows: `windows` of the model's baseline.json; start and end are the times of the first and last row.
+        fitted: `fitted` of the model's baseline.json; start and end are the times of the first and last row.
     """
     times = np.asarray(event_times, dtype=np.int64)
     outside = np.ones(len(times), dtype=np.bool_)
-    for part in FITTED_PARTS:
-        start, end = (microseconds(windows[part][side]) for side in ("start", "end"))
+    for window in fitted:
+        start, end = (microseconds(window[side]) for side in ("start", "end"))
         outside &= (times < start) | (times > end)
     return outside
 

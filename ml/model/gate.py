@@ -6,7 +6,7 @@ never recompute it. Reasons are written for readers who did not train the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -41,7 +41,13 @@ class Verdict:
         return {"status": self.status, "reason": self.reason, "checks": [asdict(check) for check in self.checks]}
 
 
-def decide(gate: Gate, metrics: Mapping[str, Estimate], positives: int, comparison: Comparison) -> Verdict:
+def decide(
+    gate: Gate,
+    metrics: Mapping[str, Estimate],
+    positives: int,
+    comparison: Comparison,
+    further: Sequence[Check] = (),
+) -> Verdict:
     """The verdict on a model.
 
     Args:
@@ -51,6 +57,7 @@ def decide(gate: Gate, metrics: Mapping[str, Estimate], positives: int, comparis
         positives: frauds among the test rows.
         comparison: with the champion. A challenger fails only if the upper end of the interval of challenger minus
             champion is below minus the margin: it is worse by more than chance and the margin explain.
+        further: the checks that only this kind of run needs.
     """
     checks = [
         _recall(gate, metrics["recall"], positives),
@@ -63,6 +70,7 @@ def decide(gate: Gate, metrics: Mapping[str, Estimate], positives: int, comparis
             _not_worse("average precision", comparison.average_precision, rule.max_average_precision_loss, comparison),
             _not_worse("recall", comparison.recall, rule.max_recall_loss, comparison),
         ]
+    checks += further
     failed = [check.detail for check in checks if not check.passed]
     if failed:
         return Verdict(status="failed", reason=" ".join([*failed, NOTHING_REGISTERED]), checks=tuple(checks))

@@ -22,6 +22,7 @@ def record_of(
     windows = evaluation["windows"].values()
     return config.ApprovalRecord(
         approval=package.version,
+        kind=package.kind,
         model_package_arn=package.arn,
         artifact=config.Artifact(uri=package.model_data_url, sha256=package.artifact_sha256),
         container=container(package),

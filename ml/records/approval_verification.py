@@ -103,7 +103,11 @@ def _differences(record: config.ApprovalRecord, package: registry.Package, evalu
         f"{name} is {ours.get(name, 'absent')}, and the registry has {theirs.get(name, 'none')}"
         for name in {**ours, **theirs}
         if ours.get(name) != theirs.get(name)
-    ]
+    ] + (
+        []
+        if record.kind == evaluation["kind"]
+        else [f"kind is {record.kind}, and the evaluation has {evaluation['kind']}"]
+    )
 
 
 def _champion(record: config.ApprovalRecord, compared: Mapping[str, Any]) -> list[str]:

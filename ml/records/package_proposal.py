@@ -65,6 +65,7 @@ def _record(
     if verdict["status"] != "passed":
         raise Refused(f"{arn} did not pass the gate: {verdict['reason']}")
     _same("artifact", package.artifact_sha256, evaluation["artifact"]["sha256"], package)
+    _same("kind", package.kind, evaluation["kind"], package)
     model = model_archive.read(package, package.artifact_sha256, f"the registry ({arn})").model
     for name in _PROVENANCE:
         _same(name, package.metadata.get(name, ""), evaluation["provenance"][name], package)

@@ -13,24 +13,27 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ml.model import artifact, champion_comparison, document_fields, gate, metrics
-from ml.model.artifact import Artifact, ArtifactInvalid
+from ml.model import artifact, champion_comparison, document_fields, gate, metrics, run_kinds
+from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
 from ml.model.drift.reference import complete_reference
+from ml.model.run_kinds import RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
+from ml.model.threshold_change import ThresholdChange, ThresholdFigures
 from ml.model.training_settings import Settings
-from ml.steps import job_runner, prepared_files
+from ml.steps import champion_archive, job_runner, prepared_files
+from ml.steps.champion_archive import ARCHIVE
 from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import LABEL
 
 SCHEMA = 1
-ARCHIVE = "model.tar.gz"
 BASELINE = "baseline.json"
 DIGEST = "digest.json"
 SOURCE_ROOT = Path(__file__).resolve().parents[2]  # the folder of the package `ml`, from which code/ is copied
@@ -40,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the step; returns the exit code, which is 0 also if the gate fails."""
     parser = argparse.ArgumentParser(prog="evaluate", description="Pack the model, measure it, apply the gate.")
     parser.add_argument("--commit", required=True)
+    parser.add_argument("--kind", required=True, choices=RUN_KINDS)
     parser.add_argument("--config-sha256", required=True)
     parser.add_argument("--data-sha256", required=True)
     parser.add_argument("--champion-sha256", default="", help="digest of the champion's archive; '' = none")
@@ -50,12 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     def step() -> None:
         job_runner.verify_settings(base / "settings", options.config_sha256)
-        evaluate(base, provenance, options.champion_sha256)
+        evaluate(base, options.kind, provenance, options.champion_sha256)
 
     return job_runner.run(step, base.parent / "output" / "message")
 
 
-def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> None:
+def evaluate(base: Path, kind: RunKind, provenance: dict[str, str], champion_sha256: str) -> None:
     """Reads below `base`, writes `base`/artifact and `base`/evaluation.
 
     Raises:
@@ -64,15 +68,17 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     """
     settings = job_runner.settings(base / "settings")
     rows = prepared_files.read(base / "prepared", "test")
-    windows = prepared_files.summary(base / "prepared")["windows"]
-    champion = _champion(base / "champion", champion_sha256)
-    unfitted = pd.concat([prepared_files.read(base / "prepared", "validation"), rows], ignore_index=True)
-    archive = _pack(base, settings, unfitted, windows, provenance)
+    prepared = prepared_files.summary(base / "prepared")
+    champion = champion_archive.read(base / "champion", champion_sha256, parameter="ChampionUri")
+    if run_kinds.needs_champion(kind) and champion is None:
+        raise StepFailed(f"a run of kind {kind} starts from the champion, and ChampionSha256 names none")
+    archive = _pack(base, kind, settings, provenance, champion if run_kinds.needs_champion(kind) else None)
     model = artifact.read(archive)
     _write(base / "artifact" / ARCHIVE, archive)
     log.info("packed %s, %d bytes", model.sha256, len(archive))
-    evaluation = _measure(settings, model, champion, rows, windows)
-    evaluation |= {"provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
+    evaluation = _measure(kind, settings, model, champion, rows)
+    evaluation |= {"windows": prepared["windows"], "row_counts": prepared["rows"]}
+    evaluation |= {"kind": kind, "provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
     text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     _write(base / "evaluation" / "evaluation.json", text.encode())
     # The registration stores this digest, so that a later change of evaluation.json is found.
@@ -82,13 +88,13 @@ def evaluate(base: Path, provenance: dict[str, str], champion_sha256: str) -> No
     log.info("%s: %s", evaluation["verdict"]["status"], evaluation["verdict"]["reason"])
 
 
-def _pack(
-    base: Path, settings: Settings, unfitted: pd.DataFrame, windows: dict[str, Any], provenance: dict[str, str]
-) -> bytes:
+def _pack(base: Path, kind: RunKind, settings: Settings, provenance: dict[str, str], start: Artifact | None) -> bytes:
     """The canonical archive: Train's model with its provenance, the completed drift reference, and the serving code.
 
-    `unfitted` are the validation and test rows: in a short training window, test alone may not cover a whole day.
+    The reference's scores are those of all rows of this run that no coefficient was fitted on: in a short training
+    window, test alone may not cover a whole day. `start` is the model that the run started from.
     """
+    windows = prepared_files.summary(base / "prepared")["windows"]
     path = base / "model" / ARCHIVE
     if not path.is_file():
         raise StepFailed(f"{path}: no such file; the Train step must have run")
@@ -98,18 +104,25 @@ def _pack(
         raise StepFailed(f"{path}: {', '.join(missing)} is missing; the file must be the Train step's output")
     model_json = document_fields.load(files["model.json"], "model.json") | {"provenance": provenance}
     scorer = Scorer.from_json(document_fields.canonical(model_json))
+    if kind == THRESHOLD and start is not None:
+        _check_same_numbers(path, model_json, start)
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
-    scores = scorer.score(unfitted[list(scorer.inputs)].to_numpy())
+    parts = {part: prepared_files.read(base / "prepared", part) for part in windows}
+    later = pd.concat([rows for part, rows in parts.items() if part != "train"], ignore_index=True)
+    held_out = pd.concat(parts.values(), ignore_index=True) if kind == THRESHOLD else later
+    scores = scorer.score(held_out[list(scorer.inputs)].to_numpy())
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
         settings.training.columns,
-        unfitted,
-        unfitted[LABEL],
+        later,
+        later[LABEL],
         scores=scores,
         decisions=scorer.decide(scores),
-        times=prepared_files.times(unfitted),
+        times=prepared_files.times(later),
+        labels=held_out[LABEL],
         windows=windows,
+        inherited=start.baseline["fitted"] if start is not None else (),
     )
     return artifact.pack(
         {
@@ -120,28 +133,22 @@ def _pack(
     )
 
 
-def _champion(folder: Path, sha256: str) -> Artifact | None:
-    """The archive that Git records as serving, verified by its digest; None if nothing serves yet."""
-    path = folder / ARCHIVE
-    if not sha256:
-        if path.is_file():
-            raise StepFailed(f"{path}: unexpected archive; no digest of a champion was given")
-        return None
-    if not path.is_file():
-        raise StepFailed(f"{path}: no such file although the champion {sha256} serves; check ChampionUri")
-    digest = job_runner.file_sha256(path)
-    if digest != sha256:
-        raise StepFailed(f"{path}: digest {digest} is not that of the champion, {sha256}: the object was replaced")
-    try:
-        return artifact.read(path.read_bytes())
-    except ArtifactInvalid as error:
-        raise StepFailed(f"{path}: the champion's archive is invalid: {error}") from error
+def _check_same_numbers(path: Path, model_json: Mapping[str, Any], champion: Artifact) -> None:
+    """Checks that a new threshold left every other number of the champion as it is, to the last bit."""
+    theirs = document_fields.load(champion.files["model.json"], "model.json")
+    changed = sorted(
+        key
+        for key in {*model_json, *theirs} - {"threshold", "provenance"}
+        if document_fields.canonical(model_json.get(key)) != document_fields.canonical(theirs.get(key))
+    )
+    if changed:
+        raise StepFailed(f"{path}: {', '.join(changed)} differ from the champion's, and this run sets a threshold only")
 
 
 def _measure(
-    settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame, windows: dict[str, Any]
+    kind: RunKind, settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame
 ) -> dict[str, Any]:
-    """The content of evaluation.json (schema 1) without provenance and digest."""
+    """What evaluation.json (schema 1) says about the test rows."""
     training, scorer = settings.training, model.model
     truth = rows[LABEL].to_numpy()
     scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
@@ -149,7 +156,13 @@ def _measure(
     figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
     counts = metrics.Confusion.of(truth, decisions)
     comparison = _compare(settings, rows, truth, (scores, decisions), champion)
-    verdict = gate.decide(settings.gate, figures, counts.positives, comparison)
+    change = None
+    if kind == THRESHOLD and champion is not None:
+        thresholds = (champion.model.threshold.score, scorer.threshold.score)
+        before, after = (ThresholdFigures.of(score, scores, truth) for score in thresholds)
+        change = ThresholdChange(champion=before, new=after)
+    further = change.checks() if change is not None else ()
+    verdict = gate.decide(settings.gate, figures, counts.positives, comparison, further)
     return {
         "schema": SCHEMA,
         "verdict": verdict.to_dict(),
@@ -158,9 +171,9 @@ def _measure(
         "rows": len(rows),
         "positives": counts.positives,
         "threshold": dataclasses.asdict(scorer.threshold),
+        "threshold_change": change.to_dict() if change is not None else None,
         "alert_budget": training.alert_budget,
         "champion": comparison.to_dict(),
-        "windows": windows,
         "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
     }
 
@@ -184,7 +197,7 @@ def _compare(
             artifact_sha256=champion.sha256,
         )
     times = prepared_files.times(rows).astype(np.int64)
-    unseen = champion_comparison.unseen(times, champion.baseline["windows"])
+    unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
     scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
     return champion_comparison.compare(
         truth[unseen],

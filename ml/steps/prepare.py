@@ -1,8 +1,11 @@
 """Prepare step: turns transactions and labels of the lake into training, validation and test rows.
 
+A run of another kind than `fit` has no validation rows: their share belongs to the training rows.
+
 Runs as a SageMaker processing job. Below its base folder it reads settings and dataset (raw/… and labels/… as in the
 lake, and the listing of their digests), and writes prepared. It parses no file before it has verified the file's
-digest. It never resamples or changes a row, and counts every row that it leaves out.
+digest. It never resamples or changes a row, and counts every row that it leaves out. A row is used if it has a label,
+however young: which days' labels are old enough is decided where the training window is chosen (ml.drift).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,10 +24,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.model.run_kinds import FIT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.training_settings import Columns, Split
 from ml.steps import job_runner, prepared_files, training_set_listing
 from ml.steps.job_runner import StepFailed, log
-from ml.steps.prepared_files import ID, KNOWN, LABEL, PARTS, TIME
+from ml.steps.prepared_files import ID, KNOWN, LABEL, TIME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = pa.timestamp("us", tz="UTC")
@@ -34,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="prepare", description="Split the lake's transactions by time.")
     parser.add_argument("--window-start", default="", help="first event time, included; '' leaves it open")
     parser.add_argument("--window-end", default="", help="end of event times, not included; '' leaves it open")
+    parser.add_argument("--kind", required=True, choices=RUN_KINDS, help="the kind of the run")
     parser.add_argument("--base-dir", type=Path, required=True)
     parser.add_argument("--config-sha256", required=True, help="digest of settings.json")
     parser.add_argument("--data-sha256", required=True, help="digest of the listing of the data set's files")
@@ -44,16 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
         job_runner.verify_settings(base / "settings", options.config_sha256)
         window = _parse_time("window start", options.window_start), _parse_time("window end", options.window_end)
         training_set_listing.verify(base / "dataset", options.data_sha256, window)
-        prepare(base, options.window_start, options.window_end)
+        prepare(base, options.kind, options.window_start, options.window_end)
 
     return job_runner.run(step, base.parent / "output" / "message")
 
 
-def prepare(base: Path, window_start: str, window_end: str) -> None:
+def prepare(base: Path, kind: RunKind, window_start: str, window_end: str) -> None:
     """Reads below `base`, writes `base`/prepared.
 
     Raises:
-        StepFailed: files or columns are missing, values break the contract, or a part would have no fraud.
+        StepFailed: files or columns are missing, values break the contract, or a part would lack frauds that it needs.
     """
     training = job_runner.settings(base / "settings").training
     start, end = _parse_time("window start", window_start), _parse_time("window end", window_end)
@@ -71,13 +77,15 @@ def prepare(base: Path, window_start: str, window_end: str) -> None:
     if not len(rows):
         raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
     rows = rows.sort_by([(TIME, "ascending"), (ID, "ascending")])
-    counts["duplicates"] = _duplicates(rows, training.columns)
-    tables = split(rows, training.split)
-    windows = {part: _window(tables[part]) for part in PARTS}
-    for part in PARTS:
-        _check_has_fraud(part, windows[part])
-        log.info("%s: %s", part, windows[part])
-    summary = {"rows": counts | {"used": len(rows)}, "windows": windows}
+    tables = split(rows, part_shares(kind, training.split))
+    counts |= duplicates(tables, training.columns)
+    windows = {part: _window(table) for part, table in tables.items()}
+    for part, window in windows.items():
+        if kind != THRESHOLD or part != "train":  # a threshold follows from the scores of legitimate rows
+            _check_has_fraud(part, window)
+        log.info("%s: %s", part, window)
+    log.info("of all rows: %s", counts)
+    summary = {"kind": kind, "rows": counts | {"used": len(rows)}, "windows": windows}
     prepared_files.write(base / "prepared", tables, summary)
 
 
@@ -139,19 +147,25 @@ def join_labels(rows: pa.Table, labels: pa.Table) -> tuple[pa.Table, int]:
     return joined, len(rows) - len(joined)
 
 
-def split(rows: pa.Table, shares: Split) -> dict[str, pa.Table]:
-    """Splits the rows into train, validation and test, oldest first; rows with equal times go to the later part.
+def part_shares(kind: RunKind, shares: Split) -> dict[str, float]:
+    """The parts of a run of `kind` in order of time, with the share of the rows at which each ends."""
+    earlier = {"train": shares.train, "validation": shares.train + shares.validation}
+    return (earlier if kind == FIT else {"train": earlier["validation"]}) | {"test": 1.0}
+
+
+def split(rows: pa.Table, ends: Mapping[str, float]) -> dict[str, pa.Table]:
+    """Splits the rows by time into the parts of `part_shares`; rows with equal times go to the later part.
 
     Raises:
         StepFailed: a part would be empty.
     """
     times = rows[TIME].cast(pa.int64()).to_numpy()
     cuts = [0]
-    for share in (shares.train, shares.train + shares.validation):
+    for share in list(ends.values())[:-1]:
         place = min(math.floor(share * len(times) + 0.5), len(times) - 1)
         cuts.append(int(np.searchsorted(times, times[place], side="left")))
     cuts.append(len(times))
-    parts = dict(zip(PARTS, pairwise(cuts), strict=True))
+    parts = dict(zip(ends, pairwise(cuts), strict=True))
     for part, (first, last) in parts.items():
         if first == last:
             raise StepFailed(
@@ -220,10 +234,22 @@ def _check_repeats_agree(
             raise StepFailed(f"event_id {event_id!r} occurs in two transactions that differ in {name}")
 
 
-def _duplicates(rows: pa.Table, columns: Columns) -> int:
-    """The number of rows with the inputs and label of an earlier row. They are kept."""
-    frame = rows.select([*columns.inputs, LABEL]).to_pandas()
-    return int(frame.duplicated().sum())
+def duplicates(tables: Mapping[str, pa.Table], columns: Columns) -> dict[str, int]:
+    """The rows with the inputs and label of an earlier row, and those of them whose first copy is in an earlier part.
+
+    Both are kept. The latter make a test look better than it is: the model was fitted on such a row.
+    """
+    names = [*columns.inputs, LABEL]
+    frame = pa.concat_tables([table.select(names) for table in tables.values()]).to_pandas()
+    part = np.repeat(np.arange(len(tables)), [len(table) for table in tables.values()])
+    copies = frame.duplicated(keep=False).to_numpy()
+    group = frame[copies].groupby(names, sort=False, dropna=False).ngroup().to_numpy()
+    first = np.full(group.max(initial=-1) + 1, len(tables))
+    np.minimum.at(first, group, part[copies])
+    return {
+        "duplicates": int(frame.duplicated().sum()),
+        "duplicates_across_parts": int(np.count_nonzero(part[copies] > first[group])),
+    }
 
 
 def _window(table: pa.Table) -> dict[str, Any]:

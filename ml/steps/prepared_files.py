@@ -1,4 +1,8 @@
-"""Reads and writes the files between the steps: a Parquet table per part, oldest rows first, and summary.json."""
+"""Reads and writes the files between the steps: a Parquet table per part, oldest rows first, and summary.json.
+
+A fit has three parts: train, validation for the threshold, and test. The other kinds of run have train and test: they
+choose the threshold on train rows that no coefficient was fitted on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ from numpy.typing import NDArray
 
 from ml.steps.job_runner import StepFailed
 
-PARTS = ("train", "validation", "test")
 ID, TIME, LABEL, KNOWN = "event_id", "event_time", "label", "known_at"
 SUMMARY = "summary.json"
 
@@ -22,8 +25,8 @@ SUMMARY = "summary.json"
 def write(folder: Path, tables: dict[str, pa.Table], summary: dict[str, Any]) -> None:
     """Writes each part as `folder`/PART.parquet, and the summary."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
-        pq.write_table(tables[part], folder / f"{part}.parquet")
+    for part, table in tables.items():
+        pq.write_table(table, folder / f"{part}.parquet")
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml.errors import ConfigError, GateFailed
+from ml.model import run_kinds
+from ml.model.run_kinds import RunKind
 from ml.training.result import TrainingResult
 
 _SCHEMA = 1
@@ -28,6 +30,7 @@ class GateResult:
     execution_arn: str
     package_arn: str | None
     version: int | None
+    kind: RunKind
     commit: str
     requests: tuple[str, ...]
     asked: str
@@ -44,6 +47,7 @@ class GateResult:
             execution_arn=result.execution_arn,
             package_arn=result.package_arn,
             version=result.version,
+            kind=result.kind,
             commit=result.commit,
             requests=result.requests,
             asked=asked,
@@ -60,6 +64,7 @@ class GateResult:
             execution_arn=error.execution_arn,
             package_arn=None,
             version=None,
+            kind=run_kinds.parse(parameters["Kind"]),
             commit=parameters["Commit"],
             requests=tuple(parameters.get("Requests", "").split()),
             asked=asked,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ml import config
 from ml.errors import ConfigError, Refused
+from ml.model.run_kinds import THRESHOLD, RunKind
 from ml.records import retrain_requests
 from ml.records.retrain_requests import Resolutions
 
@@ -52,14 +53,16 @@ def choose(root: Path, wanted: Sequence[str] | None) -> dict[str, config.Retrain
     return {name: available[name] for name in chosen}
 
 
-def window(requests: Mapping[str, config.RetrainRequest]) -> config.Window:
-    """The training window for all of `requests`: from the latest of their starts to the latest of their ends.
+def window(requests: Mapping[str, config.RetrainRequest], kind: RunKind) -> config.Window:
+    """The training window of a run of `kind` for all of `requests`: from their latest start to their latest end.
 
     The latest start, because rows from before an onset teach the former concept. If any request has no end, the window
-    has none: newer rows are never worse.
+    has none: newer rows are never worse. A request for a new threshold does not limit a run that fits coefficients: its
+    window is as short as a threshold needs.
     """
-    starts = [request.window.start for request in requests.values() if request.window.start is not None]
-    ends = [request.window.end for request in requests.values()]
+    counted = [request for request in requests.values() if kind == THRESHOLD or request.kind != THRESHOLD]
+    starts = [request.window.start for request in counted if request.window.start is not None]
+    ends = [request.window.end for request in counted]
     closed = [end for end in ends if end is not None]
     return config.Window(
         start=max(starts, default=None), end=max(closed, default=None) if len(closed) == len(ends) else None

@@ -79,6 +79,7 @@ def result(execution: Execution) -> TrainingResult:
             execution_arn=execution.arn,
             package_arn=package.arn,
             version=package.version,
+            kind=package.kind,
             commit=package.metadata.get("commit", ""),
             requests=tuple(package.metadata.get("requests", "").split()),
             evaluation=registry.evaluation(package),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml import config
+from ml.model.run_kinds import RunKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,7 @@ class TrainingResult:
     execution_arn: str
     package_arn: str
     version: int
+    kind: RunKind
     commit: str
     requests: tuple[str, ...]
     evaluation: Mapping[str, Any]
@@ -29,6 +31,7 @@ class TrainingResult:
 class DryRun:
     """The inputs that a training run would have."""
 
+    kind: RunKind
     commit: str
     requests: tuple[str, ...]
     window: config.Window

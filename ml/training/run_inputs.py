@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from ml.aws.platform_stack import Platform
 from ml.errors import Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.repository import Repository
+from ml.model import run_kinds
+from ml.model.run_kinds import RunKind
 from ml.model.training_settings import Settings
 from ml.training import open_requests as retraining
 from ml.workflow import runner_commands
@@ -48,6 +50,7 @@ class Inputs:
     """All inputs of a run."""
 
     where: Platform
+    kind: RunKind
     commit: str
     training: config.ModelFile
     settings: Settings
@@ -58,14 +61,14 @@ class Inputs:
 
     @property
     def token(self) -> str:
-        """SageMaker's idempotency token: a digest of requests, commit, settings and data."""
-        about = [sorted(self.requests), self.commit, self.settings.sha256, self.data.sha256]
+        """SageMaker's idempotency token: a digest of kind, requests, commit, settings and data."""
+        about = [self.kind, sorted(self.requests), self.commit, self.settings.sha256, self.data.sha256]
         return hashlib.sha256(json.dumps(about, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def label(self) -> str:
         """The execution's display name, used to find it: SageMaker does not document how long a token is remembered."""
-        return f"train-{self.commit[:12]}-{self.token[:32]}"
+        return f"{self.kind}-{self.commit[:12]}-{self.token[:32]}"
 
 
 def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | None) -> Inputs:
@@ -78,20 +81,24 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     _refuse_uncommitted(repository)
     commit = repository.head()
     answered = retraining.choose(root, requests)
+    kind = _kind(repository, answered)
     _warn_about_open_requests([name for name in retraining.open_requests(root) if name not in answered])
-    window = window or retraining.window(answered)
+    window = window or retraining.window(answered, kind)
     settings = config.load_settings(root)
+    _refuse_without_champion(repository, commit, kind, answered)
     platform_stack.refuse_root()
     where = platform_stack.read()
     with console.stage("resolving data and champion"):
         data = Lake(where.bucket).training_set(window.start, window.end)
         champion = _champion(repository, commit)
     console.note(
-        f"{data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data {data.sha256[:12]}"
+        f"run of kind {kind}: {data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data "
+        f"{data.sha256[:12]}"
     )
     _warn_about_overlapping_imports(where.bucket, data.meeting)
     return Inputs(
         where=where,
+        kind=kind,
         commit=commit,
         training=config.load_model(root),
         settings=settings,
@@ -99,6 +106,32 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
         window=window,
         data=data,
         champion=champion,
+    )
+
+
+def _kind(repository: Repository, requests: Mapping[str, config.RetrainRequest]) -> RunKind:
+    """The kind of the run: `fit` without requests or after a push to training/, else the widest of the requests.
+
+    A push to training/ changes what is fitted, and only a fit uses all of it: the other kinds keep the champion's
+    coefficients.
+    """
+    before, after = (str(runner_commands.event().get(side) or "") for side in ("before", "after"))
+    if all(commit and repository.resolve(commit) is not None for commit in (before, after)):
+        changed = repository.changes(before, after, config.MODEL.parent)
+        if changed:
+            return run_kinds.FIT
+    return run_kinds.widest(request.kind for request in requests.values())
+
+
+def _refuse_without_champion(
+    repository: Repository, commit: str, kind: RunKind, requests: Mapping[str, config.RetrainRequest]
+) -> None:
+    if not run_kinds.needs_champion(kind) or serving_pointer.read(repository, commit).approval is not None:
+        return
+    named = ", ".join(name for name, request in requests.items() if request.kind == kind)
+    raise Refused(
+        f"{named} requests a run of kind {kind}, which starts from the model that serves, and {config.SERVING} names "
+        "none; nothing was started. Name the requests of kind fit (--request), or add one"
     )
 
 
@@ -128,13 +161,19 @@ def _warn_about_overlapping_imports(bucket: str, meeting: Sequence[tuple[str, st
 def put(root: Path, inputs: Inputs) -> dict[str, str]:
     """Uploads code and settings, updates the pipeline, and returns the parameters of the execution."""
     bucket, champion = inputs.where.bucket, inputs.champion
+    # A fit does not read the champion before Evaluate, so that its Train step is cached whatever serves.
+    base = champion if run_kinds.needs_champion(inputs.kind) else None
     with console.stage("uploading code, settings and pipeline"):
+        none = source_upload.upload_no_champion(bucket)
         parameters = {
+            "Kind": inputs.kind,
             "DataManifestUri": inputs.data.manifest_uri,
             "SettingsUri": source_upload.upload_settings(inputs.settings, bucket),
             "CodeUri": source_upload.upload_code(source_upload.tree(root), bucket),
-            "ChampionUri": champion.uri if champion else source_upload.upload_no_champion(bucket),
+            "ChampionUri": champion.uri if champion else none,
             "ChampionSha256": champion.sha256 if champion else "",
+            "BaseModelUri": base.uri if base else none,
+            "BaseModelSha256": base.sha256 if base else "",
             "Commit": inputs.commit,
             "ConfigSha256": inputs.settings.sha256,
             "DataSha256": inputs.data.sha256,

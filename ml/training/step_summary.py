@@ -20,6 +20,7 @@ def dry_run(found: DryRun, asked: str) -> str:
     """The inputs that a training would have."""
     window = found.window
     rows = [
+        ("kind of run", text(found.kind)),
         ("commit", code(found.commit)),
         *([("asked for", text(asked))] if asked else []),
         ("answers", ", ".join(code(name) for name in found.requests) or "no retrain request"),
@@ -104,6 +105,7 @@ def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _sources(found: GateResult) -> str:
     rows = [
+        ("kind of run", text(found.kind)),
         ("execution", code(found.execution_arn)),
         *([("package", code(found.package_arn))] if found.package_arn else []),
         ("evaluation", code(found.evaluation_uri)),

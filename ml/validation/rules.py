@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops.repository import BOT, Repository
+from ml.validation import request_rules
+from ml.validation.problem import Problem, at, line_of
 from ml.workflow import runner_commands
 from ml.workflow.changed_files import Change, PullRequest
 
@@ -22,15 +23,6 @@ APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
 BOT_FOLDERS = (config.APPROVALS, config.GATE_FAILURES)
 _SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING, config.DRIFT}
 _NUMBERED = re.compile(r"\d{4,}\.yaml")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """A violated rule; the message says what, where, and what to do."""
-
-    path: Path
-    message: str
-    line: int | None = None
 
 
 def known(path: Path) -> bool:
@@ -83,16 +75,16 @@ def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
         if not (root / pointed).exists():
             yield Problem(
                 path=config.SERVING,
-                line=_line(root, config.SERVING, "approval"),
+                line=line_of(root, config.SERVING, "approval"),
                 message=f"{config.SERVING}: approval {serving.approval:04d} has no record ({pointed} does not exist), "
                 f"so it was never approved. {_revert_advice(change)}",
             )
-    requests = {path.stem for path in (root / config.REQUESTS).glob("*.yaml")}
+    yield from request_rules.without_champion(root, change, serving)
     for number, record in records.items():
         path = config.approval_path(number)
-        yield from _unknown_requests(root, path, record.requests, requests)
+        yield from request_rules.of_record(root, path, record)
         if record.verdict.status != "passed":
-            yield _at(root, path, "verdict", f"must be a model that passed the gate (got {record.verdict.status!r})")
+            yield at(root, path, "verdict", f"must be a model that passed the gate (got {record.verdict.status!r})")
         yield from _against_champion(root, path, record, records)
         if change.files.get(path.as_posix()) == "A":
             yield from _against_commit(repository, path, record)
@@ -101,13 +93,7 @@ def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
             failure = config.load_gate_failure(root, file.stem)
         except ConfigError:
             continue  # reported by `broken`
-        yield from _unknown_requests(root, config.GATE_FAILURES / file.name, failure.requests, requests)
-
-
-def _unknown_requests(root: Path, path: Path, named: Iterable[str], requests: set[str]) -> Iterator[Problem]:
-    for name in named:
-        if name not in requests:
-            yield _at(root, path, "requests", f"names {name!r}, and {config.REQUESTS}/{name}.yaml does not exist")
+        yield from request_rules.of_record(root, config.GATE_FAILURES / file.name, failure)
 
 
 def _against_champion(
@@ -119,22 +105,22 @@ def _against_champion(
     champion = records.get(number)
     if champion is None:
         if not (root / config.approval_path(number)).exists():
-            yield _at(root, path, "champion", f"was approval {number:04d}, which has no record")
+            yield at(root, path, "champion", f"was approval {number:04d}, which has no record")
     elif (champion.model_package_arn, champion.artifact.sha256) != (
         record.champion.model_package_arn,
         record.champion.artifact_sha256,
     ):
-        yield _at(root, path, "champion", f"differs in package or digest from {config.approval_path(number)}")
+        yield at(root, path, "champion", f"differs in package or digest from {config.approval_path(number)}")
 
 
 def _against_commit(repository: Repository, path: Path, record: config.ApprovalRecord) -> Iterator[Problem]:
     """A new record's commit exists on main and has the settings of the record's digest."""
     root = repository.root
     if repository.resolve(record.commit) is None:
-        yield _at(root, path, "commit", f"{record.commit} is not in this repository, so the model cannot be traced")
+        yield at(root, path, "commit", f"{record.commit} is not in this repository, so the model cannot be traced")
         return
     if not repository.is_ancestor(record.commit, "HEAD"):
-        yield _at(root, path, "commit", f"{record.commit} is on another branch; models are trained from main")
+        yield at(root, path, "commit", f"{record.commit} is on another branch; models are trained from main")
     texts = [
         (repository.show(record.commit, file) or b"").decode("utf-8", "replace") for file in (config.MODEL, config.GATE)
     ]
@@ -142,11 +128,11 @@ def _against_commit(repository: Repository, path: Path, record: config.ApprovalR
         model = config.parse(texts[0], config.MODEL, config.ModelFile)
         gate = config.parse(texts[1], config.GATE, config.GateFile)
     except ConfigError as error:
-        yield _at(root, path, "commit", f"{record.commit} has invalid settings: {error}")
+        yield at(root, path, "commit", f"{record.commit} has invalid settings: {error}")
         return
     digest = config.settings_of(model, gate).sha256
     if digest != record.config_sha256:
-        yield _at(
+        yield at(
             root,
             path,
             "config_sha256",
@@ -301,17 +287,6 @@ def _revert_advice(change: Change) -> str:
     if deleted:
         return "This change deletes its record: records are never deleted. To roll back, use `fraudops rollback`"
     return "Merge the approval's pull request, or roll back: `fraudops rollback`"
-
-
-def _at(root: Path, path: Path, field: str, message: str) -> Problem:
-    return Problem(path=path, line=_line(root, path, field), message=f"{path}: {field} {message}")
-
-
-def _line(root: Path, path: Path, *field: str) -> int | None:
-    try:
-        return config.line_of((root / path).read_text(encoding="utf-8"), field)
-    except (OSError, UnicodeDecodeError, config.YamlInvalid):
-        return None
 
 
 def _named(approval: int | None) -> str:

@@ -78,14 +78,14 @@ def run(
             (base / "champion/none.json").write_text('{"champion": null}')
         else:
             (base / "champion/model.tar.gz").write_bytes(champion.archive)
-        prepare.prepare(base, start.isoformat() if start else "", end.isoformat() if end else "")
+        prepare.prepare(base, "fit", start.isoformat() if start else "", end.isoformat() if end else "")
         trained = Path(folder) / "trained"
-        train.train(base / "settings", base / "prepared", trained)
+        train.train(base / "settings", base / "prepared", trained, kind="fit", champion=None)
         with tarfile.open(base / "model/model.tar.gz", "w:gz") as tar:
             for path in sorted(trained.iterdir()):
                 tar.add(path, arcname=path.name)
         provenance = {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}
-        evaluate.evaluate(base, provenance, champion.model.sha256 if champion else "")
+        evaluate.evaluate(base, "fit", provenance, champion.model.sha256 if champion else "")
         archive = (base / "artifact/model.tar.gz").read_bytes()
         return Trained(archive, artifact.read(archive), json.loads((base / "evaluation/evaluation.json").read_text()))
 

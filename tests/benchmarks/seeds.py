@@ -53,11 +53,12 @@ def run_steps(base: Path, table: pa.Table) -> None:
     (base / "settings/settings.json").write_text(settings.to_json())
     (base / "champion/none.json").write_text('{"champion": null}')
     lay_out(base, table, settings.training.columns.label)
-    prepare.prepare(base, "", "")
+    prepare.prepare(base, "fit", "", "")
     trained = base / "trained"
-    train.train(base / "settings", base / "prepared", trained)
+    train.train(base / "settings", base / "prepared", trained, kind="fit", champion=None)
     _pack_as_sagemaker(trained, base / "model/model.tar.gz")
-    evaluate.evaluate(base, {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}, "")
+    provenance = {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}
+    evaluate.evaluate(base, "fit", provenance, "")
 
 
 def figures(seed: int) -> dict[str, Any]:

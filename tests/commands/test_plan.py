@@ -105,7 +105,7 @@ def test_plan_of_a_removed_pointer_says_that_the_endpoint_keeps_serving(env: Cha
 def test_request_reason_is_escaped(env: ChangedRepository) -> None:
     """Markup, mentions and references in the reason have no effect."""
     text = (
-        'cause: manual\nreason: "fixes #1 @team <b>x</b> | [a](http://b.invalid)"\n'
+        'kind: fit\ncause: manual\nreason: "fixes #1 @team <b>x</b> | [a](http://b.invalid)"\n'
         "window: {start: 2026-03-01T00:00:00Z, end: null}\nevidence: {}\n"
     )
     env.branch("ask", {config.REQUESTS / "20260301T060000Z-manual.yaml": text})

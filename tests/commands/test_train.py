@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -186,7 +187,7 @@ def test_aws_error_while_waiting_names_the_resume_command(env: TrainingPlatform)
 def test_uncommitted_inputs_are_refused(env: TrainingPlatform, path: str) -> None:
     """Edited or new files that determine the model are refused by name, and nothing is started."""
     env.write(path, "edited\n") if path.endswith("new.py") else env.write(
-        path, (env.root / path).read_text() + "\n" if (env.root / path).exists() else "cause: x\n"
+        path, (env.root / path).read_text() + "\n" if (env.root / path).exists() else "kind: fit\ncause: x\n"
     )
     with pytest.raises((Refused, ConfigError), match=path):
         train(env.root)
@@ -219,10 +220,10 @@ def test_window_without_data_is_refused(env: TrainingPlatform) -> None:
     assert env.cloud.executions == {}
 
 
-def request(start: str | None, end: str | None) -> str:
+def request(start: str | None, end: str | None, kind: config.RunKind = "fit") -> str:
     """A retrain request for that window."""
     window = f"{{start: {start or 'null'}, end: {end or 'null'}}}"
-    return f"cause: data-drift\nreason: V3 moved\nwindow: {window}\nevidence: {{}}\n"
+    return f"kind: {kind}\ncause: data-drift\nreason: V3 moved\nwindow: {window}\nevidence: {{}}\n"
 
 
 def test_open_requests_set_the_training_window(env: TrainingPlatform) -> None:
@@ -249,6 +250,7 @@ def test_window_argument_overrides_that_of_the_requests(env: TrainingPlatform) -
 def approve(env: TrainingPlatform, arn: str, sha256: str) -> None:
     """Commits approval 1 of the package and the serving pointer to it."""
     record = config.ApprovalRecord(
+        kind="fit",
         approval=1,
         model_package_arn=arn,
         artifact=config.Artifact(uri=registry.package(arn).model_data_url, sha256=sha256),
@@ -280,6 +282,63 @@ def test_champion_is_the_model_of_the_serving_pointer(env: TrainingPlatform) -> 
     parameters = list(env.cloud.executions.values())[-1].parameters
     assert parameters["ChampionUri"] == url.removesuffix("model.tar.gz")
     assert parameters["ChampionSha256"] == registry.digest(url)
+
+
+@pytest.mark.parametrize("kind", ["adapt", "threshold"])
+def test_kind_of_the_request_is_the_kind_of_the_run(env: TrainingPlatform, kind: config.RunKind) -> None:
+    """Its Train step starts from the champion; the label, by which the execution is found, names the kind."""
+    first = train(env.root)
+    assert (first.kind, env.only.label.partition("-")[0]) == ("fit", "fit")
+    assert env.only.parameters["BaseModelUri"] == f"s3://{BUCKET}/champions/none/"
+    url = registry.package(first.package_arn).model_data_url
+    approve(env, first.package_arn, registry.digest(url))
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", request("2026-01-01T00:00:00Z", None, kind))
+    env.commit()
+    outcome = train(env.root)
+    execution = list(env.cloud.executions.values())[-1]
+    parameters = execution.parameters
+    assert (outcome.kind, parameters["Kind"], execution.label.partition("-")[0]) == (kind, kind, kind)
+    assert parameters["BaseModelUri"] == parameters["ChampionUri"] == url.removesuffix("model.tar.gz")
+    assert parameters["BaseModelSha256"] == parameters["ChampionSha256"] == registry.digest(url)
+
+
+def test_fit_does_not_start_from_the_champion(env: TrainingPlatform) -> None:
+    """Train gets the placeholder, so that its cache does not depend on what serves."""
+    first = train(env.root)
+    approve(env, first.package_arn, registry.digest(registry.package(first.package_arn).model_data_url))
+    train(env.root)
+    parameters = list(env.cloud.executions.values())[-1].parameters
+    assert parameters["BaseModelUri"] == f"s3://{BUCKET}/champions/none/"
+    assert "BaseModelSha256" not in parameters
+
+
+def test_request_that_needs_a_champion_is_refused_while_none_serves(env: TrainingPlatform) -> None:
+    """Nothing is started, and the message says which request and what to do."""
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", request("2026-01-01T00:00:00Z", None, "threshold"))
+    env.commit()
+    with pytest.raises(Refused, match=f"{REQUEST} requests a run of kind threshold, which starts from the model that"):
+        train(env.root)
+    assert env.cloud.executions == {}
+    assert train(env.root, requests=[]).kind == "fit"
+
+
+def test_push_to_training_is_a_fit_whatever_is_requested(
+    env: TrainingPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a fit uses all of a changed model.yaml; it covers the open request, whose window does not limit it."""
+    first = train(env.root)
+    approve(env, first.package_arn, registry.digest(registry.package(first.package_arn).model_data_url))
+    env.write(f"{config.REQUESTS}/{REQUEST}.yaml", request("2026-01-01T00:05:00Z", None, "threshold"))
+    before = env.commit()
+    gate = env.root / config.GATE
+    gate.write_text(gate.read_text().replace("min_positives: 15 ", "min_positives: 16 ", 1))
+    after = env.commit()
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"before": before, "after": after}))
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
+    outcome = train(env.root)
+    assert (outcome.kind, outcome.requests) == ("fit", (REQUEST,))
+    assert "WindowStart" not in list(env.cloud.executions.values())[-1].parameters
 
 
 def test_champion_with_another_digest_is_refused(env: TrainingPlatform) -> None:

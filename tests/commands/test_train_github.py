@@ -149,7 +149,7 @@ def test_gate_failure_is_published_although_aws_fails_next(
 
 def retrain_request() -> str:
     """A retrain request."""
-    return "cause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
+    return "kind: fit\ncause: data-drift\nreason: V3 moved\nwindow: {start: null, end: null}\nevidence: {}\n"
 
 
 def test_resumed_gate_failure_has_commit_and_requests(env: TrainingPlatform, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ def approval(number: int = 7) -> config.ApprovalRecord:
     """An approval as `fraudops approve` writes it."""
     return config.ApprovalRecord(
         approval=number,
+        kind="fit",
         model_package_arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/fraud/7",
         artifact=config.Artifact(uri="s3://lake/executions/x/artifact/model.tar.gz", sha256="a" * 64),
         container=config.Container(
@@ -55,3 +57,24 @@ def test_window_has_a_start_before_its_end() -> None:
     """A window that ends before it starts is refused."""
     with pytest.raises(ValueError, match="start before end"):
         config.Window(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 2, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("kind", ["adapt", "threshold"])
+def test_kind_that_starts_from_the_champion_names_one(kind: config.RunKind) -> None:
+    """An approval of such a kind without a champion contradicts itself; so does a request without a start."""
+    with pytest.raises(ValueError, match=f"must have a champion if kind is '{kind}'"):
+        config.ApprovalRecord(**(approval().model_dump() | {"kind": kind}))
+    fields: dict[str, Any] = {"kind": kind, "cause": "manual", "reason": "r", "evidence": {}}
+    with pytest.raises(ValueError, match=f"must have window.start if kind is '{kind}'"):
+        config.RetrainRequest(**fields, window=config.Window(start=None, end=None))
+    bounded = config.Window(start=datetime(2026, 3, 1, tzinfo=UTC), end=None)
+    assert config.RetrainRequest(**fields, window=bounded).kind == kind
+
+
+def test_unknown_kind_is_an_error_of_its_field() -> None:
+    """The error names the file, the field and the kinds."""
+    text = config.dump(approval()).replace("kind: fit", "kind: refit")
+    with pytest.raises(
+        config.FileInvalid, match=r"0007\.yaml: kind must be 'threshold', 'adapt' or 'fit' \(got 'refit'\)"
+    ):
+        config.parse(text, config.approval_path(7), config.ApprovalRecord)

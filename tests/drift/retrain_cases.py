@@ -55,7 +55,7 @@ def commit_request(env: MonitoredEndpoint, name: str, *, at: str) -> None:
     env.at(at)
     cause = name.partition("Z-")[2]
     request = config.RetrainRequest(
-        cause=cause, reason="V2 moved", window=config.Window(start=None, end=None), evidence={}
+        kind="fit", cause=cause, reason="V2 moved", window=config.Window(start=None, end=None), evidence={}
     )
     env.bot.workspace.write(
         {config.REQUESTS / f"{name}.yaml": config.dump(request)}, commit_messages.request(request, name)
@@ -69,6 +69,7 @@ def resolve(env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, nu
     created = datetime.fromisoformat(at)
     if gate_failed:
         record = config.GateFailureRecord(
+            kind="fit",
             commit=f"{number:040x}",
             requests=(name,),
             verdict=config.Verdict(status="failed", reason="Recall 0.5"),

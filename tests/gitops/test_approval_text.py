@@ -37,6 +37,7 @@ def serving(approval: int | None) -> config.ServingFile:
 def request(**changes: Any) -> config.RetrainRequest:
     """A retrain request with evidence."""
     fields: dict[str, Any] = {
+        "kind": "fit",
         "cause": "data-drift",
         "reason": "V3 moved by 0.4 sd",
         "window": config.Window(start=datetime(2026, 2, 1, tzinfo=UTC), end=None),
@@ -318,3 +319,35 @@ def test_title_is_the_model_and_its_recall() -> None:
     """The title has the approval's number and its recall with the interval, if there is one."""
     assert commit_messages.approval_title(record(7)) == "Serve approval 0007: recall 0.90 (0.80 to 0.95)"
     assert commit_messages.approval_title(record(7, metrics={})) == "Serve approval 0007"
+
+
+def test_new_threshold_is_shown_beside_the_champions() -> None:
+    """The summary says that the coefficients are the same, with both thresholds and what changes."""
+    rate = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20, "reason": None}
+    change = {
+        side: {"score": score, "alerts": alerts, "recall": rate, "false_positive_rate": rate | {"value": share}}
+        for side, score, alerts, share in (("champion", 0.031, 80, 0.0175), ("new", 0.0625, 40, 0.0075))
+    }
+    made = page()
+    record = made.record.model_copy(update={"kind": "threshold"})
+    evaluated = {**made.evaluation, "kind": "threshold", "threshold_change": change}
+    text = approval_text.render(replace(made, record=record, evaluation=evaluated))
+    assert "Same coefficients, new threshold." in text
+    assert "Kind of run: threshold (the champion's coefficients, new threshold)." in text
+    assert [line for line in text.splitlines() if line.startswith(("| alerts at", "| alerts a day", "| false"))][
+        :3
+    ] == [
+        "| alerts at a score of | 0.0625 | 0.031 |",
+        "| alerts a day | 20.0 | 40.0 |",
+        "| false-positive rate | 0.75 % (80 % to 95 %) | 1.75 % (80 % to 95 %) |",
+    ]
+    assert commit_messages.approval_title(record) == "threshold: serve approval 0007: recall 0.90 (0.80 to 0.95)"
+    assert "Same coefficients" not in approval_text.render(page())
+
+
+def test_rows_that_were_left_out_are_counted() -> None:
+    """Unlabelled rows and rows that repeat one of an earlier part."""
+    assert (
+        "Left out: 100 transactions of the window without a label yet. Of the rows in use, 7 repeat an earlier one, "
+        "2 of them one of an earlier part."
+    ) in approval_text.render(page())

@@ -13,11 +13,10 @@ from ml.model.champion_comparison import Comparison
 from tests.model.training_samples import GATE
 
 RULE = GATE.challenger
-WINDOWS = {
-    "train": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"},
-    "validation": {"start": "2026-01-02T00:00:01Z", "end": "2026-01-03T00:00:00.000005Z"},
-    "test": {"start": "2026-01-03T00:00:01Z", "end": "2026-01-04T00:00:00Z"},
-}
+FITTED = [
+    {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"},
+    {"start": "2026-01-02T00:00:01Z", "end": "2026-01-03T00:00:00.000005Z"},
+]
 
 
 def scored(n: int, frauds: int, strength: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,15 +99,15 @@ def test_compare_is_not_possible_with_too_few_frauds() -> None:
     assert "14 frauds among the 4000 test rows that it has not seen, and 15 are needed" in made.reason
 
 
-def test_unseen_excludes_training_and_validation_windows() -> None:
-    """The first and last row of both windows count as seen; test rows and later rows do not."""
+def test_unseen_excludes_every_window_that_the_model_depends_on() -> None:
+    """The first and last row of each window count as seen; rows between and after them do not."""
     times = [
         "2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-02T00:00:01Z",
         "2026-01-03T00:00:00.000005Z", "2026-01-03T00:00:00.000006Z", "2026-01-03T00:00:01Z", "2026-02-01T00:00:00Z",
     ]  # fmt: skip
     microseconds = [champion_comparison.microseconds(text) for text in times]
     expected = [True, False, False, False, False, True, True, True]
-    assert champion_comparison.unseen(microseconds, WINDOWS).tolist() == expected
+    assert champion_comparison.unseen(microseconds, FITTED).tolist() == expected
 
 
 def test_microseconds_are_exact_and_need_an_offset() -> None:

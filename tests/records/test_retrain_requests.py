@@ -40,6 +40,7 @@ def approve(workspace: GitWorkspace, number: int, *requests: str, day: int) -> P
 def fail_gate(workspace: GitWorkspace, *requests: str, day: int) -> Path:
     """Commits a gate failure of that day in May that names `requests`; returns its path."""
     record = config.GateFailureRecord(
+        kind="fit",
         commit=f"{day:040x}",
         requests=requests,
         verdict=config.Verdict(status="failed", reason="Recall 0.5"),

@@ -28,6 +28,15 @@ ALONE: dict[str, Any] = {
     "average_precision": None,
     "recall": None,
 }
+ROW_COUNTS = {
+    "read": 12_300,
+    "repeated_ids": 0,
+    "outside_window": 200,
+    "unlabelled": 100,
+    "used": 12_000,
+    "duplicates": 7,
+    "duplicates_across_parts": 2,
+}
 
 
 def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict[str, Any]:
@@ -42,6 +51,7 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
     window = {"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-03T00:00:00+00:00"}
     return {
         "schema": 1,
+        "kind": "fit",
         "verdict": {
             "status": "passed",
             "reason": "Recall is enough.",
@@ -54,6 +64,8 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
         "rows": 4000,
         "positives": counts.positives,
         "threshold": {"policy": "max_recall_at_fpr", "value": 0.008, "score": threshold},
+        "threshold_change": None,
+        "row_counts": ROW_COUNTS,
         "alert_budget": 0.01,
         "champion": champion or ALONE,
         "windows": {part: window | {"rows": 4000, "frauds": 40} for part in ("train", "validation", "test")},

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.model.run_kinds import RunKind
 from ml.model.training_settings import Settings
 from tests.model.training_samples import SETTINGS, rows
 
@@ -58,12 +59,13 @@ class Bench:
         )
         _write(self.processing / "dataset" / "labels" / f"{name}.parquet", table)
 
-    def data(self, n: int = 4000, share: float = 0.05, seed: int = 0) -> pa.Table:
-        """Adds `n` labelled transactions and returns them."""
+    def data(self, n: int = 4000, share: float = 0.05, seed: int = 0, *, day: int = 0) -> pa.Table:
+        """Adds `n` labelled transactions, of two days from `day` on, and returns them."""
         X, y = rows(n, share, seed)
-        table = transactions([f"e{i:05d}" for i in range(n)], X)
-        self.transactions("20260101-abc/transactions", table)
-        self.labels("20260101-abc/labels", table["event_id"].to_pylist(), y.tolist(), table["event_time"].to_pylist())
+        name = f"202601{day + 1:02d}-abc"
+        table = transactions([f"e{day * 100_000 + i:05d}" for i in range(n)], X, (X["Time"] + 86_400 * day).tolist())
+        self.transactions(f"{name}/transactions", table)
+        self.labels(f"{name}/labels", table["event_id"].to_pylist(), y.tolist(), table["event_time"].to_pylist())
         return table
 
     def seal(self, start: str | None = None, end: str | None = None) -> str:
@@ -87,6 +89,7 @@ class Bench:
         config = hashlib.sha256(settings.read_bytes()).hexdigest() if settings.exists() else "0" * 64
         given = dict(zip(arguments[::2], arguments[1::2], strict=True))
         options = ["--base-dir", str(self.root if step == "train" else self.processing), "--config-sha256", config]
+        options += [] if "--kind" in given else ["--kind", "fit"]
         if step == "prepare" and "--data-sha256" not in given:
             options += ["--data-sha256", self.seal(given.get("--window-start"), given.get("--window-end"))]
         return [*options, *arguments]
@@ -98,6 +101,9 @@ class Bench:
             variables |= {
                 "SM_CHANNEL_SETTINGS": str(self.processing / "settings"),
                 "SM_CHANNEL_PREPARED": str(self.processing / "prepared"),
+                "SM_CHANNEL_CHAMPION": str(
+                    self.processing / ("champion" if "--champion-sha256" in arguments else "none")
+                ),
             }
         return subprocess.run(
             [sys.executable, "-m", f"ml.steps.{step}", *self.arguments(step, arguments)],
@@ -110,13 +116,15 @@ class Bench:
         with tarfile.open(self.processing / "model" / "model.tar.gz", "w:gz") as archive:
             archive.add(self.root / "model", ".")
 
-    def whole(self, *, champion: str = "", **environment: str) -> dict[str, Any]:
-        """Runs Prepare, Train and Evaluate; returns the evaluation."""
-        for step, arguments in (
+    def whole(self, *, kind: RunKind = "fit", champion: str = "", **environment: str) -> dict[str, Any]:
+        """Runs Prepare, Train and Evaluate; returns the evaluation. Train gets the champion unless it fits."""
+        start = [] if kind == "fit" else ["--champion-sha256", champion]
+        for step, more in (
             ("prepare", []),
-            ("train", []),
+            ("train", start),
             ("evaluate", [*PROVENANCE, "--champion-sha256", champion]),
         ):
+            arguments = ["--kind", kind, *more]
             done = self.run(step, *arguments, **environment)
             assert done.returncode == 0, done.stderr
             if step == "train":

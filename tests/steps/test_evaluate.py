@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,8 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     """Approvals and the pipeline read these keys."""
     evaluation = finished.evaluation()
     assert set(evaluation) == {
-        "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "alert_budget", "champion",
-        "windows", "curves", "provenance", "artifact",
+        "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "threshold_change",
+        "alert_budget", "champion", "windows", "row_counts", "curves", "kind", "provenance", "artifact",
     }  # fmt: skip
     assert set(evaluation["metrics"]) == {
         "recall", "precision", "false_positive_rate", "average_precision", "roc_auc", "recall_at_alert_budget",
@@ -135,7 +136,7 @@ def test_champion_that_has_seen_all_test_rows_is_not_compared(finished: Bench, b
     """The comparison is not possible, and the verdict says so."""
 
     def covering(baseline: dict[str, Any]) -> None:
-        baseline["windows"]["train"]["end"] = baseline["windows"]["test"]["end"]
+        baseline["fitted"][0]["end"] = baseline["windows"]["test"]["end"]
 
     sha256 = bench.crown(repacked(finished, covering))
     assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
@@ -232,3 +233,88 @@ def test_reference_scores_are_those_of_unfitted_rows(finished: Bench) -> None:
     assert read.baseline["scores"]["n"] == sum(read.baseline["scores"]["counts"]) == len(held)
     assert read.baseline["alerts"] == {"count": int(decisions.sum()), "of": len(held)}
     assert read.baseline["confusion"] == vars(Confusion.of(held[LABEL], decisions))
+
+
+@pytest.fixture(scope="module")
+def rethresholded(tmp_path_factory: pytest.TempPathFactory, finished: Bench) -> Bench:
+    """A machine on which a run of kind threshold started from the finished model, on rows of ten days later."""
+    made = Bench(tmp_path_factory.mktemp("threshold")).lay()
+    made.data(seed=3, day=10)
+    made.whole(kind="threshold", champion=made.crown(finished.artifact()))
+    return made
+
+
+def test_new_threshold_keeps_every_score(finished: Bench, rethresholded: Bench) -> None:
+    """Each row has the same score to the last bit, and provenance and reference are those of the run."""
+    before, after = artifact.read(finished.artifact()), artifact.read(rethresholded.artifact())
+    rows = pq.read_table(rethresholded.processing / "prepared" / "test.parquet").to_pandas()
+    values = rows[list(after.model.inputs)].to_numpy()
+    assert (before.model.score(values) == after.model.score(values)).all()
+    assert before.model.threshold.score != after.model.threshold.score
+    evaluation = rethresholded.evaluation()
+    assert (evaluation["kind"], set(evaluation["windows"])) == ("threshold", {"train", "test"})
+    assert (after.model.document.provenance or {})["commit"] == "a" * 40
+    assert after.baseline["windows"] == evaluation["windows"]
+    assert after.baseline["scores"]["n"] == sum(part["rows"] for part in evaluation["windows"].values())
+
+
+def test_new_threshold_is_compared_with_the_champions(finished: Bench, rethresholded: Bench) -> None:
+    """The evaluation has both thresholds on the same test rows, and the gate's checks of the change."""
+    evaluation = rethresholded.evaluation()
+    change = evaluation["threshold_change"]
+    assert change["champion"]["score"] == artifact.read(finished.artifact()).model.threshold.score
+    assert change["new"]["score"] == evaluation["threshold"]["score"]
+    assert change["new"]["recall"]["value"] == evaluation["metrics"]["recall"]["value"]
+    assert change["new"]["recall"]["of"] == change["champion"]["recall"]["of"] == evaluation["positives"]
+    names = [check["name"] for check in evaluation["verdict"]["checks"]]
+    assert {"threshold_false_positive_rate", "threshold_recall"} <= set(names)
+    assert evaluation["champion"]["average_precision"]["difference"] == 0
+
+
+def test_model_depends_on_the_windows_of_every_number_that_it_keeps(finished: Bench, rethresholded: Bench) -> None:
+    """Rows of the champion's fit stay rows that the model has seen, beside those of the new threshold."""
+    before, after = (artifact.read(bench.artifact()).baseline for bench in (finished, rethresholded))
+    assert before["fitted"] == [
+        {side: before["windows"][part][side] for side in ("start", "end")} for part in ("train", "validation")
+    ]
+    train = {side: after["windows"]["train"][side] for side in ("start", "end")}
+    assert after["fitted"] == [*before["fitted"], train]
+
+
+def test_unsupported_change_of_the_threshold_fails_the_gate(finished: Bench, tmp_path: Path) -> None:
+    """A policy that allows many more alarms gives a threshold that the test rows do not support."""
+    made = Bench(tmp_path).lay(dataclasses.replace(SETTINGS, training=changed(threshold={"value": 0.2})))
+    made.data(seed=3, day=10)
+    evaluation = made.whole(kind="threshold", champion=made.crown(finished.artifact()))
+    assert evaluation["verdict"]["status"] == "failed"
+    assert (
+        "Threshold gate failed: the new threshold would raise the false-positive rate beyond chance: "
+        in (evaluation["verdict"]["reason"])
+    )
+
+
+def test_new_threshold_with_other_coefficients_fails_the_step(
+    finished: Bench, rethresholded: Bench, tmp_path: Path
+) -> None:
+    """Evaluate compares every number with the champion's."""
+    made = Bench(tmp_path).lay()
+    for folder in ("prepared", "champion"):
+        shutil.copytree(rethresholded.processing / folder, made.processing / folder, dirs_exist_ok=True)
+    shutil.copytree(rethresholded.root / "model", made.root / "model")
+    (made.processing / "champion" / "none.json").unlink(missing_ok=True)
+    path = made.root / "model" / "model.json"
+    document = json.loads(path.read_text())
+    document["parts"][0]["intercept"] += 1e-12
+    path.write_text(json.dumps(document))
+    made.pack()
+    sha256 = artifact.read(finished.artifact()).sha256
+    done = made.run("evaluate", "--kind", "threshold", *PROVENANCE, "--champion-sha256", sha256)
+    assert done.returncode == 1
+    assert "parts differ from the champion's, and this run sets a threshold only" in done.stderr
+
+
+def test_kind_that_starts_from_the_champion_needs_one(bench: Bench) -> None:
+    """Without a digest of the champion the step fails."""
+    done = bench.run("evaluate", "--kind", "threshold", *PROVENANCE)
+    assert done.returncode == 1
+    assert "a run of kind threshold starts from the champion, and ChampionSha256 names none" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -256,13 +257,54 @@ def test_rows_of_one_time_cannot_be_split(bench: Bench) -> None:
     assert failure_reason(bench).startswith("the train part would be empty: 1000 rows from 2026-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize("kind", ["adapt", "threshold"])
+def test_other_kinds_than_fit_have_no_validation_part(bench: Bench, kind: str) -> None:
+    """Its share belongs to the training rows; the test rows are those of a fit."""
+    bench.data()
+    assert run(bench) == 0
+    fitted = summary(bench)["windows"]
+    shutil.rmtree(bench.processing / "prepared")
+    assert run(bench, "--kind", kind) == 0
+    found = summary(bench)
+    assert (found["kind"], set(found["windows"])) == (kind, {"train", "test"})
+    assert found["windows"]["test"] == fitted["test"]
+    assert found["windows"]["train"]["rows"] == fitted["train"]["rows"] + fitted["validation"]["rows"]
+    assert not (bench.processing / "prepared" / "validation.parquet").exists()
+
+
+def test_only_a_threshold_needs_no_fraud_to_start_from(bench: Bench) -> None:
+    """A threshold follows from legitimate rows; an adaptation has a part to fit to frauds."""
+    X, _ = rows(1000, 0.1)
+    ids = [f"e{i:04d}" for i in range(1000)]
+    bench.transactions("a/transactions", transactions(ids, X))
+    bench.labels("a/labels", ids, [0] * 900 + [1] * 100, [START] * 1000)
+    assert "the train part has no fraud among its 700 rows" in failure_reason(bench, "--kind", "adapt")
+    assert run(bench, "--kind", "threshold") == 0
+
+
+def test_duplicates_across_parts_are_counted(bench: Bench) -> None:
+    """A copy in a later part counts as crossing; a copy in its own part, or with another label, does not."""
+    X, y = rows(1000, 0.1)
+    columns = list(X.columns)
+    values = X[columns].to_numpy()
+    values[[1, 600, 950, 951]] = values[0]  # a copy in train, one in validation, and two in test
+    y[[0, 1, 600, 950]], y[951] = 0, 1
+    ids = [f"e{i:04d}" for i in range(1000)]
+    bench.transactions("a/transactions", transactions(ids, pd.DataFrame(values, columns=columns), list(range(1000))))
+    bench.labels("a/labels", ids, y.tolist(), [START] * 1000)
+    assert run(bench) == 0
+    counts = summary(bench)["rows"]
+    assert (counts["duplicates"], counts["duplicates_across_parts"]) == (3, 2)
+
+
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
 def test_split_keeps_equal_times_together(seconds: list[int], train: float, validation: float) -> None:
     """The parts have every row, each time in one of them, or the split is rejected."""
     times = pa.array([START + timedelta(seconds=s) for s in sorted(seconds)], TIMES)
     table = pa.table({"event_time": times, "place": list(range(len(seconds)))})
     try:
-        made = prepare.split(table, Split(train=train, validation=validation * (1 - train), test=0.0))
+        shares = Split(train=train, validation=validation * (1 - train), test=0.0)
+        made = prepare.split(table, prepare.part_shares("fit", shares))
     except StepFailed:
         return
     assert [place for part in made.values() for place in part["place"].to_pylist()] == list(range(len(seconds)))

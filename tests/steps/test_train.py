@@ -1,17 +1,25 @@
-"""The Train step: the model depends on the training and validation rows alone; a failure has one reason."""
+"""The Train step: the model depends on the training and validation rows alone; a failure has one reason.
+
+A run of kind `threshold` changes nothing of the champion but the threshold.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from ml.model import artifact
+from ml.model.training_settings import Columns
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import Bench
 
 pytestmark = pytest.mark.container
+FEWER = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
 
 
 def test_train_does_not_read_test_rows(bench: Bench) -> None:
@@ -39,3 +47,66 @@ def test_failed_training_writes_the_reason_for_sagemaker(bench: Bench) -> None:
     assert "needs at least 501 frauds among the training rows" in done.stderr
     assert (bench.root / "output" / "failure").read_text() == done.stderr.strip()
     assert not (bench.root / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory: pytest.TempPathFactory, finished: Bench) -> Bench:
+    """The prepared rows of ten days later, for a run of kind threshold that starts from the finished model."""
+    made = Bench(tmp_path_factory.mktemp("later")).lay()
+    made.data(seed=3, day=10)
+    made.crown(finished.artifact())
+    assert made.run("prepare", "--kind", "threshold").returncode == 0
+    return made
+
+
+def test_new_threshold_leaves_every_other_number(finished: Bench, later: Bench) -> None:
+    """Train takes the champion's document, and its threshold keeps the policy on the legitimate training rows."""
+    champion = artifact.read(finished.artifact())
+    assert later.run("train", "--kind", "threshold", "--champion-sha256", champion.sha256).returncode == 0
+    text = (later.root / "model" / "model.json").read_text()
+    made, theirs = json.loads(text), json.loads(champion.files["model.json"])
+    assert {key: made[key] for key in made if key not in ("threshold", "provenance")} == {
+        key: theirs[key] for key in theirs if key not in ("threshold", "provenance")
+    }
+    assert made["threshold"]["score"] != theirs["threshold"]["score"]
+    rows = pq.read_table(later.processing / "prepared" / "train.parquet").to_pandas()
+    honest = champion.model.score(rows[rows["label"] == 0][list(champion.model.inputs)].to_numpy())
+    assert 0 < (honest >= made["threshold"]["score"]).mean() <= 0.02
+    reference = json.loads((later.root / "model" / "baseline.json").read_text())
+    assert sum(reference["fraud_by_amount"]["rows"]) == len(rows)
+
+
+def test_new_threshold_needs_rows_that_the_champion_was_not_fitted_on(finished: Bench, tmp_path: Path) -> None:
+    """Rows of the champion's own windows say nothing about new ones; without others the step fails."""
+    made = Bench(tmp_path).lay()
+    made.data()
+    sha256 = made.crown(finished.artifact())
+    assert made.run("prepare", "--kind", "threshold").returncode == 0
+    done = made.run("train", "--kind", "threshold", "--champion-sha256", sha256)
+    assert done.returncode == 1
+    assert "the champion was fitted on all 2,800 training rows: a new threshold needs later rows" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "reason"),
+    [
+        ("threshold", False, "a run of kind threshold starts from the champion, and BaseModelSha256 names none"),
+        ("adapt", False, "a run of kind adapt starts from the champion, and BaseModelSha256 names none"),
+        ("fit", True, "a run of kind fit starts from no model, and BaseModelSha256 names one"),
+    ],
+)
+def test_kind_and_champion_must_agree(finished: Bench, later: Bench, kind: str, named: bool, reason: str) -> None:
+    """A fit starts from no model, every other kind from the champion."""
+    champion = ["--champion-sha256", artifact.read(finished.artifact()).sha256] if named else []
+    done = later.run("train", "--kind", kind, *champion)
+    assert (done.returncode, reason in done.stderr) == (1, True)
+
+
+def test_other_inputs_need_a_fit(finished: Bench, later: Bench, tmp_path: Path) -> None:
+    """The champion's coefficients belong to its inputs, so a changed model.yaml needs a refit."""
+    made = Bench(tmp_path).lay(dataclasses.replace(SETTINGS, training=changed(columns=FEWER)))
+    shutil.copytree(later.processing / "prepared", made.processing / "prepared")
+    sha256 = made.crown(finished.artifact())
+    done = made.run("train", "--kind", "threshold", "--champion-sha256", sha256)
+    assert done.returncode == 1
+    assert "the champion takes the inputs Time, V1, V2, V3, Amount, and data in model.yaml names" in done.stderr

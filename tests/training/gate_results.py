@@ -17,6 +17,7 @@ def passed(**changes: object) -> GateResult:
         execution_arn="arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/abc",
         package_arn="arn:aws:sagemaker:eu-west-1:123456789012:model-package/fraudops-model/7",
         version=7,
+        kind="fit",
         commit="b" * 40,
         requests=("20260301T060000Z-data-drift",),
         asked="",

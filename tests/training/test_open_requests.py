@@ -17,9 +17,13 @@ MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
 FIRST, SECOND = "20260301T060000Z-data-drift", "20260401T060000Z-concept-drift"
 
 
-def retrain(start: datetime | None, end: datetime | None, cause: str = "data-drift") -> config.RetrainRequest:
+def retrain(
+    start: datetime | None, end: datetime | None, cause: str = "data-drift", kind: config.RunKind = "fit"
+) -> config.RetrainRequest:
     """A request for that window."""
-    return config.RetrainRequest(cause=cause, reason="r", window=config.Window(start=start, end=end), evidence={})
+    return config.RetrainRequest(
+        kind=kind, cause=cause, reason="r", window=config.Window(start=start, end=end), evidence={}
+    )
 
 
 @st.composite
@@ -44,6 +48,7 @@ def approve(root: Path, *names: str) -> None:
     arn = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/fraudops-model/1"
     record = config.ApprovalRecord(
         approval=1,
+        kind="fit",
         model_package_arn=arn,
         artifact=config.Artifact(uri="s3://lake/model.tar.gz", sha256="a" * 64),
         container=config.Container(image="image:1", environment={}),
@@ -110,7 +115,7 @@ def test_many_requests_resolve_the_oldest_first(tmp_path: Path) -> None:
 @given(st.dictionaries(st.text(min_size=1, max_size=3), windows(), max_size=4))
 def test_one_window_covers_all_requests(chosen: dict[str, config.RetrainRequest]) -> None:
     """It starts at the latest onset and ends at the latest end; without requests both sides are open."""
-    found = open_requests.window(chosen)
+    found = open_requests.window(chosen, "fit")
     for request in chosen.values():
         if request.window.start is not None:
             assert found.start is not None
@@ -122,3 +127,12 @@ def test_one_window_covers_all_requests(chosen: dict[str, config.RetrainRequest]
         assert found == config.Window(start=None, end=None)
     if len(chosen) == 1:
         assert found == next(iter(chosen.values())).window
+
+
+def test_request_for_a_threshold_does_not_limit_a_fit() -> None:
+    """Its window is as short as a threshold needs; a run of kind threshold uses it."""
+    onset, recent = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
+    chosen = {"a": retrain(onset, None, kind="adapt"), "b": retrain(recent, None, kind="threshold")}
+    assert open_requests.window(chosen, "adapt").start == onset
+    assert open_requests.window({"b": chosen["b"]}, "threshold").start == recent
+    assert open_requests.window({"b": chosen["b"]}, "fit") == config.Window(start=None, end=None)

@@ -15,6 +15,7 @@ from tests.harness.git.changes import BOT_LOGIN, ChangedRepository
 ROOT = Path(__file__).resolve().parents[2]
 GATE = config.GATE.as_posix()
 REQUEST = """\
+kind: fit
 cause: manual
 reason: a new card product
 window: {start: null, end: null}
@@ -47,6 +48,7 @@ def gate_failure(env: ChangedRepository) -> str:
     """A gate failure as YAML."""
     return config.dump(
         config.GateFailureRecord(
+            kind="fit",
             commit="a" * 40,
             requests=(),
             verdict=config.Verdict(status="failed", reason="no"),

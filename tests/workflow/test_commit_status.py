@@ -85,7 +85,9 @@ def test_requests_that_stay_open_are_reported(env: TrainingPlatform, capsys: pyt
     """No other run may be waiting for them, because GitHub may have replaced it by a newer one."""
     names = ["20260301T060000Z-data-drift", "20260302T060000Z-manual"]
     for name in names:
-        text = f"cause: {name.split('Z-')[1]}\nreason: r\nwindow: {{start: null, end: null}}\nevidence: {{}}\n"
+        text = (
+            f"kind: fit\ncause: {name.split('Z-')[1]}\nreason: r\nwindow: {{start: null, end: null}}\nevidence: {{}}\n"
+        )
         env.write(f"model-config/retrain-requests/{name}.yaml", text)
     env.commit()
     assert train(env.root, requests=names[1:]).requests == (names[1],)

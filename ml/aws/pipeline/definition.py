@@ -2,7 +2,8 @@
 
 The inputs of a run (data, settings, code, champion, commit) are parameters; the definition itself holds what belongs to
 the platform and to `compute` in model.yaml. Commit, requests and champion reach no argument of Prepare and Train, so
-that SageMaker's step cache works across commits.
+that SageMaker's step cache works across commits. A run of kind `adapt` or `threshold` starts from the champion: its
+BaseModelUri, which Train reads, names the champion; that of a fit names the placeholder.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ml.config import ModelFile
 
 NO_CHAMPION = "champions/none/"
-"""The prefix in the bucket that ChampionUri names if no model serves."""
+"""The prefix in the bucket that ChampionUri names if no model serves, and BaseModelUri if the run is a fit."""
 _DESCRIPTION = (
     "Prepare, Train, Evaluate, Gate, then Register or stop. Made by fraudops from Git; edits are overwritten."
 )

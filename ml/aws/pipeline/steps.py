@@ -39,6 +39,7 @@ from ml.aws.pipeline.entry_point import VERIFIED
 from ml.aws.pipeline.image import image_uri
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.config import ModelFile
+from ml.model.run_kinds import FIT, RUN_KINDS
 
 if TYPE_CHECKING:
     from ml.aws.platform_stack import Platform
@@ -92,7 +93,12 @@ class _Step(ConfigurableRetryStep):  # type: ignore[misc]  # the SDK is not type
 
 
 class Workflow:
-    """Prepare → Train → Evaluate → Gate → Register or GateFailed, for one platform and one model file."""
+    """Prepare → Train → Evaluate → Gate → Register or GateFailed, for one platform and one model file.
+
+    Every kind of run takes the same steps: the kinds differ in how Prepare splits the rows and in what Train fits,
+    which the steps decide by the parameter `Kind`. A path per kind behind condition steps would repeat each job's
+    request three times, and Evaluate could not name one Train step whose output it reads.
+    """
 
     def __init__(self, *, platform: Platform, training: ModelFile, no_champion: str) -> None:
         self._platform, self._compute = platform, training.compute
@@ -107,10 +113,12 @@ class Workflow:
         self._parameters: dict[str, ParameterString] = {}
         for parameter in ("DataManifestUri", "SettingsUri", "CodeUri", "Commit", "ConfigSha256", "DataSha256"):
             self._parameters[parameter] = ParameterString(parameter)
-        optional = {"WindowStart": "", "WindowEnd": "", "ChampionSha256": "", "Requests": ""}
-        defaults = optional | {"ChampionUri": no_champion, "InstanceType": self._compute.instance_type}
+        optional = {"WindowStart": "", "WindowEnd": "", "ChampionSha256": "", "BaseModelSha256": "", "Requests": ""}
+        none = {"ChampionUri": no_champion, "BaseModelUri": no_champion}
+        defaults = optional | none | {"InstanceType": self._compute.instance_type}
         for parameter, default in defaults.items():
             self._parameters[parameter] = ParameterString(parameter, default)
+        self._parameters["Kind"] = ParameterString("Kind", FIT, enum_values=list(RUN_KINDS))
 
     def definition(self) -> str:
         """The pipeline's definition as the SDK writes it."""
@@ -148,6 +156,7 @@ class Workflow:
             "Prepare",
             arguments=[
                 *("--data-sha256", p["DataSha256"]),
+                *("--kind", p["Kind"]),
                 _option("--window-start", p["WindowStart"]),
                 _option("--window-end", p["WindowEnd"]),
             ],
@@ -158,6 +167,7 @@ class Workflow:
     def _train(self, prepared: Any) -> _Step:
         p = self._parameters
         sources = {"code": p["CodeUri"], "settings": p["SettingsUri"], "prepared": prepared}
+        sources["champion"] = p["BaseModelUri"]
         request = {
             "AlgorithmSpecification": {
                 "TrainingImage": self._image,
@@ -166,6 +176,8 @@ class Workflow:
                 "ContainerArguments": [
                     *(f"{_CHANNELS}/code", p["CodeUri"], f"{_ML}/output/failure"),
                     *("train", "--base-dir", _ML, "--config-sha256", p["ConfigSha256"]),
+                    *("--kind", p["Kind"]),
+                    _option("--champion-sha256", p["BaseModelSha256"]),
                 ],
             },
             "InputDataConfig": [_channel(name, source) for name, source in sources.items()],
@@ -182,6 +194,7 @@ class Workflow:
             "Evaluate",
             arguments=[
                 *("--commit", p["Commit"]),
+                *("--kind", p["Kind"]),
                 *("--data-sha256", p["DataSha256"]),
                 _option("--champion-sha256", p["ChampionSha256"]),
             ],
@@ -209,6 +222,7 @@ class Workflow:
             "Environment": dict(MODEL_ENVIRONMENT),
         }
         metadata = {
+            "kind": p["Kind"],
             "commit": p["Commit"],
             "config_sha256": p["ConfigSha256"],
             "data_sha256": p["DataSha256"],

@@ -7,7 +7,7 @@ no verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -181,34 +181,41 @@ def complete_reference(
     decisions: ArrayLike,
     times: ArrayLike,
     windows: Mapping[str, Any],
+    labels: ArrayLike | None = None,
+    inherited: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Adds the held-out rows to a reference of `start_reference`: inputs, scores, alerts and confusion counts.
+    """Adds later rows to a reference of `start_reference`: inputs, scores, alerts and confusion counts.
 
     The input distributions then cover all rows, so that whole daily and weekly cycles are in them. Scores, alerts,
-    confusion and calibration are those of the held-out rows; the threshold was chosen on part of them.
+    confusion and calibration are those of the held-out rows; the threshold may have been chosen on part of them.
 
     Args:
-        X, y: validation and test rows, which the model was not trained on.
+        X, y: the rows after those of `start_reference`.
         times: their event times, datetime64 in UTC.
-        windows: the time windows of the three parts.
+        scores, decisions, labels: of the held-out rows, on which no coefficient was fitted; `labels` is `y` if None.
+        windows: the time windows of the run's parts. All but `test` are windows that the model depends on.
+        inherited: `fitted` of the model that the run started from, if it kept numbers of it.
     """
+    truth = np.asarray(y if labels is None else labels)
+    fitted = [{side: windows[part][side] for side in ("start", "end")} for part in windows if part != "test"]
     inputs = [
         {key: item[key] for key in ("name", "kind")} | _extended(item, observed(columns, item["name"], X[item["name"]]))
         for item in started["inputs"]
     ]
     bands = started["fraud_by_amount"]
-    held_out = _bands(np.asarray(bands["edges"]), X[columns.amount], y)
+    added = _bands(np.asarray(bands["edges"]), X[columns.amount], y)
     bursts = Dispersion(**bands["dispersion"]) + Dispersion.of(times, X[columns.amount], y, bands["edges"])
     return {
         **started,
         "inputs": inputs,
         "fraud_by_amount": {"edges": bands["edges"], "dispersion": asdict(bursts)}
-        | {name: [a + b for a, b in zip(bands[name], held_out[name], strict=True)] for name in held_out},
+        | {name: [a + b for a, b in zip(bands[name], added[name], strict=True)] for name in added},
         "scores": Summary.reference(scores).to_dict(),
-        "alerts": {"count": int(np.count_nonzero(np.asarray(decisions) == 1)), "of": len(X)},
-        "confusion": asdict(Confusion.of(y, decisions)),
-        "calibration": performance_estimation.calibration(scores, y),
+        "alerts": {"count": int(np.count_nonzero(np.asarray(decisions) == 1)), "of": len(truth)},
+        "confusion": asdict(Confusion.of(truth, decisions)),
+        "calibration": performance_estimation.calibration(scores, truth),
         "windows": dict(windows),
+        "fitted": [*map(dict, inherited), *fitted],
     }
 
 

@@ -122,6 +122,9 @@ def test_parameters_and_defaults(text: str) -> None:
         "DataSha256": None,
         "ChampionUri": "s3://lake/champions/none/",
         "ChampionSha256": "",
+        "BaseModelUri": "s3://lake/champions/none/",
+        "BaseModelSha256": "",
+        "Kind": "fit",
         "Requests": "",
         "WindowStart": "",
         "WindowEnd": "",
@@ -199,6 +202,7 @@ def test_no_word_of_a_job_can_be_empty(text: str, steps: dict[str, dict[str, Any
         "--window-start=Parameters.WindowStart",
         "--window-end=Parameters.WindowEnd",
         "--champion-sha256=Parameters.ChampionSha256",
+        "--champion-sha256=Parameters.BaseModelSha256",
     }
 
 
@@ -307,6 +311,7 @@ def test_package_is_pending_with_metrics_and_metadata(steps: dict[str, dict[str,
     assert request["ModelApprovalStatus"] == "PendingManualApproval"
     assert request["ModelPackageGroupName"] == "fraudops-model"
     assert set(request["CustomerMetadataProperties"]) == {
+        "kind",
         "commit",
         "config_sha256",
         "data_sha256",

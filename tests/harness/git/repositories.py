@@ -73,6 +73,7 @@ def record(number: int, **changes: Any) -> config.ApprovalRecord:
     """An approval with this number and its own artifact."""
     fields: dict[str, Any] = {
         "approval": number,
+        "kind": "fit",
         "model_package_arn": f"arn:aws:sagemaker:us-east-1:123456789012:model-package/fraudops-model/{number}",
         "artifact": config.Artifact(uri=f"s3://lake/executions/{number}/model.tar.gz", sha256=f"{number:064x}"),
         "container": config.Container(image="image:1.9-0", environment={"SAGEMAKER_PROGRAM": "inference.py"}),

@@ -72,6 +72,7 @@ class BotEnvironment:
             execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{arn[-1]}",
             package_arn=arn,
             version=package.version,
+            kind=package.kind,
             commit=package.metadata["commit"],
             requests=tuple(package.metadata["requests"].split()),
             asked=asked,
@@ -97,6 +98,7 @@ class BotEnvironment:
             execution_arn=f"arn:aws:sagemaker:eu-west-1:123456789012:pipeline/fraudops-training/execution/{execution}",
             package_arn=None,
             version=None,
+            kind="fit",
             commit=self.workspace.git("rev-parse", "HEAD"),
             requests=requests,
             asked=asked,
@@ -121,6 +123,7 @@ class BotEnvironment:
     def request(self, name: str) -> None:
         """Commits a retrain request as a person."""
         request = config.RetrainRequest(
+            kind="fit",
             cause=name.split("Z-", 1)[1],
             reason="V3 moved, see @alice and #1",
             window=config.Window(start=None, end=None),

@@ -127,7 +127,7 @@ class ServedPlatform:
         folder = f"executions/{sha256[:12]}/evaluate"
         evaluation = self._evaluation(provenance, sha256)
         windows = {"requests": "=", "window_start": "=", "window_end": "="}
-        metadata = {**provenance, "artifact_sha256": sha256, "evaluation_sha256": "", **windows}
+        metadata = {"kind": "fit", **provenance, "artifact_sha256": sha256, "evaluation_sha256": "", **windows}
         evaluation |= {key: value for key, value in changes.items() if key not in metadata}
         body = json.dumps(evaluation).encode()
         metadata["evaluation_sha256"] = hashlib.sha256(body).hexdigest()
@@ -154,6 +154,7 @@ class ServedPlatform:
         window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "rows": 1000, "frauds": 20}
         return {
             "schema": 1,
+            "kind": "fit",
             "verdict": {"status": "passed", "reason": "Recall 0.90 > 0.60 on 20 frauds.", "checks": []},
             "metrics": {
                 "recall": FIGURE,

@@ -115,7 +115,7 @@ def store(*, rows: int, start: datetime = START) -> None:
 def evaluation(status: str = "passed", reason: str = "Recall 0.93 is above 0.60.") -> dict[str, Any]:
     """The part of evaluation.json that this command reads."""
     checks = [{"name": "recall", "passed": status == "passed", "observed": 0.93, "limit": 0.6, "detail": reason}]
-    return {"schema": 1, "verdict": {"status": status, "reason": reason, "checks": checks}}
+    return {"schema": 1, "kind": "fit", "verdict": {"status": status, "reason": reason, "checks": checks}}
 
 
 def evaluated(cloud: ScriptedCloud, execution: Scripted, document: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +144,7 @@ def passed(cloud: ScriptedCloud, execution: Scripted) -> States:
             "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation.json"}}
         },
         CustomerMetadataProperties={
+            "kind": execution.parameters["Kind"],
             "commit": execution.parameters["Commit"],
             "evaluation_sha256": hashlib.sha256(json.dumps(evaluation()).encode()).hexdigest(),
             "requests": f"={execution.parameters.get('Requests', '')}",
