@@ -1,0 +1,176 @@
+"""Adapts a champion to labelled rows since the onset of new frauds.
+
+The champion's part stays as it was fitted; it gets a line of log-odds of its own. A second part, the expert, learns
+what the champion cannot explain. Without new frauds the expert is left out, and the ranking is the champion's. Scores
+of rows that were not fitted, in blocks of time, decide what the expert may use and where the threshold lies.
+
+Resampling: none. The champion's part keeps what SMOTE did at its first training. The expert is fitted to rows at their
+natural rate, because its prior, the likelihood that selects its columns and the threshold need that rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
+
+from ml.model.adaptation import noisy_or
+from ml.model.adaptation.expert_columns import Design, ExpertColumns
+from ml.model.adaptation.noisy_or import Array, Prior, Weights
+from ml.model.calibration_line import MIN_SLOPE
+from ml.model.model_document import Line
+from ml.model.training_settings import Columns
+
+FOLDS = 5
+LINE_PRECISION = (100.0, 1.0)  # of the champion's slope and intercept: 0.1 and 1 standard deviations around history
+NEVER = (-9.0, 0.1)  # mean and precision of the expert's intercept: one new fraud in 8,000 rows
+MAX_LOG_ODDS = 50.0  # of the champion in the fit: one extreme row must not decide its slope
+_LEAST_RATE = 1e-4  # the fit starts with an expert that gives every row this probability, or the rate of frauds
+NO_EXPERT, AMOUNTS, TAILS = "no expert", "amounts", "amounts and tails"
+CANDIDATES = (NO_EXPERT, AMOUNTS, TAILS)
+"""What the expert may use, the simplest first: nothing; a table of amounts and linear terms; tables of tails too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """A fitted adaptation.
+
+    `weights` are the champion's line and the weights of the columns `expert`, which is None if the rows need no part
+    for new patterns. `scores` are the out-of-fold probabilities of the rows, from models that were not fitted to them.
+    `candidate` is the one chosen of CANDIDATES; `log_likelihoods` are those of each candidate's out-of-fold scores.
+    """
+
+    expert: ExpertColumns | None
+    weights: Weights
+    scores: Array
+    candidate: str
+    log_likelihoods: dict[str, float]
+
+    @property
+    def line(self) -> Line:
+        """The champion's recalibration."""
+        slope, intercept = self.weights.line.tolist()
+        return Line(slope=slope, intercept=intercept)
+
+    def probabilities(self, columns: Columns, X: Array, champion: Array) -> Array:
+        """The probabilities of transactions as the fit computes them; the model document's scores agree to 1e-9."""
+        return self.weights.probabilities(champion, _design(self.expert, columns, X))
+
+    def document(self, champion: dict[str, Any], threshold: dict[str, Any]) -> dict[str, Any]:
+        """The model document of `champion` with this adaptation instead of its own, without provenance."""
+        recalibration = {"slope": self.line.slope, "intercept": self.line.intercept}
+        parts = [champion["parts"][0] | {"recalibration": recalibration}]
+        if self.expert is not None:
+            parts.append(self.expert.part(self.weights.expert))
+        return champion | {"parts": parts, "threshold": threshold, "provenance": None}
+
+
+def unadapted(champion: dict[str, Any]) -> dict[str, Any]:
+    """The model document `champion` without its adaptation: the part for known patterns as it was first fitted."""
+    return champion | {"parts": [champion["parts"][0] | {"recalibration": None}]}
+
+
+def adapt(
+    columns: Columns,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    champion: ArrayLike,
+    history: Line,
+    candidates: Sequence[str] = CANDIDATES,
+) -> Adapted:
+    """Adapts a champion to labelled transactions.
+
+    The same rows in the same order give the same bits on any number of cores, as in estimator.fit.
+
+    Args:
+        X: one row per transaction, oldest first, and one column per name in `columns.inputs`.
+        y: labels, 0 or 1.
+        champion: the log-odds of the unadapted champion, one per row.
+        history: the line from the champion's log-odds to those of the fraud rate on rows before the onset.
+        candidates: which of CANDIDATES to compare; of equal ones the first is chosen.
+
+    Raises:
+        ValueError: there are fewer rows than folds or no frauds, the fit did not converge, or the champion's ranking
+            is of no use on these rows.
+    """
+    rows, truth = np.asarray(X, dtype=np.float64), np.asarray(y) == 1
+    if len(truth) < FOLDS or not truth.any():
+        raise ValueError(
+            f"an adaptation needs frauds in at least {FOLDS} rows (got {truth.sum()} frauds in {len(truth)} rows): "
+            f"widen the window"
+        )
+    log_odds = np.clip(np.asarray(champion, dtype=np.float64), -MAX_LOG_ODDS, MAX_LOG_ODDS)
+    found: dict[str, tuple[ExpertColumns | None, _Fitted]] = {}
+    with threadpool_limits(limits=1):
+        for name in candidates:
+            expert = None if name == NO_EXPERT else ExpertColumns.of(columns, rows, tails=name == TAILS)
+            start = _start(history, expert, float(truth.mean()))
+            found[name] = expert, _fit(log_odds, _design(expert, columns, rows), truth, _prior(history, expert), start)
+    log_likelihoods = {name: fitted.log_likelihood for name, (_, fitted) in found.items()}
+    chosen = max(candidates, key=lambda name: log_likelihoods[name])
+    expert, fitted = found[chosen]
+    if fitted.weights.line[0] < MIN_SLOPE:
+        raise ValueError(
+            f"on these rows the champion's log-odds have a slope of {fitted.weights.line[0]:.3f}: its ranking is of no "
+            f"use here, so there is nothing to adapt; train a new model (kind fit)"
+        )
+    return Adapted(
+        expert=expert,
+        weights=fitted.weights,
+        scores=fitted.scores,
+        candidate=chosen,
+        log_likelihoods=log_likelihoods,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """The weights of all rows; the scores of each block of time by weights of the others, and their log-likelihood."""
+
+    weights: Weights
+    scores: Array
+    log_likelihood: float
+
+
+def _design(expert: ExpertColumns | None, columns: Columns, rows: Array) -> Design:
+    return Design.empty(len(rows)) if expert is None else expert.design(columns, rows)
+
+
+def _prior(history: Line, expert: ExpertColumns | None) -> Prior:
+    mean, precision = (np.empty(0), np.empty(0))
+    if expert is not None:
+        mean, precision = np.zeros(len(expert.precision)), expert.precision.copy()
+        mean[expert.intercept], precision[expert.intercept] = NEVER
+    return Prior(
+        line_mean=np.array([history.slope, history.intercept]),
+        line_precision=np.array(LINE_PRECISION),
+        weight_mean=mean,
+        weight_precision=precision,
+    )
+
+
+def _start(history: Line, expert: ExpertColumns | None, rate: float) -> Weights:
+    """History's line, and an expert that explains every fraud by chance: from there it finds where they differ."""
+    weights = np.zeros(0 if expert is None else len(expert.precision))
+    if expert is not None:
+        weights[expert.intercept] = math.log(max(rate, _LEAST_RATE))
+    return Weights(line=np.array([history.slope, history.intercept]), expert=weights)
+
+
+def _fit(log_odds: Array, design: Design, truth: NDArray[np.bool_], prior: Prior, start: Weights) -> _Fitted:
+    whole = noisy_or.fit(log_odds, design, truth, prior, start)
+    scores, log_likelihood = np.empty(len(truth)), 0.0
+    blocks = np.arange(len(truth)) * FOLDS // len(truth)
+    for block in range(FOLDS):
+        inside = blocks == block
+        weights = noisy_or.fit(log_odds[~inside], design.rows(~inside), truth[~inside], prior, whole)
+        held_out = design.rows(inside)
+        scores[inside] = weights.probabilities(log_odds[inside], held_out)
+        log_likelihood += noisy_or.log_likelihood(weights, log_odds[inside], held_out, truth[inside])
+    return _Fitted(weights=whole, scores=scores, log_likelihood=log_likelihood)

@@ -1,0 +1,117 @@
+"""Explains a score: what each input and each bin adds to the log-odds of each part, and which pattern an alert follows.
+
+The contributions are the terms of the regression itself, so they are exact: with a part's intercept they add up to its
+log-odds. A linear term counts from its mean in training. Never estimates a contribution, and never fits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ml.model.model_document import IDENTITY, KNOWN, NEW, Bins, Feature, Part
+from ml.model.scorer import Scorer
+
+_SECONDS_PER_HOUR, _HOURS = 3600.0, 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """What one term adds to the log-odds of a part.
+
+    `interval` is None for a linear term, else the bin that the value lies in, from the first number (included) to the
+    second (not), in units of the input, or in hours for the hour of the day.
+    """
+
+    input: str
+    value: float
+    interval: tuple[float, float] | None
+    log_odds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartExplanation:
+    """The terms of one part; `log_odds` is `intercept` plus the contributions, which are sorted by magnitude."""
+
+    pattern: str
+    intercept: float
+    contributions: tuple[Contribution, ...]
+    log_odds: float
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """One row's score, its decision and its parts; `pattern` is that of the part with the higher probability."""
+
+    score: float
+    alert: bool
+    pattern: str
+    parts: tuple[PartExplanation, ...]
+
+
+def explain(scorer: Scorer, row: Sequence[float]) -> Explanation:
+    """Explains the score of `row`, one finite number per name in `scorer.inputs`.
+
+    Raises:
+        ValueError: the row has another number of values.
+    """
+    score = scorer.score_row(row)
+    values = dict(zip(scorer.inputs, map(float, row), strict=True))
+    log_odds = scorer.log_odds([list(values.values())])
+    parts = [
+        _explain_part(part, values, own) for part, own in zip(scorer.document.parts, log_odds[0].tolist(), strict=True)
+    ]
+    return Explanation(
+        score=score,
+        alert=score >= scorer.threshold.score,
+        pattern=patterns(log_odds)[0],
+        parts=tuple(parts),
+    )
+
+
+def patterns(log_odds: ArrayLike) -> NDArray[np.str_]:
+    """The pattern that each row follows most, `known` or `new`; `known` if both are as probable, or there is one part.
+
+    Args:
+        log_odds: of each row in each part, as `Scorer.log_odds` returns them.
+    """
+    parts = np.asarray(log_odds, dtype=np.float64)
+    follows_new = parts[:, -1] > parts[:, 0]
+    return np.where(follows_new, NEW, KNOWN)
+
+
+def _explain_part(part: Part, values: dict[str, float], log_odds: float) -> PartExplanation:
+    line = part.recalibration or IDENTITY
+    terms = [_of_feature(term, values[term.name], line.slope) for term in part.features]
+    terms += [_of_bins(table, values[table.input], line.slope) for table in part.bins]
+    return PartExplanation(
+        pattern=part.pattern,
+        intercept=line.slope * part.intercept + line.intercept,
+        contributions=tuple(sorted(terms, key=lambda term: -abs(term.log_odds))),
+        log_odds=log_odds,
+        probability=1 / (1 + math.exp(-log_odds)) if log_odds > -700 else 0.0,
+    )
+
+
+def _of_feature(term: Feature, value: float, slope: float) -> Contribution:
+    low, high = term.limits or (-math.inf, math.inf)
+    counted = min(max(value, low), high)
+    if term.transform == "log1p":
+        counted = math.log1p(max(counted, 0.0))
+    contribution = slope * term.coefficient * (counted - term.mean) / term.scale
+    return Contribution(input=term.name, value=value, interval=None, log_odds=contribution)
+
+
+def _of_bins(table: Bins, value: float, slope: float) -> Contribution:
+    placed = value if table.kind == "value" else float(math.floor(value / _SECONDS_PER_HOUR) % _HOURS)
+    at = int(np.searchsorted(np.asarray(table.edges), placed, side="right"))
+    ends = (-math.inf, math.inf) if table.kind == "value" else (0.0, float(_HOURS))
+    bounds = (ends[0], *table.edges, ends[1])
+    return Contribution(
+        input=table.input, value=value, interval=(bounds[at], bounds[at + 1]), log_odds=slope * table.coefficients[at]
+    )

@@ -1,0 +1,91 @@
+"""The expert's columns: their edges come from the rows alone, and the exported part has the log-odds of the fit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as extra
+from numpy.typing import NDArray
+
+from ml.model.adaptation.expert_columns import AMOUNT_LEVELS, MAX_DEVIATIONS, ExpertColumns
+from ml.model.scorer import Scorer
+from ml.model.training_settings import Columns
+from tests.model.scoring_samples import DOCUMENT, rows
+
+pytestmark = pytest.mark.container
+COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+ANY = st.floats(min_value=-1e100, max_value=1e100)
+
+
+def served(expert: ExpertColumns, weights: NDArray[np.float64], X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The log-odds of the exported part, as the scorer computes them."""
+    document = DOCUMENT | {"parts": [DOCUMENT["parts"][0], expert.part(weights)]}
+    return Scorer.from_json(json.dumps(document)).log_odds(X)[:, 1]
+
+
+@pytest.mark.parametrize("tails", [False, True])
+@given(extra.arrays(np.float64, st.tuples(st.integers(2, 30), st.just(4)), elements=ANY), st.integers(0, 99))
+@settings(deadline=None, max_examples=60)
+def test_exported_part_has_the_log_odds_of_the_design(tails: bool, X: NDArray[np.float64], seed: int) -> None:
+    """On the rows that made the columns and on others, the part's log-odds equal the design's product to 1e-9."""
+    expert = ExpertColumns.of(COLUMNS, X, tails=tails)
+    weights = np.random.default_rng(seed).normal(size=len(expert.precision))
+    for values in (X, rows(50), -X):
+        np.testing.assert_allclose(
+            served(expert, weights, values), expert.design(COLUMNS, values).product(weights), rtol=1e-9, atol=1e-9
+        )
+
+
+def test_edges_are_quantiles_of_the_rows() -> None:
+    """Amounts have their levels; a feature's tails 1, 5, 95 and 99 %; the time of a transaction has no term."""
+    X = rows(4000)
+    expert = ExpertColumns.of(COLUMNS, X, tails=True)
+    amount, *tails = expert.tables
+    assert (amount.name, amount.base) == ("Amount", None)
+    np.testing.assert_array_equal(amount.edges, np.quantile(X[:, 3], AMOUNT_LEVELS))
+    assert [table.name for table in tails] == ["V1", "V2"]
+    counts = np.bincount(tails[0].places(X[:, 1]) + 1, minlength=5)
+    assert counts.tolist() == [3600, 40, 160, 160, 40]
+    assert [term.name for term in expert.terms] == ["V1", "V2", "Amount"]
+
+
+def test_constant_and_discrete_columns_have_the_terms_that_they_can() -> None:
+    """A constant feature has none; of one with three values, the bins that have rows."""
+    X = rows(1000)
+    X[:, 1] = 7.0
+    X[:, 2] = np.arange(1000) % 3
+    expert = ExpertColumns.of(COLUMNS, X, tails=True)
+    assert [term.name for term in expert.terms] == ["V2", "Amount"]
+    (_, table) = expert.tables
+    assert (table.name, table.edges.tolist(), table.base, table.width) == ("V2", [2.0], 0, 1)
+    assert len(expert.precision) == 2 + 1 + 15 + 1
+
+
+def test_linear_terms_do_not_extrapolate() -> None:
+    """Beyond the rows that it was made from, and beyond eight standard deviations, a term stays as it is."""
+    X = rows(1000)
+    X[0, 1] = 1000.0
+    expert = ExpertColumns.of(COLUMNS, X, tails=False)
+    far = np.array([[0.0, 1e9, -1e9, 1e12]])
+    linear = expert.design(COLUMNS, far).linear[0]
+    furthest = (X[:, 2].min() - X[:, 2].mean()) / X[:, 2].std()
+    largest = np.log1p(X[:, 3])
+    highest = (largest.max() - largest.mean()) / largest.std()
+    np.testing.assert_allclose(linear, [MAX_DEVIATIONS, furthest, highest, 1.0], rtol=1e-12)
+
+
+def test_moments_and_sums_are_those_of_the_columns() -> None:
+    """The sums by block equal those of one dense matrix; chosen rows are the matrix's rows."""
+    X = rows(300)
+    expert = ExpertColumns.of(COLUMNS, X, tails=True)
+    design = expert.design(COLUMNS, X)
+    dense = np.hstack([design.linear, design.indicators.toarray()])
+    weights = np.random.default_rng(0).random(300)
+    np.testing.assert_allclose(design.moments(weights), (dense * weights[:, np.newaxis]).T @ dense, atol=1e-9)
+    np.testing.assert_allclose(design.sums(weights), weights @ dense, atol=1e-9)
+    chosen = design.rows(weights < 0.3)
+    np.testing.assert_array_equal(np.hstack([chosen.linear, chosen.indicators.toarray()]), dense[weights < 0.3])

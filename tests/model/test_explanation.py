@@ -1,0 +1,76 @@
+"""An explanation's contributions are the model's own terms: they add up to the log-odds of each part."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.model.explanation import explain, patterns
+from tests.model.scoring_samples import ADAPTED, DOCUMENT, changed, rows, scorer
+
+ORDINARY = st.floats(min_value=-1e6, max_value=1e6)
+ROW = st.tuples(st.floats(0, 1e9), ORDINARY, ORDINARY, st.floats(0, 1e9))
+
+
+@pytest.mark.parametrize("document", [DOCUMENT, ADAPTED], ids=["one part", "two parts"])
+@given(ROW)
+@settings(deadline=None)
+def test_contributions_add_up_to_the_log_odds_of_each_part(document: dict[str, Any], row: tuple[float, ...]) -> None:
+    """Intercept and contributions give the part's log-odds, and the parts' probabilities the score."""
+    model = scorer(document)
+    found = explain(model, row)
+    assert len(found.parts) == len(document["parts"])
+    for part, numbers, log_odds in zip(found.parts, document["parts"], model.log_odds([row])[0], strict=True):
+        assert (part.pattern, part.log_odds) == (numbers["pattern"], log_odds)
+        terms = [part.intercept, *(term.log_odds for term in part.contributions)]
+        assert len(terms) == 1 + len(numbers["features"]) + len(numbers["bins"])
+        assert math.fsum(terms) == pytest.approx(part.log_odds, rel=1e-9, abs=1e-9)
+    neither = math.prod(1 - part.probability for part in found.parts)
+    assert found.score == model.score_row(row) == pytest.approx(1 - neither, abs=1e-12)
+    assert found.alert == bool(model.decide([found.score])[0])
+
+
+def test_contributions_name_the_bin() -> None:
+    """A table's contribution has the bin of the value: in units of the input, or in hours."""
+    (part,) = explain(scorer(), [3600.0 * 9, 0.0, 0.0, 5.0]).parts
+    bins = {term.input: (term.interval, term.log_odds) for term in part.contributions if term.interval}
+    assert bins == {"Time": ((8.0, 16.0), 0.0), "Amount": ((5.0, 50.0), -0.2)}
+    (part,) = explain(scorer(), [0.0, 0.0, 0.0, 50.0]).parts
+    bins = {term.input: (term.interval, term.log_odds) for term in part.contributions if term.interval}
+    assert bins == {"Time": ((0.0, 8.0), 0.3), "Amount": ((50.0, math.inf), 0.6)}
+
+
+def test_contributions_are_sorted_by_magnitude() -> None:
+    """The largest contribution comes first, whatever its sign."""
+    for row in rows(50).tolist():
+        for part in explain(scorer(ADAPTED), row).parts:
+            sizes = [abs(term.log_odds) for term in part.contributions]
+            assert sizes == sorted(sizes, reverse=True)
+
+
+def test_pattern_is_that_of_the_more_probable_part() -> None:
+    """Raising one part's intercept makes every row follow its pattern; a model of one part knows only `known`."""
+    X = rows(200)
+    for document, expected in (
+        (changed("parts.1.intercept", 50.0, ADAPTED), {"new"}),
+        (changed("parts.0.intercept", 50.0, ADAPTED), {"known"}),
+        (DOCUMENT, {"known"}),
+    ):
+        model = scorer(document)
+        assert set(patterns(model.log_odds(X)).tolist()) == expected
+        assert explain(model, X[0].tolist()).pattern in expected
+    found = patterns(scorer(ADAPTED).log_odds(X))
+    assert set(found.tolist()) == {"known", "new"}
+    log_odds = scorer(ADAPTED).log_odds(X)
+    np.testing.assert_array_equal(found == "new", log_odds[:, 1] > log_odds[:, 0])
+
+
+def test_explanation_of_another_width_is_refused() -> None:
+    """A row must have a value for each input."""
+    with pytest.raises(ValueError, match="4 numbers"):
+        explain(scorer(), [1.0])
