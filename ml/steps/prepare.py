@@ -28,10 +28,11 @@ from ml.model.run_kinds import FIT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.training_settings import Columns, Split
 from ml.steps import job_runner, prepared_files, training_set_listing
 from ml.steps.job_runner import StepFailed, log
-from ml.steps.prepared_files import ID, KNOWN, LABEL, TIME
+from ml.steps.prepared_files import CHANNEL, ID, KNOWN, LABEL, TIME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = pa.timestamp("us", tz="UTC")
+_ANALYST, _CHARGEBACK = "analyst", "chargeback"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,21 +122,44 @@ def read_transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[s
 
 
 def read_labels(dataset: Path) -> pa.Table:
-    """Reads event_id and label, one row per event: the label known last, and fraud if two have the same time."""
+    """Reads event_id and label, one row per event with a label of the chargeback channel.
+
+    In each channel the label known last counts, and fraud if two have the same time; the event is a fraud if either
+    channel says so. Events that only analysts have labelled are left out: they were alerts, and a model trained on them
+    would take what alerts reveal for the whole. A file without the column `channel` holds chargeback labels.
+
+    Raises:
+        StepFailed: there is no file, a column is missing, or a label or a channel has another value.
+    """
     files = sorted((dataset / "labels").rglob("*.parquet"))
     if not files:
         raise StepFailed(f"{dataset / 'labels'}: no Parquet file; training needs labels")
-    types = pa.schema([(ID, pa.string()), (LABEL, pa.int8()), (KNOWN, _TIMES)])
-    tables = []
-    for file in files:
-        missing = [name for name in types.names if name not in pq.read_schema(file).names]
-        if missing:
-            raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(missing)} is missing")
-        tables.append(_cast(pq.read_table(file, columns=types.names), types, file.relative_to(dataset)))
-    table = pa.concat_tables(tables)
+    table = pa.concat_tables([_read_label_file(file, file.relative_to(dataset)) for file in files])
     if not pc.all(pc.is_in(table[LABEL], value_set=pa.array([0, 1], pa.int8()))).as_py():
         raise StepFailed(f"{dataset / 'labels'}: labels must be 0 or 1")
-    table = table.sort_by([(KNOWN, "descending"), (LABEL, "descending")]).combine_chunks()
+    if not pc.all(pc.is_in(table[CHANNEL], value_set=pa.array([_ANALYST, _CHARGEBACK]))).as_py():
+        raise StepFailed(f"{dataset / 'labels'}: channels must be {_ANALYST} or {_CHARGEBACK}")
+    by_analyst = pc.equal(table[CHANNEL], _ANALYST)
+    whole, findings = (_latest(table.filter(part)) for part in (pc.invert(by_analyst), by_analyst))
+    finding = findings[LABEL].take(pc.index_in(whole[ID], value_set=findings[ID].combine_chunks()))
+    return whole.set_column(1, LABEL, pc.max_element_wise(whole[LABEL], finding))
+
+
+def _read_label_file(file: Path, name: Path) -> pa.Table:
+    types = pa.schema([(ID, pa.string()), (LABEL, pa.int8()), (KNOWN, _TIMES), (CHANNEL, pa.string())])
+    names = pq.read_schema(file).names
+    missing = [column for column in types.names if column not in names and column != CHANNEL]
+    if missing:
+        raise StepFailed(f"{name}: column {', '.join(missing)} is missing")
+    table = pq.read_table(file, columns=[column for column in types.names if column in names])
+    if CHANNEL not in names:
+        table = table.append_column(CHANNEL, pa.array([_CHARGEBACK] * len(table), pa.string()))
+    return _cast(table, types, name)
+
+
+def _latest(labels: pa.Table) -> pa.Table:
+    """event_id and label of the label known last, one row per event."""
+    table = labels.sort_by([(KNOWN, "descending"), (LABEL, "descending")]).combine_chunks()
     latest = _first_occurrence(table[ID])
     return table.take(np.flatnonzero(latest == np.arange(len(table)))).select([ID, LABEL])
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ml.steps.job_runner import StepFailed
 
-ID, TIME, LABEL, KNOWN = "event_id", "event_time", "label", "known_at"
+ID, TIME, LABEL, KNOWN, CHANNEL = "event_id", "event_time", "label", "known_at", "channel"
 SUMMARY = "summary.json"
 
 

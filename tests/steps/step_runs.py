@@ -52,11 +52,20 @@ class Bench:
         """Adds raw/<name>.parquet to the data set."""
         _write(self.processing / "dataset" / "raw" / f"{name}.parquet", table)
 
-    def labels(self, name: str, ids: Sequence[str], labels: Sequence[int], known_at: Sequence[datetime]) -> None:
-        """Adds labels/<name>.parquet to the data set."""
+    def labels(
+        self,
+        name: str,
+        ids: Sequence[str],
+        labels: Sequence[int],
+        known_at: Sequence[datetime],
+        channel: str | None = None,
+    ) -> None:
+        """Adds labels/<name>.parquet to the data set, without the column `channel` if it is None."""
         table = pa.table(
             {"event_id": list(ids), "label": pa.array(labels, pa.int8()), "known_at": pa.array(known_at, TIMES)}
         )
+        if channel is not None:
+            table = table.append_column("channel", pa.array([channel] * len(table)))
         _write(self.processing / "dataset" / "labels" / f"{name}.parquet", table)
 
     def data(self, n: int = 4000, share: float = 0.05, seed: int = 0, *, day: int = 0) -> pa.Table:

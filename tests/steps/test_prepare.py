@@ -168,6 +168,30 @@ def test_last_known_label_wins(bench: Bench) -> None:
     assert found.sum() == y.sum() + 2
 
 
+def test_rows_that_only_analysts_labelled_are_left_out(bench: Bench) -> None:
+    """Findings on alerts are no sample of all rows; where a chargeback label exists, a fraud in either is a fraud."""
+    X, y = rows(1000, 0.1)
+    table = transactions([f"e{i:04d}" for i in range(1000)], X)
+    bench.transactions("a/transactions", table)
+    ids = table["event_id"].to_pylist()
+    bench.labels("a/labels", ids[:900], y.tolist()[:900], [START] * 900, channel="chargeback")
+    honest, fraud = (next(i for i in range(900) if y[i] == label) for label in (0, 1))
+    alerts = [ids[honest], ids[fraud], *ids[900:]]
+    bench.labels("b/labels", alerts, [1, 0] + [1] * 100, [START + timedelta(days=9)] * 102, channel="analyst")
+    assert run(bench) == 0
+    counts = summary(bench)["rows"]
+    assert (counts["used"], counts["unlabelled"]) == (900, 100)
+    found = pd.concat(parts(bench).values()).set_index("event_id")["label"]
+    assert (found[ids[honest]], found[ids[fraud]], found.sum()) == (1, 1, y[:900].sum() + 1)
+
+
+def test_unknown_channel_is_rejected(bench: Bench) -> None:
+    """A misspelt channel would move labels between the two."""
+    bench.data(1000)
+    bench.labels("b/labels", ["e00001"], [1], [START], channel="chargebacks")
+    assert "channels must be analyst or chargeback" in failure_reason(bench)
+
+
 def test_unlabelled_rows_are_left_out_and_counted(bench: Bench) -> None:
     """A missing label is not the label 0."""
     X, y = rows(1000, 0.1)

@@ -1,7 +1,8 @@
 """Counts the lake's transactions, labels and frauds by day.
 
-Counts as the Prepare step does: one label per event, the latest known, fraud if two became known at the same time.
-Joins on disk, so that a lake of any size can be counted; reads only ids, times and labels.
+Counts as the Prepare step does: in each channel the latest known label of an event, fraud if two became known at the
+same time; fraud if either channel says so; no label without one of the chargeback channel. Joins on disk, so that a
+lake of any size can be counted; reads only ids, times and labels.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from ml.errors import DataError
 _CHUNK = 8 << 20
 _EPOCH = date(1970, 1, 1)
 _QUERY = """
-WITH known AS (
-    SELECT event_id, arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
-    FROM read_parquet($labels) WHERE epoch_us(known_at) <= $as_of GROUP BY event_id
+WITH by_channel AS (
+    SELECT event_id, channel = 'analyst' AS analyst, arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
+    FROM read_parquet($labels, union_by_name = true) WHERE epoch_us(known_at) <= $as_of GROUP BY ALL
+), known AS (
+    SELECT event_id, max(label) AS label FROM by_channel
+    GROUP BY event_id HAVING bool_or(coalesce(NOT analyst, true))
 ), events AS (
     SELECT event_id, min(epoch_us(event_time)) AS moment FROM read_parquet($transactions)
     WHERE epoch_us(event_time) >= $first AND epoch_us(event_time) < $last GROUP BY event_id
@@ -85,7 +89,7 @@ def _count_by_day(folder: Path, transactions: list[str], labels: list[str], limi
     connection = duckdb.connect(str(folder / "join.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
     try:
         connection.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
-        labels = labels or [_no_labels(folder)]
+        labels = [*labels, _no_labels(folder)]
         values: dict[str, Any] = {"transactions": transactions, "labels": labels, **limits}
         rows = connection.execute(_QUERY, values).fetchall()
     except duckdb.Error as error:
@@ -99,13 +103,13 @@ def _count_by_day(folder: Path, transactions: list[str], labels: list[str], limi
 
 
 def _no_labels(folder: Path) -> str:
-    """An empty label file, so that the query needs no special case."""
-    import pyarrow as pa
+    """An empty label file with every column, so that the query needs no special case."""
     import pyarrow.parquet as pq
 
+    from ml.aws.labels.store import DELIVERED_SCHEMA
+
     path = folder / "none.parquet"
-    names = [("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))]
-    pq.write_table(pa.schema(names).empty_table(), path)
+    pq.write_table(DELIVERED_SCHEMA.empty_table(), path)
     return str(path)
 
 

@@ -1,7 +1,8 @@
 """Joins labels with captured rows by row id, on disk, in bounded memory. Computes no verdict.
 
-DuckDB sorts and joins in a file of a temporary folder. Only labels known at a given time count: the latest one, and
-fraud if two became known at the same time, as in training.
+DuckDB sorts and joins in a file of a temporary folder. Only labels known at a given time count: in each channel the
+latest one, and fraud if two became known at the same time; fraud if either channel says so; no label without one of the
+chargeback channel. Training uses the same rule.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ml.aws.labels.store import PREFIX, Delivered, Delivery, deliver, deliveries
+from ml.aws.labels.store import ANALYST, CHANNELS, CHARGEBACK, PREFIX, Delivered, Delivery, deliver, deliveries
 from ml.aws.session import client, explained
 from ml.errors import DataError
 
@@ -222,7 +223,7 @@ class Join:
 
     def _load_labels(self, limit: int) -> None:
         """Fills the table of labels known by `limit` (microseconds since 1970)."""
-        self._engine.execute("CREATE OR REPLACE TABLE heard (id VARCHAR, said BIGINT)")
+        self._engine.execute("CREATE OR REPLACE TABLE heard (id VARCHAR, said BIGINT, analyst BOOLEAN)")
         for key in self._label_files():
             self._load_label_file(key, limit)
 
@@ -242,8 +243,10 @@ class Join:
                     SELECT * FROM traffic WHERE hash(id) % $parts = $part
                     QUALIFY row_number() OVER (PARTITION BY id ORDER BY moment DESC, place DESC) = 1
                 ) AS last LEFT JOIN (
-                    SELECT id, (max(said) & 1)::TINYINT AS label
-                    FROM heard WHERE hash(id) % $parts = $part GROUP BY id
+                    SELECT id, greatest(
+                        max(said) FILTER (WHERE NOT analyst) & 1, max(said) FILTER (WHERE analyst) & 1
+                    )::TINYINT AS label
+                    FROM heard WHERE hash(id) % $parts = $part GROUP BY id HAVING bool_or(NOT analyst)
                 ) AS known ON known.id = last.id
                 """,
                 {"parts": parts, "part": part},
@@ -266,15 +269,17 @@ class Join:
         with explained(f"reading {where}"):
             client("s3").download_file(self._bucket, key, str(file))
         try:
+            names = self._engine.execute("SELECT name FROM parquet_schema(?)", [str(file)]).fetchall()
+            channel = "channel" if ("channel",) in names else f"'{CHARGEBACK}'"
             (odd,) = self._engine.execute(
-                "SELECT count(*) FROM read_parquet(?) WHERE label NOT IN (0, 1) OR label IS NULL OR known_at IS NULL "
-                "OR event_id IS NULL",
+                "SELECT count(*) FROM read_parquet(?) WHERE label NOT IN (0, 1) OR label IS NULL OR known_at IS NULL "  # noqa: S608 - constants
+                f"OR event_id IS NULL OR coalesce({channel}, '') NOT IN {CHANNELS}",
                 [str(file)],
             ).fetchone() or (0,)
             if not odd:
                 self._engine.execute(
-                    "INSERT INTO heard SELECT event_id, epoch_us(known_at) * 2 + label FROM read_parquet(?) "
-                    "WHERE epoch_us(known_at) <= ?",
+                    f"INSERT INTO heard SELECT event_id, epoch_us(known_at) * 2 + label, {channel} = '{ANALYST}' "  # noqa: S608 - constants
+                    "FROM read_parquet(?) WHERE epoch_us(known_at) <= ?",
                     [str(file), limit],
                 )
         except duckdb.Error as error:
@@ -283,7 +288,10 @@ class Join:
         finally:
             file.unlink()
         if odd:
-            raise DataError(f"{where}: {odd} rows have no event_id, no known_at, or a label that is neither 0 nor 1")
+            raise DataError(
+                f"{where}: {odd} rows have no event_id, no known_at, a label that is neither 0 nor 1, or a channel "
+                f"that is neither {ANALYST} nor {CHARGEBACK}"
+            )
 
 
 def join(bucket: str, *, keep: Sequence[str] = ()) -> Join:

@@ -3,6 +3,12 @@
 A delivery is `labels/late-<YYYYMMDD>-<12 hex>/labels.parquet`, named after its earliest `known_at` and its digest. Its
 manifest is written last, so that a delivery is complete or absent; equal content is stored once. Other Parquet files
 below labels/ count too.
+
+Labels come through two channels. `analyst`: findings on alerts, within days, on alerts only. `chargeback`: labels of
+all transactions, within weeks; a file without the column `channel` holds these. In each channel the latest label
+counts; a fraud in either channel is a fraud, because a blocked transaction brings no chargeback and an analyst may miss
+what the cardholder disputes. A transaction without a chargeback label counts as unlabelled wherever labels must stand
+for all transactions (coverage, maturity, recall, training): what only alerts reveal is not the whole.
 """
 
 from __future__ import annotations
@@ -27,7 +33,12 @@ from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
 PREFIX, LATE = "labels", "late-"
+ANALYST, CHARGEBACK = "analyst", "chargeback"
+CHANNELS = (ANALYST, CHARGEBACK)
 SCHEMA = pa.schema([("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))])
+"""The columns of an import's labels; all are chargeback labels."""
+DELIVERED_SCHEMA = SCHEMA.append(pa.field("channel", pa.string()))
+"""The columns of a delivery."""
 _OURS = re.compile(r"\d{8}-[0-9a-f]{12}|late-.*")
 _FORMAT = 1
 _ROWS_PER_GROUP = 100_000
@@ -90,16 +101,21 @@ def deliver(bucket: str, table: pa.Table) -> Delivered:
     """Stores labels under labels/, completely or not at all. Idempotent: equal labels, in any order, are stored once.
 
     Args:
-        table: `event_id` string, `label` int8 (0 or 1), `known_at` timestamp[us, UTC]; a correction is a later label of
-            the same event.
+        table: `event_id` string, `label` int8 (0 or 1), `known_at` timestamp[us, UTC] and `channel` string (analyst or
+            chargeback; chargeback if the column is absent). A correction is a later label of the same event and
+            channel.
 
     Raises:
         DataError: the table breaks that contract, naming column, row and value, or has no row.
         CloudError: S3 refuses or cannot be reached.
     """
+    if table.schema.equals(SCHEMA):
+        channel = pa.array([CHARGEBACK] * table.num_rows, pa.string())
+        table = table.append_column(DELIVERED_SCHEMA.field("channel"), channel)
     check(table, "labels")
     # Sorted, so that equal labels are equal bytes.
-    data = _parquet(table.sort_by([("event_id", "ascending"), ("known_at", "ascending"), ("label", "ascending")]))
+    order = ("event_id", "known_at", "label", "channel")
+    data = _parquet(table.sort_by([(name, "ascending") for name in order]))
     sha256 = hashlib.sha256(data).hexdigest()
     first, last = (moment.as_py().astimezone(UTC) for moment in (pc.min(table["known_at"]), pc.max(table["known_at"])))
     name = f"{LATE}{first:%Y%m%d}-{sha256[:12]}"
@@ -153,9 +169,11 @@ def others(bucket: str) -> list[StoredFile]:
 
 
 def check(table: pa.Table, where: str) -> None:
-    """Raises DataError, naming `where`, unless `table` has the schema of labels and a row."""
-    if not table.schema.equals(SCHEMA):
-        raise DataError(f"{where}: must have the columns {SCHEMA.names} as {SCHEMA.types} (got {table.schema})")
+    """Raises DataError, naming `where`, unless `table` has the schema of a delivery and a row."""
+    if not table.schema.equals(DELIVERED_SCHEMA):
+        raise DataError(
+            f"{where}: must have the columns {DELIVERED_SCHEMA.names} as {DELIVERED_SCHEMA.types} (got {table.schema})"
+        )
     if not table.num_rows:
         raise DataError(f"{where}: must hold at least one label (got none)")
     rules = {
@@ -165,6 +183,7 @@ def check(table: pa.Table, where: str) -> None:
         ),
         "label": ("0 or 1", pc.is_in(table["label"], pa.array([0, 1], pa.int8()))),
         "known_at": ("a time", pc.is_valid(table["known_at"])),
+        "channel": (" or ".join(CHANNELS), pc.is_in(table["channel"], pa.array(CHANNELS))),
     }
     for column, (expected, good) in rules.items():
         bad = pc.indices_nonzero(pc.invert(pc.fill_null(good, False)))

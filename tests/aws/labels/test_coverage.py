@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ml.aws.import_manifest import Source
-from ml.aws.labels import coverage, join
+from ml.aws.labels import coverage, join, store
 from ml.aws.lake import Lake
 from tests.harness.aws import moto_server
 
@@ -76,6 +76,18 @@ def test_fraud_wins_between_labels_of_the_same_time() -> None:
     land([("a", FIRST)], [("a", 0, FIRST + DAY)])
     join.deliver("lake", pa.Table.from_pylist([{"event_id": "a", "label": 1, "known_at": FIRST + DAY}], schema=SCHEMA))
     assert counts(FIRST + 2 * DAY) == {FIRST.date(): (1, 1, 1)}
+
+
+def test_findings_of_analysts_are_no_coverage() -> None:
+    """An event that only analysts labelled has no label; with a chargeback label, a fraud in either is a fraud."""
+    land([("a", FIRST), ("b", FIRST), ("c", FIRST)], [("a", 0, FIRST), ("b", 1, FIRST)])
+    rows: list[Any] = [
+        {"event_id": name, "label": label, "known_at": FIRST + DAY, "channel": "analyst"}
+        for name, label in (("a", 1), ("b", 0), ("c", 1))
+    ]
+    join.deliver("lake", pa.Table.from_pylist(rows, schema=store.DELIVERED_SCHEMA))
+    assert counts(FIRST) == {FIRST.date(): (3, 2, 1)}
+    assert counts(FIRST + 2 * DAY) == {FIRST.date(): (3, 2, 2)}
 
 
 def test_events_count_once_and_only_inside_the_window() -> None:

@@ -50,6 +50,12 @@ def table(rows: Sequence[Row]) -> pa.Table:
     )
 
 
+def findings(rows: Sequence[Row]) -> pa.Table:
+    """The same as findings of analysts."""
+    channel = pa.array([store.ANALYST] * len(rows), pa.string())
+    return table(rows).append_column(store.DELIVERED_SCHEMA.field("channel"), channel)
+
+
 def batch(
     ids: Sequence[str | None], times: Sequence[datetime], scores: Sequence[float] | None = None, version: str = "0001"
 ) -> Batch:
@@ -96,7 +102,8 @@ def test_equal_labels_are_stored_once(bucket: str) -> None:
     (listed,) = labels.deliveries(bucket)
     assert (listed.rows, listed.frauds, listed.first, listed.last) == (3, 1, DAY, DAY + timedelta(days=3))
     stored = pq.read_table(io.BytesIO(s3_objects.read(first.uri)))
-    assert stored.schema.equals(store.SCHEMA)
+    assert stored.schema.equals(store.DELIVERED_SCHEMA)
+    assert set(stored["channel"].to_pylist()) == {store.CHARGEBACK}
     assert stored["event_id"].to_pylist() == ["a", "b", "b"]
 
 
@@ -185,6 +192,47 @@ def test_latest_known_label_wins_in_any_delivery_order(
         assert {int(amount): row[0] for amount, row in rows.items()} == expected
 
 
+@pytest.mark.parametrize(
+    ("chargebacks", "found_by_analysts", "expected"),
+    [
+        ([0], [1], 1),  # a blocked transaction brings no dispute
+        ([1], [0], 1),  # the analyst missed it
+        ([0], [1, 0], 0),  # the analyst corrected the finding
+        ([1, 0], [0], 0),  # the dispute was withdrawn
+        ([0], [], 0),
+        ([], [1], None),  # an alert only: it has no label that stands for all transactions
+        ([], [0, 1], None),
+    ],
+)
+def test_fraud_in_either_channel_is_fraud_and_alerts_alone_are_no_label(
+    bucket: str, chargebacks: list[int], found_by_analysts: list[int], expected: int | None
+) -> None:
+    """The latest label of each channel counts; coverage counts the chargeback channel alone."""
+    for labelled, made in ((chargebacks, table), (found_by_analysts, findings)):
+        for place, label in enumerate(labelled):
+            labels.deliver(bucket, made([("a", label, DAY + timedelta(days=place))]))
+    with labels.join(bucket, keep=["Amount"]) as join:
+        join.add(batch(["a"], [DAY]))
+        result, rows = found(join)
+    assert [day.labelled for day in result.days] == [0 if expected is None else 1]
+    assert [row[0] for row in rows.values()] == ([] if expected is None else [expected])
+
+
+def test_unknown_channel_is_refused(bucket: str) -> None:
+    """In a delivery by row and value, in any other file below labels/ by its URI."""
+    rows = findings([("a", 1, DAY)])
+    rows = rows.set_column(3, rows.schema.field(3), pa.array(["police"]))
+    with pytest.raises(DataError, match=r"row 1, column channel: must be analyst or chargeback \(got 'police'; 1 such"):
+        labels.deliver(bucket, rows)
+    sink = io.BytesIO()
+    pq.write_table(rows, sink)
+    client("s3").put_object(Bucket=bucket, Key="labels/bank/x.parquet", Body=sink.getvalue())
+    with labels.join(bucket) as join:
+        join.add(batch(["a"], [DAY]))
+        with pytest.raises(DataError, match=r"labels/bank/x.parquet: 1 rows have .* neither analyst nor chargeback"):
+            found(join)
+
+
 def test_day_is_mature_by_age_and_coverage(bucket: str) -> None:
     """Age counts from the day's end, coverage over rows with an id; an immature day gives no rows."""
     days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
@@ -256,7 +304,7 @@ def test_any_parquet_file_with_labels_counts(bucket: str) -> None:
         body = io.BytesIO()
         pq.write_table(pa.table({"event_id": ["a"], "label": [7], "known_at": pa.array([DAY])}), body)
         client("s3").put_object(Bucket=bucket, Key="labels/from-the-bank/bad.parquet", Body=body.getvalue())
-        with pytest.raises(DataError, match=r"bad.parquet: 1 rows have no event_id, no known_at, or a label"):
+        with pytest.raises(DataError, match=r"bad.parquet: 1 rows have no event_id, no known_at, a label"):
             found(join)
 
 
