@@ -177,6 +177,7 @@ def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
             resampling=training_settings.Resampling(**document["resampling"]),
             regression=training_settings.Regression(**document["regression"]),
             threshold=training_settings.Threshold(**document["threshold"]),
+            out_of_fold=training_settings.OutOfFold(**document["out_of_fold"]),
             alert_budget=model.alert_budget,
             seed=model.seed,
         ),

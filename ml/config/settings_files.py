@@ -70,8 +70,25 @@ class _Regression(File):
 
 
 class _Threshold(File):
-    policy: Literal["max_recall_at_fpr", "alert_budget", "fixed"]
-    value: OpenShare
+    policy: Literal["max_recall_at_fpr", "alert_budget", "min_cost", "fixed"]
+    value: Positive
+    loss_share: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_policy(self) -> _Threshold:
+        if self.policy == "min_cost":
+            if self.loss_share is None:
+                raise ValueError("must have loss_share, the share of a fraud's amount that is lost, with min_cost")
+        elif self.loss_share is not None:
+            raise ValueError(f"must have no loss_share with the policy {self.policy}; only min_cost takes it")
+        elif self.value >= 1:
+            raise ValueError(f"must have a value below 1 with the policy {self.policy} (got {self.value:g})")
+        return self
+
+
+class _OutOfFold(File):
+    below_alerts: Annotated[int, Field(ge=0, le=10_000)]
+    blocks: Annotated[int, Field(ge=2, le=50)]
 
 
 class Compute(File):
@@ -91,6 +108,7 @@ class ModelFile(File):
     resampling: _Resampling
     regression: _Regression
     threshold: _Threshold
+    out_of_fold: _OutOfFold
     alert_budget: OpenShare
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     compute: Compute

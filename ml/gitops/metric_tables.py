@@ -29,7 +29,12 @@ _FIGURES = {
 _POLICIES = {
     "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate {} rows",
     "alert_budget": "alerts on at most {} of the {} rows",
+    "min_cost": "the least cost on the {1} rows, at {0} for an alert",
     "fixed": "the score {} itself",
+}
+_EXPECTED = {
+    "false_positive_rate": ("false-positive rate to expect", "legitimate"),
+    "alert_rate": ("alert rate to expect", ""),
 }
 
 
@@ -92,17 +97,18 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
     threshold, counts = evaluation["threshold"], evaluation["confusion"]
     raised = counts["true_positives"] + counts["false_positives"]
     value = threshold["value"]
-    policy = _POLICIES.get(threshold["policy"])
+    policy, expected = _POLICIES.get(threshold["policy"]), evaluation["fit"]["expected"]
     if policy is None:
         words = text(threshold["policy"])
     else:
-        chosen_on = "validation" if evaluation["kind"] == "fit" else "training"
-        words = policy.format(f"{value:g}" if threshold["policy"] == "fixed" else _percent(value), chosen_on)
+        number = f"{value:g}" if threshold["policy"] in ("fixed", "min_cost") else _percent(value)
+        words = policy.format(number, expected["source"] if expected else "validation")
     window = evaluation["windows"]["test"]
     seconds = (datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])).total_seconds()
     rows = [
         ("alerts at a score of", f"{threshold['score']:.6g}"),
         ("chosen by", f"{code(threshold['policy'])}: {words}"),
+        *([_expected(expected)] if expected else []),
         ("alerts among the test rows", f"{raised:,}, of which {counts['true_positives']:,} are frauds"),
         (
             "alerts a day",
@@ -112,7 +118,22 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
         ),
         ("alert budget", f"{_percent(evaluation['alert_budget'])} of the transactions"),
     ]
-    return table(("threshold", ""), rows)
+    notes = [text(note) for note in evaluation["fit"]["notes"]]
+    return "\n\n".join([table(("threshold", ""), rows), *notes])
+
+
+def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:
+    """The rate that later rows may show, from the rows that the threshold was chosen on."""
+    name, kind = _EXPECTED[expected["figure"]]
+    rows = " ".join(filter(None, [f"{expected['of']:,}", kind, expected["source"], "rows"]))
+    spread = (
+        f"; counts vary {expected['dispersion']:.1f} times as much as by chance between {expected['blocks']} blocks of "
+        f"time"
+        if expected["dispersion"] > 1
+        else ""
+    )
+    interval = f"{_percent(expected['low'])} to {_percent(expected['high'])}"
+    return name, f"{interval} ({expected['count']:,} of {rows} reach the threshold{spread})"
 
 
 def threshold_change(evaluation: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from ml.model import document_fields as fields
 from ml.model.document_fields import MAX_MAGNITUDE, ArtifactInvalid
 
 SCHEMA = 2
-POLICIES = ("max_recall_at_fpr", "alert_budget", "fixed")
+POLICIES = ("max_recall_at_fpr", "alert_budget", "min_cost", "fixed")
 TRANSFORMS = ("identity", "log1p")
 KINDS = ("value", "hour_of_day")
 KNOWN, NEW = "known", "new"
@@ -247,13 +247,17 @@ def _line(value: Any, at: str) -> Line:
 
 def _threshold(value: Any) -> Threshold:
     fields.check_keys(value, "threshold", ("policy", "value", "score"))
-    share = fields.number(value["value"], "threshold.value")
+    policy = fields.one_of(value["policy"], "threshold.policy", POLICIES)
+    limit = fields.number(value["value"], "threshold.value")
     score = fields.number(value["score"], "threshold.score")
-    if not 0 < share < 1:
-        fields.reject("threshold.value", "must be between 0 and 1", share)
+    if policy == "min_cost":
+        if limit <= 0:
+            fields.reject("threshold.value", "must be the cost of an alert, above 0", limit)
+    elif not 0 < limit < 1:
+        fields.reject("threshold.value", "must be between 0 and 1", limit)
     if not 0 <= score <= 1:
         fields.reject("threshold.score", "must be a probability, 0 to 1", score)
-    return Threshold(policy=fields.one_of(value["policy"], "threshold.policy", POLICIES), value=share, score=score)
+    return Threshold(policy=policy, value=limit, score=score)
 
 
 def _provenance(value: Any) -> dict[str, str] | None:

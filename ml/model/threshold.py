@@ -1,7 +1,7 @@
-"""Chooses the alert threshold on validation rows by a named policy.
+"""Chooses the alert threshold by a named policy, on rows that the model was not fitted on.
 
 Rows with equal scores are alerted together or not at all. On the rows that it was chosen on, a threshold never alerts
-more rows than the policy allows.
+more rows than the policy allows. What those rows say about later ones is threshold_evidence.py's subject.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ml.model.training_settings import Threshold
 
@@ -39,17 +39,52 @@ def lowest(limited: ArrayLike, allowed: int, others: ArrayLike = ()) -> float:
             f"threshold policy allows: no threshold can separate them"
         )
     all_scores = np.concatenate([scores, np.asarray(others, dtype=np.float64)])
-    above = float(all_scores[all_scores > below].min(initial=1.0))
-    middle = below + (above - below) / 2
-    return middle if middle > below else above
+    return _between(below, float(all_scores[all_scores > below].min(initial=1.0)))
 
 
-def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike) -> float:
-    """Applies the policy to scores and labels (0 or 1) of the validation rows.
+def cheapest(
+    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike, *, alert_cost: float, loss_share: float
+) -> float:
+    """The threshold of least cost: `alert_cost` per alert, and `loss_share` of the amount of each fraud not alerted.
+
+    Args:
+        amounts: in the unit of `alert_cost`; an amount below zero counts as zero.
+
+    Returns:
+        of equally cheap thresholds the highest, which alerts least.
+
+    Raises:
+        ValueError: alerting nothing is cheapest, but scores of 1 cannot stay below a threshold.
+    """
+    values, fraud = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
+    at_stake = np.where(fraud, np.maximum(np.asarray(amounts, dtype=np.float64), 0.0), 0.0)
+    levels, group = np.unique(values, return_inverse=True)
+    alerts = np.bincount(group)[::-1]  # from the highest score down
+    saved = np.bincount(group, weights=at_stake)[::-1]
+    gains = np.concatenate([[0.0], np.cumsum(loss_share * saved - alert_cost * alerts)])
+    best = int(np.argmax(gains))  # the first of equals; the number of levels that are alerted
+    if best == len(levels):
+        return 0.0
+    below = float(levels[len(levels) - 1 - best])
+    if below >= 1:
+        raise ValueError(
+            f"{alerts[0]} of {len(values)} scores are 1 and too costly to alert: no threshold excludes them"
+        )
+    return _between(below, float(levels[len(levels) - best]) if best else 1.0)
+
+
+def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike = (), amounts: ArrayLike = ()) -> float:
+    """Applies the policy to scored rows.
 
     `max_recall_at_fpr`: the lowest threshold that alerts at most the share `value` of the legitimate rows; no other
     threshold within that limit finds more frauds. `alert_budget`: the lowest threshold that alerts at most the share
-    `value` of all rows. `fixed`: `value` itself.
+    `value` of all rows; it needs no labels, so recent traffic can set it. `min_cost`: see `cheapest`; `value` is the
+    cost of an alert. `fixed`: `value` itself.
+
+    Args:
+        scores: of validation rows, or out-of-fold scores (out_of_fold.py) of the rows that the model was fitted on.
+        labels: 0 or 1 for each score; not used by `alert_budget` and `fixed`.
+        amounts: for each score; used by `min_cost` only.
 
     Raises:
         ValueError: the policy is unknown, there are no rows to apply it to, or no threshold satisfies it.
@@ -57,14 +92,34 @@ def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike) -> float:
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if threshold.policy == "fixed":
         return threshold.value
-    if threshold.policy == "max_recall_at_fpr":
-        limited, others = values[truth == 0], values[truth == 1]
-    elif threshold.policy == "alert_budget":
-        limited, others = values, values[:0]
-    else:
-        raise ValueError(
-            f"threshold.policy must be max_recall_at_fpr, alert_budget or fixed (got {threshold.policy!r})"
-        )
-    if not len(limited):
+    limited = limited_rows(threshold.policy, len(values), truth)
+    if not len(values) or (threshold.policy != "min_cost" and not limited.any()):
         raise ValueError(f"threshold policy {threshold.policy} has no validation rows to work with")
-    return lowest(limited, max_count(threshold.value, len(limited)), others)
+    if threshold.policy == "min_cost":
+        if threshold.loss_share is None or len(np.asarray(amounts)) != len(values):
+            raise ValueError("threshold policy min_cost needs loss_share, and the amount of each row")
+        return cheapest(values, truth, amounts, alert_cost=threshold.value, loss_share=threshold.loss_share)
+    return lowest(values[limited], max_count(threshold.value, int(limited.sum())), values[~limited])
+
+
+def limited_rows(policy: str, rows: int, labels: ArrayLike = ()) -> NDArray[np.bool_]:
+    """Mask of the rows whose alerts a policy counts: all of them for `alert_budget`, else the legitimate ones.
+
+    Raises:
+        ValueError: the policy is unknown, or `labels` are not one for each row.
+    """
+    if policy == "alert_budget":
+        return np.ones(rows, dtype=np.bool_)
+    if policy not in ("max_recall_at_fpr", "min_cost", "fixed"):
+        raise ValueError(
+            f"threshold.policy must be max_recall_at_fpr, alert_budget, min_cost or fixed (got {policy!r})"
+        )
+    truth = np.asarray(labels)
+    if len(truth) != rows:
+        raise ValueError(f"threshold policy {policy} needs a label for each of {rows} scores (got {len(truth)})")
+    return np.asarray(truth == 0)
+
+
+def _between(below: float, above: float) -> float:
+    middle = below + (above - below) / 2
+    return middle if middle > below else above

@@ -70,14 +70,28 @@ class Regression:
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """How the decision threshold is chosen on validation rows.
+    """How the decision threshold is chosen.
 
     `max_recall_at_fpr`: `value` is the highest false-positive rate allowed; `alert_budget`: `value` is the share of
-    transactions that may be alerted; `fixed`: `value` is the score itself.
+    transactions that may be alerted; `min_cost`: `value` is the cost of an alert in the unit of the amounts, and
+    `loss_share` the share of an undetected fraud's amount that is lost; `fixed`: `value` is the score itself.
     """
 
     policy: str
     value: float
+    loss_share: float | None = None  # of min_cost, which requires it
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfFold:
+    """When and how out-of-fold scores choose the threshold.
+
+    They do where the policy allows fewer than `below_alerts` alerts on the validation rows; `blocks` is the number of
+    blocks of time. The model is then fitted on training and validation rows together.
+    """
+
+    below_alerts: int
+    blocks: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +125,7 @@ class Training:
     resampling: Resampling
     regression: Regression
     threshold: Threshold
+    out_of_fold: OutOfFold
     alert_budget: float
     seed: int
 
@@ -145,6 +160,7 @@ class Settings:
                 resampling=Resampling(**training["resampling"]),
                 regression=Regression(**training["regression"]),
                 threshold=Threshold(**training["threshold"]),
+                out_of_fold=OutOfFold(**training["out_of_fold"]),
                 alert_budget=training["alert_budget"],
                 seed=training["seed"],
             ),

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.model import artifact, champion_comparison, document_fields, gate, metrics, run_kinds
+from ml.model import artifact, champion_comparison, document_fields, fit_evidence, gate, metrics, run_kinds
 from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
 from ml.model.drift.reference import complete_reference
+from ml.model.fit_evidence import FitEvidence
 from ml.model.run_kinds import RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.threshold_change import ThresholdChange, ThresholdFigures
@@ -72,12 +73,14 @@ def evaluate(base: Path, kind: RunKind, provenance: dict[str, str], champion_sha
     champion = champion_archive.read(base / "champion", champion_sha256, parameter="ChampionUri")
     if run_kinds.needs_champion(kind) and champion is None:
         raise StepFailed(f"a run of kind {kind} starts from the champion, and ChampionSha256 names none")
-    archive = _pack(base, kind, settings, provenance, champion if run_kinds.needs_champion(kind) else None)
+    trained = _Trained.read(base / "model" / ARCHIVE)
+    start = champion if run_kinds.needs_champion(kind) else None
+    archive = _pack(base, kind, settings, provenance, trained=trained, start=start)
     model = artifact.read(archive)
     _write(base / "artifact" / ARCHIVE, archive)
     log.info("packed %s, %d bytes", model.sha256, len(archive))
     evaluation = _measure(kind, settings, model, champion, rows)
-    evaluation |= {"windows": prepared["windows"], "row_counts": prepared["rows"]}
+    evaluation |= {"windows": prepared["windows"], "row_counts": prepared["rows"], "fit": trained.evidence.summary()}
     evaluation |= {"kind": kind, "provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
     text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     _write(base / "evaluation" / "evaluation.json", text.encode())
@@ -88,20 +91,44 @@ def evaluate(base: Path, kind: RunKind, provenance: dict[str, str], champion_sha
     log.info("%s: %s", evaluation["verdict"]["status"], evaluation["verdict"]["reason"])
 
 
-def _pack(base: Path, kind: RunKind, settings: Settings, provenance: dict[str, str], start: Artifact | None) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """The Train step's output."""
+
+    path: Path
+    files: dict[str, bytes]
+    evidence: FitEvidence
+
+    @classmethod
+    def read(cls, path: Path) -> _Trained:
+        """Extracts the archive that SageMaker packed."""
+        if not path.is_file():
+            raise StepFailed(f"{path}: no such file; the Train step must have run")
+        files = artifact.extract(path.read_bytes())
+        missing = [name for name in ("model.json", BASELINE, fit_evidence.FILE) if name not in files]
+        if missing:
+            raise StepFailed(f"{path}: {', '.join(missing)} is missing; the file must be the Train step's output")
+        document = document_fields.load(files[fit_evidence.FILE], fit_evidence.FILE)
+        return cls(path, files, FitEvidence.from_dict(document))
+
+
+def _pack(
+    base: Path,
+    kind: RunKind,
+    settings: Settings,
+    provenance: dict[str, str],
+    *,
+    trained: _Trained,
+    start: Artifact | None,
+) -> bytes:
     """The canonical archive: Train's model with its provenance, the completed drift reference, and the serving code.
 
     The reference's scores are those of all rows of this run that no coefficient was fitted on: in a short training
-    window, test alone may not cover a whole day. `start` is the model that the run started from.
+    window, test alone may not cover a whole day. If the model was fitted on the validation rows, their out-of-fold
+    scores stand for it. `start` is the model that the run started from.
     """
     windows = prepared_files.summary(base / "prepared")["windows"]
-    path = base / "model" / ARCHIVE
-    if not path.is_file():
-        raise StepFailed(f"{path}: no such file; the Train step must have run")
-    files = artifact.extract(path.read_bytes())
-    missing = [name for name in ("model.json", BASELINE) if name not in files]
-    if missing:
-        raise StepFailed(f"{path}: {', '.join(missing)} is missing; the file must be the Train step's output")
+    path, files = trained.path, trained.files
     model_json = document_fields.load(files["model.json"], "model.json") | {"provenance": provenance}
     scorer = Scorer.from_json(document_fields.canonical(model_json))
     if kind == THRESHOLD and start is not None:
@@ -110,8 +137,8 @@ def _pack(base: Path, kind: RunKind, settings: Settings, provenance: dict[str, s
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
     parts = {part: prepared_files.read(base / "prepared", part) for part in windows}
     later = pd.concat([rows for part, rows in parts.items() if part != "train"], ignore_index=True)
-    held_out = pd.concat(parts.values(), ignore_index=True) if kind == THRESHOLD else later
-    scores = scorer.score(held_out[list(scorer.inputs)].to_numpy())
+    held_out = {part: rows for part, rows in parts.items() if part != "train" or kind == THRESHOLD}
+    scores = np.concatenate([_held_out_scores(scorer, part, rows, trained) for part, rows in held_out.items()])
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
         settings.training.columns,
@@ -120,7 +147,7 @@ def _pack(base: Path, kind: RunKind, settings: Settings, provenance: dict[str, s
         scores=scores,
         decisions=scorer.decide(scores),
         times=prepared_files.times(later),
-        labels=held_out[LABEL],
+        labels=pd.concat([rows[LABEL] for rows in held_out.values()], ignore_index=True),
         windows=windows,
         inherited=start.baseline["fitted"] if start is not None else (),
     )
@@ -143,6 +170,18 @@ def _check_same_numbers(path: Path, model_json: Mapping[str, Any], champion: Art
     )
     if changed:
         raise StepFailed(f"{path}: {', '.join(changed)} differ from the champion's, and this run sets a threshold only")
+
+
+def _held_out_scores(scorer: Scorer, part: str, rows: pd.DataFrame, trained: _Trained) -> np.ndarray[Any, Any]:
+    own = trained.evidence.validation_scores
+    if part != "validation" or own is None:
+        return scorer.score(rows[list(scorer.inputs)].to_numpy())
+    if len(own) != len(rows):
+        raise StepFailed(
+            f"{trained.path}: {fit_evidence.FILE} has {len(own)} validation scores for {len(rows)} validation rows; "
+            f"Train and Evaluate must read the same rows"
+        )
+    return np.asarray(own)
 
 
 def _measure(

@@ -1,26 +1,33 @@
 """Train step: makes the model of the run's kind from the training rows and chooses its threshold.
 
-Runs as a SageMaker training job with the channels `settings`, `prepared` and `champion`. Writes model.json and
-baseline.json to the model directory, which SageMaker packs. Never reads the test rows.
+Runs as a SageMaker training job with the channels `settings`, `prepared` and `champion`. Writes model.json,
+baseline.json and fit.json to the model directory, which SageMaker packs. Never reads the test rows.
 
-A `fit` fits all coefficients to the training rows and chooses the threshold on the validation rows. A run of kind
-`threshold` fits nothing: it takes the champion's numbers as they are and chooses the threshold on the training rows.
+A `fit` fits all coefficients and chooses the threshold on rows that they were not fitted on (model_fit.py). A run of
+kind `threshold` fits nothing: it takes the champion's numbers and chooses the threshold on the training rows.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from ml.model import calibration_line, champion_comparison, document_fields, estimator, run_kinds, threshold
+from ml.model import (
+    champion_comparison,
+    document_fields,
+    fit_evidence,
+    model_fit,
+    run_kinds,
+    threshold,
+    threshold_evidence,
+)
 from ml.model.artifact import Artifact
 from ml.model.drift.reference import start_reference
+from ml.model.fit_evidence import FitEvidence
 from ml.model.run_kinds import ADAPT, FIT, RUN_KINDS, RunKind
-from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
 from ml.steps import champion_archive, job_runner, prepared_files
 from ml.steps.job_runner import StepFailed, log
@@ -52,7 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: Artifact | None) -> None:
-    """Reads settings.json below `settings` and the parts below `rows`; writes model.json and baseline.json to `model`.
+    """Reads settings.json below `settings` and the parts below `rows`; writes the model's files to `model`.
+
+    They are model.json, baseline.json, and fit.json with what the Evaluate step reports of the fit.
 
     Args:
         champion: the model that the run starts from; None in a fit.
@@ -67,41 +76,37 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
         raise StepFailed(f"a run of kind {kind} {expected}, and BaseModelSha256 names {'one' if champion else 'none'}")
     train_rows = prepared_files.read(rows, "train")
     if champion is None:
-        document = _fitted(training, train_rows, rows)
+        document, evidence = _fitted(training, train_rows, rows)
     else:
         _check_inputs(training, champion)
         if kind == ADAPT:
             raise StepFailed("a run of kind adapt: this version fits no part for new patterns")
-        document = _with_new_threshold(training, train_rows, champion)
+        document, evidence = _with_new_threshold(training, train_rows, champion)
+    _log_evidence(evidence)
     model.mkdir(parents=True, exist_ok=True)
     documents = {
         "model.json": document,
         "baseline.json": start_reference(
             training.columns, train_rows, train_rows[LABEL], times=prepared_files.times(train_rows)
         ),
+        fit_evidence.FILE: evidence.to_dict(),
     }
     for name, content in documents.items():
         (model / name).write_text(document_fields.canonical(content) + "\n", encoding="utf-8")
 
 
-def _fitted(training: Training, train_rows: Any, rows: Path) -> dict[str, Any]:
+def _fitted(training: Training, train_rows: Any, rows: Path) -> tuple[dict[str, Any], FitEvidence]:
     """The document of a model that is fitted to `train_rows`, with its threshold from the validation rows."""
     validation_rows = prepared_files.read(rows, "validation")
     log.info("fitting on %d rows with %d frauds", len(train_rows), train_rows[LABEL].sum())
-    pipeline = estimator.fit(training, train_rows, train_rows[LABEL])
-    # The threshold is chosen on the scores of the exported model, which serves, not on those of the pipeline.
-    scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
-    values = validation_rows[list(scorer.inputs)].to_numpy()
-    scores = scorer.score(values)
-    history = calibration_line.fit(scorer.log_odds(values)[:, 0], validation_rows[LABEL])
-    log.info("on validation rows the log-odds of fraud are %.3f * the model's %+.3f", history.slope, history.intercept)
-    threshold_score = threshold.choose(training.threshold, scores, validation_rows[LABEL])
-    policy = training.threshold.policy
-    log.info("threshold %.6f by %s on %d validation rows", threshold_score, policy, len(validation_rows))
-    return estimator.export(pipeline, training, threshold_score, history)
+    made = model_fit.fit(training, (train_rows, train_rows[LABEL]), (validation_rows, validation_rows[LABEL]))
+    history = made.history
+    log.info("on unfitted rows the log-odds of fraud are %.3f * the model's %+.3f", history.slope, history.intercept)
+    log.info("threshold %.6f by %s", made.threshold, training.threshold.policy)
+    return made.document(training), made.evidence
 
 
-def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact) -> dict[str, Any]:
+def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact) -> tuple[dict[str, Any], FitEvidence]:
     """The champion's document with a threshold from its scores of `train_rows`; every other number is unchanged.
 
     Rows that the champion was fitted on do not count: their scores are not those of new rows.
@@ -113,11 +118,26 @@ def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact)
             f"the champion was fitted on all {len(train_rows):,} training rows: a new threshold needs later rows"
         )
     scores = champion.model.score(new[list(champion.model.inputs)].to_numpy())
-    score, former = threshold.choose(training.threshold, scores, new[LABEL]), champion.model.threshold.score
-    policy, value = training.threshold.policy, training.threshold.value
-    log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, policy, len(new), former)
+    rule, former = training.threshold, champion.model.threshold.score
+    score = threshold.choose(rule, scores, new[LABEL], new[training.columns.amount])
+    log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
+    blocks, source = training.out_of_fold.blocks, threshold_evidence.TRAINING
+    expected = threshold_evidence.expected(rule.policy, score, scores, new[LABEL], blocks=blocks, source=source)
+    evidence = FitEvidence(expected=expected, validation_scores=None, synthetic_rows=0, notes=())
     document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
-    return document | {"threshold": {"policy": policy, "value": value, "score": score}, "provenance": None}
+    chosen = {"policy": rule.policy, "value": rule.value, "score": score}
+    return document | {"threshold": chosen, "provenance": None}, evidence
+
+
+def _log_evidence(evidence: FitEvidence) -> None:
+    for note in evidence.notes:
+        log.info("%s", note)
+    expected = evidence.expected
+    if expected is not None:
+        log.info(
+            "%d of %d %s rows reach the threshold; a %s of %.2f %% to %.2f %% is to be expected on later rows",
+            expected.count, expected.of, expected.source, expected.figure, 100 * expected.low, 100 * expected.high,
+        )  # fmt: skip
 
 
 def _check_inputs(training: Training, champion: Artifact) -> None:

@@ -60,8 +60,20 @@ def test_invalid_gate_is_explained(old: str, new: str, message: str) -> None:
         (
             "policy: max_recall_at_fpr",
             "policy: guess",
-            "threshold.policy must be 'max_recall_at_fpr', 'alert_budget' or 'fixed'",
+            "threshold.policy must be 'max_recall_at_fpr', 'alert_budget', 'min_cost' or 'fixed'",
         ),
+        (
+            "policy: max_recall_at_fpr, value: 0.0075",
+            "policy: min_cost, value: 5",
+            "threshold must have loss_share",
+        ),
+        (
+            "policy: max_recall_at_fpr, value: 0.0075",
+            "policy: alert_budget, value: 5",
+            "threshold must have a value below 1 with the policy alert_budget (got 5)",
+        ),
+        ("value: 0.0075", "value: 0.0075, loss_share: 1", "threshold must have no loss_share with the policy max_"),
+        ("blocks: 5", "blocks: 1", "out_of_fold.blocks must be at least 2 (got 1)"),
         ("instance_type: ml.m5.xlarge", "instance_type: big", "compute.instance_type must match"),
     ],
 )

@@ -192,6 +192,21 @@ def test_alerts_are_given_per_day() -> None:
     assert shown["alerts a day"] == [a_day]
     assert shown["alert budget"] == ["1 % of the transactions"]
     assert "at most 0.8 % of the legitimate validation rows" in shown["chosen by"][0]
+    assert shown["false-positive rate to expect"] == [
+        "0.09 % to 2.51 % (2 of 285 legitimate validation rows reach the threshold)"
+    ]
+
+
+def test_out_of_fold_threshold_is_named_with_its_notes() -> None:
+    """The source of the scores, their spread between blocks of time, and the notes of the fit are shown."""
+    evaluated = evaluation()
+    expected = evaluated["fit"]["expected"] | {"source": "out-of-fold", "dispersion": 2.04}
+    evaluated["fit"] = evaluated["fit"] | {"expected": expected, "notes": ["SMOTE added no rows: enough frauds."]}
+    text = approval_text.render(page(evaluation=evaluated))
+    shown = table(text, "threshold")
+    assert "of the legitimate out-of-fold rows" in shown["chosen by"][0]
+    assert "vary 2.0 times as much as by chance between 5 blocks of time" in shown["false-positive rate to expect"][0]
+    assert "SMOTE added no rows: enough frauds." in words(text)
 
 
 def test_alerts_per_day_of_an_empty_window_are_unknown() -> None:

@@ -203,6 +203,7 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
         resampling=conf.Resampling(minority_ratio=0.5, neighbours=3),
         regression=conf.Regression(inverse_regularisation=0.1, max_iterations=1000, tolerance=1e-6),
         threshold=conf.Threshold(policy="fixed", value=0.5),
+        out_of_fold=conf.OutOfFold(below_alerts=0, blocks=4),
         alert_budget=0.01,
         seed=1,
     )

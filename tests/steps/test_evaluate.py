@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +18,7 @@ from sklearn.metrics import average_precision_score
 
 from ml.model import artifact
 from ml.model.metrics import Confusion
-from ml.model.training_settings import Columns
+from ml.model.training_settings import Columns, OutOfFold
 from ml.steps import prepared_files
 from ml.steps.prepared_files import LABEL
 from tests.model.training_samples import SETTINGS, changed
@@ -95,7 +96,7 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     evaluation = finished.evaluation()
     assert set(evaluation) == {
         "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "threshold_change",
-        "alert_budget", "champion", "windows", "row_counts", "curves", "kind", "provenance", "artifact",
+        "alert_budget", "champion", "windows", "row_counts", "fit", "curves", "kind", "provenance", "artifact",
     }  # fmt: skip
     assert set(evaluation["metrics"]) == {
         "recall", "precision", "false_positive_rate", "average_precision", "roc_auc", "recall_at_alert_budget",
@@ -105,6 +106,8 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     assert evaluation["champion"]["status"] == "none"
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}
+    assert set(evaluation["fit"]) == {"expected", "synthetic_rows", "notes"}
+    assert evaluation["fit"]["expected"]["source"] == "validation"
     assert 0 < len(evaluation["curves"]["precision_recall"]) <= 200
     assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": SETTINGS.sha256, "data_sha256": "c" * 64}
 
@@ -210,7 +213,7 @@ def test_evaluate_rejects_archive_of_another_program(bench: Bench) -> None:
     path = bench.processing / "model" / "model.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("model.pkl"), io.BytesIO())
-    assert "model.json, baseline.json is missing" in bench.run("evaluate", *PROVENANCE).stderr
+    assert "model.json, baseline.json, fit.json is missing" in bench.run("evaluate", *PROVENANCE).stderr
     path.unlink()
     assert "the Train step must have run" in bench.run("evaluate", *PROVENANCE).stderr
 
@@ -318,3 +321,32 @@ def test_kind_that_starts_from_the_champion_needs_one(bench: Bench) -> None:
     done = bench.run("evaluate", "--kind", "threshold", *PROVENANCE)
     assert done.returncode == 1
     assert "a run of kind threshold starts from the champion, and ChampionSha256 names none" in done.stderr
+
+
+def test_out_of_fold_scores_stand_for_validation_rows_in_the_reference(bench: Bench) -> None:
+    """A model fitted on the validation rows is measured on them by the scores of fits that have not seen them."""
+    out_of_fold = OutOfFold(below_alerts=10_000, blocks=4)
+    bench.lay(dataclasses.replace(SETTINGS, training=changed(out_of_fold=out_of_fold)))
+    assert bench.run("train").returncode == 0
+    bench.pack()
+    assert bench.run("evaluate", *PROVENANCE).returncode == 0
+    evaluation = bench.evaluation()
+    assert evaluation["fit"]["expected"]["source"] == "out-of-fold"
+    read = artifact.read(bench.artifact())
+    own = json.loads((bench.root / "model" / "fit.json").read_text())["validation_scores"]
+    validation, test = (prepared_files.read(bench.processing / "prepared", part) for part in ("validation", "test"))
+    assert len(own) == len(validation)
+    scores = np.concatenate([own, read.model.score(test[list(read.model.inputs)].to_numpy())])
+    labels = pd.concat([validation[LABEL], test[LABEL]])
+    assert read.baseline["confusion"] == vars(Confusion.of(labels, read.model.decide(scores)))
+
+
+def test_scores_of_other_validation_rows_fail_the_step(bench: Bench) -> None:
+    """Evaluate reads the rows that Train read, or fails."""
+    bench.lay(dataclasses.replace(SETTINGS, training=changed(out_of_fold=OutOfFold(below_alerts=10_000, blocks=4))))
+    assert bench.run("train").returncode == 0
+    path = bench.root / "model" / "fit.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"validation_scores": document["validation_scores"][1:]}))
+    bench.pack()
+    assert "validation scores for" in bench.run("evaluate", *PROVENANCE).stderr

@@ -26,7 +26,7 @@ def test_train_does_not_read_test_rows(bench: Bench) -> None:
     """Train gives the same model without them."""
     (bench.processing / "prepared" / "test.parquet").unlink()
     assert bench.run("train").returncode == 0
-    assert sorted(file.name for file in (bench.root / "model").iterdir()) == ["baseline.json", "model.json"]
+    assert sorted(file.name for file in (bench.root / "model").iterdir()) == ["baseline.json", "fit.json", "model.json"]
 
 
 def test_threshold_keeps_its_limit_on_validation_rows(finished: Bench) -> None:

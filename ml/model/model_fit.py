@@ -1,0 +1,138 @@
+"""Fits a model from nothing and chooses its threshold: what a run of kind `fit` trains.
+
+The threshold comes from validation rows. Where those are few (out_of_fold.validation_is_small), it comes from
+out-of-fold scores of training and validation rows, and the model is fitted on both. Never sees test rows.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from imblearn.pipeline import Pipeline
+from numpy.typing import ArrayLike, NDArray
+
+from ml.model import calibration_line, estimator, out_of_fold, threshold, threshold_evidence
+from ml.model.fit_evidence import FitEvidence
+from ml.model.model_document import Line
+from ml.model.scorer import Scorer
+from ml.model.threshold_evidence import Expected
+from ml.model.training_settings import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A fitted pipeline, its threshold, and the evidence about both.
+
+    `history` maps its log-odds to those of the fraud rate on rows that it was not fitted on.
+    """
+
+    pipeline: Pipeline
+    threshold: float
+    history: Line
+    evidence: FitEvidence
+
+    def document(self, training: Training) -> dict[str, Any]:
+        """The model as model.json, without provenance."""
+        return estimator.export(self.pipeline, training, self.threshold, self.history)
+
+
+def fit(
+    training: Training,
+    train: tuple[pd.DataFrame, ArrayLike],
+    validation: tuple[pd.DataFrame, ArrayLike],
+) -> Fit:
+    """Fits on the training rows, or on training and validation rows, and applies the threshold policy.
+
+    Args:
+        train, validation: frames with `training.columns.inputs`, and labels (0 or 1), in order of time; the
+            validation rows are later.
+
+    Raises:
+        ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
+    """
+    held = validation[0], np.asarray(validation[1], dtype=np.int8)
+    if out_of_fold.validation_is_small(training.out_of_fold, training.threshold, held[1]):
+        return _fit_out_of_fold(training, train, held)
+    pipeline = estimator.fit(training, *train)
+    log_odds, scores = _scored(training, pipeline, held[0])
+    blocks, source = training.out_of_fold.blocks, threshold_evidence.VALIDATION
+    return _finish(training, pipeline, held, log_odds, scores, blocks=blocks, source=source, validation_scores=None)
+
+
+def _fit_out_of_fold(
+    training: Training, train: tuple[pd.DataFrame, ArrayLike], validation: tuple[pd.DataFrame, NDArray[np.int8]]
+) -> Fit:
+    columns = list(training.columns.inputs)
+    rows = pd.concat([train[0][columns], validation[0][columns]], ignore_index=True)
+    labels = np.concatenate([np.asarray(train[1], dtype=np.int8), validation[1]])
+    log_odds, blocks = np.empty(len(rows)), training.out_of_fold.blocks
+
+    def fit_and_score(fitted: NDArray[np.bool_], held: NDArray[np.bool_]) -> NDArray[np.float64]:
+        fold = estimator.fit(training, rows[fitted], labels[fitted])
+        log_odds[held], scores = _scored(training, fold, rows[held])
+        return scores
+
+    scores = out_of_fold.scores(len(rows), blocks, fit_and_score)
+    pipeline = estimator.fit(training, rows, labels)
+    source = threshold_evidence.OUT_OF_FOLD
+    kept = scores[len(scores) - len(validation[1]) :]
+    return _finish(
+        training, pipeline, (rows, labels), log_odds, scores, blocks=blocks, source=source, validation_scores=kept
+    )
+
+
+def _scored(
+    training: Training, pipeline: Pipeline, rows: pd.DataFrame
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-odds and scores of the exported model, which serves, not of the pipeline."""
+    scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
+    values = rows[list(scorer.inputs)].to_numpy()
+    return scorer.log_odds(values)[:, 0], scorer.score(values)
+
+
+def _finish(
+    training: Training,
+    pipeline: Pipeline,
+    scored: tuple[pd.DataFrame, NDArray[np.int8]],
+    log_odds: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    *,
+    blocks: int,
+    source: str,
+    validation_scores: NDArray[np.float64] | None,
+) -> Fit:
+    rows, labels = scored
+    rule = training.threshold
+    score = threshold.choose(rule, scores, labels, rows[training.columns.amount].to_numpy())
+    expected = threshold_evidence.expected(rule.policy, score, scores, labels, blocks=blocks, source=source)
+    synthetic = len(pipeline["resample"].parents_) if "resample" in pipeline.named_steps else 0
+    return Fit(
+        pipeline=pipeline,
+        threshold=score,
+        history=calibration_line.fit(log_odds, labels),
+        evidence=FitEvidence(
+            expected=expected,
+            validation_scores=None if validation_scores is None else tuple(validation_scores.tolist()),
+            synthetic_rows=synthetic,
+            notes=_notes(training, labels, expected, synthetic),
+        ),
+    )
+
+
+def _notes(training: Training, labels: NDArray[np.int8], expected: Expected | None, synthetic: int) -> tuple[str, ...]:
+    notes = []
+    if training.resampling.minority_ratio > 0 and not synthetic:
+        notes.append(
+            f"SMOTE added no rows: frauds already are {training.resampling.minority_ratio:g} or more of the legitimate "
+            f"training rows."
+        )
+    if expected is not None and expected.source == threshold_evidence.OUT_OF_FOLD:
+        notes.append(
+            f"The validation part is small, so the threshold comes from out-of-fold scores of all {len(labels):,} "
+            f"training and validation rows in {expected.blocks} blocks of time, and the model was fitted on both."
+        )
+    return tuple(notes)

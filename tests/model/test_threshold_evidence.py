@@ -1,0 +1,98 @@
+"""Tests of what is said about a threshold: its interval, its alternatives, and a budget that is too small."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ml.model import threshold, threshold_evidence
+from ml.model.metrics import rate
+from ml.model.training_settings import Threshold
+
+RULE = Threshold(policy="max_recall_at_fpr", value=0.0075)
+
+
+def expected(scores: np.ndarray, *, blocks: int = 5, policy: str = RULE.policy) -> threshold_evidence.Expected:
+    """The expected rate at the threshold that the policy chooses on legitimate rows alone."""
+    labels = np.zeros(len(scores))
+    score = threshold.choose(Threshold(policy=policy, value=RULE.value), scores, labels)
+    found = threshold_evidence.expected(policy, score, scores, labels, blocks=blocks, source="validation")
+    assert found is not None
+    return found
+
+
+def test_two_alerts_of_285_rows_are_no_three_quarters_of_a_percent() -> None:
+    """The interval is that of Clopper and Pearson: 0.09 % to 2.51 %."""
+    scores = np.zeros(285)
+    scores[[100, 200]] = 0.9
+    found = expected(scores)
+    assert (found.count, found.of, found.figure) == (2, 285, "false_positive_rate")
+    exact = stats.binomtest(2, 285).proportion_ci(0.95, method="exact")
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+    assert found.high == pytest.approx(0.0251, abs=1e-4)
+
+
+def test_expected_interval_covers_the_true_rate() -> None:
+    """Of 400 thresholds chosen on 500 uniform scores, at least 95 % have their true rate in the interval."""
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        scores = random.random(500)
+        found = expected(scores, blocks=1)
+        true = 1 - threshold.choose(RULE, scores, np.zeros(500))
+        covered += found.low <= true <= found.high
+    assert covered >= 375
+
+
+def test_alerts_in_bursts_widen_the_interval() -> None:
+    """Ten alerts in one block of five say less than ten spread over all blocks."""
+    spread, burst = np.zeros(2_000), np.zeros(2_000)
+    spread[::200] = 0.9
+    burst[:10] = 0.9
+    even, uneven = (expected(scores) for scores in (spread, burst))
+    assert even.count == uneven.count == 10
+    assert even.dispersion == 1.0
+    assert uneven.dispersion == pytest.approx(10.0, rel=0.01)
+    assert uneven.low < even.low < even.value < even.high < uneven.high
+
+
+def test_expected_without_rows_is_none_and_bounds_stay_probabilities() -> None:
+    """No legitimate rows give no interval; no alerts and nothing but alerts give one that ends at 0 or 1."""
+    assert threshold_evidence.expected("fixed", 0.5, [0.9], [1], blocks=5, source="validation") is None
+    nothing = threshold_evidence.expected("fixed", 0.5, [0.1] * 9, [0] * 9, blocks=3, source="validation")
+    everything = threshold_evidence.expected("alert_budget", 0.0, [0.1] * 9, blocks=3, source="validation")
+    assert nothing is not None and everything is not None
+    assert (nothing.low, everything.high) == (0.0, 1.0)
+    assert 0 < nothing.high < 0.4 and 0.6 < everything.low < 1
+    assert everything.figure == "alert_rate"
+    assert json.loads(json.dumps(nothing.to_dict()))["of"] == 9
+
+
+def test_options_state_alerts_recall_and_money() -> None:
+    """Each share of alerts has its threshold, alerts a day, recall by count and by amount, and what it misses."""
+    scores, labels, amounts = [0.9, 0.8, 0.7, 0.6, 0.1], [1, 0, 1, 0, 0], [10.0, 99.0, 90.0, 5.0, 1.0]
+    one, three = threshold_evidence.options(scores, labels, amounts, days=2.0, alert_shares=(0.2, 0.6))
+    assert (one.alerts, one.alerts_per_day, one.recall.value) == (1, 0.5, 0.5)
+    assert (one.value_recall, one.value_missed, one.false_positive_rate) == (0.1, 90.0, 0.0)
+    assert (three.alerts, three.recall.value, three.value_recall, three.value_missed) == (3, 1.0, 1.0, 0.0)
+    assert three.false_positive_rate == pytest.approx(1 / 3)
+    assert one.threshold > three.threshold
+    assert json.loads(json.dumps(one.to_dict()))["recall"]["of"] == 2
+
+
+def test_options_without_frauds_or_days_have_none_not_nan() -> None:
+    """Undefined figures are None."""
+    (one,) = threshold_evidence.options([0.9, 0.1], [0, 0], [1.0, 1.0], days=0.0, alert_shares=(0.5,))
+    assert one.alerts_per_day is one.recall.value is one.value_recall is None
+
+
+def test_shortfall_needs_evidence() -> None:
+    """Recall 0.72 of 200 frauds is below 0.90 beyond chance; 0.80 of ten is not."""
+    text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90)
+    assert text is not None
+    assert "within it, recall is 0.72 (at most 0.78) on 200 frauds, and 0.90 is wanted" in text
+    assert threshold_evidence.shortfall(rate(8, 10, ""), 0.90) is None
+    assert threshold_evidence.shortfall(rate(0, 0, "no frauds"), 0.90) is None
