@@ -230,6 +230,21 @@ class _PerCause(File):
     concept: Annotated[int, Field(ge=0, le=366)]
 
 
+class _Ranking(File):
+    max_false_positive_rate: OpenShare
+    min_drop: OpenShare
+    confidence: Annotated[float, Field(ge=0.5, lt=1)]
+    min_frauds: Annotated[int, Field(ge=1)]
+
+
+class TrainingWindowLimits(File):
+    """How far back the training windows of `adapt` and `threshold` reach, and which days an adaptation uses."""
+
+    adapt_days: Annotated[int, Field(ge=1, le=1_000)]
+    adapt_min_coverage: Annotated[float, Field(gt=0, le=1)]
+    threshold_days: Annotated[int, Field(ge=1, le=1_000)]
+
+
 class _CircuitBreaker(File):
     gate_failures: Annotated[int, Field(ge=1, le=100)]
 
@@ -249,10 +264,16 @@ class DriftFile(File):
     concept: _DriftConcept
     labels: LabelLimits
     decide: _DriftDecide
+    ranking: _Ranking
+    training_window: TrainingWindowLimits
     cooldown_days: _PerCause
     max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
     circuit_breaker: _CircuitBreaker
     schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name
+
+    def to_ranking_rules(self) -> dict[str, Any]:
+        """The arguments of `ml.model.drift.ranking.RankingRules`."""
+        return self.ranking.model_dump()
 
     def to_rules(self) -> dict[str, Any]:
         """The document that `ml.model.drift.detector.Rules.from_dict` takes."""

@@ -6,7 +6,7 @@ if a model that was trained for the cause passes the gate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from ml import config
 from ml.drift.drift_case import DriftCase, RequestOutcome, cause
@@ -15,6 +15,7 @@ from ml.gitops import comments, issues, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.markdown_escaping import code, text
 from ml.model.drift.verdict import CAUSES
+from ml.model.run_kinds import RunKind
 
 
 class CircuitBreaker:
@@ -40,7 +41,7 @@ class CircuitBreaker:
             return None
         marker = _marker(case.cause)
         closed_issues = "\n".join(issues.closed_bodies(self._github, cause=marker, label=labels.CIRCUIT_BREAKER))
-        failures = [name for name in failures if name not in closed_issues]
+        failures = {name: kind for name, kind in failures.items() if name not in closed_issues}
         if len(failures) < self._limit:
             return None
         issue = issues.find(self._github, cause=marker, label=labels.CIRCUIT_BREAKER)
@@ -54,7 +55,12 @@ class CircuitBreaker:
             )
         reason = f"{len(failures)} models in a row for {case.cause} failed the gate; see #{issue.number}"
         return RequestOutcome(
-            request=case.name, cause=case.cause, state="circuit breaker open", reason=reason, issue=issue.number
+            request=case.name,
+            cause=case.cause,
+            run_kind=case.run_kind,
+            state="circuit breaker open",
+            reason=reason,
+            issue=issue.number,
         )
 
     def close_resolved(self) -> None:
@@ -75,8 +81,10 @@ def _marker(name: str) -> str:
     return f"breaker {name}"
 
 
-def _issue_body(case: DriftCase, failures: Sequence[str]) -> str:
-    records = "\n".join(f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}" for name in failures)
+def _issue_body(case: DriftCase, failures: Mapping[str, RunKind]) -> str:
+    records = "\n".join(
+        f"- {code(f'{config.GATE_FAILURES}/{name}.yaml')}, kind {text(kind)}" for name, kind in failures.items()
+    )
     return comments.truncate(
         f"{text(case.reason)}\n\n{len(failures)} consecutive models that were trained for this cause failed the gate:"
         f"\n\n{records}\n\nNo request is created for {code(case.cause)} while this issue is open: models trained on "

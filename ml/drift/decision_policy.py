@@ -12,12 +12,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.console import note
+from ml.drift import run_kind_policy
 from ml.drift.approved_model import Model
 from ml.drift.drift_case import DriftCase
 from ml.drift.request_evidence import build_case
 from ml.drift.window_monitor import Check, Monitor
 from ml.model.drift import detector
 from ml.model.drift.detector import DriftVerdict
+from ml.model.drift.ranking import RankingRules
 from ml.model.drift.verdict import CONCEPT
 
 
@@ -38,7 +40,17 @@ def cases(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase]:
         [each.verdict for each in past], monitor.rules, champion=champion.sha256, learned_until=champion.learned_until
     )
     kinds = [str(decision.kind) for decision in decisions]
-    return [build_case(each, past, [kind for kind in kinds if kind != each.kind]) for each in decisions]
+    counted = [(each.verdict, each.document.get("ranking")) for each in past]
+    rules = RankingRules(**monitor.file.to_ranking_rules())
+    return [
+        build_case(
+            each,
+            past,
+            [kind for kind in kinds if kind != each.kind],
+            run_kind_policy.choose(each, counted, champion.reference.document, rules),
+        )
+        for each in decisions
+    ]
 
 
 def due(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ml.model.drift import detector
+from ml.model.run_kinds import RunKind
 
 BRANCH_PREFIX = "bot/request-"
 
@@ -18,6 +19,8 @@ class DriftCase:
     """A drift decision that is due, with its evidence."""
 
     decision: detector.Decision
+    run_kind: RunKind
+    """The kind of training run that it asks for."""
     reason: str
     evidence: Mapping[str, Any]
 
@@ -51,6 +54,8 @@ class RequestOutcome:
     cause: str
     state: State
     reason: str
+    run_kind: RunKind
+    """The kind of run that the decision asks for."""
     commit: str | None = None
     pull_request: int | None = None
     """The pull request that adds the request, if main is protected."""
@@ -67,5 +72,10 @@ def cause(kind: str) -> str:
 def suppressed(case: DriftCase, reason: str, *, pull_request: int | None = None) -> RequestOutcome:
     """The outcome of a case for which no request is created."""
     return RequestOutcome(
-        request=case.name, cause=case.cause, state="suppressed", reason=reason, pull_request=pull_request
+        request=case.name,
+        cause=case.cause,
+        run_kind=case.run_kind,
+        state="suppressed",
+        reason=reason,
+        pull_request=pull_request,
     )

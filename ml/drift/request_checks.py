@@ -68,7 +68,13 @@ class RequestChecks:
         if breaker is not None:
             return breaker
         reason = f"{case.name} was resolved by {resolution.record}"
-        return RequestOutcome(request=case.name, cause=case.cause, state="already requested", reason=reason)
+        return RequestOutcome(
+            request=case.name,
+            cause=case.cause,
+            run_kind=case.run_kind,
+            state="already requested",
+            reason=reason,
+        )
 
     def _open_requests(self, case: DriftCase) -> RequestOutcome | None:
         for kind in CAUSES[: CAUSES.index(case.kind) + 1]:  # a training for a stronger cause covers this one
@@ -78,10 +84,15 @@ class RequestChecks:
         return None
 
     def _already_open(self, case: DriftCase, name: str) -> RequestOutcome:
-        started = self._training.start_if_missing(name, commit=self._log.commit_of(name))
+        started = self._training.start_if_missing(name, self._log.kind_of(name), commit=self._log.commit_of(name))
         more = "; its training had not been started and was started now" if started else ""
         return RequestOutcome(
-            request=name, cause=case.cause, state="already requested", reason=f"{name} is open{more}", started=started
+            request=name,
+            cause=case.cause,
+            run_kind=case.run_kind,
+            state="already requested",
+            reason=f"{name} is open{more}",
+            started=started,
         )
 
     def _pull_requests(self, case: DriftCase) -> RequestOutcome | None:
@@ -90,7 +101,12 @@ class RequestChecks:
             if name != case.name and name.endswith(f"Z-{case.cause}"):
                 reason = f"#{pull.number} proposes {name} and is not merged yet"
                 return RequestOutcome(
-                    request=name, cause=case.cause, state="already requested", reason=reason, pull_request=pull.number
+                    request=name,
+                    cause=case.cause,
+                    run_kind=case.run_kind,
+                    state="already requested",
+                    reason=reason,
+                    pull_request=pull.number,
                 )
         if case.name in proposals:
             return None  # the pull request is updated

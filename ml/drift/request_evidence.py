@@ -10,19 +10,29 @@ from ml.clock import stamp
 from ml.drift.drift_case import DriftCase
 from ml.drift.window_monitor import Check
 from ml.model.drift import detector
+from ml.model.drift.ranking import RankingVerdict
+from ml.model.run_kinds import RunKind
 
 _MAX_FINDINGS = 12
 """Findings in a request; the check that it names has all of them."""
 _DIGITS = 6
+_RUNS: dict[RunKind, str] = {"fit": "refit", "adapt": "adaptation", "threshold": "new threshold"}
 
 
-def build_case(decision: detector.Decision, past: Sequence[Check], also: Sequence[str]) -> DriftCase:
+def build_case(
+    decision: detector.Decision,
+    past: Sequence[Check],
+    also: Sequence[str],
+    run: tuple[RunKind, RankingVerdict | None],
+) -> DriftCase:
     """The case of a decision. Its findings are those of the latest window in which this kind of drift fired.
 
     Args:
         past: the checks that the decision is based on.
         also: the other kinds of drift that are due.
+        run: the kind of training run, and the test of the ranking that it follows from.
     """
+    run_kind, ranking = run
     kind = str(decision.kind)
     by_window = {each.window: each for each in past}
     latest = by_window[decision.fired[-1]]
@@ -45,11 +55,15 @@ def build_case(decision: detector.Decision, past: Sequence[Check], also: Sequenc
         "findings": [finding_values(finding) for finding in findings[:_MAX_FINDINGS]],
         "findings_in_all": len(findings),
         "top_features": [feature_values(feature) for feature in latest.verdict.top_features],
+        **({"ranking": ranking_values(ranking)} if ranking is not None else {}),
         **({"also_due": list(also)} if also else {}),
         "check": check_uri(latest),
         "report": latest.document["report"],
     }
-    return DriftCase(decision=decision, reason=_reason(decision, latest, findings), evidence=evidence)
+    reason = _reason(decision, latest, findings)
+    if ranking is not None:
+        reason += f". Asks for a {_RUNS[run_kind]}: {ranking.reason}"
+    return DriftCase(decision=decision, run_kind=run_kind, reason=reason, evidence=evidence)
 
 
 def strongest(verdict: detector.DriftVerdict, kind: str) -> list[detector.Finding]:
@@ -83,6 +97,13 @@ def feature_values(feature: detector.FeatureDrift) -> dict[str, Any]:
     """The drift statistics of an input as plain values, for YAML."""
     names = ("ks", "psi", "js", "mean_shift")
     return {"name": feature.name} | {name: rounded(getattr(feature, name)) for name in names}
+
+
+def ranking_values(verdict: RankingVerdict) -> dict[str, Any]:
+    """The test of the ranking as plain values, for YAML."""
+    document = verdict.to_dict()
+    figures = ("window", "reference", "difference", "low", "high")
+    return document | {name: rounded(document[name]) for name in figures}
 
 
 def rounded(value: float | None) -> float | None:

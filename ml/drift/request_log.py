@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ml import config
 from ml.gitops.repository import Repository
+from ml.model.run_kinds import RunKind
 from ml.records import retrain_requests
 from ml.records.retrain_requests import GitCommit, Resolution, Resolutions
 
@@ -45,14 +46,14 @@ class RequestLog:
         """The resolutions of a cause's requests, oldest first."""
         return [item for item in self.resolutions.history if cause_of(item.request) == cause]
 
-    def consecutive_gate_failures(self, cause: str) -> list[str]:
-        """The names of the gate failures that resolved a cause's requests since its last approval, oldest first."""
-        failures: list[str] = []
+    def consecutive_gate_failures(self, cause: str) -> dict[str, RunKind]:
+        """The gate failures that resolved a cause's requests since its last approval, with the kind of their runs.
+
+        By the record's name, oldest first.
+        """
+        failures: dict[str, RunKind] = {}
         for item in self.resolved(cause):
-            if not item.gate_failed:
-                failures = []
-            elif item.record.stem not in failures:
-                failures.append(item.record.stem)
+            failures = {**failures, item.record.stem: item.kind} if item.gate_failed else {}
         return failures
 
     def created_in_month(self, moment: datetime, causes: Collection[str]) -> list[str]:
@@ -63,6 +64,10 @@ class RequestLog:
             for name in self.requests
             if cause_of(name) in causes and self._commit_time(name).strftime("%Y%m") == month
         ]
+
+    def kind_of(self, name: str) -> RunKind:
+        """The kind of run that a request asks for. ConfigError if the request is invalid."""
+        return self._source.request(name).kind
 
     def commit_of(self, name: str) -> str | None:
         """The commit that added a request; None if there is no such request."""

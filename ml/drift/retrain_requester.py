@@ -22,7 +22,6 @@ from ml.gitops import commit_messages, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.markdown_escaping import text
 from ml.gitops.remote import ProtectedBranch, Remote
-from ml.model.run_kinds import FIT
 from ml.records import bot_pull_requests
 
 _REASON_LIMIT = 1024  # characters
@@ -93,7 +92,7 @@ class RetrainRequester:
                 self._bucket,
                 onset=case.decision.onset,
                 end=now.replace(hour=0, minute=0, second=0, microsecond=0),
-                grows=case.kind != "concept",
+                kind=case.run_kind,
                 as_of=now,
                 settings=self._settings,
                 gate=self._gate,
@@ -105,7 +104,7 @@ class RetrainRequester:
 
     def _commit(self, case: DriftCase, chosen: training_window.TrainingWindow) -> RequestOutcome:
         request = config.RetrainRequest(
-            kind=FIT,
+            kind=case.run_kind,
             cause=case.cause,
             reason=case.reason[:_REASON_LIMIT],
             window=config.Window(start=chosen.start, end=chosen.end),
@@ -129,10 +128,11 @@ class RetrainRequester:
             return self._propose(case, path.as_posix(), commit, request)
         if pushed.commit != commit:
             self._require_same_content(path.as_posix(), pushed.commit, content)
-        started = self._training.start(case.name)
+        started = self._training.start(case.name, case.run_kind)
         return RequestOutcome(
             request=case.name,
             cause=case.cause,
+            run_kind=case.run_kind,
             state="requested",
             reason=case.reason,
             commit=pushed.commit,
@@ -155,12 +155,19 @@ class RetrainRequester:
             commit=commit,
             seen=existing,
             base=self._main,
-            title=f"Request a retrain: {case.name}",
-            body=f"{text(request.reason)}\n\nMerging starts `{TRAINING_WORKFLOW}`; closing declines the request.",
+            title=f"{case.run_kind}: request a retrain, {case.name}",
+            body=f"{text(request.reason)}\n\nKind of run: {commit_messages.KINDS[request.kind]}.\n\n"
+            f"Merging starts `{TRAINING_WORKFLOW}`; closing declines the request.",
             label=labels.BOT,
         )
         number = opened.pull.number
         reason = f"#{number} adds {path} to {self._main}; merging it starts the training"
         return RequestOutcome(
-            request=case.name, cause=case.cause, state="proposed", reason=reason, commit=commit, pull_request=number
+            request=case.name,
+            cause=case.cause,
+            run_kind=case.run_kind,
+            state="proposed",
+            reason=reason,
+            commit=commit,
+            pull_request=number,
         )

@@ -16,6 +16,7 @@ from ml.gitops.markdown_escaping import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
 
 if TYPE_CHECKING:
+    from ml.drift.drift_case import RequestOutcome
     from ml.drift.result import DriftCheckResult, NoTraffic
 
 _SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
@@ -49,7 +50,7 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
             f"**No traffic** since {stamp(result.no_traffic.since)}, {result.no_traffic.hours:,.0f} hours: drift "
             "cannot be detected."
         )
-    parts += [_outcome(each.request, each.state, each.reason) for each in result.requests]
+    parts += [_outcome(each) for each in result.requests]
     if not result.requests:
         parts.append(
             f"Due: {', '.join(result.causes)}; no request was created (report only)."
@@ -77,7 +78,7 @@ def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) 
     )
 
 
-def _outcome(name: str, state: str, reason: str) -> str:
+def _outcome(found: RequestOutcome) -> str:
     words = {
         "requested": "A retrain is requested",
         "proposed": "A pull request proposes a retrain",
@@ -85,7 +86,7 @@ def _outcome(name: str, state: str, reason: str) -> str:
         "suppressed": "No request was created",
         "circuit breaker open": "No request was created; the circuit breaker is open",
     }
-    return f"**{words[state]}** ({code(name)}): {text(reason)}."
+    return f"**{words[found.state]}** ({code(found.request)}, kind {text(found.run_kind)}): {text(found.reason)}."
 
 
 def _windows(checks: Sequence[Check]) -> str:

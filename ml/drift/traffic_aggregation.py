@@ -12,6 +12,7 @@ from ml.aws.labels import join as labels
 from ml.drift.calendar import Window
 from ml.model.drift import detector
 from ml.model.drift.label_counts import Outcomes
+from ml.model.drift.ranking import RankingCounts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,8 @@ def read(
 ) -> tuple[detector.WindowSummary, detector.LabelSummary | None, dict[str, Any]]:
     """The traffic summary of `model` in `window`, its label summary at `now`, and the counts of rows read.
 
-    The label summary is None if no row has an id to join labels on. `limits` define when a day's labels are mature.
+    The counts include those of scores by label on mature days, if the drift reference has edges for them. The label
+    summary is None if no row has an id to join labels on. `limits` define when a day's labels are mature.
 
     Raises:
         CloudError, DataError: S3 cannot be read, or an object has another format.
@@ -42,6 +44,7 @@ def read(
             join.add(scored)
         labelled = join.mature(as_of=now, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
         outcomes = _outcomes(labelled, model)
+        by_label = _scores_by_label(labelled, model)
         label_counts = {
             "days": [_plain(asdict(day)) for day in labelled.days],
             "repeated": labelled.repeated,
@@ -50,7 +53,11 @@ def read(
     counts = reading.counts
     unexpected = {column: rows for (kind, column), rows in counts.schema.items() if kind == "unexpected"}
     summary = replace(summary, unexpected=dict(summary.unexpected) | unexpected)
-    return summary, outcomes, {"traffic": counts.to_dict() | {"other_models": others}, "labels": label_counts}
+    return (
+        summary,
+        outcomes,
+        {"traffic": counts.to_dict() | {"other_models": others}, "labels": label_counts} | {"ranking": by_label},
+    )
 
 
 def _scored_by(batch: Batch, version: str, others: dict[str, int]) -> NDArray[np.bool_]:
@@ -106,6 +113,17 @@ def _outcomes(labelled: labels.Labelled, model: Model) -> detector.LabelSummary 
         counted = total.days.get(day.day, Outcomes.none(bands)) if day.mature else Outcomes.none(bands)
         days[day.day] = replace(counted, rows=day.rows, labelled=day.labelled)
     return detector.LabelSummary(bands=bands, days=days)
+
+
+def _scores_by_label(labelled: labels.Labelled, model: Model) -> dict[str, list[int]] | None:
+    """Rows of mature days per bin of scores, by label; None if the reference, of an older model, has no bins."""
+    known = model.reference.document.get("ranking")
+    if known is None:
+        return None
+    total = RankingCounts.of(known["edges"], [], [])
+    for batch in labelled.rows():
+        total += RankingCounts.of(known["edges"], batch.scores, batch.labels)
+    return total.to_dict()
 
 
 def _plain(document: Mapping[str, Any]) -> dict[str, Any]:

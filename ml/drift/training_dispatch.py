@@ -9,6 +9,7 @@ from __future__ import annotations
 from ml.gitops import pull_requests
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
+from ml.model.run_kinds import RunKind
 from ml.records import bot_pull_requests
 
 TRAINING_WORKFLOW = "train.yml"
@@ -24,22 +25,22 @@ class TrainingDispatch:
     def __init__(self, github: GitHub, remote: Remote, *, main: str) -> None:
         self._github, self._remote, self._main = github, remote, main
 
-    def start(self, name: str) -> bool:
+    def start(self, name: str, kind: RunKind) -> bool:
         """Dispatches the training for a request that was just pushed. False if the push triggers it."""
         if bot_pull_requests.push_triggers_workflows():
             return False
-        inputs = {"reason": f"Retrain request of the drift check: {name}"}
+        inputs = {"reason": f"{kind}: retrain request of the drift check, {name}"}
         pull_requests.dispatch(self._github, TRAINING_WORKFLOW, ref=self._main, inputs=inputs)
         return True
 
-    def start_if_missing(self, name: str, *, commit: str | None) -> bool:
+    def start_if_missing(self, name: str, kind: RunKind, *, commit: str | None) -> bool:
         """Dispatches the training for an open request if none ran since `commit` added it.
 
         An earlier check may have ended after the push and before the dispatch. False if nothing was dispatched.
         """
         if bot_pull_requests.push_triggers_workflows() or commit is None or self._ran_on(commit):
             return False
-        return self.start(name)
+        return self.start(name, kind)
 
     def _ran_on(self, commit: str) -> bool:
         """Whether a training ran on `commit` or on a later one."""

@@ -1,8 +1,13 @@
 """Chooses the training window of a retrain request, so that it holds enough labelled frauds for the gate.
 
-The window starts at the onset of the drift and ends with the last day whose labels are mature. For concept drift it
-never contains older rows, because their labels follow the former concept. For other causes it grows backwards by whole
-days until the test part has the number of frauds that the gate requires.
+Each kind of run has its own window:
+
+- `adapt`: from the onset of the drift, at most the latest `adapt_days`. Never older rows, because their labels follow
+  the former concept. Labels need not be mature: a day counts if enough of its rows have one.
+- `threshold`: the latest `threshold_days` with mature labels; more, but not before the onset, if the test part needs
+  them.
+- `fit`: from the onset to the last day with mature labels. It grows backwards by whole days until the test part has the
+  number of frauds that the gate requires.
 """
 
 from __future__ import annotations
@@ -11,10 +16,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
 
 from ml import config
 from ml.aws.labels import coverage
 from ml.aws.labels.coverage import DayCount
+from ml.config.settings_files import TrainingWindowLimits
+from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
 
 _DAY = timedelta(days=1)
 
@@ -41,22 +49,61 @@ class NotEnoughLabels:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Needs:
+    """The shares of the parts that Prepare makes, in order of time, and the frauds that each of them needs.
+
+    A new threshold follows from legitimate rows. Its window is held to an adaptation's counts all the same: fewer
+    frauds could not show that the change is supported.
+    """
+
+    shares: tuple[float, ...]
+    frauds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, kind: RunKind, settings: config.ModelFile, gate: config.GateFile) -> _Needs:
+        """To fit a model, to choose its threshold if a part is for that alone, and to test it."""
+        split, fitted = settings.split, settings.resampling.neighbours + 1
+        if kind == FIT:
+            shares = (split.train, split.validation, split.test)
+            return cls(shares=shares, frauds=(fitted, 1, gate.min_positives))
+        return cls(shares=(split.train + split.validation, split.test), frauds=(fitted, gate.min_positives))
+
+    def are_met(self, days: Sequence[DayCount]) -> bool:
+        """Whether each part of `days` has enough frauds."""
+        return all(found >= needed for found, needed in zip(self.frauds_by_part(days), self.frauds, strict=True))
+
+    def frauds_by_part(self, days: Sequence[DayCount]) -> list[int]:
+        """A lower bound of the frauds in each part. A day that is split counts by share, rounded down."""
+        total = sum(day.labelled for day in days)
+        cuts = [0.0, *(share * total for share in accumulate(self.shares[:-1])), float(total)]
+        frauds, passed = [0] * len(self.shares), 0
+        for day in days:
+            for part in range(len(self.shares)):
+                inside = min(passed + day.labelled, cuts[part + 1]) - max(passed, cuts[part])
+                if inside > 0:
+                    whole = inside >= day.labelled
+                    frauds[part] += day.frauds if whole else math.floor(day.frauds * inside / day.labelled)
+            passed += day.labelled
+        return frauds
+
+
 def choose(
     bucket: str,
     *,
     onset: datetime,
     end: datetime,
-    grows: bool,
+    kind: RunKind,
     as_of: datetime,
     settings: config.ModelFile,
     gate: config.GateFile,
     labels: config.DriftFile,
 ) -> TrainingWindow | NotEnoughLabels:
-    """The training window for drift that began at `onset`.
+    """The training window of a run of `kind` for drift that began at `onset`.
 
     Args:
         end: the upper bound of the window, whether labels are mature or not.
-        grows: whether days before the onset may be added.
+        labels: model-config/monitoring/drift.yaml.
 
     Raises:
         CloudError, DataError: the data lake cannot be read.
@@ -64,23 +111,28 @@ def choose(
     days = coverage.by_day(bucket, onset, end, as_of=as_of)
     if not days:
         return NotEnoughLabels(reason=f"the lake holds no transaction from {_day(onset)} to {_day(end)}; import them")
-    mature = _mature(days, as_of, labels)
-    if not mature:
+    usable = _usable(days, as_of, labels, kind)
+    if not usable:
+        words = "are too few yet" if kind == ADAPT else "are not mature yet"
         return NotEnoughLabels(
-            reason=f"labels from {_day(onset)} on are not mature yet ({sum(day.labelled for day in days):,} of "
+            reason=f"labels from {_day(onset)} on {words} ({sum(day.labelled for day in days):,} of "
             f"{sum(day.rows for day in days):,} transactions of the lake have one)"
         )
-    last = _midnight(mature[-1].day) + _DAY
-    last = end if len(mature) == len(days) else min(last, end)
-    start, chosen = onset, mature
-    oldest = coverage.first_event(bucket) if grows else None
-    while not _enough(chosen, settings, gate) and oldest is not None and oldest < start:
+    last = _midnight(usable[-1].day) + _DAY
+    last = end if len(usable) == len(days) else min(last, end)
+    needs = _Needs.of(kind, settings, gate)
+    start, chosen = _latest(usable, onset, last, labels.training_window, kind)
+    if kind == THRESHOLD and not needs.are_met(chosen):
+        older = usable[: len(usable) - len(chosen)]
+        start, chosen = _shortest(older, onset, chosen, needs)
+    oldest = coverage.first_event(bucket) if kind == FIT else None
+    while not needs.are_met(chosen) and oldest is not None and oldest < start:
         # Each step doubles the length: a data lake of several years is read a few times, not once per day.
         reach = max(_midnight(oldest.date()), start - max(_DAY, last - start))
         older = coverage.by_day(bucket, reach, start, as_of=as_of)
-        start, chosen = _shortest(older, reach, chosen, settings, gate)
-    if not _enough(chosen, settings, gate):
-        test_frauds = _frauds_by_part(chosen, settings)[2]
+        start, chosen = _shortest(older, reach, chosen, needs)
+    if not needs.are_met(chosen):
+        test_frauds = needs.frauds_by_part(chosen)[-1]
         return NotEnoughLabels(
             reason=f"{sum(day.frauds for day in chosen):,} frauds are labelled from {_day(start)} to {_day(last)}, of "
             f"which {test_frauds:,} are in the test part; the gate requires {gate.min_positives}"
@@ -90,57 +142,44 @@ def choose(
         end=last,
         rows=sum(day.labelled for day in chosen),
         frauds=sum(day.frauds for day in chosen),
-        test_frauds=_frauds_by_part(chosen, settings)[2],
+        test_frauds=needs.frauds_by_part(chosen)[-1],
         grown_days=max(0, math.ceil((onset - start) / _DAY)),
     )
 
 
-def _mature(days: Sequence[DayCount], as_of: datetime, labels: config.DriftFile) -> list[DayCount]:
-    """The leading days whose label coverage and age reach the limits."""
-    limits, mature = labels.labels, []
+def _usable(days: Sequence[DayCount], as_of: datetime, labels: config.DriftFile, kind: RunKind) -> list[DayCount]:
+    """The leading days whose label coverage and age reach the limits of the kind."""
+    limits, usable = labels.labels, []
+    young = kind == ADAPT
+    coverage_limit = labels.training_window.adapt_min_coverage if young else limits.min_coverage
+    age_limit = timedelta(days=0 if young else limits.min_age_days)
     for day in days:
         age = as_of - _midnight(day.day) - _DAY
-        if day.labelled / day.rows < limits.min_coverage or age < timedelta(days=limits.min_age_days):
+        if day.labelled / day.rows < coverage_limit or age < age_limit:
             break
-        mature.append(day)
-    return mature
+        usable.append(day)
+    return usable
+
+
+def _latest(
+    usable: Sequence[DayCount], onset: datetime, last: datetime, limits: TrainingWindowLimits, kind: RunKind
+) -> tuple[datetime, list[DayCount]]:
+    """The start of the window and its days: all from the onset for a fit, else the latest that the limits allow."""
+    if kind == FIT:
+        return onset, list(usable)
+    start = max(onset, last - timedelta(days=limits.adapt_days if kind == ADAPT else limits.threshold_days))
+    return start, [day for day in usable if _midnight(day.day) + _DAY > start]
 
 
 def _shortest(
-    older: Sequence[DayCount],
-    reach: datetime,
-    chosen: list[DayCount],
-    settings: config.ModelFile,
-    gate: config.GateFile,
+    older: Sequence[DayCount], reach: datetime, chosen: list[DayCount], needs: _Needs
 ) -> tuple[datetime, list[DayCount]]:
     """Prepends as few `older` days to `chosen` as are enough; all of them, from `reach`, if they are not enough."""
     for index in range(len(older) - 1, -1, -1):
         grown = [*older[index:], *chosen]
-        if _enough(grown, settings, gate):
+        if needs.are_met(grown):
             return max(reach, _midnight(older[index].day)), grown
     return reach, [*older, *chosen]
-
-
-def _enough(days: Sequence[DayCount], settings: config.ModelFile, gate: config.GateFile) -> bool:
-    """Whether each part of the split has enough frauds: to fit a model, to choose its threshold, and to test it."""
-    train, validation, test = _frauds_by_part(days, settings)
-    return train > settings.resampling.neighbours and validation >= 1 and test >= gate.min_positives
-
-
-def _frauds_by_part(days: Sequence[DayCount], settings: config.ModelFile) -> tuple[int, int, int]:
-    """A lower bound of the frauds in train, validation and test. A day that is split counts by share, rounded down."""
-    total = sum(day.labelled for day in days)
-    shares = settings.split.train, settings.split.validation, settings.split.test
-    cuts, frauds = [0.0, shares[0] * total, (shares[0] + shares[1]) * total, float(total)], [0.0, 0.0, 0.0]
-    passed = 0
-    for day in days:
-        for part in range(3):
-            inside = min(passed + day.labelled, cuts[part + 1]) - max(passed, cuts[part])
-            if inside > 0:
-                whole = inside >= day.labelled
-                frauds[part] += day.frauds if whole else math.floor(day.frauds * inside / day.labelled)
-        passed += day.labelled
-    return int(frauds[0]), int(frauds[1]), int(frauds[2])
 
 
 def _midnight(day: date) -> datetime:

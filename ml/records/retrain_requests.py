@@ -61,6 +61,12 @@ class GitCommit:
         """The ids of every request, oldest first."""
         return tuple(path.stem for path in self._paths(config.REQUESTS))
 
+    def request(self, name: str) -> config.RetrainRequest:
+        """The request with that id. Raises ConfigError if it is invalid or does not exist."""
+        path = config.REQUESTS / f"{name}.yaml"
+        content = self._repository.show(self.commit, path) or b""
+        return config.parse(content.decode("utf-8", "replace"), path, config.RetrainRequest)
+
     def approvals(self) -> Iterator[tuple[Path, config.ApprovalRecord]]:
         """See `RecordSource`."""
         return self._records(config.APPROVALS, config.ApprovalRecord)
@@ -82,10 +88,12 @@ class GitCommit:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """A record that names a request, its creation time, and whether the gate failed."""
+    """A record that names a request, the kind of its run, its creation time, and whether the gate failed."""
 
     request: str
     record: Path
+    kind: config.RunKind
+    """The kind of the run that resolved it."""
     created: datetime
     gate_failed: bool
 
@@ -114,11 +122,13 @@ def resolutions(source: RecordSource) -> Resolutions:
     """The resolutions of all requests that the records of `source` name; ConfigError if a record is invalid."""
     found = []
     for path, approval in source.approvals():
-        found += [_resolution(name, path, approval.created, gate_failed=False) for name in approval.requests]
+        found += [_resolution(name, path, approval, gate_failed=False) for name in approval.requests]
     for path, failure in source.gate_failures():
-        found += [_resolution(name, path, failure.created, gate_failed=True) for name in failure.requests]
+        found += [_resolution(name, path, failure, gate_failed=True) for name in failure.requests]
     return Resolutions(tuple(sorted(found, key=lambda item: (item.created, item.record))))
 
 
-def _resolution(name: str, path: Path, created: datetime, *, gate_failed: bool) -> Resolution:
-    return Resolution(request=name, record=path, created=created, gate_failed=gate_failed)
+def _resolution(
+    name: str, path: Path, record: config.ApprovalRecord | config.GateFailureRecord, *, gate_failed: bool
+) -> Resolution:
+    return Resolution(request=name, record=path, kind=record.kind, created=record.created, gate_failed=gate_failed)

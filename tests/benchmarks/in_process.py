@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 
 from ml import config
 from ml.aws.labels import coverage
-from ml.drift import decision_policy, training_window
+from ml.drift import decision_policy, run_kind_policy, training_window
 from ml.drift.approved_model import learned_until
 from ml.drift.drift_case import DriftCase
-from ml.model import artifact
+from ml.model import artifact, run_kinds
 from ml.model.drift import detector
+from ml.model.drift.ranking import RankingCounts, RankingRules
 from ml.model.metrics import Confusion
+from ml.model.run_kinds import FIT, RunKind
 from ml.model.training_settings import Settings
 from ml.simulate.year_traffic import HISTORY, Day, Year
 from ml.steps import evaluate, prepare, train
@@ -61,31 +63,33 @@ def run(
     *,
     start: datetime | None = None,
     end: datetime | None = None,
+    kind: RunKind = FIT,
     champion: Trained | None = None,
 ) -> Trained:
     """Prepare, Train and Evaluate on rows of a window with the labels known so far."""
+    start_model = champion.model if champion is not None and run_kinds.needs_champion(kind) else None
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "processing"
         for name in ("settings", "champion", "model"):
             (base / name).mkdir(parents=True)
         (base / "settings/settings.json").write_text(settings.to_json())
-        for kind, parts in (("raw", tables), ("labels", labels)):
+        for content, parts in (("raw", tables), ("labels", labels)):
             for number, table in enumerate(parts):
-                path = base / f"dataset/{kind}/{number:03d}/part.parquet"
+                path = base / f"dataset/{content}/{number:03d}/part.parquet"
                 path.parent.mkdir(parents=True)
                 pq.write_table(table, path)
         if champion is None:
             (base / "champion/none.json").write_text('{"champion": null}')
         else:
             (base / "champion/model.tar.gz").write_bytes(champion.archive)
-        prepare.prepare(base, "fit", start.isoformat() if start else "", end.isoformat() if end else "")
+        prepare.prepare(base, kind, start.isoformat() if start else "", end.isoformat() if end else "")
         trained = Path(folder) / "trained"
-        train.train(base / "settings", base / "prepared", trained, kind="fit", champion=None)
+        train.train(base / "settings", base / "prepared", trained, kind=kind, champion=start_model)
         with tarfile.open(base / "model/model.tar.gz", "w:gz") as tar:
             for path in sorted(trained.iterdir()):
                 tar.add(path, arcname=path.name)
         provenance = {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}
-        evaluate.evaluate(base, "fit", provenance, champion.model.sha256 if champion else "")
+        evaluate.evaluate(base, kind, provenance, champion.model.sha256 if champion else "")
         archive = (base / "artifact/model.tar.gz").read_bytes()
         return Trained(archive, artifact.read(archive), json.loads((base / "evaluation/evaluation.json").read_text()))
 
@@ -143,12 +147,13 @@ class InProcess:
                 learned_until=learned_until(serving.model.baseline),
             )
             for decision in decisions:
-                case = DriftCase(decision=decision, reason="", evidence={})
+                kind = self.run_kind(decision, verdicts, serving, now)
+                case = DriftCase(decision=decision, run_kind=kind, reason="", evidence={})
                 found = answers.setdefault(case.kind, [])
                 if held := self.suppressed_by(case, found, now):
                     played.requests.append((number, case.kind, "", held))
                     continue
-                trained, words = self.retrain(decision, number, serving)
+                trained, words = self.retrain(case, number, serving)
                 if trained is None:
                     played.requests.append((number, case.kind, words, "suppressed"))
                     continue
@@ -202,11 +207,29 @@ class InProcess:
             model.model.baseline, window, labels, self.rules, start=start, end=end, as_of=now, reference=reference
         )
 
-    def retrain(self, decision: detector.Decision, number: int, champion: Trained) -> tuple[Trained | None, str]:
+    def run_kind(
+        self,
+        decision: detector.Decision,
+        verdicts: Mapping[int, detector.DriftVerdict],
+        serving: Trained,
+        now: datetime,
+    ) -> RunKind:
+        """The kind of run that the drift check would ask for."""
+        past = [(verdict, self.ranking_counts(number, now)) for number, verdict in sorted(verdicts.items())]
+        rules = RankingRules(**self.file.to_ranking_rules())
+        return run_kind_policy.choose(decision, past, serving.model.baseline, rules)[0]
+
+    def ranking_counts(self, number: int, now: datetime) -> Mapping[str, Any]:
+        """A month's rows by score and label, by the model that served then and the labels known now."""
+        edges = self.models[number].model.baseline["ranking"]["edges"]
+        labels = known(self.months[number], now)
+        return RankingCounts.of(edges, self.scored(self.models[number], number)[0], labels).to_dict()
+
+    def retrain(self, case: DriftCase, number: int, champion: Trained) -> tuple[Trained | None, str]:
         """A model of the training window that the drift check would request; None and the reason if not possible."""
-        now, onset = self.year.span(number)[1], decision.onset
+        now, onset = self.year.span(number)[1], case.decision.onset
         assert onset is not None
-        chosen = self.choose_training_window(onset, now, decision.kind != "concept", now)
+        chosen = self.choose_training_window(onset, now, case.run_kind, now)
         if isinstance(chosen, training_window.NotEnoughLabels):
             return None, chosen.reason
         used = [m for m in range(HISTORY, number + 1) if self.year.span(m)[1] > chosen.start]
@@ -215,11 +238,13 @@ class InProcess:
             self.months[m].labels.filter(pa.compute.less(self.months[m].labels["known_at"], pa.scalar(now)))
             for m in used
         ]
-        trained = run(self.settings, tables, labels, start=chosen.start, end=chosen.end, champion=champion)
+        trained = run(
+            self.settings, tables, labels, start=chosen.start, end=chosen.end, kind=case.run_kind, champion=champion
+        )
         return trained, f"{chosen.start:%Y-%m-%d}/{chosen.end:%Y-%m-%d}"
 
     def choose_training_window(
-        self, onset: datetime, end: datetime, grows: bool, now: datetime
+        self, onset: datetime, end: datetime, kind: RunKind, now: datetime
     ) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
         """The product's own choice, which counts the rows of this year instead of a lake's."""
         with pytest.MonkeyPatch.context() as patch:
@@ -229,7 +254,7 @@ class InProcess:
                 "",
                 onset=onset,
                 end=end,
-                grows=grows,
+                kind=kind,
                 as_of=now,
                 settings=self.model_file,
                 gate=config.load_gate(ROOT),

@@ -113,11 +113,15 @@ def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEn
     assert env.requests() == [asked.request]
     assert env.bot.tip("main") == asked.commit
     request = env.request(asked.request)
-    # From the first window that fired to the last day whose labels are mature.
-    assert request.window == config.Window(
-        start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 4, 21, tzinfo=UTC)
-    )
+    # No score depends on V2: the ranking is the reference's, and a new threshold is asked for. Its window is the latest
+    # 45 days with mature labels.
+    assert request.kind == "threshold"
+    end = datetime(2026, 4, 21, tzinfo=UTC)
+    assert request.window == config.Window(start=end - timedelta(days=45), end=end)
     evidence = request.evidence
+    assert evidence["ranking"]["suffered"] is False
+    assert evidence["ranking"]["frauds"] >= 15
+    assert request.reason.endswith("no loss of ranking is shown")
     assert evidence["top_features"][0]["name"] == "V2"
     assert [each["fired"] for each in evidence["windows"]] == [False, True, True]
     assert all(
@@ -128,7 +132,7 @@ def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEn
     ((workflow, ref, inputs),) = env.bot.started
     assert (workflow, ref) == ("train.yml", "main")
     assert asked.request in inputs["reason"]
-    assert "A retrain is requested" in env.summary
+    assert f"**A retrain is requested** (`{asked.request}`, kind threshold)" in env.summary
 
     # A second check gives the same verdicts, no second request and no second training.
     env.trained = [asked.commit or ""]
@@ -158,8 +162,9 @@ def test_concept_drift_waits_for_labels_and_trains_from_the_onset(env: Monitored
     (asked,) = found.requests
     assert (asked.request, asked.state) == ("20260401T000000Z-concept-drift", "requested")
     window = env.request(asked.request).window
+    assert (asked.run_kind, env.request(asked.request).kind) == ("adapt", "adapt")
     assert window.start == datetime(2026, 3, 1, tzinfo=UTC)
-    assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # the last day with labels for 98 % of its rows
+    assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # labels take 25 days
     statistics = {each["statistic"] for each in env.request(asked.request).evidence["findings"]}
     assert {"recall", "fraud_rate"} <= statistics
     # The metrics show concept drift although the newest window has no mature labels yet.

@@ -12,6 +12,7 @@ from ml.gitops import commit_messages
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.model.drift import detector
+from ml.model.run_kinds import RunKind
 from tests.harness.git import repositories
 from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
 
@@ -26,12 +27,15 @@ def moment(month: int, day: int = 1) -> datetime:
     return datetime(2026, month, day, tzinfo=UTC)
 
 
-def due(kind: str = "data", *, onset: datetime | None = None) -> DriftCase:
+def due(kind: str = "data", *, onset: datetime | None = None, run_kind: RunKind | None = None) -> DriftCase:
     """A case of drift in April with its onset in March."""
     april = (moment(4), moment(5))
     decision = detector.Decision(kind=kind, onset=onset or moment(3), fired=(april,), considered=(april,))
     return DriftCase(
-        decision=decision, reason=f"{kind} has drifted, see @alice", evidence={"kind": kind, "check": "s3://x/y"}
+        decision=decision,
+        run_kind=run_kind or ("adapt" if kind == "concept" else "threshold"),
+        reason=f"{kind} has drifted, see @alice",
+        evidence={"kind": kind, "check": "s3://x/y"},
     )
 
 

@@ -18,7 +18,7 @@ def test_circuit_breaker_opens_one_issue_and_closes_with_it(env: MonitoredEndpoi
     assert (asked.state, env.bot.started) == ("circuit breaker open", [])
     issue = env.bot.api.get_issue(asked.issue or 0)
     assert [label.name for label in issue.labels] == [labels.CIRCUIT_BREAKER.name]
-    assert all(name in issue.body for name in gate_failed)
+    assert all(f"{name}.yaml`, kind fit" in issue.body for name in gate_failed)
     assert "@alice" not in issue.body
     create_requests(env, due("concept"))
     assert (env.bot.api.get_issue(issue.number).comments, env.bot.api.get_issues().totalCount) == (0, 1)

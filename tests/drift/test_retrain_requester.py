@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ml import config
 from ml.drift.drift_case import DriftCase
 from ml.drift.retrain_requester import RetrainRequester
@@ -21,11 +23,14 @@ def test_request_is_a_bot_commit_and_starts_the_training(env: MonitoredEndpoint)
     env.bot.pull()
     assert list(open_requests.open_requests(env.root)) == [asked.request]
     request = config.load_request(env.root, asked.request)
-    assert request.window == config.Window(start=moment(3), end=moment(4, 21))
+    assert request.kind == "threshold"
+    assert request.window == config.Window(start=moment(4, 21) - timedelta(days=45), end=moment(4, 21))
     assert request.evidence["data"]["days_before_onset"] == 0
     author, subject = env.bot.workspace.git("log", "-1", "--format=%an%n%s").splitlines()
     assert (author, subject) == (BOT.name, f"Open retrain request {asked.request}")
-    assert [started[:2] for started in env.bot.started] == [("train.yml", "main")]
+    ((workflow, ref, inputs),) = env.bot.started
+    assert (workflow, ref) == ("train.yml", "main")
+    assert inputs == {"reason": f"threshold: retrain request of the drift check, {asked.request}"}
 
 
 def test_one_request_covers_all_causes_that_are_due(env: MonitoredEndpoint) -> None:
@@ -45,6 +50,8 @@ def test_protected_main_gets_one_pull_request(env: MonitoredEndpoint) -> None:
     (again,) = create_requests(env)
     assert (again.state, again.pull_request) == ("proposed", asked.pull_request)
     pull = env.bot.api.get_pull(asked.pull_request or 0)
+    assert pull.title == f"threshold: request a retrain, {asked.request}"
+    assert "Kind of run: threshold (the champion's coefficients, new threshold)." in pull.body
     assert pull.head.ref == f"bot/request-{asked.request}"
     assert [file.filename for file in pull.get_files()] == [f"{config.REQUESTS}/{asked.request}.yaml"]
     later = DriftCase(
@@ -54,6 +61,7 @@ def test_protected_main_gets_one_pull_request(env: MonitoredEndpoint) -> None:
             fired=((moment(5), moment(6)),),
             considered=((moment(5), moment(6)),),
         ),
+        run_kind="threshold",
         reason="again",
         evidence={},
     )

@@ -2,58 +2,92 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ml import config
 from ml.drift import training_window
+from ml.model.run_kinds import RunKind
 from tests.drift.retrain_cases import NOW, create_requests, due, moment
 from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
 
 
 def choose(
-    env: MonitoredEndpoint, onset: datetime, *, grows: bool, min_positives: int = 15
+    env: MonitoredEndpoint, onset: datetime, *, kind: RunKind, min_positives: int = 15, min_age_days: int = 7
 ) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
     """The training window for drift since `onset`."""
+    rules = config.load_drift(env.root)
+    limits = rules.labels.model_copy(update={"min_age_days": min_age_days})
     return training_window.choose(
         BUCKET,
         onset=onset,
         end=moment(5),
-        grows=grows,
+        kind=kind,
         as_of=datetime.fromisoformat(NOW),
         settings=config.load_model(env.root),
         gate=config.load_gate(env.root).model_copy(update={"min_positives": min_positives}),
-        labels=config.load_drift(env.root),
+        labels=rules.model_copy(update={"labels": limits}),
     )
 
 
 def test_training_window_grows_backwards_until_the_test_part_has_enough_frauds(env: MonitoredEndpoint) -> None:
-    """It grows by as few days as possible; for concept drift it never grows before the onset."""
-    grown = choose(env, moment(4, 15), grows=True, min_positives=60)
+    """It grows by as few days as possible; that of an adaptation never grows before the onset."""
+    grown = choose(env, moment(4, 15), kind="fit", min_positives=60)
     assert isinstance(grown, training_window.TrainingWindow)
     assert grown.test_frauds >= 60
     assert grown.end == moment(4, 21)
     assert 0 < grown.grown_days < 60
-    one_day_less = choose(env, moment(4, 15), grows=True, min_positives=61)
+    one_day_less = choose(env, moment(4, 15), kind="fit", min_positives=61)
     assert isinstance(one_day_less, training_window.TrainingWindow)
     assert one_day_less.start <= grown.start
-    short = choose(env, moment(4, 15), grows=False, min_positives=60)
+    short = choose(env, moment(4, 15), kind="adapt", min_positives=60)
     assert isinstance(short, training_window.NotEnoughLabels)
     assert "the gate requires 60" in short.reason
-    hopeless = choose(env, moment(4, 15), grows=True, min_positives=5_000)
+    hopeless = choose(env, moment(4, 15), kind="fit", min_positives=5_000)
     assert isinstance(hopeless, training_window.NotEnoughLabels)
     assert "from 2026-02-01 to 2026-04-21" in hopeless.reason
 
 
+def test_adaptation_uses_young_labels_of_the_latest_days(env: MonitoredEndpoint) -> None:
+    """Its window reaches the last day of which half the rows have a label, and at most `adapt_days` back."""
+    found = choose(env, moment(3), kind="adapt", min_age_days=15)
+    assert isinstance(found, training_window.TrainingWindow)
+    assert (found.start, found.end, found.grown_days) == (moment(3), moment(4, 21), 0)
+    mature = choose(env, moment(3), kind="fit", min_age_days=15)
+    assert isinstance(mature, training_window.TrainingWindow)
+    assert mature.end == moment(4, 16)
+    limits = config.load_drift(env.root).training_window
+    long = choose(env, moment(2), kind="adapt")
+    assert isinstance(long, training_window.TrainingWindow)
+    assert long.start == max(moment(2), long.end - timedelta(days=limits.adapt_days))
+
+
+def test_new_threshold_uses_the_latest_mature_days(env: MonitoredEndpoint) -> None:
+    """45 days up to the last mature one, more if the test part needs them, and never days before the onset."""
+    recent = choose(env, moment(2), kind="threshold")
+    assert isinstance(recent, training_window.TrainingWindow)
+    assert (recent.start, recent.end) == (moment(4, 21) - timedelta(days=45), moment(4, 21))
+    more = choose(env, moment(2), kind="threshold", min_positives=recent.test_frauds + 5)
+    assert isinstance(more, training_window.TrainingWindow)
+    assert more.start < recent.start
+    assert more.test_frauds >= recent.test_frauds + 5
+    young = choose(env, moment(4, 1), kind="threshold")
+    assert isinstance(young, training_window.TrainingWindow)
+    assert young.start == moment(4, 1)
+    short = choose(env, moment(4, 15), kind="threshold", min_positives=60)
+    assert isinstance(short, training_window.NotEnoughLabels)
+    assert "frauds are labelled from 2026-04-15 to 2026-04-21" in short.reason
+
+
 def test_no_request_without_mature_labels_or_transactions(env: MonitoredEndpoint) -> None:
     """Each reason states what is missing."""
-    young = choose(env, moment(4, 25), grows=False)
+    young = choose(env, moment(4, 25), kind="fit")
     assert isinstance(young, training_window.NotEnoughLabels)
     assert "not mature yet (0 of" in young.reason
     nothing = training_window.choose(
         BUCKET,
         onset=moment(7),
         end=moment(8),
-        grows=True,
+        kind="fit",
         as_of=moment(9),
         settings=config.load_model(env.root),
         gate=config.load_gate(env.root),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model.drift import performance_estimation
+from ml.model.drift import performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
 from ml.model.features import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.metrics import Confusion
@@ -214,6 +214,7 @@ def complete_reference(
         "alerts": {"count": int(np.count_nonzero(np.asarray(decisions) == 1)), "of": len(truth)},
         "confusion": asdict(Confusion.of(truth, decisions)),
         "calibration": performance_estimation.calibration(scores, truth),
+        "ranking": ranking.reference_of(scores, truth),
         "windows": dict(windows),
         "fitted": [*map(dict, inherited), *fitted],
     }
