@@ -64,7 +64,7 @@ class _Resampling(File):
 
 
 class _Regression(File):
-    inverse_regularisation: Annotated[float, Field(gt=0)]
+    l2_penalty: Annotated[float, Field(gt=0, le=100)]
     max_iterations: Annotated[int, Field(ge=1, le=100_000)]
     tolerance: Annotated[float, Field(gt=0, lt=1)]
 

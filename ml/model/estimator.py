@@ -25,6 +25,24 @@ from ml.model.smote import OneParentSMOTE
 from ml.model.training_settings import Training
 
 
+class MeanLossRegression(LogisticRegression):  # type: ignore[misc] # scikit-learn ships no types
+    """Logistic regression by lbfgs whose penalty is relative to the mean log loss, not to the sum.
+
+    scikit-learn minimises the sum of the log losses plus the squared norm / (2 C): C = 1 / (l2_penalty * rows).
+    """
+
+    def __init__(self, *, l2_penalty: float, max_iter: int, tol: float) -> None:
+        super().__init__(max_iter=max_iter, tol=tol)
+        self.l2_penalty = l2_penalty
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MeanLossRegression:
+        """Sets C for the number of rows, or the sum of their weights, and fits."""
+        weight = len(np.asarray(y)) if sample_weight is None else float(np.sum(np.asarray(sample_weight)))
+        self.C = 1 / (self.l2_penalty * weight)
+        super().fit(X, y, sample_weight)
+        return self
+
+
 def build(training: Training) -> Pipeline:
     """The unfitted pipeline; it takes a frame of `training.columns.inputs`."""
     codes = features.code_count(training.binning)
@@ -45,11 +63,10 @@ def build(training: Training) -> Pipeline:
             ("bins", encoder, list(range(values, values + codes))),
         ]
         steps.append(("one_hot", ColumnTransformer(blocks)))
-    regression = LogisticRegression(
-        C=training.regression.inverse_regularisation,
+    regression = MeanLossRegression(
+        l2_penalty=training.regression.l2_penalty,
         max_iter=training.regression.max_iterations,
         tol=training.regression.tolerance,
-        solver="lbfgs",
     )
     return Pipeline([*steps, ("regression", regression)])
 

@@ -61,9 +61,13 @@ class Resampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
-    """Logistic regression: C of scikit-learn, and the stopping rule of lbfgs."""
+    """Logistic regression: the L2 penalty, and the stopping rule of lbfgs.
 
-    inverse_regularisation: float
+    `l2_penalty` / 2 times the squared norm of the coefficients is added to the *mean* log loss of the resampled rows,
+    so that one value shrinks a fit on a thousand rows as it does one on a hundred thousand.
+    """
+
+    l2_penalty: float
     max_iterations: int
     tolerance: float
 

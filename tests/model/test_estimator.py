@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from ml.model import document_fields, estimator
 from ml.model.scorer import Scorer
@@ -121,6 +122,20 @@ def test_fit_rejects_regression_that_does_not_converge() -> None:
     training = changed(regression={"max_iterations": 2})
     with pytest.raises(ValueError, match=r"did not converge.*regression\.max_iterations"):
         estimator.fit(training, X, y)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_penalty_is_relative_to_the_mean_loss(copies: int) -> None:
+    """Every row three times gives the same coefficients; scikit-learn's C for them is 1 / (penalty * rows)."""
+    X, y = rows(600)
+    columns = ["V1", "V2", "V3"]
+    regression = estimator.MeanLossRegression(l2_penalty=0.02, max_iter=500, tol=1e-9)
+    regression.fit(np.tile(X[columns].to_numpy(), (copies, 1)), np.tile(y, copies))
+    plain = LogisticRegression(C=1 / (0.02 * 600), max_iter=500, tol=1e-9).fit(X[columns].to_numpy(), y)
+    np.testing.assert_allclose(regression.coef_, plain.coef_, rtol=1e-4)
+    weighted = estimator.MeanLossRegression(l2_penalty=0.02, max_iter=500, tol=1e-9)
+    weighted.fit(X[columns].to_numpy(), y, sample_weight=np.full(600, 7.0))
+    np.testing.assert_allclose(weighted.coef_, plain.coef_, rtol=1e-4)
 
 
 def test_fit_takes_columns_by_name() -> None:

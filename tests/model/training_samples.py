@@ -17,7 +17,7 @@ TRAINING = training_settings.Training(
     split=training_settings.Split(train=0.5, validation=0.2, test=0.3),
     binning=training_settings.Binning(amount_bins=5, amount_tail=(), hour_bins=4),
     resampling=training_settings.Resampling(minority_ratio=0.2, neighbours=5),
-    regression=training_settings.Regression(inverse_regularisation=0.1, max_iterations=500, tolerance=1e-6),
+    regression=training_settings.Regression(l2_penalty=0.002, max_iterations=500, tolerance=1e-6),
     threshold=training_settings.Threshold(policy="max_recall_at_fpr", value=0.02),
     out_of_fold=training_settings.OutOfFold(below_alerts=0, blocks=4),
     alert_budget=0.05,

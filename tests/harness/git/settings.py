@@ -8,7 +8,7 @@ _SETTINGS = {
     "split": "{train: 0.3, validation: 0.2, test: 0.5}",
     "binning": "{amount_bins: 10, amount_tail: [], hour_bins: 8}",
     "resampling": "{minority_ratio: 0.02, neighbours: 5}",
-    "regression": "{inverse_regularisation: 0.001, max_iterations: 1000, tolerance: 1.0e-6}",
+    "regression": "{l2_penalty: 0.5, max_iterations: 1000, tolerance: 1.0e-6}",
     "out_of_fold": "{below_alerts: 0, blocks: 5}",
     "threshold": "{policy: max_recall_at_fpr, value: 0.008}",
 }
