@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,12 +18,15 @@ import pytest
 from local_aws.server import LocalAws
 
 from ml import config
-from ml.aws import executions, platform_stack, registry, session
+from ml.aws import executions, platform_stack, registry, s3_objects, session
 from ml.aws.lake import Lake
+from ml.commands.approve import approve
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
 from ml.commands.train import train
 from ml.errors import GateFailed, TrainingFailed
+from ml.gitops.repository import Identity
+from ml.model import artifact
 from ml.simulate import stand_in_data, table_files
 from ml.training.result import TrainingResult
 from tests.harness.git import settings
@@ -257,3 +261,35 @@ def test_newer_commit_stops_the_training_of_a_killed_run(env: Workspace) -> None
     assert outcome.execution_arn != orphan
     assert executions.describe(orphan).status == "Stopped"
     assert [package.arn for package in packages()] == [outcome.package_arn]
+
+
+def test_new_threshold_starts_from_the_champion(env: Workspace, tmp_path: Path) -> None:
+    """For a request of kind threshold, Train reads the champion under the execution role and changes one number."""
+    first = train(env.root)
+    approve(env.root, first.package_arn, merge=True, approver=Identity("A Person", "person@example.invalid"))
+    lake, columns = Lake(platform_stack.read().bucket), config.load_settings(env.root).training.columns
+    path = tmp_path / "later.parquet"
+    table_files.write(path, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=4))
+    start = lake.imports()[0].end.date() + timedelta(days=7)
+    later = import_data(str(path), lake=lake, columns=columns, start=start, quarantine=False)
+    window = config.Window(start=later.start, end=None)
+    request = config.RetrainRequest(kind="threshold", cause="data-drift", reason="r", window=window, evidence={})
+    name = f"{later.end:%Y%m%dT%H%M%SZ}-data-drift"
+    (env.root / config.REQUESTS / f"{name}.yaml").write_text(config.dump(request))
+    env.commit_all("ask for a threshold")
+    second = train(env.root)
+    assert (second.kind, second.requests, second.evaluation["verdict"]["status"]) == ("threshold", (name,), "passed")
+    packages_by_run = [registry.package(each.package_arn) for each in (first, second)]
+    assert [package.kind for package in packages_by_run] == ["fit", "threshold"]
+    models = [artifact.read(s3_objects.read(package.model_data_url)).files["model.json"] for package in packages_by_run]
+    before, after = (json.loads(model) for model in models)
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed == {"threshold", "provenance"}
+    assert second.evaluation["threshold_change"]["champion"]["score"] == before["threshold"]["score"]
+    job = next(step.job_arn for step in executions.describe(second.execution_arn).steps if step.name == "Train")
+    described = session.client("sagemaker").describe_training_job(TrainingJobName=job.rsplit("/", 1)[1])
+    sources = {
+        channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
+        for channel in described["InputDataConfig"]
+    }
+    assert sources["champion"] == packages_by_run[0].model_data_url.removesuffix("model.tar.gz")
