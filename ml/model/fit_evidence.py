@@ -18,13 +18,13 @@ FILE = "fit.json"
 class FitEvidence:
     """Evidence about a fit.
 
-    `expected` is the rate of alerts to expect at the threshold, None if no row was counted. `validation_scores` are
-    out-of-fold scores of the validation rows in order, if the model was fitted on them, else None. `synthetic_rows` is
-    the number of rows that SMOTE added. `notes` are sentences for a reader of the evaluation.
+    `expected` is the rate of alerts to expect at the threshold, None if no row was counted. `out_of_fold_scores` has
+    the scores of the rows of some parts, in order: the drift reference takes them for scores of unfitted rows.
+    `synthetic_rows` is the number of rows that SMOTE added. `notes` are sentences for a reader of the evaluation.
     """
 
     expected: Expected | None
-    validation_scores: tuple[float, ...] | None
+    out_of_fold_scores: Mapping[str, tuple[float, ...]]
     synthetic_rows: int
     notes: tuple[str, ...]
 
@@ -34,15 +34,15 @@ class FitEvidence:
 
     def summary(self) -> dict[str, Any]:
         """As evaluation.json holds it: everything but the scores."""
-        return {name: value for name, value in self.to_dict().items() if name != "validation_scores"}
+        return {name: value for name, value in self.to_dict().items() if name != "out_of_fold_scores"}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> FitEvidence:
         """The inverse of `to_dict`, after JSON. Raises TypeError or KeyError on a document of another shape."""
-        scores, expected = document["validation_scores"], document["expected"]
+        scores, expected = document["out_of_fold_scores"], document["expected"]
         return cls(
             expected=None if expected is None else Expected(**expected),
-            validation_scores=None if scores is None else tuple(scores),
+            out_of_fold_scores={part: tuple(values) for part, values in scores.items()},
             synthetic_rows=document["synthetic_rows"],
             notes=tuple(document["notes"]),
         )

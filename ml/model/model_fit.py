@@ -116,7 +116,7 @@ def _finish(
         history=calibration_line.fit(log_odds, labels),
         evidence=FitEvidence(
             expected=expected,
-            validation_scores=None if validation_scores is None else tuple(validation_scores.tolist()),
+            out_of_fold_scores={} if validation_scores is None else {"validation": tuple(validation_scores.tolist())},
             synthetic_rows=synthetic,
             notes=_notes(training, labels, expected, synthetic),
         ),

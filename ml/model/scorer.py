@@ -1,7 +1,7 @@
 """Scores transactions with a model document, with numpy only: at the endpoint, offline and in the gate.
 
 Part of the archive's code/. Agrees with the code that fitted the document to 1e-9: scikit-learn's pipeline for a model
-of one part, adaptation.py for one of two. Uses nothing but the document, and never fits.
+of one part, ml/model/adaptation for one of two. Uses nothing but the document, and never fits.
 
 The score of a row is the same to the last bit in a batch of any size and layout, because a decision at the threshold
 must not depend on the other rows. Every sum is therefore taken in the order of the document. BLAS is not used: its

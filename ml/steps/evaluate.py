@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ import numpy as np
 import pandas as pd
 
 from ml.model import artifact, champion_comparison, document_fields, fit_evidence, gate, metrics, run_kinds
+from ml.model.adaptation.adapt import unadapted
 from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
 from ml.model.drift.reference import complete_reference
 from ml.model.fit_evidence import FitEvidence
-from ml.model.run_kinds import RUN_KINDS, THRESHOLD, RunKind
+from ml.model.run_kinds import ADAPT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.threshold_change import ThresholdChange, ThresholdFigures
 from ml.model.training_settings import Settings
@@ -124,20 +124,21 @@ def _pack(
     """The canonical archive: Train's model with its provenance, the completed drift reference, and the serving code.
 
     The reference's scores are those of all rows of this run that no coefficient was fitted on: in a short training
-    window, test alone may not cover a whole day. If the model was fitted on the validation rows, their out-of-fold
-    scores stand for it. `start` is the model that the run started from.
+    window, test alone may not cover a whole day. Of rows that the model was fitted on, out-of-fold scores stand for it.
+    `start` is the model that the run started from.
     """
     windows = prepared_files.summary(base / "prepared")["windows"]
     path, files = trained.path, trained.files
     model_json = document_fields.load(files["model.json"], "model.json") | {"provenance": provenance}
     scorer = Scorer.from_json(document_fields.canonical(model_json))
-    if kind == THRESHOLD and start is not None:
-        _check_same_numbers(path, model_json, start)
+    if start is not None:
+        _check_same_numbers(path, kind, model_json, start)
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
     parts = {part: prepared_files.read(base / "prepared", part) for part in windows}
     later = pd.concat([rows for part, rows in parts.items() if part != "train"], ignore_index=True)
-    held_out = {part: rows for part, rows in parts.items() if part != "train" or kind == THRESHOLD}
+    unfitted = {*parts} if kind == THRESHOLD else {*parts} - {"train"} | {*trained.evidence.out_of_fold_scores}
+    held_out = {part: rows for part, rows in parts.items() if part in unfitted}
     scores = np.concatenate([_held_out_scores(scorer, part, rows, trained) for part, rows in held_out.items()])
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
@@ -160,25 +161,31 @@ def _pack(
     )
 
 
-def _check_same_numbers(path: Path, model_json: Mapping[str, Any], champion: Artifact) -> None:
-    """Checks that a new threshold left every other number of the champion as it is, to the last bit."""
-    theirs = document_fields.load(champion.files["model.json"], "model.json")
+def _check_same_numbers(path: Path, kind: RunKind, model_json: dict[str, Any], champion: Artifact) -> None:
+    """Checks that a run left the champion's numbers as they are, to the last bit.
+
+    A new threshold leaves every other number, an adaptation those of the part for known patterns.
+    """
+    ours, theirs = model_json, document_fields.load(champion.files["model.json"], "model.json")
+    if kind == ADAPT:
+        ours, theirs = unadapted(ours), unadapted(theirs)
     changed = sorted(
         key
-        for key in {*model_json, *theirs} - {"threshold", "provenance"}
-        if document_fields.canonical(model_json.get(key)) != document_fields.canonical(theirs.get(key))
+        for key in {*ours, *theirs} - {"threshold", "provenance"}
+        if document_fields.canonical(ours.get(key)) != document_fields.canonical(theirs.get(key))
     )
     if changed:
-        raise StepFailed(f"{path}: {', '.join(changed)} differ from the champion's, and this run sets a threshold only")
+        only = "a threshold only" if kind == THRESHOLD else "a line and a part for new patterns only"
+        raise StepFailed(f"{path}: {', '.join(changed)} differ from the champion's, and this run sets {only}")
 
 
 def _held_out_scores(scorer: Scorer, part: str, rows: pd.DataFrame, trained: _Trained) -> np.ndarray[Any, Any]:
-    own = trained.evidence.validation_scores
-    if part != "validation" or own is None:
+    own = trained.evidence.out_of_fold_scores.get(part)
+    if own is None:
         return scorer.score(rows[list(scorer.inputs)].to_numpy())
     if len(own) != len(rows):
         raise StepFailed(
-            f"{trained.path}: {fit_evidence.FILE} has {len(own)} validation scores for {len(rows)} validation rows; "
+            f"{trained.path}: {fit_evidence.FILE} has {len(own)} {part} scores for {len(rows)} {part} rows; "
             f"Train and Evaluate must read the same rows"
         )
     return np.asarray(own)

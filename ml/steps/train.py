@@ -4,7 +4,9 @@ Runs as a SageMaker training job with the channels `settings`, `prepared` and `c
 baseline.json and fit.json to the model directory, which SageMaker packs. Never reads the test rows.
 
 A `fit` fits all coefficients and chooses the threshold on rows that they were not fitted on (model_fit.py). A run of
-kind `threshold` fits nothing: it takes the champion's numbers and chooses the threshold on the training rows.
+kind `adapt` keeps the champion's coefficients, fits a line of log-odds for them and a part for new patterns, and
+chooses the threshold on out-of-fold scores (model/adaptation). A run of kind `threshold` fits nothing: it takes the
+champion's numbers and chooses the threshold on the training rows.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from ml.model import (
     threshold,
     threshold_evidence,
 )
+from ml.model.adaptation.adapt import adapt, unadapted
 from ml.model.artifact import Artifact
 from ml.model.drift.reference import start_reference
 from ml.model.fit_evidence import FitEvidence
 from ml.model.run_kinds import ADAPT, FIT, RUN_KINDS, RunKind
+from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
 from ml.steps import champion_archive, job_runner, prepared_files
 from ml.steps.job_runner import StepFailed, log
@@ -79,9 +83,8 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
         document, evidence = _fitted(training, train_rows, rows)
     else:
         _check_inputs(training, champion)
-        if kind == ADAPT:
-            raise StepFailed("a run of kind adapt: this version fits no part for new patterns")
-        document, evidence = _with_new_threshold(training, train_rows, champion)
+        make = _adapted if kind == ADAPT else _with_new_threshold
+        document, evidence = make(training, train_rows, champion)
     _log_evidence(evidence)
     model.mkdir(parents=True, exist_ok=True)
     documents = {
@@ -106,6 +109,29 @@ def _fitted(training: Training, train_rows: Any, rows: Path) -> tuple[dict[str, 
     return made.document(training), made.evidence
 
 
+def _adapted(training: Training, train_rows: Any, champion: Artifact) -> tuple[dict[str, Any], FitEvidence]:
+    """The champion's document with a line for its part and, if the rows need one, a part for new patterns.
+
+    An adaptation that the champion has already is replaced: its part for known patterns is the start, as first fitted.
+    """
+    document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
+    start = Scorer.from_json(document_fields.canonical(unadapted(document)))
+    values, labels = train_rows[list(start.inputs)].to_numpy(), train_rows[LABEL].to_numpy()
+    log.info("adapting to %d rows with %d frauds", len(labels), labels.sum())
+    log_odds, blocks = start.log_odds(values)[:, 0], training.out_of_fold.blocks
+    found = adapt(training.columns, values, labels, champion=log_odds, history=start.document.history, blocks=blocks)
+    rule, source = training.threshold, threshold_evidence.OUT_OF_FOLD
+    score = threshold.choose(rule, found.scores, labels, train_rows[training.columns.amount])
+    log.info("threshold %.6f by %s", score, rule.policy)
+    evidence = FitEvidence(
+        expected=threshold_evidence.expected(rule.policy, score, found.scores, labels, blocks=blocks, source=source),
+        out_of_fold_scores={"train": tuple(found.scores.tolist())},
+        synthetic_rows=0,
+        notes=(found.note,),
+    )
+    return found.document(document, {"policy": rule.policy, "value": rule.value, "score": score}), evidence
+
+
 def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact) -> tuple[dict[str, Any], FitEvidence]:
     """The champion's document with a threshold from its scores of `train_rows`; every other number is unchanged.
 
@@ -123,7 +149,7 @@ def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact)
     log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
     blocks, source = training.out_of_fold.blocks, threshold_evidence.TRAINING
     expected = threshold_evidence.expected(rule.policy, score, scores, new[LABEL], blocks=blocks, source=source)
-    evidence = FitEvidence(expected=expected, validation_scores=None, synthetic_rows=0, notes=())
+    evidence = FitEvidence(expected=expected, out_of_fold_scores={}, synthetic_rows=0, notes=())
     document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
     chosen = {"policy": rule.policy, "value": rule.value, "score": score}
     return document | {"threshold": chosen, "provenance": None}, evidence

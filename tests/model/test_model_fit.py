@@ -42,7 +42,7 @@ def test_large_validation_chooses_the_threshold_alone() -> None:
     alerts = model.decide(model.score(X[CUT:][list(model.inputs)].to_numpy()))
     assert (expected.count, expected.of) == (alerts[Y[CUT:] == 0].sum(), (Y[CUT:] == 0).sum())
     assert expected.value <= TRAINING.threshold.value
-    assert made.evidence.validation_scores is None
+    assert made.evidence.out_of_fold_scores == {}
 
 
 def test_small_validation_uses_all_rows_out_of_fold() -> None:
@@ -50,7 +50,7 @@ def test_small_validation_uses_all_rows_out_of_fold() -> None:
     made = fit(OUT_OF_FOLD)
     both = estimator.export(estimator.fit(OUT_OF_FOLD, X, Y), OUT_OF_FOLD, made.threshold, made.history)
     assert document_fields.canonical(made.document(OUT_OF_FOLD)) == document_fields.canonical(both)
-    expected, kept = made.evidence.expected, made.evidence.validation_scores
+    expected, kept = made.evidence.expected, made.evidence.out_of_fold_scores["validation"]
     assert expected is not None and kept is not None
     assert (expected.source, expected.blocks, expected.of) == ("out-of-fold", 4, (Y == 0).sum())
     assert expected.value <= TRAINING.threshold.value < (expected.count + 1) / expected.of
@@ -59,7 +59,7 @@ def test_small_validation_uses_all_rows_out_of_fold() -> None:
 
 def test_out_of_fold_scores_are_of_models_without_the_block() -> None:
     """The last block's scores equal those of a model fitted on the three blocks before it."""
-    kept = fit(OUT_OF_FOLD).evidence.validation_scores
+    kept = fit(OUT_OF_FOLD).evidence.out_of_fold_scores["validation"]
     without = estimator.fit(OUT_OF_FOLD, X[:CUT], Y[:CUT])
     assert kept is not None
     expected = without.predict_proba(X[CUT:][list(OUT_OF_FOLD.columns.inputs)])[:, 1]

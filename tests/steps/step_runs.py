@@ -68,9 +68,16 @@ class Bench:
             table = table.append_column("channel", pa.array([channel] * len(table)))
         _write(self.processing / "dataset" / "labels" / f"{name}.parquet", table)
 
-    def data(self, n: int = 4000, share: float = 0.05, seed: int = 0, *, day: int = 0) -> pa.Table:
-        """Adds `n` labelled transactions, of two days from `day` on, and returns them."""
+    def data(
+        self, n: int = 4000, share: float = 0.05, seed: int = 0, *, day: int = 0, new_share: float = 0.0
+    ) -> pa.Table:
+        """Adds `n` labelled transactions, of two days from `day` on, and returns them.
+
+        With `new_share`, that share of the highest amounts are frauds too.
+        """
         X, y = rows(n, share, seed)
+        if new_share:
+            y[X["Amount"] > X["Amount"].quantile(1 - new_share)] = 1
         name = f"202601{day + 1:02d}-abc"
         table = transactions([f"e{day * 100_000 + i:05d}" for i in range(n)], X, (X["Time"] + 86_400 * day).tolist())
         self.transactions(f"{name}/transactions", table)

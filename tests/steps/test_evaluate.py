@@ -316,6 +316,22 @@ def test_new_threshold_with_other_coefficients_fails_the_step(
     assert "parts differ from the champion's, and this run sets a threshold only" in done.stderr
 
 
+def test_adaptation_with_another_champion_fails_the_step(finished: Bench, tmp_path: Path) -> None:
+    """An adaptation leaves the part for known patterns as it was; its line and the other part are its own."""
+    made = Bench(tmp_path).lay()
+    made.data(seed=3, day=10, new_share=0.05)
+    sha256 = made.crown(finished.artifact())
+    made.whole(kind="adapt", champion=sha256)
+    path = made.root / "model" / "model.json"
+    document = json.loads(path.read_text())
+    document["parts"][0]["features"][0]["coefficient"] += 1e-12
+    path.write_text(json.dumps(document))
+    made.pack()
+    done = made.run("evaluate", "--kind", "adapt", *PROVENANCE, "--champion-sha256", sha256)
+    assert done.returncode == 1
+    assert "parts differ from the champion's, and this run sets a line and a part for new patterns only" in done.stderr
+
+
 def test_kind_that_starts_from_the_champion_needs_one(bench: Bench) -> None:
     """Without a digest of the champion the step fails."""
     done = bench.run("evaluate", "--kind", "threshold", *PROVENANCE)
@@ -333,7 +349,7 @@ def test_out_of_fold_scores_stand_for_validation_rows_in_the_reference(bench: Be
     evaluation = bench.evaluation()
     assert evaluation["fit"]["expected"]["source"] == "out-of-fold"
     read = artifact.read(bench.artifact())
-    own = json.loads((bench.root / "model" / "fit.json").read_text())["validation_scores"]
+    own = json.loads((bench.root / "model" / "fit.json").read_text())["out_of_fold_scores"]["validation"]
     validation, test = (prepared_files.read(bench.processing / "prepared", part) for part in ("validation", "test"))
     assert len(own) == len(validation)
     scores = np.concatenate([own, read.model.score(test[list(read.model.inputs)].to_numpy())])
@@ -347,6 +363,6 @@ def test_scores_of_other_validation_rows_fail_the_step(bench: Bench) -> None:
     assert bench.run("train").returncode == 0
     path = bench.root / "model" / "fit.json"
     document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | {"validation_scores": document["validation_scores"][1:]}))
+    path.write_text(json.dumps(document | {"validation_scores": document["out_of_fold_scores"]["validation"][1:]}))
     bench.pack()
     assert "validation scores for" in bench.run("evaluate", *PROVENANCE).stderr

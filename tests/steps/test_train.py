@@ -1,12 +1,13 @@
 """The Train step: the model depends on the training and validation rows alone; a failure has one reason.
 
-A run of kind `threshold` changes nothing of the champion but the threshold.
+A run of kind `threshold` changes nothing of the champion but the threshold; one of kind `adapt` adds to it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.model import artifact
+from ml.model.metrics import Confusion
 from ml.model.training_settings import Columns
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import Bench
@@ -110,3 +112,75 @@ def test_other_inputs_need_a_fit(finished: Bench, later: Bench, tmp_path: Path) 
     done = made.run("train", "--kind", "threshold", "--champion-sha256", sha256)
     assert done.returncode == 1
     assert "the champion takes the inputs Time, V1, V2, V3, Amount, and data in model.yaml names" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def changed_later(tmp_path_factory: pytest.TempPathFactory, finished: Bench) -> Bench:
+    """A machine on which a run of kind adapt ended, on rows of ten days later with high amounts that are frauds now."""
+    made = Bench(tmp_path_factory.mktemp("changed")).lay()
+    made.data(seed=3, day=10, new_share=0.05)
+    made.whole(kind="adapt", champion=made.crown(finished.artifact()))
+    return made
+
+
+def test_adaptation_adds_a_part_and_keeps_the_champions(finished: Bench, changed_later: Bench) -> None:
+    """The part for known patterns has the champion's numbers and a line; new frauds are found by the other part."""
+    champion, made = artifact.read(finished.artifact()).model, artifact.read(changed_later.artifact()).model
+    known, new = made.document.parts
+    assert dataclasses.replace(known, recalibration=None) == champion.document.parts[0]
+    assert known.recalibration is not None
+    assert new.pattern == "new"
+    assert made.document.history == champion.document.history
+    rows = pq.read_table(changed_later.processing / "prepared" / "test.parquet").to_pandas()
+    X, fraud = rows[list(made.inputs)].to_numpy(), rows["label"].to_numpy() == 1
+    caught, before = (model.decide(model.score(X))[fraud].mean() for model in (made, champion))
+    assert caught > before + 0.2
+    assert made.decide(made.score(X))[~fraud].mean() < 0.04
+    assert changed_later.evaluation()["verdict"]["status"] == "passed", changed_later.evaluation()["verdict"]
+
+
+def test_second_adaptation_replaces_the_first(changed_later: Bench, tmp_path: Path) -> None:
+    """Adapting the adapted model to the same rows gives the same parts: slopes and experts do not add up."""
+    made = Bench(tmp_path).lay()
+    shutil.copytree(changed_later.processing / "prepared", made.processing / "prepared")
+    sha256 = made.crown(changed_later.artifact())
+    assert made.run("train", "--kind", "adapt", "--champion-sha256", sha256).returncode == 0
+    again, once = (json.loads((bench.root / "model" / "model.json").read_text()) for bench in (made, changed_later))
+    assert again == once
+
+
+def test_new_threshold_for_an_adapted_model_keeps_both_parts(changed_later: Bench, tmp_path: Path) -> None:
+    """The champion of a run of kind threshold may be an adapted model."""
+    made = Bench(tmp_path).lay()
+    made.data(seed=5, day=20, new_share=0.05)
+    made.whole(kind="threshold", champion=made.crown(changed_later.artifact()))
+    before, after = (artifact.read(bench.artifact()).model.document for bench in (changed_later, made))
+    assert (after.parts, after.history) == (before.parts, before.history)
+    assert after.threshold.score != before.threshold.score
+
+
+def test_adaptation_logs_what_it_chose_and_how_sure_the_threshold_is(finished: Bench, changed_later: Bench) -> None:
+    """The log has the candidates with their likelihoods and the rate to expect; fit.json has the choice."""
+    sha256 = artifact.read(finished.artifact()).sha256
+    log = changed_later.run("train", "--kind", "adapt", "--champion-sha256", sha256).stdout
+    assert "adapting to 2800 rows with " in log
+    assert "A part for new patterns was added, with amounts: the log-likelihood of out-of-fold scores is " in log
+    assert re.search(r"\d+ of \d+ out-of-fold rows reach the threshold; a false_positive_rate of \d", log)
+    fit = json.loads((changed_later.root / "model" / "fit.json").read_text())
+    assert fit["notes"][0] in log
+    assert len(fit["out_of_fold_scores"]["train"]) == 2800
+    assert fit["synthetic_rows"] == 0
+
+
+def test_adapted_reference_has_the_scores_of_all_rows_of_the_run(changed_later: Bench) -> None:
+    """Training rows count with their out-of-fold scores, so a short window has enough frauds for a drift check."""
+    reference, rows = artifact.read(changed_later.artifact()).baseline, {}
+    for part in ("train", "test"):
+        rows[part] = pq.read_table(changed_later.processing / "prepared" / f"{part}.parquet").to_pandas()
+    count = sum(len(table) for table in rows.values())
+    assert reference["scores"]["n"] == reference["alerts"]["of"] == sum(reference["fraud_by_amount"]["rows"]) == count
+    fit = json.loads((changed_later.root / "model" / "fit.json").read_text())
+    model = artifact.read(changed_later.artifact()).model
+    scores = [*fit["out_of_fold_scores"]["train"], *model.score(rows["test"][list(model.inputs)].to_numpy())]
+    labels = [*rows["train"]["label"], *rows["test"]["label"]]
+    assert reference["confusion"] == vars(Confusion.of(labels, model.decide(scores)))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
 
+from ml.model import out_of_fold
 from ml.model.adaptation import noisy_or
 from ml.model.adaptation.expert_columns import Design, ExpertColumns
 from ml.model.adaptation.noisy_or import Array, Prior, Weights
@@ -26,7 +27,6 @@ from ml.model.calibration_line import MIN_SLOPE
 from ml.model.model_document import Line
 from ml.model.training_settings import Columns
 
-FOLDS = 5
 LINE_PRECISION = (100.0, 1.0)  # of the champion's slope and intercept: 0.1 and 1 standard deviations around history
 NEVER = (-9.0, 0.1)  # mean and precision of the expert's intercept: one new fraud in 8,000 rows
 MAX_LOG_ODDS = 50.0  # of the champion in the fit: one extreme row must not decide its slope
@@ -57,6 +57,18 @@ class Adapted:
         slope, intercept = self.weights.line.tolist()
         return Line(slope=slope, intercept=intercept)
 
+    @property
+    def note(self) -> str:
+        """What was chosen and why, in two sentences."""
+        likelihoods = ", ".join(f"{value:.1f} with {name}" for name, value in self.log_likelihoods.items())
+        added = "No part for new patterns was added"
+        if self.expert is not None:
+            added = f"A part for new patterns was added, with {self.candidate}"
+        return (
+            f"{added}: the log-likelihood of out-of-fold scores is {likelihoods}. "
+            f"The champion's log-odds count as {self.line.slope:.3f} * log-odds {self.line.intercept:+.3f}."
+        )
+
     def probabilities(self, columns: Columns, X: Array, champion: Array) -> Array:
         """The probabilities of transactions as the fit computes them; the model document's scores agree to 1e-9."""
         return self.weights.probabilities(champion, _design(self.expert, columns, X))
@@ -82,6 +94,7 @@ def adapt(
     *,
     champion: ArrayLike,
     history: Line,
+    blocks: int,
     candidates: Sequence[str] = CANDIDATES,
 ) -> Adapted:
     """Adapts a champion to labelled transactions.
@@ -93,16 +106,17 @@ def adapt(
         y: labels, 0 or 1.
         champion: the log-odds of the unadapted champion, one per row.
         history: the line from the champion's log-odds to those of the fraud rate on rows before the onset.
+        blocks: of time, for the out-of-fold scores.
         candidates: which of CANDIDATES to compare; of equal ones the first is chosen.
 
     Raises:
-        ValueError: there are fewer rows than folds or no frauds, the fit did not converge, or the champion's ranking
+        ValueError: there are fewer rows than blocks or no frauds, the fit did not converge, or the champion's ranking
             is of no use on these rows.
     """
     rows, truth = np.asarray(X, dtype=np.float64), np.asarray(y) == 1
-    if len(truth) < FOLDS or not truth.any():
+    if len(truth) < blocks or not truth.any():
         raise ValueError(
-            f"an adaptation needs frauds in at least {FOLDS} rows (got {truth.sum()} frauds in {len(truth)} rows): "
+            f"an adaptation needs frauds in at least {blocks} rows (got {truth.sum()} frauds in {len(truth)} rows): "
             f"widen the window"
         )
     log_odds = np.clip(np.asarray(champion, dtype=np.float64), -MAX_LOG_ODDS, MAX_LOG_ODDS)
@@ -111,7 +125,8 @@ def adapt(
         for name in candidates:
             expert = None if name == NO_EXPERT else ExpertColumns.of(columns, rows, tails=name == TAILS)
             start = _start(history, expert, float(truth.mean()))
-            found[name] = expert, _fit(log_odds, _design(expert, columns, rows), truth, _prior(history, expert), start)
+            problem = _Problem(log_odds, _design(expert, columns, rows), truth, _prior(history, expert))
+            found[name] = expert, _fit(problem, start, blocks)
     log_likelihoods = {name: fitted.log_likelihood for name, (_, fitted) in found.items()}
     chosen = max(candidates, key=lambda name: log_likelihoods[name])
     expert, fitted = found[chosen]
@@ -163,14 +178,27 @@ def _start(history: Line, expert: ExpertColumns | None, rate: float) -> Weights:
     return Weights(line=np.array([history.slope, history.intercept]), expert=weights)
 
 
-def _fit(log_odds: Array, design: Design, truth: NDArray[np.bool_], prior: Prior, start: Weights) -> _Fitted:
-    whole = noisy_or.fit(log_odds, design, truth, prior, start)
-    scores, log_likelihood = np.empty(len(truth)), 0.0
-    blocks = np.arange(len(truth)) * FOLDS // len(truth)
-    for block in range(FOLDS):
-        inside = blocks == block
-        weights = noisy_or.fit(log_odds[~inside], design.rows(~inside), truth[~inside], prior, whole)
-        held_out = design.rows(inside)
-        scores[inside] = weights.probabilities(log_odds[inside], held_out)
-        log_likelihood += noisy_or.log_likelihood(weights, log_odds[inside], held_out, truth[inside])
-    return _Fitted(weights=whole, scores=scores, log_likelihood=log_likelihood)
+@dataclass(frozen=True)
+class _Problem:
+    log_odds: Array
+    design: Design
+    truth: NDArray[np.bool_]
+    prior: Prior
+
+    def rows(self, chosen: NDArray[np.bool_]) -> _Problem:
+        return _Problem(self.log_odds[chosen], self.design.rows(chosen), self.truth[chosen], self.prior)
+
+    def fit(self, start: Weights) -> Weights:
+        return noisy_or.fit(self.log_odds, self.design, self.truth, self.prior, start)
+
+
+def _fit(problem: _Problem, start: Weights, blocks: int) -> _Fitted:
+    whole, log_likelihoods = problem.fit(start), []
+
+    def fit_and_score(fitted: NDArray[np.bool_], held: NDArray[np.bool_]) -> Array:
+        weights, rest = problem.rows(fitted).fit(whole), problem.rows(held)
+        log_likelihoods.append(noisy_or.log_likelihood(weights, rest.log_odds, rest.design, rest.truth))
+        return weights.probabilities(rest.log_odds, rest.design)
+
+    scores = out_of_fold.scores(len(problem.truth), blocks, fit_and_score)
+    return _Fitted(weights=whole, scores=scores, log_likelihood=math.fsum(log_likelihoods))

@@ -22,6 +22,8 @@ TAIL_LEVELS = (0.01, 0.05, 0.95, 0.99)
 MAX_DEVIATIONS = 8.0  # a linear term counts at most as many, and nothing beyond the rows: it must not extrapolate
 AMOUNT_PRECISION, TAIL_PRECISION, LINEAR_PRECISION = 1.0, 5.0, 100.0  # of the weights' normal priors around 0
 
+_MIN_SCALE = 1e-100  # an input that varies less counts as constant: its coefficient per unit would overflow
+
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
@@ -193,7 +195,7 @@ def _term(name: str, transform: str, values: NDArray[np.float64]) -> Term | None
     """The term of one input; None if the input is constant."""
     transformed = _transformed(transform, values)
     mean, scale = float(transformed.mean()), float(transformed.std())
-    if transformed.min() == transformed.max() or not scale > 0:
+    if transformed.min() == transformed.max() or not scale >= _MIN_SCALE:
         return None
     low = max(mean - MAX_DEVIATIONS * scale, float(transformed.min()))
     high = min(mean + MAX_DEVIATIONS * scale, float(transformed.max()))

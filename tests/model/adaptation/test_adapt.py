@@ -24,6 +24,7 @@ from ml.model.scorer import Scorer
 from tests.model.training_samples import COLUMNS, TRAINING, rows
 
 pytestmark = pytest.mark.container
+BLOCKS = 5
 Rows = tuple[NDArray[np.float64], NDArray[np.int8]]
 
 
@@ -51,7 +52,7 @@ def adapted(document: dict[str, Any], given: Rows, **options: Any) -> Adapted:
     """The adaptation of a champion's document to some rows."""
     X, y = given
     log_odds = Scorer.from_json(json.dumps(unadapted(document))).log_odds(X)[:, 0]
-    return adapt(COLUMNS, X, y, champion=log_odds, history=champion()[1], **options)
+    return adapt(COLUMNS, X, y, champion=log_odds, history=champion()[1], blocks=BLOCKS, **options)
 
 
 def scorer(found: Adapted, given: Rows) -> Scorer:
@@ -143,7 +144,7 @@ def test_scores_of_the_fit_are_out_of_fold() -> None:
     """A row's own label does not change its score: other labels in one block change the scores of the other blocks."""
     X, y = arrays(11, "Amount")
     flipped = y.copy()
-    block = np.arange(len(y)) * adaptation.FOLDS // len(y) == 2
+    block = np.arange(len(y)) * BLOCKS // len(y) == 2
     flipped[block] = np.roll(y[block], 37)
     a, b = (adapted(champion()[0], (X, labels), candidates=(AMOUNTS,)).scores for labels in (y, flipped))
     np.testing.assert_allclose(a[block], b[block], rtol=1e-3)  # the start of the fit differs, its end hardly
@@ -166,7 +167,7 @@ def test_adaptation_is_deterministic_across_processes(tmp_path: Path) -> None:
         f"columns = runpy.run_path({str(samples)!r})['COLUMNS']\n"
         "given, document = numpy.load('given.npz'), json.load(open('champion.json'))\n"
         "line = Line(**document['history'])\n"
-        "found = adapt(columns, given['X'], given['y'], champion=given['log_odds'], history=line)\n"
+        "found = adapt(columns, given['X'], given['y'], champion=given['log_odds'], history=line, blocks=5)\n"
         f"print(document_fields.canonical(found.document(document, {limit!r})))"
     )
     root = Path(__file__).resolve().parents[3]
@@ -183,7 +184,7 @@ def test_too_few_rows_or_frauds_are_refused(count: int, frauds: int) -> None:
     X, _ = arrays(11)
     y = (np.arange(count) < frauds).astype(np.int8)
     with pytest.raises(ValueError, match=f"got {frauds} frauds in {count} rows"):
-        adapt(COLUMNS, X[:count], y, champion=np.zeros(count), history=Line(slope=1.0, intercept=0.0))
+        adapt(COLUMNS, X[:count], y, champion=np.zeros(count), history=Line(slope=1.0, intercept=0.0), blocks=BLOCKS)
 
 
 def test_champion_that_ranks_the_wrong_way_is_refused() -> None:
@@ -191,4 +192,12 @@ def test_champion_that_ranks_the_wrong_way_is_refused() -> None:
     X, y = arrays(11, count=20_000)
     upside_down = 3.0 - 6.0 * y
     with pytest.raises(ValueError, match=r"slope of -.*train a new model \(kind fit\)"):
-        adapt(COLUMNS, X, y, champion=upside_down, history=Line(slope=0.2, intercept=-4.0), candidates=(NO_EXPERT,))
+        adapt(
+            COLUMNS,
+            X,
+            y,
+            champion=upside_down,
+            history=Line(slope=0.2, intercept=-4.0),
+            blocks=BLOCKS,
+            candidates=(NO_EXPERT,),
+        )
