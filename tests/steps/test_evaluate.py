@@ -363,6 +363,7 @@ def test_scores_of_other_validation_rows_fail_the_step(bench: Bench) -> None:
     assert bench.run("train").returncode == 0
     path = bench.root / "model" / "fit.json"
     document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | {"validation_scores": document["out_of_fold_scores"]["validation"][1:]}))
+    document["out_of_fold_scores"]["validation"].pop()
+    path.write_text(json.dumps(document))
     bench.pack()
     assert "validation scores for" in bench.run("evaluate", *PROVENANCE).stderr
