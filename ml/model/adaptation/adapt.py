@@ -5,7 +5,9 @@ what the champion cannot explain. Without new frauds the expert is left out, and
 of rows that were not fitted, in blocks of time, decide what the expert may use and where the threshold lies.
 
 Resampling: none. The champion's part keeps what SMOTE did at its first training. The expert is fitted to rows at their
-natural rate, because its prior, the likelihood that selects its columns and the threshold need that rate.
+natural rate, because its prior, the likelihood that selects its columns and the threshold need that rate. Measured on
+the stand-in (seed 10, 12 and 20 days after the onset, next 30 days): recall .97 without; .93 and .88 with SMOTE to 2 %
+of the legitimate rows; .71 and .73 with 10 %. Without drift the ranking is the same, and the mean score doubles.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
 
 from ml.model import out_of_fold
@@ -29,19 +32,25 @@ from ml.model.training_settings import Columns
 
 LINE_PRECISION = (100.0, 1.0)  # of the champion's slope and intercept: 0.1 and 1 standard deviations around history
 NEVER = (-9.0, 0.1)  # mean and precision of the expert's intercept: one new fraud in 8,000 rows
+MIN_GAIN = 2.0  # of the out-of-fold log-likelihood: without drift it was .3 at most in 16 windows, with new frauds 100
 MAX_LOG_ODDS = 50.0  # of the champion in the fit: one extreme row must not decide its slope
 _LEAST_RATE = 1e-4  # the fit starts with an expert that gives every row this probability, or the rate of frauds
 NO_EXPERT, AMOUNTS, TAILS = "no expert", "amounts", "amounts and tails"
 CANDIDATES = (NO_EXPERT, AMOUNTS, TAILS)
-"""What the expert may use, the simplest first: nothing; a table of amounts and linear terms; tables of tails too."""
+"""What the expert may use, the simplest first: nothing; a table of amounts and linear terms; tables of tails too.
+
+Without an expert, frauds by chance take its place in the fit, at the same rate in every row: a fraud that the champion
+finds very unlikely, as there are some in any weeks, is then no reason for an expert. The model does not keep them.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adapted:
     """A fitted adaptation.
 
-    `weights` are the champion's line and the weights of the columns `expert`, which is None if the rows need no part
-    for new patterns. `scores` are the out-of-fold probabilities of the rows, from models that were not fitted to them.
+    `weights` are the champion's line and the weights of the columns `expert`. That is None if the rows need no part for
+    new patterns; the only weight is then that of chance. `scores` are the out-of-fold probabilities of the rows, from
+    models that were not fitted to them.
     `candidate` is the one chosen of CANDIDATES; `log_likelihoods` are those of each candidate's out-of-fold scores.
     """
 
@@ -71,7 +80,9 @@ class Adapted:
 
     def probabilities(self, columns: Columns, X: Array, champion: Array) -> Array:
         """The probabilities of transactions as the fit computes them; the model document's scores agree to 1e-9."""
-        return self.weights.probabilities(champion, _design(self.expert, columns, X))
+        if self.expert is None:
+            return np.asarray(expit(self.line.slope * champion + self.line.intercept))
+        return self.weights.probabilities(champion, self.expert.design(columns, X))
 
     def document(self, champion: dict[str, Any], threshold: dict[str, Any]) -> dict[str, Any]:
         """The model document of `champion` with this adaptation instead of its own, without provenance."""
@@ -107,7 +118,7 @@ def adapt(
         champion: the log-odds of the unadapted champion, one per row.
         history: the line from the champion's log-odds to those of the fraud rate on rows before the onset.
         blocks: of time, for the out-of-fold scores.
-        candidates: which of CANDIDATES to compare; of equal ones the first is chosen.
+        candidates: which of CANDIDATES to compare, the simplest first; a later one must be better by MIN_GAIN.
 
     Raises:
         ValueError: there are fewer rows than blocks or no frauds, the fit did not converge, or the champion's ranking
@@ -120,15 +131,19 @@ def adapt(
             f"widen the window"
         )
     log_odds = np.clip(np.asarray(champion, dtype=np.float64), -MAX_LOG_ODDS, MAX_LOG_ODDS)
-    found: dict[str, tuple[ExpertColumns | None, _Fitted]] = {}
+    found: dict[str, tuple[ExpertColumns, _Fitted]] = {}
     with threadpool_limits(limits=1):
         for name in candidates:
-            expert = None if name == NO_EXPERT else ExpertColumns.of(columns, rows, tails=name == TAILS)
+            chance = name == NO_EXPERT
+            expert = ExpertColumns.chance() if chance else ExpertColumns.of(columns, rows, tails=name == TAILS)
             start = _start(history, expert, float(truth.mean()))
-            problem = _Problem(log_odds, _design(expert, columns, rows), truth, _prior(history, expert))
-            found[name] = expert, _fit(problem, start, blocks)
+            problem = _Problem(log_odds, expert.design(columns, rows), truth, _prior(history, expert))
+            found[name] = expert, _fit(problem, start, blocks, keep_expert=not chance)
     log_likelihoods = {name: fitted.log_likelihood for name, (_, fitted) in found.items()}
-    chosen = max(candidates, key=lambda name: log_likelihoods[name])
+    chosen = candidates[0]
+    for name in candidates[1:]:
+        if log_likelihoods[name] >= log_likelihoods[chosen] + MIN_GAIN:
+            chosen = name
     expert, fitted = found[chosen]
     if fitted.weights.line[0] < MIN_SLOPE:
         raise ValueError(
@@ -136,7 +151,7 @@ def adapt(
             f"use here, so there is nothing to adapt; train a new model (kind fit)"
         )
     return Adapted(
-        expert=expert,
+        expert=None if chosen == NO_EXPERT else expert,
         weights=fitted.weights,
         scores=fitted.scores,
         candidate=chosen,
@@ -153,15 +168,9 @@ class _Fitted:
     log_likelihood: float
 
 
-def _design(expert: ExpertColumns | None, columns: Columns, rows: Array) -> Design:
-    return Design.empty(len(rows)) if expert is None else expert.design(columns, rows)
-
-
-def _prior(history: Line, expert: ExpertColumns | None) -> Prior:
-    mean, precision = (np.empty(0), np.empty(0))
-    if expert is not None:
-        mean, precision = np.zeros(len(expert.precision)), expert.precision.copy()
-        mean[expert.intercept], precision[expert.intercept] = NEVER
+def _prior(history: Line, expert: ExpertColumns) -> Prior:
+    mean, precision = np.zeros(len(expert.precision)), expert.precision.copy()
+    mean[expert.intercept], precision[expert.intercept] = NEVER
     return Prior(
         line_mean=np.array([history.slope, history.intercept]),
         line_precision=np.array(LINE_PRECISION),
@@ -170,11 +179,10 @@ def _prior(history: Line, expert: ExpertColumns | None) -> Prior:
     )
 
 
-def _start(history: Line, expert: ExpertColumns | None, rate: float) -> Weights:
+def _start(history: Line, expert: ExpertColumns, rate: float) -> Weights:
     """History's line, and an expert that explains every fraud by chance: from there it finds where they differ."""
-    weights = np.zeros(0 if expert is None else len(expert.precision))
-    if expert is not None:
-        weights[expert.intercept] = math.log(max(rate, _LEAST_RATE))
+    weights = np.zeros(len(expert.precision))
+    weights[expert.intercept] = math.log(max(rate, _LEAST_RATE))
     return Weights(line=np.array([history.slope, history.intercept]), expert=weights)
 
 
@@ -192,13 +200,15 @@ class _Problem:
         return noisy_or.fit(self.log_odds, self.design, self.truth, self.prior, start)
 
 
-def _fit(problem: _Problem, start: Weights, blocks: int) -> _Fitted:
+def _fit(problem: _Problem, start: Weights, blocks: int, *, keep_expert: bool) -> _Fitted:
+    """Fits all rows, and those outside each block; without `keep_expert` the scores are the champion's line alone."""
     whole, log_likelihoods = problem.fit(start), []
 
     def fit_and_score(fitted: NDArray[np.bool_], held: NDArray[np.bool_]) -> Array:
         weights, rest = problem.rows(fitted).fit(whole), problem.rows(held)
         log_likelihoods.append(noisy_or.log_likelihood(weights, rest.log_odds, rest.design, rest.truth))
-        return weights.probabilities(rest.log_odds, rest.design)
+        known, new = (expit(part) for part in weights.log_odds(rest.log_odds, rest.design))
+        return np.asarray(known + new * (1 - known) if keep_expert else known)
 
     scores = out_of_fold.scores(len(problem.truth), blocks, fit_and_score)
     return _Fitted(weights=whole, scores=scores, log_likelihood=math.fsum(log_likelihoods))

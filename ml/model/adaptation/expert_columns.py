@@ -73,11 +73,6 @@ class Design:
     linear: NDArray[np.float64]
     indicators: sparse.csr_array
 
-    @classmethod
-    def empty(cls, rows: int) -> Design:
-        """A design without columns."""
-        return cls(linear=np.empty((rows, 0)), indicators=sparse.csr_array((rows, 0)))
-
     def rows(self, chosen: NDArray[np.bool_] | slice) -> Design:
         """The design of the chosen rows."""
         return Design(linear=self.linear[chosen], indicators=self.indicators[chosen])
@@ -137,6 +132,11 @@ class ExpertColumns:
             ),
         )
 
+    @classmethod
+    def chance(cls) -> ExpertColumns:
+        """No columns but the intercept: every row is a new fraud with the same probability."""
+        return cls(terms=(), tables=(), precision=np.zeros(1))
+
     @property
     def intercept(self) -> int:
         """The place of the intercept among the weights."""
@@ -147,7 +147,7 @@ class ExpertColumns:
         place = {name: at for at, name in enumerate(columns.inputs)}
         linear = [term.column(X[:, place[term.name]]) for term in self.terms]
         starts = np.cumsum([0, *(table.width for table in self.tables)])
-        rows, places = [], []
+        rows, places = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
         for table, start in zip(self.tables, starts[:-1], strict=True):
             found = table.places(X[:, place[table.name]])
             inside = np.flatnonzero(found >= 0)

@@ -38,15 +38,14 @@ class Prior:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Slope and intercept of the champion's line, and a weight for each column of the expert; none: no expert."""
+    """Slope and intercept of the champion's line, and a weight for each column of the expert."""
 
     line: Array
     expert: Array
 
     def log_odds(self, champion: Array, design: Design) -> tuple[Array, Array]:
-        """The log-odds of a known and of a new pattern; without an expert the latter are -inf."""
-        known = self.line[0] * champion + self.line[1]
-        return known, design.product(self.expert) if len(self.expert) else np.full(len(champion), -np.inf)
+        """The log-odds of a known and of a new pattern."""
+        return self.line[0] * champion + self.line[1], design.product(self.expert)
 
     def probabilities(self, champion: Array, design: Design) -> Array:
         """The probability of fraud of each row."""
@@ -74,15 +73,13 @@ def fit(champion: Array, design: Design, truth: NDArray[np.bool_], prior: Prior,
     Raises:
         ValueError: it did not converge.
     """
-    with_expert = len(start.expert) > 0
     position = np.concatenate([start.line, start.expert])
-    mean = np.concatenate([prior.line_mean, prior.weight_mean if with_expert else []])
-    precision = np.concatenate([prior.line_precision, prior.weight_precision if with_expert else []])
+    mean = np.concatenate([prior.line_mean, prior.weight_mean])
+    precision = np.concatenate([prior.line_precision, prior.weight_precision])
     lines = np.column_stack([champion, np.ones_like(champion)])
 
     def parts(at: Array) -> tuple[Array, Array]:
-        known = lines @ at[:2]
-        return known, design.product(at[2:]) if with_expert else np.full(len(known), -np.inf)
+        return lines @ at[:2], design.product(at[2:])
 
     def loss(at: Array) -> float:
         neither = _minus_log_neither(*parts(at))
@@ -90,7 +87,7 @@ def fit(champion: Array, design: Design, truth: NDArray[np.bool_], prior: Prior,
 
     before = loss(position)
     for _ in range(_MAX_STEPS):
-        slope, curvatures = _derivatives(parts(position), lines, design, truth, with_expert=with_expert)
+        slope, curvatures = _derivatives(parts(position), lines, design, truth)
         slope += precision * (position - mean)
         step = _solve(curvatures, precision, slope)
         decrement = float(slope @ step)
@@ -109,7 +106,7 @@ def _minus_log_neither(known: Array, new: Array) -> Array:
 
 
 def _derivatives(
-    log_odds: tuple[Array, Array], lines: Array, design: Design, truth: NDArray[np.bool_], *, with_expert: bool
+    log_odds: tuple[Array, Array], lines: Array, design: Design, truth: NDArray[np.bool_]
 ) -> tuple[Array, list[Callable[[], Array]]]:
     """The gradient of the negative log-likelihood; its curvature, and that of expectation maximisation, when called.
 
@@ -121,15 +118,11 @@ def _derivatives(
     share_known, share_new = odds * chance_known, odds * chance_new
     first_known = np.where(truth, -share_known, chance_known)
     first_new = np.where(truth, -share_new, chance_new)
-    gradient = first_known @ lines
-    if with_expert:
-        gradient = np.concatenate([gradient, design.sums(first_new)])
+    gradient = np.concatenate([first_known @ lines, design.sums(first_new)])
     plain_known, plain_new = chance_known * (1 - chance_known), chance_new * (1 - chance_new)
 
     def assemble(second_known: Array, cross: Array | None, second_new: Array) -> Array:
         corner = (lines * second_known[:, np.newaxis]).T @ lines
-        if not with_expert:
-            return np.asarray(corner)
         expert = design.moments(second_new)
         off = np.zeros((2, len(expert)))
         if cross is not None:

@@ -97,9 +97,9 @@ def test_adaptation_without_new_frauds_keeps_the_ranking(seed: int) -> None:
 
 
 def test_expert_stays_near_zero_without_new_frauds() -> None:
-    """Where nothing is new, no expert is kept in most cases, and one that is forced gives a row less than 1 in 500."""
+    """Where nothing is new, no expert is kept, and one that is forced gives a row less than 1 in 500."""
     kept = [adapted(champion()[0], arrays(seed)).candidate for seed in range(20, 26)]
-    assert kept.count(NO_EXPERT) >= 4
+    assert kept.count(NO_EXPERT) >= 5
     given = arrays(20)
     forced = scorer(adapted(champion()[0], given, candidates=(TAILS,)), given)
     chance = expit(forced.log_odds(arrays(120, count=12_000)[0])[:, 1])

@@ -81,22 +81,27 @@ def test_fit_is_a_fixed_point_of_expectation_maximisation() -> None:
         assert np.abs(slope).max() < 1e-3
 
 
-def test_fit_without_expert_is_a_calibration_of_the_champion() -> None:
-    """With no columns the line alone is fitted, and the probability is that of the champion's part."""
-    champion, _, truth, prior, start = sample(2)
-    none = np.empty(0)
-    only = dataclasses.replace(prior, weight_mean=none, weight_precision=none)
-    fitted = noisy_or.fit(champion, Design.empty(len(champion)), truth, only, dataclasses.replace(start, expert=none))
-
-    def calibration_loss(line: NDArray[np.float64]) -> float:
-        total = line[0] * champion + line[1]
-        penalty = 0.5 * np.sum(prior.line_precision * (line - prior.line_mean) ** 2)
-        return float(np.sum(np.logaddexp(0, total) - truth * total) + penalty)
-
-    best = optimize.minimize(calibration_loss, [1.0, 0.0]).x
-    np.testing.assert_allclose(fitted.line, best, atol=1e-4)
-    probabilities = fitted.probabilities(champion, Design.empty(len(champion)))
-    np.testing.assert_allclose(probabilities, expit(fitted.line[0] * champion + fitted.line[1]), rtol=1e-15)
+def test_frauds_by_chance_do_not_change_the_champions_line() -> None:
+    """With an intercept as the only column, frauds that the champion finds impossible are explained by chance."""
+    random = np.random.default_rng(5)
+    champion = random.normal(-6, 3, 40_000)
+    truth = random.random(40_000) < expit(champion)
+    truth[np.argsort(champion)[:50]] = True
+    chance = ExpertColumns.chance()
+    design = chance.design(COLUMNS, np.zeros((40_000, 4)))
+    line = np.array([1.0, 0.0])
+    prior = Prior(
+        line_mean=line,
+        line_precision=np.array([100.0, 1.0]),
+        weight_mean=np.array([-9.0]),
+        weight_precision=np.array([0.1]),
+    )
+    fitted = noisy_or.fit(champion, design, truth, prior, Weights(line=line, expert=np.array([-5.0])))
+    assert fitted.line == pytest.approx([1.0, 0.0], abs=0.1)
+    assert 30 < expit(fitted.expert[0]) * 40_000 < 150
+    never = dataclasses.replace(prior, weight_mean=np.array([-60.0]), weight_precision=np.array([1e6]))
+    without = noisy_or.fit(champion, design, truth, never, Weights(line=line, expert=np.array([-60.0])))
+    assert without.line[0] < fitted.line[0] - 0.1
 
 
 def test_likelihood_is_that_of_the_labels() -> None:
