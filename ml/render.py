@@ -102,6 +102,16 @@ _FIGURES = (
 )
 
 
+def _daily_test(alarm: Any) -> str:
+    """The result of the daily concept test."""
+    evidence = alarm.evidence
+    if not alarm.fired:
+        return f"no alarm (p {evidence.p_value:.1g})"
+    return f"concept drift since {evidence.onset}: {evidence.frauds:,} known frauds of {evidence.rows:,} rows in " + (
+        f"{evidence.stratum} (p {evidence.p_value:.1g})"
+    )
+
+
 def drift_rows(result: Any) -> list[tuple[str, Any]]:
     """The rows of a drift check: the verdict of each window, and the retrain requests."""
     windows = [
@@ -112,13 +122,14 @@ def drift_rows(result: Any) -> list[tuple[str, Any]]:
         for window in result.windows
     ]
     requests = [(request.request, f"{request.state}: {request.reason}") for request in result.requests]
-    no_traffic = result.no_traffic
+    no_traffic, alarm = result.no_traffic, result.concept_alarm
     return [
         ("verdict", result.verdict),
         ("reason", result.reason),
         ("endpoint", result.endpoint),
         ("approval", f"{result.approval:04d}" if result.approval is not None else "none"),
         *windows,
+        ("daily test", _daily_test(alarm) if alarm is not None else None),
         ("due", ", ".join(result.causes) or "no request"),
         *requests,
         ("no traffic", f"since {stamp(no_traffic.since)}, {no_traffic.hours:,.0f} hours" if no_traffic else None),

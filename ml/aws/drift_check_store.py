@@ -19,6 +19,7 @@ from ml.errors import CloudError, DataError
 
 PREFIX = "monitoring"
 SCHEMA = 2
+COUNTS_SCHEMA = 1
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -69,6 +70,22 @@ class Checks:
         """The URI of the file `name` about the model with that digest, for Model Monitor."""
         return f"s3://{self.bucket}/{self._root}/model-monitor/baseline-{artifact_sha256[:12]}/{name}"
 
+    def counts_uri(self, artifact_sha256: str) -> str:
+        """The URI of the daily fraud counts about the model with that digest."""
+        return f"s3://{self.bucket}/{self._root}/daily-frauds/{artifact_sha256[:12]}.json"
+
+    def read_counts(self, artifact_sha256: str) -> dict[str, Any] | None:
+        """The daily fraud counts about that model; None if there are none, or if they have another schema."""
+        try:
+            content = objects.read(self.counts_uri(artifact_sha256))
+        except DataError as error:
+            if _is_missing(error):
+                return None
+            raise
+        document: dict[str, Any] = json.loads(content)
+        current = document.get("schema") == COUNTS_SCHEMA and document.get("artifact_sha256") == artifact_sha256
+        return document if current else None
+
     def read(self, start: datetime, end: datetime) -> dict[str, Any] | None:
         """The window's document; None if it was never evaluated. DataError if it has another schema."""
         return self._read(self.check_uri(start, end))
@@ -97,7 +114,7 @@ class Checks:
         try:
             content = objects.read(uri)
         except DataError as error:
-            if isinstance(error.__cause__, CloudError) and code(error.__cause__.__cause__ or error) == "NoSuchKey":
+            if _is_missing(error):
                 return None
             raise
         try:
@@ -109,6 +126,11 @@ class Checks:
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise DataError(f"{uri}: not a check of this version; delete it; the next check evaluates the window again")
         return document
+
+
+def _is_missing(error: DataError) -> bool:
+    """Whether the object does not exist."""
+    return isinstance(error.__cause__, CloudError) and code(error.__cause__.__cause__ or error) == "NoSuchKey"
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,8 @@
 """`fraudops drift check`: tests live traffic and labels for drift, and creates a retrain request if one is due.
 
 A check evaluates the latest whole window of the calendar (or the one given), and again each earlier window whose labels
-have matured since. Data and prediction drift are detected at once, concept drift when labels mature. Drift is not a
+have matured since. Data and prediction drift are detected at once, concept drift when labels mature; a fast concept
+test looks at the known frauds of all days since the serving model's reference, each time it runs. Drift is not a
 failure: the command exits with 0 if it creates a request or reports why it is suppressed. It fails only if it cannot
 read its input or cannot create the request. It is idempotent: the same verdicts, and no second request.
 
@@ -19,9 +20,11 @@ from ml.aws import cloudwatch_metrics, platform_stack
 from ml.aws.capture import object_listing
 from ml.aws.cloudwatch_metrics import Point
 from ml.console import command, note
-from ml.drift import calendar, check_artifacts, decision_policy, step_summary
+from ml.drift import calendar, check_artifacts, concept_alarm, decision_policy, step_summary
 from ml.drift.calendar import Window
+from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase, RequestOutcome
+from ml.drift.request_evidence import alarm_detail
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
 from ml.drift.retrain_requester import RetrainRequester
 from ml.drift.window_monitor import Check, Monitor, history
@@ -72,7 +75,8 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     )
     checks = [*_new_verdicts(monitor, chosen, rules), monitor.check(chosen)]
     past = history(monitor, checks[-1])
-    cases = decision_policy.cases(monitor, past)
+    alarm = concept_alarm.evaluate(monitor)
+    cases = decision_policy.cases(monitor, past, alarm)
     no_traffic = (
         _time_without_traffic(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
     )
@@ -80,7 +84,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         check_artifacts.write(monitor, each, past)
     if latest:
         published = cloudwatch_metrics.publish(
-            monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic), at=now
+            monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic, alarm), at=now
         )
         note(f"{published} metrics published to {cloudwatch_metrics.NAMESPACE}")
     else:  # metrics of a past window would set off alarms about the present
@@ -92,7 +96,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         _report_no_traffic(monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
     if latest:
         _publish_completion(monitor.endpoint, now)
-    result = _result(monitor, checks, cases, outcomes, no_traffic)
+    result = _result(monitor, checks, cases, outcomes, no_traffic=no_traffic, alarm=alarm)
     runner_commands.output(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
@@ -201,6 +205,7 @@ def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
         causes=(),
         requests=(),
         no_traffic=None,
+        concept_alarm=None,
     )
 
 
@@ -209,7 +214,9 @@ def _result(
     checks: Sequence[Check],
     cases: Sequence[DriftCase],
     outcomes: Sequence[RequestOutcome],
+    *,
     no_traffic: NoTraffic | None,
+    alarm: ConceptAlarm | None,
 ) -> DriftCheckResult:
     latest = checks[-1]
     return DriftCheckResult(
@@ -235,6 +242,7 @@ def _result(
         causes=tuple(each.kind for each in cases),
         requests=tuple(outcomes),
         no_traffic=no_traffic,
+        concept_alarm=alarm,
     )
 
 
@@ -245,6 +253,8 @@ def _annotate(result: DriftCheckResult) -> None:
         warnings.append(f"No traffic at {result.endpoint} for {result.no_traffic.hours:.0f} hours")
     if any(verdict not in ("none", IMMATURE) for verdict in result.windows[-1].verdicts):
         warnings.append(f"Drift: {result.verdict}. {result.reason}")
+    if result.concept_alarm is not None and result.concept_alarm.fired:
+        warnings.append(f"Concept drift by the daily test: {alarm_detail(result.concept_alarm)}")
     warnings += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
     for message in warnings:
         command(runner_commands.annotate("warning", message))

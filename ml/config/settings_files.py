@@ -197,6 +197,7 @@ class _DriftConcept(File):
     min_fpr_ratio: Ratio
     alpha_amount_band: OpenShare
     min_band_ratio: Ratio
+    alpha_daily: OpenShare
 
 
 class LabelLimits(File):
@@ -256,7 +257,6 @@ class DriftFile(File):
     """
 
     window: Literal["day", "week", "month"]
-    looks: Annotated[int, Field(ge=1, le=10_000)]
     min_rows: Annotated[int, Field(ge=1)]
     no_traffic_hours: Annotated[int, Field(ge=1, le=8_784)]
     data: _DriftData

@@ -16,6 +16,7 @@ from ml.gitops import approvals
 from ml.gitops.repository import Repository
 from ml.model import artifact
 from ml.model.drift import detector
+from ml.model.drift.sequential_fraud_rate_test import FraudRates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Model:
     reference: detector.Reference
     amount: str
     """The name of the input with the amount."""
+    rates: FraudRates
+    """The fraud rates of the reference, for the daily concept test."""
 
     @property
     def sha256(self) -> str:
@@ -64,10 +67,11 @@ class Model:
             archive = artifact.read(content)
             amount: str = json.loads(archive.files["model.json"])["amount"]
             reference = detector.Reference.of(archive.baseline)
+            rates = FraudRates.of(archive.baseline)
             reference.names, reference.scores  # noqa: B018 - parsed here, so that a defect is reported with its URI
         except (artifact.ArtifactInvalid, KeyError, TypeError) as error:
             raise ArtifactError(f"{record.artifact.uri}: no drift reference can be read from it ({error})") from error
-        return cls(record=record, reference=reference, amount=amount)
+        return cls(record=record, reference=reference, amount=amount, rates=rates)
 
 
 def learned_until(document: Mapping[str, Any]) -> datetime | None:

@@ -14,6 +14,7 @@ from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
 
 if TYPE_CHECKING:
     from ml.drift.approved_model import Model
+    from ml.drift.concept_alarm import ConceptAlarm
     from ml.drift.result import NoTraffic
     from ml.drift.window_monitor import Check, Monitor
 
@@ -125,7 +126,9 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
         yield name, "drift", "; ".join(words)
 
 
-def points(check: Check, past: Sequence[Check], no_traffic: NoTraffic | None) -> Iterator[Point]:
+def points(
+    check: Check, past: Sequence[Check], no_traffic: NoTraffic | None, alarm: ConceptAlarm | None
+) -> Iterator[Point]:
     """The CloudWatch metrics: each verdict as 0 or 1, the distances of each input, and the rates from mature labels.
 
     Labels come late. Label metrics are those of the newest window of the same model, up to `check`, with mature labels;
@@ -133,6 +136,7 @@ def points(check: Check, past: Sequence[Check], no_traffic: NoTraffic | None) ->
 
     Args:
         past: earlier windows, oldest first.
+        alarm: the daily concept test, whose evidence is a natural logarithm.
     """
     verdict = check.verdict
     earlier = [each.verdict for each in past if each.window[1] <= check.window[1]]
@@ -151,6 +155,9 @@ def points(check: Check, past: Sequence[Check], no_traffic: NoTraffic | None) ->
             yield Point(name="Findings", value=float(len(source.fired(kind))), dimensions={"Kind": kind}, unit="Count")
     yield Point(name="Rows", value=float(verdict.rows), unit="Count")
     yield Point(name="Drift", value=float(any(kind in verdicts for kind in KINDS)))
+    if alarm is not None:
+        yield Point(name="ConceptAlarm", value=float(alarm.fired))
+        yield Point(name="ConceptEvidence", value=alarm.evidence.log_evidence)
     yield Point(name="NoTraffic", value=float(no_traffic is not None))
     if no_traffic is not None:
         yield Point(name="HoursWithoutTraffic", value=no_traffic.hours)
@@ -166,7 +173,7 @@ def points(check: Check, past: Sequence[Check], no_traffic: NoTraffic | None) ->
         "false_positive_rate": "FalsePositiveRate",
         "alert_rate": "AlertRate",
     }
-    concept_findings = [finding for finding in labelled.findings if finding.kind == CONCEPT]
+    concept_findings = [finding for finding in labelled.findings if finding.kind == CONCEPT and finding.windows == 1]
     for finding in [*(each for each in verdict.findings if each.kind != CONCEPT), *concept_findings]:
         if finding.statistic in metric_names and finding.subject is None and finding.value is not None:
             yield Point(name=metric_names[finding.statistic], value=finding.value)

@@ -14,8 +14,9 @@ from datetime import datetime
 from ml.console import note
 from ml.drift import run_kind_policy
 from ml.drift.approved_model import Model
+from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
-from ml.drift.request_evidence import build_case
+from ml.drift.request_evidence import build_alarm_case, build_case
 from ml.drift.window_monitor import Check, Monitor
 from ml.model.drift import detector
 from ml.model.drift.detector import DriftVerdict
@@ -23,12 +24,24 @@ from ml.model.drift.ranking import RankingRules
 from ml.model.drift.verdict import CONCEPT
 
 
-def cases(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase]:
-    """The cases of drift that are due, the strongest cause first; none before the champion's first own window.
+def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -> list[DriftCase]:
+    """The cases of drift that are due, the strongest cause first.
+
+    The windows decide nothing before the champion's first own window. The daily concept test is about the champion
+    alone, so its alarm is due at once, unless the windows show concept drift by mature labels already.
 
     Args:
         past: checks of windows that do not overlap, oldest first.
+        alarm: the result of the daily concept test; None if no day could be tested.
     """
+    by_windows = _cases_of_windows(monitor, past)
+    kinds = [case.kind for case in by_windows]
+    if alarm is None or not alarm.fired or CONCEPT in kinds:
+        return by_windows
+    return [build_alarm_case(alarm, past[-1], kinds), *by_windows]
+
+
+def _cases_of_windows(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase]:
     champion = monitor.model(monitor.serves)
     latest = past[-1]
     if latest.verdict.reference != champion.sha256:

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from ml.clock import stamp
+from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
 from ml.drift.window_monitor import Check
 from ml.model.drift import detector
 from ml.model.drift.ranking import RankingVerdict
-from ml.model.run_kinds import RunKind
+from ml.model.drift.verdict import CONCEPT
+from ml.model.run_kinds import ADAPT, RunKind
 
 _MAX_FINDINGS = 12
 """Findings in a request; the check that it names has all of them."""
@@ -66,6 +68,53 @@ def build_case(
     return DriftCase(decision=decision, run_kind=run_kind, reason=reason, evidence=evidence)
 
 
+def build_alarm_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) -> DriftCase:
+    """The case of an alarm of the daily concept test.
+
+    Args:
+        latest: the check of the latest window, whose report shows the traffic.
+        also: the other kinds of drift that are due.
+    """
+    evidence, onset = alarm.evidence, alarm.onset
+    assert onset is not None  # noqa: S101 - the caller passes an alarm that fired
+    window = (onset, alarm.end)
+    decision = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
+    values = {
+        "kind": CONCEPT,
+        "model": {"approval": alarm.approval, "artifact_sha256": alarm.artifact_sha256},
+        "onset": onset,
+        "windows": [{"start": onset, "end": alarm.end, "fired": True, "approval": alarm.approval}],
+        "findings": [
+            {
+                "statistic": "daily_fraud_rate",
+                "of": evidence.stratum,
+                "value": rounded(evidence.rate),
+                "threshold": rounded(evidence.reference),
+                "reference": rounded(evidence.reference),
+                "p_value": rounded(evidence.p_value),
+                "alpha": rounded(evidence.alpha),
+                "detail": alarm_detail(alarm),
+            }
+        ],
+        "findings_in_all": 1,
+        **({"also_due": list(also)} if also else {}),
+        "counts": alarm.counts,
+        "check": check_uri(latest),
+        "report": latest.document["report"],
+    }
+    reason = f"Concept drift since {onset.date()}, found by the daily test before labels are mature: "
+    return DriftCase(decision=decision, run_kind=ADAPT, reason=f"{reason}{alarm_detail(alarm)}", evidence=values)
+
+
+def alarm_detail(alarm: ConceptAlarm) -> str:
+    """What the daily concept test found, as a short phrase."""
+    evidence = alarm.evidence
+    return (
+        f"{evidence.frauds:,} known frauds of {evidence.rows:,} rows in {evidence.stratum}, {evidence.rate:.3g} where "
+        f"the reference has {evidence.reference:.3g} (p {evidence.p_value:.1g}, limit {evidence.alpha:g})"
+    )
+
+
 def strongest(verdict: detector.DriftVerdict, kind: str) -> list[detector.Finding]:
     """The findings of a kind that fired, by their ratio to the threshold, the largest first."""
     fired = verdict.fired(kind)
@@ -90,6 +139,7 @@ def finding_values(finding: detector.Finding) -> dict[str, Any]:
         "p_value": rounded(finding.p_value),
         "alpha": rounded(finding.alpha),
         "detail": finding.detail,
+        **({"windows": finding.windows} if finding.windows > 1 else {}),
     }
 
 
@@ -131,7 +181,8 @@ def sentence(finding: detector.Finding) -> str:
     p_value = f", p {finding.p_value:.1g}" if finding.p_value is not None else ""
     value = "–" if finding.value is None else f"{finding.value:.3g}"
     words = finding.statistic.replace("_", " ")
-    return f"{words}{of} {value} (limit {finding.threshold:.3g}{p_value})"
+    pooled = f" in {finding.windows} windows" if finding.windows > 1 else ""
+    return f"{words}{of}{pooled} {value} (limit {finding.threshold:.3g}{p_value})"
 
 
 def _reason(decision: detector.Decision, latest: Check, findings: Sequence[detector.Finding]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import RequestOutcome
 
 
@@ -46,3 +47,5 @@ class DriftCheckResult:
     """The kinds of drift for which a retrain is due."""
     requests: tuple[RequestOutcome, ...]
     no_traffic: NoTraffic | None
+    concept_alarm: ConceptAlarm | None
+    """The daily concept test; None if no day since the serving model's reference has ended."""

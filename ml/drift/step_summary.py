@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ml.clock import stamp
-from ml.drift.request_evidence import sentence, span, strongest
+from ml.drift.request_evidence import alarm_detail, sentence, span, strongest
 from ml.drift.window_monitor import Check
 from ml.gitops.markdown_escaping import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
 
 if TYPE_CHECKING:
+    from ml.drift.concept_alarm import ConceptAlarm
     from ml.drift.drift_case import RequestOutcome
     from ml.drift.result import DriftCheckResult, NoTraffic
 
@@ -50,6 +51,8 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
             f"**No traffic** since {stamp(result.no_traffic.since)}, {result.no_traffic.hours:,.0f} hours: drift "
             "cannot be detected."
         )
+    if result.concept_alarm is not None:
+        parts.append(_alarm(result.concept_alarm))
     parts += [_outcome(each) for each in result.requests]
     if not result.requests:
         parts.append(
@@ -76,6 +79,14 @@ def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) 
         "`model-config/monitoring/drift.yaml` sets the limit. The next check that finds traffic closes this issue."
         f"{run}"
     )
+
+
+def _alarm(alarm: ConceptAlarm) -> str:
+    """The result of the daily concept test."""
+    days = span((alarm.start, alarm.end))
+    if alarm.onset is not None:
+        return f"**Concept drift since {alarm.onset.date()}** by the daily test of {days}: {text(alarm_detail(alarm))}."
+    return f"The daily concept test of {days} gives no alarm (p {alarm.evidence.p_value:.1g})."
 
 
 def _outcome(found: RequestOutcome) -> str:

@@ -20,9 +20,10 @@ from ml.aws.drift_check_store import SCHEMA, Checks, fingerprint
 from ml.console import note, stage
 from ml.drift import traffic_aggregation
 from ml.drift.approved_model import Model
-from ml.drift.calendar import Window, without_overlap
+from ml.drift.calendar import Window, latest_without_overlap, whole, without_overlap
 from ml.gitops.repository import Repository
 from ml.model.drift import detector
+from ml.model.drift.settings import POOLED_WINDOWS
 
 _HOUR = timedelta(hours=1)
 
@@ -112,12 +113,13 @@ class Monitor:
         rules = json.dumps(asdict(self.rules), sort_keys=True)
         return {
             "capture": {"objects": volume.objects, "bytes": volume.bytes},
-            "labels": self._labels,
+            "labels": self.labels_sha256,
             "rules": hashlib.sha256(rules.encode()).hexdigest(),
         }
 
     @cached_property
-    def _labels(self) -> str:
+    def labels_sha256(self) -> str:
+        """The fingerprint of all label files."""
         return fingerprint(self.bucket, "labels/").sha256
 
     def _evaluate(self, window: Window, model: Model) -> dict[str, Any]:
@@ -136,6 +138,7 @@ class Monitor:
             end=end,
             as_of=now,
             reference=model.sha256,
+            earlier=self._earlier_labels(window, model),
         )
         return counts | {
             "endpoint": self.endpoint,
@@ -152,6 +155,19 @@ class Monitor:
             "verdict": verdict.to_dict(),
             "report": self.checks.uri("reports", start, end, "report.html"),
         }
+
+    def _earlier_labels(self, window: Window, model: Model) -> list[detector.LabelSummary]:
+        """The stored labels of the windows before `window` that `model` was evaluated on, the latest first."""
+        unit, first = self.file.window, window[0]
+        known = (each for each in self.checks.windows() if each[1] <= first and whole(each, unit))
+        found: list[detector.LabelSummary] = []
+        for each in reversed(latest_without_overlap(known)[1 - max(POOLED_WINDOWS) :]):
+            document = self.checks.read(*each)
+            stored = document["label_summary"] if document is not None else None
+            if document is None or stored is None or document["model"]["artifact_sha256"] != model.sha256:
+                break
+            found.append(detector.LabelSummary.from_dict(stored))
+        return found
 
 
 def history(monitor: Monitor, first: Check) -> list[Check]:

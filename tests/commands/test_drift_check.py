@@ -147,15 +147,15 @@ def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEn
 
 def test_concept_drift_waits_for_labels_and_trains_from_the_onset(env: MonitoredEndpoint) -> None:
     """The latest window with mature labels decides; the training window starts at the onset."""
-    env.month(2, known_after=25)
-    env.month(3, flip=0.5, known_after=25)
+    env.month(2, known_after=32)
+    env.month(3, flip=0.5, known_after=32)
     env.at("2026-03-01T05:17:00Z")
     check(env.root)
     env.at("2026-04-01T05:17:00Z")
     early = check(env.root)
     assert [each.verdicts for each in early.windows] == [("none",), ("none", "labels immature")]
     assert "recall" not in early.reason
-    env.month(4, flip=0.5, known_after=25)
+    env.month(4, flip=0.5, known_after=32)
     env.at("2026-05-01T05:17:00Z")
     found = check(env.root)
     assert [each.verdicts for each in found.windows] == [("concept",), ("none", "labels immature")]
@@ -164,13 +164,43 @@ def test_concept_drift_waits_for_labels_and_trains_from_the_onset(env: Monitored
     window = env.request(asked.request).window
     assert (asked.run_kind, env.request(asked.request).kind) == ("adapt", "adapt")
     assert window.start == datetime(2026, 3, 1, tzinfo=UTC)
-    assert window.end == datetime(2026, 4, 6, tzinfo=UTC)  # labels take 25 days
+    assert window.end == datetime(2026, 3, 30, tzinfo=UTC)  # labels take 32 days
     statistics = {each["statistic"] for each in env.request(asked.request).evidence["findings"]}
     assert {"recall", "fraud_rate"} <= statistics
     # The metrics show concept drift although the newest window has no mature labels yet.
     assert (metric("Drift"), metric("Verdict", Verdict="concept"), metric("Verdict", Verdict="none")) == (1, 1, 0)
     assert (metric("Verdict", Verdict="labels immature"), metric("Findings", Kind="data")) == (1, 0)
     assert metric("Recall") == pytest.approx(recall(env, MARCH))
+
+
+def test_daily_test_finds_concept_drift_before_labels_are_mature(env: MonitoredEndpoint) -> None:
+    """An alarm within days, its onset, one request from that onset on, metrics, and none before the onset."""
+    env.month(2, known_after=3)
+    env.month(3, flip=0.5, known_after=3)
+    env.at("2026-03-01T05:17:00Z")
+    before = check(env.root).concept_alarm
+    assert before is not None
+    assert not before.evidence.fired
+    assert (before.start, before.end) == (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    assert (env.requests(), metric("ConceptAlarm")) == ([], 0)
+    env.at("2026-03-06T05:17:00Z")
+    found = check(env.root)
+    assert found.concept_alarm is not None
+    assert found.concept_alarm.onset == datetime(2026, 3, 1, tzinfo=UTC)
+    assert (found.causes, found.windows[-1].verdicts, metric("ConceptAlarm")) == (("concept",), ("none",), 1)
+    assert "**Concept drift since 2026-03-01** by the daily test" in env.summary
+    assert [each.state for each in found.requests] == ["suppressed"]  # two labelled days have 14 frauds to test on
+    env.at("2026-03-07T05:17:00Z")
+    (asked,) = check(env.root).requests
+    assert (asked.request, asked.state) == ("20260307T000000Z-concept-drift", "requested")
+    assert asked.run_kind == "adapt"
+    request = env.request(asked.request)
+    assert request.window.start == datetime(2026, 3, 1, tzinfo=UTC)
+    (finding,) = request.evidence["findings"]
+    assert finding["statistic"] == "daily_fraud_rate"
+    assert finding["value"] > 2 * finding["reference"]
+    (again,) = check(env.root).requests
+    assert (again.request, again.state) == (asked.request, "already requested")
 
 
 def test_day_without_capture_is_no_data(env: MonitoredEndpoint) -> None:

@@ -118,4 +118,6 @@ def test_committed_drift_rules_match_the_detector() -> None:
     rules = Rules.from_dict(config.load_drift(ROOT).to_rules())
     document = yaml.safe_load(DRIFT)
     assert rules.schema.max_missing == document["schema"]["max_missing"]
-    assert (rules.looks, rules.decide.data.windows) == (document["looks"], document["decide"]["data"]["windows"])
+    assert (rules.looks, rules.decide.data.windows) == (12, document["decide"]["data"]["windows"])
+    looks = [Rules.from_dict(document | {"window": unit}).looks for unit in ("day", "week", "month")]
+    assert looks == [365, 52, 12]

@@ -41,6 +41,7 @@ RULES = Rules(
         min_fpr_ratio=1.5,
         alpha_amount_band=0.001,
         min_band_ratio=2.0,
+        alpha_daily=0.01,
     ),
     labels=LabelRules(min_coverage=0.98, min_age_days=7, min_mature=0.9),
     decide=DecideRules(data=KOfN(windows=2, of=3), prediction=KOfN(windows=2, of=3), concept=KOfN(windows=1, of=1)),

@@ -1,15 +1,16 @@
 """Detects concept drift from mature labels, and estimates the day of its onset.
 
-Confusion counts are compared with those of the approved model by their predictive distribution, which accounts for
-small numbers of frauds. Fraud rates per amount band are tested too, because changed labels of some transactions show
-there before they show in recall.
+The labels of the latest window are tested, and those of the latest three and six windows together: recall that falls
+slowly shows in no single window. Confusion counts are compared with those of the approved model by their predictive
+distribution, which accounts for small numbers of frauds. Fraud rates per amount band are tested too, because changed
+labels of some transactions show there before they show in recall.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ml.model.drift.label_counts import LabelSummary, Outcomes
-from ml.model.drift.settings import ConceptRules, Rules
+from ml.model.drift.settings import POOLED_WINDOWS, ConceptRules, Rules
 from ml.model.drift.verdict import Finding
 from ml.model.metrics import Confusion
 
@@ -81,15 +82,21 @@ def rates_apart(count: int, of: int, seen: int, seen_of: int) -> float:
 
 
 def evaluate(
-    baseline: Mapping[str, Any], labels: LabelSummary | None, rules: Rules, *, as_of: datetime
+    baseline: Mapping[str, Any],
+    labels: LabelSummary | None,
+    rules: Rules,
+    *,
+    as_of: datetime,
+    earlier: Sequence[LabelSummary] = (),
 ) -> LabelVerdict:
-    """Tests the mature labels of a window against the drift reference.
+    """Tests the mature labels of a window against the drift reference, alone and pooled with those of earlier windows.
 
     Args:
         baseline: the model's baseline.json.
         labels: of rows that this model scored; None if there are none.
         rules: the sections `labels` and `concept` are used.
         as_of: the time for the age of labels.
+        earlier: the labels of the windows before, that this model scored too, the latest first.
     """
     every = labels.total() if labels is not None else None
     if labels is None or every is None or not every.rows:
@@ -115,10 +122,19 @@ def evaluate(
         )
         return LabelVerdict(evaluated=False, reason=reason, findings=(), counts=counts, onset=None)
     approved = Confusion(**baseline["confusion"])
-    findings = (
-        *_rates(approved, counted.confusion, rules),
-        *_bands(baseline["fraud_by_amount"], counted, rules),
-    )
+    findings: list[Finding] = []
+    pooled = {1: mature}
+    for windows in POOLED_WINDOWS:
+        if windows - 1 > len(earlier):
+            continue
+        before = (
+            item.mature(as_of=as_of, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
+            for item in earlier[: windows - 1]
+        )
+        pooled[windows] = sum(before, mature)
+        total = pooled[windows].total()
+        findings += _rates(approved, total.confusion, rules, windows)
+        findings += _bands(baseline["fraud_by_amount"], total, rules, windows)
     counts |= {
         "confusion": vars(counted.confusion),
         "band_edges": list(baseline["fraud_by_amount"]["edges"]),
@@ -126,11 +142,11 @@ def evaluate(
         "band_frauds": list(counted.band_frauds),
     }
     return LabelVerdict(
-        evaluated=True, reason="", findings=findings, counts=counts, onset=_onset(baseline, mature, findings)
+        evaluated=True, reason="", findings=tuple(findings), counts=counts, onset=_onset(baseline, pooled, findings)
     )
 
 
-def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]:
+def _rates(approved: Confusion, found: Confusion, rules: Rules, windows: int) -> list[Finding]:
     """Tests recall, precision and false-positive rate against the counts on the held-out rows."""
     limits: ConceptRules = rules.concept
     pairs = {
@@ -141,7 +157,7 @@ def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]
             (approved.false_positives, approved.negatives),
         ),
     }
-    alpha = limits.alpha / (len(pairs) * rules.looks)
+    alpha = limits.alpha / (len(pairs) * len(POOLED_WINDOWS) * rules.looks)
     findings = []
     for name, ((count, of), (seen, seen_of)) in pairs.items():
         reference = seen / seen_of if seen_of else 0.0
@@ -164,16 +180,17 @@ def _rates(approved: Confusion, found: Confusion, rules: Rules) -> list[Finding]
                 alpha=alpha,
                 fired=exceeds and p_value < alpha,
                 reference=reference,
-                detail=f"{count:,} of {of:,}; approved on {seen:,} of {seen_of:,}",
+                detail=f"{count:,} of {of:,}{_over(windows)}; approved on {seen:,} of {seen_of:,}",
+                windows=windows,
             )
         )
     return findings
 
 
-def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules) -> list[Finding]:
+def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules, windows: int) -> list[Finding]:
     """Tests the fraud rate of each amount band against all training and held-out rows."""
     limits = rules.concept
-    alpha = limits.alpha_amount_band / (len(reference["rows"]) * rules.looks)
+    alpha = limits.alpha_amount_band / (len(reference["rows"]) * len(POOLED_WINDOWS) * rules.looks)
     names = band_names(reference["edges"])
     findings = []
     rows = zip(names, found.band_frauds, found.band_rows, reference["frauds"], reference["rows"], strict=True)
@@ -195,10 +212,15 @@ def _bands(reference: Mapping[str, Any], found: Outcomes, rules: Rules) -> list[
                 alpha=alpha,
                 fired=exceeds and p_value < alpha,
                 reference=before,
-                detail=f"{count:,} frauds of {of:,} rows; reference {seen:,} of {seen_of:,}",
+                detail=f"{count:,} frauds of {of:,} rows{_over(windows)}; reference {seen:,} of {seen_of:,}",
+                windows=windows,
             )
         )
     return findings
+
+
+def _over(windows: int) -> str:
+    return f" in {windows} windows" if windows > 1 else ""
 
 
 def band_names(edges: list[float]) -> list[str]:
@@ -209,18 +231,21 @@ def band_names(edges: list[float]) -> list[str]:
     return [f"amount < {edges[0]:g}", *middle, f"amount >= {edges[-1]:g}"]
 
 
-def _onset(baseline: Mapping[str, Any], mature: LabelSummary, findings: tuple[Finding, ...]) -> datetime | None:
+def _onset(
+    baseline: Mapping[str, Any], pooled: Mapping[int, LabelSummary], findings: Sequence[Finding]
+) -> datetime | None:
     """The first day of the drift, from the finding with the smallest p-value; None if nothing fired.
 
-    It is the window's first day unless a later day is 3,000 times more likely: the change point of highest likelihood
-    between the approved rate and another (Hinkley 1970, "Inference about the change-point in a sequence of random
-    variables", Biometrika 57).
+    It is the first day of that finding's windows unless a later day is 3,000 times more likely: the change point of
+    highest likelihood between the approved rate and another (Hinkley 1970, "Inference about the change-point in a
+    sequence of random variables", Biometrika 57).
     """
     fired = [finding for finding in findings if finding.fired]
-    days = sorted(mature.days)
     if not fired:
         return None
     strongest = min(fired, key=lambda finding: finding.p_value or 0.0)
+    mature = pooled[strongest.windows]
+    days = sorted(mature.days)
     if strongest.statistic == "fraud_rate":
         band = band_names(baseline["fraud_by_amount"]["edges"]).index(strongest.subject or "")
         pairs = [(mature.days[day].band_frauds[band], mature.days[day].band_rows[band]) for day in days]

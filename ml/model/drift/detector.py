@@ -7,7 +7,7 @@ data", and missing labels are "labels immature".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,7 @@ def evaluate(
     end: datetime,
     as_of: datetime | None = None,
     reference: str = "",
+    earlier: Sequence[LabelSummary] = (),
 ) -> DriftVerdict:
     """The verdict on the traffic from `start` to `end` and on its mature labels.
 
@@ -60,6 +61,7 @@ def evaluate(
         start, end: the window, with time zones.
         as_of: the time for the age of labels; `end` if None.
         reference: the digest of the model; `decide` counts only windows of one model.
+        earlier: the labels of the windows before, that this model scored too, the latest first.
     """
     known = Reference.of(baseline)
     traffic_findings = _traffic_findings(window, rules, start, end)
@@ -76,7 +78,7 @@ def evaluate(
         moved = distribution_shift.measure([known.scores], [window.scores])
         shifts, scores = distribution_shift.scores(moved, window, known.document["alerts"], rules)
         findings += shifts
-    labelled = concept_drift.evaluate(known.document, labels, rules, as_of=as_of or end)
+    labelled = concept_drift.evaluate(known.document, labels, rules, as_of=as_of or end, earlier=earlier)
     findings += labelled.findings
     fired = [kind for kind in KINDS if any(finding.kind == kind and finding.fired for finding in findings)]
     no_data = any(finding.fired for finding in traffic_findings)

@@ -8,24 +8,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-_SECONDS_PER_HOUR = 3_600
-_HOURS_PER_DAY = 24
+_SECONDS_PER_HOUR, _HOURS_PER_DAY, _DAYS_PER_WEEK = 3_600, 24, 7
 _MIN_DAYS = 14
-"""With fewer days of rows the counts are per hour, which finds only bursts within an hour."""
+"""With fewer days of rows the counts are per hour and day."""
+_MIN_BLOCKS = 7
+"""Of fewer blocks the ratio is not estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dispersion:
-    """Sums of the variance and of the mean of fraud counts, over all blocks of time and amount bands."""
+    """Sums of the variance and of the mean of fraud counts, over all blocks of time and amount bands.
+
+    The blocks are days, and weeks for `longer_variance` and `longer_mean`, because a burst may last several days.
+    """
 
     variance: float
     mean: float
+    longer_variance: float
+    longer_mean: float
 
     @classmethod
     def of(cls, times: ArrayLike, amounts: ArrayLike, labels: ArrayLike, edges: ArrayLike) -> Dispersion:
-        """Counts frauds per day and amount band; per hour if the rows span less than two weeks.
+        """Counts frauds per day and per week in each amount band; per hour and day if the rows span under two weeks.
 
         The mean of a block is its rows times the band's fraud rate, so that busy days are no bursts (Pearson's
         estimate: McCullagh and Nelder 1989, "Generalized linear models", 4.5).
@@ -37,26 +43,41 @@ class Dispersion:
         """
         hours = np.asarray(times).astype("datetime64[s]").astype(np.int64) // _SECONDS_PER_HOUR
         if not len(hours):
-            return cls(variance=0.0, mean=0.0)
-        short = (int(hours.max()) - int(hours.min())) / _HOURS_PER_DAY < _MIN_DAYS
-        _, block = np.unique(hours if short else hours // _HOURS_PER_DAY, return_inverse=True)
+            return cls(variance=0.0, mean=0.0, longer_variance=0.0, longer_mean=0.0)
         interior = np.asarray(edges, dtype=np.float64)
-        size, blocks = len(interior) + 1, int(block.max()) + 1
-        cell = block * size + np.searchsorted(interior, np.asarray(amounts, dtype=np.float64), side="right")
-        rows, frauds = (
-            np.bincount(part, minlength=blocks * size).reshape(blocks, size)
-            for part in (cell, cell[np.asarray(labels) == 1])
-        )
-        if blocks < 2:
-            return cls(variance=0.0, mean=0.0)
-        expected = rows * (frauds.sum(axis=0) / np.maximum(rows.sum(axis=0), 1))
-        squares = float(((frauds - expected) ** 2).sum())
-        return cls(variance=squares * blocks / (blocks - 1), mean=float(expected.sum()))
+        bands = np.searchsorted(interior, np.asarray(amounts, dtype=np.float64), side="right")
+        fraud, size = np.asarray(labels) == 1, len(interior) + 1
+        days = hours // _HOURS_PER_DAY
+        short = (int(hours.max()) - int(hours.min())) / _HOURS_PER_DAY < _MIN_DAYS
+        variance, mean = _sums(hours if short else days, bands, fraud, size)
+        longer_variance, longer_mean = _sums(days if short else days // _DAYS_PER_WEEK, bands, fraud, size)
+        return cls(variance=variance, mean=mean, longer_variance=longer_variance, longer_mean=longer_mean)
 
     def __add__(self, other: Dispersion) -> Dispersion:
-        return Dispersion(variance=self.variance + other.variance, mean=self.mean + other.mean)
+        return Dispersion(
+            variance=self.variance + other.variance,
+            mean=self.mean + other.mean,
+            longer_variance=self.longer_variance + other.longer_variance,
+            longer_mean=self.longer_mean + other.longer_mean,
+        )
 
     @property
     def ratio(self) -> float:
-        """The variance-to-mean ratio; never below 1, its value for independent frauds."""
-        return max(1.0, self.variance / self.mean) if self.mean else 1.0
+        """The larger variance-to-mean ratio; never below 1, its value for independent frauds."""
+        pairs = (self.variance, self.mean), (self.longer_variance, self.longer_mean)
+        return max([1.0, *(variance / mean for variance, mean in pairs if mean)])
+
+
+def _sums(
+    blocks: NDArray[np.int64], bands: NDArray[np.int64], fraud: NDArray[np.bool_], size: int
+) -> tuple[float, float]:
+    """Variance and mean of the fraud counts, summed over blocks of time and amount bands; 0 with too few blocks."""
+    _, block = np.unique(blocks, return_inverse=True)
+    count = int(block.max()) + 1
+    if count < _MIN_BLOCKS:
+        return 0.0, 0.0
+    cell = block * size + bands
+    rows, frauds = (np.bincount(part, minlength=count * size).reshape(count, size) for part in (cell, cell[fraud]))
+    expected = rows * (frauds.sum(axis=0) / np.maximum(rows.sum(axis=0), 1))
+    squares = float(((frauds - expected) ** 2).sum())
+    return squares * count / (count - 1), float(expected.sum())

@@ -25,7 +25,7 @@ _DESCRIPTIONS = {
     "psi": "population stability index",
     "js": "Jensen-Shannon distance",
     "mean_shift": "shift of the mean, in standard deviations",
-    "chi_square": "chi-square effect size w",
+    "chi_square": "Cohen's effect size w",
 }
 
 

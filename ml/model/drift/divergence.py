@@ -49,27 +49,49 @@ class Counts:
         Times n·m / (n + m) it is chi-square in the limit (Yurdakul and Naranjo 2020, "Statistical properties of the
         population stability index", Journal of Risk Model Validation 14).
         """
+        p, q = self._without_empty_bins()
+        return self._chi_square_like(((q - p) * np.log(q / p)).sum(axis=1), 1.0)
+
+    def jensen_shannon(self) -> Divergence:
+        """The Jensen-Shannon distance: root of the divergence in bits, 0 to 1 (Endres and Schindelin 2003).
+
+        Its p-value is the larger of two: of the divergence's limit, which is chi-square, and of Pearson's test of the
+        same counts. With few rows in a bin the limit alone is wrong: at 200 reference rows in 40 bins it falls below
+        0.0001 seventeen times as often as it should.
+        """
+        middle = (self.p + self.q) / 2
+        nats = (special.rel_entr(self.p, middle) + special.rel_entr(self.q, middle)).sum(axis=1) / 2
+        bits = np.maximum(nats, 0.0) / np.log(2)
+        limit = self._chi_square_like(bits, 8 * np.log(2)).p_value
+        return Divergence(
+            value=np.where(self.both, np.sqrt(bits), 0.0), p_value=np.maximum(limit, self._homogeneity().p_value)
+        )
+
+    def chi_square(self) -> Divergence:
+        """Cohen's effect size w = √(Σ (q - p)² / p) against the reference, with the p-value of Pearson's test.
+
+        Cohen 1988, "Statistical power analysis for the behavioral sciences", 7.2, where p is the null hypothesis. Half
+        a row is added to each bin, so that no bin of the reference is empty. The p-value is that of homogeneity: it
+        counts the reference as a sample too.
+        """
+        p, q = self._without_empty_bins()
+        value = np.sqrt(((q - p) ** 2 / p).sum(axis=1))
+        return Divergence(value=np.where(self.both, value, 0.0), p_value=self._homogeneity().p_value)
+
+    def _homogeneity(self) -> Divergence:
+        """Pearson's chi-square by effective rows, Σ (p - q)² / pooled, and the p-value of his test of homogeneity."""
+        pooled = (self.a + self.b) / np.maximum(self.n_a + self.n_b, 1)[:, None]
+        squared = (self.p - self.q) ** 2
+        square = np.divide(squared, pooled, out=np.zeros_like(squared), where=pooled > 0).sum(axis=1)
+        return self._chi_square_like(square, 1.0)
+
+    def _without_empty_bins(self) -> tuple[Array, Array]:
+        """The shares of rows per bin with half a row added to each used bin; 1 in both where a bin pads."""
         used = (self.a + self.b) > 0
         bins = np.maximum(np.count_nonzero(used, axis=1), 1)
         p = np.where(used, (self.a + 0.5) / (self.n_a + bins / 2)[:, None], 1.0)
         q = np.where(used, (self.b + 0.5) / (self.n_b + bins / 2)[:, None], 1.0)
-        return self._chi_square_like(((q - p) * np.log(q / p)).sum(axis=1), 1.0)
-
-    def jensen_shannon(self) -> Divergence:
-        """The Jensen-Shannon distance: root of the divergence in bits, 0 to 1 (Endres and Schindelin 2003)."""
-        middle = (self.p + self.q) / 2
-        nats = (special.rel_entr(self.p, middle) + special.rel_entr(self.q, middle)).sum(axis=1) / 2
-        bits = np.maximum(nats, 0.0) / np.log(2)
-        p_value = self._chi_square_like(bits, 8 * np.log(2)).p_value
-        return Divergence(value=np.where(self.both, np.sqrt(bits), 0.0), p_value=p_value)
-
-    def chi_square(self) -> Divergence:
-        """Cohen's effect size w = √(Σ (p - q)² / pooled) with the p-value of Pearson's test of homogeneity."""
-        pooled = (self.a + self.b) / np.maximum(self.n_a + self.n_b, 1)[:, None]
-        squared = (self.p - self.q) ** 2
-        square = np.divide(squared, pooled, out=np.zeros_like(squared), where=pooled > 0).sum(axis=1)
-        p_value = self._chi_square_like(square, 1.0).p_value
-        return Divergence(value=np.where(self.both, np.sqrt(square), 0.0), p_value=p_value)
+        return p, q
 
     def kolmogorov_smirnov(self) -> Divergence:
         """The largest distance of the distribution functions at the edges, with the asymptotic two-sample p-value.

@@ -72,7 +72,7 @@ class RateEvidence:
     `log_evidence` is the natural logarithm of the statistic per year; it fires from `-log(alpha)`. `p_value` bounds the
     chance of such evidence within a year without drift. `stratum` and `onset` are those of the largest likelihood
     ratio; `frauds` and `rows` are counted there from the onset on, `reference` is the stratum's fraud rate in the
-    reference. If there is no row, `stratum` and `onset` are None.
+    reference. If there is no row, `stratum` and `onset` are None, and the evidence is that of one day, 1 / 365.
     """
 
     log_evidence: float
@@ -125,7 +125,13 @@ def evaluate(
         raise ValueError("frauds must be between 0 and the rows of their day and stratum")
     if not scored.any():
         return RateEvidence(
-            log_evidence=-math.inf, alpha=alpha, stratum=None, onset=None, frauds=0, rows=0, reference=0.0
+            log_evidence=-math.log(DAYS_PER_YEAR),
+            alpha=alpha,
+            stratum=None,
+            onset=None,
+            frauds=0,
+            rows=0,
+            reference=0.0,
         )
     found, exposure = since_each_day(known), since_each_day(scored)
     ratios = _log_likelihood_ratios(reference, found, exposure)

@@ -1,8 +1,8 @@
 """The rules of drift detection as plain values, from model-config/monitoring/drift.yaml.
 
-Each `alpha` bounds the probability of one false finding of its kind in `looks` windows. It is divided by the number of
-tests per window and by `looks` (Bonferroni correction, valid for dependent tests). Each `min_…` is a minimum effect
-size: with 200,000 rows every difference is significant. No rule has a default.
+Each `alpha` bounds the probability of one false finding of its kind in a year. It is divided by the number of tests per
+window and by `looks`, the windows of a year (Bonferroni correction, valid for dependent tests). Each `min_…` is a
+minimum effect size: with 200,000 rows every difference is significant. No rule has a default.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SchemaRules:
 @dataclass(frozen=True, kw_only=True)
 class DataRules:
     """Limits for drift of an input: Kolmogorov-Smirnov distance, population stability index, Jensen-Shannon distance,
-    shift of the mean in standard deviations, effect size w of chi-square."""
+    shift of the mean in standard deviations, Cohen's effect size w."""
 
     alpha: float
     min_ks: float
@@ -50,7 +50,10 @@ class PredictionRules:
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptRules:
-    """Limits for confusion rates (`alpha`) and for fraud rates by amount (`alpha_amount_band`)."""
+    """Limits for confusion rates (`alpha`) and for fraud rates by amount (`alpha_amount_band`).
+
+    `alpha_daily` is the chance of one false alarm of the daily concept test in a year of a model.
+    """
 
     alpha: float
     min_recall_drop: float
@@ -58,6 +61,7 @@ class ConceptRules:
     min_fpr_ratio: float
     alpha_amount_band: float
     min_band_ratio: float
+    alpha_daily: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +94,15 @@ class DecideRules:
     concept: KOfN
 
 
+LOOKS = {"day": 365, "week": 52, "month": 12}
+"""Windows per year by the length of a window."""
+POOLED_WINDOWS = (1, 3, 6)
+"""The concept tests use the mature labels of this many latest windows: recall that falls slowly shows over several."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """All rules for verdicts and for decisions on retrains."""
+    """All rules for verdicts and for decisions on retrains. `looks` is the number of windows in a year."""
 
     looks: int
     min_rows: int
@@ -109,11 +119,11 @@ class Rules:
         """Reads the rules from the content of drift.yaml; keys about requests are ignored.
 
         Raises:
-            KeyError: a rule is missing.
+            KeyError: a rule is missing, or `window` is neither day, week nor month.
             TypeError: a section has missing or unknown keys.
         """
         return cls(
-            looks=document["looks"],
+            looks=LOOKS[document["window"]],
             min_rows=document["min_rows"],
             no_traffic_hours=document["no_traffic_hours"],
             schema=SchemaRules(**document["schema"]),

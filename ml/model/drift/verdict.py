@@ -24,7 +24,8 @@ TOP_FEATURES = 5
 class Finding:
     """One test of a window. It fires only if `value` reaches `threshold` and `p_value` is below `alpha`.
 
-    `subject` is the tested input, amount band or field; None for the whole window. `value` is the statistic (for
+    `subject` is the tested input, amount band or field; None for the whole window. `windows` is the number of latest
+    windows whose labels were pooled. `value` is the statistic (for
     recall, precision and false-positive rate the rate itself), `reference` its value for the approved model. `p_value`
     and `alpha` (corrected for the number of tests and looks) are None without a significance test. `detail` is a short
     text for people.
@@ -40,6 +41,7 @@ class Finding:
     fired: bool
     reference: float | None = None
     detail: str = ""
+    windows: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

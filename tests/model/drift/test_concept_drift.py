@@ -101,8 +101,39 @@ def test_lower_recall_fires_with_its_counts() -> None:
     finding = found.findings[0]
     assert finding.reference == 0.92
     assert finding.threshold == pytest.approx(0.87)
-    assert finding.alpha == RULES.concept.alpha / (3 * RULES.looks)
+    assert finding.alpha == RULES.concept.alpha / (3 * 3 * RULES.looks)
     assert "approved on 230 of 250" in finding.detail
+
+
+def test_recall_that_falls_slowly_shows_in_several_months() -> None:
+    """Recall of .75 on forty frauds a month: seldom found in one month, mostly in three, nearly always in six."""
+    fired: dict[int, list[bool]] = {1: [], 3: [], 6: []}
+    for seed in range(100):
+        months = [labels(30, 41, 0.75, seed=6 * seed + place) for place in range(6)]
+        found = concept_drift.evaluate(BASELINE, months[0], RULES, as_of=LATER, earlier=months[1:])
+        for finding in found.findings:
+            if finding.statistic == "recall":
+                fired[finding.windows].append(finding.fired)
+    power = {windows: float(np.mean(found)) for windows, found in fired.items()}
+    assert {windows: len(found) for windows, found in fired.items()} == {1: 100, 3: 100, 6: 100}
+    assert power[1] < 0.3 < power[3] < power[6]
+    assert power[6] > 0.85
+
+
+def test_pooled_months_without_drift_have_no_findings() -> None:
+    """Two hundred half-years at the approved rates; the level is shared out over one, three and six months."""
+    for seed in range(200):
+        months = [labels(30, 41, 0.92, seed=6 * seed + place) for place in range(6)]
+        found = concept_drift.evaluate(BASELINE, months[0], RULES, as_of=LATER, earlier=months[1:])
+        assert not [finding for finding in found.findings if finding.fired], seed
+
+
+def test_too_few_earlier_windows_are_not_pooled() -> None:
+    """Three windows need two before; six need five."""
+    months = [labels(30, 41, 0.92, seed=seed) for seed in range(5)]
+    for earlier, windows in ((0, {1}), (1, {1}), (2, {1, 3}), (4, {1, 3})):
+        found = concept_drift.evaluate(BASELINE, months[0], RULES, as_of=LATER, earlier=months[1 : 1 + earlier])
+        assert {finding.windows for finding in found.findings} == windows
 
 
 def test_changed_fraud_amounts_fire_by_band() -> None:

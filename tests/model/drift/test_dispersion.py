@@ -32,6 +32,20 @@ def test_ratio_is_the_size_of_the_bursts(burst: int, days: int) -> None:
     assert np.mean(ratios) == pytest.approx(burst, rel=0.25 if days < 14 else 0.15)
 
 
+def test_bursts_that_last_for_days_show_by_weeks() -> None:
+    """Six frauds on six days in a row: by days hardly any dispersion, by weeks most of it."""
+    ratios = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        days = np.repeat(rng.integers(0, 350, 80), 6) + np.tile(np.arange(6), 80)
+        times = START + np.append(np.arange(360 * 24) * 3_600, days * 86_400).astype("timedelta64[s]")
+        labels = np.repeat(np.array([0, 1], dtype=np.int8), [360 * 24, len(days)])
+        found = Dispersion.of(times, np.full(len(times), 5.0), labels, EDGES)
+        assert found.variance / found.mean < 2.2
+        ratios.append(found.ratio)
+    assert np.mean(ratios) > 3
+
+
 def test_busy_days_are_no_bursts() -> None:
     """A day with ten times the rows has ten times the frauds."""
     per_day = np.where(np.arange(60) % 2 == 0, 2_000, 200)

@@ -41,8 +41,16 @@ def traffic(rng: np.random.Generator, burst: int, rates: Counts = RATES, days: i
 def history(rng: np.random.Generator, burst: int) -> FraudRates:
     """The reference of a year before, with the dispersion that its counts show."""
     frauds, rows = traffic(rng, burst)
-    expected = rows[:, :-1] * (frauds[:, :-1].sum(axis=0) / rows[:, :-1].sum(axis=0))
-    spread = Dispersion(variance=float(((frauds[:, :-1] - expected) ** 2).sum()), mean=float(expected.sum()))
+    days = np.repeat(np.arange(DAYS), rows[:, :-1].sum(axis=1).astype(int))
+    bands = np.concatenate([np.repeat(np.arange(7), of_day[:-1].astype(int)) for of_day in rows])
+    labels = np.concatenate(
+        [
+            np.arange(n) < k
+            for of_day, found in zip(rows, frauds, strict=True)
+            for n, k in zip(of_day[:-1], found, strict=False)
+        ]
+    )
+    spread = Dispersion.of(np.datetime64("2025-01-01") + days, bands, labels, np.arange(1, 7))
     return FraudRates(
         names=(*"abcdefg", rate_test.PASSED),
         rows=tuple(rows.sum(axis=0).astype(int)),

@@ -1,0 +1,148 @@
+"""Keeps an index of each day's scored rows in the lake: id, amount, decision and model version. Computes no verdict.
+
+The daily concept test joins months of rows with new labels; reading their captured traffic each day would be too slow.
+A day is one Parquet object, `monitoring/<endpoint>/scored-rows/<YYYYMMDD>.parquet`. It is written once the day is over,
+and again while late capture files may still arrive. Rows without an id cannot be joined and are left out; of a row that
+was scored twice on a day the last answer counts.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.aws import s3_objects
+from ml.aws.capture import object_listing, reader
+from ml.aws.drift_check_store import PREFIX
+from ml.aws.session import client, explained
+
+if TYPE_CHECKING:
+    from ml.aws.capture.reader import Batch
+
+SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("day", pa.date32()),
+        ("amount", pa.float64()),
+        ("decision", pa.int8()),
+        ("version", pa.string()),
+    ]
+)
+"""`amount` is NaN, and `decision` -1, where it was not captured."""
+_LATE_DAYS = 3
+"""Days after which a capture file no longer arrives late."""
+_DAYS_AT_ONCE = 7
+_DAY = timedelta(days=1)
+
+
+class ScoredRows:
+    """The index of the endpoint `endpoint` in the lake `bucket`.
+
+    Args:
+        inputs: the inputs of the model in its order, for rows that were captured without names.
+        amount: the input with the amount.
+    """
+
+    def __init__(self, bucket: str, endpoint: str, *, inputs: Sequence[str], amount: str) -> None:
+        self.bucket, self.endpoint = bucket, endpoint
+        self._inputs, self._amount = tuple(inputs), amount
+        self._prefix = f"{PREFIX}/{endpoint}/scored-rows/"
+
+    def key(self, day: date) -> str:
+        """The key of a day's object."""
+        return f"{self._prefix}{day:%Y%m%d}.parquet"
+
+    def update(self, first: date, end: date) -> set[date]:
+        """Writes the days from `first` (included) to `end` (not) that are missing or incomplete; returns them.
+
+        Raises:
+            CloudError, DataError: S3 cannot be read or written.
+        """
+        with explained(f"listing s3://{self.bucket}/{self._prefix}"):
+            stored = {item["Key"] for item in object_listing.list_prefix(self.bucket, self._prefix)}
+        days = [first + index * _DAY for index in range((end - first).days)]
+        volumes: dict[date, dict[str, str]] = {}
+        missing = []
+        for day in days:
+            known = self.key(day) in stored
+            if known and day < end - _LATE_DAYS * _DAY:
+                continue
+            volumes[day] = self._volume(day)
+            if not known or self._stored_volume(day) != volumes[day]:
+                missing.append(day)
+        for part in _contiguous(missing):
+            self._write(part, volumes)
+        return set(missing)
+
+    def read(self, day: date) -> pa.Table:
+        """The rows of a day that was written, with the columns of `SCHEMA`.
+
+        Raises:
+            CloudError, DataError: S3 cannot be read, or the day was not written.
+        """
+        content = s3_objects.read(f"s3://{self.bucket}/{self.key(day)}")
+        return pq.read_table(pa.BufferReader(content), schema=SCHEMA)
+
+    def _volume(self, day: date) -> dict[str, str]:
+        start = datetime.combine(day, time(), UTC)
+        found = object_listing.measure_volume(
+            self.bucket, self.endpoint, start - object_listing.HOUR, start + _DAY + object_listing.HOUR
+        )
+        return {"objects": str(found.objects), "bytes": str(found.bytes)}
+
+    def _stored_volume(self, day: date) -> dict[str, str]:
+        with explained(f"looking for s3://{self.bucket}/{self.key(day)}"):
+            found: dict[str, str] = client("s3").head_object(Bucket=self.bucket, Key=self.key(day)).get("Metadata", {})
+        return found
+
+    def _write(self, days: list[date], volumes: dict[date, dict[str, str]]) -> None:
+        start, end = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1] + _DAY))
+        parts = [SCHEMA.empty_table().append_column("moment", pa.array([], pa.int64()))]
+        parts += [
+            self._rows(batch) for batch in reader.read(self.bucket, self.endpoint, start, end, inputs=self._inputs)
+        ]
+        rows = pa.concat_tables(parts).sort_by([("moment", "descending")]).combine_chunks()
+        for day in days:
+            of_day = rows.filter(pc.equal(rows["day"], pa.scalar(day, pa.date32())))
+            ids = of_day["event_id"].combine_chunks()
+            last = np.asarray(pc.index_in(ids, value_set=ids)) == np.arange(len(ids))
+            content = io.BytesIO()
+            pq.write_table(of_day.filter(pa.array(last)).select(SCHEMA.names), content, compression="zstd")
+            with explained(f"writing s3://{self.bucket}/{self.key(day)}"):
+                client("s3").put_object(
+                    Bucket=self.bucket, Key=self.key(day), Body=content.getvalue(), Metadata=volumes[day]
+                )
+
+    def _rows(self, batch: Batch) -> pa.Table:
+        chosen = np.flatnonzero(~np.isnan(batch.scores) & batch.event_ids.is_valid().to_numpy(zero_copy_only=False))
+        take = pa.array(chosen)
+        moments = batch.times[chosen]
+        columns: list[Any] = [
+            batch.event_ids.take(take),
+            pa.array(moments.astype("datetime64[D]")),
+            batch.column(self._amount)[chosen],
+            batch.decisions[chosen],
+            batch.model_versions.take(take),
+        ]
+        arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        table = pa.Table.from_arrays(arrays, schema=SCHEMA)
+        return table.append_column("moment", pa.array(moments.astype(np.int64)))
+
+
+def _contiguous(days: Sequence[date]) -> Iterator[list[date]]:
+    """Splits ascending days into runs without a gap, a week long at most."""
+    run: list[date] = []
+    for day in days:
+        if run and (day - run[-1] != _DAY or len(run) == _DAYS_AT_ONCE):
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run
