@@ -184,6 +184,7 @@ def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
         gate=training_settings.Gate(
             min_recall=gate.min_recall,
             max_false_positive_rate=gate.max_false_positive_rate,
+            decides=gate.decides,
             min_positives=gate.min_positives,
             challenger=training_settings.Challenger(**gate.challenger.model_dump()),
         ),

@@ -121,8 +121,11 @@ class ModelFile(File):
 
 
 class _Challenger(File):
-    max_average_precision_loss: Share
+    policy: Literal["not_worse", "better"]
     max_recall_loss: Share
+    max_precision_loss: Share
+    max_average_precision_loss: Share
+    max_false_positive_rate_gain: Share
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     resamples: Annotated[int, Field(ge=100, le=100_000)]
     min_positives: Annotated[int, Field(ge=1)]
@@ -133,6 +136,7 @@ class GateFile(File):
 
     min_recall: Share
     max_false_positive_rate: Share
+    decides: Literal["point", "bound"]
     min_positives: Annotated[int, Field(ge=1)]
     challenger: _Challenger
 

@@ -26,6 +26,12 @@ _FIGURES = {
     "recall_at_alert_budget": ("recall at the alert budget", "frauds", False),
     "alert_rate": ("alert rate", "rows", True),
 }
+_COMPARED = {
+    "recall": "recall",
+    "precision": "precision",
+    "false_positive_rate": "false-positive rate",
+    "average_precision": "average precision",
+}
 _POLICIES = {
     "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate {} rows",
     "alert_budget": "alerts on at most {} of the {} rows",
@@ -70,17 +76,7 @@ def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> st
     compared = evaluation["champion"]
     if compared["status"] != "compared":
         return text(compared["reason"])
-    rows = [
-        (
-            words,
-            _decimals(each["challenger"]),
-            _decimals(each["champion"]),
-            f"{each['difference']:+.3f}",
-            f"{each['low']:+.3f} to {each['high']:+.3f}",
-        )
-        for words, each in (("average precision", compared["average_precision"]), ("recall", compared["recall"]))
-        if each is not None
-    ]
+    rows = [(words, *_compared(compared[name])) for name, words in _COMPARED.items() if compared.get(name) is not None]
     digest = f"sha256:{compared['artifact_sha256']}"
     named = f"approval {commit_messages.number(record.champion.approval)}" if record.champion else "the champion"
     return "\n\n".join(
@@ -88,8 +84,38 @@ def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> st
             f"Both scored the same {compared['rows']:,} test rows with {compared['positives']:,} frauds, none of which "
             f"the champion was trained on. The champion is {named}, {code(digest)}.",
             table(("figure", "this model", "champion", "difference", "interval"), rows, numbers=(1, 2, 3)),
+            *_slices(evaluation),
         ]
     )
+
+
+def _compared(each: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return (
+        _decimals(each["challenger"]),
+        _decimals(each["champion"]),
+        f"{each['difference']:+.3f}",
+        f"{each['low']:+.3f} to {each['high']:+.3f}",
+    )
+
+
+def _slices(evaluation: Mapping[str, Any]) -> list[str]:
+    """A table of recall by kind of rows, with what the gate concluded of each."""
+    outcomes = {check["name"]: check.get("outcome") for check in evaluation["verdict"]["checks"]}
+    rows = []
+    for part in evaluation["champion"].get("slices", ()):
+        counts = f"{part['rows']:,} rows, {part['positives']:,} frauds"
+        if part["recall"] is None:
+            rows.append((text(part["name"]), counts, "–", "–", "–", "–", "no frauds"))
+            continue
+        outcome = outcomes.get(f"champion_recall_{part['name']}") or "–"
+        rows.append((text(part["name"]), counts, *_compared(part["recall"]), text(outcome)))
+    if not rows:
+        return []
+    head = ("recall by kind", "test rows", "this model", "champion", "difference", "interval", "it shows")
+    return [
+        "The intervals by kind are wider, so that all of them together are as certain as one.",
+        table(head, rows, numbers=(2, 3, 4)),
+    ]
 
 
 def alerts(evaluation: Mapping[str, Any]) -> str:

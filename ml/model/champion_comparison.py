@@ -1,4 +1,4 @@
-"""Compares challenger and champion with a paired bootstrap on test rows that the champion was not trained on.
+"""Compares challenger and champion on test rows that the champion was not trained on, as a whole and by kind.
 
 Pairing keeps the correlation between the two models on the same rows, which narrows the interval of the difference.
 Decides nothing: gate.py compares the interval with the margin.
@@ -9,39 +9,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model.metrics import Ranking, blocks, percentiles
+from ml.model import paired_difference
+from ml.model.paired_bootstrap import PairedBootstrap
+from ml.model.paired_difference import Difference
 from ml.model.training_settings import Challenger
 
+AMOUNT_LEVELS = (0.5, 0.9, 0.99)  # quantiles of the test rows' amounts that divide the bands of a comparison
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """A figure of both models and challenger minus champion, with the interval of that difference."""
+class Figures:
+    """Challenger and champion on the same rows; a figure that one of them does not have is None."""
 
-    challenger: float
-    champion: float
-    difference: float
-    low: float
-    high: float
+    recall: Difference | None = None
+    precision: Difference | None = None
+    false_positive_rate: Difference | None = None
+    average_precision: Difference | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Result of a comparison; the two differences are set only if `status` is `compared`."""
+class Slice(Figures):
+    """A kind of rows: an amount band, or the rows of a known or a new pattern."""
+
+    name: str
+    rows: int
+    positives: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Figures):
+    """Result of a comparison; figures and slices are set only if `status` is `compared`."""
 
     status: Literal["none", "compared", "not possible"]
     reason: str
     artifact_sha256: str | None = None
     rows: int = 0
     positives: int = 0
-    average_precision: Difference | None = None
-    recall: Difference | None = None
+    slices: tuple[Slice, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As evaluation.json holds it."""
@@ -82,6 +94,7 @@ def compare(
     rule: Challenger,
     seed: int,
     artifact_sha256: str,
+    slices: Mapping[str, ArrayLike] = MappingProxyType({}),
 ) -> Comparison:
     """Compares both models on the same rows, each at its own threshold.
 
@@ -91,6 +104,8 @@ def compare(
         rule: the minimum number of frauds, the number of resamples and the confidence of the intervals.
         seed: of the bootstrap.
         artifact_sha256: digest of the champion's archive.
+        slices: masks of the rows by the name of their kind. With k slices, the intervals within each have a chance of
+            error of 1/k of the others', so that all of them together have that of one (Bonferroni).
     """
     fraud = np.asarray(labels) == 1
     rows, positives = len(fraud), int(np.count_nonzero(fraud))
@@ -105,67 +120,58 @@ def compare(
             rows=rows,
             positives=positives,
         )
-    precision, recall = _paired_bootstrap(fraud, challenger, champion, rule, seed)
+    new, old = (
+        (np.asarray(scores, dtype=np.float64), np.asarray(decisions) == 1)
+        for scores, decisions in (challenger, champion)
+    )
+    narrow = 1 - (1 - rule.confidence) / max(len(slices), 1)
+    parts = []
+    for name, mask in slices.items():
+        chosen = np.asarray(mask, dtype=np.bool_)
+        inside = (fraud[chosen], (new[0][chosen], new[1][chosen]), (old[0][chosen], old[1][chosen]))
+        figures = _figures(*inside, PairedBootstrap(rule.resamples, narrow, seed))
+        parts.append(Slice(name=name, rows=int(chosen.sum()), positives=int(fraud[chosen].sum()), **vars(figures)))
     return Comparison(
         status="compared",
         reason=f"Compared with the champion on {rows} test rows with {positives} frauds that it has not seen.",
         artifact_sha256=artifact_sha256,
         rows=rows,
         positives=positives,
-        average_precision=precision,
-        recall=recall,
+        slices=tuple(parts),
+        **vars(_figures(fraud, new, old, PairedBootstrap(rule.resamples, rule.confidence, seed))),
     )
 
 
-def _paired_bootstrap(
-    fraud: NDArray[np.bool_],
-    challenger: tuple[ArrayLike, ArrayLike],
-    champion: tuple[ArrayLike, ArrayLike],
-    rule: Challenger,
-    seed: int,
-) -> tuple[Difference, Difference]:
-    """Differences in average precision and in recall over resamples of the same rows, stratified by class.
+def amount_bands(amounts: ArrayLike) -> dict[str, NDArray[np.bool_]]:
+    """Masks of the rows by amount, divided at the rows' quantiles 50, 90 and 99 %; equal quantiles give fewer bands."""
+    values = np.asarray(amounts, dtype=np.float64)
+    edges = np.unique(np.quantile(values, AMOUNT_LEVELS)) if len(values) else np.empty(0)
+    band = np.searchsorted(edges, values, side="right")
+    names = [f"amount below {edges[0]:g}"] if len(edges) else ["amount"]
+    names += [f"amount {low:g} to {high:g}" for low, high in pairwise(edges)]
+    names += [f"amount {edges[-1]:g} or more"] if len(edges) else []
+    return {name: band == number for number, name in enumerate(names) if np.any(band == number)}
 
-    A legitimate row counts only through its cells in the two rankings (metrics.Ranking). Rows with the same pair of
-    cells are therefore drawn together: the multinomial over distinct pairs equals the one over rows.
+
+def patterns(log_odds: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    """Masks of the rows by the part of a model that gives them the higher log-odds; none for a model of one part.
+
+    Args:
+        log_odds: (rows, parts), the part for known patterns first.
     """
-    new, old = Ranking(fraud, challenger[0]), Ranking(fraud, champion[0])
-    new_alerts, old_alerts = (np.asarray(decisions)[fraud] == 1 for decisions in (challenger[1], champion[1]))
-    pairs, counts = np.unique(new.cell * old.cells + old.cell, return_counts=True)
-    new_cell, old_cell = np.divmod(pairs, old.cells)
-    positives, negatives = int(fraud.sum()), int(counts.sum())
-    random = np.random.default_rng(seed)
-    drawn = np.empty((4, rule.resamples))
-    start = 0
-    for size in blocks(rule.resamples, len(pairs) + positives):
-        frauds = random.multinomial(positives, np.full(positives, 1 / positives), size=size)
-        rows = random.multinomial(negatives, counts / negatives, size=size)
-        drawn[:, start : start + size] = (
-            new.average_precision(_sum_by(new.group, new.groups, frauds), _sum_by(new_cell, new.cells, rows)),
-            old.average_precision(_sum_by(old.group, old.groups, frauds), _sum_by(old_cell, old.cells, rows)),
-            frauds @ new_alerts / positives,
-            frauds @ old_alerts / positives,
-        )
-        start += size
-    new_precision, old_precision = (
-        float(ranking.average_precision(ranking.frauds_by_group[None], ranking.rows_by_cell[None])[0])
-        for ranking in (new, old)
+    if log_odds.shape[1] < 2:
+        return {}
+    new = log_odds[:, 1] > log_odds[:, 0]
+    return {"known pattern": ~new, "new pattern": new}
+
+
+_Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]  # scores, and which rows are alerted
+
+
+def _figures(fraud: NDArray[np.bool_], new: _Scored, old: _Scored, bootstrap: PairedBootstrap) -> Figures:
+    return Figures(
+        recall=paired_difference.of_rates(new[1][fraud], old[1][fraud], bootstrap.confidence),
+        false_positive_rate=paired_difference.of_rates(new[1][~fraud], old[1][~fraud], bootstrap.confidence),
+        precision=bootstrap.precision(fraud, new[1], old[1]),
+        average_precision=bootstrap.average_precision(fraud, new[0], old[0]),
     )
-    return (
-        _difference(new_precision, old_precision, drawn[0] - drawn[1], rule.confidence),
-        _difference(float(new_alerts.mean()), float(old_alerts.mean()), drawn[2] - drawn[3], rule.confidence),
-    )
-
-
-def _sum_by(key: NDArray[np.intp], keys: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sums the columns of `counts` that share a key: (resamples, columns) → (resamples, keys)."""
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    sums = np.zeros((len(counts), keys), dtype=np.int64)
-    sums[:, key[order][starts]] = np.add.reduceat(counts[:, order], starts, axis=1)
-    return sums
-
-
-def _difference(challenger: float, champion: float, drawn: NDArray[np.float64], confidence: float) -> Difference:
-    low, high = percentiles(drawn, confidence)
-    return Difference(challenger=challenger, champion=champion, difference=challenger - champion, low=low, high=high)

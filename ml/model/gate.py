@@ -10,22 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ml.model.champion_comparison import Comparison, Difference
-from ml.model.metrics import Estimate
+from ml.model import champion_checks, paired_difference
+from ml.model.champion_comparison import Comparison
+from ml.model.gate_check import Check, count, digits
+from ml.model.metrics import CONFIDENCE, Estimate
 from ml.model.training_settings import Gate
 
 NOTHING_REGISTERED = "No package registered."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One condition of the gate: the observed value, the limit, and a sentence with both."""
-
-    name: str
-    passed: bool
-    observed: float | None
-    limit: float
-    detail: str
+MAX_REASON = 1024  # characters that SageMaker shows of a Fail step's message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +39,8 @@ def decide(
     positives: int,
     comparison: Comparison,
     further: Sequence[Check] = (),
+    *,
+    same_coefficients: bool = False,
 ) -> Verdict:
     """The verdict on a model.
 
@@ -55,25 +49,21 @@ def decide(
             exactly at its limit.
         metrics: of the test rows, as metrics.measure gives them.
         positives: frauds among the test rows.
-        comparison: with the champion. A challenger fails only if the upper end of the interval of challenger minus
-            champion is below minus the margin: it is worse by more than chance and the margin explain.
+        comparison: with the champion; champion_checks.py has the rules.
         further: the checks that only this kind of run needs.
+        same_coefficients: whether only the threshold is new. Such a model need not show that it is not worse, because
+            `further` limits what the threshold changes.
     """
     checks = [
         _recall(gate, metrics["recall"], positives),
         _false_positive_rate(gate, metrics["false_positive_rate"]),
         _positives(gate, positives),
+        *champion_checks.checks(gate.challenger, comparison, must_show=not same_coefficients),
+        *further,
     ]
-    rule = gate.challenger
-    if comparison.average_precision is not None and comparison.recall is not None:
-        checks += [
-            _not_worse("average precision", comparison.average_precision, rule.max_average_precision_loss, comparison),
-            _not_worse("recall", comparison.recall, rule.max_recall_loss, comparison),
-        ]
-    checks += further
     failed = [check.detail for check in checks if not check.passed]
     if failed:
-        return Verdict(status="failed", reason=" ".join([*failed, NOTHING_REGISTERED]), checks=tuple(checks))
+        return Verdict(status="failed", reason=_shortened(failed), checks=tuple(checks))
     details = [check.detail for check in checks]
     if comparison.status != "compared":
         details.append(comparison.reason)
@@ -81,68 +71,94 @@ def decide(
 
 
 def _recall(gate: Gate, recall: Estimate, positives: int) -> Check:
-    passed = recall.value is not None and recall.value > gate.min_recall
-    if recall.value is None:
-        detail = f"Recall gate failed: {recall.reason}."
+    limit, decided_by = gate.min_recall, _decided_by(gate, gate.min_recall, (1 + gate.min_recall) / 2, positives)
+    if recall.value is None or recall.low is None:
+        passed, detail = False, f"Recall gate failed: {recall.reason}."
     else:
-        observed, limit = _digits(recall.value, gate.min_recall)
-        evidence = f"{observed} {'>' if passed else '≤'} {limit} on {_count(positives, 'fraud')} in the test window."
-        detail = f"Recall {evidence}" if passed else f"Recall gate failed: {evidence}"
-    return Check(name="recall", passed=passed, observed=recall.value, limit=gate.min_recall, detail=detail)
+        figure = recall.low if decided_by.bound else recall.value
+        passed = figure > limit
+        observed, written = digits(recall.value, limit)
+        sign = ">" if recall.value > limit else "≤"
+        evidence = f"{observed} {sign} {written} on {count(positives, 'fraud')} in the test window"
+        low, _ = digits(recall.low, limit)
+        detail = (
+            f"{'Recall' if passed else 'Recall gate failed:'} {evidence}; its interval begins at {low}, {decided_by}."
+        )
+    return Check(
+        name="recall",
+        passed=passed,
+        observed=recall.value,
+        limit=limit,
+        detail=detail,
+        bound=recall.low,
+        decided_by=decided_by.name,
+    )
 
 
 def _false_positive_rate(gate: Gate, figure: Estimate) -> Check:
-    passed = figure.value is not None and figure.value <= gate.max_false_positive_rate
-    if figure.value is None:
-        detail = f"False-positive gate failed: {figure.reason}."
+    limit = gate.max_false_positive_rate
+    decided_by = _decided_by(gate, limit, limit / 2, figure.of or 0)
+    if figure.value is None or figure.high is None:
+        passed, detail = False, f"False-positive gate failed: {figure.reason}."
     else:
-        observed, limit = _digits(100 * figure.value, 100 * gate.max_false_positive_rate)
-        evidence = f"{observed} % {'≤' if passed else '>'} {limit} % of {_count(figure.of or 0, 'legitimate row')}."
-        detail = f"False-positive rate {evidence}" if passed else f"False-positive gate failed: {evidence}"
+        passed = (figure.high if decided_by.bound else figure.value) <= limit
+        observed, written = digits(100 * figure.value, 100 * limit)
+        sign = "≤" if figure.value <= limit else ">"
+        evidence = f"{observed} % {sign} {written} % of {count(figure.of or 0, 'legitimate row')}"
+        high, _ = digits(100 * figure.high, 100 * limit)
+        opening = "False-positive rate" if passed else "False-positive gate failed:"
+        detail = f"{opening} {evidence}; its interval ends at {high} %, {decided_by}."
     return Check(
         name="false_positive_rate",
         passed=passed,
         observed=figure.value,
-        limit=gate.max_false_positive_rate,
+        limit=limit,
         detail=detail,
+        bound=figure.high,
+        decided_by=decided_by.name,
     )
+
+
+@dataclass(frozen=True)
+class _DecidedBy:
+    """Which of a rate and its bound decides, and why."""
+
+    bound: bool
+    words: str
+
+    @property
+    def name(self) -> Literal["point", "bound"]:
+        return "bound" if self.bound else "point"
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def _decided_by(gate: Gate, limit: float, typical: float, rows: int) -> _DecidedBy:
+    """The bound decides if gate.yaml says so and a model with the rate `typical` would keep to it in 80 % of trials."""
+    if gate.decides == "point":
+        return _DecidedBy(False, "and the rate itself decides")
+    needed = paired_difference.rows_to_tell(limit, typical, confidence=CONFIDENCE)
+    if needed is not None and rows >= needed:
+        return _DecidedBy(True, "which decides")
+    more = f", {needed:,} are needed" if needed is not None else ""
+    return _DecidedBy(False, f"but {rows:,} rows cannot tell{more}: the rate itself decides")
 
 
 def _positives(gate: Gate, positives: int) -> Check:
     passed = positives >= gate.min_positives
-    needed = f"{_count(positives, 'fraud')} in the test window, at least {gate.min_positives} needed."
+    needed = f"{count(positives, 'fraud')} in the test window, at least {gate.min_positives} needed."
     detail = f"Enough evidence: {needed}" if passed else f"Too little evidence for a verdict: {needed}"
     return Check(
         name="positives", passed=passed, observed=float(positives), limit=float(gate.min_positives), detail=detail
     )
 
 
-def _not_worse(figure: str, difference: Difference, margin: float, comparison: Comparison) -> Check:
-    passed = difference.high >= -margin
-    evidence = (
-        f"{difference.challenger:.3f} against {difference.champion:.3f} ({difference.difference:+.3f}, interval "
-        f"{difference.low:+.3f} to {difference.high:+.3f}, a loss of {margin:g} tolerated) on the same "
-        f"{_count(comparison.rows, 'row')} with {_count(comparison.positives, 'fraud')}."
-    )
-    verdict = "Not worse than the champion" if passed else "Champion gate failed: worse than the champion"
-    return Check(
-        name=f"champion_{figure.replace(' ', '_')}",
-        passed=passed,
-        observed=difference.high,
-        limit=-margin,
-        detail=f"{verdict} in {figure}: {evidence}",
-    )
-
-
-def _digits(observed: float, limit: float) -> tuple[str, str]:
-    """Both with the limit's decimals, at least two, or with as many as are needed for different texts."""
-    written = len(f"{limit:.12g}".partition(".")[2])
-    for decimals in range(max(2, written), 17):
-        texts = f"{observed:.{decimals}f}", f"{limit:.{decimals}f}"
-        if observed == limit or texts[0] != texts[1]:
-            return texts
-    return repr(observed), repr(limit)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _shortened(failed: Sequence[str]) -> str:
+    """The sentences `failed` and the consequence; those that do not fit in MAX_REASON characters are counted."""
+    for kept in range(len(failed), 0, -1):
+        more = [f"{len(failed) - kept} more checks failed."] if kept < len(failed) else []
+        text = " ".join([*failed[:kept], *more, NOTHING_REGISTERED])
+        if len(text) <= MAX_REASON:
+            return text
+    return f"{len(failed)} checks failed. {NOTHING_REGISTERED}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ml.model import metrics
-from ml.model.gate import Check
+from ml.model.gate_check import Check
 from ml.model.metrics import Confusion, Estimate
 
 

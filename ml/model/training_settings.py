@@ -100,10 +100,18 @@ class OutOfFold:
 
 @dataclass(frozen=True, kw_only=True)
 class Challenger:
-    """When a challenger is worse than the champion (paired bootstrap over the same test rows)."""
+    """When a challenger replaces the champion, by intervals of the paired differences on the same test rows.
 
-    max_average_precision_loss: float
+    `policy` is `not_worse`: the interval excludes a loss of recall of more than `max_recall_loss`; or `better`: recall
+    or average precision is higher beyond chance. The other limits stop a challenger that is worse beyond chance by
+    more than they say; `max_recall_loss` does so in each slice.
+    """
+
+    policy: str
     max_recall_loss: float
+    max_precision_loss: float
+    max_average_precision_loss: float
+    max_false_positive_rate_gain: float
     confidence: float
     resamples: int
     min_positives: int
@@ -111,10 +119,15 @@ class Challenger:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """The registration gate: recall must be strictly greater than `min_recall`."""
+    """The registration gate: recall must be strictly greater than `min_recall`.
+
+    `decides` is `point` or `bound`: whether a rate itself is compared with its limit, or the end of its 95 % interval
+    that is nearer to the limit. A bound decides only where there are rows enough to tell (gate.py).
+    """
 
     min_recall: float
     max_false_positive_rate: float
+    decides: str
     min_positives: int
     challenger: Challenger
 

@@ -201,14 +201,16 @@ def _measure(
     decisions = scorer.decide(scores)
     figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
     counts = metrics.Confusion.of(truth, decisions)
-    comparison = _compare(settings, rows, truth, (scores, decisions), champion)
+    comparison = _compare(settings, rows, (scores, decisions), champion, scorer)
     change = None
     if kind == THRESHOLD and champion is not None:
         thresholds = (champion.model.threshold.score, scorer.threshold.score)
         before, after = (ThresholdFigures.of(score, scores, truth) for score in thresholds)
         change = ThresholdChange(champion=before, new=after)
     further = change.checks() if change is not None else ()
-    verdict = gate.decide(settings.gate, figures, counts.positives, comparison, further)
+    verdict = gate.decide(
+        settings.gate, figures, counts.positives, comparison, further, same_coefficients=kind == THRESHOLD
+    )
     return {
         "schema": SCHEMA,
         "verdict": verdict.to_dict(),
@@ -227,9 +229,9 @@ def _measure(
 def _compare(
     settings: Settings,
     rows: pd.DataFrame,
-    truth: np.ndarray[Any, Any],
     challenger: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
     champion: Artifact | None,
+    model: Scorer,
 ) -> Comparison:
     if champion is None:
         return champion_comparison.NO_CHAMPION
@@ -245,13 +247,17 @@ def _compare(
     times = prepared_files.times(rows).astype(np.int64)
     unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
     scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
+    common = rows[unseen]
+    slices = champion_comparison.amount_bands(common[settings.training.columns.amount])
+    slices |= champion_comparison.patterns(model.log_odds(common[list(model.inputs)].to_numpy()))
     return champion_comparison.compare(
-        truth[unseen],
+        common[LABEL],
         challenger=(challenger[0][unseen], challenger[1][unseen]),
         champion=(scores, champion.model.decide(scores)),
         rule=settings.gate.challenger,
         seed=settings.training.seed,
         artifact_sha256=champion.sha256,
+        slices=slices,
     )
 
 

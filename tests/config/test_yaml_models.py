@@ -35,13 +35,15 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 def test_every_problem_has_its_line() -> None:
     """A field that is given has its own line, a missing one the line of its parent."""
-    text = "min_recall: 2\nmax_false_positive_rate: 0.1\nmin_positives: 1\nchallenger:\n  resamples: 5\n"
+    text = (
+        "min_recall: 2\nmax_false_positive_rate: 0.1\ndecides: point\nmin_positives: 1\nchallenger:\n  resamples: 5\n"
+    )
     with pytest.raises(config.FileInvalid) as caught:
         config.parse(text, config.GATE, config.GateFile)
     lines = {message.split(": ", 1)[1].split()[0]: line for line, message in caught.value.problems}
     assert lines["min_recall"] == 1
-    assert lines["challenger.resamples"] == 5
-    assert {line for field, line in lines.items() if field not in ("min_recall", "challenger.resamples")} == {4}
+    assert lines["challenger.resamples"] == 6
+    assert {line for field, line in lines.items() if field not in ("min_recall", "challenger.resamples")} == {5}
 
 
 def test_line_of_a_list_item_is_its_own() -> None:
@@ -136,7 +138,7 @@ def test_messages_are_bounded() -> None:
             config.parse(text, config.GATE, config.GateFile)
         assert len(str(caught.value)) < 8_000
         assert len(caught.value.problems) <= 20
-    with pytest.raises(config.FileInvalid, match=r"; and 4984 more$"):
+    with pytest.raises(config.FileInvalid, match=r"; and 4985 more$"):
         config.parse(lines(5_000, "key{}: 1"), config.GATE, config.GateFile)
 
 

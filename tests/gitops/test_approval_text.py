@@ -170,9 +170,22 @@ def test_champion_is_compared_on_the_same_rows() -> None:
     """Both figures, their difference with its interval, and the number of common rows and frauds."""
     text = approval_text.render(page())
     shown = next(each for each in tables(text) if each[0][1:3] == ["this model", "champion"])
-    assert shown[1] == ["average precision", "0.910", "0.880", "+0.030", "-0.010 to +0.070"]
+    assert [row[0] for row in shown[1:]] == ["recall", "precision", "false-positive rate", "average precision"]
+    assert shown[4] == ["average precision", "0.910", "0.880", "+0.030", "-0.010 to +0.070"]
     assert "the same 3,900 test rows with 40 frauds" in words(text)
     assert "The champion is approval 0006" in words(text)
+
+
+def test_champion_is_compared_by_kind() -> None:
+    """Each kind of rows has its counts, recall with interval, and what the gate concluded."""
+    evaluated = evaluation(champion=COMPARED)
+    check = {"name": "champion_recall_amount below 20", "passed": True, "detail": "", "outcome": "cannot tell"}
+    evaluated["verdict"]["checks"].append(check)
+    shown = next(each for each in tables(approval_text.render(page(evaluation=evaluated))) if "it shows" in each[0])
+    assert shown[1:] == [
+        ["amount below 20", "2,000 rows, 3 frauds", "1.000", "1.000", "+0.000", "-0.600 to +0.600", "cannot tell"],
+        ["amount 20 or more", "1,900 rows, 0 frauds", "–", "–", "–", "–", "no frauds"],
+    ]
 
 
 def test_impossible_comparison_has_its_reason() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.model import gate
-from ml.model.champion_comparison import NO_CHAMPION, Comparison, Difference
+from ml.model.champion_comparison import NO_CHAMPION, Comparison, Slice
 from ml.model.gate import Verdict
+from ml.model.gate_check import digits
 from ml.model.metrics import Estimate, rate
+from ml.model.paired_difference import Difference
 from tests.model.training_samples import GATE
 
 
@@ -52,7 +55,8 @@ def test_failed_recall_reason_is_a_sentence() -> None:
     verdict = decide(found=143)
     assert verdict.status == "failed"
     assert verdict.reason == (
-        "Recall gate failed: 0.58 ≤ 0.60 on 246 frauds in the test window. No package registered."
+        "Recall gate failed: 0.58 ≤ 0.60 on 246 frauds in the test window; its interval begins at 0.52, and the rate "
+        "itself decides. No package registered."
     )
 
 
@@ -66,7 +70,7 @@ def test_alerting_everything_fails() -> None:
     """Recall 1 at a false-positive rate of 1 fails."""
     verdict = decide(found=246, false=100_000)
     assert verdict.status == "failed"
-    assert "False-positive gate failed: 100.00 % > 5.00 % of 100,000 legitimate rows." in verdict.reason
+    assert "False-positive gate failed: 100.00 % > 5.00 % of 100,000 legitimate rows;" in verdict.reason
 
 
 def test_false_positive_rate_may_equal_the_limit() -> None:
@@ -108,12 +112,12 @@ def test_challenger_fails_only_beyond_chance_and_margin(high: float, status: str
 
 
 def test_challenger_with_lower_recall_fails() -> None:
-    """Recall has a margin of 0.05; the reason has both figures and the interval."""
+    """Recall has a margin of 0.1; the reason has both figures and the interval."""
     verdict = decide(compared((0, 0), (-0.2, -0.06)))
     assert verdict.status == "failed"
     assert verdict.reason == (
         "Champion gate failed: worse than the champion in recall: 0.800 against 0.930 (-0.130, interval -0.200 to "
-        "-0.060, a loss of 0.05 tolerated) on the same 1,000 rows with 50 frauds. No package registered."
+        "-0.060, a loss of 0.1 tolerated) on the same 1,000 rows with 50 frauds. No package registered."
     )
 
 
@@ -129,7 +133,7 @@ def test_passed_reason_states_missing_comparison() -> None:
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_different_numbers_are_shown_differently(observed: float, limit: float) -> None:
     """0.5999 against 0.60 is not shown as 0.60 ≤ 0.60."""
-    a, b = gate._digits(observed, limit)
+    a, b = digits(observed, limit)
     assert (a == b) == (observed == limit)
 
 
@@ -138,4 +142,52 @@ def test_verdict_is_json_and_fits_a_fail_step() -> None:
     verdict = decide(compared((-0.9, -0.8), (-0.9, -0.8)), found=1, frauds=10, false=50_000)
     assert len(verdict.reason) <= 1024
     assert json.loads(json.dumps(verdict.to_dict()))["status"] == "failed"
-    assert all(set(check) == {"name", "passed", "observed", "limit", "detail"} for check in verdict.to_dict()["checks"])
+    keys = {"name", "passed", "observed", "limit", "detail", "bound", "decided_by", "outcome"}
+    assert all(set(check) == keys for check in verdict.to_dict()["checks"])
+
+
+def bounded(found: int, frauds: int, false: int, legitimate: int) -> Verdict:
+    """The verdict where the bound decides, with a false-positive limit of 1.5 %."""
+    strict = dataclasses.replace(GATE, decides="bound", max_false_positive_rate=0.015)
+    return gate.decide(strict, figures(found, frauds, false, legitimate), frauds, NO_CHAMPION)
+
+
+def test_bound_decides_where_rows_can_tell() -> None:
+    """Recall 0.65 on 100 frauds is above 0.60, and its interval is not; at 0.75 the interval is above too."""
+    failed, passed = bounded(65, 100, 10, 2_000), bounded(75, 100, 10, 2_000)
+    assert (failed.status, passed.status) == ("failed", "passed")
+    assert failed.reason.startswith(
+        "Recall gate failed: 0.65 > 0.60 on 100 frauds in the test window; its interval begins at 0.55, which decides."
+    )
+    check = passed.checks[0]
+    assert (check.decided_by, check.observed) == ("bound", 0.75)
+    assert check.bound == pytest.approx(0.657, abs=1e-3)
+
+
+def test_false_positive_bound_decides_where_rows_can_tell() -> None:
+    """25 of 2,000 are 1.25 %, and the interval ends above 1.5 %; 15 of 2,000 keep to it."""
+    failed, passed = bounded(90, 100, 25, 2_000), bounded(90, 100, 15, 2_000)
+    assert (failed.status, passed.status) == ("failed", "passed")
+    assert "failed: 1.25 % ≤ 1.50 % of 2,000 legitimate rows; its interval ends at 1.84 %, which" in failed.reason
+
+
+def test_rate_decides_where_rows_cannot_tell_and_says_so() -> None:
+    """Six of 448 legitimate rows and 20 frauds: the rates decide, and the reason says how many rows are needed."""
+    verdict = bounded(16, 20, 6, 448)
+    assert verdict.status == "passed"
+    assert "but 448 rows cannot tell, 1,718 are needed: the rate itself decides." in verdict.reason
+    assert "but 20 rows cannot tell, 43 are needed: the rate itself decides." in verdict.reason
+    assert [check.decided_by for check in verdict.checks[:2]] == ["point", "point"]
+    assert bounded(16, 20, 7, 448).status == "failed"
+
+
+def test_reason_counts_what_does_not_fit() -> None:
+    """A model that is worse in every figure and many slices has a reason of 1,024 characters at most."""
+    worse = Difference(challenger=0.1, champion=0.9, difference=-0.8, low=-0.9, high=-0.7)
+    slices = tuple(Slice(name=f"amount {at}", rows=500, positives=50, recall=worse) for at in range(8))
+    comparison = dataclasses.replace(compared((-0.9, -0.8), (-0.9, -0.8)), slices=slices)
+    verdict = decide(comparison, found=1, frauds=10, false=50_000)
+    assert len(verdict.reason) <= gate.MAX_REASON
+    failed = sum(not check.passed for check in verdict.checks)
+    shown = verdict.reason.count("failed:") + verdict.reason.count("Too little evidence")
+    assert f"{failed - shown} more checks failed. {gate.NOTHING_REGISTERED}" in verdict.reason

@@ -26,9 +26,17 @@ TRAINING = training_settings.Training(
 GATE = training_settings.Gate(
     min_recall=0.6,
     max_false_positive_rate=0.05,
+    decides="point",
     min_positives=15,
     challenger=training_settings.Challenger(
-        max_average_precision_loss=0.02, max_recall_loss=0.05, confidence=0.95, resamples=400, min_positives=15
+        policy="not_worse",
+        max_recall_loss=0.1,
+        max_precision_loss=0.15,
+        max_average_precision_loss=0.02,
+        max_false_positive_rate_gain=0.01,
+        confidence=0.95,
+        resamples=400,
+        min_positives=15,
     ),
 )
 SETTINGS = training_settings.Settings(training=TRAINING, gate=GATE)

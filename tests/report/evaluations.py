@@ -18,6 +18,34 @@ COMPARED: dict[str, Any] = {
     "positives": 40,
     "average_precision": {"challenger": 0.91, "champion": 0.88, "difference": 0.03, "low": -0.01, "high": 0.07},
     "recall": {"challenger": 0.95, "champion": 0.95, "difference": 0.0, "low": -0.025, "high": 0.025},
+    "precision": {"challenger": 0.51, "champion": 0.5, "difference": 0.01, "low": -0.08, "high": 0.1},
+    "false_positive_rate": {
+        "challenger": 0.0078,
+        "champion": 0.008,
+        "difference": -0.0002,
+        "low": -0.002,
+        "high": 0.0016,
+    },
+    "slices": [
+        {
+            "name": "amount below 20",
+            "rows": 2000,
+            "positives": 3,
+            "precision": None,
+            "average_precision": None,
+            "recall": {"challenger": 1.0, "champion": 1.0, "difference": 0.0, "low": -0.6, "high": 0.6},
+            "false_positive_rate": None,
+        },
+        {
+            "name": "amount 20 or more",
+            "rows": 1900,
+            "positives": 0,
+            "precision": None,
+            "average_precision": None,
+            "recall": None,
+            "false_positive_rate": None,
+        },
+    ],
 }
 ALONE: dict[str, Any] = {
     "status": "none",
@@ -27,6 +55,9 @@ ALONE: dict[str, Any] = {
     "positives": 0,
     "average_precision": None,
     "recall": None,
+    "precision": None,
+    "false_positive_rate": None,
+    "slices": [],
 }
 ROW_COUNTS = {
     "read": 12_300,
