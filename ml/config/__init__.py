@@ -179,6 +179,7 @@ def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
             threshold=training_settings.Threshold(**document["threshold"]),
             out_of_fold=training_settings.OutOfFold(**document["out_of_fold"]),
             alert_budget=model.alert_budget,
+            min_recall_at_alert_budget=model.min_recall_at_alert_budget,
             seed=model.seed,
         ),
         gate=training_settings.Gate(

@@ -110,6 +110,7 @@ class ModelFile(File):
     threshold: _Threshold
     out_of_fold: _OutOfFold
     alert_budget: OpenShare
+    min_recall_at_alert_budget: Share
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     compute: Compute
 

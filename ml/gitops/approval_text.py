@@ -87,6 +87,7 @@ def render(page: Page) -> str:
         _Section(full="## Metrics on the test rows\n\n" + metric_tables.metrics(page.evaluation)),
         _Section(full="## Comparison with the champion\n\n" + metric_tables.champion(page.record, page.evaluation)),
         _Section(full="## Threshold and alerts\n\n" + metric_tables.alerts(page.evaluation)),
+        _Section(full="## Alert budget: alerts against losses\n\n" + metric_tables.budget(page.evaluation)),
         _Section(full=_pictures(page)),
         _data(page),
         _configuration(page),

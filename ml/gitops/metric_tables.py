@@ -162,6 +162,26 @@ def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:
     return name, f"{interval} ({expected['count']:,} of {rows} reach the threshold{spread})"
 
 
+def budget(evaluation: Mapping[str, Any]) -> str:
+    """What other alert budgets would alert, find and miss on the test rows; first, whether a person must decide."""
+    found = evaluation["budget"]
+    days = found["days"]
+
+    def row(each: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
+        missed = each["value_missed"] / days if days > 0 else each["value_missed"]
+        caught = _percent(each["value_recall"]) if each["value_recall"] is not None else "–"
+        wrong = _percent(each["false_positive_rate"]) if each["false_positive_rate"] is not None else "–"
+        raised = f"{each['alerts'] / days:,.1f}" if days > 0 else f"{each['alerts']:,} in all"
+        return _percent(each["alert_share"]), raised, share(each["recall"]), wrong, caught, f"{missed:,.0f}"
+
+    head = (
+        "alerts on at most", "alerts a day", "recall", "false-positive rate", "amount found",
+        "amount missed a day" if days > 0 else "amount missed",
+    )  # fmt: skip
+    opening = [f"**{text(found['shortfall'])}**"] if found["shortfall"] else []
+    return "\n\n".join([*opening, table(head, [row(each) for each in found["options"]], numbers=(1, 3, 4, 5))])
+
+
 def threshold_change(evaluation: Mapping[str, Any]) -> str:
     """The champion's threshold and the new one on the same test rows: score, alerts a day, recall, false positives."""
     change, window = evaluation["threshold_change"], evaluation["windows"]["test"]

@@ -17,6 +17,7 @@ from scipy import stats
 from ml.model import out_of_fold, threshold
 from ml.model.metrics import CONFIDENCE, Estimate, rate
 
+ALERT_SHARES = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05)  # of the rows: what a person can choose from
 VALIDATION, OUT_OF_FOLD, TRAINING = "validation", "out-of-fold", "training"  # the last: in a run that fits nothing
 
 
@@ -112,6 +113,8 @@ def options(
 ) -> list[Option]:
     """One option for each share of the rows that may be alerted, in the order of `alert_shares`.
 
+    A share is left out if more rows than that score 1, so that no threshold keeps to it.
+
     Args:
         amounts: of the rows; `value_recall` is the share of the frauds' amounts that is alerted, `value_missed` the
             amount that is not, in the data's unit.
@@ -122,7 +125,10 @@ def options(
     frauds, legitimate, total = int(fraud.sum()), int((~fraud).sum()), float(stake.sum())
     made = []
     for share in alert_shares:
-        score = threshold.lowest(values, threshold.max_count(share, len(values)))
+        allowed = threshold.max_count(share, len(values))
+        if np.count_nonzero(values >= 1) > allowed:
+            continue
+        score = threshold.lowest(values, allowed)
         alert = values >= score
         alerts, caught = int(alert.sum()), float(stake[alert].sum())
         made.append(

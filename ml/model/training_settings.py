@@ -144,6 +144,7 @@ class Training:
     threshold: Threshold
     out_of_fold: OutOfFold
     alert_budget: float
+    min_recall_at_alert_budget: float
     seed: int
 
 
@@ -179,6 +180,7 @@ class Settings:
                 threshold=Threshold(**training["threshold"]),
                 out_of_fold=OutOfFold(**training["out_of_fold"]),
                 alert_budget=training["alert_budget"],
+                min_recall_at_alert_budget=training["min_recall_at_alert_budget"],
                 seed=training["seed"],
             ),
             gate=Gate(**(gate | {"challenger": Challenger(**gate["challenger"])})),

@@ -19,7 +19,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.model import artifact, champion_comparison, document_fields, fit_evidence, gate, metrics, run_kinds
+from ml.model import (
+    artifact,
+    champion_comparison,
+    document_fields,
+    fit_evidence,
+    gate,
+    metrics,
+    run_kinds,
+    threshold_evidence,
+)
 from ml.model.adaptation.adapt import unadapted
 from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
@@ -28,7 +37,7 @@ from ml.model.fit_evidence import FitEvidence
 from ml.model.run_kinds import ADAPT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.threshold_change import ThresholdChange, ThresholdFigures
-from ml.model.training_settings import Settings
+from ml.model.training_settings import Settings, Training
 from ml.steps import champion_archive, job_runner, prepared_files
 from ml.steps.champion_archive import ARCHIVE
 from ml.steps.job_runner import StepFailed, log
@@ -222,7 +231,28 @@ def _measure(
         "threshold_change": change.to_dict() if change is not None else None,
         "alert_budget": training.alert_budget,
         "champion": comparison.to_dict(),
+        "budget": _budget(training, rows, scores, figures["recall_at_alert_budget"]),
         "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
+    }
+
+
+def _budget(
+    training: Training, rows: pd.DataFrame, scores: np.ndarray[Any, Any], recall: metrics.Estimate
+) -> dict[str, Any]:
+    """What other budgets would alert, find and miss, and whether a person must decide because this one is too small."""
+    times = prepared_files.times(rows)
+    days = float((times.max() - times.min()) / np.timedelta64(1, "D"))
+    options = threshold_evidence.options(
+        scores,
+        rows[LABEL],
+        rows[training.columns.amount],
+        days=days,
+        alert_shares=sorted({*threshold_evidence.ALERT_SHARES, training.alert_budget}),
+    )
+    return {
+        "shortfall": threshold_evidence.shortfall(recall, training.min_recall_at_alert_budget),
+        "days": days,
+        "options": [option.to_dict() for option in options],
     }
 
 

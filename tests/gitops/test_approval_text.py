@@ -115,6 +115,7 @@ def test_sections_are_complete_and_in_order() -> None:
         "Metrics on the test rows",
         "Comparison with the champion",
         "Threshold and alerts",
+        "Alert budget: alerts against losses",
         "Data",
         "Configuration since the champion",
         "Reason",
@@ -220,6 +221,26 @@ def test_out_of_fold_threshold_is_named_with_its_notes() -> None:
     assert "of the legitimate out-of-fold rows" in shown["chosen by"][0]
     assert "vary 2.0 times as much as by chance between 5 blocks of time" in shown["false-positive rate to expect"][0]
     assert "SMOTE added no rows: enough frauds." in words(text)
+
+
+def test_budgets_are_shown_with_alerts_and_losses() -> None:
+    """Each budget has its alerts a day, recall, and the amount that it finds and misses."""
+    evaluated = evaluation()
+    first = evaluated["budget"]["options"][0]
+    shown = table(approval_text.render(page(evaluation=evaluated)), "alerts on at most")
+    missed = 10 * (first["recall"]["of"] - first["recall"]["count"]) / 2
+    assert shown["1 %"][0] == f"{first['alerts'] / 2:,.1f}"
+    assert shown["1 %"][-1] == f"{missed:,.0f}"
+    assert float(shown["5 %"][0]) == 100.0
+
+
+def test_budget_that_does_not_suffice_asks_a_person() -> None:
+    """The sentence stands above the table; without a shortfall there is none."""
+    evaluated = evaluation()
+    said = "The alert budget no longer suffices: a person must decide."
+    assert said not in words(approval_text.render(page(evaluation=evaluated)))
+    evaluated["budget"]["shortfall"] = said
+    assert said in words(approval_text.render(page(evaluation=evaluated)))
 
 
 def test_alerts_per_day_of_an_empty_window_are_unknown() -> None:

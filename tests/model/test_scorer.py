@@ -205,6 +205,7 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
         threshold=conf.Threshold(policy="fixed", value=0.5),
         out_of_fold=conf.OutOfFold(below_alerts=0, blocks=4),
         alert_budget=0.01,
+        min_recall_at_alert_budget=0.8,
         seed=1,
     )
     X = rows(600, seed=3)

@@ -83,6 +83,13 @@ def test_options_state_alerts_recall_and_money() -> None:
     assert json.loads(json.dumps(one.to_dict()))["recall"]["of"] == 2
 
 
+def test_options_leave_out_what_no_threshold_separates() -> None:
+    """Three rows score 1: no threshold alerts one row in five, and one alerts three."""
+    scores = [1.0, 1.0, 1.0, 0.2, 0.1]
+    (only,) = threshold_evidence.options(scores, [1, 0, 0, 0, 0], [1.0] * 5, days=1.0, alert_shares=(0.2, 0.6))
+    assert (only.alert_share, only.alerts) == (0.6, 3)
+
+
 def test_options_without_frauds_or_days_have_none_not_nan() -> None:
     """Undefined figures are None."""
     (one,) = threshold_evidence.options([0.9, 0.1], [0, 0], [1.0, 1.0], days=0.0, alert_shares=(0.5,))

@@ -21,6 +21,7 @@ TRAINING = training_settings.Training(
     threshold=training_settings.Threshold(policy="max_recall_at_fpr", value=0.02),
     out_of_fold=training_settings.OutOfFold(below_alerts=0, blocks=4),
     alert_budget=0.05,
+    min_recall_at_alert_budget=0.8,
     seed=7,
 )
 GATE = training_settings.Gate(

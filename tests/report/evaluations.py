@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.model import metrics
+from ml.model import metrics, threshold_evidence
 
 CHAMPION = "e" * 64
 COMPARED: dict[str, Any] = {
@@ -114,6 +114,16 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
             },
             "synthetic_rows": 12,
             "notes": [],
+        },
+        "budget": {
+            "shortfall": None,
+            "days": 2.0,
+            "options": [
+                option.to_dict()
+                for option in threshold_evidence.options(
+                    scores, labels, np.full(4000, 10.0), days=2.0, alert_shares=(0.01, 0.05)
+                )
+            ],
         },
         "curves": {"precision_recall": metrics.precision_recall_curve(labels, scores)},
         "provenance": {"commit": "b" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},

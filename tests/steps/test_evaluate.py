@@ -96,7 +96,8 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     evaluation = finished.evaluation()
     assert set(evaluation) == {
         "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "threshold_change",
-        "alert_budget", "champion", "windows", "row_counts", "fit", "curves", "kind", "provenance", "artifact",
+        "alert_budget", "champion", "windows", "row_counts", "fit", "budget", "curves", "kind", "provenance",
+        "artifact",
     }  # fmt: skip
     assert set(evaluation["metrics"]) == {
         "recall", "precision", "false_positive_rate", "average_precision", "roc_auc", "recall_at_alert_budget",
@@ -106,6 +107,9 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     assert evaluation["champion"]["status"] == "none"
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}
+    assert set(evaluation["budget"]) == {"shortfall", "days", "options"}
+    at_budget = next(each for each in evaluation["budget"]["options"] if each["alert_share"] == 0.05)
+    assert at_budget["recall"]["count"] == evaluation["metrics"]["recall_at_alert_budget"]["count"]
     assert set(evaluation["fit"]) == {"expected", "synthetic_rows", "notes"}
     assert evaluation["fit"]["expected"]["source"] == "validation"
     assert 0 < len(evaluation["curves"]["precision_recall"]) <= 200
