@@ -221,7 +221,7 @@ def _protection(change: Callable[[dict[str, Any]], None]) -> Seed:
     return _put("/branches/main/protection", rule)
 
 
-def _source(app: int | None) -> Seed:
+def _source(app: int) -> Seed:
     checks = {"strict": False, "checks": [{"context": "fraudops/ci", "app_id": app}]}
     return _protection(lambda rule: rule.update(required_status_checks=checks))
 
@@ -345,7 +345,7 @@ FAULTS = (
         "does not require",
         _protection(lambda rule: rule.update(required_status_checks=None)),
     ),
-    Fault("any-source", "source of fraudops/ci", "no App is named", _source(None)),
+    Fault("any-source", "source of fraudops/ci", "no App is named", _source(-1)),
     Fault("actions-source", "source of fraudops/ci", "the Actions App", _source(15_368)),
     Fault(
         "force-pushes",

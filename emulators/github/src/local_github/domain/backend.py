@@ -12,6 +12,7 @@ from local_github.domain.event_queue import EventQueue
 from local_github.domain.events import NoRuns, RunSource
 from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
+from local_github.domain.secret_box import SecretBox
 from local_github.domain.tokens import Tokens
 from local_github.serializers.base import Links, Serializer
 
@@ -25,6 +26,7 @@ class Backend:
     def __init__(self, state: State, events: EventQueue, *, page_user: str) -> None:
         self.state, self.events, self.page_user = state, events, page_user
         self.tokens = Tokens()
+        self.secret_box = SecretBox()
         self.emitter = Emitter(state, self.serializer, events.emit)
         self.run_source: RunSource = NoRuns()
         self.url = ""

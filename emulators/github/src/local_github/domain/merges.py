@@ -47,7 +47,7 @@ def merge(
     tree = git.merged_tree(pull.base_sha, pull.head_sha)
     if tree is None:
         raise ApiError(405, "Pull Request is not mergeable")
-    branch_protection.check_merge(repository, issue, principal)
+    branch_protection.check_merge(emitter.state, repository, issue, principal, method)
     text = _commit_message(repository, issue, method, title, message)
     parents = (pull.base_sha, pull.head_sha) if method == "merge" else (pull.base_sha,)
     author, committer = emitter.state.author(principal.login), emitter.state.github_person()

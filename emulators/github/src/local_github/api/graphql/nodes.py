@@ -295,7 +295,7 @@ class Nodes:
             "mergeCommit": lambda _: self.object(repository, merged) if merged else None,
             "potentialMergeCommit": lambda _: self.object(repository, pull.merge_sha) if pull.merge_sha else None,
             "mergeable": mergeable,
-            "mergeStateStatus": lambda _: merge_state(repository, issue),
+            "mergeStateStatus": lambda _: merge_state(self._state, repository, issue),
             **dict.fromkeys(("isInMergeQueue", "isMergeQueueEnabled", "viewerCanUpdateBranch"), False),
             "headRefName": pull.head_ref,
             "headRefOid": pull.head_sha,
@@ -332,7 +332,7 @@ class Nodes:
             "reviewRequests": connection_field(
                 pull.reviewers, lambda login: {"id": f"RR_{login}", "requestedReviewer": self.actor(login)}
             ),
-            "reviewDecision": review_decision(repository, issue),
+            "reviewDecision": review_decision(self._state, repository, issue),
             "suggestedReviewerActors": connection_field(self._users, self.actor),
         }
 
