@@ -31,6 +31,12 @@ def _roles(account: str, region: str) -> Any:
     return {role.name for role in list(iam_backends[account]["aws"].roles.values())}
 
 
+def _managed_policies(account: str, region: str) -> Any:
+    from moto.iam.models import iam_backends
+
+    return {policy.name for policy in list(iam_backends[account]["aws"].managed_policies.values())}
+
+
 def _functions(account: str, region: str) -> Any:
     from moto.awslambda.models import lambda_backends
 
@@ -53,6 +59,7 @@ _NAMES: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "AWS::Logs::LogGroup": ("LogGroupName", _log_groups),
     "AWS::SageMaker::ModelPackageGroup": ("ModelPackageGroupName", _package_groups),
     "AWS::IAM::Role": ("RoleName", _roles),
+    "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", _managed_policies),
     "AWS::Lambda::Function": ("FunctionName", _functions),
     "AWS::S3::Bucket": ("BucketName", _buckets),
     "AWS::SQS::Queue": ("QueueName", _queues),
