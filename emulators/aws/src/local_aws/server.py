@@ -290,7 +290,7 @@ class LocalAws:
             "UpdateModelPackage": registry.update_model_package,
             "DeleteModelPackage": registry.delete_model_package,
             "DeleteModelPackageGroup": registry.delete_model_package_group,
-            "CreateModel": registry.refuse_existing_model,
+            "CreateModel": registry.create_model,
             "CreateEndpointConfig": registry.refuse_existing_configuration,
             "CreateModelPackageGroup": registry.refuse_existing_group,
         }

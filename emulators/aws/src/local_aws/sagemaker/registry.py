@@ -1,7 +1,8 @@
 """Handles the write operations of the model registry with AWS's semantics; moto keeps the records.
 
 moto drops metadata on every update, reuses version numbers after a deletion, ignores client tokens and emits no events.
-It also overwrites models and configurations of the same name, which AWS refuses.
+It also overwrites models and configurations of the same name, which AWS refuses, and forgets whether a model's
+network is isolated.
 """
 
 from __future__ import annotations
@@ -90,12 +91,22 @@ class Registry:
             del backend.model_package_groups[name]
         return {}
 
-    def refuse_existing_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """CreateModel with a name that exists."""
-        model = self._backend()._models.get(parameters["ModelName"])
-        if model is not None:
-            raise violation("sagemaker-model-exists", arn=model.arn)
-        raise NotHandled
+    def create_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """CreateModel: a name is used once; moto drops EnableNetworkIsolation, which decides how the server starts."""
+        backend, name = self._backend(), parameters["ModelName"]
+        with self._lock:
+            if name in backend._models:
+                raise violation("sagemaker-model-exists", arn=backend._models[name].arn)
+            model = backend.create_model(
+                model_name=name,
+                execution_role_arn=parameters.get("ExecutionRoleArn", ""),
+                primary_container=parameters.get("PrimaryContainer"),
+                vpc_config=parameters.get("VpcConfig"),
+                containers=parameters.get("Containers"),
+                tags=parameters.get("Tags"),
+            )
+            model.enable_network_isolation = parameters.get("EnableNetworkIsolation", False)
+        return {"ModelArn": model.arn}
 
     def refuse_existing_configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """CreateEndpointConfig with a name that exists."""

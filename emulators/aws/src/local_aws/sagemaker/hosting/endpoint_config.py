@@ -60,9 +60,11 @@ class ConfigResolver:
             raise AwsError(
                 "ValidationException", f"{variant['ModelName']}: the AWS emulator needs a ModelDataUrl to serve a model"
             )
+        model = backend._models[variant["ModelName"]]
         return Variant(
             name=variant["VariantName"],
-            role_arn=backend._models[variant["ModelName"]].execution_role_arn,
+            role_arn=model.execution_role_arn,
+            network_isolation=bool(model.enable_network_isolation),
             model_data_url=url,
             environment={key: str(value) for key, value in (container.get("Environment") or {}).items()},
             image=container.get("Image", ""),
