@@ -40,7 +40,22 @@ def test_ruleset_is_read_back_with_githubs_shape(emulator: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rules": [{"type": "merge_queue"}]}, "merge_queue: the GitHub emulator has no merge queues"),
+        (
+            {"rules": [{"type": "merge_queue", "parameters": {"grouping_strategy": "HEADGREEN"}}]},
+            "grouping_strategy must be ALLGREEN and min_entries_to_merge 1",
+        ),
+        (
+            {"rules": [{"type": "merge_queue", "parameters": {"min_entries_to_merge": 2}}]},
+            "grouping_strategy must be ALLGREEN and min_entries_to_merge 1",
+        ),
+        (
+            {"rules": [{"type": "merge_queue", "parameters": {"merge_method": "REBASE"}}]},
+            "has MERGE and SQUASH (got 'REBASE')",
+        ),
+        (
+            {"rules": [{"type": "merge_queue", "parameters": {"check_response_timeout_minutes": 0}}]},
+            "check_response_timeout_minutes must be from 1 to 360 (got 0)",
+        ),
         ({"rules": [{"type": "required_signatures"}]}, "does not enforce 'required_signatures'"),
         (
             {"rules": [{"type": "pull_request", "parameters": {"required_review_thread_resolution": True}}]},

@@ -51,6 +51,8 @@ def title_of(workflow: Workflow | None, event: Event) -> str:
         return str(event.payload["pull_request"]["title"])
     if event.name == "push" and event.payload.get("head_commit"):
         return str(event.payload["head_commit"]["message"]).partition("\n")[0]
+    if event.name == "merge_group":
+        return str(event.payload["merge_group"]["head_commit"]["message"]).partition("\n")[0]
     if event.name == "repository_dispatch" and event.action:
         return event.action
     return workflow.name if workflow is not None else event.name

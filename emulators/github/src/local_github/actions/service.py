@@ -147,6 +147,8 @@ class Actions:
 
     def fire_due_schedules(self, after: datetime, until: datetime) -> list[Run]:
         """Starts every schedule once for each due minute after `after` and up to `until`, in order of time."""
+        with self._backend.lock():
+            pass  # merge queues look at the time whenever the records were locked
         due: list[tuple[datetime, str, Repository]] = []
         for record in list(self._state.repositories.values()):
             for expression in schedules(record):

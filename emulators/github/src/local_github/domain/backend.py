@@ -6,7 +6,9 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
+from local_github.domain import merge_queue
 from local_github.domain.emitter import Emitter
 from local_github.domain.event_queue import EventQueue
 from local_github.domain.events import NoRuns, RunSource
@@ -28,6 +30,7 @@ class Backend:
         self.tokens = Tokens()
         self.secret_box = SecretBox()
         self.emitter = Emitter(state, self.serializer, events.emit)
+        events.before_release = partial(merge_queue.advance, self.emitter)
         self.run_source: RunSource = NoRuns()
         self.url = ""
         self._push_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)

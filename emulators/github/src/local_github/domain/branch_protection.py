@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from local_github.domain import review_requirements
-from local_github.domain.branch_rules import HEADS, BranchRule, rules_of
+from local_github.domain.branch_rules import HEADS, QUEUE_PREFIX, BranchRule, rules_of
 from local_github.domain.in_memory_store import State
 from local_github.domain.records import CheckRun, Issue, Repository, Status
 from local_github.domain.tokens import Principal
 from local_github.errors import ApiError
 
 _PULL_REQUEST_REQUIRED = "Changes must be made through a pull request."
+_QUEUE_REQUIRED = "Changes must be made through the merge queue"
 _PASSING = {"success", "neutral", "skipped"}
 
 
@@ -47,11 +48,17 @@ def missing_contexts(state: State, repository: Repository, rules: Iterable[Branc
     missing = []
     for rule in rules:
         for context, app in rule.checks:
-            found = _latest(state, repository, sha, context, app)
-            passed = found.state == "success" if isinstance(found, Status) else found and found.conclusion in _PASSING
-            if not passed:
+            if not result(state, repository, sha, context, app):
                 missing.append(context)
     return list(dict.fromkeys(missing))
+
+
+def result(state: State, repository: Repository, sha: str, context: str, app: int | None) -> bool | None:
+    """Whether the status or check run of a context passed or failed on a commit; None while there is no result."""
+    found = _latest(state, repository, sha, context, app)
+    if isinstance(found, Status):
+        return None if found.state == "pending" else found.state == "success"
+    return None if found is None or found.conclusion is None else found.conclusion in _PASSING
 
 
 def _latest(state: State, repository: Repository, sha: str, context: str, app: int | None) -> Status | CheckRun | None:
@@ -94,7 +101,7 @@ def hook_environment(state: State, repository: Repository, principal: Principal,
         code, message = _refusal(obeyed)
         if message:
             closed.append(f"{ref} {code} {message}")
-        if message and message != _PULL_REQUEST_REQUIRED:
+        if message and message not in (_PULL_REQUEST_REQUIRED, _QUEUE_REQUIRED):
             passing += [f"{ref} {sha}" for sha in known if not missing_contexts(state, repository, obeyed, sha)]
     workflows = principal.is_bot and not principal.may(repository.full_name, "workflows", "write")
     return {
@@ -110,6 +117,9 @@ def hook_environment(state: State, repository: Repository, principal: Principal,
 def _refusal(rules: Iterable[BranchRule]) -> tuple[str, str]:
     """GitHub's code and message for a push that the rules refuse unless its checks have passed; empty if none does."""
     for rule in rules:
+        if rule.queue is not None:
+            return rule.code, _QUEUE_REQUIRED
+    for rule in rules:
         if rule.reviews is not None:
             return rule.code, _PULL_REQUEST_REQUIRED
     for rule in rules:
@@ -122,11 +132,14 @@ def check_direct(
     state: State, repository: Repository, branch: str, principal: Principal, sha: str, *, forced: bool = False
 ) -> None:
     """Raises the API error for a direct change of a branch that a push would be refused for."""
+    _refuse_queue_branch(f"{HEADS}{branch}")
     rules = rules_of(state, repository, f"{HEADS}{branch}")
     obeyed = [rule for rule in rules if not rule.bypassed_by(repository, principal)]
     strict = [rule for rule in rules if rule.code == "GH006" or rule in obeyed]
     if forced and any(not rule.allow_force_pushes for rule in strict):
         raise ApiError(422, "Cannot force-push to this protected branch")
+    if any(rule.queue is not None for rule in obeyed):
+        raise ApiError(409, f"Repository rule violations found\n\n{_QUEUE_REQUIRED}\n\n")
     if any(rule.reviews is not None for rule in obeyed):
         raise ApiError(409, f"Repository rule violations found\n\n{_PULL_REQUEST_REQUIRED}\n\n")
     wanted = missing_contexts(state, repository, obeyed, sha)
@@ -134,8 +147,15 @@ def check_direct(
         raise ApiError(409, f"Repository rule violations found\n\n{_expected_message(wanted)}\n\n")
 
 
+def _refuse_queue_branch(ref: str) -> None:
+    """422 for a branch that a merge queue built."""
+    if ref.startswith(f"{HEADS}{QUEUE_PREFIX}"):
+        raise ApiError(422, "Repository rule violations found\n\nOnly the merge queue may change this branch.\n\n")
+
+
 def check_deletion(state: State, repository: Repository, ref: str, principal: Principal) -> None:
     """422 for the deletion of a branch that a rule forbids."""
+    _refuse_queue_branch(ref)
     for rule in rules_of(state, repository, ref):
         if not rule.allow_deletions and (rule.code == "GH006" or not rule.bypassed_by(repository, principal)):
             raise ApiError(422, "Cannot delete this protected branch")
@@ -149,7 +169,8 @@ def merge_obstacle(state: State, repository: Repository, issue: Issue, rules: Se
     wanted = missing_contexts(state, repository, rules, pull.head_sha)
     if wanted:
         return _expected_message(wanted)
-    if any(rule.strict and rule.checks for rule in rules):
+    # A merge queue builds on the tip of the base, so the branch itself need not be up to date.
+    if any(rule.strict and rule.checks for rule in rules) and not any(rule.queue for rule in rules):
         base = repository.git.branch(pull.base_ref) or pull.base_sha
         if not repository.git.is_ancestor(base, pull.head_sha):
             return "Head branch is not up to date with the base branch."
@@ -165,6 +186,8 @@ def check_merge(state: State, repository: Repository, issue: Issue, principal: P
     if issue.pull is None:
         return
     rules = obeyed_rules(state, repository, issue.pull.base_ref, principal, merging=True)
+    if any(rule.queue is not None for rule in rules):
+        raise ApiError(405, f"Repository rule violations found\n\n{_QUEUE_REQUIRED}\n\n")
     for reviews in (rule.reviews for rule in rules if rule.reviews is not None):
         if method not in reviews.merge_methods:
             allowed = ", ".join(sorted(reviews.merge_methods))

@@ -14,6 +14,8 @@ from local_github.domain.tokens import Principal
 HEADS = "refs/heads/"
 ANY_APP = -1
 MERGE_METHODS = ("merge", "squash", "rebase")
+QUEUE_PREFIX = "gh-readonly-queue/"
+"""The branches that merge queues build; only they write them."""
 _ADMIN_ROLES = {"OrganizationAdmin": 1, "RepositoryRole": 5}
 """Bypass actors that stand for administrators: type → id."""
 
@@ -31,6 +33,17 @@ class ReviewRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueueRule:
+    """The merge queue of a branch."""
+
+    merge_method: str
+    """merge or squash."""
+    max_entries_to_build: int
+    timeout_minutes: int
+    """After how long an entry without all its checks leaves the queue."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BranchRule:
     """One protection rule or ruleset that applies to a branch."""
 
@@ -40,6 +53,8 @@ class BranchRule:
     """(context, id of the App that must have set it; None for any)."""
     strict: bool = False
     """The branch of a pull request must be up to date with its base."""
+    queue: QueueRule | None = None
+    """Changes must be made through this merge queue."""
     allow_force_pushes: bool = False
     allow_deletions: bool = False
     enforce_admins: bool = True
@@ -101,6 +116,7 @@ def ruleset_rule(state: State, ruleset: Mapping[str, Any]) -> BranchRule:
     """The rule of a ruleset, whose parts `rulesets` has validated."""
     parameters = {rule["type"]: rule.get("parameters") or {} for rule in ruleset["rules"]}
     reviews, checks = parameters.get("pull_request"), parameters.get("required_status_checks", {})
+    queue = parameters.get("merge_queue")
     admins: dict[str, bool] = {"always": False, "pull_request": False}
     apps: dict[str, set[str]] = {"always": set(), "pull_request": set()}
     slugs = {number: slug for slug, number in state.app_ids.items()}
@@ -123,6 +139,13 @@ def ruleset_rule(state: State, ruleset: Mapping[str, Any]) -> BranchRule:
         if checks
         else (),
         strict=bool(checks.get("strict_required_status_checks_policy")),
+        queue=None
+        if queue is None
+        else QueueRule(
+            merge_method=queue["merge_method"].lower(),
+            max_entries_to_build=queue["max_entries_to_build"],
+            timeout_minutes=queue["check_response_timeout_minutes"],
+        ),
         allow_force_pushes="non_fast_forward" not in parameters,
         allow_deletions="deletion" not in parameters,
         enforce_admins=not admins["always"],

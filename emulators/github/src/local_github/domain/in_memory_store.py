@@ -27,6 +27,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "allow_merge_commit": True,
     "allow_squash_merge": True,
     "allow_rebase_merge": False,
+    "allow_auto_merge": False,
     "delete_branch_on_merge": False,
     "can_approve_pull_request_reviews": True,
     "default_workflow_permissions": "read",
@@ -37,9 +38,9 @@ DEFAULT_SETTINGS: dict[str, Any] = {
 }
 DEFAULT_LABELS = {"bug": "d73a4a", "documentation": "0075ca", "enhancement": "a2eeef"}
 # Ids of GitHub itself: they are part of the addresses in commits that workflows make.
-_KNOWN_IDS = {WORKFLOW_LOGIN: 41898282, "web-flow": 19864447}
-
 ACTIONS_APP_ID = 15368  # of GitHub Actions on github.com
+QUEUE_LOGIN = "github-merge-queue[bot]"
+_KNOWN_IDS = {WORKFLOW_LOGIN: 41898282, "web-flow": 19864447, QUEUE_LOGIN: 118344674}
 
 
 class State:

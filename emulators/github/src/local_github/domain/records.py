@@ -170,6 +170,25 @@ class Deployment:
 
 
 @dataclass(kw_only=True)
+class QueueEntry:
+    """A pull request in a merge queue. `base`, `sha`, `ref` and `built` are None until its commit is built."""
+
+    id: int
+    number: int
+    by: str
+    """The login of who added it."""
+    head: str
+    """The head of the pull request when it was added."""
+    enqueued: str
+    base: str | None = None
+    """What its commit is built on: the branch's tip, or the commit of the entry before it."""
+    sha: str | None = None
+    """The commit that is checked and then becomes the branch's tip."""
+    ref: str | None = None
+    built: str | None = None
+
+
+@dataclass(kw_only=True)
 class Repository:
     """A repository. `git` is its bare repository on disk."""
 
@@ -194,6 +213,8 @@ class Repository:
     """By branch, in the form of PUT …/branches/{branch}/protection."""
     rulesets: dict[int, dict[str, Any]] = field(default_factory=dict)
     """By id, in the form of GET …/rulesets/{id}."""
+    merge_queues: dict[str, list[QueueEntry]] = field(default_factory=dict)
+    """By branch, first entry first; only of queues that are not empty."""
     collaborators: dict[str, str] = field(default_factory=dict)
     """Login in lower case → read, triage, write, maintain or admin. Without any, every user is an administrator."""
     variables: dict[str, str] = field(default_factory=dict)

@@ -25,6 +25,21 @@ _CHECK_DEFAULTS: Mapping[str, Any] = {
     "do_not_enforce_on_create": False,
     "required_status_checks": [],
 }
+_QUEUE_DEFAULTS: Mapping[str, Any] = {
+    "check_response_timeout_minutes": 60,
+    "grouping_strategy": "ALLGREEN",
+    "max_entries_to_build": 5,
+    "max_entries_to_merge": 5,
+    "merge_method": "MERGE",
+    "min_entries_to_merge": 1,
+    "min_entries_to_merge_wait_minutes": 5,
+}
+_QUEUE_RANGES: Mapping[str, tuple[int, int]] = {
+    "check_response_timeout_minutes": (1, 360),
+    "max_entries_to_build": (1, 100),
+    "max_entries_to_merge": (1, 100),
+    "min_entries_to_merge_wait_minutes": (0, 360),
+}
 _PLAIN = ("deletion", "non_fast_forward")
 _MODES = ("always", "pull_request")
 
@@ -113,8 +128,24 @@ def _rule(state: State, rule: Mapping[str, Any]) -> dict[str, Any]:
                 raise _refuse(f"required_status_checks: no App with the id {check['integration_id']!r} is installed")
         return {"type": kind, "parameters": parameters}
     if kind == "merge_queue":
-        raise _refuse("rules: merge_queue: the GitHub emulator has no merge queues and emits no merge_group event")
+        return {"type": kind, "parameters": _queue(_parameters(kind, given, _QUEUE_DEFAULTS))}
     raise _refuse(f"rules: the GitHub emulator does not enforce {kind!r}")
+
+
+def _queue(parameters: dict[str, Any]) -> dict[str, Any]:
+    for name, (low, high) in _QUEUE_RANGES.items():
+        if not low <= parameters[name] <= high:
+            raise _refuse(f"merge_queue.{name} must be from {low} to {high} (got {parameters[name]})")
+    if parameters["merge_method"] not in ("MERGE", "SQUASH"):
+        raise _refuse(
+            f"merge_queue.merge_method: the GitHub emulator has MERGE and SQUASH (got {parameters['merge_method']!r})"
+        )
+    if parameters["grouping_strategy"] != "ALLGREEN" or parameters["min_entries_to_merge"] != 1:
+        raise _refuse(
+            "merge_queue: the GitHub emulator checks and merges each entry by itself: grouping_strategy must be "
+            "ALLGREEN and min_entries_to_merge 1"
+        )
+    return parameters
 
 
 def _parameters(kind: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
