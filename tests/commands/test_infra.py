@@ -212,6 +212,8 @@ def test_protect_requires_a_second_person(checkout: Path, hub: LocalGitHub) -> N
     assert faults == {"status App", "reviewers of production", "code owners on main"}
     assert "/infra/" in next(line for line in made.settings if line.startswith("code owners on main"))
     assert "/infra/        @acme/risk" in (checkout / ".github/CODEOWNERS").read_text()
+    again = bootstrap.bootstrap(checkout, repository="o/r", configure=True, protect=bootstrap.Protection())
+    assert not [line for line in again.settings if line.startswith("source of fraudops/ci")]  # the App stays
     with pytest.raises(ConfigError, match="add --configure to --protect"):
         bootstrap.bootstrap(checkout, repository="o/r", protect=bootstrap.Protection())
 
@@ -225,6 +227,7 @@ def test_repository_without_environments_is_refused_unless_told(checkout: Path, 
     made = bootstrap.bootstrap(checkout, repository="o/r", configure=True, without_environments=True)
     assert made.configured[workflow_roles.ENVIRONMENTS_VARIABLE] == "created"
     assert made.settings[0] == environments.WEAKER
+    assert not [line for line in made.settings if line.startswith(("environment ", "reviewers ", "status App"))]
 
 
 def test_configure_needs_a_name(checkout: Path) -> None:
