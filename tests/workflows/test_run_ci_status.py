@@ -79,7 +79,7 @@ def test_apps_status_lets_a_reviewed_pull_request_merge(env: WorkflowEnvironment
 
 
 def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
-    """It posts fraudops/ci itself and makes every job of ci.yml do nothing; neither lets it merge."""
+    """It posts fraudops/ci itself and makes every job of ci.yml do nothing, also on pushes; nothing lets it merge."""
     jobs = {
         identifier: {"name": name, "runs-on": "ubuntu-latest", "steps": [{"run": "true"}]}
         for identifier, name in (
@@ -93,11 +93,12 @@ def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
             ("required-checks", "Required checks"),
         )
     }
-    forged = json.dumps({"name": "ci", "on": {"pull_request": {"branches": ["main"]}}, "permissions": {}, "jobs": jobs})
+    on = {"pull_request": {"branches": ["main"]}, "push": None}
+    forged = json.dumps({"name": "ci", "on": on, "permissions": {}, "jobs": jobs})
     files: dict[str | Path, str] = {CI: forged, ".github/workflows/forger.yml": FORGER}
     pull = env.propose("forge", files, "Tidy up")
     runs = env.runs()
-    (ci,) = [run for run in runs if run.file == str(CI)]
+    ci = {run.event: run for run in runs if run.file == str(CI)}["pull_request"]
     assert set(ci.results.values()) == {"success"}
     assert {run.conclusion for run in runs} == {"success"}, [run.log for run in runs if run.conclusion != "success"]
     assert sorted(posted(env, pull.head.sha)) == [("checker[bot]", "pending"), ("github-actions[bot]", "success")]
@@ -106,6 +107,11 @@ def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
     approve(env, pull)
     with pytest.raises(GithubException, match=r"fraudops/ci.* is expected"):
         pull.merge()
+    (pushed,) = [run for run in runs if run.file == str(CI) and run.event == "push"]
+    env.dispatch("ci-status.yml", run=str(pushed.id))
+    (again,) = env.runs()
+    assert "is of the event push" in again.log
+    assert posted(env, pull.head.sha)[0] == ("checker[bot]", "pending")
     env.dispatch("ci-status.yml", run=str(ci.id))
     (again,) = env.runs()
     assert passed(again) == {"Post commit status"}
