@@ -105,6 +105,7 @@ def test_repository_is_that_of_the_roles_by_default(account: ReadyAccount, monke
     assert {check.subject: check.state for check in doctor(account.root).checks}["variables"] == "ok"
 
 
+@pytest.mark.denied_calls("the caller may not simulate policies")
 def test_refused_simulation_is_no_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that may not simulate policies gets `cannot tell` with AWS's reason."""
     for name, value in account.restricted_caller().items():

@@ -63,7 +63,7 @@ def use(checkout: Path) -> dict[str, Any]:
     role = made.platform.execution_role_arn
     image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
     for model in (f"{name}-0001-0123456789ab", f"{name}-eu-0001-0123456789ab"):
-        container = {"Image": image, "ModelDataUrl": f"s3://{made.platform.bucket}/none/model.tar.gz"}
+        container = {"Image": image, "ModelDataUrl": f"s3://{made.platform.bucket}/executions/none/model.tar.gz"}
         sagemaker.create_model(ModelName=model, PrimaryContainer=container, ExecutionRoleArn=role)
         variant = {"VariantName": "all", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         sagemaker.create_endpoint_config(EndpointConfigName=model, ProductionVariants=[variant])

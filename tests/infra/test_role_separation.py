@@ -144,12 +144,14 @@ def form(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[bool]:
     fleet.clouds.actions.issuer.with_ids = False
 
 
+@pytest.mark.denied_calls("every pair of job and role is tried")
 def test_each_job_on_main_may_assume_the_role_of_its_environment_only(fleet: Fleet, form: bool) -> None:
     """Of all pairs of job and role, those of the table; the job of drift.yml gets neither train, infra nor deploy."""
     roles = fleet.roles(f"main-{'ids' if form else 'names'}")
     assert fleet.accepted(fleet.dispatched("main"), roles) == ON_MAIN
 
 
+@pytest.mark.denied_calls("every pair of job and role is tried")
 def test_pull_request_and_bot_branches_get_the_read_only_role_only(fleet: Fleet, form: bool) -> None:
     """A branch that leaves out the environments, which refuse it, gets no role but that of the plan."""
     roles = fleet.roles(f"pull-{'ids' if form else 'names'}")
@@ -168,6 +170,7 @@ def test_pull_request_and_bot_branches_get_the_read_only_role_only(fleet: Fleet,
     assert fleet.accepted(fleet.dispatched(branch), roles) == everywhere
 
 
+@pytest.mark.denied_calls("every pair of job and role is tried")
 def test_roles_of_one_form_refuse_the_other(fleet: Fleet) -> None:
     """A repository that takes over the name has other ids; one that still emits names is not trusted by its ids."""
     by_name = fleet.roles("form-names")

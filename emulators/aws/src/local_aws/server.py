@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from local_aws import moto_patches, quotas
-from local_aws.authorization import managed_policies, usage
+from local_aws.authorization import deployed_policies, managed_policies
 from local_aws.authorization.principals import Principals
 from local_aws.authorization.service import Authorization
 from local_aws.authorization.simulation import PolicySimulator
@@ -172,6 +172,7 @@ class LocalAws:
             clock=self.clock,
             environment=lambda: {**self.environment(), INSTANCE_VARIABLE: str(self.folder)},
         )
+        self.federation.log = authorization.log
         sagemaker_roles = authorization.roles("sagemaker.amazonaws.com", "SageMaker")
         self._functions = Functions(
             client=self._internal_client,
@@ -249,7 +250,9 @@ class LocalAws:
         self._server = None
         self._dispatcher.close()
         self._authorization.log.close()
-        usage.save_policies(self._principals, self.folder, self._stacks())
+        deployed_policies.save(
+            self._principals, self.folder, account=self.account, region=self.region, stacks=self._stacks()
+        )
         self._clients.clear()
         moto_patches.run_function = resource_types.create_endpoint = None
         stack_authorization.authorizer = None

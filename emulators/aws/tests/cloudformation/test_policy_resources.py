@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_resources import allow, create_role, unique_name
 from botocore.exceptions import ClientError
+from callers import Session
 from local_aws.server import LocalAws
 
 
@@ -192,3 +193,27 @@ def test_policy_of_a_queue_that_does_not_exist_fails(aws: LocalAws) -> None:
     name = unique_name("stack")
     aws.client("cloudformation").create_stack(StackName=name, TemplateBody=body)
     assert status(aws, name) == "ROLLBACK_COMPLETE"
+
+
+def test_queue_keeps_its_policy_when_another_attribute_is_set(aws: LocalAws) -> None:
+    """SetQueueAttributes changes the attributes that it names; an empty Policy removes the policy."""
+    name = create_stack(aws, messaging(queues="[!Ref QueueA]", topics="[]"))
+    url, sqs = physical(aws, name)["QueueA"], aws.client("sqs")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
+    assert queue_policy(aws, url) is not None
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    assert queue_policy(aws, url) is None
+
+
+def test_policies_of_queue_and_topic_are_enforced(aws: LocalAws) -> None:
+    """A caller without policies of its own may do what they name, and nothing else."""
+    caller = Session(aws)
+    names = f"{{AWS: '{caller.role}'}}"
+    body = messaging(queues="[!Ref QueueA]", topics="[!Ref TopicA]").replace("{Service: events.amazonaws.com}", names)
+    ids = physical(aws, create_stack(aws, body))
+    caller.client("sqs").send_message(QueueUrl=ids["QueueA"], MessageBody="m")
+    caller.client("sns").publish(TopicArn=ids["TopicA"], Message="m")
+    with pytest.raises(ClientError, match="sqs:PurgeQueue"):
+        caller.client("sqs").purge_queue(QueueUrl=ids["QueueA"])
+    with pytest.raises(ClientError, match="sqs:SendMessage"):
+        caller.client("sqs").send_message(QueueUrl=ids["QueueB"], MessageBody="m")

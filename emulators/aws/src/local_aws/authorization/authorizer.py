@@ -74,7 +74,27 @@ class Authorizer:
         self, service: str, requirement: Requirement, *, source_arn: str, operation: str
     ) -> Decision:
         """The decision on a call of a service in its own name, such as EventBridge's invocation of a function."""
-        principal = Principal(
+        principal = self._service(service, {"aws:SourceOwner": self._account, "aws:SourceArn": source_arn})
+        return self.decide(principal, requirement, operation=operation)
+
+    def may_assume(self, service: str, role: Any, *, operation: str, log: bool = True) -> bool:
+        """Whether the trust policy of `role`, moto's record, allows a service of AWS to assume it.
+
+        Args:
+            log: False writes a denial alone, for a check of a session that the service has already.
+        """
+        principal = self._service(service)
+        request = AccessRequest(
+            principal=service, action="sts:AssumeRole", resource=role.arn, context=principal.context
+        )
+        decision = evaluate(request, Policies(resource=self.principals.trust_policy(role)))
+        if log or not decision.allowed:
+            self._log.write(principal, operation, decision)
+        return decision.allowed
+
+    def _service(self, service: str, context: Context | None = None) -> Principal:
+        """A service that calls in its own name."""
+        return Principal(
             arn=service,
             entity=service,
             policies=Policies(),
@@ -82,19 +102,9 @@ class Authorizer:
                 "aws:PrincipalIsAWSService": "true",
                 "aws:PrincipalServiceName": service,
                 "aws:SourceAccount": self._account,
-                "aws:SourceOwner": self._account,
-                "aws:SourceArn": source_arn,
+                **(context or {}),
             },
         )
-        return self.decide(principal, requirement, operation=operation)
-
-    def may_assume(self, service: str, role: Any, *, source_arn: str = "") -> bool:
-        """Whether the trust policy of `role`, moto's record, allows a service of AWS to assume it."""
-        context: dict[str, str | Sequence[str]] = {"aws:SourceAccount": self._account}
-        if source_arn:
-            context["aws:SourceArn"] = source_arn
-        request = AccessRequest(principal=service, action="sts:AssumeRole", resource=role.arn, context=context)
-        return evaluate(request, Policies(resource=self.principals.trust_policy(role))).allowed
 
     def _policies(self, principal: Principal, requirement: Requirement) -> Policies:
         own = principal.policies
@@ -129,7 +139,7 @@ class Authorizer:
         if refusal is None:
             return
         role = self.principals.role(requirement.resource)
-        if role is None or not self.may_assume(requirement.passed_to, role):
+        if role is None or not self.may_assume(requirement.passed_to, role, operation=call.name):
             code, message = refusal
             raise AwsError(code, message.format(role=requirement.resource))
 

@@ -1,11 +1,12 @@
-"""The resource-based policy of a resource, as deployed, by its ARN: buckets, functions, queues, topics, keys, buses.
+"""The resource-based policies of resources, as deployed: of buckets, functions, queues, topics, keys and event buses.
 
-Role trust policies are the resource-based policies of sts:AssumeRole; `principals` has them.
+A policy is named `policy of ARN`, by the resource that has it: the bucket, for an object. Role trust policies are the
+resource-based policies of sts:AssumeRole; `principals` has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from local_aws.authorization.principals import named
@@ -19,7 +20,38 @@ def find(account: str, arn: str) -> NamedPolicy | None:
         return None
     reader = _READERS.get(segments[2])
     document = reader(account, segments[3], segments[5]) if reader is not None else None
-    return named(f"policy of {arn}", document) if document else None
+    return named(policy_name(arn), document) if document else None
+
+
+def policy_name(arn: str) -> str:
+    """The name of the policy that decides about the resource with this ARN."""
+    segments = arn.split(":", 5)
+    if segments[2:3] == ["s3"]:
+        segments[5] = segments[5].partition("/")[0]
+    elif segments[2:3] == ["lambda"]:
+        segments[5] = ":".join(segments[5].split(":")[:2])  # without a qualifier
+    return f"policy of {':'.join(segments)}"
+
+
+def deployed(account: str, region: str) -> Iterator[NamedPolicy]:
+    """The policies of all resources that have one."""
+    from moto.awslambda.models import lambda_backends
+    from moto.events.models import events_backends
+    from moto.kms.models import kms_backends
+    from moto.s3.models import s3_backends
+    from moto.sns.models import sns_backends
+    from moto.sqs.models import sqs_backends
+
+    names = {
+        "events": [f"event-bus/{name}" for name in events_backends[account][region].event_buses],
+        "kms": [f"key/{name}" for name in kms_backends[account][region].keys],
+        "lambda": [f"function:{each.function_name}" for each in lambda_backends[account][region].list_functions()],
+        "sns": [arn.rpartition(":")[2] for arn in sns_backends[account][region].topics],
+        "sqs": list(sqs_backends[account][region].queues),
+    }
+    arns = [f"arn:aws:{service}:{region}:{account}:{name}" for service, found in names.items() for name in found]
+    arns += [f"arn:aws:s3:::{name}" for name in s3_backends[account]["aws"].buckets]
+    yield from filter(None, (find(account, arn) for arn in arns))
 
 
 def _bucket(account: str, _: str, resource: str) -> Any:

@@ -57,7 +57,8 @@ class RoleSessions:
 
         name = name or self._name
         role = self._authorizer.principals.role(role_arn)
-        if role is None or not self._authorizer.may_assume(self.service, role):
+        fresh = (role_arn, name) not in self._sessions
+        if role is None or not self._authorizer.may_assume(self.service, role, operation="sts:AssumeRole", log=fresh):
             raise AwsError(
                 "AccessDenied",
                 f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
