@@ -14,17 +14,30 @@ import pytest
 import yaml
 
 from tests.harness.platform import permissions, statement_removal
-from tests.harness.platform.permissions import DEMO, DENIED_BY, DRIFT, TRAIN, USED_BY, WITHOUT_DECISION, Statement
+from tests.harness.platform.permissions import (
+    CUSTOMER_KEY,
+    DEMO,
+    DENIED_BY,
+    DRIFT,
+    KEYED_BY,
+    TRAIN,
+    USED_BY,
+    WITHOUT_DECISION,
+    Statement,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE: dict[Statement, str] = {("github-TrainRole", "RunPipeline"): DEMO}
-"""Of the statements that the demo needs, which takes minutes for each: the log of its decisions shows the others."""
+SAMPLE: dict[Statement, str] = {
+    ("github-TrainRole", "RunPipeline"): DEMO,
+    ("ExecutionRole", "EncryptVolumes"): CUSTOMER_KEY,
+}
+"""Of the statements that runs of minutes need: the log of their decisions shows it for the others."""
 TRIED = {
-    **{statement: test for statement, test in USED_BY.items() if test not in (DRIFT, TRAIN)},
+    **{statement: test for statement, test in USED_BY.items() if test not in (CUSTOMER_KEY, DRIFT, TRAIN)},
     **DENIED_BY,
     **SAMPLE,
 }
-"""By statement: the test that is run without it. What DRIFT and TRAIN, which take minutes, need is checked by them."""
+"""By statement: the test that is run without it. Of tests that take minutes, samples: each checks what it needs."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +107,7 @@ def denied(output: str, statement: Statement) -> list[str]:
 
 def test_every_statement_of_the_tables_is_in_its_template() -> None:
     """And can be removed: the template then has one statement less, or the only one of a policy allows nothing."""
-    for owner, sid in {**USED_BY, **DENIED_BY, **SAMPLE}:
+    for owner, sid in {**USED_BY, **KEYED_BY, **DENIED_BY, **SAMPLE}:
         text = (ROOT / statement_removal.template_of(owner)).read_text("utf-8")
         left = statement_removal.without(text, (owner, sid))
         assert yaml.compose(left, Loader=yaml.SafeLoader) is not None
@@ -122,7 +135,7 @@ def test_statement_that_does_not_exist_is_an_error() -> None:
 
 def test_tests_of_the_tables_exist() -> None:
     """A renamed or removed test is found."""
-    for statement, test in {**USED_BY, **DENIED_BY, **SAMPLE}.items():
+    for statement, test in {**USED_BY, **KEYED_BY, **DENIED_BY, **SAMPLE}.items():
         path, _, name = test.partition("::")
         assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), statement
     assert permissions.statements_of(DRIFT)

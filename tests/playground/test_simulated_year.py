@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import yaml
+from local_aws.authorization import usage
 
 from ml.errors import ConfigError, FraudopsError, Refused
 from ml.model.metrics import Confusion
@@ -24,6 +25,7 @@ from ml.playground.card_processor import CardProcessor, MonthCounts
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
+from tests.harness.platform import permissions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +108,10 @@ def test_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
-    """Three months have a request, a run, a pull request, a merge and a deployment, and recall recovers."""
+    """Three months have a request, a run, a pull request, a merge and a deployment, and recall recovers.
+
+    No call is denied.
+    """
     repository, out = tmp_path / "project", tmp_path / "year"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
@@ -161,3 +166,4 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
         process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
     ]
     assert left == []
+    assert permissions.denied(usage.report(out / "cloud")) == {}

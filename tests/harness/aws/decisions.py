@@ -65,11 +65,13 @@ class DecisionRecorder:
 
 def check(item: pytest.Item, recorded: Recorded, *, passed: bool) -> None:
     """Fails the test for denied calls without the mark, and for the mark without any; a test of the table that passed
-    also for statements that it is named for and did not need."""
+    also for statements that it is named for and did not need. Denied calls of a failed test are shown in any case."""
     mark = item.get_closest_marker(MARK)
-    if mark is None and recorded.denied:
-        calls = "\n".join(dict.fromkeys(recorded.denied))
+    calls = "\n".join(dict.fromkeys(recorded.denied))
+    if recorded.denied and mark is None:
         pytest.fail(f"denied calls, in a test that is not marked {MARK}:\n{calls}", pytrace=False)
+    if recorded.denied and not passed:
+        pytest.fail(f"denied calls of the failed test:\n{calls}", pytrace=False)
     if mark is not None and passed and not recorded.denied:
         pytest.fail(f"the test is marked {MARK} ({', '.join(mark.args)}) and made no denied call", pytrace=False)
     test = f"{item.path.relative_to(item.config.rootpath).as_posix()}::{item.name.partition('[')[0]}"

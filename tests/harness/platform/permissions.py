@@ -17,6 +17,7 @@ FUNCTION = f"{WORKFLOW_PERMISSIONS}::test_deploy_function_refuses_and_reports_wi
 TRAIN = "tests/workflows/test_run_training.py::test_trainings_wait_resume_fail_the_gate_and_are_proposed"
 DRIFT = "tests/workflows/test_run_drift.py::test_drift_creates_a_request_and_the_request_a_training"
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
+CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
 DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
 UNDELIVERED = "tests/infra/test_shared_policies.py::test_event_that_cannot_be_delivered_becomes_a_dead_letter"
 ARCHIVES = "tests/infra/test_shared_policies.py::test_only_the_deploy_function_writes_deployed_archives"
@@ -61,6 +62,7 @@ USED_BY: Mapping[Statement, str] = {
     ("github-TrainRole", "DescribeProcessingJobs"): TRAIN,
     ("github-TrainRole", "ReadJobLogs"): LOGS,
     ("github-PlatformBoundary", "Notify"): FUNCTION,
+    ("github-PlatformBoundary", "UseKeyOfTheStack"): CUSTOMER_KEY,
     ("DeadLetters", "AllowUndeliveredEvents"): UNDELIVERED,
     ("NotificationTopic", "AllowFailedSteps"): FAILED_STEP,
     ("lakelogs", "DeliverAccessLogs"): ACCESS_LOGS,
@@ -68,6 +70,24 @@ USED_BY: Mapping[Statement, str] = {
     ("trust of github-InfraRole", "#0"): INFRA,
 }
 """By Allow statement that the demo does not use: the test that makes calls that need it, and fails without it."""
+KEYED_BY: Mapping[Statement, str] = dict.fromkeys(
+    [
+        ("DeployRole", "EncryptAndDecryptDataAndMessages"),
+        ("DeployRole", "EncryptVolumesOfEndpoint"),
+        ("EndpointRole", "EncryptAndDecryptData"),
+        ("ExecutionRole", "EncryptAndDecryptData"),
+        ("ExecutionRole", "EncryptVolumes"),
+        ("Key", "EncryptEvents"),
+        ("Key", "EncryptLogs"),
+        ("Key", "LetPoliciesOfThisAccountGrantIt"),
+        ("github-DeployRole", "EncryptAndDecryptObjects"),
+        ("github-DriftRole", "EncryptAndDecryptObjects"),
+        ("github-PlanRole", "DecryptObjects"),
+        ("github-TrainRole", "EncryptAndDecryptObjects"),
+    ],
+    CUSTOMER_KEY,
+)
+"""The same for statements that only a platform with a key of its own has."""
 DENIED_BY: Mapping[Statement, str] = {
     ("DeadLetters", "DenyWithoutTls"): TLS,
     ("Lake", "DenyWithoutTls"): TLS,
@@ -95,8 +115,9 @@ def owner_name(owner: str) -> str:
 
 
 def statements_of(test: str) -> set[Statement]:
-    """The statements that `USED_BY` names the test for."""
-    return {statement for statement, named in USED_BY.items() if named == test} - WITHOUT_DECISION
+    """The statements that `USED_BY` and `KEYED_BY` name the test for."""
+    tables = {**USED_BY, **KEYED_BY}
+    return {statement for statement, named in tables.items() if named == test} - WITHOUT_DECISION
 
 
 def unjustified(report: Report) -> set[Statement]:

@@ -13,6 +13,7 @@ from local_aws.authorization import requirements, resource_policies, resource_ta
 from local_aws.authorization.calls import Call
 from local_aws.authorization.decision_log import DecisionLog
 from local_aws.authorization.principals import Principal, Principals
+from local_aws.authorization.requirements import encryption
 from local_aws.authorization.requirements.base import Context, Requirement
 from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError
@@ -54,8 +55,28 @@ class Authorizer:
         for requirement in required:
             if requirement.passed_to:
                 self._check_trust(call, requirement)
+        self._authorize_keys(principal, call)
         if call.service == "s3" and call.operation in _MISSING_KEY_OPERATIONS:
             self._hide_missing_key(principal, call)
+
+    def _authorize_keys(self, principal: Principal, call: Call) -> None:
+        """Returns if the KMS keys that the call's service uses for it may be used.
+
+        For the failure of a log group's key AWS documents an error where it is set; for the others it is IAM's.
+        """
+        for requirement in encryption.find(call):
+            decision = self.decide(principal, requirement, operation=call.name)
+            if not decision.allowed:
+                raise denied(call, decision, _KEY_DENIALS)
+        for requirement in encryption.of_log_group(call):
+            service = encryption.LOGS_PRINCIPAL.format(region=call.region)
+            decision = self.decide_for_service(service, requirement, operation=call.name)
+            if not decision.allowed:
+                if call.operation not in ("AssociateKmsKey", "CreateLogGroup"):
+                    raise denied(call, decision)
+                arn = dict(requirement.context)["kms:EncryptionContext:aws:logs:arn"]
+                text = "The specified KMS key does not exist or is not allowed to be used with LogGroup"
+                raise AwsError("InvalidParameterException", f"{text} '{arn}'")
 
     def decide(self, principal: Principal, requirement: Requirement, *, operation: str) -> Decision:
         """The decision on one requirement, logged."""
@@ -71,10 +92,15 @@ class Authorizer:
         return decision
 
     def decide_for_service(
-        self, service: str, requirement: Requirement, *, source_arn: str, operation: str
+        self, service: str, requirement: Requirement, *, operation: str, source_arn: str = ""
     ) -> Decision:
-        """The decision on a call of a service in its own name, such as EventBridge's invocation of a function."""
-        principal = self._service(service, {"aws:SourceOwner": self._account, "aws:SourceArn": source_arn})
+        """The decision on a call of a service in its own name, such as EventBridge's invocation of a function.
+
+        Args:
+            source_arn: the resource that the service acts for; '' if it sends neither this nor the account.
+        """
+        source = {"aws:SourceOwner": self._account, "aws:SourceArn": source_arn} if source_arn else {}
+        principal = self._service(service, source, has_source=bool(source_arn))
         return self.decide(principal, requirement, operation=operation)
 
     def may_assume(self, service: str, role: Any, *, operation: str, log: bool = True) -> bool:
@@ -92,8 +118,8 @@ class Authorizer:
             self._log.write(principal, operation, decision)
         return decision.allowed
 
-    def _service(self, service: str, context: Context | None = None) -> Principal:
-        """A service that calls in its own name."""
+    def _service(self, service: str, context: Context | None = None, *, has_source: bool = True) -> Principal:
+        """A service that calls in its own name, for this account if `has_source`."""
         return Principal(
             arn=service,
             entity=service,
@@ -101,7 +127,7 @@ class Authorizer:
             context={
                 "aws:PrincipalIsAWSService": "true",
                 "aws:PrincipalServiceName": service,
-                "aws:SourceAccount": self._account,
+                **({"aws:SourceAccount": self._account} if has_source else {}),
                 **(context or {}),
             },
         )
@@ -161,12 +187,16 @@ class Authorizer:
             raise denied(call, decision)
 
 
-def denied(call: Call, decision: Decision) -> AwsError:
-    """The error that the call's service answers for a denial: its code and status, and IAM's message."""
+def denied(call: Call, decision: Decision, codes: Mapping[str, tuple[str, int]] | None = None) -> AwsError:
+    """The error that the call's service answers for a denial: its code and status, and IAM's message.
+
+    Args:
+        codes: code and status by service, where a service has others for this denial.
+    """
     message = decision.message()
     if decision.principal == ANONYMOUS:
         message = "Access Denied" if call.service == "s3" else "Missing Authentication Token"
-    code, status = _DENIALS.get(call.service, ("AccessDeniedException", 400))
+    code, status = {**_DENIALS, **(codes or {})}.get(call.service, ("AccessDeniedException", 400))
     return AwsError(code, message, status)
 
 
@@ -180,6 +210,12 @@ _DENIALS: Mapping[str, tuple[str, int]] = {
     "sqs": ("AccessDenied", 403),
     "sts": ("AccessDenied", 403),
 }
+
+_KEY_DENIALS: Mapping[str, tuple[str, int]] = {
+    "sns": ("KMSAccessDenied", 400),
+    "sqs": ("KMS.AccessDeniedException", 400),
+}
+"""For a denied use of a KMS key: API references of SNS (KMSAccessDeniedException) and SQS (KmsAccessDenied)."""
 
 _NOT_ASSUMABLE = (
     "ValidationException",

@@ -6,6 +6,7 @@ resource-based policies of sts:AssumeRole; `principals` has them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -100,15 +101,60 @@ def _topic(account: str, region: str, resource: str) -> Any:
 
 
 def _key(account: str, region: str, resource: str) -> Any:
-    """The key's policy. An alias has none, nor has a key that CloudFormation is about to create.
+    """The key's policy, with a statement for each of its grants.
 
-    For these the account's policies decide: KMS Developer Guide, "Controlling access to aliases" and "Default key
-    policy".
+    An alias has no policy, nor has a key that CloudFormation is about to create. For these the account's policies
+    decide: KMS Developer Guide, "Controlling access to aliases" and "Default key policy".
     """
     from moto.kms.models import kms_backends
 
     key = kms_backends[account][region].keys.get(resource.removeprefix("key/"))
-    return getattr(key, "policy", None) if key is not None else _decided_by_the_account(account)
+    if key is None:
+        return _decided_by_the_account(account)
+    grants = list(key.grants.values())
+    if not grants:
+        return key.policy
+    document = json.loads(key.policy)
+    own = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+    return {**document, "Statement": [*own, *(part for grant in grants for part in _grant_statements(grant))]}
+
+
+_WITHOUT_CONTEXT = frozenset({"DescribeKey", "RetireGrant"})
+"""Operations of grants to which no constraint applies: KMS API Reference, GrantConstraints."""
+
+
+def _grant_statements(grant: Any) -> Iterator[dict[str, Any]]:
+    """A grant as statements of the key's policy: its operations for its grantee, under its constraint.
+
+    Grants allow beside key policies and IAM policies, and an explicit deny wins: KMS Developer Guide, "Grants in AWS
+    KMS".
+    """
+    constraints: Mapping[str, Mapping[str, str]] = grant.constraints or {}
+    kind, encryption = next(iter(constraints.items()), ("", {}))
+    conditions: dict[str, Any] = {}
+    if encryption:
+        conditions["StringEquals"] = {f"kms:EncryptionContext:{name}": value for name, value in encryption.items()}
+    if kind == "EncryptionContextEquals":
+        conditions["ForAllValues:StringEquals"] = {"kms:EncryptionContextKeys": list(encryption)}
+    parts = [("", set(grant.operations), conditions)]
+    if conditions:
+        constrained = set(grant.operations) - _WITHOUT_CONTEXT
+        free = set(grant.operations) & _WITHOUT_CONTEXT
+        parts = [("", constrained, conditions), ("WithoutConstraint", free, {})]
+    for suffix, operations, condition in parts:
+        if operations:
+            yield {
+                "Sid": f"Grant{grant.id}{suffix}",
+                "Effect": "Allow",
+                "Principal": _grantee(str(grant.grantee_principal)),
+                "Action": sorted(f"kms:{operation}" for operation in operations),
+                "Resource": "*",
+                **({"Condition": condition} if condition else {}),
+            }
+
+
+def _grantee(principal: str) -> dict[str, str]:
+    return {"AWS" if principal.startswith("arn:") else "Service": principal}
 
 
 def _decided_by_the_account(account: str) -> dict[str, Any]:

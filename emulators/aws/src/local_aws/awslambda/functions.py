@@ -57,6 +57,8 @@ class Functions:
         self._slots: dict[tuple[str, int], threading.Semaphore] = {}
         self.async_invoker = AsyncInvoker(
             client=client,
+            account=account,
+            region=region,
             roles=roles,
             find=self.find,
             run=lambda function, event, request_id: self.invoke(function, event, wait=True, request_id=request_id),

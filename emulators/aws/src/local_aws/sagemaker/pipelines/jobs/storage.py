@@ -56,10 +56,12 @@ class Storage:
 
     Args:
         client: returns the role's S3 client; AwsError if the role cannot be assumed.
+        key: the KMS key of what is written; '' leaves it to the bucket.
     """
 
-    def __init__(self, client: Callable[[], Any], region: str) -> None:
+    def __init__(self, client: Callable[[], Any], region: str, *, key: str = "") -> None:
         self._client, self._region = client, region
+        self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
     @property
     def _s3(self) -> Any:
@@ -126,7 +128,7 @@ class Storage:
 
         def upload(path: Path) -> None:
             key = "/".join(filter(None, [prefix.rstrip("/"), path.relative_to(folder).as_posix()]))
-            s3.upload_file(str(path), bucket, key)
+            s3.upload_file(str(path), bucket, key, ExtraArgs=self._encryption)
 
         with _upload_failures(uri), ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="send") as pool:
             list(pool.map(upload, files))
@@ -135,7 +137,7 @@ class Storage:
         """Uploads one file to `uri`; raises as `send` does."""
         bucket, key = split(uri)
         with _upload_failures(uri):
-            self._s3.upload_file(str(path), bucket, key)
+            self._s3.upload_file(str(path), bucket, key, ExtraArgs=self._encryption)
 
     def read(self, uri: str) -> bytes:
         """The object at `uri`.
