@@ -80,7 +80,8 @@ def commit(root: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("statement", sorted(TRIED), ids=" ".join)
+# The first eight of the table: each removal takes up to a minute.
+@pytest.mark.parametrize("statement", sorted(TRIED)[:8], ids=" ".join)
 def test_removed_statement_fails_its_test(copy: Path, template: Path, statement: Statement) -> None:
     """The run fails; without a permission, because a call that needs it is denied."""
     template.write_text(statement_removal.without(template.read_text("utf-8"), statement), "utf-8")
