@@ -53,7 +53,7 @@ class Bootstrapped:
 
     `identity` is the state of the workflows' roles, None if no repository has access yet; `variables` are the
     repository's variables, and `configured` the state of each that was set here. `settings` lists what a person has to
-    do on GitHub, in plain lines.
+    do on GitHub, in plain lines; `missing` are those of them that were read back from the repository.
     """
 
     state: State
@@ -65,6 +65,7 @@ class Bootstrapped:
     variables: Mapping[str, str]
     configured: Mapping[str, str]
     settings: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 def bootstrap(
@@ -135,7 +136,11 @@ def bootstrap(
                 name, made.template, made.parameters | {identity.BOUNDARY: outputs[identity.BOUNDARY]}
             )
         applied = applied if applied.state != "unchanged" else bounded
-    configured = _configure(repository, values, protect) if configure and repository is not None else {}
+    configured: Mapping[str, str] = {}
+    missing: tuple[str, ...] = ()
+    if configure and repository is not None:
+        configured = _configure(repository, values, protect)
+        missing = tuple(_missing(root, repository))
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -145,12 +150,13 @@ def bootstrap(
         identity=let_in,
         variables=values,
         configured=configured,
-        settings=_settings(root, repository, values, configured=configure) if let_in else _NOBODY_LET_IN,
+        settings=_settings(repository, values, missing if configured else None) if let_in else _NOBODY_LET_IN,
+        missing=missing,
     )
 
 
-def _settings(root: Path, repository: str | None, values: Mapping[str, str], *, configured: bool) -> tuple[str, ...]:
-    """What a person still has to set in the repository, in order: read from GitHub if it was configured."""
+def _settings(repository: str | None, values: Mapping[str, str], missing: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What a person still has to do, in order; `missing` is what was read back, None if nothing was configured."""
     has_environments = values[identity.ENVIRONMENTS_VARIABLE] == "true"
     weaker = () if has_environments else (WEAKER,)
     named = repository or "OWNER/NAME"
@@ -158,8 +164,8 @@ def _settings(root: Path, repository: str | None, values: Mapping[str, str], *, 
         f"Check all of it, also the account: fraudops doctor --repository {named}",
         f'Then: gh workflow run train.yml --repo {named} --field reason="first model"',
     )
-    if configured and repository is not None:
-        return (*weaker, *_missing(root, repository), *last)
+    if missing is not None:
+        return (*weaker, *missing, *last)
     return (*manual_settings.lines(environments=has_environments), *weaker, *last)
 
 

@@ -15,6 +15,7 @@ from local_aws.authorization import usage
 
 from ml.errors import GitError, Refused
 from ml.playground import demo_round, simulated_year
+from ml.playground.scripted_reviewer import LOGIN
 from tests.harness.platform import permissions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +90,10 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
         ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
     ).stdout.split()
     assert {summary["commit"], summary["approval_commit"]} <= set(log)
-    assert [pull["state"] for pull in summary["pull_requests"]] == ["merged"] * 3
+    found = [(pull["state"], pull["approved_by"]) for pull in summary["pull_requests"]]
+    assert found == [("merged", [LOGIN])] * 5
+    assert done.stderr.count(f"production approved by {LOGIN}") == 3
+    assert " ".join(done.stdout.split()).count(f"approved by {LOGIN}") == 5
     assert {run["conclusion"] for run in summary["runs"]} == {"success"}
     assert (out / "github/index.html").is_file()
     assert "From a commit to a served model" in done.stdout
