@@ -266,6 +266,8 @@ def test_operation_without_an_entry_is_refused_by_name(aws: LocalAws) -> None:
     assert code == "AccessDeniedException"
     assert "sagemaker:ListNotebookInstances" in message
     assert "local_aws.authorization.requirements" in message
+    logged = decisions(aws, session.role)[-1]
+    assert (logged["action"], logged["decision"]) == ("sagemaker:ListNotebookInstances", "implicit deny")
     aws.client("sagemaker").list_notebook_instances()
 
 

@@ -18,7 +18,7 @@ from local_aws.authorization.requirements.base import Context, Requirement
 from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError
 from local_aws.iam.evaluation import AccessRequest, Policies, evaluate
-from local_aws.iam.evaluation_outcome import Decision
+from local_aws.iam.evaluation_outcome import Decision, Reason
 from local_aws.iam.principals import ANONYMOUS
 
 _MISSING_KEY_OPERATIONS = ("GetObject", "GetObjectTagging", "HeadObject", "CopyObject")
@@ -41,6 +41,7 @@ class Authorizer:
         if required is None:
             if principal.administrator:
                 return
+            self._log.write(principal, call.name, _undecided(principal, call))
             raise AwsError(
                 "AccessDeniedException",
                 f"User: {principal.arn} is not authorized to perform: {call.name}. The AWS emulator has no table entry "
@@ -198,6 +199,19 @@ def denied(call: Call, decision: Decision, codes: Mapping[str, tuple[str, int]] 
         message = "Access Denied" if call.service == "s3" else "Missing Authentication Token"
     code, status = {**_DENIALS, **(codes or {})}.get(call.service, ("AccessDeniedException", 400))
     return AwsError(code, message, status)
+
+
+def _undecided(principal: Principal, call: Call) -> Decision:
+    """What the log shows for an operation that no table knows: nothing allows it."""
+    return Decision(
+        principal=principal.arn,
+        action=call.name,
+        resource="*",
+        same_account=True,
+        reason=Reason.IMPLICIT_DENY,
+        policy_type=None,
+        statements=(),
+    )
 
 
 _DENIALS: Mapping[str, tuple[str, int]] = {
