@@ -12,7 +12,7 @@ FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long emulators oracle product-alone serving-stack container seeds bench checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -36,10 +36,13 @@ types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
 unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not serving_stack'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not removal and not serving_stack'
 
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+
+permissions: .venv/dev.stamp  ## Remove each statement of infra/ that the demo does not use, and run the test that must then fail; half an hour
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'removal or long' tests/infra/test_statement_removal.py
 
 # Each emulator is tested in an environment without the product and without the other emulator.
 emulators: .venv-local-aws/stamp .venv-local-github/stamp  ## Each emulator's own tests and types, in an environment without the product
