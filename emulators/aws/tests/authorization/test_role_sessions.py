@@ -54,7 +54,7 @@ def run(aws: LocalAws, bucket: str, code: str, *, pipeline_role: str, job_role: 
         PipelineName=name, PipelineDefinition=definition, RoleArn=pipeline_role, ClientRequestToken=uuid.uuid4().hex
     )
     arn = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
-    aws._pipelines.wait(arn, 60)
+    aws._services.pipelines.wait(arn, 60)
     [found] = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
     shown: dict[str, Any] = found
     return shown

@@ -49,7 +49,7 @@ def run(aws: LocalAws, step: dict[str, Any], role: str) -> dict[str, Any]:
         PipelineName=name, PipelineDefinition=definition, RoleArn=execution, ClientRequestToken=uuid.uuid4().hex
     )
     arn = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
-    aws._pipelines.wait(arn, 60)
+    aws._services.pipelines.wait(arn, 60)
     [found] = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
     shown: dict[str, Any] = found
     return shown

@@ -49,7 +49,7 @@ def run(aws: LocalAws, text: str) -> str:
         PipelineName=name, PipelineDefinition=text, RoleArn=ROLE, ClientRequestToken=unique_name("t" * 32)
     )
     arn = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
-    aws._pipelines.wait(arn, 60)
+    aws._services.pipelines.wait(arn, 60)
     (step,) = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
     return str(step["FailureReason"])
 
