@@ -60,10 +60,11 @@ def use(checkout: Path) -> dict[str, Any]:
         s3.put_object(Bucket=made.platform.bucket, Key="raw/a", Body=body)
     s3.put_object(Bucket=made.platform.bucket, Key="raw/b", Body=b"1")
     s3.delete_object(Bucket=made.platform.bucket, Key="raw/b")
+    s3.put_object(Bucket=made.platform.bucket, Key="executions/1/model.tar.gz", Body=b"1")
     role = made.platform.execution_role_arn
     image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
     for model in (f"{name}-0001-0123456789ab", f"{name}-eu-0001-0123456789ab"):
-        container = {"Image": image, "ModelDataUrl": f"s3://{made.platform.bucket}/executions/none/model.tar.gz"}
+        container = {"Image": image, "ModelDataUrl": f"s3://{made.platform.bucket}/executions/1/model.tar.gz"}
         sagemaker.create_model(ModelName=model, PrimaryContainer=container, ExecutionRoleArn=role)
         variant = {"VariantName": "all", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         sagemaker.create_endpoint_config(EndpointConfigName=model, ProductionVariants=[variant])
@@ -105,7 +106,7 @@ def test_everything_is_removed_and_the_rest_is_explained(checkout: Path) -> None
         "bucket",
         "bucket",
     ]
-    assert f"bucket {used['bucket']} with 4 versions and delete markers" in result.removed
+    assert f"bucket {used['bucket']} with 5 versions and delete markers" in result.removed
     left = "\n".join(result.left)
     for expected in (
         f"model-package-group/{name}-model: its packages are the record",
@@ -163,7 +164,7 @@ def test_failed_removal_is_repeated(checkout: Path, monkeypatch: pytest.MonkeyPa
             teardown(survey(), buckets=True)
     again = survey()
     assert again.lines() == []
-    assert f"bucket {used['bucket']} with 4 versions and delete markers" in teardown(again, buckets=True).removed
+    assert f"bucket {used['bucket']} with 5 versions and delete markers" in teardown(again, buckets=True).removed
 
 
 def test_stack_that_cannot_be_deleted_is_named(checkout: Path) -> None:

@@ -76,6 +76,8 @@ class EventBus:
             try:
                 detail = json.loads(entry["Detail"])
             except ValueError:
+                detail = None
+            if not isinstance(detail, dict):
                 results.append({"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."})
                 continue
             event = self._event(entry["Source"], entry["DetailType"], detail, entry.get("Resources", []))

@@ -149,7 +149,7 @@ class LocalAws:
         moto_patches.install()
         _reset_moto()
         self.quotas.reset()
-        account_state.region = self.region
+        account_state.region, account_state.clock = self.region, self.clock
         self._authorization = Authorization(
             self._principals,
             account=self.account,

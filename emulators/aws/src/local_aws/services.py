@@ -164,7 +164,7 @@ class Services:
         settings = self._settings
         identity = CallerIdentity(account=settings.account, caller_arn=settings.caller_arn)
         simulator = PolicySimulator(account=settings.account, principals=self._principals)
-        registry = Registry(backend=self._backend, emit=self._events.emit)
+        registry = Registry(backend=self._backend, roles=self._sagemaker_roles, emit=self._events.emit)
         service_quotas = ServiceQuotas(account=settings.account, region=settings.region)
         sagemaker: Mapping[str, OperationHandler] = {
             "CreateEndpoint": self._endpoints.create,

@@ -253,8 +253,12 @@ def test_role_that_does_not_trust_the_service_is_refused(aws: LocalAws) -> None:
     assert (code, message[:26]) == ("ValidationException", f"Could not assume role {role}"[:26])
     code, _, message = refused(
         aws.client("lambda").create_function,
-        FunctionName=unique_name("f"), Role=role, Code={"ZipFile": b"x"}, Runtime="python3.12", Handler="a.b",
-    )  # fmt: skip
+        FunctionName=unique_name("f"),
+        Role=role,
+        Code={"ZipFile": zip_function("x = 1")},
+        Runtime="python3.12",
+        Handler="a.b",
+    )
     assert code == "InvalidParameterValueException"
     assert "cannot be assumed by Lambda" in message
 

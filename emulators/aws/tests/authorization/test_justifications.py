@@ -65,7 +65,11 @@ Resources:
         Version: "2012-10-17"
         Statement:
           # unused in the emulators: no log is delivered.
-          - {Sid: Deliver, Effect: Allow, Principal: {Service: logging.s3.amazonaws.com}, Action: "s3:*", Resource: "*"}
+          - Sid: Deliver
+            Effect: Allow
+            Principal: {Service: logging.s3.amazonaws.com}
+            Action: "s3:*"
+            Resource: !Sub "${Bucket.Arn}/*"
   Queue: {Type: AWS::SQS::Queue}
   QueuePolicy:
     Type: AWS::SQS::QueuePolicy

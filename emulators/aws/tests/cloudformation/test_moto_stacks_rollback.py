@@ -178,7 +178,7 @@ Resources:
       ReservedConcurrentExecutions: 1
       Code: {ZipFile: "def handler(event, context): pass"}
 """
-    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     assert status(aws, name) == "ROLLBACK_COMPLETE"
     assert (
         "Resource handler returned message: \"Specified ReservedConcurrentExecutions for function decreases account's "
@@ -187,7 +187,7 @@ Resources:
     cloudformation.delete_stack(StackName=name)
     aws.quotas.set({"lambda_concurrent_executions": 101})
     try:
-        cloudformation.create_stack(StackName=name, TemplateBody=body)
+        cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
         assert status(aws, name) == "CREATE_COMPLETE"
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
         assert (limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]) == (101, 100)

@@ -53,7 +53,7 @@ Resources:
 def create_stack(aws: LocalAws, body: str) -> str:
     """A new stack; its name."""
     name, cloudformation = unique_name("stack"), aws.client("cloudformation")
-    cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
     assert status(aws, name) == "CREATE_COMPLETE"
     return name
 

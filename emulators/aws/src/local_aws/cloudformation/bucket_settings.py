@@ -30,8 +30,7 @@ def apply_bucket_settings(bucket: Any, properties: dict[str, Any], account: str,
     backend.put_bucket_encryption(bucket.name, _encryption(encryption, cfn_to_api_encryption) if encryption else None)
     ownership = properties.get("OwnershipControls", {}).get("Rules", [])
     backend.put_bucket_ownership_controls(bucket.name, ownership[0]["ObjectOwnership"] if ownership else None)
-    rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
-    backend.put_bucket_lifecycle_configuration(bucket.name, [_lifecycle_rule(rule) for rule in rules])
+    backend.put_bucket_lifecycle_configuration(bucket.name, lifecycle_rules(properties))
     logging = properties.get("LoggingConfiguration")
     backend.put_bucket_logging(
         bucket.name,
@@ -48,6 +47,11 @@ def _encryption(properties: Mapping[str, Any], translate: Callable[[Any], dict[s
     if bucket_key is not None:
         found["Rule"]["BucketKeyEnabled"] = str(bucket_key).lower()
     return found
+
+
+def lifecycle_rules(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The bucket's lifecycle rules in the form of PutBucketLifecycleConfiguration."""
+    return [_lifecycle_rule(rule) for rule in properties.get("LifecycleConfiguration", {}).get("Rules", [])]
 
 
 def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from local_aws.cloudformation.resource_base import Resource, ResourceType
 from local_aws.errors import AwsError
+from local_aws.service_rules import account_state
+from local_aws.service_rules.catalog import violation
 
 _MOST_VERSIONS = 5  # of a managed policy, IAM's quota; CloudFormation deletes the oldest
 
@@ -149,15 +151,14 @@ class ManagedPolicy(ResourceType):
             AwsError: DeleteConflict; another entity has the policy, or a role has it as its boundary.
         """
         backend = _iam(account)
-        policy = backend.managed_policies[physical_id]
-        listed, roles = _listed(properties, account), list(backend.roles.values())
-        attached = _attached(policy, account)
-        if any(role.permissions_boundary_arn == physical_id for role in roles) or any(
-            entity not in listed for entity in attached
-        ):
-            raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
-        for entity in attached:
-            policy.detach_from(entity)
+        policy, listed = backend.managed_policies[physical_id], _listed(properties, account)
+        if any(entity not in listed for entity in _attached(policy, account)):
+            raise violation("iam-policy-in-use")
+        for entity in listed:
+            if policy.arn in entity.managed_policies:
+                policy.detach_from(entity)
+        if account_state.attached_entities(physical_id):  # as the boundary of a role
+            raise violation("iam-policy-in-use")
         backend.delete_policy(physical_id)
 
 

@@ -17,6 +17,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from local_aws.errors import AwsError
+from local_aws.service_rules.catalog import violation
 
 _CONCURRENT_TRANSFERS = 8
 
@@ -200,11 +201,7 @@ class Storage:
             yield Item(base_bucket, base + name, name)
 
     def _no_objects_message(self, uri: str, bucket: str, role: str) -> str:
-        return (
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
-            f"exists in the selected region ({self._region}), that objects exist under that S3 prefix, and that the "
-            f'role "{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
-        )
+        return violation("sagemaker-inputs-missing", uri=uri, region=self._region, role=role, bucket=bucket).message
 
 
 def _is_denied(error: ClientError) -> bool:
