@@ -86,14 +86,16 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     Raises:
         FraudopsError: a command or a workflow run failed, or a prediction was not the model's.
     """
+    from ml.playground import job_interpreter
     from ml.playground.emulators import Emulators
 
     place, clock = OutputFolder(out=out), StageTimer()
     check_repository(root)
     prepare_folder(out, root)
     with clock.stage("emulators", "start the AWS and GitHub emulators"):
-        emulators = Emulators(place.cloud).start()
+        emulators = Emulators(place.cloud, images=root / "local-images.yaml").start()
     try:
+        console.note(job_interpreter.describe(root / "local-images.yaml"))
         with isolated_environment(emulators.environment()):
             developer = Developer(emulators, root=root, place=place.repository, name=REPOSITORY)
             summary = _loop(developer, place, clock, data, seed)

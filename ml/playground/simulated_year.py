@@ -55,6 +55,7 @@ def run(
         Refused: the repository's state, or files in a folder that would be emptied, forbid it.
     """
     from ml.aws import s3_objects
+    from ml.playground import job_interpreter
     from ml.playground.emulators import Emulators
 
     if not 1 <= months <= 120:
@@ -69,8 +70,9 @@ def run(
     for folder in sorted({place.out, kept.out}):  # a folder before its subfolders
         prepare_folder(folder, root)
     with watch.stage("emulators", "start the AWS and GitHub emulators"):
-        emulators = Emulators(place.cloud).start()
+        emulators = Emulators(place.cloud, images=root / "local-images.yaml").start()
     try:
+        console.note(job_interpreter.describe(root / "local-images.yaml"))
         with isolated_environment(emulators.environment()):
             set_clock(year.span(1)[0])
             operator = YearOperator(emulators, root=root, place=place.repository, name=REPOSITORY)
