@@ -2,9 +2,11 @@
 # also installs the development tools and runs the checks. Both install into .venv, from the locks, with hashes.
 PYTHON ?= python3
 BIN := .venv/bin
-# A python3.12 that runs: pyenv's command of that name fails unless the version is activated.
-PYTHON312 ?= $(shell for python in python3.12 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.12.*/bin/python3.12; do \
-  $$python -c '' 2>/dev/null && { command -v $$python; exit; }; done; echo 3.12)
+# SageMaker's scikit-learn image has Python 3.12. This is one that runs, or empty: pyenv's command python3.12 fails
+# unless the version is activated, and uv's Pythons need not be on PATH.
+PYTHON312 ?= $(shell for python in python3.12 $(PYTHON) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.12.*/bin/python3.12 \
+  $${XDG_DATA_HOME:-$$HOME/.local/share}/uv/python/cpython-3.12.*/bin/python3.12; do \
+  $$python -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null && { command -v $$python; exit; }; done)
 INSTALL := $(PYTHON) -m ml.lock_installer
 EDITABLE := -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --no-index
 DATA ?=
@@ -12,12 +14,14 @@ FAST ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long emulators oracle product-alone serving-stack container seeds bench checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
+# The jobs of the demo run with the image's packages where Python 3.12 is found, and otherwise in .venv.
 demo: .venv/local.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: the same on a real file)
+	@$(if $(PYTHON312),$(MAKE) --silent --no-print-directory .venv-container/stamp || echo "the jobs of the demo will run in .venv",:)
 ifneq ($(FAST)$(DATA),)
 	$(BIN)/fraudops demo --seed $(SEED) $(if $(DATA),--data "$(DATA)")
 else
@@ -36,10 +40,13 @@ types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
 unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not serving_stack'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not removal and not serving_stack'
 
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+
+permissions: .venv/dev.stamp  ## Remove each statement of infra/ that the demo does not use, and run the test that must then fail; half an hour
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'removal or long' tests/infra/test_statement_removal.py
 
 # Each emulator is tested in an environment without the product and without the other emulator.
 emulators: .venv-local-aws/stamp .venv-local-github/stamp  ## Each emulator's own tests and types, in an environment without the product
@@ -123,14 +130,15 @@ emulators/aws/tests/iam/oracle/node_modules/.package-lock.json: emulators/aws/te
 
 # sagemaker-containers conflicts with the product's packages, and its image has Python 3.12.
 .venv-serving-stack/stamp: requirements/serving-stack.lock .venv/dev.stamp
-	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python "$(PYTHON312)" .venv-serving-stack || \
+	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python "$(or $(PYTHON312),3.12)" .venv-serving-stack || \
 	  { echo "make serving-stack needs Python 3.12: install it, and try again" >&2; exit 1; }
 	@$(INSTALL) .venv-serving-stack requirements/serving-stack.lock
 	@touch $@
 
-# The container has Python 3.12. Without it, the container's library versions are tested on this machine's Python.
-.venv-container/stamp: requirements/container.lock .venv/dev.stamp
-	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python 3.12 .venv-container 2>/dev/null || \
-	  { echo "no Python 3.12 here: testing the container's libraries on $$($(BIN)/python --version)"; $(BIN)/python -m venv --clear .venv-container; }
+# Without Python 3.12, the libraries' versions for this machine's Python are installed.
+.venv-container/stamp: requirements/container.lock | .venv/bin/python
+	@python="$(PYTHON312)"; \
+	[ "$$python" ] || { echo "no Python 3.12 here: installing the container's libraries for $$($(BIN)/python --version)"; python=$(BIN)/python; }; \
+	"$$python" -m venv --clear .venv-container
 	@$(INSTALL) .venv-container requirements/container.lock
 	@touch $@

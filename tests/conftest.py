@@ -6,12 +6,48 @@ import functools
 import importlib.util
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORDER = pytest.StashKey[Any]()
+"""The `DecisionRecorder` of this process; not set where moto is not installed."""
+PASSED = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts to record the decisions of AWS emulators, where the suite has them."""
+    if importlib.util.find_spec("moto") is None:  # SageMaker's container, whose versions `make container` tests
+        return
+    from tests.harness.aws.decisions import DecisionRecorder
+
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    config.stash[RECORDER] = DecisionRecorder()
+    config.stash[RECORDER].install(patch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Keeps whether the test passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Checks the decisions of the test and of its fixtures, once these have ended."""
+    result = yield
+    if RECORDER in item.config.stash:
+        from tests.harness.aws import decisions
+
+        decisions.check(item, item.config.stash[RECORDER].take(), passed=item.stash.get(PASSED, False))
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

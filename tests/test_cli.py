@@ -176,6 +176,9 @@ def test_unexpected_error_is_one_line() -> None:
         (("train", "--resume", ARN, "--end", "2026-01-01"), "--end"),
         (("train", "--resume", ARN, "--request", "20260301T060000Z-data-drift"), "--request"),
         (("train", "--resume", ARN, "--dry-run"), "--dry-run"),
+        (("bootstrap", "--reviewer", "bob"), "--reviewer"),
+        (("bootstrap", "--status-app", "1"), "--status-app"),
+        (("bootstrap", "--bot-app", "1"), "--bot-app"),
     ],
 )
 def test_useless_and_invalid_options_exit_with_2(arguments: tuple[str, ...], option: str, tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from docs import pictures
 
 ROOT = Path(__file__).resolve().parents[1]
+GH = str(Path(sys.executable).parent / "gh")
 
 
 def test_pictures_are_up_to_date() -> None:
@@ -34,22 +38,59 @@ def test_glossary_has_at_most_thirty_terms() -> None:
     assert len({row.strip() for row in rows}) == len(rows)
 
 
+def commands(program: str) -> list[list[str]]:
+    """The arguments of each command of a program on docs/first-account.md: of its blocks, and those in its tables."""
+    text = (ROOT / "docs/first-account.md").read_text("utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", text)
+    return [shlex.split(line.partition(" < ")[0])[1:] for line in lines if line.startswith(f"{program} ")]
+
+
 def test_commands_of_the_first_account_parse() -> None:
-    """Each `fraudops` command of docs/first-account.md is a verb with options that it has, on placeholder arguments."""
+    """Each `fraudops` command of docs/first-account.md is a verb with options that it has."""
     from typer.main import get_command
 
     from ml.cli import app
 
-    text = (ROOT / "docs/first-account.md").read_text("utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.M | re.S)
-    lines = [line.split()[1:] for block in blocks for line in block.splitlines() if line.startswith("fraudops ")]
-    assert len(lines) >= 4
+    numbers = {"STATUS_ID": "1", "BOT_ID": "2"}
+    lines = [[numbers.get(word, word) for word in arguments] for arguments in commands("fraudops")]
+    assert len(lines) >= 6
     for arguments in lines:
         command, words = get_command(app), list(arguments)
         while hasattr(command, "commands"):
             assert words[0] in command.commands, f"docs/first-account.md: fraudops {' '.join(arguments)}"
             command = command.commands[words.pop(0)]
         command.make_context(command.name, words)  # raises a usage error for what it does not accept
+
+
+def test_github_commands_of_the_first_account_have_their_options() -> None:
+    """gh knows each command, and its help lists each option."""
+    lines = commands("gh")
+    assert len(lines) >= 10
+    for arguments in lines:
+        options = [word for word in arguments if word.startswith("--")]
+        done = subprocess.run([GH, *arguments[:2], "--help"], capture_output=True, text=True, check=False)
+        assert f"gh {' '.join(arguments[:2])} " in done.stdout, arguments
+        for option in options:
+            assert re.search(rf"{option}\b", done.stdout), f"docs/first-account.md: gh {' '.join(arguments)}"
+
+
+def test_aws_commands_of_the_first_account_have_their_options() -> None:
+    """Each operation is one of the service's model with these parameters; `logs tail` is aws's own command."""
+    import botocore.session
+    from botocore import xform_name
+
+    lines = commands("aws")
+    assert len(lines) >= 5
+    for service, operation, *words in lines:
+        if (service, operation) == ("logs", "tail"):
+            continue
+        model = botocore.session.Session().get_service_model(service)
+        operations = {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
+        assert operation in operations, f"docs/first-account.md: aws {service} {operation}"
+        shape = operations[operation].input_shape
+        known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else ())} | {"--query"}
+        assert {word for word in words if word.startswith("--")} <= known, f"aws {service} {operation}"
 
 
 def test_first_account_quotes_the_checks_of_doctor() -> None:

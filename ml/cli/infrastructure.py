@@ -68,6 +68,10 @@ def bootstrap(
     from ml.commands.bootstrap import Protection
     from ml.commands.bootstrap import bootstrap as run
 
+    given = {"--reviewer": reviewer, "--status-app": status_app, "--bot-app": bot_app}
+    for option, value in given.items():
+        if value and not protect:
+            raise typer.BadParameter("is set with the rules of main: add --protect", param_hint=option)
     result = run(
         repo,
         notify=notify,

@@ -19,15 +19,17 @@ from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
 from ml.console import note, stage
+from ml.diagnosis import environments as environment_checks
+from ml.diagnosis import main_rules as rule_checks
+from ml.diagnosis import manual_settings
+from ml.diagnosis import repository as setting_checks
+from ml.diagnosis.environments import WEAKER
+from ml.diagnosis.subjects import Subjects
 from ml.errors import ConfigError, Refused
+from ml.gitops import environments
 
 if TYPE_CHECKING:
     from ml.gitops.github_client import GitHub
-
-WITHOUT_ENVIRONMENTS = (
-    "Weaker without environments: every job on main may assume every role, so a bad dependency in one workflow has the "
-    "rights of all; nobody has to approve a deployment; and the App's key is a secret that every branch can read."
-)
 
 State = Literal["created", "updated", "unchanged"]
 
@@ -51,7 +53,7 @@ class Bootstrapped:
 
     `identity` is the state of the workflows' roles, None if no repository has access yet; `variables` are the
     repository's variables, and `configured` the state of each that was set here. `settings` lists what a person has to
-    do on GitHub, in plain lines.
+    do on GitHub, in plain lines; `missing` are those of them that were read back from the repository.
     """
 
     state: State
@@ -63,6 +65,7 @@ class Bootstrapped:
     variables: Mapping[str, str]
     configured: Mapping[str, str]
     settings: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 def bootstrap(
@@ -133,7 +136,11 @@ def bootstrap(
                 name, made.template, made.parameters | {identity.BOUNDARY: outputs[identity.BOUNDARY]}
             )
         applied = applied if applied.state != "unchanged" else bounded
-    configured = _configure(repository, values, protect) if configure and repository is not None else {}
+    configured: Mapping[str, str] = {}
+    missing: tuple[str, ...] = ()
+    if configure and repository is not None:
+        configured = _configure(repository, values, protect)
+        missing = tuple(_missing(root, repository))
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -143,42 +150,33 @@ def bootstrap(
         identity=let_in,
         variables=values,
         configured=configured,
-        settings=_settings(repository, values, configured=configure) if let_in else _NOBODY_LET_IN,
+        settings=_settings(repository, values, missing if configured else None) if let_in else _NOBODY_LET_IN,
+        missing=missing,
     )
 
 
-def _settings(repository: str | None, values: Mapping[str, str], *, configured: bool) -> tuple[str, ...]:
-    """What a person still has to set in the repository, in order: read from GitHub if it was configured."""
-    environments = identity.ENVIRONMENTS if values[identity.ENVIRONMENTS_VARIABLE] == "true" else ()
-    weaker = () if environments else (WITHOUT_ENVIRONMENTS,)
-    first = f'Then: gh workflow run train.yml --repo {repository or "OWNER/NAME"} --field reason="first model"'
-    if configured and repository is not None:
-        from ml.gitops import repository_setup
+def _settings(repository: str | None, values: Mapping[str, str], missing: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What a person still has to do, in order; `missing` is what was read back, None if nothing was configured."""
+    has_environments = values[identity.ENVIRONMENTS_VARIABLE] == "true"
+    weaker = () if has_environments else (WEAKER,)
+    named = repository or "OWNER/NAME"
+    last = (
+        f"Check all of it, also the account: fraudops doctor --repository {named}",
+        f'Then: gh workflow run train.yml --repo {named} --field reason="first model"',
+    )
+    if missing is not None:
+        return (*weaker, *missing, *last)
+    return (*manual_settings.lines(environments=has_environments), *weaker, *last)
 
-        return (*weaker, *repository_setup.missing(_github(repository), environments), first)
-    names = ", ".join(f"`{each}`" for each in environments)
-    limited = (
-        f"Settings, Environments: create {names} and `ci-status`, each with deployment branches: selected, `main` "
-        "only. Tokens name the environment and not the branch, so only this keeps other branches from the roles.",
-        "Settings, Environments, `production`: add a required reviewer, and prevent self-review.",
-    )
-    return (
-        "Settings, Secrets and variables, Actions, Variables: the variables above. With GITHUB_TOKEN and --configure "
-        "this command sets them and most of what follows, and reads back what is missing.",
-        *(limited if environments else weaker),
-        'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '
-        "can be proposed; workflow permissions: read only, each job requests the permissions that it needs.",
-        "Settings, General, Pull Requests: allow merge commits only. A rollback reverts one of an approval's commits.",
-        "Settings, Rules, for `main`: require a pull request with an approval by a code owner and the status check "
-        "`fraudops/ci`; block force pushes and deletion.",
-        "An App that may write commit statuses and nothing else: its client id as the variable "
-        "FRAUDOPS_STATUS_APP_CLIENT_ID, its key as the secret FRAUDOPS_STATUS_APP_PRIVATE_KEY of the environment "
-        "`ci-status`, and the App as the source of `fraudops/ci`. Otherwise a branch's own workflow can post it.",
-        "Optional, an App that may open pull requests: its client id as the variable FRAUDOPS_APP_CLIENT_ID, its key "
-        "as the secret FRAUDOPS_APP_PRIVATE_KEY of `train`, `drift` and `production`, its login in FRAUDOPS_BOTS, as "
-        "`github-actions[bot] NAME[bot]`.",
-        first,
-    )
+
+def _missing(root: Path, repository: str) -> list[str]:
+    """The faults that `fraudops doctor` finds in the repository, and what it cannot read there."""
+    subjects = Subjects(root, repository)
+    parts = (setting_checks.checks, environment_checks.checks, rule_checks.checks)
+    found = [check for part in parts for check in part(subjects)]
+    lines = [f"{check.subject}: {check.detail}" for check in found if check.state == "will fail"]
+    unknown = [check.subject for check in found if check.state == "cannot tell"]
+    return lines + ([f"without an answer so far: {', '.join(unknown)}"] if unknown else [])
 
 
 _NOBODY_LET_IN = (
@@ -233,29 +231,27 @@ def _write_code_owners(root: Path, owner: str) -> None:
 
 
 def _ensure_environments(repository: str) -> None:
-    from ml.gitops import environments, repository_setup
-
     with stage(f"Environments of {repository}, limited to main"):
         try:
-            environments.ensure(_github(repository), (*identity.ENVIRONMENTS, repository_setup.CI_STATUS))
+            environments.ensure(_github(repository), environments.NAMES)
         except environments.NoEnvironments as error:
             raise Refused(
-                f"{error}. Private repositories have environments in paid plans only. {WITHOUT_ENVIRONMENTS} To go on "
+                f"{error}. Private repositories have environments in paid plans only. {WEAKER} To go on "
                 "like that, run this again with --without-environments; nothing was changed in AWS"
             ) from error
 
 
 def _configure(repository: str, values: Mapping[str, str], protect: Protection | None) -> dict[str, str]:
-    from ml.gitops import actions_variables, repository_setup
+    from ml.gitops import actions_variables, main_rules, repository_settings
 
     github = _github(repository)
     with stage(f"Variables and settings of {repository}"):
         states: dict[str, str] = dict(actions_variables.set_variables(github, values))
-        repository_setup.configure(github)
+        repository_settings.configure(github)
         if protect is not None:
-            repository_setup.require_second_person(
-                github, reviewers=protect.reviewers, status_app=protect.status_app, bot_app=protect.bot_app
-            )
+            main_rules.ensure(github, status_app=protect.status_app, bypass_app=protect.bot_app)
+            if protect.reviewers:
+                environments.set_reviewers(github, environments.REVIEWED, protect.reviewers)
     return states
 
 

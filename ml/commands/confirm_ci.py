@@ -12,6 +12,7 @@ The status says that main's jobs passed on the branch's code. Whether that code 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,10 @@ _FOLDER = ".github"
 _DATA = "model-config"
 _REPORT = "required-checks"
 """The job that summarises the others; what it says is computed here again."""
-_ON_MAIN = ("push", "merge_group")
+_OF_BRANCHES = ("pull_request", "workflow_dispatch")
+"""The events of main's ci.yml on a branch that is not main; another one is of the branch's own definition."""
+_GROUP = re.compile(r"gh-readonly-queue/main/pr-\d+-([0-9a-f]{40})")
+"""The branch of a merge group of main, which GitHub alone writes, with the commit that the group is stacked on."""
 
 State = Literal["success", "failure", "pending"]
 
@@ -87,12 +91,14 @@ def names(root: Path) -> dict[str, str]:
 
 
 def _judge(github: GitHub, run: FinishedRun, jobs: Mapping[str, str]) -> tuple[State | None, str]:
-    of_main = run.event in _ON_MAIN or run.branch == "main"
+    group = _GROUP.fullmatch(run.branch) if run.event == "merge_group" else None
+    # A tag may be called main as well, so the commit has to be on it.
+    of_main = group is not None or (run.branch == "main" and not run.fork and finished_runs.is_on_main(github, run.sha))
     pull = None if of_main or run.fork else finished_runs.open_pull(github, run.branch)
     without = _without_status(run, jobs, pull, of_main=of_main)
     if without:
         return None, without
-    changed = finished_runs.changed_entries(github, run.sha)
+    changed = finished_runs.changed_entries(github, run.sha, base=group[1] if group else "main")
     waiting = _unapproved(github, run, pull, changed) if pull is not None else None
     if waiting:
         return "pending", waiting
@@ -116,6 +122,8 @@ def _without_status(run: FinishedRun, jobs: Mapping[str, str], pull: OpenPull | 
     why = None
     if not of_main and pull is None:
         why = f"branch {run.branch} has no open pull request into main, so its commit gets no status"
+    elif not of_main and run.event not in _OF_BRANCHES:
+        why = f"run {run.id} is of the event {run.event}, which main's ci.yml does not have for a branch"
     elif pull is not None and pull.sha != run.sha:
         why = f"#{pull.number} has moved on from {run.sha[:12]}; its newest commit has a run of its own"
     elif pull is not None and run.event == "workflow_dispatch" and run.jobs.get(_name(jobs, "plan")) == "skipped":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.diagnosis import account, permissions, protection, schedule, stacks
+from ml.diagnosis import account, environments, main_rules, permissions, schedule, stacks
 from ml.diagnosis import repository as repository_checks
 from ml.diagnosis.check import Check
 from ml.diagnosis.subjects import Subjects
@@ -64,6 +64,7 @@ _PARTS = (
     stacks.checks,
     permissions.checks,
     repository_checks.checks,
-    protection.checks,
+    environments.checks,
+    main_rules.checks,
     schedule.checks,
 )

@@ -174,7 +174,8 @@ def _left(found: Found, *, buckets: bool, repository: str | None) -> list[str]:
 def _variables(repository: str) -> list[str]:
     from ml.gitops import actions_variables
 
-    return actions_variables.existing(_github(repository), _names())
+    found = actions_variables.read(_github(repository))
+    return [name for name in _names() if name in found]
 
 
 def _delete_variables(repository: str, names: Iterable[str]) -> None:

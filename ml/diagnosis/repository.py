@@ -9,9 +9,8 @@ from ml.aws import platform_stack
 from ml.aws.cloudformation import deployed_stack, role_trust, workflow_roles
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
-from ml.gitops import repository_settings
-
-_APP = "FRAUDOPS_APP_CLIENT_ID"
+from ml.gitops import oidc_subject, repository_settings
+from ml.gitops.github_apps import BOT_APP
 
 
 def checks(subjects: Subjects) -> Iterator[Check]:
@@ -51,16 +50,10 @@ def _roles(subjects: Subjects) -> dict[str, str]:
 
 def _subject(subjects: Subjects) -> str:
     """Each role trusts the form of `sub` that GitHub issues for the repository."""
-    found = repository_settings.oidc_subject(subjects.github)
-    if found is None:
-        raise CannotTell(f"GitHub does not say how it names {subjects.repository} in OIDC tokens")
+    found = oidc_subject.read(subjects.github)
+    if found.repository is None:
+        raise WillFail(oidc_subject.own_template(subjects.github, found))
     prefix = found.prefix
-    if prefix is None:
-        raise WillFail(
-            f"{subjects.repository} has an OIDC subject template of its own (claims: "
-            f"{', '.join(found.own_claims) or 'none'}), which no role trusts; set it back: gh api --method PUT "
-            f"repos/{subjects.repository}/actions/oidc/customization/sub -F use_default=true"
-        )
     for variable, arn in _roles(subjects).items():
         trusted = role_trust.subjects(arn)
         if not any(role_trust.accepts(pattern, prefix) for pattern in trusted):
@@ -74,13 +67,13 @@ def _subject(subjects: Subjects) -> str:
 
 def _pull_requests(subjects: Subjects) -> str:
     found = _tokens(subjects)
-    app = (subjects.readable_variables() or {}).get(_APP)
+    app = (subjects.readable_variables() or {}).get(BOT_APP)
     if not found.may_create_pull_requests and not app:
         raise WillFail(
             "workflows may open no pull request, so no approval can be proposed; tick Settings, Actions, General, "
             '"Allow GitHub Actions to create and approve pull requests"'
         )
-    return "allowed" if found.may_create_pull_requests else f"by the App of {_APP}"
+    return "allowed" if found.may_create_pull_requests else f"by the App of {BOT_APP}"
 
 
 def _token(subjects: Subjects) -> str:

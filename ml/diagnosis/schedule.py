@@ -14,8 +14,8 @@ from ml.aws.cloudformation import deployed_stack
 from ml.aws.drift_check_store import Checks
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
-from ml.gitops import repository_settings
-from ml.gitops.repository_settings import Workflow
+from ml.gitops import workflow_schedule
+from ml.gitops.workflow_schedule import ScheduledWorkflow
 
 FILE = "drift.yml"
 _LATE = timedelta(days=2)  # of a daily cron, which GitHub may start hours late under load
@@ -29,8 +29,8 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run("last drift check", lambda: _last_check(subjects))
 
 
-def _workflow(subjects: Subjects) -> Workflow:
-    found = repository_settings.workflow(subjects.github, FILE)
+def _workflow(subjects: Subjects) -> ScheduledWorkflow:
+    found = workflow_schedule.read(subjects.github, FILE)
     if found is None:
         raise CannotTell(f"{subjects.repository} has no workflow {FILE} on its default branch; push this checkout")
     return found

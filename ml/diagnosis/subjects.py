@@ -20,8 +20,9 @@ from ml.aws.pipeline import image
 from ml.config import DriftFile, ModelFile, ServingFile
 from ml.diagnosis.check import CannotTell
 from ml.errors import GitHubError
-from ml.gitops import repository_settings
+from ml.gitops import actions_variables, main_rules
 from ml.gitops.github_client import GitHub
+from ml.gitops.main_rules import MainRules
 
 _IDS = re.compile(r"@\d+")
 
@@ -36,10 +37,22 @@ class Subjects:
 
     def __init__(self, root: Path, repository: str | None) -> None:
         self.root = root
-        self.training: ModelFile = config.load_model(root)
-        self.serving: ServingFile = config.load_serving(root)
-        self.drift: DriftFile = config.load_drift(root)
         self._repository = repository
+
+    @cached_property
+    def training(self) -> ModelFile:
+        """model-config/training/model.yaml."""
+        return config.load_model(self.root)
+
+    @cached_property
+    def serving(self) -> ServingFile:
+        """model-config/serving/production.yaml."""
+        return config.load_serving(self.root)
+
+    @cached_property
+    def drift(self) -> DriftFile:
+        """model-config/drift/drift.yaml."""
+        return config.load_drift(self.root)
 
     @cached_property
     def caller(self) -> str:
@@ -118,7 +131,7 @@ class Subjects:
     @cached_property
     def variables(self) -> dict[str, str]:
         """The repository's Actions variables."""
-        return repository_settings.variables(self.github)
+        return actions_variables.read(self.github)
 
     def readable_variables(self) -> dict[str, str] | None:
         """The variables; None if they cannot be read, which is reported by the check of the variables."""
@@ -126,3 +139,20 @@ class Subjects:
             return self.variables
         except (CannotTell, GitHubError):
             return None
+
+    @property
+    def uses_environments(self) -> bool:
+        """Whether the workflows use environments, as their variable says."""
+        return (self.readable_variables() or {}).get(workflow_roles.ENVIRONMENTS_VARIABLE) != "false"
+
+    def app(self, variable: str) -> str | None:
+        """The client id that `variable` holds for an App; None if it is not set."""
+        found = self.readable_variables()
+        if found is None:
+            raise CannotTell("the variables cannot be read; see their line")
+        return found.get(variable) or None
+
+    @cached_property
+    def main_rules(self) -> MainRules:
+        """The rules of main."""
+        return main_rules.read(self.github)

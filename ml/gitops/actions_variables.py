@@ -1,6 +1,6 @@
-"""Sets and deletes a repository's Actions variables, for `fraudops bootstrap` and `fraudops teardown`.
+"""Reads, sets and deletes a repository's Actions variables.
 
-Touches only variables that the stacks define; all others are left as they are.
+Changes only variables that it is given; all others are left as they are.
 """
 
 from __future__ import annotations
@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from ml.gitops import rest_reader
 from ml.gitops.github_client import GitHub, is_not_found
 
 if TYPE_CHECKING:
     from github.Repository import Repository
 
 Outcome = Literal["created", "updated", "kept"]
+
+
+def read(github: GitHub) -> dict[str, str]:
+    """Every Actions variable of the repository.
+
+    Raises:
+        GitHubError: the token may not read variables.
+    """
+    listed = rest_reader.items(github, "the variables", "/actions/variables", "variables")
+    return {str(item["name"]): str(item["value"]) for item in listed}
 
 
 def set_variables(github: GitHub, values: Mapping[str, str]) -> dict[str, Outcome]:
@@ -27,7 +38,8 @@ def set_variables(github: GitHub, values: Mapping[str, str]) -> dict[str, Outcom
 
 def _set(github: GitHub, name: str, value: str) -> Outcome:
     def operation(repository: Repository) -> Outcome:
-        url, found = f"{repository.url}/actions/variables", _get(repository, name)
+        # Read again by each attempt: the answer to an earlier attempt's write may have been lost.
+        url, found = f"{repository.url}/actions/variables", read(github).get(name)
         if found is None:
             repository.requester.requestJsonAndCheck("POST", url, input={"name": name, "value": value})
             return "created"
@@ -37,15 +49,6 @@ def _set(github: GitHub, name: str, value: str) -> Outcome:
         return "updated"
 
     return github.run(f"setting the variable {name}", operation)
-
-
-def existing(github: GitHub, names: Iterable[str]) -> list[str]:
-    """Those of `names` that the repository has as Actions variables."""
-
-    def operation(repository: Repository) -> list[str]:
-        return [name for name in names if _get(repository, name) is not None]
-
-    return github.run(f"reading the variables of {github.repository}", operation)
 
 
 def delete_variables(github: GitHub, names: Iterable[str]) -> None:
@@ -61,15 +64,3 @@ def delete_variables(github: GitHub, names: Iterable[str]) -> None:
                     raise
 
     github.run(f"deleting variables of {github.repository}", operation)
-
-
-def _get(repository: Repository, name: str) -> str | None:
-    from github import GithubException
-
-    try:
-        _, found = repository.requester.requestJsonAndCheck("GET", f"{repository.url}/actions/variables/{name}")
-    except GithubException as error:
-        if not is_not_found(error):
-            raise
-        return None
-    return str(found["value"])

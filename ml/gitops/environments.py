@@ -1,7 +1,8 @@
-"""Creates GitHub environments, limits them to main, names their reviewers, and reads all of that. Deletes nothing.
+"""The environments of the workflows: creates them, limits them to main, sets reviewers, reads them. Deletes nothing.
 
-A job's OIDC token names its environment and not its branch, and a job gets the secrets of its environment: so what
-makes both belong to main is the environment's list of branches.
+Their names are defined here; infra/github-oidc.yaml and .github/workflows contain the same ones. A job's OIDC token
+names its environment and not its branch, and a job gets the secrets of its environment: so what makes both belong to
+main is the environment's list of branches.
 
 Source: GitHub REST API, "Deployment environments", "Deployment branch policies", "GitHub Actions Secrets".
 """
@@ -14,11 +15,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml.errors import GitHubError
+from ml.gitops import rest_reader
 from ml.gitops.github_client import GitHub, error_message, is_not_found
 
 if TYPE_CHECKING:
     from github.Repository import Repository
 
+TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION = "train", "drift", "infrastructure", "production"
+CI_STATUS = "ci-status"
+WITH_ROLE = (TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION)
+"""Each is trusted by one role in AWS: of train.yml, drift.yml, infra.yml and deploy.yml."""
+WITH_BOT_KEY = (TRAIN, DRIFT, PRODUCTION)
+"""Those of the workflows that act as the bot's App, if there is one."""
+NAMES = (*WITH_ROLE, CI_STATUS)
+"""All; `ci-status` has no role and holds the key of the status App."""
+REVIEWED = PRODUCTION
+"""The environment whose deployments a person approves."""
 _BRANCH = "main"
 _UNAVAILABLE = (403, 404, 422)
 """What GitHub answers where the plan of a private repository has no environments, or no branch policies for them."""
@@ -30,14 +42,17 @@ class NoEnvironments(GitHubError):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """An environment: the patterns of its branches (None: every branch), its reviewers and the names of its secrets."""
+    """An environment: the patterns of its branches and tags, and its reviewers.
+
+    `branches` is None if every branch may use it. `protected_branches` admits each branch with a protection rule.
+    """
 
     name: str
     branches: tuple[str, ...] | None
+    protected_branches: bool
     reviewers: tuple[str, ...]
     """Logins of users and slugs of teams."""
     prevents_self_review: bool
-    secrets: tuple[str, ...]
 
     @property
     def for_main_only(self) -> bool:
@@ -73,7 +88,30 @@ def set_reviewers(github: GitHub, name: str, reviewers: Iterable[str]) -> None:
 
 def read(github: GitHub, name: str) -> Environment | None:
     """The environment; None if there is none."""
-    return github.run(f"reading the environment {name}", lambda repository: _read(repository, name))
+    found = rest_reader.document(github, f"the environment {name}", f"/environments/{name}")
+    if found is None:
+        return None
+    policy, rule = found.get("deployment_branch_policy") or {}, _review_rule(found)
+    patterns = None
+    if policy.get("custom_branch_policies"):
+        what, path = f"the branches of the environment {name}", f"/environments/{name}/deployment-branch-policies"
+        patterns = tuple(str(item["name"]) for item in rest_reader.items(github, what, path, "branch_policies"))
+    return Environment(
+        name=name,
+        branches=patterns,
+        protected_branches=bool(policy.get("protected_branches")),
+        reviewers=tuple(
+            str(each["reviewer"].get("login") or each["reviewer"]["slug"]) for each in rule.get("reviewers") or []
+        ),
+        prevents_self_review=bool(rule.get("prevent_self_review")),
+    )
+
+
+def secret_names(github: GitHub, name: str) -> frozenset[str]:
+    """The names of an environment's secrets; empty if there is no such environment."""
+    what = f"the secrets of the environment {name}"
+    listed = rest_reader.items(github, what, f"/environments/{name}/secrets", "secrets")
+    return frozenset(str(item["name"]) for item in listed)
 
 
 def _ensure(repository: Repository, *, name: str) -> None:
@@ -106,24 +144,6 @@ def _put(repository: Repository, name: str, reviewers: list[dict[str, Any]], *, 
             "prevent_self_review": prevent_self_review,
             "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True},
         },
-    )
-
-
-def _read(repository: Repository, name: str) -> Environment | None:
-    found = _get(repository, name)
-    if found is None:
-        return None
-    policy, rule = found.get("deployment_branch_policy"), _review_rule(found)
-    _, secrets = repository.requester.requestJsonAndCheck("GET", f"{_url(repository, name)}/secrets?per_page=100")
-    limited = policy is not None and policy.get("custom_branch_policies")
-    return Environment(
-        name=name,
-        branches=tuple(_branches(repository, name)) if limited else None,
-        reviewers=tuple(str(each["reviewer"].get("login") or each["reviewer"]["slug"]) for each in rule["reviewers"])
-        if rule
-        else (),
-        prevents_self_review=bool(rule.get("prevent_self_review")),
-        secrets=tuple(item["name"] for item in secrets["secrets"]),
     )
 
 

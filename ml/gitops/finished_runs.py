@@ -104,6 +104,18 @@ def changed_entries(github: GitHub, sha: str, *, base: str = "main") -> set[str]
     return github.run(f"comparing {sha[:12]} with {base}", operation)
 
 
+def is_on_main(github: GitHub, sha: str) -> bool:
+    """Whether a commit is main's tip or one of its ancestors."""
+
+    def operation(repository: Repository) -> bool:
+        _, compared = repository.requester.requestJsonAndCheck(
+            "GET", f"{repository.url}/compare/main...{sha}?per_page=1"
+        )
+        return int(compared["ahead_by"]) == 0
+
+    return github.run(f"looking for {sha[:12]} on main", operation)
+
+
 def entry(github: GitHub, commit: str, name: str) -> str | None:
     """The id of a file or folder of the repository's root in a commit or branch; None if there is none."""
     return github.run(f"reading {name} of {commit[:12]}", lambda repository: _root(repository, commit).get(name))

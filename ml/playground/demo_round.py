@@ -1,7 +1,8 @@
 """`fraudops demo` (`FAST=1 make demo`): trains, deploys, replaces and rolls back a model on the emulators.
 
-It commits, pushes and merges as a developer; the workflow files do the rest, the same files that run on GitHub. It
-clones the repository and never changes it. Everything it makes is in one folder; no process is left running.
+A developer proposes and merges, a scripted reviewer approves, and the workflow files do the rest, the same files that
+run on GitHub, in a repository with the settings that `fraudops bootstrap` asks for. It clones the repository and never
+changes it. Everything it makes is in one folder; no process is left running.
 """
 
 from __future__ import annotations
@@ -85,14 +86,16 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     Raises:
         FraudopsError: a command or a workflow run failed, or a prediction was not the model's.
     """
+    from ml.playground import job_interpreter
     from ml.playground.emulators import Emulators
 
     place, clock = OutputFolder(out=out), StageTimer()
     check_repository(root)
     prepare_folder(out, root)
     with clock.stage("emulators", "start the AWS and GitHub emulators"):
-        emulators = Emulators(place.cloud).start()
+        emulators = Emulators(place.cloud, images=root / "local-images.yaml").start()
     try:
+        console.note(job_interpreter.describe(root / "local-images.yaml"))
         with isolated_environment(emulators.environment()):
             developer = Developer(emulators, root=root, place=place.repository, name=REPOSITORY)
             summary = _loop(developer, place, clock, data, seed)
@@ -126,7 +129,7 @@ def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Pa
     bucket = platform_stack.read().bucket
     with clock.stage("data", "import transactions into the data lake"):
         landed = _import_transactions(developer.root, bucket, place, data, seed)
-    with clock.stage("train", "train: a commit to model-config/training/ starts train.yml"):
+    with clock.stage("train", "train: a merged change of model-config/training/ starts train.yml"):
         first = developer.propose("seed: 20", "seed: 21", "Change the seed of the resampling")
     with clock.stage("deploy", "merge the approval; deploy.yml and the Lambda deploy it"):
         developer.merge(first)
@@ -204,7 +207,10 @@ def _print_table(place: OutputFolder, summary: Mapping[str, Any]) -> None:
         return str(path.relative_to(working_folder)) if path.is_relative_to(working_folder) else str(path)
 
     stages = ", ".join(f"{name} {spent:.1f}" for name, spent in summary["seconds"].items())
-    pulls = ", ".join(f"#{pull['number']} {pull['title']} ({pull['state']})" for pull in summary["pull_requests"])
+    pulls = ", ".join(
+        f"#{pull['number']} {pull['title']} ({pull['state']}, approved by {', '.join(pull['approved_by']) or 'nobody'})"
+        for pull in summary["pull_requests"]
+    )
     rows = [
         ("recall", render.figure(metrics["recall"])),
         ("precision", render.figure(metrics["precision"])),

@@ -1,7 +1,7 @@
-"""Simulates a developer on the GitHub emulator, for the demo and the year: pushes, merges, and waits for workflow runs.
+"""Simulates a developer on the GitHub emulator, for the demo and the year: proposes, merges, and waits for runs.
 
-It uses Git and GitHub's API only, as a developer's own tools do. It prints each workflow run as it starts and ends; a
-run that fails is an error that names its log.
+It uses Git and GitHub's API only, as a developer's own tools do. Once the repository is set up it pushes nothing to
+main, and merges only what the scripted reviewer has approved.
 """
 
 from __future__ import annotations
@@ -10,28 +10,24 @@ import base64
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml import config, console
-from ml.errors import FraudopsError, GitError, Refused
+from ml.errors import GitError, Refused
+from ml.playground import repository_setup
+from ml.playground.scripted_reviewer import LOGIN, ScriptedReviewer
+from ml.playground.workflow_watch import DEPLOYMENT, TRAINING, RunFailed, WorkflowWatch
 
 if TYPE_CHECKING:
+    from github.PullRequest import PullRequest
     from github.Repository import Repository as Remote
-    from local_github.actions.run_records import Run
 
     from ml.playground.emulators import Emulators
 
-RUN_SECONDS = 3 * 3_600  # longer than any job may take: then it is the job that says why
-_POLL_SECONDS = 0.2
-_SUCCESSFUL = ("success", "skipped")
-
-
-class RunFailed(FraudopsError):
-    """A workflow run failed or did not start."""
+APPROVALS, ROLLBACKS = "approve/", "rollback/"
 
 
 class Developer:
@@ -41,9 +37,12 @@ class Developer:
         root: the repository to start from; it is cloned, never changed.
         place: where the clone is put.
         name: the repository's name on the GitHub emulator.
+        gate_may_fail: whether a training whose model fails the gate is no failure of a run.
     """
 
-    def __init__(self, emulators: Emulators, *, root: Path, place: Path, name: str) -> None:
+    def __init__(
+        self, emulators: Emulators, *, root: Path, place: Path, name: str, gate_may_fail: bool = False
+    ) -> None:
         from github import Auth, Github
 
         self._emulators = emulators
@@ -54,7 +53,11 @@ class Developer:
         self.login, self.name = person.login, name
         self.root = place
         self._clone(root)
-        self._remote: Remote = person.create_repo(name)
+        self._remote: Remote = person.create_repo(name, private=True)
+        self._reviewer = ScriptedReviewer(emulators.github, self.full_name)
+        self._watch = WorkflowWatch(
+            emulators, self.full_name, review=self._reviewer.review_deployments, gate_may_fail=gate_may_fail
+        )
         os.environ["GITHUB_REPOSITORY"] = self.full_name
 
     @property
@@ -69,58 +72,89 @@ class Developer:
         for name, value in variables.items():
             self._remote.create_variable(name, value)
         self._git("remote", "set-url", "origin", self._remote.clone_url)
-        self._push()
-        self._wait_for_runs(None)
+        self.push("main")
+        self._watch.wait()
 
     def bootstrap(self) -> None:
-        """Creates both stacks and configures the repository: its roles and its variables."""
-        from ml.commands.bootstrap import bootstrap
+        """Creates both stacks and makes the repository's settings; from then on main needs a second person."""
+        repository_setup.set_up(self._emulators, self._remote, self.root, push_code_owners=self._push_code_owners)
 
-        bootstrap(self.root, repository=self.full_name, configure=True)
+    def _push_code_owners(self, file: Path) -> None:
+        self.commit(file, (self.root / file).read_text("utf-8"), "Name code owners")
+        self.push("main")
+        self._watch.wait()
 
-    def commit(self, path: Path, old: str, new: str, subject: str) -> str:
-        """Replaces `old` by `new` in the file `path`, commits and pushes; returns the commit."""
-        file = self.root / path
-        text = file.read_text(encoding="utf-8")
+    def commit(self, path: str | Path, content: str, subject: str) -> None:
+        """Writes a file of the clone and commits it on the branch that is checked out."""
+        (self.root / path).write_text(content, encoding="utf-8")
+        self._git("add", "--", str(path))
+        self._git("commit", "--quiet", "--message", subject, "--", str(path))
+
+    def push(self, branch: str) -> None:
+        """Pushes what is checked out to a branch on GitHub. GitError if its rules refuse that."""
+        self._git("push", "--quiet", "origin", f"HEAD:{branch}")
+
+    def change(self, path: Path, old: str, new: str, subject: str) -> str:
+        """Replaces `old` by `new` in the file `path` by a pull request, and merges it; returns the merge's commit."""
+        text = (self.root / path).read_text(encoding="utf-8")
         if old not in text:
             raise GitError(f"{path}: must contain {old!r}, which the demo changes; commit a configuration that does")
-        file.write_text(text.replace(old, new, 1), encoding="utf-8")
-        self._git("commit", "--quiet", "--message", subject, "--", str(path))
-        self._push()
-        return self._git("rev-parse", "HEAD")
+        branch = subject.lower().replace(" ", "-")
+        self._git("switch", "--quiet", "--create", branch)
+        self.commit(path, text.replace(old, new, 1), subject)
+        self.push(branch)
+        self._git("switch", "--quiet", "main")
+        pull = self._remote.create_pull(base="main", head=branch, title=subject, body=subject)
+        console.note(f"   pull request #{pull.number}: {pull.title}")
+        self._watch.wait()
+        return self.merge(pull.number, starts=TRAINING)
 
     def propose(self, old: str, new: str, subject: str) -> int:
-        """Changes model.yaml and waits for the pull request that train.yml opens; returns its number."""
-        commit = self.commit(config.MODEL, old, new, subject)
-        self._wait_for_runs("train.yml", commit)
-        found = [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith("approve/")]
+        """Changes model.yaml and waits for the approval that train.yml proposes; returns its pull request's number."""
+        merged = self.change(config.MODEL, old, new, subject)
+        found = self.open_pulls(APPROVALS)
         if len(found) != 1:
-            raise RunFailed(f"one approval should be open after {commit[:12]} (got {len(found)}: {found})")
-        pull = found[0]
-        checks = self._remote.get_commit(pull.head.sha).get_combined_status()
-        if checks.state != "success":
-            raise RunFailed(f"pull request #{pull.number} should pass its checks ({checks.state}: {pull.html_url})")
-        console.note(f"   pull request #{pull.number}: {pull.title}")
-        return pull.number
+            raise RunFailed(f"one approval should be open after {merged[:12]} (got {len(found)}: {found})")
+        console.note(f"   pull request #{found[0]}: {self._remote.get_pull(found[0]).title}")
+        return found[0]
 
-    def merge(self, number: int) -> None:
-        """Merges a pull request, waits for its deployment and updates the clone."""
+    def open_pulls(self, prefix: str) -> list[int]:
+        """The numbers of the open pull requests whose branch begins with `prefix`, oldest first."""
+        pulls = self._remote.get_pulls(state="open", sort="created", direction="asc")
+        return [pull.number for pull in pulls if pull.head.ref.startswith(prefix)]
+
+    def merge(self, number: int, *, starts: str | None = DEPLOYMENT) -> str:
+        """Has a pull request reviewed, merges it, waits for what it starts and updates the clone; returns the commit.
+
+        Args:
+            starts: the workflow that the merge must start; None if it starts none.
+
+        Raises:
+            RunFailed: the reviewer does not approve it, or a run failed.
+        """
+        objection = self._reviewer.review(number)
+        if objection is not None:
+            raise RunFailed(f"{LOGIN} does not approve #{number}: {objection}")
+        return self._merge(number, starts=starts)
+
+    def _merge(self, number: int, *, starts: str | None) -> str:
         answer = self._remote.get_pull(number).merge(merge_method="merge")
         console.note(f"   #{number} merged by {self.login} as {answer.sha[:12]}")
-        self._wait_for_runs("deploy.yml", answer.sha)
+        self._watch.wait(starts, answer.sha)
         self._git("pull", "--quiet", "--ff-only", "origin", "main")
+        return str(answer.sha)
 
     def open_rollback(self) -> int:
         """Opens a rollback pull request to the previous approval; returns its number."""
         from ml.commands.rollback import rollback
 
         rollback(self.root, propose=True)
-        found = [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith("rollback/")]
+        found = self.open_pulls(ROLLBACKS)
         if len(found) != 1:
             raise RunFailed(f"one rollback should be open (got {len(found)})")
-        self._wait_for_runs(None)
-        console.note(f"   pull request #{found[0].number}: {found[0].title}")
-        return found[0].number
+        self._watch.wait()
+        console.note(f"   pull request #{found[0]}: {self._remote.get_pull(found[0]).title}")
+        return found[0]
 
     # -- state
 
@@ -148,7 +182,12 @@ class Developer:
         """Every pull request, oldest first."""
         pulls = self._remote.get_pulls(state="all", sort="created", direction="asc")
         return [
-            {"number": pull.number, "title": pull.title, "state": "merged" if pull.merged_at else pull.state}
+            {
+                "number": pull.number,
+                "title": pull.title,
+                "state": "merged" if pull.merged_at else pull.state,
+                "approved_by": approvers(pull),
+            }
             for pull in pulls
         ]
 
@@ -156,63 +195,8 @@ class Developer:
         """Every workflow run, oldest first."""
         return [
             {"workflow": run.file, "event": run.event, "sha": run.sha, "conclusion": run.conclusion}
-            for run in sorted(self._runs(), key=lambda run: run.number)
+            for run in self._watch.runs()
         ]
-
-    # -- workflow runs
-
-    def has_failed(self, run: Run) -> bool:
-        """Whether a completed run counts as failed."""
-        return run.conclusion not in _SUCCESSFUL
-
-    def _runs(self) -> list[Run]:
-        """The runs, without those that did nothing: ci-status.yml is skipped where no App posts the status."""
-        return [run for run in self._emulators.actions.runs(self.full_name) if run.conclusion != "skipped"]
-
-    def _wait_for_runs(self, needed: str | None, sha: str | None = None) -> None:
-        """Waits until no run is active.
-
-        Raises:
-            RunFailed: a run failed, or none of the workflow `needed` started for `sha`.
-        """
-        with self._log_runs():
-            try:
-                self._emulators.actions.wait(RUN_SECONDS)
-            except TimeoutError as error:
-                raise RunFailed(f"{error} (logs: {self._emulators.folder})") from error
-        for run in self._runs():
-            if self.has_failed(run):
-                raise RunFailed(_failure_reason(run))
-        if needed and not [run for run in self._runs() if Path(run.file).name == needed and run.sha == sha]:
-            raise RunFailed(f"{needed} should have started for {sha} and did not")
-
-    @contextmanager
-    def _log_runs(self) -> Iterator[None]:
-        """Prints every run that starts or ends within the block."""
-        seen: dict[int, str] = {}
-        stop = threading.Event()
-        for run in self._runs():
-            seen[run.id] = str(run.conclusion) if run.conclusion else ""
-
-        def print_changes() -> None:
-            for run in sorted(self._runs(), key=lambda run: run.id):
-                state = run.conclusion or ("running" if run.status == "in_progress" else "")
-                if state and seen.get(run.id) != state:
-                    seen[run.id] = state
-                    console.note(f"   {Path(run.file).name} on {run.event} of {run.sha[:12]}: {_describe(run)}")
-
-        def poll() -> None:
-            while not stop.wait(_POLL_SECONDS):
-                print_changes()
-
-        watcher = threading.Thread(target=poll, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
-            print_changes()
 
     def _clone(self, root: Path) -> None:
         if _run(root, {}, "status", "--porcelain", "--untracked-files=no"):
@@ -221,9 +205,6 @@ class Developer:
         self._git("checkout", "--quiet", "-B", "main", _run(root, {}, "rev-parse", "HEAD"))
         self._git("config", "user.name", self.login)
         self._git("config", "user.email", f"{self.login}@users.noreply.github.localhost")
-
-    def _push(self) -> None:
-        self._git("push", "--quiet", "origin", "HEAD:main")
 
     def _git(self, *arguments: str) -> str:
         basic = base64.b64encode(f"x-access-token:{self._emulators.token}".encode()).decode()
@@ -235,6 +216,11 @@ class Developer:
             "GIT_CONFIG_VALUE_0": f"Authorization: basic {basic}",
         }
         return _run(self.root, header, *arguments)
+
+
+def approvers(pull: PullRequest) -> list[str]:
+    """The logins of those whose review approves a pull request."""
+    return sorted({review.user.login for review in pull.get_reviews() if review.state == "APPROVED"})
 
 
 def check_repository(root: Path) -> None:
@@ -278,22 +264,6 @@ def isolated_environment(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _describe(run: Run) -> str:
-    if run.conclusion is None:
-        return run.status.replace("_", " ")
-    ran = [f"{job.name}" for job in run.jobs if job.conclusion == "success"]
-    return f"{run.conclusion}{': ' + ', '.join(ran) if ran else ''}"
-
-
-def _failure_reason(run: Run) -> str:
-    for job in run.jobs:
-        for step in job.steps:
-            if step.conclusion == "failure":
-                last = [line for line in step.log.strip().splitlines() if line.strip()][-3:]
-                return f"{run.file} failed in {job.name}, step {step.name}: {' | '.join(last)} (log: {step.path})"
-    return f"{run.file} ended {run.conclusion}: {run.message or 'no step has a message'} (logs: {run.folder})"
 
 
 def _run(where: Path, variables: Mapping[str, str], *arguments: str) -> str:

@@ -18,7 +18,10 @@ from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import Repository
 from ml.playground import drift_verdict_summary
 from ml.playground.card_processor import CardProcessor, MonthCounts
-from ml.playground.scripted_reviewer import APPROVALS, RULE, TRAINING, ScriptedReviewer
+from ml.playground.developer import APPROVALS
+from ml.playground.scripted_reviewer import LOGIN, RULE
+from ml.playground.workflow_watch import TRAINING
+from ml.playground.year_operator import YearOperator
 from ml.records import retrain_requests
 from ml.report.year_data import DayOfAlerts, Decision, Deployment, MonthPlayed, PlayedYear, Request, Retrain
 
@@ -42,8 +45,8 @@ class _Checked:
 class EventHistory:
     """Records checks and merges, and builds `year` from all sources at the end; `name` is the scenario's."""
 
-    def __init__(self, reviewer: ScriptedReviewer, cards: CardProcessor, name: str) -> None:
-        self._reviewer, self._cards, self._name = reviewer, cards, name
+    def __init__(self, operator: YearOperator, cards: CardProcessor, name: str) -> None:
+        self._operator, self._cards, self._name = operator, cards, name
         self._checks: list[_Checked] = []
         self._merges: list[tuple[int, datetime, int]] = []
         self.commits: set[str] = set()
@@ -60,13 +63,13 @@ class EventHistory:
 
     def build(self, months: int) -> EventHistory:
         """Builds `year` from the first `months` months."""
-        reviewer, cards = self._reviewer, self._cards
-        reviewer.update()
-        rules = config.load_drift(reviewer.root)
+        operator, cards = self._operator, self._cards
+        operator.update()
+        rules = config.load_drift(operator.root)
         scenario = cards.year.scenario
-        self._repository = Repository.find(reviewer.root)
-        self._records = _records(reviewer.root)
-        self._resolutions = retrain_requests.resolutions(retrain_requests.WorkTree(reviewer.root))
+        self._repository = Repository.find(operator.root)
+        self._records = _records(operator.root)
+        self._resolutions = retrain_requests.resolutions(retrain_requests.WorkTree(operator.root))
         months_played = tuple(self._month(number) for number in range(1, months + 1))
         requests, retrains = self._requests(), self._retrains()
         deployments = self._deployments()
@@ -79,7 +82,7 @@ class EventHistory:
             statistic=drift_verdict_summary.STATISTIC,
             floor=rules.data.min_ks,
             band_edges=cards.band_edges,
-            min_recall=config.load_gate(reviewer.root).min_recall,
+            min_recall=config.load_gate(operator.root).min_recall,
             onsets=_onsets(scenario),
             months=months_played,
             requests=requests,
@@ -134,7 +137,7 @@ class EventHistory:
 
     def _requests(self) -> tuple[Request, ...]:
         found = []
-        for name, request in config.load_requests(self._reviewer.root).items():
+        for name, request in config.load_requests(self._operator.root).items():
             commit = self._added(config.REQUESTS / f"{name}.yaml")
             window = request.window
             found.append(
@@ -159,8 +162,8 @@ class EventHistory:
         return "failed the gate" if resolution.gate_failed else f"approved as {resolution.record.stem}"
 
     def _retrains(self) -> tuple[Retrain, ...]:
-        pulls = self._reviewer.pulls_by_branch()
-        runs = {run.sha: run.id for run in self._reviewer.all_runs if Path(run.file).name == TRAINING}
+        pulls = self._operator.pulls_by_branch()
+        runs = {run.sha: run.id for run in self._operator.all_runs if Path(run.file).name == TRAINING}
         found = []
         for record in self._records:
             approval = record.approval if isinstance(record, config.ApprovalRecord) else None
@@ -183,16 +186,17 @@ class EventHistory:
     def _deployments(self) -> tuple[Deployment, ...]:
         moves = [move for move in serving_pointer.moves(self._repository, "HEAD") if move.after is not None]
         ends = [move.landed.time for move in moves[1:]]
+        approvers = self._operator.approvers_by_commit()
         found = []
         for move, end in zip(moves, [*ends, None], strict=True):
-            record = config.load_approval(self._reviewer.root, move.after or 0)
+            record = config.load_approval(self._operator.root, move.after or 0)
             data = record.data
             found.append(
                 Deployment(
                     approval=record.approval,
                     start=move.landed.time,
                     end=end,
-                    approver=f"{move.landed.author}, by the simulation's rule",
+                    approver=f"{approvers.get(move.landed.sha, 'nobody')}, a script",
                     commit=move.landed.sha,
                     trained_on=f"{_span(data.window)}: {data.rows:,} rows, {data.frauds:,} frauds",
                     artifact_sha256=record.artifact.sha256,
@@ -237,8 +241,8 @@ class EventHistory:
                 at=moment,
                 month=month,
                 kind="merge",
-                decision=f"pull request #{number} is merged",
-                by="the simulation's rule",
+                decision=f"pull request #{number} is approved, and merged",
+                by=f"{LOGIN}, a script",
                 evidence={"rule": RULE},
                 link=self._page("pull", number),
             )
@@ -270,7 +274,7 @@ class EventHistory:
                 evidence={"issue": f"#{issue.number}", "at the end of the year": issue.state},
                 link=self._page("issue", issue.number),
             )
-            for issue in self._reviewer.issues()
+            for issue in self._operator.issues()
         ]
         order = ("check", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
         return tuple(sorted(decisions, key=lambda item: (item.at, order.index(item.kind))))
@@ -307,7 +311,7 @@ class EventHistory:
         return self._page("commit", sha)
 
     def _page(self, kind: str, number: int | str | None = None) -> str:
-        return f"{PAGES}/{self._reviewer.full_name}/{kind}{f'-{number}' if number is not None else ''}.html"
+        return f"{PAGES}/{self._operator.full_name}/{kind}{f'-{number}' if number is not None else ''}.html"
 
     def _added(self, path: Path) -> Any:
         return self._repository.log("HEAD", path)[-1]

@@ -1,95 +1,128 @@
-"""Simulates the reviewer of the year: fires the schedule and merges approvals whose checks passed.
+"""Simulates the second person of the demo: approves pull requests and deployments by one stated rule, as its own user.
 
-It does nothing else: requests, trainings, pull requests and deployments come from the workflows. A training run whose
-model fails the gate is expected; any other failed run ends the simulation.
+It has a token of its own, may write to the repository but not administer it, and merges nothing. What it does not
+approve stays open, with the reason.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ml import console
-from ml.playground.developer import Developer, RunFailed
+from ml import config, console
+from ml.errors import ConfigError, DataError, Refused
+from ml.gitops import commit_statuses
+from ml.gitops.commit_statuses import CI
+from ml.gitops.github_client import GitHub
 
 if TYPE_CHECKING:
-    from github.Issue import Issue
     from github.PullRequest import PullRequest
-    from local_github.actions.run_records import Run
+    from github.Repository import Repository
+    from local_github.server import LocalGitHub
 
-RULE = "An approval whose every check has passed is merged at once. No person looks at it: this is a simulation."
-APPROVALS = "approve/"
-TRAINING, DRIFT = "train.yml", "drift.yml"
-_CRON_KEY = "schedule"
-
-
-class ScriptedReviewer(Developer):
-    """A developer who merges every approval that passed its checks."""
-
-    @property
-    def all_runs(self) -> list[Run]:
-        """Every workflow run, oldest first."""
-        return sorted(self._runs(), key=lambda run: run.id)
-
-    def has_failed(self, run: Run) -> bool:
-        """Whether a run failed for another reason than a gate failure."""
-        return super().has_failed(run) and not gate_failed(run)
-
-    def start_training(self, reason: str) -> None:
-        """Dispatches train.yml, as for the first model, and waits for every run."""
-        if not self._remote.get_workflow(TRAINING).create_dispatch("main", {"reason": reason}):
-            raise RunFailed(f"{TRAINING} could not be started")
-        self._wait_for_runs(None)
-
-    def run_drift_check(self) -> Run:
-        """Fires the schedule of drift.yml and waits for every run; returns the run of drift.yml."""
-        before = {run.id for run in self._runs()}
-        self._emulators.actions.fire_schedule(self._schedule(), self.full_name)
-        self._wait_for_runs(None)
-        started = [run for run in self.all_runs if run.id not in before and Path(run.file).name == DRIFT]
-        if len(started) != 1:
-            raise RunFailed(f"the schedule should have started {DRIFT} once (got {len(started)} runs)")
-        return started[0]
-
-    def merge_approvals(self) -> list[int]:
-        """Merges every open approval whose checks passed and waits for its deployment; returns the numbers."""
-        numbers = []
-        for pull in self._open_approvals():
-            status = self._remote.get_commit(pull.head.sha).get_combined_status()
-            if status.state != "success":
-                console.note(f"   #{pull.number} stays open: its checks are {status.state}")
-                continue
-            pull.create_issue_comment(RULE)
-            self.merge(pull.number)
-            numbers.append(pull.number)
-        self.update()
-        return numbers
-
-    def update(self) -> None:
-        """Pulls main into the clone."""
-        self._git("pull", "--quiet", "--ff-only", "origin", "main")
-
-    def pulls_by_branch(self) -> dict[str, int]:
-        """Pull request numbers by head branch."""
-        return {pull.head.ref: pull.number for pull in self._remote.get_pulls(state="all")}
-
-    def issues(self) -> list[Issue]:
-        """Every issue, oldest first; without pull requests."""
-        found = self._remote.get_issues(state="all", sort="created", direction="asc")
-        return [issue for issue in found if issue.pull_request is None]
-
-    def _open_approvals(self) -> list[PullRequest]:
-        return [pull for pull in self._remote.get_pulls(state="open") if pull.head.ref.startswith(APPROVALS)]
-
-    def _schedule(self) -> str:
-        import yaml
-
-        # YAML 1.1 reads the key `on` as true.
-        document = yaml.load((self.root / ".github/workflows" / DRIFT).read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - text only
-        return str(document["on"][_CRON_KEY][0]["cron"])
+LOGIN = "scripted-reviewer"
+RULE = (
+    "A pull request is approved if its status fraudops/ci is green and it changes nothing outside model-config/. If it "
+    "adds an approval record, its page must also say that the gate passed, and the record must equal what the registry "
+    "has. A deployment is approved if its commit merged such a pull request. This is a script: no person looks at the "
+    "model."
+)
+"""The whole rule; README.md quotes it."""
+_FOLDER = "model-config/"
+_GATE_PASSED = "## Gate: passed"
+_WAITING = "waiting"
 
 
-def gate_failed(run: Run) -> bool:
-    """Whether this is a run of train.yml whose model failed the gate."""
-    verdicts = [outputs.get("verdict") for job in run.jobs for outputs in job.outputs.values()]
-    return Path(run.file).name == TRAINING and "failed" in verdicts
+class ScriptedReviewer:
+    """The reviewer of one repository on the GitHub emulator.
+
+    Args:
+        repository: OWNER/NAME, to which the user `LOGIN` may write.
+    """
+
+    def __init__(self, server: LocalGitHub, repository: str) -> None:
+        self._github = GitHub(
+            api_url=server.api_url, server_url=server.url, repository=repository, token=server.token(LOGIN)
+        )
+
+    def review(self, number: int) -> str | None:
+        """Approves the head commit of a pull request; otherwise returns the objection and approves nothing."""
+
+        def read(repository: Repository) -> PullRequest:
+            return repository.get_pull(number)
+
+        pull = self._github.run(f"reading #{number}", read)
+        objection = self._objection(pull)
+        if objection is not None:
+            return objection
+
+        def approve(repository: Repository) -> None:
+            # The reviewed commit is named, so that a push in between is not approved.
+            pull.create_review(repository.get_commit(pull.head.sha), body=RULE, event="APPROVE")
+
+        self._github.run(f"approving #{number}", approve)
+        console.note(f"   #{number} approved by {LOGIN}")
+        return None
+
+    def review_deployments(self) -> bool:
+        """Approves the deployments that wait for this reviewer and come from a pull request that it has approved.
+
+        Returns whether it approved any.
+        """
+
+        def operation(repository: Repository) -> bool:
+            approved = False
+            for run in repository.get_workflow_runs(status=_WAITING):
+                url = f"{run.url}/pending_deployments"
+                _, pending = repository.requester.requestJsonAndCheck("GET", url)
+                waiting = [each["environment"] for each in pending if each["current_user_can_approve"]]
+                if not waiting or not self._has_approved(repository, run.head_sha):
+                    continue
+                body = {"environment_ids": [each["id"] for each in waiting], "state": "approved", "comment": RULE}
+                repository.requester.requestJsonAndCheck("POST", url, input=body)
+                names = ", ".join(each["name"] for each in waiting)
+                console.note(f"   {Path(run.path).name} of {run.head_sha[:12]}: {names} approved by {LOGIN}")
+                approved = True
+            return approved
+
+        return self._github.run("reviewing deployments", operation)
+
+    def _has_approved(self, repository: Repository, sha: str) -> bool:
+        """Whether `sha` is the merge of a pull request that this reviewer has approved."""
+        pulls = [pull for pull in repository.get_commit(sha).get_pulls() if pull.merge_commit_sha == sha]
+        reviews = [review for pull in pulls for review in pull.get_reviews()]
+        return any(review.user.login == LOGIN and review.state == "APPROVED" for review in reviews)
+
+    def _objection(self, pull: PullRequest) -> str | None:
+        """Why the rule does not approve a pull request; None if it does."""
+        status = commit_statuses.status(self._github, pull.head.sha, CI)
+        if status is None or status.state != "success":
+            return f"{CI} is {status.state if status is not None else 'missing'}"
+        files = [file.filename for file in pull.get_files()]
+        outside = [name for name in files if not name.startswith(_FOLDER)]
+        if outside:
+            return f"it changes {outside[0]}, which is not below {_FOLDER}"
+        records = [Path(name) for name in files if Path(name).parent == config.APPROVALS]
+        for path in records:
+            objection = self._objection_to_record(pull, path)
+            if objection is not None:
+                return objection
+        return None
+
+    def _objection_to_record(self, pull: PullRequest, path: Path) -> str | None:
+        from ml.aws import platform_stack
+        from ml.records import approval_verification
+
+        if _GATE_PASSED not in (pull.body or "").splitlines():
+            return "its page does not say that the gate passed"
+
+        def read(repository: Repository) -> str:
+            found: Any = repository.get_contents(path.as_posix(), ref=pull.head.sha)
+            return str(found.decoded_content.decode("utf-8"))
+
+        try:
+            record = config.parse(self._github.run(f"reading {path}", read), path, config.ApprovalRecord)
+            approval_verification.against_registry(record, platform_stack.read())
+        except (ConfigError, DataError, Refused) as error:
+            return str(error)
+        return None if record.verdict.status == "passed" else f"{path} says that the gate {record.verdict.status}"

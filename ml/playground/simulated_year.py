@@ -18,7 +18,7 @@ from ml.playground.card_processor import CardProcessor, set_clock
 from ml.playground.demo_round import OutputFolder, StageTimer, prepare_folder, summarize
 from ml.playground.developer import check_repository, isolated_environment
 from ml.playground.event_history import EventHistory
-from ml.playground.scripted_reviewer import ScriptedReviewer
+from ml.playground.year_operator import YearOperator
 from ml.report import year_data
 from ml.report.year_data import PlayedYear
 from ml.simulate import scenario
@@ -55,6 +55,7 @@ def run(
         Refused: the repository's state, or files in a folder that would be emptied, forbid it.
     """
     from ml.aws import s3_objects
+    from ml.playground import job_interpreter
     from ml.playground.emulators import Emulators
 
     if not 1 <= months <= 120:
@@ -69,14 +70,15 @@ def run(
     for folder in sorted({place.out, kept.out}):  # a folder before its subfolders
         prepare_folder(folder, root)
     with watch.stage("emulators", "start the AWS and GitHub emulators"):
-        emulators = Emulators(place.cloud).start()
+        emulators = Emulators(place.cloud, images=root / "local-images.yaml").start()
     try:
+        console.note(job_interpreter.describe(root / "local-images.yaml"))
         with isolated_environment(emulators.environment()):
             set_clock(year.span(1)[0])
-            reviewer = ScriptedReviewer(emulators, root=root, place=place.repository, name=REPOSITORY)
-            history = _YearRunner(reviewer, emulators, year, watch).play(scenario_name, months)
-            summary = summarize(reviewer, watch, captured_rows=history.evaluated_rows, capture=history.capture)
-            kept.model.write_bytes(s3_objects.read(reviewer.serving().artifact.uri))
+            operator = YearOperator(emulators, root=root, place=place.repository, name=REPOSITORY)
+            history = _YearRunner(operator, emulators, year, watch).play(scenario_name, months)
+            summary = summarize(operator, watch, captured_rows=history.evaluated_rows, capture=history.capture)
+            kept.model.write_bytes(s3_objects.read(operator.serving().artifact.uri))
         emulators.github.export(place.pages, history.commits)
     finally:
         emulators.stop()
@@ -92,26 +94,26 @@ def run(
 class _YearRunner:
     """Plays the months one after another."""
 
-    def __init__(self, reviewer: ScriptedReviewer, emulators: Any, year: Year, watch: StageTimer) -> None:
-        self._reviewer, self._emulators, self._year, self._watch = reviewer, emulators, year, watch
+    def __init__(self, operator: YearOperator, emulators: Any, year: Year, watch: StageTimer) -> None:
+        self._operator, self._emulators, self._year, self._watch = operator, emulators, year, watch
 
     def play(self, name: str, months: int) -> EventHistory:
         """Sets everything up, plays `months` months and builds their history."""
         from ml.aws import platform_stack
 
-        reviewer, year, stage = self._reviewer, self._year, self._watch.stage
+        operator, year, stage = self._operator, self._year, self._watch.stage
         with stage("push", "push this repository; its workflows stop because there is no infrastructure yet"):
-            reviewer.publish(variables={"FRAUDOPS_SUITE": "off"})
+            operator.publish(variables={"FRAUDOPS_SUITE": "off"})
         with stage("platform", "create the platform and a role for each workflow"):
-            reviewer.bootstrap()
-        endpoint = config.load_serving(reviewer.root).endpoint
+            operator.bootstrap()
+        endpoint = config.load_serving(operator.root).endpoint
         cards = CardProcessor(year, bucket=platform_stack.read().bucket, endpoint=endpoint)
-        history = EventHistory(reviewer, cards, name)
+        history = EventHistory(operator, cards, name)
         with stage("history", "import the history before the year"):
             console.note(f"   {cards.import_history():,} rows")
         with stage("first", "train, approve and deploy the first model"):
-            reviewer.start_training("There is no model yet")
-            reviewer.merge_approvals()
+            operator.start_training("There is no model yet")
+            operator.merge_approvals()
             self._begin_control(cards)
         due = self._due(months)
         for month in range(1, months + 1):
@@ -135,7 +137,7 @@ class _YearRunner:
         from ml.aws import s3_objects
         from ml.model import artifact
 
-        archive = artifact.read(s3_objects.read(self._reviewer.serving().artifact.uri))
+        archive = artifact.read(s3_objects.read(self._operator.serving().artifact.uri))
         cards.start_control(archive.model, np.array(archive.baseline["fraud_by_amount"]["edges"]))
 
     def _check(self, history: EventHistory, cards: CardProcessor, month: int, moment: datetime) -> None:
@@ -148,8 +150,8 @@ class _YearRunner:
                 f"{cards.delete_captured(start, end):,} objects deleted"
             )
         console.note(f"   {cards.deliver_labels(moment):,} labels delivered")
-        history.add_check(month, self._reviewer.run_drift_check())
-        history.add_merges(month, moment, self._reviewer.merge_approvals())
+        history.add_check(month, self._operator.run_drift_check())
+        history.add_merges(month, moment, self._operator.merge_approvals())
 
 
 def _print_month(cards: CardProcessor, month: int) -> None:

@@ -15,6 +15,8 @@ from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 SHA, BASE, RUN = "a" * 40, "b" * 40, 7
+EARLIER = "c" * 40
+"""The merge group before that of the run."""
 PASSED = dict.fromkeys(names(ROOT), "success")
 
 
@@ -26,9 +28,13 @@ class World:
     jobs: dict[str, str] = field(default_factory=lambda: dict(PASSED))
     pulls: list[dict[str, Any]] = field(default_factory=lambda: [pull()])
     changed: tuple[str, ...] = ("ml",)
+    group: tuple[str, ...] = ()
+    """What the run's merge group changes, of `changed`; the rest is of the group before it."""
     main_moved: tuple[str, ...] = ()
     """What main has changed since the branch left it."""
     reviews: list[dict[str, Any]] = field(default_factory=list)
+    ahead: int = 1
+    """How many commits of the run's are not on main."""
 
     def script(self) -> Script:
         """GitHub's answers."""
@@ -39,7 +45,9 @@ class World:
         script.on("GET", "/pulls/9/reviews", answer(self.reviews))
         script.on("GET", "/collaborators/bob/permission", answer({"permission": "write", "role_name": "maintain"}))
         script.on("GET", "/collaborators/eve/permission", answer({"permission": "read", "role_name": "read"}))
-        script.on("GET", f"/compare/main...{SHA}", answer({"merge_base_commit": {"sha": BASE}}))
+        script.on("GET", f"/compare/main...{SHA}", answer({"merge_base_commit": {"sha": BASE}, "ahead_by": self.ahead}))
+        script.on("GET", f"/compare/{EARLIER}...{SHA}", answer({"merge_base_commit": {"sha": EARLIER}, "ahead_by": 1}))
+        script.on("GET", f"/git/trees/{EARLIER}", answer(tree("head", tuple({*self.changed} - {*self.group}))))
         script.on("GET", f"/git/trees/{BASE}", answer(tree("base", ())))
         script.on("GET", f"/git/trees/{SHA}", answer(tree("head", self.changed)))
         script.on("GET", "/git/trees/main", answer(tree("main", self.main_moved)))
@@ -163,6 +171,9 @@ def test_dispatch_takes_the_workflow_of_its_branch(confirm: Confirm) -> None:
         (World(run={"head_repository": None}), "a fork's pull request"),
         (World(run={"status": "in_progress"}), "has not ended"),
         (World(pulls=[]), "no open pull request"),
+        (World(run={"event": "push"}), "is of the event push, which main's ci.yml does not have for a branch"),
+        (World(run={"head_branch": "main", "event": "push"}, pulls=[]), "no open pull request"),
+        (World(run={"event": "merge_group", "head_branch": "gh-readonly-queue/x/pr-9-" + BASE}, pulls=[]), "no open"),
         (World(pulls=[pull(sha=BASE)]), "has moved on"),
         (
             World(run={"event": "workflow_dispatch"}, jobs=PASSED | {"Plan": "skipped"}),
@@ -182,10 +193,21 @@ def test_run_that_proves_nothing_gets_no_status(confirm: Confirm, world: World, 
 def test_commit_of_main_gets_the_status(confirm: Confirm, event: str) -> None:
     """There is no pull request to plan for, and jobs that main's own definition skipped were not needed."""
     jobs = PASSED | {"Plan": "skipped", "Tests": "skipped"}
-    world = World(run={"event": event, "head_branch": "main"}, jobs=jobs, pulls=[], changed=())
+    world = World(run={"event": event, "head_branch": "main"}, jobs=jobs, pulls=[], changed=(), ahead=0)
     assert confirm(world)[0].state == "success"
     world.jobs = jobs | {"Validate model-config": "failure"}
     assert confirm(world)[0].state == "failure"
+
+
+def test_merge_group_is_compared_with_the_group_before_it(confirm: Confirm) -> None:
+    """Jobs for code may be skipped if only the group before it changed code, as ci.yml itself decides."""
+    code = ("Tests", "Packages on their own", "CloudFormation templates", "Workflows")
+    jobs = {name: "skipped" if name in (*code, "Plan") else result for name, result in PASSED.items()}
+    described = {"event": "merge_group", "head_branch": f"gh-readonly-queue/main/pr-9-{EARLIER}"}
+    world = World(run=described, jobs=jobs, pulls=[], changed=("ml", "model-config"), group=("model-config",))
+    assert (confirm(world)[0].state, confirm(world)[0].sha) == ("success", SHA)
+    world.group = ("ml",)
+    assert "was skipped but had to run" in confirm(world)[0].description
 
 
 def test_run_of_another_workflow_file_is_refused(confirm: Confirm) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ml.commands.doctor import doctor
 from ml.errors import NotReady
-from ml.gitops import repository_settings
+from ml.gitops import oidc_subject
 from tests.diagnosis.faults import FAULTS, Fault
 from tests.harness.github.emulator import NAME
 from tests.harness.platform import account as accounts
@@ -82,8 +82,8 @@ def test_region_without_the_image_is_a_fault(account: ReadyAccount, monkeypatch:
 
 def test_own_subject_template_is_a_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator has no such setting, so its answer is replaced."""
-    own = repository_settings.OidcSubject(prefix=None, own_claims=("repo", "job_workflow_ref"))
-    monkeypatch.setattr(repository_settings, "oidc_subject", lambda _: own)
+    own = oidc_subject.OidcSubject(repository=None, own_claims=("repo", "job_workflow_ref"))
+    monkeypatch.setattr(oidc_subject, "read", lambda _: own)
     failing = [check for check in doctor(account.root).checks if check.state == "will fail"]
     assert [check.subject for check in failing] == ["OIDC subject"]
     assert "repo, job_workflow_ref" in failing[0].detail
@@ -105,6 +105,7 @@ def test_repository_is_that_of_the_roles_by_default(account: ReadyAccount, monke
     assert {check.subject: check.state for check in doctor(account.root).checks}["variables"] == "ok"
 
 
+@pytest.mark.denied_calls("the caller may not simulate policies")
 def test_refused_simulation_is_no_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that may not simulate policies gets `cannot tell` with AWS's reason."""
     for name, value in account.restricted_caller().items():

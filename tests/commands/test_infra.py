@@ -15,6 +15,7 @@ from local_github.server import LocalGitHub
 from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
+from ml.diagnosis import environments
 from ml.errors import CloudError, ConfigError, Refused
 from ml.gitops.repository import Repository
 from tests.harness.git.repositories import GitWorkspace
@@ -193,7 +194,7 @@ def test_configure_sets_up_the_repository(checkout: Path, hub: LocalGitHub) -> N
     assert parameters["Repository"] == f"O@{repository.owner_id}/R@{repository.id}"
     settings = "\n".join(made.settings)
     assert "main accepts pushes without a pull request" in settings
-    assert "environment `train`" not in settings  # it exists and is limited to main
+    assert "environment train" not in settings  # it exists and is limited to main
     assert repository.settings["allow_squash_merge"] is False
 
 
@@ -207,9 +208,12 @@ def test_protect_requires_a_second_person(checkout: Path, hub: LocalGitHub) -> N
         protect=bootstrap.Protection(status_app=4711),
         code_owner="@acme/risk",
     )
-    assert not [line for line in made.settings if line.startswith("main ")]
-    assert [line for line in made.settings if "/infra/ has no code owner on main" in line]
+    faults = {line.partition(": ")[0] for line in made.settings[:-2]}
+    assert faults == {"status App", "reviewers of production", "code owners on main"}
+    assert "/infra/" in next(line for line in made.settings if line.startswith("code owners on main"))
     assert "/infra/        @acme/risk" in (checkout / ".github/CODEOWNERS").read_text()
+    again = bootstrap.bootstrap(checkout, repository="o/r", configure=True, protect=bootstrap.Protection())
+    assert not [line for line in again.settings if line.startswith("source of fraudops/ci")]  # the App stays
     with pytest.raises(ConfigError, match="add --configure to --protect"):
         bootstrap.bootstrap(checkout, repository="o/r", protect=bootstrap.Protection())
 
@@ -222,7 +226,8 @@ def test_repository_without_environments_is_refused_unless_told(checkout: Path, 
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
     made = bootstrap.bootstrap(checkout, repository="o/r", configure=True, without_environments=True)
     assert made.configured[workflow_roles.ENVIRONMENTS_VARIABLE] == "created"
-    assert made.settings[0] == bootstrap.WITHOUT_ENVIRONMENTS
+    assert made.settings[0] == environments.WEAKER
+    assert not [line for line in made.settings if line.startswith(("environment ", "reviewers ", "status App"))]
 
 
 def test_configure_needs_a_name(checkout: Path) -> None:

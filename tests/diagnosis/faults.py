@@ -21,8 +21,11 @@ from ml.aws import platform_stack
 from ml.aws.cloudformation import deployed_stack, workflow_roles
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
+from ml.gitops import code_owners
+from ml.gitops.environments import CI_STATUS, INFRASTRUCTURE, PRODUCTION
+from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from tests.harness.git import repositories
-from tests.harness.platform.account import APP, PROTECTION, QUOTAS, REVIEWER, ReadyAccount
+from tests.harness.platform.account import CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
 
 Seed = Callable[[ReadyAccount, pytest.MonkeyPatch], AbstractContextManager[None]]
 _FAILING_STACK = """
@@ -95,15 +98,18 @@ def _file(path: str | Path, old: str, new: str) -> Seed:
     return seed
 
 
-@contextmanager
-def _no_code_owners(account: ReadyAccount, _: pytest.MonkeyPatch) -> Iterator[None]:
-    file = account.root / ".github/CODEOWNERS"
-    text = file.read_text()
-    file.unlink()
-    try:
-        yield
-    finally:
-        file.write_text(text)
+def _owners(content: str) -> Seed:
+    """Other code owners on main."""
+
+    @contextmanager
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> Iterator[None]:
+        account.commit_on_main(str(code_owners.FILE), content)
+        try:
+            yield
+        finally:
+            account.commit_on_main(str(code_owners.FILE), CODE_OWNERS)
+
+    return seed
 
 
 def _drift(stack: Callable[[], str]) -> Seed:
@@ -215,45 +221,89 @@ def _tokens(**changed: Any) -> Seed:
     return _put("/actions/permissions/workflow", {**sound, **changed})
 
 
-def _protection(change: Callable[[dict[str, Any]], None]) -> Seed:
-    rule = copy.deepcopy(PROTECTION)
-    change(rule)
-    return _put("/branches/main/protection", rule)
+def _no_pull_requests(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    """Neither the workflow's token nor an App may open one."""
+    _tokens(can_approve_pull_request_reviews=False)(account, patch)
+    return _variable(BOT_APP, None)(account, patch)
 
 
-def _source(app: int | None) -> Seed:
-    checks = {"strict": False, "checks": [{"context": "fraudops/ci", "app_id": app}]}
-    return _protection(lambda rule: rule.update(required_status_checks=checks))
+def _rules(change: Callable[[dict[str, dict[str, Any]]], None]) -> Seed:
+    """A change of the rules of main, by the type of each."""
+
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        rules = {rule["type"]: copy.deepcopy(rule) for rule in account.ruleset["rules"]}
+        change(rules)
+        account.ruleset["rules"] = list(rules.values())
+        return _nothing_to_undo()
+
+    return seed
+
+
+def _without(kind: str) -> Seed:
+    def change(rules: dict[str, dict[str, Any]]) -> None:
+        del rules[kind]
+
+    return _rules(change)
 
 
 def _reviews(**changed: Any) -> Seed:
-    return _protection(lambda rule: rule["required_pull_request_reviews"].update(changed))
+    return _rules(lambda rules: rules["pull_request"]["parameters"].update(changed))
 
 
-def _production(*, branches: tuple[str, ...] | None = ("main",), reviewer: str | None = REVIEWER) -> Seed:
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-        account.set_environment("production", branches=branches, reviewer=reviewer)
-        return _nothing_to_undo()
-
-    return seed
+def _source(**source: int) -> Seed:
+    check = {"context": "fraudops/ci", **source}
+    return _rules(lambda rules: rules["required_status_checks"]["parameters"].update(required_status_checks=[check]))
 
 
-def _open(name: str) -> Seed:
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-        account.set_environment(name, branches=None, reviewer=None)
-        return _nothing_to_undo()
-
-    return seed
-
-
-def _no_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-    account.remove_environment("production")
+def _nobody_bypasses(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    account.ruleset["bypass_actors"] = []
     return _nothing_to_undo()
 
 
-def _app_without_bypass(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-    _reviews(bypass_pull_request_allowances={"apps": []})(account, patch)
-    return _variable("FRAUDOPS_APP_CLIENT_ID", APP)(account, patch)
+def _open(name: str, *branches: str) -> Seed:
+    """An environment that more branches may use; every branch if none is named."""
+
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        account.open_environment(name, *branches)
+        return _nothing_to_undo()
+
+    return seed
+
+
+def _open_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    account.set_reviewers(REVIEWER)
+    account.repository.environments[PRODUCTION].custom_policies = False
+    return _nothing_to_undo()
+
+
+def _reviewers(*logins: str, prevent_self_review: bool = True) -> Seed:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        account.set_reviewers(*logins, prevent_self_review=prevent_self_review)
+        return _nothing_to_undo()
+
+    return seed
+
+
+def _no_environment(name: str) -> Seed:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        account.remove_environment(name)
+        return _nothing_to_undo()
+
+    return seed
+
+
+def _secret(name: str, environment: str | None, value: str | None) -> Seed:
+    """A secret of an environment, None for the repository's own, that is set or removed."""
+
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        secrets = account.secrets_of(environment)
+        if value is None:
+            del secrets[name]
+        else:
+            secrets[name] = value
+        return _nothing_to_undo()
+
+    return seed
 
 
 @contextmanager
@@ -318,42 +368,57 @@ FAULTS = (
     Fault("no-variable", "variables", "FRAUDOPS_ROLE_DRIFT missing", _variable("FRAUDOPS_ROLE_DRIFT", None)),
     Fault("other-variable", "variables", "FRAUDOPS_STACK is x", _variable("FRAUDOPS_STACK", "x")),
     Fault("other-trust", "OIDC subject", "the role of FRAUDOPS_ROLE_DRIFT trusts", _other_trust),
-    Fault("no-pull-requests", "pull requests by Actions", "tick", _tokens(can_approve_pull_request_reviews=False)),
+    Fault("no-pull-requests", "pull requests by Actions", "tick", _no_pull_requests),
     Fault("write-token", "workflow token", "may write", _tokens(default_workflow_permissions="write")),
     Fault("no-merges", "merge method", "not allowed", _put("", {"allow_merge_commit": False}, method="PATCH")),
     Fault("squash", "merge method", "squash merges", _put("", {"allow_squash_merge": True}, method="PATCH")),
-    Fault("no-environment", "environment production", "there is no environment", _no_production),
-    Fault("open-environment", "environment production", "every branch", _production(branches=None)),
-    Fault("wide-environment", "environment production", "open to main, x/*", _production(branches=("main", "x/*"))),
+    Fault(
+        "environments-variable",
+        "variables",
+        "FRAUDOPS_ENVIRONMENTS missing",
+        _variable("FRAUDOPS_ENVIRONMENTS", None),
+    ),
+    Fault(
+        "environments-unused",
+        "variables",
+        "FRAUDOPS_ENVIRONMENTS is false, and the stack has true",
+        _variable("FRAUDOPS_ENVIRONMENTS", "false"),
+    ),
+    Fault("no-environment", "environment production", "there is no environment", _no_environment(PRODUCTION)),
+    Fault("no-ci-status", "environment ci-status", "there is no environment", _no_environment(CI_STATUS)),
+    Fault("open-environment", "environment production", "every branch", _open_production),
+    Fault("wide-environment", "environment production", "open to main, x/*", _open(PRODUCTION, "x/*")),
     Fault("open-train", "environment train", "every branch", _open("train")),
     Fault("open-drift", "environment drift", "every branch", _open("drift")),
-    Fault("open-infrastructure", "environment infrastructure", "every branch", _open("infrastructure")),
-    Fault("no-reviewer", "reviewers of production", "nobody's approval", _production(reviewer=None)),
+    Fault("open-infrastructure", "environment infrastructure", "every branch", _open(INFRASTRUCTURE)),
+    Fault("open-ci-status", "environment ci-status", "every branch", _open(CI_STATUS)),
+    Fault("no-reviewer", "reviewers of production", "nobody's approval", _reviewers()),
+    Fault("self-review", "reviewers of production", "may approve it", _reviewers(REVIEWER, prevent_self_review=False)),
+    Fault("no-status-app", "status App", f"gh variable set {STATUS_APP}", _variable(STATUS_APP, None)),
+    Fault(
+        "no-status-key",
+        "status App",
+        f"gh secret set {STATUS_KEY} --env ci-status",
+        _secret(STATUS_KEY, CI_STATUS, None),
+    ),
+    Fault("bot-unnamed", "bot's App", f"gh variable set {BOTS}", _variable(BOTS, "github-actions[bot]")),
+    Fault("no-bot-key", "bot's App", "missing in the environment drift", _secret(BOT_KEY, "drift", None)),
+    Fault("shared-key", "repository secrets", "every branch can read the secret", _secret(BOT_KEY, None, "key")),
+    Fault("shared-status-key", "repository secrets", "environments ci-status", _secret(STATUS_KEY, None, "key")),
     Fault("no-approval", "reviews on main", "needs no approval", _reviews(required_approving_review_count=0)),
+    Fault("no-pull-request", "reviews on main", "without a pull request", _without("pull_request")),
+    Fault("stale", "reviews on main", "keeps approvals", _reviews(dismiss_stale_reviews_on_push=False)),
+    Fault("last-push", "reviews on main", "last pusher's own approval", _reviews(require_last_push_approval=False)),
     Fault(
-        "no-pull-request",
-        "reviews on main",
-        "without a pull request",
-        _protection(lambda rule: rule.update(required_pull_request_reviews=None)),
+        "unowned", "code owners on main", "/infra/ have no code owner", _owners(CODE_OWNERS.replace("/infra/", "/x/"))
     ),
-    Fault("no-code-owners", "code owners on main", "has no .github/CODEOWNERS", _no_code_owners),
-    Fault("unowned", "code owners on main", "no owner of infra/", _file(".github/CODEOWNERS", "infra/ @bob\n", "")),
-    Fault("owners-unasked", "code owners on main", "tick it", _reviews(require_code_owner_reviews=False)),
-    Fault(
-        "no-check",
-        "required check on main",
-        "does not require",
-        _protection(lambda rule: rule.update(required_status_checks=None)),
-    ),
-    Fault("any-source", "source of fraudops/ci", "no App is named", _source(None)),
-    Fault("actions-source", "source of fraudops/ci", "the Actions App", _source(15_368)),
-    Fault(
-        "force-pushes",
-        "force pushes to main",
-        "can be rewritten",
-        _protection(lambda rule: rule.update(allow_force_pushes=True)),
-    ),
-    Fault("no-bypass", "the App's pushes to main", "may not push", _app_without_bypass),
+    Fault("owners-unasked", "code owners on main", "requires no review", _reviews(require_code_owner_review=False)),
+    Fault("no-check", "required check on main", "does not require", _without("required_status_checks")),
+    Fault("any-source", "source of fraudops/ci", "no App is named", _source()),
+    Fault("actions-source", "source of fraudops/ci", "the Actions App", _source(integration_id=ACTIONS_APP)),
+    Fault("force-pushes", "force pushes to main", "can be rewritten", _without("non_fast_forward")),
+    Fault("deletion", "deletion of main", "can be deleted", _without("deletion")),
+    Fault("no-bypass", "the App's pushes to main", "may not push", _nobody_bypasses),
     Fault("disabled", "drift schedule", "gh workflow enable drift.yml", _disabled),
     Fault("never-fired", "last scheduled run", "never fired", _three_days_later),
     Fault("unchecked", "last drift check", "more than 33 days ago", _serving_unchecked),

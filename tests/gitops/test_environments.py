@@ -95,13 +95,23 @@ def test_environment_is_read_with_branches_reviewers_and_names_of_secrets() -> N
         found = environments.read(script.github(), "train")
         unlimited = environments.read(script.github(), "train")
         assert environments.read(script.github(), "other") is None
+        assert environments.secret_names(script.github(), "train") == {"KEY"}
+        assert environments.secret_names(script.github(), "other") == frozenset()
     assert found == environments.Environment(
         name="train",
         branches=("main", "release/*"),
+        protected_branches=False,
         reviewers=("bob", "risk"),
         prevents_self_review=True,
-        secrets=("KEY",),
     )
     assert not found.for_main_only
     assert unlimited is not None
     assert (unlimited.branches, unlimited.for_main_only, unlimited.reviewers) == (None, False, ())
+
+
+def test_every_page_of_secrets_is_read() -> None:
+    """A key on the second page is not missing."""
+    pages = [[{"name": f"K{number}"} for number in range(first, last)] for first, last in ((0, 30), (30, 31))]
+    script = Script().on("GET", f"{AT}/secrets", *(answer({"total_count": 31, "secrets": page}) for page in pages))
+    with serving(script):
+        assert len(environments.secret_names(script.github(), "train")) == 31

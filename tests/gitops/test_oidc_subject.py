@@ -44,3 +44,6 @@ def test_setting_that_cannot_be_read_is_an_error() -> None:
     script = Script().on("GET", "", answer(REPOSITORY)).on("GET", PATH, refusal(403, "Resource not accessible"))
     with serving(script), pytest.raises(GitHubError, match="reading the OIDC subject of o/r"):
         repository_in_subject(script.github())
+    script = Script().on("GET", "", answer(REPOSITORY)).on("GET", PATH, refusal(404, "Not Found"))
+    with serving(script), pytest.raises(GitHubError, match="GitHub shows none to this token"):
+        repository_in_subject(script.github())

@@ -14,6 +14,7 @@ from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
 from ml import config
 from ml.aws.cloudformation import workflow_roles
+from ml.gitops import environments
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra/github-oidc.yaml"
@@ -79,7 +80,7 @@ def test_each_role_trusts_one_environment_of_one_repository(template: dict[str, 
     """The subject is compared literally; without environments it is main. Only PlanRole has patterns."""
     found = roles(template)
     assert set(found) == {*ENVIRONMENTS, "PlanRole"}
-    assert set(ENVIRONMENTS.values()) == set(workflow_roles.ENVIRONMENTS)
+    assert set(ENVIRONMENTS.values()) == set(environments.WITH_ROLE)
     for name, role in found.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"

@@ -63,6 +63,10 @@ class Fleet:
         repository.variables.update(values)
         return {name: values[name] for name in ROLES.values()}
 
+    def set_ids(self, with_ids: bool) -> None:
+        """Lets the subjects of the repository's tokens contain the ids of owner and repository, or not."""
+        self.clouds.github.backend.state.named(NAME).settings["use_immutable_subject"] = with_ids
+
     def tokens(self) -> dict[tuple[str, str], str]:
         """The tokens that the jobs of the runs since the last call have printed, by file and job."""
         self.clouds.actions.wait(120)
@@ -139,17 +143,19 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 @pytest.fixture(params=[False, True], ids=["names", "ids"])
 def form(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[bool]:
     """The form of the subject: with names only, or with the ids of repositories created since 2026-07-15."""
-    fleet.clouds.actions.issuer.with_ids = request.param
+    fleet.set_ids(request.param)
     yield request.param
-    fleet.clouds.actions.issuer.with_ids = False
+    fleet.set_ids(False)
 
 
+@pytest.mark.denied_calls("every pair of job and role is tried")
 def test_each_job_on_main_may_assume_the_role_of_its_environment_only(fleet: Fleet, form: bool) -> None:
     """Of all pairs of job and role, those of the table; the job of drift.yml gets neither train, infra nor deploy."""
     roles = fleet.roles(f"main-{'ids' if form else 'names'}")
     assert fleet.accepted(fleet.dispatched("main"), roles) == ON_MAIN
 
 
+@pytest.mark.denied_calls("every pair of job and role is tried")
 def test_pull_request_and_bot_branches_get_the_read_only_role_only(fleet: Fleet, form: bool) -> None:
     """A branch that leaves out the environments, which refuse it, gets no role but that of the plan."""
     roles = fleet.roles(f"pull-{'ids' if form else 'names'}")
@@ -168,14 +174,15 @@ def test_pull_request_and_bot_branches_get_the_read_only_role_only(fleet: Fleet,
     assert fleet.accepted(fleet.dispatched(branch), roles) == everywhere
 
 
+@pytest.mark.denied_calls("every pair of job and role is tried")
 def test_roles_of_one_form_refuse_the_other(fleet: Fleet) -> None:
     """A repository that takes over the name has other ids; one that still emits names is not trusted by its ids."""
     by_name = fleet.roles("form-names")
-    fleet.clouds.actions.issuer.with_ids = True
+    fleet.set_ids(True)
     try:
         by_ids, with_ids = fleet.roles("form-ids"), fleet.dispatched("main")
     finally:
-        fleet.clouds.actions.issuer.with_ids = False
+        fleet.set_ids(False)
     with_names = fleet.dispatched("main")
     assert fleet.accepted(with_ids, by_ids) == fleet.accepted(with_names, by_name) == ON_MAIN
     nothing: Accepted = {key: set() for key in ON_MAIN}

@@ -107,6 +107,14 @@ def roles(cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> d
     return dict(bootstrap.bootstrap(checkout, repository="acme/fraud").variables)
 
 
+def keyed(cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> bootstrap.Bootstrapped:
+    """A platform with a key of its own."""
+    for name, value in {**cloud.environment(), "FRAUDOPS_STACK": "keyed"}.items():
+        monkeypatch.setenv(name, value)
+    session.renew()
+    return bootstrap.bootstrap(checkout, repository="acme/keyed", settings_given=["Encryption=customer-key"])
+
+
 def denied(cloud: LocalAws, role: str) -> list[tuple[str, str]]:
     """Action and resource of each denied decision on the role."""
     cloud.flush()
@@ -174,7 +182,7 @@ def test_infra_role_changes_the_platform_through_cloudformation_alone(
     cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Changed settings of the bucket, roles, function, queue, topic, rule, alarms and log group, and new code, apply
-    without a denied call. Only statements about a key stay unused. The same call of the role itself is denied."""
+    without a denied call. Only statements about a key stay unused."""
     role, template = roles["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
     text = template.read_text("utf-8")
     for old, new in EDITS.items():
@@ -188,20 +196,14 @@ def test_infra_role_changes_the_platform_through_cloudformation_alone(
     assert infra.apply(checkout).state == "updated"
     assert denied(cloud, role) == []
     assert statements(cloud, role) - used(cloud, role) == KEY_STATEMENTS
-    bucket = platform_stack.read().bucket
-    with pytest.raises(ClientError, match="s3:PutBucketVersioning"):
-        session.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 
 
 def test_infra_role_changes_a_platform_with_a_key_of_its_own(
     cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Key, its policy and the function's environment change without a denied call; the role itself has no key."""
-    for name, value in {**cloud.environment(), "FRAUDOPS_STACK": "keyed"}.items():
-        monkeypatch.setenv(name, value)
-    session.renew()
-    made = bootstrap.bootstrap(checkout, repository="acme/keyed", settings_given=["Encryption=customer-key"])
-    role, key, template = made.variables["FRAUDOPS_ROLE_INFRA"], made.platform.key_arn, checkout / "infra/platform.yaml"
+    """Key, its policy and the function's environment change without a denied call."""
+    made = keyed(cloud, checkout, monkeypatch)
+    role, template = made.variables["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
     text = template.read_text("utf-8")
     for old, new in KEY_EDITS.items():
         assert old in text, old
@@ -212,20 +214,44 @@ def test_infra_role_changes_a_platform_with_a_key_of_its_own(
     assert infra.apply(checkout).state == "updated"
     assert denied(cloud, role) == []
     assert used(cloud, role) >= KEY_STATEMENTS
+
+
+@pytest.mark.denied_calls("the role tries to change a bucket and a key itself")
+def test_infra_role_itself_changes_neither_bucket_nor_key(
+    cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its permissions to change resources are limited to calls through CloudFormation."""
+    made = keyed(cloud, checkout, monkeypatch)
+    WorkflowIdentity(cloud).assume(made.variables["FRAUDOPS_ROLE_INFRA"], monkeypatch)
+    session.renew()
+    suspended = {"Status": "Suspended"}
+    with pytest.raises(ClientError, match="s3:PutBucketVersioning"):
+        session.client("s3").put_bucket_versioning(Bucket=made.platform.bucket, VersioningConfiguration=suspended)
     with pytest.raises(ClientError, match="kms:PutKeyPolicy"):
-        session.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy="{}")
+        session.client("kms").put_key_policy(KeyId=made.platform.key_arn, PolicyName="default", Policy="{}")
 
 
-def test_plan_role_previews_and_changes_nothing(
+def test_plan_role_previews_changes(
     cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The role that pull requests get plans without a denied call, and may not apply."""
+    """The role that pull requests get previews a change without a denied call."""
     role, template = roles["FRAUDOPS_ROLE_PLAN"], checkout / "infra/platform.yaml"
     template.write_text(template.read_text("utf-8").replace("MemorySize: 512", "MemorySize: 640"), "utf-8")
     WorkflowIdentity(cloud).assume(role, monkeypatch)
     session.renew()
     assert infra.plan(checkout).changes >= 1
     assert denied(cloud, role) == []
+
+
+@pytest.mark.denied_calls("the role tries to apply")
+def test_plan_role_applies_nothing(
+    cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request's code cannot change the platform with it."""
+    template = checkout / "infra/platform.yaml"
+    template.write_text(template.read_text("utf-8").replace("MemorySize: 512", "MemorySize: 640"), "utf-8")
+    WorkflowIdentity(cloud).assume(roles["FRAUDOPS_ROLE_PLAN"], monkeypatch)
+    session.renew()
     with pytest.raises(CloudError, match=r"was refused with (403|AccessDenied)"):
         infra.apply(checkout)
 

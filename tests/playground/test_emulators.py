@@ -89,6 +89,7 @@ def test_job_on_the_trusted_branch_assumes_the_role(emulators: Emulators, tmp_pa
     assert "AWS_SECRET_ACCESS_KEY" not in run.log
 
 
+@pytest.mark.denied_calls("the branch is not trusted")
 def test_job_on_another_branch_is_denied(emulators: Emulators, tmp_path: Path) -> None:
     """The same workflow of the same repository cannot assume the role from another branch."""
     run = push(emulators, tmp_path, "side")

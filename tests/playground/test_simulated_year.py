@@ -15,15 +15,18 @@ import numpy as np
 import psutil
 import pytest
 import yaml
+from local_aws.authorization import usage
 
 from ml.errors import ConfigError, FraudopsError, Refused
 from ml.model.metrics import Confusion
-from ml.playground import card_processor, scripted_reviewer
+from ml.playground import card_processor, workflow_watch
 from ml.playground import simulated_year as simulation
 from ml.playground.card_processor import CardProcessor, MonthCounts
+from ml.playground.scripted_reviewer import LOGIN
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
+from tests.harness.platform import permissions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,7 +85,7 @@ def test_gate_failed_is_true_for_failed_gates_of_train_only(file: str, verdict: 
     """Other failures of train.yml and failures of other workflows are no gate failures."""
     job = SimpleNamespace(outputs={"train": {"verdict": verdict} if verdict else {}})
     run = SimpleNamespace(file=f".github/workflows/{file}", jobs=[job])
-    assert scripted_reviewer.gate_failed(cast("Any", run)) is expected
+    assert workflow_watch.gate_failed(cast("Any", run)) is expected
 
 
 @pytest.mark.parametrize(("months", "name", "error"), [(0, "both", FraudopsError), (1, "boths", ConfigError)])
@@ -106,7 +109,10 @@ def test_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
-    """Three months have a request, a run, a pull request, a merge and a deployment, and recall recovers."""
+    """Three months have a request, a run, a pull request, a merge and a deployment, and recall recovers.
+
+    No call is denied.
+    """
     repository, out = tmp_path / "project", tmp_path / "year"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
@@ -131,7 +137,10 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 2, "approved as 0002")
     assert request["window"].startswith("2026-01-01 to ")
     assert (retrain["verdict"], retrain["approval"]) == ("passed", 2)
-    assert [item["approval"] for item in document["deployments"]] == [1, 2]
+    assert [(item["approval"], item["approver"]) for item in document["deployments"]] == [
+        (1, f"{LOGIN}, a script"),
+        (2, f"{LOGIN}, a script"),
+    ]
     recall, control = (document[side]["recall"] for side in ("with_retraining", "without_retraining"))
     assert recall[:2] == control[:2] and max(control) < 0.40
     assert recall[2] > 0.80
@@ -161,3 +170,4 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
         process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
     ]
     assert left == []
+    assert permissions.denied(usage.report(out / "cloud")) == {}

@@ -9,6 +9,7 @@ import pytest
 
 from ml import config
 from ml.aws import registry
+from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.aws.session import client
 from ml.errors import CloudError, Refused
 from ml.gitops import approvals
@@ -36,7 +37,7 @@ def test_record_copies_registry_and_evaluation(env: ServedPlatform, monkeypatch:
     assert (record.model_package_arn, record.artifact.sha256) == (arn, package.artifact_sha256)
     assert record.artifact.uri == package.model_data_url
     assert record.container.image == served.IMAGE
-    assert record.container.environment == served.ENVIRONMENT
+    assert record.container.environment == MODEL_ENVIRONMENT
     assert record.commit == env.workspace.repository.head()
     assert (record.data.rows, record.data.frauds) == (3000, 60)
     assert record.data.window.start is not None

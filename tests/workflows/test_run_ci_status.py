@@ -11,7 +11,7 @@ from github import GithubException
 from github.PullRequest import PullRequest
 from local_github.domain.records import Repository
 
-from ml.gitops import main_rules
+from ml.gitops import environments, github_apps, main_rules
 from tests.harness.github.emulator import NAME
 from tests.harness.workflows.environment import WorkflowEnvironment, passed, started
 
@@ -33,6 +33,20 @@ jobs:
           curl -sf -X POST -H "Authorization: Bearer $TOKEN" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/statuses/$SHA"
           -d '{"state": "success", "context": "fraudops/ci"}'
 """
+THIEF = """name: thief
+on: {pull_request: {branches: [main]}, push: {branches: ['**']}}
+permissions: {}
+jobs:
+  inside:
+    runs-on: ubuntu-latest
+    environment: ci-status
+    steps: [{run: "printf %s '${{ secrets.FRAUDOPS_STATUS_APP_PRIVATE_KEY }}' | rev"}]
+  outside:
+    runs-on: ubuntu-latest
+    steps: [{run: "echo key=$(printf %s '${{ secrets.FRAUDOPS_STATUS_APP_PRIVATE_KEY }}' | rev)"}]
+"""
+"""Prints the key in reverse, because logs mask it."""
+KEY = "the-private-key"
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +54,11 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkflowEnvironmen
     """The repository with the App and the rules of main that bootstrap sets, without a platform in AWS."""
     with started(tmp_path_factory.mktemp("ci-status")) as running:
         repository = record(running)
-        repository.variables.update({"FRAUDOPS_SUITE": "off", "FRAUDOPS_STATUS_APP_CLIENT_ID": str(APP)})
-        repository.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"] = "key"
-        running.clouds.actions.install_app(str(APP), slug="checker", private_key="key")
+        repository.variables.update({"FRAUDOPS_SUITE": "off", github_apps.STATUS_APP: str(APP)})
+        running.clouds.actions.install_app(str(APP), slug="checker", private_key=KEY)
         admin = running.bot.hub.client(running.clouds.github.token("alice"))
+        environments.ensure(admin, [environments.CI_STATUS])
+        repository.environments[environments.CI_STATUS].secrets[github_apps.STATUS_KEY] = KEY
         main_rules.ensure(admin, status_app=APP, bypass_app=None)
         yield running
 
@@ -79,7 +94,7 @@ def test_apps_status_lets_a_reviewed_pull_request_merge(env: WorkflowEnvironment
 
 
 def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
-    """It posts fraudops/ci itself and makes every job of ci.yml do nothing; neither lets it merge."""
+    """It posts fraudops/ci itself and makes every job of ci.yml do nothing, also on pushes; nothing lets it merge."""
     jobs = {
         identifier: {"name": name, "runs-on": "ubuntu-latest", "steps": [{"run": "true"}]}
         for identifier, name in (
@@ -93,11 +108,12 @@ def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
             ("required-checks", "Required checks"),
         )
     }
-    forged = json.dumps({"name": "ci", "on": {"pull_request": {"branches": ["main"]}}, "permissions": {}, "jobs": jobs})
+    on = {"pull_request": {"branches": ["main"]}, "push": None}
+    forged = json.dumps({"name": "ci", "on": on, "permissions": {}, "jobs": jobs})
     files: dict[str | Path, str] = {CI: forged, ".github/workflows/forger.yml": FORGER}
     pull = env.propose("forge", files, "Tidy up")
     runs = env.runs()
-    (ci,) = [run for run in runs if run.file == str(CI)]
+    ci = {run.event: run for run in runs if run.file == str(CI)}["pull_request"]
     assert set(ci.results.values()) == {"success"}
     assert {run.conclusion for run in runs} == {"success"}, [run.log for run in runs if run.conclusion != "success"]
     assert sorted(posted(env, pull.head.sha)) == [("checker[bot]", "pending"), ("github-actions[bot]", "success")]
@@ -106,6 +122,11 @@ def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
     approve(env, pull)
     with pytest.raises(GithubException, match=r"fraudops/ci.* is expected"):
         pull.merge()
+    (pushed,) = [run for run in runs if run.file == str(CI) and run.event == "push"]
+    env.dispatch("ci-status.yml", run=str(pushed.id))
+    (again,) = env.runs()
+    assert "is of the event push" in again.log
+    assert posted(env, pull.head.sha)[0] == ("checker[bot]", "pending")
     env.dispatch("ci-status.yml", run=str(ci.id))
     (again,) = env.runs()
     assert passed(again) == {"Post commit status"}
@@ -120,3 +141,16 @@ def test_workflow_of_another_file_with_the_name_ci_proves_nothing(env: WorkflowE
     assert len(refused) == 1
     assert "is one of .github/workflows/second.yml" in refused[0].log
     assert ("checker[bot]", "success") not in posted(env, pull.head.sha)
+
+
+def test_branch_cannot_read_the_key(env: WorkflowEnvironment) -> None:
+    """A job that names the environment is refused, on push and on its pull request; one that does not gets nothing."""
+    env.propose("thief", {".github/workflows/thief.yml": THIEF}, "Look for a key")
+    runs = [run for run in env.runs() if run.file.endswith("thief.yml")]
+    assert sorted(run.event for run in runs) == ["pull_request", "push"]
+    for run in runs:
+        assert run.results == {"inside": "failure", "outside": "success"}
+        (refused,) = run.job("inside").annotations
+        assert "is not allowed to deploy to ci-status due to environment protection rules" in refused.message
+        assert "key=" in run.job("outside").log
+        assert KEY[::-1] not in run.log

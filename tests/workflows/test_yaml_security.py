@@ -11,7 +11,7 @@ import pytest
 import yaml
 from local_github.actions.workflow_file import load_yaml
 
-from ml.aws.cloudformation import workflow_roles
+from ml.gitops import environments, github_apps
 from tests.harness.workflows.files import ACTION, FILES, ROOT, WORKFLOWS, job, jobs, steps
 
 BIN = Path(sys.executable).parent
@@ -169,11 +169,34 @@ def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
 def test_each_job_with_a_role_that_changes_something_has_an_environment_of_its_own() -> None:
     """The role trusts that environment, which is limited to main; without environments the expression is empty."""
     found = {(name, each.id): each.environment for name, each in jobs() if each.environment}
-    assert found.pop(("ci-status.yml", "post")) == "ci-status"  # for the App's key; it has no role
+    # It holds the status App's key and has no role.
+    assert found.pop(("ci-status.yml", "post")) == environments.CI_STATUS
     assert found == {
         key: f"${{{{ vars.FRAUDOPS_ENVIRONMENTS != 'false' && '{name}' || '' }}}}" for key, name in ENVIRONMENTS.items()
     }
-    assert set(ENVIRONMENTS.values()) == set(workflow_roles.ENVIRONMENTS)
+    assert set(ENVIRONMENTS.values()) == set(environments.WITH_ROLE)
+
+
+def test_keys_of_apps_are_read_where_bootstrap_expects_them() -> None:
+    """Each job that signs as an App runs in an environment that has its key, and names the App's variable."""
+    found: dict[str, set[str]] = {}
+    for name, each, step in steps():
+        if "app-token" not in str(step.get("uses")):
+            continue
+        given = step["with"]
+        (variable,) = re.findall(r"vars\.(\w+)", given["client-id"])
+        (key,) = re.findall(r"secrets\.(\w+)", given["private-key"])
+        assert (variable, key) in {
+            (github_apps.STATUS_APP, github_apps.STATUS_KEY),
+            (github_apps.BOT_APP, github_apps.BOT_KEY),
+        }
+        found.setdefault(key, set()).add(ENVIRONMENTS.get((name, each.id), str(each.environment)))
+    assert found == {
+        github_apps.STATUS_KEY: {environments.CI_STATUS},
+        github_apps.BOT_KEY: set(environments.WITH_BOT_KEY),
+    }
+    text = next(file.read_text() for file in FILES if file.name == "ci.yml")
+    assert f"vars.{github_apps.BOTS}" in text
 
 
 def test_jobs_with_a_role_run_on_main_only() -> None:

@@ -21,8 +21,8 @@ def fail(name: str, message: Any) -> Json:
     return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
-def gate(aws: PipelineAws, recall: float) -> list[Json]:
-    """Evaluate → Gate → Register or Fail, with the gate on a nested member of a property file."""
+def gate(aws: PipelineAws, recall: float | None) -> list[Json]:
+    """Evaluate → Gate → Register or Fail, with the gate on a nested member of a property file; None writes null."""
     model = aws.put("models/model.tar.gz", b"a model")
     evaluate = processing(
         "Evaluate",

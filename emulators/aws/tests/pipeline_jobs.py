@@ -17,6 +17,7 @@ from local_aws.errors import AwsError, NotHandled
 from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
 from local_aws.sagemaker.pipelines.jobs.isolation import Isolation
 from local_aws.sagemaker.pipelines.operations import PipelineService
+from local_aws.sagemaker.service_roles import KeyUse
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -96,6 +97,10 @@ class EveryRole:
         """Allows, and notes the call."""
         del parameters
         self.authorized.append((role_arn, operation))
+
+    def authorize_key(self, role_arn: str, use: KeyUse, key: str) -> None:
+        """Allows, and notes the key."""
+        self.authorized.append((role_arn, f"{use} {key}"))
 
 
 class PipelineAws:

@@ -41,7 +41,7 @@ def test_unsupported_operation_is_an_error_without_retry(aws: LocalAws) -> None:
 def test_duplicate_model_name_is_refused(aws: LocalAws) -> None:
     """A second model with the same name is a ValidationException; moto would overwrite the first."""
     sagemaker, name = aws.client("sagemaker"), unique_name("model")
-    container = {"Image": "image", "ModelDataUrl": "s3://models/a.tar.gz"}
+    container = {"Image": "image"}
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
     with pytest.raises(ClientError, match="Cannot create already existing model"):
         sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)

@@ -77,7 +77,7 @@ def run_pipeline(aws: LocalAws) -> None:
     arn = sagemaker.start_pipeline_execution(
         PipelineName=name, PipelineExecutionDisplayName="a", PipelineExecutionDescription="b"
     )["PipelineExecutionArn"]
-    aws._pipelines.wait(arn, 60)
+    aws._services.pipelines.wait(arn, 60)
 
 
 def register_package(aws: LocalAws) -> None:

@@ -22,8 +22,6 @@ ROLES = {
     "InfraRoleArn": "FRAUDOPS_ROLE_INFRA",
 }
 """The repository variable that receives each output of the stack."""
-ENVIRONMENTS = ("train", "drift", "infrastructure", "production")
-"""The environments that the roles trust, each limited to main: of train.yml, drift.yml, infra.yml and deploy.yml."""
 ENVIRONMENTS_VARIABLE = "FRAUDOPS_ENVIRONMENTS"
 """The repository variable that lets the workflows use the environments; `false` if the roles trust none."""
 BOUNDARY = "BoundaryArn"

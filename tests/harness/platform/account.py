@@ -1,10 +1,11 @@
 """An account and a repository that are ready for the first run, on both emulators; not a test itself.
 
-They are bootstrapped as the end-to-end tests do, and get the settings that a person makes: quotas, environments, rules.
+They are bootstrapped as in an account, with rules, reviewers and Apps, and get what a person adds: quotas and keys.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -17,29 +18,25 @@ from local_github.domain.records import Repository
 
 from ml.aws import platform_stack
 from ml.aws.cloudformation import workflow_roles
-from ml.diagnosis.protection import ENVIRONMENTS, REVIEWED
+from ml.gitops import code_owners, environments, main_rules, repository_settings
+from ml.gitops.environments import CI_STATUS, REVIEWED, WITH_BOT_KEY
+from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
+from ml.gitops.github_client import GitHub
 from tests.harness.github.emulator import NAME
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment
 
 REVIEWER = "bob"
-APP, APP_ID = "fraudops-app", 424_242
+CHECKER, CHECKER_ID = "checker", 424_242
+"""The status App."""
+ROBOT, ROBOT_ID = "robot", 424_243
+"""The bot's App."""
 QUOTAS = {
     "ml.m5.xlarge for training job usage": 1,
     "ml.m5.xlarge for processing job usage": 1,
     "ml.m5.large for endpoint usage": 2,
 }
-CODE_OWNERS = "model-config/ @bob\ninfra/ @bob\n.github/ @bob\n"
-PROTECTION: dict[str, Any] = {
-    "required_status_checks": {"strict": False, "checks": [{"context": "fraudops/ci", "app_id": APP_ID}]},
-    "enforce_admins": True,
-    "required_pull_request_reviews": {
-        "required_approving_review_count": 1,
-        "require_code_owner_reviews": True,
-        "bypass_pull_request_allowances": {"apps": [{"slug": APP}]},
-    },
-    "restrictions": None,
-}
+CODE_OWNERS = code_owners.text(f"@{REVIEWER}")
 
 
 @dataclass
@@ -66,26 +63,57 @@ class ReadyAccount:
         """Sets the result of a stack's drift detection."""
         _call("POST", f"{self.env.clouds.aws.url}/local-aws/stack-drift", {"stack": stack, "status": status})
 
-    def set_environment(self, name: str, *, branches: tuple[str, ...] | None, reviewer: str | None) -> None:
-        """Makes an environment anew: its branches, None for all, and its reviewer."""
-        self.remove_environment(name)
-        policy = None if branches is None else {"protected_branches": False, "custom_branch_policies": True}
-        users = [{"type": "User", "id": self.env.clouds.github.state.user(reviewer).id}] if reviewer else []
-        self.github("PUT", f"/environments/{name}", {"deployment_branch_policy": policy, "reviewers": users})
-        for branch in branches or ():
+    def open_environment(self, name: str, *branches: str) -> None:
+        """Opens an environment to more branches; to every branch if none is named."""
+        for branch in branches:
             self.github("POST", f"/environments/{name}/deployment-branch-policies", {"name": branch})
+        if not branches:
+            self.github("PUT", f"/environments/{name}", {"deployment_branch_policy": None, "reviewers": self._users()})
+
+    def set_reviewers(self, *logins: str, prevent_self_review: bool = True) -> None:
+        """Sets the reviewers of the reviewed environment, without any other change."""
+        policy = {"protected_branches": False, "custom_branch_policies": True}
+        body = {"deployment_branch_policy": policy, "prevent_self_review": prevent_self_review}
+        self.github("PUT", f"/environments/{REVIEWED}", body | {"reviewers": self._users(*logins)})
+
+    def _users(self, *logins: str) -> list[dict[str, Any]]:
+        return [{"type": "User", "id": self.env.clouds.github.state.user(login).id} for login in logins]
 
     def remove_environment(self, name: str) -> None:
-        """Removes an environment, if it exists."""
-        self._repository.environments.pop(name, None)
+        """Removes an environment."""
+        self.github("DELETE", f"/environments/{name}")
+
+    def secrets_of(self, environment: str | None) -> dict[str, str]:
+        """The secrets of an environment; of the repository if None."""
+        record = self.repository
+        return record.secrets if environment is None else record.environments[environment].secrets
+
+    @property
+    def ruleset(self) -> dict[str, Any]:
+        """The ruleset that bootstrap has made, as GitHub keeps it."""
+        (found,) = self.repository.rulesets.values()
+        return found
+
+    def commit_on_main(self, path: str, content: str) -> None:
+        """Writes a file on main, past the rules."""
+        rules = dict(self.repository.rulesets)
+        self.repository.rulesets.clear()
+        try:
+            present = self.github("GET", f"/contents/{path}")
+            encoded = base64.b64encode(content.encode()).decode()
+            body = {"message": f"Write {path}", "content": encoded, "sha": present["sha"]}
+            self.github("PUT", f"/contents/{path}", body)
+        finally:
+            self.repository.rulesets.update(rules)
 
     @property
     def variables(self) -> dict[str, str]:
         """The repository's Actions variables."""
-        return self._repository.variables
+        return self.repository.variables
 
     @property
-    def _repository(self) -> Repository:
+    def repository(self) -> Repository:
+        """The repository's record in the emulator."""
         found = self.env.clouds.github.state.find(*NAME.split("/"))
         assert found is not None
         return found
@@ -103,16 +131,27 @@ class ReadyAccount:
         return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def settle(self) -> None:
-        """Makes the settings that a person makes after `bootstrap`."""
+        """Makes every setting anew that `bootstrap` and a person make."""
         self.set_quotas(instances=QUOTAS, lambda_concurrent_executions=1_000)
         for stack in (platform_stack.stack_name(), workflow_roles.stack_name()):
             self.set_drift(stack, "IN_SYNC")
-        for name in ENVIRONMENTS:
-            self.set_environment(name, branches=("main",), reviewer=REVIEWER if name == REVIEWED else None)
-        self.github("PATCH", "", {"allow_merge_commit": True, "allow_squash_merge": False})
-        tokens = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True}
-        self.github("PUT", "/actions/permissions/workflow", tokens)
-        self.github("PUT", "/branches/main/protection", PROTECTION)
+        record = self.repository
+        for settings in (record.environments, record.rulesets, record.protections, record.secrets):
+            settings.clear()
+        github = GitHub(
+            api_url=self.env.clouds.github.api_url,
+            server_url=self.env.clouds.github.url,
+            repository=NAME,
+            token=self.env.clouds.github.token(_OWNER),
+        )
+        environments.ensure(github, environments.NAMES)
+        environments.set_reviewers(github, REVIEWED, [REVIEWER])
+        repository_settings.configure(github)
+        main_rules.ensure(github, status_app=CHECKER_ID, bypass_app=ROBOT_ID)
+        self.variables.update({STATUS_APP: "Iv1", BOT_APP: "Iv2", BOTS: f"github-actions[bot] {ROBOT}[bot]"})
+        self.secrets_of(CI_STATUS)[STATUS_KEY] = "key"
+        for name in WITH_BOT_KEY:
+            self.secrets_of(name)[BOT_KEY] = "key"
 
 
 _OWNER = "acme"
@@ -123,7 +162,9 @@ def ready(folder: Path) -> Iterator[ReadyAccount]:
     """A sound account: nothing is approved, and no scheduled run has started yet."""
     with environment.started(folder) as env:
         env.clouds.aws.quotas.set({"lambda_concurrent_executions": 1_000})
-        env.push({".github/CODEOWNERS": CODE_OWNERS}, "Name code owners")
+        env.push({code_owners.FILE: CODE_OWNERS}, "Name code owners")
+        env.clouds.github.state.app_ids.update({CHECKER: CHECKER_ID, ROBOT: ROBOT_ID})
+        env.clouds.github.state.user(REVIEWER)
         environment.equip(env)
         account = ReadyAccount(env)
         account.settle()

@@ -1,73 +1,140 @@
-"""Which statements of infra/*.yaml the demo does not use, and the test that does; not a test itself."""
+"""Which statements of infra/*.yaml the demo does not use, and the test that fails without each; not a test itself."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from local_aws.authorization.usage import RoleUsage
+from local_aws.authorization.usage import AuthorizedCall, PolicyUsage, Report
 
+Statement = tuple[str, str]
+"""Owner, as `owner_name` names it, and Sid, or `#0` without one."""
 WORKFLOW_PERMISSIONS = "tests/infra/test_workflow_permissions.py"
 INFRA = f"{WORKFLOW_PERMISSIONS}::test_infra_role_changes_the_platform_through_cloudformation_alone"
 KEY = f"{WORKFLOW_PERMISSIONS}::test_infra_role_changes_a_platform_with_a_key_of_its_own"
-PLAN = f"{WORKFLOW_PERMISSIONS}::test_plan_role_previews_and_changes_nothing"
+PLAN = f"{WORKFLOW_PERMISSIONS}::test_plan_role_previews_changes"
 FUNCTION = f"{WORKFLOW_PERMISSIONS}::test_deploy_function_refuses_and_reports_with_its_role"
 TRAIN = "tests/workflows/test_run_training.py::test_trainings_wait_resume_fail_the_gate_and_are_proposed"
 DRIFT = "tests/workflows/test_run_drift.py::test_drift_creates_a_request_and_the_request_a_training"
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
+CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
+DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
+UNDELIVERED = "tests/infra/test_shared_policies.py::test_event_that_cannot_be_delivered_becomes_a_dead_letter"
+ARCHIVES = "tests/infra/test_shared_policies.py::test_only_the_deploy_function_writes_deployed_archives"
+FAILED_STEP = "tests/infra/test_platform_deployment.py::test_failed_step_is_published_to_the_topic"
+ACCESS_LOGS = "tests/infra/test_platform_deployment.py::test_lake_is_logged_and_objects_expire_by_prefix"
+TLS = "tests/infra/test_platform_template.py::test_storage_is_private_and_encrypted"
+LAKE = "tests/infra/test_permissions_boundary.py::test_infra_cannot_open_the_lake"
 
-USED_BY: Mapping[tuple[str, str], str] = {
-    ("fraudops-DeployRole", "ListObjectsToDetectMissing"): FUNCTION,
-    ("fraudops-DeployRole", "PublishNotifications"): FUNCTION,
-    ("fraudops-DeployRole", "SendToDeadLetterQueue"): FUNCTION,
-    ("fraudops-github-DriftRole", "ListTrafficLabelsAndChecks"): DRIFT,
-    ("fraudops-github-DriftRole", "PublishDriftMetrics"): DRIFT,
-    ("fraudops-github-DriftRole", "ReadPlatformStack"): DRIFT,
-    ("fraudops-github-DriftRole", "ReadTrafficLabelsAndArchives"): DRIFT,
-    ("fraudops-github-DriftRole", "WriteDriftChecks"): DRIFT,
-    ("fraudops-github-InfraRole", "AttachPlatformPolicies"): INFRA,
-    ("fraudops-github-InfraRole", "ChangeAlarmsDashboardAndLogs"): INFRA,
-    ("fraudops-github-InfraRole", "ChangeAlias"): KEY,
-    ("fraudops-github-InfraRole", "ChangeAliasOfKey"): KEY,
-    ("fraudops-github-InfraRole", "ChangeBoundedRoles"): INFRA,
-    ("fraudops-github-InfraRole", "ChangeEventRule"): INFRA,
-    ("fraudops-github-InfraRole", "ChangeFunction"): INFRA,
-    ("fraudops-github-InfraRole", "ChangeKey"): KEY,
-    ("fraudops-github-InfraRole", "ChangeLake"): INFRA,
-    ("fraudops-github-InfraRole", "ChangePackageGroup"): INFRA,
-    ("fraudops-github-InfraRole", "ChangePlatformPolicies"): INFRA,
-    ("fraudops-github-InfraRole", "ChangePlatformRoles"): INFRA,
-    ("fraudops-github-InfraRole", "ChangeQueueAndTopic"): INFRA,
-    ("fraudops-github-InfraRole", "CreateKey"): KEY,
-    ("fraudops-github-InfraRole", "EncryptFunctionEnvironment"): KEY,
-    ("fraudops-github-InfraRole", "ListAliases"): KEY,
-    ("fraudops-github-InfraRole", "ListFunctionCode"): INFRA,
-    ("fraudops-github-InfraRole", "ListLogGroups"): INFRA,
-    ("fraudops-github-InfraRole", "PassFunctionRole"): INFRA,
-    ("fraudops-github-InfraRole", "PreviewChanges"): INFRA,
-    ("fraudops-github-InfraRole", "ReadTemplateSummary"): INFRA,
-    ("fraudops-github-InfraRole", "UpdatePlatformStack"): INFRA,
-    ("fraudops-github-InfraRole", "WriteFunctionCode"): INFRA,
-    ("fraudops-github-PlanRole", "ReadTemplateSummary"): PLAN,
-    ("fraudops-github-TrainRole", "DescribeProcessingJobs"): TRAIN,
-    ("fraudops-github-TrainRole", "ReadJobLogs"): LOGS,
+USED_BY: Mapping[Statement, str] = {
+    ("DeployRole", "ListObjectsToDetectMissing"): FUNCTION,
+    ("DeployRole", "PublishNotifications"): FUNCTION,
+    ("DeployRole", "SendToDeadLetterQueue"): FUNCTION,
+    ("github-DriftRole", "ListTrafficLabelsAndChecks"): DRIFT,
+    ("github-DriftRole", "PublishDriftMetrics"): DRIFT,
+    ("github-DriftRole", "ReadPlatformStack"): DRIFT,
+    ("github-DriftRole", "ReadTrafficLabelsAndArchives"): DRIFT,
+    ("github-DriftRole", "WriteDriftChecks"): DRIFT,
+    ("github-InfraRole", "AttachPlatformPolicies"): INFRA,
+    ("github-InfraRole", "ChangeAlarmsDashboardAndLogs"): INFRA,
+    ("github-InfraRole", "ChangeAlias"): KEY,
+    ("github-InfraRole", "ChangeAliasOfKey"): KEY,
+    ("github-InfraRole", "ChangeBoundedRoles"): INFRA,
+    ("github-InfraRole", "ChangeEventRule"): INFRA,
+    ("github-InfraRole", "ChangeFunction"): INFRA,
+    ("github-InfraRole", "ChangeKey"): KEY,
+    ("github-InfraRole", "ChangeLake"): INFRA,
+    ("github-InfraRole", "ChangePackageGroup"): INFRA,
+    ("github-InfraRole", "ChangePlatformPolicies"): INFRA,
+    ("github-InfraRole", "ChangePlatformRoles"): INFRA,
+    ("github-InfraRole", "ChangeQueueAndTopic"): INFRA,
+    ("github-InfraRole", "CreateKey"): KEY,
+    ("github-InfraRole", "EncryptFunctionEnvironment"): KEY,
+    ("github-InfraRole", "ListAliases"): KEY,
+    ("github-InfraRole", "ListFunctionCode"): INFRA,
+    ("github-InfraRole", "ListLogGroups"): INFRA,
+    ("github-InfraRole", "PassFunctionRole"): INFRA,
+    ("github-InfraRole", "PreviewChanges"): INFRA,
+    ("github-InfraRole", "ReadTemplateSummary"): INFRA,
+    ("github-InfraRole", "UpdatePlatformStack"): INFRA,
+    ("github-InfraRole", "WriteFunctionCode"): INFRA,
+    ("github-PlanRole", "ReadTemplateSummary"): PLAN,
+    ("github-TrainRole", "DescribeProcessingJobs"): TRAIN,
+    ("github-TrainRole", "ReadJobLogs"): LOGS,
+    ("github-PlatformBoundary", "Notify"): FUNCTION,
+    ("github-PlatformBoundary", "UseKeyOfTheStack"): CUSTOMER_KEY,
+    ("DeadLetters", "AllowUndeliveredEvents"): UNDELIVERED,
+    ("NotificationTopic", "AllowFailedSteps"): FAILED_STEP,
+    ("lakelogs", "DeliverAccessLogs"): ACCESS_LOGS,
+    ("trust of github-DriftRole", "#0"): DRIFT,
+    ("trust of github-InfraRole", "#0"): INFRA,
 }
-"""By (role, statement): the test that makes the calls that the statement allows."""
+"""By Allow statement that the demo does not use: the test that makes calls that need it, and fails without it."""
+KEYED_BY: Mapping[Statement, str] = dict.fromkeys(
+    [
+        ("DeployRole", "EncryptAndDecryptDataAndMessages"),
+        ("DeployRole", "EncryptVolumesOfEndpoint"),
+        ("EndpointRole", "EncryptAndDecryptData"),
+        ("ExecutionRole", "EncryptAndDecryptData"),
+        ("ExecutionRole", "EncryptVolumes"),
+        ("Key", "EncryptEvents"),
+        ("Key", "EncryptLogs"),
+        ("Key", "LetPoliciesOfThisAccountGrantIt"),
+        ("github-DeployRole", "EncryptAndDecryptObjects"),
+        ("github-DriftRole", "EncryptAndDecryptObjects"),
+        ("github-PlanRole", "DecryptObjects"),
+        ("github-TrainRole", "EncryptAndDecryptObjects"),
+    ],
+    CUSTOMER_KEY,
+)
+"""The same for statements that only a platform with a key of its own has."""
+DENIED_BY: Mapping[Statement, str] = {
+    ("DeadLetters", "DenyWithoutTls"): TLS,
+    ("Lake", "DenyWithoutTls"): TLS,
+    ("Lake", "OnlyDeployFunctionWritesArtifacts"): ARCHIVES,
+    ("LakeLogs", "DenyWithoutTls"): TLS,
+    ("NotificationTopic", "DenyWithoutTls"): TLS,
+    ("github-InfraRole", "NeverOpenLakeOrCode"): LAKE,
+}
+"""By Deny statement: the test that fails without it."""
 
-_SUFFIX = re.compile(r"-[A-Z0-9]{12}$")
+WITHOUT_DECISION = {("lakelogs", "DeliverAccessLogs")}
+"""Statements whose absence a service refuses by itself: S3 checks the policy of a bucket for access logs."""
+_GENERATED = re.compile(r"-([A-Z0-9]{12}|[a-z0-9]{12})$")
 """What CloudFormation appends to a generated name."""
+_STACK = re.compile(r"^.*?-(?=(github-)?\w+$)")
+"""The name of the stack before a resource's name; `-github` belongs to the name of the roles' stack."""
 
 
-def role_name(usage: RoleUsage) -> str:
-    """The role's name without the suffix of its stack."""
-    return _SUFFIX.sub("", usage.role.rpartition("/")[2])
+def owner_name(owner: str) -> str:
+    """The name of a role or shared policy as in `USED_BY`: without account, path, stack and generated suffix."""
+    kind = "trust of " if owner.startswith("trust policy of ") else ""
+    if ":key/" in owner:
+        return f"{kind}Key"
+    return kind + _STACK.sub("", _GENERATED.sub("", re.split(r"[:/ ]", owner)[-1]))
 
 
-def unjustified(usages: Sequence[RoleUsage]) -> set[tuple[str, str]]:
-    """(role, statement) of every statement that no call used and no comment justifies."""
-    return {(role_name(usage), statement.sid) for usage in usages for statement in usage.unjustified}
+def statements_of(test: str) -> set[Statement]:
+    """The statements that `USED_BY` and `KEYED_BY` name the test for."""
+    tables = {**USED_BY, **KEYED_BY}
+    return {statement for statement, named in tables.items() if named == test} - WITHOUT_DECISION
 
 
-def denied(usages: Sequence[RoleUsage]) -> Mapping[str, Mapping[tuple[str, str, str], int]]:
-    """The denied calls of each role that has any."""
-    return {role_name(usage): usage.denied for usage in usages if usage.denied}
+def unjustified(report: Report) -> set[Statement]:
+    """(owner, statement) of every statement that no call used and no comment justifies."""
+    return {(owner_name(usage.owner), each.sid) for usage in _usages(report) for each in usage.unjustified}
+
+
+def redundant(report: Report) -> set[Statement]:
+    """(owner, statement) of every used statement without any of which all calls would still have been allowed."""
+    return {(owner_name(usage.owner), each.sid) for usage in _usages(report) for each in usage.redundant}
+
+
+def denied(report: Report) -> Mapping[str, Mapping[AuthorizedCall, int]]:
+    """The denied calls of each caller that has any: roles, services, users."""
+    roles = {owner_name(usage.owner): usage.denied for usage in report.roles if usage.denied}
+    return {**roles, **report.denied}
+
+
+def _usages(report: Report) -> list[PolicyUsage]:
+    return [*report.roles, *report.shared]

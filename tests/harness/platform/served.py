@@ -17,6 +17,7 @@ from local_aws.server import LocalAws
 
 from ml import config
 from ml.aws import platform_stack, registry
+from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.aws.session import client
 from ml.commands import approve as approving
 from ml.commands import deploy as deploying
@@ -29,7 +30,6 @@ from tests.harness.git.repositories import PERSON, GitWorkspace
 PROJECT = Path(__file__).resolve().parents[3]
 ENDPOINT = "fraudops-production"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
-ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20}
 
 
@@ -138,7 +138,11 @@ class ServedPlatform:
         client("s3").put_object(Bucket=bucket, Key=f"{folder}/evaluation/evaluation.json", Body=body)
         uri = f"s3://{bucket}/{folder}"
         statistics = {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation/evaluation.json"}
-        container = {"Image": IMAGE, "ModelDataUrl": f"{uri}/artifact/model.tar.gz", "Environment": ENVIRONMENT}
+        container = {
+            "Image": IMAGE,
+            "ModelDataUrl": f"{uri}/artifact/model.tar.gz",
+            "Environment": dict(MODEL_ENVIRONMENT),
+        }
         arn: str = client("sagemaker").create_model_package(
             ModelPackageGroupName=self.where.package_group,
             ModelApprovalStatus=registry.PENDING,

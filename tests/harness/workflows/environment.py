@@ -159,9 +159,9 @@ def snapshot(root: Path) -> GitWorkspace:
     return workspace
 
 
-def equip(env: WorkflowEnvironment) -> None:
-    """Creates the platform and the workflows' roles, and sets the repository's variables."""
-    bootstrap(env.bot.root, repository=NAME, configure=True)
+def equip(env: WorkflowEnvironment, *settings_given: str) -> None:
+    """Creates the platform, with these settings, and the workflows' roles, and sets the repository's variables."""
+    bootstrap(env.bot.root, repository=NAME, configure=True, settings_given=settings_given)
 
 
 def fill(env: WorkflowEnvironment) -> None:

@@ -67,7 +67,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _permissions(options: argparse.Namespace) -> int:
-    print(usage.as_json(usage.report(options.folder)))  # noqa: T201 - the command's output
+    print(usage.report(options.folder).as_json())  # noqa: T201 - the command's output
     return 0
 
 

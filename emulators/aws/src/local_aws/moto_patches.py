@@ -28,6 +28,7 @@ def install() -> None:
     _run_functions_without_docker()
     _accept_every_instance_type()
     _leave_bucket_policies_to_the_gate()
+    _keep_queue_policies()
     _enforce_reserved_concurrency()
     cache_module_list()
     _installed = True
@@ -97,6 +98,19 @@ def _leave_bucket_policies_to_the_gate() -> None:
     from moto.s3.models import FakeBucket
 
     FakeBucket.get_permission = lambda *_: PermissionResult.PERMITTED
+
+
+def _keep_queue_policies() -> None:
+    """moto removes the policy of a queue whenever another attribute of it is set."""
+    from moto.sqs.models import Queue
+
+    set_attributes = Queue._set_attributes
+
+    def set_others(queue: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+        kept = {"Policy": queue.policy} if hasattr(queue, "_policy_json") else {}
+        set_attributes(queue, {**kept, **attributes}, now)
+
+    Queue._set_attributes = set_others
 
 
 def cache_module_list() -> None:

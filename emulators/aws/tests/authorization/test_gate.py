@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_resources import allow, create_queue, create_role, unique_name
+from aws_resources import allow, create_queue, create_role, unique_name, zip_function
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -253,8 +253,12 @@ def test_role_that_does_not_trust_the_service_is_refused(aws: LocalAws) -> None:
     assert (code, message[:26]) == ("ValidationException", f"Could not assume role {role}"[:26])
     code, _, message = refused(
         aws.client("lambda").create_function,
-        FunctionName=unique_name("f"), Role=role, Code={"ZipFile": b"x"}, Runtime="python3.12", Handler="a.b",
-    )  # fmt: skip
+        FunctionName=unique_name("f"),
+        Role=role,
+        Code={"ZipFile": zip_function("x = 1")},
+        Runtime="python3.12",
+        Handler="a.b",
+    )
     assert code == "InvalidParameterValueException"
     assert "cannot be assumed by Lambda" in message
 
@@ -266,6 +270,8 @@ def test_operation_without_an_entry_is_refused_by_name(aws: LocalAws) -> None:
     assert code == "AccessDeniedException"
     assert "sagemaker:ListNotebookInstances" in message
     assert "local_aws.authorization.requirements" in message
+    logged = decisions(aws, session.role)[-1]
+    assert (logged["action"], logged["decision"]) == ("sagemaker:ListNotebookInstances", "implicit deny")
     aws.client("sagemaker").list_notebook_instances()
 
 
@@ -316,3 +322,30 @@ def test_tags_of_request_and_resource_are_context_keys(aws: LocalAws) -> None:
     other = unique_name("group")
     aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=other)
     assert refused(sagemaker.describe_model_package_group, ModelPackageGroupName=other)[0] == "AccessDeniedException"
+
+
+def test_trust_decisions_are_logged(aws: LocalAws) -> None:
+    """Each new session that a service has of a role, and a service that may have none, name the trust policy."""
+    name = unique_name("function")
+    role = create_role(aws, name, "lambda.amazonaws.com", allow("logs:*"))
+    aws.client("lambda").create_function(
+        FunctionName=name, Role=role, Code={"ZipFile": zip_function("def handler(e, c): pass")}, Runtime="python3.12",
+        Handler="index.handler",
+    )  # fmt: skip
+    for _ in range(2):  # the second call uses the sessions of the first: the function's, and one for its logs
+        aws.client("lambda").invoke(FunctionName=name)
+    trusted = [line for line in decisions(aws, "lambda.amazonaws.com") if line["resource"] == role]
+    assert [line["operation"] for line in trusted] == ["lambda:CreateFunction", "sts:AssumeRole", "sts:AssumeRole"]
+    assert {line["decision"] for line in trusted} == {"allowed"}
+    assert all(line["needed"] == line["statements"] == [[f"trust policy of {name}", "#0"]] for line in trusted)
+    refused(aws.client("sagemaker").create_model, ModelName=name, ExecutionRoleArn=role)
+    assert [line["decision"] for line in decisions(aws, SAGEMAKER) if line["resource"] == role] == ["implicit deny"]
+
+
+def test_object_is_decided_by_the_policy_of_its_bucket(aws: LocalAws, bucket: str) -> None:
+    """The log names the bucket's policy, whichever object the call is about."""
+    session = Session(aws)
+    reads = {**allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*"), "Sid": "Read", "Principal": {"AWS": session.role}}
+    aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=document(reads))
+    session.client("s3").get_object(Bucket=bucket, Key="a/one")
+    assert decisions(aws, session.role)[-1]["needed"] == [[f"policy of arn:aws:s3:::{bucket}", "Read"]]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from local_aws.authorization import justifications, usage
-from local_aws.authorization.justifications import StatementPlace
 from local_aws.server import LocalAws
 
 TEMPLATE = """
@@ -30,7 +29,9 @@ Resources:
       ManagedPolicyArns: [!Ref Shared]
       AssumeRolePolicyDocument:
         Version: "2012-10-17"
-        Statement: {Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: "sts:AssumeRole"}
+        Statement:
+          # unused in the emulators: no function runs.
+          - {Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: "sts:AssumeRole"}
       Policies:
         - PolicyName: own
           PolicyDocument:
@@ -55,18 +56,68 @@ Resources:
         Statement:
           # unused in the emulators: nothing is published.
           - {Sid: Publish, Effect: Allow, Action: "sns:Publish", Resource: "*"}
+  Bucket: {Type: AWS::S3::Bucket}
+  BucketPolicy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Bucket
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement:
+          # unused in the emulators: no log is delivered.
+          - Sid: Deliver
+            Effect: Allow
+            Principal: {Service: logging.s3.amazonaws.com}
+            Action: "s3:*"
+            Resource: !Sub "${Bucket.Arn}/*"
+  Queue: {Type: AWS::SQS::Queue}
+  QueuePolicy:
+    Type: AWS::SQS::QueuePolicy
+    Properties:
+      Queues: [!Ref Queue]
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement:
+          # unused in the emulators: no message is sent.
+          - {Sid: Send, Effect: Allow, Principal: "*", Action: "sqs:SendMessage", Resource: "*"}
+  Topic: {Type: AWS::SNS::Topic}
+  TopicPolicy:
+    Type: AWS::SNS::TopicPolicy
+    Properties:
+      Topics: [!Ref Topic]
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement:
+          # unused in the emulators: no alarm fires.
+          - {Sid: Alarms, Effect: Allow, Principal: "*", Action: "sns:Publish", Resource: "*"}
+  Key:
+    Type: AWS::KMS::Key
+    Properties:
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - {Sid: Account, Effect: Allow, Principal: {AWS: !Ref AWS::AccountId}, Action: "kms:*", Resource: "*"}
+          # unused in the emulators: nothing is encrypted.
+          - {Sid: Encrypt, Effect: Allow, Principal: "*", Action: "kms:Encrypt", Resource: "*"}
 """
 PULL = "no image is pulled. AWS documents it."
 
 
 def test_comment_directly_above_a_statement_is_its_reason() -> None:
     """Further comment lines continue it; a comment without the mark, or apart from the statement, is none."""
-    assert justifications.of_template(TEMPLATE) == {
-        StatementPlace(resource="Shared", type="AWS::IAM::ManagedPolicy", policy="", sid="Pull"): PULL,
-        StatementPlace(resource="Worker", type="AWS::IAM::Role", policy="own", sid="#2"): "it has no Sid.",
-        StatementPlace(
-            resource="Attached", type="AWS::IAM::Policy", policy="attached", sid="Publish"
-        ): "nothing is published.",
+    found = {
+        (place.resource, place.type, place.policy, place.sid): reason
+        for place, reason in justifications.of_template(TEMPLATE).items()
+    }
+    assert found == {
+        ("Shared", "AWS::IAM::ManagedPolicy", "", "Pull"): PULL,
+        ("Worker", "AWS::IAM::Role", "", "#0"): "no function runs.",
+        ("Worker", "AWS::IAM::Role", "own", "#2"): "it has no Sid.",
+        ("Attached", "AWS::IAM::Policy", "attached", "Publish"): "nothing is published.",
+        ("BucketPolicy", "AWS::S3::BucketPolicy", "", "Deliver"): "no log is delivered.",
+        ("QueuePolicy", "AWS::SQS::QueuePolicy", "", "Send"): "no message is sent.",
+        ("TopicPolicy", "AWS::SNS::TopicPolicy", "", "Alarms"): "no alarm fires.",
+        ("Key", "AWS::KMS::Key", "", "Encrypt"): "nothing is encrypted.",
     }
 
 
@@ -77,14 +128,20 @@ def test_template_without_policies_has_no_reasons(text: str) -> None:
 
 
 def test_report_quotes_the_reasons_of_deployed_templates(tmp_path: Path) -> None:
-    """Those of a role's own policies, of a managed policy and of an attached one; the others are listed."""
+    """Those of a role's own policies, of managed and attached ones, and of shared policies; the others are listed."""
     with LocalAws(tmp_path) as aws:
         aws.client("cloudformation").create_stack(
             StackName="s", TemplateBody=TEMPLATE, Capabilities=["CAPABILITY_NAMED_IAM"]
         )
-    [role] = usage.report(tmp_path)
+    found = usage.report(tmp_path)
+    [role] = found.roles
     assert {each.sid: each.justification for each in role.statements} == {
         "Pull": PULL, "Never": "", "Apart": "", "#2": "it has no Sid.", "Publish": "nothing is published.",
     }  # fmt: skip
     assert [each.sid for each in role.unjustified] == ["Never", "Apart"]
-    assert json.loads(usage.as_json([role]))[0]["never_used"] == ["own Never", "own Apart"]
+    assert json.loads(found.as_json())["roles"][0]["never_used"] == ["own Never", "own Apart"]
+    shared = {each.sid: each.justification for policy in found.shared for each in policy.statements}
+    assert shared == {
+        "#0": "no function runs.", "Deliver": "no log is delivered.", "Send": "no message is sent.",
+        "Alarms": "no alarm fires.", "Account": "", "Encrypt": "nothing is encrypted.",
+    }  # fmt: skip

@@ -125,6 +125,39 @@ def test_stack_whose_bucket_is_not_empty_is_not_deleted(aws: LocalAws) -> None:
         status(aws, name)
 
 
+def test_failed_deletion_keeps_records_and_recreates_nothing(aws: LocalAws) -> None:
+    """Descriptions of the stack show what was deleted and what failed, with outputs; the rerun has only the rest."""
+    name, cloudformation, s3 = unique_name("stack"), aws.client("cloudformation"), aws.client("s3")
+    body = (
+        f"Resources:\n  Bucket: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {name}}}}}\n"
+        f"  Group: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: {name}}}}}\n"
+        "  Kept: {Type: AWS::SNS::Topic, DeletionPolicy: Retain}\n"
+        "Outputs:\n  Group: {Value: !GetAtt Group.Arn}\n"
+    )
+    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    s3.put_object(Bucket=name, Key="a", Body=b"1")
+
+    def described() -> tuple[Any, dict[str, str]]:
+        """The outputs, and the status of each resource."""
+        listed = cloudformation.list_stack_resources(StackName=identifier)["StackResourceSummaries"]
+        found = cloudformation.describe_stack_resources(StackName=identifier)["StackResources"]
+        statuses = {item["LogicalResourceId"]: item["ResourceStatus"] for item in listed}
+        assert statuses == {item["LogicalResourceId"]: item["ResourceStatus"] for item in found}
+        return cloudformation.describe_stacks(StackName=identifier)["Stacks"][0]["Outputs"], statuses
+
+    identifier = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+    outputs, created = described()
+    assert set(created.values()) == {"CREATE_COMPLETE"}
+    cloudformation.delete_stack(StackName=name)
+    partly = {"Bucket": "DELETE_FAILED", "Group": "DELETE_COMPLETE", "Kept": "DELETE_SKIPPED"}
+    assert described() == (outputs, partly)
+    assert not group_exists(aws, name)
+    s3.delete_object(Bucket=name, Key="a")
+    cloudformation.delete_stack(StackName=name)
+    assert described() == (outputs, {**partly, "Bucket": "DELETE_COMPLETE"})
+    assert not group_exists(aws, name)
+
+
 def test_reserved_concurrency_of_a_stack_is_held_to_the_quota(aws: LocalAws) -> None:
     """A new account's quota of 10 leaves nothing to reserve: the stack is rolled back, in AWS's words."""
     name, cloudformation = unique_name("stack"), aws.client("cloudformation")
@@ -145,7 +178,7 @@ Resources:
       ReservedConcurrentExecutions: 1
       Code: {ZipFile: "def handler(event, context): pass"}
 """
-    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     assert status(aws, name) == "ROLLBACK_COMPLETE"
     assert (
         "Resource handler returned message: \"Specified ReservedConcurrentExecutions for function decreases account's "
@@ -154,7 +187,7 @@ Resources:
     cloudformation.delete_stack(StackName=name)
     aws.quotas.set({"lambda_concurrent_executions": 101})
     try:
-        cloudformation.create_stack(StackName=name, TemplateBody=body)
+        cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
         assert status(aws, name) == "CREATE_COMPLETE"
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
         assert (limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]) == (101, 100)

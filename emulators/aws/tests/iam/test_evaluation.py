@@ -111,6 +111,42 @@ def test_evaluate_resource_policy_bypasses_implicit_denies_only_if_it_names_the_
         assert decision.policy_type is (None if bypasses_limits else PolicyType.SESSION)
 
 
+def needed(request: AccessRequest, policies: Policies) -> list[tuple[str, int]]:
+    """Policy and index of the statements that the request needs."""
+    return [(each.policy, each.index) for each in evaluate(request, policies).needed]
+
+
+def test_evaluate_names_the_statements_that_a_request_needs() -> None:
+    """Those without which, each alone, it would be denied: of two that allow it neither is, nor one beside a grant."""
+    one, limit = policy(NOTHING, ALLOW, name="one"), policy(ALLOW, name="limit")
+    assert needed(send(), Policies(identity=[one])) == [("one", 1)]
+    assert needed(send(), Policies(identity=[one], boundary=limit)) == [("one", 1), ("limit", 0)]
+    assert needed(send(), Policies(identity=[one, policy(ALLOW, name="two")], boundary=limit)) == [("limit", 0)]
+    assert needed(send(), Policies(identity=[one], session=[policy(ALLOW, ALLOW, name="s")])) == [("one", 1)]
+    to_role, to_session = policy(grant({"AWS": ROLE}), name="queue"), policy(grant({"AWS": SESSION}), name="queue")
+    assert needed(send(), Policies(resource=to_role)) == [("queue", 0)]
+    assert needed(send(), Policies(identity=[one], resource=to_role, boundary=limit)) == [("limit", 0)]
+    assert needed(send(), Policies(identity=[one], resource=to_session)) == []
+    assert needed(send(), Policies(identity=[one], resource=to_session, boundary=policy(NOTHING))) == [("queue", 0)]
+    assert needed(send(), Policies()) == []
+
+
+def test_evaluate_names_same_named_policies_apart() -> None:
+    """Two policies with one name, as of a user and its group, are two: neither is needed."""
+    twice = Policies(identity=[policy(ALLOW, name="same"), policy(ALLOW, name="same")])
+    assert len(evaluate(send(), twice).statements) == 2
+    assert needed(send(), twice) == []
+
+
+def test_evaluate_needs_the_statement_of_a_key_that_names_the_account() -> None:
+    """A key's policy has to allow too, so both it and the identity-based policy are needed."""
+    decrypts = policy({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}, name="own")
+    key = policy(grant({"AWS": ROOT}, "kms:*"), name="key")
+    assert needed(AccessRequest(SESSION, "kms:Decrypt", KEY), Policies(identity=[decrypts], resource=key)) == [
+        ("key", 0), ("own", 0),
+    ]  # fmt: skip
+
+
 def test_evaluate_account_principal_delegates_to_identity_policies() -> None:
     """A resource-based policy that names the account allows nothing by itself."""
     resource = policy(grant({"AWS": "111122223333"}))

@@ -64,3 +64,10 @@ def test_action_without_override_is_refused(tmp_path: Path, steps: str, message:
     """The message names the place and the missing override or input."""
     with pytest.raises(WorkflowInvalid, match=message):
         action_overrides.resolve_overrides(action_overrides.find_action_uses(with_steps(steps), tmp_path))
+
+
+def test_local_action_that_reads_what_act_leaves_empty_is_refused(tmp_path: Path) -> None:
+    """Expressions of workflow files get the values; those of an action's own file are read by act."""
+    folder = checkout_with(tmp_path, ids="[{run: 'echo ${{ github.repository_id }} ${{ github.repository }}'}]")
+    with pytest.raises(WorkflowInvalid, match=r"leaves github\.repository_id empty in local actions"):
+        action_overrides.find_action_uses(with_steps("{uses: ./.github/actions/ids}"), folder)

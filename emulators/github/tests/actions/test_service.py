@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from actions_emulator import REPOSITORY, ActionsEmulator, one_job
+from local_github.domain import merge_queue
+from local_github.domain.tokens import Principal
 
 
 def test_schedule_starts_by_its_expression_or_when_it_is_due(emulator: ActionsEmulator) -> None:
@@ -70,3 +72,37 @@ def test_skip_marker_starts_no_run(emulator: ActionsEmulator) -> None:
     emulator.workflow(one_job("true", on="push"), message="Add")
     emulator.push({"a": "1"}, "Later [skip ci]")
     assert [run.title for run in emulator.finished_runs()] == ["Add"]
+
+
+def test_merge_queue_waits_for_the_run_of_its_group(emulator: ActionsEmulator) -> None:
+    """The run has the group's commit and ref; its job is the required check, and main moves when it has passed."""
+    record, backend = emulator.github.state.named(REPOSITORY), emulator.github.backend
+    failed = "${{ contains(github.event.merge_group.head_commit.message, 'broken') }}"
+    text = f'echo "base ${{{{ github.event.merge_group.base_sha }}}}"; test {failed} = false'
+    emulator.workflow(one_job(text, on="{merge_group: {branches: [main]}}"))
+    checks = {"required_status_checks": [{"context": "one"}]}
+    ruleset = {
+        "name": "queue",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"]}},
+        "rules": [{"type": "merge_queue"}, {"type": "required_status_checks", "parameters": checks}],
+    }
+    assert emulator.api("POST", f"/repos/{REPOSITORY}/rulesets", ruleset)[0] == 201
+    alice = Principal(login="alice", permissions=None, repository=None)
+    for number, name in enumerate(("fine", "broken"), start=1):
+        emulator.git("fetch", "--quiet", "origin")
+        emulator.git("checkout", "--quiet", "--detach", "origin/main")
+        head, before = emulator.push({name: "1"}, branch=name), record.git.branch("main")
+        emulator.api("POST", f"/repos/{REPOSITORY}/statuses/{head}", {"state": "success", "context": "one"})
+        emulator.open_pull_request(name)
+        with backend.lock():
+            merge_queue.enqueue(backend.emitter, record, record.issues[number], alice)
+        run = emulator.last_run()
+        assert (run.event, run.actor) == ("merge_group", "github-merge-queue[bot]")
+        assert run.title == f"Merge pull request #{number} from acme/{name}"
+        assert run.ref == f"refs/heads/gh-readonly-queue/main/pr-{number}-{before}"
+        assert f"base {before}" in run.log
+        merged = name == "fine"
+        assert run.conclusion == ("success" if merged else "failure")
+        assert (record.git.branch("main") == run.sha) is merged
+        assert record.merge_queues == {}

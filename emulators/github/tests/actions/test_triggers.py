@@ -175,3 +175,24 @@ def test_filter_and_ignore_filter_exclude_each_other() -> None:
     """GitHub refuses such a file."""
     with pytest.raises(WorkflowInvalid, match="paths and paths-ignore"):
         triggers.starts(workflow("{push: {paths: [a], paths-ignore: [b]}}"), push())
+
+
+@pytest.mark.parametrize(
+    ("filters", "action", "fires"),
+    [
+        ("{branches: [main], types: [checks_requested]}", "checks_requested", True),
+        ("{branches: [main]}", "checks_requested", True),
+        ("{branches: [release]}", "checks_requested", False),
+        ("{branches-ignore: [main]}", "checks_requested", False),
+        ("{}", "destroyed", False),
+    ],
+)
+def test_merge_group_is_filtered_by_its_base(filters: str, action: str, fires: bool) -> None:
+    """Not by the branch of the queue; the end of a group starts nothing."""
+    group = event(
+        "merge_group",
+        action=action,
+        ref="refs/heads/gh-readonly-queue/main/pr-1-2",
+        payload={"merge_group": {"base_ref": "refs/heads/main"}},
+    )
+    assert triggers.starts(workflow(f"{{merge_group: {filters}}}"), group) is fires

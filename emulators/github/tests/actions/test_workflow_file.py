@@ -15,8 +15,8 @@ def with_job(job: str, top: str = "") -> Workflow:
     )
 
 
-def test_token_permissions_are_the_union_of_the_jobs() -> None:
-    """Job permissions replace those of the workflow; the default is to read contents and packages."""
+def test_job_permissions_replace_those_of_the_workflow() -> None:
+    """The default is to read contents and packages, unless the repository's setting says otherwise."""
     text = """
 on: push
 permissions: {}
@@ -26,11 +26,31 @@ jobs:
   c: {runs-on: ubuntu-latest, steps: [{run: a}]}
 """
     found = parse(text, PATH)
-    assert found.permissions() == {"contents": "write", "id-token": "write"}
-    assert [dict(job.permissions) for job in found.jobs][2] == {}
-    assert with_job("").permissions() == {"contents": "read", "packages": "read"}
-    assert with_job("", "permissions: read-all").permissions()["deployments"] == "read"
-    assert "id-token" not in with_job("", "permissions: read-all").permissions()
+    assert [dict(job.permissions) for job in found.jobs] == [
+        {"contents": "read", "id-token": "write"},
+        {"contents": "write"},
+        {},
+    ]
+    assert not any(job.default_permissions for job in found.jobs)
+    (default,) = with_job("").jobs
+    assert (default.permissions, default.default_permissions) == ({"contents": "read", "packages": "read"}, True)
+    read_all = with_job("", "permissions: read-all").jobs[0].permissions
+    assert read_all["deployments"] == "read"
+    assert "id-token" not in read_all
+
+
+def test_scalars_follow_yaml_1_2() -> None:
+    """YAML 1.1 would read `12:30` as 750, `010` as eight and `no` as false."""
+    job = with_job("env: {time: 12:30, code: 010, octal: 0o10, off: no, rate: 1e3, half: .5, on: 2026-01-02}").jobs[0]
+    assert job.raw["env"] == {
+        "time": "12:30",
+        "code": 10,
+        "octal": 8,
+        "off": "no",
+        "rate": 1000.0,
+        "half": 0.5,
+        "on": "2026-01-02",
+    }
 
 
 @pytest.mark.parametrize(
@@ -40,7 +60,13 @@ jobs:
         ("jobs: {a: {}}\n", "has no `on`"),
         ("on: push\njobs: {a: {steps: [{run: a}]}}\n", "runs-on must name the runner"),
         ("on: push\njobs: {a: {runs-on: ubuntu-latest}}\n", "has no steps"),
-        ("on: push\njobs: {a: {uses: ./.github/workflows/b.yml}}\n", "reusable workflow"),
+        ("on: push\njobs: {a: {uses: ./.github/workflows/b.yml, steps: [{run: a}]}}\n", "reusable workflow and so has"),
+        ("on: push\njobs: {a: {runs-on: x, steps: [{run: a}], needs: b}}\n", "needs the job 'b', which does not exist"),
+        (
+            "on: push\njobs:\n  a: {runs-on: x, steps: [{run: a}], needs: b}\n"
+            "  b: {runs-on: x, steps: [{run: a}], needs: a}\n",
+            "need each other in a circle: a, b",
+        ),
         ("on: push\npermissions: {everything: write}\njobs: {a: {}}\n", "unknown permission: everything"),
         ("on: push\njobs: {a: {runs-on: x, steps: [{run: a}], timeout-minutes: 0}}\n", "timeout-minutes"),
         ("on: push\nconcurrency: {group: g, queue: max}\njobs: {a: {runs-on: x, steps: [{run: a}]}}\n", "queue"),

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from local_github.domain.branch_protection import protect
+from rest_calls import request
 
 
 def test_gh_pr_commands(emulator: Any, clone: Any, branch: Any, gh: Any) -> None:
@@ -173,3 +174,36 @@ def test_gh_pr_checkout_of_a_fork(emulator: Any, clone: Any, gh: Any) -> None:
     emulator.api(token).create_pull(base="main", head="mallory:theirs", title="T")
     gh("pr", "checkout", "1")
     assert clone.git("rev-parse", "HEAD").stdout.strip() == sha
+
+
+def test_gh_pr_merge_adds_to_a_merge_queue(emulator: Any, branch: Any, gh: Any) -> None:
+    """gh finds the queue of the base and asks for it; the pull request merges after its checks."""
+    body = {
+        "name": "queue",
+        "target": "branch",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"], "exclude": []}},
+        "rules": [
+            {"type": "merge_queue"},
+            {"type": "required_status_checks", "parameters": {"required_status_checks": [{"context": "acme/ci"}]}},
+        ],
+    }
+    gh("api", "repos/acme/fraud", "--method", "PATCH", "--field", "allow_auto_merge=true")
+    assert request(emulator, "POST", "/rulesets", body, emulator.token())[0] == 201
+    head = branch("topic")
+    api = emulator.api()
+    api.create_pull(base="main", head="topic", title="T")
+    assert "is expected" in gh("pr", "merge", "1", check=False).stderr
+    api.get_commit(head).create_status("success", context="acme/ci")
+    gh("pr", "merge", "1")
+    fields = json.loads(gh("api", "graphql", "-f", f"query={_QUEUED}").stdout)["data"]["repository"]["pullRequest"]
+    assert (fields["isMergeQueueEnabled"], fields["isInMergeQueue"]) == (True, True)
+    entry = fields["mergeQueueEntry"]
+    assert (entry["position"], entry["state"], entry["enqueuer"]["login"]) == (1, "AWAITING_CHECKS", "alice")
+    api.get_commit(entry["headCommit"]["oid"]).create_status("success", context="acme/ci")
+    assert json.loads(gh("pr", "view", "1", "--json", "state").stdout) == {"state": "MERGED"}
+
+
+_QUEUED = """{ repository(owner: "acme", name: "fraud") { pullRequest(number: 1) {
+  isMergeQueueEnabled isInMergeQueue mergeQueueEntry { position state enqueuer { login } headCommit { oid } }
+} } }"""

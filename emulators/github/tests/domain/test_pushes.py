@@ -109,6 +109,10 @@ def test_changed_files_are_the_first_300_of_the_diff(emulator: Any, clone: Any, 
     assert len(event.changed_files) == 300
     assert event.changed_files[-1] == "many/299.txt"
     assert not event.diff_too_large
+    branch("topic", files | {"zzz.txt": "2"} | {f"many/{number:03}.txt": "2" for number in range(300)})
+    emulator.api().create_pull(base="main", head="topic", title="T")
+    (opened,) = emulator.named("pull_request")
+    assert (len(opened.changed_files), opened.changed_files[-1]) == (300, "many/299.txt")
 
 
 def test_push_of_more_than_1000_commits_is_too_large_to_compare(emulator: Any, clone: Any) -> None:

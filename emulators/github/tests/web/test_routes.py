@@ -11,6 +11,7 @@ from typing import Any
 
 from local_github.web import diff_parser
 from pages import EVIL, Runs, Tags
+from rest_calls import request
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -141,6 +142,29 @@ def test_merge_button_merges_as_the_page_user(emulator: Any, branch: Any) -> Non
     assert "<strong>local-user</strong> merged" in page
     assert emulator.api().get_pull(1).merged_by.login == "local-user"
     assert emulator.events[-1].actor == "local-user"
+
+
+def test_merge_button_adds_to_a_merge_queue(emulator: Any, branch: Any) -> None:
+    """The page then shows that the pull request waits; a second click is refused."""
+    branch("topic")
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
+    checks = {"required_status_checks": [{"context": "acme/ci"}]}
+    ruleset = {
+        "name": "queue",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"]}},
+        "rules": [{"type": "merge_queue"}, {"type": "required_status_checks", "parameters": checks}],
+    }
+    assert request(emulator, "POST", "/rulesets", ruleset, emulator.token())[0] == 201
+    emulator.api().get_commit(pull.head.sha).create_status("success", context="acme/ci")
+    token = button(get(emulator, "/acme/fraud/pull/1")[1])
+    status, page, _ = get(emulator, "/acme/fraud/pull/1/merge", {"token": token})
+    assert status == 200
+    assert "waits in the merge queue of <code>main</code>" in page
+    assert "Merge pull request</button>" not in page
+    (entry,) = emulator.github.state.find("acme", "fraud").merge_queues["main"]
+    assert entry.by == "local-user"
+    assert get(emulator, "/acme/fraud/pull/1/merge", {"token": token})[0] == 405
 
 
 def test_merge_form_needs_a_valid_token(emulator: Any, branch: Any) -> None:

@@ -13,11 +13,12 @@ from local_aws.authorization import requirements, resource_policies, resource_ta
 from local_aws.authorization.calls import Call
 from local_aws.authorization.decision_log import DecisionLog
 from local_aws.authorization.principals import Principal, Principals
+from local_aws.authorization.requirements import encryption
 from local_aws.authorization.requirements.base import Context, Requirement
 from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError
 from local_aws.iam.evaluation import AccessRequest, Policies, evaluate
-from local_aws.iam.evaluation_outcome import Decision
+from local_aws.iam.evaluation_outcome import Decision, Reason
 from local_aws.iam.principals import ANONYMOUS
 
 _MISSING_KEY_OPERATIONS = ("GetObject", "GetObjectTagging", "HeadObject", "CopyObject")
@@ -40,6 +41,7 @@ class Authorizer:
         if required is None:
             if principal.administrator:
                 return
+            self._log.write(principal, call.name, _undecided(principal, call))
             raise AwsError(
                 "AccessDeniedException",
                 f"User: {principal.arn} is not authorized to perform: {call.name}. The AWS emulator has no table entry "
@@ -54,8 +56,28 @@ class Authorizer:
         for requirement in required:
             if requirement.passed_to:
                 self._check_trust(call, requirement)
+        self._authorize_keys(principal, call)
         if call.service == "s3" and call.operation in _MISSING_KEY_OPERATIONS:
             self._hide_missing_key(principal, call)
+
+    def _authorize_keys(self, principal: Principal, call: Call) -> None:
+        """Returns if the KMS keys that the call's service uses for it may be used.
+
+        For the failure of a log group's key AWS documents an error where it is set; for the others it is IAM's.
+        """
+        for requirement in encryption.find(call):
+            decision = self.decide(principal, requirement, operation=call.name)
+            if not decision.allowed:
+                raise denied(call, decision, _KEY_DENIALS)
+        for requirement in encryption.of_log_group(call):
+            service = encryption.LOGS_PRINCIPAL.format(region=call.region)
+            decision = self.decide_for_service(service, requirement, operation=call.name)
+            if not decision.allowed:
+                if call.operation not in ("AssociateKmsKey", "CreateLogGroup"):
+                    raise denied(call, decision)
+                arn = dict(requirement.context)["kms:EncryptionContext:aws:logs:arn"]
+                text = "The specified KMS key does not exist or is not allowed to be used with LogGroup"
+                raise AwsError("InvalidParameterException", f"{text} '{arn}'")
 
     def decide(self, principal: Principal, requirement: Requirement, *, operation: str) -> Decision:
         """The decision on one requirement, logged."""
@@ -71,30 +93,45 @@ class Authorizer:
         return decision
 
     def decide_for_service(
-        self, service: str, requirement: Requirement, *, source_arn: str, operation: str
+        self, service: str, requirement: Requirement, *, operation: str, source_arn: str = ""
     ) -> Decision:
-        """The decision on a call of a service in its own name, such as EventBridge's invocation of a function."""
-        principal = Principal(
+        """The decision on a call of a service in its own name, such as EventBridge's invocation of a function.
+
+        Args:
+            source_arn: the resource that the service acts for; '' if it sends neither this nor the account.
+        """
+        source = {"aws:SourceOwner": self._account, "aws:SourceArn": source_arn} if source_arn else {}
+        principal = self._service(service, source, has_source=bool(source_arn))
+        return self.decide(principal, requirement, operation=operation)
+
+    def may_assume(self, service: str, role: Any, *, operation: str, log: bool = True) -> bool:
+        """Whether the trust policy of `role`, moto's record, allows a service of AWS to assume it.
+
+        Args:
+            log: False writes a denial alone, for a check of a session that the service has already.
+        """
+        principal = self._service(service)
+        request = AccessRequest(
+            principal=service, action="sts:AssumeRole", resource=role.arn, context=principal.context
+        )
+        decision = evaluate(request, Policies(resource=self.principals.trust_policy(role)))
+        if log or not decision.allowed:
+            self._log.write(principal, operation, decision)
+        return decision.allowed
+
+    def _service(self, service: str, context: Context | None = None, *, has_source: bool = True) -> Principal:
+        """A service that calls in its own name, for this account if `has_source`."""
+        return Principal(
             arn=service,
             entity=service,
             policies=Policies(),
             context={
                 "aws:PrincipalIsAWSService": "true",
                 "aws:PrincipalServiceName": service,
-                "aws:SourceAccount": self._account,
-                "aws:SourceOwner": self._account,
-                "aws:SourceArn": source_arn,
+                **({"aws:SourceAccount": self._account} if has_source else {}),
+                **(context or {}),
             },
         )
-        return self.decide(principal, requirement, operation=operation)
-
-    def may_assume(self, service: str, role: Any, *, source_arn: str = "") -> bool:
-        """Whether the trust policy of `role`, moto's record, allows a service of AWS to assume it."""
-        context: dict[str, str | Sequence[str]] = {"aws:SourceAccount": self._account}
-        if source_arn:
-            context["aws:SourceArn"] = source_arn
-        request = AccessRequest(principal=service, action="sts:AssumeRole", resource=role.arn, context=context)
-        return evaluate(request, Policies(resource=self.principals.trust_policy(role))).allowed
 
     def _policies(self, principal: Principal, requirement: Requirement) -> Policies:
         own = principal.policies
@@ -129,7 +166,7 @@ class Authorizer:
         if refusal is None:
             return
         role = self.principals.role(requirement.resource)
-        if role is None or not self.may_assume(requirement.passed_to, role):
+        if role is None or not self.may_assume(requirement.passed_to, role, operation=call.name):
             code, message = refusal
             raise AwsError(code, message.format(role=requirement.resource))
 
@@ -151,13 +188,30 @@ class Authorizer:
             raise denied(call, decision)
 
 
-def denied(call: Call, decision: Decision) -> AwsError:
-    """The error that the call's service answers for a denial: its code and status, and IAM's message."""
+def denied(call: Call, decision: Decision, codes: Mapping[str, tuple[str, int]] | None = None) -> AwsError:
+    """The error that the call's service answers for a denial: its code and status, and IAM's message.
+
+    Args:
+        codes: code and status by service, where a service has others for this denial.
+    """
     message = decision.message()
     if decision.principal == ANONYMOUS:
         message = "Access Denied" if call.service == "s3" else "Missing Authentication Token"
-    code, status = _DENIALS.get(call.service, ("AccessDeniedException", 400))
+    code, status = {**_DENIALS, **(codes or {})}.get(call.service, ("AccessDeniedException", 400))
     return AwsError(code, message, status)
+
+
+def _undecided(principal: Principal, call: Call) -> Decision:
+    """What the log shows for an operation that no table knows: nothing allows it."""
+    return Decision(
+        principal=principal.arn,
+        action=call.name,
+        resource="*",
+        same_account=True,
+        reason=Reason.IMPLICIT_DENY,
+        policy_type=None,
+        statements=(),
+    )
 
 
 _DENIALS: Mapping[str, tuple[str, int]] = {
@@ -170,6 +224,12 @@ _DENIALS: Mapping[str, tuple[str, int]] = {
     "sqs": ("AccessDenied", 403),
     "sts": ("AccessDenied", 403),
 }
+
+_KEY_DENIALS: Mapping[str, tuple[str, int]] = {
+    "sns": ("KMSAccessDenied", 400),
+    "sqs": ("KMS.AccessDeniedException", 400),
+}
+"""For a denied use of a KMS key: API references of SNS (KMSAccessDeniedException) and SQS (KmsAccessDenied)."""
 
 _NOT_ASSUMABLE = (
     "ValidationException",

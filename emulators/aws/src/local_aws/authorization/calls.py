@@ -1,24 +1,17 @@
-"""One AWS call as authorization sees it: service, operation and parameters, read from an HTTP request.
-
-Reads the body only where the parameters that decide are in it; a body that was read is put back. Decides nothing.
-"""
+"""One AWS call as authorization sees it: service, operation and parameters. Decides nothing."""
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
 
 from local_aws import protocols
-from local_aws.authorization import rest_operations
-from local_aws.errors import AwsError
+from local_aws.validation import request_reader
+from local_aws.validation.constraints import UnknownMember, WrongType
+from local_aws.validation.request_input import Malformed
 
-_SERVICES = {"monitoring": "cloudwatch"}  # names in signatures that differ from those of service models
-_BODIES = {("s3", "DeleteObjects")}
-_REST_JSON_BODIES = ("lambda",)
+_SERVICES = {"monitoring": "cloudwatch"}  # names in signatures that differ from those of requirements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,63 +35,22 @@ class Call:
         return "" if value is None else str(value)
 
 
-def read(environ: dict[str, Any], request: protocols.Request, *, account: str, region: str) -> Call:
-    """The call of `request`; its operation is '' if no operation of the service's model has this method and path."""
-    service = _SERVICES.get(request.service, request.service)
-    operation, parameters = request.operation, dict[str, Any]()
-    if request.protocol == "json":
-        parameters = _json(request.body)
-    elif request.protocol == "query":
-        parameters = request.parameters()
-    elif request.protocol == "cbor":
-        parameters = _cbor(_read_body(environ))
-    else:
-        operation, parameters = _rest(environ, service)
-    return Call(service=service, operation=operation, parameters=parameters, account=account, region=region)
+def read(environ: dict[str, Any], request: protocols.Request, *, service: str = "", account: str, region: str) -> Call:
+    """The call of `request`; its operation is '' if no operation of the service's model has this method and path.
 
+    A request that cannot be read has no parameters. It was refused before, unless it is anonymous, and then is denied.
 
-def _rest(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
-    path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")
-    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    found = rest_operations.find(service, environ["REQUEST_METHOD"], path, query, environ)
-    if found is None:
-        return "", {}
-    operation, parameters = found
-    if (service, operation) in _BODIES:
-        parameters |= _parsed_xml(service, operation, _read_body(environ))
-    elif service in _REST_JSON_BODIES and operation != "Invoke":
-        parameters |= _json(_read_body(environ))
-    return operation, parameters
-
-
-def _read_body(environ: dict[str, Any]) -> bytes:
-    data: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(data)
-    return data
-
-
-def _json(body: bytes | None) -> dict[str, Any]:
+    Args:
+        service: the service that answers, where the signature does not name it.
+    """
     try:
-        document = json.loads(body or b"{}")
-    except ValueError as error:
-        raise AwsError("SerializationException", f"the request's body is not JSON: {error}") from error
-    return document if isinstance(document, dict) else {}
-
-
-def _cbor(body: bytes) -> dict[str, Any]:
-    from botocore.parsers import RpcV2CBORParser
-
-    parser = RpcV2CBORParser()
-    document = parser.parse_data_item(parser.get_peekable_stream_from_bytes(body)) if body else {}
-    return document if isinstance(document, dict) else {}
-
-
-def _parsed_xml(service: str, operation: str, body: bytes) -> dict[str, Any]:
-    from moto.core.parse import PROTOCOL_PARSERS
-    from moto.core.utils import get_service_model
-
-    parser = PROTOCOL_PARSERS["rest-xml"](get_service_model(service).operation_model(operation), map_type=dict)
-    parsed: dict[str, Any] = parser.parse(
-        {"method": "POST", "values": {}, "headers": {}, "body": body, "url_path": "/", "url_params": {}}
+        model, parameters = request_reader.read(environ, request)
+    except (Malformed, WrongType, UnknownMember):
+        model, parameters = None, {}
+    return Call(
+        service=service or _SERVICES.get(request.service, request.service),
+        operation=model.name if model is not None else request.operation,
+        parameters=parameters,
+        account=account,
+        region=region,
     )
-    return {name: value for name, value in parsed.items() if value is not None}

@@ -1,9 +1,11 @@
 """The log of decisions: one JSON line per decision, in the emulator's folder.
 
     {"at": …, "operation": "s3:GetObject", "principal": ARN, "entity": ARN of the role or user, "action": …,
-     "resource": …, "decision": "allowed", "statements": [["inline policy", "Sid"], …]}
+     "resource": …, "decision": "allowed", "statements": [["inline policy", "Sid"], …], "needed": [[…, …], …]}
 
-A statement is its policy (the ARN of a managed one, the name of an inline one) and its Sid, or `#2` without one.
+A statement is its policy (the ARN of a managed one, the name of an inline one, `policy of ARN` for that of a resource,
+`trust policy of NAME` for that of a role) and its Sid, or `#2` without one. `needed` are the statements of an allowed
+call without which, each removed alone, it would have been denied. `entity` is the service's name for a service.
 Evaluates nothing; `local_aws.authorization.usage` reads it.
 """
 
@@ -36,6 +38,7 @@ class DecisionLog:
             "resource": decision.resource,
             "decision": decision.reason.value,
             "statements": [statement_name(statement) for statement in decision.statements],
+            "needed": [statement_name(statement) for statement in decision.needed],
         }
         with self._lock:
             if self._file.closed:

@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from local_aws import protocols
-from local_aws.authorization import calls, rest_operations
+from local_aws.authorization import calls
 from local_aws.authorization.authorizer import Authorizer
-from local_aws.authorization.calls import Call
 from local_aws.authorization.principals import Principal
 from local_aws.errors import AwsError
 
@@ -59,18 +58,9 @@ class Gate:
             caller = self._authorizer.principals.of_key(access_key, token)
         except AwsError as error:
             raise _for_protocol(request, error) from error
-        self._authorizer.authorize(caller, self._call(environ, request, service))
+        call = calls.read(environ, request, service=service, account=self._account, region=self._region)
+        self._authorizer.authorize(caller, call)
         return caller
-
-    def _call(self, environ: dict[str, Any], request: protocols.Request, service: str) -> Call:
-        if not service:
-            return calls.read(environ, request, account=self._account, region=self._region)
-        path = environ.get("PATH_INFO", "/")
-        found = rest_operations.find(service, environ["REQUEST_METHOD"], path, {}, environ)
-        operation, parameters = found or ("", {})
-        return Call(
-            service=service, operation=operation, parameters=parameters, account=self._account, region=self._region
-        )
 
 
 def _credentials(environ: Mapping[str, Any], request: protocols.Request) -> tuple[str | None, str | None]:

@@ -16,8 +16,8 @@ MARK = "# unused in the emulators:"
 
 @dataclass(frozen=True, kw_only=True)
 class StatementPlace:
-    """Where a statement stands: the resource's logical id and type, the policy's name (empty for a managed policy,
-    whose name is generated), and the statement's Sid, or `#` and its index without one."""
+    """Where a statement stands: the resource's logical id and type, the policy's name (empty for the trust policy of a
+    role and for a policy that is a resource's only one), and the statement's Sid, or `#` and its index without one."""
 
     resource: str
     type: str
@@ -37,10 +37,11 @@ def of_template(text: str) -> Mapping[StatementPlace, str]:
 
 
 def _statements(root: yaml.Node | None) -> Iterator[tuple[StatementPlace, int]]:
-    """Each statement of the template's roles and policies, and the index of its first line."""
+    """Each statement of the template's roles, policies and keys, and the index of its first line."""
     for name, resource in _members(_member(root, "Resources")):
         type_name, properties = _text(_member(resource, "Type")), _member(resource, "Properties")
         policies = [(_text(_member(properties, "PolicyName")), _member(properties, "PolicyDocument"))]
+        policies += [("", _member(properties, name)) for name in ("AssumeRolePolicyDocument", "KeyPolicy")]
         for policy in _items(_member(properties, "Policies")):
             policies.append((_text(_member(policy, "PolicyName")), _member(policy, "PolicyDocument")))
         for policy_name, document in policies:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from local_aws.authorization.authorizer import Authorizer, denied
 from local_aws.authorization.calls import Call
+from local_aws.authorization.requirements import encryption
 from local_aws.authorization.requirements.base import Requirement
 from local_aws.errors import AwsError
 
@@ -57,7 +58,8 @@ class RoleSessions:
 
         name = name or self._name
         role = self._authorizer.principals.role(role_arn)
-        if role is None or not self._authorizer.may_assume(self.service, role):
+        fresh = (role_arn, name) not in self._sessions
+        if role is None or not self._authorizer.may_assume(self.service, role, operation="sts:AssumeRole", log=fresh):
             raise AwsError(
                 "AccessDenied",
                 f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
@@ -112,6 +114,13 @@ class RoleSessions:
         )
         principal = self._authorizer.principals.of_session(self.session(role_arn))
         self._authorizer.authorize(principal, call)
+
+    def authorize_key(self, role_arn: str, use: Literal["output", "volume"], key: str) -> None:
+        """Returns if the role may let SageMaker use a KMS key for an output or a volume; raises as `authorize` does."""
+        call = Call(service="sagemaker", operation="", parameters={}, account=self._account, region=self._region)
+        required = encryption.of_output(call, key) if use == "output" else encryption.of_volume(call, key)
+        for requirement in required:
+            self.require(role_arn, requirement, operation=f"sagemaker:EncryptJob{use.capitalize()}")
 
     def require(self, role_arn: str, requirement: Requirement, *, operation: str, name: str = "") -> None:
         """Returns if the role may use one action; raises as `authorize` does."""

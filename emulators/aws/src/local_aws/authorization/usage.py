@@ -1,8 +1,7 @@
-"""Permissions used and granted: for each role, which of its statements and actions no call used, and what was denied.
+"""Permissions used and granted: which statements of each role and each shared policy no call used, or none needed.
 
-Computed from the log of decisions and the policies as deployed. `save_policies` keeps the latter when the emulator
-stops, with the reasons that the stacks' templates give for unused statements, so that `report` works on its folder
-afterwards. Decides nothing.
+Computed from the log of decisions and the policies that `deployed_policies` saved when the emulator stopped. A call
+needs a statement if it would have been denied without it. Decides nothing.
 """
 
 from __future__ import annotations
@@ -15,34 +14,44 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from local_aws.authorization import justifications
-from local_aws.authorization.justifications import StatementPlace
-from local_aws.authorization.principals import Principals
+from local_aws.authorization.deployed_policies import POLICIES
 from local_aws.errors import EmulatorError
 
-DECISIONS, POLICIES = "logs/decisions.jsonl", "logs/policies.json"
+DECISIONS = "logs/decisions.jsonl"
+AuthorizedCall = tuple[str, str, str]
+"""Operation, action and resource of a decision."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrantedStatement:
-    """An Allow statement of a role. `calls` counts the decisions that it allowed; `unused` are its actions, as written,
-    that allowed none; `justification` is the reason that the template's comment gives for that, or empty."""
+    """An Allow statement.
+
+    `calls` counts the decisions that it allowed, and `needed` those of them that would have been denied without it.
+    `unused` are its actions, as written, that allowed none; `justification` is the reason that the template's comment
+    gives for that, or empty.
+    """
 
     policy: str
     sid: str
     actions: Sequence[str]
     calls: int
+    needed: Mapping[AuthorizedCall, int]
     unused: Sequence[str]
     justification: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleUsage:
-    """What a role may do and did. `denied` counts denied decisions by (operation, action, resource)."""
+class PolicyUsage:
+    """The statements of one role's own policies, or of one shared policy.
 
-    role: str
+    `kind` is role, and `owner` the role's ARN; or it is resource, trust or boundary, and `owner` the policy's name in
+    the log. `denied` counts the denied calls of a role.
+    """
+
+    kind: str
+    owner: str
     statements: Sequence[GrantedStatement]
-    denied: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    denied: Mapping[AuthorizedCall, int] = field(default_factory=dict)
 
     @property
     def unused(self) -> Sequence[GrantedStatement]:
@@ -54,30 +63,35 @@ class RoleUsage:
         """The unused statements that no comment of the template justifies."""
         return [statement for statement in self.unused if not statement.justification]
 
-
-def save_policies(principals: Principals, folder: Path, stacks: Iterable[Any] = ()) -> None:
-    """Writes the identity-based policies of every role into the emulator's folder, and the reasons in the templates of
-    `stacks`, moto's records, for statements that are not used."""
-    reasons = _reasons(stacks)
-    roles = {
-        role.arn: [
-            {
-                "policy": policy.arn or policy.name,
-                "document": _parsed(policy.document),
-                "unused": {
-                    **reasons.get((policy.arn or "", ""), {}),
-                    **reasons.get((role.name, policy.name), {}),
-                },
-            }
-            for policy in principals.role_policies(role).identity
-        ]
-        for role in principals.roles()
-    }
-    (folder / POLICIES).write_text(json.dumps(roles, indent=1), "utf-8")
+    @property
+    def redundant(self) -> Sequence[GrantedStatement]:
+        """The used statements that no call needed: others allowed the same."""
+        return [statement for statement in self.statements if statement.calls and not statement.needed]
 
 
-def report(folder: Path) -> list[RoleUsage]:
-    """The usage of each role of the emulator that ran in `folder`, by its ARN.
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The permissions of an emulator that has stopped. `denied` has the calls of callers that are no roles: services,
+    users, the administrator."""
+
+    roles: Sequence[PolicyUsage]
+    shared: Sequence[PolicyUsage]
+    denied: Mapping[str, Mapping[AuthorizedCall, int]]
+
+    def as_json(self) -> str:
+        """The report as JSON text."""
+        document = {
+            "roles": [_usage_row(usage) for usage in self.roles],
+            "shared_policies": [_usage_row(usage) for usage in self.shared],
+            "other_callers": [
+                {"caller": caller, "denied": _call_rows(calls)} for caller, calls in sorted(self.denied.items())
+            ],
+        }
+        return json.dumps(document, indent=1)
+
+
+def report(folder: Path) -> Report:
+    """The usage of each role and each shared policy of the emulator that ran in `folder`.
 
     Raises:
         EmulatorError: the folder holds no decisions or no policies.
@@ -85,96 +99,85 @@ def report(folder: Path) -> list[RoleUsage]:
     for name in (DECISIONS, POLICIES):
         if not (folder / name).is_file():
             raise EmulatorError(f"{folder / name} does not exist: it is written by an emulator that has stopped")
-    roles: dict[str, Any] = json.loads((folder / POLICIES).read_text("utf-8"))
+    policies: dict[str, Any] = json.loads((folder / POLICIES).read_text("utf-8"))
     with (folder / DECISIONS).open(encoding="utf-8") as lines:
         decisions = _Decisions(map(json.loads, lines))
-    return [_usage(role, roles[role], decisions) for role in sorted(roles)]
-
-
-def as_json(usages: Iterable[RoleUsage]) -> str:
-    """The report as JSON text: a list of roles."""
-    rows = []
-    for usage in usages:
-        denied = [
-            {"operation": operation, "action": action, "resource": resource, "calls": count}
-            for (operation, action, resource), count in usage.denied.items()
-        ]
-        rows.append(
-            {
-                "role": usage.role,
-                "statements": [asdict(each) for each in usage.statements],
-                "never_used": [f"{each.policy} {each.sid}" for each in usage.unjustified],
-                "denied": denied,
-            }
+    roles = [
+        PolicyUsage(
+            kind="role",
+            owner=role,
+            statements=[each for policy in policies["roles"][role] for each in decisions.statements(policy, role)],
+            denied=decisions.denied.pop(role, {}),
         )
-    return json.dumps(rows, indent=1)
+        for role in sorted(policies["roles"])
+    ]
+    shared = [
+        PolicyUsage(kind=policy["kind"], owner=policy["policy"], statements=decisions.statements(policy, ""))
+        for policy in sorted(policies["shared"], key=lambda each: str(each["policy"]))
+    ]
+    return Report(roles=roles, shared=shared, denied=decisions.denied)
 
 
 class _Decisions:
-    """The log, counted: allowed actions by (role, policy, statement), and denied calls by role."""
+    """The log, counted by (role, policy, Sid); the role is empty in the counts of shared policies, over all callers."""
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        self.allowed: dict[tuple[str, str, str], Counter[str]] = {}
-        self.denied: dict[str, Counter[tuple[str, str, str]]] = {}
+        self._allowed: dict[tuple[str, str, str], Counter[str]] = {}
+        self._needed: dict[tuple[str, str, str], Counter[AuthorizedCall]] = {}
+        self.denied: dict[str, Counter[AuthorizedCall]] = {}
         for line in lines:
-            role = line["entity"]
+            caller, call = line["entity"], (line["operation"], line["action"], line["resource"])
             if line["decision"] != "allowed":
-                key = (line["operation"], line["action"], line["resource"])
-                self.denied.setdefault(role, Counter())[key] += 1
-                continue
-            for policy, sid in line["statements"]:
-                self.allowed.setdefault((role, policy, sid), Counter())[line["action"]] += 1
+                self.denied.setdefault(caller, Counter())[call] += 1
+            for policy, sid in line["statements"] if line["decision"] == "allowed" else ():
+                for owner in (caller, ""):
+                    self._allowed.setdefault((owner, policy, sid), Counter())[line["action"]] += 1
+            for policy, sid in line["needed"]:
+                for owner in (caller, ""):
+                    self._needed.setdefault((owner, policy, sid), Counter())[call] += 1
 
-
-def _usage(role: str, policies: Sequence[Mapping[str, Any]], decisions: _Decisions) -> RoleUsage:
-    statements = []
-    for policy in policies:
+    def statements(self, policy: Mapping[str, Any], role: str) -> list[GrantedStatement]:
+        """The Allow statements of a policy, as `deployed_policies` saved it, with their counts."""
+        found = []
         for index, statement in enumerate(_list(policy["document"]["Statement"])):
             if statement["Effect"] != "Allow":
                 continue
             sid, actions = str(statement.get("Sid") or f"#{index}"), _list(statement.get("Action"))
-            used = decisions.allowed.get((role, policy["policy"], sid), Counter())
-            unused = [action for action in actions if not any(_matches(action, name) for name in used)]
-            statements.append(
+            used = self._allowed.get((role, policy["policy"], sid), Counter())
+            found.append(
                 GrantedStatement(
                     policy=policy["policy"],
                     sid=sid,
                     actions=actions,
                     calls=used.total(),
-                    unused=unused,
+                    needed=self._needed.get((role, policy["policy"], sid), {}),
+                    unused=[action for action in actions if not any(_matches(action, name) for name in used)],
                     justification=policy.get("unused", {}).get(sid, ""),
                 )
             )
-    return RoleUsage(role=role, statements=statements, denied=dict(decisions.denied.get(role, Counter())))
+        return found
 
 
-def _reasons(stacks: Iterable[Any]) -> dict[tuple[str, str], dict[str, str]]:
-    """The reasons by Sid, for each role's name and policy's name; a managed policy has its ARN and no name."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for stack in stacks:
-        made = stack.resource_map._parsed_resources  # the public mapping creates what it lacks
-        for place, reason in justifications.of_template(stack.template).items():
-            if place.resource in made:
-                for key in _policies_at(place, made[place.resource]):
-                    found.setdefault(key, {})[place.sid] = reason
-    return found
+def _usage_row(usage: PolicyUsage) -> dict[str, Any]:
+    return {
+        usage.kind if usage.kind == "role" else "policy": usage.owner,
+        "kind": usage.kind,
+        "statements": [{**asdict(each), "needed": _call_rows(each.needed)} for each in usage.statements],
+        "never_used": [f"{each.policy} {each.sid}" for each in usage.unjustified],
+        "redundant": [f"{each.policy} {each.sid}" for each in usage.redundant],
+        "denied": _call_rows(usage.denied),
+    }
 
 
-def _policies_at(place: StatementPlace, resource: Any) -> list[tuple[str, str]]:
-    """The deployed policies of the resource that the statement stands in: moto's role, inline or managed policy."""
-    if place.type == "AWS::IAM::Role":
-        return [(resource.physical_resource_id, place.policy)]
-    if place.type == "AWS::IAM::Policy":
-        return [(role, place.policy) for role in resource.role_names]
-    return [(resource.physical_resource_id, "")]
+def _call_rows(calls: Mapping[AuthorizedCall, int]) -> list[dict[str, Any]]:
+    return [
+        {"operation": operation, "action": action, "resource": resource, "calls": count}
+        for (operation, action, resource), count in calls.items()
+    ]
 
 
 def _matches(pattern: str, action: str) -> bool:
     return fnmatchcase(action.lower(), pattern.lower())
-
-
-def _parsed(document: str | Mapping[str, Any]) -> Any:
-    return json.loads(document) if isinstance(document, str) else document
 
 
 def _list(value: Any) -> list[Any]:

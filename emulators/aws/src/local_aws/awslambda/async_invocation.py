@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+from local_aws.authorization.requirements import encryption
 from local_aws.authorization.requirements.base import Requirement
 from local_aws.authorization.role_sessions import RoleSessions
 from local_aws.awslambda.execution_environment import InvocationResult
@@ -28,6 +29,8 @@ class AsyncInvoker:
         self,
         *,
         client: Callable[[str], Any],
+        account: str,
+        region: str,
         roles: RoleSessions,
         find: Callable[[str], Any],
         run: Callable[[Any, Any, str], InvocationResult],
@@ -35,7 +38,7 @@ class AsyncInvoker:
         retry_seconds: tuple[float, ...],
     ) -> None:
         """`find` returns moto's record of a function by ARN; `run` invokes it (function, event, request id)."""
-        self._roles = roles
+        self._roles, self._account, self._region = roles, account, region
         self._client, self._find, self._run, self._log = client, find, run, log
         self._retry_seconds = retry_seconds
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="lambda-async")
@@ -113,6 +116,8 @@ class AsyncInvoker:
         service = arn.split(":")[2]
         if service in _SEND_ACTIONS:
             authorize(Requirement(_SEND_ACTIONS[service], arn))
+        for requirement in encryption.of_destination(self._account, self._region, arn):
+            authorize(requirement)
         if service == "sqs":
             queue = self._client("sqs")
             url = queue.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]

@@ -26,9 +26,8 @@ from local_aws.clock import Clock
 from local_aws.errors import AwsError
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.protocols import Response
-from local_aws.service_rules import reserved_concurrency
+from local_aws.service_rules import lambda_checks, reserved_concurrency
 
-_MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 _MAX_CODE_BYTES = 250 * 1024 * 1024
 _UNRESERVED_CONCURRENCY = 10  # concurrent executions of one function without reserved concurrency
 
@@ -57,6 +56,8 @@ class Functions:
         self._slots: dict[tuple[str, int], threading.Semaphore] = {}
         self.async_invoker = AsyncInvoker(
             client=client,
+            account=account,
+            region=region,
             roles=roles,
             find=self.find,
             run=lambda function, event, request_id: self.invoke(function, event, wait=True, request_id=request_id),
@@ -68,16 +69,14 @@ class Functions:
     def handle_invoke(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Response:
         """The Invoke API: RequestResponse, Event or DryRun."""
         function = self.find(match["name"])
-        if len(body) > _MAX_PAYLOAD_BYTES:
-            message = f"Request must be smaller than {_MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation"
-            raise AwsError("RequestEntityTooLargeException", message, 413)
+        kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
+        lambda_checks.check_event(len(body), asynchronous=kind == "Event")
         try:
             event = json.loads(body) if body else {}
         except ValueError as error:
             raise AwsError(
                 "InvalidRequestContentException", f"Could not parse request body into json: {error}"
             ) from error
-        kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
         if kind == "DryRun":
             return 204, {}, b""
         if kind == "Event":

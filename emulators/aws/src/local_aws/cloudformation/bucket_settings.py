@@ -6,7 +6,7 @@ encryption is only recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -27,11 +27,10 @@ def apply_bucket_settings(bucket: Any, properties: dict[str, Any], account: str,
     if block:
         backend.put_public_access_block(bucket.name, {key: str(value).lower() for key, value in block.items()})
     encryption = properties.get("BucketEncryption")
-    backend.put_bucket_encryption(bucket.name, cfn_to_api_encryption(encryption) if encryption else None)
+    backend.put_bucket_encryption(bucket.name, _encryption(encryption, cfn_to_api_encryption) if encryption else None)
     ownership = properties.get("OwnershipControls", {}).get("Rules", [])
     backend.put_bucket_ownership_controls(bucket.name, ownership[0]["ObjectOwnership"] if ownership else None)
-    rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
-    backend.put_bucket_lifecycle_configuration(bucket.name, [_lifecycle_rule(rule) for rule in rules])
+    backend.put_bucket_lifecycle_configuration(bucket.name, lifecycle_rules(properties))
     logging = properties.get("LoggingConfiguration")
     backend.put_bucket_logging(
         bucket.name,
@@ -39,6 +38,20 @@ def apply_bucket_settings(bucket: Any, properties: dict[str, Any], account: str,
         if logging
         else {},
     )
+
+
+def _encryption(properties: Mapping[str, Any], translate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """The default encryption as moto keeps it; its translation leaves out whether there is a bucket key."""
+    found = translate(properties)
+    bucket_key = properties["ServerSideEncryptionConfiguration"][0].get("BucketKeyEnabled")
+    if bucket_key is not None:
+        found["Rule"]["BucketKeyEnabled"] = str(bucket_key).lower()
+    return found
+
+
+def lifecycle_rules(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The bucket's lifecycle rules in the form of PutBucketLifecycleConfiguration."""
+    return [_lifecycle_rule(rule) for rule in properties.get("LifecycleConfiguration", {}).get("Rules", [])]
 
 
 def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local_aws.errors import AwsError
+from local_aws.service_rules import identity_checks
 from local_aws.service_rules.catalog import violation
 
 
@@ -29,6 +31,12 @@ def _roles(account: str, region: str) -> Any:
     from moto.iam.models import iam_backends
 
     return {role.name for role in list(iam_backends[account]["aws"].roles.values())}
+
+
+def _managed_policies(account: str, region: str) -> Any:
+    from moto.iam.models import iam_backends
+
+    return {policy.name for policy in list(iam_backends[account]["aws"].managed_policies.values())}
 
 
 def _functions(account: str, region: str) -> Any:
@@ -53,6 +61,7 @@ _NAMES: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "AWS::Logs::LogGroup": ("LogGroupName", _log_groups),
     "AWS::SageMaker::ModelPackageGroup": ("ModelPackageGroupName", _package_groups),
     "AWS::IAM::Role": ("RoleName", _roles),
+    "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", _managed_policies),
     "AWS::Lambda::Function": ("FunctionName", _functions),
     "AWS::S3::Bucket": ("BucketName", _buckets),
     "AWS::SQS::Queue": ("QueueName", _queues),
@@ -66,8 +75,22 @@ def refuse_existing(type_name: str, properties: Mapping[str, Any], account: str,
     Raises:
         AwsError: AlreadyExists, with the reason that CloudFormation gives in the stack's events.
     """
+    if type_name == "AWS::IAM::OIDCProvider":
+        _refuse_existing_provider(properties["Url"])
     name_property, existing = _NAMES.get(type_name, ("", None))
     name = properties.get(name_property)
     if existing is not None and name is not None and name in existing(account, region):
         identifier = json.dumps({f"/properties/{name_property}": name}, separators=(",", ":"))
         raise violation("cloudformation-name-exists", type=type_name, identifier=identifier, token=uuid.uuid4())
+
+
+def _refuse_existing_provider(url: str) -> None:
+    """IAM refuses the second provider itself; the resource has no name that CloudFormation knows."""
+    try:
+        identity_checks.check_provider(url)
+    except AwsError as error:
+        service = f"(Service: Iam, Status Code: {error.status}, Request ID: {uuid.uuid4()})"
+        message = f'Resource handler returned message: "{error.message} {service}" '
+        raise AwsError(
+            "AlreadyExists", message + f"(RequestToken: {uuid.uuid4()}, HandlerErrorCode: AlreadyExists)"
+        ) from error

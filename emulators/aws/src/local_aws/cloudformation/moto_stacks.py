@@ -12,7 +12,8 @@ from typing import Any
 import moto.cloudformation.models as cfn
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
-from moto.cloudformation.responses import CloudFormationResponse
+from moto.cloudformation.responses import CloudFormationResponse, StackResourceDTO
+from moto.core.responses import ActionResult
 
 from local_aws.cloudformation import stack_drift
 from local_aws.cloudformation.resource_base import ResourceType
@@ -46,6 +47,8 @@ def install() -> None:
     cfn.CloudFormationBackend.delete_stack = _delete_stack
     cfn.CloudFormationBackend._resolve_update_parameters = _update_parameters
     CloudFormationResponse._validate_status = lambda _, stack: _refuse_unless_updatable(stack)
+    CloudFormationResponse.list_stack_resources = _list_stack_resources
+    _report_status_of_each_resource()
     _fail_empty_change_sets()
 
 
@@ -108,6 +111,7 @@ def _delete_stack(backend: Any, name_or_stack_id: str) -> None:
 
 def _delete(stack: Any) -> None:
     stack._add_stack_event("DELETE_IN_PROGRESS", resource_status_reason="User Initiated")
+    list(stack.output_map.values())  # resolves the outputs, which moto does when they are asked for, while they exist
     failures = stack.resource_map.delete()
     status = "DELETE_FAILED" if failures else "DELETE_COMPLETE"
     reason = f"The following resource(s) failed to delete: [{', '.join(name for name, _ in failures)}]."
@@ -120,6 +124,33 @@ def _record_deletion_failures(stack: Any, failures: list[tuple[str, Exception]])
     for name, error in failures:
         kind, reason = stack.resource_map._resource_json_map[name]["Type"], _reason(error)
         stack.events.append(cfn.Event(stack.stack_id, stack.name, name, "", kind, "DELETE_FAILED", reason, None))
+
+
+def _list_stack_resources(response: Any) -> ActionResult:
+    """ListStackResources: moto says CREATE_COMPLETE of every resource, also of one that was deleted."""
+    stack, resources = response.cloudformation_backend.list_stack_resources(response._get_param("StackName"))
+    summaries = [
+        {
+            "LogicalResourceId": resource.logical_resource_id,
+            "PhysicalResourceId": resource.physical_resource_id,
+            "ResourceType": resource.cf_resource_type,
+            "ResourceStatus": stack.resource_map.statuses[resource.logical_resource_id],
+            "LastUpdatedTimestamp": stack.creation_time,
+        }
+        for resource in resources
+    ]
+    return ActionResult({"StackResourceSummaries": summaries})
+
+
+def _report_status_of_each_resource() -> None:
+    """moto reports the stack's status for each of its resources."""
+    read = StackResourceDTO.__init__
+
+    def init(record: Any, stack: Any, resource: Any) -> None:
+        read(record, stack, resource)
+        record.resource_status = stack.resource_map.statuses[resource.logical_resource_id]
+
+    StackResourceDTO.__init__ = init
 
 
 def _refuse_unless_updatable(stack: Any) -> None:

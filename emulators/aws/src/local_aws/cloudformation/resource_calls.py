@@ -236,8 +236,8 @@ def _log_group(change: Change) -> Iterable[ApiCall]:
         keeps = "RetentionInDays" in change.properties
         yield ("logs:PutRetentionPolicy" if keeps else "logs:DeleteRetentionPolicy"), group
     if change.sets("KmsKeyId"):
-        encrypts = bool(change.properties.get("KmsKeyId"))
-        yield ("logs:AssociateKmsKey" if encrypts else "logs:DisassociateKmsKey"), group
+        key = change.properties.get("KmsKeyId")
+        yield ("logs:AssociateKmsKey", {**group, "kmsKeyId": key}) if key else ("logs:DisassociateKmsKey", group)
     yield "logs:DescribeLogGroups", {}
 
 

@@ -22,6 +22,7 @@ _GENERATED = "XXXXXXXXXXXX"  # what CloudFormation appends to the name of a reso
 _RETAINED = frozenset({"Retain", "RetainExceptOnCreate"})
 _RETAINED_IN_ROLLBACK = frozenset({"Retain"})
 """The deletion policies that keep a resource that the rolled-back operation created."""
+_GONE = "DELETE_COMPLETE"
 
 
 class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see pyproject.toml
@@ -34,10 +35,22 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         super().__init__(*args, **kwargs)
         self.applied: dict[str, dict[str, Any]] = {}
         self.failed: str | None = None
+        self.statuses: dict[str, str] = {}
+        """The ResourceStatus of each resource that exists or was deleted with the stack."""
+        self.ended = False
+        """Whether a deletion has begun: from then on, references never create a resource."""
         self._stale: set[str] = set()
 
     def __getitem__(self, key: str) -> Any:
-        """The resource, created or updated first, so that references to it resolve to its new state."""
+        """The resource, created or updated first, so that references to it resolve to its new state.
+
+        Once the deletion of the stack has begun, it is the record of what existed.
+
+        Raises:
+            KeyError: there is no such resource, or it was never created before the deletion.
+        """
+        if self.ended:
+            return self._parsed_resources[key]
         try:
             if key in self._stale or key not in self._parsed_resources:
                 self._settle_dependencies(key)
@@ -67,7 +80,9 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
                 self[name]
 
     def __iter__(self) -> Any:
-        """The logical ids of the resources whose condition holds."""
+        """The logical ids of the resources whose condition holds; after a deletion, of those that existed."""
+        if self.ended:
+            return iter([name for name in self._resource_json_map if name in self._parsed_resources])
         return iter([name for name in self._resource_json_map if self.is_enabled(name)])
 
     def is_enabled(self, name: str) -> bool:
@@ -104,30 +119,30 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
                 self._delete_resource(self._parsed_resources[name], previous[name])
             self._parsed_resources.pop(name)
             self.applied.pop(name, None)
+            self.statuses.pop(name, None)
 
     def roll_back_creation(self) -> list[tuple[str, Exception]]:
         """Deletes the resources of a stack whose creation failed, except those with the policy Retain.
 
         Returns the resources that cannot be deleted, with the reasons; they stay in the stack.
         """
-        failures = self._delete_resources(self._not_retained(_RETAINED_IN_ROLLBACK))
-        left = {name for name, _ in failures}
-        self._resource_json_map = {name: item for name, item in self._resource_json_map.items() if name in left}
-        self._template = {"Resources": self._resource_json_map}
-        return failures
+        return self._delete_all(_RETAINED_IN_ROLLBACK)
 
     def delete(self) -> list[tuple[str, Exception]]:
         """Deletes all resources except those to be retained; returns those that cannot be deleted, with reasons."""
-        return self._delete_resources(self._not_retained(_RETAINED))
+        return self._delete_all(_RETAINED)
 
-    def _not_retained(self, policies: frozenset[str]) -> list[str]:
-        return [name for name in self._created() if self._resource_json_map[name].get("DeletionPolicy") not in policies]
+    def _delete_all(self, retaining: frozenset[str]) -> list[tuple[str, Exception]]:
+        """Deletes what is left, repeatedly while that makes progress, since one may depend on another.
 
-    def _created(self) -> list[str]:
-        return [name for name in reversed(self._parsed_resources) if name in self._resource_json_map]
-
-    def _delete_resources(self, names: list[str]) -> list[tuple[str, Exception]]:
-        """Deletes `names`, repeatedly while that makes progress, since one may depend on another; returns failures."""
+        Deleted resources stay in the map as records, as ListStackResources lists them for a deleted stack.
+        """
+        self.ended = True
+        created = [name for name in reversed(self._parsed_resources) if name in self._resource_json_map]
+        left = [name for name in created if self.statuses.get(name) not in (_GONE, "DELETE_SKIPPED")]
+        kept = {name for name in left if self._resource_json_map[name].get("DeletionPolicy") in retaining}
+        self.statuses |= dict.fromkeys(kept, "DELETE_SKIPPED")
+        names = [name for name in left if name not in kept]
         while names:
             failures = []
             for name in names:
@@ -135,9 +150,9 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
                     self._delete_resource(self._parsed_resources[name], self._resource_json_map[name])
                 except Exception as error:
                     failures.append((name, error))
+                    self.statuses[name] = "DELETE_FAILED"
                 else:
-                    self._parsed_resources.pop(name)
-                    self.applied.pop(name, None)
+                    self.statuses[name] = _GONE
             if len(failures) == len(names):
                 return failures
             names = [name for name, _ in failures]
@@ -219,6 +234,7 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         follow_up = FOLLOW_UPS.get(resolved["Type"])
         if follow_up is not None:
             follow_up(resource, resolved["Properties"], self._account_id, self._region_name)
+        self.statuses[name] = "UPDATE_COMPLETE" if name in self.statuses else "CREATE_COMPLETE"
         self.applied[name] = resolved
 
 

@@ -1,15 +1,14 @@
-"""CloudFormation resource types that moto lacks or implements incorrectly.
+"""CloudFormation resource types that moto lacks or implements incorrectly, and the table of all such types.
 
-Conditions of bucket, queue and topic policies are stored but not enforced.
+The types of Lambda, KMS and policies have modules of their own.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-from local_aws.cloudformation import kms_resources
+from local_aws.cloudformation import kms_resources, policy_resources
 from local_aws.cloudformation.lambda_resources import EventInvokeConfig, Function, Permission
 from local_aws.cloudformation.resource_base import ResourceType
 
@@ -123,24 +122,6 @@ class OidcProvider(ResourceType):
         iam_backends[account]["aws"].delete_open_id_connect_provider(physical_id)
 
 
-class BucketPolicy(ResourceType):
-    """AWS::S3::BucketPolicy."""
-
-    def apply(self, name: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, dict[str, Any]]:
-        """Puts the policy."""
-        from moto.s3.models import s3_backends
-
-        document = json.dumps(properties["PolicyDocument"]).encode()
-        s3_backends[account]["aws"].put_bucket_policy(properties["Bucket"], document)
-        return properties["Bucket"], {}
-
-    def delete(self, physical_id: str, properties: dict[str, Any], account: str, region: str) -> None:
-        """Deletes the policy."""
-        from moto.s3.models import s3_backends
-
-        s3_backends[account]["aws"].delete_bucket_policy(physical_id)
-
-
 class Subscription(ResourceType):
     """AWS::SNS::Subscription."""
 
@@ -168,8 +149,11 @@ _TYPES: dict[str, type[ResourceType]] = {
     "AWS::Lambda::Permission": Permission,
     "AWS::Lambda::Function": Function,
     "AWS::IAM::OIDCProvider": OidcProvider,
-    "AWS::S3::BucketPolicy": BucketPolicy,
+    "AWS::IAM::ManagedPolicy": policy_resources.ManagedPolicy,
+    "AWS::S3::BucketPolicy": policy_resources.BucketPolicy,
     "AWS::SNS::Subscription": Subscription,
+    "AWS::SNS::TopicPolicy": policy_resources.TopicPolicy,
+    "AWS::SQS::QueuePolicy": policy_resources.QueuePolicy,
     "AWS::KMS::Key": kms_resources.Key,
     "AWS::KMS::Alias": kms_resources.Alias,
 }

@@ -11,7 +11,6 @@ from typing import Any
 
 from local_aws.authorization import managed_policies
 from local_aws.cloudformation.bucket_settings import apply_bucket_settings
-from local_aws.errors import AwsError
 from local_aws.service_rules.catalog import violation
 
 Update = Callable[[Any, dict[str, Any], str, str], Any]
@@ -102,13 +101,10 @@ def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
     """Removes what prevents moto from deleting a resource of a stack: the policies of a role.
 
     Raises:
-        AwsError: BucketNotEmpty, since moto reports such a bucket as deleted and keeps it; DeleteConflict for a policy
-            that is the boundary of a role, which moto deletes.
+        AwsError: BucketNotEmpty, since moto reports such a bucket as deleted and keeps it.
     """
     if type_name == "AWS::S3::Bucket":
         _refuse_full_bucket(resource)
-    if type_name == "AWS::IAM::ManagedPolicy":
-        _refuse_boundary_in_use(resource, account)
     if type_name != "AWS::IAM::Role":
         return
     from moto.iam.models import iam_backends
@@ -116,14 +112,6 @@ def prepare_deletion(resource: Any, type_name: str, account: str) -> None:
     for arn in list(resource.managed_policies):
         iam_backends[account]["aws"].detach_role_policy(arn, resource.name)
     resource.policies.clear()
-
-
-def _refuse_boundary_in_use(policy: Any, account: str) -> None:
-    from moto.iam.models import iam_backends
-
-    roles = list(iam_backends[account]["aws"].roles.values())
-    if any(policy.arn == role.permissions_boundary_arn for role in roles):
-        raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
 
 
 def _refuse_full_bucket(bucket: Any) -> None:

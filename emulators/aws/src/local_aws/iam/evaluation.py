@@ -115,8 +115,12 @@ class _Findings:
     def __init__(self, policy_type: PolicyType) -> None:
         self.policy_type = policy_type
         self.denies: list[StatementMatch] = []
-        self.allows: list[StatementMatch] = []
-        self.match = Match.NONE
+        self.allows: list[tuple[StatementMatch, Match]] = []
+
+    @property
+    def match(self) -> Match:
+        """How closely the statements that allow name the caller."""
+        return max((match for _, match in self.allows), default=Match.NONE)
 
     def add(self, request: AccessRequest, policy: NamedPolicy, kind: DocumentKind, *, bounded: bool = False) -> None:
         for statement in policy.parsed(kind).statements:
@@ -127,8 +131,7 @@ class _Findings:
                 self.policy_type, policy.name, policy.arn, statement.index, statement.sid, statement.allow
             )
             if statement.allow:
-                self.allows.append(found)
-                self.match = max(self.match, match)
+                self.allows.append((found, match))
             else:
                 self.denies.append(found)
 
@@ -173,10 +176,20 @@ class _Evaluation:
         missing = next(self._missing(), None)
         if missing is not None:
             return _decision(self.request, Reason.IMPLICIT_DENY, missing, ())
-        allows = [*self.resource.allows, *self.identity.allows, *self.boundary.allows, *self.session.allows]
-        for level in self.levels:
-            allows += level.allows
-        return _decision(self.request, Reason.ALLOWED, None, tuple(allows))
+        every = (self.resource, self.identity, self.boundary, self.session, *self.levels)
+        allows = tuple(statement for findings in every for statement, _ in findings.allows)
+        needed = tuple(statement for findings in every for statement in self._needed(findings))
+        return _decision(self.request, Reason.ALLOWED, None, allows, needed)
+
+    def _needed(self, findings: _Findings) -> list[StatementMatch]:
+        """The statements of one policy type without which, each removed alone, this allowed request would be denied."""
+        every, needed = findings.allows, []
+        for index, (statement, _) in enumerate(every):
+            findings.allows = every[:index] + every[index + 1 :]
+            if next(self._missing(), None) is not None:
+                needed.append(statement)
+        findings.allows = every
+        return needed
 
     def _missing(self) -> Iterator[PolicyType]:
         """The policy types that have to allow and do not, in the order in which AWS names them."""
@@ -211,7 +224,11 @@ class _Evaluation:
 
 
 def _decision(
-    request: AccessRequest, reason: Reason, policy_type: PolicyType | None, statements: tuple[StatementMatch, ...]
+    request: AccessRequest,
+    reason: Reason,
+    policy_type: PolicyType | None,
+    statements: tuple[StatementMatch, ...],
+    needed: tuple[StatementMatch, ...] = (),
 ) -> Decision:
     return Decision(
         principal=request.principal,
@@ -221,4 +238,5 @@ def _decision(
         reason=reason,
         policy_type=policy_type,
         statements=statements,
+        needed=needed,
     )

@@ -61,6 +61,7 @@ class Decision:
 
     `policy_type` is the type that denied, or that had to allow and did not; None for an allowed request. `statements`
     are the deciding statements: the denying ones, or every one that allowed (of all types); none for an implicit deny.
+    `needed` are those of an allowed request without which, each removed alone, it would be denied.
     """
 
     principal: str
@@ -70,6 +71,7 @@ class Decision:
     reason: Reason
     policy_type: PolicyType | None
     statements: tuple[StatementMatch, ...]
+    needed: tuple[StatementMatch, ...] = ()
 
     @property
     def allowed(self) -> bool:

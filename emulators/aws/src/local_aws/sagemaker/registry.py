@@ -1,7 +1,8 @@
 """Handles the write operations of the model registry with AWS's semantics; moto keeps the records.
 
 moto drops metadata on every update, reuses version numbers after a deletion, ignores client tokens and emits no events.
-It also overwrites models and configurations of the same name, which AWS refuses.
+It also overwrites models and configurations of the same name, which AWS refuses, and forgets whether a model's
+network is isolated.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.errors import AwsError, EmitEvent, NotHandled
+from local_aws.sagemaker.service_roles import ServiceRoles
+from local_aws.service_rules import account_state
 from local_aws.service_rules.catalog import violation
 
 _APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
@@ -20,9 +23,9 @@ _APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
 class Registry:
     """Writes model packages and groups, and refuses duplicate names."""
 
-    def __init__(self, *, backend: Callable[[], Any], emit: EmitEvent) -> None:
+    def __init__(self, *, backend: Callable[[], Any], roles: ServiceRoles, emit: EmitEvent) -> None:
         """`backend` returns moto's SageMaker backend of the emulator's account and region."""
-        self._backend, self._emit = backend, emit
+        self._backend, self._roles, self._emit = backend, roles, emit
         self._lock = threading.Lock()
         self._latest_versions: dict[str, int] = {}
         self._tokens: dict[str, tuple[dict[str, Any], str]] = {}
@@ -85,17 +88,44 @@ class Registry:
             if name not in backend.model_package_groups:
                 raise AwsError("ValidationException", f"ModelPackageGroup {name} does not exist.")
             if any(package.model_package_group_name == name for package in backend.model_packages.values()):
-                message = f"Model Package Group {name} cannot be deleted while it has model packages."
-                raise AwsError("ConflictException", message)
+                raise violation("sagemaker-package-group-not-empty", name=name)
             del backend.model_package_groups[name]
         return {}
 
-    def refuse_existing_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """CreateModel with a name that exists."""
-        model = self._backend()._models.get(parameters["ModelName"])
-        if model is not None:
-            raise violation("sagemaker-model-exists", arn=model.arn)
-        raise NotHandled
+    def create_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """CreateModel: its role can read its archive; moto drops EnableNetworkIsolation."""
+        backend, name = self._backend(), parameters["ModelName"]
+        for container in [parameters.get("PrimaryContainer"), *(parameters.get("Containers") or [])]:
+            if url := (container or {}).get("ModelDataUrl"):
+                self._check_model_data(url, parameters.get("ExecutionRoleArn", ""))
+        with self._lock:
+            if name in backend._models:
+                raise violation("sagemaker-model-exists", arn=backend._models[name].arn)
+            model = backend.create_model(
+                model_name=name,
+                execution_role_arn=parameters.get("ExecutionRoleArn", ""),
+                primary_container=parameters.get("PrimaryContainer"),
+                vpc_config=parameters.get("VpcConfig"),
+                containers=parameters.get("Containers"),
+                tags=parameters.get("Tags"),
+            )
+            model.enable_network_isolation = parameters.get("EnableNetworkIsolation", False)
+        return {"ModelArn": model.arn}
+
+    def _check_model_data(self, url: str, role: str) -> None:
+        """Refuses an archive that does not exist, or that the model's role may not read in this region."""
+        from botocore.exceptions import ClientError
+
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        region = self._backend().region_name
+        try:
+            self._roles.client(role, "s3").head_object(Bucket=bucket, Key=key)
+        except (AwsError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "404":
+                raise violation("sagemaker-model-data-missing", uri=url) from error
+            raise violation("sagemaker-model-data-access", uri=url, role=role, region=region) from error
+        if account_state.bucket_region(bucket) != region:
+            raise violation("sagemaker-model-data-access", uri=url, role=role, region=region)
 
     def refuse_existing_configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """CreateEndpointConfig with a name that exists."""
@@ -109,7 +139,7 @@ class Registry:
         """CreateModelPackageGroup with a name that exists."""
         group = self._backend().model_package_groups.get(parameters["ModelPackageGroupName"])
         if group is not None:
-            raise AwsError("ValidationException", f"Model Package Group already exists: {group.arn}")
+            raise violation("sagemaker-package-group-exists", arn=group.arn)
         raise NotHandled
 
     def _create_package(self, parameters: dict[str, Any]) -> Any:

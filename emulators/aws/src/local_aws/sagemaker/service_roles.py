@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+KeyUse = Literal["output", "volume"]
+"""What SageMaker encrypts with a key for a role."""
 
 
 class ServiceRoles(Protocol):
@@ -20,3 +23,6 @@ class ServiceRoles(Protocol):
 
     def authorize(self, role_arn: str, operation: str, parameters: Mapping[str, Any]) -> None:
         """Returns if the role may call `service:Operation`; AwsError, as AWS answers, if not."""
+
+    def authorize_key(self, role_arn: str, use: KeyUse, key: str) -> None:
+        """Returns if the role may let SageMaker use the KMS key for an output or a volume; AwsError if not."""

@@ -1,4 +1,4 @@
-"""The catalogue of service rules, read from rules.yaml, and the errors that they give. Checks no request itself.
+"""The catalogue of service rules, read from rules/*.yaml, and the errors that they give. Checks no request itself.
 
 Each rule has AWS's error code and message; the message has the values of the request in braces.
 """
@@ -16,10 +16,12 @@ from local_aws.errors import AwsError
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One entry of rules.yaml.
+    """One entry of rules/SERVICE.yaml.
 
-    `operations` are those that the rule refuses; `source` is AWS's page or the issue that shows the error; `status` is
-    the HTTP status of the error.
+    `operations` are those that the rule refuses; `status` is the HTTP status of the error. `source` is a page or code
+    of AWS, an issue, or a recorded response of AWS, which states the rule or shows its error. `words` is the page that
+    shows the message, if the source does not; 'inferred' if none was found, so that the message has only the service's
+    form; '' if the source shows it.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Rule:
     message: str
     source: str
     status: int
+    words: str
 
 
 @cache
@@ -41,13 +44,13 @@ def rules() -> Mapping[str, Rule]:
     """
     import yaml
 
-    text = files("local_aws.service_rules").joinpath("rules.yaml").read_text(encoding="utf-8")
-    found: dict[str, Rule] = {}
-    for item in yaml.safe_load(text)["rules"]:
-        rule = Rule(**{"status": 400, **item, "operations": tuple(item["operations"])})
-        if rule.id in found:
-            raise ValueError(f"rules.yaml: two rules have the id {rule.id}")
-        found[rule.id] = rule
+    folder, found = files("local_aws.service_rules").joinpath("rules"), dict[str, Rule]()
+    for file in sorted(folder.iterdir(), key=lambda each: each.name):
+        for item in yaml.safe_load(file.read_text(encoding="utf-8")):
+            rule = Rule(**{"status": 400, "words": "", **item, "operations": tuple(item["operations"])})
+            if rule.id in found:
+                raise ValueError(f"{file.name}: two rules have the id {rule.id}")
+            found[rule.id] = rule
     return found
 
 

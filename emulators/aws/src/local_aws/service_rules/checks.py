@@ -12,7 +12,10 @@ from local_aws.service_rules import (
     events_checks,
     identity_checks,
     lambda_checks,
+    messaging_checks,
+    monitoring_checks,
     sagemaker_checks,
+    stack_checks,
     storage_checks,
 )
 from local_aws.service_rules.check_types import Check
@@ -21,7 +24,10 @@ _TABLES: tuple[Mapping[tuple[str, str], tuple[Check, ...]], ...] = (
     events_checks.CHECKS,
     identity_checks.CHECKS,
     lambda_checks.CHECKS,
+    messaging_checks.CHECKS,
+    monitoring_checks.CHECKS,
     sagemaker_checks.CHECKS,
+    stack_checks.CHECKS,
     storage_checks.CHECKS,
 )
 

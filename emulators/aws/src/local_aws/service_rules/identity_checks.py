@@ -1,9 +1,11 @@
-"""Rules of IAM and STS: sizes of policies, length of sessions."""
+"""Rules of IAM, STS and KMS: sizes and numbers of policies, providers, length of sessions, key policies."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatch
 from typing import Any
 
 from local_aws.service_rules import account_state
@@ -12,6 +14,7 @@ from local_aws.service_rules.check_types import Check
 
 _INLINE_CHARS, _MANAGED_CHARS, _TRUST_CHARS = 10_240, 6_144, 2_048
 _DEFAULT_SESSION_SECONDS = 3600
+_POLICIES_PER_ROLE = 10
 
 
 def policy_chars(document: str) -> int:
@@ -51,6 +54,60 @@ def _managed(parameters: Mapping[str, Any]) -> None:
     check_managed(parameters["PolicyDocument"])
 
 
+def check_attached(arns: Collection[str]) -> None:
+    """Refuses more managed policies than a role can have."""
+    if len(arns) > _POLICIES_PER_ROLE:
+        raise violation("iam-policies-per-role", limit=_POLICIES_PER_ROLE)
+
+
+def _attached(parameters: Mapping[str, Any]) -> None:
+    role = account_state.role(parameters["RoleName"])
+    if role is not None:
+        check_attached({*role.managed_policies, parameters["PolicyArn"]})
+
+
+def _policy_in_use(parameters: Mapping[str, Any]) -> None:
+    if account_state.attached_entities(parameters["PolicyArn"]):
+        raise violation("iam-policy-in-use")
+
+
+def _provider(parameters: Mapping[str, Any]) -> None:
+    check_provider(parameters["Url"])
+
+
+def check_provider(url: str) -> None:
+    """Refuses a second identity provider for one URL."""
+    if url.removeprefix("https://").rstrip("/") in account_state.identity_providers():
+        raise violation("iam-provider-exists", url=url)
+
+
+def _key_policy(parameters: Mapping[str, Any]) -> None:
+    if not parameters.get("Policy") or parameters.get("BypassPolicyLockoutSafetyCheck"):
+        return
+    try:
+        document = json.loads(parameters["Policy"])
+    except ValueError:  # refused by its reader
+        return
+    check_key_policy(document)
+
+
+def check_key_policy(document: Any) -> None:
+    """Refuses a key's policy that lets nobody of the account change it."""
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        principal = statement.get("Principal", {})
+        named = principal.get("AWS", []) if isinstance(principal, dict) else [principal]
+        own = any(account_state.account in name or name == "*" for name in _list(named))
+        actions = _list(statement.get("Action", []))
+        if statement.get("Effect") == "Allow" and own and any(fnmatch("kms:putkeypolicy", a.lower()) for a in actions):
+            return
+    raise violation("kms-policy-lockout")
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
 def _session_length(parameters: Mapping[str, Any]) -> None:
     role = account_state.role(parameters["RoleArn"])
     limit = int(getattr(role, "max_session_duration", None) or _DEFAULT_SESSION_SECONDS)
@@ -62,6 +119,11 @@ CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {
     ("iam", "PutRolePolicy"): (_inline,),
     ("iam", "CreateRole"): (_trust,),
     ("iam", "UpdateAssumeRolePolicy"): (_trust,),
+    ("iam", "AttachRolePolicy"): (_attached,),
+    ("iam", "CreateOpenIDConnectProvider"): (_provider,),
+    ("iam", "DeletePolicy"): (_policy_in_use,),
+    ("kms", "CreateKey"): (_key_policy,),
+    ("kms", "PutKeyPolicy"): (_key_policy,),
     ("iam", "CreatePolicy"): (_managed,),
     ("iam", "CreatePolicyVersion"): (_managed,),
     ("sts", "AssumeRole"): (_session_length,),

@@ -1,4 +1,4 @@
-"""Rules of Lambda: environment variables and the size of the code."""
+"""Rules of Lambda: environment variables, time limits, code, events and permissions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from local_aws.service_rules import account_state
 from local_aws.service_rules.catalog import violation
 from local_aws.service_rules.check_types import Check
 
@@ -23,6 +24,8 @@ _RESERVED = frozenset(
 """docs.aws.amazon.com/lambda, "Defined runtime environment variables"."""
 _ENVIRONMENT_BYTES = 4096
 _UNZIPPED_BYTES = 262_144_000
+_TIMEOUT_SECONDS = 900
+_EVENT_BYTES, _ASYNCHRONOUS_EVENT_BYTES = 6 * 1024 * 1024, 1024 * 1024
 
 
 def _environment(parameters: Mapping[str, Any]) -> None:
@@ -34,6 +37,26 @@ def _environment(parameters: Mapping[str, Any]) -> None:
         raise violation("lambda-environment-size", measured=text)
 
 
+def _timeout(parameters: Mapping[str, Any]) -> None:
+    value = parameters.get("Timeout")
+    if value is not None and int(value) > _TIMEOUT_SECONDS:
+        raise violation("lambda-timeout", value=value, limit=_TIMEOUT_SECONDS)
+
+
+def check_event(size: int, *, asynchronous: bool) -> None:
+    """Refuses an event of too many bytes."""
+    limit = _ASYNCHRONOUS_EVENT_BYTES if asynchronous else _EVENT_BYTES
+    if size > limit:
+        raise violation("lambda-payload-size", limit=limit)
+
+
+def _statement(parameters: Mapping[str, Any]) -> None:
+    function = account_state.function(parameters["FunctionName"])
+    statements = getattr(getattr(function, "policy", None), "statements", None) or []
+    if parameters["StatementId"] in [each.get("Sid") or each.get("StatementId") for each in statements]:
+        raise violation("lambda-statement-exists", id=parameters["StatementId"])
+
+
 def _code_size(parameters: Mapping[str, Any]) -> None:
     code = parameters.get("Code", parameters).get("ZipFile")
     if isinstance(code, bytes):
@@ -41,17 +64,18 @@ def _code_size(parameters: Mapping[str, Any]) -> None:
 
 
 def check_archive(code: bytes) -> None:
-    """Refuses an archive that unpacks to more than Lambda takes; one that is no zip is left to its reader."""
+    """Refuses what is no archive, and an archive that unpacks to more than Lambda takes."""
     if not zipfile.is_zipfile(io.BytesIO(code)):
-        return
+        raise violation("lambda-invalid-archive")
     with zipfile.ZipFile(io.BytesIO(code)) as archive:
         if sum(item.file_size for item in archive.infolist()) > _UNZIPPED_BYTES:
             raise violation("lambda-unzipped-size", limit=_UNZIPPED_BYTES)
 
 
 CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {
-    ("lambda", "CreateFunction"): (_environment, _code_size),
-    ("lambda", "UpdateFunctionConfiguration"): (_environment,),
+    ("lambda", "CreateFunction"): (_timeout, _environment, _code_size),
+    ("lambda", "UpdateFunctionConfiguration"): (_timeout, _environment),
     ("lambda", "UpdateFunctionCode"): (_code_size,),
+    ("lambda", "AddPermission"): (_statement,),
 }
 """By service and operation."""

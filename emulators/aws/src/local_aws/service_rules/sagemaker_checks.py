@@ -1,4 +1,4 @@
-"""Rules of SageMaker: pipelines, jobs, endpoints and instance quotas."""
+"""Rules of SageMaker: pipelines, jobs, packages, endpoints and instance quotas."""
 
 from __future__ import annotations
 
@@ -69,8 +69,41 @@ def _present_configuration(parameters: Mapping[str, Any]) -> None:
         raise violation("sagemaker-configuration-deleted", arn=arn)
 
 
+def _pipeline_name(parameters: Mapping[str, Any]) -> None:
+    names = [each.pipeline_name for each in list(account_state.sagemaker().pipelines.values())]
+    if parameters["PipelineName"] in names:
+        raise violation("sagemaker-pipeline-exists", name=parameters["PipelineName"])
+
+
+def _approval(parameters: Mapping[str, Any]) -> None:
+    if parameters.get("ModelApprovalStatus") and not parameters.get("ModelPackageGroupName"):
+        raise violation("sagemaker-package-approval")
+
+
+def _serverless(parameters: Mapping[str, Any]) -> None:
+    variants = parameters.get("ProductionVariants") or []
+    found = [variant for variant in variants if variant.get("ServerlessConfig")]
+    if not found:
+        return
+    models = account_state.sagemaker()._models
+    unsupported = {
+        "multiple variants": len(variants) > 1,
+        "instances": any(variant.get("InstanceType") or variant.get("InitialInstanceCount") for variant in found),
+        "data capture": bool((parameters.get("DataCaptureConfig") or {}).get("EnableCapture")),
+        "network isolation": any(
+            getattr(models.get(variant.get("ModelName")), "enable_network_isolation", False) for variant in found
+        ),
+    }
+    for feature, wanted in unsupported.items():
+        if wanted:
+            raise violation("sagemaker-serverless-features", feature=feature)
+
+
 CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {
+    ("sagemaker", "CreatePipeline"): (_pipeline_name,),
     ("sagemaker", "StartPipelineExecution"): (_parameter_values,),
+    ("sagemaker", "CreateModelPackage"): (_approval,),
+    ("sagemaker", "CreateEndpointConfig"): (_serverless,),
     ("sagemaker", "CreateProcessingJob"): (_container_words, _processing_instances),
     ("sagemaker", "CreateTrainingJob"): (_container_words, _training_instances),
     ("sagemaker", "CreateEndpoint"): (_endpoint_instances,),

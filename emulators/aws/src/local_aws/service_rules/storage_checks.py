@@ -1,16 +1,20 @@
-"""Rules of S3, CloudWatch Logs and CloudFormation's requests: names, retention, sizes."""
+"""Rules of S3 and CloudWatch Logs: names, sizes, bucket settings, retention."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from local_aws.service_rules.catalog import violation
 from local_aws.service_rules.check_types import Check
 
-_TEMPLATE_BYTES = 51_200
+_KEY_BYTES, _METADATA_BYTES, _DELETED_KEYS, _PARTS = 1024, 2048, 1000, 10_000
+_INFREQUENT_ACCESS = ("STANDARD_IA", "ONEZONE_IA")
+_INFREQUENT_ACCESS_DAYS = 30
 _RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
@@ -37,23 +41,76 @@ def _bucket_name(parameters: Mapping[str, Any]) -> None:
 
 
 def _retention(parameters: Mapping[str, Any]) -> None:
-    days = parameters["retentionInDays"]
+    check_retention(parameters["retentionInDays"])
+
+
+def check_retention(days: int) -> None:
+    """Refuses a number of days that CloudWatch Logs does not have."""
     if days not in _RETENTION_DAYS:
         raise violation("logs-retention", days=days, allowed=", ".join(map(str, _RETENTION_DAYS)))
 
 
-def _template_size(parameters: Mapping[str, Any]) -> None:
-    body = parameters.get("TemplateBody") or ""
-    if len(body.encode()) > _TEMPLATE_BYTES:
-        raise violation("cloudformation-template-size", value=body, limit=_TEMPLATE_BYTES)
+def _key(parameters: Mapping[str, Any]) -> None:
+    if len(parameters["Key"].encode()) > _KEY_BYTES:
+        raise violation("s3-key-length")
+
+
+def _metadata(parameters: Mapping[str, Any]) -> None:
+    metadata = parameters.get("Metadata") or {}
+    if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > _METADATA_BYTES:
+        raise violation("s3-metadata-size")
+
+
+def _part_number(parameters: Mapping[str, Any]) -> None:
+    if not 1 <= parameters["PartNumber"] <= _PARTS:
+        raise violation("s3-part-number")
+
+
+def _deleted_keys(parameters: Mapping[str, Any]) -> None:
+    if len(parameters["Delete"]["Objects"]) > _DELETED_KEYS:
+        raise violation("s3-delete-keys")
+
+
+def _lifecycle(parameters: Mapping[str, Any]) -> None:
+    for rule in (parameters.get("LifecycleConfiguration") or {}).get("Rules") or []:
+        for transition in rule.get("Transitions") or []:
+            check_transition(transition.get("StorageClass"), transition.get("Days"))
+
+
+def check_transition(storage_class: str | None, days: Any) -> None:
+    """Refuses to move objects to an infrequent access class too early."""
+    if storage_class in _INFREQUENT_ACCESS and days is not None and int(days) < _INFREQUENT_ACCESS_DAYS:
+        raise violation("s3-transition-days", storage_class=storage_class)
+
+
+def _bucket_policy(parameters: Mapping[str, Any]) -> None:
+    try:
+        document = json.loads(parameters.get("Policy") or "{}")
+    except ValueError:  # refused by its reader
+        return
+    check_bucket_policy(parameters["Bucket"], document)
+
+
+def check_bucket_policy(bucket: str, document: Any) -> None:
+    """Refuses a policy that names another bucket than its own."""
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        named = statement.get("Resource", []) if isinstance(statement, dict) else []
+        for resource in [named] if isinstance(named, str) else named:
+            name = str(resource).partition(":s3:::")[2].partition("/")[0]
+            if not fnmatchcase(bucket, name):
+                raise violation("s3-policy-resource")
 
 
 CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {
     ("s3", "CreateBucket"): (_bucket_name,),
+    ("s3", "PutObject"): (_key, _metadata),
+    ("s3", "CopyObject"): (_key, _metadata),
+    ("s3", "CreateMultipartUpload"): (_key, _metadata),
+    ("s3", "UploadPart"): (_part_number,),
+    ("s3", "DeleteObjects"): (_deleted_keys,),
+    ("s3", "PutBucketLifecycleConfiguration"): (_lifecycle,),
+    ("s3", "PutBucketPolicy"): (_bucket_policy,),
     ("logs", "PutRetentionPolicy"): (_retention,),
-    **{
-        ("cloudformation", operation): (_template_size,)
-        for operation in ("CreateStack", "UpdateStack", "CreateChangeSet", "ValidateTemplate", "GetTemplateSummary")
-    },
 }
 """By service and operation."""

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.authorization.principals import Principals
+from local_aws.authorization.decision_log import DecisionLog
+from local_aws.authorization.principals import Principal, Principals
 from local_aws.errors import AwsError
 from local_aws.iam.evaluation import AccessRequest, Policies, evaluate
 
@@ -31,6 +32,8 @@ class WebIdentityFederation:
     def __init__(self, *, account: str, region: str, principals: Principals) -> None:
         self._account, self._region, self._principals = account, region, principals
         self._keys: dict[str, Keys] = {}
+        self.log: DecisionLog | None = None
+        """The log that gets the decisions on trust policies; None before the emulator has started."""
 
     def trust_issuer(self, issuer: str, keys: Keys) -> None:
         """Registers the keys of `issuer` (its `iss`). The account also needs an identity provider for it."""
@@ -56,6 +59,8 @@ class WebIdentityFederation:
         context = {**claimed, "sts:RoleSessionName": name, "aws:FederatedProvider": provider}
         request = AccessRequest(principal=provider, action=_ACTION, resource=role.arn, context=context)
         decision = evaluate(request, Policies(resource=self._principals.trust_policy(role)))
+        if self.log is not None:
+            self.log.write(Principal(arn=provider, entity=provider, policies=Policies()), _ACTION, decision)
         if not decision.allowed:
             raise AwsError("AccessDenied", decision.message(), 403)
         session = sts_backends[self._account]["aws"].assume_role(

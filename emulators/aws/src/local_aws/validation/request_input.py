@@ -108,6 +108,9 @@ def from_rest(
             found[name] = _from_query_string(member, query, wire_name)
         elif location == "header":
             found[name] = _from_text(member, headers.get(wire_name.lower()))
+        elif location == "headers":
+            prefix = wire_name.lower()
+            found[name] = {key.removeprefix(prefix): text for key, text in headers.items() if key.startswith(prefix)}
         elif location is None:
             in_body[name] = member
     payload = shape.serialization.get("payload")

@@ -8,15 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
 from local_aws import protocols
 from local_aws.dispatcher import Dispatcher
 from local_aws.errors import AwsError
 from local_aws.service_rules import checks
-from local_aws.validation import request_input, service_models
+from local_aws.validation import request_input, request_reader
 from local_aws.validation.constraints import UnknownMember, WrongType, find_failures, message
-from local_aws.validation.request_input import UnreadBody
 
 _CODES = {
     "logs": "InvalidParameterException",
@@ -25,7 +23,6 @@ _CODES = {
 }
 """Services whose validation errors have another code than those of their protocol."""
 _MALFORMED_XML = "The XML you provided was not well-formed or did not validate against our published schema"
-_LONGEST_BODY = 64 << 20  # bytes; longer bodies are objects and archives
 
 
 class RequestValidator:
@@ -94,14 +91,11 @@ def _type_error_code(request: protocols.Request) -> str:
 
 
 def _read_input(request: protocols.Request, environ: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The operation and its input; (None, {}) if the request is not one of AWS, or of a service without a model."""
+    """The operation and its input; (None, {}) if the request is not to be checked: it is unknown or not signed."""
+    if request_reader.is_unsigned_rest(environ, request):
+        return None, {}
     try:
-        if request.protocol in ("json", "query", "cbor"):
-            operation = service_models.operation_model(request.service, request.operation)
-            if operation is None:
-                return None, {}
-            return operation, _READERS[request.protocol](operation, _body(request, environ))
-        return _read_rest(request, environ)
+        return request_reader.read(environ, request)
     except request_input.Malformed as error:
         if request.protocol == "rest-xml":
             raise AwsError("MalformedXML", _MALFORMED_XML) from error
@@ -110,59 +104,3 @@ def _read_input(request: protocols.Request, environ: dict[str, Any]) -> tuple[An
         raise AwsError(_type_error_code(request), str(error)) from error
     except UnknownMember as error:
         raise AwsError(_code(request), str(error)) from error
-
-
-def _read_rest(request: protocols.Request, environ: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    if "HTTP_AUTHORIZATION" not in environ and not any(key.lower() == "x-amz-signature" for key in query):
-        return None, {}  # the emulator's own paths, and moto's
-    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
-    headers["content-type"] = environ.get("CONTENT_TYPE", "")
-    if not headers["content-type"]:
-        del headers["content-type"]
-    found = service_models.route(
-        request.service, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "/"), query, headers
-    )
-    if found is None:
-        return None, {}
-    operation, labels = found
-    labels = {key: _decode(value) for key, value in labels.items()}
-    body = _body(request, environ) if _needs_body(operation) else UnreadBody()
-    return operation, request_input.from_rest(operation, labels, query, headers, body)
-
-
-def _decode(value: str) -> str:
-    """A label as text: WSGI gives the bytes of a path as Latin-1."""
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except (UnicodeEncodeError, UnicodeDecodeError):
-        return value
-
-
-def _needs_body(operation: Any) -> bool:
-    shape = operation.input_shape
-    if shape is None:
-        return False
-    payload = shape.serialization.get("payload")
-    if payload is not None:
-        return bool(shape.members[payload].type_name != "blob")
-    return any(member.serialization.get("location") is None for member in shape.members.values())
-
-
-def _body(request: protocols.Request, environ: dict[str, Any]) -> bytes:
-    """The request's body, which stays readable for the handlers."""
-    if request.body is not None:
-        return request.body
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length > _LONGEST_BODY:
-        return b""
-    body: bytes = environ["wsgi.input"].read(length)
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body
-
-
-_READERS: Mapping[str, Callable[[Any, bytes], dict[str, Any]]] = {
-    "json": request_input.from_json,
-    "query": request_input.from_query,
-    "cbor": request_input.from_cbor,
-}

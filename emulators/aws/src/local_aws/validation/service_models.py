@@ -12,7 +12,12 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-_NAMES = {"monitoring": "cloudwatch", "states": "stepfunctions", "email": "ses"}
+_NAMES = {
+    "email": "ses",
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+    "states": "stepfunctions",
+}
 """Services whose name in signatures differs from that of their model."""
 _LABEL = re.compile(r"\{(\w+)(\+?)\}")
 
@@ -77,7 +82,7 @@ def route(
 
 @cache
 def _routes(service: str) -> tuple[Route, ...]:
-    """The routes of a service, those with more fixed parts first."""
+    """The routes of a service, those with more fixed parts first, and deprecated operations last."""
     found = model(service, target=False)
     routes = [] if found is None else [_route_of(found.operation_model(name)) for name in found.operation_names]
     return tuple(sorted(routes, key=_specificity))
@@ -109,5 +114,12 @@ def _needed(shape: Any) -> Iterator[str]:
             yield wire_name.lower() if serialization["location"] == "header" else wire_name
 
 
-def _specificity(route: Route) -> tuple[int, int, int, int]:
-    return (-len(route.query), -len(route.needed), route.path.groups, -len(route.path.pattern))
+def _specificity(route: Route) -> tuple[bool, int, int, int, int]:
+    """The order in which routes are tried: a deprecated operation has the request line of the one that replaces it."""
+    return (
+        route.operation.deprecated,
+        -len(route.query),
+        -len(route.needed),
+        route.path.groups,
+        -len(route.path.pattern),
+    )

@@ -199,7 +199,7 @@ def test_operand_that_resolves_to_null_fails_the_step() -> None:
     """The resolution of references leaves out null members; the error names the operand, and no KeyError escapes."""
     with pytest.raises(conditions.ConditionError, match="Equals has no LeftValue: its value is null"):
         conditions.holds({"Type": "Equals", "RightValue": 1})
-    with pytest.raises(conditions.ConditionError, match="GreaterThan cannot compare None with 1"):
+    with pytest.raises(conditions.ConditionError, match="GreaterThan cannot compare null with 1"):
         compare("GreaterThan", None, 1)
     assert not compare("Equals", None, 1)
 

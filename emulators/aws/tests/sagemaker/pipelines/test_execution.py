@@ -46,6 +46,15 @@ def test_fail_step_fails_with_its_message(aws: PipelineAws) -> None:
     assert "CreateModelPackage" not in aws.dispatcher.calls
 
 
+def test_null_operand_of_a_condition_fails_its_step(aws: PipelineAws) -> None:
+    """The step's reason names the condition and its values; neither branch runs."""
+    arn, described = aws.run(gate(aws, None), MINIMUM)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    steps = aws.steps(arn)
+    assert list(steps) == ["Gate", "Evaluate"]
+    assert steps["Gate"]["FailureReason"] == "ClientError: GreaterThan cannot compare null with 0.6"
+
+
 def test_independent_steps_run_in_parallel(aws: PipelineAws) -> None:
     """Two steps that wait for each other's file both succeed, so they run at the same time."""
     code = (  # the other job is a process that sends no event, so its file is polled

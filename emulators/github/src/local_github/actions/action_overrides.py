@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_github.actions.expression_rewriter import missing_members
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid, load_yaml
 
 OVERRIDES = Path(__file__).parent / "overrides"
@@ -34,7 +35,8 @@ def find_action_uses(workflow: Workflow, checkout: Path) -> list[ActionUse]:
     """All uses in `workflow` and, recursively, in the local actions of `checkout` that it uses.
 
     Raises:
-        WorkflowInvalid: a local action is missing or not composite, or `uses:` is malformed.
+        WorkflowInvalid: a local action is missing, not composite or reads what act leaves empty, or `uses:` is
+            malformed.
     """
     found: list[ActionUse] = []
     seen: set[Path] = set()
@@ -69,6 +71,10 @@ def _local_action_steps(folder: Path, checkout: Path, where: str) -> list[Mappin
     for name in ("action.yml", "action.yaml"):
         if (folder / name).is_file():
             runs = load_yaml((folder / name).read_text(encoding="utf-8"), where).get("runs") or {}
+            if missing := missing_members(runs):
+                raise WorkflowInvalid(
+                    f"{where}: act leaves {', '.join(missing)} empty in local actions: hand the value in as an input"
+                )
             if runs.get("using") != "composite":
                 raise WorkflowInvalid(
                     f"{where}: only composite local actions are supported (got {runs.get('using')!r})"

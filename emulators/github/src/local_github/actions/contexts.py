@@ -8,7 +8,8 @@ from typing import Any
 from local_github.actions import pre_run_expressions
 from local_github.actions.oidc_issuer import Subject
 from local_github.actions.run_records import Run
-from local_github.actions.workflow_file import Job, Workflow
+from local_github.actions.workflow_file import Workflow
+from local_github.domain import branch_protection
 from local_github.domain.backend import Backend
 from local_github.domain.events import Event
 from local_github.domain.records import Repository
@@ -50,18 +51,22 @@ def title_of(workflow: Workflow | None, event: Event) -> str:
         return str(event.payload["pull_request"]["title"])
     if event.name == "push" and event.payload.get("head_commit"):
         return str(event.payload["head_commit"]["message"]).partition("\n")[0]
+    if event.name == "merge_group":
+        return str(event.payload["merge_group"]["head_commit"]["message"]).partition("\n")[0]
     if event.name == "repository_dispatch" and event.action:
         return event.action
     return workflow.name if workflow is not None else event.name
 
 
 def contexts(run: Run, workflow: Workflow, backend: Backend, variables: Mapping[str, str]) -> dict[str, Any]:
-    """The contexts `github`, `inputs` and `vars` before a run starts; inputs have their declared types."""
+    """The contexts `github`, `runner`, `inputs` and `vars` before a run starts; inputs have their declared types."""
+    record = backend.state.named(run.repository)
     owner = run.repository.partition("/")[0]
     pull = run.payload.get("pull_request") or {}
     return {
         "github": {
             "actor": run.actor,
+            "actor_id": str(backend.state.user(run.actor).id),
             "api_url": backend.api_url,
             "base_ref": pull.get("base", {}).get("ref", ""),
             "event": run.payload,
@@ -69,9 +74,12 @@ def contexts(run: Run, workflow: Workflow, backend: Backend, variables: Mapping[
             "head_ref": pull.get("head", {}).get("ref", ""),
             "ref": run.ref,
             "ref_name": _ref_name(run.ref),
+            "ref_protected": branch_protection.is_protected(backend.state, record, run.ref),
             "ref_type": "tag" if run.ref.startswith("refs/tags/") else "branch",
             "repository": run.repository,
+            "repository_id": str(record.id),
             "repository_owner": owner,
+            "repository_owner_id": str(record.owner_id),
             "run_attempt": str(run.attempt),
             "run_id": str(run.id),
             "run_number": str(run.number),
@@ -80,7 +88,9 @@ def contexts(run: Run, workflow: Workflow, backend: Backend, variables: Mapping[
             "triggering_actor": run.triggered_by or run.actor,
             "workflow": run.workflow,
             "workflow_ref": f"{run.repository}/{run.file}@{run.ref}",
+            "workflow_sha": run.commit,
         },
+        "runner": {"environment": "github-hosted"},
         "inputs": _typed_inputs(workflow, run.payload.get("inputs") or {}),
         "vars": variables,
     }
@@ -92,9 +102,9 @@ def without_static_keys(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment(
-    run: Run, repository: Repository, backend: Backend, extra: Mapping[str, str], *, oidc: bool
+    run: Run, repository: Repository, backend: Backend, extra: Mapping[str, str], *, oidc: str | None
 ) -> dict[str, str]:
-    """The environment of every step. act evaluates the expressions in the OIDC variables per job."""
+    """The environment of the steps of a job; `oidc` is the part of its OIDC address if it may have a token."""
     variables = {
         **extra,
         "GITHUB_SERVER_URL": backend.url,
@@ -105,6 +115,8 @@ def environment(
         "GITHUB_REPOSITORY_OWNER_ID": str(repository.owner_id),
         "GITHUB_REF": run.ref,
         "GITHUB_REF_NAME": _ref_name(run.ref),
+        "GITHUB_REF_PROTECTED": str(branch_protection.is_protected(backend.state, repository, run.ref)).lower(),
+        "GITHUB_ACTOR_ID": str(backend.state.user(run.actor).id),
         "GITHUB_REF_TYPE": "tag" if run.ref.startswith("refs/tags/") else "branch",
         "GITHUB_RUN_ID": str(run.id),
         "GITHUB_RUN_NUMBER": str(run.number),
@@ -124,9 +136,9 @@ def environment(
     }
     if oidc:
         variables["ACTIONS_ID_TOKEN_REQUEST_URL"] = (
-            f"{backend.url}/_services/oidc/{run.id}/{run.attempt}/${{{{ github.job }}}}?api-version=2.0"
+            f"{backend.url}/_services/oidc/{run.id}/{run.attempt}/{oidc}?api-version=2.0"
         )
-        reference = "secrets[format('LOCAL_OIDC_{0}', github.job)]"
+        reference = "secrets.LOCAL_OIDC"
         variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = f"${{{{ {reference} }}}}"
     return variables
 
@@ -141,11 +153,9 @@ def groups(workflow: Workflow, context: Mapping[str, Any]) -> tuple[tuple[str, b
     return tuple(found.items())
 
 
-def subject(
-    run: Run, job: Job, *, workflow: Workflow, repository: Repository, backend: Backend, variables: Mapping[str, str]
-) -> Subject:
-    """The subject of a job's OIDC token."""
-    context = contexts(run, workflow, backend, variables)
+def subject(run: Run, *, environment: str | None, file: str, repository: Repository, backend: Backend) -> Subject:
+    """The subject of a job's OIDC token; `file` defines the job, which may be a called workflow."""
+    pull = run.payload.get("pull_request") or {}
     return Subject(
         repository=run.repository,
         repository_id=repository.id,
@@ -153,18 +163,28 @@ def subject(
         private=repository.private,
         event=run.event,
         ref=run.ref,
-        head_ref=context["github"]["head_ref"],
-        base_ref=context["github"]["base_ref"],
+        ref_protected=branch_protection.is_protected(backend.state, repository, run.ref),
+        head_ref=pull.get("head", {}).get("ref", ""),
+        base_ref=pull.get("base", {}).get("ref", ""),
         sha=run.commit,
-        environment=pre_run_expressions.interpolate(job.environment, context) if job.environment else None,
+        environment=environment,
         actor=run.actor,
         actor_id=backend.state.user(run.actor).id,
         workflow=run.workflow,
         file=run.file,
+        job_file=file,
         run_id=run.id,
         run_number=run.number,
         run_attempt=run.attempt,
+        with_ids=bool(repository.settings["use_immutable_subject"]),
     )
+
+
+def cache_refs(run: Run, repository: Repository) -> list[str]:
+    """The refs whose caches a run may restore: its own, a pull request's base, the default branch."""
+    base = (run.payload.get("pull_request") or {}).get("base", {}).get("ref")
+    bases = [f"refs/heads/{base}"] if base and run.event in PULL_REQUESTS else []
+    return list(dict.fromkeys([run.ref, *bases, f"refs/heads/{repository.default_branch}"]))
 
 
 def _typed_inputs(workflow: Workflow, given: Mapping[str, str]) -> dict[str, Any]:

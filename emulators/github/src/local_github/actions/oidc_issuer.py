@@ -28,6 +28,7 @@ class Subject:
     private: bool
     event: str
     ref: str
+    ref_protected: bool
     head_ref: str
     base_ref: str
     sha: str
@@ -36,9 +37,13 @@ class Subject:
     actor_id: int
     workflow: str
     file: str
+    job_file: str
+    """The workflow file that defines the job: `file`, or one that it calls."""
     run_id: int
     run_number: int
     run_attempt: int
+    with_ids: bool = False
+    """The repository's setting for the form of `sub`; an issuer may set it for all repositories."""
 
     def sub_claim(self, *, with_ids: bool) -> str:
         """The `sub` claim: repo:OWNER/NAME:… or, for repositories created since July 2026, repo:OWNER@ID/NAME@ID:…."""
@@ -57,7 +62,7 @@ def named_in_subject(full_name: str, owner_id: int, repository_id: int, *, with_
 
 
 class Issuer:
-    """Signs tokens with a generated RSA key; `with_ids` selects the form of `sub`."""
+    """Signs tokens with a generated RSA key; `with_ids` selects the form of `sub` with ids for all repositories."""
 
     def __init__(self, *, with_ids: bool = False) -> None:
         from cryptography.hazmat.primitives.asymmetric import rsa
@@ -89,7 +94,7 @@ class Issuer:
         moment = int(time.time())
         claims = {
             **_claims(subject),
-            "sub": subject.sub_claim(with_ids=self.with_ids),
+            "sub": subject.sub_claim(with_ids=self.with_ids or subject.with_ids),
             "aud": audience or f"https://github.com/{owner}",
             "iss": ISSUER,
             "jti": str(uuid.uuid4()),
@@ -118,7 +123,7 @@ def _claims(subject: Subject) -> dict[str, str]:
         "event_name": subject.event,
         "ref": subject.ref,
         "ref_type": "tag" if subject.ref.startswith("refs/tags/") else "branch",
-        "ref_protected": "false",
+        "ref_protected": str(subject.ref_protected).lower(),
         "head_ref": subject.head_ref,
         "base_ref": subject.base_ref,
         "sha": subject.sha,
@@ -127,7 +132,7 @@ def _claims(subject: Subject) -> dict[str, str]:
         "workflow": subject.workflow,
         "workflow_ref": workflow_ref,
         "workflow_sha": subject.sha,
-        "job_workflow_ref": workflow_ref,
+        "job_workflow_ref": f"{subject.repository}/{subject.job_file}@{subject.ref}",
         "job_workflow_sha": subject.sha,
         "run_id": str(subject.run_id),
         "run_number": str(subject.run_number),

@@ -14,8 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
 import tomllib
 import urllib.error
 import urllib.request
@@ -124,76 +122,6 @@ def download_artifact() -> None:
     _output(download_path=str(target))
 
 
-# --- caches
-
-
-def _cached_paths() -> tuple[list[Path], list[Path]]:
-    """The cached paths below RUNNER_TOOL_CACHE, which outlive a job anyway, and the others."""
-    tools = Path(os.environ["RUNNER_TOOL_CACHE"]).resolve()
-    workspace = Path(os.environ["GITHUB_WORKSPACE"])
-    paths = [(workspace / Path(line).expanduser()) for line in _lines("PATHS")]
-    kept = [path for path in paths if path.resolve().is_relative_to(tools)]
-    return kept, [path for path in paths if path not in kept]
-
-
-def _archive(key: str) -> Path:
-    return Path(os.environ["LOCAL_GITHUB_CACHES"]) / f"{hashlib.sha256(key.encode()).hexdigest()}.tar"
-
-
-def cache_restore() -> None:
-    """Restores the cache of `key`, or of the newest key with a prefix of `restore-keys`."""
-    key = _env("KEY")
-    kept, others = _cached_paths()
-    hit = all(path.is_dir() and any(path.iterdir()) for path in kept)
-    matched = key if hit else ""
-    if others and hit:
-        matched = _matching_key(key) or ""
-        if matched and _env("LOOKUP") != "true":
-            _unpack(_archive(matched), others)
-    if not matched and _env("FAIL") == "true":
-        raise StepFailed(f"Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key}")
-    _print(f"Cache restored from key: {matched}" if matched else f"Cache not found for input keys: {key}")
-    _output(cache_hit=str(matched == key).lower() if matched else "", cache_matched_key=matched)
-
-
-def _unpack(archive: Path, paths: list[Path]) -> None:
-    with tempfile.TemporaryDirectory(dir=os.environ["RUNNER_TEMP"]) as folder, tarfile.open(archive) as file:
-        file.extractall(folder, filter="tar")
-        for index, path in enumerate(paths):
-            stored = Path(folder) / str(index)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if stored.is_dir():
-                shutil.copytree(stored, path, symlinks=True, dirs_exist_ok=True)
-            elif stored.exists():
-                shutil.copy2(stored, path)
-
-
-def _matching_key(key: str) -> str | None:
-    folder = Path(os.environ["LOCAL_GITHUB_CACHES"])
-    if _archive(key).is_file():
-        return key
-    named = sorted(folder.glob("*.key"), key=lambda path: path.stat().st_mtime, reverse=True)
-    known = [path.read_text(encoding="utf-8") for path in named]
-    return next((k for prefix in [key, *_lines("RESTORE_KEYS")] for k in known if k.startswith(prefix)), None)
-
-
-def cache_save() -> None:
-    """Saves `path` under `key`, unless the key exists."""
-    archive = _archive(_env("KEY"))
-    _, others = _cached_paths()
-    if archive.is_file() or not others:
-        return
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    partial = archive.with_suffix(f".{os.getpid()}")
-    with tarfile.open(partial, "w") as file:
-        for index, path in enumerate(others):  # stored by index, because the workspace path differs between jobs
-            if path.exists():
-                file.add(path, arcname=str(index))
-    partial.replace(archive)
-    archive.with_suffix(".key").write_text(_env("KEY"), encoding="utf-8")
-    _print(f"Cache saved with key: {_env('KEY')}")
-
-
 # --- tools and tokens
 
 
@@ -274,8 +202,6 @@ def create_github_app_token() -> None:
 VERBS: dict[str, Callable[[], None]] = {
     "upload-artifact": upload_artifact,
     "download-artifact": download_artifact,
-    "cache-restore": cache_restore,
-    "cache-save": cache_save,
     "setup-python": setup_python,
     "create-github-app-token": create_github_app_token,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from local_github.actions import serializers
+from local_github.actions import deployment_routes, serializers
 from local_github.actions.dispatch_inputs import DispatchRefused
 from local_github.actions.log_archive import log_archive
 from local_github.actions.oidc_issuer import named_in_subject
@@ -28,7 +28,7 @@ _RUN = f"{_ACTIONS}/runs/<int:run>"
 
 def register(router: Router, actions: Actions) -> None:
     """Adds the routes of `actions`."""
-    for method, pattern, handler in _ROUTES:
+    for method, pattern, handler in [*_ROUTES, *deployment_routes.ROUTES]:
         router.register(method, pattern, partial(handler, actions))
 
 

@@ -1,7 +1,8 @@
 """Queues runs and executes them: concurrency groups, worker threads, cancellation, re-runs.
 
 At most `concurrent_runs` are executed at a time. A run that waits for its concurrency groups is `pending`; one that
-waits for a worker is `queued`. The caller's `RunLifecycle` prepares runs and reacts to their end.
+waits for a worker is `queued`; one whose jobs wait for a review of their environment is `waiting`. The caller's
+`RunLifecycle` prepares runs and reacts to their end.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from local_github.actions.act_runner import Attempt, execute
+from local_github.actions.act_runner import Attempt
 from local_github.actions.concurrency import ConcurrencyGroups
 from local_github.actions.dispatch_inputs import DispatchRefused
-from local_github.actions.log_parser import LogParser
-from local_github.actions.run_records import Run, conclude
+from local_github.actions.job_contract import JobHost
+from local_github.actions.job_graph import JobGraph
+from local_github.actions.run_records import Run
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid
 
 _log = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ class QueuedRun:
 class RunLifecycle(Protocol):
     """What the queue calls during a run."""
 
-    def prepare(self, entry: QueuedRun) -> Attempt:
-        """Returns the input of an attempt, with new tokens; WorkflowInvalid if it cannot run."""
+    def prepare(self, entry: QueuedRun, on_change: Callable[[], None]) -> tuple[Attempt, JobHost]:
+        """Returns the input of an attempt and the host of its jobs, which calls `on_change`."""
 
     def new_job_id(self) -> int:
         """Returns an id for a job."""
@@ -110,7 +112,7 @@ class RunQueue:
             if not entry.has_groups:
                 continue
             entry.run.status = "queued"
-            if len(self._active) >= self._concurrent_runs or self._closed:
+            if self._working() >= self._concurrent_runs or self._closed:
                 continue
             self._waiting.remove(entry)
             entry.run.status, entry.run.started = "in_progress", self._now()
@@ -119,19 +121,15 @@ class RunQueue:
             thread.start()
 
     def _execute(self, entry: QueuedRun) -> None:
-        run, workflow = entry.run, entry.workflow
-        assert workflow is not None  # noqa: S101 - a run without a workflow ends in `enter`
+        run = entry.run
         conclusion, message = "startup_failure", ""
         try:
-            attempt = self._lifecycle.prepare(entry)
-            parser = LogParser(run, workflow, lock=self.lock, new_id=self._lifecycle.new_job_id, now=self._now)
+            attempt, host = self._lifecycle.prepare(entry, lambda: self._job_changed(run))
+            graph = JobGraph(attempt, host, lock=self.lock, new_id=self._lifecycle.new_job_id, now=self._now)
+            graph.prepare()
             self._lifecycle.started(entry)
-            code = execute(attempt, parser)
-            parser.finish()
-            conclusion = conclude(run.jobs, workflow, cancelled=parser.cancelling)
-            if code and not parser.cancelling and not {job.conclusion for job in run.jobs} & {"failure", "cancelled"}:
-                conclusion = "failure" if any(job.started for job in run.jobs) else "startup_failure"
-                message = f"act ended with {code}: {' '.join(parser.act_messages)}"
+            conclusion = graph.run()
+            message = "; ".join(graph.problems)
         except WorkflowInvalid as error:
             message = str(error)
         except Exception as error:  # any error must end the run, so that waiting callers continue
@@ -143,6 +141,22 @@ class RunQueue:
                 del self._active[run.id]
                 self._start_next()
             self._lifecycle.ended(entry)
+
+    def _job_changed(self, run: Run) -> None:
+        """Sets the status of a run from its jobs: a run that waits for a review leaves its worker to others."""
+        with self.lock:
+            if run.id not in self._active:
+                return
+            open_jobs = {job.status for job in run.jobs if job.status != "completed"}
+            run.status = "waiting" if "waiting" in open_jobs and "in_progress" not in open_jobs else "in_progress"
+            run.updated = self._now()
+            self._start_next()
+            self._changed.notify_all()
+
+    def _working(self) -> int:
+        """The number of runs that occupy a worker."""
+        active = [self.entries[run] for run in self._active]
+        return sum(entry.run.status != "waiting" or entry.cancel.is_set() for entry in active)
 
     def _end(self, entry: QueuedRun, conclusion: str, message: str) -> None:
         run = entry.run
@@ -204,18 +218,23 @@ class RunQueue:
     def wait(self, timeout: float, unsettled: Callable[[], bool]) -> None:
         """Waits until no run is queued or active, nothing may start one, and `unsettled` returns False.
 
+        Does not wait for runs that wait for a review of their environment or for the concurrency group of such a run.
+
         Raises:
             TimeoutError: after `timeout` seconds; the message names the open runs.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while (busy := bool(self._waiting or self._active or self._busy)) or unsettled():
+            while (busy := self._is_busy()) or unsettled():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     runs = [entry.run for entry in self.entries.values() if entry.run.status != "completed"]
                     names = ", ".join(f"{run.workflow} #{run.number} ({run.status})" for run in runs)
                     raise TimeoutError(f"after {timeout:g} s still open: {names or 'the delivery of events'}")
                 self._changed.wait(left if busy else min(left, _POLL_SECONDS))  # `unsettled` does not notify
+
+    def _is_busy(self) -> bool:
+        return bool(self._working() or self._busy or any(entry.has_groups for entry in self._waiting))
 
     def close(self) -> None:
         """Kills all runs; starts no more."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_github.actions.workflow_file import Workflow
-
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b.")
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ", re.MULTILINE)
 
@@ -70,7 +68,10 @@ class Job:
     labels: tuple[str, ...] = ()
     matrix: Mapping[str, Any] = field(default_factory=dict)
     status: str = "queued"
+    """queued, waiting (for a review of its environment), in_progress or completed."""
     conclusion: str | None = None
+    tolerated: bool = False
+    """continue-on-error is set: a failure does not fail the run, and dependents see success."""
     started: str | None = None
     completed: str | None = None
     steps: list[Step] = field(default_factory=list)
@@ -198,10 +199,9 @@ def step_name(raw: Mapping[str, Any]) -> str:
     return f"Run {raw['uses'] if 'uses' in raw else str(raw.get('run', '')).strip().partition(chr(10))[0]}"
 
 
-def conclude(jobs: Iterable[Job], workflow: Workflow, *, cancelled: bool) -> str:
-    """The conclusion of a run from the conclusions of its jobs."""
-    tolerated = {job.id for job in workflow.jobs if job.raw.get("continue-on-error") is True}
-    ended = {job.conclusion for job in jobs if job.key not in tolerated or job.conclusion != "failure"}
+def conclude(jobs: Iterable[Job], *, cancelled: bool) -> str:
+    """The conclusion of a run, or of the jobs of a called workflow, from the conclusions of the jobs."""
+    ended = {"success" if job.tolerated and job.conclusion == "failure" else job.conclusion for job in jobs}
     if cancelled:
         return "cancelled"
     for worst in ("failure", "cancelled", "success"):

@@ -1,8 +1,4 @@
-"""Creates the tokens of a run: GITHUB_TOKEN, an OIDC request token for each job that may have one, and App tokens.
-
-act uses one GITHUB_TOKEN for all jobs of a run, so it has the union of the jobs' permissions, which is more than a job
-gets on GitHub. OIDC request tokens are per job.
-"""
+"""Creates the tokens of a job: GITHUB_TOKEN, an OIDC request token if the job may have one, and App tokens."""
 
 from __future__ import annotations
 
@@ -11,12 +7,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from local_github.actions import contexts
 from local_github.actions.oidc_issuer import Issuer, Subject
 from local_github.actions.run_records import Run
-from local_github.actions.workflow_file import Workflow
 from local_github.domain.backend import Backend
-from local_github.domain.records import Repository
 from local_github.domain.tokens import WORKFLOW_LOGIN, Level
 from local_github.errors import ApiError
 
@@ -33,68 +26,56 @@ class App:
 
 
 @dataclass(kw_only=True)
-class AttemptTokens:
-    """The tokens of one attempt of a run; `oidc` and `subjects` are by job id."""
+class JobTokens:
+    """The tokens of one job; `subject` is set if it may have OIDC tokens."""
 
     repository: str
     github_token: str
-    oidc: dict[str, str] = field(default_factory=dict)
-    subjects: dict[str, Subject] = field(default_factory=dict)
+    oidc: str | None = None
+    subject: Subject | None = None
     app_tokens: list[str] = field(default_factory=list)
 
     def secrets(self) -> dict[str, str]:
         """The secrets that pass the tokens to act, which masks them in logs."""
-        return {"GITHUB_TOKEN": self.github_token, **{f"LOCAL_OIDC_{job}": token for job, token in self.oidc.items()}}
+        return {"GITHUB_TOKEN": self.github_token} | ({"LOCAL_OIDC": self.oidc} if self.oidc else {})
 
 
 class RunTokens:
-    """Creates the tokens of runs, issues OIDC and App tokens to jobs, and revokes all of them with the run."""
+    """Creates the tokens of jobs, issues OIDC and App tokens to them, and revokes all of them with the job."""
 
     def __init__(self, backend: Backend, issuer: Issuer) -> None:
         self._backend, self._issuer = backend, issuer
-        self._issued: dict[tuple[int, int], AttemptTokens] = {}
+        self._issued: dict[tuple[int, int, str], JobTokens] = {}
         self._lock = threading.Lock()
         self.apps: dict[str, App] = {}
 
-    def issue(
-        self, run: Run, workflow: Workflow, repository: Repository, variables: Mapping[str, str]
-    ) -> AttemptTokens:
-        """Creates the tokens of an attempt. A fork's run may only read and gets no OIDC token.
-
-        Raises:
-            WorkflowInvalid: the name of a job's environment cannot be evaluated.
-        """
-        granted: dict[str, Level] = {k: v for k, v in workflow.permissions().items() if k != "id-token"}
+    def issue(self, run: Run, key: str, permissions: Mapping[str, Level], subject: Subject) -> JobTokens:
+        """Creates the tokens of a job, known by `key` in its attempt. A fork's job may only read and gets no OIDC."""
+        granted: dict[str, Level] = {k: v for k, v in permissions.items() if k != "id-token"}
         if run.fork:
             granted = dict.fromkeys(granted, "read")
-        issued = AttemptTokens(
+        issued = JobTokens(
             repository=run.repository,
             github_token=self._mint(WORKFLOW_LOGIN, permissions=granted, repository=run.repository),
         )
-        for job in workflow.jobs:
-            if job.permissions.get("id-token") == "write" and not run.fork:
-                issued.oidc[job.id] = self._mint(WORKFLOW_LOGIN, permissions={}, repository=run.repository)
-                issued.subjects[job.id] = contexts.subject(
-                    run, job, workflow=workflow, repository=repository, backend=self._backend, variables=variables
-                )
+        if permissions.get("id-token") == "write" and not run.fork:
+            issued.oidc = self._mint(WORKFLOW_LOGIN, permissions={}, repository=run.repository)
+            issued.subject = subject
         with self._lock:
-            self._issued[run.id, run.attempt] = issued
+            self._issued[run.id, run.attempt, key] = issued
         return issued
 
     def oidc_token(self, run_id: int, attempt: int, job: str, presented: str, audience: str | None) -> str:
-        """The OIDC token of a job that presents its request token; 401 or 403 if it may not have one."""
-        issued = self._issued.get((run_id, attempt))
-        if issued is None:
-            raise ApiError(401, "The run has ended or does not exist")
-        expected = issued.oidc.get(job)
-        if expected is None:
-            raise ApiError(403, f"The job {job} has no id-token: write")
-        if not hmac.compare_digest(presented, expected):
+        """The OIDC token of a job that presents its request token; 401 if it may not have one."""
+        issued = self._issued.get((run_id, attempt, job))
+        if issued is None or issued.oidc is None or issued.subject is None:
+            raise ApiError(401, f"The job {job} has ended, does not exist or has no id-token: write")
+        if not hmac.compare_digest(presented, issued.oidc):
             raise ApiError(401, "Not the request token of this job")
-        return self._issuer.token(issued.subjects[job], audience=audience)
+        return self._issuer.token(issued.subject, audience=audience)
 
     def app_token(self, presented: str, app_id: str, private_key: str, wanted: Mapping[str, Level]) -> tuple[App, str]:
-        """An App token for the run that presents its GITHUB_TOKEN; 401 if the App or its key is unknown."""
+        """An App token for the job that presents its GITHUB_TOKEN; 401 if the App or its key is unknown."""
         app = self.apps.get(app_id)
         with self._lock:
             issued = next((i for i in self._issued.values() if hmac.compare_digest(i.github_token, presented)), None)
@@ -107,12 +88,12 @@ class RunTokens:
         issued.app_tokens.append(token)
         return app, token
 
-    def revoke(self, run: Run) -> None:
-        """Revokes the tokens of a run's attempt."""
+    def revoke(self, run: Run, key: str) -> None:
+        """Revokes the tokens of a job."""
         with self._lock:
-            issued = self._issued.pop((run.id, run.attempt), None)
+            issued = self._issued.pop((run.id, run.attempt, key), None)
         if issued is not None:
-            for token in [issued.github_token, *issued.oidc.values(), *issued.app_tokens]:
+            for token in [issued.github_token, *([issued.oidc] if issued.oidc else []), *issued.app_tokens]:
                 self._backend.tokens.revoke(token)
 
     def _mint(self, login: str, *, permissions: Mapping[str, Level], repository: str) -> str:

@@ -1,6 +1,6 @@
 """GitHub Actions: starts workflow runs on events, dispatches and schedules, and publishes their results.
 
-A re-run of the failed jobs runs all jobs again, because act cannot take the results of other jobs from outside.
+A re-run of the failed jobs runs all jobs again.
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local_github.actions import contexts, cron, dispatch_inputs, pre_run_expressions, serializers, triggers
+from local_github.actions import (
+    check_publisher,
+    contexts,
+    cron,
+    dispatch_inputs,
+    pre_run_expressions,
+    serializers,
+    triggers,
+)
 from local_github.actions.act_runner import Attempt
+from local_github.actions.deployment_gate import DeploymentGate
+from local_github.actions.job_host import AttemptHost
 from local_github.actions.oidc_issuer import Issuer
 from local_github.actions.run_queue import QueuedRun, RunQueue
 from local_github.actions.run_records import Run
@@ -22,7 +32,7 @@ from local_github.actions.workflow_file import Workflow, WorkflowInvalid
 from local_github.actions.workflow_index import FOLDER, find_workflows, schedules
 from local_github.domain.backend import Backend
 from local_github.domain.events import Event
-from local_github.domain.records import CheckRun, Repository
+from local_github.domain.records import Repository
 
 _log = logging.getLogger(__name__)
 _FIRST_RUN = 9_000_001
@@ -64,7 +74,11 @@ class Actions:
         self.tool_cache = (tool_cache or self.folder / "tool_cache").resolve()
         self.cleanup_seconds = cleanup_seconds
         self.issuer = Issuer(with_ids=with_ids)
+        self._state.immutable_subjects = self._state.immutable_subjects or with_ids
+        for record in self._state.repositories.values():
+            record.settings["use_immutable_subject"] = record.settings["use_immutable_subject"] or with_ids
         self.tokens = RunTokens(backend, self.issuer)
+        self.gate = DeploymentGate(backend)
         self.queue = RunQueue(self, concurrent_runs=concurrent_runs, now=self._state.now)
         self._numbers: dict[tuple[str, str], int] = {}
         self._ids, self._job_ids = itertools.count(_FIRST_RUN), itertools.count(_FIRST_RUN * 10)
@@ -118,6 +132,8 @@ class Actions:
             raise dispatch_inputs.DispatchRefused(f"Workflow {path} does not exist at {ref}")
         if isinstance(workflow, WorkflowInvalid):
             raise workflow
+        if not record.settings["actions_enabled"]:
+            raise dispatch_inputs.DispatchRefused("Actions has been disabled for this repository.")
         if not self.is_enabled(repository, path):
             raise dispatch_inputs.DispatchRefused("Cannot trigger a 'workflow_dispatch' on a disabled workflow")
         payload = {"inputs": dispatch_inputs.resolve(workflow, given), "ref": full_ref, "workflow": path}
@@ -131,6 +147,8 @@ class Actions:
 
     def fire_due_schedules(self, after: datetime, until: datetime) -> list[Run]:
         """Starts every schedule once for each due minute after `after` and up to `until`, in order of time."""
+        with self._backend.lock():
+            pass  # merge queues look at the time whenever the records were locked
         due: list[tuple[datetime, str, Repository]] = []
         for record in list(self._state.repositories.values()):
             for expression in schedules(record):
@@ -171,7 +189,8 @@ class Actions:
 
     def _start_triggered(self, event: Event, *, depth: int = 0) -> list[Run]:
         record = self._state.named(event.repository)
-        reason = triggers.reason_to_ignore(event)
+        enabled = record.settings["actions_enabled"]
+        reason = triggers.reason_to_ignore(event) if enabled else "Actions is disabled in the repository"
         if reason is None and triggers.has_skip_marker(contexts.message_of(event, record)):
             reason = "the commit message skips workflows"
         if reason or not event.sha:
@@ -235,30 +254,37 @@ class Actions:
 
     # --- RunLifecycle
 
-    def prepare(self, entry: QueuedRun) -> Attempt:
-        """The input of an attempt, with new tokens."""
+    def prepare(self, entry: QueuedRun, on_change: Callable[[], None]) -> tuple[Attempt, AttemptHost]:
+        """The input of an attempt and what provides its jobs."""
         run, workflow = entry.run, entry.workflow
         assert workflow is not None  # noqa: S101 - a run without a workflow never starts
         record = self._state.named(run.repository)
-        variables = self._variables(record, run)
-        tokens = self.tokens.issue(run, workflow, record, variables)
-        secrets = {} if run.fork else {**self.secrets, **record.secrets}
         own = contexts.without_static_keys(self._environment())
-        return Attempt(
+        attempt = Attempt(
             run=run,
             workflow=workflow,
             repository=record.git.path,
-            environment=contexts.environment(run, record, self._backend, own, oidc=bool(tokens.oidc)),
             process_environment=own,
-            secrets={**secrets, **tokens.secrets()},
-            variables=variables,
             tool_cache=self.tool_cache,
             caches=self.folder / "caches" / run.repository,
+            cache_refs=contexts.cache_refs(run, record),
             tools=self.folder / "bin",
             cleanup_seconds=self.cleanup_seconds,
             cancel=entry.cancel,
             kill=entry.kill,
         )
+        host = AttemptHost(
+            run,
+            workflow,
+            self._backend,
+            tokens=self.tokens,
+            gate=self.gate,
+            variables=self._variables(record, run),
+            secrets={} if run.fork else {**self.secrets, **record.secrets},
+            environment=own,
+            on_change=on_change,
+        )
+        return attempt, host
 
     def new_job_id(self) -> int:
         """An id for a job, which is also the id of its check run."""
@@ -266,42 +292,20 @@ class Actions:
 
     def started(self, entry: QueuedRun) -> None:
         """Publishes the jobs as check runs."""
-        self._publish_check_runs(entry.run)
+        check_publisher.publish(self._backend, entry.run)
 
     def ended(self, entry: QueuedRun) -> None:
-        """Revokes the tokens, publishes the conclusions of the jobs, and emits workflow_run."""
+        """Publishes the conclusions of the jobs, and emits workflow_run."""
         run = entry.run
-        self.tokens.revoke(run)
         if run.message:
             _log.warning("%s #%d of %s: %s: %s", run.workflow, run.number, run.repository, run.conclusion, run.message)
-        self._publish_check_runs(run)
+        check_publisher.publish(self._backend, run)
         if entry.depth >= _MAX_CHAIN:
             return
         record = self._state.named(run.repository)
         payload = {"action": "completed", "workflow_run": serializers.run(self._backend.serializer(), record, run)}
         event = self._event("workflow_run", record, run.actor, action="completed", payload=payload)
         self._start_triggered(event, depth=entry.depth + 1)
-
-    def _publish_check_runs(self, run: Run) -> None:
-        with self._backend.lock():
-            record = self._state.named(run.repository)
-            ids = {job.id for job in run.jobs}
-            record.checks[:] = [check for check in record.checks if check.id not in ids]
-            for job in run.jobs:
-                record.checks.append(
-                    CheckRun(
-                        id=job.id,
-                        sha=run.sha,
-                        name=job.name,
-                        status=job.status,
-                        conclusion=job.conclusion,
-                        details_url=f"{self._backend.url}/{run.repository}/actions/runs/{run.id}/job/{job.id}",
-                        output={"annotations_count": len(job.annotations)},
-                        started=job.started,
-                        completed=job.completed,
-                        app="github-actions[bot]",
-                    )
-                )
 
     def _variables(self, record: Repository, run: Run) -> dict[str, str]:
         return dict(self.variables) if run.fork else {**self.variables, **record.variables}
@@ -319,11 +323,18 @@ class Actions:
     def install_app(self, app_id: str, *, slug: str, private_key: str) -> None:
         """Installs an App for actions/create-github-app-token; its tokens act as `slug`[bot]."""
         self.tokens.apps[app_id] = App(id=app_id, slug=slug, private_key=private_key)
-        if app_id.isdecimal():
-            self._state.app_ids[slug] = int(app_id)
+        with self._backend.lock():
+            if app_id.isdigit():
+                self._state.app_ids[slug] = int(app_id)
+            else:  # a client id
+                self._state.app_id(f"{slug}[bot]")
 
     def wait(self, timeout: float) -> None:
-        """Waits until all events are delivered and all runs have ended; TimeoutError names the open runs."""
+        """Waits until all events are delivered and all runs have ended or wait for a review of their environment.
+
+        Raises:
+            TimeoutError: after `timeout` seconds; the message names the open runs.
+        """
         self.queue.wait(timeout, lambda: self._backend.events.delivering)
 
     def close(self) -> None:

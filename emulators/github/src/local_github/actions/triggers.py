@@ -15,7 +15,10 @@ from local_github.domain.events import Event
 from local_github.git.output_parser import ZERO
 
 _PULL_REQUESTS = ("pull_request", "pull_request_target")
-_DEFAULT_TYPES = dict.fromkeys(_PULL_REQUESTS, ("opened", "synchronize", "reopened"))
+_DEFAULT_TYPES = {
+    **dict.fromkeys(_PULL_REQUESTS, ("opened", "synchronize", "reopened")),
+    "merge_group": ("checks_requested",),  # `destroyed` is a webhook, and starts nothing
+}
 _DISPATCHES = ("workflow_dispatch", "repository_dispatch")
 """Events that start workflows even if a workflow token causes them."""
 _GITHUB_EVENTS = ("workflow_run", "schedule")
@@ -82,6 +85,10 @@ def _pull_request(event: Event, filters: Mapping[str, Any]) -> bool:
     return _name_matches(filters, "branches", base) and _paths_match(filters, event.changed_files)
 
 
+def _merge_group(event: Event, filters: Mapping[str, Any]) -> bool:
+    return _name_matches(filters, "branches", event.payload["merge_group"]["base_ref"].removeprefix("refs/heads/"))
+
+
 def _workflow_run(event: Event, filters: Mapping[str, Any]) -> bool:
     run = event.payload["workflow_run"]
     return run["name"] in _strings(filters.get("workflows")) and _name_matches(filters, "branches", run["head_branch"])
@@ -89,6 +96,7 @@ def _workflow_run(event: Event, filters: Mapping[str, Any]) -> bool:
 
 _FILTERS: Mapping[str, Callable[[Event, Mapping[str, Any]], bool]] = {
     "push": _push,
+    "merge_group": _merge_group,
     "workflow_run": _workflow_run,
     **dict.fromkeys(_PULL_REQUESTS, _pull_request),
 }

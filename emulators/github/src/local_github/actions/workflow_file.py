@@ -41,16 +41,32 @@ class WorkflowInvalid(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Booleans of YAML 1.2's core schema, no dates."""
+    """Booleans and numbers of YAML 1.2's core schema, no dates: `12:30` and `on` are text, `010` is ten."""
 
 
+_YAML_1_1 = (":bool", ":timestamp", ":int", ":float")
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if not tag.endswith((":bool", ":timestamp"))]
+    first: [(tag, pattern) for tag, pattern in pairs if not tag.endswith(_YAML_1_1)]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+_CORE = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+for _name, (_pattern, _first) in _CORE.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text[2:], 8) if text.startswith("0o") else int(text[2:], 16) if text.startswith("0x") else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def load_yaml(text: str, path: str) -> dict[str, Any]:
@@ -74,14 +90,21 @@ class Concurrency:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One entry of `jobs:`; `permissions` are the effective ones, inherited from the workflow if not set."""
+    """One entry of `jobs:`; `permissions` are the effective ones, inherited from the workflow if not set.
+
+    `name`, `environment`, `timeout_minutes` and the values of `raw` may contain expressions.
+    """
 
     id: str
     name: str
-    labels: tuple[str, ...]
+    needs: tuple[str, ...]
+    uses: str | None
+    """The reusable workflow that the job calls instead of running steps."""
     permissions: Mapping[str, Level]
+    default_permissions: bool
+    """Neither the job nor the workflow sets permissions, so the repository's setting applies."""
     environment: str | None
-    timeout_minutes: float
+    timeout_minutes: float | str
     concurrency: Concurrency | None
     raw: Mapping[str, Any]
 
@@ -100,22 +123,18 @@ class Workflow:
     on: Mapping[str, Any]
     concurrency: Concurrency | None
     jobs: tuple[Job, ...]
+    raw: Mapping[str, Any]
 
-    def permissions(self) -> dict[str, Level]:
-        """The permissions of the run's token: the union of its jobs' permissions."""
-        union: dict[str, Level] = {}
-        for job in self.jobs:
-            for scope, level in job.permissions.items():
-                if union.get(scope) != "write":
-                    union[scope] = level
-        return union
+    def job(self, key: str) -> Job:
+        """The job with that id, which must exist."""
+        return next(job for job in self.jobs if job.id == key)
 
 
 def parse(text: str, path: str) -> Workflow:
     """The workflow in `text`.
 
     Raises:
-        WorkflowInvalid: it is not a valid workflow, or calls a reusable workflow.
+        WorkflowInvalid: it is not a valid workflow.
     """
     document = load_yaml(text, path)
     if "on" not in document:
@@ -123,14 +142,17 @@ def parse(text: str, path: str) -> Workflow:
     jobs = document.get("jobs")
     if not isinstance(jobs, dict) or not jobs:
         raise WorkflowInvalid(f"{path}: has no jobs")
-    top = _permissions(document.get("permissions", _DEFAULT), f"{path}: permissions")
+    top = _permissions(document["permissions"], f"{path}: permissions") if "permissions" in document else None
+    parsed = tuple(_job(key, raw, top, path) for key, raw in jobs.items())
+    _check_needs(parsed, path)
     return Workflow(
         path=path,
         name=str(document.get("name") or path),
         run_name=document.get("run-name"),
         on=_events(document["on"], path),
         concurrency=_concurrency(document.get("concurrency"), path),
-        jobs=tuple(_job(key, raw, top, path) for key, raw in jobs.items()),
+        jobs=parsed,
+        raw=document,
     )
 
 
@@ -144,37 +166,71 @@ def _events(on: Any, path: str) -> dict[str, Any]:
     raise WorkflowInvalid(f"{path}: `on` must be an event, a list of events or a mapping (got {on!r})")
 
 
-def _job(key: str, raw: Any, top: Mapping[str, Level], path: str) -> Job:
+def _check_needs(jobs: tuple[Job, ...], path: str) -> None:
+    """Refuses needs of unknown jobs and circles."""
+    known: set[str] = set()
+    left = list(jobs)
+    for job in jobs:
+        for need in job.needs:
+            if need not in {other.id for other in jobs}:
+                raise WorkflowInvalid(f"{path}: job {job.id}: needs the job {need!r}, which does not exist")
+    while ready := [job for job in left if known.issuperset(job.needs)]:
+        known.update(job.id for job in ready)
+        left = [job for job in left if job.id not in known]
+    if left:
+        raise WorkflowInvalid(f"{path}: jobs need each other in a circle: {', '.join(job.id for job in left)}")
+
+
+def _job(key: str, raw: Any, top: Mapping[str, Level] | None, path: str) -> Job:
     where = f"{path}: job {key}"
     if not isinstance(raw, dict) or not _JOB_ID.match(str(key)):
         raise WorkflowInvalid(f"{where}: must be a mapping under an id of letters, digits, '-' and '_'")
-    if "uses" in raw:
-        raise WorkflowInvalid(f"{where}: calls a reusable workflow, which the emulator does not run")
-    if not raw.get("steps"):
+    uses = raw.get("uses")
+    if uses is None and not raw.get("steps"):
         raise WorkflowInvalid(f"{where}: has no steps")
+    if uses is not None and ("steps" in raw or "runs-on" in raw):
+        raise WorkflowInvalid(f"{where}: calls a reusable workflow and so has neither steps nor runs-on")
+    if uses is None:
+        labels(raw.get("runs-on"), where)
     environment = raw.get("environment")
     timeout = raw.get("timeout-minutes", DEFAULT_TIMEOUT_MINUTES)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0:
-        raise WorkflowInvalid(f"{where}: timeout-minutes must be a positive number (got {timeout!r})")
+    own = _permissions(raw["permissions"], where) if "permissions" in raw else None
     return Job(
         id=str(key),
         name=str(raw.get("name") or key),
-        labels=_labels(raw.get("runs-on"), where),
-        permissions=_permissions(raw["permissions"], where) if "permissions" in raw else top,
+        needs=_names(raw.get("needs"), where),
+        uses=None if uses is None else str(uses),
+        permissions=own if own is not None else top if top is not None else _DEFAULT,
+        default_permissions=own is None and top is None,
         environment=environment.get("name") if isinstance(environment, dict) else environment,
-        timeout_minutes=float(timeout),
+        timeout_minutes=timeout if isinstance(timeout, str) else timeout_minutes(timeout, where),
         concurrency=_concurrency(raw.get("concurrency"), where),
         raw=raw,
     )
 
 
-def _labels(value: Any, where: str) -> tuple[str, ...]:
+def timeout_minutes(value: Any, where: str) -> float:
+    """A job's timeout; WorkflowInvalid if it is not a positive number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise WorkflowInvalid(f"{where}: timeout-minutes must be a positive number (got {value!r})")
+    return float(value)
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    names = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise WorkflowInvalid(f"{where}: needs must be the id of a job or a list of ids (got {value!r})")
+    return tuple(names)
+
+
+def labels(value: Any, where: str) -> tuple[str, ...]:
+    """The labels of `runs-on`, in each of its forms."""
     if isinstance(value, dict):
         value = value.get("labels")
-    labels = [value] if isinstance(value, str) else value
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise WorkflowInvalid(f"{where}: runs-on must name the runner (got {value!r})")
-    return tuple(labels)
+    return tuple(names)
 
 
 def _permissions(value: Any, where: str) -> dict[str, Level]:

@@ -6,12 +6,15 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
+from local_github.domain import merge_queue
 from local_github.domain.emitter import Emitter
 from local_github.domain.event_queue import EventQueue
 from local_github.domain.events import NoRuns, RunSource
 from local_github.domain.in_memory_store import State
 from local_github.domain.records import Repository
+from local_github.domain.secret_box import SecretBox
 from local_github.domain.tokens import Tokens
 from local_github.serializers.base import Links, Serializer
 
@@ -25,7 +28,9 @@ class Backend:
     def __init__(self, state: State, events: EventQueue, *, page_user: str) -> None:
         self.state, self.events, self.page_user = state, events, page_user
         self.tokens = Tokens()
+        self.secret_box = SecretBox()
         self.emitter = Emitter(state, self.serializer, events.emit)
+        events.before_release = partial(merge_queue.advance, self.emitter)
         self.run_source: RunSource = NoRuns()
         self.url = ""
         self._push_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from local_github.domain.events import Event, OnEvent
@@ -14,10 +14,14 @@ _log = logging.getLogger(__name__)
 
 
 class EventQueue:
-    """The lock of the records and the events that were emitted under it; `listener` may be set at any time."""
+    """The lock of the records and the events that were emitted under it; `listener` may be set at any time.
+
+    `before_release` is called when the outermost holder has done its work without an error, under the lock.
+    """
 
     def __init__(self, listener: OnEvent | None = None) -> None:
         self.listener = listener
+        self.before_release: Callable[[], None] | None = None
         self._records, self._depth = threading.RLock(), 0
         self._events: deque[Event] = deque()
         self._delivery = threading.Lock()
@@ -29,6 +33,8 @@ class EventQueue:
             self._depth += 1
             try:
                 yield
+                if self._depth == 1 and self.before_release is not None:
+                    self.before_release()
             finally:
                 self._depth -= 1
                 outermost = self._depth == 0

@@ -27,15 +27,20 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "allow_merge_commit": True,
     "allow_squash_merge": True,
     "allow_rebase_merge": False,
+    "allow_auto_merge": False,
     "delete_branch_on_merge": False,
     "can_approve_pull_request_reviews": True,
     "default_workflow_permissions": "read",
+    "use_immutable_subject": False,
+    "actions_enabled": True,
+    "allowed_actions": "all",
+    "sha_pinning_required": False,
 }
 DEFAULT_LABELS = {"bug": "d73a4a", "documentation": "0075ca", "enhancement": "a2eeef"}
 # Ids of GitHub itself: they are part of the addresses in commits that workflows make.
-_KNOWN_IDS = {WORKFLOW_LOGIN: 41898282, "web-flow": 19864447}
-
 ACTIONS_APP_ID = 15368  # of GitHub Actions on github.com
+QUEUE_LOGIN = "github-merge-queue[bot]"
+_KNOWN_IDS = {WORKFLOW_LOGIN: 41898282, "web-flow": 19864447, QUEUE_LOGIN: 118344674}
 
 
 class State:
@@ -47,6 +52,8 @@ class State:
         self.repositories: dict[str, Repository] = {}
         self.app_ids: dict[str, int] = {"github-actions": ACTIONS_APP_ID}
         """Slug → id of an App."""
+        self.immutable_subjects = False
+        """Whether OIDC subjects of new repositories contain ids, as on GitHub since July 2026."""
         self._ids = itertools.count(1001)
 
     def now(self) -> str:
@@ -67,6 +74,15 @@ class State:
         if key not in self.users:
             self.users[key] = User(login=login, id=_KNOWN_IDS.get(login) or self.new_id())
         return self.users[key]
+
+    def app_id(self, login: str) -> int | None:
+        """The id of the App with that login, …[bot]; None for a user. An unknown App gets one."""
+        slug = login.removesuffix("[bot]")
+        if slug == login:
+            return None
+        if slug not in self.app_ids:
+            self.app_ids[slug] = self.new_id()
+        return self.app_ids[slug]
 
     def user_of_email(self, email: str) -> User | None:
         """The user with this noreply address; None for any other address."""
@@ -127,7 +143,7 @@ class State:
             parent=parent.full_name if parent else None,
             created=self.now(),
             git=git,
-            settings=dict(DEFAULT_SETTINGS),
+            settings={**DEFAULT_SETTINGS, "use_immutable_subject": self.immutable_subjects},
         )
         for label, color in DEFAULT_LABELS.items():
             repository.labels[label] = Label(id=self.new_id(), name=label, color=color)
@@ -142,5 +158,7 @@ class State:
             record = asdict(repository)
             repository.git = git
             record["secrets"] = sorted(record.pop("secrets"))
+            for environment in record["environments"].values():
+                environment["secrets"] = sorted(environment.pop("secrets"))
             repositories.append(record | {"git": git.path.relative_to(self.folder).as_posix()})
         return {"users": [asdict(user) for user in self.users.values()], "repositories": repositories}

@@ -47,8 +47,8 @@ def merge(
     tree = git.merged_tree(pull.base_sha, pull.head_sha)
     if tree is None:
         raise ApiError(405, "Pull Request is not mergeable")
-    branch_protection.check_merge(repository, issue, principal)
-    text = _commit_message(repository, issue, method, title, message)
+    branch_protection.check_merge(emitter.state, repository, issue, principal, method)
+    text = commit_message(repository, issue, method, title, message)
     parents = (pull.base_sha, pull.head_sha) if method == "merge" else (pull.base_sha,)
     author, committer = emitter.state.author(principal.login), emitter.state.github_person()
     sha = git.write_commit(tree, parents, text, author=author, committer=committer)
@@ -59,12 +59,14 @@ def merge(
         raise ApiError(409, "Base branch was modified. Review and try the merge again.") from None
     mark_merged(emitter, repository, issue, sha, principal)
     pushes.record(emitter, repository, pushes.RefUpdate(f"refs/heads/{pull.base_ref}", before, sha), principal)
-    if repository.settings["delete_branch_on_merge"] and pull.head_repository == repository.full_name:
-        _delete_branch(emitter, repository, pull.head_ref, principal)
+    delete_head_if_set(emitter, repository, issue, principal)
     return sha
 
 
-def _commit_message(repository: Repository, issue: Issue, method: str, title: str | None, message: str | None) -> str:
+def commit_message(
+    repository: Repository, issue: Issue, method: str, title: str | None = None, message: str | None = None
+) -> str:
+    """The message of the commit that merges a pull request: GitHub's default, or the given parts."""
     pull = pull_of(issue)
     if method == "merge":
         owner = pull.head_repository.partition("/")[0]
@@ -97,7 +99,12 @@ def update_branch(emitter: Emitter, repository: Repository, issue: Issue, princi
     return sha
 
 
-def _delete_branch(emitter: Emitter, repository: Repository, branch: str, principal: Principal) -> None:
+def delete_head_if_set(emitter: Emitter, repository: Repository, issue: Issue, principal: Principal) -> None:
+    """Deletes the branch of a merged pull request if the repository's settings say so; never one of a fork."""
+    pull = pull_of(issue)
+    if not repository.settings["delete_branch_on_merge"] or pull.head_repository != repository.full_name:
+        return
+    branch = pull.head_ref
     tip = repository.git.branch(branch)
     if tip:
         repository.git.update(f"refs/heads/{branch}", ZERO, tip)

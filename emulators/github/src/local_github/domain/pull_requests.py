@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from local_github.domain import review_requirements
+from local_github.domain.branch_rules import HEADS, rules_of
 from local_github.domain.changed_files import changed_files
 from local_github.domain.emitter import Emitter
 from local_github.domain.in_memory_store import State
@@ -102,6 +104,7 @@ def open_pull_request(
         base_sha=base_sha,
         draft=draft,
         maintainer_can_modify=maintainer_can_modify,
+        last_pusher=principal.login,
     )
     number, moment = repository.last_number + 1, emitter.state.now()
     issue = Issue(
@@ -170,6 +173,7 @@ def update_after_push(
             if is_head and after == ZERO:
                 close(emitter, target, issue, principal)
             elif is_head:
+                _note_push(emitter.state, target, issue, (before, after), principal)
                 refresh(emitter.state, target, issue)
                 emitter.state.touch(issue)
                 emit(emitter, target, issue, "synchronize", principal, before=before, after=after)
@@ -178,6 +182,28 @@ def update_after_push(
                     mark_merged(emitter, repository, issue, after, principal)
                 else:
                     refresh(emitter.state, target, issue)
+
+
+def _note_push(
+    state: State, repository: Repository, issue: Issue, moved: tuple[str, str], principal: Principal
+) -> None:
+    """Notes who pushed, and dismisses approvals if a rule says so and the push changed the pull request's diff."""
+    pull = pull_of(issue)
+    pull.last_pusher = principal.login
+    rules = rules_of(state, repository, f"{HEADS}{pull.base_ref}")
+    if not any(rule.reviews and rule.reviews.dismiss_stale for rule in rules):
+        return
+    source, base = state.named(pull.head_repository).git, repository.git.branch(pull.base_ref) or pull.base_sha
+    if source is not repository.git:
+        repository.git.fetch(source, f"refs/heads/{pull.head_ref}:refs/pull/{issue.number}/head")
+    old, new = (_diff(repository, base, head) for head in moved)
+    if old != new:
+        review_requirements.dismiss_stale(pull)
+
+
+def _diff(repository: Repository, base: str, head: str) -> bytes:
+    start = repository.git.merge_base(base, head) or base
+    return repository.git.run("diff", "--no-color", "--full-index", start, head)
 
 
 def close(emitter: Emitter, repository: Repository, issue: Issue, principal: Principal) -> None:

@@ -73,7 +73,8 @@ def _changed_files(repository: Repository, update: RefUpdate, commits: list[Comm
     return changed_files(repository, start, update.after)
 
 
-def _commit(serializer: Serializer, repository: Repository, commit: Commit) -> dict[str, Any]:
+def commit_json(serializer: Serializer, repository: Repository, commit: Commit) -> dict[str, Any]:
+    """A commit as the payloads of events show it."""
     git = repository.git
     start = commit.parents[0] if commit.parents else git.write_tree(None, [])
     changes = git.changes(start, commit.sha)
@@ -114,7 +115,7 @@ def _payload(
         "deleted": deleted,
         "forced": not created and not deleted and not git.is_ancestor(before, after),
         "compare": serializer.page_url(repository, f"/compare/{before[:12]}...{after[:12]}"),
-        "commits": [_commit(serializer, repository, commit) for commit in commits],
-        "head_commit": _commit(serializer, repository, head) if head else None,
+        "commits": [commit_json(serializer, repository, commit) for commit in commits],
+        "head_commit": commit_json(serializer, repository, head) if head else None,
         "pusher": {"name": user.login, "email": user.email},
     }

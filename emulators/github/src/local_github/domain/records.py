@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from local_github.domain.environment_records import Environment
 from local_github.git.bare_repository import BareRepository
 
 
@@ -53,7 +54,7 @@ class Comment:
 
 @dataclass(kw_only=True)
 class Review:
-    """A review of a pull request; `state` is APPROVED, CHANGES_REQUESTED, COMMENTED or PENDING."""
+    """A review of a pull request; `state` is APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED or PENDING."""
 
     id: int
     author: str
@@ -82,6 +83,8 @@ class Pull:
     reviews: list[Review] = field(default_factory=list)
     reviewers: list[str] = field(default_factory=list)
     maintainer_can_modify: bool = False
+    last_pusher: str | None = None
+    """Who pushed the head last; at first the author."""
 
 
 @dataclass(kw_only=True)
@@ -167,6 +170,25 @@ class Deployment:
 
 
 @dataclass(kw_only=True)
+class QueueEntry:
+    """A pull request in a merge queue. `base`, `sha`, `ref` and `built` are None until its commit is built."""
+
+    id: int
+    number: int
+    by: str
+    """The login of who added it."""
+    head: str
+    """The head of the pull request when it was added."""
+    enqueued: str
+    base: str | None = None
+    """What its commit is built on: the branch's tip, or the commit of the entry before it."""
+    sha: str | None = None
+    """The commit that is checked and then becomes the branch's tip."""
+    ref: str | None = None
+    built: str | None = None
+
+
+@dataclass(kw_only=True)
 class Repository:
     """A repository. `git` is its bare repository on disk."""
 
@@ -188,11 +210,17 @@ class Repository:
     checks: list[CheckRun] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     protections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By branch, in the form of PUT …/branches/{branch}/protection."""
     rulesets: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By id, in the form of POST …/rulesets; `protections` has what they amount to."""
+    """By id, in the form of GET …/rulesets/{id}."""
+    merge_queues: dict[str, list[QueueEntry]] = field(default_factory=dict)
+    """By branch, first entry first; only of queues that are not empty."""
+    collaborators: dict[str, str] = field(default_factory=dict)
+    """Login in lower case → read, triage, write, maintain or admin. Without any, every user is an administrator."""
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
-    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+    """By name in lower case."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The settings of PATCH /repos by GitHub's names, such as allow_merge_commit."""
 
@@ -200,6 +228,12 @@ class Repository:
     def full_name(self) -> str:
         """owner/name."""
         return f"{self.owner}/{self.name}"
+
+    def permission_of(self, login: str) -> str:
+        """The role of a user: of the owner admin, of others as a collaborator; none for strangers."""
+        if not self.collaborators or login.lower() == self.owner.lower():
+            return "admin"
+        return self.collaborators.get(login.lower(), "none")
 
     def next_number(self) -> int:
         """Takes the next number of an issue or pull request."""

@@ -143,7 +143,7 @@ def _receive(call: Call, variables: dict[str, str], body: IO[bytes]) -> ApiRespo
         received = Path(folder) / "received"
         with backend.lock():
             shas = {status.sha for status in repository.statuses} | {check.sha for check in repository.checks}
-            variables |= branch_protection.hook_environment(repository, principal, sorted(shas))
+            variables |= branch_protection.hook_environment(backend.state, repository, principal, sorted(shas))
         process = _start(repository, variables | {"LOCAL_GITHUB_RECEIVED": str(received)}, body)
         response = _response(process, b"")
         response.body = b"".join(_stream(process))

@@ -40,7 +40,11 @@ def check_run(serializer: Serializer, repository: Repository, check: CheckRun) -
         "started_at": check.started,
         "completed_at": check.completed,
         "output": {"title": None, "summary": None, "text": None, "annotations_count": 0} | check.output,
-        "app": {"id": 15368, "slug": check.app.removesuffix("[bot]"), "name": check.app.removesuffix("[bot]")},
+        "app": {
+            "id": serializer.state.app_id(check.app),
+            "slug": check.app.removesuffix("[bot]"),
+            "name": check.app.removesuffix("[bot]"),
+        },
         "check_suite": {"id": check.id},
         "pull_requests": [],
     }

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local_github.api.router import ApiResponse, Call, Router
-from local_github.domain import merges, pull_requests
+from local_github.domain import merge_queue, merges, pull_requests
 from local_github.domain.pull_requests import pull_of
 from local_github.domain.records import Issue, Repository
 from local_github.domain.tokens import Principal
@@ -117,7 +117,10 @@ def _merge(form_key: bytes, call: Call, views: Views) -> Any:
         return _html(views.pull(repository, issue, _form_token(form_key, repository, issue), message), 409)
     principal = Principal(login=call.backend.page_user, permissions=None, repository=None)
     try:
-        merges.merge(call.emitter, repository, issue, principal)
+        if merge_queue.rule_of(call.state, repository, issue.pull.base_ref):
+            merge_queue.enqueue(call.emitter, repository, issue, principal)
+        else:
+            merges.merge(call.emitter, repository, issue, principal)
     except ApiError as error:
         return _html(
             views.pull(repository, issue, _form_token(form_key, repository, issue), error.message), error.status

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from local_github.clock import to_utc
-from local_github.domain import branch_protection
+from local_github.domain import branch_protection, merge_queue
 from local_github.domain.backend import Backend
 from local_github.domain.events import RunView
 from local_github.domain.pull_requests import merge_base, pull_of
@@ -135,6 +135,7 @@ class Views:
             statuses=branch_protection.latest_statuses(repository, pull.head_sha),
             checks=[check for check in repository.checks if check.sha == pull.head_sha and check.id not in known],
             jobs=jobs,
+            queued=merge_queue.entry_of(repository, issue) is not None,
             token=token,
             message=message,
             user=self.backend.page_user,

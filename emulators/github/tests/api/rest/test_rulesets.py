@@ -17,12 +17,14 @@ RULES: list[dict[str, Any]] = [
             "dismiss_stale_reviews_on_push": True,
             "require_last_push_approval": True,
             "required_review_thread_resolution": False,
+            "allowed_merge_methods": ["merge", "squash", "rebase"],
         },
     },
     {
         "type": "required_status_checks",
         "parameters": {
             "strict_required_status_checks_policy": False,
+            "do_not_enforce_on_create": False,
             "required_status_checks": [{"context": "acme/ci", "integration_id": APP}],
         },
     },
@@ -105,30 +107,32 @@ def test_update_changes_the_rule(emulator: Any, clone: Any) -> None:
     clone.push("main")
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"rules": [{"type": "required_signatures"}]}, "does not enforce required_signatures"),
-        ({"enforcement": "evaluate"}, "active rulesets of branches only"),
-        ({"conditions": {"ref_name": {"include": ["refs/heads/release/*"]}}}, "knows branch names and ~DEFAULT_BRANCH"),
-        ({"conditions": {}}, "knows branch names"),
-        ({"bypass_actors": [{"actor_id": 1, "actor_type": "Integration"}]}, "no App with the id 1 is installed"),
-    ],
-)
-def test_what_is_not_enforced_is_refused(emulator: Any, clone: Any, changes: Any, message: str) -> None:
-    """The error names it, so that no test relies on a rule that does nothing."""
-    status, found, _ = request(emulator, "POST", "/rulesets", ruleset(**changes), emulator.token())
-    assert status == 422
-    assert message in str(found["errors"])
-
-
-def test_second_rule_for_a_branch_is_refused(emulator: Any, clone: Any) -> None:
-    """GitHub would add the rules up; a name is unique on both."""
-    create(emulator)
-    for changes, message in (({}, "Name must be unique"), ({"name": "two"}, "main has a rule already")):
+def test_app_that_is_not_installed_is_refused(emulator: Any, clone: Any) -> None:
+    """As a bypass actor, and as the source of a status; nothing is created."""
+    unknown = {"context": "acme/ci", "integration_id": 1}
+    source = {"type": "required_status_checks", "parameters": {"required_status_checks": [unknown]}}
+    for changes in ({"bypass_actors": [{"actor_id": 1, "actor_type": "Integration"}]}, {"rules": [source]}):
         status, found, _ = request(emulator, "POST", "/rulesets", ruleset(**changes), emulator.token())
         assert status == 422
-        assert message in str(found["errors"])
+        assert "no App with the id 1 is installed" in str(found["errors"])
+    assert request(emulator, "GET", "/rulesets", None, emulator.token())[1] == []
+
+
+def test_rules_of_several_rulesets_add_up(emulator: Any, clone: Any, branch: Any) -> None:
+    """A branch obeys each of them; a name is unique."""
+    head = branch("topic")
+    create(emulator, rules=[RULES[1]])
+    status, found, _ = request(emulator, "POST", "/rulesets", ruleset(), emulator.token())
+    assert status == 422
+    assert "Name must be unique" in str(found["errors"])
+    methods = {"allowed_merge_methods": ["squash"], "required_approving_review_count": 0}
+    create(emulator, name="two", rules=[{"type": "pull_request", "parameters": methods}])
+    pull = emulator.api().create_pull(base="main", head="topic", title="T")
+    assert 'Required status check "acme/ci" is expected.' in refusal(lambda: pull.merge(merge_method="squash"), 405)
+    checker = emulator.token("checker[bot]", permissions={"statuses": "write"}, repository="acme/fraud")
+    emulator.api(checker).get_commit(head).create_status("success", context="acme/ci")
+    assert "The merge method must be squash (got merge)." in refusal(pull.merge, 405)
+    assert pull.merge(merge_method="squash").merged
 
 
 def test_rulesets_need_administration(emulator: Any, clone: Any) -> None:

@@ -28,7 +28,8 @@ _QUEUE_ACTIONS = {
 _KEY_OPERATIONS = (
     "CreateGrant", "Decrypt", "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation",
     "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GetKeyPolicy", "GetKeyRotationStatus",
-    "ListResourceTags", "PutKeyPolicy", "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDescription",
+    "ListGrants", "ListResourceTags", "PutKeyPolicy", "RevokeGrant", "ScheduleKeyDeletion", "TagResource",
+    "UntagResource", "UpdateKeyDescription",
 )  # fmt: skip
 _TABLE_OPERATIONS = (
     "BatchWriteItem", "CreateTable", "DeleteItem", "DeleteTable", "DescribeTable", "GetItem", "PutItem", "Query",
@@ -97,16 +98,40 @@ def key_arn(call: Call, member: str = "KeyId") -> str:
 
 def _on_key(operation: str) -> Rule:
     def rule(call: Call) -> Iterable[Requirement]:
-        encryption: Mapping[str, str] = call.parameters.get("EncryptionContext") or {}
-        context: dict[str, str | Sequence[str]] = {
-            f"kms:EncryptionContext:{name}": str(value) for name, value in encryption.items()
-        }
-        context |= tags(call) | values(kms_GrantIsForAWSResource=call.text("GrantIsForAWSResource"))
+        context = _encryption_context(call) | tags(call)
+        if operation == "CreateGrant":
+            context |= _grant_context(call)
+        context["kms:CallerAccount"] = call.account
         given = tags(call, "ResourceTags")  # of a key that CloudFormation creates, which the store does not have yet
         context |= {name.replace("RequestTag", "ResourceTag"): value for name, value in given.items()}
         yield Requirement(f"kms:{operation}", key_arn(call), context)
 
     return rule
+
+
+def _encryption_context(call: Call) -> dict[str, str | Sequence[str]]:
+    """The encryption context of a call; for CreateGrant, of the grant's constraint."""
+    constraints: Mapping[str, Mapping[str, str]] = call.parameters.get("Constraints") or {}
+    encryption: Mapping[str, str] = call.parameters.get("EncryptionContext") or next(iter(constraints.values()), {})
+    found: dict[str, str | Sequence[str]] = {
+        f"kms:EncryptionContext:{name}": str(value) for name, value in encryption.items()
+    }
+    if encryption:
+        found["kms:EncryptionContextKeys"] = tuple(encryption)
+    return found
+
+
+def _grant_context(call: Call) -> dict[str, str | Sequence[str]]:
+    """What a new grant is for."""
+    found = values(
+        kms_GrantIsForAWSResource=call.text("GrantIsForAWSResource"),
+        kms_GranteePrincipal=call.text("GranteePrincipal"),
+        kms_RetiringPrincipal=call.text("RetiringPrincipal"),
+        kms_GrantConstraintType=next(iter(call.parameters.get("Constraints") or {}), ""),
+    )
+    if operations := call.parameters.get("Operations"):
+        found["kms:GrantOperations"] = tuple(map(str, operations))
+    return found
 
 
 def _on_alias(operation: str) -> Rule:

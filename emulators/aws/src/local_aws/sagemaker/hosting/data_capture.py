@@ -25,11 +25,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
-    """The members of a DataCaptureConfig that decide what is written, and the role that writes it: the model's."""
+    """The members of a DataCaptureConfig that decide what is written, and the role that writes it: the model's.
+
+    `key` is the KMS key of what is written; '' leaves it to the bucket.
+    """
 
     sampling_percentage: float
     destination: str
     role_arn: str
+    key: str
     modes: frozenset[str]
     csv_types: frozenset[str]
     json_types: frozenset[str]
@@ -44,6 +48,7 @@ class CaptureSettings:
             sampling_percentage=float(configuration["InitialSamplingPercentage"]),
             destination=configuration["DestinationS3Uri"].rstrip("/"),
             role_arn=role_arn,
+            key=str(configuration.get("KmsKeyId") or ""),
             modes=frozenset(option["CaptureMode"] for option in configuration["CaptureOptions"]),
             csv_types=frozenset(map(_essence, types.get("CsvContentTypes", []))),
             json_types=frozenset(map(_essence, types.get("JsonContentTypes", []))),
@@ -75,7 +80,8 @@ class DataCapture:
         self._random = random.Random(seed)  # noqa: S311 - sampling, not a secret
         self._changed = threading.Condition()
         self._writing = threading.Lock()
-        self._buffers: dict[tuple[str, str], list[bytes]] = {}
+        self._buffers: dict[tuple[str, str, str], list[bytes]] = {}
+        """Lines by role, folder and KMS key."""
         self._bytes = 0
         self._oldest: float | None = None
         self._closed = False
@@ -92,15 +98,15 @@ class DataCapture:
             moment = self._clock.now()
             folder = f"{settings.destination}/{invocation.endpoint}/{invocation.variant}/{moment:%Y/%m/%d/%H}"
             line = json.dumps(_line(settings, invocation, timestamp(moment)), separators=(",", ":"))
-            self._buffer(settings.role_arn, folder, [line.encode() + b"\n"])
+            self._buffer((settings.role_arn, folder, settings.key), [line.encode() + b"\n"])
 
     def flush(self) -> None:
         """Writes everything captured so far to S3; returns when it is written."""
         with self._writing:
             with self._changed:
                 buffers, self._buffers, self._bytes, self._oldest = self._buffers, {}, 0, None
-            for (role_arn, folder), lines in buffers.items():
-                self._put(role_arn, folder, lines)
+            for target, lines in buffers.items():
+                self._put(target, lines)
 
     def close(self) -> None:
         """Ends the thread and writes the rest."""
@@ -110,9 +116,9 @@ class DataCapture:
         self._thread.join()
         self.flush()
 
-    def _buffer(self, role_arn: str, folder: str, lines: list[bytes]) -> None:
+    def _buffer(self, target: tuple[str, str, str], lines: list[bytes]) -> None:
         with self._changed:
-            self._buffers.setdefault((role_arn, folder), []).extend(lines)
+            self._buffers.setdefault(target, []).extend(lines)
             self._bytes += sum(map(len, lines))
             if self._oldest is None:
                 self._oldest = time.monotonic()
@@ -120,18 +126,20 @@ class DataCapture:
             elif self._bytes >= _FLUSH_BYTES:
                 self._changed.notify_all()
 
-    def _put(self, role_arn: str, folder: str, lines: list[bytes]) -> None:
-        target = urlsplit(f"{folder}/{uuid.uuid4()}.jsonl")
+    def _put(self, target: tuple[str, str, str], lines: list[bytes]) -> None:
+        role_arn, folder, key = target
+        place = urlsplit(f"{folder}/{uuid.uuid4()}.jsonl")
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
         try:
             s3 = self._client(role_arn, "s3")
-            s3.put_object(Bucket=target.netloc, Key=target.path.lstrip("/"), Body=b"".join(lines))
+            s3.put_object(Bucket=place.netloc, Key=place.path.lstrip("/"), Body=b"".join(lines), **encryption)
         except Exception as error:
             # As on AWS, a failed write does not fail the endpoint. It is logged and retried.
             retry = not self._closed and self._bytes < _MAX_BUFFER_BYTES
             outcome = "retrying" if retry else "dropping them"
             _log.warning("cannot write %d captured requests to %s; %s: %s", len(lines), folder, outcome, error)
             if retry:
-                self._buffer(role_arn, folder, lines)
+                self._buffer(target, lines)
 
     def _flush_periodically(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from typing import Any
 from local_aws.errors import AwsError
 from local_aws.sagemaker.hosting.data_capture import CaptureSettings
 from local_aws.sagemaker.hosting.instance import Variant
+from local_aws.service_rules.catalog import violation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class ConfigResolver:
         record = backend.endpoint_configs.get(name)
         if record is None:
             arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint-config/{name}"
-            raise AwsError("ValidationException", f'Could not find endpoint configuration "{arn}".')
+            raise violation("sagemaker-configuration-missing", arn=arn)
         document = copy.deepcopy(record.data_capture_config or {})
         variants = tuple(self._variant(variant) for variant in record.production_variants)
         return ResolvedConfig(
@@ -60,9 +61,11 @@ class ConfigResolver:
             raise AwsError(
                 "ValidationException", f"{variant['ModelName']}: the AWS emulator needs a ModelDataUrl to serve a model"
             )
+        model = backend._models[variant["ModelName"]]
         return Variant(
             name=variant["VariantName"],
-            role_arn=backend._models[variant["ModelName"]].execution_role_arn,
+            role_arn=model.execution_role_arn,
+            network_isolation=bool(model.enable_network_isolation),
             model_data_url=url,
             environment={key: str(value) for key, value in (container.get("Environment") or {}).items()},
             image=container.get("Image", ""),

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.errors import AwsError, EmitEvent
+from local_aws.errors import EmitEvent
 from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoint_config import ConfigResolver, ResolvedConfig
 from local_aws.sagemaker.hosting.fleet import Fleet, FleetBuilder
@@ -73,15 +73,13 @@ class Endpoints:
             record = self._find(parameters["EndpointName"])
             self._refuse_in_progress(record)
             if record.endpoint_status == "Failed":
-                message = f'Cannot update failed endpoint "{record.arn}". DeleteEndpoint is the only operation left.'
-                raise AwsError("ValidationException", message)
+                raise violation("sagemaker-endpoint-failed", arn=record.arn)
             resolved = self._resolver.resolve(parameters["EndpointConfigName"])
             deployment = parameters.get("DeploymentConfig")
             fleet = self._fleets.get(record.endpoint_name)
             names = {variant.name for variant in resolved.variants}
             if deployment and fleet is not None and names != set(fleet.instances):
-                message = "For this deployment policy the new configuration must have the variant names of the old one."
-                raise AwsError("ValidationException", message)
+                raise violation("sagemaker-guardrail-variants")
             if not parameters.get("RetainDeploymentConfig"):
                 record.last_deployment_config = deployment
             record.failure_reason = None
@@ -206,7 +204,7 @@ class Endpoints:
         record = backend.endpoints.get(name)
         if record is None:
             arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint/{name}"
-            raise AwsError("ValidationException", f'Could not find endpoint "{arn}".')
+            raise violation("sagemaker-endpoint-missing", arn=arn)
         return record
 
     @staticmethod

@@ -19,6 +19,7 @@ from typing import Any
 import urllib3
 
 from local_aws.processes.child_processes import ChildProcesses
+from local_aws.sagemaker.hosting import managed_container
 
 MAX_EXTRACTED_BYTES = 5 * 1024**3
 _MAX_MEMBERS = 100_000
@@ -45,6 +46,7 @@ class Variant:
     weight: float = 1.0
     instance_count: int = 1
     health_timeout_seconds: float | None = None
+    network_isolation: bool = False
 
 
 def model_server_command(model: Path, ready: Path) -> Sequence[str]:
@@ -104,6 +106,7 @@ class Instance:
 
     def start(self) -> None:
         """Starts the server and waits until it is healthy; otherwise ends it and raises InstanceUnhealthy."""
+        self._refuse_failing_install()
         ready = self._folder / "port"
         ready.unlink(missing_ok=True)
         root = str(Path(__file__).parents[3])
@@ -133,6 +136,14 @@ class Instance:
             self._processes.end(child)
             return
         threading.Thread(target=self._restart_on_exit, args=(child,), daemon=True).start()
+
+    def _refuse_failing_install(self) -> None:
+        """Fails as the managed container does if it cannot install the model's code without a network."""
+        model, image = self._folder / "model", self.variant.image
+        lines = managed_container.install_failure(image, self.variant.environment, model)
+        if lines and self.variant.network_isolation:
+            self._log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            raise InstanceUnhealthy(self._failure_reason("the server ended with exit code 1"))
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         """POSTs `body` to /invocations: status, headers, body; OSError or urllib3's HTTPError without a response."""

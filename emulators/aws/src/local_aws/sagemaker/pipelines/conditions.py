@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -76,7 +77,7 @@ def holds(condition: Mapping[str, Any]) -> bool:
         return _equal(left, right)
     comparable = (_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))
     if not comparable:
-        raise ConditionError(f"{kind} cannot compare {left!r} with {right!r}")
+        raise ConditionError(f"{kind} cannot compare {json.dumps(left)} with {json.dumps(right)}")
     return _COMPARISONS[kind](left, right)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from local_github.api.graphql.connections import Node, connection_field
 from local_github.api.router import Call
 from local_github.domain import branch_protection
+from local_github.domain.branch_rules import HEADS, rules_of
 from local_github.domain.check_runs import check_runs_of
 from local_github.domain.events import RunView
 from local_github.domain.records import CheckRun, Repository, Status
@@ -33,7 +34,9 @@ def status_check_rollup(call: Call, repository: Repository, sha: str) -> Node | 
     states = {status.state.upper() for status in statuses}
     states |= {_ROLLUP_STATE.get(check.conclusion or "", "PENDING") for check in checks}
     state = next(known for known in ("ERROR", "FAILURE", "PENDING", "SUCCESS") if known in states)
-    required = {name for rule in repository.protections.values() for name in branch_protection.required_contexts(rule)}
+    heads = [name for name in repository.git.refs() if name.startswith(HEADS)]
+    rules = [rule for name in heads for rule in rules_of(call.state, repository, name)]
+    required = {context for rule in rules for context in rule.contexts}
     runs = {job.id: run for run in run_source.runs_of(repository.full_name) for job in run.jobs}
     nodes = [_check(check, required, runs.get(check.id)) for check in checks] + [
         _status(item, required) for item in statuses

@@ -7,7 +7,7 @@ from typing import Any
 from local_github.api.graphql.connections import Node, connection_field
 from local_github.api.graphql.nodes import Nodes
 from local_github.api.router import Call
-from local_github.domain import issues, merges, pull_requests
+from local_github.domain import issues, merge_queue, merges, pull_requests
 from local_github.domain.pull_requests import pull_of
 from local_github.domain.records import Comment, Issue, Repository
 from local_github.domain.tokens import Principal
@@ -133,6 +133,37 @@ class Mutations:
             message=input.get("commitBody"),
             expected_head=input.get("expectedHeadOid") or None,
         )
+        return self._pull_payload(repository, issue)
+
+    def enqueuePullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
+        """Adds a pull request to the merge queue of its base."""
+        if input.get("jump"):
+            raise ApiError(422, "jump: the GitHub emulator adds to the end of a merge queue")
+        repository, issue = self._pull(input["pullRequestId"], "contents")
+        merge_queue.enqueue(
+            self._call.emitter, repository, issue, self._principal, expected_head=input.get("expectedHeadOid")
+        )
+        return {"mergeQueueEntry": self._nodes.queue_entry(repository, issue)}
+
+    def dequeuePullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
+        """Removes a pull request from the merge queue."""
+        repository, issue = self._pull(input["id"], "contents")
+        entry = self._nodes.queue_entry(repository, issue)
+        merge_queue.dequeue(self._call.emitter, repository, issue, self._principal)
+        return {"mergeQueueEntry": entry}
+
+    def enablePullRequestAutoMerge(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names
+        """Adds a pull request that is ready to a merge queue, as `gh pr merge` asks for; otherwise an error."""
+        repository, issue = self._pull(input["pullRequestId"], "contents")
+        if not repository.settings["allow_auto_merge"]:
+            raise ApiError(422, "Auto merge is not allowed for this repository")
+        try:
+            merge_queue.enqueue(
+                self._call.emitter, repository, issue, self._principal, expected_head=input.get("expectedHeadOid")
+            )
+        except ApiError as error:
+            message = f"The GitHub emulator merges later only by a merge queue, when ready: {error.message}"
+            raise ApiError(422, message) from error
         return self._pull_payload(repository, issue)
 
     def closePullRequest(self, input: Input) -> Node:  # noqa: N802, A002 - GitHub's names

@@ -23,6 +23,7 @@ from local_github.api.graphql.leaf_nodes import (
 from local_github.api.graphql.pull_request_states import merge_state, review_decision, state_of
 from local_github.api.router import Call
 from local_github.clock import to_utc
+from local_github.domain import merge_queue
 from local_github.domain.in_memory_store import State
 from local_github.domain.pull_requests import merge_base, pull_of
 from local_github.domain.records import Comment, Issue, Repository, Review
@@ -169,7 +170,7 @@ class Nodes:
             "mergeCommitAllowed": settings["allow_merge_commit"],
             "squashMergeAllowed": settings["allow_squash_merge"],
             "rebaseMergeAllowed": settings["allow_rebase_merge"],
-            "autoMergeAllowed": False,
+            "autoMergeAllowed": settings["allow_auto_merge"],
             "deleteBranchOnMerge": settings["delete_branch_on_merge"],
             "repositoryTopics": connection_field(_EMPTY, _no_node),
             "ref": lambda _, qualifiedName: self.ref(
@@ -295,8 +296,11 @@ class Nodes:
             "mergeCommit": lambda _: self.object(repository, merged) if merged else None,
             "potentialMergeCommit": lambda _: self.object(repository, pull.merge_sha) if pull.merge_sha else None,
             "mergeable": mergeable,
-            "mergeStateStatus": lambda _: merge_state(repository, issue),
-            **dict.fromkeys(("isInMergeQueue", "isMergeQueueEnabled", "viewerCanUpdateBranch"), False),
+            "mergeStateStatus": lambda _: merge_state(self._state, repository, issue),
+            "viewerCanUpdateBranch": False,
+            "isInMergeQueue": lambda _: merge_queue.entry_of(repository, issue) is not None,
+            "isMergeQueueEnabled": lambda _: merge_queue.rule_of(self._state, repository, pull.base_ref) is not None,
+            "mergeQueueEntry": lambda _: self.queue_entry(repository, issue),
             "headRefName": pull.head_ref,
             "headRefOid": pull.head_sha,
             "headRef": lambda _: self.ref(head, f"refs/heads/{pull.head_ref}"),
@@ -332,8 +336,24 @@ class Nodes:
             "reviewRequests": connection_field(
                 pull.reviewers, lambda login: {"id": f"RR_{login}", "requestedReviewer": self.actor(login)}
             ),
-            "reviewDecision": review_decision(repository, issue),
+            "reviewDecision": review_decision(self._state, repository, issue),
             "suggestedReviewerActors": connection_field(self._users, self.actor),
+        }
+
+    def queue_entry(self, repository: Repository, issue: Issue) -> Node | None:
+        """The entry of a pull request in a merge queue; None if it is not queued."""
+        entry = merge_queue.entry_of(repository, issue)
+        if entry is None:
+            return None
+        return {
+            "id": node_id("MQE", entry.id),
+            "position": repository.merge_queues[pull_of(issue).base_ref].index(entry) + 1,
+            "state": "AWAITING_CHECKS" if entry.sha else "QUEUED",
+            "enqueuedAt": entry.enqueued,
+            "enqueuer": self.actor(entry.by),
+            "headCommit": lambda _: self.object(repository, entry.sha) if entry.sha else None,
+            "baseCommit": lambda _: self.object(repository, entry.base) if entry.base else None,
+            "pullRequest": lambda _: self.pull(repository, issue),
         }
 
     def comment(self, repository: Repository, issue: Issue, entry: Comment) -> Node:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from local_github.domain import branch_protection
+from local_github.domain import branch_protection, review_requirements
+from local_github.domain.branch_rules import HEADS, rules_of
+from local_github.domain.in_memory_store import State
 from local_github.domain.pull_requests import pull_of
 from local_github.domain.records import Issue, Repository
 
@@ -12,32 +14,26 @@ def state_of(issue: Issue) -> str:
     return "MERGED" if pull_of(issue).merged else issue.state.upper()
 
 
-def review_decision(repository: Repository, issue: Issue) -> str | None:
+def review_decision(state: State, repository: Repository, issue: Issue) -> str | None:
     """APPROVED, CHANGES_REQUESTED or REVIEW_REQUIRED; None without reviews and without a rule."""
     pull = pull_of(issue)
-    states = {review.author: review.state for review in pull.reviews if review.state != "COMMENTED"}.values()
+    states = {review.state for review in review_requirements.latest_reviews(repository, issue).values()}
     if "CHANGES_REQUESTED" in states:
         return "CHANGES_REQUESTED"
-    if "APPROVED" in states:
-        return "APPROVED"
-    rule = repository.protections.get(pull.base_ref) or {}
-    needed = (rule.get("required_pull_request_reviews") or {}).get("required_approving_review_count")
-    return "REVIEW_REQUIRED" if needed else None
+    rules = [rule.reviews for rule in rules_of(state, repository, f"{HEADS}{pull.base_ref}") if rule.reviews]
+    if any(review_requirements.missing(state, repository, issue, rule) for rule in rules):
+        return "REVIEW_REQUIRED"
+    return "APPROVED" if "APPROVED" in states else None
 
 
-def merge_state(repository: Repository, issue: Issue) -> str:
+def merge_state(state: State, repository: Repository, issue: Issue) -> str:
     """CLEAN, DIRTY, DRAFT, BLOCKED or UNKNOWN."""
     pull = pull_of(issue)
     if issue.state != "open":
         return "UNKNOWN"
     if not pull.mergeable:
         return "DIRTY"
-    rule = repository.protections.get(pull.base_ref)
     if pull.draft:
         return "DRAFT"
-    if rule and (
-        branch_protection.missing_contexts(repository, rule, pull.head_sha)
-        or review_decision(repository, issue) == "REVIEW_REQUIRED"
-    ):
-        return "BLOCKED"
-    return "CLEAN"
+    rules = rules_of(state, repository, f"{HEADS}{pull.base_ref}")
+    return "BLOCKED" if branch_protection.merge_obstacle(state, repository, issue, rules) else "CLEAN"

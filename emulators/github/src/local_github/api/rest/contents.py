@@ -103,7 +103,7 @@ def _write(call: Call, data: bytes | None) -> ApiResponse:
     author = person_field(call, "author") or person_field(call, "committer") or call.state.author(principal.login)
     committer = person_field(call, "committer") or call.state.github_person()
     sha = git.write_commit(tree, [tip] if tip else [], message, author=author, committer=committer)
-    branch_protection.check_direct(repository, branch, principal, sha)
+    branch_protection.check_direct(call.state, repository, branch, principal, sha)
     _advance(call, repository, branch, tip or ZERO, sha)
     commit = git.commit(sha)
     assert commit is not None  # noqa: S101 - it was just written
@@ -235,7 +235,7 @@ def _merge(call: Call) -> Any:
     message = request_fields.optional(call, "Merge", "commit_message") or f"Merge {call.body['head']} into {base}"
     author = call.state.author(principal.login)
     sha = git.write_commit(tree, (tip, head), message, author=author, committer=call.state.github_person())
-    branch_protection.check_direct(repository, base, principal, sha)
+    branch_protection.check_direct(call.state, repository, base, principal, sha)
     _advance(call, repository, base, tip, sha)
     commit = git.commit(sha)
     assert commit is not None  # noqa: S101 - it was just written

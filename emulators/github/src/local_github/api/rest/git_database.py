@@ -25,7 +25,9 @@ def _full_ref(call: Call) -> str:
 
 def _check_protection(call: Call, repository: Repository, name: str, sha: str, *, forced: bool = False) -> None:
     if call.principal and name.startswith(_HEADS):
-        branch_protection.check_direct(repository, name.removeprefix(_HEADS), call.principal, sha, forced=forced)
+        branch_protection.check_direct(
+            call.state, repository, name.removeprefix(_HEADS), call.principal, sha, forced=forced
+        )
 
 
 def _record_push(call: Call, repository: Repository, name: str, before: str, after: str) -> None:
@@ -87,8 +89,7 @@ def _ref_delete(call: Call) -> None:
     before = repository.git.ref(name)
     if before is None or name.startswith("refs/pull/"):
         raise ApiError(422, "Reference does not exist")
-    if name.removeprefix(_HEADS) in repository.protections:
-        raise ApiError(422, "Cannot delete this protected branch")
+    branch_protection.check_deletion(call.state, repository, name, call.caller)
     repository.git.update(name, ZERO, before)
     _record_push(call, repository, name, before, ZERO)
 

@@ -220,6 +220,18 @@ def _review_create(call: Call) -> Json:
     return serialize_issues.review(call.serializer, repository, issue, review)
 
 
+def _review_dismiss(call: Call) -> Json:
+    repository, issue = _find(call, "write")
+    message = request_fields.text(call, "PullRequestReview", "message")
+    for review in pull_of(issue).reviews:
+        if review.id == call.params["review"]:
+            if review.state not in {"APPROVED", "CHANGES_REQUESTED"}:
+                raise ApiError(422, "Can not dismiss a commented pull request review")
+            review.state, review.body = "DISMISSED", review.body or message
+            return serialize_issues.review(call.serializer, repository, issue, review)
+    raise not_found()
+
+
 def _reviewers(call: Call) -> Json:
     _, issue = _find(call)
     serializer = call.serializer
@@ -261,6 +273,7 @@ ROUTES = [
     ("PUT", f"{_ONE}/update-branch", _update_branch),
     ("GET", f"{_ONE}/reviews", _reviews),
     ("POST", f"{_ONE}/reviews", _review_create),
+    ("PUT", f"{_ONE}/reviews/<int:review>/dismissals", _review_dismiss),
     ("GET", f"{_ONE}/comments", _review_comments),
     ("GET", f"{_ONE}/requested_reviewers", _reviewers),
     ("POST", f"{_ONE}/requested_reviewers", _request_reviewers),

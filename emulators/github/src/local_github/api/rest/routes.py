@@ -6,8 +6,11 @@ from functools import wraps
 from typing import Any
 
 from local_github.api.rest import (
+    branch_protection,
+    collaborators,
     contents,
     deployments,
+    environments,
     git_database,
     issues,
     labels,
@@ -17,14 +20,19 @@ from local_github.api.rest import (
     settings,
     statuses_and_checks,
     users,
+    variables_and_secrets,
 )
 from local_github.api.router import Call, Handler, Router
 
 _MODULES = (
     users,
     settings,
-    repositories,
+    variables_and_secrets,
+    environments,
+    collaborators,
+    branch_protection,
     rulesets,
+    repositories,
     git_database,
     contents,
     pull_requests,

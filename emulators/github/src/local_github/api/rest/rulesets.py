@@ -1,4 +1,4 @@
-"""Routes of rulesets and of the rules that apply to a branch.
+"""Routes of repository rulesets, and of the rules that apply to a branch.
 
 https://docs.github.com/rest/repos/rules
 """
@@ -7,97 +7,105 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_github.api.rest import request_fields
 from local_github.api.router import ApiResponse, Call
 from local_github.domain import rulesets
+from local_github.domain.branch_rules import HEADS, ruleset_applies, ruleset_rule
+from local_github.domain.tokens import Level
 from local_github.errors import custom, not_found
+from local_github.serializers.base import node_id
 
 Json = dict[str, Any]
-_AT = "/repos/<owner>/<name>/rulesets"
-_FIELDS = ("name", "target", "enforcement", "bypass_actors", "conditions", "rules")
+_REPOSITORY = "/repos/<owner>/<name>"
+_AT = f"{_REPOSITORY}/rulesets"
+_ONE = f"{_AT}/<int:ruleset>"
 
 
-def _json(call: Call, number: int) -> Json:
-    stored = call.repository.rulesets[number]
-    url = call.serializer.api_url(call.repository, f"/rulesets/{number}")
-    return {"id": number, **stored, "source_type": "Repository", "source": call.repository.full_name, "url": url}
+def _find(call: Call, level: Level = "read") -> Json:
+    repository = call.need("administration", level) if level == "write" else call.need("metadata", "read")
+    found = repository.rulesets.get(call.params["ruleset"])
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _json(call: Call, ruleset: Json, *, full: bool) -> Json:
+    repository, number = call.repository, ruleset["id"]
+    body = {
+        "id": number,
+        "name": ruleset["name"],
+        "target": ruleset["target"],
+        "source_type": "Repository",
+        "source": repository.full_name,
+        "enforcement": ruleset["enforcement"],
+        "node_id": node_id("RRS", number),
+        "_links": {
+            "self": {"href": call.serializer.api_url(repository, f"/rulesets/{number}")},
+            "html": {"href": call.serializer.page_url(repository, f"/rules/{number}")},
+        },
+        "created_at": ruleset["created_at"],
+        "updated_at": ruleset["updated_at"],
+    }
+    if not full:
+        return body
+    body |= {"conditions": ruleset["conditions"], "rules": ruleset["rules"]}
+    if call.may("administration"):  # GitHub shows bypass actors to those who may change them
+        body["bypass_actors"] = ruleset["bypass_actors"]
+    if call.principal is not None:
+        rule = ruleset_rule(call.state, ruleset)
+        always = rule.bypassed_by(repository, call.principal)
+        merging = rule.bypassed_by(repository, call.principal, merging=True)
+        body["current_user_can_bypass"] = "always" if always else "pull_requests_only" if merging else "never"
+    return body
 
 
 def _list(call: Call) -> list[Json]:
-    call.need("metadata", "read")
-    shown = ("id", "name", "target", "enforcement", "source_type", "source", "url")
-    found = [_json(call, number) for number in call.page(list(call.repository.rulesets))]
-    return [{key: item[key] for key in shown} for item in found]
-
-
-def _number(call: Call) -> int:
-    number = int(call.params["ruleset"])
-    if number not in call.repository.rulesets:
-        raise not_found()
-    return number
+    found = list(call.need("metadata", "read").rulesets.values())
+    return [_json(call, ruleset, full=False) for ruleset in call.page(found)]
 
 
 def _get(call: Call) -> Json:
-    call.need("metadata", "read")
-    return _json(call, _number(call))
+    return _json(call, _find(call), full=True)
 
 
 def _create(call: Call) -> ApiResponse:
-    call.need("administration")
-    name = request_fields.text(call, "Ruleset", "name")
-    if any(item["name"] == name for item in call.repository.rulesets.values()):
-        raise custom("Ruleset", "Name must be unique")
-    number = call.state.new_id()
-    _store(call, number, {})
-    return ApiResponse(status=201, body=_json(call, number))
+    repository = call.need("administration")
+    settings = rulesets.normalise(call.state, call.body)
+    if any(other["name"] == settings["name"] for other in repository.rulesets.values()):
+        raise custom("RepositoryRuleset", "Name must be unique")
+    number, moment = call.state.new_id(), call.state.now()
+    ruleset = {"id": number, "created_at": moment, "updated_at": moment, **settings}
+    repository.rulesets[number] = ruleset
+    return ApiResponse(status=201, body=_json(call, ruleset, full=True))
 
 
 def _update(call: Call) -> Json:
-    call.need("administration")
-    number = _number(call)
-    _store(call, number, call.repository.rulesets[number])
-    return _json(call, number)
+    """Changes the members that the body has."""
+    ruleset = _find(call, "write")
+    known = ("name", "target", "enforcement", "bypass_actors", "conditions", "rules")
+    kept = {name: ruleset[name] for name in known}
+    ruleset.update(rulesets.normalise(call.state, {**kept, **call.body}), updated_at=call.state.now())
+    return _json(call, ruleset, full=True)
 
 
 def _delete(call: Call) -> None:
-    call.need("administration")
-    repository = call.repository
-    for branch in rulesets.branches(repository.rulesets.pop(_number(call)), repository.default_branch):
-        repository.protections.pop(branch, None)
+    ruleset = _find(call, "write")
+    del call.repository.rulesets[ruleset["id"]]
 
 
-def _store(call: Call, number: int, former: Json) -> None:
-    """Stores the ruleset and sets the branches' rules; one branch has one rule here, where GitHub adds them up."""
-    repository = call.repository
-    stored = {"target": "branch", "bypass_actors": [], **former}
-    stored |= {key: call.body[key] for key in _FIELDS if key in call.body}
-    if stored.get("enforcement") != "active" or stored["target"] != "branch":
-        raise custom("Ruleset", "the GitHub emulator enforces active rulesets of branches only")
-    rule = rulesets.protection(stored, {number: slug for slug, number in call.state.app_ids.items()})
-    wanted = rulesets.branches(stored, repository.default_branch)
-    others = [
-        branch
-        for other, item in repository.rulesets.items()
-        if other != number
-        for branch in rulesets.branches(item, repository.default_branch)
-    ]
-    classic = [] if former else list(repository.protections)
-    taken = next((branch for branch in wanted if branch in others or branch in classic), None)
-    if taken is not None:
-        raise custom("Ruleset", f"{taken} has a rule already, and the GitHub emulator does not add rules up")
-    repository.rulesets[number] = stored
-    for branch in wanted:
-        repository.protections[branch] = dict(rule)
-
-
-def _of_branch(call: Call) -> list[Json]:
-    call.need("metadata", "read")
-    repository = call.repository
+def _branch_rules(call: Call) -> list[Json]:
+    """The rules of all active rulesets that apply to a branch."""
+    repository = call.need("metadata", "read")
+    ref = f"{HEADS}{call.params['branch']}"
     found = [
-        {**rule, "ruleset_source_type": "Repository", "ruleset_source": repository.full_name, "ruleset_id": number}
-        for number, item in repository.rulesets.items()
-        if call.params["branch"] in rulesets.branches(item, repository.default_branch)
-        for rule in item["rules"]
+        rule
+        | {
+            "ruleset_source_type": "Repository",
+            "ruleset_source": repository.full_name,
+            "ruleset_id": ruleset["id"],
+        }
+        for ruleset in repository.rulesets.values()
+        if ruleset_applies(repository, ruleset, ref)
+        for rule in ruleset["rules"]
     ]
     return call.page(found)
 
@@ -105,8 +113,8 @@ def _of_branch(call: Call) -> list[Json]:
 ROUTES = [
     ("GET", _AT, _list),
     ("POST", _AT, _create),
-    ("GET", f"{_AT}/<int:ruleset>", _get),
-    ("PUT", f"{_AT}/<int:ruleset>", _update),
-    ("DELETE", f"{_AT}/<int:ruleset>", _delete),
-    ("GET", "/repos/<owner>/<name>/rules/branches/<path:branch>", _of_branch),
+    ("GET", _ONE, _get),
+    ("PUT", _ONE, _update),
+    ("DELETE", _ONE, _delete),
+    ("GET", f"{_REPOSITORY}/rules/branches/<path:branch>", _branch_rules),
 ]

@@ -93,7 +93,8 @@ class Jobs:
                     described["ExitMessage"] = message
             for item in outputs:
                 target = item["S3Output"]
-                self.runner.storage(request.role).send(space.host(target["LocalPath"]), target["S3Uri"])
+                storage = self.runner.storage(request.role, request.keys.get("output", ""))
+                storage.send(space.host(target["LocalPath"]), target["S3Uri"])
 
     def training(self, request: JobRequest) -> None:
         """Runs a training job to its end; raises the errors of `processing`."""
@@ -145,6 +146,7 @@ class Jobs:
             finally:
                 described["FinalMetricDataList"] = _final_metrics(algorithm.get("MetricDefinitions") or [], space.log)
             set_secondary_status(described, "Uploading")
+            storage = self.runner.storage(request.role, request.keys.get("output", ""))
             for folder, file in (("model", "model"), ("output/data", "output")):
                 source = space.ml / folder
                 if file == "output" and not any(source.iterdir()):
@@ -152,9 +154,9 @@ class Jobs:
                 if packed:
                     archive = space.folder / f"{file}.tar.gz"
                     _pack(source, archive)
-                    self.runner.storage(request.role).send_file(archive, f"{prefix}/{file}.tar.gz")
+                    storage.send_file(archive, f"{prefix}/{file}.tar.gz")
                 else:
-                    self.runner.storage(request.role).send(source, f"{prefix}/{file}")
+                    storage.send(source, f"{prefix}/{file}")
 
     def _channel(self, channel: Mapping[str, Any], algorithm: Mapping[str, Any], role: str) -> list[Item]:
         name, source = channel["ChannelName"], (channel.get("DataSource") or {}).get("S3DataSource")

@@ -23,6 +23,7 @@ from local_aws.sagemaker.pipelines.jobs.contract import Jobs
 from local_aws.sagemaker.pipelines.jobs.runner import JobFailed, JobRequest, JobStopped
 from local_aws.sagemaker.pipelines.jobs.storage import ClientFault, CreateFault
 from local_aws.sagemaker.pipelines.retry_policies import JobInternalError
+from local_aws.service_rules.catalog import violation
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +91,7 @@ class JobService:
             if self._closed:
                 raise AwsError("ServiceUnavailable", "The AWS emulator is stopping.", 503)
             if not self._catalog.add(arn, job.description):
-                raise AwsError(
-                    "ResourceInUse",
-                    "Job name must be unique within an AWS account and region, and a job with this name already exists "
-                    f"({arn})",
-                )
+                raise violation(f"sagemaker-{kind.lower()}-job-exists", arn=arn)
             self._running[arn] = job
         settled = threading.Event()
         refusals: list[Exception] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from local_aws.errors import AwsError
 from local_aws.processes import command_runner
 from local_aws.processes.command_runner import EndReason
 from local_aws.sagemaker.pipelines import names
@@ -19,7 +20,7 @@ from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, JobSpace
 from local_aws.sagemaker.pipelines.jobs.logs import LogFollower
 from local_aws.sagemaker.pipelines.jobs.storage import ClientFault, Item, Storage
 from local_aws.sagemaker.pipelines.retry_policies import JobInternalError
-from local_aws.sagemaker.service_roles import ServiceRoles
+from local_aws.sagemaker.service_roles import KeyUse, ServiceRoles
 
 DEFAULT_LIMIT_SECONDS = 24 * 3600
 _REASON_CHARS, MESSAGE_BYTES = 1024, 1024
@@ -57,6 +58,17 @@ class JobRequest:
         return str(app.get("ImageUri") or (self.arguments.get("AlgorithmSpecification") or {}).get("TrainingImage"))
 
     @property
+    def keys(self) -> dict[KeyUse, str]:
+        """The KMS keys of the job's volume and output, where it names them."""
+        arguments = self.arguments
+        cluster = arguments.get("ResourceConfig") or (arguments.get("ProcessingResources") or {}).get("ClusterConfig")
+        output = arguments.get("OutputDataConfig") or arguments.get("ProcessingOutputConfig")
+        named: dict[KeyUse, Any] = {
+            "volume": (cluster or {}).get("VolumeKmsKeyId"), "output": (output or {}).get("KmsKeyId")
+        }  # fmt: skip
+        return {use: str(key) for use, key in named.items() if key}
+
+    @property
     def network(self) -> bool:
         """Whether the job has a network; EnableNetworkIsolation takes it away."""
         isolated = (self.arguments.get("NetworkConfig") or self.arguments).get("EnableNetworkIsolation")
@@ -76,9 +88,23 @@ class JobRunner:
     slots: threading.BoundedSemaphore
     grace_seconds: float
 
-    def storage(self, role_arn: str) -> Storage:
-        """S3 as the role."""
-        return Storage(lambda: self.roles.client(role_arn, "s3"), self.region)
+    def storage(self, role_arn: str, key: str = "") -> Storage:
+        """S3 as the role; what it writes is encrypted with the KMS key, if one is given."""
+        return Storage(lambda: self.roles.client(role_arn, "s3"), self.region, key=key)
+
+    def authorize_keys(self, request: JobRequest) -> None:
+        """Returns if the job's role may use the keys of its volume and of its output.
+
+        The message is the emulator's: AWS documents the permissions of the role, not how a job without them fails.
+
+        Raises:
+            ClientFault: it may not.
+        """
+        for use, key in request.keys.items():
+            try:
+                self.roles.authorize_key(request.role, use, key)
+            except AwsError as error:
+                raise ClientFault(f"The KMS key of the {use} cannot be used: {error.message}") from error
 
     def prepare(
         self,
@@ -89,9 +115,10 @@ class JobRunner:
         """Creates a job's folder, writes its configuration and fetches its inputs.
 
         Raises:
-            ClientFault: the inputs cannot be written to their paths, or the role may not read them.
+            ClientFault: the inputs cannot be written to their paths, or the role may not read them or use a key.
             JobInternalError: an operating system error.
         """
+        self.authorize_keys(request)
         try:
             image = self.images.environment(request.image)
             space = self.isolation.create_space(self.folder / request.execution / request.name, image)

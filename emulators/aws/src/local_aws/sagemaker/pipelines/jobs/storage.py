@@ -17,6 +17,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from local_aws.errors import AwsError
+from local_aws.service_rules.catalog import violation
 
 _CONCURRENT_TRANSFERS = 8
 
@@ -56,10 +57,12 @@ class Storage:
 
     Args:
         client: returns the role's S3 client; AwsError if the role cannot be assumed.
+        key: the KMS key of what is written; '' leaves it to the bucket.
     """
 
-    def __init__(self, client: Callable[[], Any], region: str) -> None:
+    def __init__(self, client: Callable[[], Any], region: str, *, key: str = "") -> None:
         self._client, self._region = client, region
+        self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
     @property
     def _s3(self) -> Any:
@@ -126,7 +129,7 @@ class Storage:
 
         def upload(path: Path) -> None:
             key = "/".join(filter(None, [prefix.rstrip("/"), path.relative_to(folder).as_posix()]))
-            s3.upload_file(str(path), bucket, key)
+            s3.upload_file(str(path), bucket, key, ExtraArgs=self._encryption)
 
         with _upload_failures(uri), ThreadPoolExecutor(_CONCURRENT_TRANSFERS, thread_name_prefix="send") as pool:
             list(pool.map(upload, files))
@@ -135,7 +138,7 @@ class Storage:
         """Uploads one file to `uri`; raises as `send` does."""
         bucket, key = split(uri)
         with _upload_failures(uri):
-            self._s3.upload_file(str(path), bucket, key)
+            self._s3.upload_file(str(path), bucket, key, ExtraArgs=self._encryption)
 
     def read(self, uri: str) -> bytes:
         """The object at `uri`.
@@ -198,11 +201,7 @@ class Storage:
             yield Item(base_bucket, base + name, name)
 
     def _no_objects_message(self, uri: str, bucket: str, role: str) -> str:
-        return (
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
-            f"exists in the selected region ({self._region}), that objects exist under that S3 prefix, and that the "
-            f'role "{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
-        )
+        return violation("sagemaker-inputs-missing", uri=uri, region=self._region, role=role, bucket=bucket).message
 
 
 def _is_denied(error: ClientError) -> bool:

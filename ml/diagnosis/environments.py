@@ -1,0 +1,119 @@
+"""Checks the environments of the workflows and the Apps whose keys they hold. Changes neither, and reads no key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from ml.aws.cloudformation import workflow_roles
+from ml.diagnosis.check import CannotTell, Check, WillFail, run
+from ml.diagnosis.subjects import Subjects
+from ml.gitops import actions_secrets, environments
+from ml.gitops.environments import CI_STATUS, REVIEWED, WITH_BOT_KEY
+from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY, WORKFLOW_LOGIN
+
+WEAKER = (
+    "Weaker without environments: every job on main may assume every role, so a bad dependency in one workflow has the "
+    "rights of all; nobody has to approve a deployment; and the App's key is a secret that every branch can read."
+)
+_BRANCH = "main"
+
+
+def checks(subjects: Subjects) -> Iterator[Check]:
+    """The checks of environments, Apps and secrets, in order."""
+    if subjects.uses_environments:
+        for name in environments.NAMES:
+            yield run(f"environment {name}", partial(_environment, subjects, name))
+        yield run(f"reviewers of {REVIEWED}", lambda: _reviewers(subjects))
+        yield run("status App", lambda: _status_app(subjects))
+    else:
+        yield run("environments", lambda: f"none, as {workflow_roles.ENVIRONMENTS_VARIABLE} says. {WEAKER}")
+    yield run("bot's App", lambda: _bot_app(subjects))
+    yield run("repository secrets", lambda: _secrets(subjects))
+
+
+def _environment(subjects: Subjects, name: str) -> str:
+    found = environments.read(subjects.github, name)
+    remedy = f"fraudops bootstrap --repository {subjects.repository} --configure"
+    if found is None:
+        raise WillFail(f"there is no environment {name}, which a workflow uses; create it: {remedy}")
+    if found.protected_branches:
+        return "limited to protected branches"
+    if found.branches is None:
+        raise WillFail(
+            f"every branch may use the environment {name} and so get its role and secrets; limit it to {_BRANCH}: "
+            f"{remedy}"
+        )
+    if not found.for_main_only:
+        raise WillFail(
+            f"the environment {name} is open to {', '.join(found.branches) or 'no branch'}; set Settings, "
+            f"Environments, {name}, Deployment branches: selected, `{_BRANCH}` only"
+        )
+    return f"limited to {_BRANCH}"
+
+
+def _reviewers(subjects: Subjects) -> str:
+    found = environments.read(subjects.github, REVIEWED)
+    if found is None:
+        raise CannotTell(f"there is no environment {REVIEWED}")
+    options = "--configure --protect --reviewer LOGIN"
+    remedy = f"name a reviewer: fraudops bootstrap --repository {subjects.repository} {options}"
+    if not found.reviewers:
+        raise WillFail(f"a deployment needs nobody's approval; {remedy}")
+    if not found.prevents_self_review:
+        raise WillFail(f"whoever starts a deployment may approve it; {remedy}")
+    return ", ".join(found.reviewers)
+
+
+def _status_app(subjects: Subjects) -> str:
+    """ci-status.yml posts fraudops/ci as an App, whose key no branch but main can read."""
+    if subjects.app(STATUS_APP) is None:
+        raise WillFail(
+            f"the variable {STATUS_APP} is missing, so ci.yml posts fraudops/ci with the token of any branch; create "
+            "an App that may write commit statuses and nothing else, and set its client id: "
+            f"gh variable set {STATUS_APP} --repo {subjects.repository}"
+        )
+    if environments.read(subjects.github, CI_STATUS) is None:
+        raise CannotTell(f"there is no environment {CI_STATUS}")
+    if STATUS_KEY not in environments.secret_names(subjects.github, CI_STATUS):
+        raise WillFail(
+            f"the environment {CI_STATUS} has no secret {STATUS_KEY}, so nothing posts fraudops/ci; set the App's key: "
+            f"gh secret set {STATUS_KEY} --env {CI_STATUS} --repo {subjects.repository}"
+        )
+    return f"its key is in the environment {CI_STATUS}"
+
+
+def _bot_app(subjects: Subjects) -> str:
+    """Pull requests of the bot's App start their checks by themselves, and validate accepts its records."""
+    found = subjects.app(BOT_APP)
+    if found is None:
+        return f"none ({BOT_APP} is not set); workflow tokens are used"
+    logins = (subjects.variables.get(BOTS) or "").split()
+    if not [login for login in logins if login.endswith("[bot]") and login != WORKFLOW_LOGIN]:
+        raise WillFail(
+            f"{BOTS} does not name the App's login, so validate refuses the records in its pull requests; set it: gh "
+            f"variable set {BOTS} --body '{WORKFLOW_LOGIN} NAME[bot]' --repo {subjects.repository}"
+        )
+    names = WITH_BOT_KEY if subjects.uses_environments else ()
+    present = [name for name in names if environments.read(subjects.github, name) is not None]
+    without = [name for name in present if BOT_KEY not in environments.secret_names(subjects.github, name)]
+    if without:
+        raise WillFail(
+            f"the secret {BOT_KEY} is missing in the environment {', '.join(without)}, whose workflow acts as the App; "
+            f"for each: gh secret set {BOT_KEY} --env NAME --repo {subjects.repository}"
+        )
+    return f"its key is in the environments {', '.join(present)}" if names else "its key is a secret of the repository"
+
+
+def _secrets(subjects: Subjects) -> str:
+    """A secret of the repository reaches the workflows of every branch."""
+    found = actions_secrets.names(subjects.github)
+    if not subjects.uses_environments:
+        return "every branch can read them"
+    for key, names in ((STATUS_KEY, (CI_STATUS,)), (BOT_KEY, WITH_BOT_KEY)):
+        if key in found:
+            raise WillFail(
+                f"every branch can read the secret {key} of the repository; set it in the environments "
+                f"{', '.join(names)} and delete it: gh secret delete {key} --repo {subjects.repository}"
+            )
+    return "no App's key is among them"
