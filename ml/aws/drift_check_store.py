@@ -19,7 +19,7 @@ from ml.errors import CloudError, DataError
 
 PREFIX = "monitoring"
 SCHEMA = 2
-COUNTS_SCHEMA = 1
+COUNTS_SCHEMA = 2
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 

@@ -1,4 +1,4 @@
-"""Keeps an index of each day's scored rows in the lake: id, amount, decision and model version. Computes no verdict.
+"""Keeps an index of each day's scored rows in the lake: id, amount, decision, model version, pattern. Makes no verdict.
 
 The daily concept test joins months of rows with new labels; reading their captured traffic each day would be too slow.
 A day is one Parquet object, `monitoring/<endpoint>/scored-rows/<YYYYMMDD>.parquet`. It is written once the day is over,
@@ -9,7 +9,7 @@ was scored twice on a day the last answer counts.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ml.aws import s3_objects
 from ml.aws.capture import object_listing, reader
@@ -33,9 +34,11 @@ SCHEMA = pa.schema(
         ("amount", pa.float64()),
         ("decision", pa.int8()),
         ("version", pa.string()),
+        ("pattern", pa.string()),
     ]
 )
-"""`amount` is NaN, and `decision` -1, where it was not captured."""
+"""`amount` is NaN, and `decision` -1, where it was not captured. `pattern` is known or new; '' if another model scored
+the row, or its inputs were not captured."""
 _LATE_DAYS = 3
 """Days after which a capture file no longer arrives late."""
 _DAYS_AT_ONCE = 7
@@ -48,11 +51,23 @@ class ScoredRows:
     Args:
         inputs: the inputs of the model in its order, for rows that were captured without names.
         amount: the input with the amount.
+        version: the version that the model's answers state.
+        patterns: computes the pattern that each row of inputs follows.
     """
 
-    def __init__(self, bucket: str, endpoint: str, *, inputs: Sequence[str], amount: str) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        endpoint: str,
+        *,
+        inputs: Sequence[str],
+        amount: str,
+        version: str,
+        patterns: Callable[[NDArray[np.float64]], NDArray[np.str_]],
+    ) -> None:
         self.bucket, self.endpoint = bucket, endpoint
         self._inputs, self._amount = tuple(inputs), amount
+        self._version, self._patterns = version, patterns
         self._prefix = f"{PREFIX}/{endpoint}/scored-rows/"
 
     def key(self, day: date) -> str:
@@ -130,10 +145,21 @@ class ScoredRows:
             batch.column(self._amount)[chosen],
             batch.decisions[chosen],
             batch.model_versions.take(take),
+            self._pattern(batch)[chosen],
         ]
         arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=SCHEMA)
         return table.append_column("moment", pa.array(moments.astype(np.int64)))
+
+    def _pattern(self, batch: Batch) -> NDArray[np.str_]:
+        """The pattern of each row that the model scored and whose inputs are complete; '' for the others."""
+        found = np.full(len(batch), "", dtype="<U5")
+        if batch.inputs is not None:
+            own = pc.fill_null(pc.equal(batch.model_versions.cast(pa.string()), self._version), False)
+            chosen = own.to_numpy(zero_copy_only=False) & np.isfinite(batch.inputs).all(axis=1)
+            if chosen.any():
+                found[chosen] = self._patterns(batch.inputs[chosen])
+        return found
 
 
 def _contiguous(days: Sequence[date]) -> Iterator[list[date]]:

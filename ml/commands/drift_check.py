@@ -255,6 +255,8 @@ def _annotate(result: DriftCheckResult) -> None:
         warnings.append(f"Drift: {result.verdict}. {result.reason}")
     if result.concept_alarm is not None and result.concept_alarm.fired:
         warnings.append(f"Concept drift by the daily test: {alarm_detail(result.concept_alarm)}")
+    if result.concept_alarm is not None and (ended := step_summary.ended(result.concept_alarm)):
+        warnings.append(ended)
     warnings += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
     for message in warnings:
         command(runner_commands.annotate("warning", message))

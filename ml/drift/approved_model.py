@@ -17,6 +17,7 @@ from ml.gitops.repository import Repository
 from ml.model import artifact
 from ml.model.drift import detector
 from ml.model.drift.sequential_fraud_rate_test import FraudRates
+from ml.model.scorer import Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Model:
     """The name of the input with the amount."""
     rates: FraudRates
     """The fraud rates of the reference, for the daily concept test."""
+    scorer: Scorer
 
     @property
     def sha256(self) -> str:
@@ -39,6 +41,12 @@ class Model:
     def learned_until(self) -> datetime | None:
         """The event time of its newest training or test row; None if the archive does not state it."""
         return learned_until(self.reference.document)
+
+    @property
+    def new_pattern(self) -> tuple[int, int] | None:
+        """Frauds and alerts of the new pattern on the held-out rows; None if there is no such alert."""
+        counts = self.reference.document["new_pattern"]
+        return (counts["frauds"], counts["alerts"]) if counts["alerts"] else None
 
     @property
     def version(self) -> str:
@@ -71,7 +79,7 @@ class Model:
             reference.names, reference.scores  # noqa: B018 - parsed here, so that a defect is reported with its URI
         except (artifact.ArtifactInvalid, KeyError, TypeError) as error:
             raise ArtifactError(f"{record.artifact.uri}: no drift reference can be read from it ({error})") from error
-        return cls(record=record, reference=reference, amount=amount, rates=rates)
+        return cls(record=record, reference=reference, amount=amount, rates=rates, scorer=archive.model)
 
 
 def learned_until(document: Mapping[str, Any]) -> datetime | None:

@@ -157,6 +157,8 @@ def points(
     yield Point(name="Drift", value=float(any(kind in verdicts for kind in KINDS)))
     if alarm is not None:
         yield Point(name="ConceptAlarm", value=float(alarm.fired))
+        if alarm.ended is not None:
+            yield Point(name="NewPatternEnded", value=float(alarm.ended.fired))
         yield Point(name="ConceptEvidence", value=alarm.evidence.log_evidence)
     yield Point(name="NoTraffic", value=float(no_traffic is not None))
     if no_traffic is not None:

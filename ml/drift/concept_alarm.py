@@ -12,28 +12,31 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import clock
 from ml.aws import s3_objects
 from ml.aws.drift_check_store import COUNTS_SCHEMA, encoded
-from ml.aws.labels import known_frauds
+from ml.aws.labels import scored_row_labels
 from ml.aws.scored_rows import ScoredRows
 from ml.console import note, stage
 from ml.drift.calendar import MATURING_PERIOD
+from ml.model import explanation
+from ml.model.drift import ended_concept_test
 from ml.model.drift import sequential_fraud_rate_test as rate_test
+from ml.model.drift.ended_concept_test import EndEvidence
 from ml.model.drift.sequential_fraud_rate_test import RateEvidence
+from ml.model.model_document import NEW
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from ml.drift.approved_model import Model
     from ml.drift.window_monitor import Monitor
 
 _DAY = timedelta(days=1)
 _LONGEST = timedelta(days=rate_test.DAYS_PER_YEAR)
-Counts = Mapping[str, tuple[list[int], list[int]]]
-"""Rows and known frauds per stratum, by day."""
+Counts = Mapping[str, tuple[list[int], list[int], list[int]]]
+"""By day: rows and known frauds per stratum; alerts of the new pattern, and those known to be legitimate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class ConceptAlarm:
     end: datetime
     fired: bool
     evidence: RateEvidence
+    ended: EndEvidence | None
+    """Whether the frauds of the model's new pattern have stopped; None if it has none."""
     counts: str
 
     @property
@@ -80,7 +85,14 @@ def evaluate(monitor: Monitor) -> ConceptAlarm | None:
     rows, frauds = (
         np.array([counts[day.isoformat()][part] for day in days], dtype=np.float64).reshape(shape) for part in (0, 1)
     )
-    evidence = rate_test.evaluate(model.rates, days, frauds, rows, alpha=monitor.rules.concept.alpha_daily)
+    alpha = monitor.rules.concept.alpha_daily
+    evidence = rate_test.evaluate(model.rates, days, frauds, rows, alpha=alpha)
+    ended = None
+    if model.new_pattern is not None:
+        alerts, legitimate = np.array([counts[day.isoformat()][2] for day in days]).reshape(len(days), 2).T
+        ended = ended_concept_test.evaluate(
+            model.new_pattern, days, alerts, legitimate, alpha=alpha, dispersion=model.rates.dispersion
+        )
     note(
         f"daily concept test of {len(days)} days: {int(frauds[:, :-1].sum()):,} known frauds of "
         f"{int(rows[:, :-1].sum()):,} rows, p {evidence.p_value:.2g} (alarm below {evidence.alpha:g})"
@@ -92,17 +104,25 @@ def evaluate(monitor: Monitor) -> ConceptAlarm | None:
         end=datetime.combine(end, time(), UTC),
         fired=evidence.fired,
         evidence=evidence,
+        ended=ended,
         counts=uri,
     )
 
 
 def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime) -> tuple[Counts, str]:
     """The counts of all days, and the URI under which they are stored."""
-    index = ScoredRows(monitor.bucket, monitor.endpoint, inputs=model.reference.names, amount=model.amount)
+    index = ScoredRows(
+        monitor.bucket,
+        monitor.endpoint,
+        inputs=model.reference.names,
+        amount=model.amount,
+        version=model.version,
+        patterns=lambda inputs: explanation.patterns(model.scorer.log_odds(inputs)),
+    )
     written = index.update(first, end)
     uri = monitor.checks.counts_uri(model.sha256)
     stored = monitor.checks.read_counts(model.sha256)
-    known: dict[str, tuple[list[int], list[int]]] = dict(stored["days"]) if stored else {}
+    known: dict[str, tuple[list[int], list[int], list[int]]] = dict(stored["days"]) if stored else {}
     days = [first + place * _DAY for place in range((end - first).days)]
     changed = stored is None or stored["labels"] != monitor.labels_sha256
     recount = [
@@ -113,15 +133,19 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
     if not recount:
         return known, uri
     start = datetime.combine(recount[0], time(), UTC)
-    found = known_frauds.read(monitor.bucket, [index.key(day) for day in recount], start=start, as_of=now)
-    frauds_by_day = _by_stratum(found, model)
+    found = scored_row_labels.read(monitor.bucket, [index.key(day) for day in recount], start=start, as_of=now)
+    fraud = found["label"].to_numpy() == 1
+    frauds_by_day = _by_stratum(found.filter(pa.array(fraud)), model)
+    legitimate_by_day = _new_alerts(found.filter(pa.array(~fraud)), model)
     nothing = [0] * len(model.rates.names)
     for day in recount:
         name = day.isoformat()
-        rows = known[name][0] if name in known and day not in written else None
-        if rows is None:
-            rows = _by_stratum(index.read(day), model).get(day, nothing)
-        known[name] = (rows, frauds_by_day.get(day, nothing))
+        if name in known and day not in written:
+            rows, _, (alerts, _) = known[name]
+        else:
+            every = index.read(day)
+            rows, alerts = _by_stratum(every, model).get(day, nothing), _new_alerts(every, model).get(day, 0)
+        known[name] = (rows, frauds_by_day.get(day, nothing), [alerts, legitimate_by_day.get(day, 0)])
     document = {
         "schema": COUNTS_SCHEMA,
         "artifact_sha256": model.sha256,
@@ -132,6 +156,14 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
     }
     s3_objects.write(uri, encoded(document), "application/json")
     return known, uri
+
+
+def _new_alerts(rows: pa.Table, model: Model) -> dict[date, int]:
+    """Alerts per day that follow the new pattern of the model."""
+    own = rows["version"].to_numpy(zero_copy_only=False) == model.version
+    follows = (rows["pattern"].to_numpy(zero_copy_only=False) == NEW) & (rows["decision"].to_numpy() == 1) & own
+    days, counts = np.unique(rows["day"].to_numpy().astype("datetime64[D]")[follows], return_counts=True)
+    return dict(zip(days.astype(object).tolist(), counts.tolist(), strict=True))
 
 
 def _by_stratum(rows: pa.Table, model: Model) -> dict[date, list[int]]:

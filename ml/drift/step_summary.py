@@ -52,7 +52,7 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
             "cannot be detected."
         )
     if result.concept_alarm is not None:
-        parts.append(_alarm(result.concept_alarm))
+        parts += [_alarm(result.concept_alarm), *filter(None, [ended(result.concept_alarm)])]
     parts += [_outcome(each) for each in result.requests]
     if not result.requests:
         parts.append(
@@ -78,6 +78,17 @@ def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) 
         "`model-config/serving/production.yaml`, and the endpoint's clients. `no_traffic_hours` in "
         "`model-config/monitoring/drift.yaml` sets the limit. The next check that finds traffic closes this issue."
         f"{run}"
+    )
+
+
+def ended(alarm: ConceptAlarm) -> str:
+    """Whether the frauds of the new pattern have stopped; '' if they have not, or the model has no such pattern."""
+    found = alarm.ended
+    if found is None or not found.fired:
+        return ""
+    return (
+        f"The frauds of the new pattern have stopped since {found.ended}: {found.legitimate:,} of its {found.alerts:,} "
+        f"alerts are known to be legitimate (p {found.p_value:.1g}). Approval {alarm.approval:04d} keeps alerting on it"
     )
 
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import clock
 from ml.aws.import_manifest import Source
 from ml.aws.labels import join
+from ml.aws.labels.store import CHARGEBACK
 from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import DeploymentFailed
@@ -78,6 +80,7 @@ class CardProcessor:
         self._lake = Lake(bucket)
         self._pending: list[pa.Table] = []
         self._pending_labels: list[pa.Table] = []
+        self._findings: list[pa.Table] = []
         self._delivered = year.span(1)[0]
         self._control: Scorer | None = None
         self._edges: NDArray[np.float64] = np.empty(0)
@@ -131,6 +134,9 @@ class CardProcessor:
                 version = answer["model_version"]
                 counts.versions[version] = counts.versions.get(version, 0) + 1
         self._count(counts, block, table, truth, decided)
+        alerted = np.zeros(len(block.day.truth), dtype=np.bool_)
+        alerted[block.first : block.last] = decided == 1
+        self._findings.append(self.year.findings(block.day, alerted))
 
     def _count(
         self, counts: MonthCounts, block: Block, table: pa.Table, truth: NDArray[np.int64], decided: NDArray[np.int64]
@@ -149,9 +155,14 @@ class CardProcessor:
 
     def deliver_labels(self, now: datetime) -> int:
         """Delivers the labels that became known since the last delivery; returns their number."""
-        found = list(self.year.known(self._delivered, now))
+        found = [_with_channel(labels) for labels in self.year.known(self._delivered, now)]
         self._delivered = now
-        if not found:
+        if self._findings:
+            findings = pa.concat_tables(self._findings).combine_chunks()
+            known = pc.less(findings["known_at"], pa.scalar(now, findings.schema.field("known_at").type))
+            found.append(findings.filter(known))
+            self._findings = [findings.filter(pc.invert(known))]
+        if not sum(labels.num_rows for labels in found):
             return 0
         return join.deliver(self.bucket, pa.concat_tables(found).combine_chunks()).rows
 
@@ -221,6 +232,10 @@ class CardProcessor:
             rows_by_band=np.zeros(bands, dtype=np.int64),
             frauds_by_band=np.zeros(bands, dtype=np.int64),
         )
+
+
+def _with_channel(labels: pa.Table) -> pa.Table:
+    return labels.append_column("channel", pa.array([CHARGEBACK] * labels.num_rows, pa.string()))
 
 
 def _no_labels(rows: pa.Table) -> pa.Table:

@@ -108,18 +108,11 @@ class Volume(config.File):
         return 1 + self.seasonal_swing * math.cos(2 * math.pi * (month - self.peak_month) / 12)
 
 
-class Labels(config.File):
-    """Label delays: exponential with mean `typical_delay_days`, truncated at `longest_delay_days`.
-
-    Frauds and legitimate transactions have the same delays.
-    `frauds_first_legitimate` of the frauds, and `legitimate_first_fraud` of the others, are first known by the wrong
-    label, and by the right one later, within the same delay.
-    """
+class _Delay(config.File):
+    """A delay in days: exponential with mean `typical_delay_days`, truncated at `longest_delay_days`."""
 
     typical_delay_days: Annotated[float, Field(gt=0, le=180)]
     longest_delay_days: Annotated[int, Field(ge=1, le=180)]
-    frauds_first_legitimate: config.Share
-    legitimate_first_fraud: config.Share
 
     def delay_days(self, chance: ArrayLike) -> NDArray[np.float64]:
         """The quantile function of the delays: delays in days for probabilities `chance` from 0 to 1."""
@@ -127,6 +120,31 @@ class Labels(config.File):
         reached = -np.expm1(-longest / mean)
         days: NDArray[np.float64] = -mean * np.log1p(-reached * np.asarray(chance, dtype=np.float64))
         return days
+
+
+class Analysts(_Delay):
+    """Findings of analysts: the true label of each alert, and of no other row, after a delay of their own."""
+
+
+class Labels(_Delay):
+    """Labels of the chargeback channel, and whether analysts label alerts beside it.
+
+    Frauds and legitimate transactions have the same delays.
+    `frauds_first_legitimate` of the frauds, and `legitimate_first_fraud` of the others, are first known by the wrong
+    label, and by the right one later, within the same delay.
+    """
+
+    frauds_first_legitimate: config.Share
+    legitimate_first_fraud: config.Share
+    analysts: Analysts | None = None
+    chargebacks: bool = True
+    """Whether the year has this channel; if not, its only labels are the findings of analysts."""
+
+    @model_validator(mode="after")
+    def _some_channel(self) -> Labels:
+        if not self.chargebacks and self.analysts is None:
+            raise ValueError("must have analysts if chargebacks is false, or the year has no label")
+        return self
 
 
 class Outage(config.File):

@@ -29,7 +29,7 @@ _MICROSECONDS = 1_000_000
 _DECIMALS = 6
 _DAY = timedelta(days=1)
 # Purposes of draws: each has its own generators, so that one does not affect another.
-_VOLUME, _TRAFFIC, _DIRECTIONS, _FLIPS, _KNOWN = range(5)
+_VOLUME, _TRAFFIC, _DIRECTIONS, _FLIPS, _KNOWN, _FOUND = range(6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Day:
 
     `transactions`: `event_id` string, `event_time` timestamp[us, UTC], Time (seconds since the first midnight of
     history), V1 … V28, Amount as float64. `truth`: int8, the final labels. `labels`: `event_id`,
-    `label` int8, `known_at`; a label that is corrected later occurs twice.
+    `label` int8, `known_at`, of the chargeback channel; a label that is corrected later occurs twice.
     """
 
     day: date
@@ -96,6 +96,31 @@ class Year:
             if labels.num_rows:
                 yield labels
             day += _DAY
+
+    def findings(self, day: Day, alerted: NDArray[np.bool_]) -> pa.Table:
+        """The findings of analysts on the alerts of `day`; no row if the scenario has no analysts.
+
+        When a row's finding is known does not depend on which other rows are alerts.
+
+        Args:
+            alerted: which rows of the day are alerts.
+
+        Returns:
+            `event_id`, `label`, `known_at` and `channel`, in the order of the transactions.
+        """
+        analysts, rows = self.scenario.labels.analysts, day.transactions.num_rows
+        chance = self._rng(_FOUND, day.day.toordinal()).random(rows)
+        chosen = np.flatnonzero(alerted if analysts is not None else np.zeros(rows, dtype=np.bool_))
+        delays = analysts.delay_days(chance) * SECONDS_PER_DAY if analysts is not None else np.zeros(rows)
+        moments = day.transactions["event_time"].cast(pa.int64()).to_numpy() + delays.astype(np.int64) * _MICROSECONDS
+        return pa.table(
+            {
+                "event_id": day.transactions["event_id"].combine_chunks().take(pa.array(chosen)),
+                "label": pa.array(day.truth[chosen]),
+                "known_at": _times(moments[chosen]),
+                "channel": pa.array(["analyst"] * len(chosen), pa.string()),
+            }
+        )
 
     def number(self, day: date) -> int:
         """The month number of `day`; 0 before the year."""
@@ -206,6 +231,8 @@ class Year:
                 "known_at": _times(np.concatenate([moments + delays, first[wrong]])),
             }
         )
+        if month != HISTORY and not rule.chargebacks:
+            return table.slice(0, 0)
         return table.sort_by([("known_at", "ascending"), ("event_id", "ascending")])
 
     @functools.cached_property

@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ml.model import (
     artifact,
     champion_comparison,
     document_fields,
+    explanation,
     fit_evidence,
     gate,
     metrics,
@@ -34,6 +36,7 @@ from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
 from ml.model.drift.reference import complete_reference
 from ml.model.fit_evidence import FitEvidence
+from ml.model.model_document import NEW
 from ml.model.run_kinds import ADAPT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.threshold_change import ThresholdChange, ThresholdFigures
@@ -158,6 +161,7 @@ def _pack(
         decisions=scorer.decide(scores),
         times=prepared_files.times(later),
         labels=pd.concat([rows[LABEL] for rows in held_out.values()], ignore_index=True),
+        follows_new=_follow_new(scorer, pd.concat(held_out.values(), ignore_index=True)),
         windows=windows,
         inherited=start.baseline["fitted"] if start is not None else (),
     )
@@ -168,6 +172,12 @@ def _pack(
             **artifact.code_files(SOURCE_ROOT),
         }
     )
+
+
+def _follow_new(scorer: Scorer, rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows follow the pattern `new` most."""
+    follows: NDArray[np.bool_] = explanation.patterns(scorer.log_odds(rows[list(scorer.inputs)].to_numpy())) == NEW
+    return follows
 
 
 def _check_same_numbers(path: Path, kind: RunKind, model_json: dict[str, Any], champion: Artifact) -> None:

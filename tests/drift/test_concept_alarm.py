@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from ml import config, render
-from ml.aws.labels import known_frauds, store
+from ml.aws.labels import scored_row_labels, store
 from ml.aws.session import client
 from ml.drift import concept_alarm
 from ml.drift.window_monitor import Monitor
 from ml.gitops.repository import Repository
-from tests.harness.platform.monitored import BUCKET, ROWS_A_DAY, MonitoredEndpoint
+from tests.harness.platform.monitored import ADAPTED_SCORER, BUCKET, ROWS_A_DAY, MonitoredEndpoint
 from tests.harness.platform.served import ENDPOINT
 
 NOW = "2026-02-21T05:17:00Z"
 
 
-def evaluated(env: MonitoredEndpoint) -> concept_alarm.ConceptAlarm:
+def evaluated(env: MonitoredEndpoint, serves: int = 1) -> concept_alarm.ConceptAlarm:
     """The result of the daily test."""
     rules = config.load_drift(env.root)
     repository = Repository.find(env.root)
     result = concept_alarm.evaluate(
-        Monitor(repository, "HEAD", bucket=BUCKET, endpoint=ENDPOINT, rules=rules, serves=1)
+        Monitor(repository, "HEAD", bucket=BUCKET, endpoint=ENDPOINT, rules=rules, serves=serves)
     )
     assert result is not None
     return result
@@ -35,8 +35,8 @@ def evaluated(env: MonitoredEndpoint) -> concept_alarm.ConceptAlarm:
 def counts(env: MonitoredEndpoint) -> dict[str, tuple[list[int], list[int]]]:
     """The stored counts: rows and frauds per stratum, by day."""
     (key,) = env.keys(f"monitoring/{ENDPOINT}/daily-frauds/")
-    days: dict[str, tuple[list[int], list[int]]] = env.read(key)["days"]
-    return days
+    days: dict[str, list[list[int]]] = env.read(key)["days"]
+    return {day: (rows, frauds) for day, (rows, frauds, _) in days.items()}
 
 
 def deliver(labels: list[tuple[str, int]], channel: str, known: datetime = datetime(2026, 2, 20, tzinfo=UTC)) -> None:
@@ -74,7 +74,7 @@ def test_only_new_labels_are_counted_again(february: MonitoredEndpoint, monkeypa
     first = evaluated(february)
     before = counts(february)
     with monkeypatch.context() as patch:
-        patch.setattr(known_frauds, "read", None)
+        patch.setattr(scored_row_labels, "read", None)
         assert evaluated(february) == first
     deliver([("2026021506#0", 1)], store.ANALYST)
     evaluated(february)
@@ -116,6 +116,28 @@ def test_rows_of_another_model_count_by_amount_alone(env: MonitoredEndpoint) -> 
     assert {sum(rows[:-1]) for rows, _ in days.values()} == {ROWS_A_DAY}
     assert {rows[-1] for rows, _ in days.values()} == {0}
     assert sum(sum(frauds[:-1]) for _, frauds in days.values()) > 0
+
+
+@pytest.mark.parametrize(("flip", "ended"), [(0.0, True), (0.5, False)])
+def test_end_of_the_new_pattern_is_found(env: MonitoredEndpoint, flip: float, ended: bool) -> None:
+    """An adapted model alerts on high amounts: a result if they are no frauds any more, none if half still are."""
+    env.at("2026-01-31T13:00:00Z")
+    env.approve(2, adapted=True)
+    env.month(2, known_after=11, landed=False, flip=flip, version="0002", scorer=ADAPTED_SCORER)
+    env.at("2026-02-25T05:17:00Z")
+    result = evaluated(env, serves=2)
+    assert result.ended is not None
+    assert result.ended.fired is ended
+    assert json.loads(render.as_json(result))["ended"]["legitimate"] == result.ended.legitimate
+    assert not result.evidence.fired
+    if ended:
+        assert result.ended.ended == date(2026, 2, 1)
+        assert result.ended.legitimate > 0.9 * 13 * ROWS_A_DAY / 2
+
+
+def test_model_without_a_new_pattern_has_no_end_of_it(february: MonitoredEndpoint) -> None:
+    """There is nothing to drop."""
+    assert evaluated(february).ended is None
 
 
 def test_without_a_day_since_the_reference_there_is_no_result(env: MonitoredEndpoint) -> None:

@@ -41,6 +41,13 @@ def test_project_has_the_documented_scenarios() -> None:
     }
 
 
+def test_year_needs_a_label_channel() -> None:
+    """Without chargebacks, analysts must label alerts."""
+    document = scenario.load("both").model_dump()
+    with pytest.raises(ValueError, match="must have analysts if chargebacks is false"):
+        scenario.Scenario.model_validate(document | {"labels": document["labels"] | {"chargebacks": False}})
+
+
 def test_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> None:
     """Means of all features move by 0.05 sd a month from month 4; half of the top 1 % is fraud from month 7."""
     default = scenario.load(scenario.DEFAULT)

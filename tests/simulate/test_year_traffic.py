@@ -132,6 +132,43 @@ def test_labels_arrive_within_30_days_and_the_last_is_final(default: Year) -> No
     assert 3 <= corrected <= 30
 
 
+def test_analysts_label_alerts_within_days() -> None:
+    """The true label of each alert, after the analysts' own delay; which rows are alerts changes no other finding."""
+    labels = scenario.load("both").labels.model_dump() | {
+        "analysts": {"typical_delay_days": 1.0, "longest_delay_days": 7}
+    }
+    year = Year(changed(labels=labels), seed=3)
+    day = next(year.days(8))
+    some = np.arange(len(day.truth)) % 3 == 0
+    found, every = (year.findings(day, alerted).to_pandas() for alerted in (some, np.ones_like(some)))
+    assert found["event_id"].tolist() == day.transactions["event_id"].to_numpy()[some].tolist()
+    assert found["label"].tolist() == day.truth[some].tolist()
+    assert set(found["channel"]) == {"analyst"}
+    delay = every["known_at"] - day.transactions["event_time"].to_pandas()
+    assert delay.min() >= timedelta(0) and delay.max() <= timedelta(days=7)
+    assert delay.mean() == pytest.approx(timedelta(days=1), abs=timedelta(hours=4))
+    assert found["known_at"].tolist() == every["known_at"][some].tolist()
+
+
+def test_without_analysts_there_are_no_findings(default: Year) -> None:
+    """The default year has the chargeback channel alone."""
+    day = next(default.days(1))
+    assert default.findings(day, np.ones(len(day.truth), dtype=np.bool_)).num_rows == 0
+
+
+def test_year_without_chargebacks_has_labels_of_history_alone() -> None:
+    """What is known of its months are the findings of analysts; transactions are those of the default year."""
+    labels = scenario.load("both").labels.model_dump() | {
+        "analysts": {"typical_delay_days": 1.0, "longest_delay_days": 7},
+        "chargebacks": False,
+    }
+    year, default = Year(changed(labels=labels), seed=3), Year(changed(), seed=3)
+    assert next(year.days(1)).labels.num_rows == 0
+    assert list(year.known(year.span(1)[0], year.span(3)[0])) == []
+    assert next(year.days(HISTORY)).labels.equals(next(default.days(HISTORY)).labels)
+    assert next(year.days(1)).transactions.equals(next(default.days(1)).transactions)
+
+
 def test_every_label_is_delivered_once(default: Year) -> None:
     """The deliveries of successive months together have every label of their months once."""
     delivered = [table for month in range(1, 5) for table in default.known(*default.span(month))]

@@ -182,6 +182,7 @@ def complete_reference(
     times: ArrayLike,
     windows: Mapping[str, Any],
     labels: ArrayLike | None = None,
+    follows_new: ArrayLike | None = None,
     inherited: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Adds later rows to a reference of `start_reference`: inputs, scores, alerts and confusion counts.
@@ -193,10 +194,13 @@ def complete_reference(
         X, y: the rows after those of `start_reference`.
         times: their event times, datetime64 in UTC.
         scores, decisions, labels: of the held-out rows, on which no coefficient was fitted; `labels` is `y` if None.
+        follows_new: which held-out rows follow the pattern `new`; none if the model has one part.
         windows: the time windows of the run's parts. All but `test` are windows that the model depends on.
         inherited: `fitted` of the model that the run started from, if it kept numbers of it.
     """
     truth = np.asarray(y if labels is None else labels)
+    alerted = np.asarray(decisions) == 1
+    by_new = alerted & np.asarray(follows_new) if follows_new is not None else np.zeros(len(truth), dtype=np.bool_)
     fitted = [{side: windows[part][side] for side in ("start", "end")} for part in windows if part != "test"]
     inputs = [
         {key: item[key] for key in ("name", "kind")} | _extended(item, observed(columns, item["name"], X[item["name"]]))
@@ -211,7 +215,11 @@ def complete_reference(
         "fraud_by_amount": {"edges": bands["edges"], "dispersion": asdict(bursts)}
         | {name: [a + b for a, b in zip(bands[name], added[name], strict=True)] for name in added},
         "scores": Summary.reference(scores).to_dict(),
-        "alerts": {"count": int(np.count_nonzero(np.asarray(decisions) == 1)), "of": len(truth)},
+        "alerts": {"count": int(np.count_nonzero(alerted)), "of": len(truth)},
+        "new_pattern": {
+            "alerts": int(np.count_nonzero(by_new)),
+            "frauds": int(np.count_nonzero(by_new & (truth == 1))),
+        },
         "confusion": asdict(Confusion.of(truth, decisions)),
         "calibration": performance_estimation.calibration(scores, truth),
         "ranking": ranking.reference_of(scores, truth),

@@ -24,7 +24,7 @@ from ml.aws.import_manifest import Source
 from ml.aws.labels import join
 from ml.aws.lake import Lake
 from ml.aws.session import client
-from ml.model import artifact, document_fields
+from ml.model import artifact, document_fields, explanation
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
@@ -63,6 +63,20 @@ WINDOWS = {
     for part, first, last in (("train", 1, 10), ("validation", 10, 15), ("test", 15, 31))
 }
 SCORER = Scorer.from_json(document_fields.canonical(MODEL))
+ADAPTED_MODEL = MODEL | {
+    "parts": [
+        *MODEL["parts"],
+        {
+            "pattern": "new",
+            "features": [],
+            "bins": [{"input": "Amount", "kind": "value", "edges": [float(np.exp(3))], "coefficients": [-9.0, 1.0]}],
+            "intercept": 0.0,
+            "recalibration": None,
+        },
+    ]
+}
+"""A model with a second part, which alerts on the higher half of amounts."""
+ADAPTED_SCORER = Scorer.from_json(document_fields.canonical(ADAPTED_MODEL))
 _DAY = timedelta(days=1)
 
 
@@ -91,11 +105,11 @@ def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float
     return Rows(inputs=inputs[:, order], truth=truth)
 
 
-def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None) -> bytes:
-    """A model archive with a drift reference of 8,000 rows."""
-    parts = [MODEL["parts"][0] | {"intercept": intercept}]
+def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None, adapted: bool = False) -> bytes:
+    """A model archive with a drift reference of 8,000 rows; `adapted`: with a part for frauds among high amounts."""
+    parts = [MODEL["parts"][0] | {"intercept": intercept}, *(ADAPTED_MODEL["parts"][1:] if adapted else [])]
     model = MODEL | {"parts": parts} | ({"provenance": provenance} if provenance else {})
-    drawn = draw(np.random.default_rng(0), 8_000)
+    drawn = draw(np.random.default_rng(0), 8_000, flip=0.5 if adapted else 0.0)
     frame = pd.DataFrame(drawn.inputs, columns=list(COLUMNS.inputs))
     scorer = Scorer.from_json(document_fields.canonical(model))
     scores = scorer.score(drawn.inputs)
@@ -109,6 +123,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
         scores=scores[test],
         decisions=scorer.decide(scores[test]),
         times=times[test],
+        follows_new=explanation.patterns(scorer.log_odds(drawn.inputs[test])) == "new",
         windows=WINDOWS,
     )
     return artifact.pack(

@@ -96,6 +96,7 @@ def test_complete_reference_covers_all_rows() -> None:
     v1 = next(item for item in made["inputs"] if item["name"] == "V1")
     assert v1["mean"] == pytest.approx(np.concatenate([X["V1"], held["V1"]]).mean())
     assert v1["low"] == X["V1"].min()
+    assert made["new_pattern"] == {"alerts": 0, "frauds": 0}
     bands = made["fraud_by_amount"]
     assert sum(bands["rows"]) == 4000
     assert sum(bands["frauds"]) == y.sum() + held_y.sum()

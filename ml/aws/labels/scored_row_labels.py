@@ -1,7 +1,7 @@
-"""Joins the index of scored rows with labels and returns the rows that are known to be frauds. Computes no verdict.
+"""Joins the index of scored rows with labels: known frauds, and labelled alerts of the new pattern. Makes no verdict.
 
-Counts frauds of both label channels: a finding of an analyst makes a fraud known earlier, and never makes more frauds
-than there are. Rows without a label are not returned, so the caller counts them as legitimate.
+Uses both label channels: a finding of an analyst makes a fraud known earlier, and never makes more frauds than there
+are; alerts may be judged by findings on alerts. Rows without a label are not returned.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ WITH by_channel AS (
     SELECT event_id, coalesce(channel = 'analyst', false) AS analyst,
         arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
     FROM read_parquet($labels, union_by_name = true) WHERE epoch_us(known_at) <= $as_of GROUP BY ALL
-), frauds AS (
-    SELECT event_id FROM by_channel GROUP BY event_id HAVING max(label) = 1
+), known AS (
+    SELECT event_id, max(label) AS label FROM by_channel GROUP BY event_id
 )
-SELECT event_id, day, amount, decision, version FROM read_parquet($rows) JOIN frauds USING (event_id)
+SELECT event_id, day, amount, decision, version, pattern, label FROM read_parquet($rows) JOIN known USING (event_id)
+WHERE label = 1 OR (decision = 1 AND pattern = 'new')
 """
 
 
 def read(bucket: str, rows: Sequence[str], *, start: datetime, as_of: datetime) -> pa.Table:
-    """The rows of the index objects `rows` (keys) that are known to be frauds at `as_of`, with the index's columns.
+    """The rows of the index objects `rows` (keys) that are known frauds or labelled alerts of the new pattern.
+
+    They have the index's columns and `label`, as they are known at `as_of`.
 
     Args:
         start: no row is older.
