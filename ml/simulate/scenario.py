@@ -86,12 +86,48 @@ class DataDrift(config.File):
         return movable() if self.features == "all" else tuple(self.features)
 
 
+class Interval(config.File):
+    """Rows whose value of `feature` is `at_least` or more and `below` a limit; one of the two may be left out."""
+
+    feature: str
+    at_least: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _holds(self) -> Interval:
+        if self.feature not in movable():
+            raise ValueError(f"must name a feature among {movable()[0]} … {movable()[-1]} (got {self.feature})")
+        if self.at_least is None and self.below is None:
+            raise ValueError(f"must have at_least, below or both for {self.feature}, or every row is meant")
+        if self.at_least is not None and self.below is not None and self.at_least >= self.below:
+            raise ValueError(f"must have at_least less than below (got {self.at_least:g} and {self.below:g})")
+        return self
+
+    def contains(self, values: ArrayLike) -> NDArray[np.bool_]:
+        """Which of `values` lie in the interval."""
+        array = np.asarray(values, dtype=np.float64)
+        low, high = self.at_least, self.below
+        inside: NDArray[np.bool_] = array >= (-math.inf if low is None else low)
+        return inside & (array < (math.inf if high is None else high))
+
+
 class ConceptDrift(config.File):
-    """Legitimate transactions that become frauds: of the month's `top_share` by amount, `flipped_share` at random."""
+    """Legitimate transactions that become frauds: `flipped_share` at random of those in a region.
+
+    The region is the month's `top_share` by amount, or the rows that lie in every interval of `region`; these are in
+    units of the features, after data drift.
+    """
 
     course: Course
-    top_share: Annotated[float, Field(gt=0, le=1)]
+    top_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    region: Annotated[tuple[Interval, ...], Field(min_length=1), config.AsTuple] | None = None
     flipped_share: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _one_region(self) -> ConceptDrift:
+        if (self.top_share is None) == (self.region is None):
+            raise ValueError("must have either top_share or region")
+        return self
 
 
 class Volume(config.File):

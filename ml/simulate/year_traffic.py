@@ -37,13 +37,15 @@ class Day:
     """A day's transactions in the order of time, with their true labels and the labels as delivered.
 
     `transactions`: `event_id` string, `event_time` timestamp[us, UTC], Time (seconds since the first midnight of
-    history), V1 … V28, Amount as float64. `truth`: int8, the final labels. `labels`: `event_id`,
-    `label` int8, `known_at`, of the chargeback channel; a label that is corrected later occurs twice.
+    history), V1 … V28, Amount as float64. `truth`: int8, the final labels. `relabelled`: bool, the frauds that would be
+    legitimate without the scenario's concept drift. `labels`: `event_id`, `label` int8, `known_at`, of the chargeback
+    channel; a label that is corrected later occurs twice.
     """
 
     day: date
     transactions: pa.Table
     truth: NDArray[np.int8]
+    relabelled: NDArray[np.bool_]
     labels: pa.Table
 
 
@@ -81,6 +83,7 @@ class Year:
             day=days[0].day,
             transactions=pa.concat_tables([day.transactions for day in days]).combine_chunks(),
             truth=np.concatenate([day.truth for day in days]),
+            relabelled=np.concatenate([day.relabelled for day in days]),
             labels=pa.concat_tables([day.labels for day in days]).combine_chunks(),
         )
 
@@ -168,8 +171,11 @@ class Year:
 
     @functools.lru_cache(maxsize=4)  # noqa: B019 - as above
     def _cuts(self, month: int) -> tuple[float, ...]:
-        """For each concept drift the least amount of the month's `top_share` of rows; draws the whole month."""
-        kept = [max(1, round(drift.top_share * self._counts(month).sum())) for drift in self.scenario.concept_drift]
+        """For each concept drift by amount the least amount of the month's `top_share`; draws the whole month."""
+        shares = [drift.top_share for drift in self.scenario.concept_drift if drift.top_share is not None]
+        if not shares:
+            return ()
+        kept = [max(1, round(share * self._counts(month).sum())) for share in shares]
         most, top = max(kept), np.empty(0)
         first, last = self._days(month)
         for offset in range((last - first).days):
@@ -191,7 +197,7 @@ class Year:
         for name, shift in self.shifts(month).items():
             place = self._standin.columns.index(name)
             values[:, place] = np.round(values[:, place] + shift * self._deviations[place], _DECIMALS) + 0.0
-        truth = self._flipped(month, day, values[:, self._standin.amount], truth)
+        without_drift, truth = truth, self._flipped(month, day, values, truth)
         numbers = pc.utf8_lpad(pc.cast(pa.array(np.arange(len(truth))), pa.string()), 7, "0")
         ids = pc.binary_join_element_wise(f"{day:%Y%m%d}", numbers, "-")
         moments = (seconds.astype(np.int64) + int(_midnight(day).timestamp())) * _MICROSECONDS
@@ -199,18 +205,25 @@ class Year:
         columns["Time"] = pa.array(seconds + (day - self._first).days * SECONDS_PER_DAY)
         columns |= {name: pa.array(values[:, i]) for i, name in enumerate(self._standin.columns)}
         labels = self._labels(month, day, ids, moments, truth)
-        return Day(day=day, transactions=pa.table(columns), truth=truth, labels=labels)
+        relabelled = truth != without_drift
+        return Day(day=day, transactions=pa.table(columns), truth=truth, relabelled=relabelled, labels=labels)
 
     def _flipped(
-        self, month: int, day: date, amounts: NDArray[np.float64], labels: NDArray[np.int8]
+        self, month: int, day: date, values: NDArray[np.float64], labels: NDArray[np.int8]
     ) -> NDArray[np.int8]:
         truth = labels.copy()
         factors = [drift.course.at(month) for drift in self.scenario.concept_drift]
         if month == HISTORY or not any(factors):
             return truth
-        for place, (drift, cut) in enumerate(zip(self.scenario.concept_drift, self._cuts(month), strict=True)):
+        cuts, columns = iter(self._cuts(month)), self._standin.columns
+        for place, drift in enumerate(self.scenario.concept_drift):
             chance = self._rng(_FLIPS, place, day.toordinal()).random(len(truth))
-            truth[(amounts >= cut) & (chance < drift.flipped_share * factors[place])] = 1
+            inside = chance < drift.flipped_share * factors[place]
+            if drift.region is None:
+                inside &= values[:, self._standin.amount] >= next(cuts)
+            for interval in drift.region or ():
+                inside &= interval.contains(values[:, columns.index(interval.feature)])
+            truth[inside] = 1
         return truth
 
     def _labels(

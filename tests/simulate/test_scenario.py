@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 
 from ml.errors import ConfigError
 from ml.simulate import scenario
-from ml.simulate.scenario import Course, Scenario
+from ml.simulate.scenario import ConceptDrift, Course, Scenario
 
 
 def written(folder: Path, **changes: object) -> str:
@@ -34,10 +35,10 @@ def test_every_scenario_of_the_project_is_valid(name: str) -> None:
 
 
 def test_project_has_the_documented_scenarios() -> None:
-    """None, data only, concept only, both, sudden, gradual, recurring, seasonal, delay, outage, unlearnable."""
+    """None, data only, concept only, both, sudden, gradual, recurring, seasonal, delay, outage, unlearnable, region."""
     assert set(scenario.names()) == {
         *("none", "data-only", "concept-only", "both", "sudden", "gradual", "recurring"),
-        *("seasonal-volume", "label-delay", "capture-outage", "unlearnable"),
+        *("seasonal-volume", "label-delay", "capture-outage", "unlearnable", "region"),
     }
 
 
@@ -62,6 +63,37 @@ def test_unlearnable_scenario_flips_2_percent_of_the_top_5() -> None:
     """2 % of the top 5 % by amount become fraud, too few to learn."""
     (concept,) = scenario.load("unlearnable").concept_drift
     assert (concept.top_share, concept.flipped_share) == (0.05, 0.02)
+
+
+def concept(**region: object) -> ConceptDrift:
+    """A concept drift from month 7 with these fields."""
+    return ConceptDrift.model_validate({"course": {"kind": "sudden", "from_month": 7}, "flipped_share": 0.5, **region})
+
+
+def test_interval_contains_its_lower_limit_only() -> None:
+    """A region's interval includes `at_least` and excludes `below`; a side that is left out has no limit."""
+    assert concept(top_share=0.01).region is None
+    (both, high) = concept(
+        region=[{"feature": "V4", "at_least": 1.0, "below": 2.0}, {"feature": "V14", "at_least": -3.0}]
+    ).region or (None, None)
+    assert both is not None and both.contains([0.9, 1.0, 1.9, 2.0]).tolist() == [False, True, True, False]
+    assert high is not None and high.contains([-3.1, -3.0, 1e9]).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "must have either top_share or region"),
+        ({"top_share": 0.1, "region": [{"feature": "V4", "below": 1.0}]}, "must have either top_share or region"),
+        ({"region": [{"feature": "Amount", "below": 1.0}]}, "must name a feature among V1 … V28 (got Amount)"),
+        ({"region": [{"feature": "V4"}]}, "must have at_least, below or both for V4"),
+        ({"region": [{"feature": "V4", "at_least": 2.0, "below": 1.0}]}, "at_least less than below (got 2 and 1)"),
+    ],
+)
+def test_invalid_region_is_refused(fields: dict[str, object], message: str) -> None:
+    """A region is either a share of amounts or intervals of features, and each interval has a limit."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        concept(**fields)
 
 
 def test_courses_have_the_shapes_of_their_names() -> None:

@@ -117,6 +117,22 @@ def test_half_of_the_highest_amounts_are_frauds_from_month_seven(default: Year) 
         assert drawn.truth[amounts < cut].mean() < 0.004
 
 
+def test_half_of_a_region_of_features_is_fraud_from_month_seven() -> None:
+    """About half of the rows in the region are relabelled, no row outside it, and no row before month 7."""
+    year = Year(changed("region"), seed=3)
+    before, after = year.month(6), year.month(7)
+    assert not before.relabelled.any()
+    values = after.transactions.select(["V4", "V14"]).to_pandas()
+    inside = ((values["V4"] >= 2.309) & (values["V14"] < -0.454)).to_numpy()
+    same = Year(changed("none"), seed=3).month(7)
+    legitimate = inside & (same.truth == 0)
+    assert 0.007 < legitimate.mean() < 0.013
+    assert 0.4 < after.truth[legitimate].mean() < 0.6
+    assert (after.truth[~inside] == same.truth[~inside]).all()
+    assert (after.relabelled == (after.truth != same.truth)).all()
+    assert after.relabelled.sum() == after.truth.sum() - same.truth.sum() > 50
+
+
 def test_labels_arrive_within_30_days_and_the_last_is_final(default: Year) -> None:
     """Every label is known at most 30 days after its event; the last label of an event is its true one."""
     month = default.month(8)
