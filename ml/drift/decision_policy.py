@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ml import clock
 from ml.console import note
-from ml.drift import run_kind_policy
+from ml.drift import repeated_adaptation, run_kind_policy
 from ml.drift.approved_model import Model
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
@@ -28,7 +29,8 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
     """The cases of drift that are due, the strongest cause first.
 
     The windows decide nothing before the champion's first own window. The daily concept test is about the champion
-    alone, so its alarm is due at once, unless the windows show concept drift by mature labels already.
+    alone, so its alarm is due at once, unless the windows show concept drift by mature labels already. Without either,
+    an adapted champion may be adapted again (ml.drift.repeated_adaptation).
 
     Args:
         past: checks of windows that do not overlap, oldest first.
@@ -36,9 +38,18 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
     """
     by_windows = _cases_of_windows(monitor, past)
     kinds = [case.kind for case in by_windows]
-    if alarm is None or not alarm.fired or CONCEPT in kinds:
+    if CONCEPT in kinds:
         return by_windows
-    return [build_alarm_case(alarm, past[-1], kinds), *by_windows]
+    if alarm is not None and alarm.fired:
+        return [build_alarm_case(alarm, past[-1], kinds), *by_windows]
+    again = _repeated(monitor, past[-1], kinds)
+    return by_windows if again is None else [again, *by_windows]
+
+
+def _repeated(monitor: Monitor, latest: Check, also: Sequence[str]) -> DriftCase | None:
+    """The case of another adaptation of the champion; None if it is not due."""
+    adapt_days = monitor.file.training_window.adapt_days
+    return repeated_adaptation.case(monitor.model(monitor.serves), latest, also, now=clock.now(), adapt_days=adapt_days)
 
 
 def _cases_of_windows(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase]:

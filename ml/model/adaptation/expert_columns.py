@@ -1,8 +1,8 @@
 """The columns of the part for new patterns: tables of the amount and of each feature's tails, and clipped linear terms.
 
 Where the edges lie depends on the rows alone, never on their labels, and on no scenario: the levels are deciles and a
-geometric tail of the amount, and the outer 1 and 5 % of each feature. The same numbers make the columns for the fit and
-the part of the model document, so the two agree.
+geometric tail of the amount, and the outer 1, 5, 10 and 25 % of each feature. The same numbers make the columns for the
+fit and the part of the model document, so the two agree.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ml.model import model_document
 from ml.model.training_settings import Columns
 
 AMOUNT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999)
-TAIL_LEVELS = (0.01, 0.05, 0.95, 0.99)
+TAIL_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.75, 0.9, 0.95, 0.99)
 MAX_DEVIATIONS = 8.0  # a linear term counts at most as many, and nothing beyond the rows: it must not extrapolate
 AMOUNT_PRECISION, TAIL_PRECISION, LINEAR_PRECISION = 1.0, 5.0, 100.0  # of the weights' normal priors around 0
 

@@ -41,15 +41,15 @@ def test_exported_part_has_the_log_odds_of_the_design(tails: bool, X: NDArray[np
 
 
 def test_edges_are_quantiles_of_the_rows() -> None:
-    """Amounts have their levels; a feature's tails 1, 5, 95 and 99 %; the time of a transaction has no term."""
+    """Amounts have their levels, a feature's two tails 1, 5, 10 and 25 %; the time of a transaction has no term."""
     X = rows(4000)
     expert = ExpertColumns.of(COLUMNS, X, tails=True)
     amount, *tails = expert.tables
     assert (amount.name, amount.base) == ("Amount", None)
     np.testing.assert_array_equal(amount.edges, np.quantile(X[:, 3], AMOUNT_LEVELS))
     assert [table.name for table in tails] == ["V1", "V2"]
-    counts = np.bincount(tails[0].places(X[:, 1]) + 1, minlength=5)
-    assert counts.tolist() == [3600, 40, 160, 160, 40]
+    counts = np.bincount(tails[0].places(X[:, 1]) + 1, minlength=9)
+    assert counts.tolist() == [2000, 40, 160, 200, 600, 600, 200, 160, 40]
     assert [term.name for term in expert.terms] == ["V1", "V2", "Amount"]
 
 
