@@ -12,9 +12,11 @@ EDITABLE := -m pip install --quiet --disable-pip-version-check --no-input --no-d
 DATA ?=
 FAST ?=
 SEED ?= 0
+SHARD ?= 0/1
+RENDER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench years checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -68,12 +70,16 @@ container: .venv-container/stamp  ## The steps' tests with the versions of SageM
 seeds: .venv/dev.stamp  ## Table of recall and false-positive rate of ten stand-in data sets, seeds 0 to 9
 	$(BIN)/python tests/benchmarks/seeds.py
 
-bench: .venv/dev.stamp .venv-bench/stamp  ## Benchmarks of the drift check: false alarms, detections, speed compared with other libraries, memory, five years
+bench: .venv/dev.stamp .venv-bench/stamp  ## Benchmarks of the drift check: false alarms, detections, speed compared with other libraries, memory
 	$(BIN)/python tests/benchmarks/drift_alarms.py
 	$(BIN)/python tests/benchmarks/drift_speed.py --peers .venv-bench/bin/python
 	$(BIN)/python tests/benchmarks/capture_speed.py
 	$(BIN)/python tests/benchmarks/capture_memory.py
-	$(BIN)/python tests/benchmarks/years.py
+
+# One file per year below docs/years/; what is there and was made by the same code is not made again.
+years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: docs/years.md (hours; SHARD=0/4: every fourth; RENDER=--render: the page alone)
+	$(BIN)/python -m tests.benchmarks.gate_power --shard $(SHARD) $(if $(filter 0/1,$(SHARD)),--write)
+	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(RENDER)
 
 checkov: .venv-checkov/stamp  ## Check the templates and workflow files with checkov; it has an environment of its own
 	.venv-checkov/bin/python tests/checkov_run.py

@@ -27,11 +27,15 @@ from ml.model import champion_checks, champion_comparison, paired_difference
 from ml.model.training_settings import Challenger
 
 ROOT = Path(__file__).resolve().parents[2]
-CELLS, PAGE = ROOT / "build/years/gate-power", ROOT / "docs/gate-power.md"
+CELLS, PAGE = ROOT / "docs/years/gate-power", ROOT / "docs/gate-power.md"
 CHAMPION, FALSE_POSITIVE_RATE, LEGITIMATE = 0.94, 0.0075, 4_000
 FRAUDS, RECALLS = (15, 30, 60, 120), (0.75, 0.85, 0.90, 0.94, 0.98)
 CORRELATIONS = (0.0, 0.8)
 TRIALS, RESAMPLES = 1_000, 200
+HEADING = (
+    "| test frauds | true recall | correlation of scores | replaces | worse | cannot tell | exact |",
+    "|---:|---:|---:|---:|---:|---:|---:|",
+)
 MORE = 4  # times the trials where the promise is about a rare event
 
 
@@ -85,7 +89,7 @@ def run(cell: Cell, rule: Challenger, trials: int) -> None:
     counts = {name: outcomes.count(name) for name in ("replaces", "worse", "cannot tell")}
     CELLS.mkdir(parents=True, exist_ok=True)
     result = dataclasses.asdict(cell) | {"trials": trials, "rule": dataclasses.asdict(rule)} | counts
-    cell.path.write_text(json.dumps(result))
+    cell.path.write_text(json.dumps(result) + "\n")
 
 
 def cells() -> list[Cell]:
@@ -95,7 +99,7 @@ def cells() -> list[Cell]:
 
 def page(results: list[dict[str, Any]], rule: Challenger) -> str:
     """The page, from the cells' results."""
-    return "\n".join([*_introduction(rule, min(result["trials"] for result in results)), *_table(results, rule), ""])
+    return "\n".join([*_introduction(rule, min(result["trials"] for result in results)), *table(results, rule), ""])
 
 
 def _introduction(rule: Challenger, trials: int) -> list[str]:
@@ -114,12 +118,12 @@ def _introduction(rule: Challenger, trials: int) -> list[str]:
         "miss frauds independently, summed over all outcomes. A correlation of 0 is the hardest case: models trained",
         "on nearly the same rows miss nearly the same frauds.",
         "",
-        "| test frauds | true recall | correlation of scores | replaces | worse | cannot tell | exact |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
+        *HEADING,
     ]
 
 
-def _table(results: list[dict[str, Any]], rule: Challenger) -> Iterator[str]:
+def table(results: list[dict[str, Any]], rule: Challenger) -> Iterator[str]:
+    """The lines of the table below its heading, one per cell."""
     for result in sorted(results, key=lambda each: (each["frauds"], each["recall"], each["correlation"])):
         shares = [f"{100 * result[name] / result['trials']:.1f} %" for name in ("replaces", "worse", "cannot tell")]
         exact = ""

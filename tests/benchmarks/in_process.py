@@ -1,293 +1,374 @@
-"""A simulated year in one process, without AWS and GitHub: the product's steps and verdicts, for tests and tuning.
+"""A simulated year in one process, without AWS and GitHub: the product's steps and verdicts, looked at daily.
 
 Commits, runs, registry and endpoint are left out. What determines the year's outcome is the product's: Prepare, Train,
-Evaluate with its gate and champion, the repository's drift rules, the use of verdicts, and the delay of labels. The
-product reads the checks that suppress a request from Git; this module keeps them in memory.
+Evaluate with its gate and champion, the daily concept test, the repository's drift rules, the use of verdicts, kinds of
+runs, training windows, and the delay of labels. The product reads the checks that suppress a request from Git; this
+module keeps them in memory. A check takes place at the time of drift.yml's cron line, with the labels known by then; a
+model that passes the gate scores every row from that time on.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute
-import pyarrow.parquet as pq
 import pytest
-from numpy.typing import NDArray
 
 from ml import config
 from ml.aws.labels import coverage
-from ml.drift import decision_policy, run_kind_policy, training_window
+from ml.drift import calendar, decision_policy, repeated_adaptation, run_kind_policy, training_window
 from ml.drift.approved_model import learned_until
 from ml.drift.drift_case import DriftCase
-from ml.model import artifact, run_kinds
+from ml.drift.training_window import NotEnoughLabels, TrainingWindow
 from ml.model.drift import detector
+from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.ranking import RankingCounts, RankingRules
-from ml.model.metrics import Confusion
-from ml.model.run_kinds import FIT, RunKind
-from ml.model.training_settings import Settings
-from ml.simulate.year_traffic import HISTORY, Day, Year
-from ml.steps import evaluate, prepare, train
+from ml.model.drift.settings import POOLED_WINDOWS
+from ml.model.drift.verdict import CAUSES, CONCEPT
+from ml.model.run_kinds import ADAPT, RunKind
+from ml.simulate.year_traffic import HISTORY, Year
+from ml.steps.job_runner import StepFailed
+from tests.benchmarks.daily_counts import DailyCounts, Evidence, day_number, midnight
+from tests.benchmarks.served_month import MonthRows, ServedMonth
+from tests.benchmarks.training_run import ROOT, Trained, run
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The result of a run: the archive, whether it passed the gate, and the evaluation."""
-
-    archive: bytes
-    model: artifact.Artifact
-    evaluation: Mapping[str, Any]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the gate passed, so that the model may serve."""
-        return bool(self.evaluation["verdict"]["status"] == "passed")
-
-
-def run(
-    settings: Settings,
-    tables: Sequence[pa.Table],
-    labels: Sequence[pa.Table],
-    *,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    kind: RunKind = FIT,
-    champion: Trained | None = None,
-) -> Trained:
-    """Prepare, Train and Evaluate on rows of a window with the labels known so far."""
-    start_model = champion.model if champion is not None and run_kinds.needs_champion(kind) else None
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "processing"
-        for name in ("settings", "champion", "model"):
-            (base / name).mkdir(parents=True)
-        (base / "settings/settings.json").write_text(settings.to_json())
-        for content, parts in (("raw", tables), ("labels", labels)):
-            for number, table in enumerate(parts):
-                path = base / f"dataset/{content}/{number:03d}/part.parquet"
-                path.parent.mkdir(parents=True)
-                pq.write_table(table, path)
-        if champion is None:
-            (base / "champion/none.json").write_text('{"champion": null}')
-        else:
-            (base / "champion/model.tar.gz").write_bytes(champion.archive)
-        prepare.prepare(base, kind, start.isoformat() if start else "", end.isoformat() if end else "")
-        trained = Path(folder) / "trained"
-        train.train(base / "settings", base / "prepared", trained, kind=kind, champion=start_model)
-        with tarfile.open(base / "model/model.tar.gz", "w:gz") as tar:
-            for path in sorted(trained.iterdir()):
-                tar.add(path, arcname=path.name)
-        provenance = {"commit": "0" * 40, "config_sha256": settings.sha256, "data_sha256": "0" * 64}
-        evaluate.evaluate(base, kind, provenance, champion.model.sha256 if champion else "")
-        archive = (base / "artifact/model.tar.gz").read_bytes()
-        return Trained(archive, artifact.read(archive), json.loads((base / "evaluation/evaluation.json").read_text()))
+CHECK_AFTER = timedelta(hours=5, minutes=17)
+"""The time of day of a check: drift.yml's cron line."""
+_DAY = timedelta(days=1)
 
 
 class Answer(NamedTuple):
-    """The result of a request: its name, its time, and whether its model passed the gate."""
+    """The result of a request: its name, its time, and whether its model passed the gate; None if its job failed."""
 
     name: str
     made: datetime
-    passed: bool
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that was made, and the verdict on its model. `reason` is the gate's, or that of the failed job."""
+
+    made: datetime
+    cause: str
+    kind: RunKind
+    onset: datetime
+    window: tuple[datetime, datetime]
+    result: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A model that came into service."""
+
+    since: datetime
+    model: Trained
 
 
 @dataclass
 class Played:
-    """The result of a year: by month from 1, with requests as (month, cause, window, result)."""
+    """The result of a year: months by number, models in order, requests, and the days on which a case was due.
 
-    served: list[Confusion] = field(default_factory=list)
-    control: list[Confusion] = field(default_factory=list)
-    verdicts: list[detector.DriftVerdict] = field(default_factory=list)
-    requests: list[tuple[int, str, str, str]] = field(default_factory=list)
-    evaluations: list[Mapping[str, Any]] = field(default_factory=list)
+    `suppressed` counts the reasons for which no request was made; `alarms` are the times of checks at which concept
+    drift was found, by the daily test or by windows; at those of `ended` the new pattern was found to have ended.
+    """
+
+    months: dict[int, ServedMonth] = field(default_factory=dict)
+    models: list[Deployed] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    suppressed: dict[str, int] = field(default_factory=dict)
+    alarms: list[datetime] = field(default_factory=list)
+    ended: list[datetime] = field(default_factory=list)
+    verdicts: dict[int, detector.DriftVerdict] = field(default_factory=dict)
 
 
 class InProcess:
-    """Plays `year` with the repository's rules, and its model settings unless others are given."""
+    """Plays `year` with the repository's rules, and its model settings unless others are given.
 
-    def __init__(self, year: Year, model_file: config.ModelFile | None = None) -> None:
+    Args:
+        first: the model of the year's history if it is known already; else it is trained.
+    """
+
+    def __init__(self, year: Year, model_file: config.ModelFile | None = None, *, first: Trained | None = None) -> None:
         self.year, self.model_file = year, model_file or config.load_model(ROOT)
-        self.settings = config.settings_of(self.model_file, config.load_gate(ROOT))
+        self.gate = config.load_gate(ROOT)
+        self.settings = config.settings_of(self.model_file, self.gate)
         self.file = config.load_drift(ROOT)
         self.rules = detector.Rules.from_dict(self.file.to_rules())
-        self.months: dict[int, Day] = {}
-        self.models: dict[int, Trained] = {}
+        self.played = Played()
+        self._history: ServedMonth | None = None
+        self._first = first
+        self._answers: dict[str, list[Answer]] = {}
+        self._scored_by: dict[int, int] = {}
+        self._summaries: dict[int, detector.WindowSummary] = {}
+        self._outcomes: dict[int, LabelSummary] = {}
+        self._seen: dict[int, tuple[LabelSummary, ...]] = {}
+        self._counts: dict[int, DailyCounts] = {}
 
     def play(self, months: int = 12) -> Played:
-        """The year, with and without retraining."""
-        played, verdicts = Played(), dict[int, detector.DriftVerdict]()
-        answers: dict[str, list[Answer]] = {}
-        history = self.year.month(HISTORY)
-        self.months[HISTORY] = history
-        first = serving = run(self.settings, [history.transactions], [history.labels])
+        """The year, with a check every day."""
+        played = self.played
+        played.models.append(Deployed(self.year.span(1)[0], self._first or self.train_first()))
         for number in range(1, months + 1):
-            month = self.months[number] = self.year.month(number)
-            self.models[number] = serving
-            now = self.year.span(number)[1]
-            played.served.append(Confusion.of(month.truth, self.scored(serving, number)[1]))
-            played.control.append(Confusion.of(month.truth, self.scored(first, number)[1]))
-            for window in range(1, number + 1):
-                if window == number or "concept" not in verdicts[window].evaluated:
-                    verdicts[window] = self.evaluate(window, now)
-            decisions = decision_policy.due(
-                [verdicts[window] for window in sorted(verdicts)],
-                self.rules,
-                champion=serving.model.sha256,
-                learned_until=learned_until(serving.model.baseline),
-            )
-            for decision in decisions:
-                kind = self.run_kind(decision, verdicts, serving, now)
-                case = DriftCase(decision=decision, run_kind=kind, reason="", evidence={})
-                found = answers.setdefault(case.kind, [])
-                if held := self.suppressed_by(case, found, now):
-                    played.requests.append((number, case.kind, "", held))
-                    continue
-                trained, words = self.retrain(case, number, serving)
-                if trained is None:
-                    played.requests.append((number, case.kind, words, "suppressed"))
-                    continue
-                played.requests.append((number, case.kind, words, trained.evaluation["verdict"]["status"]))
-                played.evaluations.append(trained.evaluation)
-                found.append(Answer(case.name, now, trained.passed))
-                serving = trained if trained.passed else serving
-                break
-        played.verdicts = [verdicts[window] for window in sorted(verdicts)]
+            month = played.months[number] = ServedMonth(MonthRows.of(self.year, number))
+            month.serve(len(played.models) - 1, self._serving.model.model, month.rows.start)
+            day = month.rows.start
+            while day < month.rows.end:
+                self._check(number, day + CHECK_AFTER)
+                day += _DAY
         return played
 
-    def suppressed_by(self, case: DriftCase, answers: Sequence[Answer], now: datetime) -> str:
-        """The check that suppresses a request, in the product's order; '' if none does.
+    def train_first(self) -> Trained:
+        """The model of the year's history."""
+        history = self._months(HISTORY)
+        return run(self.settings, [history.rows.transactions], [history.rows.labels])
 
-        One request a month at most is made here, so the month's cap is never reached.
-        """
+    @property
+    def _serving(self) -> Trained:
+        return self.played.models[-1].model
+
+    def _months(self, number: int) -> ServedMonth:
+        """A month of the year so far, or history, which is drawn when it is needed."""
+        if number != HISTORY:
+            return self.played.months[number]
+        if self._history is None:
+            self._history = ServedMonth(MonthRows.of(self.year, HISTORY))
+        return self._history
+
+    def _check(self, current: int, now: datetime) -> None:
+        """The check at `now` in month `current`: verdicts, cases, and at most one request."""
+        verdicts = self.played.verdicts
+        for number in range(1, current):
+            if self._may_change(number, current, now):
+                verdicts[number] = self._evaluate(number, now)
+        cases = self._cases(now)
+        for case in cases:
+            reason = self._suppressed_by(case, now) or self._retrain(case, now)
+            if not reason:
+                break
+            self.played.suppressed[reason] = self.played.suppressed.get(reason, 0) + 1
+
+    def _may_change(self, number: int, current: int, now: datetime) -> bool:
+        """Whether the product would evaluate a window (again): the latest one, and those whose labels may mature."""
+        known = self.played.verdicts.get(number)
+        recent = now - self._months(number).rows.end <= calendar.MATURING_PERIOD
+        return known is None or number == current - 1 or (recent and CONCEPT not in known.evaluated)
+
+    def _evaluate(self, number: int, now: datetime) -> detector.DriftVerdict:
+        """The verdict on a month, by the model of its first check, on the rows that this model scored."""
+        month, rows = self._months(number), self._months(number).rows
+        which = self._scored_by.setdefault(number, len(self.played.models) - 1)
+        model, own = self.played.models[which].model.model, month.model == which
+        decisions = np.where(own, month.decisions, -1)
+        if number not in self._summaries:
+            names = model.model.inputs
+            self._summaries[number] = detector.WindowSummary.of(
+                model.baseline,
+                rows.inputs(names),
+                names=names,
+                scores=np.where(own, month.scores, np.nan),
+                decisions=decisions,
+                times=rows.times,
+            )
+        self._outcomes[number] = LabelSummary.of(
+            model.baseline, times=rows.times, labels=month.known(now), decisions=decisions, amounts=rows.amounts
+        )
+        earlier: list[LabelSummary] = []
+        for before in range(number - 1, 0, -1):
+            if len(earlier) == max(POOLED_WINDOWS) - 1 or self._scored_by[before] != which:
+                break
+            earlier.append(self._outcomes[before])
+        limits = self.file.labels
+        counted = tuple(
+            item.mature(as_of=now, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
+            for item in (self._outcomes[number], *earlier)
+        )
+        if self._seen.get(number) == counted:  # the verdict is a function of these counts and of what does not change
+            return self.played.verdicts[number]
+        self._seen[number] = counted
+        return detector.evaluate(
+            model.baseline,
+            self._summaries[number],
+            self._outcomes[number],
+            self.rules,
+            start=rows.start,
+            end=rows.end,
+            as_of=now,
+            reference=model.sha256,
+            earlier=earlier,
+        )
+
+    def _cases(self, now: datetime) -> list[DriftCase]:
+        """The cases that are due, as ml.drift.decision_policy.cases builds them."""
+        verdicts, serving = self.played.verdicts, self._serving.model
+        decisions: Sequence[detector.Decision] = ()
+        if verdicts:
+            decisions = decision_policy.due(
+                [verdicts[number] for number in sorted(verdicts)],
+                self.rules,
+                champion=serving.sha256,
+                learned_until=learned_until(serving.baseline),
+            )
+        cases = [
+            DriftCase(decision=each, run_kind=self._run_kind(each, now), reason="", evidence={}) for each in decisions
+        ]
+        if any(case.kind == CONCEPT for case in cases):
+            self.played.alarms.append(now)
+            return cases
+        onset = self._onset_by_day(now)
+        if onset is None:
+            return cases
+        window = (onset, midnight(now.date()))
+        daily = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
+        return [DriftCase(decision=daily, run_kind=ADAPT, reason="", evidence={}), *cases]
+
+    def _onset_by_day(self, now: datetime) -> datetime | None:
+        """The onset of an alarm of the daily test, the end of the new pattern, or the start of another adaptation."""
+        evidence = self.evidence(now)
+        if evidence is not None and evidence.rates.fired and evidence.rates.onset is not None:
+            self.played.alarms.append(now)
+            return midnight(evidence.rates.onset)
+        if evidence is not None and evidence.ended is not None and evidence.ended.fired and evidence.ended.ended:
+            self.played.ended.append(now)
+            return midnight(evidence.ended.ended)
+        return repeated_adaptation.onset(
+            self._serving.model.baseline,
+            [part.pattern for part in self._serving.model.model.document.parts],
+            self._serving.evaluation["kind"],
+            now=now,
+            adapt_days=self.file.training_window.adapt_days,
+        )
+
+    def evidence(self, now: datetime) -> Evidence | None:
+        """The daily concept test on the serving model."""
+        number, baseline = len(self.played.models) - 1, self._serving.model.baseline
+        counts = self._counts.get(number)
+        if counts is None:
+            alpha = self.rules.concept.alpha_daily
+            counts = self._counts[number] = DailyCounts(number, baseline, learned_until(baseline), alpha)
+        return counts.evaluate(self.played.months, now)
+
+    def _run_kind(self, decision: detector.Decision, now: datetime) -> RunKind:
+        """The kind of run that the drift check would ask for."""
+        past = [
+            (verdict, self._ranking_counts(number, now)) for number, verdict in sorted(self.played.verdicts.items())
+        ]
+        rules = RankingRules(**self.file.to_ranking_rules())
+        return run_kind_policy.choose(decision, past, self._serving.model.baseline, rules)[0]
+
+    def _ranking_counts(self, number: int, now: datetime) -> Mapping[str, Any]:
+        """A month's rows of mature days by score and label, by the model of its first check."""
+        month, which = self._months(number), self._scored_by[number]
+        edges = self.played.models[which].model.model.baseline["ranking"]["edges"]
+        limits = self.file.labels
+        mature = self._outcomes[number].mature(
+            as_of=now, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days
+        )
+        days = [day_number(midnight(day)) for day in mature.days]
+        counted = (month.model == which) & np.isin(month.rows.days, days)
+        return RankingCounts.of(edges, month.scores, np.where(counted, month.known(now), -1)).to_dict()
+
+    def _suppressed_by(self, case: DriftCase, now: datetime) -> str:
+        """The check that suppresses a request, in the order of ml.drift.request_checks; '' if none does."""
+        answers = self._answers.get(case.kind, [])
+        stronger = CAUSES[: CAUSES.index(case.kind) + 1]
+        if any(answer.passed is None for cause in stronger for answer in self._answers.get(cause, [])):
+            return "a request whose job failed is open"
         row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
         if len(row) >= self.file.circuit_breaker.gate_failures:
             return "circuit breaker open"
         if any(answer.name == case.name for answer in answers):
             return "already requested"
         cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
-        return "suppressed" if answers and now - answers[-1].made < cooldown else ""
+        if answers and now - answers[-1].made < cooldown:
+            return "cooldown"
+        made = [answer.made for each in self._answers.values() for answer in each]
+        of_month = [each for each in made if (each.year, each.month) == (now.year, now.month)]
+        return "monthly cap" if len(of_month) >= self.file.max_requests_per_month else ""
 
-    def scored(self, model: Trained, number: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-        """Scores and decisions of `model` on a month."""
-        rows = matrix(self.months[number], model.model.model.inputs)
-        scores = model.model.model.score(rows)
-        return scores, model.model.model.decide(scores)
-
-    def evaluate(self, number: int, now: datetime) -> detector.DriftVerdict:
-        """The verdict on a month, by the model that served then and the labels known now."""
-        model, month = self.models[number], self.months[number]
-        start, end = self.year.span(number)
-        scores, decisions = self.scored(model, number)
-        names = model.model.model.inputs
-        rows = matrix(month, names)
-        times = month.transactions["event_time"].to_numpy()
-        window = detector.WindowSummary.of(
-            model.model.baseline, rows, names=names, scores=scores, decisions=decisions, times=times
-        )
-        labels = detector.LabelSummary.of(
-            model.model.baseline,
-            times=times,
-            labels=known(month, now),
-            decisions=decisions,
-            amounts=month.transactions["Amount"].to_numpy(),
-        )
-        reference = model.model.sha256
-        return detector.evaluate(
-            model.model.baseline, window, labels, self.rules, start=start, end=end, as_of=now, reference=reference
-        )
-
-    def run_kind(
-        self,
-        decision: detector.Decision,
-        verdicts: Mapping[int, detector.DriftVerdict],
-        serving: Trained,
-        now: datetime,
-    ) -> RunKind:
-        """The kind of run that the drift check would ask for."""
-        past = [(verdict, self.ranking_counts(number, now)) for number, verdict in sorted(verdicts.items())]
-        rules = RankingRules(**self.file.to_ranking_rules())
-        return run_kind_policy.choose(decision, past, serving.model.baseline, rules)[0]
-
-    def ranking_counts(self, number: int, now: datetime) -> Mapping[str, Any]:
-        """A month's rows by score and label, by the model that served then and the labels known now."""
-        edges = self.models[number].model.baseline["ranking"]["edges"]
-        labels = known(self.months[number], now)
-        return RankingCounts.of(edges, self.scored(self.models[number], number)[0], labels).to_dict()
-
-    def retrain(self, case: DriftCase, number: int, champion: Trained) -> tuple[Trained | None, str]:
-        """A model of the training window that the drift check would request; None and the reason if not possible."""
-        now, onset = self.year.span(number)[1], case.decision.onset
+    def _retrain(self, case: DriftCase, now: datetime) -> str:
+        """Trains, and serves the model if it passes the gate; the reason if there are not enough labels, else ''."""
+        onset = case.decision.onset
         assert onset is not None
-        chosen = self.choose_training_window(onset, now, case.run_kind, now)
-        if isinstance(chosen, training_window.NotEnoughLabels):
-            return None, chosen.reason
-        used = [m for m in range(HISTORY, number + 1) if self.year.span(m)[1] > chosen.start]
-        tables = [self.months[m].transactions for m in used]
-        labels = [
-            self.months[m].labels.filter(pa.compute.less(self.months[m].labels["known_at"], pa.scalar(now)))
-            for m in used
-        ]
-        trained = run(
-            self.settings, tables, labels, start=chosen.start, end=chosen.end, kind=case.run_kind, champion=champion
-        )
-        return trained, f"{chosen.start:%Y-%m-%d}/{chosen.end:%Y-%m-%d}"
+        chosen = self._training_window(onset, case.run_kind, now)
+        if isinstance(chosen, NotEnoughLabels):
+            return "not enough labels"
+        numbers = [HISTORY] if chosen.start < self.year.span(1)[0] else []
+        used = [self._months(number) for number in [*numbers, *self.played.months]]
+        used = [month for month in used if month.rows.start < chosen.end and month.rows.end > chosen.start]
+        tables = [month.rows.transactions for month in used]
+        labels = [table for month in used for table in month.label_tables(now)]
+        passed: bool | None = None
+        try:
+            trained = run(
+                self.settings,
+                tables,
+                labels,
+                start=chosen.start,
+                end=chosen.end,
+                kind=case.run_kind,
+                champion=self._serving,
+            )
+        except (StepFailed, ValueError) as error:
+            result, reason = "job failed", str(error)
+        else:
+            verdict = trained.evaluation["verdict"]
+            passed, result, reason = trained.passed, verdict["status"], verdict["reason"]
+            if passed:
+                self._deploy(trained, now)
+        window = (chosen.start, chosen.end)
+        request = Request(now, case.kind, case.run_kind, onset, window, result, reason)
+        self.played.requests.append(request)
+        self._answers.setdefault(case.kind, []).append(Answer(case.name, now, passed))
+        return ""
 
-    def choose_training_window(
-        self, onset: datetime, end: datetime, kind: RunKind, now: datetime
-    ) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
+    def _deploy(self, model: Trained, now: datetime) -> None:
+        self.played.models.append(Deployed(now, model))
+        month = self.played.months[max(self.played.months)]
+        month.serve(len(self.played.models) - 1, model.model.model, now)
+
+    def _training_window(self, onset: datetime, kind: RunKind, now: datetime) -> TrainingWindow | NotEnoughLabels:
         """The product's own choice, which counts the rows of this year instead of a lake's."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(coverage, "by_day", lambda _, start, end, *, as_of: self.by_day(start, end, as_of))
+            patch.setattr(coverage, "by_day", lambda _, start, end, *, as_of: self._by_day(start, end, as_of))
             patch.setattr(coverage, "first_event", lambda _: self.year.span(HISTORY)[0])
             return training_window.choose(
                 "",
                 onset=onset,
-                end=end,
+                end=midnight(now.date()),
                 kind=kind,
                 as_of=now,
                 settings=self.model_file,
-                gate=config.load_gate(ROOT),
+                gate=self.gate,
                 labels=self.file,
             )
 
-    def by_day(self, start: datetime, end: datetime, as_of: datetime) -> list[coverage.DayCount]:
+    def _by_day(self, start: datetime, end: datetime, as_of: datetime) -> list[coverage.DayCount]:
         """Rows, labels and frauds known at `as_of` for each day from `start` to before `end`."""
         found = []
-        for month in self.months.values():
-            times = month.transactions["event_time"].to_pandas()
-            frame = pd.DataFrame({"day": times.dt.date, "label": known(month, as_of)})
-            frame = frame[((times >= start) & (times < end)).to_numpy()]
-            for day, labels in frame.groupby("day")["label"]:
-                counts = len(labels), int((labels >= 0).sum()), int((labels == 1).sum())
-                found.append(coverage.DayCount(day=day, rows=counts[0], labelled=counts[1], frauds=counts[2]))
-        return sorted(found, key=lambda count: count.day)
-
-
-def matrix(month: Day, names: Sequence[str]) -> NDArray[np.float64]:
-    """A month's inputs, float64[rows, inputs]."""
-    return np.column_stack([month.transactions[name].to_numpy() for name in names])
-
-
-def known(month: Day, now: datetime) -> NDArray[np.int8]:
-    """The label of each row of a month as known before `now`; -1 where none is."""
-    labels = month.labels.filter(pa.compute.less(month.labels["known_at"], pa.scalar(now))).to_pandas()
-    last = labels.drop_duplicates("event_id", keep="last").set_index("event_id")["label"]
-    found: NDArray[np.int8] = last.reindex(month.transactions["event_id"].to_pandas()).fillna(-1).to_numpy(np.int8)
-    return found
-
-
-def pooled(counts: Sequence[Confusion]) -> Confusion:
-    """The sum of all counts."""
-    names = Confusion.__dataclass_fields__
-    return Confusion(**{name: sum(getattr(item, name) for item in counts) for name in names})
+        for number in [*([HISTORY] if start < self.year.span(1)[0] else []), *self.played.months]:
+            month = self._months(number)
+            times = month.rows.times
+            inside = times >= np.datetime64(start.replace(tzinfo=None), "us")
+            inside &= times < np.datetime64(end.replace(tzinfo=None), "us")
+            labels = month.known(as_of)
+            first, size = day_number(month.rows.start), (month.rows.end - month.rows.start).days
+            days = month.rows.days - first
+            rows, labelled, frauds = (
+                np.bincount(days[inside & chosen], minlength=size) for chosen in (True, labels >= 0, labels == 1)
+            )
+            for place in np.flatnonzero(rows).tolist():
+                found.append(
+                    coverage.DayCount(
+                        day=(month.rows.start + place * _DAY).date(),
+                        rows=int(rows[place]),
+                        labelled=int(labelled[place]),
+                        frauds=int(frauds[place]),
+                    )
+                )
+        return found

@@ -1,0 +1,1 @@
+"""The product's tests and benchmarks. A package, because a dependency installs another one named `tests`."""

@@ -1,0 +1,163 @@
+"""The figures of a played year: with retraining, with the first model for ever, and with a rule on the amount.
+
+The rule alerts where the first model does and on every amount of at least history's 99 % quantile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.model.scorer import Scorer
+from ml.simulate.scenario import Scenario
+from tests.benchmarks.in_process import Played
+from tests.benchmarks.served_month import ServedMonth
+
+LAST = 4
+"""Months that are pooled, at the end of the year: 9 to 12 of twelve."""
+RECOVERED, NEXT_DAYS = 0.90, timedelta(days=30)
+SIDES = ("with_retraining", "without_retraining", "rule")
+_COUNTS = ("frauds", "detected", "first_kind", "first_kind_detected", "legitimate", "false_alarms")
+Flags = NDArray[np.bool_]
+
+
+def figures(played: Played, scenario: Scenario, *, rule_amount: float) -> dict[str, Any]:
+    """The figures of a year as plain values."""
+    first = played.models[0].model.model.model
+    control = {number: _scores(month, first) for number, month in played.months.items()}
+    decisions = {
+        number: {
+            "with_retraining": month.decisions == 1,
+            "without_retraining": first.decide(control[number]) == 1,
+            "rule": (first.decide(control[number]) == 1) | (month.rows.amounts >= rule_amount),
+        }
+        for number, month in played.months.items()
+    }
+    counts = {
+        side: [_count(month, decisions[number][side]) for number, month in played.months.items()] for side in SIDES
+    }
+    last = sorted(played.months)[-LAST:]
+    onset = _concept_onset(played, scenario)
+    later = [moment for moment in played.alarms if onset is not None and moment > onset]
+    return {
+        **{side: _rates(played, decisions, side) for side in SIDES},
+        "counts": counts,
+        "equal_false_alarms": _at_equal_false_alarms([played.months[n] for n in last], control, last, rule_amount),
+        "early_alarms": sum(1 for moment in played.alarms if onset is None or moment <= onset),
+        "days_to_alarm": (later[0] - onset).days if later and onset else None,
+        "days_to_recovery": _days_to_recovery(played, onset),
+        "has_concept_drift": onset is not None,
+        "requests": [
+            {
+                "made": each.made.date().isoformat(),
+                "cause": each.cause,
+                "kind": each.kind,
+                "window": [moment.date().isoformat() for moment in each.window],
+                "result": each.result,
+                "reason": each.reason if each.result != "passed" else "",
+            }
+            for each in played.requests
+        ],
+        "parts": [[part.pattern for part in each.model.model.model.document.parts] for each in played.models],
+        "suppressed": dict(sorted(played.suppressed.items())),
+    }
+
+
+def pooled(counts: list[Mapping[str, float]]) -> dict[str, float]:
+    """The sums of the counts of some months."""
+    return {name: sum(each[name] for each in counts) for name in counts[0]}
+
+
+def rate(part: float, of: float) -> float | None:
+    """A share; None of nothing."""
+    return part / of if of else None
+
+
+def _scores(month: ServedMonth, scorer: Scorer) -> NDArray[np.float64]:
+    return scorer.score(month.rows.inputs(scorer.inputs))
+
+
+def _count(month: ServedMonth, alerts: Flags) -> dict[str, float]:
+    fraud = month.rows.truth == 1
+    own = fraud & ~month.rows.relabelled
+    flags = (fraud, fraud & alerts, own, own & alerts, ~fraud, ~fraud & alerts)
+    return dict(zip(_COUNTS, (int(np.count_nonzero(each)) for each in flags), strict=True))
+
+
+def _rates(played: Played, decisions: Mapping[int, Mapping[str, Flags]], side: str) -> dict[str, list[float | None]]:
+    """The lists of report.json: one value for each month."""
+    found: dict[str, list[float | None]] = {
+        name: [] for name in ("recall", "recall_first_kind", "false_positive_rate", "value_detected")
+    }
+    for number, month in played.months.items():
+        alerts = decisions[number][side]
+        counts, fraud = _count(month, alerts), month.rows.truth == 1
+        found["recall"].append(rate(counts["detected"], counts["frauds"]))
+        found["recall_first_kind"].append(rate(counts["first_kind_detected"], counts["first_kind"]))
+        found["false_positive_rate"].append(rate(counts["false_alarms"], counts["legitimate"]))
+        amounts = month.rows.amounts
+        found["value_detected"].append(rate(float(amounts[fraud & alerts].sum()), float(amounts[fraud].sum())))
+    return found
+
+
+def _at_equal_false_alarms(
+    months: list[ServedMonth], control: Mapping[int, NDArray[np.float64]], numbers: list[int], rule_amount: float
+) -> dict[str, Any]:
+    """Recall of each side over the pooled last months at the false-positive rate of the served decisions.
+
+    Every side's threshold is set anew on these months. The rule has none if its amounts alone alert more.
+    """
+    truth = np.concatenate([month.rows.truth for month in months]) == 1
+    own = truth & ~np.concatenate([month.rows.relabelled for month in months])
+    high = np.concatenate([month.rows.amounts for month in months]) >= rule_amount
+    served = np.concatenate([month.scores for month in months])
+    never = np.concatenate([control[number] for number in numbers])
+    false_alarms = int(np.concatenate([month.decisions for month in months])[~truth].sum())
+    found: dict[str, Any] = {"false_positive_rate": rate(false_alarms, int((~truth).sum()))}
+    for side, scores in zip(SIDES, (served, never, np.where(high, np.inf, never)), strict=True):
+        ranked = np.sort(scores[~truth])[::-1]
+        limit = ranked[false_alarms] if false_alarms < len(ranked) else -np.inf
+        alerts = scores > limit
+        alone = np.isinf(limit) and limit > 0
+        found[side] = None if alone else {"recall": _share(alerts, truth), "recall_first_kind": _share(alerts, own)}
+    return found
+
+
+def _share(alerts: Flags, of: Flags) -> float | None:
+    return rate(int(np.count_nonzero(alerts & of)), int(np.count_nonzero(of)))
+
+
+def _concept_onset(played: Played, scenario: Scenario) -> datetime | None:
+    """The start of the first month with concept drift."""
+    for number, month in played.months.items():
+        if any(drift.course.at(number) for drift in scenario.concept_drift):
+            return month.rows.start
+    return None
+
+
+def _days_to_recovery(played: Played, onset: datetime | None) -> int | None:
+    """Days from the onset to the first model with a recall of .90 on its next 30 days; None if there is none."""
+    for each in played.models[1:]:
+        if (
+            onset is not None
+            and each.since > onset
+            and _next_recall(played, each.model.model.model, each.since) >= (RECOVERED)
+        ):
+            return (each.since - onset).days
+    return None
+
+
+def _next_recall(played: Played, scorer: Scorer, since: datetime) -> float:
+    found = frauds = 0
+    start, end = (np.datetime64(moment.replace(tzinfo=None), "us") for moment in (since, since + NEXT_DAYS))
+    for month in played.months.values():
+        fraud = (month.rows.truth == 1) & (month.rows.times >= start) & (month.rows.times < end)
+        if fraud.any():
+            inputs = month.rows.inputs(scorer.inputs)[fraud]
+            found += int(scorer.decide(scorer.score(inputs)).sum())
+            frauds += int(np.count_nonzero(fraud))
+    return found / frauds if frauds else 0.0
