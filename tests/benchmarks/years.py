@@ -101,10 +101,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kinds", default=",".join(KINDS), help="separated by commas")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="separated by commas")
     parser.add_argument("--render", action="store_true", help="make the page alone")
+    parser.add_argument("--only", choices=("years", "alarms"), help="make the files of one table")
     options = parser.parse_args(arguments)
     logging.disable(logging.INFO)
     index, of = (int(part) for part in options.shard.split("/"))
-    if not options.render:
+    if not options.render and options.only != "alarms":
         seeds = [int(seed) for seed in options.seeds.split(",")]
         todo = [(kind, seed) for seed in seeds for kind in options.kinds.split(",")]
         for kind, seed in todo[index::of]:
@@ -116,6 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(result, indent=1) + "\n")
             print(f"{kind}, seed {seed}: {result['seconds']} s", flush=True)  # noqa: T201 - a program of its own
+    if not options.render and options.only != "years":
         false_alarm_years.make(RESULTS / "alarms", shard=(index, of))
     years_page.PAGE.write_text(years_page.render(RESULTS), encoding="utf-8")
 
