@@ -17,7 +17,7 @@ from ml.model.metrics import CONFIDENCE, Estimate
 from ml.model.training_settings import Gate
 
 NOTHING_REGISTERED = "No package registered."
-MAX_REASON = 1024  # characters that SageMaker shows of a Fail step's message
+MAX_REASON = 1024  # characters that SageMaker shows of a Fail step's message, and that an approval record takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +63,11 @@ def decide(
     ]
     failed = [check.detail for check in checks if not check.passed]
     if failed:
-        return Verdict(status="failed", reason=_shortened(failed), checks=tuple(checks))
-    details = [check.detail for check in checks]
-    if comparison.status != "compared":
-        details.append(comparison.reason)
-    return Verdict(status="passed", reason=" ".join(details), checks=tuple(checks))
+        reason = _shortened(failed, "failed", NOTHING_REGISTERED)
+        return Verdict(status="failed", reason=reason, checks=tuple(checks))
+    uncompared = comparison.reason if comparison.status != "compared" else ""
+    reason = _shortened([check.detail for check in checks], "passed", uncompared)
+    return Verdict(status="passed", reason=reason, checks=tuple(checks))
 
 
 def _recall(gate: Gate, recall: Estimate, positives: int) -> Check:
@@ -154,11 +154,11 @@ def _positives(gate: Gate, positives: int) -> Check:
     )
 
 
-def _shortened(failed: Sequence[str]) -> str:
-    """The sentences `failed` and the consequence; those that do not fit in MAX_REASON characters are counted."""
-    for kept in range(len(failed), 0, -1):
-        more = [f"{len(failed) - kept} more checks failed."] if kept < len(failed) else []
-        text = " ".join([*failed[:kept], *more, NOTHING_REGISTERED])
+def _shortened(details: Sequence[str], outcome: str, ending: str) -> str:
+    """The sentences `details`, then `ending`; of those that do not fit in MAX_REASON characters only the number."""
+    for kept in range(len(details), 0, -1):
+        more = [f"{len(details) - kept} more checks {outcome}."] if kept < len(details) else []
+        text = " ".join(filter(None, [*details[:kept], *more, ending]))
         if len(text) <= MAX_REASON:
             return text
-    return f"{len(failed)} checks failed. {NOTHING_REGISTERED}"
+    return " ".join(filter(None, [f"{len(details)} checks {outcome}.", ending]))

@@ -191,3 +191,15 @@ def test_reason_counts_what_does_not_fit() -> None:
     failed = sum(not check.passed for check in verdict.checks)
     shown = verdict.reason.count("failed:") + verdict.reason.count("Too little evidence")
     assert f"{failed - shown} more checks failed. {gate.NOTHING_REGISTERED}" in verdict.reason
+
+
+def test_passed_reason_fits_an_approval_record_too() -> None:
+    """A model that passes many checks has a reason of 1,024 characters; the first checks and the number are in it."""
+    equal = Difference(challenger=0.9, champion=0.9, difference=0.0, low=-0.7, high=0.7)
+    slices = tuple(Slice(name=f"amount {at}", rows=500, positives=50, recall=equal) for at in range(8))
+    verdict = decide(dataclasses.replace(compared((-0.01, 0.01)), slices=slices))
+    assert (verdict.status, len(verdict.checks)) == ("passed", 13)
+    assert len(verdict.reason) <= gate.MAX_REASON
+    assert verdict.reason.startswith("Recall 0.81 > 0.60 on 246 frauds")
+    shown = sum(check.detail in verdict.reason for check in verdict.checks)
+    assert verdict.reason.endswith(f" {13 - shown} more checks passed.")
