@@ -224,8 +224,9 @@ def _measure(
     change = None
     if kind == THRESHOLD and champion is not None:
         thresholds = (champion.model.threshold.score, scorer.threshold.score)
-        before, after = (ThresholdFigures.of(score, scores, truth) for score in thresholds)
-        change = ThresholdChange(champion=before, new=after)
+        amounts = rows[training.columns.amount].to_numpy()
+        before, after = (ThresholdFigures.of(score, scores, truth, amounts) for score in thresholds)
+        change = ThresholdChange(champion=before, new=after, policy=training.threshold)
     further = change.checks() if change is not None else ()
     verdict = gate.decide(
         settings.gate, figures, counts.positives, comparison, further, same_coefficients=kind == THRESHOLD

@@ -7,27 +7,31 @@ import pytest
 
 from ml.model.metrics import rate
 from ml.model.threshold_change import ThresholdChange, ThresholdFigures
+from ml.model.training_settings import Threshold
 
 FRAUD = np.linspace(0.05, 0.99, 20)
 LEGITIMATE = np.linspace(0.0, 0.5, 2000)
 SCORES, LABELS = np.r_[FRAUD, LEGITIMATE], np.r_[np.ones(20, int), np.zeros(2000, int)]
+AMOUNTS = np.r_[np.full(20, 100.0), np.full(2000, 10.0)]
+POLICY = Threshold(policy="max_recall_at_fpr", value=0.0075)
 
 
-def change(before: float, after: float) -> ThresholdChange:
+def change(before: float, after: float, policy: Threshold = POLICY) -> ThresholdChange:
     """The change from one threshold to another on the rows above."""
-    return ThresholdChange(
-        champion=ThresholdFigures.of(before, SCORES, LABELS), new=ThresholdFigures.of(after, SCORES, LABELS)
-    )
+    champion, new = (ThresholdFigures.of(score, SCORES, LABELS, AMOUNTS) for score in (before, after))
+    return ThresholdChange(champion=champion, new=new, policy=policy)
 
 
 def test_figures_count_scores_at_or_above_the_threshold() -> None:
     """A score equal to the threshold is an alert, as in the scorer."""
     score = float(FRAUD[5])
-    figures = ThresholdFigures.of(score, SCORES, LABELS)
+    figures = ThresholdFigures.of(score, SCORES, LABELS, AMOUNTS)
     caught, alarms = 15, int(np.count_nonzero(score <= LEGITIMATE))
     assert figures.alerts == caught + alarms
     assert figures.recall == rate(caught, 20, "")
     assert figures.false_positive_rate == rate(alarms, 2000, "")
+    assert figures.alert_rate == rate(caught + alarms, 2020, "")
+    assert figures.value_missed == 5 * 100.0
 
 
 @pytest.mark.parametrize(
@@ -52,9 +56,70 @@ def test_limits_are_the_bounds_of_wilsons_interval() -> None:
 
 def test_rows_without_frauds_support_no_change() -> None:
     """Without frauds the recall is not known, and the check fails with that reason."""
-    figures = ThresholdFigures.of(0.4, LEGITIMATE, np.zeros(2000, int))
-    recall = ThresholdChange(champion=figures, new=figures).checks()[1]
+    figures = ThresholdFigures.of(0.4, LEGITIMATE, np.zeros(2000, int), np.ones(2000))
+    recall = ThresholdChange(champion=figures, new=figures, policy=POLICY).checks()[1]
     assert (recall.passed, recall.observed) == (False, None)
     assert recall.detail == (
         "The change of the threshold cannot be checked: its recall is not known, no frauds among the rows."
     )
+
+
+def supported(before: float, after: float, policy: Threshold) -> tuple[bool, str]:
+    """Whether the check of the false-positive rate passes, and its sentence."""
+    check = change(before, after, policy).checks()[0]
+    return check.passed, check.detail
+
+
+def test_more_false_alarms_within_the_policys_budget_pass_if_they_find_more_frauds() -> None:
+    """From 0.05 % to 1 % of legitimate rows is more than chance; the policy allows 1.2 %, and a fraud is gained."""
+    passed, detail = supported(0.4998, 0.4952, Threshold(policy="max_recall_at_fpr", value=0.012))
+    assert passed, detail
+    assert detail.endswith("It finds 1 fraud more, and the false-positive rate 1 % is within the policy's 1.2 %.")
+    assert detail.startswith(
+        "The new threshold would raise the false-positive rate beyond chance, which its gain supports"
+    )
+
+
+def test_more_false_alarms_above_the_policys_budget_fail() -> None:
+    """The same change fails under a policy that allows 0.9 %."""
+    passed, detail = supported(0.4998, 0.4952, Threshold(policy="max_recall_at_fpr", value=0.009))
+    assert not passed
+    assert detail.startswith("Threshold gate failed: ")
+    assert detail.endswith("It finds 1 fraud more, and the false-positive rate 1 % is above the policy's 0.9 %.")
+
+
+def test_more_false_alarms_that_find_no_more_frauds_fail() -> None:
+    """Within the budget, but nothing is gained: doing nothing is better."""
+    passed, detail = supported(0.4998, 0.4968, POLICY)
+    assert not passed
+    assert "It finds no fraud more" in detail
+
+
+def test_alert_budget_is_compared_with_the_alert_rate() -> None:
+    """31 of 2,020 rows are alerted: within 1.6 %, above 1.5 %, although the false-positive rate is 1 %."""
+    assert supported(0.4998, 0.4952, Threshold(policy="alert_budget", value=0.016))[0]
+    passed, detail = supported(0.4998, 0.4952, Threshold(policy="alert_budget", value=0.015))
+    assert not passed
+    assert "the alert rate 1.53 % is above the policy's 1.5 %" in detail
+
+
+@pytest.mark.parametrize(("alert_cost", "passed"), [(1.0, True), (10.0, False)])
+def test_min_cost_supports_what_costs_less(alert_cost: float, passed: bool) -> None:
+    """One more fraud of 100 against twenty more alerts."""
+    policy = Threshold(policy="min_cost", value=alert_cost, loss_share=1.0)
+    found, detail = supported(0.4998, 0.4952, policy)
+    assert found == passed, detail
+    assert "alerts and missed frauds cost" in detail
+
+
+def test_fixed_threshold_allows_no_share_of_alerts() -> None:
+    """Without a policy that limits alerts, only chance is tolerated."""
+    passed, detail = supported(0.4998, 0.4952, Threshold(policy="fixed", value=0.4952))
+    assert not passed
+    assert detail.endswith("The threshold policy fixed allows no share of alerts.")
+
+
+def test_recall_below_the_champions_interval_fails_whatever_the_policy() -> None:
+    """Fewer false alarms are no excuse for a lower recall."""
+    for policy in (POLICY, Threshold(policy="alert_budget", value=0.5)):
+        assert [check.name for check in change(0.4, 0.95, policy).checks() if not check.passed] == ["threshold_recall"]
