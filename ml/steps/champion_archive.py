@@ -1,12 +1,21 @@
-"""Reads the champion's model archive, verified by the digest that Git records. Scores nothing."""
+"""Reads the champion's model archive, verified by the digest that Git records, and finds the rows that it has not seen.
+
+Scores nothing.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ml.model import artifact
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.model import artifact, champion_comparison
 from ml.model.artifact import Artifact, ArtifactInvalid
-from ml.steps import job_runner
+from ml.model.drift.reference import FITTED_NUMBERS
+from ml.model.run_kinds import ADAPT, FIT, RunKind
+from ml.steps import job_runner, prepared_files
 from ml.steps.job_runner import StepFailed
 
 ARCHIVE = "model.tar.gz"
@@ -36,3 +45,14 @@ def read(folder: Path, sha256: str, *, parameter: str) -> Artifact | None:
         return artifact.read(path.read_bytes())
     except ArtifactInvalid as error:
         raise StepFailed(f"{path}: the champion's archive is invalid: {error}") from error
+
+
+def unfitted_rows(champion: Artifact, kind: RunKind, rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Mask of the prepared `rows` on which no coefficient was fitted that a run of `kind` keeps.
+
+    An adaptation keeps the part for known patterns, a new threshold both parts. The scores of fitted rows are not those
+    of new rows: they would overstate what the champion finds. Rows on which only a threshold was chosen do not count.
+    """
+    kept = {FITTED_NUMBERS[FIT]} if kind == ADAPT else {FITTED_NUMBERS[FIT], FITTED_NUMBERS[ADAPT]}
+    windows = [window for window in champion.baseline["fitted"] if window["numbers"] in kept]
+    return champion_comparison.unseen(prepared_files.times(rows).astype(np.int64), windows)

@@ -137,7 +137,7 @@ def _pack(
 
     The reference's scores are those of all rows of this run that no coefficient was fitted on: in a short training
     window, test alone may not cover a whole day. Of rows that the model was fitted on, out-of-fold scores stand for it.
-    `start` is the model that the run started from.
+    `start` is the model that the run started from; rows that its kept coefficients were fitted on are left out.
     """
     windows = prepared_files.summary(base / "prepared")["windows"]
     path, files = trained.path, trained.files
@@ -151,6 +151,9 @@ def _pack(
     later = pd.concat([rows for part, rows in parts.items() if part != "train"], ignore_index=True)
     unfitted = {*parts} if kind == THRESHOLD else {*parts} - {"train"} | {*trained.evidence.out_of_fold_scores}
     held_out = {part: rows for part, rows in parts.items() if part in unfitted}
+    if start is not None:
+        held_out = {part: rows[champion_archive.unfitted_rows(start, kind, rows)] for part, rows in held_out.items()}
+        _check_test_rows(path, parts["test"], held_out["test"])
     scores = np.concatenate([_held_out_scores(scorer, part, rows, trained) for part, rows in held_out.items()])
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
@@ -163,6 +166,7 @@ def _pack(
         labels=pd.concat([rows[LABEL] for rows in held_out.values()], ignore_index=True),
         follows_new=_follow_new(scorer, pd.concat(held_out.values(), ignore_index=True)),
         windows=windows,
+        kind=kind,
         inherited=start.baseline["fitted"] if start is not None else (),
     )
     return artifact.pack(
@@ -172,6 +176,14 @@ def _pack(
             **artifact.code_files(SOURCE_ROOT),
         }
     )
+
+
+def _check_test_rows(path: Path, test: pd.DataFrame, unfitted: pd.DataFrame) -> None:
+    if len(unfitted) < len(test):
+        raise StepFailed(
+            f"{path}: the champion's coefficients were fitted on {len(test) - len(unfitted):,} of {len(test):,} test "
+            f"rows: the window must end later than the champion's"
+        )
 
 
 def _follow_new(scorer: Scorer, rows: pd.DataFrame) -> NDArray[np.bool_]:

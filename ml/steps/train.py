@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from ml.model import (
-    champion_comparison,
     document_fields,
     fit_evidence,
     model_fit,
@@ -30,7 +29,7 @@ from ml.model.adaptation.adapt import adapt, unadapted
 from ml.model.artifact import Artifact
 from ml.model.drift.reference import start_reference
 from ml.model.fit_evidence import FitEvidence
-from ml.model.run_kinds import ADAPT, FIT, RUN_KINDS, RunKind
+from ml.model.run_kinds import ADAPT, FIT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
 from ml.steps import champion_archive, job_runner, prepared_files
@@ -116,18 +115,19 @@ def _adapted(training: Training, train_rows: Any, champion: Artifact) -> tuple[d
     """
     document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
     start = Scorer.from_json(document_fields.canonical(unadapted(document)))
-    values, labels = train_rows[list(start.inputs)].to_numpy(), train_rows[LABEL].to_numpy()
+    new = _unfitted(ADAPT, train_rows, champion)
+    values, labels = new[list(start.inputs)].to_numpy(), new[LABEL].to_numpy()
     log.info("adapting to %d rows with %d frauds", len(labels), labels.sum())
     log_odds, blocks = start.log_odds(values)[:, 0], training.out_of_fold.blocks
     found = adapt(training.columns, values, labels, champion=log_odds, history=start.document.history, blocks=blocks)
     rule, source = training.threshold, threshold_evidence.OUT_OF_FOLD
-    score = threshold.choose(rule, found.scores, labels, train_rows[training.columns.amount])
+    score = threshold.choose(rule, found.scores, labels, new[training.columns.amount])
     log.info("threshold %.6f by %s", score, rule.policy)
     evidence = FitEvidence(
         expected=threshold_evidence.expected(rule.policy, score, found.scores, labels, blocks=blocks, source=source),
         out_of_fold_scores={"train": tuple(found.scores.tolist())},
         synthetic_rows=0,
-        notes=(found.note,),
+        notes=(found.note, *_left_out(train_rows, new)),
     )
     return found.document(document, {"policy": rule.policy, "value": rule.value, "score": score}), evidence
 
@@ -137,22 +137,35 @@ def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact)
 
     Rows that the champion was fitted on do not count: their scores are not those of new rows.
     """
-    times = prepared_files.times(train_rows).astype("int64")
-    new = train_rows[champion_comparison.unseen(times, champion.baseline["fitted"])]
-    if not len(new):
-        raise StepFailed(
-            f"the champion was fitted on all {len(train_rows):,} training rows: a new threshold needs later rows"
-        )
+    new = _unfitted(THRESHOLD, train_rows, champion)
     scores = champion.model.score(new[list(champion.model.inputs)].to_numpy())
     rule, former = training.threshold, champion.model.threshold.score
     score = threshold.choose(rule, scores, new[LABEL], new[training.columns.amount])
     log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
     blocks, source = training.out_of_fold.blocks, threshold_evidence.TRAINING
     expected = threshold_evidence.expected(rule.policy, score, scores, new[LABEL], blocks=blocks, source=source)
-    evidence = FitEvidence(expected=expected, out_of_fold_scores={}, synthetic_rows=0, notes=())
+    evidence = FitEvidence(expected=expected, out_of_fold_scores={}, synthetic_rows=0, notes=_left_out(train_rows, new))
     document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
     chosen = {"policy": rule.policy, "value": rule.value, "score": score}
     return document | {"threshold": chosen, "provenance": None}, evidence
+
+
+def _unfitted(kind: RunKind, train_rows: Any, champion: Artifact) -> Any:
+    """The training rows on which no coefficient was fitted that the run keeps."""
+    new = train_rows[champion_archive.unfitted_rows(champion, kind, train_rows)]
+    if not len(new):
+        made = "a new threshold" if kind == THRESHOLD else "an adaptation"
+        raise StepFailed(f"the champion was fitted on all {len(train_rows):,} training rows: {made} needs later rows")
+    return new
+
+
+def _left_out(train_rows: Any, new: Any) -> tuple[str, ...]:
+    if len(new) == len(train_rows):
+        return ()
+    return (
+        f"{len(train_rows) - len(new):,} of {len(train_rows):,} training rows were left out: the champion's "
+        f"coefficients were fitted on them.",
+    )
 
 
 def _log_evidence(evidence: FitEvidence) -> None:

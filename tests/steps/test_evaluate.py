@@ -282,9 +282,10 @@ def test_model_depends_on_the_windows_of_every_number_that_it_keeps(finished: Be
     """Rows of the champion's fit stay rows that the model has seen, beside those of the new threshold."""
     before, after = (artifact.read(bench.artifact()).baseline for bench in (finished, rethresholded))
     assert before["fitted"] == [
-        {side: before["windows"][part][side] for side in ("start", "end")} for part in ("train", "validation")
+        {side: before["windows"][part][side] for side in ("start", "end")} | {"numbers": "known"}
+        for part in ("train", "validation")
     ]
-    train = {side: after["windows"]["train"][side] for side in ("start", "end")}
+    train = {side: after["windows"]["train"][side] for side in ("start", "end")} | {"numbers": "threshold"}
     assert after["fitted"] == [*before["fitted"], train]
 
 
@@ -334,6 +335,24 @@ def test_adaptation_with_another_champion_fails_the_step(finished: Bench, tmp_pa
     done = made.run("evaluate", "--kind", "adapt", *PROVENANCE, "--champion-sha256", sha256)
     assert done.returncode == 1
     assert "parts differ from the champion's, and this run sets a line and a part for new patterns only" in done.stderr
+
+
+def test_test_rows_that_the_champion_was_fitted_on_fail_the_step(
+    finished: Bench, rethresholded: Bench, tmp_path: Path
+) -> None:
+    """A model that keeps coefficients cannot be measured on the rows that they were fitted on."""
+
+    def covering(baseline: dict[str, Any]) -> None:
+        baseline["fitted"][0]["end"] = "2026-12-31T00:00:00Z"
+
+    made = Bench(tmp_path).lay()
+    shutil.copytree(rethresholded.processing / "prepared", made.processing / "prepared")
+    shutil.copytree(rethresholded.root / "model", made.root / "model")
+    made.pack()
+    sha256 = made.crown(repacked(finished, covering))
+    done = made.run("evaluate", "--kind", "threshold", *PROVENANCE, "--champion-sha256", sha256)
+    assert done.returncode == 1
+    assert "coefficients were fitted on 1,200 of 1,200 test rows: the window must end later" in done.stderr
 
 
 def test_kind_that_starts_from_the_champion_needs_one(bench: Bench) -> None:

@@ -184,3 +184,28 @@ def test_adapted_reference_has_the_scores_of_all_rows_of_the_run(changed_later: 
     scores = [*fit["out_of_fold_scores"]["train"], *model.score(rows["test"][list(model.inputs)].to_numpy())]
     labels = [*rows["train"]["label"], *rows["test"]["label"]]
     assert reference["confusion"] == vars(Confusion.of(labels, model.decide(scores)))
+
+
+def test_adaptation_leaves_out_rows_of_the_champions_fit(finished: Bench, tmp_path: Path) -> None:
+    """A window that begins before the champion's end: its fitted rows are neither fitted to, nor in the reference."""
+    made = Bench(tmp_path).lay()
+    made.data()  # the champion's rows: 2,800 of training and validation, 1,200 that it has not seen
+    made.data(seed=3, day=10, new_share=0.05)
+    made.whole(kind="adapt", champion=made.crown(finished.artifact()))
+    fit = json.loads((made.root / "model" / "fit.json").read_text())
+    note = "2,800 of 5,600 training rows were left out: the champion's coefficients were fitted on them."
+    assert fit["notes"][-1] == note
+    assert len(fit["out_of_fold_scores"]["train"]) == 2_800
+    adapted = artifact.read(made.artifact())
+    assert adapted.baseline["scores"]["n"] == adapted.baseline["alerts"]["of"] == 8_000 - 2_800
+    assert [window["numbers"] for window in adapted.baseline["fitted"]] == ["known", "known", "new"]
+
+
+def test_second_adaptation_uses_the_rows_of_the_first(changed_later: Bench, tmp_path: Path) -> None:
+    """Only the part for known patterns is kept, so the rows of the replaced part count again."""
+    made = Bench(tmp_path).lay()
+    shutil.copytree(changed_later.processing / "prepared", made.processing / "prepared")
+    sha256 = made.crown(changed_later.artifact())
+    assert "adapting to 2800 rows with " in made.run("train", "--kind", "adapt", "--champion-sha256", sha256).stdout
+    done = made.run("train", "--kind", "threshold", "--champion-sha256", sha256)
+    assert "the champion was fitted on all 2,800 training rows: a new threshold needs later rows" in done.stderr

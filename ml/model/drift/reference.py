@@ -19,12 +19,15 @@ from ml.model.drift import performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
 from ml.model.features import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.metrics import Confusion
+from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
 from ml.model.training_settings import Columns
 
 SCHEMA = 2
 BINS = 40  # resolves a Kolmogorov-Smirnov distance of 0.05; four bins make one decile
 BAND_LEVELS = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # quantiles of amounts; label changes show first at the top
 _TUPLE_FIELDS = ("edges", "counts")
+FITTED_NUMBERS: Mapping[RunKind, str] = {FIT: "known", ADAPT: "new", THRESHOLD: "threshold"}
+"""What the rows of a run decide: the coefficients of the part for known or for new patterns, or the threshold alone."""
 MAX_LISTED_VALUES = 32
 """Inputs with at most this many distinct values list them, so that an unseen value can be detected."""
 
@@ -181,6 +184,7 @@ def complete_reference(
     decisions: ArrayLike,
     times: ArrayLike,
     windows: Mapping[str, Any],
+    kind: RunKind = FIT,
     labels: ArrayLike | None = None,
     follows_new: ArrayLike | None = None,
     inherited: Sequence[Mapping[str, str]] = (),
@@ -196,12 +200,17 @@ def complete_reference(
         scores, decisions, labels: of the held-out rows, on which no coefficient was fitted; `labels` is `y` if None.
         follows_new: which held-out rows follow the pattern `new`; none if the model has one part.
         windows: the time windows of the run's parts. All but `test` are windows that the model depends on.
+        kind: of the run; `fitted` says which numbers its windows decided (FITTED_NUMBERS).
         inherited: `fitted` of the model that the run started from, if it kept numbers of it.
     """
     truth = np.asarray(y if labels is None else labels)
     alerted = np.asarray(decisions) == 1
     by_new = alerted & np.asarray(follows_new) if follows_new is not None else np.zeros(len(truth), dtype=np.bool_)
-    fitted = [{side: windows[part][side] for side in ("start", "end")} for part in windows if part != "test"]
+    fitted = [
+        {side: windows[part][side] for side in ("start", "end")} | {"numbers": FITTED_NUMBERS[kind]}
+        for part in windows
+        if part != "test"
+    ]
     inputs = [
         {key: item[key] for key in ("name", "kind")} | _extended(item, observed(columns, item["name"], X[item["name"]]))
         for item in started["inputs"]
