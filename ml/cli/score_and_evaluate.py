@@ -18,11 +18,12 @@ def score(
     model: Model,
     path: Annotated[Path, typer.Argument(metavar="DATA", help="CSV, gzipped CSV or Parquet.")],
     out: Annotated[Path, typer.Option(help="Ends in .csv or .parquet.")],
+    calibrated: Annotated[bool, typer.Option("--calibrated", help="Add the fraud rate to expect of each row.")] = False,
 ) -> View:
     """Score a file with a model archive."""
     from ml.commands.score_and_evaluate import score as run
 
-    report = run(model, path, out)
+    report = run(model, path, out, calibrated=calibrated)
     return View(
         value=report,
         rows=[

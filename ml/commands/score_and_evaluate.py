@@ -58,7 +58,7 @@ class _Unlabelled(Columns):
         return super().inputs[:-1]
 
 
-def score(model: Path, data: Path, out: Path) -> ScoreReport:
+def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> ScoreReport:
     """Scores every row of the file `data` with the archive `model` and writes `out`, all of it or nothing.
 
     Args:
@@ -66,6 +66,7 @@ def score(model: Path, data: Path, out: Path) -> ScoreReport:
             event_time may be present too.
         out: .csv or .parquet; one row per row of `data`, in its order: event_id (or, where `data` has none, row,
             counted from 1), score, decision (1 = alert).
+        calibrated: adds the column `fraud_rate`, the fraud rate to expect among rows like this one.
 
     Raises:
         ArtifactError: the archive is damaged, tampered with or of an unknown schema.
@@ -74,7 +75,8 @@ def score(model: Path, data: Path, out: Path) -> ScoreReport:
     write = _writer(out, data)
     archive = load(model)
     frame = _rows(data, archive.model, label=None)
-    scores = archive.model.score(_inputs(frame, archive.model))
+    inputs = _inputs(frame, archive.model)
+    scores = archive.model.score(inputs)
     decisions = archive.model.decide(scores)
     ids = (
         pa.array(frame[EVENT_ID], pa.string())
@@ -82,7 +84,8 @@ def score(model: Path, data: Path, out: Path) -> ScoreReport:
         else pa.array(np.arange(1, len(frame) + 1, dtype=np.int64))
     )
     name = EVENT_ID if EVENT_ID in frame else "row"
-    write(pa.table({name: ids, "score": pa.array(scores), "decision": pa.array(decisions)}))
+    table = pa.table({name: ids, "score": pa.array(scores), "decision": pa.array(decisions)})
+    write(table.append_column("fraud_rate", pa.array(archive.model.calibrated(inputs))) if calibrated else table)
     return ScoreReport(
         model=str(model),
         artifact_sha256=archive.sha256,

@@ -98,6 +98,21 @@ class Scorer:
                     part.log_odds_block(out[start : start + _BLOCK_ROWS], columns)
         return made.T
 
+    def calibrated(self, X: ArrayLike) -> NDArray[np.float64]:
+        """The fraud rate to expect among rows like each row, at the rate at which frauds arrive; errors as in `score`.
+
+        The first training resamples and shrinks, so its scores rank rows but are no fraud rates: the document's line
+        `history`, found on rows that no coefficient was fitted on, maps them (Platt 1999). The scores of an adapted
+        model are fraud rates already. The order of rows, and so every decision, is that of `score`.
+        """
+        if self.document.parts[0].recalibration is not None:
+            return self.score(X)
+        line, made = self.document.history, self.log_odds(X)[:, 0]
+        with np.errstate(over="ignore"):
+            made = made * line.slope + line.intercept
+            _to_probabilities(made)
+        return made
+
     def score_row(self, row: Sequence[float]) -> float:
         """The same bits as `score` for one row of Python floats, but faster: a few microseconds."""
         if len(row) != self._width:

@@ -86,6 +86,19 @@ def test_every_row_is_scored_in_its_order(tmp_path: Path, model: Path, name: str
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["model.tar.gz", name, out])
 
 
+def test_calibrated_adds_the_fraud_rate_beside_the_score(tmp_path: Path, model: Path) -> None:
+    """The other columns are as without it."""
+    frame = table()
+    data = save(frame, tmp_path / "d.csv")
+    score(model, data, tmp_path / "plain.parquet")
+    score(model, data, tmp_path / "more.parquet", calibrated=True)
+    plain, more = load(tmp_path / "plain.parquet"), load(tmp_path / "more.parquet")
+    assert list(more.columns) == ["row", "score", "decision", "fraud_rate"]
+    pd.testing.assert_frame_equal(more[list(plain.columns)], plain)
+    expected = Scorer.from_json(json.dumps(DOCUMENT)).calibrated(frame[list(INPUTS)].to_numpy())
+    np.testing.assert_allclose(more["fraud_rate"], expected, rtol=0, atol=1e-12)
+
+
 def test_event_ids_name_the_rows(tmp_path: Path, model: Path) -> None:
     """If the file has event_id, the output has it instead of a row number."""
     score(model, save(table(3, ids=True), tmp_path / "d.csv"), tmp_path / "o.csv")

@@ -90,3 +90,13 @@ def test_fit_rejects_a_block_that_holds_all_frauds() -> None:
     frame = pd.DataFrame(X)
     with pytest.raises(ValueError, match=r"without block 1 of 4 .*0 frauds in 3000 rows"):
         model_fit.fit(OUT_OF_FOLD, (frame[:CUT], labels[:CUT]), (frame[CUT:], labels[CUT:]))
+
+
+def test_calibrated_scores_are_fraud_rates_where_smote_overstates_them() -> None:
+    """On later rows at a tenth of the share that SMOTE trains to, they add up to the frauds that there are."""
+    training = changed(resampling={"minority_ratio": 0.3})
+    model = scorer(fit(training), training)
+    later, frauds = rows(8_000, seed=9)
+    values = later[list(model.inputs)].to_numpy()
+    assert model.score(values).sum() > 2 * frauds.sum()
+    assert model.calibrated(values).sum() == pytest.approx(frauds.sum(), rel=0.15)

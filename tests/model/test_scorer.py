@@ -71,6 +71,23 @@ def test_adapted_score_is_at_least_that_of_each_part() -> None:
     np.testing.assert_allclose(scores, 1 - (1 - parts).prod(axis=1), rtol=0, atol=1e-15)
 
 
+def test_calibrated_score_follows_the_line_of_history() -> None:
+    """The line maps the log-odds of a first training; the order of rows stays."""
+    X = rows(1000)
+    model, line = scorer(), DOCUMENT["history"]
+    log_odds = [part_by_hand(DOCUMENT["parts"][0], row) for row in X.tolist()]
+    expected = [1 / (1 + math.exp(-(line["slope"] * each + line["intercept"]))) for each in log_odds]
+    found = model.calibrated(X)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert (np.argsort(found, kind="stable") == np.argsort(model.score(X), kind="stable")).all()
+
+
+def test_calibrated_score_of_an_adapted_model_is_its_score() -> None:
+    """An adaptation is fitted at the natural rate of frauds."""
+    X = rows(100)
+    assert (scorer(ADAPTED).calibrated(X) == scorer(ADAPTED).score(X)).all()
+
+
 @pytest.mark.parametrize("amount", [5.0, 50.0, np.nextafter(5.0, 0), np.nextafter(50.0, 100)])
 def test_amount_on_an_edge_is_in_the_bin_above(amount: float) -> None:
     """Bins are closed below and open above."""
