@@ -21,13 +21,15 @@ def checks(rule: Challenger, comparison: Comparison, *, must_show: bool = True) 
     """The checks of a comparison; none if there is no comparison.
 
     Args:
-        must_show: whether recall must be shown as the policy says; otherwise it only must not be shown to be worse.
+        must_show: whether recall must be shown as the policy says; otherwise it only must not be shown to be worse. A
+            new threshold need not show it, nor is its precision checked: it follows from recall and false-positive
+            rate, which threshold_change.py limits.
     """
     if comparison.recall is None:
         return
     yield _recall(rule, comparison, comparison.recall, must_show=must_show)
     for name, difference, margin in (
-        ("precision", comparison.precision, rule.max_precision_loss),
+        ("precision", comparison.precision if must_show else None, rule.max_precision_loss),
         ("average_precision", comparison.average_precision, rule.max_average_precision_loss),
     ):
         if difference is not None:

@@ -105,6 +105,13 @@ def test_new_threshold_need_not_show_that_it_is_not_worse() -> None:
     assert failed(compared(difference(-0.3, -0.11)), must_show=False) == ["champion_recall"]
 
 
+def test_precision_of_a_new_threshold_is_not_checked() -> None:
+    """A champion that alerts less than the policy allows is more precise; the limits of the change decide."""
+    made = compared(difference(0.0, 0.1), precision=difference(-0.4, -0.2), average_precision=difference(-0.3, -0.2))
+    assert failed(made) == ["champion_precision", "champion_average_precision"]
+    assert failed(made, must_show=False) == ["champion_average_precision"]
+
+
 @pytest.mark.parametrize(
     ("figure", "tolerated", "worse"),
     [
