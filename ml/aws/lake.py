@@ -7,6 +7,7 @@ only missing objects. Reads no rows: counts and time spans come from the manifes
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -92,7 +93,7 @@ class Lake:
         times = transactions["event_time"]
         start, end = (moment.as_py().astimezone(UTC) for moment in (pc.min(times), pc.max(times)))
         name = f"{start:%Y%m%d}-{content_sha256[:12]}"
-        there = self._manifest(f"raw/{name}/manifest.json")
+        there = _read_manifest(self.bucket, f"raw/{name}/manifest.json")
         if there and all(self._holds(file) for file in there.files):
             return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=())
         files, uploaded = [], []
@@ -126,7 +127,8 @@ class Lake:
 
     def imports(self) -> list[ImportManifest]:
         """Every complete import, oldest first event first. Raises CloudError, or DataError on a damaged manifest."""
-        found = [self._manifest(key) for key in self._keys("raw/") if key.endswith("/manifest.json")]
+        listed = [(key, etag) for key, etag in self._listed("raw/") if key.endswith("/manifest.json")]
+        found = [_manifest(self.bucket, key, etag) for key, etag in listed]
         return sorted((item for item in found if item), key=lambda item: (item.start, item.name))
 
     def training_set(self, start: datetime | None, end: datetime | None) -> TrainingSet:
@@ -180,16 +182,6 @@ class Lake:
     def _uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 
-    def _manifest(self, key: str) -> ImportManifest | None:
-        try:
-            with explained(f"reading {self._uri(key)}"):
-                text: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        except CloudError as error:
-            if code(error.__cause__ or error) == "NoSuchKey":
-                return None
-            raise
-        return ImportManifest.from_json(text, self._uri(key))
-
     def _holds(self, file: StoredFile) -> bool:
         try:
             with explained(f"looking for {self._uri(file.key)}"):
@@ -201,10 +193,11 @@ class Lake:
         there = (head["ContentLength"], head.get("Metadata", {}).get("sha256"))
         return there == (file.bytes, file.sha256)
 
-    def _keys(self, prefix: str) -> Iterator[str]:
+    def _listed(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The key and the ETag of each object below `prefix`."""
         with explained(f"listing {self._uri(prefix)}"):
             for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-                yield from (item["Key"] for item in page.get("Contents", []))
+                yield from ((item["Key"], item["ETag"]) for item in page.get("Contents", []))
 
     def _put_json(self, key: str, text: str) -> None:
         data = text.encode()
@@ -221,6 +214,26 @@ class Lake:
                 # S3 verifies this digest on arrival.
                 ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
             )
+
+
+@functools.lru_cache(maxsize=4_096)
+def _manifest(bucket: str, key: str, etag: str) -> ImportManifest | None:
+    """The manifest at `key`, read once per process as long as its content is the same."""
+    del etag  # identifies the content in the cache
+    return _read_manifest(bucket, key)
+
+
+def _read_manifest(bucket: str, key: str) -> ImportManifest | None:
+    """The manifest at `key`; None if there is none."""
+    where = f"s3://{bucket}/{key}"
+    try:
+        with explained(f"reading {where}"):
+            text: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    except CloudError as error:
+        if code(error.__cause__ or error) == "NoSuchKey":
+            return None
+        raise
+    return ImportManifest.from_json(text, where)
 
 
 def _check(transactions: pa.Table, labels: pa.Table) -> None:

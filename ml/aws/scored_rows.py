@@ -9,7 +9,7 @@ was scored twice on a day the last answer counts.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ml.aws import s3_objects
 from ml.aws.capture import object_listing, reader
 from ml.aws.drift_check_store import PREFIX
+from ml.aws.object_cache import Listed
 from ml.aws.session import client, explained
 
 if TYPE_CHECKING:
@@ -69,10 +70,15 @@ class ScoredRows:
         self._inputs, self._amount = tuple(inputs), amount
         self._version, self._patterns = version, patterns
         self._prefix = f"{PREFIX}/{endpoint}/scored-rows/"
+        self._stored: dict[str, str] = {}
 
     def key(self, day: date) -> str:
         """The key of a day's object."""
         return f"{self._prefix}{day:%Y%m%d}.parquet"
+
+    def listed(self, days: Iterable[date]) -> list[Listed]:
+        """The objects of `days`, which `update` found or wrote."""
+        return [Listed(key=self.key(day), etag=self._stored[self.key(day)]) for day in days]
 
     def update(self, first: date, end: date) -> set[date]:
         """Writes the days from `first` (included) to `end` (not) that are missing or incomplete; returns them.
@@ -81,7 +87,8 @@ class ScoredRows:
             CloudError, DataError: S3 cannot be read or written.
         """
         with explained(f"listing s3://{self.bucket}/{self._prefix}"):
-            stored = {item["Key"] for item in object_listing.list_prefix(self.bucket, self._prefix)}
+            stored = {item["Key"]: item["ETag"] for item in object_listing.list_prefix(self.bucket, self._prefix)}
+        self._stored = stored
         days = [first + index * _DAY for index in range((end - first).days)]
         volumes: dict[date, dict[str, str]] = {}
         missing = []
@@ -131,9 +138,10 @@ class ScoredRows:
             content = io.BytesIO()
             pq.write_table(of_day.filter(pa.array(last)).select(SCHEMA.names), content, compression="zstd")
             with explained(f"writing s3://{self.bucket}/{self.key(day)}"):
-                client("s3").put_object(
+                answer = client("s3").put_object(
                     Bucket=self.bucket, Key=self.key(day), Body=content.getvalue(), Metadata=volumes[day]
                 )
+            self._stored[self.key(day)] = answer["ETag"]
 
     def _rows(self, batch: Batch) -> pa.Table:
         chosen = np.flatnonzero(~np.isnan(batch.scores) & batch.event_ids.is_valid().to_numpy(zero_copy_only=False))

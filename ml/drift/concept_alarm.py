@@ -109,9 +109,9 @@ def evaluate(monitor: Monitor) -> ConceptAlarm | None:
     )
 
 
-def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime) -> tuple[Counts, str]:
-    """The counts of all days, and the URI under which they are stored."""
-    index = ScoredRows(
+def scored_rows(monitor: Monitor, model: Model) -> ScoredRows:
+    """The index of scored rows, with the patterns of `model`."""
+    return ScoredRows(
         monitor.bucket,
         monitor.endpoint,
         inputs=model.reference.names,
@@ -119,6 +119,11 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
         version=model.version,
         patterns=lambda inputs: explanation.patterns(model.scorer.log_odds(inputs)),
     )
+
+
+def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime) -> tuple[Counts, str]:
+    """The counts of all days, and the URI under which they are stored."""
+    index = scored_rows(monitor, model)
     written = index.update(first, end)
     uri = monitor.checks.counts_uri(model.sha256)
     stored = monitor.checks.read_counts(model.sha256)
@@ -133,7 +138,7 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
     if not recount:
         return known, uri
     start = datetime.combine(recount[0], time(), UTC)
-    found = scored_row_labels.read(monitor.bucket, [index.key(day) for day in recount], start=start, as_of=now)
+    found = scored_row_labels.read(monitor.bucket, index.listed(recount), start=start, as_of=now, cache=monitor.cache)
     fraud = found["label"].to_numpy() == 1
     frauds_by_day = _by_stratum(found.filter(pa.array(fraud)), model)
     legitimate_by_day = _new_alerts(found.filter(pa.array(~fraud)), model)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ml import clock, config
@@ -68,12 +69,21 @@ class Monitor:
     Args:
         rules: model-config/monitoring/drift.yaml.
         serves: the approval that the serving pointer of main names.
+        cache: a folder that keeps downloaded label files for later monitors; None keeps none.
     """
 
     def __init__(
-        self, repository: Repository, revision: str, *, bucket: str, endpoint: str, rules: config.DriftFile, serves: int
+        self,
+        repository: Repository,
+        revision: str,
+        *,
+        bucket: str,
+        endpoint: str,
+        rules: config.DriftFile,
+        serves: int,
+        cache: Path | None = None,
     ) -> None:
-        self.bucket, self.endpoint, self.file, self.serves = bucket, endpoint, rules, serves
+        self.bucket, self.endpoint, self.file, self.serves, self.cache = bucket, endpoint, rules, serves, cache
         self.rules = detector.Rules.from_dict(rules.to_rules())
         self.checks = Checks(bucket, endpoint)
         self._repository, self._revision = repository, revision

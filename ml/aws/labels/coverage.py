@@ -61,16 +61,18 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
         CloudError: S3 refuses or cannot be reached.
         DataError: a file in the lake has another schema.
     """
-    imports = [item for item in Lake(bucket).imports() if item.overlaps(start, end)]
+    every = Lake(bucket).imports()
+    imports = [item for item in every if item.overlaps(start, end)]
     raw = [file.key for item in imports for file in item.files if file.key.startswith("raw/")]
     if not raw:
         return []
-    found = label_files.keys(bucket, start, imports={item.name for item in imports})
+    names = {item.name for item in every}
+    found = label_files.listed(bucket, start, imports=names, used={item.name for item in imports})
     with tempfile.TemporaryDirectory(prefix="fraudops-labelled-") as folder:
         return _count_by_day(
             Path(folder),
             label_files.download(bucket, raw, Path(folder) / "raw"),
-            label_files.download(bucket, found, Path(folder) / "labels"),
+            label_files.download(bucket, [item.key for item in found], Path(folder) / "labels"),
             {"first": micros(start), "last": micros(end), "as_of": micros(as_of)},
         )
 

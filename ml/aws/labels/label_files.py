@@ -10,35 +10,27 @@ import pyarrow.parquet as pq
 
 from ml.aws import session
 from ml.aws.labels.store import DELIVERED_SCHEMA, PREFIX, deliveries
-from ml.aws.lake import Lake
+from ml.aws.object_cache import Listed, ObjectCache
 
-_CHUNK = 8 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def keys(bucket: str, start: datetime, *, imports: Collection[str]) -> list[str]:
+def listed(bucket: str, start: datetime, *, imports: Collection[str], used: Collection[str]) -> list[Listed]:
     """The label files that may label events from `start` on.
 
     Args:
-        imports: the names of the imports whose own labels count; those of other imports are left out.
+        imports: the names of all imports of the lake.
+        used: the names of the imports whose own labels count; those of other imports are left out.
     """
-    over = {f"{PREFIX}/{item.name}/" for item in Lake(bucket).imports() if item.name not in imports}
+    over = {f"{PREFIX}/{name}/" for name in imports if name not in used}
     over |= {item.file.key for item in deliveries(bucket) if not item.concerns(start)}
-    return [key for key in _keys(bucket, f"{PREFIX}/") if not key.startswith(tuple(over))]
+    return [item for item in _listed(bucket, f"{PREFIX}/") if not item.key.startswith(tuple(over))]
 
 
 def download(bucket: str, keys: Iterable[str], folder: Path) -> list[str]:
     """Downloads objects into the new folder `folder`; returns the paths."""
     folder.mkdir()
-    paths = []
-    for number, key in enumerate(keys):
-        path = folder / f"{number:06d}.parquet"
-        with session.explained(f"reading s3://{bucket}/{key}"), path.open("wb") as file:
-            body = session.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
-            for chunk in body.iter_chunks(_CHUNK):
-                file.write(chunk)
-        paths.append(str(path))
-    return paths
+    return ObjectCache(folder).paths(bucket, [Listed(key=key, etag="") for key in keys])
 
 
 def no_labels(folder: Path) -> str:
@@ -53,7 +45,8 @@ def micros(moment: datetime) -> int:
     return (moment.astimezone(UTC) - _EPOCH) // (_EPOCH.resolution)
 
 
-def _keys(bucket: str, prefix: str) -> list[str]:
+def _listed(bucket: str, prefix: str) -> list[Listed]:
     with session.explained(f"listing s3://{bucket}/{prefix}"):
         pages = session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".parquet")]
+        every = [Listed(key=item["Key"], etag=item["ETag"]) for page in pages for item in page.get("Contents", [])]
+    return [item for item in every if item.key.endswith(".parquet")]

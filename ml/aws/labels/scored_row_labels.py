@@ -1,4 +1,4 @@
-"""Joins the index of scored rows with labels: known frauds, and labelled alerts of the new pattern. Makes no verdict.
+"""Joins the index of scored rows with labels: known frauds, labelled alerts of the new pattern. Makes no verdict.
 
 Uses both label channels: a finding of an analyst makes a fraud known earlier, and never makes more frauds than there
 are; alerts may be judged by findings on alerts. Rows without a label are not returned.
@@ -7,15 +7,18 @@ are; alerts may be judged by findings on alerts. Rows without a label are not re
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from ml.aws.labels import label_files
 from ml.aws.lake import Lake
+from ml.aws.object_cache import Listed, ObjectCache
 from ml.errors import DataError
 
 _QUERY = """
@@ -31,33 +34,67 @@ WHERE label = 1 OR (decision = 1 AND pattern = 'new')
 """
 
 
-def read(bucket: str, rows: Sequence[str], *, start: datetime, as_of: datetime) -> pa.Table:
-    """The rows of the index objects `rows` (keys) that are known frauds or labelled alerts of the new pattern.
+_COVERAGE = """
+WITH known AS (
+    SELECT DISTINCT event_id FROM read_parquet($labels, union_by_name = true)
+    WHERE epoch_us(known_at) <= $as_of AND coalesce(channel, 'chargeback') <> 'analyst'
+)
+SELECT day, count(*), count(known.event_id) FROM read_parquet($rows) AS rows LEFT JOIN known USING (event_id)
+WHERE version = $version GROUP BY day ORDER BY day
+"""
+
+
+def read(bucket: str, rows: Sequence[Listed], *, start: datetime, as_of: datetime, cache: Path | None) -> pa.Table:
+    """The rows of the index objects `rows` that are known frauds or labelled alerts of the new pattern.
 
     They have the index's columns and `label`, as they are known at `as_of`.
 
     Args:
         start: no row is older.
+        cache: a folder that keeps the downloaded files for later calls; None keeps none.
 
     Raises:
         CloudError: S3 refuses or cannot be reached.
         DataError: a label file has another schema.
     """
-    recent = {item.name for item in Lake(bucket).imports() if item.end >= start}
+    with _joined(bucket, rows, start, as_of, cache) as (connection, values):
+        found: pa.Table = connection.sql(_QUERY, params=values).to_arrow_table()
+        return found
+
+
+def coverage(
+    bucket: str, rows: Sequence[Listed], *, version: str, start: datetime, as_of: datetime, cache: Path | None
+) -> dict[date, tuple[int, int]]:
+    """By day: the rows of the index objects that the model `version` scored, and how many have a chargeback label.
+
+    The other arguments and errors are those of `read`.
+    """
+    with _joined(bucket, rows, start, as_of, cache) as (connection, values):
+        found = connection.execute(_COVERAGE, values | {"version": version}).fetchall()
+        return {day: (count, labelled) for day, count, labelled in found}
+
+
+@contextmanager
+def _joined(
+    bucket: str, rows: Sequence[Listed], start: datetime, as_of: datetime, cache: Path | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, Any]]]:
+    """A database, and the parameters of a query: paths of label files and index objects, and the time of labels."""
+    every = Lake(bucket).imports()
+    used = {item.name for item in every if item.end >= start}
     with tempfile.TemporaryDirectory(prefix="fraudops-frauds-") as name:
         folder = Path(name)
-        labels = label_files.download(bucket, label_files.keys(bucket, start, imports=recent), folder / "labels")
+        files = ObjectCache(cache or folder)
+        labels = label_files.listed(bucket, start, imports={item.name for item in every}, used=used)
         values = {
-            "labels": [*labels, label_files.no_labels(folder)],
-            "rows": label_files.download(bucket, rows, folder / "rows"),
+            "labels": [*files.paths(bucket, labels), label_files.no_labels(folder)],
+            "rows": files.paths(bucket, rows),
             "as_of": label_files.micros(as_of),
         }
         connection = duckdb.connect(str(folder / "join.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
         try:
             connection.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
-            found: pa.Table = connection.sql(_QUERY, params=values).to_arrow_table()
+            yield connection, values
         except duckdb.Error as error:
             raise DataError(f"scored rows and labels cannot be joined: {error}") from error
         finally:
             connection.close()
-        return found

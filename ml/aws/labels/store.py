@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -139,11 +140,8 @@ def deliver(bucket: str, table: pa.Table) -> Delivered:
 
 def deliveries(bucket: str) -> list[Delivery]:
     """Every complete delivery, by name. Raises CloudError, or DataError on a damaged manifest."""
-    return [
-        Delivery.from_json(_read(bucket, key), f"s3://{bucket}/{key}")
-        for key in sorted(_keys(bucket, f"{PREFIX}/{LATE}"))
-        if key.endswith("/manifest.json")
-    ]
+    found = sorted(_listed(bucket, f"{PREFIX}/{LATE}"))
+    return [_delivery(bucket, key, etag) for key, etag in found if key.endswith("/manifest.json")]
 
 
 def others(bucket: str) -> list[StoredFile]:
@@ -238,6 +236,18 @@ def _read(bucket: str, key: str) -> bytes:
 
 
 def _keys(bucket: str, prefix: str) -> Iterator[str]:
+    yield from (key for key, _ in _listed(bucket, prefix))
+
+
+def _listed(bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """The key and the ETag of each object below `prefix`."""
     with explained(f"listing s3://{bucket}/{prefix}"):
         for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from (item["Key"] for item in page.get("Contents", []))
+            yield from ((item["Key"], item["ETag"]) for item in page.get("Contents", []))
+
+
+@functools.lru_cache(maxsize=4_096)
+def _delivery(bucket: str, key: str, etag: str) -> Delivery:
+    """The delivery of a manifest. With daily deliveries a lake soon has hundreds: each is read once per process."""
+    del etag  # identifies the content in the cache
+    return Delivery.from_json(_read(bucket, key), f"s3://{bucket}/{key}")
