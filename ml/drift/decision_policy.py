@@ -17,7 +17,7 @@ from ml.drift import repeated_adaptation, run_kind_policy
 from ml.drift.approved_model import Model
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
-from ml.drift.request_evidence import build_alarm_case, build_case
+from ml.drift.request_evidence import build_alarm_case, build_case, build_end_case
 from ml.drift.window_monitor import Check, Monitor
 from ml.model.drift import detector
 from ml.model.drift.detector import DriftVerdict
@@ -29,8 +29,9 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
     """The cases of drift that are due, the strongest cause first.
 
     The windows decide nothing before the champion's first own window. The daily concept test is about the champion
-    alone, so its alarm is due at once, unless the windows show concept drift by mature labels already. Without either,
-    an adapted champion may be adapted again (ml.drift.repeated_adaptation).
+    alone, so its alarm is due at once, unless the windows show concept drift by mature labels already. So is the end of
+    the champion's new pattern, unless there is such an alarm: an adaptation to that one fits the part anew as well.
+    Without any of these, an adapted champion may be adapted again (ml.drift.repeated_adaptation).
 
     Args:
         past: checks of windows that do not overlap, oldest first.
@@ -42,6 +43,8 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
         return by_windows
     if alarm is not None and alarm.fired:
         return [build_alarm_case(alarm, past[-1], kinds), *by_windows]
+    if alarm is not None and alarm.ended is not None and alarm.ended.fired:
+        return [build_end_case(alarm, past[-1], kinds), *by_windows]
     again = _repeated(monitor, past[-1], kinds)
     return by_windows if again is None else [again, *by_windows]
 

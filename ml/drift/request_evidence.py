@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
 from typing import Any
 
 from ml.clock import stamp
@@ -11,6 +11,7 @@ from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
 from ml.drift.window_monitor import Check
 from ml.model.drift import detector
+from ml.model.drift.ended_concept_test import EndEvidence
 from ml.model.drift.ranking import RankingVerdict
 from ml.model.drift.verdict import CONCEPT
 from ml.model.run_kinds import ADAPT, RunKind
@@ -77,33 +78,81 @@ def build_alarm_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) ->
     """
     evidence, onset = alarm.evidence, alarm.onset
     assert onset is not None  # noqa: S101 - the caller passes an alarm that fired
+    finding = {
+        "statistic": "daily_fraud_rate",
+        "of": evidence.stratum,
+        "value": rounded(evidence.rate),
+        "threshold": rounded(evidence.reference),
+        "reference": rounded(evidence.reference),
+        "p_value": rounded(evidence.p_value),
+        "alpha": rounded(evidence.alpha),
+        "detail": alarm_detail(alarm),
+    }
+    reason = f"Concept drift since {onset.date()}, found by the daily test before labels are mature: "
+    return _daily_case(alarm, latest, also, onset=onset, finding=finding, reason=f"{reason}{alarm_detail(alarm)}")
+
+
+def build_end_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) -> DriftCase:
+    """The case of a new pattern whose frauds have stopped.
+
+    It asks for an adaptation to the rows since then: their fit keeps a part for new patterns only if they need one, so
+    it drops the part of the ended pattern, and chooses the threshold without it.
+
+    Args:
+        latest, also: as for `build_alarm_case`.
+    """
+    found = alarm.ended
+    assert found is not None and found.ended is not None  # noqa: S101 - the caller passes a test that fired
+    finding = {
+        "statistic": "daily_new_pattern_frauds",
+        "of": None,
+        "value": rounded(1 - found.legitimate / found.alerts),
+        "threshold": None,
+        "reference": None,
+        "p_value": rounded(found.p_value),
+        "alpha": rounded(found.alpha),
+        "detail": end_detail(found),
+    }
+    onset = datetime.combine(found.ended, time(), UTC)
+    reason = (
+        f"{end_detail(found)}. Asks for an adaptation to the rows since then, which drops the part for this pattern"
+    )
+    return _daily_case(alarm, latest, also, onset=onset, finding=finding, reason=reason)
+
+
+def _daily_case(
+    alarm: ConceptAlarm,
+    latest: Check,
+    also: Sequence[str],
+    *,
+    onset: datetime,
+    finding: Mapping[str, Any],
+    reason: str,
+) -> DriftCase:
+    """The case of a result of the daily concept test, with its one finding."""
     window = (onset, alarm.end)
-    decision = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
     values = {
         "kind": CONCEPT,
         "model": {"approval": alarm.approval, "artifact_sha256": alarm.artifact_sha256},
         "onset": onset,
         "windows": [{"start": onset, "end": alarm.end, "fired": True, "approval": alarm.approval}],
-        "findings": [
-            {
-                "statistic": "daily_fraud_rate",
-                "of": evidence.stratum,
-                "value": rounded(evidence.rate),
-                "threshold": rounded(evidence.reference),
-                "reference": rounded(evidence.reference),
-                "p_value": rounded(evidence.p_value),
-                "alpha": rounded(evidence.alpha),
-                "detail": alarm_detail(alarm),
-            }
-        ],
+        "findings": [dict(finding)],
         "findings_in_all": 1,
         **({"also_due": list(also)} if also else {}),
         "counts": alarm.counts,
         "check": check_uri(latest),
         "report": latest.document["report"],
     }
-    reason = f"Concept drift since {onset.date()}, found by the daily test before labels are mature: "
-    return DriftCase(decision=decision, run_kind=ADAPT, reason=f"{reason}{alarm_detail(alarm)}", evidence=values)
+    decision = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
+    return DriftCase(decision=decision, run_kind=ADAPT, reason=reason, evidence=values)
+
+
+def end_detail(found: EndEvidence) -> str:
+    """What the test for the end of the new pattern found, as a sentence without a full stop."""
+    return (
+        f"The frauds of the new pattern have stopped since {found.ended}: {found.legitimate:,} of its {found.alerts:,} "
+        f"alerts are known to be legitimate (p {found.p_value:.1g}, limit {found.alpha:g})"
+    )
 
 
 def alarm_detail(alarm: ConceptAlarm) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ml.clock import stamp
-from ml.drift.request_evidence import alarm_detail, sentence, span, strongest
+from ml.drift.request_evidence import alarm_detail, end_detail, sentence, span, strongest
 from ml.drift.window_monitor import Check
 from ml.gitops.markdown_escaping import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
@@ -86,10 +86,7 @@ def ended(alarm: ConceptAlarm) -> str:
     found = alarm.ended
     if found is None or not found.fired:
         return ""
-    return (
-        f"The frauds of the new pattern have stopped since {found.ended}: {found.legitimate:,} of its {found.alerts:,} "
-        f"alerts are known to be legitimate (p {found.p_value:.1g}). Approval {alarm.approval:04d} keeps alerting on it"
-    )
+    return f"{end_detail(found)}. Approval {alarm.approval:04d} keeps alerting on it"
 
 
 def _alarm(alarm: ConceptAlarm) -> str:
