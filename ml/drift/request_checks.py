@@ -8,16 +8,14 @@ training here.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from ml import clock, config
+from ml import config
 from ml.drift.circuit_breaker import CircuitBreaker
-from ml.drift.drift_case import BRANCH_PREFIX, DriftCase, RequestOutcome, cause, suppressed
+from ml.drift.drift_case import BRANCH_PREFIX, DriftCase, RequestOutcome, suppressed
+from ml.drift.request_limits import RequestLimits
 from ml.drift.request_log import RequestLog
 from ml.drift.training_dispatch import TrainingDispatch
 from ml.gitops import pull_requests
 from ml.gitops.github_client import GitHub
-from ml.model.drift.verdict import CAUSES
 
 
 class RequestChecks:
@@ -33,7 +31,8 @@ class RequestChecks:
         rules: config.DriftFile,
         main: str,
     ) -> None:
-        self._github, self._log, self._rules, self._main = github, log, rules, main
+        self._github, self._log, self._main = github, log, main
+        self._limits = RequestLimits(log, rules)
         self._breaker, self._training = breaker, training
 
     def run(self, case: DriftCase) -> RequestOutcome | None:
@@ -49,8 +48,8 @@ class RequestChecks:
             self._open_requests,
             self._pull_requests,
             self._breaker.check,
-            self._cooldown,
-            self._monthly_cap,
+            self._limits.cooldown,
+            self._limits.monthly_cap,
         ):
             outcome = check(case)
             if outcome is not None:
@@ -77,11 +76,8 @@ class RequestChecks:
         )
 
     def _open_requests(self, case: DriftCase) -> RequestOutcome | None:
-        for kind in CAUSES[: CAUSES.index(case.kind) + 1]:  # a training for a stronger cause covers this one
-            open_requests = self._log.open(cause(kind))
-            if open_requests:
-                return self._already_open(case, open_requests[-1])
-        return None
+        name = self._limits.open_request(case)
+        return self._already_open(case, name) if name is not None else None
 
     def _already_open(self, case: DriftCase, name: str) -> RequestOutcome:
         started = self._training.start_if_missing(name, self._log.kind_of(name), commit=self._log.commit_of(name))
@@ -119,22 +115,3 @@ class RequestChecks:
 
     def _open_proposals(self) -> list[pull_requests.PullRequest]:
         return pull_requests.list_open(self._github, BRANCH_PREFIX, base=self._main)
-
-    def _cooldown(self, case: DriftCase) -> RequestOutcome | None:
-        resolutions = self._log.resolved(case.cause)
-        days: int = getattr(self._rules.cooldown_days, case.kind)
-        if not resolutions or clock.now() - resolutions[-1].created >= timedelta(days=days):
-            return None
-        latest = resolutions[-1]
-        return suppressed(
-            case,
-            f"{latest.request} was resolved by {latest.record} at {clock.stamp(latest.created)}; the cooldown of "
-            f"{case.cause} is {days} days",
-        )
-
-    def _monthly_cap(self, case: DriftCase) -> RequestOutcome | None:
-        cap = self._rules.max_requests_per_month
-        requests = self._log.created_in_month(clock.now(), [cause(kind) for kind in CAUSES])
-        if len(requests) < cap:
-            return None
-        return suppressed(case, f"{len(requests)} requests were created this month, and the monthly cap is {cap}")
