@@ -20,14 +20,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import clock
+from ml.aws.capture import object_listing
 from ml.aws.import_manifest import Source
 from ml.aws.labels import join
 from ml.aws.labels.store import CHARGEBACK
 from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import DeploymentFailed
-from ml.model.metrics import Confusion
 from ml.model.scorer import Scorer
+from ml.playground.traffic_outcomes import ScoredRows, TrafficOutcomes, rule_amount
 from ml.simulate.year_traffic import HISTORY, Day, Year
 
 BLOCK_HOURS = 4  # shorter than the gap in traffic that drift.yaml reports
@@ -44,21 +45,13 @@ def set_clock(moment: datetime) -> None:
 
 @dataclass(kw_only=True)
 class MonthCounts:
-    """Counts of a month: decisions of both years, alerts by day, rows and frauds by amount band."""
+    """Counts of a month: alerts by day, rows and frauds by amount band."""
 
-    with_retraining: NDArray[np.int64]
-    without_retraining: NDArray[np.int64]
     rows_by_band: NDArray[np.int64]
     frauds_by_band: NDArray[np.int64]
     alerts: dict[date, tuple[int, int]] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     """Rows by the model version that scored them."""
-
-    @staticmethod
-    def confusion(counts: NDArray[np.int64]) -> Confusion:
-        """Confusion from counts of label + 2 × decision."""
-        quiet, missed, false, hits = counts.tolist()
-        return Confusion(true_positives=hits, false_positives=false, true_negatives=quiet, false_negatives=missed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +73,23 @@ class CardProcessor:
         self._lake = Lake(bucket)
         self._pending: list[pa.Table] = []
         self._pending_labels: list[pa.Table] = []
-        self._findings: list[pa.Table] = []
-        self._delivered = year.span(1)[0]
+        self._unknown: list[pa.Table] = []
+        """Labels of days that were sent and findings on them, which are not delivered yet."""
+        self.outcomes: TrafficOutcomes
+        """What each way of deciding finds; from `start_control` on."""
         self._control: Scorer | None = None
+        self._legitimate_amounts: list[NDArray[np.float64]] = []
         self._edges: NDArray[np.float64] = np.empty(0)
 
-    def start_control(self, model: Scorer, edges: NDArray[np.float64]) -> None:
-        """Scores all later traffic with `model` too, and counts frauds by amount band between `edges`."""
-        self._control, self._edges = model, edges
+    def start_control(self, model: Scorer, edges: NDArray[np.float64], *, false_positive_rate: float) -> None:
+        """Scores all later traffic with `model` too, and counts frauds by amount band between `edges`.
+
+        Args:
+            false_positive_rate: the model's, which the rule on the amount has in the history.
+        """
+        amount = rule_amount(np.concatenate(self._legitimate_amounts), false_positive_rate)
+        self._control, self._edges, self._legitimate_amounts = model, edges, []
+        self.outcomes = TrafficOutcomes(threshold=model.threshold.score, rule_amount=amount)
 
     @property
     def band_edges(self) -> tuple[float, ...]:
@@ -100,6 +102,7 @@ class CardProcessor:
         for day in self.year.days(HISTORY):
             rows += day.transactions.num_rows
             self._pending_labels.append(day.labels)
+            self._legitimate_amounts.append(day.transactions["Amount"].to_numpy()[day.truth == 0])
             self._add_pending(day.transactions)
         self.import_pending()
         return rows
@@ -107,6 +110,7 @@ class CardProcessor:
     def blocks(self, month: int) -> Iterator[Block]:
         """The month's traffic in the order of time; a day is queued for import after its last block."""
         for day in self.year.days(month):
+            self._unknown.append(_with_channel(day.labels))
             hours = day.transactions["event_time"].to_numpy().astype("datetime64[h]").astype(np.int64) % 24
             start = self.year.span(month)[0] + (day.day - self.year.span(month)[0].date())
             cuts = np.searchsorted(hours // BLOCK_HOURS, np.arange(24 // BLOCK_HOURS + 1))
@@ -133,53 +137,57 @@ class CardProcessor:
             for answer in answers:
                 version = answer["model_version"]
                 counts.versions[version] = counts.versions.get(version, 0) + 1
-        self._count(counts, block, table, truth, decided)
+        self._count(month, block, table, truth, decided)
         alerted = np.zeros(len(block.day.truth), dtype=np.bool_)
         alerted[block.first : block.last] = decided == 1
-        self._findings.append(self.year.findings(block.day, alerted))
+        self._unknown.append(self.year.findings(block.day, alerted))
 
     def _count(
-        self, counts: MonthCounts, block: Block, table: pa.Table, truth: NDArray[np.int64], decided: NDArray[np.int64]
+        self, month: int, block: Block, table: pa.Table, truth: NDArray[np.int64], decided: NDArray[np.int64]
     ) -> None:
+        counts = self.counts_by_month[month]
         assert self._control is not None  # noqa: S101 - the control starts with the first model
         rows = np.column_stack([table[name].to_numpy() for name in self._control.inputs])
-        control = self._control.decide(self._control.score(rows)).astype(np.int64)
-        counts.with_retraining += np.bincount(truth + 2 * decided, minlength=4)
-        counts.without_retraining += np.bincount(truth + 2 * control, minlength=4)
+        frauds = truth == 1
+        scored = ScoredRows(
+            truth=frauds,
+            first_kind=frauds & ~block.day.relabelled[block.first : block.last],
+            amounts=table["Amount"].to_numpy(),
+            served=decided == 1,
+            scores=self._control.score(rows),
+        )
+        self.outcomes.add(month, scored)
         bands = np.searchsorted(self._edges, table["Amount"].to_numpy(), side="right")
         counts.rows_by_band += np.bincount(bands, minlength=len(self._edges) + 1)
-        counts.frauds_by_band += np.bincount(bands[truth == 1], minlength=len(self._edges) + 1)
-        alerts, frauds = counts.alerts.get(block.day.day, (0, 0))
+        counts.frauds_by_band += np.bincount(bands[frauds], minlength=len(self._edges) + 1)
+        alerts, hits = counts.alerts.get(block.day.day, (0, 0))
         more = int(decided.sum()), int((truth & decided).sum())
-        counts.alerts[block.day.day] = alerts + more[0], frauds + more[1]
+        counts.alerts[block.day.day] = alerts + more[0], hits + more[1]
 
     def deliver_labels(self, now: datetime) -> int:
-        """Delivers the labels that became known since the last delivery; returns their number."""
-        found = [_with_channel(labels) for labels in self.year.known(self._delivered, now)]
-        self._delivered = now
-        if self._findings:
-            findings = pa.concat_tables(self._findings).combine_chunks()
-            known = pc.less(findings["known_at"], pa.scalar(now, findings.schema.field("known_at").type))
-            found.append(findings.filter(known))
-            self._findings = [findings.filter(pc.invert(known))]
-        if not sum(labels.num_rows for labels in found):
+        """Delivers the labels of the traffic sent so far that became known before `now`; returns their number."""
+        if not self._unknown:
             return 0
-        return join.deliver(self.bucket, pa.concat_tables(found).combine_chunks()).rows
+        labels = pa.concat_tables(self._unknown).combine_chunks()
+        known = pc.less(labels["known_at"], pa.scalar(now, labels.schema.field("known_at").type))
+        self._unknown = [labels.filter(pc.invert(known))]
+        due = labels.filter(known)
+        return join.deliver(self.bucket, due.combine_chunks()).rows if due.num_rows else 0
 
     def delete_captured(self, start: datetime, end: datetime) -> int:
-        """Deletes the captured objects of these hours, as in an outage of capture; returns their number."""
-        s3, lost = client("s3"), 0
-        for page in s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=f"capture/{self.endpoint}/"
-        ):
-            keys = [item["Key"] for item in page.get("Contents", []) if start <= _hour_of(item["Key"], start) < end]
-            for place in range(0, len(keys), _DELETE_BATCH_KEYS):
-                objects = [{"Key": key} for key in keys[place : place + _DELETE_BATCH_KEYS]]
-                s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects})
-            lost += len(keys)
-        if not lost:
+        """Deletes the captured objects of these hours, as in an outage of capture; returns their number.
+
+        Raises:
+            DeploymentFailed: there is none, although traffic was sent.
+        """
+        found = object_listing.list_objects(self.bucket, self.endpoint, start, end)
+        keys = [item.key for item in found if start <= item.hour]
+        for place in range(0, len(keys), _DELETE_BATCH_KEYS):
+            objects = [{"Key": key} for key in keys[place : place + _DELETE_BATCH_KEYS]]
+            client("s3").delete_objects(Bucket=self.bucket, Delete={"Objects": objects})
+        if not keys:
             raise DeploymentFailed(f"no captured object of endpoint {self.endpoint} from {start} to {end} to delete")
-        return lost
+        return len(keys)
 
     def import_pending(self) -> None:
         """Imports the queued transactions with their labels."""
@@ -227,8 +235,6 @@ class CardProcessor:
     def _no_counts(self) -> MonthCounts:
         bands = len(self._edges) + 1
         return MonthCounts(
-            with_retraining=np.zeros(4, dtype=np.int64),
-            without_retraining=np.zeros(4, dtype=np.int64),
             rows_by_band=np.zeros(bands, dtype=np.int64),
             frauds_by_band=np.zeros(bands, dtype=np.int64),
         )
@@ -246,9 +252,3 @@ def _no_labels(rows: pa.Table) -> pa.Table:
             "known_at": pa.array([], rows.schema.field("event_time").type),
         }
     )
-
-
-def _hour_of(key: str, like: datetime) -> datetime:
-    """The hour of a captured object, from …/yyyy/mm/dd/hh/file."""
-    year, month, day, hour = (int(part) for part in key.split("/")[-5:-1])
-    return datetime(year, month, day, hour, tzinfo=like.tzinfo)

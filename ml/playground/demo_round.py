@@ -44,6 +44,11 @@ class OutputFolder:
         return self.out / "repository"
 
     @property
+    def looks(self) -> Path:
+        """What the daily looks of a year print and keep."""
+        return self.out / "looks"
+
+    @property
     def pages(self) -> Path:
         """Pull requests, runs and logs as pages."""
         return self.out / "github"

@@ -8,22 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ml import config
 from ml.aws.drift_check_store import Checks
+from ml.drift import calendar
 from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import Repository
 from ml.playground import drift_verdict_summary
-from ml.playground.card_processor import CardProcessor, MonthCounts
+from ml.playground.card_processor import CardProcessor
+from ml.playground.daily_look import Look
 from ml.playground.developer import APPROVALS
 from ml.playground.scripted_reviewer import LOGIN, RULE
 from ml.playground.workflow_watch import TRAINING
 from ml.playground.year_operator import YearOperator
 from ml.records import retrain_requests
-from ml.report.year_data import DayOfAlerts, Decision, Deployment, MonthPlayed, PlayedYear, Request, Retrain
+from ml.report.year_data import (
+    POOLED,
+    RECOVERED_DAYS,
+    RECOVERED_RECALL,
+    DayOfAlerts,
+    Decision,
+    Deployment,
+    MonthPlayed,
+    PlayedYear,
+    Reaction,
+    Request,
+    Retrain,
+)
 
 if TYPE_CHECKING:
     from local_github.actions.run_records import Run
@@ -34,12 +50,12 @@ BREAKER_KIND = "an issue asks a person"
 
 @dataclass(frozen=True, kw_only=True)
 class _Checked:
-    """A run of the drift check after `month`."""
+    """A run of the drift check."""
 
-    month: int
+    moment: datetime
     run: Run
     verdict: Mapping[str, Any] | None
-    """The month's verdict after this check; labels that arrive later change it."""
+    """The verdict on the latest whole month after this check; labels that arrive later change it."""
 
 
 class EventHistory:
@@ -48,22 +64,40 @@ class EventHistory:
     def __init__(self, operator: YearOperator, cards: CardProcessor, name: str) -> None:
         self._operator, self._cards, self._name = operator, cards, name
         self._checks: list[_Checked] = []
-        self._merges: list[tuple[int, datetime, int]] = []
+        self._looks: list[Look] = []
+        self._merges: list[tuple[datetime, int]] = []
+        self._months = 0
         self.commits: set[str] = set()
         """Commits that the report links to."""
         self.year: PlayedYear
 
-    def add_check(self, month: int, run: Run) -> None:
-        """Records the drift check after `month`."""
-        self._checks.append(_Checked(month=month, run=run, verdict=self._verdict(month)))
+    def add_look(self, look: Look) -> None:
+        """Records a day that was judged."""
+        self._looks.append(look)
 
-    def add_merges(self, month: int, moment: datetime, numbers: list[int]) -> None:
-        """Records the pull requests that were merged after `month`."""
-        self._merges += [(month, moment, number) for number in numbers]
+    def add_check(self, moment: datetime, run: Run) -> None:
+        """Records a run of the drift check."""
+        window = calendar.latest(moment, "month")
+        self._checks.append(_Checked(moment=moment, run=run, verdict=self._verdict(*window)))
+
+    def add_merges(self, moment: datetime, numbers: list[int]) -> None:
+        """Records the pull requests that were merged."""
+        self._merges += [(moment, number) for number in numbers]
+
+    @property
+    def looks(self) -> int:
+        """Days that were judged."""
+        return len(self._looks)
+
+    @property
+    def runs(self) -> int:
+        """Days on which drift.yml ran."""
+        return len(self._checks)
 
     def build(self, months: int) -> EventHistory:
         """Builds `year` from the first `months` months."""
         operator, cards = self._operator, self._cards
+        self._months = months
         operator.update()
         rules = config.load_drift(operator.root)
         scenario = cards.year.scenario
@@ -84,6 +118,11 @@ class EventHistory:
             band_edges=cards.band_edges,
             min_recall=config.load_gate(operator.root).min_recall,
             onsets=_onsets(scenario),
+            rule_amount=cards.outcomes.rule_amount,
+            equal_false_alarms=cards.outcomes.at_equal_false_alarms(range(max(1, months - POOLED + 1), months + 1)),
+            reaction=self._reaction(deployments),
+            looks=self.looks,
+            check_runs=self.runs,
             months=months_played,
             requests=requests,
             retrains=retrains,
@@ -101,21 +140,20 @@ class EventHistory:
     @property
     def evaluated_rows(self) -> int:
         """Rows of captured traffic in all checks."""
-        verdicts = [self._verdict(month.number) for month in self.year.months]
+        verdicts = [self._verdict(*self._cards.year.span(month.number)) for month in self.year.months]
         return sum(verdict["rows"] for verdict in verdicts if verdict)
 
     # -- months
 
     def _month(self, number: int) -> MonthPlayed:
         counts, (start, end) = self._cards.counts_by_month[number], self._cards.year.span(number)
-        verdict = self._verdict(number)
+        verdict = self._verdict(start, end)
         features = verdict["features"] if verdict else []
         return MonthPlayed(
             number=number,
             start=start.date(),
             end=end.date(),
-            with_retraining=MonthCounts.confusion(counts.with_retraining),
-            without_retraining=MonthCounts.confusion(counts.without_retraining),
+            sides=self._cards.outcomes.counts(number),
             alerts=tuple(DayOfAlerts(day=day, alerts=a, frauds=f) for day, (a, f) in sorted(counts.alerts.items())),
             rows_by_band=tuple(counts.rows_by_band.tolist()),
             frauds_by_band=tuple(counts.frauds_by_band.tolist()),
@@ -124,14 +162,14 @@ class EventHistory:
             verdict=", ".join(verdict["verdicts"]) if verdict else "not evaluated",
         )
 
-    def _verdict(self, month: int) -> Mapping[str, Any] | None:
-        """The latest verdict on a month; None if there is none."""
-        document = Checks(self._cards.bucket, self._cards.endpoint).read(*self._cards.year.span(month))
+    def _verdict(self, start: datetime, end: datetime) -> Mapping[str, Any] | None:
+        """The latest verdict on a window; None if there is none."""
+        document = Checks(self._cards.bucket, self._cards.endpoint).read(start, end)
         return document["verdict"] if document else None
 
     def _number(self, moment: datetime) -> int:
-        """The month before the one of `moment`: an event on 1 August belongs to July."""
-        return max(0, self._cards.year.number(moment.astimezone(UTC).date()) - 1)
+        """The month of `moment`; 0 before the year, and the last month after it."""
+        return min(self._months, self._cards.year.number(moment.astimezone(UTC).date()))
 
     # -- records in Git
 
@@ -205,6 +243,41 @@ class EventHistory:
             )
         return tuple(found)
 
+    def _reaction(self, deployments: tuple[Deployment, ...]) -> Reaction:
+        """The first alarm and the first recovery after the onset of concept drift."""
+        year = self._cards.year
+        onset = year.concept_onset()
+        if onset is None or onset >= year.span(self._months)[1].date():
+            return Reaction(onset=None, alarm=None, recovery=None)
+        begin = datetime.combine(onset, time(), UTC)
+        alarms = (look.moment for look in self._looks if look.moment >= begin and look.concept and not look.ended)
+        alarm = next(alarms, None)
+        recoveries = (item.start for item in deployments if item.start >= begin and self._recovers(item))
+        recovery = next(recoveries, None)
+        return Reaction(
+            onset=onset,
+            alarm=alarm.date() if alarm else None,
+            recovery=recovery.astimezone(UTC).date() if recovery else None,
+        )
+
+    def _recovers(self, deployment: Deployment) -> bool:
+        """Whether the model's recall on the whole days after its roll-out is enough; False if the year is too short."""
+        from ml.aws import s3_objects
+        from ml.model import artifact
+
+        year, first = self._cards.year, deployment.start.astimezone(UTC).date() + timedelta(days=1)
+        days = [first + timedelta(days=place) for place in range(RECOVERED_DAYS)]
+        if days[-1] >= year.span(self._months)[1].date():
+            return False
+        record = config.load_approval(self._operator.root, deployment.approval)
+        model = artifact.read(s3_objects.read(record.artifact.uri)).model
+        found = frauds = 0
+        for day in map(year.day, days):
+            rows = np.column_stack([day.transactions[name].to_numpy() for name in model.inputs])
+            alerts = model.decide(model.score(rows)) == 1
+            frauds, found = frauds + int((day.truth == 1).sum()), found + int((day.truth[alerts] == 1).sum())
+        return found >= RECOVERED_RECALL * frauds > 0
+
     # -- decisions
 
     def _decisions(
@@ -239,14 +312,14 @@ class EventHistory:
         decisions += [
             Decision(
                 at=moment,
-                month=month,
+                month=self._number(moment),
                 kind="merge",
                 decision=f"pull request #{number} is approved, and merged",
                 by=f"{LOGIN}, a script",
                 evidence={"rule": RULE},
                 link=self._page("pull", number),
             )
-            for month, moment, number in self._merges
+            for moment, number in self._merges
         ]
         decisions += [
             Decision(
@@ -296,7 +369,7 @@ class EventHistory:
             }
         return Decision(
             at=datetime.fromisoformat(checked.run.created),
-            month=checked.month,
+            month=self._number(checked.moment),
             kind="check",
             decision=outputs.get("verdict") or "not evaluated",
             by="drift.yml",

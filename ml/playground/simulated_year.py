@@ -1,6 +1,7 @@
 """`fraudops simulate` (`make demo`): plays a year of drifting traffic on the emulators, without manual steps.
 
-Each month's transactions are sent to the endpoint over HTTP and imported into the data lake, labels arrive with delay,
+Each month's transactions are sent to the endpoint over HTTP and imported into the data lake, and labels arrive with
+delay. Each day at the time of drift.yml's cron line the day is judged in process; where the check has something to do,
 the schedule fires, and the workflow files do the rest. The same rows are scored without retraining as a control. Time
 comes from the clock that the card processor sets; nothing sleeps.
 """
@@ -26,8 +27,9 @@ from ml.simulate.year_traffic import ROWS, Year
 
 REPOSITORY = "fraudops"
 MONTHS = 12
-CHECK_AFTER = timedelta(hours=5, minutes=17)
-"""When a month is checked: at the time of drift.yml's cron line, on the day after the month."""
+CHECK_AT = timedelta(hours=5, minutes=17)
+"""The time of day of drift.yml's cron line."""
+_DAY = timedelta(days=1)
 
 
 def run(
@@ -76,7 +78,7 @@ def run(
         with isolated_environment(emulators.environment()):
             set_clock(year.span(1)[0])
             operator = YearOperator(emulators, root=root, place=place.repository, name=REPOSITORY)
-            history = _YearRunner(operator, emulators, year, watch).play(scenario_name, months)
+            history = _YearRunner(operator, emulators, year, watch, place).play(scenario_name, months)
             summary = summarize(operator, watch, captured_rows=history.evaluated_rows, capture=history.capture)
             kept.model.write_bytes(s3_objects.read(operator.serving().artifact.uri))
         emulators.github.export(place.pages, history.commits)
@@ -94,12 +96,18 @@ def run(
 class _YearRunner:
     """Plays the months one after another."""
 
-    def __init__(self, operator: YearOperator, emulators: Any, year: Year, watch: StageTimer) -> None:
+    def __init__(
+        self, operator: YearOperator, emulators: Any, year: Year, watch: StageTimer, place: OutputFolder
+    ) -> None:
         self._operator, self._emulators, self._year, self._watch = operator, emulators, year, watch
+        self._place = place
+        self._looked = year.span(1)[0]
+        self._captured = True
 
     def play(self, name: str, months: int) -> EventHistory:
         """Sets everything up, plays `months` months and builds their history."""
         from ml.aws import platform_stack
+        from ml.playground.daily_look import DailyLook
 
         operator, year, stage = self._operator, self._year, self._watch.stage
         with stage("push", "push this repository; its workflows stop because there is no infrastructure yet"):
@@ -107,29 +115,67 @@ class _YearRunner:
         with stage("platform", "create the platform and a role for each workflow"):
             operator.bootstrap()
         endpoint = config.load_serving(operator.root).endpoint
-        cards = CardProcessor(year, bucket=platform_stack.read().bucket, endpoint=endpoint)
-        history = EventHistory(operator, cards, name)
+        self._cards = cards = CardProcessor(year, bucket=platform_stack.read().bucket, endpoint=endpoint)
+        self._history = history = EventHistory(operator, cards, name)
         with stage("history", "import the history before the year"):
             console.note(f"   {cards.import_history():,} rows")
         with stage("first", "train, approve and deploy the first model"):
             operator.start_training("There is no model yet")
             operator.merge_approvals()
             self._begin_control(cards)
-        due = self._due(months)
+        self._daily = DailyLook(operator.root, self._place.looks, import_pending=cards.import_pending)
         for month in range(1, months + 1):
             with stage(f"month {month}", f"month {month}: {year.span(month)[0]:%B %Y}"):
                 for block in cards.blocks(month):
-                    while due and due[0][1] <= block.moment:
-                        self._check(history, cards, *due.pop(0))
+                    self._look_until(block.moment)
                     cards.send(month, block)
-                cards.import_pending()
                 _print_month(cards, month)
         with stage("last", "check the last month"):
-            self._check(history, cards, *due.pop(0))
+            self._look_until(year.span(months)[1] + CHECK_AT)
+        console.note(f"   {history.looks} days judged, {history.runs} of them by a run of drift.yml")
         return history.build(months)
 
-    def _due(self, months: int) -> list[tuple[int, datetime]]:
-        return [(month, self._year.span(month)[1] + CHECK_AFTER) for month in range(1, months + 1)]
+    def _look_until(self, moment: datetime) -> None:
+        """Looks at every day whose time of the check is not after `moment`."""
+        while (due := self._looked + _DAY + CHECK_AT) <= moment:
+            self._looked += _DAY
+            self._look(due)
+
+    def _look(self, moment: datetime) -> None:
+        """Delivers labels, applies outages of capture and judges the day; runs the workflow if something is due."""
+        set_clock(moment)
+        self._emulators.aws.flush()
+        outage = self._apply_outages(moment)
+        self._cards.deliver_labels(moment)
+        look = self._daily.look(moment)
+        self._history.add_look(look)
+        reason = look.reason or outage
+        if reason is None:
+            return
+        console.note(f"   {moment:%d %B}: {reason}")
+        self._cards.import_pending()
+        self._history.add_check(moment, self._operator.run_drift_check())
+        self._history.add_merges(moment, self._operator.merge_approvals())
+        self._daily.forget()
+
+    def _apply_outages(self, moment: datetime) -> str | None:
+        """Deletes what was captured since the day before and lies in an outage; the reason for a run, if any.
+
+        The check reports missing traffic in an issue, and closes it when traffic is back: it runs on the first day of
+        an outage and on the first day after it.
+        """
+        year, deleted = self._year, 0
+        month = year.number((moment - _DAY).date())
+        for outage in (
+            item for number in (month - 1, month, month + 1) if number > 0 for item in year.uncaptured(number)
+        ):
+            start, end = max(outage[0], moment - _DAY), min(outage[1], moment)
+            if start < end:
+                deleted += self._cards.delete_captured(start, end)
+        before, self._captured = self._captured, not deleted
+        if before == self._captured:
+            return None
+        return "traffic is captured again" if self._captured else f"outage of capture: {deleted:,} objects deleted"
 
     def _begin_control(self, cards: CardProcessor) -> None:
         import numpy as np
@@ -137,26 +183,17 @@ class _YearRunner:
         from ml.aws import s3_objects
         from ml.model import artifact
 
-        archive = artifact.read(s3_objects.read(self._operator.serving().artifact.uri))
-        cards.start_control(archive.model, np.array(archive.baseline["fraud_by_amount"]["edges"]))
-
-    def _check(self, history: EventHistory, cards: CardProcessor, month: int, moment: datetime) -> None:
-        """Delivers labels, applies outages of capture, runs the drift check and merges approvals after `month`."""
-        set_clock(moment)
-        self._emulators.aws.flush()
-        for start, end in self._year.uncaptured(month):
-            console.note(
-                f"   outage of capture from {start:%d %B} to {end:%d %B}: "
-                f"{cards.delete_captured(start, end):,} objects deleted"
-            )
-        console.note(f"   {cards.deliver_labels(moment):,} labels delivered")
-        history.add_check(month, self._operator.run_drift_check())
-        history.add_merges(month, moment, self._operator.merge_approvals())
+        record = self._operator.serving()
+        archive = artifact.read(s3_objects.read(record.artifact.uri))
+        figure = self._operator.evaluation(record)["metrics"]["false_positive_rate"]["value"]
+        edges = np.array(archive.baseline["fraud_by_amount"]["edges"])
+        cards.start_control(archive.model, edges, false_positive_rate=figure)
 
 
 def _print_month(cards: CardProcessor, month: int) -> None:
     counts = cards.counts_by_month[month]
-    values = [year_data.recall(counts.confusion(c)).value for c in (counts.with_retraining, counts.without_retraining)]
+    found = cards.outcomes.counts(month)
+    values = [year_data.recall(found[side].confusion).value for side in ("with_retraining", "without_retraining")]
     both = ["undefined" if value is None else f"{value:.2f}" for value in values]
     console.note(f"   recall {both[0]}, without retraining {both[1]}; model versions {', '.join(counts.versions)}")
 
@@ -169,15 +206,21 @@ def _print_table(year: PlayedYear, page: Path, kept: OutputFolder, watch: StageT
 
     last = year.months[-year_data.POOLED :]
     span = f"months {last[0].number} to {last[-1].number}"
-    pooled = {side: year.pooled(side) for side in ("with_retraining", "without_retraining")}
+    pooled = {side: year.pooled(side) for side in year_data.SIDES}
+    recalls = {side: render.figure(year_data.recall(counts.confusion).to_dict()) for side, counts in pooled.items()}
+    served = pooled["with_retraining"]
     rows = [
         ("scenario", f"{year.scenario}, seed {year.seed}, {year.rows_a_month:,} transactions a month"),
-        ("recall with retraining", f"{render.figure(year_data.recall(pooled['with_retraining']).to_dict())} in {span}"),
-        ("recall without", f"{render.figure(year_data.recall(pooled['without_retraining']).to_dict())} in {span}"),
+        ("recall with retraining", f"{recalls['with_retraining']} in {span}"),
+        ("recall without", f"{recalls['without_retraining']} in {span}"),
+        ("recall of a rule", f"{recalls['rule']} in {span}, alerts on amounts above {year.rule_amount:,.2f}"),
+        ("frauds of first kind", f"recall {render.figure(year_data.recall_first_kind(served).to_dict())} in {span}"),
         (
             "false-positive rate",
-            render.figure(year_data.false_positive_rate(pooled["with_retraining"]).to_dict(), percent=True),
+            render.figure(year_data.false_positive_rate(served.confusion).to_dict(), percent=True),
         ),
+        ("days to alarm", _days(year.reaction.days_to_alarm)),
+        ("days to recovery", _days(year.reaction.days_to_recovery)),
         ("requests", ", ".join(f"{item.cause} in month {item.month}: {item.fate}" for item in year.requests) or "none"),
         ("report", short(page)),
         ("pages and logs", short(page.parent / "github/index.html")),
@@ -186,3 +229,7 @@ def _print_table(year: PlayedYear, page: Path, kept: OutputFolder, watch: StageT
         ("seconds", f"{sum(watch.seconds.values()):.0f} in all"),
     ]
     console.out.print(render.table(rows, title="A year of traffic that drifts"))
+
+
+def _days(count: int | None) -> str:
+    return "none" if count is None else f"{count} from the onset of concept drift"

@@ -12,8 +12,9 @@ from ml.report.vega_charts import NARROW, Chart, Layer, details_on_hover
 from ml.report.year_data import Deployment, PlayedYear
 
 _LABEL_WIDTH = 24  # pixels that the number of a month needs on an axis
-_SIDES = ("with retraining", "without retraining")
-_SIDE_COLOURS = ["var(--with)", "var(--without)"]
+_SIDES = ("with retraining", "without retraining", "rule on the amount")
+_KEYS = dict(zip(_SIDES, year_data.SIDES, strict=False))
+_SIDE_COLOURS = ["var(--with)", "var(--without)", "var(--soft)"]
 _SHARE_AXIS = {"title": None, "values": [0, 0.25, 0.5, 0.75, 1], "labelExpr": "format(100 * datum.value, 'd') + ' %'"}
 _SHARE_SCALE = {"domain": [0, 1]}
 
@@ -24,29 +25,30 @@ def charts(year: PlayedYear) -> list[Chart]:
 
 
 def recall(year: PlayedYear) -> Chart:
-    """Recall by month with its 95 % interval in both years; approvals of retrain requests are marked."""
+    """Recall by month in both years, with its 95 % interval, and by the rule; approvals of requests are marked."""
     points = [
         {"month": month.number, "side": side} | _interval(figure, f"Month {month.number} {side}: recall")
         for side in _SIDES
         for month in year.months
-        if (figure := year_data.recall(getattr(month, side.replace(" ", "_")))).value is not None
+        if (figure := year_data.recall(month.sides[_KEYS[side]].confusion)).value is not None
     ]
-    ends = [_words(year_data.recall(getattr(year.months[-1], side.replace(" ", "_")))) for side in _SIDES]
+    ends = [_words(year_data.recall(year.months[-1].sides[_KEYS[side]].confusion)) for side in _SIDES]
     colour = {"field": "side", "scale": {"domain": _SIDES, "range": _SIDE_COLOURS}}
     y = {"field": "value", "type": "quantitative", "scale": _SHARE_SCALE, "axis": _SHARE_AXIS}
-    dash = {"field": "side", "scale": {"domain": _SIDES, "range": [[1, 0], [7, 4]]}}
-    shape = {"field": "side", "scale": {"domain": _SIDES, "range": ["circle", "square"]}}
+    dash = {"field": "side", "scale": {"domain": _SIDES, "range": [[1, 0], [7, 4], [2, 3]]}}
+    shape = {"field": "side", "scale": {"domain": _SIDES, "range": ["circle", "square", "triangle-up"]}}
     return Chart(
         name="recall",
-        title="Recall by month, with and without retraining",
+        title="Recall by month, with and without retraining, and by a rule on the amount",
         description=(
-            f"In month {year.months[-1].number} recall is {ends[0]} with retraining and {ends[1]} without. "
-            "The table below has every month."
+            f"In month {year.months[-1].number} recall is {ends[0]} with retraining, {ends[1]} without and {ends[2]} "
+            "by the rule. The table below has every month."
         ),
         data=points,
         encoding={"x": _months(year, "month"), "color": colour},
         layers=[
             {
+                "transform": [{"filter": f"datum.side !== '{_SIDES[2]}'"}],
                 "mark": {"type": "area", "opacity": 0.18},
                 "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
             },

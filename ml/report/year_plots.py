@@ -16,7 +16,11 @@ from ml.report.png import png
 from ml.report.year_data import PlayedYear
 
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
-_SIDES = (("without_retraining", "#bc4c00", "s", (0, (5, 3))), ("with_retraining", "#0969da", "o", "-"))
+_SIDES = (
+    ("rule", "rule on the amount", "#59636e", "^", (0, (1, 2))),
+    ("without_retraining", "without retraining", "#bc4c00", "s", (0, (5, 3))),
+    ("with_retraining", "with retraining", "#0969da", "o", "-"),
+)
 _DPI = 144
 
 
@@ -32,16 +36,15 @@ def draw(year: PlayedYear) -> dict[str, bytes]:
 
 
 def recall(year: PlayedYear) -> bytes:
-    """Recall by month with its 95 % interval, with and without retraining, and the roll-outs of retrained models."""
-    with _drawing("Recall by month, with and without retraining", year, 4.2) as (figure, axes):
-        for side, colour, marker, style in _SIDES:
-            figures = [(m.number, year_data.recall(getattr(m, side))) for m in year.months]
+    """Recall by month, with and without retraining and by the rule, and the roll-outs of retrained models."""
+    with _drawing("Recall by month, with and without retraining, and by a rule", year, 4.2) as (figure, axes):
+        for side, name, colour, marker, style in _SIDES:
+            figures = [(m.number, year_data.recall(m.sides[side].confusion)) for m in year.months]
             known = [(n, f.value, f.low, f.high) for n, f in figures if f.value is not None]
             columns = np.array(known, dtype=float).reshape(-1, 4).T
-            axes.fill_between(columns[0], columns[2], columns[3], color=colour, alpha=0.15, lw=0)
-            axes.plot(
-                columns[0], columns[1], color=colour, marker=marker, ms=5, lw=2, ls=style, label=side.replace("_", " ")
-            )
+            if side != "rule":
+                axes.fill_between(columns[0], columns[2], columns[3], color=colour, alpha=0.15, lw=0)
+            axes.plot(columns[0], columns[1], color=colour, marker=marker, ms=5, lw=2, ls=style, label=name)
         axes.axhline(year.min_recall, color=_MUTED, lw=1, ls=":", label=f"gate: {year.min_recall:.0%}")
         retrained = {retrain.approval for retrain in year.retrains}
         for item in year.deployments:

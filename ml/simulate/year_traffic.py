@@ -87,6 +87,10 @@ class Year:
             labels=pa.concat_tables([day.labels for day in days]).combine_chunks(),
         )
 
+    def day(self, day: date) -> Day:
+        """A day of the year."""
+        return self._day(self.number(day), day)
+
     def known(self, start: datetime, end: datetime) -> Iterator[pa.Table]:
         """Labels of the year's days that become known from `start` (included) to `end` (not), a table for each day."""
         reach = timedelta(days=self.scenario.labels.longest_delay_days + 1)
@@ -129,6 +133,11 @@ class Year:
         """The month number of `day`; 0 before the year."""
         first = self.scenario.first_day
         return max(HISTORY, (day.year - first.year) * 12 + day.month - first.month + 1)
+
+    def concept_onset(self) -> date | None:
+        """The first day of the first month with concept drift; None without one."""
+        months = [drift.course.from_month for drift in self.scenario.concept_drift]
+        return self._days(min(months))[0] if months else None
 
     def uncaptured(self, month: int) -> list[tuple[datetime, datetime]]:
         """The intervals of `month` whose traffic is not captured."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from ml.model.metrics import Confusion
-from ml.report.year_data import DayOfAlerts, Decision, Deployment, MonthPlayed, PlayedYear, Request, Retrain
+from ml.report.year_data import (
+    AtEqualFalseAlarms,
+    DayOfAlerts,
+    Decision,
+    Deployment,
+    MonthPlayed,
+    PlayedYear,
+    Reaction,
+    Request,
+    Retrain,
+    SideCounts,
+)
 from ml.simulate.stand_in_data import months_later
 
 FIRST = date(2026, 1, 1)
@@ -26,6 +37,14 @@ def played_year(*, months: int = 12, requests: bool = True) -> PlayedYear:
         band_edges=(5.6, 22.0, 77.0, 203.0, 365.0, 1018.0),
         min_recall=0.6,
         onsets={"data": 4, "concept": 7},
+        rule_amount=812.5,
+        equal_false_alarms={
+            side: AtEqualFalseAlarms.of(_counts(4 * 161, found, 920))
+            for side, found in (("with_retraining", 620), ("without_retraining", 165), ("rule", 380))
+        },
+        reaction=Reaction(onset=date(2026, 7, 1), alarm=date(2026, 7, 7), recovery=date(2026, 7, 20)),
+        looks=365,
+        check_runs=21,
         months=tuple(_month(number) for number in range(1, months + 1)),
         requests=_REQUESTS if requests else (),
         retrains=_RETRAINS if requests else (),
@@ -45,8 +64,12 @@ def _month(number: int) -> MonthPlayed:
         number=number,
         start=start,
         end=end,
-        with_retraining=_counts(frauds, hits, false),
-        without_retraining=_counts(frauds, lost, stale),
+        sides={
+            "with_retraining": _counts(frauds, hits, false),
+            "without_retraining": _counts(frauds, lost, stale),
+            "rule": _counts(frauds, frauds // 2, 190),
+            "model_or_rule": _counts(frauds, hits, stale + 150),
+        },
         alerts=tuple(
             DayOfAlerts(
                 day=start + timedelta(days=d), alerts=5 + (d * 7 + number) % 6, frauds=1 + d % (number // 3 + 1)
@@ -63,12 +86,20 @@ def _month(number: int) -> MonthPlayed:
     )
 
 
-def _counts(frauds: int, found: int, false: int) -> Confusion:
-    return Confusion(
+def _counts(frauds: int, found: int, false: int) -> SideCounts:
+    """Counts of 24,000 rows, or of more if there are more frauds; a quarter of the frauds are of the first kind."""
+    confusion = Confusion(
         true_positives=found,
         false_negatives=frauds - found,
         false_positives=false,
         true_negatives=24_000 - frauds - false,
+    )
+    return SideCounts(
+        confusion=confusion,
+        first_kind=frauds // 4,
+        first_kind_detected=found // 4,
+        fraud_value=120.5 * frauds,
+        value_detected=120.5 * found,
     )
 
 
