@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from ml import clock
 from ml.aws import s3_objects
 from ml.aws.drift_check_store import COUNTS_SCHEMA, encoded
 from ml.aws.labels import scored_row_labels
+from ml.aws.labels.store import deliveries
 from ml.aws.scored_rows import ScoredRows
 from ml.console import note, stage
 from ml.drift.calendar import MATURING_PERIOD
@@ -129,7 +130,7 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
     stored = monitor.checks.read_counts(model.sha256)
     known: dict[str, tuple[list[int], list[int], list[int]]] = dict(stored["days"]) if stored else {}
     days = [first + place * _DAY for place in range((end - first).days)]
-    changed = stored is None or stored["labels"] != monitor.labels_sha256
+    changed = stored is None or stored["labels"] != monitor.labels_sha256 or _become_known(monitor, stored, now)
     recount = [
         day
         for day in days
@@ -161,6 +162,12 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
     }
     s3_objects.write(uri, encoded(document), "application/json")
     return known, uri
+
+
+def _become_known(monitor: Monitor, stored: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a delivery may have labels whose time has come since the stored counts."""
+    counted = datetime.fromisoformat(stored["evaluated"])
+    return now > counted and any(each.first <= now and each.last > counted for each in deliveries(monitor.bucket))
 
 
 def _new_alerts(rows: pa.Table, model: Model) -> dict[date, int]:

@@ -84,6 +84,16 @@ def test_only_new_labels_are_counted_again(february: MonitoredEndpoint, monkeypa
     assert sum(after["2026-02-15"][1][:-1]) == 1
 
 
+def test_labels_that_were_delivered_early_count_from_their_time_on(february: MonitoredEndpoint) -> None:
+    """A delivery may have labels whose time is to come; they count once it has come, without another delivery."""
+    deliver([("2026021506#0", 1)], store.ANALYST, datetime(2026, 2, 22, tzinfo=UTC))
+    evaluated(february)
+    assert sum(counts(february)["2026-02-15"][1][:-1]) == 0
+    february.at("2026-02-22T05:17:00Z")
+    evaluated(february)
+    assert sum(counts(february)["2026-02-15"][1][:-1]) == 1
+
+
 def test_fraud_in_either_channel_is_known(february: MonitoredEndpoint) -> None:
     """A later chargeback label 0 does not hide what the analyst found; the analyst's own correction does."""
     deliver([("2026021506#0", 1), ("2026021506#1", 1)], store.ANALYST)
