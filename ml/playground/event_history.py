@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ml import config
 from ml.aws.drift_check_store import Checks
 from ml.drift import calendar
 from ml.gitops import labels, serving_pointer
 from ml.gitops.repository import Repository
-from ml.playground import drift_verdict_summary
+from ml.playground import drift_verdict_summary, reaction
 from ml.playground.card_processor import CardProcessor
 from ml.playground.daily_look import Look
 from ml.playground.developer import APPROVALS
@@ -29,14 +27,11 @@ from ml.playground.year_operator import YearOperator
 from ml.records import retrain_requests
 from ml.report.year_data import (
     POOLED,
-    RECOVERED_DAYS,
-    RECOVERED_RECALL,
     DayOfAlerts,
     Decision,
     Deployment,
     MonthPlayed,
     PlayedYear,
-    Reaction,
     Request,
     Retrain,
 )
@@ -120,7 +115,7 @@ class EventHistory:
             onsets=_onsets(scenario),
             rule_amount=cards.outcomes.rule_amount,
             equal_false_alarms=cards.outcomes.at_equal_false_alarms(range(max(1, months - POOLED + 1), months + 1)),
-            reaction=self._reaction(deployments),
+            reaction=reaction.measure(cards.year, self._looks, deployments, months=months, root=operator.root),
             looks=self.looks,
             check_runs=self.runs,
             months=months_played,
@@ -242,41 +237,6 @@ class EventHistory:
                 )
             )
         return tuple(found)
-
-    def _reaction(self, deployments: tuple[Deployment, ...]) -> Reaction:
-        """The first alarm and the first recovery after the onset of concept drift."""
-        year = self._cards.year
-        onset = year.concept_onset()
-        if onset is None or onset >= year.span(self._months)[1].date():
-            return Reaction(onset=None, alarm=None, recovery=None)
-        begin = datetime.combine(onset, time(), UTC)
-        alarms = (look.moment for look in self._looks if look.moment >= begin and look.concept and not look.ended)
-        alarm = next(alarms, None)
-        recoveries = (item.start for item in deployments if item.start >= begin and self._recovers(item))
-        recovery = next(recoveries, None)
-        return Reaction(
-            onset=onset,
-            alarm=alarm.date() if alarm else None,
-            recovery=recovery.astimezone(UTC).date() if recovery else None,
-        )
-
-    def _recovers(self, deployment: Deployment) -> bool:
-        """Whether the model's recall on the whole days after its roll-out is enough; False if the year is too short."""
-        from ml.aws import s3_objects
-        from ml.model import artifact
-
-        year, first = self._cards.year, deployment.start.astimezone(UTC).date() + timedelta(days=1)
-        days = [first + timedelta(days=place) for place in range(RECOVERED_DAYS)]
-        if days[-1] >= year.span(self._months)[1].date():
-            return False
-        record = config.load_approval(self._operator.root, deployment.approval)
-        model = artifact.read(s3_objects.read(record.artifact.uri)).model
-        found = frauds = 0
-        for day in map(year.day, days):
-            rows = np.column_stack([day.transactions[name].to_numpy() for name in model.inputs])
-            alerts = model.decide(model.score(rows)) == 1
-            frauds, found = frauds + int((day.truth == 1).sum()), found + int((day.truth[alerts] == 1).sum())
-        return found >= RECOVERED_RECALL * frauds > 0
 
     # -- decisions
 
