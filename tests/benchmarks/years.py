@@ -8,11 +8,11 @@ fourth. `--render` makes the page alone, from the files that are there.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,18 @@ PLAYED = (
 )
 
 
-def fingerprint(patterns: Iterable[str], scenario: Scenario | None = None) -> str:
-    """Identifies the content of the files that match, below the root, and the scenario."""
+def fingerprint(patterns: tuple[str, ...], scenario: Scenario) -> str:
+    """Identifies the scenario, and the files below the root that match as they are at the first call."""
+    fields = scenario.model_dump_json(exclude={"title", "about"})
+    return hashlib.sha256(f"{_files_sha256(patterns)}{fields}".encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _files_sha256(patterns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
         digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
-    if scenario is not None:
-        digest.update(scenario.model_dump_json(exclude={"title", "about"}).encode())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def year_path(kind: str, seed: int) -> Path:

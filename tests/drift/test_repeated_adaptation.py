@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ml.drift.repeated_adaptation import onset
+from ml import config
+from ml.drift import decision_policy, repeated_adaptation
+from ml.drift.approved_model import Model
+from ml.drift.repeated_adaptation import case, onset
+from ml.drift.window_monitor import Check
+from ml.model import artifact
+from ml.model.drift.histogram import Reference
+from ml.model.drift.sequential_fraud_rate_test import FraudRates
 from ml.model.model_document import KNOWN, NEW
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD
+from tests.harness.git import repositories
+from tests.harness.platform import monitored
 
 FIRST = datetime(2026, 7, 1, tzinfo=UTC)
 REFERENCE = {
@@ -43,3 +53,56 @@ def test_longest_window_ends_the_repetitions() -> None:
 def test_only_an_adaptation_with_a_new_pattern_is_repeated(changes: dict[str, Any]) -> None:
     """A model without an expert, a fitted one, and one whose threshold alone is new are not adapted again."""
     assert due(30, **changes) is None
+
+
+def adapted_model() -> Model:
+    """A model with a part for new patterns, fitted from 10 to 15 January 2026 at last."""
+    content = artifact.read(monitored.archive(adapted=True))
+    before = config.Champion(
+        approval=1,
+        model_package_arn=repositories.record(1).model_package_arn,
+        artifact_sha256="1" * 64,
+        comparison="compared",
+        reason="Compared on the same rows.",
+    )
+    return Model(
+        record=repositories.record(2, kind=ADAPT, champion=before),
+        reference=Reference.of(content.baseline),
+        amount="Amount",
+        rates=FraudRates.of(content.baseline),
+        scorer=content.model,
+    )
+
+
+def test_case_asks_for_an_adaptation_from_the_onset_to_today() -> None:
+    """The case names the model, the days, the kind of run, and where the check is; there is none before it is due."""
+    model, now = adapted_model(), datetime(2026, 1, 26, 5, 17, tzinfo=UTC)
+    check = Check(document={"report": "s3://lake/monitoring/e/reports/w/report.html"}, new=True)
+    found = case(model, check, ["data"], now=now, adapt_days=75)
+    assert found is not None
+    first, end = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 26, tzinfo=UTC)
+    assert (found.kind, found.run_kind, found.name) == ("concept", ADAPT, "20260126T000000Z-concept-drift")
+    assert (found.decision.onset, found.decision.fired) == (first, ((first, end),))
+    assert found.reason == (
+        "The part for new patterns of approval 0002 was fitted on 5 days; 16 days have passed since 2026-01-10. Asks "
+        "for another adaptation"
+    )
+    assert found.evidence["also_due"] == ["data"]
+    assert found.evidence["check"] == "s3://lake/monitoring/e/checks/w.json"
+    assert found.evidence["findings"][0]["value"] == 16
+    assert case(model, check, [], now=now - timedelta(days=2), adapt_days=75) is None
+
+
+@pytest.mark.parametrize("fired", [True, False])
+def test_alarm_comes_before_another_adaptation(monkeypatch: pytest.MonkeyPatch, fired: bool) -> None:
+    """Both are cases of concept drift, so only one is created: the one with evidence of drift."""
+    alarm, again = SimpleNamespace(kind="concept"), SimpleNamespace(kind="concept", again=True)
+    monkeypatch.setattr(decision_policy, "_cases_of_windows", lambda *_: [])
+    monkeypatch.setattr(decision_policy, "build_alarm_case", lambda *_: alarm)
+    monkeypatch.setattr(repeated_adaptation, "case", lambda *_, **__: again)
+    monitor = SimpleNamespace(
+        serves=2, model=lambda _: None, file=SimpleNamespace(training_window=SimpleNamespace(adapt_days=75))
+    )
+    result = SimpleNamespace(fired=fired, ended=None)
+    cases: list[Any] = decision_policy.cases(monitor, [None], result)  # type: ignore[arg-type, list-item] # fakes
+    assert cases == [alarm if fired else again]
