@@ -90,15 +90,9 @@ class ScoredRows:
             stored = {item["Key"]: item["ETag"] for item in object_listing.list_prefix(self.bucket, self._prefix)}
         self._stored = stored
         days = [first + index * _DAY for index in range((end - first).days)]
-        volumes: dict[date, dict[str, str]] = {}
-        missing = []
-        for day in days:
-            known = self.key(day) in stored
-            if known and day < end - _LATE_DAYS * _DAY:
-                continue
-            volumes[day] = self._volume(day)
-            if not known or self._stored_volume(day) != volumes[day]:
-                missing.append(day)
+        looked_at = [day for day in days if self.key(day) not in stored or day >= end - _LATE_DAYS * _DAY]
+        volumes = self._volumes(looked_at)
+        missing = [day for day in looked_at if self.key(day) not in stored or self._stored_volume(day) != volumes[day]]
         for part in _contiguous(missing):
             self._write(part, volumes)
         return set(missing)
@@ -112,12 +106,17 @@ class ScoredRows:
         content = s3_objects.read(f"s3://{self.bucket}/{self.key(day)}")
         return pq.read_table(pa.BufferReader(content), schema=SCHEMA)
 
-    def _volume(self, day: date) -> dict[str, str]:
-        start = datetime.combine(day, time(), UTC)
-        found = object_listing.measure_volume(
-            self.bucket, self.endpoint, start - object_listing.HOUR, start + _DAY + object_listing.HOUR
-        )
-        return {"objects": str(found.objects), "bytes": str(found.bytes)}
+    def _volumes(self, days: Sequence[date]) -> dict[date, dict[str, str]]:
+        """The volume of each day's captured objects, with those of the hour before and the hour after the day."""
+        counts = {day: [0, 0] for day in days}
+        for part in _contiguous(days):
+            start, end = (datetime.combine(day, time(), UTC) for day in (part[0], part[-1] + _DAY))
+            hour = object_listing.HOUR
+            for item in object_listing.list_objects(self.bucket, self.endpoint, start - hour, end + hour):
+                for day in {(item.hour + shift).date() for shift in (-hour, 0 * hour, hour)} & set(part):
+                    counts[day][0] += 1
+                    counts[day][1] += item.bytes
+        return {day: {"objects": str(count), "bytes": str(size)} for day, (count, size) in counts.items()}
 
     def _stored_volume(self, day: date) -> dict[str, str]:
         with explained(f"looking for s3://{self.bucket}/{self.key(day)}"):
