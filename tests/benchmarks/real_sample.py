@@ -231,10 +231,15 @@ def page(text: str, lines: Sequence[Line]) -> str:
         ),
     }
     for name, (head, body) in tables.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, after = text.split(begin, maxsplit=1)[0], text.split(end)[1]
-        text = "\n".join([before + begin, "", head, "|---|---:|---:|---:|", *body, "", end + after])
+        text = replaced(text, name, [head, "|---|---:|---:|---:|", *body])
     return text
+
+
+def replaced(text: str, name: str, table: Sequence[str]) -> str:
+    """The page `text` with the lines of `table` between the marks called `name`."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, after = text.split(begin, maxsplit=1)[0], text.split(end, maxsplit=1)[1]
+    return "\n".join([before + begin, "", *table, "", end + after])
 
 
 def main(arguments: list[str] | None = None) -> int:
