@@ -155,6 +155,7 @@ def _pack(
         held_out = {part: rows[champion_archive.unfitted_rows(start, kind, rows)] for part, rows in held_out.items()}
         _check_test_rows(path, parts["test"], held_out["test"])
     scores = np.concatenate([_held_out_scores(scorer, part, rows, trained) for part, rows in held_out.items()])
+    unseen = pd.concat(held_out.values(), ignore_index=True)
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
         settings.training.columns,
@@ -163,8 +164,9 @@ def _pack(
         scores=scores,
         decisions=scorer.decide(scores),
         times=prepared_files.times(later),
-        labels=pd.concat([rows[LABEL] for rows in held_out.values()], ignore_index=True),
-        follows_new=_follow_new(scorer, pd.concat(held_out.values(), ignore_index=True)),
+        labels=unseen[LABEL],
+        model_scores=scorer.score(unseen[list(scorer.inputs)].to_numpy()),
+        follows_new=_follow_new(scorer, unseen),
         windows=windows,
         kind=kind,
         inherited=start.baseline["fitted"] if start is not None else (),

@@ -11,10 +11,13 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from ml.model import artifact
+from ml.model.drift.reference import Summary
 from ml.model.metrics import Confusion
 from ml.model.training_settings import Columns
 from tests.model.training_samples import SETTINGS, changed
@@ -184,6 +187,17 @@ def test_adapted_reference_has_the_scores_of_all_rows_of_the_run(changed_later: 
     scores = [*fit["out_of_fold_scores"]["train"], *model.score(rows["test"][list(model.inputs)].to_numpy())]
     labels = [*rows["train"]["label"], *rows["test"]["label"]]
     assert reference["confusion"] == vars(Confusion.of(labels, model.decide(scores)))
+
+
+def test_adapted_reference_has_the_distribution_of_the_models_own_scores(changed_later: Bench) -> None:
+    """Fits without a block move all scores a little; traffic is scored by the model itself, and is compared with it."""
+    read = artifact.read(changed_later.artifact())
+    parts = [pq.read_table(changed_later.processing / "prepared" / f"{part}.parquet") for part in ("train", "test")]
+    values = pd.concat([part.to_pandas() for part in parts])[list(read.model.inputs)].to_numpy()
+    own = Summary.reference(read.model.score(values)).to_dict()
+    assert {key: read.baseline["scores"][key] for key in own} == own
+    fit = json.loads((changed_later.root / "model" / "fit.json").read_text())
+    assert not np.allclose(fit["out_of_fold_scores"]["train"], read.model.score(values)[:2800])
 
 
 def test_adaptation_leaves_out_rows_of_the_champions_fit(finished: Bench, tmp_path: Path) -> None:

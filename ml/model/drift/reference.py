@@ -186,6 +186,7 @@ def complete_reference(
     windows: Mapping[str, Any],
     kind: RunKind = FIT,
     labels: ArrayLike | None = None,
+    model_scores: ArrayLike | None = None,
     follows_new: ArrayLike | None = None,
     inherited: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
@@ -198,6 +199,10 @@ def complete_reference(
         X, y: the rows after those of `start_reference`.
         times: their event times, datetime64 in UTC.
         scores, decisions, labels: of the held-out rows, on which no coefficient was fitted; `labels` is `y` if None.
+        model_scores: of the held-out rows by the model itself, where `scores` are those of fits without a row's block;
+            `scores` if None. Their distribution is the one that traffic is compared with: other fits move all scores a
+            little, which would be found as drift. On rows that are nearly all legitimate, it hardly matters that some
+            were fitted.
         follows_new: which held-out rows follow the pattern `new`; none if the model has one part.
         windows: the time windows of the run's parts. All but `test` are windows that the model depends on.
         kind: of the run; `fitted` says which numbers its windows decided (FITTED_NUMBERS).
@@ -223,7 +228,7 @@ def complete_reference(
         "inputs": inputs,
         "fraud_by_amount": {"edges": bands["edges"], "dispersion": asdict(bursts)}
         | {name: [a + b for a, b in zip(bands[name], added[name], strict=True)] for name in added},
-        "scores": Summary.reference(scores).to_dict(),
+        "scores": Summary.reference(scores if model_scores is None else model_scores).to_dict(),
         "alerts": {"count": int(np.count_nonzero(alerted)), "of": len(truth)},
         "new_pattern": {
             "alerts": int(np.count_nonzero(by_new)),
