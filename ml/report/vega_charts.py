@@ -45,6 +45,7 @@ _CONFIG: dict[str, Any] = {
         "symbolOpacity": 1,
         "symbolSize": 70,
         "columnPadding": 24,
+        "offset": 26,  # above the numbers of approvals
         "title": None,
     },
     "text": {"fontSize": 12},
