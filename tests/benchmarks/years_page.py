@@ -152,7 +152,7 @@ def _details(kind: str, years: Sequence[Year]) -> list[str]:
     return [
         f"### {kind}",
         "",
-        f"{KINDS[kind].about.capitalize()}.",
+        f"{KINDS[kind].about[0].upper()}{KINDS[kind].about[1:]}.",
         "",
         f"Misses: {'; '.join(found)}." if found else "Every promise of the default year is kept.",
         "",
