@@ -38,7 +38,12 @@ def _environment(subjects: Subjects, name: str) -> str:
     if found is None:
         raise WillFail(f"there is no environment {name}, which a workflow uses; create it: {remedy}")
     if found.protected_branches:
-        return "limited to protected branches"
+        # "If no branch protection rules are defined for any branch in the repository, then all branches can deploy":
+        # GitHub Docs, "Deployments and environments". The rules of main are a ruleset, which is no such rule.
+        raise WillFail(
+            f"the environment {name} is open to every protected branch, and to all branches where none has branch "
+            f"protection; limit it to {_BRANCH}: {remedy}"
+        )
     if found.branches is None:
         raise WillFail(
             f"every branch may use the environment {name} and so get its role and secrets; limit it to {_BRANCH}: "
@@ -61,7 +66,7 @@ def _reviewers(subjects: Subjects) -> str:
     if not found.reviewers:
         raise WillFail(f"a deployment needs nobody's approval; {remedy}")
     if not found.prevents_self_review:
-        raise WillFail(f"whoever starts a deployment may approve it; {remedy}")
+        raise WillFail(f"the person who starts a deployment may approve it; {remedy}")
     return ", ".join(found.reviewers)
 
 

@@ -276,6 +276,17 @@ def _open_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractCo
     return _nothing_to_undo()
 
 
+def _open_to_protected(name: str) -> Seed:
+    """An environment whose setting is "Protected branches only"."""
+
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        policy = {"protected_branches": True, "custom_branch_policies": False}
+        account.github("PUT", f"/environments/{name}", {"deployment_branch_policy": policy})
+        return _nothing_to_undo()
+
+    return seed
+
+
 def _reviewers(*logins: str, prevent_self_review: bool = True) -> Seed:
     def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
         account.set_reviewers(*logins, prevent_self_review=prevent_self_review)
@@ -392,6 +403,7 @@ FAULTS = (
     Fault("open-drift", "environment drift", "every branch", _open("drift")),
     Fault("open-infrastructure", "environment infrastructure", "every branch", _open(INFRASTRUCTURE)),
     Fault("open-ci-status", "environment ci-status", "every branch", _open(CI_STATUS)),
+    Fault("protected-branches", "environment train", "every protected branch", _open_to_protected("train")),
     Fault("no-reviewer", "reviewers of production", "nobody's approval", _reviewers()),
     Fault("self-review", "reviewers of production", "may approve it", _reviewers(REVIEWER, prevent_self_review=False)),
     Fault("no-status-app", "status App", f"gh variable set {STATUS_APP}", _variable(STATUS_APP, None)),
