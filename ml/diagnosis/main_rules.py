@@ -12,8 +12,10 @@ from ml.diagnosis.subjects import Subjects
 from ml.gitops import code_owners
 from ml.gitops.commit_statuses import CI
 from ml.gitops.github_apps import ACTIONS_APP, BOT_APP
+from ml.gitops.main_rules import NAME
 
 MAIN = "main"
+_HIDDEN = "GitHub shows who bypasses a ruleset only to those who may edit it"
 
 
 def checks(subjects: Subjects) -> Iterator[Check]:
@@ -24,6 +26,7 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run(f"source of {CI}", lambda: _check_source(subjects))
     yield run(f"force pushes to {MAIN}", lambda: _force_pushes(subjects))
     yield run(f"deletion of {MAIN}", lambda: _deletion(subjects))
+    yield run(f"exemptions on {MAIN}", lambda: _exemptions(subjects))
     yield run(f"the App's pushes to {MAIN}", lambda: _bypass(subjects))
 
 
@@ -104,6 +107,22 @@ def _expect_rules(subjects: Subjects) -> None:
         raise CannotTell(f"{MAIN} has no rules")
 
 
+def _exemptions(subjects: Subjects) -> str:
+    """Nobody but the bot's App is exempt from the reviews and the required status."""
+    _expect_rules(subjects)
+    rules = subjects.main_rules
+    if rules.bypassing_apps is None or rules.other_bypasses is None:
+        raise CannotTell(_HIDDEN)
+    where = f"remove them in Settings, Rules, Rulesets, {NAME}, Bypass list, or in the protection of {MAIN}"
+    if {str(ACTIONS_APP), "github-actions"} & set(rules.bypassing_apps):
+        raise WillFail(f"the Actions App bypasses the rules, so the workflow of any branch can push to {MAIN}; {where}")
+    if rules.other_bypasses:
+        raise WillFail(
+            f"{', '.join(rules.other_bypasses)} bypass the rules, so one person alone can change {MAIN}; {where}"
+        )
+    return "none but the App's" if rules.bypassing_apps else "none"
+
+
 def _bypass(subjects: Subjects) -> str:
     """Requests and gate failures reach main directly only by an App that bypasses the rules."""
     rules = subjects.main_rules
@@ -112,7 +131,7 @@ def _bypass(subjects: Subjects) -> str:
     if subjects.app(BOT_APP) is None:
         return f"no App is set ({BOT_APP}); requests and gate failures reach {MAIN} by pull request"
     if rules.bypassing_apps is None:
-        raise CannotTell("GitHub shows who bypasses a ruleset only to those who may edit it")
+        raise CannotTell(_HIDDEN)
     if not rules.bypassing_apps:
         raise WillFail(
             f"{BOT_APP} names an App that may not push to {MAIN}, so drift.yml and train.yml fail to record requests "

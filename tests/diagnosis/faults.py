@@ -255,6 +255,17 @@ def _source(**source: int) -> Seed:
     return _rules(lambda rules: rules["required_status_checks"]["parameters"].update(required_status_checks=[check]))
 
 
+def _bypasses(kind: str, number: int) -> Seed:
+    """One more bypass of the rules of main."""
+
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        actor = {"actor_id": number, "actor_type": kind, "bypass_mode": "pull_request"}
+        account.ruleset["bypass_actors"] = [*account.ruleset["bypass_actors"], actor]
+        return _nothing_to_undo()
+
+    return seed
+
+
 def _nobody_bypasses(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
     account.ruleset["bypass_actors"] = []
     return _nothing_to_undo()
@@ -430,6 +441,8 @@ FAULTS = (
     Fault("actions-source", "source of fraudops/ci", "the Actions App", _source(integration_id=ACTIONS_APP)),
     Fault("force-pushes", "force pushes to main", "can be rewritten", _without("non_fast_forward")),
     Fault("deletion", "deletion of main", "can be deleted", _without("deletion")),
+    Fault("exempt-admins", "exemptions on main", "administrators of the repository", _bypasses("RepositoryRole", 5)),
+    Fault("exempt-actions", "exemptions on main", "the workflow of any branch", _bypasses("Integration", ACTIONS_APP)),
     Fault("no-bypass", "the App's pushes to main", "may not push", _nobody_bypasses),
     Fault("disabled", "drift schedule", "gh workflow enable drift.yml", _disabled),
     Fault("never-fired", "last scheduled run", "never fired", _three_days_later),
