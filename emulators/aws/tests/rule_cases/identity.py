@@ -128,6 +128,8 @@ def policy_lockout(aws: LocalAws) -> None:
     kms, root = aws.client("kms"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     for policy in (key_policy({"Service": "logs.amazonaws.com"}, "kms:*"), key_policy(root, "kms:Encrypt")):
         refused("kms-policy-lockout", lambda policy=policy: kms.create_key(Policy=policy))  # type: ignore[misc]
+    no_statement = '{"Version": "2012-10-17", "Statement": ["x"]}'
+    refused("kms-policy-lockout", lambda: kms.create_key(Policy=no_statement))
     key = kms.create_key(Policy=key_policy(root, "kms:*"))["KeyMetadata"]["KeyId"]
     refused(
         "kms-policy-lockout",

@@ -95,6 +95,8 @@ def check_key_policy(document: Any) -> None:
     """Refuses a key's policy that lets nobody of the account change it."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in [statements] if isinstance(statements, dict) else statements:
+        if not isinstance(statement, dict):
+            continue
         principal = statement.get("Principal", {})
         named = principal.get("AWS", []) if isinstance(principal, dict) else [principal]
         own = any(account_state.account in name or name == "*" for name in _list(named))
