@@ -46,6 +46,17 @@ def trust_policy_size(aws: LocalAws) -> None:
     )
 
 
+def trust_policy_json(aws: LocalAws) -> None:
+    iam, name = aws.client("iam"), unique_name("role")
+    for document in ("trust.json", "[]", '{"Version": '):
+        refused(
+            "iam-trust-policy-json",
+            lambda document=document: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document),  # type: ignore[misc]
+        )
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    refused("iam-trust-policy-json", lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument="x"))
+
+
 def session_length(aws: LocalAws) -> None:
     name, account = unique_name("role"), {"AWS": "arn:aws:iam::123456789012:root"}
     trust = {**TRUST, "Statement": [{"Effect": "Allow", "Principal": account, "Action": "sts:AssumeRole"}]}
@@ -139,13 +150,23 @@ def policy_lockout(aws: LocalAws) -> None:
     assert "will not allow you to update the key policy in the future" in reason_of_failed_stack(aws, body)
 
 
+def policy_json(aws: LocalAws) -> None:
+    kms = aws.client("kms")
+    refused("kms-policy-json", lambda: kms.create_key(Policy="x", BypassPolicyLockoutSafetyCheck=True))
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    refused("kms-policy-json", lambda: kms.put_key_policy(KeyId=key, PolicyName="default", Policy="[]"))
+    kms.describe_key(KeyId=key)
+
+
 CASES: dict[str, Case] = {
     "iam-inline-policies-size": inline_policies_size,
     "iam-managed-policy-size": managed_policy_size,
     "iam-policies-per-role": policies_per_role,
     "iam-policy-in-use": policy_in_use,
     "iam-provider-exists": provider_exists,
+    "iam-trust-policy-json": trust_policy_json,
     "iam-trust-policy-size": trust_policy_size,
+    "kms-policy-json": policy_json,
     "kms-policy-lockout": policy_lockout,
     "sts-chained-session": chained_session,
     "sts-session-length": session_length,

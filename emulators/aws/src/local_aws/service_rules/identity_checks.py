@@ -17,6 +17,14 @@ _DEFAULT_SESSION_SECONDS = 3600
 _POLICIES_PER_ROLE = 10
 
 
+def is_object(document: str) -> bool:
+    """Whether a text is a JSON object, as every policy is."""
+    try:
+        return isinstance(json.loads(document), dict)
+    except ValueError:
+        return False
+
+
 def policy_chars(document: str) -> int:
     """The size of a policy as IAM counts it: without white space."""
     return len(re.sub(r"\s", "", document))
@@ -47,7 +55,10 @@ def _inline(parameters: Mapping[str, Any]) -> None:
 
 
 def _trust(parameters: Mapping[str, Any]) -> None:
-    check_trust(parameters.get("AssumeRolePolicyDocument") or parameters.get("PolicyDocument") or "")
+    document = parameters.get("AssumeRolePolicyDocument") or parameters.get("PolicyDocument") or ""
+    if not is_object(document):
+        raise violation("iam-trust-policy-json")
+    check_trust(document)
 
 
 def _managed(parameters: Mapping[str, Any]) -> None:
@@ -82,13 +93,13 @@ def check_provider(url: str) -> None:
 
 
 def _key_policy(parameters: Mapping[str, Any]) -> None:
-    if not parameters.get("Policy") or parameters.get("BypassPolicyLockoutSafetyCheck"):
+    if not parameters.get("Policy"):
         return
-    try:
-        document = json.loads(parameters["Policy"])
-    except ValueError:  # refused by its reader
+    if not is_object(parameters["Policy"]):
+        raise violation("kms-policy-json")
+    if parameters.get("BypassPolicyLockoutSafetyCheck"):
         return
-    check_key_policy(document)
+    check_key_policy(json.loads(parameters["Policy"]))
 
 
 def check_key_policy(document: Any) -> None:
