@@ -65,7 +65,7 @@ def test_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path
 def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured.
 
-    No call is denied; a statement that no call uses is justified in its template or used by another test.
+    No call is denied; an action that no call uses is justified in its template or used by another test.
     """
     repository, out = tmp_path / "project", tmp_path / "demo"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
@@ -104,4 +104,5 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     report = usage.report(out / "cloud")
     assert permissions.denied(report) == {}
     assert permissions.redundant(report) == set()
-    assert permissions.unjustified(report) == set(permissions.USED_BY)
+    assert permissions.contradicted(report) == set()
+    assert permissions.unjustified(report) == permissions.expected_of_others()
