@@ -30,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RECORDER].install(patch)
 
 
+def pytest_report_header() -> str | None:
+    """Which Python runs the jobs of the end-to-end tests."""
+    if importlib.util.find_spec("moto") is None:
+        return None
+    from ml.playground import job_interpreter
+    from tests.harness.platform.job_images import IMAGES
+
+    return job_interpreter.describe(IMAGES)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Keeps whether the test passed."""

@@ -37,6 +37,7 @@ from ml.simulate import stand_in_data, table_files
 from tests.harness.aws.workflow_identity import WorkflowIdentity
 from tests.harness.git.repositories import PERSON, GitWorkspace
 from tests.harness.platform import adopted
+from tests.harness.platform.job_images import IMAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, FRAUDS = 12_000, 60
@@ -121,7 +122,7 @@ def steps_module() -> Any:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """One account for the file."""
-    with LocalAws(tmp_path_factory.mktemp("cloud")) as running:
+    with LocalAws(tmp_path_factory.mktemp("cloud"), images=IMAGES) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from local_aws.authorization import usage
 from ml.errors import GitError, Refused
 from ml.playground import demo_round, simulated_year
 from ml.playground.scripted_reviewer import LOGIN
-from tests.harness.platform import permissions
+from tests.harness.platform import job_images, permissions
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -69,6 +69,7 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     """
     repository, out = tmp_path / "project", tmp_path / "demo"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    job_images.link_environment(repository)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
     done = subprocess.run(
         [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
