@@ -45,7 +45,10 @@ unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator in
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
-permissions: .venv/dev.stamp  ## Remove each statement of infra/ that the demo does not use, and run the test that must then fail; half an hour
+permissions: .venv/dev.stamp  ## Run the demo and the failure paths, report every permission in build/permissions.json, remove each statement of infra/ and run the test that must then fail; an hour
+	@mkdir -p build
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --basetemp build/permissions --permission-report build/permissions.json \
+	  --ignore tests/infra/test_statement_removal.py tests/infra tests/workflows tests/playground/test_demo_round.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'removal or long' tests/infra/test_statement_removal.py
 
 # Each emulator is tested in an environment without the product and without the other emulator.
