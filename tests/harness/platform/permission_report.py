@@ -1,8 +1,8 @@
 """The report of `make permissions`: what each role may do, did, and never did, over all runs; not a test itself.
 
 The runs are those of the demo and of the tests of failures. Each role and shared policy has its statements with the
-used actions and the never used ones, whose justification is the template's comment; its denied calls, which are those that
-tests make on purpose; and the test that fails without each statement.
+used actions and the never used ones, whose justification is the template's comment; its denied calls, which are those
+that tests make on purpose; and the test that fails without each statement.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def find(text: str, statement: Statement) -> FoundStatement:
         LookupError: the template has no such statement, or more than one.
     """
     owner, sid = statement
-    found = [each for each in _statements(yaml.compose(text, Loader=yaml.SafeLoader), owner) if each[0] == sid]
+    found = [each for each in _statements(_root(text), owner) if each[0] == sid]
     if len(found) != 1:
         raise LookupError(f"{len(found)} statements of {owner} are called {sid}")
     return found[0][1]
@@ -51,6 +52,13 @@ def unjustified_actions(owner: str, sid: str) -> set[str]:
     actions = [str(each.value) for each in _items(action)] or [str(action.value)]
     reasons = justifications.above(text.splitlines(), node.start_mark.line)
     return set(actions) - justifications.by_action(actions, reasons, used=True).keys()
+
+
+@functools.lru_cache(maxsize=4)
+def _root(text: str) -> yaml.Node | None:
+    """The nodes of a template, which takes half a second to parse."""
+    root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    return root
 
 
 def _statements(root: yaml.Node | None, owner: str) -> Iterator[tuple[str, FoundStatement]]:
