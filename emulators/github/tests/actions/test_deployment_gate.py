@@ -200,6 +200,29 @@ def test_subject_names_the_environment_in_the_form_of_the_repository(emulator: A
     assert (claims["repository_id"], claims["repository_owner_id"]) == (str(record.id), str(record.owner_id))
 
 
+def test_subject_template_of_the_repository_sets_the_claims_of_the_subject(emulator: ActionsEmulator) -> None:
+    """A token has the template's claims in their order; the default comes back, and unknown keys are refused."""
+    ask = (
+        'curl -sf -H "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=x"'
+    )
+    emulator.workflow(one_job(f"{ask} | rev", job=f"{JOB}\n    permissions: {{id-token: write}}"))
+    at = f"/repos/{REPOSITORY}/actions/oidc/customization/sub"
+    keys = ["repo", "context", "repository_visibility"]
+    assert emulator.api("PUT", at, {"use_default": False, "include_claim_keys": keys})[0] == 201
+    found = emulator.api("GET", at)[1]
+    assert (found["use_default"], found["include_claim_keys"]) == (False, keys)
+    run = emulator.dispatch()
+    emulator.finished_runs()
+    line = next(line for line in run.job("one").log.splitlines() if line.startswith("}"))
+    token = line[::-1].partition('"value":"')[2].partition('"')[0]
+    subject = jwt.decode(token, options={"verify_signature": False})["sub"]
+    assert subject == f"repo:{REPOSITORY}:environment:production:repository_visibility:public"
+    for refused in ({"use_default": False, "include_claim_keys": ["nothing"]}, {"use_default": False}, {}):
+        assert emulator.api("PUT", at, refused)[0] == 422
+    assert emulator.api("PUT", at, {"use_default": True})[0] == 201
+    assert "include_claim_keys" not in emulator.api("GET", at)[1]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
