@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ml.model.drift import detector
+from ml.model.drift.retrain_decision import Decision
 
 BRANCH_PREFIX = "bot/request-"
 
@@ -17,7 +17,7 @@ State = Literal["requested", "proposed", "already requested", "suppressed", "cir
 class DriftCase:
     """A drift decision that is due, with its evidence."""
 
-    decision: detector.Decision
+    decision: Decision
     reason: str
     evidence: Mapping[str, Any]
 

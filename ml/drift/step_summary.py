@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ml.clock import stamp
+from ml.drift import request_text
 from ml.drift.request_evidence import sentence, span, strongest
 from ml.drift.window_monitor import Check
 from ml.gitops.markdown_escaping import code, details, fence, link, table, text
@@ -36,8 +37,10 @@ def why(check: Check) -> str:
     return "; ".join(parts) or f"{verdict.rows:,} rows were tested and nothing fired"
 
 
-def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check]) -> str:
-    """The summary of one drift check."""
+def drift_check(
+    result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check], *, handed_over: bool = False
+) -> str:
+    """The summary of one drift check; `handed_over` says whether another job creates the requests."""
     latest = checks[-1]
     parts = [
         f"### Drift: {text(result.verdict)}",
@@ -49,10 +52,11 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
             f"**No traffic** since {stamp(result.no_traffic.since)}, {result.no_traffic.hours:,.0f} hours: drift "
             "cannot be detected."
         )
-    parts += [_outcome(each.request, each.state, each.reason) for each in result.requests]
+    parts += [request_text.outcome(each) for each in result.requests]
     if not result.requests:
         parts.append(
-            f"Due: {', '.join(result.causes)}; no request was created (report only)."
+            f"Due: {', '.join(result.causes)}; "
+            + ("the job `request` creates the request." if handed_over else "no request was created (report only).")
             if result.causes
             else "No request is due."
         )
@@ -75,17 +79,6 @@ def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) 
         "`model-config/monitoring/drift.yaml` sets the limit. The next check that finds traffic closes this issue."
         f"{run}"
     )
-
-
-def _outcome(name: str, state: str, reason: str) -> str:
-    words = {
-        "requested": "A retrain is requested",
-        "proposed": "A pull request proposes a retrain",
-        "already requested": "A retrain was requested before",
-        "suppressed": "No request was created",
-        "circuit breaker open": "No request was created; the circuit breaker is open",
-    }
-    return f"**{words[state]}** ({code(name)}): {text(reason)}."
 
 
 def _windows(checks: Sequence[Check]) -> str:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ml import config
 from ml.aws.labels import coverage
-from ml.drift import decision_policy, training_window
+from ml.drift import decision_policy, training_window, window_choice
 from ml.drift.approved_model import learned_until
 from ml.drift.drift_case import DriftCase
 from ml.model import artifact
@@ -207,7 +207,7 @@ class InProcess:
         now, onset = self.year.span(number)[1], decision.onset
         assert onset is not None
         chosen = self.choose_training_window(onset, now, decision.kind != "concept", now)
-        if isinstance(chosen, training_window.NotEnoughLabels):
+        if isinstance(chosen, window_choice.NotEnoughLabels):
             return None, chosen.reason
         used = [m for m in range(HISTORY, number + 1) if self.year.span(m)[1] > chosen.start]
         tables = [self.months[m].transactions for m in used]
@@ -220,7 +220,7 @@ class InProcess:
 
     def choose_training_window(
         self, onset: datetime, end: datetime, grows: bool, now: datetime
-    ) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
+    ) -> window_choice.TrainingWindow | window_choice.NotEnoughLabels:
         """The product's own choice, which counts the rows of this year instead of a lake's."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(coverage, "by_day", lambda _, start, end, *, as_of: self.by_day(start, end, as_of))
