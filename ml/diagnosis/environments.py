@@ -9,7 +9,7 @@ from ml.aws.cloudformation import workflow_roles
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
 from ml.gitops import actions_secrets, environments
-from ml.gitops.environments import CI_STATUS, REVIEWED, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS, REVIEWED
 from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY, WORKFLOW_LOGIN
 
 WEAKER = (
@@ -99,15 +99,23 @@ def _bot_app(subjects: Subjects) -> str:
             f"{BOTS} does not name the App's login, so validate refuses the records in its pull requests; set it: gh "
             f"variable set {BOTS} --body '{WORKFLOW_LOGIN} NAME[bot]' --repo {subjects.repository}"
         )
-    names = WITH_BOT_KEY if subjects.uses_environments else ()
-    present = [name for name in names if environments.read(subjects.github, name) is not None]
-    without = [name for name in present if BOT_KEY not in environments.secret_names(subjects.github, name)]
-    if without:
+    if not subjects.uses_environments:
+        return "its key is a secret of the repository"
+    if environments.read(subjects.github, BOT) is None:
+        raise CannotTell(f"there is no environment {BOT}")
+    if BOT_KEY not in environments.secret_names(subjects.github, BOT):
         raise WillFail(
-            f"the secret {BOT_KEY} is missing in the environment {', '.join(without)}, whose workflow acts as the App; "
-            f"for each: gh secret set {BOT_KEY} --env NAME --repo {subjects.repository}"
+            f"the environment {BOT} has no secret {BOT_KEY}, so no retrain request can be pushed; set the App's key: "
+            f"gh secret set {BOT_KEY} --env {BOT} --repo {subjects.repository}"
         )
-    return f"its key is in the environments {', '.join(present)}" if names else "its key is a secret of the repository"
+    for name in environments.WITH_ROLE:
+        if BOT_KEY in environments.secret_names(subjects.github, name):
+            raise WillFail(
+                f"the environment {name} has the secret {BOT_KEY}, so a bad package in its workflow could push to "
+                f"{_BRANCH}; delete it: gh secret delete {BOT_KEY} --env {name} --repo "
+                f"{subjects.repository}"
+            )
+    return f"its key is in the environment {BOT} alone"
 
 
 def _secrets(subjects: Subjects) -> str:
@@ -115,10 +123,10 @@ def _secrets(subjects: Subjects) -> str:
     found = actions_secrets.names(subjects.github)
     if not subjects.uses_environments:
         return "every branch can read them"
-    for key, names in ((STATUS_KEY, (CI_STATUS,)), (BOT_KEY, WITH_BOT_KEY)):
+    for key, name in ((STATUS_KEY, CI_STATUS), (BOT_KEY, BOT)):
         if key in found:
             raise WillFail(
-                f"every branch can read the secret {key} of the repository; set it in the environments "
-                f"{', '.join(names)} and delete it: gh secret delete {key} --repo {subjects.repository}"
+                f"every branch can read the secret {key} of the repository; set it in the environment "
+                f"{name} and delete it: gh secret delete {key} --repo {subjects.repository}"
             )
     return "no App's key is among them"

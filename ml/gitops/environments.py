@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
 TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION = "train", "drift", "infrastructure", "production"
-CI_STATUS = "ci-status"
+CI_STATUS, BOT = "ci-status", "bot"
 WITH_ROLE = (TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION)
 """Each is trusted by one role in AWS: of train.yml, drift.yml, infra.yml and deploy.yml."""
-WITH_BOT_KEY = (TRAIN, DRIFT, PRODUCTION)
-"""Those of the workflows that act as the bot's App, if there is one."""
-NAMES = (*WITH_ROLE, CI_STATUS)
-"""All; `ci-status` has no role and holds the key of the status App."""
+NAMES = (*WITH_ROLE, CI_STATUS, BOT)
+"""All; `ci-status` and `bot` have no role, and hold the key of the status App and of the bot's App."""
 REVIEWED = PRODUCTION
 """The environment whose deployments a person approves."""
 _BRANCH = "main"

@@ -1,7 +1,7 @@
 """The names of the two GitHub Apps' variables and secrets, which workflows read and a person sets. Reads none of them.
 
-The status App may write commit statuses and nothing else: it posts `fraudops/ci`. The bot's App opens pull requests,
-and pushes retrain requests and gate failures to main where the rules let it bypass them.
+The status App may write commit statuses and nothing else: it posts `fraudops/ci`. The bot's App pushes
+retrain requests and gate failures to main where the rules let it bypass them, and otherwise proposes them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ STATUS_KEY = "FRAUDOPS_STATUS_APP_PRIVATE_KEY"
 BOT_APP = "FRAUDOPS_APP_CLIENT_ID"
 """The variable with the client id of the bot's App."""
 BOT_KEY = "FRAUDOPS_APP_PRIVATE_KEY"
-"""The secret with its key, in the environments of the workflows that act as the bot."""
+"""The secret with its key, in the environment `bot`, whose jobs have no role in AWS."""
 BOTS = "FRAUDOPS_BOTS"
 """The variable with the logins whose pull requests may change records, separated by spaces."""
 WORKFLOW_LOGIN = "github-actions[bot]"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ml.errors import FraudopsError
 from ml.gitops import code_owners, github_apps
-from ml.gitops.environments import CI_STATUS, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS
 from ml.playground.scripted_reviewer import LOGIN
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def _set_variables_and_keys(remote: Repository, status_app: _App, bot: _App) -> 
     remote.create_variable(github_apps.BOT_APP, bot.client_id)
     remote.create_variable(github_apps.BOTS, f"{github_apps.WORKFLOW_LOGIN} {bot.slug}[bot]")
     remote.get_environment(CI_STATUS).create_secret(github_apps.STATUS_KEY, status_app.private_key)
-    for name in WITH_BOT_KEY:
-        remote.get_environment(name).create_secret(github_apps.BOT_KEY, bot.private_key)
+    remote.get_environment(BOT).create_secret(github_apps.BOT_KEY, bot.private_key)
 
 
 def _id(remote: Repository, app: _App) -> int:

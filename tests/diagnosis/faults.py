@@ -22,8 +22,8 @@ from ml.aws.cloudformation import deployed_stack, workflow_roles
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.gitops import code_owners
-from ml.gitops.environments import CI_STATUS, INFRASTRUCTURE, PRODUCTION
-from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
+from ml.gitops.environments import BOT, CI_STATUS, INFRASTRUCTURE, PRODUCTION
+from ml.gitops.github_apps import ACTIONS_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from tests.harness.git import repositories
 from tests.harness.platform.account import CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
 
@@ -216,15 +216,19 @@ def _put(path: str, body: Any, *, method: str = "PUT") -> Seed:
     return seed
 
 
+@contextmanager
+def _own_claims(account: ReadyAccount, _: pytest.MonkeyPatch) -> Iterator[None]:
+    path = "/actions/oidc/customization/sub"
+    account.github("PUT", path, {"use_default": False, "include_claim_keys": ["repo", "job_workflow_ref"]})
+    try:
+        yield
+    finally:
+        account.github("PUT", path, {"use_default": True})
+
+
 def _tokens(**changed: Any) -> Seed:
     sound = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True}
     return _put("/actions/permissions/workflow", {**sound, **changed})
-
-
-def _no_pull_requests(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-    """Neither the workflow's token nor an App may open one."""
-    _tokens(can_approve_pull_request_reviews=False)(account, patch)
-    return _variable(BOT_APP, None)(account, patch)
 
 
 def _rules(change: Callable[[dict[str, dict[str, Any]]], None]) -> Seed:
@@ -356,6 +360,14 @@ def _serving_unchecked(account: ReadyAccount, patch: pytest.MonkeyPatch) -> Iter
 
 
 PLATFORM, ROLES = platform_stack.stack_name, workflow_roles.stack_name
+_POLICIES = tuple(
+    Fault(f"{stack}-{role}".lower(), f"permissions of {stack} {role}", "no statement", _without_policy(name, role))
+    for name, stack, roles in (
+        (PLATFORM, "fraudops", ("EndpointRole", "DeployRole")),
+        (ROLES, "fraudops-github", ("TrainRole", "DeployRole", "PlanRole", "InfraRole")),
+    )
+    for role in roles
+)
 FAULTS = (
     Fault("no-credentials", "identity", "sign in", _environment(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)),
     Fault("no-region", "region", "set AWS_REGION", _environment(AWS_REGION=None, AWS_DEFAULT_REGION=None)),
@@ -386,11 +398,13 @@ FAULTS = (
     Fault(
         "drift-policy", "permissions of fraudops-github DriftRole", "no statement", _without_policy(ROLES, "DriftRole")
     ),
+    *_POLICIES,
     Fault("boundary", "permissions of fraudops-github TrainRole", "cloudformation:DescribeStacks", _bounded),
     Fault("no-variable", "variables", "FRAUDOPS_ROLE_DRIFT missing", _variable("FRAUDOPS_ROLE_DRIFT", None)),
     Fault("other-variable", "variables", "FRAUDOPS_STACK is x", _variable("FRAUDOPS_STACK", "x")),
     Fault("other-trust", "OIDC subject", "the role of FRAUDOPS_ROLE_DRIFT trusts", _other_trust),
-    Fault("no-pull-requests", "pull requests by Actions", "tick", _no_pull_requests),
+    Fault("own-claims", "OIDC subject", "repo, job_workflow_ref", _own_claims),
+    Fault("no-pull-requests", "pull requests by Actions", "tick", _tokens(can_approve_pull_request_reviews=False)),
     Fault("write-token", "workflow token", "may write", _tokens(default_workflow_permissions="write")),
     Fault("no-merges", "merge method", "not allowed", _put("", {"allow_merge_commit": False}, method="PATCH")),
     Fault("squash", "merge method", "squash merges", _put("", {"allow_squash_merge": True}, method="PATCH")),
@@ -425,9 +439,11 @@ FAULTS = (
         _secret(STATUS_KEY, CI_STATUS, None),
     ),
     Fault("bot-unnamed", "bot's App", f"gh variable set {BOTS}", _variable(BOTS, "github-actions[bot]")),
-    Fault("no-bot-key", "bot's App", "missing in the environment drift", _secret(BOT_KEY, "drift", None)),
+    Fault("open-bot", "environment bot", "every branch", _open(BOT)),
+    Fault("bot-key-beside-role", "bot's App", "the environment drift has the secret", _secret(BOT_KEY, "drift", "key")),
+    Fault("no-bot-key", "bot's App", f"gh secret set {BOT_KEY} --env bot", _secret(BOT_KEY, BOT, None)),
     Fault("shared-key", "repository secrets", "every branch can read the secret", _secret(BOT_KEY, None, "key")),
-    Fault("shared-status-key", "repository secrets", "environments ci-status", _secret(STATUS_KEY, None, "key")),
+    Fault("shared-status-key", "repository secrets", "environment ci-status", _secret(STATUS_KEY, None, "key")),
     Fault("no-approval", "reviews on main", "needs no approval", _reviews(required_approving_review_count=0)),
     Fault("no-pull-request", "reviews on main", "without a pull request", _without("pull_request")),
     Fault("stale", "reviews on main", "keeps approvals", _reviews(dismiss_stale_reviews_on_push=False)),

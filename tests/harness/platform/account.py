@@ -19,7 +19,7 @@ from local_github.domain.records import Repository
 from ml.aws import platform_stack
 from ml.aws.cloudformation import workflow_roles
 from ml.gitops import code_owners, environments, main_rules, repository_settings
-from ml.gitops.environments import CI_STATUS, REVIEWED, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS, REVIEWED
 from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from ml.gitops.github_client import GitHub
 from tests.harness.github.emulator import NAME
@@ -150,8 +150,7 @@ class ReadyAccount:
         main_rules.ensure(github, status_app=CHECKER_ID, bypass_app=ROBOT_ID)
         self.variables.update({STATUS_APP: "Iv1", BOT_APP: "Iv2", BOTS: f"github-actions[bot] {ROBOT}[bot]"})
         self.secrets_of(CI_STATUS)[STATUS_KEY] = "key"
-        for name in WITH_BOT_KEY:
-            self.secrets_of(name)[BOT_KEY] = "key"
+        self.secrets_of(BOT)[BOT_KEY] = "key"
 
 
 _OWNER = "acme"
