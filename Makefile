@@ -62,8 +62,9 @@ oracle: .venv-local-aws/stamp emulators/aws/tests/iam/oracle/node_modules/.packa
 product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the workflows, in an environment without the emulators
 	.venv-product/bin/python tests/product_alone.py
 
-serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12
-	$(BIN)/python -m pytest -m serving_stack tests/serving_stack
+# FRAUDOPS_SKLEARN_CONTAINER is a checkout of aws/sagemaker-scikit-learn-container, whose handler is in no registry.
+serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12; FRAUDOPS_SKLEARN_CONTAINER=FOLDER: AWS's own handler too
+	FRAUDOPS_SKLEARN_CONTAINER="$(FRAUDOPS_SKLEARN_CONTAINER)" $(BIN)/python -m pytest -m serving_stack tests/serving_stack
 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
