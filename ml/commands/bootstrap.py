@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml.aws import lambda_concurrency, log_groups
 from ml.aws import platform_stack as platform
-from ml.aws.cloudformation import platform_source, stack
+from ml.aws.cloudformation import platform_source, stack, stack_names
 from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
@@ -95,8 +95,8 @@ def bootstrap(
         code_owner: @LOGIN or @ORG/TEAM, for which .github/CODEOWNERS is written into `root` unless there is one.
 
     Raises:
-        Refused: the caller is the account's root user, or the repository's plan has no environments and
-            `without_environments` does not say to go on; nothing was changed.
+        Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, or the
+            repository's plan has no environments and `without_environments` does not say to go on; nothing was changed.
         ConfigError: infra/ or serving/production.yaml is missing or invalid, or a setting is unknown.
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
         GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
@@ -107,6 +107,8 @@ def bootstrap(
     if protect is not None and not configure:
         raise ConfigError("the rules of main are set with the repository's variables: add --configure to --protect")
     platform.refuse_root()
+    if overlapping := stack_names.overlap():
+        raise Refused(f"{overlapping}; nothing was changed")
     if code_owner is not None:
         _write_code_owners(root, code_owner)
     if configure and repository is not None and not without_environments:

@@ -34,6 +34,11 @@ Resources:
     Type: AWS::SageMaker::ModelPackageGroup
     Properties: {ModelPackageGroupName: fraudops-model}  # the platform has one of that name
 """
+_EMPTY_STACK = """
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Topic: {Type: AWS::SNS::Topic, Condition: Never}
+"""
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,15 @@ def _failed_stack(_: ReadyAccount, patch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
     finally:
         client("cloudformation").delete_stack(StackName="broken")
+
+
+@contextmanager
+def _longer_name(_: ReadyAccount, __: pytest.MonkeyPatch) -> Iterator[None]:
+    client("cloudformation").create_stack(StackName="fraudops-eu", TemplateBody=_EMPTY_STACK)
+    try:
+        yield
+    finally:
+        client("cloudformation").delete_stack(StackName="fraudops-eu")
 
 
 def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
@@ -380,6 +394,12 @@ FAULTS = (
     Fault("concurrency", "Lambda concurrency", "--reserve-concurrency 0", _concurrency),
     Fault("no-stack", "stack absent", "create it: fraudops bootstrap", _environment(FRAUDOPS_STACK="absent")),
     Fault("failed-stack", "stack broken", "ROLLBACK_COMPLETE", _failed_stack),
+    Fault(
+        "longer-name",
+        "stack names",
+        "the infrastructure role of fraudops may change resources of fraudops-eu",
+        _longer_name,
+    ),
     Fault("no-roles", "stack second-github", "no workflow has a role", _without_roles),
     Fault("template", "template fraudops", "infra/platform.yaml", _file("infra/platform.yaml", "365", "30")),
     Fault("code", "template fraudops", "deploy function", _file("infra/deploy_model/logic.py", '"""', '"""Changed. ')),

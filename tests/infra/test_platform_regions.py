@@ -25,7 +25,7 @@ from tests.harness.platform import adopted
 from tests.harness.platform.stacks import physical
 
 REPOSITORY = "acme/fraud"
-STACKS = ("fraudops", "fraudops-two")
+STACKS = ("fraudops", "second")
 ROWS, FRAUDS = 12_000, 60
 
 
