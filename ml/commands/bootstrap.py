@@ -252,8 +252,7 @@ def _configure(repository: str, values: Mapping[str, str], protect: Protection |
         repository_settings.configure(github)
         if protect is not None:
             main_rules.ensure(github, status_app=protect.status_app, bypass_app=protect.bot_app)
-            if protect.reviewers:
-                environments.set_reviewers(github, environments.REVIEWED, protect.reviewers)
+            environments.set_reviewers(github, environments.REVIEWED, protect.reviewers)
     return states
 
 

@@ -67,6 +67,11 @@ def _reviewers(subjects: Subjects) -> str:
         raise WillFail(f"a deployment needs nobody's approval; {remedy}")
     if not found.prevents_self_review:
         raise WillFail(f"the person who starts a deployment may approve it; {remedy}")
+    if found.admins_bypass:
+        raise WillFail(
+            f"an administrator may start a waiting deployment without a review (can_admins_bypass); set it: fraudops "
+            f"bootstrap --repository {subjects.repository} --configure --protect"
+        )
     return ", ".join(found.reviewers)
 
 

@@ -24,7 +24,8 @@ _ENVIRONMENTS = (
     f"Settings, Environments: create {', '.join(f'`{name}`' for name in NAMES)}, each with deployment branches: "
     "selected, `main` only. Tokens name the environment and not the branch, so only this keeps other branches from the "
     "roles.",
-    f"Settings, Environments, `{REVIEWED}`: add a required reviewer, and prevent self-review.",
+    f"Settings, Environments, `{REVIEWED}`: add a required reviewer, prevent self-review, and do not allow "
+    "administrators to bypass the rules.",
 )
 _ALWAYS = (
     'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '

@@ -316,9 +316,9 @@ def _open_to_protected(name: str) -> Seed:
     return seed
 
 
-def _reviewers(*logins: str, prevent_self_review: bool = True) -> Seed:
+def _reviewers(*logins: str, **settings: bool) -> Seed:
     def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-        account.set_reviewers(*logins, prevent_self_review=prevent_self_review)
+        account.set_reviewers(*logins, **settings)
         return _nothing_to_undo()
 
     return seed
@@ -451,6 +451,7 @@ FAULTS = (
     Fault("protected-branches", "environment train", "every protected branch", _open_to_protected("train")),
     Fault("no-reviewer", "reviewers of production", "nobody's approval", _reviewers()),
     Fault("self-review", "reviewers of production", "may approve it", _reviewers(REVIEWER, prevent_self_review=False)),
+    Fault("admins-bypass", "reviewers of production", "an administrator", _reviewers(REVIEWER, can_admins_bypass=True)),
     Fault("no-status-app", "status App", f"gh variable set {STATUS_APP}", _variable(STATUS_APP, None)),
     Fault(
         "no-status-key",

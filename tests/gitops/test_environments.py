@@ -14,6 +14,7 @@ AT = "/environments/train"
 POLICIES = f"{AT}/deployment-branch-policies"
 REVIEWED = {
     "name": "train",
+    "can_admins_bypass": False,
     "protection_rules": [
         {"type": "branch_policy"},
         {
@@ -60,7 +61,20 @@ def test_existing_reviewers_stay() -> None:
     (put,) = sent(script, "PUT", AT)
     assert put["reviewers"] == [{"type": "User", "id": 5}, {"type": "Team", "id": 6}]
     assert put["prevent_self_review"] is True
+    assert put["can_admins_bypass"] is False
     assert sent(script, "POST", POLICIES) == []
+
+
+def test_reviews_cannot_be_skipped() -> None:
+    """Present reviewers stay if none is named; an environment without any is not changed."""
+    open_to_admins = REVIEWED | {"can_admins_bypass": True}
+    script = Script().on("GET", AT, answer(open_to_admins), refusal(404, "Not Found")).on("PUT", AT, answer({}))
+    with serving(script):
+        environments.set_reviewers(script.github(), "train", [])
+        environments.set_reviewers(script.github(), "train", [])
+    (put,) = sent(script, "PUT", AT)
+    assert put["reviewers"] == [{"type": "User", "id": 5}, {"type": "Team", "id": 6}]
+    assert (put["prevent_self_review"], put["can_admins_bypass"]) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +117,12 @@ def test_environment_is_read_with_branches_reviewers_and_names_of_secrets() -> N
         protected_branches=False,
         reviewers=("bob", "risk"),
         prevents_self_review=True,
+        admins_bypass=False,
     )
     assert not found.for_main_only
     assert unlimited is not None
     assert (unlimited.branches, unlimited.for_main_only, unlimited.reviewers) == (None, False, ())
+    assert unlimited.admins_bypass, "GitHub's default"
 
 
 def test_every_page_of_secrets_is_read() -> None:

@@ -70,11 +70,12 @@ class ReadyAccount:
         if not branches:
             self.github("PUT", f"/environments/{name}", {"deployment_branch_policy": None, "reviewers": self._users()})
 
-    def set_reviewers(self, *logins: str, prevent_self_review: bool = True) -> None:
+    def set_reviewers(self, *logins: str, prevent_self_review: bool = True, can_admins_bypass: bool = False) -> None:
         """Sets the reviewers of the reviewed environment, without any other change."""
         policy = {"protected_branches": False, "custom_branch_policies": True}
-        body = {"deployment_branch_policy": policy, "prevent_self_review": prevent_self_review}
-        self.github("PUT", f"/environments/{REVIEWED}", body | {"reviewers": self._users(*logins)})
+        body: dict[str, Any] = {"deployment_branch_policy": policy, "prevent_self_review": prevent_self_review}
+        body |= {"can_admins_bypass": can_admins_bypass, "reviewers": self._users(*logins)}
+        self.github("PUT", f"/environments/{REVIEWED}", body)
 
     def _users(self, *logins: str) -> list[dict[str, Any]]:
         return [{"type": "User", "id": self.env.clouds.github.state.user(login).id} for login in logins]

@@ -244,6 +244,16 @@ def test_unsupported_protection_is_refused(emulator: ActionsEmulator, body: dict
     assert emulator.api("GET", AT)[0] == 404
 
 
+def test_administrators_may_bypass_unless_it_is_set(emulator: ActionsEmulator) -> None:
+    """As on GitHub, a request that lacks the setting restores the default."""
+    protect(emulator, "alice", can_admins_bypass=False)
+    assert emulator.api("GET", AT)[1]["can_admins_bypass"] is False
+    assert emulator.api("PUT", AT, {"can_admins_bypass": "no"})[0] == 422
+    assert emulator.api("GET", AT)[1]["can_admins_bypass"] is False
+    protect(emulator, "alice")
+    assert emulator.api("GET", AT)[1]["can_admins_bypass"] is True
+
+
 def test_environment_is_read_back_as_github_shows_it(emulator: ActionsEmulator) -> None:
     """A setting that a later request lacks is removed; policies need custom_branch_policies."""
     custom = {"protected_branches": False, "custom_branch_policies": True}
