@@ -10,7 +10,7 @@ Source: GitHub REST API, "Deployment environments", "Deployment branch policies"
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,8 @@ class NoEnvironments(GitHubError):
 class Environment:
     """An environment: the patterns of its branches and tags, and its reviewers.
 
-    `branches` is None if every branch may use it. `protected_branches` admits each branch with a protection rule.
+    `branches` is None if every branch may use it; a pattern of tags is `tag PATTERN`. `protected_branches` admits each
+    branch with a protection rule.
     """
 
     name: str
@@ -101,7 +102,7 @@ def read(github: GitHub, name: str) -> Environment | None:
     patterns = None
     if policy.get("custom_branch_policies"):
         what, path = f"the branches of the environment {name}", f"/environments/{name}/deployment-branch-policies"
-        patterns = tuple(str(item["name"]) for item in rest_reader.items(github, what, path, "branch_policies"))
+        patterns = tuple(_pattern(item) for item in rest_reader.items(github, what, path, "branch_policies"))
     return Environment(
         name=name,
         branches=patterns,
@@ -136,7 +137,9 @@ def _ensure(repository: Repository, *, name: str) -> None:
         )
         if _BRANCH not in _branches(repository, name):
             repository.requester.requestJsonAndCheck(
-                "POST", f"{_url(repository, name)}/deployment-branch-policies", input={"name": _BRANCH}
+                "POST",
+                f"{_url(repository, name)}/deployment-branch-policies",
+                input={"name": _BRANCH, "type": "branch"},
             )
     except GithubException as error:
         if error.status not in _UNAVAILABLE:
@@ -182,7 +185,13 @@ def _get(repository: Repository, name: str) -> dict[str, Any] | None:
 def _branches(repository: Repository, name: str) -> list[str]:
     url = f"{_url(repository, name)}/deployment-branch-policies?per_page=100"
     _, found = repository.requester.requestJsonAndCheck("GET", url)
-    return [str(item["name"]) for item in found["branch_policies"]]
+    return [_pattern(item) for item in found["branch_policies"]]
+
+
+def _pattern(policy: Mapping[str, Any]) -> str:
+    """A policy's pattern; that of tags has the prefix `tag `, which no name of a branch can have."""
+    tags = policy.get("type") == "tag"
+    return f"tag {policy['name']}" if tags else str(policy["name"])
 
 
 def _review_rule(found: dict[str, Any]) -> dict[str, Any]:
