@@ -8,7 +8,7 @@ from functools import partial
 from ml.aws.cloudformation import workflow_roles
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
-from ml.gitops import actions_secrets, environments
+from ml.gitops import actions_secrets, environments, github_apps
 from ml.gitops.environments import BOT, CI_STATUS, REVIEWED
 from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY, WORKFLOW_LOGIN
 
@@ -98,8 +98,7 @@ def _bot_app(subjects: Subjects) -> str:
     found = subjects.app(BOT_APP)
     if found is None:
         return f"none ({BOT_APP} is not set); workflow tokens are used"
-    logins = (subjects.variables.get(BOTS) or "").split()
-    if not [login for login in logins if login.endswith("[bot]") and login != WORKFLOW_LOGIN]:
+    if not github_apps.slugs(subjects.variables.get(BOTS) or ""):
         raise WillFail(
             f"{BOTS} does not name the App's login, so validate refuses the records in its pull requests; set it: gh "
             f"variable set {BOTS} --body '{WORKFLOW_LOGIN} NAME[bot]' --repo {subjects.repository}"

@@ -79,6 +79,19 @@ def test_region_without_the_image_is_a_fault(account: ReadyAccount, monkeypatch:
     assert [check.subject for check in found.checks if check.state == "will fail"] == ["image"], found.text
 
 
+def test_bypass_of_another_app_is_not_the_bots(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both lines are faults: the bot may not push, and another App may. An App that GitHub does not show: no answer."""
+    account.ruleset["bypass_actors"][0]["actor_id"] = accounts.CHECKER_ID
+    found = {check.subject: check for check in doctor(account.root).checks}
+    subjects = ("exemptions on main", "the App's pushes to main")
+    assert [found[subject].state for subject in subjects] == ["will fail", "will fail"]
+    assert "may not push to main" in found[subjects[1]].detail
+    monkeypatch.setitem(account.variables, "FRAUDOPS_BOTS", "github-actions[bot] hidden[bot]")
+    found = {check.subject: check for check in doctor(account.root).checks}
+    assert [found[subject].state for subject in subjects] == ["cannot tell", "cannot tell"]
+    assert "no App hidden" in found[subjects[0]].detail
+
+
 def test_without_a_token_github_has_no_answer(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """The account is checked; each line about GitHub names the variable, and none is a fault."""
     monkeypatch.delenv("GITHUB_TOKEN")

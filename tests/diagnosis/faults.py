@@ -23,9 +23,9 @@ from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.gitops import code_owners
 from ml.gitops.environments import BOT, CI_STATUS, INFRASTRUCTURE, PRODUCTION
-from ml.gitops.github_apps import ACTIONS_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
+from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from tests.harness.git import repositories
-from tests.harness.platform.account import CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
+from tests.harness.platform.account import CHECKER_ID, CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
 
 Seed = Callable[[ReadyAccount, pytest.MonkeyPatch], AbstractContextManager[None]]
 _FAILING_STACK = """
@@ -480,6 +480,8 @@ FAULTS = (
     Fault("deletion", "deletion of main", "can be deleted", _without("deletion")),
     Fault("exempt-admins", "exemptions on main", "administrators of the repository", _bypasses("RepositoryRole", 5)),
     Fault("exempt-actions", "exemptions on main", "the workflow of any branch", _bypasses("Integration", ACTIONS_APP)),
+    Fault("exempt-app", "exemptions on main", f"App {CHECKER_ID} bypasses", _bypasses("Integration", CHECKER_ID)),
+    Fault("bypass-unused", "exemptions on main", f"{BOT_APP} names no App", _variable(BOT_APP, None)),
     Fault("no-bypass", "the App's pushes to main", "may not push", _nobody_bypasses),
     Fault("disabled", "drift schedule", "gh workflow enable drift.yml", _disabled),
     Fault("never-fired", "last scheduled run", "never fired", _three_days_later),
