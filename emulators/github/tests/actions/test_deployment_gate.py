@@ -138,15 +138,24 @@ def test_branch_policy_refuses_other_branches(emulator: ActionsEmulator) -> None
 
 
 def test_only_protected_branches_may_deploy(emulator: ActionsEmulator) -> None:
-    """A protection rule makes a branch protected."""
+    """Branch protection makes a branch protected and a ruleset does not; without any, every branch may deploy."""
     protect(emulator, deployment_branch_policy={"protected_branches": True, "custom_branch_policies": False})
     emulator.workflow(one_job("true", job=JOB))
-    first = emulator.dispatch()
-    emulator.finished_runs()
-    emulator.github.state.named(REPOSITORY).protections["main"] = {}
-    second = emulator.dispatch()
-    emulator.finished_runs()
-    assert (first.conclusion, second.conclusion) == ("failure", "success")
+    ruleset = {
+        "name": "main",
+        "target": "branch",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+        "rules": [{"type": "deletion"}],
+    }
+    assert emulator.api("POST", f"/repos/{REPOSITORY}/rulesets", ruleset)[0] == 201
+    conclusions = []
+    for protections in ({}, {"other": {}}, {"other": {}, "main": {}}):
+        emulator.github.state.named(REPOSITORY).protections = protections
+        run = emulator.dispatch()
+        emulator.finished_runs()
+        conclusions.append(run.conclusion)
+    assert conclusions == ["success", "failure", "success"]
 
 
 def test_secrets_and_variables_belong_to_their_environment(make_emulator: Any) -> None:
