@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import boto3
+import pytest
 from aws_resources import allow, create_role, unique_name
+from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 from rule_cases.refusals import TRUST, Case, long_policy, reason_of_failed_stack, refused
 
@@ -55,6 +57,17 @@ def trust_policy_json(aws: LocalAws) -> None:
         )
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
     refused("iam-trust-policy-json", lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument="x"))
+    trust_policy_grammar(aws)
+
+
+def trust_policy_grammar(aws: LocalAws) -> None:
+    # The error is that of IAM's grammar, which has no rule of its own; the role keeps its policy.
+    iam, name = aws.client("iam"), unique_name("role")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    wrong = json.dumps(TRUST).replace("Principal", "Principle")
+    with pytest.raises(ClientError, match=r"MalformedPolicyDocument.*Syntax errors in policy.*Principle"):
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=wrong)
+    assert iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"] == TRUST
 
 
 def session_length(aws: LocalAws) -> None:
@@ -139,8 +152,6 @@ def policy_lockout(aws: LocalAws) -> None:
     kms, root = aws.client("kms"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     for policy in (key_policy({"Service": "logs.amazonaws.com"}, "kms:*"), key_policy(root, "kms:Encrypt")):
         refused("kms-policy-lockout", lambda policy=policy: kms.create_key(Policy=policy))  # type: ignore[misc]
-    no_statement = '{"Version": "2012-10-17", "Statement": ["x"]}'
-    refused("kms-policy-lockout", lambda: kms.create_key(Policy=no_statement))
     key = kms.create_key(Policy=key_policy(root, "kms:*"))["KeyMetadata"]["KeyId"]
     refused(
         "kms-policy-lockout",
@@ -158,6 +169,22 @@ def policy_json(aws: LocalAws) -> None:
     kms.describe_key(KeyId=key)
 
 
+def policy_grammar(aws: LocalAws) -> None:
+    kms, root = aws.client("kms"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    no_statement = '{"Version": "2012-10-17", "Statement": ["x"]}'
+    for policy in (no_statement, key_policy(root, "kms:*").replace("Action", "Actions")):
+        for bypass in (False, True):
+            refused(
+                "kms-policy-grammar",
+                lambda policy=policy, bypass=bypass: kms.put_key_policy(  # type: ignore[misc]
+                    KeyId=key, PolicyName="default", Policy=policy, BypassPolicyLockoutSafetyCheck=bypass
+                ),
+            )
+    refused("kms-policy-grammar", lambda: kms.create_key(Policy=no_statement))
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=key_policy(root, "kms:*"))
+
+
 CASES: dict[str, Case] = {
     "iam-inline-policies-size": inline_policies_size,
     "iam-managed-policy-size": managed_policy_size,
@@ -166,6 +193,7 @@ CASES: dict[str, Case] = {
     "iam-provider-exists": provider_exists,
     "iam-trust-policy-json": trust_policy_json,
     "iam-trust-policy-size": trust_policy_size,
+    "kms-policy-grammar": policy_grammar,
     "kms-policy-json": policy_json,
     "kms-policy-lockout": policy_lockout,
     "sts-chained-session": chained_session,

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
+from local_aws.errors import AwsError
+from local_aws.iam.policy_documents import DocumentKind, parse
 from local_aws.service_rules import account_state
 from local_aws.service_rules.catalog import violation
 from local_aws.service_rules.check_types import Check
@@ -23,6 +25,14 @@ def is_object(document: str) -> bool:
         return isinstance(json.loads(document), dict)
     except ValueError:
         return False
+
+
+def check_grammar(document: str, rule_id: str) -> None:
+    """Refuses a resource's policy that is a JSON object and does not follow IAM's grammar; `rule_id` has the error."""
+    try:
+        parse(document, DocumentKind.RESOURCE)
+    except AwsError as error:
+        raise violation(rule_id, words=error.message) from error
 
 
 def policy_chars(document: str) -> int:
@@ -59,6 +69,7 @@ def _trust(parameters: Mapping[str, Any]) -> None:
     if not is_object(document):
         raise violation("iam-trust-policy-json")
     check_trust(document)
+    parse(document, DocumentKind.TRUST)
 
 
 def _managed(parameters: Mapping[str, Any]) -> None:
@@ -97,6 +108,7 @@ def _key_policy(parameters: Mapping[str, Any]) -> None:
         return
     if not is_object(parameters["Policy"]):
         raise violation("kms-policy-json")
+    check_grammar(parameters["Policy"], "kms-policy-grammar")
     if parameters.get("BypassPolicyLockoutSafetyCheck"):
         return
     check_key_policy(json.loads(parameters["Policy"]))

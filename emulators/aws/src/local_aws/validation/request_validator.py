@@ -109,7 +109,7 @@ def _read_input(request: protocols.Request, environ: dict[str, Any]) -> tuple[An
     except request_input.Malformed as error:
         if request.protocol == "rest-xml":
             raise AwsError("MalformedXML", _MALFORMED_XML) from error
-        raise AwsError("SerializationException", str(error)) from error
+        raise AwsError(_type_error_code(request), str(error)) from error
     except WrongType as error:
         raise AwsError(_type_error_code(request), str(error)) from error
     except UnknownMember as error:
