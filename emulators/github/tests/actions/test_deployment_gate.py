@@ -150,7 +150,8 @@ def test_only_protected_branches_may_deploy(emulator: ActionsEmulator) -> None:
     }
     assert emulator.api("POST", f"/repos/{REPOSITORY}/rulesets", ruleset)[0] == 201
     conclusions = []
-    for protections in ({}, {"other": {}}, {"other": {}, "main": {}}):
+    cases: list[dict[str, dict[str, Any]]] = [{}, {"other": {}}, {"other": {}, "main": {}}]
+    for protections in cases:
         emulator.github.state.named(REPOSITORY).protections = protections
         run = emulator.dispatch()
         emulator.finished_runs()
