@@ -53,7 +53,8 @@ class Bootstrapped:
 
     `identity` is the state of the workflows' roles, None if no repository has access yet; `variables` are the
     repository's variables, and `configured` the state of each that was set here. `settings` lists what a person has to
-    do on GitHub, in plain lines; `missing` are those of them that were read back from the repository.
+    do on GitHub, in plain lines; `missing` are those of them that were read back from the repository, and `unanswered`
+    the subjects that could not be read there.
     """
 
     state: State
@@ -66,6 +67,7 @@ class Bootstrapped:
     configured: Mapping[str, str]
     settings: tuple[str, ...]
     missing: tuple[str, ...]
+    unanswered: tuple[str, ...]
 
 
 def bootstrap(
@@ -109,10 +111,10 @@ def bootstrap(
     platform.refuse_root()
     if overlapping := stack_names.overlap():
         raise Refused(f"{overlapping}; nothing was changed")
-    if code_owner is not None:
-        _write_code_owners(root, code_owner)
     if configure and repository is not None and not without_environments:
         _ensure_environments(repository)
+    if code_owner is not None:
+        _write_code_owners(root, code_owner)
     made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
         stack.ensure_bucket(made.code_bucket)
@@ -140,9 +142,10 @@ def bootstrap(
         applied = applied if applied.state != "unchanged" else bounded
     configured: Mapping[str, str] = {}
     missing: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
     if configure and repository is not None:
         configured = _configure(repository, values, protect)
-        missing = tuple(_missing(root, repository))
+        missing, unanswered = _read_back(root, repository)
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -152,13 +155,18 @@ def bootstrap(
         identity=let_in,
         variables=values,
         configured=configured,
-        settings=_settings(repository, values, missing if configured else None) if let_in else _NOBODY_LET_IN,
+        settings=_settings(repository, values, (missing, unanswered) if configured else None)
+        if let_in
+        else _NOBODY_LET_IN,
         missing=missing,
+        unanswered=unanswered,
     )
 
 
-def _settings(repository: str | None, values: Mapping[str, str], missing: tuple[str, ...] | None) -> tuple[str, ...]:
-    """What a person still has to do, in order; `missing` is what was read back, None if nothing was configured."""
+def _settings(
+    repository: str | None, values: Mapping[str, str], read_back: tuple[tuple[str, ...], tuple[str, ...]] | None
+) -> tuple[str, ...]:
+    """What a person still has to do, in order; `read_back` is that of `_read_back`, None if nothing was configured."""
     has_environments = values[identity.ENVIRONMENTS_VARIABLE] == "true"
     weaker = () if has_environments else (WEAKER,)
     named = repository or "OWNER/NAME"
@@ -166,19 +174,20 @@ def _settings(repository: str | None, values: Mapping[str, str], missing: tuple[
         f"Check all of it, also the account: fraudops doctor --repository {named}",
         f'Then: gh workflow run train.yml --repo {named} --field reason="first model"',
     )
-    if missing is not None:
-        return (*weaker, *missing, *last)
+    if read_back is not None:
+        missing, unanswered = read_back
+        unknown = (f"without an answer so far: {', '.join(unanswered)}",) if unanswered else ()
+        return (*weaker, *missing, *unknown, *last)
     return (*manual_settings.lines(environments=has_environments), *weaker, *last)
 
 
-def _missing(root: Path, repository: str) -> list[str]:
-    """The faults that `fraudops doctor` finds in the repository, and what it cannot read there."""
+def _read_back(root: Path, repository: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The faults that `fraudops doctor` finds in the repository, and the subjects that it cannot read there."""
     subjects = Subjects(root, repository)
     parts = (setting_checks.checks, environment_checks.checks, rule_checks.checks)
     found = [check for part in parts for check in part(subjects)]
-    lines = [f"{check.subject}: {check.detail}" for check in found if check.state == "will fail"]
-    unknown = [check.subject for check in found if check.state == "cannot tell"]
-    return lines + ([f"without an answer so far: {', '.join(unknown)}"] if unknown else [])
+    missing = tuple(f"{check.subject}: {check.detail}" for check in found if check.state == "will fail")
+    return missing, tuple(check.subject for check in found if check.state == "cannot tell")
 
 
 _NOBODY_LET_IN = (

@@ -50,7 +50,7 @@ def set_up(emulators: Emulators, remote: Repository, root: Path, *, push_code_ow
         push_code_owners: commits the file to main and pushes it, before the rules of main require a pull request.
 
     Raises:
-        SettingMissing: bootstrap has read back that a setting is missing.
+        SettingMissing: bootstrap has read back that a setting is missing, or cannot read one.
     """
     from ml.commands.bootstrap import Protection, bootstrap
 
@@ -65,6 +65,8 @@ def set_up(emulators: Emulators, remote: Repository, root: Path, *, push_code_ow
     made = bootstrap(root, repository=remote.full_name, configure=True, protect=protection)
     if made.missing:
         raise SettingMissing(f"the demo's repository lacks settings after bootstrap: {'; '.join(made.missing)}")
+    if made.unanswered:
+        raise SettingMissing(f"bootstrap cannot read settings of the demo's repository: {'; '.join(made.unanswered)}")
 
 
 def _set_variables_and_keys(remote: Repository, status_app: _App, bot: _App) -> None:
