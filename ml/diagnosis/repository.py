@@ -97,14 +97,12 @@ def _merging(subjects: Subjects) -> str:
     if not found.get("merge"):
         raise WillFail(
             "merge commits are not allowed, and a rollback reverts one of an approval's commits; tick Settings, "
-            "General, "
-            '"Allow merge commits"'
+            'General, "Allow merge commits"'
         )
     others = [name for name in ("squash", "rebase") if found.get(name)]
     if others:
         raise WillFail(
             f"{' and '.join(others)} merges are allowed and would lose the commits that a rollback reverts; allow "
-            f"merge "
-            "commits only: Settings, General, Pull Requests"
+            "merge commits only: Settings, General, Pull Requests"
         )
     return "merge commits only"

@@ -55,8 +55,7 @@ def _state(subjects: Subjects, name: str) -> str:
     if not platform_stack.is_usable(status):
         raise WillFail(
             f"{status} ({_reason(found)}); remove the cause, then: fraudops bootstrap. It deletes a stack whose "
-            f"creation "
-            "failed and creates it again"
+            "creation failed and creates it again"
         )
     return str(status)
 
@@ -126,8 +125,8 @@ def _drift(subjects: Subjects, name: str) -> str:
     if found.status == "DRIFTED":
         raise WillFail(
             f"resources of stack {name} were changed by hand, so the template does not say what is deployed; list "
-            f"them: "
-            f"aws cloudformation describe-stack-resource-drifts --stack-name {name}, change them back, then: {command}"
+            f"them: aws cloudformation describe-stack-resource-drifts --stack-name {name}, change them back, then: "
+            f"{command}"
         )
     if found.status != "IN_SYNC" or found.checked is None:
         raise CannotTell(f"drift was never detected; start it, wait a minute and run this again: {command}")
