@@ -92,7 +92,7 @@ def test_request_and_gate_failure_reach_main_by_reviewed_pull_requests(
         # The merge is a person's push, so it starts the training. Its model fails the gate.
         (training,) = [run for run in env.runs() if Path(run.file).name == "train.yml"]
         assert training.event == "push"
-        assert (failed(training), passed(training)) == ({TRAIN}, {RECORD})
+        assert (failed(training), training.results[RECORD]) == ({TRAIN}, "success")
         (record,) = env.bot.api.get_pulls()
         assert record.head.ref.startswith("bot/gate-failure-")
         assert open_requests(env) == [REQUEST]
