@@ -47,7 +47,10 @@ unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator in
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
-permissions: .venv/dev.stamp  ## Remove each statement of infra/ that the demo does not use, and run the test that must then fail; half an hour
+permissions: .venv/dev.stamp  ## Run the demo and the failure paths, report every permission in build/permissions.json, remove each statement of infra/ and run the test that must then fail; an hour
+	@mkdir -p build
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --basetemp build/permissions --permission-report build/permissions.json \
+	  --ignore tests/infra/test_statement_removal.py tests/infra tests/workflows tests/playground/test_demo_round.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'removal or long' tests/infra/test_statement_removal.py
 
 # Each emulator is tested in an environment without the product and without the other emulator.
@@ -61,8 +64,9 @@ oracle: .venv-local-aws/stamp emulators/aws/tests/iam/oracle/node_modules/.packa
 product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the workflows, in an environment without the emulators
 	.venv-product/bin/python tests/product_alone.py
 
-serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12
-	$(BIN)/python -m pytest -m serving_stack tests/serving_stack
+# FRAUDOPS_SKLEARN_CONTAINER is a checkout of aws/sagemaker-scikit-learn-container, whose handler is in no registry.
+serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12; FRAUDOPS_SKLEARN_CONTAINER=FOLDER: AWS's own handler too
+	FRAUDOPS_SKLEARN_CONTAINER="$(FRAUDOPS_SKLEARN_CONTAINER)" $(BIN)/python -m pytest -m serving_stack tests/serving_stack
 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps

@@ -1,12 +1,13 @@
 """Computes docs/cost.md from the figures of docs/cost.yaml: what a month in an account costs.
 
-`make docs` writes the page. Asks no price list: a price without a dated source is unknown, stays out of the sums and is
-named beside them.
+`make docs` writes the page. Asks no price list: a price without a source that has an address and a date is
+unknown, stays out of the sums and is named beside them.
 """
 
 from __future__ import annotations
 
 import datetime
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +20,19 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = Path("docs/cost.yaml")
 PAGE = Path("docs/cost.md")
+_ADDRESS = re.compile(
+    r"https://(?!github\.com/)[a-z0-9-]+(\.[a-z0-9-]+)+/\S*|https://github\.com/[^/\s]+/[^/\s]+/blob/[0-9a-f]{40}/\S+"
+)
+"""A public address. A branch's file changes, so a repository's file is cited at a commit."""
 _PAGE = """# What a month costs
 
 <!-- Computed from docs/cost.yaml by docs/cost.py: run `make docs`. -->
 
 **About {total:.0f} USD a month** in us-east-1 for the files as committed, {share:.0%} of it for one ml.m5.large that
 serves around the clock. Training, drift checks, logs and alarms are the rest. Prices are list prices on demand, read
-between {first} and {last}, without free tiers, taxes and GitHub's minutes. A price without a dated source is
-"unknown" and not in the sums. None of this has been compared with a bill: replace the assumptions in `docs/cost.yaml`
-with your own figures, take today's prices from AWS, and run `make docs`.
+between {first} and {last}, without free tiers, taxes and GitHub's minutes. A price without a public,
+dated source is "unknown" and not in the sums. None of this has been compared with a bill: replace the assumptions in
+`docs/cost.yaml` with your own figures, take today's prices from AWS, and run `make docs`.
 
 ## The bill
 
@@ -59,12 +64,16 @@ one line in `model-config/serving/production.yaml`; two instances survive the lo
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """A list price in USD; `usd` and `date` are None where none can be cited."""
+    """A list price in USD; `usd`, `address` and `date` are None where none can be cited.
+
+    `source` says who publishes the price, `address` is the page or file where it can be read.
+    """
 
     what: str
     per: str
     usd: float | None
     source: str
+    address: str | None
     date: datetime.date | None
 
 
@@ -108,7 +117,8 @@ def read(text: str) -> Figures:
     """The figures in `text`, YAML of the form of docs/cost.yaml.
 
     Raises:
-        ValueError: a figure has no source, is negative, or has a price without a date; the message names it.
+        ValueError: a figure has no source, is negative, or has a price without a date or a public address; the message
+            names it.
     """
     document = yaml.safe_load(text)
     prices = {name: _price(name, entry) for name, entry in document["prices"].items()}
@@ -129,6 +139,16 @@ def _price(name: str, entry: Mapping[str, Any]) -> Price:
         raise ValueError(f"{FIGURES}: prices.{name}: needs a source")
     if (price.usd is None) is not (price.date is None):
         raise ValueError(f"{FIGURES}: prices.{name}: a price needs its date, and an unknown price has none")
+    if (price.usd is None) is not (price.address is None):
+        raise ValueError(
+            f"{FIGURES}: prices.{name}: a price needs the address of its source, and an unknown price has none; "
+            f"without an address set usd, address and date to null"
+        )
+    if price.address is not None and not _ADDRESS.fullmatch(price.address):
+        raise ValueError(
+            f"{FIGURES}: prices.{name}.address: must be an https address without spaces, on github.com with a commit: "
+            f"https://github.com/OWNER/NAME/blob/COMMIT/PATH (got {price.address})"
+        )
     if price.usd is not None and price.usd <= 0:
         raise ValueError(f"{FIGURES}: prices.{name}.usd: must be above 0 (got {price.usd})")
     return price
@@ -242,7 +262,9 @@ def _choices(figures: Figures, others: float) -> list[list[str]]:
     ):
         usd = endpoint(figures, name).usd
         rows.append(_choice(figures.prices[name].what, usd, others, meaning))
-    cold = "without data in and out (unknown) and cold starts; no data capture, so no drift checks"
+    data = figures.prices["serverless_data"]
+    per_gb = "unknown" if data.usd is None else f"{data.usd} USD per {data.per}"
+    cold = f"without data in and out ({per_gb}) and cold starts; no data capture, so no drift checks"
     rows.append(_choice(figures.prices["serverless_3gb"].what, serverless(figures).usd, others, cold))
     rows.append(_choice("off", 0.0, others, "no endpoint: `fraudops score` scores files with the same model"))
     return rows
@@ -273,7 +295,8 @@ def _quantity_row(name: str, item: Quantity) -> list[str]:
 
 def _price_row(item: Price) -> list[str]:
     usd = "unknown" if item.usd is None else f"{item.usd:.10f}".rstrip("0").rstrip(".")
-    return [item.what, usd, item.per, str(item.date or ""), item.source]
+    source = item.source if item.address is None else f"[{item.source}]({item.address})"
+    return [item.what, usd, item.per, str(item.date or ""), source]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

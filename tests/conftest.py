@@ -18,6 +18,24 @@ RECORDER = pytest.StashKey[Any]()
 PASSED = pytest.StashKey[bool]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--permission-report FILE`: what the AWS emulators of this session granted and used, of all runs together."""
+    parser.addoption("--permission-report", type=Path, help="JSON file; needs --basetemp")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Writes the report of permissions, once all workers have ended."""
+    path, folder = session.config.getoption("--permission-report"), session.config.getoption("basetemp")
+    if path is None or hasattr(session.config, "workerinput"):
+        return
+    if folder is None:
+        raise pytest.UsageError("--permission-report reads the emulators' folders: give their place with --basetemp")
+    from tests.harness.platform import permission_report
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(permission_report.of_runs(Path(folder)), encoding="utf-8")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Starts to record the decisions of AWS emulators, where the suite has them."""
     if importlib.util.find_spec("moto") is None:  # SageMaker's container, whose versions `make container` tests
@@ -28,6 +46,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
     config.stash[RECORDER] = DecisionRecorder()
     config.stash[RECORDER].install(patch)
+
+
+def pytest_report_header() -> str | None:
+    """Which Python runs the jobs of the end-to-end tests."""
+    if importlib.util.find_spec("moto") is None:
+        return None
+    from ml.playground import job_interpreter
+    from tests.harness.platform.job_images import IMAGES
+
+    return job_interpreter.describe(IMAGES)
 
 
 @pytest.hookimpl(wrapper=True)

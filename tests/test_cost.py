@@ -17,7 +17,7 @@ TEXT = (ROOT / cost.FIGURES).read_text("utf-8")
 
 SMALL = """
 prices:
-  a: {what: A, per: hour, usd: 0.5, source: list, date: 2026-01-01}
+  a: {what: A, per: hour, usd: 0.5, source: list, address: "https://example.com/list", date: 2026-01-01}
 usage:
   hours: {value: 10, unit: h, measured: false, source: assumed}
 """
@@ -53,6 +53,17 @@ def test_unknown_prices_are_named_and_not_summed() -> None:
         assert f"Unknown: {line.price.what}" in text
 
 
+def test_page_links_each_price_to_its_source() -> None:
+    """Each known price has a link on the page; an unknown one has none."""
+    figures = cost.read(TEXT)
+    text = cost.page(figures)
+    rows = text[text.index("## Prices") :].splitlines()
+    for price in figures.prices.values():
+        (row,) = (row for row in rows if row.startswith(f"| {price.what} |"))
+        assert ("](https://" in row) is (price.usd is not None)
+        assert price.address is None or f"({price.address})" in row
+
+
 def test_serverless_breaks_even_where_both_cost_the_same() -> None:
     """At that many requests a month the two endpoints cost the same."""
     document = yaml.safe_load(TEXT)
@@ -77,6 +88,21 @@ def test_counts_are_those_of_the_code_and_the_template() -> None:
         ("source: list", "source: ''", r"prices\.a: needs a source"),
         ("date: 2026-01-01", "date: null", r"prices\.a: a price needs its date"),
         ("usd: 0.5", "usd: null", r"prices\.a: a price needs its date, and an unknown price has none"),
+        ('"https://example.com/list"', "null", r"prices\.a: a price needs the address of its source"),
+        (
+            'usd: 0.5, source: list, address: "https://example.com/list", date: 2026-01-01',
+            'usd: null, source: list, address: "https://example.com/list", date: null',
+            r"prices\.a: a price needs the address of its source, and an unknown price has none",
+        ),
+        ('"https://example.com/list"', '"a note on costs"', r"prices\.a\.address: must be an https address"),
+        ("https://example.com/list", "http://example.com/list", r"prices\.a\.address: must be an https address"),
+        ("https://example.com/list", "https://list", r"prices\.a\.address: must be an https address"),
+        ("https://example.com/list", "https://github.com/a/b", r"prices\.a\.address: .* with a commit"),
+        (
+            "https://example.com/list",
+            "https://github.com/a/b/blob/main/prices.json",
+            r"prices\.a\.address: .* with a commit: .* \(got https://github\.com/a/b/blob/main/prices\.json\)",
+        ),
         ("usd: 0.5", "usd: 0", r"prices\.a\.usd: must be above 0 \(got 0\)"),
         ("what: A", "name: A", r"prices\.a: .*unexpected keyword argument 'name'"),
         ("source: assumed", "source: ''", r"usage\.hours: needs a source"),

@@ -38,16 +38,30 @@ def test_glossary_has_at_most_thirty_terms() -> None:
     assert len({row.strip() for row in rows}) == len(rows)
 
 
+def first_account() -> str:
+    """docs/first-account.md, and the page for when it does not go like that."""
+    return "\n".join((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("first-account", "account-errors"))
+
+
+def test_first_account_is_one_page() -> None:
+    """Commands and outputs fit on a page; the tables of errors are on a page of their own, with the same steps."""
+    page, errors = ((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("first-account", "account-errors"))
+    assert len(page.splitlines()) <= 125
+    assert "if it prints" not in page
+    assert re.findall(r"^## \d\. .*", page, re.M) == re.findall(r"^## \d\. .*", errors, re.M)
+    assert errors.count("| if it prints | do |") == errors.count("\n## ") == 6
+
+
 def commands(program: str) -> list[list[str]]:
-    """The arguments of each command of a program on docs/first-account.md: of its blocks, and those in its tables."""
-    text = (ROOT / "docs/first-account.md").read_text("utf-8")
+    """The arguments of each command of a program in the blocks and tables of the pages of the first account."""
+    text = first_account()
     blocks = re.findall(r"^```console\n(.*?)^```", text, re.M | re.S)
     lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", text)
     return [shlex.split(line.partition(" < ")[0])[1:] for line in lines if line.startswith(f"{program} ")]
 
 
 def test_commands_of_the_first_account_parse() -> None:
-    """Each `fraudops` command of docs/first-account.md is a verb with options that it has."""
+    """Each `fraudops` command of the pages of the first account is a verb with options that it has."""
     from typer.main import get_command
 
     from ml.cli import app
@@ -58,7 +72,7 @@ def test_commands_of_the_first_account_parse() -> None:
     for arguments in lines:
         command, words = get_command(app), list(arguments)
         while hasattr(command, "commands"):
-            assert words[0] in command.commands, f"docs/first-account.md: fraudops {' '.join(arguments)}"
+            assert words[0] in command.commands, f"first account: fraudops {' '.join(arguments)}"
             command = command.commands[words.pop(0)]
         command.make_context(command.name, words)  # raises a usage error for what it does not accept
 
@@ -72,7 +86,7 @@ def test_github_commands_of_the_first_account_have_their_options() -> None:
         done = subprocess.run([GH, *arguments[:2], "--help"], capture_output=True, text=True, check=False)
         assert f"gh {' '.join(arguments[:2])} " in done.stdout, arguments
         for option in options:
-            assert re.search(rf"{option}\b", done.stdout), f"docs/first-account.md: gh {' '.join(arguments)}"
+            assert re.search(rf"{option}\b", done.stdout), f"first account: gh {' '.join(arguments)}"
 
 
 def test_aws_commands_of_the_first_account_have_their_options() -> None:
@@ -87,20 +101,20 @@ def test_aws_commands_of_the_first_account_have_their_options() -> None:
             continue
         model = botocore.session.Session().get_service_model(service)
         operations = {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
-        assert operation in operations, f"docs/first-account.md: aws {service} {operation}"
+        assert operation in operations, f"first account: aws {service} {operation}"
         shape = operations[operation].input_shape
         known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else ())} | {"--query"}
         assert {word for word in words if word.startswith("--")} <= known, f"aws {service} {operation}"
 
 
 def test_first_account_quotes_the_checks_of_doctor() -> None:
-    """Each line that docs/first-account.md quotes has a state of `doctor` and a subject that a check of it has."""
+    """Each line that the pages of the first account quote has a state of `doctor` and a subject that a check has."""
     from ml.diagnosis.check import State
 
-    text = (ROOT / "docs/first-account.md").read_text("utf-8")
+    text = first_account()
     source = "".join(path.read_text("utf-8") for path in sorted((ROOT / "ml/diagnosis").glob("*.py")))
     subjects = set(re.findall(r"(?:^|`)(?:will fail|cannot tell|ok)  +([A-Za-z]+)", text, re.M))
     assert len(subjects) > 8
     for subject in sorted(subjects):
-        assert re.search(rf'run\(f?"{subject}', source), f"docs/first-account.md quotes {subject}, which doctor lacks"
+        assert re.search(rf'run\(f?"{subject}', source), f"the first account quotes {subject}, which doctor lacks"
     assert set(re.findall(r"^(ok|will fail|cannot tell)  ", text, re.M)) == set(State.__args__)  # type: ignore[attr-defined]

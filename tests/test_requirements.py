@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[1]
 EMULATORS = {"local_aws", "local_github"}
 # The verbs that the jobs with `lock: core` call; what they import, directly or not, must be in that lock.
-CORE_VERBS = ("changes", "validate", "plan", "ci_status", "infra")
+CORE_VERBS = ("changes", "validate", "plan", "ci_status", "infra", "confirm_ci", "drift_request", "record_failure")
 # Required in run.in although neither ml/ nor a package that ml/ imports declares them.
 REASONS = {"docker": "sagemaker-core imports it and does not declare it"}
 

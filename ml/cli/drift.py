@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,11 +23,38 @@ def drift_check(
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Report only; create no request and change nothing on GitHub.")
     ] = False,
+    hand_over: Annotated[
+        bool,
+        typer.Option("--hand-over", help="Create no request; write what is due as a step output for `drift request`."),
+    ] = False,
     repo: Repo = HERE,
 ) -> View:
     """Compare captured traffic and labels with the drift reference; create a retrain request if they have drifted."""
     from ml import render
     from ml.commands.drift_check import check
 
-    result = check(repo, window=window, report_only=report_only)
+    if report_only and hand_over:
+        raise typer.BadParameter(
+            "creates no request that could be handed over; leave out one of both", param_hint="--report-only"
+        )
+    result = check(repo, window=window, report_only=report_only, handed_over=hand_over)
     return View(value=result, rows=render.drift_rows(result))
+
+
+@verb(drift, "request", example='FRAUDOPS_HAND_OVER="$(cat due.yaml)" fraudops drift request')
+def drift_request(
+    document: Annotated[
+        str,
+        typer.Option(
+            "--document",
+            envvar="FRAUDOPS_HAND_OVER",
+            metavar="YAML",
+            help="The step output `hand_over` of `fraudops drift check --hand-over`.",
+        ),
+    ],
+    repo: Repo = HERE,
+) -> Any:
+    """Create the retrain requests that a drift check has handed over; needs no AWS account."""
+    from ml.commands.drift_request import request
+
+    return request(repo, document=document)

@@ -123,8 +123,19 @@ def propose(outcome: Outcome, repo: Repo = HERE) -> Any:
 
 
 @verb(app, example="fraudops record-failure --outcome outcome.json")
-def record_failure(outcome: Outcome, repo: Repo = HERE) -> Any:
+def record_failure(
+    outcome: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file that `fraudops train --outcome` wrote.")
+    ] = None,
+    document: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FRAUDOPS_HAND_OVER", metavar="YAML", help="Instead, the step output `gate_failure` of `train`."
+        ),
+    ] = None,
+    repo: Repo = HERE,
+) -> Any:
     """Record a failed gate on main and open or update one issue per cause."""
     from ml.commands.record_failure import record_failure as run
 
-    return run(repo, outcome=outcome)
+    return run(repo, outcome=outcome, document=document)

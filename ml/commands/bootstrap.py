@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml.aws import lambda_concurrency, log_groups
 from ml.aws import platform_stack as platform
-from ml.aws.cloudformation import platform_source, stack
+from ml.aws.cloudformation import platform_source, stack, stack_names
 from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
@@ -53,7 +53,8 @@ class Bootstrapped:
 
     `identity` is the state of the workflows' roles, None if no repository has access yet; `variables` are the
     repository's variables, and `configured` the state of each that was set here. `settings` lists what a person has to
-    do on GitHub, in plain lines; `missing` are those of them that were read back from the repository.
+    do on GitHub, in plain lines; `missing` are those of them that were read back from the repository, and `unanswered`
+    the subjects that could not be read there.
     """
 
     state: State
@@ -66,6 +67,7 @@ class Bootstrapped:
     configured: Mapping[str, str]
     settings: tuple[str, ...]
     missing: tuple[str, ...]
+    unanswered: tuple[str, ...]
 
 
 def bootstrap(
@@ -95,8 +97,8 @@ def bootstrap(
         code_owner: @LOGIN or @ORG/TEAM, for which .github/CODEOWNERS is written into `root` unless there is one.
 
     Raises:
-        Refused: the caller is the account's root user, or the repository's plan has no environments and
-            `without_environments` does not say to go on; nothing was changed.
+        Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, or the
+            repository's plan has no environments and `without_environments` does not say to go on; nothing was changed.
         ConfigError: infra/ or serving/production.yaml is missing or invalid, or a setting is unknown.
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
         GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
@@ -107,10 +109,12 @@ def bootstrap(
     if protect is not None and not configure:
         raise ConfigError("the rules of main are set with the repository's variables: add --configure to --protect")
     platform.refuse_root()
-    if code_owner is not None:
-        _write_code_owners(root, code_owner)
+    if overlapping := stack_names.overlap():
+        raise Refused(f"{overlapping}; nothing was changed")
     if configure and repository is not None and not without_environments:
         _ensure_environments(repository)
+    if code_owner is not None:
+        _write_code_owners(root, code_owner)
     made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
         stack.ensure_bucket(made.code_bucket)
@@ -138,9 +142,10 @@ def bootstrap(
         applied = applied if applied.state != "unchanged" else bounded
     configured: Mapping[str, str] = {}
     missing: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
     if configure and repository is not None:
         configured = _configure(repository, values, protect)
-        missing = tuple(_missing(root, repository))
+        missing, unanswered = _read_back(root, repository)
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -150,13 +155,18 @@ def bootstrap(
         identity=let_in,
         variables=values,
         configured=configured,
-        settings=_settings(repository, values, missing if configured else None) if let_in else _NOBODY_LET_IN,
+        settings=_settings(repository, values, (missing, unanswered) if configured else None)
+        if let_in
+        else _NOBODY_LET_IN,
         missing=missing,
+        unanswered=unanswered,
     )
 
 
-def _settings(repository: str | None, values: Mapping[str, str], missing: tuple[str, ...] | None) -> tuple[str, ...]:
-    """What a person still has to do, in order; `missing` is what was read back, None if nothing was configured."""
+def _settings(
+    repository: str | None, values: Mapping[str, str], read_back: tuple[tuple[str, ...], tuple[str, ...]] | None
+) -> tuple[str, ...]:
+    """What a person still has to do, in order; `read_back` is that of `_read_back`, None if nothing was configured."""
     has_environments = values[identity.ENVIRONMENTS_VARIABLE] == "true"
     weaker = () if has_environments else (WEAKER,)
     named = repository or "OWNER/NAME"
@@ -164,19 +174,20 @@ def _settings(repository: str | None, values: Mapping[str, str], missing: tuple[
         f"Check all of it, also the account: fraudops doctor --repository {named}",
         f'Then: gh workflow run train.yml --repo {named} --field reason="first model"',
     )
-    if missing is not None:
-        return (*weaker, *missing, *last)
+    if read_back is not None:
+        missing, unanswered = read_back
+        unknown = (f"without an answer so far: {', '.join(unanswered)}",) if unanswered else ()
+        return (*weaker, *missing, *unknown, *last)
     return (*manual_settings.lines(environments=has_environments), *weaker, *last)
 
 
-def _missing(root: Path, repository: str) -> list[str]:
-    """The faults that `fraudops doctor` finds in the repository, and what it cannot read there."""
+def _read_back(root: Path, repository: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The faults that `fraudops doctor` finds in the repository, and the subjects that it cannot read there."""
     subjects = Subjects(root, repository)
     parts = (setting_checks.checks, environment_checks.checks, rule_checks.checks)
     found = [check for part in parts for check in part(subjects)]
-    lines = [f"{check.subject}: {check.detail}" for check in found if check.state == "will fail"]
-    unknown = [check.subject for check in found if check.state == "cannot tell"]
-    return lines + ([f"without an answer so far: {', '.join(unknown)}"] if unknown else [])
+    missing = tuple(f"{check.subject}: {check.detail}" for check in found if check.state == "will fail")
+    return missing, tuple(check.subject for check in found if check.state == "cannot tell")
 
 
 _NOBODY_LET_IN = (
@@ -250,8 +261,7 @@ def _configure(repository: str, values: Mapping[str, str], protect: Protection |
         repository_settings.configure(github)
         if protect is not None:
             main_rules.ensure(github, status_app=protect.status_app, bypass_app=protect.bot_app)
-            if protect.reviewers:
-                environments.set_reviewers(github, environments.REVIEWED, protect.reviewers)
+            environments.set_reviewers(github, environments.REVIEWED, protect.reviewers)
     return states
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from ml import clock, config
@@ -20,7 +21,16 @@ from ml.aws import cloudwatch_metrics, platform_stack
 from ml.aws.capture import object_listing
 from ml.aws.cloudwatch_metrics import Point
 from ml.console import command, note
-from ml.drift import calendar, check_artifacts, concept_alarm, decision_policy, step_summary
+from ml.drift import (
+    calendar,
+    check_artifacts,
+    concept_alarm,
+    decision_policy,
+    hand_over,
+    request_text,
+    step_summary,
+    training_window,
+)
 from ml.drift.calendar import Window
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase, RequestOutcome
@@ -41,13 +51,22 @@ _MAX_SKIPPED_WINDOWS = 12
 """Windows that one check evaluates at most after checks have not run for a long time."""
 
 
-def check(root: Path, *, window: str | None = None, report_only: bool = False, main: str = "main") -> DriftCheckResult:
+def check(
+    root: Path,
+    *,
+    window: str | None = None,
+    report_only: bool = False,
+    handed_over: bool = False,
+    main: str = "main",
+) -> DriftCheckResult:
     """Evaluates captured traffic and labels against the champion, and creates a retrain request if one is due.
 
     Args:
         root: a checkout of main with full history.
         window: `START/END`, two ISO 8601 times; the latest whole window of the calendar if None or empty.
         report_only: store and report the verdicts; create no request and do not call GitHub.
+        handed_over: create no request; write the decisions that are due, with their training windows, as the step
+            output `hand_over` for `fraudops drift request`.
 
     Raises:
         ConfigError: `window`, drift.yaml or production.yaml is invalid. Or model.yaml or gate.yaml is invalid: they are
@@ -92,7 +111,17 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
     outcomes: list[RequestOutcome] = []
     if not report_only:
         model, gate = config.load_model(root), config.load_gate(root)
-        outcomes = _create_requests(repository, monitor, cases, model=model, gate=gate, main=main)
+        choose = partial(training_window.for_case, monitor.bucket, settings=model, gate=gate, rules=rules)
+        requester = RetrainRequester(
+            GitHub.from_environment(), Remote(repository), choose=choose, rules=rules, main=main
+        )
+        if handed_over:
+            runner_commands.output(hand_over=hand_over.write([(case, choose(case)) for case in cases]))
+        else:
+            outcomes = requester.create(cases)
+        requester.close_circuit_breakers()
+        for outcome in outcomes:
+            note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
         _report_no_traffic(monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
     if latest:
         _publish_completion(monitor.endpoint, now)
@@ -102,7 +131,7 @@ def check(root: Path, *, window: str | None = None, report_only: bool = False, m
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
         no_traffic=str(no_traffic is not None).lower(),
     )
-    runner_commands.summary(step_summary.drift_check(result, checks, past))
+    runner_commands.summary(step_summary.drift_check(result, checks, past, handed_over=handed_over))
     _annotate(result)
     return result
 
@@ -146,31 +175,6 @@ def _time_without_traffic(
     since = max(known).astimezone(UTC)
     quiet = (now - since) / timedelta(hours=1)
     return NoTraffic(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
-
-
-def _create_requests(
-    repository: Repository,
-    monitor: Monitor,
-    cases: Sequence[DriftCase],
-    *,
-    model: config.ModelFile,
-    gate: config.GateFile,
-    main: str,
-) -> list[RequestOutcome]:
-    requester = RetrainRequester(
-        GitHub.from_environment(),
-        Remote(repository),
-        bucket=monitor.bucket,
-        settings=model,
-        gate=gate,
-        rules=monitor.file,
-        main=main,
-    )
-    outcomes = requester.create(cases)
-    requester.close_circuit_breakers()
-    for outcome in outcomes:
-        note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
-    return outcomes
 
 
 def _report_no_traffic(monitor: Monitor, no_traffic: NoTraffic | None, *, captured: bool) -> None:
@@ -257,6 +261,6 @@ def _annotate(result: DriftCheckResult) -> None:
         warnings.append(f"Concept drift by the daily test: {alarm_detail(result.concept_alarm)}")
     if result.concept_alarm is not None and (ended := step_summary.ended(result.concept_alarm)):
         warnings.append(ended)
-    warnings += [f"{each.request}: {each.state}. {each.reason}" for each in result.requests]
+    warnings += [request_text.annotation(each) for each in result.requests]
     for message in warnings:
         command(runner_commands.annotate("warning", message))

@@ -26,14 +26,9 @@ from ml.workflow.changed_files import Change
 
 MARKER = "plan"
 _ABSENT = "—"
-_METRICS = (
-    ("recall", "recall"),
-    ("precision", "precision"),
-    ("false-positive rate", "false_positive_rate"),
-    ("average precision", "average_precision"),
-    ("recall at alert budget", "recall_at_alert_budget"),
-    ("alert rate", "alert_rate"),
-)
+_METRICS = ("recall", "precision", "false_positive_rate", "average_precision", "recall_at_alert_budget", "alert_rate")
+_LABELS = {"false_positive_rate": "false-positive rate"}
+"""Names of metrics in words, where they are not the name with spaces."""
 _TRAINS = ("ml/model/", "ml/steps/")
 
 
@@ -181,8 +176,8 @@ def _models(repository: Repository, change: Change) -> Iterator[str]:
 
 def _sides(old: config.ApprovalRecord | None, new: config.ApprovalRecord) -> Iterator[list[str]]:
     records = [record for record in (old, new) if record is not None]
-    for label, name in _METRICS:
-        yield [label, *(_figure(record.metrics.get(name)) for record in records)]
+    for name in _METRICS:
+        yield [_LABELS.get(name, name.replace("_", " ")), *(_figure(record.metrics.get(name)) for record in records)]
     yield ["threshold", *(f"{record.threshold:.6g}" for record in records)]
     yield ["trained on", *(_data(record.data) for record in records)]
     yield ["trained from", *(markdown.code(record.commit[:12]) for record in records)]

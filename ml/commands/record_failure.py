@@ -19,7 +19,7 @@ from ml.gitops.github_client import GitHub
 from ml.gitops.remote import ProtectedBranch, Remote
 from ml.gitops.repository import Repository
 from ml.records import bot_pull_requests
-from ml.training import step_summary
+from ml.training import gate_failure, step_summary
 from ml.training.gate_result import GateResult
 from ml.workflow import runner_commands
 
@@ -48,17 +48,23 @@ class _Recorded:
     pull: bot_pull_requests.Opened | None = None
 
 
-def record_failure(root: Path, *, outcome: Path, main: str = "main") -> RecordedGateFailure:
-    """Records the gate failure of `outcome` on `main`, and reports it in the issue of its cause.
+def record_failure(
+    root: Path, *, outcome: Path | None = None, document: str | None = None, main: str = "main"
+) -> RecordedGateFailure:
+    """Records a gate failure on `main`, and reports it in the issue of its cause.
 
     Args:
         outcome: the file that `fraudops train --outcome` wrote.
+        document: instead, the output `gate_failure` of the job that trained. It is untrusted.
 
     Raises:
+        ConfigError: neither or both are given, or what is given cannot be read; nothing was recorded.
         Refused: the gate passed the model.
         GitError, GitHubError: run it again once the reason is gone; it is idempotent.
     """
-    result = GateResult.read(outcome)
+    if (outcome is None) == (document is None):
+        raise ConfigError("record-failure needs either --outcome FILE or FRAUDOPS_HAND_OVER, which train.yml sets")
+    result = gate_failure.read(document) if document is not None else GateResult.read(outcome or Path())
     if result.verdict != "failed":
         raise Refused(f"{outcome}: the gate passed the model; propose it with `fraudops propose`")
     github, remote = GitHub.from_environment(), Remote(Repository.find(root))

@@ -15,7 +15,7 @@ from ml.aws import executions, source_upload
 from ml.aws.executions import Execution
 from ml.aws.pipeline import definition as pipeline
 from ml.errors import FraudopsError, GateFailed
-from ml.training import pipeline_run, run_inputs, step_summary
+from ml.training import gate_failure, pipeline_run, run_inputs, step_summary
 from ml.training.gate_result import GateResult
 from ml.training.result import DryRun, TrainingResult
 from ml.workflow import runner_commands
@@ -89,7 +89,7 @@ def _hand_over(result: GateResult, file: Path | None) -> None:
     if file is not None:
         result.write(file)
     if result.package_arn is None:
-        runner_commands.output(verdict=result.verdict)
+        runner_commands.output(verdict=result.verdict, gate_failure=gate_failure.write(result))
     else:
         runner_commands.output(verdict=result.verdict, package_arn=result.package_arn)
 

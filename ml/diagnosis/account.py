@@ -34,8 +34,7 @@ def _identity(subjects: Subjects) -> str:
     if platform_stack.is_root(arn):
         raise WillFail(
             f"{arn} is the account's root user, which no policy can restrict, and every verb that changes AWS refuses "
-            f"it; "
-            "sign in with a role that may create IAM roles"
+            "it; sign in with a role that may create IAM roles"
         )
     return f"{arn}, account {arn.split(':')[4]}"
 
@@ -54,8 +53,8 @@ def _region(subjects: Subjects) -> str:
     if named is not None and named != region:
         raise WillFail(
             f"this session uses {region}, and the variable FRAUDOPS_REGION of {subjects.repository} is {named}: "
-            f"workflows "
-            f"look for the stack there; set AWS_REGION={named}, or run `fraudops bootstrap --configure` in {region}"
+            f"workflows look for the stack there; set AWS_REGION={named}, or run "
+            f"`fraudops bootstrap --configure` in {region}"
         )
     if region not in image.sagemaker_regions():
         raise WillFail(f"AWS lists no SageMaker in {region}; use another region")

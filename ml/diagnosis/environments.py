@@ -8,8 +8,8 @@ from functools import partial
 from ml.aws.cloudformation import workflow_roles
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
-from ml.gitops import actions_secrets, environments
-from ml.gitops.environments import CI_STATUS, REVIEWED, WITH_BOT_KEY
+from ml.gitops import actions_secrets, environments, github_apps
+from ml.gitops.environments import BOT, CI_STATUS, REVIEWED
 from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY, WORKFLOW_LOGIN
 
 WEAKER = (
@@ -38,7 +38,12 @@ def _environment(subjects: Subjects, name: str) -> str:
     if found is None:
         raise WillFail(f"there is no environment {name}, which a workflow uses; create it: {remedy}")
     if found.protected_branches:
-        return "limited to protected branches"
+        # "If no branch protection rules are defined for any branch in the repository, then all branches can deploy":
+        # GitHub Docs, "Deployments and environments". The rules of main are a ruleset, which is no such rule.
+        raise WillFail(
+            f"the environment {name} is open to every protected branch, and to all branches where none has branch "
+            f"protection; limit it to {_BRANCH}: {remedy}"
+        )
     if found.branches is None:
         raise WillFail(
             f"every branch may use the environment {name} and so get its role and secrets; limit it to {_BRANCH}: "
@@ -61,7 +66,12 @@ def _reviewers(subjects: Subjects) -> str:
     if not found.reviewers:
         raise WillFail(f"a deployment needs nobody's approval; {remedy}")
     if not found.prevents_self_review:
-        raise WillFail(f"whoever starts a deployment may approve it; {remedy}")
+        raise WillFail(f"the person who starts a deployment may approve it; {remedy}")
+    if found.admins_bypass:
+        raise WillFail(
+            f"an administrator may start a waiting deployment without a review (can_admins_bypass); set it: fraudops "
+            f"bootstrap --repository {subjects.repository} --configure --protect"
+        )
     return ", ".join(found.reviewers)
 
 
@@ -88,21 +98,28 @@ def _bot_app(subjects: Subjects) -> str:
     found = subjects.app(BOT_APP)
     if found is None:
         return f"none ({BOT_APP} is not set); workflow tokens are used"
-    logins = (subjects.variables.get(BOTS) or "").split()
-    if not [login for login in logins if login.endswith("[bot]") and login != WORKFLOW_LOGIN]:
+    if not github_apps.slugs(subjects.variables.get(BOTS) or ""):
         raise WillFail(
             f"{BOTS} does not name the App's login, so validate refuses the records in its pull requests; set it: gh "
             f"variable set {BOTS} --body '{WORKFLOW_LOGIN} NAME[bot]' --repo {subjects.repository}"
         )
-    names = WITH_BOT_KEY if subjects.uses_environments else ()
-    present = [name for name in names if environments.read(subjects.github, name) is not None]
-    without = [name for name in present if BOT_KEY not in environments.secret_names(subjects.github, name)]
-    if without:
+    if not subjects.uses_environments:
+        return "its key is a secret of the repository"
+    if environments.read(subjects.github, BOT) is None:
+        raise CannotTell(f"there is no environment {BOT}")
+    if BOT_KEY not in environments.secret_names(subjects.github, BOT):
         raise WillFail(
-            f"the secret {BOT_KEY} is missing in the environment {', '.join(without)}, whose workflow acts as the App; "
-            f"for each: gh secret set {BOT_KEY} --env NAME --repo {subjects.repository}"
+            f"the environment {BOT} has no secret {BOT_KEY}, so no retrain request can be pushed; set the App's key: "
+            f"gh secret set {BOT_KEY} --env {BOT} --repo {subjects.repository}"
         )
-    return f"its key is in the environments {', '.join(present)}" if names else "its key is a secret of the repository"
+    for name in environments.WITH_ROLE:
+        if BOT_KEY in environments.secret_names(subjects.github, name):
+            raise WillFail(
+                f"the environment {name} has the secret {BOT_KEY}, so a bad package in its workflow could push to "
+                f"{_BRANCH}; delete it: gh secret delete {BOT_KEY} --env {name} --repo "
+                f"{subjects.repository}"
+            )
+    return f"its key is in the environment {BOT} alone"
 
 
 def _secrets(subjects: Subjects) -> str:
@@ -110,10 +127,10 @@ def _secrets(subjects: Subjects) -> str:
     found = actions_secrets.names(subjects.github)
     if not subjects.uses_environments:
         return "every branch can read them"
-    for key, names in ((STATUS_KEY, (CI_STATUS,)), (BOT_KEY, WITH_BOT_KEY)):
+    for key, name in ((STATUS_KEY, CI_STATUS), (BOT_KEY, BOT)):
         if key in found:
             raise WillFail(
-                f"every branch can read the secret {key} of the repository; set it in the environments "
-                f"{', '.join(names)} and delete it: gh secret delete {key} --repo {subjects.repository}"
+                f"every branch can read the secret {key} of the repository; set it in the environment "
+                f"{name} and delete it: gh secret delete {key} --repo {subjects.repository}"
             )
     return "no App's key is among them"

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
-from ml.gitops import code_owners
+from ml.gitops import code_owners, github_apps
 from ml.gitops.commit_statuses import CI
-from ml.gitops.github_apps import ACTIONS_APP, BOT_APP
+from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOTS
+from ml.gitops.main_rules import NAME
 
 MAIN = "main"
+_HIDDEN = "GitHub shows who bypasses a ruleset only to those who may edit it"
 
 
 def checks(subjects: Subjects) -> Iterator[Check]:
@@ -24,6 +26,7 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run(f"source of {CI}", lambda: _check_source(subjects))
     yield run(f"force pushes to {MAIN}", lambda: _force_pushes(subjects))
     yield run(f"deletion of {MAIN}", lambda: _deletion(subjects))
+    yield run(f"exemptions on {MAIN}", lambda: _exemptions(subjects))
     yield run(f"the App's pushes to {MAIN}", lambda: _bypass(subjects))
 
 
@@ -104,18 +107,63 @@ def _expect_rules(subjects: Subjects) -> None:
         raise CannotTell(f"{MAIN} has no rules")
 
 
+def _exemptions(subjects: Subjects) -> str:
+    """Nobody but the bot's App is exempt from the reviews and the required status."""
+    _expect_rules(subjects)
+    rules = subjects.main_rules
+    if rules.bypassing_apps is None or rules.other_bypasses is None:
+        raise CannotTell(_HIDDEN)
+    where = f"remove them in Settings, Rules, Rulesets, {NAME}, Bypass list, or in the protection of {MAIN}"
+    if {str(ACTIONS_APP), "github-actions"} & set(rules.bypassing_apps):
+        raise WillFail(f"the Actions App bypasses the rules, so the workflow of any branch can push to {MAIN}; {where}")
+    if rules.other_bypasses:
+        raise WillFail(
+            f"{', '.join(rules.other_bypasses)} bypass the rules, so one person alone can change {MAIN}; {where}"
+        )
+    if not rules.bypassing_apps:
+        return "none"
+    if subjects.app(BOT_APP) is None:
+        raise WillFail(
+            f"App {', '.join(rules.bypassing_apps)} bypasses the rules, and {BOT_APP} names no App; set it, or {where}"
+        )
+    own = _bot_names(subjects)
+    if others := [app for app in rules.bypassing_apps if app not in own]:
+        raise WillFail(f"App {', '.join(others)} bypasses the rules and is none that {BOTS} names; {where}")
+    return "none but the App's"
+
+
 def _bypass(subjects: Subjects) -> str:
-    """Requests and gate failures reach main directly only by an App that bypasses the rules."""
+    """Requests and gate failures reach main directly only by the bot's App, if it bypasses the rules."""
     rules = subjects.main_rules
     if rules.reviews is None:
         raise CannotTell(f"{MAIN} requires no pull request")
     if subjects.app(BOT_APP) is None:
         return f"no App is set ({BOT_APP}); requests and gate failures reach {MAIN} by pull request"
     if rules.bypassing_apps is None:
-        raise CannotTell("GitHub shows who bypasses a ruleset only to those who may edit it")
-    if not rules.bypassing_apps:
+        raise CannotTell(_HIDDEN)
+    own = _bot_names(subjects) if rules.bypassing_apps else frozenset()
+    bypassing = [app for app in rules.bypassing_apps if app in own]
+    if not bypassing:
         raise WillFail(
             f"{BOT_APP} names an App that may not push to {MAIN}, so drift.yml and train.yml fail to record requests "
             f"and gate failures there; {_remedy(subjects, ' --bot-app ID')}"
         )
-    return f"App {', '.join(rules.bypassing_apps)} bypasses the pull request"
+    return f"App {', '.join(bypassing)} bypasses the pull request"
+
+
+def _bot_names(subjects: Subjects) -> frozenset[str]:
+    """The slugs and ids of the Apps that FRAUDOPS_BOTS names: branch protection has the former, a ruleset the latter.
+
+    CannotTell if it names none, which the check of the bot's App reports, or if GitHub does not show one of them.
+    """
+    names: set[str] = set()
+    for slug in github_apps.slugs(subjects.variables.get(BOTS) or ""):
+        number = github_apps.read_id(subjects.github, slug)
+        if number is None:
+            raise CannotTell(
+                f"GitHub shows no App {slug}, which {BOTS} names, to this token; a private App's owner sees it"
+            )
+        names |= {slug, str(number)}
+    if not names:
+        raise CannotTell(f"{BOTS} names no App whose bypass could be recognised")
+    return frozenset(names)

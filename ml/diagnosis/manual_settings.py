@@ -6,7 +6,7 @@ It reads nothing: the lines say what to set, not what is missing.
 from __future__ import annotations
 
 from ml.gitops.commit_statuses import CI
-from ml.gitops.environments import CI_STATUS, NAMES, REVIEWED, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS, NAMES, REVIEWED
 from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY, WORKFLOW_LOGIN
 
 
@@ -24,7 +24,8 @@ _ENVIRONMENTS = (
     f"Settings, Environments: create {', '.join(f'`{name}`' for name in NAMES)}, each with deployment branches: "
     "selected, `main` only. Tokens name the environment and not the branch, so only this keeps other branches from the "
     "roles.",
-    f"Settings, Environments, `{REVIEWED}`: add a required reviewer, and prevent self-review.",
+    f"Settings, Environments, `{REVIEWED}`: add a required reviewer, prevent self-review, and do not allow "
+    "administrators to bypass the rules.",
 )
 _ALWAYS = (
     'Settings, Actions, General: tick "Allow GitHub Actions to create and approve pull requests", or no approval '
@@ -37,7 +38,7 @@ _ALWAYS = (
     f"An App that may write commit statuses and nothing else: its client id as the variable {STATUS_APP}, its key as "
     f"the secret {STATUS_KEY} of the environment `{CI_STATUS}`, and the App as the source of `{CI}`. Otherwise a "
     "branch's own workflow can post it.",
-    f"Optional, an App that may open pull requests: its client id as the variable {BOT_APP}, its key as the secret "
-    f"{BOT_KEY} of {', '.join(f'`{name}`' for name in WITH_BOT_KEY)}, its login in {BOTS}, as `{WORKFLOW_LOGIN} "
+    f"Optional, an App that pushes retrain requests and gate failures to `main`: its client id as the variable "
+    f"{BOT_APP}, its key as the secret {BOT_KEY} of the environment `{BOT}`, its login in {BOTS}, as `{WORKFLOW_LOGIN} "
     "NAME[bot]`, and a bypass of main's rules.",
 )

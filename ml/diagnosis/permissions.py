@@ -72,8 +72,6 @@ def _explained(arn: str, refused: Sequence[tuple[str, Refusal]]) -> str:
     more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
     return (
         f"{arn} may not call {', '.join(shown)}{more}, which its template allows; ask the organisation's "
-        f"administrators "
-        "about a service control policy, or restore the role: fraudops bootstrap after a change of the template, else "
-        "by "
-        "hand in IAM"
+        "administrators about a service control policy, or restore the role: fraudops bootstrap after a change of the "
+        "template, else by hand in IAM"
     )

@@ -10,7 +10,6 @@ from ml.aws.cloudformation import deployed_stack, role_trust, workflow_roles
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
 from ml.gitops import oidc_subject, repository_settings
-from ml.gitops.github_apps import BOT_APP
 
 
 def checks(subjects: Subjects) -> Iterator[Check]:
@@ -66,14 +65,12 @@ def _subject(subjects: Subjects) -> str:
 
 
 def _pull_requests(subjects: Subjects) -> str:
-    found = _tokens(subjects)
-    app = (subjects.readable_variables() or {}).get(BOT_APP)
-    if not found.may_create_pull_requests and not app:
+    if not _tokens(subjects).may_create_pull_requests:
         raise WillFail(
             "workflows may open no pull request, so no approval can be proposed; tick Settings, Actions, General, "
             '"Allow GitHub Actions to create and approve pull requests"'
         )
-    return "allowed" if found.may_create_pull_requests else f"by the App of {BOT_APP}"
+    return "allowed"
 
 
 def _token(subjects: Subjects) -> str:
@@ -100,14 +97,12 @@ def _merging(subjects: Subjects) -> str:
     if not found.get("merge"):
         raise WillFail(
             "merge commits are not allowed, and a rollback reverts one of an approval's commits; tick Settings, "
-            "General, "
-            '"Allow merge commits"'
+            'General, "Allow merge commits"'
         )
     others = [name for name in ("squash", "rebase") if found.get(name)]
     if others:
         raise WillFail(
             f"{' and '.join(others)} merges are allowed and would lose the commits that a rollback reverts; allow "
-            f"merge "
-            "commits only: Settings, General, Pull Requests"
+            "merge commits only: Settings, General, Pull Requests"
         )
     return "merge commits only"

@@ -56,8 +56,7 @@ def _last_run(subjects: Subjects) -> str:
             raise CannotTell(f"{FILE} has not run yet; its cron fires once a day")
         raise WillFail(
             f"{FILE} exists since {found.created} and its cron never fired; GitHub runs it only from the default "
-            f"branch: "
-            f"gh workflow disable and enable {FILE} --repo {subjects.repository}"
+            f"branch: gh workflow disable and enable {FILE} --repo {subjects.repository}"
         )
     if now - _moment(found.last_scheduled) > _LATE:
         raise WillFail(

@@ -1,4 +1,4 @@
-"""Checks the two stacks: their state, their templates against the checkout, and the last drift detection.
+"""Checks the two stacks: their names, their state, their templates against the checkout, and the last drift detection.
 
 Starts no drift detection: it is a job that reads every resource of a stack, so it needs the permissions to read them,
 and it changes the stack's drift status. The check reads the last result and names the command.
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from ml import clock
 from ml.aws import platform_stack
-from ml.aws.cloudformation import deployed_stack, platform_source, workflow_roles
+from ml.aws.cloudformation import deployed_stack, platform_source, stack_names, workflow_roles
 from ml.aws.pipeline.image import NoImage
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.subjects import Subjects
@@ -23,12 +23,20 @@ _IN_PROGRESS = "_IN_PROGRESS"
 def checks(subjects: Subjects) -> Iterator[Check]:
     """The checks of both stacks, the platform's first."""
     platform, roles = subjects.stacks
+    yield run("stack names", _names)
     yield run(f"stack {platform}", lambda: _state(subjects, platform))
     yield run(f"template {platform}", lambda: _platform_template(subjects))
     yield run(f"drift of {platform}", lambda: _drift(subjects, platform))
     yield run(f"stack {roles}", lambda: _roles_state(subjects))
     yield run(f"template {roles}", lambda: _roles_template(subjects))
     yield run(f"drift of {roles}", lambda: _drift(subjects, roles))
+
+
+def _names() -> str:
+    overlapping = stack_names.overlap()
+    if overlapping:
+        raise WillFail(overlapping)
+    return "no other stack's name begins with this stack's and a dash, nor the other way round"
 
 
 def _state(subjects: Subjects, name: str) -> str:
@@ -47,8 +55,7 @@ def _state(subjects: Subjects, name: str) -> str:
     if not platform_stack.is_usable(status):
         raise WillFail(
             f"{status} ({_reason(found)}); remove the cause, then: fraudops bootstrap. It deletes a stack whose "
-            f"creation "
-            "failed and creates it again"
+            "creation failed and creates it again"
         )
     return str(status)
 
@@ -118,8 +125,8 @@ def _drift(subjects: Subjects, name: str) -> str:
     if found.status == "DRIFTED":
         raise WillFail(
             f"resources of stack {name} were changed by hand, so the template does not say what is deployed; list "
-            f"them: "
-            f"aws cloudformation describe-stack-resource-drifts --stack-name {name}, change them back, then: {command}"
+            f"them: aws cloudformation describe-stack-resource-drifts --stack-name {name}, change them back, then: "
+            f"{command}"
         )
     if found.status != "IN_SYNC" or found.checked is None:
         raise CannotTell(f"drift was never detected; start it, wait a minute and run this again: {command}")

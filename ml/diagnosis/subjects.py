@@ -112,8 +112,7 @@ class Subjects:
         if not os.environ.get("GITHUB_TOKEN"):
             raise CannotTell(
                 "GITHUB_TOKEN is not set; give a token that may read the repository's administration, Actions, "
-                "variables "
-                "and environments"
+                "variables and environments"
             )
         return GitHub.from_environment(repository=self.repository)
 

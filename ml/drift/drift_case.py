@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ml.model.drift import detector
+from ml.model.drift.retrain_decision import Decision
 from ml.model.run_kinds import RunKind
 
 BRANCH_PREFIX = "bot/request-"
@@ -18,7 +18,7 @@ State = Literal["requested", "proposed", "already requested", "suppressed", "cir
 class DriftCase:
     """A drift decision that is due, with its evidence."""
 
-    decision: detector.Decision
+    decision: Decision
     run_kind: RunKind
     """The kind of training run that it asks for."""
     reason: str

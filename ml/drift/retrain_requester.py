@@ -7,16 +7,16 @@ parallel create one file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ml import clock, config
-from ml.console import note, stage
-from ml.drift import training_window
+from ml import config
+from ml.console import note
 from ml.drift.circuit_breaker import CircuitBreaker
 from ml.drift.drift_case import DriftCase, RequestOutcome, suppressed
 from ml.drift.request_checks import RequestChecks
 from ml.drift.request_log import RequestLog
 from ml.drift.training_dispatch import TRAINING_WORKFLOW, TrainingDispatch
+from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
 from ml.errors import GitError
 from ml.gitops import commit_messages, labels
 from ml.gitops.github_client import GitHub
@@ -31,8 +31,8 @@ class RetrainRequester:
     """Creates retrain requests on `main`, or returns why it did not.
 
     Args:
-        bucket: the data lake, to count labelled frauds.
-        settings, gate, rules: model.yaml, gate.yaml and drift.yaml of model-config/.
+        choose: the training window of a case that nothing suppresses, or why there is none.
+        rules: model-config/monitoring/drift.yaml.
     """
 
     def __init__(
@@ -40,14 +40,11 @@ class RetrainRequester:
         github: GitHub,
         remote: Remote,
         *,
-        bucket: str,
-        settings: config.ModelFile,
-        gate: config.GateFile,
+        choose: Callable[[DriftCase], TrainingWindow | NotEnoughLabels],
         rules: config.DriftFile,
         main: str = "main",
     ) -> None:
-        self._github, self._remote, self._bucket, self._main = github, remote, bucket, main
-        self._settings, self._gate, self._rules = settings, gate, rules
+        self._github, self._remote, self._choose, self._main = github, remote, choose, main
         base = remote.fetch(main)
         if base is None:
             raise GitError(f"{remote.name} has no branch {main} for retrain requests")
@@ -85,24 +82,12 @@ class RetrainRequester:
         outcome = self._checks.run(case)
         if outcome is not None:
             return outcome
-        assert case.decision.onset is not None  # noqa: S101 - as in `DriftCase.kind`
-        now = clock.now()
-        with stage("counting labelled frauds to train on"):
-            chosen = training_window.choose(
-                self._bucket,
-                onset=case.decision.onset,
-                end=now.replace(hour=0, minute=0, second=0, microsecond=0),
-                kind=case.run_kind,
-                as_of=now,
-                settings=self._settings,
-                gate=self._gate,
-                labels=self._rules,
-            )
-        if isinstance(chosen, training_window.NotEnoughLabels):
+        chosen = self._choose(case)
+        if isinstance(chosen, NotEnoughLabels):
             return suppressed(case, chosen.reason)
         return self._commit(case, chosen)
 
-    def _commit(self, case: DriftCase, chosen: training_window.TrainingWindow) -> RequestOutcome:
+    def _commit(self, case: DriftCase, chosen: TrainingWindow) -> RequestOutcome:
         request = config.RetrainRequest(
             kind=case.run_kind,
             cause=case.cause,

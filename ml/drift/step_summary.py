@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ml.clock import stamp
+from ml.drift import request_text
 from ml.drift.request_evidence import alarm_detail, end_detail, sentence, span, strongest
 from ml.drift.window_monitor import Check
 from ml.gitops.markdown_escaping import code, details, fence, link, table, text
@@ -17,7 +18,6 @@ from ml.model.drift.verdict import KINDS, DriftVerdict
 
 if TYPE_CHECKING:
     from ml.drift.concept_alarm import ConceptAlarm
-    from ml.drift.drift_case import RequestOutcome
     from ml.drift.result import DriftCheckResult, NoTraffic
 
 _SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
@@ -38,8 +38,10 @@ def why(check: Check) -> str:
     return "; ".join(parts) or f"{verdict.rows:,} rows were tested and nothing fired"
 
 
-def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check]) -> str:
-    """The summary of one drift check."""
+def drift_check(
+    result: DriftCheckResult, checks: Sequence[Check], past: Sequence[Check], *, handed_over: bool = False
+) -> str:
+    """The summary of one drift check; `handed_over` says whether another job creates the requests."""
     latest = checks[-1]
     parts = [
         f"### Drift: {text(result.verdict)}",
@@ -53,10 +55,11 @@ def drift_check(result: DriftCheckResult, checks: Sequence[Check], past: Sequenc
         )
     if result.concept_alarm is not None:
         parts += [_alarm(result.concept_alarm), *filter(None, [ended(result.concept_alarm)])]
-    parts += [_outcome(each) for each in result.requests]
+    parts += [request_text.outcome(each) for each in result.requests]
     if not result.requests:
         parts.append(
-            f"Due: {', '.join(result.causes)}; no request was created (report only)."
+            f"Due: {', '.join(result.causes)}; "
+            + ("the job `request` creates the request." if handed_over else "no request was created (report only).")
             if result.causes
             else "No request is due."
         )
@@ -95,17 +98,6 @@ def _alarm(alarm: ConceptAlarm) -> str:
     if alarm.onset is not None:
         return f"**Concept drift since {alarm.onset.date()}** by the daily test of {days}: {text(alarm_detail(alarm))}."
     return f"The daily concept test of {days} gives no alarm (p {alarm.evidence.p_value:.1g})."
-
-
-def _outcome(found: RequestOutcome) -> str:
-    words = {
-        "requested": "A retrain is requested",
-        "proposed": "A pull request proposes a retrain",
-        "already requested": "A retrain was requested before",
-        "suppressed": "No request was created",
-        "circuit breaker open": "No request was created; the circuit breaker is open",
-    }
-    return f"**{words[found.state]}** ({code(found.request)}, kind {text(found.run_kind)}): {text(found.reason)}."
 
 
 def _windows(checks: Sequence[Check]) -> str:

@@ -18,35 +18,39 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import accumulate
 
-from ml import config
+from ml import clock, config
 from ml.aws.labels import coverage
 from ml.aws.labels.coverage import DayCount
 from ml.config.settings_files import TrainingWindowLimits
+from ml.console import stage
+from ml.drift.drift_case import DriftCase
+from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
 
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingWindow:
-    """A window of event time with its labelled rows and frauds."""
+def for_case(
+    bucket: str, case: DriftCase, *, settings: config.ModelFile, gate: config.GateFile, rules: config.DriftFile
+) -> TrainingWindow | NotEnoughLabels:
+    """The training window of a drift decision, from its onset to the last day that has ended.
 
-    start: datetime
-    end: datetime
-    rows: int
-    """Rows with a label."""
-    frauds: int
-    test_frauds: int
-    """Frauds in the test part of the split: a lower bound."""
-    grown_days: int
-    """Days that the window starts before the onset."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotEnoughLabels:
-    """There is no such window yet. `reason` is the text after the state `suppressed`."""
-
-    reason: str
+    Raises:
+        CloudError, DataError: the data lake cannot be read.
+    """
+    assert case.decision.onset is not None  # noqa: S101 - as in `DriftCase.kind`
+    now = clock.now()
+    with stage("counting labelled frauds to train on"):
+        return choose(
+            bucket,
+            onset=case.decision.onset,
+            end=now.replace(hour=0, minute=0, second=0, microsecond=0),
+            kind=case.run_kind,
+            as_of=now,
+            settings=settings,
+            gate=gate,
+            labels=rules,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

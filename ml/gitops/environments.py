@@ -5,11 +5,12 @@ names its environment and not its branch, and a job gets the secrets of its envi
 main is the environment's list of branches.
 
 Source: GitHub REST API, "Deployment environments", "Deployment branch policies", "GitHub Actions Secrets".
+`can_admins_bypass`, which they do not explain: https://github.com/google/go-github/issues/2722 and 2725.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
 TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION = "train", "drift", "infrastructure", "production"
-CI_STATUS = "ci-status"
+CI_STATUS, BOT = "ci-status", "bot"
 WITH_ROLE = (TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION)
 """Each is trusted by one role in AWS: of train.yml, drift.yml, infra.yml and deploy.yml."""
-WITH_BOT_KEY = (TRAIN, DRIFT, PRODUCTION)
-"""Those of the workflows that act as the bot's App, if there is one."""
-NAMES = (*WITH_ROLE, CI_STATUS)
-"""All; `ci-status` has no role and holds the key of the status App."""
+NAMES = (*WITH_ROLE, CI_STATUS, BOT)
+"""All; `ci-status` and `bot` have no role, and hold the key of the status App and of the bot's App."""
 REVIEWED = PRODUCTION
 """The environment whose deployments a person approves."""
 _BRANCH = "main"
@@ -44,7 +43,8 @@ class NoEnvironments(GitHubError):
 class Environment:
     """An environment: the patterns of its branches and tags, and its reviewers.
 
-    `branches` is None if every branch may use it. `protected_branches` admits each branch with a protection rule.
+    `branches` is None if every branch may use it; a pattern of tags is `tag PATTERN`. `protected_branches` admits each
+    branch with a protection rule.
     """
 
     name: str
@@ -53,6 +53,8 @@ class Environment:
     reviewers: tuple[str, ...]
     """Logins of users and slugs of teams."""
     prevents_self_review: bool
+    admins_bypass: bool
+    """Whether an administrator may start a waiting job without a review, as GitHub permits unless it is set."""
 
     @property
     def for_main_only(self) -> bool:
@@ -73,7 +75,10 @@ def ensure(github: GitHub, names: Iterable[str]) -> None:
 
 
 def set_reviewers(github: GitHub, name: str, reviewers: Iterable[str]) -> None:
-    """Sets the reviewers of an environment: users, and teams as ORG/TEAM. Whoever started a run may not approve it.
+    """Sets the reviewers of an environment: users, and teams as ORG/TEAM; if none is given, the present ones stay.
+
+    The person who started a run may not approve it, and no administrator may skip the review. An environment that would
+    have no reviewers is not changed.
 
     Raises:
         GitHubError: there is no such user or team, or GitHub refuses.
@@ -81,7 +86,9 @@ def set_reviewers(github: GitHub, name: str, reviewers: Iterable[str]) -> None:
 
     def operation(repository: Repository) -> None:
         chosen = [_reviewer(repository, reviewer) for reviewer in reviewers]
-        _put(repository, name, chosen, prevent_self_review=True)
+        chosen = chosen or _present_reviewers(_get(repository, name) or {})
+        if chosen:
+            _put(repository, name, chosen, prevent_self_review=True, admins_bypass=False)
 
     github.run(f"setting the reviewers of the environment {name}", operation)
 
@@ -95,7 +102,7 @@ def read(github: GitHub, name: str) -> Environment | None:
     patterns = None
     if policy.get("custom_branch_policies"):
         what, path = f"the branches of the environment {name}", f"/environments/{name}/deployment-branch-policies"
-        patterns = tuple(str(item["name"]) for item in rest_reader.items(github, what, path, "branch_policies"))
+        patterns = tuple(_pattern(item) for item in rest_reader.items(github, what, path, "branch_policies"))
     return Environment(
         name=name,
         branches=patterns,
@@ -104,6 +111,7 @@ def read(github: GitHub, name: str) -> Environment | None:
             str(each["reviewer"].get("login") or each["reviewer"]["slug"]) for each in rule.get("reviewers") or []
         ),
         prevents_self_review=bool(rule.get("prevent_self_review")),
+        admins_bypass=_admins_bypass(found),
     )
 
 
@@ -118,13 +126,20 @@ def _ensure(repository: Repository, *, name: str) -> None:
     from github import GithubException
 
     try:
-        found = _get(repository, name)
-        rule = _review_rule(found or {})
-        chosen = [{"type": each["type"], "id": each["reviewer"]["id"]} for each in rule.get("reviewers", [])]
-        _put(repository, name, chosen, prevent_self_review=bool(rule.get("prevent_self_review")))
+        found = _get(repository, name) or {}
+        prevent = bool(_review_rule(found).get("prevent_self_review"))
+        _put(
+            repository,
+            name,
+            _present_reviewers(found),
+            prevent_self_review=prevent,
+            admins_bypass=_admins_bypass(found),
+        )
         if _BRANCH not in _branches(repository, name):
             repository.requester.requestJsonAndCheck(
-                "POST", f"{_url(repository, name)}/deployment-branch-policies", input={"name": _BRANCH}
+                "POST",
+                f"{_url(repository, name)}/deployment-branch-policies",
+                input={"name": _BRANCH, "type": "branch"},
             )
     except GithubException as error:
         if error.status not in _UNAVAILABLE:
@@ -135,13 +150,21 @@ def _ensure(repository: Repository, *, name: str) -> None:
         ) from error
 
 
-def _put(repository: Repository, name: str, reviewers: list[dict[str, Any]], *, prevent_self_review: bool) -> None:
+def _put(
+    repository: Repository,
+    name: str,
+    reviewers: list[dict[str, Any]],
+    *,
+    prevent_self_review: bool,
+    admins_bypass: bool,
+) -> None:
     repository.requester.requestJsonAndCheck(
         "PUT",
         _url(repository, name),
         input={
             "reviewers": reviewers or None,
             "prevent_self_review": prevent_self_review,
+            "can_admins_bypass": admins_bypass,
             "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True},
         },
     )
@@ -162,12 +185,27 @@ def _get(repository: Repository, name: str) -> dict[str, Any] | None:
 def _branches(repository: Repository, name: str) -> list[str]:
     url = f"{_url(repository, name)}/deployment-branch-policies?per_page=100"
     _, found = repository.requester.requestJsonAndCheck("GET", url)
-    return [str(item["name"]) for item in found["branch_policies"]]
+    return [_pattern(item) for item in found["branch_policies"]]
+
+
+def _pattern(policy: Mapping[str, Any]) -> str:
+    """A policy's pattern; that of tags has the prefix `tag `, which no name of a branch can have."""
+    tags = policy.get("type") == "tag"
+    return f"tag {policy['name']}" if tags else str(policy["name"])
 
 
 def _review_rule(found: dict[str, Any]) -> dict[str, Any]:
     rules = [rule for rule in found.get("protection_rules", []) if rule["type"] == "required_reviewers"]
     return dict(rules[0]) if rules else {}
+
+
+def _present_reviewers(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"type": each["type"], "id": each["reviewer"]["id"]} for each in _review_rule(found).get("reviewers") or []]
+
+
+def _admins_bypass(found: dict[str, Any]) -> bool:
+    """Whether administrators may skip the rules; an answer without the field has GitHub's default, true."""
+    return bool(found.get("can_admins_bypass", True))
 
 
 def _reviewer(repository: Repository, reviewer: str) -> dict[str, Any]:

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 NAME = "fraudops: main"
 _BRANCH = "main"
 _UNPROTECTED = "Branch not protected"
+_ADMINISTRATORS = "administrators of the repository"
+_ACTORS: Mapping[tuple[str, int | None], str] = {
+    ("RepositoryRole", 5): _ADMINISTRATORS,
+    ("OrganizationAdmin", 1): "owners of the organisation",
+}
+"""Bypass actors with a fixed id, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,8 @@ class MainRules:
     no_deletion: bool
     bypassing_apps: tuple[str, ...] | None
     """Apps that may push without a pull request: ids from rulesets, slugs from protection; None if not shown."""
+    other_bypasses: tuple[str, ...] | None
+    """Who else is exempt from the reviews and checks, such as administrators and deploy keys; None if not shown."""
 
 
 def ensure(github: GitHub, *, status_app: int | None, bypass_app: int | None) -> str:
@@ -95,6 +103,7 @@ def read(github: GitHub) -> MainRules:
     sources = [source for given in rules.get("required_status_checks", []) for source in _sources(given)]
     sources += _sources_of_protection(protection)
     apps = [source for source in sources if source not in (None, -1)]  # -1: any App
+    bypasses = _ruleset_bypasses(github, listed)
     return MainRules(
         reviews=max((each.count for each in pulls), default=None),
         code_owners=any(each.code_owners for each in pulls),
@@ -104,7 +113,8 @@ def read(github: GitHub) -> MainRules:
         status_source=max(apps, key=lambda app: app != ACTIONS_APP, default=None),
         no_force_pushes="non_fast_forward" in rules or _forbids(protection, "allow_force_pushes"),
         no_deletion="deletion" in rules or _forbids(protection, "allow_deletions"),
-        bypassing_apps=_bypassing_apps(github, listed, protection),
+        bypassing_apps=None if bypasses is None else (*_apps(bypasses), *_apps_of_protection(protection)),
+        other_bypasses=None if bypasses is None else (*_others(bypasses), *_others_of_protection(rules, protection)),
     )
 
 
@@ -154,20 +164,49 @@ def _forbids(protection: Mapping[str, Any], setting: str) -> bool:
     return bool(protection) and not (protection.get(setting) or {}).get("enabled")
 
 
-def _bypassing_apps(
-    github: GitHub, listed: list[Mapping[str, Any]], protection: Mapping[str, Any]
-) -> tuple[str, ...] | None:
-    found = []
+def _ruleset_bypasses(github: GitHub, listed: list[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
+    """The bypass actors of the repository's rulesets; None if GitHub does not show them to this token."""
+    found: list[Mapping[str, Any]] = []
     own = [rule["ruleset_id"] for rule in listed if rule.get("ruleset_source_type") != "Organization"]
     for number in dict.fromkeys(own):
         ruleset = rest_reader.document(github, f"ruleset {number}", f"/rulesets/{number}") or {}
         if "bypass_actors" not in ruleset:
             return None  # GitHub shows them only to those who may edit the ruleset
-        actors = ruleset["bypass_actors"]
-        found += [str(actor["actor_id"]) for actor in actors if actor["actor_type"] == "Integration"]
+        found += ruleset["bypass_actors"]
+    return found
+
+
+def _apps(actors: list[Mapping[str, Any]]) -> Iterator[str]:
+    return (str(actor["actor_id"]) for actor in actors if actor["actor_type"] == "Integration")
+
+
+def _others(actors: list[Mapping[str, Any]]) -> Iterator[str]:
+    """The bypass actors that are no Apps: roles, teams, deploy keys, each with its id."""
+    for actor in actors:
+        kind, number = str(actor["actor_type"]), actor.get("actor_id")
+        if kind != "Integration":
+            yield _ACTORS.get((kind, number)) or (kind if number is None else f"{kind} {number}")
+
+
+def _apps_of_protection(protection: Mapping[str, Any]) -> Iterator[str]:
+    for app in _allowances(protection).get("apps") or []:
+        yield app["slug"] if isinstance(app, dict) else str(app)
+
+
+def _others_of_protection(rules: Mapping[str, Any], protection: Mapping[str, Any]) -> Iterator[str]:
+    """Who is exempt from branch protection, if no ruleset requires the pull request of them too."""
+    if not protection or "pull_request" in rules:
+        return
+    if not (protection.get("enforce_admins") or {}).get("enabled"):
+        yield _ADMINISTRATORS
+    for kind, key in (("users", "login"), ("teams", "slug")):
+        for each in _allowances(protection).get(kind) or []:
+            yield str(each[key] if isinstance(each, dict) else each)
+
+
+def _allowances(protection: Mapping[str, Any]) -> Mapping[str, Any]:
     reviews = protection.get("required_pull_request_reviews") or {}
-    apps = (reviews.get("bypass_pull_request_allowances") or {}).get("apps") or []
-    return (*found, *(app["slug"] if isinstance(app, dict) else str(app) for app in apps))
+    return reviews.get("bypass_pull_request_allowances") or {}
 
 
 def _protection(github: GitHub) -> Mapping[str, Any] | None:

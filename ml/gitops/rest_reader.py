@@ -1,4 +1,4 @@
-"""Reads JSON documents and listings of a repository from GitHub's REST API, version 2022-11-28. Writes nothing."""
+"""Reads JSON documents, and listings of a repository, from GitHub's REST API, version 2022-11-28. Writes nothing."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ def document(github: GitHub, what: str, path: str) -> Any:
     Raises:
         GitHubError: GitHub refuses or cannot be reached; the message names `what`.
     """
-    from github import GithubException
+    return github.run(
+        f"reading {what} of {github.repository}", lambda repository: _get(repository, repository.url + path)
+    )
 
-    def operation(repository: Repository) -> Any:
-        try:
-            return repository.requester.requestJsonAndCheck("GET", f"{repository.url}{path}")[1]
-        except GithubException as error:
-            if is_not_found(error):
-                return None
-            raise
 
-    return github.run(f"reading {what} of {github.repository}", operation)
+def public_document(github: GitHub, what: str, path: str) -> Any:
+    """The JSON document at `path` of the API, such as `/apps/SLUG`; None if there is none (404).
+
+    Raises:
+        GitHubError: as of `document`.
+    """
+    return github.run(
+        f"reading {what}", lambda repository: _get(repository, repository.url.partition("/repos/")[0] + path)
+    )
 
 
 def items(github: GitHub, what: str, path: str, key: str) -> list[dict[str, Any]]:
@@ -44,3 +47,14 @@ def items(github: GitHub, what: str, path: str, key: str) -> list[dict[str, Any]
         found += page.get(key) or []
         if not page.get(key) or len(found) >= page["total_count"]:
             return found
+
+
+def _get(repository: Repository, url: str) -> Any:
+    from github import GithubException
+
+    try:
+        return repository.requester.requestJsonAndCheck("GET", url)[1]
+    except GithubException as error:
+        if is_not_found(error):
+            return None
+        raise

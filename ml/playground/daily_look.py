@@ -29,6 +29,7 @@ from ml.drift.calendar import Window
 from ml.drift.drift_case import DriftCase
 from ml.drift.request_limits import RequestLimits
 from ml.drift.request_log import RequestLog
+from ml.drift.window_choice import NotEnoughLabels
 from ml.drift.window_monitor import Check, Monitor, history
 from ml.gitops.repository import Repository
 from ml.model.drift.verdict import CONCEPT
@@ -172,7 +173,7 @@ class DailyLook:
             gate=config.load_gate(self._root),
             labels=rules,
         )
-        return not isinstance(chosen, training_window.NotEnoughLabels)
+        return not isinstance(chosen, NotEnoughLabels)
 
 
 class _RememberingMonitor(Monitor):

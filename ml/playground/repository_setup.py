@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ml.errors import FraudopsError
 from ml.gitops import code_owners, github_apps
-from ml.gitops.environments import CI_STATUS, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS
 from ml.playground.scripted_reviewer import LOGIN
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def set_up(emulators: Emulators, remote: Repository, root: Path, *, push_code_ow
         push_code_owners: commits the file to main and pushes it, before the rules of main require a pull request.
 
     Raises:
-        SettingMissing: bootstrap has read back that a setting is missing.
+        SettingMissing: bootstrap has read back that a setting is missing, or cannot read one.
     """
     from ml.commands.bootstrap import Protection, bootstrap
 
@@ -65,6 +65,8 @@ def set_up(emulators: Emulators, remote: Repository, root: Path, *, push_code_ow
     made = bootstrap(root, repository=remote.full_name, configure=True, protect=protection)
     if made.missing:
         raise SettingMissing(f"the demo's repository lacks settings after bootstrap: {'; '.join(made.missing)}")
+    if made.unanswered:
+        raise SettingMissing(f"bootstrap cannot read settings of the demo's repository: {'; '.join(made.unanswered)}")
 
 
 def _set_variables_and_keys(remote: Repository, status_app: _App, bot: _App) -> None:
@@ -72,8 +74,7 @@ def _set_variables_and_keys(remote: Repository, status_app: _App, bot: _App) -> 
     remote.create_variable(github_apps.BOT_APP, bot.client_id)
     remote.create_variable(github_apps.BOTS, f"{github_apps.WORKFLOW_LOGIN} {bot.slug}[bot]")
     remote.get_environment(CI_STATUS).create_secret(github_apps.STATUS_KEY, status_app.private_key)
-    for name in WITH_BOT_KEY:
-        remote.get_environment(name).create_secret(github_apps.BOT_KEY, bot.private_key)
+    remote.get_environment(BOT).create_secret(github_apps.BOT_KEY, bot.private_key)
 
 
 def _id(remote: Repository, app: _App) -> int:

@@ -98,7 +98,10 @@ class ScriptedReviewer:
         status = commit_statuses.status(self._github, pull.head.sha, CI)
         if status is None or status.state != "success":
             return f"{CI} is {status.state if status is not None else 'missing'}"
-        files = [file.filename for file in pull.get_files()]
+        changed = list(pull.get_files())
+        files = [file.filename for file in changed]
+        # A file that is moved away is named by its new place alone.
+        files += [file.previous_filename for file in changed if file.status == "renamed" and file.previous_filename]
         outside = [name for name in files if not name.startswith(_FOLDER)]
         if outside:
             return f"it changes {outside[0]}, which is not below {_FOLDER}"

@@ -1,7 +1,7 @@
 """Compares approval records with the registry: package, archive and evaluation. Refuses; corrects nothing.
 
 A record is derived again from the package and its evaluation, and every field must be equal. So a record that was not
-written from them is refused, whoever committed it and whatever event brought it. The author of a commit proves nothing.
+written from them is refused, for every author and every event. The author of a commit proves nothing.
 """
 
 from __future__ import annotations

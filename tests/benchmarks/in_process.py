@@ -23,7 +23,7 @@ from ml.aws.labels import coverage
 from ml.drift import calendar, decision_policy, repeated_adaptation, run_kind_policy, training_window
 from ml.drift.approved_model import learned_until
 from ml.drift.drift_case import DriftCase
-from ml.drift.training_window import NotEnoughLabels, TrainingWindow
+from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
 from ml.model.drift import detector
 from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.ranking import RankingCounts, RankingRules

@@ -10,7 +10,6 @@ import __future__
 
 import inspect
 import re
-import shutil
 import textwrap
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -36,8 +35,9 @@ from ml.errors import CloudError, DeploymentFailed, FraudopsError, TrainingFaile
 from ml.gitops.repository import Repository
 from ml.simulate import stand_in_data, table_files
 from tests.harness.aws.workflow_identity import WorkflowIdentity
-from tests.harness.git import settings
 from tests.harness.git.repositories import PERSON, GitWorkspace
+from tests.harness.platform import adopted
+from tests.harness.platform.job_images import IMAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, FRAUDS = 12_000, 60
@@ -122,7 +122,7 @@ def steps_module() -> Any:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """One account for the file."""
-    with LocalAws(tmp_path_factory.mktemp("cloud")) as running:
+    with LocalAws(tmp_path_factory.mktemp("cloud"), images=IMAGES) as running:
         yield running
 
 
@@ -139,15 +139,7 @@ def adopter(cloud: LocalAws, folder: Path, stack: str, patch: pytest.MonkeyPatch
     for name, value in cloud.environment().items():
         patch.setenv(name, value)
     patch.setenv("FRAUDOPS_STACK", stack)
-    text = (ROOT / config.SERVING).read_text().replace("fraudops-production", stack)
-    text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
-    workspace = GitWorkspace.make(folder, text.replace("timeout_minutes: 30", "timeout_minutes: 1"))
-    for part in ("infra", "ml/model", "ml/steps"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "ml/__init__.py", folder / "ml/__init__.py")
-    model = settings.settled((ROOT / config.MODEL).read_text())
-    workspace.write({config.MODEL: model, config.GATE: (ROOT / config.GATE).read_text()}, "Adopt")
-    return Adopter(workspace, stack, cloud, patch)
+    return Adopter(adopted.repository(folder, stack), stack, cloud, patch)
 
 
 @pytest.fixture

@@ -12,9 +12,15 @@ import pytest
 from local_aws.server import LocalAws
 
 from ml.aws import lambda_concurrency, platform_stack, session
-from ml.aws.cloudformation import workflow_roles
+from ml.aws.cloudformation import stack_names, workflow_roles
 from ml.commands.bootstrap import bootstrap
-from ml.errors import CloudError
+from ml.errors import CloudError, Refused
+
+_EMPTY_STACK = """
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Topic: {Type: AWS::SNS::Topic, Condition: Never}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,31 @@ def reserved() -> int | None:
         session.client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
     )
     return found
+
+
+def test_name_that_another_stack_extends_is_refused(checkout: Path) -> None:
+    """Both names are said and nothing is created; the roles' own stack and deleted stacks do not count."""
+    name, cloudformation = platform_stack.stack_name(), session.client("cloudformation")
+    for suffix in ("-eu", "-github"):
+        cloudformation.create_stack(StackName=f"{name}{suffix}", TemplateBody=_EMPTY_STACK)
+    words = f"stack {name}-eu of .* begins with the name of stack {name} and a dash.*; nothing was changed"
+    with pytest.raises(Refused, match=words):
+        bootstrap(checkout)
+    assert platform_stack.describe_stack(name) is None
+    cloudformation.delete_stack(StackName=f"{name}-eu")
+    assert stack_names.overlap() is None
+
+
+def test_name_that_extends_another_platform_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shorter name counts once it has roles; before that, no role of it may change anything."""
+    name, cloudformation = platform_stack.stack_name(), session.client("cloudformation")
+    monkeypatch.setenv("FRAUDOPS_STACK", f"{name}-eu")
+    cloudformation.create_stack(StackName=name, TemplateBody=_EMPTY_STACK)
+    assert stack_names.overlap() is None
+    cloudformation.create_stack(StackName=f"{name}-github", TemplateBody=_EMPTY_STACK)
+    with pytest.raises(Refused, match=f"stack {name}-eu of .* infrastructure role of {name} may"):
+        bootstrap(checkout)
+    assert platform_stack.describe_stack(f"{name}-eu") is None
 
 
 def test_new_account_reserves_no_concurrency(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,17 @@ def test_tampered_digest_is_refused(env: ServedPlatform) -> None:
         deploy(env.root)
 
 
+def test_forged_metric_is_refused(env: ServedPlatform) -> None:
+    """Digest and package agree, and the record on main claims a better recall than the evaluation."""
+    number = config.approval_path(1)
+    assert config.load_approval(env.root, 1).metrics["recall"].value == 0.9
+    before, _, after = env.workspace.text(number).partition("  recall:\n")
+    env.workspace.write({number: f"{before}  recall:\n{after.replace('value: 0.9', 'value: 0.999', 1)}"}, "Edit")
+    assert config.load_approval(env.root, 1).metrics["recall"].value == 0.999
+    with pytest.raises(Refused, match=r"metrics\.recall\.value"):
+        deploy(env.root)
+
+
 def test_replaced_artifact_is_refused(env: ServedPlatform) -> None:
     """Another archive at the approved URL, and a missing one."""
     key = registry.packages("fraudops-model")[0].model_data_url.removeprefix("s3://lake/")

@@ -11,7 +11,6 @@ import pytest
 
 from ml.commands.doctor import doctor
 from ml.errors import NotReady
-from ml.gitops import oidc_subject
 from tests.diagnosis.faults import FAULTS, Fault
 from tests.harness.github.emulator import NAME
 from tests.harness.platform import account as accounts
@@ -59,12 +58,12 @@ def test_fault_is_named_by_one_line(fault: Fault, account: ReadyAccount, monkeyp
 
 
 def test_every_subject_has_a_fault(account: ReadyAccount) -> None:
-    """A subject that no fault is seeded for would be a check that cannot fail; roles of one stack are one subject."""
+    """A subject that no fault is seeded for would be a check that cannot fail; each role is a subject of its own."""
     seeded = {fault.subject for fault in FAULTS} | _ELSEWHERE
     stacks = {"stack absent": "stack fraudops", "stack second-github": "stack fraudops-github"}
     covered = {stacks.get(subject, subject) for subject in seeded}
     subjects = {check.subject for check in doctor(account.root).checks}
-    assert {name for name in subjects if not name.startswith("permissions of ")} <= covered
+    assert subjects <= covered
 
 
 _ELSEWHERE = {"image"}
@@ -80,13 +79,17 @@ def test_region_without_the_image_is_a_fault(account: ReadyAccount, monkeypatch:
     assert [check.subject for check in found.checks if check.state == "will fail"] == ["image"], found.text
 
 
-def test_own_subject_template_is_a_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator has no such setting, so its answer is replaced."""
-    own = oidc_subject.OidcSubject(repository=None, own_claims=("repo", "job_workflow_ref"))
-    monkeypatch.setattr(oidc_subject, "read", lambda _: own)
-    failing = [check for check in doctor(account.root).checks if check.state == "will fail"]
-    assert [check.subject for check in failing] == ["OIDC subject"]
-    assert "repo, job_workflow_ref" in failing[0].detail
+def test_bypass_of_another_app_is_not_the_bots(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both lines are faults: the bot may not push, and another App may. An App that GitHub does not show: no answer."""
+    account.ruleset["bypass_actors"][0]["actor_id"] = accounts.CHECKER_ID
+    found = {check.subject: check for check in doctor(account.root).checks}
+    subjects = ("exemptions on main", "the App's pushes to main")
+    assert [found[subject].state for subject in subjects] == ["will fail", "will fail"]
+    assert "may not push to main" in found[subjects[1]].detail
+    monkeypatch.setitem(account.variables, "FRAUDOPS_BOTS", "github-actions[bot] hidden[bot]")
+    found = {check.subject: check for check in doctor(account.root).checks}
+    assert [found[subject].state for subject in subjects] == ["cannot tell", "cannot tell"]
+    assert "no App hidden" in found[subjects[0]].detail
 
 
 def test_without_a_token_github_has_no_answer(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,12 +218,24 @@ def test_protect_requires_a_second_person(checkout: Path, hub: LocalGitHub) -> N
         bootstrap.bootstrap(checkout, repository="o/r", protect=bootstrap.Protection())
 
 
+def test_settings_without_an_answer_are_not_missing(checkout: Path, hub: LocalGitHub) -> None:
+    """FRAUDOPS_BOTS does not name the App that bypasses the rules, so nothing says whether it is the bot's."""
+    hub.backend.state.app_ids["robot"] = 4712
+    hub.backend.state.named("O/R").variables["FRAUDOPS_APP_CLIENT_ID"] = "Iv2"
+    made = bootstrap.bootstrap(checkout, repository="o/r", configure=True, protect=bootstrap.Protection(bot_app=4712))
+    subjects = ("exemptions on main", "the App's pushes to main")
+    assert made.unanswered == subjects
+    assert not [line for line in made.missing if line.startswith((*subjects, "without an answer"))]
+    assert f"without an answer so far: {', '.join(subjects)}" in made.settings
+
+
 def test_repository_without_environments_is_refused_unless_told(checkout: Path, hub: LocalGitHub) -> None:
     """The error has GitHub's words and says what is weaker; nothing was changed in AWS. With the option it goes on."""
     hub.fail_api(1, status=403, message="Upgrade to GitHub Pro or make this repository public to enable this feature.")
     with pytest.raises(Refused, match=r"Upgrade to GitHub Pro.*every job on main may assume every role.*nothing was"):
-        bootstrap.bootstrap(checkout, repository="o/r", configure=True)
+        bootstrap.bootstrap(checkout, repository="o/r", configure=True, code_owner="@acme/risk")
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
+    assert not (checkout / ".github/CODEOWNERS").exists()
     made = bootstrap.bootstrap(checkout, repository="o/r", configure=True, without_environments=True)
     assert made.configured[workflow_roles.ENVIRONMENTS_VARIABLE] == "created"
     assert made.settings[0] == environments.WEAKER

@@ -30,6 +30,7 @@ from ml.model import artifact
 from ml.simulate import stand_in_data, table_files
 from ml.training.result import TrainingResult
 from tests.harness.git import settings
+from tests.harness.platform.job_images import IMAGES
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def new_workspace(
         root = place / "clone"
         origin.git("clone", "-q", str(origin.root), str(root))
         env = Workspace(root=root)
-        cloud = LocalAws(place / "cloud")
+        cloud = LocalAws(place / "cloud", images=IMAGES)
         cloud.start()
         clouds.append(cloud)
         for name, value in cloud.environment().items():

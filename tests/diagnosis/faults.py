@@ -22,10 +22,10 @@ from ml.aws.cloudformation import deployed_stack, workflow_roles
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.gitops import code_owners
-from ml.gitops.environments import CI_STATUS, INFRASTRUCTURE, PRODUCTION
+from ml.gitops.environments import BOT, CI_STATUS, INFRASTRUCTURE, PRODUCTION
 from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from tests.harness.git import repositories
-from tests.harness.platform.account import CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
+from tests.harness.platform.account import CHECKER_ID, CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
 
 Seed = Callable[[ReadyAccount, pytest.MonkeyPatch], AbstractContextManager[None]]
 _FAILING_STACK = """
@@ -33,6 +33,11 @@ Resources:
   Group:
     Type: AWS::SageMaker::ModelPackageGroup
     Properties: {ModelPackageGroupName: fraudops-model}  # the platform has one of that name
+"""
+_EMPTY_STACK = """
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Topic: {Type: AWS::SNS::Topic, Condition: Never}
 """
 
 
@@ -182,6 +187,15 @@ def _failed_stack(_: ReadyAccount, patch: pytest.MonkeyPatch) -> Iterator[None]:
         client("cloudformation").delete_stack(StackName="broken")
 
 
+@contextmanager
+def _longer_name(_: ReadyAccount, __: pytest.MonkeyPatch) -> Iterator[None]:
+    client("cloudformation").create_stack(StackName="fraudops-eu", TemplateBody=_EMPTY_STACK)
+    try:
+        yield
+    finally:
+        client("cloudformation").delete_stack(StackName="fraudops-eu")
+
+
 def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
     patch.setenv("FRAUDOPS_STACK", "second")
     bootstrap(account.root)
@@ -216,15 +230,19 @@ def _put(path: str, body: Any, *, method: str = "PUT") -> Seed:
     return seed
 
 
+@contextmanager
+def _own_claims(account: ReadyAccount, _: pytest.MonkeyPatch) -> Iterator[None]:
+    path = "/actions/oidc/customization/sub"
+    account.github("PUT", path, {"use_default": False, "include_claim_keys": ["repo", "job_workflow_ref"]})
+    try:
+        yield
+    finally:
+        account.github("PUT", path, {"use_default": True})
+
+
 def _tokens(**changed: Any) -> Seed:
     sound = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True}
     return _put("/actions/permissions/workflow", {**sound, **changed})
-
-
-def _no_pull_requests(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-    """Neither the workflow's token nor an App may open one."""
-    _tokens(can_approve_pull_request_reviews=False)(account, patch)
-    return _variable(BOT_APP, None)(account, patch)
 
 
 def _rules(change: Callable[[dict[str, dict[str, Any]]], None]) -> Seed:
@@ -255,6 +273,17 @@ def _source(**source: int) -> Seed:
     return _rules(lambda rules: rules["required_status_checks"]["parameters"].update(required_status_checks=[check]))
 
 
+def _bypasses(kind: str, number: int) -> Seed:
+    """One more bypass of the rules of main."""
+
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        actor = {"actor_id": number, "actor_type": kind, "bypass_mode": "pull_request"}
+        account.ruleset["bypass_actors"] = [*account.ruleset["bypass_actors"], actor]
+        return _nothing_to_undo()
+
+    return seed
+
+
 def _nobody_bypasses(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
     account.ruleset["bypass_actors"] = []
     return _nothing_to_undo()
@@ -276,9 +305,20 @@ def _open_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractCo
     return _nothing_to_undo()
 
 
-def _reviewers(*logins: str, prevent_self_review: bool = True) -> Seed:
+def _open_to_protected(name: str) -> Seed:
+    """An environment whose setting is "Protected branches only"."""
+
     def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
-        account.set_reviewers(*logins, prevent_self_review=prevent_self_review)
+        policy = {"protected_branches": True, "custom_branch_policies": False}
+        account.github("PUT", f"/environments/{name}", {"deployment_branch_policy": policy})
+        return _nothing_to_undo()
+
+    return seed
+
+
+def _reviewers(*logins: str, **settings: bool) -> Seed:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+        account.set_reviewers(*logins, **settings)
         return _nothing_to_undo()
 
     return seed
@@ -334,6 +374,14 @@ def _serving_unchecked(account: ReadyAccount, patch: pytest.MonkeyPatch) -> Iter
 
 
 PLATFORM, ROLES = platform_stack.stack_name, workflow_roles.stack_name
+_POLICIES = tuple(
+    Fault(f"{stack}-{role}".lower(), f"permissions of {stack} {role}", "no statement", _without_policy(name, role))
+    for name, stack, roles in (
+        (PLATFORM, "fraudops", ("EndpointRole", "DeployRole")),
+        (ROLES, "fraudops-github", ("TrainRole", "DeployRole", "PlanRole", "InfraRole")),
+    )
+    for role in roles
+)
 FAULTS = (
     Fault("no-credentials", "identity", "sign in", _environment(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)),
     Fault("no-region", "region", "set AWS_REGION", _environment(AWS_REGION=None, AWS_DEFAULT_REGION=None)),
@@ -346,6 +394,12 @@ FAULTS = (
     Fault("concurrency", "Lambda concurrency", "--reserve-concurrency 0", _concurrency),
     Fault("no-stack", "stack absent", "create it: fraudops bootstrap", _environment(FRAUDOPS_STACK="absent")),
     Fault("failed-stack", "stack broken", "ROLLBACK_COMPLETE", _failed_stack),
+    Fault(
+        "longer-name",
+        "stack names",
+        "the infrastructure role of fraudops may change resources of fraudops-eu",
+        _longer_name,
+    ),
     Fault("no-roles", "stack second-github", "no workflow has a role", _without_roles),
     Fault("template", "template fraudops", "infra/platform.yaml", _file("infra/platform.yaml", "365", "30")),
     Fault("code", "template fraudops", "deploy function", _file("infra/deploy_model/logic.py", '"""', '"""Changed. ')),
@@ -364,11 +418,13 @@ FAULTS = (
     Fault(
         "drift-policy", "permissions of fraudops-github DriftRole", "no statement", _without_policy(ROLES, "DriftRole")
     ),
+    *_POLICIES,
     Fault("boundary", "permissions of fraudops-github TrainRole", "cloudformation:DescribeStacks", _bounded),
     Fault("no-variable", "variables", "FRAUDOPS_ROLE_DRIFT missing", _variable("FRAUDOPS_ROLE_DRIFT", None)),
     Fault("other-variable", "variables", "FRAUDOPS_STACK is x", _variable("FRAUDOPS_STACK", "x")),
     Fault("other-trust", "OIDC subject", "the role of FRAUDOPS_ROLE_DRIFT trusts", _other_trust),
-    Fault("no-pull-requests", "pull requests by Actions", "tick", _no_pull_requests),
+    Fault("own-claims", "OIDC subject", "repo, job_workflow_ref", _own_claims),
+    Fault("no-pull-requests", "pull requests by Actions", "tick", _tokens(can_approve_pull_request_reviews=False)),
     Fault("write-token", "workflow token", "may write", _tokens(default_workflow_permissions="write")),
     Fault("no-merges", "merge method", "not allowed", _put("", {"allow_merge_commit": False}, method="PATCH")),
     Fault("squash", "merge method", "squash merges", _put("", {"allow_squash_merge": True}, method="PATCH")),
@@ -392,8 +448,10 @@ FAULTS = (
     Fault("open-drift", "environment drift", "every branch", _open("drift")),
     Fault("open-infrastructure", "environment infrastructure", "every branch", _open(INFRASTRUCTURE)),
     Fault("open-ci-status", "environment ci-status", "every branch", _open(CI_STATUS)),
+    Fault("protected-branches", "environment train", "every protected branch", _open_to_protected("train")),
     Fault("no-reviewer", "reviewers of production", "nobody's approval", _reviewers()),
     Fault("self-review", "reviewers of production", "may approve it", _reviewers(REVIEWER, prevent_self_review=False)),
+    Fault("admins-bypass", "reviewers of production", "an administrator", _reviewers(REVIEWER, can_admins_bypass=True)),
     Fault("no-status-app", "status App", f"gh variable set {STATUS_APP}", _variable(STATUS_APP, None)),
     Fault(
         "no-status-key",
@@ -402,9 +460,11 @@ FAULTS = (
         _secret(STATUS_KEY, CI_STATUS, None),
     ),
     Fault("bot-unnamed", "bot's App", f"gh variable set {BOTS}", _variable(BOTS, "github-actions[bot]")),
-    Fault("no-bot-key", "bot's App", "missing in the environment drift", _secret(BOT_KEY, "drift", None)),
+    Fault("open-bot", "environment bot", "every branch", _open(BOT)),
+    Fault("bot-key-beside-role", "bot's App", "the environment drift has the secret", _secret(BOT_KEY, "drift", "key")),
+    Fault("no-bot-key", "bot's App", f"gh secret set {BOT_KEY} --env bot", _secret(BOT_KEY, BOT, None)),
     Fault("shared-key", "repository secrets", "every branch can read the secret", _secret(BOT_KEY, None, "key")),
-    Fault("shared-status-key", "repository secrets", "environments ci-status", _secret(STATUS_KEY, None, "key")),
+    Fault("shared-status-key", "repository secrets", "environment ci-status", _secret(STATUS_KEY, None, "key")),
     Fault("no-approval", "reviews on main", "needs no approval", _reviews(required_approving_review_count=0)),
     Fault("no-pull-request", "reviews on main", "without a pull request", _without("pull_request")),
     Fault("stale", "reviews on main", "keeps approvals", _reviews(dismiss_stale_reviews_on_push=False)),
@@ -418,6 +478,10 @@ FAULTS = (
     Fault("actions-source", "source of fraudops/ci", "the Actions App", _source(integration_id=ACTIONS_APP)),
     Fault("force-pushes", "force pushes to main", "can be rewritten", _without("non_fast_forward")),
     Fault("deletion", "deletion of main", "can be deleted", _without("deletion")),
+    Fault("exempt-admins", "exemptions on main", "administrators of the repository", _bypasses("RepositoryRole", 5)),
+    Fault("exempt-actions", "exemptions on main", "the workflow of any branch", _bypasses("Integration", ACTIONS_APP)),
+    Fault("exempt-app", "exemptions on main", f"App {CHECKER_ID} bypasses", _bypasses("Integration", CHECKER_ID)),
+    Fault("bypass-unused", "exemptions on main", f"{BOT_APP} names no App", _variable(BOT_APP, None)),
     Fault("no-bypass", "the App's pushes to main", "may not push", _nobody_bypasses),
     Fault("disabled", "drift schedule", "gh workflow enable drift.yml", _disabled),
     Fault("never-fired", "last scheduled run", "never fired", _three_days_later),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ml import config
+from ml.drift import training_window
 from ml.drift.drift_case import DriftCase, RequestOutcome
 from ml.drift.retrain_requester import RetrainRequester
+from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
 from ml.gitops import commit_messages
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
@@ -39,15 +43,20 @@ def due(kind: str = "data", *, onset: datetime | None = None, run_kind: RunKind 
     )
 
 
+def chooser(env: MonitoredEndpoint, rules: config.DriftFile) -> Callable[[DriftCase], TrainingWindow | NotEnoughLabels]:
+    """Chooses training windows from the lake of `env`."""
+    settings, gate = config.load_model(env.root), config.load_gate(env.root)
+    return partial(training_window.for_case, BUCKET, settings=settings, gate=gate, rules=rules)
+
+
 def create_requests(env: MonitoredEndpoint, *cases: DriftCase, **changes: Any) -> list[RequestOutcome]:
     """Creates requests as `fraudops drift check` does; `changes` replace values of drift.yaml."""
+    rules = config.load_drift(env.root).model_copy(update=changes)
     requester = RetrainRequester(
         GitHub.from_environment(),
         Remote(env.bot.workspace.repository),
-        bucket=BUCKET,
-        settings=config.load_model(env.root),
-        gate=config.load_gate(env.root),
-        rules=config.load_drift(env.root).model_copy(update=changes),
+        choose=chooser(env, rules),
+        rules=rules,
     )
     outcomes = requester.create(cases or [due()])
     requester.close_circuit_breakers()

@@ -12,8 +12,8 @@ from ml.gitops.remote import Remote
 from ml.gitops.repository import BOT
 from ml.model.drift import detector
 from ml.training import open_requests
-from tests.drift.retrain_cases import NAMES, create_requests, due, moment
-from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
+from tests.drift.retrain_cases import NAMES, chooser, create_requests, due, moment
+from tests.harness.platform.monitored import MonitoredEndpoint
 
 
 def test_request_is_a_bot_commit_and_starts_the_training(env: MonitoredEndpoint) -> None:
@@ -78,9 +78,7 @@ def test_request_is_rebased_on_a_concurrent_push(env: MonitoredEndpoint) -> None
     requester = RetrainRequester(
         GitHub.from_environment(),
         Remote(env.bot.workspace.repository),
-        bucket=BUCKET,
-        settings=config.load_model(env.root),
-        gate=config.load_gate(env.root),
+        choose=chooser(env, config.load_drift(env.root)),
         rules=config.load_drift(env.root),
     )
     env.bot.workspace.write({"README.md": "hello\n"}, "Say hello")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ml import config
-from ml.drift import training_window
+from ml.drift import training_window, window_choice
 from ml.model.run_kinds import RunKind
 from tests.drift.retrain_cases import NOW, create_requests, due, moment
 from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
@@ -13,7 +13,7 @@ from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
 
 def choose(
     env: MonitoredEndpoint, onset: datetime, *, kind: RunKind, min_positives: int = 15, min_age_days: int = 7
-) -> training_window.TrainingWindow | training_window.NotEnoughLabels:
+) -> window_choice.TrainingWindow | window_choice.NotEnoughLabels:
     """The training window for drift since `onset`."""
     rules = config.load_drift(env.root)
     limits = rules.labels.model_copy(update={"min_age_days": min_age_days})
@@ -32,56 +32,56 @@ def choose(
 def test_training_window_grows_backwards_until_the_test_part_has_enough_frauds(env: MonitoredEndpoint) -> None:
     """It grows by as few days as possible; that of an adaptation never grows before the onset."""
     grown = choose(env, moment(4, 15), kind="fit", min_positives=60)
-    assert isinstance(grown, training_window.TrainingWindow)
+    assert isinstance(grown, window_choice.TrainingWindow)
     assert grown.test_frauds >= 60
     assert grown.end == moment(4, 21)
     assert 0 < grown.grown_days < 60
     one_day_less = choose(env, moment(4, 15), kind="fit", min_positives=61)
-    assert isinstance(one_day_less, training_window.TrainingWindow)
+    assert isinstance(one_day_less, window_choice.TrainingWindow)
     assert one_day_less.start <= grown.start
     short = choose(env, moment(4, 15), kind="adapt", min_positives=60)
-    assert isinstance(short, training_window.NotEnoughLabels)
+    assert isinstance(short, window_choice.NotEnoughLabels)
     assert "the gate requires 60" in short.reason
     hopeless = choose(env, moment(4, 15), kind="fit", min_positives=5_000)
-    assert isinstance(hopeless, training_window.NotEnoughLabels)
+    assert isinstance(hopeless, window_choice.NotEnoughLabels)
     assert "from 2026-02-01 to 2026-04-21" in hopeless.reason
 
 
 def test_adaptation_uses_young_labels_of_the_latest_days(env: MonitoredEndpoint) -> None:
     """Its window reaches the last day of which half the rows have a label, and at most `adapt_days` back."""
     found = choose(env, moment(3), kind="adapt", min_age_days=15)
-    assert isinstance(found, training_window.TrainingWindow)
+    assert isinstance(found, window_choice.TrainingWindow)
     assert (found.start, found.end, found.grown_days) == (moment(3), moment(4, 21), 0)
     mature = choose(env, moment(3), kind="fit", min_age_days=15)
-    assert isinstance(mature, training_window.TrainingWindow)
+    assert isinstance(mature, window_choice.TrainingWindow)
     assert mature.end == moment(4, 16)
     limits = config.load_drift(env.root).training_window
     long = choose(env, moment(2), kind="adapt")
-    assert isinstance(long, training_window.TrainingWindow)
+    assert isinstance(long, window_choice.TrainingWindow)
     assert long.start == max(moment(2), long.end - timedelta(days=limits.adapt_days))
 
 
 def test_new_threshold_uses_the_latest_mature_days(env: MonitoredEndpoint) -> None:
     """45 days up to the last mature one, more if the test part needs them, and never days before the onset."""
     recent = choose(env, moment(2), kind="threshold")
-    assert isinstance(recent, training_window.TrainingWindow)
+    assert isinstance(recent, window_choice.TrainingWindow)
     assert (recent.start, recent.end) == (moment(4, 21) - timedelta(days=45), moment(4, 21))
     more = choose(env, moment(2), kind="threshold", min_positives=recent.test_frauds + 5)
-    assert isinstance(more, training_window.TrainingWindow)
+    assert isinstance(more, window_choice.TrainingWindow)
     assert more.start < recent.start
     assert more.test_frauds >= recent.test_frauds + 5
     young = choose(env, moment(4, 1), kind="threshold")
-    assert isinstance(young, training_window.TrainingWindow)
+    assert isinstance(young, window_choice.TrainingWindow)
     assert young.start == moment(4, 1)
     short = choose(env, moment(4, 15), kind="threshold", min_positives=60)
-    assert isinstance(short, training_window.NotEnoughLabels)
+    assert isinstance(short, window_choice.NotEnoughLabels)
     assert "frauds are labelled from 2026-04-15 to 2026-04-21" in short.reason
 
 
 def test_no_request_without_mature_labels_or_transactions(env: MonitoredEndpoint) -> None:
     """Each reason states what is missing."""
     young = choose(env, moment(4, 25), kind="fit")
-    assert isinstance(young, training_window.NotEnoughLabels)
+    assert isinstance(young, window_choice.NotEnoughLabels)
     assert "not mature yet (0 of" in young.reason
     nothing = training_window.choose(
         BUCKET,
@@ -93,7 +93,7 @@ def test_no_request_without_mature_labels_or_transactions(env: MonitoredEndpoint
         gate=config.load_gate(env.root),
         labels=config.load_drift(env.root),
     )
-    assert isinstance(nothing, training_window.NotEnoughLabels)
+    assert isinstance(nothing, window_choice.NotEnoughLabels)
     assert "holds no transaction" in nothing.reason
     (asked,) = create_requests(env, due("concept", onset=moment(4, 25)))
     assert (asked.state, env.requests()) == ("suppressed", [])

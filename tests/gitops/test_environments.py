@@ -14,6 +14,7 @@ AT = "/environments/train"
 POLICIES = f"{AT}/deployment-branch-policies"
 REVIEWED = {
     "name": "train",
+    "can_admins_bypass": False,
     "protection_rules": [
         {"type": "branch_policy"},
         {
@@ -31,7 +32,7 @@ REVIEWED = {
 
 def branches(*names: str) -> dict[str, Any]:
     """The environment's branch policies."""
-    return {"total_count": len(names), "branch_policies": [{"id": 1, "name": name} for name in names]}
+    return {"total_count": len(names), "branch_policies": [{"id": 1, "name": name, "type": "branch"} for name in names]}
 
 
 def sent(script: Script, method: str, path: str) -> list[Any]:
@@ -48,7 +49,7 @@ def test_missing_environment_is_created_for_main_only() -> None:
     (put,) = sent(script, "PUT", AT)
     assert put["deployment_branch_policy"] == {"protected_branches": False, "custom_branch_policies": True}
     assert put["reviewers"] is None
-    assert sent(script, "POST", POLICIES) == [{"name": "main"}]
+    assert sent(script, "POST", POLICIES) == [{"name": "main", "type": "branch"}]
 
 
 def test_existing_reviewers_stay() -> None:
@@ -60,7 +61,33 @@ def test_existing_reviewers_stay() -> None:
     (put,) = sent(script, "PUT", AT)
     assert put["reviewers"] == [{"type": "User", "id": 5}, {"type": "Team", "id": 6}]
     assert put["prevent_self_review"] is True
+    assert put["can_admins_bypass"] is False
     assert sent(script, "POST", POLICIES) == []
+
+
+def test_reviews_cannot_be_skipped() -> None:
+    """Present reviewers stay if none is named; an environment without any is not changed."""
+    open_to_admins = REVIEWED | {"can_admins_bypass": True}
+    script = Script().on("GET", AT, answer(open_to_admins), refusal(404, "Not Found")).on("PUT", AT, answer({}))
+    with serving(script):
+        environments.set_reviewers(script.github(), "train", [])
+        environments.set_reviewers(script.github(), "train", [])
+    (put,) = sent(script, "PUT", AT)
+    assert put["reviewers"] == [{"type": "User", "id": 5}, {"type": "Team", "id": 6}]
+    assert (put["prevent_self_review"], put["can_admins_bypass"]) == (True, False)
+
+
+def test_tag_of_that_name_is_no_branch() -> None:
+    """A policy for tags named main does not admit the branch main, and does admit tags that anybody may push."""
+    tags = {"total_count": 1, "branch_policies": [{"id": 1, "name": "main", "type": "tag"}]}
+    script = Script().on("GET", AT, answer(REVIEWED)).on("PUT", AT, answer({})).on("GET", POLICIES, answer(tags))
+    script.on("POST", POLICIES, answer({"id": 2, "name": "main"}))
+    with serving(script):
+        found = environments.read(script.github(), "train")
+        environments.ensure(script.github(), ["train"])
+    assert found is not None
+    assert (found.branches, found.for_main_only) == (("tag main",), False)
+    assert sent(script, "POST", POLICIES) == [{"name": "main", "type": "branch"}]
 
 
 @pytest.mark.parametrize(
@@ -103,10 +130,12 @@ def test_environment_is_read_with_branches_reviewers_and_names_of_secrets() -> N
         protected_branches=False,
         reviewers=("bob", "risk"),
         prevents_self_review=True,
+        admins_bypass=False,
     )
     assert not found.for_main_only
     assert unlimited is not None
     assert (unlimited.branches, unlimited.for_main_only, unlimited.reviewers) == (None, False, ())
+    assert unlimited.admins_bypass, "GitHub's default"
 
 
 def test_every_page_of_secrets_is_read() -> None:

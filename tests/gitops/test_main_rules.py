@@ -33,6 +33,7 @@ NONE = MainRules(
     no_force_pushes=False,
     no_deletion=False,
     bypassing_apps=(),
+    other_bypasses=(),
 )
 ALL = MainRules(
     reviews=1,
@@ -44,6 +45,7 @@ ALL = MainRules(
     no_force_pushes=True,
     no_deletion=True,
     bypassing_apps=(),
+    other_bypasses=(),
 )
 """What bootstrap sets without Apps."""
 
@@ -151,6 +153,7 @@ def test_branch_protection_counts_like_a_ruleset() -> None:
         },
         "allow_force_pushes": {"enabled": False},
         "allow_deletions": {"enabled": False},
+        "enforce_admins": {"enabled": True},
     }
     found = read(Script().on("GET", RULES, answer([])).on("GET", PROTECTION, answer(protection)))
     assert found == replace(ALL, reviews=2, status_source=STATUS_APP, bypassing_apps=("robot",))
@@ -187,10 +190,32 @@ def test_source_of_the_status_is_the_app_that_is_not_actions(rules: list[Any], e
 def test_bypass_that_github_does_not_show_is_unknown() -> None:
     """Only who may edit a ruleset sees it; users and roles are no Apps."""
     script = Script().on("GET", RULES, answer([check()])).on("GET", PROTECTION, UNPROTECTED)
-    assert read(script.on("GET", RULESET, answer({"id": 7}))).bypassing_apps is None
-    actors = [{"actor_type": "RepositoryRole", "actor_id": 5}, {"actor_type": "Integration", "actor_id": BOT_APP}]
+    hidden = read(script.on("GET", RULESET, answer({"id": 7})))
+    assert (hidden.bypassing_apps, hidden.other_bypasses) == (None, None)
+    actors: list[dict[str, Any]] = [
+        {"actor_type": "RepositoryRole", "actor_id": 5},
+        {"actor_type": "Integration", "actor_id": BOT_APP},
+        {"actor_type": "Team", "actor_id": 9},
+        {"actor_type": "DeployKey", "actor_id": None},
+    ]
     script = Script().on("GET", RULES, answer([check()])).on("GET", PROTECTION, UNPROTECTED)
-    assert read(script.on("GET", RULESET, answer({"bypass_actors": actors}))).bypassing_apps == (str(BOT_APP),)
+    found = read(script.on("GET", RULESET, answer({"bypass_actors": actors})))
+    assert found.bypassing_apps == (str(BOT_APP),)
+    assert found.other_bypasses == ("administrators of the repository", "Team 9", "DeployKey")
+
+
+def test_exemptions_of_protection_count_without_a_ruleset() -> None:
+    """A ruleset that requires pull requests applies to those whom the protection exempts."""
+    allowances = {"users": [{"login": "bob"}], "teams": [{"slug": "ops"}]}
+    protection = {
+        "required_pull_request_reviews": {"bypass_pull_request_allowances": allowances},
+        "enforce_admins": {"enabled": False},
+    }
+    found = read(Script().on("GET", RULES, answer([])).on("GET", PROTECTION, answer(protection)))
+    assert found.other_bypasses == ("administrators of the repository", "bob", "ops")
+    pulls = {"type": "pull_request", "parameters": {}, "ruleset_id": 7, "ruleset_source_type": "Organization"}
+    found = read(Script().on("GET", RULES, answer([pulls])).on("GET", PROTECTION, answer(protection)))
+    assert found.other_bypasses == ()
 
 
 def test_protection_that_the_token_may_not_read_is_an_error() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.harness.platform import permissions, statement_removal
+from tests.harness.platform import permissions, statement_removal, template_statements
 from tests.harness.platform.permissions import (
+    ACTION_USED_BY,
     CUSTOMER_KEY,
     DEMO,
     DENIED_BY,
@@ -24,8 +25,8 @@ from tests.harness.platform.permissions import (
     TRAIN,
     USED_BY,
     WITHOUT_DECISION,
-    Statement,
 )
+from tests.harness.platform.template_statements import Statement
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE: dict[Statement, str] = {
@@ -59,7 +60,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def template(copy: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The template in the copy that the case's statement stands in; restored afterwards."""
     owner, _ = request.getfixturevalue("statement")
-    path = copy / statement_removal.template_of(owner)
+    path = copy / template_statements.template_of(owner)
     text = path.read_text("utf-8")
     yield path
     path.write_text(text, "utf-8")
@@ -122,7 +123,7 @@ def denied(output: str, statement: Statement) -> list[str]:
 def test_every_statement_of_the_tables_is_in_its_template() -> None:
     """And can be removed: the template then has one statement less, or the only one of a policy allows nothing."""
     for owner, sid in {**USED_BY, **KEYED_BY, **DENIED_BY, **SAMPLE}:
-        text = (ROOT / statement_removal.template_of(owner)).read_text("utf-8")
+        text = (ROOT / template_statements.template_of(owner)).read_text("utf-8")
         left = statement_removal.without(text, (owner, sid))
         assert yaml.compose(left, Loader=yaml.SafeLoader) is not None
         removed = text.count("Effect: ") - left.count("Effect: ")
@@ -132,24 +133,30 @@ def test_every_statement_of_the_tables_is_in_its_template() -> None:
 
 def test_every_deny_statement_has_a_test() -> None:
     """A Deny statement is used by no allowed call, so the table names the test that fails without it."""
-    texts = [(ROOT / path).read_text("utf-8") for path in (statement_removal.PLATFORM, statement_removal.WORKFLOWS)]
+    texts = [(ROOT / path).read_text("utf-8") for path in (template_statements.PLATFORM, template_statements.WORKFLOWS)]
     assert sum(text.count("Effect: Deny") for text in texts) == len(DENIED_BY)
     for owner, sid in DENIED_BY:
-        text = (ROOT / statement_removal.template_of(owner)).read_text("utf-8")
+        text = (ROOT / template_statements.template_of(owner)).read_text("utf-8")
         left = statement_removal.without(text, (owner, sid))
         assert text.count("Effect: Deny") - left.count("Effect: Deny") == 1, (owner, sid)
 
 
+def test_every_action_of_the_table_is_in_its_statement() -> None:
+    """A removed action is found, and one that a comment of the template justifies."""
+    for owner, sid, action in ACTION_USED_BY:
+        assert action in template_statements.unjustified_actions(owner, sid), (owner, sid)
+
+
 def test_statement_that_does_not_exist_is_an_error() -> None:
     """A renamed statement is not taken for a removed one."""
-    text = (ROOT / statement_removal.PLATFORM).read_text("utf-8")
+    text = (ROOT / template_statements.PLATFORM).read_text("utf-8")
     with pytest.raises(LookupError, match="0 statements of Lake are called None"):
         statement_removal.without(text, ("Lake", "None"))
 
 
 def test_tests_of_the_tables_exist() -> None:
     """A renamed or removed test is found."""
-    for statement, test in {**USED_BY, **KEYED_BY, **DENIED_BY, **SAMPLE}.items():
+    for statement, test in [*{**USED_BY, **KEYED_BY, **DENIED_BY, **SAMPLE}.items(), *ACTION_USED_BY.items()]:
         path, _, name = test.partition("::")
         assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), statement
     assert permissions.statements_of(DRIFT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,15 +20,22 @@ from ml.commands import bootstrap, infra
 from ml.errors import CloudError
 from tests.harness.aws.workflow_identity import WorkflowIdentity
 
+ADDED = (Path(__file__).parent / "added_resources.yaml").read_text("utf-8")
 EDITS = {
     "DisplayName: fraudops": "DisplayName: other",
     "MessageRetentionPeriod: 1209600": "MessageRetentionPeriod: 604800",
+    '-deploy"\n      RetentionInDays: !Ref LogRetentionDays\n': '-deploy"\n',
     "RetentionInDays: !Ref LogRetentionDays": "RetentionInDays: 400",
     "NoncurrentDays: !Ref ReplacedVersionDays": "NoncurrentDays: 300",
     '"title": "Latency, microseconds"': '"title": "Latency"',
     "MemorySize: 512": "MemorySize: 640",
     "MaximumRetryAttempts: 2 ": "MaximumRetryAttempts: 1 ",
-    "Description: Runs the training pipeline and its jobs.": "Description: Runs the pipeline.",
+    "Description: Runs the training pipeline and its jobs.": (
+        "Description: Runs the pipeline.\n      Tags: [{Key: purpose, Value: test}]"
+    ),
+    "          - Effect: Allow\n            Principal: {Service: lambda": (
+        "          - Sid: AssumedByTheFunction\n            Effect: Allow\n            Principal: {Service: lambda"
+    ),
     "Sid: ReadInputs": "Sid: ReadTheInputs",
     "Sid: PullImage": "Sid: PullTheImage",
     "ManagedPolicyArns: [!Ref ContainerPolicy]": "ManagedPolicyArns: []",
@@ -36,34 +43,28 @@ EDITS = {
     "Period: 300": "Period: 600",
     "State: ENABLED": "State: DISABLED",
     "      Role: !GetAtt DeployRole.Arn": "      Role: !GetAtt OtherRole.Arn",
-    "\nOutputs:": """
-  OtherRole:
-    Type: AWS::IAM::Role
-    Properties:
-      PermissionsBoundary: !If [HasBoundary, !Ref BoundaryArn, !Ref "AWS::NoValue"]
-      AssumeRolePolicyDocument:
-        Version: "2012-10-17"
-        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: "sts:AssumeRole"}]
-
-Outputs:""",
+    '      ReservedConcurrentExecutions: !If [Reserves, !Ref ReservedConcurrency, !Ref "AWS::NoValue"]': (
+        "      ReservedConcurrentExecutions: 5"
+    ),
+    "          RetryPolicy: {MaximumRetryAttempts: 24,": "          RetryPolicy: {MaximumRetryAttempts: 12,",
+    "\nOutputs:": f"\n{ADDED}\nOutputs:",
 }
-"""One changed setting of each kind of resource that infra.yml may change."""
+"""One changed setting of each kind of resource that infra.yml may change, and one more resource of each kind."""
 
 KEY_EDITS = {
     "fraudops: data, logs and messages of the stack": "fraudops: everything of the stack",
     "Sid: EncryptAlarmMessages": "Sid: EncryptMessages",
     "          KEY_ARN: !If": "          OTHER: value\n          KEY_ARN: !If",
-    """
-  KeyAlias:
-    Type: AWS::KMS::Alias
-    Condition: UsesKey
-    Properties:
-      AliasName: !Sub "alias/${AWS::StackName}"
-      TargetKeyId: !Ref Key
-""": """
+    '      LogGroupName: !Sub "/aws/lambda/${AWS::StackName}-deploy"\n      RetentionInDays: !Ref LogRetentionDays\n'
+    '      KmsKeyId: !If [UsesKey, !GetAtt Key.Arn, !Ref "AWS::NoValue"]\n': (
+        '      LogGroupName: !Sub "/aws/lambda/${AWS::StackName}-deploy"\n'
+    ),
+    "      TargetKeyId: !Ref Key\n": """      TargetKeyId: !Ref OtherKey
   OtherKey:
     Type: AWS::KMS::Key
+    DeletionPolicy: Retain
     Properties:
+      EnableKeyRotation: true
       Tags: [{Key: fraudops-stack, Value: !Ref "AWS::StackName"}]
       KeyPolicy:
         Version: "2012-10-17"
@@ -74,7 +75,15 @@ KEY_EDITS = {
             Resource: "*"
 """,
 }
-"""What changes the key, its policy, and the environment that it encrypts; another key, and no alias."""
+"""What changes the key, its policy, and what it encrypts, and points the alias to another key."""
+ALIAS = """
+  KeyAlias:
+    Type: AWS::KMS::Alias
+    Condition: UsesKey
+    Properties:
+      AliasName: !Sub "alias/${AWS::StackName}"
+      TargetKeyId: !Ref Key
+"""
 
 
 KEY_STATEMENTS = {
@@ -178,42 +187,91 @@ def test_train_role_reads_the_log_of_a_failed_job(
     assert "ReadJobLogs" in used(cloud, role)
 
 
+def edited(text: str, edits: Mapping[str, str]) -> str:
+    """The text with each of the edits, which must apply."""
+    for old, new in edits.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
 def test_infra_role_changes_the_platform_through_cloudformation_alone(
     cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Changed settings of the bucket, roles, function, queue, topic, rule, alarms and log group, and new code, apply
-    without a denied call. Only statements about a key stay unused."""
+    """Changed settings, new code and new resources of each kind apply without a denied call, and so does their removal.
+    Only statements about a key stay unused."""
     role, template = roles["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
     text = template.read_text("utf-8")
-    for old, new in EDITS.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    template.write_text(text, "utf-8")
     code = checkout / "infra/deploy_model/logic.py"
     code.write_text(code.read_text("utf-8") + "\n# changed\n", "utf-8")
+    cloud.quotas.set({"lambda_concurrent_executions": 1000})
     WorkflowIdentity(cloud).assume(role, monkeypatch)
     session.renew()
-    assert infra.apply(checkout).state == "updated"
+    for version in (edited(text, EDITS), text):
+        template.write_text(version, "utf-8")
+        assert infra.apply(checkout).state == "updated"
     assert denied(cloud, role) == []
     assert statements(cloud, role) - used(cloud, role) == KEY_STATEMENTS
+
+
+def test_infra_role_reads_why_a_change_failed(
+    cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error quotes the stack's event."""
+    role, template = roles["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
+    text = template.read_text("utf-8")
+    reserves = '!If [Reserves, !Ref ReservedConcurrency, !Ref "AWS::NoValue"]'
+    template.write_text(edited(text, {f"ReservedConcurrentExecutions: {reserves}": "ReservedConcurrentExecutions: 7"}))
+    cloud.quotas.set({"lambda_concurrent_executions": 10})
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    with pytest.raises(CloudError, match=r"DeployFunction \(AWS::Lambda::Function\)"):
+        infra.apply(checkout)
+    assert denied(cloud, role) == []
 
 
 def test_infra_role_changes_a_platform_with_a_key_of_its_own(
     cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Key, its policy and the function's environment change without a denied call."""
+    """Key, alias, the key's policy and what it encrypts change without a denied call, there and back."""
     made = keyed(cloud, checkout, monkeypatch)
     role, template = made.variables["FRAUDOPS_ROLE_INFRA"], checkout / "infra/platform.yaml"
     text = template.read_text("utf-8")
-    for old, new in KEY_EDITS.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    template.write_text(text, "utf-8")
     WorkflowIdentity(cloud).assume(role, monkeypatch)
     session.renew()
-    assert infra.apply(checkout).state == "updated"
+    for version in (edited(text, KEY_EDITS), edited(text, {ALIAS: ""}), text):
+        template.write_text(version, "utf-8")
+        assert infra.apply(checkout).state == "updated"
     assert denied(cloud, role) == []
     assert used(cloud, role) >= KEY_STATEMENTS
+
+
+def test_train_role_retries_and_stops_executions(
+    cloud: LocalAws, roles: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """train.yml continues an execution that failed, reads its parameters, and stops one of an older commit."""
+    role, platform = roles["FRAUDOPS_ROLE_TRAIN"], platform_stack.read()
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    fail = {"Name": "Gate", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    definition = {"Version": "2020-12-01", "Parameters": [{"Name": "Data", "Type": "String"}], "Steps": [fail]}
+    sagemaker, pipeline = session.client("sagemaker"), f"{platform_stack.stack_name()}-training"
+    sagemaker.create_pipeline(
+        PipelineName=pipeline,
+        PipelineDefinition=json.dumps(definition),
+        RoleArn=platform.execution_role_arn,
+        ClientRequestToken="create-" + "0" * 32,
+    )
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=pipeline,
+        PipelineParameters=[{"Name": "Data", "Value": "d"}],
+        ClientRequestToken="start-" + "0" * 32,
+    )["PipelineExecutionArn"]
+    assert executions.follow(arn, lambda _: None, timeout_seconds=60).status == "Failed"
+    assert executions.parameters(arn) == {"Data": "d"}
+    executions.retry(arn, token="retry-" + "0" * 32)
+    assert executions.stop(arn, timeout_seconds=60).settled
+    assert denied(cloud, role) == []
 
 
 @pytest.mark.denied_calls("the role tries to change a bucket and a key itself")
@@ -227,8 +285,10 @@ def test_infra_role_itself_changes_neither_bucket_nor_key(
     suspended = {"Status": "Suspended"}
     with pytest.raises(ClientError, match="s3:PutBucketVersioning"):
         session.client("s3").put_bucket_versioning(Bucket=made.platform.bucket, VersioningConfiguration=suspended)
+    kms, key = session.client("kms"), made.platform.key_arn
+    policy = cloud.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
     with pytest.raises(ClientError, match="kms:PutKeyPolicy"):
-        session.client("kms").put_key_policy(KeyId=made.platform.key_arn, PolicyName="default", Policy="{}")
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
 
 
 def test_plan_role_previews_changes(

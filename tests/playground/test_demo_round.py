@@ -16,7 +16,7 @@ from local_aws.authorization import usage
 from ml.errors import GitError, Refused
 from ml.playground import demo_round, simulated_year
 from ml.playground.scripted_reviewer import LOGIN
-from tests.harness.platform import permissions
+from tests.harness.platform import job_images, permissions
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -65,10 +65,11 @@ def test_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path
 def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured.
 
-    No call is denied; a statement that no call uses is justified in its template or used by another test.
+    No call is denied; an action that no call uses is justified in its template or used by another test.
     """
     repository, out = tmp_path / "project", tmp_path / "demo"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    job_images.link_environment(repository)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
     done = subprocess.run(
         [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
@@ -104,4 +105,5 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     report = usage.report(out / "cloud")
     assert permissions.denied(report) == {}
     assert permissions.redundant(report) == set()
-    assert permissions.unjustified(report) == set(permissions.USED_BY)
+    assert permissions.contradicted(report) == set()
+    assert permissions.unjustified(report) == permissions.expected_of_others()

@@ -10,7 +10,7 @@ from github.Repository import Repository as Remote
 from local_github.domain.records import Repository
 
 from ml.errors import GitError
-from ml.gitops.environments import CI_STATUS, NAMES, PRODUCTION, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS, NAMES, PRODUCTION
 from ml.gitops.github_apps import BOT_KEY, STATUS_KEY
 from ml.playground import repository_setup
 from ml.playground.developer import Developer, isolated_environment
@@ -82,7 +82,7 @@ def test_settings_are_those_that_bootstrap_sets(playground: Playground) -> None:
     """The keys are in the environments that read them, and the reviewer may write but not administer."""
     record = playground.record
     assert set(record.environments) == set(NAMES)
-    assert {name for name, each in record.environments.items() if BOT_KEY in each.secrets} == set(WITH_BOT_KEY)
+    assert {name for name, each in record.environments.items() if BOT_KEY in each.secrets} == {BOT}
     assert {name for name, each in record.environments.items() if STATUS_KEY in each.secrets} == {CI_STATUS}
     assert (record.secrets, record.private) == ({}, True)
     production = record.environments[PRODUCTION]

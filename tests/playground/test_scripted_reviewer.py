@@ -115,6 +115,20 @@ def test_change_outside_model_config_is_not_approved(bot: BotEnvironment, review
     assert reviewer.review(pull.number) == "it changes infra/x.yaml, which is not below model-config/"
 
 
+def test_file_that_is_moved_into_model_config_is_not_approved(bot: BotEnvironment, reviewer: ScriptedReviewer) -> None:
+    """Moving it changes the folder that it leaves."""
+    bot.api.create_file("infra/x.yaml", "Add", "a: 1\n" * 20, branch="main")
+    bot.api.create_git_ref("refs/heads/move", bot.tip("main"))
+    bot.api.create_file("model-config/x.yaml", "Move", "a: 1\n" * 20, branch="move")
+    found = bot.api.get_contents("infra/x.yaml", ref="move")
+    assert not isinstance(found, list)
+    bot.api.delete_file("infra/x.yaml", "Move", found.sha, branch="move")
+    pull = bot.api.create_pull(base="main", head="move", title="Move", body="")
+    assert [file.status for file in pull.get_files()] == ["renamed"]
+    post(bot, pull, "success")
+    assert reviewer.review(pull.number) == "it changes infra/x.yaml, which is not below model-config/"
+
+
 def test_rollback_is_approved(bot: BotEnvironment, reviewer: ScriptedReviewer) -> None:
     """It moves the serving pointer and adds no record."""
     for intercept in (-1.0, 2.0):
@@ -132,7 +146,7 @@ def test_rollback_is_approved(bot: BotEnvironment, reviewer: ScriptedReviewer) -
 
 
 def test_own_review_does_not_come_from_the_author(bot: BotEnvironment) -> None:
-    """GitHub refuses the approval of an author, whoever it is."""
+    """GitHub refuses the approval of every author, also of the reviewer."""
     own = bot.hub.person(LOGIN)
     own.create_git_ref("refs/heads/own", bot.tip("main"))
     own.create_file("model-config/notes.md", "Add notes", "x\n", branch="own")

@@ -1,7 +1,8 @@
 """Starts a serving stack in a namespace without network, sends it requests, and writes its answers.
 
 Runs inside the namespace: `python exchange.py PLAN ANSWERS`. PLAN is a JSON file with the command, its environment and
-the requests; bodies are base64. ANSWERS gets {"healthy", "exit_code", "answers"}. Imports the standard library only.
+the requests; bodies are base64. ANSWERS gets {"interfaces", "healthy", "exit_code", "answers", "seconds"}: the answer
+of each request, and the seconds until it was complete. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -62,14 +63,14 @@ def main(plan_file: Path, answers_file: Path) -> None:
     """Plays the plan."""
     plan: dict[str, Any] = json.loads(plan_file.read_text())
     bring_up_loopback()
-    result: dict[str, Any] = {"interfaces": interfaces(), "answers": []}
+    result: dict[str, Any] = {"interfaces": interfaces(), "answers": [], "seconds": []}
     process = subprocess.Popen(plan["command"], env=plan["environment"], cwd="/opt/ml")
     result["healthy"] = wait_until_healthy(process)
     if result["healthy"]:
         for request in plan["requests"]:
-            status, kind, body = send(
-                "POST", "/invocations", base64.b64decode(request["body"]), dict(request["headers"])
-            )
+            content, start = base64.b64decode(request["body"]), time.monotonic()
+            status, kind, body = send("POST", "/invocations", content, dict(request["headers"]))
+            result["seconds"].append(time.monotonic() - start)
             result["answers"].append([status, kind, base64.b64encode(body).decode()])
     result["exit_code"] = process.poll()
     process.terminate()

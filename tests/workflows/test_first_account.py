@@ -23,6 +23,7 @@ from ml.playground.developer import isolated_environment
 from ml.playground.emulators import Emulators
 from ml.simulate import stand_in_data, table_files
 from tests.harness.platform.account import QUOTAS
+from tests.harness.platform.job_images import IMAGES
 from tests.harness.workflows.environment import FRAUDS, ROWS, RUN_SECONDS, SEED, snapshot
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -135,7 +136,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
     (tmp_path / "bot.pem").write_text("key of the bot's App")
     file = tmp_path / "transactions.parquet"
     table_files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED))
-    with Emulators(tmp_path / "clouds", variables={"FRAUDOPS_SUITE": "off"}) as emulators:
+    with Emulators(tmp_path / "clouds", images=IMAGES, variables={"FRAUDOPS_SUITE": "off"}) as emulators:
         emulators.aws.quotas.set({"instances": dict.fromkeys(QUOTAS, 0)})
         emulators.github.create_repository(REPOSITORY, seed=workspace.root, private=True)
         emulators.github.token(REVIEWER)

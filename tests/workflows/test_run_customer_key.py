@@ -93,11 +93,7 @@ def test_platform_with_a_key_trains_deploys_and_checks_drift(tmp_path: Path, mon
             ("aws:kms", platform.key_arn)
         }
     report = usage.report(aws.folder)
-    about_keys = {
-        (permissions.owner_name(each.owner), statement.sid)
-        for each in [*report.roles, *report.shared]
-        for statement in each.unjustified
-        if any(action.startswith("kms:") for action in statement.actions)
-    }
-    assert about_keys <= set(permissions.USED_BY)
+    about_keys = {each for each in permissions.unjustified(report) if each[2].startswith("kms:")}
+    assert about_keys <= permissions.expected_of_others()
+    assert permissions.contradicted(report) == set()
     assert permissions.redundant(report) == set()

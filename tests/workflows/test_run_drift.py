@@ -17,7 +17,7 @@ from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-CHECK = "Check traffic and labels for drift"
+CHECK, ASK = "Check traffic and labels for drift", "Request a retrain"
 REQUEST = "20260501T000000Z-data-drift"
 
 
@@ -63,7 +63,7 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         before = env.bot.tip("main")
         env.dispatch("drift.yml")
         fired = env.fired()
-        assert passed(fired["drift.yml"]) == {CHECK}
+        assert passed(fired["drift.yml"]) == {CHECK, ASK}
         assert "A retrain is requested" in fired["drift.yml"].summary
         assert "```mermaid" in fired["drift.yml"].summary
         assert watched.requests() == [REQUEST]
@@ -88,7 +88,7 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         # A second check of the same window: the same verdict, no second request, no second training.
         env.dispatch("drift.yml", window="2026-04-01T00:00:00Z/2026-05-01T00:00:00Z")
         (again,) = env.runs()
-        assert passed(again) == {CHECK}
+        assert passed(again) == {CHECK, ASK}
         assert "A retrain was requested before" in again.summary
         assert watched.requests() == [REQUEST]
 

@@ -19,7 +19,7 @@ VERBS = {
     "ci.yml": {"changes", "validate", "plan", "ci-status"},
     "train.yml": {"train", "propose", "record-failure"},
     "deploy.yml": {"deploy", "rollback"},
-    "drift.yml": {"drift check"},
+    "drift.yml": {"drift check", "drift request"},
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
 }
@@ -169,6 +169,8 @@ def test_deploy_and_infra_apply_check_out_the_tip_of_main() -> None:
         ("deploy.yml", "deploy"),
         ("infra.yml", "apply"),
         ("ci-status.yml", "post"),
+        ("drift.yml", "request"),
+        ("train.yml", "record"),
     }
     assert all(ref in (None, "main") for ref in refs.values())
 
@@ -182,7 +184,8 @@ def test_step_is_one_verb() -> None:
             continue
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
-            r'fraudops ((?:drift |infra )?[a-z-]+)(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed)?',
+            r"fraudops ((?:drift |infra )?[a-z-]+)"
+            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over)?',
             script.strip(),
         )
         if match is None:

@@ -42,6 +42,7 @@ GRANTS = {
             "actions": "write",
             "id-token": "write",
         },
+        "record": {"contents": "write", "pull-requests": "write", "issues": "write", "actions": "write"},
         "not-run": {},
     },
     "deploy.yml": {
@@ -57,13 +58,8 @@ GRANTS = {
         "not-run": {},
     },
     "drift.yml": {
-        "check": {
-            "contents": "write",
-            "pull-requests": "write",
-            "issues": "write",
-            "actions": "write",
-            "id-token": "write",
-        },
+        "check": {"contents": "read", "issues": "write", "id-token": "write"},
+        "request": {"contents": "write", "pull-requests": "write", "issues": "write", "actions": "write"},
         "not-run": {},
     },
     "infra.yml": {
@@ -88,6 +84,8 @@ ENVIRONMENTS = {
     ("deploy.yml", "deploy"): "production",
     ("drift.yml", "check"): "drift",
     ("infra.yml", "apply"): "infrastructure",
+    ("drift.yml", "request"): "bot",
+    ("train.yml", "record"): "bot",
 }
 
 
@@ -128,7 +126,7 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
 def test_checkouts_do_not_persist_credentials() -> None:
     """A push uses the token of its own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert len(checkouts) == 14
+    assert len(checkouts) == 16
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -166,15 +164,57 @@ def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
     assert {(name, each.id) for name, each in jobs() if "id-token" in each.permissions} == set(ROLES)
 
 
-def test_each_job_with_a_role_that_changes_something_has_an_environment_of_its_own() -> None:
-    """The role trusts that environment, which is limited to main; without environments the expression is empty."""
+def test_each_job_with_a_role_or_a_key_has_its_environment() -> None:
+    """Both belong to the environment, which is limited to main; without environments the expression is empty."""
     found = {(name, each.id): each.environment for name, each in jobs() if each.environment}
     # It holds the status App's key and has no role.
     assert found.pop(("ci-status.yml", "post")) == environments.CI_STATUS
     assert found == {
         key: f"${{{{ vars.FRAUDOPS_ENVIRONMENTS != 'false' && '{name}' || '' }}}}" for key, name in ENVIRONMENTS.items()
     }
-    assert set(ENVIRONMENTS.values()) == set(environments.WITH_ROLE)
+    assert {ENVIRONMENTS[key] for key in ROLES if key in ENVIRONMENTS} == set(environments.WITH_ROLE)
+    assert {name for key, name in ENVIRONMENTS.items() if key not in ROLES} == {environments.BOT}
+    assert {*ENVIRONMENTS.values(), environments.CI_STATUS} == set(environments.NAMES)  # bootstrap limits each to main
+
+
+def test_no_job_has_both_an_apps_key_and_a_role_or_the_run_lock() -> None:
+    """A package of the run lock that goes bad gets no App's token, and one with the key gets no role."""
+    with_key = {
+        (name, each.id)
+        for name, each in jobs()
+        if "app-token" in str(each.raw) or "secrets." in str(each.raw) or each.raw.get("secrets")
+    }
+    assert with_key == {("ci-status.yml", "post"), ("drift.yml", "request"), ("train.yml", "record")}
+    for key in with_key:
+        each = job(*key)
+        assert "id-token" not in each.permissions
+        named = str(each.environment)
+        assert [name for name in environments.NAMES if f"'{name}'" in named or name == named] in (
+            ["bot"],
+            ["ci-status"],
+        )
+        # Only the core lock is installed, and not from the cache, into which every job on main may write.
+        setup = [step["with"] for step in each.steps() if step.get("uses") == "./.github/actions/setup"]
+        assert setup == [{"lock": "core", "cache": "false"}]
+        assert not [step for step in each.steps() if "cache@" in str(step.get("uses"))]
+        (checkout,) = [step for step in each.steps() if "checkout@" in str(step.get("uses"))]
+        assert checkout["with"]["ref"] == "main"
+        assert "github.ref == 'refs/heads/main'" in str(each.raw["if"])
+    environment = (ACTION.parent / ACTION.name).read_text()
+    assert "if: steps.find.outputs.there != 'true' && inputs.cache == 'true'" in environment
+
+
+def test_a_hand_over_reaches_one_verb_as_a_variable() -> None:
+    """An output of a job with a role is untrusted: it is in no condition but the one that it is not empty."""
+    for (name, identifier), source in {
+        ("drift.yml", "request"): "needs.check.outputs.hand_over",
+        ("train.yml", "record"): "needs.train.outputs.gate_failure",
+    }.items():
+        text = str(job(name, identifier).raw)
+        assert text.count(source) == 2
+        assert f"{source} != ''" in text
+        (step,) = [step for step in job(name, identifier).steps() if source in str(step)]
+        assert step["env"]["FRAUDOPS_HAND_OVER"] == f"${{{{ {source} }}}}"
 
 
 def test_keys_of_apps_are_read_where_bootstrap_expects_them() -> None:
@@ -193,7 +233,7 @@ def test_keys_of_apps_are_read_where_bootstrap_expects_them() -> None:
         found.setdefault(key, set()).add(ENVIRONMENTS.get((name, each.id), str(each.environment)))
     assert found == {
         github_apps.STATUS_KEY: {environments.CI_STATUS},
-        github_apps.BOT_KEY: set(environments.WITH_BOT_KEY),
+        github_apps.BOT_KEY: {environments.BOT},
     }
     text = next(file.read_text() for file in FILES if file.name == "ci.yml")
     assert f"vars.{github_apps.BOTS}" in text
@@ -217,7 +257,7 @@ def test_secrets_reach_one_action_alone() -> None:
         for line in file.read_text().splitlines():
             assert "secrets." not in line or line.strip() == f"private-key: ${{{{ secrets.{key} }}}}"
     asked = [(name, step["with"]) for name, _, step in steps() if "app-token" in str(step.get("uses"))]
-    assert len(asked) == 4
+    assert len(asked) == 3
     for name, given in asked:
         wanted = {"statuses"} if name == "ci-status.yml" else {"contents", "pull-requests", "issues"}
         granted = {key.removeprefix("permission-") for key in given if key.startswith("permission-")}

@@ -42,9 +42,9 @@ class Trusted:
     environments: bool = True
 
 
-def stack_name() -> str:
-    """The name of the roles' stack, derived from the platform's."""
-    return f"{platform_stack.stack_name()}-github"
+def stack_name(platform: str | None = None) -> str:
+    """The name of the roles' stack, derived from the name of the platform's; None stands for this environment's."""
+    return f"{platform or platform_stack.stack_name()}-github"
 
 
 def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None) -> stack.Applied:

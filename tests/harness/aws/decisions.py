@@ -1,7 +1,8 @@
 """The decisions of the AWS emulators in this process, checked at the end of each test; not a test itself.
 
 A test makes no denied call unless it is marked `denied_calls`, with the reason. A test that `permissions.USED_BY` names
-needs the statements that it is named for: together, removing one of them makes the test fail.
+needs the statements that it is named for: together, removing one of them makes the test fail. It also uses each of
+their actions that no comment of the template justifies.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ import threading
 from dataclasses import dataclass, field
 
 import pytest
+from local_aws.authorization import usage
 from local_aws.authorization.decision_log import DecisionLog
 from local_aws.authorization.principals import Principal
-from local_aws.iam.evaluation_outcome import Decision, PolicyType
+from local_aws.iam.evaluation_outcome import Decision, PolicyType, StatementMatch
 
 from tests.harness.platform import permissions
-from tests.harness.platform.permissions import Statement
+from tests.harness.platform.permissions import Action
+from tests.harness.platform.template_statements import Statement
 
 MARK = "denied_calls"
 
 
 @dataclass
 class Recorded:
-    """What was decided during one test: the denied calls, in words, and the statements that allowed calls needed."""
+    """What was decided during one test: the denied calls, in words, the statements that allowed calls needed, and the
+    actions that each statement allowed."""
 
     denied: list[str] = field(default_factory=list)
     needed: set[Statement] = field(default_factory=set)
+    used: set[Action] = field(default_factory=set)
 
 
 class DecisionRecorder:
@@ -57,10 +62,15 @@ class DecisionRecorder:
             if not decision.allowed:
                 call = f"{decision.action} on {decision.resource}"
                 self._recorded.denied.append(f"{who}: {call} ({operation}): {decision.reason.value}")
-            for each in decision.needed:
-                own = each.policy_type in (PolicyType.IDENTITY, PolicyType.SESSION)
-                owner = who if own else permissions.owner_name(each.arn or each.policy)
-                self._recorded.needed.add((owner, each.sid or f"#{each.index}"))
+            self._recorded.needed.update(_statement(who, each) for each in decision.needed)
+            if decision.allowed:
+                self._recorded.used.update((*_statement(who, each), decision.action) for each in decision.statements)
+
+
+def _statement(caller: str, match: StatementMatch) -> Statement:
+    own = match.policy_type in (PolicyType.IDENTITY, PolicyType.SESSION)
+    owner = caller if own else permissions.owner_name(match.arn or match.policy)
+    return owner, match.sid or f"#{match.index}"
 
 
 def check(item: pytest.Item, recorded: Recorded, *, passed: bool) -> None:
@@ -77,3 +87,18 @@ def check(item: pytest.Item, recorded: Recorded, *, passed: bool) -> None:
     test = f"{item.path.relative_to(item.config.rootpath).as_posix()}::{item.name.partition('[')[0]}"
     if passed and (unneeded := permissions.statements_of(test) - recorded.needed):
         pytest.fail(f"USED_BY names {test} for statements that it did not need: {sorted(unneeded)}", pytrace=False)
+    if passed and (unused := _unused(permissions.actions_of(test), recorded.used)):
+        pytest.fail(
+            f"{test} did not use {sorted(unused)}: name the test that does in ACTION_USED_BY, or justify the action in "
+            "the template",
+            pytrace=False,
+        )
+
+
+def _unused(actions: set[Action], used: set[Action]) -> set[Action]:
+    """Those of a template's actions that allowed no call."""
+    return {
+        (owner, sid, action)
+        for owner, sid, action in actions
+        if not any((owner, sid) == each[:2] and usage.matches(action, each[2]) for each in used)
+    }

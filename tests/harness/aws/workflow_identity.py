@@ -33,9 +33,8 @@ class WorkflowIdentity:
         now = int(time.time())
         claims = {"iss": ISSUER, "sub": self._subject(role), "aud": "sts.amazonaws.com", "iat": now, "exp": now + 300}
         token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
-        sts = boto3.client(
-            "sts", region_name="us-east-1", endpoint_url=self._aws.url, config=Config(signature_version=UNSIGNED)
-        )
+        unsigned = Config(signature_version=UNSIGNED)
+        sts = boto3.client("sts", region_name=self._aws.region, endpoint_url=self._aws.url, config=unsigned)
         keys = sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="run-1", WebIdentityToken=token)
         for variable, member in (
             ("AWS_ACCESS_KEY_ID", "AccessKeyId"),

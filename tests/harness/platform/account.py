@@ -19,7 +19,7 @@ from local_github.domain.records import Repository
 from ml.aws import platform_stack
 from ml.aws.cloudformation import workflow_roles
 from ml.gitops import code_owners, environments, main_rules, repository_settings
-from ml.gitops.environments import CI_STATUS, REVIEWED, WITH_BOT_KEY
+from ml.gitops.environments import BOT, CI_STATUS, REVIEWED
 from ml.gitops.github_apps import BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from ml.gitops.github_client import GitHub
 from tests.harness.github.emulator import NAME
@@ -70,11 +70,12 @@ class ReadyAccount:
         if not branches:
             self.github("PUT", f"/environments/{name}", {"deployment_branch_policy": None, "reviewers": self._users()})
 
-    def set_reviewers(self, *logins: str, prevent_self_review: bool = True) -> None:
+    def set_reviewers(self, *logins: str, prevent_self_review: bool = True, can_admins_bypass: bool = False) -> None:
         """Sets the reviewers of the reviewed environment, without any other change."""
         policy = {"protected_branches": False, "custom_branch_policies": True}
-        body = {"deployment_branch_policy": policy, "prevent_self_review": prevent_self_review}
-        self.github("PUT", f"/environments/{REVIEWED}", body | {"reviewers": self._users(*logins)})
+        body: dict[str, Any] = {"deployment_branch_policy": policy, "prevent_self_review": prevent_self_review}
+        body |= {"can_admins_bypass": can_admins_bypass, "reviewers": self._users(*logins)}
+        self.github("PUT", f"/environments/{REVIEWED}", body)
 
     def _users(self, *logins: str) -> list[dict[str, Any]]:
         return [{"type": "User", "id": self.env.clouds.github.state.user(login).id} for login in logins]
@@ -150,8 +151,7 @@ class ReadyAccount:
         main_rules.ensure(github, status_app=CHECKER_ID, bypass_app=ROBOT_ID)
         self.variables.update({STATUS_APP: "Iv1", BOT_APP: "Iv2", BOTS: f"github-actions[bot] {ROBOT}[bot]"})
         self.secrets_of(CI_STATUS)[STATUS_KEY] = "key"
-        for name in WITH_BOT_KEY:
-            self.secrets_of(name)[BOT_KEY] = "key"
+        self.secrets_of(BOT)[BOT_KEY] = "key"
 
 
 _OWNER = "acme"

@@ -1,4 +1,8 @@
-"""Which statements of infra/*.yaml the demo does not use, and the test that fails without each; not a test itself."""
+"""Which statements and actions of infra/*.yaml the demo does not use, and the test that does; not a test itself.
+
+A test of the tables must need its statements and use each of their actions that no comment of the template justifies:
+together with the demo, the tests use every action or the template says why not.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,16 @@ from collections.abc import Mapping
 
 from local_aws.authorization.usage import AuthorizedCall, PolicyUsage, Report
 
-Statement = tuple[str, str]
-"""Owner, as `owner_name` names it, and Sid, or `#0` without one."""
+from tests.harness.platform import template_statements
+from tests.harness.platform.template_statements import Statement
+
+Action = tuple[str, str, str]
+"""Owner and Sid of a statement, and an action as the template writes it."""
 WORKFLOW_PERMISSIONS = "tests/infra/test_workflow_permissions.py"
 INFRA = f"{WORKFLOW_PERMISSIONS}::test_infra_role_changes_the_platform_through_cloudformation_alone"
 KEY = f"{WORKFLOW_PERMISSIONS}::test_infra_role_changes_a_platform_with_a_key_of_its_own"
+FAILED_CHANGE = f"{WORKFLOW_PERMISSIONS}::test_infra_role_reads_why_a_change_failed"
+RETRIES = f"{WORKFLOW_PERMISSIONS}::test_train_role_retries_and_stops_executions"
 PLAN = f"{WORKFLOW_PERMISSIONS}::test_plan_role_previews_changes"
 FUNCTION = f"{WORKFLOW_PERMISSIONS}::test_deploy_function_refuses_and_reports_with_its_role"
 TRAIN = "tests/workflows/test_run_training.py::test_trainings_wait_resume_fail_the_gate_and_are_proposed"
@@ -70,6 +79,18 @@ USED_BY: Mapping[Statement, str] = {
     ("trust of github-InfraRole", "#0"): INFRA,
 }
 """By Allow statement that the demo does not use: the test that makes calls that need it, and fails without it."""
+ACTION_USED_BY: Mapping[Action, str] = {
+    ("github-InfraRole", "ChangeAlarmsDashboardAndLogs", "logs:AssociateKmsKey"): KEY,
+    ("github-InfraRole", "ChangeAlarmsDashboardAndLogs", "logs:DisassociateKmsKey"): KEY,
+    ("github-InfraRole", "UpdatePlatformStack", "cloudformation:DescribeStackEvents"): FAILED_CHANGE,
+    ("github-PlanRole", "PreviewChanges", "cloudformation:CreateChangeSet"): PLAN,
+    ("github-PlanRole", "PreviewChanges", "cloudformation:DeleteChangeSet"): PLAN,
+    ("github-PlanRole", "PreviewChanges", "cloudformation:DescribeChangeSet"): PLAN,
+    ("github-TrainRole", "RunPipeline", "sagemaker:ListPipelineParametersForExecution"): RETRIES,
+    ("github-TrainRole", "RunPipeline", "sagemaker:RetryPipelineExecution"): RETRIES,
+    ("github-TrainRole", "RunPipeline", "sagemaker:StopPipelineExecution"): RETRIES,
+}
+"""By action of an Allow statement that neither the demo nor the statement's test uses: the test that does."""
 KEYED_BY: Mapping[Statement, str] = dict.fromkeys(
     [
         ("DeployRole", "EncryptAndDecryptDataAndMessages"),
@@ -120,9 +141,42 @@ def statements_of(test: str) -> set[Statement]:
     return {statement for statement, named in tables.items() if named == test} - WITHOUT_DECISION
 
 
-def unjustified(report: Report) -> set[Statement]:
-    """(owner, statement) of every statement that no call used and no comment justifies."""
-    return {(owner_name(usage.owner), each.sid) for usage in _usages(report) for each in usage.unjustified}
+def actions_of(test: str) -> set[Action]:
+    """The actions that the test must use: all of its statements that no comment justifies, and its `ACTION_USED_BY`."""
+    own = {
+        (*statement, action)
+        for statement in statements_of(test)
+        for action in template_statements.unjustified_actions(*statement)
+    }
+    named = {action for action, other in ACTION_USED_BY.items() if other == test}
+    return own - ACTION_USED_BY.keys() | named
+
+
+def unjustified(report: Report) -> set[Action]:
+    """(owner, statement, action) of every action that no call used and no comment justifies."""
+    return {
+        (owner_name(usage.owner), each.sid, action)
+        for usage in _usages(report)
+        for each in usage.unjustified
+        for action in each.unjustified
+    }
+
+
+def expected_of_others() -> set[Action]:
+    """What `unjustified` has for the demo alone: the actions that the tests of `USED_BY` and `ACTION_USED_BY` use."""
+    return {
+        (*statement, action) for statement in USED_BY for action in template_statements.unjustified_actions(*statement)
+    } | set(ACTION_USED_BY)
+
+
+def contradicted(report: Report) -> set[Action]:
+    """(owner, statement, action) of every action that a call used and a comment calls unused."""
+    return {
+        (owner_name(usage.owner), each.sid, action)
+        for usage in _usages(report)
+        for each in usage.statements
+        for action in each.contradicted
+    }
 
 
 def redundant(report: Report) -> set[Statement]:

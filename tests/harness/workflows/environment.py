@@ -29,6 +29,7 @@ from tests.harness.git import settings
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.github.bot_environment import BotEnvironment
 from tests.harness.github.emulator import NAME, Hub
+from tests.harness.platform.job_images import IMAGES
 from tests.harness.platform.served import ServedPlatform
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -132,7 +133,7 @@ def failed(run: Run) -> set[str]:
 def started(folder: Path) -> Iterator[WorkflowEnvironment]:
     """Both emulators, and the repository on GitHub with its first commit, which causes no event."""
     workspace = snapshot(folder / "clone")
-    with Emulators(folder / "clouds", variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
+    with Emulators(folder / "clouds", images=IMAGES, variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
         served = ServedPlatform(workspace=workspace, cloud=clouds.aws)
         with isolated_environment({**clouds.environment(), "GITHUB_REPOSITORY": NAME}):
             hub = Hub.around(clouds.github, workspace)

@@ -41,9 +41,18 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("env", _env, "print the export lines of a running emulator"),
         ("down", _down, "stop the emulator and everything it started"),
-        ("permissions", _permissions, "print which permissions of each role a stopped emulator's calls used, as JSON"),
     ):
         commands.add_parser(name, parents=[common], help=text).set_defaults(command=command)
+    text = "print which permissions of each role the calls of stopped emulators used, as JSON"
+    permissions = commands.add_parser("permissions", help=text)
+    permissions.add_argument(
+        "--folder",
+        type=Path,
+        nargs="+",
+        default=[_FOLDER],
+        help=f"of each emulator, counted together (default: {_FOLDER})",
+    )
+    permissions.set_defaults(command=_permissions)
     return parser
 
 
@@ -67,7 +76,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _permissions(options: argparse.Namespace) -> int:
-    print(usage.report(options.folder).as_json())  # noqa: T201 - the command's output
+    print(usage.report(*options.folder).as_json())  # noqa: T201 - the command's output
     return 0
 
 

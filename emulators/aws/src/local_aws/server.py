@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local_aws import http_server, moto_patches, quotas
+from local_aws import http_server, moto_patches, protocols, quotas
 from local_aws.authorization import deployed_policies
-from local_aws.authorization.principals import Principals
+from local_aws.authorization.principals import Principal, Principals
 from local_aws.authorization.service import Authorization
 from local_aws.clock import Clock
 from local_aws.control_api import ControlApi
@@ -25,7 +25,7 @@ from local_aws.service_rules import account_state
 from local_aws.services import Services, Settings
 from local_aws.sts.caller_identity import ACCESS_KEY, SECRET_KEY
 from local_aws.sts.web_identity import WebIdentityFederation
-from local_aws.validation.request_validator import RequestValidator
+from local_aws.validation.request_validator import RequestValidator, check_rules
 
 ACCOUNT = "123456789012"  # the account of every caller in moto
 REGION = "us-east-1"
@@ -171,7 +171,7 @@ class LocalAws:
             paths=[*self._services.paths(), *self._control_api().paths()],
             operations=self._services.operations(),
             prepare={"cloudformation": moto_patches.install_stacks},  # importing it takes longer than starting
-            admit=self._authorization.gate.admit,
+            admit=self._admit,
             log=logs / "calls.jsonl",
         )
         self._server = server
@@ -201,6 +201,12 @@ class LocalAws:
         idle = self._services.flush(timeout_seconds)
         self._authorization.log.flush()
         return idle
+
+    def _admit(self, environ: dict[str, Any], request: protocols.Request, service: str) -> Principal | None:
+        """The caller of a request that is authorized and that no service rule refuses, in AWS's order."""
+        caller = self._authorization.gate.admit(environ, request, service)
+        check_rules(environ, request)
+        return caller
 
     def _control_api(self) -> ControlApi:
         return ControlApi(

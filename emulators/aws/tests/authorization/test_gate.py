@@ -275,6 +275,23 @@ def test_operation_without_an_entry_is_refused_by_name(aws: LocalAws) -> None:
     aws.client("sagemaker").list_notebook_instances()
 
 
+def test_denial_comes_before_the_state_of_the_account(aws: LocalAws) -> None:
+    """A denied call is logged as one, also where a service rule refuses it; only a wrong form is refused before."""
+    name = unique_name("role")
+    role = create_role(aws, name, {"AWS": "arn:aws:iam::123456789012:root"})
+    session = Session(aws, allow("iam:GetRole"))
+    changed = {"RoleName": name, "PolicyDocument": "no policy"}
+    code, _, message = refused(session.client("iam").update_assume_role_policy, **changed)
+    assert (code, "iam:UpdateAssumeRolePolicy" in message) == ("AccessDenied", True)
+    logged = decisions(aws, session.role)[-1]
+    assert (logged["action"], logged["resource"]) == ("iam:UpdateAssumeRolePolicy", role)
+    topic = aws.client("sns").create_topic(Name=unique_name("topic"))["TopicArn"]
+    code, _, _ = refused(session.client("sns").publish, TopicArn=topic, Message="")
+    assert code == "AuthorizationError"
+    code, _, _ = refused(session.client("iam").update_role, RoleName=name, MaxSessionDuration=43_201)
+    assert code == "ValidationError"
+
+
 def test_queue_policy_is_evaluated_with_the_source_of_a_service(aws: LocalAws) -> None:
     """EventBridge delivers to a queue only for the rule that the policy names."""
     url, arn = create_queue(aws)

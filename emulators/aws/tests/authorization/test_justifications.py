@@ -1,4 +1,4 @@
-"""Comments of a template that justify unused statements."""
+"""Comments of a template that justify unused statements and actions."""
 
 from __future__ import annotations
 
@@ -101,13 +101,20 @@ Resources:
           - {Sid: Encrypt, Effect: Allow, Principal: "*", Action: "kms:Encrypt", Resource: "*"}
 """
 PULL = "no image is pulled. AWS documents it."
+STATEMENT = """
+# A note.
+# unused in the emulators: s3:PutObject, because nothing
+# is written.
+# unused in the emulators: s3:Delete*, because nothing is deleted.
+- Sid: Change
+""".splitlines()
 
 
 def test_comment_directly_above_a_statement_is_its_reason() -> None:
     """Further comment lines continue it; a comment without the mark, or apart from the statement, is none."""
     found = {
         (place.resource, place.type, place.policy, place.sid): reason
-        for place, reason in justifications.of_template(TEMPLATE).items()
+        for place, (reason,) in justifications.of_template(TEMPLATE).items()
     }
     assert found == {
         ("Shared", "AWS::IAM::ManagedPolicy", "", "Pull"): PULL,
@@ -119,6 +126,30 @@ def test_comment_directly_above_a_statement_is_its_reason() -> None:
         ("TopicPolicy", "AWS::SNS::TopicPolicy", "", "Alarms"): "no alarm fires.",
         ("Key", "AWS::KMS::Key", "", "Encrypt"): "nothing is encrypted.",
     }
+
+
+def test_each_mark_above_a_statement_starts_a_reason() -> None:
+    """In their order; lines above the first mark belong to none."""
+    assert justifications.above(STATEMENT, len(STATEMENT) - 1) == (
+        "s3:PutObject, because nothing is written.",
+        "s3:Delete*, because nothing is deleted.",
+    )
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_reason_that_names_actions_covers_these(used: bool) -> None:
+    """An action is named as it is written, and is no part of a longer one."""
+    reasons = justifications.above(STATEMENT, len(STATEMENT) - 1)
+    actions = ["s3:PutObject", "s3:Put", "s3:Delete*", "s3:Delete", "s3:GetObject"]
+    found = justifications.by_action(actions, reasons, used=used)
+    assert found == {"s3:PutObject": reasons[0], "s3:Delete*": reasons[1]}
+
+
+def test_reason_without_actions_covers_an_unused_statement() -> None:
+    """And nothing of a used one, which it would say wrongly to be unused."""
+    actions = ["s3:GetObject", "s3:PutObject"]
+    assert justifications.by_action(actions, ["no job runs."], used=False) == dict.fromkeys(actions, "no job runs.")
+    assert justifications.by_action(actions, ["no job runs."], used=True) == {}
 
 
 @pytest.mark.parametrize("text", ["", "a: [b]", '{"Resources": {"A": {"Type": "AWS::SQS::Queue"}}}'])
@@ -135,13 +166,17 @@ def test_report_quotes_the_reasons_of_deployed_templates(tmp_path: Path) -> None
         )
     found = usage.report(tmp_path)
     [role] = found.roles
-    assert {each.sid: each.justification for each in role.statements} == {
-        "Pull": PULL, "Never": "", "Apart": "", "#2": "it has no Sid.", "Publish": "nothing is published.",
+    assert {each.sid: dict(each.justified) for each in role.statements} == {
+        "Pull": {"ecr:GetAuthorizationToken": PULL}, "Never": {}, "Apart": {},
+        "#2": {"sqs:SendMessage": "it has no Sid."}, "Publish": {"sns:Publish": "nothing is published."},
     }  # fmt: skip
     assert [each.sid for each in role.unjustified] == ["Never", "Apart"]
-    assert json.loads(found.as_json())["roles"][0]["never_used"] == ["own Never", "own Apart"]
-    shared = {each.sid: each.justification for policy in found.shared for each in policy.statements}
+    assert json.loads(found.as_json())["roles"][0]["never_used"] == [
+        "own Never s3:GetObject",
+        "own Apart s3:PutObject",
+    ]
+    shared = {each.sid: list(each.justified.values()) for policy in found.shared for each in policy.statements}
     assert shared == {
-        "#0": "no function runs.", "Deliver": "no log is delivered.", "Send": "no message is sent.",
-        "Alarms": "no alarm fires.", "Account": "", "Encrypt": "nothing is encrypted.",
+        "#0": ["no function runs."], "Deliver": ["no log is delivered."], "Send": ["no message is sent."],
+        "Alarms": ["no alarm fires."], "Account": [], "Encrypt": ["nothing is encrypted."],
     }  # fmt: skip

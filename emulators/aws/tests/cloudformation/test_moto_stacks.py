@@ -384,3 +384,53 @@ def test_log_bucket_that_does_not_admit_the_service_is_refused(aws: LocalAws) ->
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "provide the necessary permissions to the logging service" in stack["StackStatusReason"]
+
+
+def test_removed_resources_are_deleted_before_what_they_refer_to(aws: LocalAws) -> None:
+    """IAM refuses to delete a policy that is attached: the role goes first."""
+    name, cloudformation = unique_name("stack"), aws.client("cloudformation")
+    kept = "Resources:\n  Queue: {Type: AWS::SQS::Queue}\n"
+    body = kept + "".join(
+        f"""
+  Policy{number}:
+    Type: AWS::IAM::ManagedPolicy
+    Properties:
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Action: "sqs:SendMessage", Resource: "*"}}]
+  Role{number}:
+    Type: AWS::IAM::Role
+    Properties:
+      ManagedPolicyArns: [!Ref Policy{number}]
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Principal: {{Service: lambda.amazonaws.com}}, Action: "sts:AssumeRole"}}]
+"""
+        for number in range(5)
+    )
+    cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    cloudformation.update_stack(StackName=name, TemplateBody=kept)
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", stack.get("StackStatusReason")
+    left = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    assert [each["LogicalResourceId"] for each in left] == ["Queue"]
+
+
+def test_alias_is_pointed_at_another_key(aws: LocalAws) -> None:
+    """And stays one alias."""
+    name, cloudformation, kms = unique_name("stack"), aws.client("cloudformation"), aws.client("kms")
+    body = """
+Resources:
+  One: {Type: AWS::KMS::Key, Properties: {KeyPolicy: &policy {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: !Ref AWS::AccountId}, Action: "kms:*", Resource: "*"}]}}}
+  Two: {Type: AWS::KMS::Key, Properties: {KeyPolicy: *policy}}
+  Alias: {Type: AWS::KMS::Alias, Properties: {AliasName: !Sub "alias/${AWS::StackName}", TargetKeyId: !Ref One}}
+"""  # noqa: E501
+    cloudformation.create_stack(StackName=name, TemplateBody=body)
+    cloudformation.update_stack(
+        StackName=name, TemplateBody=body.replace("TargetKeyId: !Ref One", "TargetKeyId: !Ref Two")
+    )
+    assert cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+    resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    (alias,) = [each for each in kms.list_aliases()["Aliases"] if each["AliasName"] == f"alias/{name}"]
+    assert alias["TargetKeyId"] == ids["Two"]

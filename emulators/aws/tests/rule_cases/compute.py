@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 
-from aws_resources import create_function
+from aws_resources import create_function, zip_function
 from local_aws.server import LocalAws
 from rule_cases.refusals import Case, reason_of_failed_stack, refused
 
@@ -62,7 +62,11 @@ def timeout(aws: LocalAws) -> None:
 def invalid_archive(aws: LocalAws) -> None:
     name = create_function(aws, "def handler(e, c): pass")
     client = aws.client("lambda")
-    refused("lambda-invalid-archive", lambda: client.update_function_code(FunctionName=name, ZipFile=b"no archive"))
+    for code in (b"no archive", b"damaged" + zip_function("x = 1")[-22:]):  # the end of an archive has 22 bytes
+        refused(
+            "lambda-invalid-archive",
+            lambda code=code: client.update_function_code(FunctionName=name, ZipFile=code),  # type: ignore[misc]
+        )
 
 
 def statement_exists(aws: LocalAws) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import boto3
+import pytest
 from aws_resources import allow, create_role, unique_name
+from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 from rule_cases.refusals import TRUST, Case, long_policy, reason_of_failed_stack, refused
 
@@ -44,6 +46,28 @@ def trust_policy_size(aws: LocalAws) -> None:
         "iam-trust-policy-size",
         lambda: aws.client("iam").create_role(RoleName=unique_name("r"), AssumeRolePolicyDocument=json.dumps(many)),
     )
+
+
+def trust_policy_json(aws: LocalAws) -> None:
+    iam, name = aws.client("iam"), unique_name("role")
+    for document in ("trust.json", "[]", '{"Version": '):
+        refused(
+            "iam-trust-policy-json",
+            lambda document=document: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document),  # type: ignore[misc]
+        )
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    refused("iam-trust-policy-json", lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument="x"))
+    trust_policy_grammar(aws)
+
+
+def trust_policy_grammar(aws: LocalAws) -> None:
+    # The error is that of IAM's grammar, which has no rule of its own; the role keeps its policy.
+    iam, name = aws.client("iam"), unique_name("role")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    wrong = json.dumps(TRUST).replace("Principal", "Principle")
+    with pytest.raises(ClientError, match=r"MalformedPolicyDocument.*Syntax errors in policy.*Principle"):
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=wrong)
+    assert iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"] == TRUST
 
 
 def session_length(aws: LocalAws) -> None:
@@ -137,13 +161,40 @@ def policy_lockout(aws: LocalAws) -> None:
     assert "will not allow you to update the key policy in the future" in reason_of_failed_stack(aws, body)
 
 
+def policy_json(aws: LocalAws) -> None:
+    kms = aws.client("kms")
+    refused("kms-policy-json", lambda: kms.create_key(Policy="x", BypassPolicyLockoutSafetyCheck=True))
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    refused("kms-policy-json", lambda: kms.put_key_policy(KeyId=key, PolicyName="default", Policy="[]"))
+    kms.describe_key(KeyId=key)
+
+
+def policy_grammar(aws: LocalAws) -> None:
+    kms, root = aws.client("kms"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    no_statement = '{"Version": "2012-10-17", "Statement": ["x"]}'
+    for policy in (no_statement, key_policy(root, "kms:*").replace("Action", "Actions")):
+        for bypass in (False, True):
+            refused(
+                "kms-policy-grammar",
+                lambda policy=policy, bypass=bypass: kms.put_key_policy(  # type: ignore[misc]
+                    KeyId=key, PolicyName="default", Policy=policy, BypassPolicyLockoutSafetyCheck=bypass
+                ),
+            )
+    refused("kms-policy-grammar", lambda: kms.create_key(Policy=no_statement))
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=key_policy(root, "kms:*"))
+
+
 CASES: dict[str, Case] = {
     "iam-inline-policies-size": inline_policies_size,
     "iam-managed-policy-size": managed_policy_size,
     "iam-policies-per-role": policies_per_role,
     "iam-policy-in-use": policy_in_use,
     "iam-provider-exists": provider_exists,
+    "iam-trust-policy-json": trust_policy_json,
     "iam-trust-policy-size": trust_policy_size,
+    "kms-policy-grammar": policy_grammar,
+    "kms-policy-json": policy_json,
     "kms-policy-lockout": policy_lockout,
     "sts-chained-session": chained_session,
     "sts-session-length": session_length,

@@ -141,6 +141,30 @@ def policy_action(aws: LocalAws) -> None:
     assert "Policy statement action out of service scope!" in reason_of_failed_stack(aws, body)
 
 
+WRONG_POLICIES = ("policy", "[]", "{}", '{"Statement": [{"Effect": "Allow", "Action": "s:x", "Resource": "*"}]}')
+
+
+def topic_policy(aws: LocalAws) -> None:
+    sns, request = aws.client("sns"), {"TopicArn": new_topic(aws), "AttributeName": "Policy"}
+    before = sns.get_topic_attributes(TopicArn=request["TopicArn"])["Attributes"]["Policy"]
+    for wrong in WRONG_POLICIES:
+        refused("sns-policy", lambda wrong=wrong: sns.set_topic_attributes(**request, AttributeValue=wrong))  # type: ignore[misc]
+    assert sns.get_topic_attributes(TopicArn=request["TopicArn"])["Attributes"]["Policy"] == before
+
+
+def queue_policy(aws: LocalAws) -> None:
+    sqs, name = aws.client("sqs"), unique_name("queue")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    for wrong in WRONG_POLICIES:
+        given = {"Policy": wrong}
+        refused("sqs-policy", lambda given=given: sqs.set_queue_attributes(QueueUrl=url, Attributes=given))  # type: ignore[misc]
+        refused("sqs-policy", lambda given=given: sqs.create_queue(QueueName=f"{name}-b", Attributes=given))  # type: ignore[misc]
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+
+
 CASES: dict[str, Case] = {
     "events-entries-size": entries_size,
     "events-invalid-schedule": invalid_schedule,
@@ -150,8 +174,10 @@ CASES: dict[str, Case] = {
     "events-rule-without-trigger": rule_without_trigger,
     "events-targets-per-rule": targets_per_rule,
     "sns-empty-message": empty_message,
+    "sns-policy": topic_policy,
     "sns-policy-action": policy_action,
     "sns-subject": subject,
     "sqs-attribute-range": attribute_range,
     "sqs-message-size": message_size,
+    "sqs-policy": queue_policy,
 }

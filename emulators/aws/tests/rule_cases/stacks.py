@@ -120,6 +120,8 @@ def parameter_value(aws: LocalAws) -> None:
         ({"MaxLength": 2}, "abc"),
         ({"AllowedValues": ["a", "b"]}, "c"),
         ({"AllowedValues": ["a"], "Default": "b"}, None),
+        ({"Type": "CommaDelimitedList", "AllowedValues": ["a", "b"]}, "a,c"),
+        ({"Type": "List<Number>", "MaxValue": 3}, "1,4"),
     ):
         template, values = declaring(**declared), given(**({"P": wrong} if wrong is not None else {}))
         refused(
@@ -128,6 +130,8 @@ def parameter_value(aws: LocalAws) -> None:
         )
     create(aws, declaring(**number), Parameters=given(P="3"))
     create(aws, declaring(AllowedValues=[True]), Parameters=given(P="true"))
+    create(aws, declaring(AllowedValues=[True], Default=True))
+    create(aws, declaring(Type="CommaDelimitedList", AllowedValues=["a", "b"]), Parameters=given(P="b, a"))
 
 
 def parameter_described(aws: LocalAws) -> None:

@@ -116,6 +116,21 @@ def bucket_policy(resource: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def policy_json(aws: LocalAws) -> None:
+    name, s3 = new_bucket(aws), aws.client("s3")
+    for policy in ("policy.json", "[]", '{"Version": '):
+        refused("s3-policy-json", lambda policy=policy: s3.put_bucket_policy(Bucket=name, Policy=policy))  # type: ignore[misc]
+    s3.list_objects_v2(Bucket=name)
+
+
+def policy_grammar(aws: LocalAws) -> None:
+    name, s3 = new_bucket(aws), aws.client("s3")
+    policy = bucket_policy(f"arn:aws:s3:::{name}/*")
+    for wrong in (policy.replace("Principal", "Principle"), policy.replace("Deny", "deny"), '{"Statement": []}'):
+        refused("s3-policy-grammar", lambda wrong=wrong: s3.put_bucket_policy(Bucket=name, Policy=wrong))  # type: ignore[misc]
+    s3.put_bucket_policy(Bucket=name, Policy=policy)
+
+
 def policy_resource(aws: LocalAws) -> None:
     name, s3 = new_bucket(aws), aws.client("s3")
     other = bucket_policy(f"arn:aws:s3:::{name}-other/*")
@@ -146,6 +161,8 @@ CASES: dict[str, Case] = {
     "s3-metadata-size": metadata_size,
     "s3-part-number": part_number,
     "s3-part-size": part_size,
+    "s3-policy-grammar": policy_grammar,
+    "s3-policy-json": policy_json,
     "s3-policy-resource": policy_resource,
     "s3-transition-days": transition_days,
 }

@@ -40,15 +40,30 @@ def refusal(aws: LocalAws, service: str, operation: str, **parameters: Any) -> t
 
 def post(aws: LocalAws, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
     """Status and document of the answer to a raw call of the JSON protocol."""
+    status, answer = send(aws, service, body, {"X-Amz-Target": target, "Content-Type": JSON})
+    return status, json.loads(answer)
+
+
+def send(aws: LocalAws, service: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Status and body of the answer to a raw call."""
     key = aws.environment()["AWS_ACCESS_KEY_ID"]
     scope = f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request, SignedHeaders=a, Signature=b"
-    headers = {"X-Amz-Target": target, "Content-Type": JSON, "Authorization": scope}
-    request = urllib.request.Request(aws.url, data=body, headers=headers, method="POST")  # noqa: S310 - loopback
+    signed = {**headers, "Authorization": scope}
+    request = urllib.request.Request(aws.url, data=body, headers=signed, method="POST")  # noqa: S310 - loopback
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
-            return answer.status, json.loads(answer.read())
+            return answer.status, answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+        return error.code, error.read()
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"%FF", b"a%E2%82"])
+def test_form_that_is_not_utf8_is_refused(aws: LocalAws, name: bytes) -> None:
+    """Raw and percent-encoded bytes; the answer is an error of the query protocol, not the emulator's own failure."""
+    body = b"Action=GetRole&Version=2010-05-08&RoleName=" + name
+    status, answer = send(aws, "iam", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    assert status == 400, answer
+    assert b"<Code>MalformedInput</Code><Message>the request's form is not UTF-8" in answer
 
 
 VARIANT = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}

@@ -138,15 +138,25 @@ def test_branch_policy_refuses_other_branches(emulator: ActionsEmulator) -> None
 
 
 def test_only_protected_branches_may_deploy(emulator: ActionsEmulator) -> None:
-    """A protection rule makes a branch protected."""
+    """Branch protection makes a branch protected and a ruleset does not; without any, every branch may deploy."""
     protect(emulator, deployment_branch_policy={"protected_branches": True, "custom_branch_policies": False})
     emulator.workflow(one_job("true", job=JOB))
-    first = emulator.dispatch()
-    emulator.finished_runs()
-    emulator.github.state.named(REPOSITORY).protections["main"] = {}
-    second = emulator.dispatch()
-    emulator.finished_runs()
-    assert (first.conclusion, second.conclusion) == ("failure", "success")
+    ruleset = {
+        "name": "main",
+        "target": "branch",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+        "rules": [{"type": "deletion"}],
+    }
+    assert emulator.api("POST", f"/repos/{REPOSITORY}/rulesets", ruleset)[0] == 201
+    conclusions = []
+    cases: list[dict[str, dict[str, Any]]] = [{}, {"other": {}}, {"other": {}, "main": {}}]
+    for protections in cases:
+        emulator.github.state.named(REPOSITORY).protections = protections
+        run = emulator.dispatch()
+        emulator.finished_runs()
+        conclusions.append(run.conclusion)
+    assert conclusions == ["success", "failure", "success"]
 
 
 def test_secrets_and_variables_belong_to_their_environment(make_emulator: Any) -> None:
@@ -200,6 +210,29 @@ def test_subject_names_the_environment_in_the_form_of_the_repository(emulator: A
     assert (claims["repository_id"], claims["repository_owner_id"]) == (str(record.id), str(record.owner_id))
 
 
+def test_subject_template_of_the_repository_sets_the_claims_of_the_subject(emulator: ActionsEmulator) -> None:
+    """A token has the template's claims in their order; the default comes back, and unknown keys are refused."""
+    ask = (
+        'curl -sf -H "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=x"'
+    )
+    emulator.workflow(one_job(f"{ask} | rev", job=f"{JOB}\n    permissions: {{id-token: write}}"))
+    at = f"/repos/{REPOSITORY}/actions/oidc/customization/sub"
+    keys = ["repo", "context", "repository_visibility"]
+    assert emulator.api("PUT", at, {"use_default": False, "include_claim_keys": keys})[0] == 201
+    found = emulator.api("GET", at)[1]
+    assert (found["use_default"], found["include_claim_keys"]) == (False, keys)
+    run = emulator.dispatch()
+    emulator.finished_runs()
+    line = next(line for line in run.job("one").log.splitlines() if line.startswith("}"))
+    token = line[::-1].partition('"value":"')[2].partition('"')[0]
+    subject = jwt.decode(token, options={"verify_signature": False})["sub"]
+    assert subject == f"repo:{REPOSITORY}:environment:production:repository_visibility:public"
+    for refused in ({"use_default": False, "include_claim_keys": ["nothing"]}, {"use_default": False}, {}):
+        assert emulator.api("PUT", at, refused)[0] == 422
+    assert emulator.api("PUT", at, {"use_default": True})[0] == 201
+    assert "include_claim_keys" not in emulator.api("GET", at)[1]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -219,6 +252,16 @@ def test_unsupported_protection_is_refused(emulator: ActionsEmulator, body: dict
     assert status == 422
     assert message in answer["errors"][0]["message"]
     assert emulator.api("GET", AT)[0] == 404
+
+
+def test_administrators_may_bypass_unless_it_is_set(emulator: ActionsEmulator) -> None:
+    """As on GitHub, a request that lacks the setting restores the default."""
+    protect(emulator, "alice", can_admins_bypass=False)
+    assert emulator.api("GET", AT)[1]["can_admins_bypass"] is False
+    assert emulator.api("PUT", AT, {"can_admins_bypass": "no"})[0] == 422
+    assert emulator.api("GET", AT)[1]["can_admins_bypass"] is False
+    protect(emulator, "alice")
+    assert emulator.api("GET", AT)[1]["can_admins_bypass"] is True
 
 
 def test_environment_is_read_back_as_github_shows_it(emulator: ActionsEmulator) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.authorization import justifications, resource_policies
-from local_aws.authorization.justifications import StatementPlace
+from local_aws.authorization.justifications import Reasons, StatementPlace
 from local_aws.authorization.principals import Principals
 from local_aws.iam.evaluation import NamedPolicy
 
 POLICIES = "logs/policies.json"
-Reasons = Mapping[tuple[str, str], Mapping[str, str]]
-"""By (role's name, or empty for a managed or shared policy; policy): the reason for each Sid."""
+ReasonsOfPolicies = Mapping[tuple[str, str], Mapping[str, Reasons]]
+"""By (role's name, or empty for a managed or shared policy; policy): the reasons for each Sid."""
 
 
 def save(principals: Principals, folder: Path, *, account: str, region: str, stacks: Iterable[Any] = ()) -> None:
@@ -43,28 +43,28 @@ def save(principals: Principals, folder: Path, *, account: str, region: str, sta
     (folder / POLICIES).write_text(json.dumps(document, indent=1), "utf-8")
 
 
-def _entry(policy: NamedPolicy, unused: Mapping[str, str]) -> dict[str, Any]:
+def _entry(policy: NamedPolicy, unused: Mapping[str, Reasons]) -> dict[str, Any]:
     document = policy.document
     parsed = json.loads(document) if isinstance(document, str) else document
     return {"policy": policy.arn or policy.name, "document": parsed, "unused": dict(unused)}
 
 
-def _reasons(stacks: Iterable[Any], *, account: str, region: str) -> Reasons:
-    found: dict[tuple[str, str], dict[str, str]] = {}
+def _reasons(stacks: Iterable[Any], *, account: str, region: str) -> ReasonsOfPolicies:
+    found: dict[tuple[str, str], dict[str, Reasons]] = {}
     for stack in stacks:
         made = stack.resource_map._parsed_resources  # the public mapping creates what it lacks
-        for place, reason in justifications.of_template(stack.template).items():
+        for place, reasons in justifications.of_template(stack.template).items():
             if place.resource in made and place.resource in stack.resource_map.applied:
                 properties = stack.resource_map.applied[place.resource]["Properties"]
                 for key in _policies_at(place, made[place.resource], properties, f"{region}:{account}"):
-                    found.setdefault(key, {})[place.sid] = reason
+                    found.setdefault(key, {})[place.sid] = reasons
     return found
 
 
 def _policies_at(
     place: StatementPlace, resource: Any, properties: Mapping[str, Any], where: str
 ) -> Iterator[tuple[str, str]]:
-    """The deployed policies of the resource that the statement stands in, as keys of `Reasons`."""
+    """The deployed policies of the resource that the statement stands in, as keys of `ReasonsOfPolicies`."""
     physical = str(resource.physical_resource_id)
     if place.type == "AWS::IAM::Role":
         yield (physical, place.policy) if place.policy else ("", f"trust policy of {physical}")

@@ -1,12 +1,14 @@
-"""Comments of a CloudFormation template that justify statements which no emulated call uses.
+"""Comments of a CloudFormation template that justify statements and actions which no emulated call uses.
 
-The comment stands directly above the statement: `# unused in the emulators: reason`; more comment lines continue it.
+The comments stand directly above the statement: `# unused in the emulators: reason`; more comment lines continue one,
+and each mark starts another. A reason that names actions of the statement covers these, any other all of them.
 Reads templates; judges no reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -25,15 +27,52 @@ class StatementPlace:
     sid: str
 
 
-def of_template(text: str) -> Mapping[StatementPlace, str]:
+Reasons = tuple[str, ...]
+"""The texts of the comments above one statement, in their order."""
+
+
+def of_template(text: str) -> Mapping[StatementPlace, Reasons]:
     """The reasons in a template's comments, by statement; statements without such a comment are left out."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     lines = text.splitlines()
-    found: dict[StatementPlace, str] = {}
+    found: dict[StatementPlace, Reasons] = {}
     for place, line in _statements(root):
-        if reason := _reason(lines, line):
-            found[place] = reason
+        if reasons := above(lines, line):
+            found[place] = reasons
     return found
+
+
+def above(lines: Sequence[str], statement: int) -> Reasons:
+    """The reasons in the comment lines directly above the line with this index; empty without the mark."""
+    reasons: list[str] = []
+    comment: list[str] = []
+    for line in reversed(lines[:statement]):
+        text = line.strip()
+        if not text.startswith("#"):
+            break
+        if text.startswith(MARK):
+            reasons.append(" ".join([text.removeprefix(MARK).strip(), *reversed(comment)]).strip())
+            comment = []
+        else:
+            comment.append(text.lstrip("# "))
+    return tuple(reversed(reasons))
+
+
+def by_action(actions: Iterable[str], reasons: Iterable[str], *, used: bool) -> Mapping[str, str]:
+    """The reason that covers each of a statement's actions; actions that none covers are left out.
+
+    A reason that names no action covers nothing in a statement that is used: it says that no call uses any.
+    """
+    every = tuple(actions)
+    found: dict[str, str] = {}
+    for reason in reasons:
+        for action in _named(every, reason) or (() if used else every):
+            found.setdefault(action, reason)
+    return found
+
+
+def _named(actions: Iterable[str], reason: str) -> list[str]:
+    return [action for action in actions if re.search(rf"(?<![\w:*]){re.escape(action)}(?![\w*])", reason)]
 
 
 def _statements(root: yaml.Node | None) -> Iterator[tuple[StatementPlace, int]]:
@@ -49,19 +88,6 @@ def _statements(root: yaml.Node | None) -> Iterator[tuple[StatementPlace, int]]:
                 sid = _text(_member(statement, "Sid")) or f"#{index}"
                 place = StatementPlace(resource=name, type=type_name, policy=policy_name, sid=sid)
                 yield place, statement.start_mark.line
-
-
-def _reason(lines: list[str], statement: int) -> str:
-    """The reason in the comment lines directly above a line; empty without the mark."""
-    comment: list[str] = []
-    for line in reversed(lines[:statement]):
-        text = line.strip()
-        if not text.startswith("#"):
-            return ""
-        if text.startswith(MARK):
-            return " ".join([text.removeprefix(MARK).strip(), *reversed(comment)]).strip()
-        comment.append(text.lstrip("# "))
-    return ""
 
 
 def _members(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:

@@ -48,7 +48,7 @@ class Alias(ResourceType):
         """Points the alias at the key."""
         backend = _kms(account, region)
         if backend.alias_exists(name):
-            backend.update_alias(name, properties["TargetKeyId"])
+            backend.update_alias(properties["TargetKeyId"], name)
         else:
             backend.create_alias(properties["TargetKeyId"], name)
         return name, {"Name": name}

@@ -114,7 +114,8 @@ class ResourceMap(cfn.ResourceMap):  # type: ignore[misc] # mypy skips moto, see
         for name in names:
             self[name]
         retaining = _RETAINED_IN_ROLLBACK if rollback else _RETAINED
-        for name in [name for name in existing if name not in names]:
+        gone = [name for name in reversed(list(self._parsed_resources)) if name in existing and name not in names]
+        for name in gone:  # what refers to others was created after them, and is deleted first
             if previous[name].get("DeletionPolicy") not in retaining:
                 self._delete_resource(self._parsed_resources[name], previous[name])
             self._parsed_resources.pop(name)

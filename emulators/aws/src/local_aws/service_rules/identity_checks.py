@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
+from local_aws.errors import AwsError
+from local_aws.iam.policy_documents import DocumentKind, parse
 from local_aws.service_rules import account_state
 from local_aws.service_rules.catalog import violation
 from local_aws.service_rules.check_types import Check
@@ -15,6 +17,22 @@ from local_aws.service_rules.check_types import Check
 _INLINE_CHARS, _MANAGED_CHARS, _TRUST_CHARS = 10_240, 6_144, 2_048
 _DEFAULT_SESSION_SECONDS = 3600
 _POLICIES_PER_ROLE = 10
+
+
+def is_object(document: str) -> bool:
+    """Whether a text is a JSON object, as every policy is."""
+    try:
+        return isinstance(json.loads(document), dict)
+    except ValueError:
+        return False
+
+
+def check_grammar(document: str, rule_id: str) -> None:
+    """Refuses a resource's policy that is a JSON object and does not follow IAM's grammar; `rule_id` has the error."""
+    try:
+        parse(document, DocumentKind.RESOURCE)
+    except AwsError as error:
+        raise violation(rule_id, words=error.message) from error
 
 
 def policy_chars(document: str) -> int:
@@ -47,7 +65,11 @@ def _inline(parameters: Mapping[str, Any]) -> None:
 
 
 def _trust(parameters: Mapping[str, Any]) -> None:
-    check_trust(parameters.get("AssumeRolePolicyDocument") or parameters.get("PolicyDocument") or "")
+    document = parameters.get("AssumeRolePolicyDocument") or parameters.get("PolicyDocument") or ""
+    if not is_object(document):
+        raise violation("iam-trust-policy-json")
+    check_trust(document)
+    parse(document, DocumentKind.TRUST)
 
 
 def _managed(parameters: Mapping[str, Any]) -> None:
@@ -82,19 +104,22 @@ def check_provider(url: str) -> None:
 
 
 def _key_policy(parameters: Mapping[str, Any]) -> None:
-    if not parameters.get("Policy") or parameters.get("BypassPolicyLockoutSafetyCheck"):
+    if not parameters.get("Policy"):
         return
-    try:
-        document = json.loads(parameters["Policy"])
-    except ValueError:  # refused by its reader
+    if not is_object(parameters["Policy"]):
+        raise violation("kms-policy-json")
+    check_grammar(parameters["Policy"], "kms-policy-grammar")
+    if parameters.get("BypassPolicyLockoutSafetyCheck"):
         return
-    check_key_policy(document)
+    check_key_policy(json.loads(parameters["Policy"]))
 
 
 def check_key_policy(document: Any) -> None:
     """Refuses a key's policy that lets nobody of the account change it."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in [statements] if isinstance(statements, dict) else statements:
+        if not isinstance(statement, dict):
+            continue
         principal = statement.get("Principal", {})
         named = principal.get("AWS", []) if isinstance(principal, dict) else [principal]
         own = any(account_state.account in name or name == "*" for name in _list(named))

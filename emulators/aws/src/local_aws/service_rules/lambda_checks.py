@@ -65,11 +65,13 @@ def _code_size(parameters: Mapping[str, Any]) -> None:
 
 def check_archive(code: bytes) -> None:
     """Refuses what is no archive, and an archive that unpacks to more than Lambda takes."""
-    if not zipfile.is_zipfile(io.BytesIO(code)):
-        raise violation("lambda-invalid-archive")
-    with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        if sum(item.file_size for item in archive.infolist()) > _UNZIPPED_BYTES:
-            raise violation("lambda-unzipped-size", limit=_UNZIPPED_BYTES)
+    try:
+        with zipfile.ZipFile(io.BytesIO(code)) as archive:
+            unzipped = sum(item.file_size for item in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise violation("lambda-invalid-archive") from error
+    if unzipped > _UNZIPPED_BYTES:
+        raise violation("lambda-unzipped-size", limit=_UNZIPPED_BYTES)
 
 
 CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {

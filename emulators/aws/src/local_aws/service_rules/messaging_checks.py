@@ -9,6 +9,7 @@ from typing import Any
 
 from local_aws.service_rules.catalog import violation
 from local_aws.service_rules.check_types import Check
+from local_aws.service_rules.identity_checks import check_grammar
 
 _QUEUE_LIMITS = {
     "DelaySeconds": (0, 900),
@@ -22,7 +23,10 @@ _SUBJECT = re.compile(r"[!-~][ -~]{0,99}")
 
 
 def _queue(parameters: Mapping[str, Any]) -> None:
-    check_queue(parameters.get("Attributes") or {})
+    attributes = parameters.get("Attributes") or {}
+    check_queue(attributes)
+    if attributes.get("Policy"):  # an empty one removes the policy
+        check_grammar(attributes["Policy"], "sqs-policy")
 
 
 def check_queue(attributes: Mapping[str, Any]) -> None:
@@ -44,11 +48,9 @@ def _publish(parameters: Mapping[str, Any]) -> None:
 def _topic_attribute(parameters: Mapping[str, Any]) -> None:
     if parameters.get("AttributeName") != "Policy":
         return
-    try:
-        document = json.loads(parameters.get("AttributeValue") or "{}")
-    except ValueError:  # refused by its reader
-        return
-    check_topic_policy(document)
+    document = parameters.get("AttributeValue") or ""
+    check_grammar(document, "sns-policy")
+    check_topic_policy(json.loads(document))
 
 
 def check_topic_policy(document: Any) -> None:

@@ -92,17 +92,29 @@ def _values(parameters: Mapping[str, Any]) -> None:
     if missing := [name for name, each in declared.items() if name not in given and "Default" not in each]:
         raise violation("cloudformation-parameter-missing", names=", ".join(missing))
     for name, each in declared.items():
-        _check_value(name, each, given[name] if name in given else str(each["Default"]))
+        _check_value(name, each, given[name] if name in given else _text(each["Default"]))
 
 
 def _check_value(name: str, declared: Mapping[str, Any], value: str) -> None:
+    """Refuses a value; of a list, each item has to satisfy the constraints."""
+    for item in value.split(",") if _is_list(declared) else [value]:
+        _check_item(name, declared, item.strip() if _is_list(declared) else item)
+
+
+def _is_list(declared: Mapping[str, Any]) -> bool:
+    kind = str(declared.get("Type"))
+    return kind == "CommaDelimitedList" or kind.startswith("List<")
+
+
+def _check_item(name: str, declared: Mapping[str, Any], value: str) -> None:
     pattern = declared.get("AllowedPattern")
     if pattern is not None and re.fullmatch(str(pattern), value) is None:
         if "ConstraintDescription" not in declared:
             raise violation("cloudformation-parameter-pattern", name=name, pattern=pattern)
         _refuse(name, declared, "")
-    number = _number(value) if declared.get("Type") == "Number" else None
-    if declared.get("Type") == "Number" and number is None:
+    numeric = declared.get("Type") in ("Number", "List<Number>")
+    number = _number(value) if numeric else None
+    if numeric and number is None:
         _refuse(name, declared, "must be a number")
     if "AllowedValues" in declared and value not in map(_text, declared["AllowedValues"]):
         _refuse(name, declared, "must be one of AllowedValues")

@@ -11,6 +11,7 @@ from typing import Any
 
 from local_aws.service_rules.catalog import violation
 from local_aws.service_rules.check_types import Check
+from local_aws.service_rules.identity_checks import check_grammar, is_object
 
 _KEY_BYTES, _METADATA_BYTES, _DELETED_KEYS, _PARTS = 1024, 2048, 1000, 10_000
 _INFREQUENT_ACCESS = ("STANDARD_IA", "ONEZONE_IA")
@@ -84,11 +85,10 @@ def check_transition(storage_class: str | None, days: Any) -> None:
 
 
 def _bucket_policy(parameters: Mapping[str, Any]) -> None:
-    try:
-        document = json.loads(parameters.get("Policy") or "{}")
-    except ValueError:  # refused by its reader
-        return
-    check_bucket_policy(parameters["Bucket"], document)
+    if not is_object(parameters["Policy"]):
+        raise violation("s3-policy-json", first="{")
+    check_grammar(parameters["Policy"], "s3-policy-grammar")
+    check_bucket_policy(parameters["Bucket"], json.loads(parameters["Policy"]))
 
 
 def check_bucket_policy(bucket: str, document: Any) -> None:

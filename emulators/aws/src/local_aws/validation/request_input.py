@@ -42,6 +42,7 @@ def from_query(operation: Any, body: bytes) -> dict[str, Any]:
     """The input in a form of the query protocol.
 
     Raises:
+        Malformed: it is not UTF-8, as it is sent or once percent-decoded.
         UnknownMember: a parameter belongs to no member.
         WrongType: a number is none.
     """
@@ -49,7 +50,11 @@ def from_query(operation: Any, body: bytes) -> dict[str, Any]:
     from moto.core.utils import get_service_model
 
     model = get_service_model(operation.service_model.service_name).operation_model(operation.name)
-    form = {key: values[0] for key, values in parse_qs(body.decode(), keep_blank_values=True).items()}
+    try:
+        read = parse_qs(body.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"the request's form is not UTF-8: {error}") from error
+    form = {key: values[0] for key, values in read.items()}
     values = _Form({key: value for key, value in form.items() if key not in _IGNORED})
     try:
         parsed: dict[str, Any] = QueryParser(model, map_type=dict).parse({"values": values})

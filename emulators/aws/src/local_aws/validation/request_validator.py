@@ -1,6 +1,7 @@
-"""The WSGI application in front of the dispatcher: refuses what AWS would refuse, before a handler sees it.
+"""The WSGI application in front of the dispatcher: refuses requests that the service's model does not allow.
 
-Checks each request against its service's model and against the service rules. Answers nothing else.
+Checks form only, and before authorization, as AWS does. `check_rules` checks the service rules, which read the state of
+the account, of an authorized request.
 """
 
 from __future__ import annotations
@@ -43,9 +44,7 @@ class RequestValidator:
         try:
             operation, values = _read_input(request, environ)
             if operation is not None:
-                service = operation.service_model.service_name
                 _check_model(request, operation, values)
-                checks.check(service, operation.name, values)
         except Exception as error:
             return self._refuse(environ, start_response, request, error)
         return self._dispatcher(environ, start_response)
@@ -60,6 +59,17 @@ class RequestValidator:
         line = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '/')}"
         name = f"{request.service}:{request.operation or line}"
         return self._dispatcher.refuse(environ, start_response, request, name, error)
+
+
+def check_rules(environ: dict[str, Any], request: protocols.Request) -> None:
+    """Returns if no service rule refuses the request, whose form was checked before.
+
+    Raises:
+        AwsError: the first rule that refuses it, in AWS's words.
+    """
+    operation, values = _read_input(request, environ)
+    if operation is not None:
+        checks.check(operation.service_model.service_name, operation.name, values)
 
 
 def _check_model(request: protocols.Request, operation: Any, values: Mapping[str, Any]) -> None:
@@ -99,7 +109,7 @@ def _read_input(request: protocols.Request, environ: dict[str, Any]) -> tuple[An
     except request_input.Malformed as error:
         if request.protocol == "rest-xml":
             raise AwsError("MalformedXML", _MALFORMED_XML) from error
-        raise AwsError("SerializationException", str(error)) from error
+        raise AwsError(_type_error_code(request), str(error)) from error
     except WrongType as error:
         raise AwsError(_type_error_code(request), str(error)) from error
     except UnknownMember as error:

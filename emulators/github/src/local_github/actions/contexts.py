@@ -177,6 +177,7 @@ def subject(run: Run, *, environment: str | None, file: str, repository: Reposit
         run_number=run.number,
         run_attempt=run.attempt,
         with_ids=bool(repository.settings["use_immutable_subject"]),
+        own_claims=tuple(repository.settings["subject_claims"]),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from local_github.actions.job_contract import DeploymentRefused
 from local_github.actions.run_records import Job, Run
-from local_github.domain import branch_protection, environments
+from local_github.domain import environments
 from local_github.domain.backend import Backend
 from local_github.domain.environment_records import Environment
 from local_github.errors import ApiError
@@ -62,8 +62,7 @@ class DeploymentGate:
         with self._backend.lock():
             repository = self._backend.state.named(run.repository)
             environment = environments.find_or_create(self._backend.state, repository, name)
-            protected = branch_protection.is_protected(self._backend.state, repository, run.ref)
-        refusal = environments.refusal(environment, run.ref, protected=protected)
+            refusal = environments.refusal(repository, environment, run.ref)
         if refusal:
             raise DeploymentRefused(refusal)
         if not environment.reviewers:

@@ -45,14 +45,21 @@ class Subject:
     with_ids: bool = False
     """The repository's setting for the form of `sub`; an issuer may set it for all repositories."""
 
+    own_claims: tuple[str, ...] = ()
+    """The claims of the repository's own subject template; empty for the default."""
+
     def sub_claim(self, *, with_ids: bool) -> str:
         """The `sub` claim: repo:OWNER/NAME:… or, for repositories created since July 2026, repo:OWNER@ID/NAME@ID:…."""
         repository = named_in_subject(self.repository, self.owner_id, self.repository_id, with_ids=with_ids)
+        parts = {"repo": f"repo:{repository}", "context": self._context()}
+        claims = _claims(self)
+        keys = self.own_claims or ("repo", "context")
+        return ":".join(parts.get(key) or f"{key}:{claims.get(key, '').replace(':', '%3A')}" for key in keys)
+
+    def _context(self) -> str:
         if self.environment:
-            return f"repo:{repository}:environment:{self.environment.replace(':', '%3A')}"
-        if self.event == "pull_request":
-            return f"repo:{repository}:pull_request"
-        return f"repo:{repository}:ref:{self.ref}"
+            return f"environment:{self.environment.replace(':', '%3A')}"
+        return "pull_request" if self.event == "pull_request" else f"ref:{self.ref}"
 
 
 def named_in_subject(full_name: str, owner_id: int, repository_id: int, *, with_ids: bool) -> str:

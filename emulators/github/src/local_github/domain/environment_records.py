@@ -41,6 +41,8 @@ class Environment:
     updated: str
     reviewers: list[str] = field(default_factory=list)
     prevent_self_review: bool = False
+    can_admins_bypass: bool = True
+    """Stored and shown; GitHub has no API by which an administrator skips the rules."""
     protected_branches: bool = False
     """Only protected branches may deploy."""
     custom_policies: bool = False

@@ -22,14 +22,17 @@ def find_or_create(state: State, repository: Repository, name: str) -> Environme
     return found
 
 
-def refusal(environment: Environment, ref: str, *, protected: bool) -> str | None:
+def refusal(repository: Repository, environment: Environment, ref: str) -> str | None:
     """Why a job on `ref` may not deploy to the environment, in GitHub's words; None if it may.
 
-    `protected` says whether a protection rule or ruleset applies to the ref.
+    Protected branches are those with branch protection; a ruleset protects none in this sense. "If no branch protection
+    rules are defined for any branch in the repository, then all branches can deploy": GitHub Docs, "Deployments and
+    environments", "Deployment branches and tags".
     """
     allowed = True
     if environment.protected_branches:
-        allowed = protected and ref.startswith("refs/heads/")
+        branch = ref.removeprefix("refs/heads/")
+        allowed = branch != ref and (not repository.protections or branch in repository.protections)
     elif environment.custom_policies:
         allowed = any(policy.matches(ref) for policy in environment.policies)
     if allowed:

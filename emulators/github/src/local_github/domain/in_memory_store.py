@@ -32,6 +32,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "can_approve_pull_request_reviews": True,
     "default_workflow_permissions": "read",
     "use_immutable_subject": False,
+    "subject_claims": (),  # of a subject template of its own; empty for the default
     "actions_enabled": True,
     "allowed_actions": "all",
     "sha_pinning_required": False,

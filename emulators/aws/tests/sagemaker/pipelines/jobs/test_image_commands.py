@@ -45,3 +45,22 @@ def test_malformed_image_map_is_refused(tmp_path: Path) -> None:
         ImageMap.load(rules)
     with pytest.raises(CreateFault, match="has no ContainerEntrypoint"):
         ImageMap().command(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("images:\n  - match: x\n    command: [a]\n  - match: 1\n    command: [a]", "line 4: images.1.match: .*got 1"),
+        ("images:\n  - match: x\n    command: []", "line 3: images.0.command: "),
+        ("images:\n  - match: x\n    commands: [a]\n    shell: b", "line 4: images.0.shell: .*got 'b'"),
+        ("images:\n  - match: x\n    interpreter: ./no", "line 3: interpreter ./no of x cannot be executed"),
+        ("images: []\nimages: []", "line 2: key 'images' is given twice"),
+        ("", "line 1: the file: "),
+    ],
+)
+def test_error_of_the_image_map_names_line_and_value(tmp_path: Path, text: str, message: str) -> None:
+    """The message has the file, the line, the field and what it holds."""
+    rules = tmp_path / "local-images.yaml"
+    rules.write_text(text)
+    with pytest.raises(EmulatorError, match=rf"local-images\.yaml: {message}"):
+        ImageMap.load(rules)

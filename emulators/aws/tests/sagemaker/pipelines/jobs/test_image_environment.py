@@ -86,8 +86,8 @@ def test_mapped_image_has_its_interpreter_and_commands(aws: PipelineAws, tmp_pat
     [
         ("{match: x}", "needs a command, an interpreter or commands"),
         ("{match: x, interpreter: ./missing/python}", "interpreter ./missing/python of x cannot be executed"),
-        ("{match: x, command: 2026-99-99}", "must list images"),
-        ("{match: !!bool maybe}", "must list images"),
+        ("{match: x, command: 2026-99-99}", "line 1: not a valid timestamp"),
+        ("{match: !!bool maybe}", "line 1: not a valid bool"),
     ],
 )
 def test_invalid_map_is_refused(tmp_path: Path, rule: str, words: str) -> None:

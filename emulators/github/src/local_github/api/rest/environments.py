@@ -66,7 +66,7 @@ def to_json(call: Call, environment: Environment) -> Json:
         "html_url": call.serializer.page_url(repository, f"/deployments/activity_log?environments_filter={path}"),
         "created_at": environment.created,
         "updated_at": environment.updated,
-        "can_admins_bypass": False,
+        "can_admins_bypass": environment.can_admins_bypass,
         "protection_rules": rules,
         "deployment_branch_policy": {
             "protected_branches": environment.protected_branches,
@@ -88,14 +88,20 @@ def _put(call: Call) -> Json:
     reviewers, policy = _reviewers(call), _branch_policy(call)
     if call.body.get("wait_timer"):
         raise custom("Environment", "wait_timer: the GitHub emulator does not delay jobs; leave it out or send 0")
-    prevent = call.body.get("prevent_self_review", False)
-    if not isinstance(prevent, bool):
-        raise invalid("Environment", "prevent_self_review")
+    prevent, bypass = _flag(call, "prevent_self_review", default=False), _flag(call, "can_admins_bypass", default=True)
     environment = environments.find_or_create(call.state, repository, call.params["environment"])
     environment.reviewers, environment.prevent_self_review = reviewers, prevent
     environment.protected_branches, environment.custom_policies = policy
+    environment.can_admins_bypass = bypass
     environment.updated = call.state.now()
     return to_json(call, environment)
+
+
+def _flag(call: Call, name: str, *, default: bool) -> bool:
+    value = call.body.get(name, default)
+    if not isinstance(value, bool):
+        raise invalid("Environment", name)
+    return value
 
 
 def _reviewers(call: Call) -> list[str]:

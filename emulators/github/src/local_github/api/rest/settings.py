@@ -10,6 +10,13 @@ from local_github.errors import ApiError, invalid
 
 _REPOSITORY = "/repos/<owner>/<name>"
 _ACTIONS = f"{_REPOSITORY}/actions"
+_SUBJECT_KEYS = {
+    *("repo", "context", "environment", "repository", "repository_id", "repository_owner", "repository_owner_id"),
+    *("repository_visibility", "event_name", "ref", "ref_type", "ref_protected", "head_ref", "base_ref", "sha"),
+    *("actor", "actor_id", "workflow", "workflow_ref", "workflow_sha", "job_workflow_ref", "job_workflow_sha"),
+    *("run_id", "run_number", "run_attempt", "runner_environment"),
+}
+"""What the emulator's tokens have; a subject template may name these."""
 
 
 def _repository_dispatch(call: Call) -> None:
@@ -73,8 +80,10 @@ def _subject(call: Call) -> dict[str, Any]:
     repository = call.need("actions", "read")
     immutable = repository.settings["use_immutable_subject"]
     ids = f"{repository.owner}@{repository.owner_id}/{repository.name}@{repository.id}"
+    claims = repository.settings["subject_claims"]
     return {
-        "use_default": True,
+        "use_default": not claims,
+        **({"include_claim_keys": list(claims)} if claims else {}),
         "use_immutable_subject": immutable,
         "sub_claim_prefix": f"repo:{ids if immutable else repository.full_name}",
     }
@@ -82,8 +91,14 @@ def _subject(call: Call) -> dict[str, Any]:
 
 def _set_subject(call: Call) -> ApiResponse:
     settings = call.need("actions").settings
-    if call.body.get("use_default") is not True or call.body.get("include_claim_keys"):
-        raise ApiError(422, "The GitHub emulator has no custom subject claims: use_default must be true")
+    default, claims = call.body.get("use_default"), call.body.get("include_claim_keys") or []
+    if not isinstance(default, bool):
+        raise invalid("OidcSubject", "use_default")
+    if not isinstance(claims, list) or not set(map(str, claims)) <= _SUBJECT_KEYS:
+        raise invalid("OidcSubject", "include_claim_keys")
+    if not default and not claims:
+        raise ApiError(422, "The GitHub emulator needs include_claim_keys where use_default is false")
+    settings["subject_claims"] = () if default else tuple(claims)  # GitHub ignores the keys of the default template
     settings["use_immutable_subject"] = call.body.get("use_immutable_subject") is True
     return ApiResponse(status=201, body={})
 

@@ -25,15 +25,16 @@ from pathlib import Path
 from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from local_aws import yaml_documents
 from local_aws.errors import EmulatorError
 from local_aws.sagemaker.pipelines.jobs import managed_image
 from local_aws.sagemaker.pipelines.jobs.image_environment import ImageEnvironment, managed_environment
 from local_aws.sagemaker.pipelines.jobs.storage import CreateFault
 
 FILE_NAME = "local-images.yaml"
-_MESSAGE_CHARS = 500
+_VALUE_CHARS = 80  # of a value in a message
 # Images with SageMaker's training toolkit, which runs the script named in the hyperparameters.
 _FRAMEWORKS = (
     "*/sagemaker-scikit-learn:*", "*/sagemaker-xgboost:*", "*/pytorch-training:*", "*/tensorflow-training:*",
@@ -61,6 +62,25 @@ class _File(BaseModel):
     images: list[_Rule]
 
 
+def _read(path: Path) -> tuple[_File, yaml.Node | None]:
+    """The file's content and its YAML nodes; EmulatorError names the file and the line."""
+    try:
+        document, root = yaml_documents.load(path.read_bytes())
+    except (yaml_documents.YamlInvalid, OSError) as error:
+        raise EmulatorError(f"{path}: {error}") from error
+    try:
+        return _File.model_validate(document), root
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = first["loc"]
+        field = ".".join(map(str, place)) or "the file"
+        raise EmulatorError(
+            f"{path}: line {yaml_documents.line_of(root, place)}: {field}: {first['msg']} (got "
+            f"{repr(first['input'])[:_VALUE_CHARS]}); the file must list images with 'match' and 'command', "
+            "'interpreter' or 'commands'"
+        ) from error
+
+
 @dataclass(frozen=True)
 class ImageMap:
     """Shell-style image patterns and their commands, in order of precedence."""
@@ -83,20 +103,17 @@ class ImageMap:
         folder = path.resolve().parent
         if not path.exists():
             return cls(folder=folder)
-        try:
-            content = _File.model_validate(yaml.safe_load(path.read_text("utf-8")))
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
-            raise EmulatorError(
-                f"{path}: must list images with 'match' and 'command' or 'interpreter' "
-                f"({' '.join(str(error).split())[:_MESSAGE_CHARS]})"
-            ) from error
+        content, root = _read(path)
 
         def located(part: str) -> str:
             return str(folder / part) if part.startswith("./") else part
 
-        for rule in content.images:
+        for index, rule in enumerate(content.images):
             if rule.interpreter is not None and not os.access(located(rule.interpreter), os.X_OK):
-                raise EmulatorError(f"{path}: interpreter {rule.interpreter} of {rule.match} cannot be executed")
+                line = yaml_documents.line_of(root, ("images", index, "interpreter"))
+                raise EmulatorError(
+                    f"{path}: line {line}: interpreter {rule.interpreter} of {rule.match} cannot be executed"
+                )
         return cls(
             rules=tuple((rule.match, tuple(map(located, rule.command))) for rule in content.images if rule.command),
             environments=tuple(

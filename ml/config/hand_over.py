@@ -1,0 +1,116 @@
+"""Schemas of what a job with an AWS role hands to the job that pushes to main, which trusts nothing in it.
+
+No file of the repository: each document is an output of a job in which every package of the run lock runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from ml.config.record_files import Window
+from ml.config.yaml_models import AsTuple, Commit, File, S3Uri, Text
+from ml.model.run_kinds import RunKind
+
+MAX_BYTES = 96 * 1024
+"""Size of the document. It reaches the next job as an environment variable, which Linux limits to 128 KiB."""
+
+
+class WholeWindow(File):
+    """A window of event time with both limits, start included, end excluded."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WholeWindow:
+        Window(start=self.start, end=self.end)
+        return self
+
+
+class ChosenWindow(WholeWindow):
+    """The training window of a request, with what was counted in it."""
+
+    rows: Annotated[int, Field(ge=1)]
+    frauds: Annotated[int, Field(ge=0)]
+    test_frauds: Annotated[int, Field(ge=0)]
+    grown_days: Annotated[int, Field(ge=0)]
+
+
+class DueRequest(File):
+    """A drift decision that is due. It names no file: the id follows from `kind` and the end of `fired`.
+
+    Exactly one of `window` and `not_enough_labels` is given.
+    """
+
+    kind: Literal["concept", "data", "prediction"]
+    run_kind: RunKind
+    """The kind of training run that it asks for."""
+    fired: WholeWindow
+    """The latest window that fired."""
+    onset: AwareDatetime
+    reason: Text
+    evidence: dict[str, Any]
+    window: ChosenWindow | None
+    not_enough_labels: Text | None
+
+    @model_validator(mode="after")
+    def _either(self) -> DueRequest:
+        if (self.window is None) == (self.not_enough_labels is None):
+            raise ValueError("must have exactly one of window and not_enough_labels")
+        return self
+
+
+class DueRequests(File):
+    """The decisions of one check, the strongest cause first; at most one of each kind."""
+
+    due: Annotated[tuple[DueRequest, ...], AsTuple, Field(min_length=1, max_length=3)]
+
+    @model_validator(mode="after")
+    def _each_kind_once(self) -> DueRequests:
+        kinds = [each.kind for each in self.due]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"must have each kind at most once (got {', '.join(kinds)})")
+        return self
+
+
+class Check(File):
+    """A check of the gate."""
+
+    passed: bool
+    detail: Text
+
+
+class Figure(File):
+    """A figure of the evaluation, as `metric_tables.metrics` shows it; `value` is None if it was not measured."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    count: int | None = None
+    of: int | None = None
+    reason: Text | None = None
+
+
+class GateFailure(File):
+    """A failed gate: what its record on main contains, and the evidence of its issue."""
+
+    reason: Text
+    execution_arn: Annotated[
+        str,
+        Field(
+            pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:pipeline/[A-Za-z0-9-]{1,256}/execution/[A-Za-z0-9-]{1,64}$"
+        ),
+    ]
+    kind: RunKind
+    commit: Commit
+    requests: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)], ...],
+        AsTuple,
+        Field(max_length=100),
+    ]
+    asked: Annotated[str, Field(max_length=1024)]
+    evaluation_uri: S3Uri
+    checks: Annotated[tuple[Check, ...], AsTuple, Field(max_length=50)]
+    metrics: Annotated[dict[Annotated[str, Field(max_length=64)], Figure], Field(max_length=50)]

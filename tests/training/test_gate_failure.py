@@ -1,0 +1,59 @@
+"""A gate failure is handed over with the evidence of its issue; anything else in the document is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from ml.errors import ConfigError
+from ml.training import gate_failure, step_summary
+from ml.training.gate_result import GateResult
+from tests.report.evaluations import blind
+from tests.training.gate_results import passed
+
+
+def failed() -> GateResult:
+    """A failed gate with figures of every form."""
+    evaluation = {**blind()}
+    evaluation["verdict"] = {
+        "status": "failed",
+        "reason": "Recall 0.5 < 0.6.",
+        "checks": [{"name": "recall", "passed": False, "observed": 0.5, "limit": 0.6, "detail": "Recall 0.5 < 0.6."}],
+    }
+    return passed(
+        verdict="failed",
+        reason="Recall 0.5 < 0.6.",
+        package_arn=None,
+        version=None,
+        asked="@a #1",
+        evaluation=evaluation,
+    )
+
+
+def test_record_and_issue_have_the_same_evidence() -> None:
+    """The text of the issue, and every field of the record, are those of the job that trained."""
+    written = gate_failure.write(failed())
+    found = gate_failure.read(written)
+    assert step_summary.gate_failure_evidence(found, None) == step_summary.gate_failure_evidence(failed(), None)
+    assert (found.verdict, found.kind, found.commit) == ("failed", failed().kind, failed().commit)
+    assert found.requests == failed().requests
+    assert (found.execution_arn, found.evaluation_uri) == (failed().execution_arn, failed().evaluation_uri)
+    assert len(written) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("commit: b", "commit: ../../ml/", r"commit must match"),
+        ("execution/abc", "execution/../../main", r"execution_arn must match"),
+        ("- 20260301T060000Z-data-drift", "- ../approvals/0001", r"requests\.0 must match"),
+        ("reason: Recall", "path: ml/cli\nreason: Recall", r"path is not a known key"),
+        ("passed: false", "passed: maybe", r"checks\.0\.passed"),
+        ("value: null", "value: high", r"metrics\.\w+\.value must be a number"),
+    ],
+)
+def test_hostile_document_is_refused(old: str, new: str, says: str) -> None:
+    """The error names the field; no path and no branch can be made of it."""
+    text = gate_failure.write(failed())
+    assert old in text
+    with pytest.raises(ConfigError, match=says):
+        gate_failure.read(text.replace(old, new, 1))
