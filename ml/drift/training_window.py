@@ -78,16 +78,15 @@ class _Needs:
         return all(found >= needed for found, needed in zip(self.frauds_by_part(days), self.frauds, strict=True))
 
     def frauds_by_part(self, days: Sequence[DayCount]) -> list[int]:
-        """A lower bound of the frauds in each part. A day that is split counts by share, rounded down."""
+        """A lower bound of the frauds in each part. Those of a day that is split may all be in its other part."""
         total = sum(day.labelled for day in days)
         cuts = [0.0, *(share * total for share in accumulate(self.shares[:-1])), float(total)]
         frauds, passed = [0] * len(self.shares), 0
         for day in days:
             for part in range(len(self.shares)):
                 inside = min(passed + day.labelled, cuts[part + 1]) - max(passed, cuts[part])
-                if inside > 0:
-                    whole = inside >= day.labelled
-                    frauds[part] += day.frauds if whole else math.floor(day.frauds * inside / day.labelled)
+                if inside >= day.labelled:
+                    frauds[part] += day.frauds
             passed += day.labelled
         return frauds
 

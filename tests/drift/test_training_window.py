@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from ml import config
+from ml.aws.labels import coverage
 from ml.drift import training_window, window_choice
 from ml.model.run_kinds import RunKind
 from tests.drift.retrain_cases import NOW, create_requests, due, moment
@@ -97,3 +101,29 @@ def test_no_request_without_mature_labels_or_transactions(env: MonitoredEndpoint
     assert "holds no transaction" in nothing.reason
     (asked,) = create_requests(env, due("concept", onset=moment(4, 25)))
     assert (asked.state, env.requests()) == ("suppressed", [])
+
+
+@pytest.mark.parametrize(("last", "enough"), [(5, False), (8, True)])
+def test_frauds_of_a_split_day_do_not_count(monkeypatch: pytest.MonkeyPatch, last: int, enough: bool) -> None:
+    """The cut at 70 % lies in the seventh of nine equal days: its ten frauds may all be before it."""
+    frauds = [2, 2, 2, 2, 2, 2, 10, last, last]
+    days = [
+        coverage.DayCount(day=date(2026, 4, 1 + place), rows=100, labelled=100, frauds=count)
+        for place, count in enumerate(frauds)
+    ]
+    monkeypatch.setattr(coverage, "by_day", lambda *_, **__: days)
+    root = Path(__file__).resolve().parents[2]
+    gate = config.load_gate(root).model_copy(update={"min_positives": 15})
+    found = training_window.choose(
+        BUCKET,
+        onset=moment(4),
+        end=moment(4, 10),
+        kind="adapt",
+        as_of=datetime.fromisoformat(NOW),
+        settings=config.load_model(root),
+        gate=gate,
+        labels=config.load_drift(root),
+    )
+    assert isinstance(found, window_choice.TrainingWindow) is enough
+    if isinstance(found, window_choice.TrainingWindow):
+        assert found.test_frauds == 2 * last
