@@ -195,7 +195,10 @@ def test_adapted_reference_has_the_distribution_of_the_models_own_scores(changed
     parts = [pq.read_table(changed_later.processing / "prepared" / f"{part}.parquet") for part in ("train", "test")]
     values = pd.concat([part.to_pandas() for part in parts])[list(read.model.inputs)].to_numpy()
     own = Summary.reference(read.model.score(values)).to_dict()
-    assert {key: read.baseline["scores"][key] for key in own} == own
+    moments = ("mean", "std")  # whose last bit depends on the memory that the sum runs over
+    exact = [key for key in own if key not in moments]
+    assert [read.baseline["scores"][key] for key in exact] == [own[key] for key in exact]
+    assert [read.baseline["scores"][key] for key in moments] == pytest.approx([own[key] for key in moments], rel=1e-12)
     fit = json.loads((changed_later.root / "model" / "fit.json").read_text())
     assert not np.allclose(fit["out_of_fold_scores"]["train"], read.model.score(values)[:2800])
 
