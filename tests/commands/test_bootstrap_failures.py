@@ -164,6 +164,29 @@ def test_second_run_succeeds_after_a_creation_that_failed_last(checkout: Path, f
     assert platform_stack.describe_stack(workflow_roles.stack_name()) is not None
 
 
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
+def test_second_run_uses_the_provider_of_the_account(checkout: Path, status: str) -> None:
+    """An account has one provider for GitHub; the run after a failed creation does not create a second one."""
+    if provider() is None:
+        session.client("iam").create_open_id_connect_provider(
+            Url=f"https://{workflow_roles.ISSUER}", ClientIDList=[workflow_roles.AUDIENCE]
+        )
+    template = checkout / "infra/github-oidc.yaml"
+    text = break_last(template)
+    with pytest.raises(CloudError, match="Broken"):
+        bootstrap(checkout, repository="acme/fraud")
+    set_status(workflow_roles.stack_name(), status)
+    template.write_text(text)
+    assert bootstrap(checkout, repository="acme/fraud").identity == "created"
+    assert provider() is not None
+
+
+def provider() -> str | None:
+    """The ARN of the account's provider for GitHub; None if there is none."""
+    listed = session.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return next((item["Arn"] for item in listed if item["Arn"].endswith(workflow_roles.ISSUER)), None)
+
+
 def set_status(name: str, status: str) -> None:
     """Puts the stack into a state that needs a failure inside CloudFormation itself."""
     from moto.cloudformation.models import cloudformation_backends

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ml.aws import platform_stack, session
-from ml.aws.cloudformation import stack
+from ml.aws.cloudformation import deployed_stack, stack
 from ml.errors import CloudError
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -58,8 +58,12 @@ def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None)
     if trusted is not None:
         given |= {"Repository": trusted.repository, _USES_ENVIRONMENTS: str(trusted.environments).lower()}
     # An account has at most one provider for an issuer. A provider that this stack created remains part of it.
-    if platform_stack.describe_stack(name) is None:
+    # What is left of a creation that failed is deleted before the next one: its own provider, but not another's.
+    before = platform_stack.describe_stack(name)
+    if before is None or before["StackStatus"] in ("ROLLBACK_COMPLETE", stack.UNUSED):
         given["ProviderArn"] = _provider() or ""
+    elif not stack.was_created(before):
+        given["ProviderArn"] = deployed_stack.parameters(before).get("ProviderArn", "")
     return stack.apply(name, template, given)
 
 
