@@ -56,7 +56,7 @@ def recall(year: PlayedYear) -> bytes:
         axes.set(ylim=(0, 1.08), xlim=(0.5, len(year.months) + 0.5), xlabel="month")
         axes.set_xticks([month.number for month in year.months])
         axes.grid(axis="y", color=_GRID, lw=0.6)
-        axes.legend(loc="lower left", fontsize=8.5, frameon=False)
+        axes.legend(loc="center left", bbox_to_anchor=(0.0, 0.34), fontsize=8.5, frameon=False)
         return png(figure)
 
 
