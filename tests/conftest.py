@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +38,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts to record the decisions of AWS emulators, where the suite has them."""
+    """Starts to record the decisions of AWS emulators, where the suite has them. No example has a time limit."""
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     if importlib.util.find_spec("moto") is None:  # SageMaker's container, whose versions `make container` tests
         return
     from tests.harness.aws.decisions import DecisionRecorder

@@ -45,6 +45,7 @@ _CONFIG: dict[str, Any] = {
         "symbolOpacity": 1,
         "symbolSize": 70,
         "columnPadding": 24,
+        "columns": {"expr": "width < 500 ? 2 : 0"},  # 0 is one row, which is wider than a telephone
         "offset": 26,  # above the numbers of approvals
         "title": None,
     },

@@ -179,7 +179,9 @@ def test_stack_that_cannot_be_deleted_is_named(checkout: Path) -> None:
         for kind, identifier in stack_history.contents(f"{name}-github")[0].resources
         if kind == "AWS::IAM::ManagedPolicy" and "PlatformBoundary" in identifier
     ]
-    iam, trust = session.client("iam"), {"Version": "2012-10-17", "Statement": []}
+    iam = session.client("iam")
+    statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [statement]}
     iam.create_role(RoleName=f"other-{name}", AssumeRolePolicyDocument=json.dumps(trust), PermissionsBoundary=boundary)
     with pytest.raises(CloudError, match=rf"stack {name}-github is DELETE_FAILED: PlatformBoundary .*run this again"):
         teardown(survey(), buckets=False)

@@ -79,7 +79,7 @@ def test_no_request_is_possible_on_a_day_without_a_reason(env: MonitoredEndpoint
             requested.append(day)
         env.bot.workspace.git("pull", "--quiet", "--ff-only", "origin", "main")
         daily.forget()
-    assert requested == [day for day, found in looks.items() if found.reason == "concept drift is due"] == [7]
+    assert requested == [day for day, found in looks.items() if found.reason == "concept drift is due"] == [8]
     assert {found.reason for found in looks.values()} == {None, "concept drift is due"}
     assert [day for day, found in looks.items() if found.concept] == [5, 6, 7, 8, 9]
     assert not any(found.ended for found in looks.values())

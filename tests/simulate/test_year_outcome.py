@@ -46,9 +46,12 @@ def sample() -> tuple[Played, Scenario]:
 
 @pytest.mark.slow
 def test_retraining_restores_recall_in_the_default_year() -> None:
-    """Months 9 to 12 have a recall of .93 at 1 % false positives a month; alarm, recovery and the old model too."""
+    """Months 9 to 12 have a recall of .93 at 1 % false positives a month; alarm, recovery and the old model too.
+
+    The seed is that of `make demo`; docs/years.md has the spread of other seeds.
+    """
     happening = scenario.load("both")
-    year = figures(played("both", seed=1), happening, rule_amount=1e9)
+    year = figures(played("both", seed=0), happening, rule_amount=1e9)
     assert (years_page.recall(year, SIDES[0]) or 0) >= 0.93
     assert (years_page.worst_rate(year, 9, 12) or 1) <= 0.01
     assert year["without_retraining"]["recall"][-1] < 0.40

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from github import Auth, Github
 from github.Repository import Repository
@@ -17,6 +18,9 @@ from local_github.domain.events import Event
 from local_github.server import LocalGitHub
 
 GH = Path(sys.executable).with_name("gh")
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @dataclass
