@@ -107,7 +107,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--render", action="store_true", help="make the page alone")
     parser.add_argument("--only", choices=("years", "alarms"), help="make the files of one table")
     options = parser.parse_args(arguments)
-    logging.disable(logging.INFO)
     index, of = (int(part) for part in options.shard.split("/"))
     if not options.render and options.only != "alarms":
         seeds = [int(seed) for seed in options.seeds.split(",")]
@@ -127,4 +126,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.INFO)
     main()
