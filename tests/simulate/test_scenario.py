@@ -59,10 +59,10 @@ def test_default_drifts_in_month_four_and_flips_labels_in_month_seven() -> None:
     assert (concept.top_share, concept.flipped_share, default.onset) == (0.01, 0.5, 4)
 
 
-def test_unlearnable_scenario_flips_2_percent_of_the_top_5() -> None:
-    """2 % of the top 5 % by amount become fraud, too few to learn."""
+def test_unlearnable_scenario_flips_1_percent_of_the_top_20() -> None:
+    """1 % of the top 20 % by amount become fraud: most frauds are among rows that look alike."""
     (concept,) = scenario.load("unlearnable").concept_drift
-    assert (concept.top_share, concept.flipped_share) == (0.05, 0.02)
+    assert (concept.top_share, concept.flipped_share) == (0.2, 0.01)
 
 
 def concept(**region: object) -> ConceptDrift:
