@@ -21,6 +21,7 @@ def archive() -> bytes:
         {
             "name": name,
             "transform": "log1p" if name == columns.amount else "identity",
+            "limits": None,
             "mean": 0.0,
             "scale": 1.0,
             "coefficient": float(random.normal()),
@@ -44,7 +45,7 @@ def archive() -> bytes:
         "inputs": list(columns.inputs),
         "time": columns.time,
         "amount": columns.amount,
-        "parts": [{"pattern": "known", "features": features, "bins": bins, "intercept": -3.0}],
+        "parts": [{"pattern": "known", "features": features, "bins": bins, "intercept": -3.0, "recalibration": None}],
         "history": {"slope": 1.0, "intercept": 0.0},
         "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
         "provenance": {"commit": "c" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},
