@@ -36,7 +36,7 @@ def archive() -> bytes:
             "coefficients": random.normal(size=count).tolist(),
         }
         for column, kind, top, count in (
-            (columns.amount, "amount", 2_000.0, AMOUNT_BINS),
+            (columns.amount, "value", 2_000.0, AMOUNT_BINS),
             (columns.time, "hour_of_day", 24.0, HOUR_BINS),
         )
     ]
