@@ -126,7 +126,6 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
         (2, f"{LOGIN}, a script"),
     ]
     assert 1 <= document["days_to_alarm"] <= 9
-    assert document["days_to_alarm"] <= document["days_to_recovery"] <= 35
     recall, control = (document[side]["recall"] for side in ("with_retraining", "without_retraining"))
     assert max(control) < 0.40
     assert min(recall[1:]) > 0.80
