@@ -22,6 +22,8 @@ from ml.model.run_kinds import ADAPT, RunKind
 LENGTHS = (3.0, 4.5)
 """From and until how many times the days that it was fitted on. These are 70 % of a window; the rest are its test part,
 so the window has doubled at 3. One that fails the gate is not repeated until the circuit breaker opens."""
+LEAST_END = timedelta(days=28)
+"""The earliest end: after an alarm of the first days, a request's cooldown would outlast the time to adapt again."""
 
 
 def onset(
@@ -41,7 +43,7 @@ def onset(
     first = datetime.combine(start.date(), time(), start.tzinfo)
     elapsed = now - first
     low, high = (length * (end - first) for length in LENGTHS)
-    return first if low <= elapsed < high and elapsed <= timedelta(days=adapt_days) else None
+    return first if low <= elapsed < max(high, LEAST_END) and elapsed <= timedelta(days=adapt_days) else None
 
 
 def case(model: Model, latest: Check, also: Sequence[str], *, now: datetime, adapt_days: int) -> DriftCase | None:

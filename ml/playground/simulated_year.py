@@ -161,8 +161,8 @@ class _YearRunner:
     def _apply_outages(self, moment: datetime) -> str | None:
         """Deletes what was captured since the day before and lies in an outage; the reason for a run, if any.
 
-        The check reports missing traffic in an issue, and closes it when traffic is back: it runs on the first day of
-        an outage and on the first day after it.
+        The check reports missing traffic in an issue, and closes it when traffic is back: it runs on each day of an
+        outage and on the first day after it.
         """
         year, deleted = self._year, 0
         month = year.number((moment - _DAY).date())
@@ -173,9 +173,9 @@ class _YearRunner:
             if start < end:
                 deleted += self._cards.delete_captured(start, end)
         before, self._captured = self._captured, not deleted
-        if before == self._captured:
-            return None
-        return "traffic is captured again" if self._captured else f"outage of capture: {deleted:,} objects deleted"
+        if deleted:
+            return f"outage of capture: {deleted:,} objects deleted"
+        return None if before else "traffic is captured again"
 
     def _begin_control(self, cards: CardProcessor) -> None:
         import numpy as np

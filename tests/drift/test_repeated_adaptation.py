@@ -43,6 +43,17 @@ def test_repeated_from_three_times_the_fitted_days(days: float, found: datetime 
     assert due(days) == found
 
 
+def test_adaptation_of_a_few_days_is_repeated_after_the_cooldown() -> None:
+    """Fitted on two days, it is due until day 28, not until day 9: a cooldown of 14 days has ended by then."""
+    short = {"fitted": [{"start": "2026-07-01T00:03:10Z", "end": "2026-07-03T00:00:00Z"}]}
+    days = [
+        day
+        for day in range(1, 40)
+        if onset(short, (KNOWN, NEW), ADAPT, now=FIRST + timedelta(days=day), adapt_days=75) is not None
+    ]
+    assert days == list(range(6, 28))
+
+
 def test_longest_window_ends_the_repetitions() -> None:
     """A window that is as long as it may be adds no rows."""
     assert due(40, adapt_days=40) == FIRST
