@@ -169,7 +169,9 @@ class _YearRunner:
         for outage in (
             item for number in (month - 1, month, month + 1) if number > 0 for item in year.uncaptured(number)
         ):
-            start, end = max(outage[0], moment - _DAY), min(outage[1], moment)
+            # An object holds an hour: of the one in which the day is judged, nothing may be left.
+            hour = moment.replace(minute=0, second=0, microsecond=0)
+            start, end = max(outage[0], hour - _DAY), min(outage[1], hour + timedelta(hours=1))
             if start < end:
                 deleted += self._cards.delete_captured(start, end)
         before, self._captured = self._captured, not deleted
