@@ -175,9 +175,13 @@ def budget(evaluation: Mapping[str, Any]) -> str:
         return _percent(each["alert_share"]), raised, share(each["recall"]), wrong, caught, f"{missed:,.0f}"
 
     head = (
-        "alerts on at most", "alerts a day", "recall", "false-positive rate", "amount found",
+        "alerts on at most",
+        "alerts a day",
+        "recall",
+        "false-positive rate",
+        "amount found",
         "amount missed a day" if days > 0 else "amount missed",
-    )  # fmt: skip
+    )
     opening = [f"**{text(found['shortfall'])}**"] if found["shortfall"] else []
     return "\n\n".join([*opening, table(head, [row(each) for each in found["options"]], numbers=(1, 3, 4, 5))])
 

@@ -175,8 +175,13 @@ def _log_evidence(evidence: FitEvidence) -> None:
     if expected is not None:
         log.info(
             "%d of %d %s rows reach the threshold; a %s of %.2f %% to %.2f %% is to be expected on later rows",
-            expected.count, expected.of, expected.source, expected.figure, 100 * expected.low, 100 * expected.high,
-        )  # fmt: skip
+            expected.count,
+            expected.of,
+            expected.source,
+            expected.figure,
+            100 * expected.low,
+            100 * expected.high,
+        )
 
 
 def _check_inputs(training: Training, champion: Artifact) -> None:

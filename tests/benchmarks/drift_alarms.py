@@ -234,7 +234,7 @@ def main() -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results | {"failed": failed}, indent=2))
     if failed:
-        print(f"promises missed: {', '.join(failed)}", file=sys.stderr)  # noqa: T201
+        print(f"promises missed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -54,7 +54,7 @@ def main() -> int:
     began = time.perf_counter()
     call()
     seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "version": version(name), "pandas": pd.__version__}))  # noqa: T201
+    print(json.dumps({"seconds": seconds, "version": version(name), "pandas": pd.__version__}))
     return 0
 
 

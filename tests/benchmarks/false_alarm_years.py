@@ -139,7 +139,7 @@ def make(folder: Path, *, shard: tuple[int, int], years: int = YEARS, delays: in
         trials = [trial(seed, form, change) for seed in range(start, start + BLOCK)]
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document(form, change, trials), indent=1) + "\n")
-        print(path.name, flush=True)  # noqa: T201 - a program of its own
+        print(path.name, flush=True)
 
 
 def document(form: str, change: tuple[float, float], trials: list[Trial]) -> dict[str, Any]:

@@ -168,17 +168,17 @@ def main() -> int:
         stale = known.get("rule") != dataclasses.asdict(rule) or known.get("trials") != trials
         if number % of == index and stale:
             run(cell, rule, trials)
-            print(cell, flush=True)  # noqa: T201 - a program of its own
+            print(cell, flush=True)
     if not options.write:
         return 0
     missing = [str(cell) for cell in cells() if not cell.path.exists()]
     if missing:
-        print(f"cells without a result: {', '.join(missing)}", file=sys.stderr)  # noqa: T201
+        print(f"cells without a result: {', '.join(missing)}", file=sys.stderr)
         return 1
     results = [json.loads(cell.path.read_text()) for cell in cells()]
     PAGE.write_text(page(results, rule), encoding="utf-8")
     missed = promises(results)
-    print(PAGE.read_text(), *missed, sep="\n")  # noqa: T201
+    print(PAGE.read_text(), *missed, sep="\n")
     return 1 if missed else 0
 
 

@@ -257,12 +257,12 @@ def main(arguments: list[str] | None = None) -> int:
     lines = []
     for line in measure(sample, chosen):
         lines.append(line)
-        print(line.cuts(), line.blocks(), sep="\n", flush=True)  # noqa: T201 - a program of its own
+        print(line.cuts(), line.blocks(), sep="\n", flush=True)
     if options.write:
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
     failures = missed(lines[0])
     for failure in failures:
-        print(failure, file=sys.stderr)  # noqa: T201
+        print(failure, file=sys.stderr)
     return 1 if failures else 0
 
 

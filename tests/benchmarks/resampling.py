@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     lines = []
     for way in ways(training):
         lines.append(line(way, [measure(way, training, rows, real) for rows in stand_ins]))
-        print(lines[-1], flush=True)  # noqa: T201 - a program of its own
+        print(lines[-1], flush=True)
     if options.write:
         head = (
             "| resampling | average precision, stand-ins | recall at false-positive rate, stand-ins | "

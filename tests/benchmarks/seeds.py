@@ -106,7 +106,7 @@ def main() -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({seed: document["metrics"] for seed, document in documents.items()}, indent=2))
     if missed:
-        print(f"seeds that miss recall >= {MIN_RECALL} at FPR <= {MAX_FALSE_POSITIVE_RATE}: {missed}", file=sys.stderr)  # noqa: T201
+        print(f"seeds that miss recall >= {MIN_RECALL} at FPR <= {MAX_FALSE_POSITIVE_RATE}: {missed}", file=sys.stderr)
     return 1 if missed else 0
 
 

@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
             result = play(kind, seed)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(result, indent=1) + "\n")
-            print(f"{kind}, seed {seed}: {result['seconds']} s", flush=True)  # noqa: T201 - a program of its own
+            print(f"{kind}, seed {seed}: {result['seconds']} s", flush=True)
     if not options.render and options.only != "years":
         false_alarm_years.make(RESULTS / "alarms", shard=(index, of))
     years_page.PAGE.write_text(years_page.render(RESULTS), encoding="utf-8")

@@ -42,8 +42,9 @@ def test_report_has_roles_of_all_runs_and_the_tests_of_statements(tmp_path: Path
     [statement] = role["statements"]
     assert statement["used"] == []
     assert [each["justification"] for each in statement["unused"]] == [
-        "sns:Publish, because nothing is published.", None,
-    ]  # fmt: skip
+        "sns:Publish, because nothing is published.",
+        None,
+    ]
     assert role["never_used"] == ["own Tell sqs:SendMessage"]
     named = {(each["owner"], each["sid"]): each["test"] for each in report["fails_without"]}
     assert named.items() >= permissions.USED_BY.items()

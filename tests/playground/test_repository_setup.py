@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from github import Auth, Github, GithubException
@@ -41,8 +42,8 @@ class Playground:
             permissions=permissions or None,  # type: ignore[arg-type] # levels are plain text here
             repository=self.developer.full_name if permissions else None,
         )
-        pauses = {"seconds_between_requests": None, "seconds_between_writes": None}
-        hub = Github(base_url=self.emulators.github.api_url, auth=Auth.Token(token), retry=None, **pauses)  # type: ignore[arg-type]
+        pauses: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
+        hub = Github(base_url=self.emulators.github.api_url, auth=Auth.Token(token), retry=None, **pauses)
         return hub.get_repo(self.developer.full_name)
 
     def propose(self, branch: str, path: str) -> int:

@@ -54,9 +54,12 @@ def test_record_cannot_resolve_a_request_for_more_than_it_does(env: ChangedRepos
     """A new threshold is no adaptation; a fit covers both; an id that leaves the folder is unknown."""
     env.workspace.write({PATH: request("adapt")}, "Ask")
     champion = config.Champion(
-        approval=1, model_package_arn=env.record(1).model_package_arn, artifact_sha256="a" * 64,
-        comparison="compared", reason="r",
-    )  # fmt: skip
+        approval=1,
+        model_package_arn=env.record(1).model_package_arn,
+        artifact_sha256="a" * 64,
+        comparison="compared",
+        reason="r",
+    )
 
     def problems(kind: config.RunKind, name: str = NAME) -> list[str]:
         record = env.record(2, kind=kind, champion=champion, requests=(name,))

@@ -424,7 +424,7 @@ Resources:
   One: {Type: AWS::KMS::Key, Properties: {KeyPolicy: &policy {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: !Ref AWS::AccountId}, Action: "kms:*", Resource: "*"}]}}}
   Two: {Type: AWS::KMS::Key, Properties: {KeyPolicy: *policy}}
   Alias: {Type: AWS::KMS::Alias, Properties: {AliasName: !Sub "alias/${AWS::StackName}", TargetKeyId: !Ref One}}
-"""  # noqa: E501
+"""  # noqa: E501 - the anchor needs its mapping on one line
     cloudformation.create_stack(StackName=name, TemplateBody=body)
     cloudformation.update_stack(
         StackName=name, TemplateBody=body.replace("TargetKeyId: !Ref One", "TargetKeyId: !Ref Two")

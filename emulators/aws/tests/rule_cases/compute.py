@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import partial
 
 from aws_resources import create_function, zip_function
 from local_aws.server import LocalAws
@@ -65,7 +66,7 @@ def invalid_archive(aws: LocalAws) -> None:
     for code in (b"no archive", b"damaged" + zip_function("x = 1")[-22:]):  # the end of an archive has 22 bytes
         refused(
             "lambda-invalid-archive",
-            lambda code=code: client.update_function_code(FunctionName=name, ZipFile=code),  # type: ignore[misc]
+            partial(client.update_function_code, FunctionName=name, ZipFile=code),
         )
 
 
@@ -83,9 +84,7 @@ def payload_size(aws: LocalAws) -> None:
     for kind, limit in (("Event", 1 << 20), ("RequestResponse", 6 << 20)):
         refused(
             "lambda-payload-size",
-            lambda kind=kind, limit=limit: client.invoke(  # type: ignore[misc]
-                FunctionName=name, InvocationType=kind, Payload=json.dumps("x" * (limit - 1))
-            ),
+            partial(client.invoke, FunctionName=name, InvocationType=kind, Payload=json.dumps("x" * (limit - 1))),
         )
         client.invoke(FunctionName=name, InvocationType=kind, Payload=json.dumps("x" * (limit - 2)))
 

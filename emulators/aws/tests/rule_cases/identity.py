@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import boto3
 import pytest
@@ -41,7 +42,7 @@ def managed_policy_size(aws: LocalAws) -> None:
 
 
 def trust_policy_size(aws: LocalAws) -> None:
-    many = {**TRUST, "Statement": TRUST["Statement"] * 30}  # type: ignore[operator]
+    many = {**TRUST, "Statement": TRUST["Statement"] * 30}
     refused(
         "iam-trust-policy-size",
         lambda: aws.client("iam").create_role(RoleName=unique_name("r"), AssumeRolePolicyDocument=json.dumps(many)),
@@ -53,7 +54,7 @@ def trust_policy_json(aws: LocalAws) -> None:
     for document in ("trust.json", "[]", '{"Version": '):
         refused(
             "iam-trust-policy-json",
-            lambda document=document: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document),  # type: ignore[misc]
+            partial(iam.create_role, RoleName=name, AssumeRolePolicyDocument=document),
         )
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
     refused("iam-trust-policy-json", lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument="x"))
@@ -151,7 +152,7 @@ def key_policy(principal: dict[str, str], action: str) -> str:
 def policy_lockout(aws: LocalAws) -> None:
     kms, root = aws.client("kms"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     for policy in (key_policy({"Service": "logs.amazonaws.com"}, "kms:*"), key_policy(root, "kms:Encrypt")):
-        refused("kms-policy-lockout", lambda policy=policy: kms.create_key(Policy=policy))  # type: ignore[misc]
+        refused("kms-policy-lockout", partial(kms.create_key, Policy=policy))
     key = kms.create_key(Policy=key_policy(root, "kms:*"))["KeyMetadata"]["KeyId"]
     refused(
         "kms-policy-lockout",
@@ -177,8 +178,12 @@ def policy_grammar(aws: LocalAws) -> None:
         for bypass in (False, True):
             refused(
                 "kms-policy-grammar",
-                lambda policy=policy, bypass=bypass: kms.put_key_policy(  # type: ignore[misc]
-                    KeyId=key, PolicyName="default", Policy=policy, BypassPolicyLockoutSafetyCheck=bypass
+                partial(
+                    kms.put_key_policy,
+                    KeyId=key,
+                    PolicyName="default",
+                    Policy=policy,
+                    BypassPolicyLockoutSafetyCheck=bypass,
                 ),
             )
     refused("kms-policy-grammar", lambda: kms.create_key(Policy=no_statement))

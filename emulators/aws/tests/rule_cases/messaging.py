@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from aws_resources import unique_name
@@ -40,7 +41,7 @@ def invalid_schedule(aws: LocalAws) -> None:
     for text in ("rate(3 minute)", "rate(1 minutes)", "rate(0 days)", "cron(15 * * * *)", "cron(0 1 * * * *)", "x"):
         refused(
             "events-invalid-schedule",
-            lambda text=text: aws.client("events").put_rule(Name=unique_name("rule"), ScheduleExpression=text),  # type: ignore[misc]
+            partial(aws.client("events").put_rule, Name=unique_name("rule"), ScheduleExpression=text),
         )
     for text in ("rate(1 minute)", "rate(2 hours)", "cron(15 10 ? * 6L 2026)", "cron(0 8 1 * ? *)"):
         aws.client("events").put_rule(Name=unique_name("rule"), ScheduleExpression=text)
@@ -91,11 +92,11 @@ def attribute_range(aws: LocalAws) -> None:
         given = dict([attribute])
         refused(
             "sqs-attribute-range",
-            lambda given=given: sqs.set_queue_attributes(QueueUrl=url, Attributes=given),  # type: ignore[misc]
+            partial(sqs.set_queue_attributes, QueueUrl=url, Attributes=given),
         )
         refused(
             "sqs-attribute-range",
-            lambda given=given: sqs.create_queue(QueueName=f"{name}-b", Attributes=given),  # type: ignore[misc]
+            partial(sqs.create_queue, QueueName=f"{name}-b", Attributes=given),
         )
     body = "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {MessageRetentionPeriod: 1209601}}}"
     assert "Invalid value for the parameter MessageRetentionPeriod." in reason_of_failed_stack(aws, body)
@@ -117,7 +118,7 @@ def new_topic(aws: LocalAws) -> str:
 def subject(aws: LocalAws) -> None:
     sns, topic = aws.client("sns"), new_topic(aws)
     for text in ("", " a", "a\nb", "é", "x" * 101):
-        refused("sns-subject", lambda text=text: sns.publish(TopicArn=topic, Message="a", Subject=text))  # type: ignore[misc]
+        refused("sns-subject", partial(sns.publish, TopicArn=topic, Message="a", Subject=text))
     sns.publish(TopicArn=topic, Message="a", Subject="x" * 100)
 
 
@@ -148,7 +149,7 @@ def topic_policy(aws: LocalAws) -> None:
     sns, request = aws.client("sns"), {"TopicArn": new_topic(aws), "AttributeName": "Policy"}
     before = sns.get_topic_attributes(TopicArn=request["TopicArn"])["Attributes"]["Policy"]
     for wrong in WRONG_POLICIES:
-        refused("sns-policy", lambda wrong=wrong: sns.set_topic_attributes(**request, AttributeValue=wrong))  # type: ignore[misc]
+        refused("sns-policy", partial(sns.set_topic_attributes, **request, AttributeValue=wrong))
     assert sns.get_topic_attributes(TopicArn=request["TopicArn"])["Attributes"]["Policy"] == before
 
 
@@ -157,8 +158,8 @@ def queue_policy(aws: LocalAws) -> None:
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     for wrong in WRONG_POLICIES:
         given = {"Policy": wrong}
-        refused("sqs-policy", lambda given=given: sqs.set_queue_attributes(QueueUrl=url, Attributes=given))  # type: ignore[misc]
-        refused("sqs-policy", lambda given=given: sqs.create_queue(QueueName=f"{name}-b", Attributes=given))  # type: ignore[misc]
+        refused("sqs-policy", partial(sqs.set_queue_attributes, QueueUrl=url, Attributes=given))
+        refused("sqs-policy", partial(sqs.create_queue, QueueName=f"{name}-b", Attributes=given))
     statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import Any
 
 from aws_resources import unique_name
@@ -67,9 +68,7 @@ def capabilities(aws: LocalAws) -> None:
     for template, capability in ((role(), []), (named, ["CAPABILITY_IAM"])):
         refused(
             "cloudformation-capabilities",
-            lambda template=template, capability=capability: create(  # type: ignore[misc]
-                aws, template, Capabilities=capability
-            ),
+            partial(create, aws, template, Capabilities=capability),
         )
     stack = create(aws, role(), Capabilities=["CAPABILITY_IAM"])
     create(aws, named, Capabilities=["CAPABILITY_NAMED_IAM"])
@@ -105,7 +104,7 @@ def parameter_pattern(aws: LocalAws) -> None:
     for value in ("A", "a1", ""):
         refused(
             "cloudformation-parameter-pattern",
-            lambda value=value: create(aws, template, Parameters=given(P=value)),  # type: ignore[misc]
+            partial(create, aws, template, Parameters=given(P=value)),
         )
     create(aws, template, Parameters=given(P="abc"))
 
@@ -126,7 +125,7 @@ def parameter_value(aws: LocalAws) -> None:
         template, values = declaring(**declared), given(**({"P": wrong} if wrong is not None else {}))
         refused(
             "cloudformation-parameter-value",
-            lambda template=template, values=values: create(aws, template, Parameters=values),  # type: ignore[misc]
+            partial(create, aws, template, Parameters=values),
         )
     create(aws, declaring(**number), Parameters=given(P="3"))
     create(aws, declaring(AllowedValues=[True]), Parameters=given(P="true"))
@@ -139,7 +138,7 @@ def parameter_described(aws: LocalAws) -> None:
         template = declaring(ConstraintDescription="must be small", **declared)
         refused(
             "cloudformation-parameter-described",
-            lambda template=template, wrong=wrong: create(aws, template, Parameters=given(P=wrong)),  # type: ignore[misc]
+            partial(create, aws, template, Parameters=given(P=wrong)),
         )
 
 
@@ -151,7 +150,7 @@ def section_size(aws: LocalAws) -> None:
     )
     for section, count, item in sections:
         template = {"Resources": TOPIC, section: {f"X{number}": item for number in range(count)}}
-        refused("cloudformation-section-size", lambda template=template: create(aws, template))  # type: ignore[misc]
+        refused("cloudformation-section-size", partial(create, aws, template))
 
 
 def no_resources(aws: LocalAws) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import Any
 
 from aws_resources import unique_name
@@ -13,7 +14,7 @@ from rule_cases.refusals import Case, reason_of_failed_stack, refused
 
 def bucket_name(aws: LocalAws) -> None:
     for name in ("a.", "192.168.5.4", "a..b", "xn--a-b", "a-bucket-s3alias", "sthree-a"):
-        refused("s3-bucket-name", lambda name=name: aws.client("s3").create_bucket(Bucket=name))  # type: ignore[misc]
+        refused("s3-bucket-name", partial(aws.client("s3").create_bucket, Bucket=name))
 
 
 def bucket_not_empty(aws: LocalAws) -> None:
@@ -46,8 +47,8 @@ def new_bucket(aws: LocalAws) -> str:
 def key_length(aws: LocalAws) -> None:
     name, s3 = new_bucket(aws), aws.client("s3")
     for key in ("k" * 1025, "é" * 513):
-        refused("s3-key-length", lambda key=key: s3.put_object(Bucket=name, Key=key, Body=b"1"))  # type: ignore[misc]
-        refused("s3-key-length", lambda key=key: s3.create_multipart_upload(Bucket=name, Key=key))  # type: ignore[misc]
+        refused("s3-key-length", partial(s3.put_object, Bucket=name, Key=key, Body=b"1"))
+        refused("s3-key-length", partial(s3.create_multipart_upload, Bucket=name, Key=key))
     s3.put_object(Bucket=name, Key="é" * 512, Body=b"1")
 
 
@@ -70,9 +71,7 @@ def part_number(aws: LocalAws) -> None:
     for number in (0, 10_001):
         refused(
             "s3-part-number",
-            lambda number=number: s3.upload_part(  # type: ignore[misc]
-                Bucket=name, Key="a", UploadId=upload, PartNumber=number, Body=b"1"
-            ),
+            partial(s3.upload_part, Bucket=name, Key="a", UploadId=upload, PartNumber=number, Body=b"1"),
         )
 
 
@@ -119,7 +118,7 @@ def bucket_policy(resource: str) -> str:
 def policy_json(aws: LocalAws) -> None:
     name, s3 = new_bucket(aws), aws.client("s3")
     for policy in ("policy.json", "[]", '{"Version": '):
-        refused("s3-policy-json", lambda policy=policy: s3.put_bucket_policy(Bucket=name, Policy=policy))  # type: ignore[misc]
+        refused("s3-policy-json", partial(s3.put_bucket_policy, Bucket=name, Policy=policy))
     s3.list_objects_v2(Bucket=name)
 
 
@@ -127,7 +126,7 @@ def policy_grammar(aws: LocalAws) -> None:
     name, s3 = new_bucket(aws), aws.client("s3")
     policy = bucket_policy(f"arn:aws:s3:::{name}/*")
     for wrong in (policy.replace("Principal", "Principle"), policy.replace("Deny", "deny"), '{"Statement": []}'):
-        refused("s3-policy-grammar", lambda wrong=wrong: s3.put_bucket_policy(Bucket=name, Policy=wrong))  # type: ignore[misc]
+        refused("s3-policy-grammar", partial(s3.put_bucket_policy, Bucket=name, Policy=wrong))
     s3.put_bucket_policy(Bucket=name, Policy=policy)
 
 
