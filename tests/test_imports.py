@@ -117,3 +117,11 @@ def test_command_line_starts_without_heavy_libraries() -> None:
     code = f"import sys, ml.cli; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_drift_check_starts_without_training_libraries() -> None:
+    """Importing the verb of the daily check loads neither scikit-learn nor pandas, which take seconds."""
+    heavy = ["imblearn", "matplotlib", "pandas", "sagemaker", "scipy.stats", "sklearn"]
+    code = f"import sys, ml.commands.drift_check; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -16,10 +16,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.training_settings import Binning, Columns
-
-HOURS = 24
-SECONDS_PER_HOUR = 3600
 
 
 def log_amount(amount: ArrayLike) -> NDArray[np.float64]:
@@ -35,17 +33,6 @@ def hour_of_day(seconds: ArrayLike) -> NDArray[np.float64]:
 def amount_levels(binning: Binning) -> tuple[float, ...]:
     """The quantile levels of the amount bins' edges, ascending: `amount_bins` equal shares, then `amount_tail`."""
     return (*(np.arange(1, binning.amount_bins) / max(binning.amount_bins, 1)).tolist(), *binning.amount_tail)
-
-
-def quantile_edges(values: ArrayLike, levels: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """The edges at the quantiles `levels`: ascending, distinct, at least one value in each bin.
-
-    Returns fewer edges than levels if many values are equal, or if there are few values.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    edges: NDArray[np.float64] = np.unique(np.quantile(array, levels)) if len(levels) else np.empty(0)
-    occupied: NDArray[np.bool_] = np.diff(np.searchsorted(np.sort(array), edges, side="left"), prepend=0) > 0
-    return edges[occupied]
 
 
 class AmountBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from sklearn import metrics as sklearn_metrics
 
 from ml.model import threshold
 
@@ -80,6 +78,8 @@ def rate(count: int, of: int, undefined: str, confidence: float = CONFIDENCE) ->
     """`count` / `of` with Wilson's score interval (Wilson 1927); `undefined` is the reason if `of` is 0."""
     if of == 0:
         return Estimate(value=None, low=None, high=None, count=0, of=0, reason=undefined)
+    from scipy import stats  # slow to import, and the drift check needs `Confusion` alone
+
     interval = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
     return Estimate(value=count / of, low=float(interval.low), high=float(interval.high), count=count, of=of)
 
@@ -207,6 +207,8 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> list[tuple[f
     The points are scikit-learn's at the frauds' scores; between two of them precision only falls. At most 200 points,
     evenly thinned, with the first and the last.
     """
+    from sklearn import metrics as sklearn_metrics  # as above
+
     truth = np.asarray(labels) == 1
     if not truth.any():
         return []

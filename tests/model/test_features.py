@@ -14,21 +14,6 @@ from tests.model.training_samples import COLUMNS, TRAINING, rows
 TAIL = (0.95, 0.975, 0.99, 0.995, 0.999)
 
 
-@given(
-    st.lists(st.floats(0, 1e6), min_size=1, max_size=200),
-    st.integers(0, 40),
-    st.sampled_from([(), (0.98,), (0.98, 0.99, 0.999)]),
-)
-def test_quantile_edges_leave_no_empty_bin(values: list[float], bins: int, tail: tuple[float, ...]) -> None:
-    """Edges ascend strictly, are fewer than the bins asked for, and leave no bin empty."""
-    levels = features.amount_levels(Binning(amount_bins=bins, amount_tail=tail, hour_bins=0))
-    edges = features.quantile_edges(values, levels)
-    assert len(edges) <= len(levels) == max(bins - 1, 0) + len(tail)
-    assert np.all(np.diff(edges) > 0)
-    codes = np.searchsorted(edges, values, side="right")
-    assert set(codes) == set(range(len(edges) + 1))
-
-
 def test_amount_levels_add_the_tail_to_equal_shares() -> None:
     """Deciles, then the levels of the tail; without bins, the tail alone."""
     levels = features.amount_levels(Binning(amount_bins=10, amount_tail=TAIL, hour_bins=0))

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
 
 from ml.model.drift.verdict import Estimated
 
@@ -32,6 +31,8 @@ def calibration(scores: ArrayLike, labels: ArrayLike) -> dict[str, list[Any]]:
     calibrated probability is frauds / rows, so expected counts over these rows equal the observed ones. `edges` are
     interior; a score on an edge belongs to the band above it.
     """
+    from scipy import optimize  # slow to import, and the drift check makes no calibration
+
     values, fraud = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
     levels, level_index = np.unique(values, return_inverse=True)
     rows = np.bincount(level_index, minlength=len(levels))

@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.drift import performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
-from ml.model.features import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.metrics import Confusion
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
 from ml.model.training_settings import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 2
 BINS = 40  # resolves a Kolmogorov-Smirnov distance of 0.05; four bins make one decile
