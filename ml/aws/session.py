@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from ml.aws import oidc_credentials
@@ -56,6 +57,7 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
         shared = _workflow_credentials(region, _environment) if oidc_credentials.wanted() else None
         own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
         own.register_component("data_loader", _loader())
+        own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
         make: Any = boto3.session.Session(region_name=region, botocore_session=own).client
         return make(
             service,
@@ -74,6 +76,18 @@ def _loader() -> Any:
     from botocore.loaders import create_loader
 
     return create_loader()
+
+
+def parse_time(value: Any) -> datetime:
+    """A time in a response: botocore's parser, which takes a tenth of a millisecond, only for what is not ISO 8601."""
+    from botocore.utils import parse_timestamp
+
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        moment = datetime.min
+    parsed: datetime = moment if moment.tzinfo is not None else parse_timestamp(value)
+    return parsed
 
 
 @functools.lru_cache(maxsize=8)

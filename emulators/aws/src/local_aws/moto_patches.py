@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from local_aws import s3_listing
 from local_aws.errors import AwsError
 from local_aws.service_rules import reserved_concurrency as rule
 
@@ -29,7 +30,7 @@ def install() -> None:
     _accept_every_instance_type()
     _leave_bucket_policies_to_the_gate()
     _keep_queue_policies()
-    _list_no_folder_of_deleted_objects()
+    s3_listing.install()
     _enforce_reserved_concurrency()
     cache_module_list()
     _installed = True
@@ -112,27 +113,6 @@ def _keep_queue_policies() -> None:
         set_attributes(queue, {**kept, **attributes}, now)
 
     Queue._set_attributes = set_others
-
-
-def _list_no_folder_of_deleted_objects() -> None:
-    """moto lists the common prefix of objects that a versioned bucket has deleted; S3 rolls up listed keys only.
-
-    S3 API Reference, ListObjectsV2: a common prefix stands for keys that the response would otherwise contain.
-    """
-    from moto.s3.models import FakeDeleteMarker, S3Backend
-
-    list_all = S3Backend.list_objects
-
-    def list_objects(backend: Any, bucket: Any, prefix: Any, delimiter: Any, *page: Any, **options: Any) -> Any:
-        keys, folders, *rest = list_all(backend, bucket, prefix, delimiter, *page, **options)
-        if folders:
-            live = [name for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)]
-            start = len(prefix or "")
-            names = {name[: name.find(delimiter, start) + len(delimiter)] for name in live}
-            folders = [folder for folder in folders if folder in names]
-        return (keys, folders, *rest)
-
-    S3Backend.list_objects = list_objects
 
 
 def cache_module_list() -> None:
