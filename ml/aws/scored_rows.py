@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 )
 """`amount` is NaN, and `decision` -1, where it was not captured. `pattern` is known or new; '' if another model scored
 the row, or its inputs were not captured."""
-_LATE_DAYS = 3
+LATE_DAYS = 3
 """Days after which a capture file no longer arrives late."""
 _DAYS_AT_ONCE = 7
 _DAY = timedelta(days=1)
@@ -90,7 +90,7 @@ class ScoredRows:
             stored = {item["Key"]: item["ETag"] for item in object_listing.list_prefix(self.bucket, self._prefix)}
         self._stored = stored
         days = [first + index * _DAY for index in range((end - first).days)]
-        looked_at = [day for day in days if self.key(day) not in stored or day >= end - _LATE_DAYS * _DAY]
+        looked_at = [day for day in days if self.key(day) not in stored or day >= end - LATE_DAYS * _DAY]
         volumes = self._volumes(looked_at)
         missing = [day for day in looked_at if self.key(day) not in stored or self._stored_volume(day) != volumes[day]]
         for part in _contiguous(missing):

@@ -22,6 +22,8 @@ from typing import Any
 from ml import config
 from ml.aws import platform_stack
 from ml.aws.labels import scored_row_labels
+from ml.aws.object_cache import Listed
+from ml.aws.scored_rows import LATE_DAYS
 from ml.commands import drift_check
 from ml.drift import calendar, concept_alarm, decision_policy, training_window
 from ml.drift.approved_model import Model
@@ -66,6 +68,7 @@ class DailyLook:
         self._broken: set[tuple[str, ...]] = set()
         self._checks: dict[Window, Check] = {}
         self._models: dict[int, Model] = {}
+        self._indexed: dict[Window, list[Listed]] = {}
         self._bucket = platform_stack.read().bucket
 
     def look(self, now: datetime) -> Look:
@@ -78,9 +81,10 @@ class DailyLook:
             return self._look(now)
 
     def forget(self) -> None:
-        """Reads the stored checks and the models again: a run of the workflow has changed them."""
+        """Reads the stored checks, the models and the index again: a run of the workflow has changed them."""
         self._checks.clear()
         self._models.clear()
+        self._indexed.clear()
 
     def _look(self, now: datetime) -> Look:
         rules = config.load_drift(self._root)
@@ -125,12 +129,9 @@ class DailyLook:
         age = timedelta(days=limits.min_age_days)
         if not age <= now - window[0] - _DAY or now - window[1] > calendar.MATURING_PERIOD:
             return False
-        first, end = (moment.date() for moment in window)
-        index = concept_alarm.scored_rows(monitor, champion)
-        index.update(first, end)
         counts = scored_row_labels.coverage(
             monitor.bucket,
-            index.listed(first + place * _DAY for place in range((end - first).days)),
+            self._scored_rows(monitor, window, now),
             version=f"{stored.approval:04d}",
             start=window[0],
             as_of=now,
@@ -142,6 +143,18 @@ class DailyLook:
             if labelled / rows >= limits.min_coverage and now - _midnight(day) - _DAY >= age
         }
         return sum(mature.values()) >= limits.min_mature * sum(rows for rows, _ in counts.values()) > 0
+
+    def _scored_rows(self, monitor: Monitor, window: Window, now: datetime) -> list[Listed]:
+        """The index objects of the window's days. Once no captured file arrives late, they stay the same."""
+        found = self._indexed.get(window)
+        if found is None:
+            first, end = (moment.date() for moment in window)
+            index = concept_alarm.scored_rows(monitor, monitor.model(monitor.serves))
+            index.update(first, end)
+            found = index.listed(first + place * _DAY for place in range((end - first).days))
+            if now - window[1] > LATE_DAYS * _DAY:
+                self._indexed[window] = found
+        return found
 
     def _due(self, cases: Sequence[DriftCase], now: datetime, rules: config.DriftFile) -> str | None:
         """Why the workflow has to run for one of `cases`; None if something suppresses each of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from botocore.utils import parse_timestamp
@@ -20,7 +21,7 @@ from ml.aws import session
         ("1795794666", datetime(2026, 11, 27, 15, 51, 6, tzinfo=UTC)),
     ],
 )
-def test_times_of_responses_are_those_of_botocore(text: str | float, expected: datetime) -> None:
+def test_times_of_responses_are_those_of_botocore(text: Any, expected: datetime) -> None:
     """The fast parser of clients returns the moment that botocore's own returns, with a time zone."""
     parsed = session.parse_time(text)
     assert parsed == parse_timestamp(text) == expected

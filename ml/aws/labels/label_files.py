@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ml.aws import session
-from ml.aws.labels.store import DELIVERED_SCHEMA, PREFIX, deliveries
+from ml.aws.labels import store
 from ml.aws.object_cache import Listed, ObjectCache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,9 +21,11 @@ def listed(bucket: str, start: datetime, *, imports: Collection[str], used: Coll
         imports: the names of all imports of the lake.
         used: the names of the imports whose own labels count; those of other imports are left out.
     """
-    over = {f"{PREFIX}/{name}/" for name in imports if name not in used}
-    over |= {item.file.key for item in deliveries(bucket) if not item.concerns(start)}
-    return [item for item in _listed(bucket, f"{PREFIX}/") if not item.key.startswith(tuple(over))]
+    every = store.listed(bucket)
+    over = {f"{store.PREFIX}/{name}/" for name in imports if name not in used}
+    over |= {item.file.key for item in store.deliveries(bucket, every) if not item.concerns(start)}
+    files = [Listed(key=key, etag=etag) for key, etag in every if key.endswith(".parquet")]
+    return [file for file in files if not file.key.startswith(tuple(over))]
 
 
 def download(bucket: str, keys: Iterable[str], folder: Path) -> list[str]:
@@ -36,17 +37,10 @@ def download(bucket: str, keys: Iterable[str], folder: Path) -> list[str]:
 def no_labels(folder: Path) -> str:
     """Writes an empty label file with every column to `folder`, so that a query needs no special case."""
     path = folder / "none.parquet"
-    pq.write_table(DELIVERED_SCHEMA.empty_table(), path)
+    pq.write_table(store.DELIVERED_SCHEMA.empty_table(), path)
     return str(path)
 
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""
     return (moment.astimezone(UTC) - _EPOCH) // (_EPOCH.resolution)
-
-
-def _listed(bucket: str, prefix: str) -> list[Listed]:
-    with session.explained(f"listing s3://{bucket}/{prefix}"):
-        pages = session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        every = [Listed(key=item["Key"], etag=item["ETag"]) for page in pages for item in page.get("Contents", [])]
-    return [item for item in every if item.key.endswith(".parquet")]

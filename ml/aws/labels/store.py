@@ -20,7 +20,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -138,10 +138,26 @@ def deliver(bucket: str, table: pa.Table) -> Delivered:
     return Delivered(uri=uri, name=name, rows=delivery.rows, frauds=delivery.frauds, new=any(new))
 
 
-def deliveries(bucket: str) -> list[Delivery]:
-    """Every complete delivery, by name. Raises CloudError, or DataError on a damaged manifest."""
-    found = sorted(_listed(bucket, f"{PREFIX}/{LATE}"))
+def deliveries(bucket: str, objects: Iterable[tuple[str, str]] | None = None) -> list[Delivery]:
+    """Every complete delivery, by name.
+
+    Args:
+        objects: what `listed` has returned; None lists the deliveries.
+
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+        DataError: a manifest is damaged.
+    """
+    start = f"{PREFIX}/{LATE}"
+    found = sorted(
+        _listed(bucket, start) if objects is None else (item for item in objects if item[0].startswith(start))
+    )
     return [_delivery(bucket, key, etag) for key, etag in found if key.endswith("/manifest.json")]
+
+
+def listed(bucket: str) -> list[tuple[str, str]]:
+    """The key and the ETag of each object below labels/. Raises CloudError if S3 refuses or cannot be reached."""
+    return list(_listed(bucket, f"{PREFIX}/"))
 
 
 def others(bucket: str) -> list[StoredFile]:
