@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -136,8 +137,12 @@ class Template:
         return arns[kind]
 
 
-def read(text: str) -> dict[str, Any]:
-    """A template's document; `!Sub x` becomes {"Fn::Sub": x}. ConfigError if it is no template."""
+@lru_cache(maxsize=8)
+def read(text: str) -> Mapping[str, Any]:
+    """A template's document; `!Sub x` becomes {"Fn::Sub": x}. ConfigError if it is no template.
+
+    The document is kept and shared, because every role of a template is checked on its own: change nothing in it.
+    """
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with CloudFormation's tags
     except yaml.YAMLError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ml.aws.pipeline.sdk import quiet
 from ml.errors import ConfigError
 
@@ -12,6 +14,7 @@ class NoImage(ConfigError):
     """The SageMaker SDK's table has no image for the region."""
 
 
+@cache
 def image_uri(region: str) -> str:
     """The image in `region`.
 
@@ -32,6 +35,7 @@ def image_uri(region: str) -> str:
             ) from error
 
 
+@cache
 def sagemaker_regions() -> frozenset[str]:
     """The regions with SageMaker, in every partition, as botocore's endpoint table lists them."""
     import botocore.session

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from local_github.actions.workflow_file import Workflow, WorkflowInvalid, parse
 from local_github.domain.records import Repository
+from local_github.git.bare_repository import BareRepository
 
 FOLDER = ".github/workflows"
 
@@ -17,12 +21,19 @@ def find_workflows(repository: Repository, revision: str | None = None) -> dict[
     found: dict[str, Workflow | WorkflowInvalid] = {}
     for entry in git.folder(commit, FOLDER):
         if entry.kind == "blob" and entry.path.endswith((".yml", ".yaml")):
-            text = (git.show(commit, entry.path) or b"").decode("utf-8", "replace")
-            try:
-                found[entry.path] = parse(text, entry.path)
-            except WorkflowInvalid as error:
-                found[entry.path] = error
+            read = _read(git.path, entry.sha, entry.path)
+            found[entry.path] = WorkflowInvalid(read) if isinstance(read, str) else read
     return found
+
+
+@lru_cache(maxsize=1024)
+def _read(repository: Path, blob: str, path: str) -> Workflow | str:
+    """The workflow in a blob, or what is wrong with it. Most commits change no workflow, so it is parsed once."""
+    text = BareRepository(repository).run("cat-file", "blob", blob).decode("utf-8", "replace")
+    try:
+        return parse(text, path)
+    except WorkflowInvalid as error:
+        return str(error)
 
 
 def schedules(repository: Repository) -> list[str]:
