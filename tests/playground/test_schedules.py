@@ -22,16 +22,18 @@ jobs: {tick: {runs-on: ubuntu-latest, steps: [{run: 'echo "due ${{ github.event.
 
 
 def test_due_workflow_starts_without_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock is set to half a second before a minute, so that the test need not wait for one."""
-    real = datetime.now(UTC)
-    ahead = timedelta(seconds=59.5 - real.second - real.microsecond / 1e6)
-    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + ahead)
+    """The clock stands just before a minute until the repository exists, and then passes that minute."""
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    moments = [minute - timedelta(milliseconds=100)]
+    monkeypatch.setattr(clock, "now", lambda: moments[-1])
     workspace = GitWorkspace(root=tmp_path / "checkout", repository=Repository(tmp_path / "checkout"))
     workspace.root.mkdir()
     workspace.git("init", "-q", "-b", "main")
     workspace.write({".github/workflows/tick.yml": WORKFLOW}, "Add a schedule")
     with Emulators(tmp_path / "emulators", schedules=True) as running:
         running.github.create_repository(NAME, seed=workspace.root)
+        assert running.actions.runs(NAME) == []
+        moments.append(minute)
         wait_until(lambda: running.actions.runs(NAME), attempts=6000)
         running.actions.wait(30)
         runs = running.actions.runs(NAME)
