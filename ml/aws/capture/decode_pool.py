@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 
 from ml.aws.capture.decoder import DecodedGroup, decode
 from ml.aws.capture.line_stream import Block
@@ -16,10 +17,18 @@ GROUP = 16 << 20
 
 
 def decode_concurrently(blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int) -> Iterator[DecodedGroup]:
-    """Decodes requests answered from `start` to before `end` (microseconds since 1970), group by group, in order."""
+    """Decodes requests answered from `start` to before `end` (microseconds since 1970), group by group, in order.
+
+    A single group, such as that of a day, is decoded in the caller's thread, whose database is kept for the next call.
+    """
+    groups = _grouped(blocks)
+    known = list(islice(groups, 2))
+    if len(known) < 2:
+        yield from (decode(group, inputs, start, end) for group in known)
+        return
     running: deque[Future[DecodedGroup]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="capture-decode") as threads:
-        for group in _grouped(blocks):
+        for group in chain(known, groups):
             running.append(threads.submit(decode, group, inputs, start, end))
             if len(running) > WORKERS:
                 yield running.popleft().result()
