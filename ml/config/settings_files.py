@@ -251,6 +251,12 @@ class TrainingWindowLimits(File):
     threshold_days: Annotated[int, Field(ge=1, le=1_000)]
 
 
+class _Repeat(File):
+    """When an adaptation may follow another within the cooldown."""
+
+    fraud_growth: Ratio
+
+
 class _CircuitBreaker(File):
     gate_failures: Annotated[int, Field(ge=1, le=100)]
 
@@ -272,6 +278,7 @@ class DriftFile(File):
     ranking: _Ranking
     training_window: TrainingWindowLimits
     cooldown_days: _PerCause
+    repeat: _Repeat
     max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
     circuit_breaker: _CircuitBreaker
     schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name

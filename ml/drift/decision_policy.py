@@ -51,8 +51,7 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
 
 def _repeated(monitor: Monitor, latest: Check, also: Sequence[str]) -> DriftCase | None:
     """The case of another adaptation of the champion; None if it is not due."""
-    adapt_days = monitor.file.training_window.adapt_days
-    return repeated_adaptation.case(monitor.model(monitor.serves), latest, also, now=clock.now(), adapt_days=adapt_days)
+    return repeated_adaptation.case(monitor.model(monitor.serves), latest, also, now=clock.now())
 
 
 def _cases_of_windows(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase]:

@@ -1,7 +1,8 @@
 """Asks for another adaptation when there are many more labelled days than the serving model's adaptation was fitted on.
 
 An adaptation is made as soon as its test part has enough frauds, which may be two weeks after the onset. Its part for
-new patterns is then fitted on few rows, and later labels do not raise an alarm: they confirm it. Creates no request.
+new patterns is then fitted on few rows, and later labels do not raise an alarm: they confirm it. Once the window has
+its greatest length it moves, so that the model follows slow changes of the new pattern. Creates no request.
 """
 
 from __future__ import annotations
@@ -15,38 +16,41 @@ from ml.drift.drift_case import DriftCase
 from ml.drift.request_evidence import check_uri
 from ml.drift.window_monitor import Check
 from ml.model.drift import detector
+from ml.model.drift.reference import FITTED_NUMBERS
 from ml.model.drift.verdict import CONCEPT
 from ml.model.model_document import NEW
-from ml.model.run_kinds import ADAPT, RunKind
+from ml.model.run_kinds import ADAPT
 
-LENGTHS = (3.0, 4.5)
-"""From and until how many times the days that it was fitted on. These are 70 % of a window; the rest are its test part,
-so the window has doubled at 3. One that fails the gate is not repeated until the circuit breaker opens."""
+LENGTHS = (2.2, 3.3)
+"""From and until how many times the days that it was fitted on. These are 70 % of a window; the rest are its test part.
+At 2.2 the window is half as long again, or a third of it is new. From 3.3 on, a failure would be repeated until the
+circuit breaker opens."""
 LEAST_END = timedelta(days=28)
 """The earliest end: after an alarm of the first days, a request's cooldown would outlast the time to adapt again."""
 
 
-def onset(
-    reference: Mapping[str, Any], patterns: Sequence[str], kind: RunKind | None, *, now: datetime, adapt_days: int
-) -> datetime | None:
-    """The first day of the rows that another adaptation would be fitted on; None if it is not due.
+def onset(reference: Mapping[str, Any], patterns: Sequence[str], *, now: datetime) -> datetime | None:
+    """The first day of the rows that the serving model's adaptation was fitted on; None if another one is not due.
 
     Args:
-        reference: baseline.json of the serving model.
+        reference: baseline.json of the serving model. A threshold that was set since its adaptation changes nothing.
         patterns: of the parts of the serving model.
-        kind: of the run that made it.
-        adapt_days: the longest window of an adaptation: a longer time adds no rows.
     """
-    if kind != ADAPT or NEW not in patterns:
+    if NEW not in patterns:
         return None
-    start, end = (datetime.fromisoformat(reference["fitted"][-1][side]) for side in ("start", "end"))
+    start, end = _fitted(reference)
     first = datetime.combine(start.date(), time(), start.tzinfo)
-    elapsed = now - first
     low, high = (length * (end - first) for length in LENGTHS)
-    return first if low <= elapsed < max(high, LEAST_END) and elapsed <= timedelta(days=adapt_days) else None
+    return first if low <= now - first < max(high, LEAST_END) else None
 
 
-def case(model: Model, latest: Check, also: Sequence[str], *, now: datetime, adapt_days: int) -> DriftCase | None:
+def _fitted(reference: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """The first and the last row that the latest adaptation of a model was fitted on."""
+    window = [each for each in reference["fitted"] if each["numbers"] == FITTED_NUMBERS[ADAPT]][-1]
+    return datetime.fromisoformat(window["start"]), datetime.fromisoformat(window["end"])
+
+
+def case(model: Model, latest: Check, also: Sequence[str], *, now: datetime) -> DriftCase | None:
     """The case of another adaptation of the serving model; None if it is not due.
 
     Args:
@@ -55,12 +59,11 @@ def case(model: Model, latest: Check, also: Sequence[str], *, now: datetime, ada
     """
     document = model.reference.document
     patterns = [part.pattern for part in model.scorer.document.parts]
-    first = onset(document, patterns, model.record.kind, now=now, adapt_days=adapt_days)
+    first = onset(document, patterns, now=now)
     if first is None:
         return None
     end = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    fitted = document["fitted"][-1]
-    days = (datetime.fromisoformat(fitted["end"]) - first) / timedelta(days=1)
+    days = (_fitted(document)[1] - first) / timedelta(days=1)
     reason = (
         f"The part for new patterns of approval {model.record.approval:04d} was fitted on {days:.0f} days; "
         f"{(end - first).days} days have passed since {first.date()}. Asks for another adaptation"

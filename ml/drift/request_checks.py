@@ -32,7 +32,7 @@ class RequestChecks:
         main: str,
     ) -> None:
         self._github, self._log, self._main = github, log, main
-        self._limits = RequestLimits(log, rules)
+        self.limits = RequestLimits(log, rules)
         self._breaker, self._training = breaker, training
 
     def run(self, case: DriftCase) -> RequestOutcome | None:
@@ -48,8 +48,8 @@ class RequestChecks:
             self._open_requests,
             self._pull_requests,
             self._breaker.check,
-            self._limits.cooldown,
-            self._limits.monthly_cap,
+            self.limits.cooldown,
+            self.limits.monthly_cap,
         ):
             outcome = check(case)
             if outcome is not None:
@@ -76,7 +76,7 @@ class RequestChecks:
         )
 
     def _open_requests(self, case: DriftCase) -> RequestOutcome | None:
-        name = self._limits.open_request(case)
+        name = self.limits.open_request(case)
         return self._already_open(case, name) if name is not None else None
 
     def _already_open(self, case: DriftCase, name: str) -> RequestOutcome:

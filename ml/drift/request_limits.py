@@ -1,16 +1,23 @@
 """Finds what prevents a retrain request by the requests in Git alone: an open one, the cooldown, the monthly cap.
 
-Creates no request, and calls neither AWS nor GitHub.
+Data and prediction drift ask for the same run of the same rows. A gate failure of one therefore starts the cooldown of
+the other as well: the second run would end like the first, and use up the monthly cap. An adaptation may
+follow another within the cooldown, whether that passed or failed, once many more frauds are labelled. Creates no
+request, and calls neither AWS nor GitHub.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 from ml import clock, config
 from ml.drift.drift_case import DriftCase, RequestOutcome, cause, suppressed
 from ml.drift.request_log import RequestLog
+from ml.drift.window_choice import TrainingWindow
 from ml.model.drift.verdict import CAUSES
+from ml.model.run_kinds import ADAPT
+from ml.records.retrain_requests import Resolution
 
 
 class RequestLimits:
@@ -33,17 +40,41 @@ class RequestLimits:
         return failures if len(failures) >= self._rules.circuit_breaker.gate_failures else ()
 
     def cooldown(self, case: DriftCase) -> RequestOutcome | None:
-        """The outcome if the latest request of the cause was resolved too recently."""
-        resolutions = self._log.resolved(case.cause)
-        days: int = getattr(self._rules.cooldown_days, case.kind)
-        if not resolutions or clock.now() - resolutions[-1].created >= timedelta(days=days):
+        """The outcome if the latest request of the cause was resolved too recently.
+
+        None also if the number of labelled frauds decides that: see `too_few_frauds`.
+        """
+        latest = self._cooling_down(case)
+        if latest is None or self._frauds_to_repeat(case, latest) is not None:
             return None
-        latest = resolutions[-1]
+        days: int = getattr(self._rules.cooldown_days, case.kind)
+        return suppressed(case, f"{_resolved(latest)}; the cooldown of {case.cause} is {days} days")
+
+    def too_few_frauds(self, case: DriftCase, window: TrainingWindow) -> RequestOutcome | None:
+        """The outcome if there was an adaptation lately and `window` holds too few more labelled frauds than it had."""
+        latest = self._cooling_down(case)
+        needed = None if latest is None else self._frauds_to_repeat(case, latest)
+        if latest is None or needed is None or window.frauds >= needed:
+            return None
         return suppressed(
             case,
-            f"{latest.request} was resolved by {latest.record} at {clock.stamp(latest.created)}; the cooldown of "
-            f"{case.cause} is {days} days",
+            f"{_resolved(latest)}; within the cooldown of {case.cause}, another adaptation needs {needed:,} labelled "
+            f"frauds, {self._rules.repeat.fraud_growth:g} times as many, and there are {window.frauds:,}",
         )
+
+    def _cooling_down(self, case: DriftCase) -> Resolution | None:
+        """The latest resolution that starts a cooldown for `case`, if that has not ended."""
+        days: int = getattr(self._rules.cooldown_days, case.kind)
+        counted = [*self._log.resolved(case.cause), *self._log.failed_runs(case.run_kind)]
+        latest = max(counted, key=lambda item: item.created, default=None)
+        return latest if latest is not None and clock.now() - latest.created < timedelta(days=days) else None
+
+    def _frauds_to_repeat(self, case: DriftCase, latest: Resolution) -> int | None:
+        """The labelled frauds that end the cooldown after an adaptation; None if no number of them does."""
+        if (latest.kind, case.run_kind) != (ADAPT, ADAPT):
+            return None
+        had = self._log.frauds_of(latest.request)
+        return None if had is None else math.ceil(self._rules.repeat.fraud_growth * had)
 
     def monthly_cap(self, case: DriftCase) -> RequestOutcome | None:
         """The outcome if this calendar month has as many requests as are allowed."""
@@ -52,3 +83,7 @@ class RequestLimits:
         if len(requests) < cap:
             return None
         return suppressed(case, f"{len(requests)} requests were created this month, and the monthly cap is {cap}")
+
+
+def _resolved(item: Resolution) -> str:
+    return f"{item.request} was resolved by {item.record} at {clock.stamp(item.created)}"

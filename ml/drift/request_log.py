@@ -46,6 +46,16 @@ class RequestLog:
         """The resolutions of a cause's requests, oldest first."""
         return [item for item in self.resolutions.history if cause_of(item.request) == cause]
 
+    def failed_runs(self, kind: RunKind) -> list[Resolution]:
+        """The gate failures of runs of a kind, of all causes, oldest first."""
+        return [item for item in self.resolutions.history if item.gate_failed and item.kind == kind]
+
+    def frauds_of(self, name: str) -> int | None:
+        """The labelled frauds in the window of a request of the drift check; None if it does not state them."""
+        data = self._source.request(name).evidence.get("data")
+        frauds = data.get("frauds") if isinstance(data, dict) else None
+        return frauds if isinstance(frauds, int) else None
+
     def consecutive_gate_failures(self, cause: str) -> dict[str, RunKind]:
         """The gate failures that resolved a cause's requests since its last approval, with the kind of their runs.
 

@@ -85,7 +85,7 @@ class RetrainRequester:
         chosen = self._choose(case)
         if isinstance(chosen, NotEnoughLabels):
             return suppressed(case, chosen.reason)
-        return self._commit(case, chosen)
+        return self._checks.limits.too_few_frauds(case, chosen) or self._commit(case, chosen)
 
     def _commit(self, case: DriftCase, chosen: TrainingWindow) -> RequestOutcome:
         request = config.RetrainRequest(

@@ -170,11 +170,13 @@ class DailyLook:
             if limits.cooldown(case) or limits.monthly_cap(case):
                 continue
             self._import_pending()
-            if self._has_training_window(case, now, rules):
+            if self._has_training_window(case, now, rules, limits):
                 return f"{case.kind} drift is due"
         return None
 
-    def _has_training_window(self, case: DriftCase, now: datetime, rules: config.DriftFile) -> bool:
+    def _has_training_window(
+        self, case: DriftCase, now: datetime, rules: config.DriftFile, limits: RequestLimits
+    ) -> bool:
         assert case.decision.onset is not None  # noqa: S101 - as in `DriftCase.kind`
         chosen = training_window.choose(
             self._bucket,
@@ -186,7 +188,7 @@ class DailyLook:
             gate=config.load_gate(self._root),
             labels=rules,
         )
-        return not isinstance(chosen, NotEnoughLabels)
+        return not isinstance(chosen, NotEnoughLabels) and limits.too_few_frauds(case, chosen) is None
 
 
 class _RememberingMonitor(Monitor):

@@ -10,6 +10,7 @@ model that passes the gate scores every row from that time on.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,11 +43,16 @@ _DAY = timedelta(days=1)
 
 
 class Answer(NamedTuple):
-    """The result of a request: its name, its time, and whether its model passed the gate; None if its job failed."""
+    """The result of a request: its name, its time, and whether its model passed the gate; None if its job failed.
+
+    `frauds` are labelled in the request's window.
+    """
 
     name: str
     made: datetime
     passed: bool | None
+    kind: RunKind
+    frauds: int
 
 
 @dataclass(frozen=True)
@@ -239,9 +245,7 @@ class InProcess:
         return repeated_adaptation.onset(
             self._serving.model.baseline,
             [part.pattern for part in self._serving.model.model.document.parts],
-            self._serving.evaluation["kind"],
             now=now,
-            adapt_days=self.file.training_window.adapt_days,
         )
 
     def evidence(self, now: datetime) -> Evidence | None:
@@ -284,12 +288,21 @@ class InProcess:
             return "circuit breaker open"
         if any(answer.name == case.name for answer in answers):
             return "already requested"
-        cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
-        if answers and now - answers[-1].made < cooldown:
+        latest = self._cooling_down(case, now)
+        if latest is not None and not latest.kind == case.run_kind == ADAPT:
             return "cooldown"
         made = [answer.made for each in self._answers.values() for answer in each]
         of_month = [each for each in made if (each.year, each.month) == (now.year, now.month)]
         return "monthly cap" if len(of_month) >= self.file.max_requests_per_month else ""
+
+    def _cooling_down(self, case: DriftCase, now: datetime) -> Answer | None:
+        """The answer that starts a cooldown for the case, as in ml.drift.request_limits."""
+        made = [answer for each in self._answers.values() for answer in each]
+        failed = [answer for answer in made if answer.passed is False and answer.kind == case.run_kind]
+        counted = [*self._answers.get(case.kind, []), *failed]
+        latest = max(counted, key=lambda answer: answer.made, default=None)
+        cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
+        return latest if latest is not None and now - latest.made < cooldown else None
 
     def _retrain(self, case: DriftCase, now: datetime) -> str:
         """Trains, and serves the model if it passes the gate; the reason if there are not enough labels, else ''."""
@@ -298,6 +311,9 @@ class InProcess:
         chosen = self._training_window(onset, case.run_kind, now)
         if isinstance(chosen, NotEnoughLabels):
             return "not enough labels"
+        latest = self._cooling_down(case, now)
+        if latest is not None and chosen.frauds < math.ceil(self.file.repeat.fraud_growth * latest.frauds):
+            return "cooldown"
         numbers = [HISTORY] if chosen.start < self.year.span(1)[0] else []
         used = [self._months(number) for number in [*numbers, *self.played.months]]
         used = [month for month in used if month.rows.start < chosen.end and month.rows.end > chosen.start]
@@ -324,7 +340,7 @@ class InProcess:
         window = (chosen.start, chosen.end)
         request = Request(now, case.kind, case.run_kind, onset, window, result, reason)
         self.played.requests.append(request)
-        self._answers.setdefault(case.kind, []).append(Answer(case.name, now, passed))
+        self._answers.setdefault(case.kind, []).append(Answer(case.name, now, passed, case.run_kind, chosen.frauds))
         return ""
 
     def _deploy(self, model: Trained, now: datetime) -> None:

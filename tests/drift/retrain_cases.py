@@ -63,12 +63,18 @@ def create_requests(env: MonitoredEndpoint, *cases: DriftCase, **changes: Any) -
     return outcomes
 
 
-def commit_request(env: MonitoredEndpoint, name: str, *, at: str) -> None:
-    """Commits the request of an earlier check."""
+def commit_request(
+    env: MonitoredEndpoint, name: str, *, at: str, kind: RunKind = "fit", frauds: int | None = None
+) -> None:
+    """Commits the request of an earlier check, with `frauds` labelled frauds in its window if it states them."""
     env.at(at)
     cause = name.partition("Z-")[2]
     request = config.RetrainRequest(
-        kind="fit", cause=cause, reason="V2 moved", window=config.Window(start=None, end=None), evidence={}
+        kind=kind,
+        cause=cause,
+        reason="V2 moved",
+        window=config.Window(start=None if kind == "fit" else moment(3), end=None),
+        evidence={} if frauds is None else {"data": {"frauds": frauds}},
     )
     env.bot.workspace.write(
         {config.REQUESTS / f"{name}.yaml": config.dump(request)}, commit_messages.request(request, name)
@@ -77,12 +83,14 @@ def commit_request(env: MonitoredEndpoint, name: str, *, at: str) -> None:
     env.at(NOW)
 
 
-def resolve(env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, number: int = 2) -> str:
+def resolve(
+    env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, number: int = 2, kind: RunKind = "fit"
+) -> str:
     """Commits the record that resolves a request; returns the record's name."""
     created = datetime.fromisoformat(at)
     if gate_failed:
         record = config.GateFailureRecord(
-            kind="fit",
+            kind=kind,
             commit=f"{number:040x}",
             requests=(name,),
             verdict=config.Verdict(status="failed", reason="Recall 0.5"),

@@ -1,4 +1,4 @@
-"""When an adapted model is adapted again: from three times the days that its part for new patterns was fitted on."""
+"""When an adapted model is adapted again: from 2.2 times the days that its part for new patterns was fitted on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ml.drift.repeated_adaptation import case, onset
 from ml.drift.window_monitor import Check
 from ml.model import artifact
 from ml.model.drift.histogram import Reference
+from ml.model.drift.reference import FITTED_NUMBERS
 from ml.model.drift.sequential_fraud_rate_test import FraudRates
 from ml.model.model_document import KNOWN, NEW
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD
@@ -22,48 +23,47 @@ from tests.harness.git import repositories
 from tests.harness.platform import monitored
 
 FIRST = datetime(2026, 7, 1, tzinfo=UTC)
-REFERENCE = {
-    "fitted": [
-        {"start": "2025-01-01T00:00:00Z", "end": "2025-09-01T00:00:00Z"},
-        {"start": "2026-07-01T00:03:10Z", "end": "2026-07-11T00:00:00Z"},
-    ]
-}
+FITTED = {"start": "2025-01-01T00:00:00Z", "end": "2025-09-01T00:00:00Z", "numbers": FITTED_NUMBERS[FIT]}
+ADAPTED = {"start": "2026-07-01T00:03:10Z", "end": "2026-07-11T00:00:00Z", "numbers": FITTED_NUMBERS[ADAPT]}
+THRESHOLD_SET = {"start": "2026-07-08T00:00:00Z", "end": "2026-07-20T00:00:00Z", "numbers": FITTED_NUMBERS[THRESHOLD]}
 
 
 def due(days: float, **changes: Any) -> datetime | None:
-    """The onset `days` after the first day; ten days were fitted, and at most 75 would be."""
-    options = {"patterns": (KNOWN, NEW), "kind": ADAPT, "adapt_days": 75} | changes
-    patterns, kind = options.pop("patterns"), options.pop("kind")
-    return onset(REFERENCE, patterns, kind, now=FIRST + timedelta(days=days), **options)
+    """The onset `days` after the first day, of a model that was fitted on ten days unless `windows` are given."""
+    options = {"windows": [FITTED, ADAPTED], "patterns": (KNOWN, NEW)} | changes
+    return onset({"fitted": options["windows"]}, options["patterns"], now=FIRST + timedelta(days=days))
 
 
-@pytest.mark.parametrize(("days", "found"), [(29.9, None), (30, FIRST), (44.9, FIRST), (45, None), (400, None)])
-def test_repeated_from_three_times_the_fitted_days(days: float, found: datetime | None) -> None:
-    """Due from day 30 until day 45 of a model that was fitted on ten days, so that one failure is not repeated."""
+@pytest.mark.parametrize(("days", "found"), [(21.9, None), (22, FIRST), (32.9, FIRST), (33, None), (400, None)])
+def test_repeated_when_the_window_is_half_as_long_again(days: float, found: datetime | None) -> None:
+    """Due from day 22 until day 33 of a model that was fitted on ten days, so that one failure is not repeated."""
     assert due(days) == found
 
 
 def test_adaptation_of_a_few_days_is_repeated_after_the_cooldown() -> None:
-    """Fitted on two days, it is due until day 28, not until day 9: a cooldown of 14 days has ended by then."""
-    short = {"fitted": [{"start": "2026-07-01T00:03:10Z", "end": "2026-07-03T00:00:00Z"}]}
-    days = [
-        day
-        for day in range(1, 40)
-        if onset(short, (KNOWN, NEW), ADAPT, now=FIRST + timedelta(days=day), adapt_days=75) is not None
-    ]
-    assert days == list(range(6, 28))
+    """Fitted on two days, it is due until day 28, not until day 6: a cooldown of 14 days has ended by then."""
+    short = ADAPTED | {"end": "2026-07-03T00:00:00Z"}
+    days = [day for day in range(1, 40) if due(day, windows=[FITTED, short]) is not None]
+    assert days == list(range(5, 28))
 
 
-def test_longest_window_ends_the_repetitions() -> None:
-    """A window that is as long as it may be adds no rows."""
-    assert due(40, adapt_days=40) == FIRST
-    assert due(40, adapt_days=39) is None
+def test_window_of_the_greatest_length_moves_on() -> None:
+    """Fitted on 52 days, the 70 % of 75, it is due after 115 days, when the latest 75 have 40 later ones among them."""
+    long = ADAPTED | {"end": "2026-08-22T00:00:00Z"}
+    days = [day for day in range(1, 200) if due(day, windows=[FITTED, long]) is not None]
+    assert (days[0], days[-1]) == (115, 171)
 
 
-@pytest.mark.parametrize("changes", [{"patterns": (KNOWN,)}, {"kind": FIT}, {"kind": THRESHOLD}])
-def test_only_an_adaptation_with_a_new_pattern_is_repeated(changes: dict[str, Any]) -> None:
-    """A model without an expert, a fitted one, and one whose threshold alone is new are not adapted again."""
-    assert due(30, **changes) is None
+@pytest.mark.parametrize("windows", [[FITTED], [FITTED, ADAPTED]])
+def test_only_a_model_with_a_new_pattern_is_adapted_again(windows: list[dict[str, str]]) -> None:
+    """A fitted model is not, nor one whose adaptation needed no part for new patterns."""
+    assert due(30, patterns=(KNOWN,), windows=windows) is None
+
+
+def test_new_threshold_does_not_end_the_repetitions() -> None:
+    """The days of the adaptation count, not those on which the threshold was chosen later."""
+    assert due(21.9, windows=[FITTED, ADAPTED, THRESHOLD_SET]) is None
+    assert due(22, windows=[FITTED, ADAPTED, THRESHOLD_SET]) == FIRST
 
 
 def adapted_model() -> Model:
@@ -89,7 +89,7 @@ def test_case_asks_for_an_adaptation_from_the_onset_to_today() -> None:
     """The case names the model, the days, the kind of run, and where the check is; there is none before it is due."""
     model, now = adapted_model(), datetime(2026, 1, 26, 5, 17, tzinfo=UTC)
     check = Check(document={"report": "s3://lake/monitoring/e/reports/w/report.html"}, new=True)
-    found = case(model, check, ["data"], now=now, adapt_days=75)
+    found = case(model, check, ["data"], now=now)
     assert found is not None
     first, end = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 26, tzinfo=UTC)
     assert (found.kind, found.run_kind, found.name) == ("concept", ADAPT, "20260126T000000Z-concept-drift")
@@ -101,7 +101,7 @@ def test_case_asks_for_an_adaptation_from_the_onset_to_today() -> None:
     assert found.evidence["also_due"] == ["data"]
     assert found.evidence["check"] == "s3://lake/monitoring/e/checks/w.json"
     assert found.evidence["findings"][0]["value"] == 16
-    assert case(model, check, [], now=now - timedelta(days=2), adapt_days=75) is None
+    assert case(model, check, [], now=now - timedelta(days=6)) is None
 
 
 @pytest.mark.parametrize("fired", [True, False])
@@ -111,9 +111,7 @@ def test_alarm_comes_before_another_adaptation(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(decision_policy, "_cases_of_windows", lambda *_: [])
     monkeypatch.setattr(decision_policy, "build_alarm_case", lambda *_: alarm)
     monkeypatch.setattr(repeated_adaptation, "case", lambda *_, **__: again)
-    monitor = SimpleNamespace(
-        serves=2, model=lambda _: None, file=SimpleNamespace(training_window=SimpleNamespace(adapt_days=75))
-    )
+    monitor = SimpleNamespace(serves=2, model=lambda _: None)
     result = SimpleNamespace(fired=fired, ended=None)
     cases: list[Any] = decision_policy.cases(monitor, [None], result)  # type: ignore[arg-type, list-item] # fakes
     assert cases == [alarm if fired else again]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from tests.drift.retrain_cases import NAMES, commit_request, create_requests, due, resolve
+from ml import config
+from ml.drift.window_choice import TrainingWindow
+from ml.model.run_kinds import RunKind
+from tests.drift.retrain_cases import NAMES, chooser, commit_request, create_requests, due, resolve
 from tests.harness.platform.monitored import MonitoredEndpoint
 
 OLD = "20260401T000000Z-data-drift"
@@ -43,6 +48,53 @@ def test_cooldown_starts_when_a_request_is_resolved(env: MonitoredEndpoint, reso
     if state == "suppressed":
         assert "the cooldown of data-drift is 21 days" in asked.reason
         assert create_requests(env, due("concept"))[0].state == "requested"
+
+
+@pytest.mark.parametrize(("kind", "state"), [("threshold", "suppressed"), ("fit", "requested")])
+def test_failed_run_starts_the_cooldown_of_each_cause_that_asks_for_it(
+    env: MonitoredEndpoint, kind: RunKind, state: str
+) -> None:
+    """Prediction drift asks for the new threshold that data drift has just asked for in vain."""
+    commit_request(env, OLD, at="2026-04-25T06:00:00Z", kind=kind)
+    resolve(env, OLD, gate_failed=True, at="2026-04-25T07:00:00Z", kind=kind)
+    (asked,) = create_requests(env, due("prediction", run_kind="threshold"))
+    assert asked.state == state
+    if state == "suppressed":
+        assert asked.reason.startswith(f"{OLD} was resolved by model-config/gate-failures/")
+        assert asked.reason.endswith("the cooldown of prediction-drift is 21 days")
+
+
+CONCEPT = "20260425T000000Z-concept-drift"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_failed_adaptation_is_retried_with_half_more_frauds(env: MonitoredEndpoint, more: int) -> None:
+    """Within the cooldown it is as soon as the window holds 1.5 times the frauds, and not one fraud before."""
+    chosen = chooser(env, config.load_drift(env.root))(due("concept"))
+    assert isinstance(chosen, TrainingWindow)
+    had = int(chosen.frauds / 1.5) + more
+    commit_request(env, CONCEPT, at="2026-04-25T06:00:00Z", kind="adapt", frauds=had)
+    resolve(env, CONCEPT, gate_failed=True, at="2026-04-25T07:00:00Z", kind="adapt")
+    (asked,) = create_requests(env, due("concept"))
+    assert asked.state == ("suppressed" if more else "requested")
+    if more:
+        words = "labelled frauds, 1.5 times as many, and there are"
+        assert f"another adaptation needs {math.ceil(1.5 * had):,} {words} {chosen.frauds:,}" in asked.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "frauds", "gate_failed"),
+    [("adapt", None, True), ("fit", 1, True), ("adapt", 1, False)],
+    ids=["no count", "another kind of run", "approved"],
+)
+def test_only_a_failed_adaptation_with_a_count_is_retried(
+    env: MonitoredEndpoint, kind: RunKind, frauds: int | None, gate_failed: bool
+) -> None:
+    """Everything else waits for the cooldown."""
+    commit_request(env, CONCEPT, at="2026-04-25T06:00:00Z", kind=kind, frauds=frauds)
+    resolve(env, CONCEPT, gate_failed=gate_failed, at="2026-04-25T07:00:00Z", kind=kind)
+    (asked,) = create_requests(env, due("concept"))
+    assert (asked.state, asked.reason.endswith("; the cooldown of concept-drift is 14 days")) == ("suppressed", True)
 
 
 def test_monthly_cap_counts_all_causes(env: MonitoredEndpoint) -> None:

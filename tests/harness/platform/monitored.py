@@ -26,6 +26,7 @@ from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.model import artifact, document_fields, explanation
 from ml.model.drift.reference import complete_reference, start_reference
+from ml.model.run_kinds import ADAPT, FIT
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
 from tests.harness.git import repositories
@@ -125,6 +126,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
         times=times[test],
         follows_new=explanation.patterns(scorer.log_odds(drawn.inputs[test])) == "new",
         windows=WINDOWS,
+        kind=ADAPT if adapted else FIT,
     )
     return artifact.pack(
         {
