@@ -1,12 +1,15 @@
 """The columns of the part for new patterns: tables of the amount and of each feature's tails, and clipped linear terms.
 
-Where the edges lie depends on the rows alone, never on their labels, and on no scenario: the levels are deciles and a
-geometric tail of the amount, and the outer 1, 5, 10 and 25 % of each feature. The same numbers make the columns for the
-fit and the part of the model document, so the two agree.
+Where the edges lie depends on the rows alone, never on their labels, and on no scenario: the levels are deciles and
+halves of what is left, and the outer 1, 5, 10 and 25 % of each feature. The amount has four such tables, each moved by
+a quarter of a step: rows near an edge share bins with rows on its other side. With one table, new frauds from some
+amount on were missed up to its next edge. The same numbers make the columns for the fit and the part of the model
+document, so the two agree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +20,20 @@ from scipy import sparse
 from ml.model import model_document
 from ml.model.training_settings import Columns
 
-AMOUNT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999)
 TAIL_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.75, 0.9, 0.95, 0.99)
 MAX_DEVIATIONS = 8.0  # a linear term counts at most as many, and nothing beyond the rows: it must not extrapolate
 AMOUNT_PRECISION, TAIL_PRECISION, LINEAR_PRECISION = 1.0, 5.0, 100.0  # of the weights' normal priors around 0
 
 _MIN_SCALE = 1e-100  # an input that varies less counts as constant: its coefficient per unit would overflow
+
+
+AMOUNT_TABLES, AMOUNT_EDGES = 4, 15
+
+
+def amount_levels(table: int) -> tuple[float, ...]:
+    """The levels of the edges of one of AMOUNT_TABLES: steps 1 to 9 are deciles, each later one halves what is left."""
+    steps = (step + table / AMOUNT_TABLES for step in range(1, AMOUNT_EDGES + 1))
+    return tuple(step / 10 if step <= 9 else 1 - 0.1 * 2.0 ** (9 - step) for step in steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +122,10 @@ class ExpertColumns:
         terms = [_term(name, "identity", X[:, place[name]]) for name in columns.features]
         terms.append(_term(columns.amount, "log1p", X[:, place[columns.amount]]))
         amounts = X[:, place[columns.amount]]
-        tables = [Table(name=columns.amount, edges=_edges(amounts, AMOUNT_LEVELS), base=None)]
+        tables = [
+            Table(name=columns.amount, edges=_edges(amounts, amount_levels(number)), base=None)
+            for number in range(AMOUNT_TABLES)
+        ]
         for name in columns.features if tails else ():
             values = X[:, place[name]]
             edges = _edges(values, TAIL_LEVELS)
@@ -119,7 +133,7 @@ class ExpertColumns:
                 base = int(np.searchsorted(edges, np.median(values), side="right"))
                 tables.append(Table(name=name, edges=edges, base=base))
         present = tuple(term for term in terms if term is not None)
-        precisions = [AMOUNT_PRECISION] + [TAIL_PRECISION] * (len(tables) - 1)
+        precisions = [AMOUNT_PRECISION if table.name == columns.amount else TAIL_PRECISION for table in tables]
         return cls(
             terms=present,
             tables=tuple(tables),
@@ -159,18 +173,18 @@ class ExpertColumns:
         return Design(linear=np.column_stack([*linear, np.ones(len(X))]), indicators=indicators)
 
     def part(self, weights: NDArray[np.float64]) -> dict[str, Any]:
-        """The part of a model document with these weights."""
-        tables, start = [], self.intercept + 1
+        """The part of a model document with these weights; the tables of one input are added up to one."""
+        by_input: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+        start = self.intercept + 1
         for table in self.tables:
             coefficients = table.coefficients(weights[start : start + table.width])
             start += table.width
+            by_input.setdefault(table.name, []).append((table.edges, coefficients))
+        tables = []
+        for name, found in by_input.items():
+            edges, coefficients = _added(found)
             tables.append(
-                {
-                    "input": table.name,
-                    "kind": "value",
-                    "edges": table.edges.tolist(),
-                    "coefficients": coefficients.tolist(),
-                }
+                {"input": name, "kind": "value", "edges": edges.tolist(), "coefficients": coefficients.tolist()}
             )
         return {
             "pattern": model_document.NEW,
@@ -207,6 +221,16 @@ def _term(name: str, transform: str, values: NDArray[np.float64]) -> Term | None
 
 def _transformed(transform: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log1p(np.maximum(values, 0.0)) if transform == "log1p" else values
+
+
+def _added(
+    tables: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The table with the edges of all `tables` (edges, coefficients), whose coefficients are their sums."""
+    edges = np.unique(np.concatenate([own for own, _ in tables]))
+    at = np.append(-np.inf, edges)  # the lowest value of each bin
+    sums = [coefficients[np.searchsorted(own, at, side="right")] for own, coefficients in tables]
+    return edges, np.sum(sums, axis=0)
 
 
 def _edges(values: ArrayLike, levels: tuple[float, ...]) -> NDArray[np.float64]:

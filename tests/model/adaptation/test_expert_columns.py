@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as extra
 from numpy.typing import NDArray
 
-from ml.model.adaptation.expert_columns import AMOUNT_LEVELS, MAX_DEVIATIONS, ExpertColumns
+from ml.model.adaptation.expert_columns import AMOUNT_TABLES, MAX_DEVIATIONS, ExpertColumns, amount_levels
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Columns
 from tests.model.scoring_samples import DOCUMENT, rows
@@ -41,16 +41,40 @@ def test_exported_part_has_the_log_odds_of_the_design(tails: bool, X: NDArray[np
 
 
 def test_edges_are_quantiles_of_the_rows() -> None:
-    """Amounts have their levels, a feature's two tails 1, 5, 10 and 25 %; the time of a transaction has no term."""
+    """Four tables of amounts have their levels, features two tails of 1, 5, 10 and 25 %; the time has no term."""
     X = rows(4000)
     expert = ExpertColumns.of(COLUMNS, X, tails=True)
-    amount, *tails = expert.tables
-    assert (amount.name, amount.base) == ("Amount", None)
-    np.testing.assert_array_equal(amount.edges, np.quantile(X[:, 3], AMOUNT_LEVELS))
+    amounts, tails = expert.tables[:AMOUNT_TABLES], expert.tables[AMOUNT_TABLES:]
+    for number, table in enumerate(amounts):
+        assert (table.name, table.base) == ("Amount", None)
+        np.testing.assert_array_equal(table.edges, np.quantile(X[:, 3], amount_levels(number)))
     assert [table.name for table in tails] == ["V1", "V2"]
     counts = np.bincount(tails[0].places(X[:, 1]) + 1, minlength=9)
     assert counts.tolist() == [2000, 40, 160, 200, 600, 600, 200, 160, 40]
     assert [term.name for term in expert.terms] == ["V1", "V2", "Amount"]
+
+
+def test_levels_of_amounts_are_deciles_and_halves_of_what_is_left() -> None:
+    """Each table's lie a quarter of a step above those of the one before, and the last below the next of the first."""
+    first = [*(tenth / 10 for tenth in range(1, 10)), 0.95, 0.975, 0.9875, 0.99375, 0.996875, 0.9984375]
+    np.testing.assert_allclose(amount_levels(0), first, rtol=1e-15)
+    np.testing.assert_allclose(amount_levels(2)[:3], [0.15, 0.25, 0.35], rtol=1e-15)
+    np.testing.assert_allclose(1 - np.array(amount_levels(2)[8:10]), [0.1 * 2**-0.5, 0.05 * 2**-0.5], rtol=1e-12)
+    every = np.array([amount_levels(number) for number in range(AMOUNT_TABLES)])
+    assert (np.diff(every.T.ravel()) > 0).all()
+
+
+def test_part_has_one_table_of_the_amount() -> None:
+    """Its edges are those of all tables, and each coefficient is the sum of a weight of each."""
+    X = rows(4000)
+    expert = ExpertColumns.of(COLUMNS, X, tails=False)
+    weights = np.zeros(len(expert.precision))
+    weights[expert.intercept + 16] = 1.0  # the last bin of the first table
+    weights[expert.intercept + 2 * 16 - 1 + 16] = 2.0  # the last bin but one of the third
+    (table,) = expert.part(weights)["bins"]
+    levels = sorted(level for number in range(AMOUNT_TABLES) for level in amount_levels(number))
+    np.testing.assert_array_equal(table["edges"], np.quantile(X[:, 3], levels))
+    assert table["coefficients"][-7:] == [0.0, 2.0, 2.0, 3.0, 3.0, 1.0, 1.0]
 
 
 def test_constant_and_discrete_columns_have_the_terms_that_they_can() -> None:
@@ -60,9 +84,9 @@ def test_constant_and_discrete_columns_have_the_terms_that_they_can() -> None:
     X[:, 2] = np.arange(1000) % 3
     expert = ExpertColumns.of(COLUMNS, X, tails=True)
     assert [term.name for term in expert.terms] == ["V2", "Amount"]
-    (_, table) = expert.tables
+    (*_, table) = expert.tables
     assert (table.name, table.edges.tolist(), table.base, table.width) == ("V2", [2.0], 0, 1)
-    assert len(expert.precision) == 2 + 1 + 15 + 1
+    assert len(expert.precision) == 2 + 1 + 4 * 16 + 1
 
 
 def test_linear_terms_do_not_extrapolate() -> None:
