@@ -1,6 +1,7 @@
 """Errors that the command line reports, with their exit codes.
 
     FraudopsError            1   any other reported error
+    ├── UsageError           2   an option has an invalid value, or options contradict each other
     ├── ConfigError          3   a file under model-config/ is invalid
     ├── DataError            4   transactions or labels break their contract
     ├── ArtifactError        5   a model archive is damaged, altered or of an unknown schema
@@ -13,8 +14,8 @@
     ├── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
     └── NotReady            13   `doctor` found something that will fail; nothing was changed
 
-Exit code 0 is success and 2 a wrong command line. The codes are stable: workflows and runbooks rely on them.
-A message is one line: what happened, where, the evidence and the next step.
+Exit code 0 is success; 2 is also that of an unknown option or verb. The codes are stable: workflows and runbooks rely
+on them. A message is one line: what happened, where, the evidence and the next step.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ class FraudopsError(Exception):
     """Base of all reported errors: printed as one line; `exit_code` is the exit code."""
 
     exit_code: ClassVar[int] = 1
+
+
+class UsageError(FraudopsError):
+    """An option of the command line has an invalid value, or contradicts another. Nothing was changed."""
+
+    exit_code = 2
 
 
 class ConfigError(FraudopsError):

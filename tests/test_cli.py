@@ -179,6 +179,11 @@ def test_unexpected_error_is_one_line() -> None:
         (("bootstrap", "--reviewer", "bob"), "--reviewer"),
         (("bootstrap", "--status-app", "1"), "--status-app"),
         (("bootstrap", "--bot-app", "1"), "--bot-app"),
+        (("bootstrap", "--repository", "fraudops"), "--repository"),
+        (("bootstrap", "--configure"), "--repository"),
+        (("bootstrap", "--parameter", "Encrption=customer-key"), "Encryption"),
+        (("doctor", "--repository", "https://github.com/acme/fraudops"), "--repository"),
+        (("teardown", "--repository", "acme/"), "--repository"),
     ],
 )
 def test_useless_and_invalid_options_exit_with_2(arguments: tuple[str, ...], option: str, tmp_path: Path) -> None:
@@ -242,6 +247,14 @@ def test_terminated_verb_cleans_up_and_exits_with_143(tmp_path: Path) -> None:
     assert process.returncode == 128 + signal.SIGTERM
     commands = [" ".join(found.info["cmdline"] or []) for found in psutil.process_iter(["cmdline"])]
     assert [command for command in commands if str(out) in command] == []
+
+
+def test_interrupted_verb_says_how_to_go_on() -> None:
+    """Ctrl-C exits with 130 and one line."""
+    program = f"import ml.playground.daemon as d; d.status = lambda _: (_ for _ in ()).throw(KeyboardInterrupt); {MAIN}"
+    done = fraudops("local", "status", program=program)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr.strip() == "error: interrupted; run the same command again to continue or to start over"
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -28,8 +28,23 @@ _CLIENT_VARIABLES = (
 )
 
 
+_REJECTED = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+)
+"""AWS's codes for credentials that are expired or wrong. Source: IAM, "Common errors"; S3, "Error responses"."""
 ATTEMPTS = 8
 """Maximum number of attempts of a call before it fails."""
+
+
+class NotSignedIn(CloudError):
+    """There are no AWS credentials that AWS accepts: none, expired or wrong ones, or an unknown profile."""
 
 
 def client(service: str, *, attempts: int = ATTEMPTS) -> Any:
@@ -104,19 +119,43 @@ def renew() -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turns boto3 errors inside the block into a CloudError that names the operation and the reason."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+    """Turns boto3 errors inside the block into a CloudError that names the operation and the reason.
+
+    Raises:
+        NotSignedIn: the caller has no valid credentials.
+        CloudError: AWS refused the operation for another reason, or cannot be reached.
+    """
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        CredentialRetrievalError,
+        NoCredentialsError,
+        NoRegionError,
+        PartialCredentialsError,
+        ProfileNotFound,
+        SSOError,
+        TokenRetrievalError,
+    )
 
     try:
         yield
     except ClientError as error:
         problem = error.response.get("Error", {})
         reason = f"{problem.get('Code', 'error')}: {problem.get('Message', error)}"
-        raise CloudError(f"{doing}: {error.operation_name} was refused with {reason}") from error
+        refused = f"{doing}: {error.operation_name} was refused with {reason}"
+        if problem.get("Code") in _REJECTED:
+            raise NotSignedIn(f"{refused}; the AWS credentials are expired or wrong: sign in again") from error
+        raise CloudError(refused) from error
     except NoCredentialsError as error:
-        raise CloudError(
+        raise NotSignedIn(
             f"{doing}: no AWS credentials found; sign in, or start the AWS emulator with `fraudops local up`"
         ) from error
+    except ProfileNotFound as error:
+        raise NotSignedIn(
+            f"{doing}: {error}; set AWS_PROFILE to one that `aws configure list-profiles` lists"
+        ) from error
+    except (SSOError, TokenRetrievalError, CredentialRetrievalError, PartialCredentialsError) as error:
+        raise NotSignedIn(f"{doing}: the AWS credentials cannot be used ({error}); sign in again") from error
     except NoRegionError as error:
         raise CloudError(f"{doing}: no AWS region is set; set AWS_REGION") from error
     except BotoCoreError as error:

@@ -23,6 +23,7 @@ _CODES = (
     "13 not ready."
 )
 _MESSAGE_CHARACTERS = 300  # of an unexpected error
+_INTERRUPTED = 128 + signal.SIGINT  # the exit code that typer uses after Ctrl-C
 app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
     ("Data and training", training.app, {"data": data.app, "pipeline": training.pipeline}),
@@ -65,6 +66,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app(standalone_mode=True)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            typer.echo("error: interrupted; run the same command again to continue or to start over", err=True)
+        raise
     except FraudopsError as error:
         _fail(error)
     except Exception as error:

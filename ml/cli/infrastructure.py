@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, PullRequest, Repo, View, group, verb
+from ml.cli.options import HERE, PullRequest, Repo, View, group, owner_and_name, verb
 
 app = group("Create the platform.")
 infra = group("Plan and apply changes of infra/.")
@@ -16,10 +16,15 @@ infra = group("Plan and apply changes of infra/.")
 def bootstrap(
     notify: Annotated[str | None, typer.Option(help="An e-mail address for refused and failed deployments.")] = None,
     repository: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="The repository whose workflows get roles.")
+        str | None,
+        typer.Option(metavar="OWNER/NAME", callback=owner_and_name, help="The repository whose workflows get roles."),
     ] = None,
     configure: Annotated[
-        bool, typer.Option("--configure", help="Also set the repository's variables, with GITHUB_TOKEN.")
+        bool,
+        typer.Option(
+            "--configure",
+            help="Also set the repository's variables, environments and settings of Actions, with GITHUB_TOKEN.",
+        ),
     ] = False,
     without_environments: Annotated[
         bool,
@@ -104,6 +109,7 @@ def doctor(
         str | None,
         typer.Option(
             metavar="OWNER/NAME",
+            callback=owner_and_name,
             help="The repository on GitHub; by default GITHUB_REPOSITORY, or the one that the roles trust.",
         ),
     ] = None,
@@ -120,7 +126,11 @@ def doctor(
 def teardown(
     repository: Annotated[
         str | None,
-        typer.Option(metavar="OWNER/NAME", help="Also remove this repository's variables, with GITHUB_TOKEN."),
+        typer.Option(
+            metavar="OWNER/NAME",
+            callback=owner_and_name,
+            help="Also remove this repository's variables, with GITHUB_TOKEN.",
+        ),
     ] = None,
     delete_buckets: Annotated[
         bool, typer.Option("--delete-buckets", help="Also delete the buckets with all data and versions.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ def local_up(folder: Folder = LOCAL) -> View:
 
     status = daemon.up(folder)
     command = f'eval "$(fraudops local env --dir {folder})"'
-    return View(value=status, rows=[*render.fields(status), ("use it", command)])
+    return View(value=status, rows=[*_of_running(render.fields(status)), ("use it", command)])
 
 
 @verb(local, "down", example="fraudops local down")
@@ -62,7 +62,12 @@ def local_status(folder: Folder = LOCAL) -> View:
     from ml.playground import daemon
 
     status = daemon.status(folder)
-    return View(value=status, rows=render.fields(status))
+    return View(value=status, rows=_of_running(render.fields(status)))
+
+
+def _of_running(rows: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The rows without the number of processes that `down` has ended."""
+    return [row for row in rows if row[0] != "ended"]
 
 
 @local.command("env", epilog='Example: eval "$(fraudops local env)"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ml.config import Window
 
 HERE = Path()
+_OWNER_AND_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
     "rich_markup_mode": "rich",
@@ -103,6 +105,13 @@ def _show(result: Any, *, as_json: bool) -> None:
 def group(text: str) -> typer.Typer:
     """A group of verbs that shows its help when it is called alone."""
     return typer.Typer(help=text, **SETTINGS)
+
+
+def owner_and_name(text: str | None) -> str | None:
+    """`text` as the name of a repository; a usage error for an address or a name without its owner."""
+    if text is not None and not _OWNER_AND_NAME.fullmatch(text):
+        raise typer.BadParameter(f"must be OWNER/NAME, as acme/fraudops (got {text!r})")
+    return text
 
 
 def day(text: str | None, option: str) -> date | None:

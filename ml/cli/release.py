@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Merge, Repo, group, verb
+from ml.cli.options import HERE, Merge, Repo, View, group, verb
 
 app = group("Approve, deploy, roll back.")
 
@@ -16,22 +16,41 @@ def approve(
     package: Annotated[str, typer.Argument(metavar="PACKAGE_ARN", help="The registered model package.")],
     merge: Merge = False,
     repo: Repo = HERE,
-) -> Any:
+) -> View:
     """Create the approval branch: one commit with the record, one that moves the pointer."""
+    from ml import render
     from ml.commands.approve import approve as run
 
-    return run(repo, package, merge=merge)
+    result = run(repo, package, merge=merge)
+    if result.merged or result.state == "on main already":
+        following = "git push origin main, which starts deploy.yml; without workflows: fraudops deploy"
+    else:
+        following = (
+            f"git push origin {result.branch} && gh pr create --fill --head {result.branch}; merging it with a merge "
+            "commit approves the model. Without GitHub: the same command with --merge"
+        )
+    return View(value=result, rows=[*render.fields(result), ("next", following)])
 
 
 @verb(app, example="fraudops deploy")
 def deploy(
     reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why it is deployed again.")] = "",
     repo: Repo = HERE,
-) -> Any:
+) -> View:
     """Deploy the model that the checked-out commit names, and verify that it serves."""
+    from ml import render
     from ml.commands.deploy import deploy as run
 
-    return run(repo, reason=reason)
+    result = run(repo, reason=reason)
+    rows = dict(render.fields(result))
+    if result.smoke is not None:
+        rows["smoke"] = (
+            f"{result.smoke.rows} known transactions scored, {result.smoke.alerts} alerts; largest difference to the "
+            f"model's own scores {result.smoke.largest_difference:.1g}"
+        )
+    if result.seconds is not None:
+        rows["seconds"] = f"{result.seconds:.1f}"
+    return View(value=result, rows=rows.items())
 
 
 @verb(app, example="fraudops rollback --to 3 --merge && fraudops deploy")

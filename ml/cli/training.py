@@ -64,7 +64,7 @@ def train(
     if resume is not None:
         _refuse_beside_resume(resume, {"--request": request, "--start": start, "--end": end, "--dry-run": dry_run})
     if dry_run:
-        return training.dry_run(repo, requests=request or None, window=training_window, reason=reason)
+        return _dry_run(training.dry_run(repo, requests=request or None, window=training_window, reason=reason))
     try:
         result = training.train(
             repo, requests=request or None, window=training_window, resume=resume, reason=reason, outcome=outcome
@@ -72,6 +72,15 @@ def train(
     except GateFailed as error:
         return _gate_failure(error)
     return _registered(result)
+
+
+def _dry_run(result: Any) -> View:
+    from ml import render
+
+    first, last = result.window.start, result.window.end
+    spans = f"{first or 'the first event'} to {last or 'the last event'}" if first or last else "all events"
+    changed = {"window": spans, "rows": f"{result.rows:,}", "frauds": f"{result.frauds:,}"}
+    return View(value=result, rows=[(name, changed.get(name, text)) for name, text in render.fields(result)])
 
 
 def _registered(result: Any) -> View:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml.aws import lambda_concurrency, log_groups
 from ml.aws import platform_stack as platform
-from ml.aws.cloudformation import platform_source, stack, stack_names
+from ml.aws.cloudformation import platform_source, retained_names, stack, stack_names
 from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
@@ -25,13 +25,15 @@ from ml.diagnosis import manual_settings
 from ml.diagnosis import repository as setting_checks
 from ml.diagnosis.environments import WEAKER
 from ml.diagnosis.subjects import Subjects
-from ml.errors import ConfigError, Refused
-from ml.gitops import environments
+from ml.errors import Refused, UsageError
+from ml.gitops import code_owners, environments, repository_settings
 
 if TYPE_CHECKING:
     from ml.gitops.github_client import GitHub
 
 State = Literal["created", "updated", "unchanged"]
+_WITHOUT_RESOURCES = (stack.UNUSED, "ROLLBACK_COMPLETE")
+"""States of a stack that has no resources: those with its names are of another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,30 +99,39 @@ def bootstrap(
         code_owner: @LOGIN or @ORG/TEAM, for which .github/CODEOWNERS is written into `root` unless there is one.
 
     Raises:
-        Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, or the
-            repository's plan has no environments and `without_environments` does not say to go on; nothing was changed.
-        ConfigError: infra/ or serving/production.yaml is missing or invalid, or a setting is unknown.
+        Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, a removed
+            stack has left resources whose names a new one needs, or the repository's plan has no environments and
+            `without_environments` does not say to go on; nothing was changed.
+        UsageError: a setting or the code owner is invalid, or an option lacks another; nothing was changed.
+        ConfigError: infra/ or serving/production.yaml is missing or invalid.
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
-        GitHubError: the variables could not be set; both stacks exist, and a rerun continues with the variables.
+        GitHubError: GitHub shows no such repository, and nothing was changed. Or the variables could not be set: both
+            stacks exist, and a rerun continues with the variables.
     """
     if repository is None and (configure or without_environments):
-        raise ConfigError("to configure a repository, name it: OWNER/NAME")
+        raise UsageError("to configure a repository, name it: --repository OWNER/NAME")
     given = platform_source.settings(settings_given)
+    if code_owner is not None:
+        code_owners.text(code_owner)  # refuses another form before anything is changed
     if protect is not None and not configure:
-        raise ConfigError("the rules of main are set with the repository's variables: add --configure to --protect")
+        raise UsageError("the rules of main are set with the repository's variables: add --configure to --protect")
     platform.refuse_root()
     if overlapping := stack_names.overlap():
         raise Refused(f"{overlapping}; nothing was changed")
+    made, name = platform_source.source(root), platform.stack_name()
+    before = platform.describe_stack(name)
+    if before is None or before["StackStatus"] in _WITHOUT_RESOURCES:
+        _refuse_retained_names(name)
     if configure and repository is not None and not without_environments:
         _ensure_environments(repository)
+    elif repository is not None and os.environ.get("GITHUB_TOKEN"):
+        repository_settings.require(_github(repository))
     if code_owner is not None:
         _write_code_owners(root, code_owner)
-    made, name = platform_source.source(root), platform.stack_name()
     with stage(f"Deploy function's code to s3://{made.code_bucket}"):
         stack.ensure_bucket(made.code_bucket)
         stack.upload(made.code_bucket, FUNCTION.name, made.archive)
     parameters = made.parameters | given | ({"NotificationEmail": notify} if notify is not None else {})
-    before = platform.describe_stack(name)
     if before is None or not stack.was_created(before):
         parameters = log_groups.ownership(made.parameters["EndpointName"]) | parameters
     reserved = _concurrency(name) if reserve_concurrency is None else reserve_concurrency
@@ -176,7 +187,7 @@ def _settings(
     )
     if read_back is not None:
         missing, unanswered = read_back
-        unknown = (f"without an answer so far: {', '.join(unanswered)}",) if unanswered else ()
+        unknown = (f"not checked, as they depend on other settings: {', '.join(unanswered)}",) if unanswered else ()
         return (*weaker, *missing, *unknown, *last)
     return (*manual_settings.lines(environments=has_environments), *weaker, *last)
 
@@ -209,6 +220,16 @@ def _concurrency(stack_name: str) -> int | None:
     return 0
 
 
+def _refuse_retained_names(stack_name: str) -> None:
+    if found := retained_names.find(stack_name):
+        raise Refused(
+            f"a removed stack {stack_name} has left {' and '.join(each.what for each in found)}, and a new one needs "
+            f"{'these names' if len(found) > 1 else 'this name'}; set FRAUDOPS_STACK to another name, or delete "
+            f"{'them' if len(found) > 1 else 'it'} for ever: {'; '.join(each.command for each in found)}; nothing was "
+            "changed"
+        )
+
+
 def _let_in(
     root: Path, trusted: Trusted | None, where: platform.Platform, made: Source
 ) -> tuple[State | None, dict[str, str]]:
@@ -235,8 +256,6 @@ def _trusted(repository: str, *, environments: bool) -> Trusted:
 
 
 def _write_code_owners(root: Path, owner: str) -> None:
-    from ml.gitops import code_owners
-
     written = code_owners.write(root, owner)
     note(f"{code_owners.FILE} {'is written; commit it' if written else 'exists and stays as it is'}")
 
@@ -246,14 +265,15 @@ def _ensure_environments(repository: str) -> None:
         try:
             environments.ensure(_github(repository), environments.NAMES)
         except environments.NoEnvironments as error:
+            repository_settings.require(_github(repository))  # a wrong name must not suggest weaker settings
             raise Refused(
-                f"{error}. Private repositories have environments in paid plans only. {WEAKER} To go on "
-                "like that, run this again with --without-environments; nothing was changed in AWS"
+                f"{error}. The token needs administration of the repository, and a private repository a paid plan. "
+                f"{WEAKER} To go on like that, run this again with --without-environments; nothing was changed in AWS"
             ) from error
 
 
 def _configure(repository: str, values: Mapping[str, str], protect: Protection | None) -> dict[str, str]:
-    from ml.gitops import actions_variables, main_rules, repository_settings
+    from ml.gitops import actions_variables, main_rules
 
     github = _github(repository)
     with stage(f"Variables and settings of {repository}"):

@@ -38,7 +38,7 @@ from ml.drift.request_evidence import alarm_detail
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
 from ml.drift.retrain_requester import RetrainRequester
 from ml.drift.window_monitor import Check, Monitor, history
-from ml.errors import ConfigError
+from ml.errors import UsageError
 from ml.gitops import issues, labels, serving_pointer
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
@@ -69,7 +69,8 @@ def check(
             output `hand_over` for `fraudops drift request`.
 
     Raises:
-        ConfigError: `window`, drift.yaml or production.yaml is invalid. Or model.yaml or gate.yaml is invalid: they are
+        UsageError: `window` is invalid.
+        ConfigError: drift.yaml or production.yaml is invalid. Or model.yaml or gate.yaml is invalid: they are
             read only to create requests, after the verdicts are stored.
         CloudError, DataError, Refused: the input cannot be read, or the model archive is not the approved one.
         GitError, GitHubError: the request was not created. The verdicts are stored; run the check again.
@@ -78,12 +79,14 @@ def check(
     rules, settings = config.load_drift(root), config.load_serving(root)
     chosen = calendar.parse(window) if window else calendar.latest(now, rules.window)
     if chosen[1] > now:
-        raise ConfigError(f"window must end in the past, or future hours would count as no traffic (got {window!r})")
+        raise UsageError(f"window must end in the past, or future hours would count as no traffic (got {window!r})")
     latest = chosen == calendar.latest(now, rules.window)
     if settings.approval is None:
         if latest:
             _publish_completion(settings.endpoint, now)
         return _nothing_serves(settings.endpoint, chosen)
+    # Before the verdicts are made and published: a missing variable is an error of the call.
+    github = None if report_only else GitHub.from_environment()
     monitor = Monitor(
         repository,
         "HEAD",
@@ -109,12 +112,10 @@ def check(
     else:  # metrics of a past window would set off alarms about the present
         note("no metrics published: they belong to the latest whole window, and another window was given")
     outcomes: list[RequestOutcome] = []
-    if not report_only:
+    if github is not None:
         model, gate = config.load_model(root), config.load_gate(root)
         choose = partial(training_window.for_case, monitor.bucket, settings=model, gate=gate, rules=rules)
-        requester = RetrainRequester(
-            GitHub.from_environment(), Remote(repository), choose=choose, rules=rules, main=main
-        )
+        requester = RetrainRequester(github, Remote(repository), choose=choose, rules=rules, main=main)
         if handed_over:
             runner_commands.output(hand_over=hand_over.write([(case, choose(case)) for case in cases]))
         else:
@@ -122,7 +123,7 @@ def check(
         requester.close_circuit_breakers()
         for outcome in outcomes:
             note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
-        _report_no_traffic(monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
+        _report_no_traffic(github, monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
     if latest:
         _publish_completion(monitor.endpoint, now)
     result = _result(monitor, checks, cases, outcomes, no_traffic=no_traffic, alarm=alarm)
@@ -177,9 +178,8 @@ def _time_without_traffic(
     return NoTraffic(since=since, hours=round(quiet, 2)) if quiet > rules.no_traffic_hours else None
 
 
-def _report_no_traffic(monitor: Monitor, no_traffic: NoTraffic | None, *, captured: bool) -> None:
+def _report_no_traffic(github: GitHub, monitor: Monitor, no_traffic: NoTraffic | None, *, captured: bool) -> None:
     """Opens the issue about missing traffic, or closes it."""
-    github = GitHub.from_environment()
     if no_traffic is None:
         off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not monitored."
         comment = "The endpoint receives traffic again." if captured else off

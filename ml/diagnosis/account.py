@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
-from ml.aws import lambda_concurrency, platform_stack, service_quotas
+from ml import config
+from ml.aws import lambda_concurrency, platform_stack, service_quotas, session
 from ml.aws.cloudformation import deployed_stack
 from ml.aws.pipeline import image
 from ml.aws.service_quotas import Quota
@@ -23,14 +25,10 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 
 
 def _identity(subjects: Subjects) -> str:
-    from botocore.exceptions import NoCredentialsError
-
     try:
         arn = subjects.caller
-    except CloudError as error:
-        if isinstance(error.__cause__, NoCredentialsError):
-            raise WillFail("no AWS credentials found; sign in with a role of the account") from error
-        raise
+    except session.NotSignedIn as error:
+        raise WillFail(str(error)) from error
     if platform_stack.is_root(arn):
         raise WillFail(
             f"{arn} is the account's root user, which no policy can restrict, and every verb that changes AWS refuses "
@@ -87,14 +85,15 @@ def _quotas(subjects: Subjects) -> Iterator[Check]:
     }
     quotas: dict[str, Quota] | None = None
 
-    def check(name: str, instances: int, why: str) -> str:
+    def check(name: str, instances: int, why: str, file: str) -> str:
         nonlocal quotas
+        subjects.require_account()
         if quotas is None:
             quotas = service_quotas.instance_quotas(name for name, *_ in needed.values())
         found = quotas.get(name)
         if found is None:
             raise CannotTell(
-                f'Service Quotas lists no quota "{name}" in {subjects.region}: check the instance type in model-config/'
+                f'Service Quotas lists no quota "{name}" in {subjects.region}: check the instance type in {file}'
             )
         if found.instances < instances:
             raise WillFail(
@@ -105,14 +104,12 @@ def _quotas(subjects: Subjects) -> Iterator[Check]:
         return f'"{name}" is {found.instances}, needed {instances}'
 
     for use, (name, instances, why) in needed.items():
-        yield run(f"quota for {use}", _bound(check, name, instances, why))
-
-
-def _bound(check: Callable[[str, int, str], str], name: str, instances: int, why: str) -> Callable[[], str]:
-    return lambda: check(name, instances, why)
+        file = config.SERVING if use == "endpoint" else config.MODEL
+        yield run(f"quota for {use}", partial(check, name, instances, why, str(file)))
 
 
 def _concurrency(subjects: Subjects) -> str:
+    subjects.require_account()
     found = lambda_concurrency.concurrency()
     if found is None:
         raise CannotTell("the caller may not call lambda:GetAccountSettings")

@@ -1,4 +1,4 @@
-"""Checks a repository's variables, OIDC subject, workflow tokens and merge methods. Changes nothing."""
+"""Checks whether a repository can be read, its variables, OIDC subject, workflow tokens and merge methods."""
 
 from __future__ import annotations
 
@@ -14,11 +14,22 @@ from ml.gitops import oidc_subject, repository_settings
 
 def checks(subjects: Subjects) -> Iterator[Check]:
     """The checks of the repository's settings, in order."""
+    yield run("repository", lambda: _repository(subjects))
     yield run("variables", lambda: _variables(subjects))
     yield run("OIDC subject", lambda: _subject(subjects))
     yield run("pull requests by Actions", lambda: _pull_requests(subjects))
     yield run("workflow token", lambda: _token(subjects))
     yield run("merge method", lambda: _merging(subjects))
+
+
+def _repository(subjects: Subjects) -> str:
+    """A wrong name will fail; a rejected token or an unreachable GitHub is no answer."""
+    name = subjects.client.repository
+    if isinstance(subjects.unreadable, repository_settings.NoRepository):
+        raise WillFail(str(subjects.unreadable))
+    if subjects.unreadable is not None:
+        raise subjects.unreadable
+    return f"{name}, which GITHUB_TOKEN can read"
 
 
 def _variables(subjects: Subjects) -> str:

@@ -23,7 +23,7 @@ _IN_PROGRESS = "_IN_PROGRESS"
 def checks(subjects: Subjects) -> Iterator[Check]:
     """The checks of both stacks, the platform's first."""
     platform, roles = subjects.stacks
-    yield run("stack names", _names)
+    yield run("stack names", lambda: _names(subjects))
     yield run(f"stack {platform}", lambda: _state(subjects, platform))
     yield run(f"template {platform}", lambda: _platform_template(subjects))
     yield run(f"drift of {platform}", lambda: _drift(subjects, platform))
@@ -32,7 +32,8 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run(f"drift of {roles}", lambda: _drift(subjects, roles))
 
 
-def _names() -> str:
+def _names(subjects: Subjects) -> str:
+    subjects.require_account()
     overlapping = stack_names.overlap()
     if overlapping:
         raise WillFail(overlapping)
@@ -43,7 +44,7 @@ def _state(subjects: Subjects, name: str) -> str:
     found = subjects.description(name)
     if found is None:
         _require_image(subjects, name)
-        raise WillFail(f"there is no stack {name} in {subjects.region}; create it: fraudops bootstrap")
+        raise WillFail(f"there is no stack {name} in {subjects.region}; create it: {subjects.bootstrap}")
     status = found["StackStatus"]
     if status.endswith(_IN_PROGRESS) and not platform_stack.is_usable(status):
         raise CannotTell(f"{status}: wait for its end, then run this again")
@@ -80,7 +81,7 @@ def _roles_state(subjects: Subjects) -> str:
     if subjects.description(roles) is None:
         raise WillFail(
             f"there is no stack {roles}, so no workflow has a role; create it: fraudops bootstrap "
-            "--repository OWNER/NAME --configure"
+            f"--repository {subjects.named_repository or 'OWNER/NAME'} --configure"
         )
     return _state(subjects, roles)
 

@@ -19,8 +19,8 @@ from ml.aws.cloudformation import deployed_stack, stack, workflow_roles
 from ml.aws.pipeline import image
 from ml.config import DriftFile, ModelFile, ServingFile
 from ml.diagnosis.check import CannotTell
-from ml.errors import GitHubError
-from ml.gitops import actions_variables, main_rules
+from ml.errors import CloudError, GitHubError
+from ml.gitops import actions_variables, main_rules, repository_settings
 from ml.gitops.github_client import GitHub
 from ml.gitops.main_rules import MainRules
 
@@ -51,13 +51,28 @@ class Subjects:
 
     @cached_property
     def drift(self) -> DriftFile:
-        """model-config/drift/drift.yaml."""
+        """model-config/monitoring/drift.yaml."""
         return config.load_drift(self.root)
 
-    @cached_property
+    @property
     def caller(self) -> str:
         """The caller's ARN."""
-        return platform_stack.caller()
+        if isinstance(self._identity, CloudError):
+            raise self._identity
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> str | CloudError:
+        """What AWS says of the caller. Asked once: an unreachable AWS is not waited for by each check."""
+        try:
+            return platform_stack.caller()
+        except CloudError as error:
+            return error
+
+    def require_account(self) -> None:
+        """Raises `CannotTell` if AWS does not answer this caller, which the check of the identity reports."""
+        if isinstance(self._identity, CloudError):
+            raise CannotTell("the account cannot be read; see the line of the identity")
 
     @cached_property
     def region(self) -> str:
@@ -77,6 +92,7 @@ class Subjects:
 
     def description(self, name: str) -> Mapping[str, Any] | None:
         """CloudFormation's description of a stack; None if there is none or if it has no resources."""
+        self.require_account()
         if name not in self._descriptions:
             found = platform_stack.describe_stack(name)
             self._descriptions[name] = found if found is not None and found["StackStatus"] != stack.UNUSED else None
@@ -106,9 +122,37 @@ class Subjects:
     def _resources(self) -> dict[str, dict[str, tuple[str, str]]]:
         return {}
 
-    @cached_property
+    @property
+    def named_repository(self) -> str | None:
+        """OWNER/NAME as the caller or the environment names it; None leaves it to the roles' stack."""
+        return self._repository or os.environ.get("GITHUB_REPOSITORY") or None
+
+    @property
+    def bootstrap(self) -> str:
+        """The command that creates the stacks, for the repository that is named."""
+        options = f" --repository {self.named_repository} --configure" if self.named_repository else ""
+        return f"fraudops bootstrap{options}"
+
+    @property
     def github(self) -> GitHub:
-        """The client of the repository."""
+        """The client of a repository that can be read; `CannotTell` for any other, which its own check reports."""
+        client = self.client
+        if self.unreadable is not None:
+            raise CannotTell("the repository cannot be read; see its line")
+        return client
+
+    @cached_property
+    def unreadable(self) -> GitHubError | None:
+        """Why the repository cannot be read; None if it can. Asked once, as the identity."""
+        try:
+            repository_settings.require(self.client)
+        except GitHubError as error:
+            return error
+        return None
+
+    @cached_property
+    def client(self) -> GitHub:
+        """The client of the repository, which may not exist."""
         if not os.environ.get("GITHUB_TOKEN"):
             raise CannotTell(
                 "GITHUB_TOKEN is not set; give a token that may read the repository's administration, Actions, "
@@ -119,12 +163,13 @@ class Subjects:
     @cached_property
     def repository(self) -> str:
         """OWNER/NAME of the repository on GitHub."""
-        named = self._repository or os.environ.get("GITHUB_REPOSITORY")
-        if named:
-            return named
-        trusted = deployed_stack.parameters(self.usable(workflow_roles.stack_name())).get("Repository")
+        if self.named_repository:
+            return self.named_repository
+        roles, trusted = workflow_roles.stack_name(), None
+        if self.description(roles) is not None:
+            trusted = deployed_stack.parameters(self.usable(roles)).get("Repository")
         if not trusted:
-            raise CannotTell("no repository is named; give --repository OWNER/NAME")
+            raise CannotTell(f"no repository is named, and no stack {roles} trusts one; give --repository OWNER/NAME")
         return _IDS.sub("", trusted)  # the stack names it as its OIDC tokens do
 
     @cached_property
@@ -136,7 +181,7 @@ class Subjects:
         """The variables; None if they cannot be read, which is reported by the check of the variables."""
         try:
             return self.variables
-        except (CannotTell, GitHubError):
+        except (CannotTell, CloudError, GitHubError):
             return None
 
     @property

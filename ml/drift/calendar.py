@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from ml.errors import ConfigError
+from ml.errors import UsageError
 
 Window = tuple[datetime, datetime]
 """Start (inclusive) and end (exclusive), in UTC."""
@@ -75,7 +75,7 @@ def parse(text: str) -> Window:
     """The window `START/END`, two ISO 8601 times with offsets.
 
     Raises:
-        ConfigError: `text` has another format.
+        UsageError: `text` has another format.
     """
     first, separator, last = text.partition("/")
     try:
@@ -83,14 +83,14 @@ def parse(text: str) -> Window:
     except ValueError:
         start = end = datetime.min
     if not separator or start.tzinfo is None or end.tzinfo is None:
-        raise ConfigError(
+        raise UsageError(
             f"window must be START/END, two times with an offset, e.g. 2026-03-01T00:00:00Z/2026-04-01T00:00:00Z "
             f"(got {text!r})"
         )
     if start >= end:
-        raise ConfigError(f"window must end after it starts (got {text!r})")
+        raise UsageError(f"window must end after it starts (got {text!r})")
     if start.microsecond or end.microsecond:
-        raise ConfigError(f"window must be in whole seconds (got {text!r})")
+        raise UsageError(f"window must be in whole seconds (got {text!r})")
     return start.astimezone(UTC), end.astimezone(UTC)
 
 

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.errors import ConfigError
+from ml.errors import UsageError
 from ml.gitops.github_client import GitHub, is_not_found
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def text(owner: str) -> str:
     """The file with `owner` (@LOGIN or @ORG/TEAM) for each folder.
 
     Raises:
-        ConfigError: `owner` has neither form.
+        UsageError: `owner` has neither form.
     """
     if not _OWNER.fullmatch(owner):
-        raise ConfigError(f"a code owner is @LOGIN or @ORG/TEAM (got {owner!r})")
+        raise UsageError(f"a code owner is @LOGIN or @ORG/TEAM (got {owner!r})")
     width = max(map(len, FOLDERS))
     return (
         "# Changes of these folders need the approval of a code owner: models and approvals, AWS, and the checks.\n"

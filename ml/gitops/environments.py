@@ -209,10 +209,20 @@ def _admins_bypass(found: dict[str, Any]) -> bool:
 
 
 def _reviewer(repository: Repository, reviewer: str) -> dict[str, Any]:
+    from github import GithubException
+
     owner, _, team = reviewer.partition("/")
     base = repository.url.partition("/repos/")[0]
     path = f"/orgs/{owner}/teams/{team}" if team else f"/users/{owner}"
-    _, found = repository.requester.requestJsonAndCheck("GET", f"{base}{path}")
+    try:
+        _, found = repository.requester.requestJsonAndCheck("GET", f"{base}{path}")
+    except GithubException as error:
+        if not is_not_found(error):
+            raise
+        raise GitHubError(
+            f"reviewer {reviewer}: GitHub shows no such {'team' if team else 'user'} to this token; give a LOGIN or "
+            "ORG/TEAM that may read the repository"
+        ) from error
     return {"type": "Team" if team else "User", "id": found["id"]}
 
 

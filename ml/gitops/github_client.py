@@ -30,6 +30,10 @@ _TIMEOUT_SECONDS = 30
 _UNAUTHORISED, _FORBIDDEN, _ABSENT, _CONFLICT, _TOO_MANY = 401, 403, 404, 409, 429
 # The response to a write whose target exists already or has moved. Repeating the operation resolves it.
 _INVALID = 422
+_VARIABLES = {
+    "GITHUB_REPOSITORY": "GITHUB_REPOSITORY=OWNER/NAME",
+    "GITHUB_TOKEN": "GITHUB_TOKEN with a token that may write to the repository",
+}
 _HINTS = {
     "not permitted to create": (
         'switch on "Allow GitHub Actions to create and approve pull requests" in the repository\'s Actions settings'
@@ -81,8 +85,9 @@ class GitHub:
         missing = [name for name in needed if not os.environ.get(name)]
         if missing:
             raise GitHubError(
-                f"{' and '.join(missing)} must be set to reach GitHub: a workflow's step sets the token with "
-                "`env: GITHUB_TOKEN`; on a laptop set both, with a token that may write to the repository"
+                f"{' and '.join(missing)} must be set to reach GitHub: on a laptop, export "
+                f"{' and '.join(_VARIABLES[name] for name in missing)}; a workflow's step sets the token with "
+                "`env: GITHUB_TOKEN`"
             )
         return cls(
             api_url=os.environ.get("GITHUB_API_URL") or API_URL,

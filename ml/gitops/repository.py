@@ -55,7 +55,10 @@ class Repository:
     @classmethod
     def find(cls, start: Path) -> Repository:
         """The repository that contains `start`; GitError if there is none."""
-        top = cls(start)._run(["rev-parse", "--show-toplevel"], doing=f"looking for a Git repository at {start}")
+        try:
+            top = cls(start)._run(["rev-parse", "--show-toplevel"], doing=f"looking for a Git repository at {start}")
+        except GitError as error:
+            raise GitError(f"{error}; run this in a clone of the repository, or give --repo") from error
         return cls(Path(top.strip()))
 
     # Reading

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml.errors import GitHubError
 from ml.gitops import rest_reader
 from ml.gitops.github_client import GitHub
 
@@ -17,12 +18,30 @@ if TYPE_CHECKING:
 _METHODS = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
 
 
+class NoRepository(GitHubError):
+    """GitHub answers as if there were no such repository: its name is wrong, or the token may not read it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkflowTokens:
     """The default permissions of workflow tokens, and whether they may create and approve pull requests."""
 
     default_permissions: str
     may_create_pull_requests: bool
+
+
+def require(github: GitHub) -> None:
+    """Checks that the token can read the repository. GitHub answers 404 both for a wrong name and for a private one.
+
+    Raises:
+        NoRepository: GitHub shows no such repository to the token.
+        GitHubError: GitHub rejects the token, or cannot be reached.
+    """
+    if rest_reader.document(github, "the repository", "") is None:
+        raise NoRepository(
+            f"GitHub shows no repository {github.repository} to this token; correct the name (OWNER/NAME), or give "
+            "GITHUB_TOKEN access to it"
+        )
 
 
 def configure(github: GitHub) -> None:

@@ -71,8 +71,11 @@ def environment(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def exports(folder: Path = FOLDER) -> str:
-    """`environment` as shell lines, export NAME=VALUE, and `gh` as a function that calls the GitHub emulator."""
+    """`environment` as shell lines, export NAME=VALUE, those for git, and `gh` as a function."""
+    from local_github.client_environment import for_git
+
     variables = environment(folder)
+    variables |= for_git(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     gh_variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in gh_environment(folder).items())
     return "\n".join([*lines, f'gh() {{ {gh_variables} command gh "$@"; }}'])

@@ -5,6 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import (
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 
 from ml.aws import platform_stack, session
 from ml.errors import CloudError, Refused
@@ -120,6 +127,31 @@ def test_missing_region_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(CloudError, match="set AWS_REGION"):
+        session.client("sqs")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        ClientError({"Error": {"Code": "ExpiredToken", "Message": "The token has expired"}}, "GetCallerIdentity"),
+        ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "It is invalid"}}, "DescribeStacks"),
+        TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"),
+        UnauthorizedSSOTokenError(),
+        PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_invalid_credentials_ask_to_sign_in(error: Exception) -> None:
+    """Expired sessions of every kind are an error of their own, which says what to do."""
+    with pytest.raises(session.NotSignedIn, match=r"reading x: .*sign in"), session.explained("reading x"):
+        raise error
+
+
+def test_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not reported as an unreachable AWS."""
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    with pytest.raises(session.NotSignedIn, match=r"profile \(none\).*`aws configure list-profiles` lists"):
         session.client("sqs")
 
 

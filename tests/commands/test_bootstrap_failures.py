@@ -215,6 +215,29 @@ def test_stack_of_an_unused_change_set_is_in_nobodys_way(checkout: Path) -> None
     assert bootstrap(checkout).state == "created"
 
 
+def test_names_that_a_removed_stack_has_retained_are_refused(checkout: Path) -> None:
+    """Both resources are named with the commands that delete them, before anything is created; then it succeeds."""
+    name = platform_stack.stack_name()
+    bootstrap(checkout)
+    session.client("cloudformation").delete_stack(StackName=name)
+    words = (
+        f"model package group {name}-model with 0 packages and the log group /aws/lambda/{name}-deploy.*"
+        f"delete-model-package-group --model-package-group-name {name}-model; "
+        f"aws logs delete-log-group --log-group-name /aws/lambda/{name}-deploy; nothing was changed"
+    )
+    for _ in range(2):
+        with pytest.raises(Refused, match=words):
+            bootstrap(checkout)
+        assert platform_stack.describe_stack(name) is None
+    session.client("sagemaker").delete_model_package_group(ModelPackageGroupName=f"{name}-model")
+    with pytest.raises(
+        Refused, match=f"has left the log group /aws/lambda/{name}-deploy, and a new one needs this name"
+    ):
+        bootstrap(checkout)
+    session.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}-deploy")
+    assert bootstrap(checkout).state == "created"
+
+
 def test_what_cannot_be_deleted_is_named(checkout: Path) -> None:
     """A bucket that is not empty blocks the second run; the error names the resource and the reason."""
     name = platform_stack.stack_name()

@@ -108,6 +108,41 @@ def test_repository_is_that_of_the_roles_by_default(account: ReadyAccount, monke
     assert {check.subject: check.state for check in doctor(account.root).checks}["variables"] == "ok"
 
 
+def test_rejected_token_is_reported_once(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An expired token gives no answer: one line says why, and the others refer to it."""
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_expired")
+    found = doctor(account.root)
+    assert found.will_fail == 0
+    lines = {check.subject: check.detail for check in found.checks if check.state == "cannot tell"}
+    assert "check GITHUB_TOKEN, it may have expired" in lines["repository"]
+    assert sum("it may have expired" in detail for detail in lines.values()) == 1
+    assert lines["environment train"] == "the repository cannot be read; see its line"
+
+
+def test_rejected_credentials_end_no_diagnosis(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line says what to do and the others refer to it, also where the roles' stack would name the repository."""
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOLD")
+    found = {check.subject: check for check in doctor(account.root).checks}
+    assert found["identity"].state == "will fail"
+    for subject in ("quota for endpoint", "Lambda concurrency", "stack names", "stack fraudops", "repository"):
+        assert found[subject].state == "cannot tell"
+        assert found[subject].detail == "the account cannot be read; see the line of the identity"
+
+
+def test_repository_that_nothing_names_is_asked_for(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first bootstrap no stack names it either; the line says which option does."""
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    monkeypatch.setenv("FRAUDOPS_STACK", "absent")
+    found = {check.subject: check for check in doctor(account.root).checks}
+    for subject in ("repository", "environment train", "reviews on main"):
+        assert found[subject].state == "cannot tell"
+        assert found[subject].detail.endswith("give --repository OWNER/NAME")
+    assert found["stack absent"].detail.endswith("create it: fraudops bootstrap")
+    named = {check.subject: check for check in doctor(account.root, repository="acme/fraud").checks}
+    assert named["stack absent"].detail.endswith("create it: fraudops bootstrap --repository acme/fraud --configure")
+
+
 @pytest.mark.denied_calls("the caller may not simulate policies")
 def test_refused_simulation_is_no_fault(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that may not simulate policies gets `cannot tell` with AWS's reason."""

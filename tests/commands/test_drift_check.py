@@ -14,7 +14,7 @@ from ml import clock, config
 from ml.aws.session import client
 from ml.commands import drift_check
 from ml.commands.drift_check import check
-from ml.errors import ConfigError, Refused
+from ml.errors import ConfigError, GitHubError, Refused, UsageError
 from ml.gitops import labels
 from tests.harness.aws import moto_server
 from tests.harness.platform import monitored
@@ -54,6 +54,19 @@ def recall(env: MonitoredEndpoint, window: str) -> float:
     """The recall of a window, from its mature labels."""
     hits = env.read(f"{FOLDER}/checks/{window}.json")["verdict"]["labels"]["confusion"]
     return float(hits["true_positives"] / (hits["true_positives"] + hits["false_negatives"]))
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_REPOSITORY", "GITHUB_TOKEN"])
+def test_missing_variable_is_an_error_before_any_verdict(
+    env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """The error says what to export; no verdict is stored or published. A report needs no GitHub."""
+    monkeypatch.delenv(variable)
+    with pytest.raises(GitHubError, match=f"{variable} must be set to reach GitHub: on a laptop, export {variable}"):
+        check(env.root)
+    assert metric("Checks") is None
+    assert not client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{FOLDER}/checks/").get("Contents")
+    assert check(env.root, report_only=True).verdict
 
 
 def test_unchanged_traffic_gives_none_and_stores_evidence(env: MonitoredEndpoint) -> None:
@@ -391,7 +404,7 @@ def test_any_past_window_may_be_given(env: MonitoredEndpoint) -> None:
 def test_window_with_a_future_end_is_rejected(env: MonitoredEndpoint) -> None:
     """Future hours would count as no traffic, and the verdict would be stored."""
     env.at("2026-02-20T05:17:00Z")
-    with pytest.raises(ConfigError, match="window must end in the past"):
+    with pytest.raises(UsageError, match="window must end in the past"):
         check(env.root, window="2026-02-01T00:00:00Z/2026-03-01T00:00:00Z")
     assert env.keys(f"{FOLDER}/checks/") == []
 

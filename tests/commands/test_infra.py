@@ -16,7 +16,7 @@ from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
 from ml.diagnosis import environments
-from ml.errors import CloudError, ConfigError, Refused
+from ml.errors import CloudError, ConfigError, GitHubError, Refused, UsageError
 from ml.gitops.repository import Repository
 from tests.harness.git.repositories import GitWorkspace
 
@@ -119,7 +119,7 @@ def test_settings_reach_the_stack_and_stay(checkout: Path) -> None:
 @pytest.mark.parametrize("given", ["Encryption", "CodeBucket=other", "Nonsense=1"])
 def test_setting_of_another_name_is_refused(checkout: Path, given: str) -> None:
     """The error lists the names; nothing was created."""
-    with pytest.raises(ConfigError, match=rf"must be NAME=VALUE with one of AccessLogDays, .* \(got '{given}'\)"):
+    with pytest.raises(UsageError, match=rf"must be NAME=VALUE with one of AccessLogDays, .* \(got '{given}'\)"):
         bootstrap.bootstrap(checkout, settings_given=[given])
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 
@@ -214,7 +214,7 @@ def test_protect_requires_a_second_person(checkout: Path, hub: LocalGitHub) -> N
     assert "/infra/        @acme/risk" in (checkout / ".github/CODEOWNERS").read_text()
     again = bootstrap.bootstrap(checkout, repository="o/r", configure=True, protect=bootstrap.Protection())
     assert not [line for line in again.settings if line.startswith("source of fraudops/ci")]  # the App stays
-    with pytest.raises(ConfigError, match="add --configure to --protect"):
+    with pytest.raises(UsageError, match="add --configure to --protect"):
         bootstrap.bootstrap(checkout, repository="o/r", protect=bootstrap.Protection())
 
 
@@ -225,8 +225,8 @@ def test_settings_without_an_answer_are_not_missing(checkout: Path, hub: LocalGi
     made = bootstrap.bootstrap(checkout, repository="o/r", configure=True, protect=bootstrap.Protection(bot_app=4712))
     subjects = ("exemptions on main", "the App's pushes to main")
     assert made.unanswered == subjects
-    assert not [line for line in made.missing if line.startswith((*subjects, "without an answer"))]
-    assert f"without an answer so far: {', '.join(subjects)}" in made.settings
+    assert not [line for line in made.missing if line.startswith((*subjects, "not checked"))]
+    assert f"not checked, as they depend on other settings: {', '.join(subjects)}" in made.settings
 
 
 def test_repository_without_environments_is_refused_unless_told(checkout: Path, hub: LocalGitHub) -> None:
@@ -242,9 +242,47 @@ def test_repository_without_environments_is_refused_unless_told(checkout: Path, 
     assert not [line for line in made.settings if line.startswith(("environment ", "reviewers ", "status App"))]
 
 
+@pytest.mark.parametrize(("configure", "without"), [(True, False), (True, True), (False, False)])
+def test_repository_that_github_does_not_show_is_an_error(
+    checkout: Path, hub: LocalGitHub, configure: bool, without: bool
+) -> None:
+    """A wrong name is an error before anything is created, and no reason to suggest weaker settings."""
+    del hub
+    with pytest.raises(
+        GitHubError, match="GitHub shows no repository o/wrong to this token; correct the name"
+    ) as error:
+        bootstrap.bootstrap(
+            checkout,
+            repository="o/wrong",
+            code_owner="@acme/risk",
+            configure=configure,
+            without_environments=without,
+        )
+    assert "--without-environments" not in str(error.value)
+    assert platform_stack.describe_stack(platform_stack.stack_name()) is None
+    assert not (checkout / ".github/CODEOWNERS").exists()
+
+
+def test_wrong_code_owner_is_an_error_before_anything_is_changed(checkout: Path, hub: LocalGitHub) -> None:
+    """The name lacks its @; no environment is created."""
+    with pytest.raises(UsageError, match="a code owner is @LOGIN or @ORG/TEAM"):
+        bootstrap.bootstrap(checkout, repository="o/r", configure=True, code_owner="risk")
+    assert not hub.backend.state.named("O/R").environments
+    assert platform_stack.describe_stack(platform_stack.stack_name()) is None
+
+
+def test_reviewer_that_github_does_not_know_is_named(checkout: Path, hub: LocalGitHub) -> None:
+    """The error has the login that was given, and not only GitHub's 404."""
+    del hub
+    with pytest.raises(GitHubError, match="reviewer nobody: GitHub shows no such user to this token"):
+        bootstrap.bootstrap(
+            checkout, repository="o/r", configure=True, protect=bootstrap.Protection(reviewers=("nobody",))
+        )
+
+
 def test_configure_needs_a_name(checkout: Path) -> None:
     """The error is raised before anything is created."""
-    with pytest.raises(ConfigError, match="name it: OWNER/NAME"):
+    with pytest.raises(UsageError, match="name it: --repository OWNER/NAME"):
         bootstrap.bootstrap(checkout, configure=True)
     assert platform_stack.describe_stack(platform_stack.stack_name()) is None
 

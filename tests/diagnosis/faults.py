@@ -384,6 +384,11 @@ _POLICIES = tuple(
 )
 FAULTS = (
     Fault("no-credentials", "identity", "sign in", _environment(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)),
+    Fault(
+        "expired-credentials", "identity", "expired or wrong: sign in again", _environment(AWS_ACCESS_KEY_ID="AKIAOLD")
+    ),
+    Fault("unknown-profile", "identity", "list-profiles", _environment(AWS_PROFILE="none")),
+    Fault("no-repository", "repository", "no repository acme/none", _environment(GITHUB_REPOSITORY="acme/none")),
     Fault("no-region", "region", "set AWS_REGION", _environment(AWS_REGION=None, AWS_DEFAULT_REGION=None)),
     Fault("other-region", "region", "is eu-west-1", _variable("FRAUDOPS_REGION", "eu-west-1")),
     Fault(

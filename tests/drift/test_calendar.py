@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.drift import calendar
-from ml.errors import ConfigError
+from ml.errors import UsageError
 
 Unit = Literal["day", "week", "month"]
 UNITS = st.sampled_from(["day", "week", "month"])
@@ -102,7 +102,7 @@ def test_windows_are_used_while_labels_may_mature() -> None:
 )
 def test_invalid_window_is_rejected(text: str) -> None:
     """The error states the format."""
-    with pytest.raises(ConfigError, match="window must"):
+    with pytest.raises(UsageError, match="window must"):
         calendar.parse(text)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.errors import ConfigError, GitHubError
+from ml.errors import GitHubError, UsageError
 from ml.gitops import code_owners
 from tests.harness.github.scripted import Script, answer, refusal, serving
 
@@ -69,5 +69,5 @@ def test_owners_are_written_once_and_never_invented(tmp_path: Path) -> None:
     assert not code_owners.write(tmp_path, "@bob")
     assert (tmp_path / code_owners.FILE).read_text() == text
     for wrong in ("bob", "@", "@a b", "@acme/", "someone@example.org"):
-        with pytest.raises(ConfigError, match="a code owner is @LOGIN or @ORG/TEAM"):
+        with pytest.raises(UsageError, match="a code owner is @LOGIN or @ORG/TEAM"):
             code_owners.text(wrong)

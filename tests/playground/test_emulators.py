@@ -107,7 +107,7 @@ def test_daemon_starts_scheduled_workflows(tmp_path: Path) -> None:
 
 
 def test_daemon_runs_both_emulators_and_prints_their_variables(tmp_path: Path) -> None:
-    """Status has GitHub's address, env its API and a token; gh works through the exported function."""
+    """Status has GitHub's address, env its API and a token; gh works as a function, and git with the token."""
     try:
         found = daemon.up(tmp_path)
         variables = daemon.environment(tmp_path)
@@ -115,10 +115,18 @@ def test_daemon_runs_both_emulators_and_prints_their_variables(tmp_path: Path) -
         assert daemon.status(tmp_path) == found
         assert daemon.gh_environment(tmp_path) == for_gh(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
         assert (tmp_path / "state.json").stat().st_mode & 0o077 == 0
-        script = daemon.exports(tmp_path) + "\ngh api user --jq .login"
+        script = daemon.exports(tmp_path) + "\n".join(
+            [
+                "",
+                "set -e",
+                "gh api user --jq .login",
+                "gh api --method POST user/repos --field name=fraudops --field private=true --jq .full_name",
+                'git ls-remote "$GITHUB_SERVER_URL/local-user/fraudops.git"',
+            ]
+        )
         gh = Path(sys.executable).parent
         shell = {"PATH": f"{gh}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
         done = subprocess.run(["bash", "-c", script], env=shell, capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "local-user"
+        assert done.stdout.split() == ["local-user", "local-user/fraudops"]
     finally:
         daemon.down(tmp_path)

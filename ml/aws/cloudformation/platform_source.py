@@ -9,7 +9,7 @@ from pathlib import Path
 from ml import config
 from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack
-from ml.errors import ConfigError
+from ml.errors import ConfigError, UsageError
 
 TEMPLATE = Path("infra/platform.yaml")
 IDENTITY = Path("infra/github-oidc.yaml")
@@ -63,13 +63,13 @@ def settings(given: Sequence[str]) -> dict[str, str]:
     """The settings in `given`, each as NAME=VALUE, by name.
 
     Raises:
-        ConfigError: one has another form, or a name that is not in SETTINGS.
+        UsageError: one has another form, or a name that is not in SETTINGS.
     """
     found: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or name not in SETTINGS:
-            raise ConfigError(
+            raise UsageError(
                 f"a setting of {TEMPLATE} must be NAME=VALUE with one of {', '.join(SETTINGS)} (got {text!r})"
             )
         found[name] = value
