@@ -131,7 +131,7 @@ def test_new_platform_of_the_same_name_needs_what_was_left_to_be_gone(checkout: 
     name = platform_stack.stack_name()
     left = teardown(survey(), buckets=False).left
     assert left[-1].startswith(f"before a new stack {name}: the model package group and the log group")
-    with pytest.raises(CloudError, match="already exists"):
+    with pytest.raises(Refused, match=f"a removed stack {name} has left"):
         bootstrap(checkout, repository=REPOSITORY)
     delete_what_has_a_fixed_name(name)
     assert bootstrap(checkout, repository=REPOSITORY).identity == "created"
@@ -165,6 +165,28 @@ def test_failed_removal_is_repeated(checkout: Path, monkeypatch: pytest.MonkeyPa
     again = survey()
     assert again.lines() == []
     assert f"bucket {used['bucket']} with 5 versions and delete markers" in teardown(again, buckets=True).removed
+
+
+@pytest.mark.parametrize("arriving", [1, 100])
+def test_objects_that_arrive_meanwhile_are_removed(own_stack: str, arriving: int) -> None:
+    """Access logs arrive after the listing. A bucket that is written to all the time is an error."""
+    s3, late = session.client("s3"), iter(range(arriving))
+    s3.create_bucket(Bucket=own_stack)
+
+    def deliver(**_: object) -> None:
+        if (number := next(late, None)) is not None:
+            s3.put_object(Bucket=own_stack, Key=f"log{number}", Body=b"1")
+
+    s3.meta.events.register("before-call.s3.DeleteBucket", deliver)
+    try:
+        if arriving == 1:
+            assert bucket_removal.remove(own_stack) == 1
+        else:
+            with pytest.raises(CloudError, match=f"the bucket {own_stack} got new objects each time"):
+                bucket_removal.remove(own_stack)
+    finally:
+        s3.meta.events.unregister("before-call.s3.DeleteBucket", deliver)
+    assert bucket_removal.exists(own_stack) == (arriving > 1)
 
 
 def test_stack_that_cannot_be_deleted_is_named(checkout: Path) -> None:
