@@ -30,10 +30,15 @@ def diagnose(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
+def readable() -> Script:
+    """A repository that the token can read."""
+    return Script().on("GET", "", answer({"full_name": "o/r"}))
+
+
 def described(state: str = "active", created: str = "2026-01-01T00:00:00Z", last: str | None = None) -> Script:
     """A repository with drift.yml, and its last scheduled run."""
     runs = [{"created_at": last}] if last else []
-    script = Script().on("GET", WORKFLOW, answer({"state": state, "created_at": created}))
+    script = readable().on("GET", WORKFLOW, answer({"state": state, "created_at": created}))
     return script.on("GET", f"{WORKFLOW}/runs", answer({"total_count": len(runs), "workflow_runs": runs}))
 
 
@@ -69,7 +74,7 @@ def test_new_workflow_has_time_to_fire(diagnose: Any, created: str, state: str) 
 
 def test_missing_workflow_and_refused_token_have_no_answer(diagnose: Any) -> None:
     """404: the file is not on the default branch; 403: GitHub's words."""
-    assert "push this checkout" in diagnose(Script())["drift schedule"].detail
-    found = diagnose(Script().on("GET", WORKFLOW, refusal(403, "Resource not accessible by personal access token")))
+    assert "push this checkout" in diagnose(readable())["drift schedule"].detail
+    found = diagnose(readable().on("GET", WORKFLOW, refusal(403, "Resource not accessible by personal access token")))
     assert found["drift schedule"].state == "cannot tell"
     assert "not accessible by personal access token" in found["drift schedule"].detail
