@@ -29,9 +29,11 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
     """The cases of drift that are due, the strongest cause first.
 
     The windows decide nothing before the champion's first own window. The daily concept test is about the champion
-    alone, so its alarm is due at once, unless the windows show concept drift by mature labels already. So is the end of
-    the champion's new pattern, unless there is such an alarm: an adaptation to that one fits the part anew as well.
-    Without any of these, an adapted champion may be adapted again (ml.drift.repeated_adaptation).
+    alone. The end of the champion's new pattern is due at once, unless the test's alarm shows new frauds as well: an
+    adaptation to those fits the part anew. It comes before concept drift in windows, which find it too, weeks later and
+    as a fall of fraud rates: an adaptation would first need frauds to fit on. The alarm is due unless the windows show
+    concept drift by mature labels already. Without any of these, an adapted champion may be adapted again
+    (ml.drift.repeated_adaptation).
 
     Args:
         past: checks of windows that do not overlap, oldest first.
@@ -39,12 +41,13 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
     """
     by_windows = _cases_of_windows(monitor, past)
     kinds = [case.kind for case in by_windows]
+    if alarm is not None and not alarm.fired and alarm.ended is not None and alarm.ended.fired:
+        others = [case for case in by_windows if case.kind != CONCEPT]
+        return [build_end_case(alarm, past[-1], [case.kind for case in others]), *others]
     if CONCEPT in kinds:
         return by_windows
     if alarm is not None and alarm.fired:
         return [build_alarm_case(alarm, past[-1], kinds), *by_windows]
-    if alarm is not None and alarm.ended is not None and alarm.ended.fired:
-        return [build_end_case(alarm, past[-1], kinds), *by_windows]
     again = _repeated(monitor, past[-1], kinds)
     return by_windows if again is None else [again, *by_windows]
 

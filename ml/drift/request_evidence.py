@@ -14,12 +14,17 @@ from ml.model.drift import detector
 from ml.model.drift.ended_concept_test import EndEvidence
 from ml.model.drift.ranking import RankingVerdict
 from ml.model.drift.verdict import CONCEPT
-from ml.model.run_kinds import ADAPT, RunKind
+from ml.model.run_kinds import ADAPT, DROP, RunKind
 
 _MAX_FINDINGS = 12
 """Findings in a request; the check that it names has all of them."""
 _DIGITS = 6
-_RUNS: dict[RunKind, str] = {"fit": "refit", "adapt": "adaptation", "threshold": "new threshold"}
+_RUNS: dict[RunKind, str] = {
+    "fit": "refit",
+    "adapt": "adaptation",
+    "drop": "model without the part for this pattern",
+    "threshold": "new threshold",
+}
 
 
 def build_case(
@@ -95,8 +100,8 @@ def build_alarm_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) ->
 def build_end_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) -> DriftCase:
     """The case of a new pattern whose frauds have stopped.
 
-    It asks for an adaptation to the rows since then: their fit keeps a part for new patterns only if they need one, so
-    it drops the part of the ended pattern, and chooses the threshold without it.
+    It asks for a run that drops the part for that pattern and chooses the threshold without it. Such a run fits
+    nothing: it needs rows since the end to be tested on, and none to fit on.
 
     Args:
         latest, also: as for `build_alarm_case`.
@@ -114,10 +119,8 @@ def build_end_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) -> D
         "detail": end_detail(found),
     }
     onset = datetime.combine(found.ended, time(), UTC)
-    reason = (
-        f"{end_detail(found)}. Asks for an adaptation to the rows since then, which drops the part for this pattern"
-    )
-    return _daily_case(alarm, latest, also, onset=onset, finding=finding, reason=reason)
+    reason = f"{end_detail(found)}. Asks for a {_RUNS[DROP]}"
+    return _daily_case(alarm, latest, also, onset=onset, finding=finding, reason=reason, run_kind=DROP)
 
 
 def _daily_case(
@@ -128,6 +131,7 @@ def _daily_case(
     onset: datetime,
     finding: Mapping[str, Any],
     reason: str,
+    run_kind: RunKind = ADAPT,
 ) -> DriftCase:
     """The case of a result of the daily concept test, with its one finding."""
     window = (onset, alarm.end)
@@ -144,7 +148,7 @@ def _daily_case(
         "report": latest.document["report"],
     }
     decision = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
-    return DriftCase(decision=decision, run_kind=ADAPT, reason=reason, evidence=values)
+    return DriftCase(decision=decision, run_kind=run_kind, reason=reason, evidence=values)
 
 
 def end_detail(found: EndEvidence) -> str:

@@ -6,6 +6,8 @@ Each kind of run has its own window:
   the former concept. Labels need not be mature: a day counts if enough of its rows have one.
 - `threshold`: the latest `threshold_days` with mature labels; more, but not before the onset, if the test part needs
   them.
+- `drop`: its test part is the days since the pattern ended, as for `adapt`; its training part is as many days before
+  them as the split asks for. It fits nothing, so rows from before the end only choose the threshold.
 - `fit`: from the onset to the last day with mature labels. It grows backwards by whole days until the test part has the
   number of frauds that the gate requires.
 """
@@ -25,9 +27,11 @@ from ml.config.settings_files import TrainingWindowLimits
 from ml.console import stage
 from ml.drift.drift_case import DriftCase
 from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
-from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
+from ml.model.run_kinds import ADAPT, DROP, FIT, THRESHOLD, RunKind
 
 _DAY = timedelta(days=1)
+_YOUNG = (ADAPT, DROP)
+"""The kinds whose window ends with days that have enough labels, however young."""
 
 
 def for_case(
@@ -58,7 +62,7 @@ class _Needs:
     """The shares of the parts that Prepare makes, in order of time, and the frauds that each of them needs.
 
     A new threshold follows from legitimate rows. Its window is held to an adaptation's counts all the same: fewer
-    frauds could not show that the change is supported.
+    frauds could not show that the change is supported. A run that drops a part needs none to train on.
     """
 
     shares: tuple[float, ...]
@@ -71,7 +75,8 @@ class _Needs:
         if kind == FIT:
             shares = (split.train, split.validation, split.test)
             return cls(shares=shares, frauds=(fitted, 1, gate.min_positives))
-        return cls(shares=(split.train + split.validation, split.test), frauds=(fitted, gate.min_positives))
+        needed = 0 if kind == DROP else fitted
+        return cls(shares=(split.train + split.validation, split.test), frauds=(needed, gate.min_positives))
 
     def are_met(self, days: Sequence[DayCount]) -> bool:
         """Whether each part of `days` has enough frauds."""
@@ -116,7 +121,7 @@ def choose(
         return NotEnoughLabels(reason=f"the lake holds no transaction from {_day(onset)} to {_day(end)}; import them")
     usable = _usable(days, as_of, labels, kind)
     if not usable:
-        words = "are too few yet" if kind == ADAPT else "are not mature yet"
+        words = "are too few yet" if kind in _YOUNG else "are not mature yet"
         return NotEnoughLabels(
             reason=f"labels from {_day(onset)} on {words} ({sum(day.labelled for day in days):,} of "
             f"{sum(day.rows for day in days):,} transactions of the lake have one)"
@@ -125,6 +130,8 @@ def choose(
     last = end if len(usable) == len(days) else min(last, end)
     needs = _Needs.of(kind, settings, gate)
     start, chosen = _latest(usable, onset, last, labels.training_window, kind)
+    if kind == DROP:
+        start, chosen = _with_days_before(bucket, onset, usable, needs, as_of)
     if kind == THRESHOLD and not needs.are_met(chosen):
         older = usable[: len(usable) - len(chosen)]
         start, chosen = _shortest(older, onset, chosen, needs)
@@ -153,7 +160,7 @@ def choose(
 def _usable(days: Sequence[DayCount], as_of: datetime, labels: config.DriftFile, kind: RunKind) -> list[DayCount]:
     """The leading days whose label coverage and age reach the limits of the kind."""
     limits, usable = labels.labels, []
-    young = kind == ADAPT
+    young = kind in _YOUNG
     coverage_limit = labels.training_window.adapt_min_coverage if young else limits.min_coverage
     age_limit = timedelta(days=0 if young else limits.min_age_days)
     for day in days:
@@ -172,6 +179,25 @@ def _latest(
         return onset, list(usable)
     start = max(onset, last - timedelta(days=limits.adapt_days if kind == ADAPT else limits.threshold_days))
     return start, [day for day in usable if _midnight(day.day) + _DAY > start]
+
+
+def _with_days_before(
+    bucket: str, onset: datetime, usable: list[DayCount], needs: _Needs, as_of: datetime
+) -> tuple[datetime, list[DayCount]]:
+    """Prepends days before `onset` so that the part before the test part is theirs, and the test part begins there.
+
+    At most as many labelled rows as that part's share allows: with more, the test part would hold rows of theirs.
+    """
+    before, after = sum(needs.shares[:-1]), needs.shares[-1]
+    room = before / after * sum(day.labelled for day in usable)
+    reach = onset - math.ceil(before / after * len(usable)) * _DAY
+    chosen = list(usable)
+    for day in reversed(coverage.by_day(bucket, reach, onset, as_of=as_of)):
+        room -= day.labelled
+        if room < 0:
+            break
+        chosen.insert(0, day)
+    return min(onset, _midnight(chosen[0].day)), chosen
 
 
 def _shortest(

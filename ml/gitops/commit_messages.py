@@ -16,6 +16,7 @@ KINDS: Mapping[RunKind, str] = MappingProxyType(
     {
         "fit": "fit (all coefficients fitted to these rows)",
         "adapt": "adapt (the champion for known patterns, and a part for new ones)",
+        "drop": "drop (the champion without its part for new patterns, new threshold)",
         "threshold": "threshold (the champion's coefficients, new threshold)",
     }
 )

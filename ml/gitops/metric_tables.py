@@ -186,6 +186,13 @@ def budget(evaluation: Mapping[str, Any]) -> str:
     return "\n\n".join([*opening, table(head, [row(each) for each in found["options"]], numbers=(1, 3, 4, 5))])
 
 
+_NOTHING_FITTED: Mapping[config.RunKind, str] = {
+    "threshold": "**Same coefficients, new threshold.**",
+    "drop": "**The part for new patterns is dropped: its frauds have stopped. The part for known patterns is as it was "
+    "first fitted, to the last bit, with a new threshold.**",
+}
+
+
 def threshold_change(evaluation: Mapping[str, Any]) -> str:
     """The champion's threshold and the new one on the same test rows: score, alerts a day, recall, false positives."""
     change, window = evaluation["threshold_change"], evaluation["windows"]["test"]
@@ -203,7 +210,7 @@ def threshold_change(evaluation: Mapping[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            "**Same coefficients, new threshold.**",
+            _NOTHING_FITTED[evaluation["kind"]],
             table(("on the test rows", "new", "champion's"), rows, numbers=(1, 2)),
         ]
     )

@@ -40,7 +40,7 @@ def decide(
     comparison: Comparison,
     further: Sequence[Check] = (),
     *,
-    same_coefficients: bool = False,
+    nothing_fitted: bool = False,
 ) -> Verdict:
     """The verdict on a model.
 
@@ -51,14 +51,14 @@ def decide(
         positives: frauds among the test rows.
         comparison: with the champion; champion_checks.py has the rules.
         further: the checks that only this kind of run needs.
-        same_coefficients: whether only the threshold is new. Such a model need not show that it is not worse, because
+        nothing_fitted: whether the run fits no coefficient. Such a model need not show that it is not worse, because
             `further` limits what the threshold changes.
     """
     checks = [
         _recall(gate, metrics["recall"], positives),
         _false_positive_rate(gate, metrics["false_positive_rate"]),
         _positives(gate, positives),
-        *champion_checks.checks(gate.challenger, comparison, must_show=not same_coefficients),
+        *champion_checks.checks(gate.challenger, comparison, must_show=not nothing_fitted),
         *further,
     ]
     failed = [check.detail for check in checks if not check.passed]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-RunKind = Literal["threshold", "adapt", "fit"]
+RunKind = Literal["threshold", "drop", "adapt", "fit"]
 THRESHOLD: RunKind = "threshold"
 """The champion's coefficients with a new threshold."""
+DROP: RunKind = "drop"
+"""The champion without its part for new patterns, with a new threshold: the frauds of that pattern have stopped."""
 ADAPT: RunKind = "adapt"
 """The champion as the part for known patterns, and a part for new patterns that is fitted."""
 FIT: RunKind = "fit"
 """A first training or a refit: all numbers are fitted to the rows of the training window."""
-RUN_KINDS: tuple[RunKind, ...] = (THRESHOLD, ADAPT, FIT)
+RUN_KINDS: tuple[RunKind, ...] = (THRESHOLD, DROP, ADAPT, FIT)
 """From the kind that changes least to the one that changes most: a later kind does what an earlier one was to do."""
 
 
@@ -37,3 +39,8 @@ def covers(kind: RunKind, requested: RunKind) -> bool:
 def needs_champion(kind: RunKind) -> bool:
     """Whether a run of `kind` starts from the model that serves."""
     return kind != FIT
+
+
+def fits_coefficients(kind: RunKind) -> bool:
+    """Whether a run of `kind` fits coefficients; otherwise its training rows only choose the threshold."""
+    return kind in (ADAPT, FIT)

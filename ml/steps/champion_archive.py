@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ml.model import artifact, champion_comparison
 from ml.model.artifact import Artifact, ArtifactInvalid
 from ml.model.drift.reference import FITTED_NUMBERS
-from ml.model.run_kinds import ADAPT, FIT, RunKind
+from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
 from ml.steps import job_runner, prepared_files
 from ml.steps.job_runner import StepFailed
 
@@ -50,9 +50,10 @@ def read(folder: Path, sha256: str, *, parameter: str) -> Artifact | None:
 def unfitted_rows(champion: Artifact, kind: RunKind, rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Mask of the prepared `rows` on which no coefficient was fitted that a run of `kind` keeps.
 
-    An adaptation keeps the part for known patterns, a new threshold both parts. The scores of fitted rows are not those
-    of new rows: they would overstate what the champion finds. Rows on which only a threshold was chosen do not count.
+    A new threshold keeps both parts; an adaptation, and a run that drops a part, keep the part for known patterns. The
+    scores of fitted rows are not those of new rows: they would overstate what the champion finds. Rows on which only a
+    threshold was chosen do not count.
     """
-    kept = {FITTED_NUMBERS[FIT]} if kind == ADAPT else {FITTED_NUMBERS[FIT], FITTED_NUMBERS[ADAPT]}
+    kept = {FITTED_NUMBERS[FIT], FITTED_NUMBERS[ADAPT]} if kind == THRESHOLD else {FITTED_NUMBERS[FIT]}
     windows = [window for window in champion.baseline["fitted"] if window["numbers"] in kept]
     return champion_comparison.unseen(prepared_files.times(rows).astype(np.int64), windows)

@@ -22,31 +22,24 @@ from numpy.typing import NDArray
 
 from ml.model import (
     artifact,
-    champion_comparison,
     document_fields,
     explanation,
     fit_evidence,
-    gate,
-    metrics,
     run_kinds,
-    threshold_evidence,
 )
 from ml.model.adaptation.adapt import unadapted
 from ml.model.artifact import Artifact
-from ml.model.champion_comparison import Comparison
-from ml.model.drift.reference import complete_reference
+from ml.model.drift.reference import FITTED_NUMBERS, complete_reference
 from ml.model.fit_evidence import FitEvidence
 from ml.model.model_document import NEW
-from ml.model.run_kinds import ADAPT, RUN_KINDS, THRESHOLD, RunKind
+from ml.model.run_kinds import ADAPT, DROP, FIT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
-from ml.model.threshold_change import ThresholdChange, ThresholdFigures
-from ml.model.training_settings import Settings, Training
-from ml.steps import champion_archive, job_runner, prepared_files
+from ml.model.training_settings import Settings
+from ml.steps import champion_archive, ended_pattern, job_runner, measurement, prepared_files
 from ml.steps.champion_archive import ARCHIVE
 from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import LABEL
 
-SCHEMA = 1
 BASELINE = "baseline.json"
 DIGEST = "digest.json"
 SOURCE_ROOT = Path(__file__).resolve().parents[2]  # the folder of the package `ml`, from which code/ is copied
@@ -91,7 +84,7 @@ def evaluate(base: Path, kind: RunKind, provenance: dict[str, str], champion_sha
     model = artifact.read(archive)
     _write(base / "artifact" / ARCHIVE, archive)
     log.info("packed %s, %d bytes", model.sha256, len(archive))
-    evaluation = _measure(kind, settings, model, champion, rows)
+    evaluation = measurement.measure(kind, settings, model, champion, rows)
     evaluation |= {"windows": prepared["windows"], "row_counts": prepared["rows"], "fit": trained.evidence.summary()}
     evaluation |= {"kind": kind, "provenance": provenance, "artifact": {"sha256": model.sha256, "bytes": len(archive)}}
     text = json.dumps(evaluation, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
@@ -148,8 +141,11 @@ def _pack(
     if scorer.inputs != settings.training.columns.inputs:
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
     parts = {part: prepared_files.read(base / "prepared", part) for part in windows}
+    if kind == DROP and start is not None:
+        parts["train"] = parts["train"][ended_pattern.still_valid(start, parts["train"])]
     later = pd.concat([rows for part, rows in parts.items() if part != "train"], ignore_index=True)
-    unfitted = {*parts} if kind == THRESHOLD else {*parts} - {"train"} | {*trained.evidence.out_of_fold_scores}
+    fits = run_kinds.fits_coefficients(kind)
+    unfitted = {*parts} if not fits else {*parts} - {"train"} | {*trained.evidence.out_of_fold_scores}
     held_out = {part: rows for part, rows in parts.items() if part in unfitted}
     if start is not None:
         held_out = {part: rows[champion_archive.unfitted_rows(start, kind, rows)] for part, rows in held_out.items()}
@@ -169,7 +165,7 @@ def _pack(
         follows_new=_follow_new(scorer, unseen),
         windows=windows,
         kind=kind,
-        inherited=start.baseline["fitted"] if start is not None else (),
+        inherited=_inherited(kind, start),
     )
     return artifact.pack(
         {
@@ -178,6 +174,12 @@ def _pack(
             **artifact.code_files(SOURCE_ROOT),
         }
     )
+
+
+def _inherited(kind: RunKind, start: Artifact | None) -> list[dict[str, str]]:
+    """The windows that numbers of `start` were fitted on; of its adaptation none if the run drops that."""
+    windows = start.baseline["fitted"] if start is not None else ()
+    return [window for window in windows if kind != DROP or window["numbers"] == FITTED_NUMBERS[FIT]]
 
 
 def _check_test_rows(path: Path, test: pd.DataFrame, unfitted: pd.DataFrame) -> None:
@@ -197,18 +199,21 @@ def _follow_new(scorer: Scorer, rows: pd.DataFrame) -> NDArray[np.bool_]:
 def _check_same_numbers(path: Path, kind: RunKind, model_json: dict[str, Any], champion: Artifact) -> None:
     """Checks that a run left the champion's numbers as they are, to the last bit.
 
-    A new threshold leaves every other number, an adaptation those of the part for known patterns.
+    A new threshold leaves every other number, an adaptation those of the part for known patterns. A run of kind `drop`
+    leaves those, and adds none.
     """
     ours, theirs = model_json, document_fields.load(champion.files["model.json"], "model.json")
+    if kind != THRESHOLD:
+        theirs = unadapted(theirs)
     if kind == ADAPT:
-        ours, theirs = unadapted(ours), unadapted(theirs)
+        ours = unadapted(ours)
     changed = sorted(
         key
         for key in {*ours, *theirs} - {"threshold", "provenance"}
         if document_fields.canonical(ours.get(key)) != document_fields.canonical(theirs.get(key))
     )
     if changed:
-        only = "a threshold only" if kind == THRESHOLD else "a line and a part for new patterns only"
+        only = "a line and a part for new patterns only" if kind == ADAPT else "a threshold only"
         raise StepFailed(f"{path}: {', '.join(changed)} differ from the champion's, and this run sets {only}")
 
 
@@ -222,98 +227,6 @@ def _held_out_scores(scorer: Scorer, part: str, rows: pd.DataFrame, trained: _Tr
             f"Train and Evaluate must read the same rows"
         )
     return np.asarray(own)
-
-
-def _measure(
-    kind: RunKind, settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame
-) -> dict[str, Any]:
-    """What evaluation.json (schema 1) says about the test rows."""
-    training, scorer = settings.training, model.model
-    truth = rows[LABEL].to_numpy()
-    scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
-    decisions = scorer.decide(scores)
-    figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
-    counts = metrics.Confusion.of(truth, decisions)
-    comparison = _compare(settings, rows, (scores, decisions), champion, scorer)
-    change = None
-    if kind == THRESHOLD and champion is not None:
-        thresholds = (champion.model.threshold.score, scorer.threshold.score)
-        amounts = rows[training.columns.amount].to_numpy()
-        before, after = (ThresholdFigures.of(score, scores, truth, amounts) for score in thresholds)
-        change = ThresholdChange(champion=before, new=after, policy=training.threshold)
-    further = change.checks() if change is not None else ()
-    verdict = gate.decide(
-        settings.gate, figures, counts.positives, comparison, further, same_coefficients=kind == THRESHOLD
-    )
-    return {
-        "schema": SCHEMA,
-        "verdict": verdict.to_dict(),
-        "metrics": {name: figure.to_dict() for name, figure in figures.items()},
-        "confusion": dataclasses.asdict(counts),
-        "rows": len(rows),
-        "positives": counts.positives,
-        "threshold": dataclasses.asdict(scorer.threshold),
-        "threshold_change": change.to_dict() if change is not None else None,
-        "alert_budget": training.alert_budget,
-        "champion": comparison.to_dict(),
-        "budget": _budget(training, rows, scores, figures["recall_at_alert_budget"]),
-        "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
-    }
-
-
-def _budget(
-    training: Training, rows: pd.DataFrame, scores: np.ndarray[Any, Any], recall: metrics.Estimate
-) -> dict[str, Any]:
-    """What other budgets would alert, find and miss, and whether a person must decide because this one is too small."""
-    times = prepared_files.times(rows)
-    days = float((times.max() - times.min()) / np.timedelta64(1, "D"))
-    options = threshold_evidence.options(
-        scores,
-        rows[LABEL],
-        rows[training.columns.amount],
-        days=days,
-        alert_shares=sorted({*threshold_evidence.ALERT_SHARES, training.alert_budget}),
-    )
-    return {
-        "shortfall": threshold_evidence.shortfall(recall, training.min_recall_at_alert_budget),
-        "days": days,
-        "options": [option.to_dict() for option in options],
-    }
-
-
-def _compare(
-    settings: Settings,
-    rows: pd.DataFrame,
-    challenger: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-    champion: Artifact | None,
-    model: Scorer,
-) -> Comparison:
-    if champion is None:
-        return champion_comparison.NO_CHAMPION
-    absent = [name for name in champion.model.inputs if name not in rows.columns]
-    if absent:
-        return Comparison(
-            status="not possible",
-            reason=(
-                f"Comparison with the champion is not possible: these transactions lack its inputs {', '.join(absent)}."
-            ),
-            artifact_sha256=champion.sha256,
-        )
-    times = prepared_files.times(rows).astype(np.int64)
-    unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
-    scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
-    common = rows[unseen]
-    slices = champion_comparison.amount_bands(common[settings.training.columns.amount])
-    slices |= champion_comparison.patterns(model.log_odds(common[list(model.inputs)].to_numpy()))
-    return champion_comparison.compare(
-        common[LABEL],
-        challenger=(challenger[0][unseen], challenger[1][unseen]),
-        champion=(scores, champion.model.decide(scores)),
-        rule=settings.gate.challenger,
-        seed=settings.training.seed,
-        artifact_sha256=champion.sha256,
-        slices=slices,
-    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.model.run_kinds import FIT, RUN_KINDS, THRESHOLD, RunKind
+from ml.model import run_kinds
+from ml.model.run_kinds import FIT, RUN_KINDS, RunKind
 from ml.model.training_settings import Columns, Split
 from ml.steps import job_runner, prepared_files, training_set_listing
 from ml.steps.job_runner import StepFailed, log
@@ -82,7 +83,7 @@ def prepare(base: Path, kind: RunKind, window_start: str, window_end: str) -> No
     counts |= duplicates(tables, training.columns)
     windows = {part: _window(table) for part, table in tables.items()}
     for part, window in windows.items():
-        if kind != THRESHOLD or part != "train":  # a threshold follows from the scores of legitimate rows
+        if run_kinds.fits_coefficients(kind) or part != "train":  # a threshold follows from scores of legitimate rows
             _check_has_fraud(part, window)
         log.info("%s: %s", part, window)
     log.info("of all rows: %s", counts)

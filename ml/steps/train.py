@@ -6,7 +6,8 @@ baseline.json and fit.json to the model directory, which SageMaker packs. Never 
 A `fit` fits all coefficients and chooses the threshold on rows that they were not fitted on (model_fit.py). A run of
 kind `adapt` keeps the champion's coefficients, fits a line of log-odds for them and a part for new patterns, and
 chooses the threshold on out-of-fold scores (model/adaptation). A run of kind `threshold` fits nothing: it takes the
-champion's numbers and chooses the threshold on the training rows.
+champion's numbers and chooses the threshold on the training rows. So does one of kind `drop`, with the champion's part
+for known patterns as it was first fitted, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,10 @@ from ml.model.adaptation.adapt import adapt, unadapted
 from ml.model.artifact import Artifact
 from ml.model.drift.reference import start_reference
 from ml.model.fit_evidence import FitEvidence
-from ml.model.run_kinds import ADAPT, FIT, RUN_KINDS, THRESHOLD, RunKind
+from ml.model.run_kinds import ADAPT, DROP, FIT, RUN_KINDS, RunKind
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
-from ml.steps import champion_archive, job_runner, prepared_files
+from ml.steps import champion_archive, ended_pattern, job_runner, prepared_files
 from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import LABEL
 
@@ -82,7 +84,9 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
         document, evidence = _fitted(training, train_rows, rows)
     else:
         _check_inputs(training, champion)
-        make = _adapted if kind == ADAPT else _with_new_threshold
+        if kind == DROP:
+            train_rows = train_rows[ended_pattern.still_valid(champion, train_rows)].reset_index(drop=True)
+        make = _adapted if kind == ADAPT else partial(_with_new_threshold, kind)
         document, evidence = make(training, train_rows, champion)
     _log_evidence(evidence)
     model.mkdir(parents=True, exist_ok=True)
@@ -132,20 +136,26 @@ def _adapted(training: Training, train_rows: Any, champion: Artifact) -> tuple[d
     return found.document(document, {"policy": rule.policy, "value": rule.value, "score": score}), evidence
 
 
-def _with_new_threshold(training: Training, train_rows: Any, champion: Artifact) -> tuple[dict[str, Any], FitEvidence]:
+def _with_new_threshold(
+    kind: RunKind, training: Training, train_rows: Any, champion: Artifact
+) -> tuple[dict[str, Any], FitEvidence]:
     """The champion's document with a threshold from its scores of `train_rows`; every other number is unchanged.
 
-    Rows that the champion was fitted on do not count: their scores are not those of new rows.
+    A run of kind `drop` takes the document without the champion's adaptation, and its scores. Rows that the kept
+    coefficients were fitted on do not count: their scores are not those of new rows.
     """
-    new = _unfitted(THRESHOLD, train_rows, champion)
-    scores = champion.model.score(new[list(champion.model.inputs)].to_numpy())
+    new = _unfitted(kind, train_rows, champion)
+    document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
+    if kind == DROP:
+        document = unadapted(document)
+    scorer = Scorer.from_json(document_fields.canonical(document))
+    scores = scorer.score(new[list(scorer.inputs)].to_numpy())
     rule, former = training.threshold, champion.model.threshold.score
     score = threshold.choose(rule, scores, new[LABEL], new[training.columns.amount])
     log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
     blocks, source = training.out_of_fold.blocks, threshold_evidence.TRAINING
     expected = threshold_evidence.expected(rule.policy, score, scores, new[LABEL], blocks=blocks, source=source)
     evidence = FitEvidence(expected=expected, out_of_fold_scores={}, synthetic_rows=0, notes=_left_out(train_rows, new))
-    document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
     chosen = {"policy": rule.policy, "value": rule.value, "score": score}
     return document | {"threshold": chosen, "provenance": None}, evidence
 
@@ -154,7 +164,7 @@ def _unfitted(kind: RunKind, train_rows: Any, champion: Artifact) -> Any:
     """The training rows on which no coefficient was fitted that the run keeps."""
     new = train_rows[champion_archive.unfitted_rows(champion, kind, train_rows)]
     if not len(new):
-        made = "a new threshold" if kind == THRESHOLD else "an adaptation"
+        made = "an adaptation" if kind == ADAPT else "a new threshold"
         raise StepFailed(f"the champion was fitted on all {len(train_rows):,} training rows: {made} needs later rows")
     return new
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ml import config
 from ml.errors import ConfigError, Refused
-from ml.model.run_kinds import THRESHOLD, RunKind
+from ml.model import run_kinds
+from ml.model.run_kinds import RunKind
 from ml.records import retrain_requests
 from ml.records.retrain_requests import Resolutions
 
@@ -57,10 +58,12 @@ def window(requests: Mapping[str, config.RetrainRequest], kind: RunKind) -> conf
     """The training window of a run of `kind` for all of `requests`: from their latest start to their latest end.
 
     The latest start, because rows from before an onset teach the former concept. If any request has no end, the window
-    has none: newer rows are never worse. A request for a new threshold does not limit a run that fits coefficients: its
-    window is as short as a threshold needs.
+    has none: newer rows are never worse. A request for a run that fits nothing limits only a run of its own kind: its
+    window is as long as a threshold needs.
     """
-    counted = [request for request in requests.values() if kind == THRESHOLD or request.kind != THRESHOLD]
+    counted = [
+        request for request in requests.values() if request.kind == kind or run_kinds.fits_coefficients(request.kind)
+    ]
     starts = [request.window.start for request in counted if request.window.start is not None]
     ends = [request.window.end for request in counted]
     closed = [end for end in ends if end is not None]

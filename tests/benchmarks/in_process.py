@@ -30,7 +30,7 @@ from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.ranking import RankingCounts, RankingRules
 from ml.model.drift.settings import POOLED_WINDOWS
 from ml.model.drift.verdict import CAUSES, CONCEPT
-from ml.model.run_kinds import ADAPT, RunKind
+from ml.model.run_kinds import ADAPT, DROP, RunKind
 from ml.simulate.year_traffic import HISTORY, Year
 from ml.steps.job_runner import StepFailed
 from tests.benchmarks.daily_counts import DailyCounts, Evidence, day_number, midnight
@@ -223,25 +223,23 @@ class InProcess:
         cases = [
             DriftCase(decision=each, run_kind=self._run_kind(each, now), reason="", evidence={}) for each in decisions
         ]
+        evidence = self.evidence(now)
+        fired = evidence is not None and evidence.rates.fired
+        ended = evidence.ended if evidence is not None else None
+        if not fired and ended is not None and ended.fired and ended.ended is not None:
+            self.played.ended.append(now)
+            return [_daily_case(midnight(ended.ended), now, DROP), *(case for case in cases if case.kind != CONCEPT)]
         if any(case.kind == CONCEPT for case in cases):
             self.played.alarms.append(now)
             return cases
-        onset = self._onset_by_day(now)
-        if onset is None:
-            return cases
-        window = (onset, midnight(now.date()))
-        daily = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
-        return [DriftCase(decision=daily, run_kind=ADAPT, reason="", evidence={}), *cases]
-
-    def _onset_by_day(self, now: datetime) -> datetime | None:
-        """The onset of an alarm of the daily test, the end of the new pattern, or the start of another adaptation."""
-        evidence = self.evidence(now)
-        if evidence is not None and evidence.rates.fired and evidence.rates.onset is not None:
+        if evidence is not None and fired and evidence.rates.onset is not None:
             self.played.alarms.append(now)
-            return midnight(evidence.rates.onset)
-        if evidence is not None and evidence.ended is not None and evidence.ended.fired and evidence.ended.ended:
-            self.played.ended.append(now)
-            return midnight(evidence.ended.ended)
+            return [_daily_case(midnight(evidence.rates.onset), now, ADAPT), *cases]
+        onset = self._repeated_since(now)
+        return cases if onset is None else [_daily_case(onset, now, ADAPT), *cases]
+
+    def _repeated_since(self, now: datetime) -> datetime | None:
+        """The first day of the rows of another adaptation; None if it is not due."""
         return repeated_adaptation.onset(
             self._serving.model.baseline,
             [part.pattern for part in self._serving.model.model.document.parts],
@@ -388,3 +386,10 @@ class InProcess:
                     )
                 )
         return found
+
+
+def _daily_case(onset: datetime, now: datetime, kind: RunKind) -> DriftCase:
+    """A case that does not follow from windows: its one window is from the onset to the day of the check."""
+    window = (onset, midnight(now.date()))
+    decision = detector.Decision(kind=CONCEPT, onset=onset, fired=(window,), considered=(window,))
+    return DriftCase(decision=decision, run_kind=kind, reason="", evidence={})

@@ -216,8 +216,8 @@ def test_daily_test_finds_concept_drift_before_labels_are_mature(env: MonitoredE
     assert (again.request, again.state) == (asked.request, "already requested")
 
 
-def test_end_of_the_new_pattern_asks_for_an_adaptation_to_the_rows_since_then(env: MonitoredEndpoint) -> None:
-    """The adapted model alerts on frauds that have stopped: one request from their end on, which drops the part."""
+def test_end_of_the_new_pattern_asks_for_a_model_without_its_part(env: MonitoredEndpoint) -> None:
+    """The adapted model alerts on frauds that have stopped: one request, to be tested on the rows since their end."""
     env.at("2026-01-31T13:00:00Z")
     env.approve(2, adapted=True)
     env.month(2, known_after=3, version="0002", scorer=monitored.ADAPTED_SCORER)
@@ -226,10 +226,12 @@ def test_end_of_the_new_pattern_asks_for_an_adaptation_to_the_rows_since_then(en
     assert found.concept_alarm is not None and found.concept_alarm.ended is not None
     assert (found.concept_alarm.fired, found.concept_alarm.ended.fired, found.causes) == (False, True, ("concept",))
     (asked,) = found.requests
-    assert (asked.request, asked.state, asked.run_kind) == ("20260226T000000Z-concept-drift", "requested", "adapt")
+    assert (asked.request, asked.state, asked.run_kind) == ("20260226T000000Z-concept-drift", "requested", "drop")
     request = env.request(asked.request)
-    assert request.window.start == datetime(2026, 2, 1, tzinfo=UTC)
+    assert request.kind == "drop"
+    assert request.window.start is not None and request.window.start <= datetime(2026, 2, 1, tzinfo=UTC)
     assert request.reason.startswith("The frauds of the new pattern have stopped since 2026-02-01: ")
+    assert request.reason.endswith(". Asks for a model without the part for this pattern")
     (finding,) = request.evidence["findings"]
     assert finding["statistic"] == "daily_new_pattern_frauds"
     assert finding["value"] < 0.5

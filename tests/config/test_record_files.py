@@ -59,7 +59,7 @@ def test_window_has_a_start_before_its_end() -> None:
         config.Window(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 2, 1, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("kind", ["adapt", "threshold"])
+@pytest.mark.parametrize("kind", ["adapt", "drop", "threshold"])
 def test_kind_that_starts_from_the_champion_names_one(kind: config.RunKind) -> None:
     """An approval of such a kind without a champion contradicts itself; so does a request without a start."""
     with pytest.raises(ValueError, match=f"must have a champion if kind is '{kind}'"):
@@ -75,6 +75,6 @@ def test_unknown_kind_is_an_error_of_its_field() -> None:
     """The error names the file, the field and the kinds."""
     text = config.dump(approval()).replace("kind: fit", "kind: refit")
     with pytest.raises(
-        config.FileInvalid, match=r"0007\.yaml: kind must be 'threshold', 'adapt' or 'fit' \(got 'refit'\)"
+        config.FileInvalid, match=r"0007\.yaml: kind must be 'threshold', 'drop', 'adapt' or 'fit' \(got 'refit'\)"
     ):
         config.parse(text, config.approval_path(7), config.ApprovalRecord)

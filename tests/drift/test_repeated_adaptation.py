@@ -115,3 +115,17 @@ def test_alarm_comes_before_another_adaptation(monkeypatch: pytest.MonkeyPatch, 
     result = SimpleNamespace(fired=fired, ended=None)
     cases: list[Any] = decision_policy.cases(monitor, [None], result)  # type: ignore[arg-type, list-item] # fakes
     assert cases == [alarm if fired else again]
+
+
+@pytest.mark.parametrize("fired", [True, False])
+def test_end_of_the_pattern_comes_before_windows_unless_new_frauds_are_found(
+    monkeypatch: pytest.MonkeyPatch, fired: bool
+) -> None:
+    """Windows find a pattern's end as drift too, later; an alarm shows frauds that only an adaptation can learn."""
+    windows = [SimpleNamespace(kind="concept"), SimpleNamespace(kind="data")]
+    end = SimpleNamespace(kind="concept", end=True)
+    monkeypatch.setattr(decision_policy, "_cases_of_windows", lambda *_: windows)
+    monkeypatch.setattr(decision_policy, "build_end_case", lambda *_: end)
+    result = SimpleNamespace(fired=fired, ended=SimpleNamespace(fired=True))
+    cases: list[Any] = decision_policy.cases(None, [None], result)  # type: ignore[arg-type, list-item] # fakes
+    assert cases == (windows if fired else [end, windows[1]])

@@ -82,6 +82,22 @@ def test_new_threshold_uses_the_latest_mature_days(env: MonitoredEndpoint) -> No
     assert "frauds are labelled from 2026-04-15 to 2026-04-21" in short.reason
 
 
+def test_dropped_part_is_tested_on_the_days_since_its_end(env: MonitoredEndpoint) -> None:
+    """The days before them are as many as the training part needs, and their frauds do not count as evidence."""
+    found = choose(env, moment(4, 10), kind="drop")
+    assert isinstance(found, window_choice.TrainingWindow)
+    since = (found.end - moment(4, 10)).days
+    before = (moment(4, 10) - found.start).days
+    assert before == found.grown_days
+    assert 0.69 <= before / (since + before) <= 0.7  # never more: the test part begins at the end of the pattern
+    short = choose(env, moment(4, 10), kind="drop", min_positives=found.test_frauds + 1)
+    assert isinstance(short, window_choice.NotEnoughLabels)
+    assert f"of which {found.test_frauds} are in the test part" in short.reason
+    recent = choose(env, moment(2), kind="drop")  # no day before it: the lake begins here
+    assert isinstance(recent, window_choice.TrainingWindow)
+    assert (recent.start, recent.grown_days) == (moment(2), 0)
+
+
 def test_no_request_without_mature_labels_or_transactions(env: MonitoredEndpoint) -> None:
     """Each reason states what is missing."""
     young = choose(env, moment(4, 25), kind="fit")

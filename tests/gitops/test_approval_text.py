@@ -392,6 +392,11 @@ def test_new_threshold_is_shown_beside_the_champions() -> None:
     ]
     assert commit_messages.approval_title(record) == "threshold: serve approval 0007: recall 0.90 (0.80 to 0.95)"
     assert "Same coefficients" not in approval_text.render(page())
+    dropped = replace(made, record=record.model_copy(update={"kind": "drop"}), evaluation={**evaluated, "kind": "drop"})
+    text = approval_text.render(dropped)
+    assert "Kind of run: drop (the champion without its part for new patterns, new threshold)." in text
+    assert "The part for new patterns is dropped: its frauds have stopped." in text
+    assert "| alerts at a score of | 0.0625 | 0.031 |" in text
 
 
 def test_rows_that_were_left_out_are_counted() -> None:

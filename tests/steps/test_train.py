@@ -226,3 +226,64 @@ def test_second_adaptation_uses_the_rows_of_the_first(changed_later: Bench, tmp_
     assert "adapting to 2800 rows with " in made.run("train", "--kind", "adapt", "--champion-sha256", sha256).stdout
     done = made.run("train", "--kind", "threshold", "--champion-sha256", sha256)
     assert "the champion was fitted on all 2,800 training rows: a new threshold needs later rows" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory: pytest.TempPathFactory, changed_later: Bench) -> Bench:
+    """A machine on which a run of kind drop ended: high amounts are frauds before day 26, and no longer from then on."""
+    made = Bench(tmp_path_factory.mktemp("dropped")).lay()
+    made.data(n=9_300, seed=5, day=20, new_share=0.05)
+    made.data(seed=7, day=26)
+    made.whole(kind="drop", champion=made.crown(changed_later.artifact()))
+    return made
+
+
+def test_dropped_part_leaves_the_first_fit(finished: Bench, dropped: Bench) -> None:
+    """The model is the one that was adapted first, to the last bit, with a threshold of its own; the gate passes it."""
+    first, made = (json.loads(artifact.read(bench.artifact()).files["model.json"]) for bench in (finished, dropped))
+    differs = {key for key in made if made[key] != first[key]}
+    assert differs == {"threshold", "provenance"}
+    evaluation = dropped.evaluation()
+    assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
+    checks = {check["name"]: check for check in evaluation["verdict"]["checks"]}
+    assert checks["drop_false_positive_rate"]["bound"] < 0
+    assert checks["drop_recall"]["observed"] >= checks["drop_recall"]["limit"]
+    assert "recall by kind" not in checks
+    assert {"known pattern", "new pattern"} <= {part["name"] for part in evaluation["champion"]["slices"]}
+    assert evaluation["threshold_change"]["champion"]["alerts"] > evaluation["threshold_change"]["new"]["alerts"]
+
+
+def test_reference_of_a_dropped_part_has_none_of_its_frauds(changed_later: Bench, dropped: Bench) -> None:
+    """Frauds of the ended pattern are in the training rows, and neither in the rates nor in the recall to expect."""
+    champion, made = (artifact.read(bench.artifact()) for bench in (changed_later, dropped))
+    rates = [
+        np.divide(each.baseline["fraud_by_amount"]["frauds"], each.baseline["fraud_by_amount"]["rows"])[-1]
+        for each in (champion, made)
+    ]
+    assert rates[1] < rates[0] / 4
+    counts = made.baseline["confusion"]
+    assert counts["true_positives"] / (counts["true_positives"] + counts["false_negatives"]) > 0.8
+    assert {window["numbers"] for window in made.baseline["fitted"]} == {"known", "threshold"}
+    assert made.baseline["new_pattern"] == {"alerts": 0, "frauds": 0}
+
+
+def test_part_whose_frauds_go_on_is_not_dropped(changed_later: Bench, tmp_path: Path) -> None:
+    """If the test rows have frauds of the pattern, recall falls beyond chance and the gate fails."""
+    made = Bench(tmp_path).lay()
+    made.data(seed=5, day=20, new_share=0.05)
+    evaluation = made.whole(kind="drop", champion=made.crown(changed_later.artifact()))
+    assert evaluation["verdict"]["status"] == "failed"
+    failed = {check["name"] for check in evaluation["verdict"]["checks"] if not check["passed"]}
+    assert {"drop_recall", "champion_recall"} <= failed
+
+
+def test_champion_of_one_part_has_nothing_to_drop(finished: Bench, later: Bench, tmp_path: Path) -> None:
+    """The step fails, and says why."""
+    made = Bench(tmp_path).lay()
+    shutil.copytree(later.processing / "prepared", made.processing / "prepared")
+    sha256 = made.crown(finished.artifact())
+    done = made.run("train", "--kind", "drop", "--champion-sha256", sha256)
+    assert done.returncode == 1
+    assert f"the champion {sha256} has no part for new patterns, so a run of kind drop has nothing to drop" in (
+        done.stderr
+    )

@@ -135,4 +135,7 @@ def test_request_for_a_threshold_does_not_limit_a_fit() -> None:
     chosen = {"a": retrain(onset, None, kind="adapt"), "b": retrain(recent, None, kind="threshold")}
     assert open_requests.window(chosen, "adapt").start == onset
     assert open_requests.window({"b": chosen["b"]}, "threshold").start == recent
+    dropped = {"b": chosen["b"], "c": retrain(onset, None, kind="drop")}
+    assert open_requests.window(dropped, "drop").start == onset
+    assert open_requests.window(dropped | {"a": retrain(recent, None, kind="adapt")}, "adapt").start == recent
     assert open_requests.window({"b": chosen["b"]}, "fit") == config.Window(start=None, end=None)

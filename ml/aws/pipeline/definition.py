@@ -2,7 +2,7 @@
 
 The inputs of a run (data, settings, code, champion, commit) are parameters; the definition itself holds what belongs to
 the platform and to `compute` in model.yaml. Commit, requests and champion reach no argument of Prepare and Train, so
-that SageMaker's step cache works across commits. A run of kind `adapt` or `threshold` starts from the champion: its
+that SageMaker's step cache works across commits. A run of another kind than `fit` starts from the champion: its
 BaseModelUri, which Train reads, names the champion; that of a fit names the placeholder.
 """
 

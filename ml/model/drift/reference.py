@@ -18,7 +18,7 @@ from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.drift import performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
 from ml.model.metrics import Confusion
-from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
+from ml.model.run_kinds import ADAPT, DROP, FIT, THRESHOLD, RunKind
 from ml.model.training_settings import Columns
 
 if TYPE_CHECKING:
@@ -28,7 +28,12 @@ SCHEMA = 2
 BINS = 40  # resolves a Kolmogorov-Smirnov distance of 0.05; four bins make one decile
 BAND_LEVELS = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # quantiles of amounts; label changes show first at the top
 _TUPLE_FIELDS = ("edges", "counts")
-FITTED_NUMBERS: Mapping[RunKind, str] = {FIT: "known", ADAPT: "new", THRESHOLD: "threshold"}
+FITTED_NUMBERS: Mapping[RunKind, str] = {
+    FIT: "known",
+    ADAPT: "new",
+    DROP: "threshold",
+    THRESHOLD: "threshold",
+}
 """What the rows of a run decide: the coefficients of the part for known or for new patterns, or the threshold alone."""
 MAX_LISTED_VALUES = 32
 """Inputs with at most this many distinct values list them, so that an unseen value can be detected."""

@@ -1,0 +1,130 @@
+"""Measures a packed model on the test rows, compares it with the champion, and applies the gate.
+
+Part of the Evaluate step (evaluate.py). Reads and writes no file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.model import champion_comparison, dropped_part_checks, gate, metrics, run_kinds, threshold_evidence
+from ml.model.artifact import Artifact
+from ml.model.champion_comparison import Comparison
+from ml.model.run_kinds import DROP, THRESHOLD, RunKind
+from ml.model.scorer import Scorer
+from ml.model.threshold_change import ThresholdChange, ThresholdFigures
+from ml.model.training_settings import Settings, Training
+from ml.steps import prepared_files
+from ml.steps.prepared_files import LABEL
+
+SCHEMA = 1
+
+
+def measure(
+    kind: RunKind, settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame
+) -> dict[str, Any]:
+    """What evaluation.json (schema 1) says about the test rows."""
+    training, scorer = settings.training, model.model
+    truth = rows[LABEL].to_numpy()
+    scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
+    decisions = scorer.decide(scores)
+    figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
+    counts = metrics.Confusion.of(truth, decisions)
+    patterned = champion.model if kind == DROP and champion is not None else scorer
+    comparison = _compare(settings, rows, (scores, decisions), champion, patterned)
+    change, further = None, dropped_part_checks.checks(comparison) if kind == DROP else ()
+    if not run_kinds.fits_coefficients(kind) and champion is not None:
+        change = _threshold_change(training, rows, scorer, champion)
+        further = change.checks() if kind == THRESHOLD else further
+    verdict = gate.decide(
+        settings.gate,
+        figures,
+        counts.positives,
+        comparison,
+        further,
+        nothing_fitted=not run_kinds.fits_coefficients(kind),
+    )
+    return {
+        "schema": SCHEMA,
+        "verdict": verdict.to_dict(),
+        "metrics": {name: figure.to_dict() for name, figure in figures.items()},
+        "confusion": dataclasses.asdict(counts),
+        "rows": len(rows),
+        "positives": counts.positives,
+        "threshold": dataclasses.asdict(scorer.threshold),
+        "threshold_change": change.to_dict() if change is not None else None,
+        "alert_budget": training.alert_budget,
+        "champion": comparison.to_dict(),
+        "budget": _budget(training, rows, scores, figures["recall_at_alert_budget"]),
+        "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
+    }
+
+
+def _budget(
+    training: Training, rows: pd.DataFrame, scores: np.ndarray[Any, Any], recall: metrics.Estimate
+) -> dict[str, Any]:
+    """What other budgets would alert, find and miss, and whether a person must decide because this one is too small."""
+    times = prepared_files.times(rows)
+    days = float((times.max() - times.min()) / np.timedelta64(1, "D"))
+    options = threshold_evidence.options(
+        scores,
+        rows[LABEL],
+        rows[training.columns.amount],
+        days=days,
+        alert_shares=sorted({*threshold_evidence.ALERT_SHARES, training.alert_budget}),
+    )
+    return {
+        "shortfall": threshold_evidence.shortfall(recall, training.min_recall_at_alert_budget),
+        "days": days,
+        "options": [option.to_dict() for option in options],
+    }
+
+
+def _threshold_change(training: Training, rows: pd.DataFrame, model: Scorer, champion: Artifact) -> ThresholdChange:
+    """The champion and the model that has its coefficients, or those of one part, each with its own threshold."""
+    truth, amounts = rows[LABEL].to_numpy(), rows[training.columns.amount].to_numpy()
+    before, after = (
+        ThresholdFigures.of(scorer.threshold.score, scorer.score(rows[list(scorer.inputs)].to_numpy()), truth, amounts)
+        for scorer in (champion.model, model)
+    )
+    return ThresholdChange(champion=before, new=after, policy=training.threshold)
+
+
+def _compare(
+    settings: Settings,
+    rows: pd.DataFrame,
+    challenger: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    champion: Artifact | None,
+    patterned: Scorer,
+) -> Comparison:
+    """The comparison with the champion; `patterned` is the one of the two that tells known from new patterns."""
+    if champion is None:
+        return champion_comparison.NO_CHAMPION
+    absent = [name for name in champion.model.inputs if name not in rows.columns]
+    if absent:
+        return Comparison(
+            status="not possible",
+            reason=(
+                f"Comparison with the champion is not possible: these transactions lack its inputs {', '.join(absent)}."
+            ),
+            artifact_sha256=champion.sha256,
+        )
+    times = prepared_files.times(rows).astype(np.int64)
+    unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
+    scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
+    common = rows[unseen]
+    slices = champion_comparison.amount_bands(common[settings.training.columns.amount])
+    slices |= champion_comparison.patterns(patterned.log_odds(common[list(patterned.inputs)].to_numpy()))
+    return champion_comparison.compare(
+        common[LABEL],
+        challenger=(challenger[0][unseen], challenger[1][unseen]),
+        champion=(scores, champion.model.decide(scores)),
+        rule=settings.gate.challenger,
+        seed=settings.training.seed,
+        artifact_sha256=champion.sha256,
+        slices=slices,
+    )
