@@ -133,5 +133,6 @@ def drift_rows(result: Any) -> list[tuple[str, Any]]:
         ("due", ", ".join(result.causes) or "no request"),
         *requests,
         ("no traffic", f"since {stamp(no_traffic.since)}, {no_traffic.hours:,.0f} hours" if no_traffic else None),
+        ("no labels", result.no_labels.detail if result.no_labels else None),
         ("report", result.windows[-1].report if result.windows else None),
     ]

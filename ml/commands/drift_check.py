@@ -27,6 +27,7 @@ from ml.drift import (
     concept_alarm,
     decision_policy,
     hand_over,
+    missing_labels,
     request_text,
     step_summary,
     training_window,
@@ -34,6 +35,7 @@ from ml.drift import (
 from ml.drift.calendar import Window
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase, RequestOutcome
+from ml.drift.missing_labels import NoLabels
 from ml.drift.request_evidence import alarm_detail
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
 from ml.drift.retrain_requester import RetrainRequester
@@ -43,10 +45,11 @@ from ml.gitops import issues, labels, serving_pointer
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
+from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.verdict import IMMATURE, NO_DATA
 from ml.workflow import runner_commands
 
-NO_TRAFFIC = "no traffic"
+NO_TRAFFIC, NO_LABELS = "no traffic", "no labels"
 _MAX_SKIPPED_WINDOWS = 12
 """Windows that one check evaluates at most after checks have not run for a long time."""
 
@@ -102,11 +105,12 @@ def check(
     no_traffic = (
         _time_without_traffic(monitor, repository, rules, now) if settings.capture.sampling_percentage else None
     )
+    no_labels = _missing_labels(monitor, past, rules, now)
     for each in checks:
         check_artifacts.write(monitor, each, past)
     if latest:
         published = cloudwatch_metrics.publish(
-            monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic, alarm), at=now
+            monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic, alarm, no_labels), at=now
         )
         note(f"{published} metrics published to {cloudwatch_metrics.NAMESPACE}")
     else:  # metrics of a past window would set off alarms about the present
@@ -124,9 +128,10 @@ def check(
         for outcome in outcomes:
             note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
         _report_no_traffic(github, monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
+        _report_no_labels(github, monitor, no_labels)
     if latest:
         _publish_completion(monitor.endpoint, now)
-    result = _result(monitor, checks, cases, outcomes, no_traffic=no_traffic, alarm=alarm)
+    result = _result(monitor, checks, cases, outcomes, no_traffic=no_traffic, no_labels=no_labels, alarm=alarm)
     runner_commands.output(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
@@ -194,6 +199,31 @@ def _report_no_traffic(github: GitHub, monitor: Monitor, no_traffic: NoTraffic |
         )
 
 
+def _missing_labels(monitor: Monitor, past: Sequence[Check], rules: config.DriftFile, now: datetime) -> NoLabels | None:
+    """The labels that are missing in windows that could still count against the champion."""
+    champion = monitor.model(monitor.serves)
+    counted = [
+        (each.verdict, LabelSummary.from_dict(each.document["label_summary"]))
+        for each in past
+        if each.document["label_summary"] is not None and decision_policy.may_count(each, champion)
+    ]
+    return missing_labels.find(counted, now=now, days=rules.no_labels_days)
+
+
+def _report_no_labels(github: GitHub, monitor: Monitor, no_labels: NoLabels | None) -> None:
+    """Opens the issue about missing labels, or closes it."""
+    if no_labels is None:
+        issues.close(github, cause=NO_LABELS, label=labels.NO_LABELS, comment="Mature labels have arrived again.")
+    elif issues.find(github, cause=NO_LABELS, label=labels.NO_LABELS) is None:
+        issues.report(
+            github,
+            cause=NO_LABELS,
+            label=labels.NO_LABELS,
+            title=f"No labels of the whole traffic at {monitor.endpoint} since {no_labels.since.date()}",
+            body=step_summary.no_labels_issue(monitor.endpoint, no_labels, runner_commands.run_url()),
+        )
+
+
 def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
     reason = f"{config.SERVING} has `approval: null`: no model is approved yet, so there is no traffic to check"
     runner_commands.output(verdict=NO_DATA, request="", no_traffic="false")
@@ -209,6 +239,7 @@ def _nothing_serves(endpoint: str, window: Window) -> DriftCheckResult:
         causes=(),
         requests=(),
         no_traffic=None,
+        no_labels=None,
         concept_alarm=None,
     )
 
@@ -220,6 +251,7 @@ def _result(
     outcomes: Sequence[RequestOutcome],
     *,
     no_traffic: NoTraffic | None,
+    no_labels: NoLabels | None,
     alarm: ConceptAlarm | None,
 ) -> DriftCheckResult:
     latest = checks[-1]
@@ -246,6 +278,7 @@ def _result(
         causes=tuple(each.kind for each in cases),
         requests=tuple(outcomes),
         no_traffic=no_traffic,
+        no_labels=no_labels,
         concept_alarm=alarm,
     )
 
@@ -255,6 +288,8 @@ def _annotate(result: DriftCheckResult) -> None:
     warnings = []
     if result.no_traffic is not None:
         warnings.append(f"No traffic at {result.endpoint} for {result.no_traffic.hours:.0f} hours")
+    if result.no_labels is not None:
+        warnings.append(result.no_labels.detail)
     if any(verdict not in ("none", IMMATURE) for verdict in result.windows[-1].verdicts):
         warnings.append(f"Drift: {result.verdict}. {result.reason}")
     if result.concept_alarm is not None and result.concept_alarm.fired:

@@ -93,6 +93,28 @@ class Figure(File):
     reason: Text | None = None
 
 
+class BudgetOption(File):
+    """What one share of alerts would alert, find and miss on the test rows, as `metric_tables.budget` shows it."""
+
+    alert_share: float
+    threshold: float
+    alerts: int
+    alerts_per_day: float | None
+    recall: Figure
+    value_recall: float | None
+    value_missed: float
+    false_positive_rate: float | None
+
+
+class Budget(File):
+    """Whether the alert budget suffices, and what others would cost and find."""
+
+    shortfall: Text | None
+    needed: BudgetOption | None
+    days: float
+    options: Annotated[tuple[BudgetOption, ...], AsTuple, Field(max_length=50)]
+
+
 class GateFailure(File):
     """A failed gate: what its record on main contains, and the evidence of its issue."""
 
@@ -114,3 +136,4 @@ class GateFailure(File):
     evaluation_uri: S3Uri
     checks: Annotated[tuple[Check, ...], AsTuple, Field(max_length=50)]
     metrics: Annotated[dict[Annotated[str, Field(max_length=64)], Figure], Field(max_length=50)]
+    budget: Budget

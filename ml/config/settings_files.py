@@ -270,6 +270,7 @@ class DriftFile(File):
     window: Literal["day", "week", "month"]
     min_rows: Annotated[int, Field(ge=1)]
     no_traffic_hours: Annotated[int, Field(ge=1, le=8_784)]
+    no_labels_days: Annotated[int, Field(ge=1, le=3_660)]
     data: _DriftData
     prediction: _DriftPrediction
     concept: _DriftConcept

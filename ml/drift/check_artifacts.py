@@ -15,6 +15,7 @@ from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
 if TYPE_CHECKING:
     from ml.drift.approved_model import Model
     from ml.drift.concept_alarm import ConceptAlarm
+    from ml.drift.missing_labels import NoLabels
     from ml.drift.result import NoTraffic
     from ml.drift.window_monitor import Check, Monitor
 
@@ -127,7 +128,11 @@ def _violations(check: Check) -> Iterator[tuple[str, str, str]]:
 
 
 def points(
-    check: Check, past: Sequence[Check], no_traffic: NoTraffic | None, alarm: ConceptAlarm | None
+    check: Check,
+    past: Sequence[Check],
+    no_traffic: NoTraffic | None,
+    alarm: ConceptAlarm | None,
+    no_labels: NoLabels | None,
 ) -> Iterator[Point]:
     """The CloudWatch metrics: each verdict as 0 or 1, the distances of each input, and the rates from mature labels.
 
@@ -161,6 +166,7 @@ def points(
             yield Point(name="NewPatternEnded", value=float(alarm.ended.fired))
         yield Point(name="ConceptEvidence", value=alarm.evidence.log_evidence)
     yield Point(name="NoTraffic", value=float(no_traffic is not None))
+    yield Point(name="NoLabels", value=float(no_labels is not None))
     if no_traffic is not None:
         yield Point(name="HoursWithoutTraffic", value=no_traffic.hours)
     columns: list[tuple[str, Any]] = [(feature.name, feature) for feature in verdict.features]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import RequestOutcome
+from ml.drift.missing_labels import NoLabels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,5 +48,7 @@ class DriftCheckResult:
     """The kinds of drift for which a retrain is due."""
     requests: tuple[RequestOutcome, ...]
     no_traffic: NoTraffic | None
+    no_labels: NoLabels | None
+    """What labels are missing; None if those of old windows are mature."""
     concept_alarm: ConceptAlarm | None
     """The daily concept test; None if no day since the serving model's reference has ended."""

@@ -18,6 +18,7 @@ from ml.model.drift.verdict import KINDS, DriftVerdict
 
 if TYPE_CHECKING:
     from ml.drift.concept_alarm import ConceptAlarm
+    from ml.drift.missing_labels import NoLabels
     from ml.drift.result import DriftCheckResult, NoTraffic
 
 _SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
@@ -53,6 +54,8 @@ def drift_check(
             f"**No traffic** since {stamp(result.no_traffic.since)}, {result.no_traffic.hours:,.0f} hours: drift "
             "cannot be detected."
         )
+    if result.no_labels is not None:
+        parts.append(f"**No labels.** {text(result.no_labels.detail)}.")
     if result.concept_alarm is not None:
         parts += [_alarm(result.concept_alarm), *filter(None, [ended(result.concept_alarm)])]
     parts += [request_text.outcome(each) for each in result.requests]
@@ -80,6 +83,20 @@ def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) 
         "\n\nCheck the endpoint's invocations in CloudWatch, `capture.sampling_percentage` in "
         "`model-config/serving/production.yaml`, and the endpoint's clients. `no_traffic_hours` in "
         "`model-config/monitoring/drift.yaml` sets the limit. The next check that finds traffic closes this issue."
+        f"{run}"
+    )
+
+
+def no_labels_issue(endpoint: str, no_labels: NoLabels, run_url: str | None) -> str:
+    """The body of the issue about labels that do not arrive."""
+    run = f"\n\n{link('The run', run_url)}" if run_url else ""
+    return (
+        f"{text(no_labels.detail)} ({code(endpoint)})."
+        "\n\nUntil they arrive, nothing shows which frauds the model misses, and no training run can learn them. Find "
+        "out why no chargebacks are delivered. Where there are none, have a random sample of the passed rows reviewed, "
+        "and deliver the findings: a fraud among passed rows counts in the daily concept test at once.\n\n"
+        "`no_labels_days` in `model-config/monitoring/drift.yaml` sets the limit. The next check that finds mature "
+        "labels closes this issue."
         f"{run}"
     )
 

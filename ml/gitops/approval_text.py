@@ -125,6 +125,7 @@ def _summary(page: Page) -> str:
             f"{metric_tables.share(false_positive_rate)}: {evaluation['positives']:,} frauds among "
             f"{evaluation['rows']:,} test rows.",
             "",
+            *metric_tables.question(evaluation),
             f"Kind of run: {text(commit_messages.KINDS[record.kind])}.",
             *([metric_tables.threshold_change(evaluation)] if evaluation["threshold_change"] else []),
             *(["", f"{REPLACES}{', '.join(f'#{number}' for number in page.replaces)}."] if page.replaces else []),

@@ -29,6 +29,7 @@ FAILURE = Label("deploy-failed", "cf222e", "A deployment failed; the former mode
 CIRCUIT_BREAKER = Label(
     "drift-breaker", "cf222e", "Circuit breaker open: retraining for a cause keeps failing the gate"
 )
+NO_LABELS = Label("no-labels", "bf8700", "Labels of the whole traffic are missing, so recall is not known")
 NO_TRAFFIC = Label("no-traffic", "bf8700", "The endpoint has no traffic, so drift cannot be checked")
 
 

@@ -162,6 +162,12 @@ def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:
     return name, f"{interval} ({expected['count']:,} of {rows} reach the threshold{spread})"
 
 
+def question(evaluation: Mapping[str, Any]) -> list[str]:
+    """What a person must decide because the alert budget no longer suffices, as paragraphs; none if it does."""
+    shortfall = (evaluation.get("budget") or {}).get("shortfall")
+    return [f"**{text(shortfall)}**", ""] if shortfall else []
+
+
 def budget(evaluation: Mapping[str, Any]) -> str:
     """What other alert budgets would alert, find and miss on the test rows; first, whether a person must decide."""
     found = evaluation["budget"]
@@ -182,8 +188,10 @@ def budget(evaluation: Mapping[str, Any]) -> str:
         "amount found",
         "amount missed a day" if days > 0 else "amount missed",
     )
-    opening = [f"**{text(found['shortfall'])}**"] if found["shortfall"] else []
-    return "\n\n".join([*opening, table(head, [row(each) for each in found["options"]], numbers=(1, 3, 4, 5))])
+    opening = question(evaluation)[:1]
+    shown = [*found["options"], *([found["needed"]] if opening and found["needed"] else [])]
+    rows = [row(each) for each in sorted(shown, key=lambda each: float(each["alert_share"]))]
+    return "\n\n".join([*opening, table(head, rows, numbers=(1, 3, 4, 5))])
 
 
 _NOTHING_FITTED: Mapping[config.RunKind, str] = {

@@ -41,6 +41,7 @@ def decide(
     further: Sequence[Check] = (),
     *,
     nothing_fitted: bool = False,
+    question: str | None = None,
 ) -> Verdict:
     """The verdict on a model.
 
@@ -53,6 +54,7 @@ def decide(
         further: the checks that only this kind of run needs.
         nothing_fitted: whether the run fits no coefficient. Such a model need not show that it is not worse, because
             `further` limits what the threshold changes.
+        question: what a person must decide, for the reason of a failure: the next run would fail as well.
     """
     checks = [
         _recall(gate, metrics["recall"], positives),
@@ -63,11 +65,16 @@ def decide(
     ]
     failed = [check.detail for check in checks if not check.passed]
     if failed:
-        reason = _shortened(failed, "failed", NOTHING_REGISTERED)
+        reason = _shortened(failed, "failed", " ".join(filter(None, [question, NOTHING_REGISTERED])))
         return Verdict(status="failed", reason=reason, checks=tuple(checks))
     uncompared = comparison.reason if comparison.status != "compared" else ""
     reason = _shortened([check.detail for check in checks], "passed", uncompared)
     return Verdict(status="passed", reason=reason, checks=tuple(checks))
+
+
+def recall_suffices(gate: Gate, recall: Estimate) -> bool:
+    """Whether the gate passes a model with this recall on its test rows, if nothing else fails."""
+    return _recall(gate, recall, recall.of or 0).passed
 
 
 def _recall(gate: Gate, recall: Estimate, positives: int) -> Check:

@@ -6,7 +6,7 @@ If two of 285 legitimate rows reach a threshold, its false-positive rate is not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -120,41 +120,76 @@ def options(
             amount that is not, in the data's unit.
         days: the time that the rows span; 0 if unknown.
     """
-    values, fraud = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
-    stake = np.where(fraud, np.maximum(np.asarray(amounts, dtype=np.float64), 0.0), 0.0)
-    frauds, legitimate, total = int(fraud.sum()), int((~fraud).sum()), float(stake.sum())
+    values = np.asarray(scores, dtype=np.float64)
     made = []
     for share in alert_shares:
         allowed = threshold.max_count(share, len(values))
-        if np.count_nonzero(values >= 1) > allowed:
-            continue
-        score = threshold.lowest(values, allowed)
-        alert = values >= score
-        alerts, caught = int(alert.sum()), float(stake[alert].sum())
-        made.append(
-            Option(
-                alert_share=share,
-                threshold=score,
-                alerts=alerts,
-                alerts_per_day=alerts / days if days > 0 else None,
-                recall=rate(int((alert & fraud).sum()), frauds, "no frauds among the rows"),
-                value_recall=caught / total if total else None,
-                value_missed=total - caught,
-                false_positive_rate=int((alert & ~fraud).sum()) / legitimate if legitimate else None,
-            )
-        )
+        if np.count_nonzero(values >= 1) <= allowed:
+            made.append(_option(share, threshold.lowest(values, allowed), values, labels, amounts, days=days))
     return made
 
 
-def shortfall(recall: Estimate, wanted: float) -> str | None:
+def least(
+    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike, *, days: float, suffices: Callable[[Estimate], bool]
+) -> Option | None:
+    """The option with the fewest alerts whose recall `suffices`; None if no threshold gives such a recall.
+
+    Args:
+        amounts, days: as for `options`.
+        suffices: whether a recall is enough; one of more frauds out of as many must be, if one of fewer is.
+    """
+    values, fraud = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
+    frauds = int(fraud.sum())
+    for found in range(frauds + 1):
+        if suffices(rate(found, frauds, "no frauds among the rows")):
+            score = float(np.sort(values[fraud])[frauds - found]) if found else 1.0
+            return _option(float(np.mean(values >= score)), score, values, labels, amounts, days=days)
+    return None
+
+
+def _option(
+    share: float, score: float, values: NDArray[np.float64], labels: ArrayLike, amounts: ArrayLike, *, days: float
+) -> Option:
+    """What the threshold `score` alerts and finds."""
+    alert, fraud = values >= score, np.asarray(labels) == 1
+    stake = np.where(fraud, np.maximum(np.asarray(amounts, dtype=np.float64), 0.0), 0.0)
+    frauds, legitimate, total = int(fraud.sum()), int((~fraud).sum()), float(stake.sum())
+    alerts, caught = int(alert.sum()), float(stake[alert].sum())
+    return Option(
+        alert_share=share,
+        threshold=score,
+        alerts=alerts,
+        alerts_per_day=alerts / days if days > 0 else None,
+        recall=rate(int((alert & fraud).sum()), frauds, "no frauds among the rows"),
+        value_recall=caught / total if total else None,
+        value_missed=total - caught,
+        false_positive_rate=int((alert & ~fraud).sum()) / legitimate if legitimate else None,
+    )
+
+
+def shortfall(recall: Estimate, wanted: float, needed: Option | None = None) -> str | None:
     """Why the alert budget does not suffice, or None: even the upper end of recall within it is below `wanted`.
 
     Args:
         recall: within the alert budget (metrics' `recall_at_alert_budget`).
+        needed: the option with the fewest alerts that meets the gate's limit of recall; None if none does.
     """
     if recall.value is None or recall.high is None or recall.high >= wanted:
         return None
     return (
         f"The alert budget no longer suffices: within it, recall is {recall.value:.2f} (at most {recall.high:.2f}) on "
-        f"{recall.of} frauds, and {wanted:.2f} is wanted. A person must decide: more alerts, or frauds that are missed."
+        f"{recall.of} frauds, and {wanted:.2f} is wanted. {_need(needed)} A person must decide: more alerts, or frauds "
+        f"that are missed."
+    )
+
+
+def _need(needed: Option | None) -> str:
+    if needed is None:
+        return "No number of alerts meets the gate's limit of recall."
+    daily = "" if needed.alerts_per_day is None else f", {needed.alerts_per_day:,.1f} alerts a day"
+    wrong = needed.false_positive_rate
+    alarms = "" if wrong is None else f", at a false-positive rate of {100 * wrong:.3g} %"
+    return (
+        f"The gate's limit of recall is met from alerts on {100 * needed.alert_share:.3g} % of the transactions on"
+        f"{daily}{alarms}."
     )

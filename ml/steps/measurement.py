@@ -6,6 +6,7 @@ Part of the Evaluate step (evaluate.py). Reads and writes no file.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def measure(
     if not run_kinds.fits_coefficients(kind) and champion is not None:
         change = _threshold_change(training, rows, scorer, champion)
         further = change.checks() if kind == THRESHOLD else further
+    budget = _budget(settings, rows, scores, figures["recall_at_alert_budget"])
     verdict = gate.decide(
         settings.gate,
         figures,
@@ -47,6 +49,7 @@ def measure(
         comparison,
         further,
         nothing_fitted=not run_kinds.fits_coefficients(kind),
+        question=budget["shortfall"],
     )
     return {
         "schema": SCHEMA,
@@ -59,26 +62,27 @@ def measure(
         "threshold_change": change.to_dict() if change is not None else None,
         "alert_budget": training.alert_budget,
         "champion": comparison.to_dict(),
-        "budget": _budget(training, rows, scores, figures["recall_at_alert_budget"]),
+        "budget": budget,
         "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
     }
 
 
 def _budget(
-    training: Training, rows: pd.DataFrame, scores: np.ndarray[Any, Any], recall: metrics.Estimate
+    settings: Settings, rows: pd.DataFrame, scores: np.ndarray[Any, Any], recall: metrics.Estimate
 ) -> dict[str, Any]:
     """What other budgets would alert, find and miss, and whether a person must decide because this one is too small."""
-    times = prepared_files.times(rows)
+    training, times = settings.training, prepared_files.times(rows)
     days = float((times.max() - times.min()) / np.timedelta64(1, "D"))
+    measured = (scores, rows[LABEL], rows[training.columns.amount])
+    needed = threshold_evidence.least(*measured, days=days, suffices=partial(gate.recall_suffices, settings.gate))
     options = threshold_evidence.options(
-        scores,
-        rows[LABEL],
-        rows[training.columns.amount],
+        *measured,
         days=days,
         alert_shares=sorted({*threshold_evidence.ALERT_SHARES, training.alert_budget}),
     )
     return {
-        "shortfall": threshold_evidence.shortfall(recall, training.min_recall_at_alert_budget),
+        "shortfall": threshold_evidence.shortfall(recall, training.min_recall_at_alert_budget, needed),
+        "needed": needed.to_dict() if needed is not None else None,
         "days": days,
         "options": [option.to_dict() for option in options],
     }

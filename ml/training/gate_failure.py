@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml import config
-from ml.config.hand_over import MAX_BYTES, Check, Figure, GateFailure
+from ml.config.hand_over import MAX_BYTES, Budget, Check, Figure, GateFailure
 from ml.errors import ConfigError
 from ml.training.gate_result import GateResult
 
@@ -36,6 +36,7 @@ def write(result: GateResult) -> str:
             evaluation_uri=result.evaluation_uri,
             checks=tuple(Check(passed=each["passed"], detail=each["detail"][:_TEXT_LIMIT]) for each in checks),
             metrics={name: Figure.model_validate(figure) for name, figure in figures.items()},
+            budget=Budget.model_validate(result.evaluation.get("budget")),
         )
     except ValueError as error:  # pydantic's, of a value that the job that records would refuse
         raise ConfigError(f"{result.evaluation_uri}: cannot be recorded as a gate failure: {error}") from error
@@ -68,6 +69,7 @@ def read(text: str) -> GateResult:
         evaluation={
             "verdict": {"status": "failed", "reason": found.reason, "checks": checks},
             "metrics": {name: figure.model_dump() for name, figure in found.metrics.items()},
+            "budget": found.budget.model_dump(),
         },
         evaluation_uri=found.evaluation_uri,
     )

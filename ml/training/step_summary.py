@@ -70,6 +70,7 @@ def gate_failed(found: GateResult, *, recorded: str, issues: Sequence[tuple[int,
         [
             "### Gate failed: no model is proposed",
             f"{text(found.reason)}",
+            *_question(found.evaluation),
             *_evidence(found.evaluation),
             f"{recorded}. Discussed in {named}.",
             _sources(found),
@@ -85,6 +86,7 @@ def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
     return "\n\n".join(
         [
             f"A model was trained and the gate failed: {text(found.reason)}",
+            *_question(found.evaluation),
             *_evidence(found.evaluation),
             *asked,
             f"{closing} The serving model is unchanged.",
@@ -101,6 +103,18 @@ def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
     ]
     measured = [metric_tables.metrics(evaluation)] if evaluation.get("metrics") else []
     return ["\n".join(checks), *measured] if checks else measured
+
+
+def _question(evaluation: Mapping[str, Any]) -> list[str]:
+    """The question of the alert budget, what other budgets cost and find, and where the answer is written; or none."""
+    if not metric_tables.question(evaluation):
+        return []
+    return [
+        metric_tables.budget(evaluation),
+        "To allow more alerts, set `alert_budget` and `threshold.value` in `model-config/training/model.yaml`, and "
+        "`max_false_positive_rate` in `model-config/training/gate.yaml`; the commit starts a training run. To miss "
+        "these frauds knowingly, lower `min_recall` or leave the champion. Without either, later runs fail as well.",
+    ]
 
 
 def _sources(found: GateResult) -> str:

@@ -330,6 +330,29 @@ def test_missing_labels_are_reported_as_immature(env: MonitoredEndpoint) -> None
     assert {each["MetricName"] for each in metrics}.isdisjoint({"Recall", "Precision"})
 
 
+def test_labels_that_do_not_arrive_open_one_issue(env: MonitoredEndpoint) -> None:
+    """It says that recall is not known, and which rows lack labels; mature labels of a later window close it."""
+    env.month(2, known_after=None)
+    env.at("2026-04-29T05:17:00Z")
+    assert check(env.root, window="2026-02-01T00:00:00Z/2026-03-01T00:00:00Z").no_labels is None  # 59 days old
+    env.at("2026-04-30T05:17:00Z")
+    found = check(env.root)
+    assert found.no_labels is not None
+    assert (found.no_labels.rows, found.no_labels.labelled) == (28 * 40, 0)
+    assert "No mature label of 2026-02-01 to 2026-03-01 has arrived: 0 of 1,120 scored rows" in env.summary
+    check(env.root)
+    issue = next(each for each in env.bot.api.get_issues(state="open") if each.title.startswith("No labels"))
+    assert [label.name for label in issue.labels] == [labels.NO_LABELS.name]
+    assert "recall is not known, and frauds that were passed are not seen" in issue.body
+    assert issue.comments == 0
+    metrics = client("cloudwatch").list_metrics(Namespace="Fraudops/Drift", MetricName="NoLabels")["Metrics"]
+    assert len(metrics) == 1
+    env.month(3)
+    env.at("2026-05-01T05:17:00Z")
+    assert check(env.root, window="2026-03-01T00:00:00Z/2026-04-01T00:00:00Z").no_labels is None
+    assert env.bot.api.get_issue(issue.number).state == "closed"
+
+
 def test_only_rows_scored_by_the_champion_count_for_it(env: MonitoredEndpoint) -> None:
     """Inputs of all rows count, scores and labels only of the champion; other rows are counted by version."""
     env.month(2, version="0007")

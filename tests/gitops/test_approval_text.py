@@ -240,7 +240,11 @@ def test_budget_that_does_not_suffice_asks_a_person() -> None:
     said = "The alert budget no longer suffices: a person must decide."
     assert said not in words(approval_text.render(page(evaluation=evaluated)))
     evaluated["budget"]["shortfall"] = said
-    assert said in words(approval_text.render(page(evaluation=evaluated)))
+    evaluated["budget"]["needed"] = evaluated["budget"]["options"][0] | {"alert_share": 0.0312}
+    rendered = approval_text.render(page(evaluation=evaluated))
+    assert words(rendered).count(said) == 2  # before the gate, and with what other budgets cost
+    assert rendered.index(said) < rendered.index("## Gate")
+    assert list(table(rendered, "alerts on at most")) == ["1 %", "3.12 %", "5 %"]
 
 
 def test_alerts_per_day_of_an_empty_window_are_unknown() -> None:

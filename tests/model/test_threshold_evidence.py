@@ -96,6 +96,31 @@ def test_options_without_frauds_or_days_have_none_not_nan() -> None:
     assert one.alerts_per_day is one.recall.value is one.value_recall is None
 
 
+def test_least_option_is_the_first_that_suffices() -> None:
+    """Three of four frauds are asked for; a legitimate row with the score of the third is alerted with it."""
+    scores, labels = [0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.1], [1, 0, 1, 0, 1, 0, 1]
+    found = threshold_evidence.least(
+        scores, labels, [10.0] * 7, days=2.0, suffices=lambda recall: (recall.value or 0.0) > 0.6
+    )
+    assert found is not None
+    assert (found.threshold, found.alerts, found.recall.count, found.alerts_per_day) == (0.6, 5, 3, 2.5)
+    assert (found.alert_share, found.value_missed) == (5 / 7, 10.0)
+    assert threshold_evidence.least(scores, labels, [10.0] * 7, days=2.0, suffices=lambda _: False) is None
+
+
+def test_shortfall_says_what_would_suffice() -> None:
+    """Share, alerts a day and false alarms of the option; or that there is none."""
+    (option,) = threshold_evidence.options(
+        np.linspace(0, 1, 100, endpoint=False), np.arange(100) >= 95, np.ones(100), days=2.0, alert_shares=(0.1,)
+    )
+    text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90, option) or ""
+    assert (
+        "met from alerts on 10 % of the transactions on, 5.0 alerts a day, at a false-positive rate of 5.26 %. A"
+        in (text)
+    )
+    assert "No number of alerts meets" in (threshold_evidence.shortfall(rate(144, 200, ""), 0.90) or "")
+
+
 def test_shortfall_needs_evidence() -> None:
     """Recall 0.72 of 200 frauds is below 0.90 beyond chance; 0.80 of ten is not."""
     text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90)

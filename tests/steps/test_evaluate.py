@@ -107,7 +107,7 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     assert evaluation["champion"]["status"] == "none"
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}
-    assert set(evaluation["budget"]) == {"shortfall", "days", "options"}
+    assert set(evaluation["budget"]) == {"shortfall", "needed", "days", "options"}
     at_budget = next(each for each in evaluation["budget"]["options"] if each["alert_share"] == 0.05)
     assert at_budget["recall"]["count"] == evaluation["metrics"]["recall_at_alert_budget"]["count"]
     assert set(evaluation["fit"]) == {"expected", "synthetic_rows", "notes"}
@@ -126,6 +126,24 @@ def test_gate_failure_is_a_verdict_not_a_step_failure(bench: Bench) -> None:
     assert verdict["status"] == "failed"
     assert verdict["reason"].startswith("Recall gate failed: ")
     assert verdict["reason"].endswith("No package registered.")
+
+
+def test_failure_for_lack_of_budget_asks_a_person(bench: Bench) -> None:
+    """The reason says how many alerts the limit of recall takes, and the evaluation what they cost."""
+    training = changed(alert_budget=0.01, min_recall_at_alert_budget=0.9, threshold={"value": 0.0001})
+    gate = dataclasses.replace(SETTINGS.gate, min_recall=0.85)
+    made = bench.lay(dataclasses.replace(SETTINGS, training=training, gate=gate))
+    evaluation = made.whole()
+    needed, reason = evaluation["budget"]["needed"], evaluation["verdict"]["reason"]
+    assert evaluation["verdict"]["status"] == "failed"
+    assert f"{evaluation['budget']['shortfall']} No package registered." in reason
+    assert f"is met from alerts on {100 * needed['alert_share']:.3g} % of the transactions on" in reason
+    assert needed["recall"]["value"] > 0.85 >= (needed["recall"]["count"] - 1) / needed["recall"]["of"]
+    rows = pq.read_table(made.processing / "prepared" / "test.parquet").to_pandas()
+    model = artifact.read(made.artifact()).model
+    alerts = model.score(rows[list(model.inputs)].to_numpy()) >= needed["threshold"]
+    assert (needed["alerts"], needed["alert_share"]) == (alerts.sum(), pytest.approx(alerts.mean()))
+    assert needed["recall"]["count"] == alerts[rows["label"] == 1].sum()
 
 
 def test_champion_is_compared_on_unseen_rows(finished: Bench, bench: Bench) -> None:

@@ -230,7 +230,7 @@ def test_second_adaptation_uses_the_rows_of_the_first(changed_later: Bench, tmp_
 
 @pytest.fixture(scope="module")
 def dropped(tmp_path_factory: pytest.TempPathFactory, changed_later: Bench) -> Bench:
-    """A machine on which a run of kind drop ended: high amounts are frauds before day 26, and no longer from then on."""
+    """A machine on which a run of kind drop ended: high amounts are frauds before day 26, not from then on."""
     made = Bench(tmp_path_factory.mktemp("dropped")).lay()
     made.data(n=9_300, seed=5, day=20, new_share=0.05)
     made.data(seed=7, day=26)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ml.errors import ConfigError
@@ -40,6 +42,19 @@ def test_record_and_issue_have_the_same_evidence() -> None:
     assert len(written) < 20_000
 
 
+def test_question_of_the_budget_reaches_the_issue() -> None:
+    """It stands before the checks, with the cost of other budgets and the files that answer it."""
+    result = failed()
+    assert "max_false_positive_rate" not in step_summary.gate_failure_evidence(result, None)
+    asked = "The alert budget no longer suffices: a person must decide."
+    budget = {**result.evaluation["budget"], "shortfall": asked}
+    result = replace(result, evaluation={**result.evaluation, "budget": budget})
+    text = step_summary.gate_failure_evidence(gate_failure.read(gate_failure.write(result)), None)
+    assert text == step_summary.gate_failure_evidence(result, None)
+    assert text.index(f"**{asked}**") < text.index("| alerts on at most |") < text.index("`max_false_positive_rate`")
+    assert asked in step_summary.gate_failed(result, recorded="Recorded", issues=[(1, "https://github.test/1")])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -48,6 +63,7 @@ def test_record_and_issue_have_the_same_evidence() -> None:
         ("- 20260301T060000Z-data-drift", "- ../approvals/0001", r"requests\.0 must match"),
         ("reason: Recall", "path: ml/cli\nreason: Recall", r"path is not a known key"),
         ("passed: false", "passed: maybe", r"checks\.0\.passed"),
+        ("alerts: 40", "alerts: many", r"budget\.options\.0\.alerts must be"),
         ("value: null", "value: high", r"metrics\.\w+\.value must be a number"),
     ],
 )
