@@ -21,7 +21,7 @@ import pytest
 
 from ml import config
 from ml.aws.labels import coverage
-from ml.drift import calendar, decision_policy, repeated_adaptation, run_kind_policy, training_window
+from ml.drift import calendar, decision_policy, missing_labels, repeated_adaptation, run_kind_policy, training_window
 from ml.drift.approved_model import learned_until
 from ml.drift.drift_case import DriftCase
 from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
@@ -57,7 +57,10 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was made, and the verdict on its model. `reason` is the gate's, or that of the failed job."""
+    """A request that was made, and the verdict on its model. `reason` is the gate's, or that of the failed job.
+
+    `question` is what the run asks a person to decide about the alert budget; None if the budget suffices.
+    """
 
     made: datetime
     cause: str
@@ -66,6 +69,7 @@ class Request:
     window: tuple[datetime, datetime]
     result: str
     reason: str
+    question: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Played:
     """The result of a year: months by number, models in order, requests, and the days on which a case was due.
 
     `suppressed` counts the reasons for which no request was made; `alarms` are the times of checks at which concept
-    drift was found, by the daily test or by windows; at those of `ended` the new pattern was found to have ended.
+    drift was found, by the daily test or by windows; at those of `ended` the new pattern was found to have ended; at
+    those of `no_labels` the labels of old windows were missing.
     """
 
     months: dict[int, ServedMonth] = field(default_factory=dict)
@@ -90,6 +95,7 @@ class Played:
     suppressed: dict[str, int] = field(default_factory=dict)
     alarms: list[datetime] = field(default_factory=list)
     ended: list[datetime] = field(default_factory=list)
+    no_labels: list[datetime] = field(default_factory=list)
     verdicts: dict[int, detector.DriftVerdict] = field(default_factory=dict)
 
 
@@ -152,12 +158,26 @@ class InProcess:
         for number in range(1, current):
             if self._may_change(number, current, now):
                 verdicts[number] = self._evaluate(number, now)
+        if self._labels_are_missing(now):
+            self.played.no_labels.append(now)
         cases = self._cases(now)
         for case in cases:
             reason = self._suppressed_by(case, now) or self._retrain(case, now)
             if not reason:
                 break
             self.played.suppressed[reason] = self.played.suppressed.get(reason, 0) + 1
+
+    def _labels_are_missing(self, now: datetime) -> bool:
+        """Whether the drift check would report missing labels, by the windows that could count against the champion."""
+        serving = self._serving.model
+        until = learned_until(serving.baseline)
+        counted = [
+            (verdict, self._outcomes[number])
+            for number, verdict in sorted(self.played.verdicts.items())
+            if verdict.reference == serving.sha256
+            or (until is not None and verdict.end > until - (verdict.end - verdict.start) / 2)
+        ]
+        return missing_labels.find(counted, now=now, days=self.file.no_labels_days) is not None
 
     def _may_change(self, number: int, current: int, now: datetime) -> bool:
         """Whether the product would evaluate a window (again): the latest one, and those whose labels may mature."""
@@ -318,6 +338,7 @@ class InProcess:
         tables = [month.rows.transactions for month in used]
         labels = [table for month in used for table in month.label_tables(now)]
         passed: bool | None = None
+        question: str | None = None
         try:
             trained = run(
                 self.settings,
@@ -333,10 +354,11 @@ class InProcess:
         else:
             verdict = trained.evaluation["verdict"]
             passed, result, reason = trained.passed, verdict["status"], verdict["reason"]
+            question = trained.evaluation["budget"]["shortfall"]
             if passed:
                 self._deploy(trained, now)
         window = (chosen.start, chosen.end)
-        request = Request(now, case.kind, case.run_kind, onset, window, result, reason)
+        request = Request(now, case.kind, case.run_kind, onset, window, result, reason, question)
         self.played.requests.append(request)
         self._answers.setdefault(case.kind, []).append(Answer(case.name, now, passed, case.run_kind, chosen.frauds))
         return ""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.model.model_document import NEW
 from ml.model.scorer import Scorer
 from ml.simulate.scenario import Scenario
 from tests.benchmarks.in_process import Played
@@ -51,6 +52,10 @@ def figures(played: Played, scenario: Scenario, *, rule_amount: float) -> dict[s
         "days_to_alarm": (later[0] - onset).days if later and onset else None,
         "days_to_recovery": _days_to_recovery(played, onset),
         "has_concept_drift": onset is not None,
+        **_after_the_end(played, scenario),
+        "no_labels_since": played.no_labels[0].date().isoformat() if played.no_labels else None,
+        "no_labels_until": played.no_labels[-1].date().isoformat() if played.no_labels else None,
+        "last_check": (played.months[last[-1]].rows.end - timedelta(days=1)).date().isoformat(),
         "requests": [
             {
                 "made": each.made.date().isoformat(),
@@ -59,6 +64,7 @@ def figures(played: Played, scenario: Scenario, *, rule_amount: float) -> dict[s
                 "window": [moment.date().isoformat() for moment in each.window],
                 "result": each.result,
                 "reason": each.reason if each.result != "passed" else "",
+                "question": each.question,
             }
             for each in played.requests
         ],
@@ -137,6 +143,32 @@ def _concept_onset(played: Played, scenario: Scenario) -> datetime | None:
         if any(drift.course.at(number) for drift in scenario.concept_drift):
             return month.rows.start
     return None
+
+
+def _after_the_end(played: Played, scenario: Scenario) -> dict[str, Any]:
+    """For a concept that ends within the year: days until the new part is dropped, and false alarms afterwards.
+
+    `days_to_drop` is None if the part stays or there was none; the rate is of all rows from 30 days after the end on.
+    """
+    last = max((n for n in played.months if any(each.course.at(n) for each in scenario.concept_drift)), default=None)
+    if last is None or last + 1 not in played.months:
+        return {}
+    end = played.months[last + 1].rows.start
+    later = (each for each in played.models if each.since > end)
+    first = next((each for each in later if NEW not in _patterns(each.model.model.model)), None)
+    alerts = legitimate = 0
+    for month in played.months.values():
+        rows = month.rows
+        counted = (rows.truth == 0) & (rows.times >= np.datetime64((end + NEXT_DAYS).replace(tzinfo=None), "us"))
+        alerts, legitimate = alerts + int(month.decisions[counted].sum()), legitimate + int(counted.sum())
+    return {
+        "days_to_drop": (first.since - end).days if first is not None else None,
+        "false_positive_rate_after_end": rate(alerts, legitimate),
+    }
+
+
+def _patterns(scorer: Scorer) -> list[str]:
+    return [part.pattern for part in scorer.document.parts]
 
 
 def _days_to_recovery(played: Played, onset: datetime | None) -> int | None:

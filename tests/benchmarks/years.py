@@ -36,7 +36,15 @@ _SETTINGS = (
     "model-config/monitoring/drift.yaml",
 )
 _TRAINING = ("ml/model/**/*.py", "ml/steps/*.py", "ml/simulate/*.py", "ml/simulate/profile.json", *_SETTINGS[:2])
-_POLICY = ("decision_policy", "run_kind_policy", "training_window", "repeated_adaptation", "drift_case", "calendar")
+_POLICY = (
+    "decision_policy",
+    "run_kind_policy",
+    "training_window",
+    "repeated_adaptation",
+    "drift_case",
+    "calendar",
+    "missing_labels",
+)
 _YEAR = ("in_process", "daily_counts", "served_month", "training_run", "year_figures")
 PLAYED = (
     *_TRAINING,

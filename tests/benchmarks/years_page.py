@@ -3,90 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from ml.model.training_settings import Challenger
 from tests.benchmarks import gate_power
 from tests.benchmarks.false_alarm_years import CHANGES, FORMS
 from tests.benchmarks.training_run import ROOT
-from tests.benchmarks.year_figures import LAST, SIDES, pooled, rate
+from tests.benchmarks.year_figures import SIDES
 from tests.benchmarks.year_kinds import DEFAULT, KINDS, SEEDS
+from tests.benchmarks.year_promises import Year, mean_of, misses, number, recall, worst_rate
+from tests.benchmarks.year_reasons import reasons
 
 PAGE = ROOT / "docs/years.md"
-MIN_RECALL, MIN_MEAN_RECALL, MAX_FIRST_KIND_LOSS = 0.93, 0.95, 0.02
-MAX_FALSE_POSITIVE_RATE, MAX_EARLIER_RATE = 0.01, 0.012
-MAX_DAYS_TO_ALARM, MAX_DAYS_TO_RECOVERY, MAX_MEAN_RECOVERY = 9, 35, 21
 _NAMES = ("with retraining", "never", "rule")
-Year = dict[str, Any]
 
 
 def render(folder: Path) -> str:
     """The page of the results below `folder`."""
     years = {kind: _read(folder, kind) for kind in KINDS}
     present = {kind: found for kind, found in years.items() if found}
-    lines = [*_head(present), *_summary(present)]
+    lines = [*_head(present), *_summary(present), *_failures(present)]
     for kind, found in present.items():
         lines += _details(kind, found)
     lines += [*_alarms(folder / "alarms"), *_gate(folder / "gate-power")]
     return "\n".join(lines) + "\n"
-
-
-def recall(year: Year, side: str) -> float | None:
-    """Recall over the pooled last months."""
-    counts = pooled(year["counts"][side][-LAST:])
-    return rate(counts["detected"], counts["frauds"])
-
-
-def first_kind_loss(year: Year) -> float | None:
-    """The recall on frauds of the first kind that retraining loses, at equal false alarms."""
-    sides = [year["equal_false_alarms"][side]["recall_first_kind"] for side in SIDES[:2]]
-    return None if None in sides else sides[1] - sides[0]
-
-
-def worst_rate(year: Year, first: int, last: int) -> float | None:
-    """The highest false-positive rate of the months `first` to `last`, with retraining."""
-    rates = [value for value in year["with_retraining"]["false_positive_rate"][first - 1 : last] if value is not None]
-    return max(rates, default=None)
-
-
-def misses(years: Sequence[Year]) -> list[str]:
-    """The promises for a full year that a kind's years miss, and in which seeds."""
-    checks: list[tuple[str, Callable[[Year], bool]]] = [
-        (f"recall below {MIN_RECALL:.2f}", lambda year: _below(recall(year, SIDES[0]), MIN_RECALL)),
-        ("more than 1 % false alarms in a month from 9 on", lambda year: _above(worst_rate(year, 9, 12), 0.01)),
-        ("more than 1.2 % in months 6 to 8", lambda year: _above(worst_rate(year, 6, 8), MAX_EARLIER_RATE)),
-        (
-            f"no alarm within {MAX_DAYS_TO_ALARM} days",
-            lambda year: year["has_concept_drift"] and _late(year["days_to_alarm"], MAX_DAYS_TO_ALARM),
-        ),
-        (
-            f"no recovery within {MAX_DAYS_TO_RECOVERY} days",
-            lambda year: year["has_concept_drift"] and _late(year["days_to_recovery"], MAX_DAYS_TO_RECOVERY),
-        ),
-        ("an alarm before the onset", lambda year: year["early_alarms"] > 0),
-    ]
-    found = []
-    for what, missed in checks:
-        seeds = [str(year["seed"]) for year in years if missed(year)]
-        if seeds:
-            found.append(f"{what} ({len(seeds)} of {len(years)}: {', '.join(seeds)})")
-    found += _mean_misses(years)
-    return found
-
-
-def _mean_misses(years: Sequence[Year]) -> Iterator[str]:
-    average = _mean([recall(year, SIDES[0]) for year in years])
-    if _below(average, MIN_MEAN_RECALL):
-        yield f"recall below {MIN_MEAN_RECALL:.2f} on average ({_number(average)})"
-    loss = _mean([first_kind_loss(year) for year in years])
-    if _above(loss, MAX_FIRST_KIND_LOSS):
-        yield f"more than {MAX_FIRST_KIND_LOSS:.2f} of the first kind lost on average ({_number(loss)})"
-    days = [year["days_to_recovery"] for year in years if year["days_to_recovery"] is not None]
-    if days and mean(days) > MAX_MEAN_RECOVERY:
-        yield f"recovery after more than {MAX_MEAN_RECOVERY} days on average ({mean(days):.0f})"
 
 
 def _read(folder: Path, kind: str) -> list[Year]:
@@ -135,7 +77,7 @@ def _row(kind: str, years: Sequence[Year]) -> str:
     recalls = [[value for year in years if (value := recall(year, side)) is not None] for side in SIDES]
     cells = [f"{mean(values):.3f} ({min(values):.3f})" if values else "–" for values in recalls]
     for side in SIDES[:2]:
-        cells.append(_number(_mean([year["equal_false_alarms"][side]["recall_first_kind"] for year in years])))
+        cells.append(number(mean_of([year["equal_false_alarms"][side]["recall_first_kind"] for year in years])))
     rates = [value for year in years if (value := worst_rate(year, 9, 12)) is not None]
     cells.append(f"{mean(rates):.2%} ({max(rates):.2%})" if rates else "–")
     concept = [year for year in years if year["has_concept_drift"]]
@@ -145,6 +87,24 @@ def _row(kind: str, years: Sequence[Year]) -> str:
         cells.append(f"{mean(days):.1f} ({max(days)}){never}" if days else ("never" if concept else "–"))
     cells.append(f"{mean(len(year['requests']) for year in years):.1f}")
     return f"| {kind} | {len(years)} | {' | '.join(cells)} |"
+
+
+def _failures(years: dict[str, list[Year]]) -> list[str]:
+    """What each kind misses, and what its results say about why."""
+    lines = [
+        "## What fails and why",
+        "",
+        "Derived from the results by `tests/benchmarks/year_reasons.py`: no sentence here is written by hand.",
+        "",
+        "| kind | misses | why |",
+        "|---|---|---|",
+    ]
+    for kind, found in years.items():
+        missed = misses(found)
+        why = " ".join(reasons(found, KINDS[kind].make())) if missed else ""
+        lines.append(f"| {kind} | {'; '.join(missed) or 'nothing'} | {why or '–'} |")
+    absent = [kind for kind in KINDS if kind not in years]
+    return [*lines, "", *([f"Not played yet: {', '.join(absent)}.", ""] if absent else [])]
 
 
 def _details(kind: str, years: Sequence[Year]) -> list[str]:
@@ -168,12 +128,12 @@ def _details(kind: str, years: Sequence[Year]) -> list[str]:
 def _seed_row(year: Year) -> str:
     equal = year["equal_false_alarms"]
     both = [
-        " / ".join(_number((equal[side] or {}).get(name)) for side in SIDES) for name in ("recall", "recall_first_kind")
+        " / ".join(number((equal[side] or {}).get(name)) for side in SIDES) for name in ("recall", "recall_first_kind")
     ]
     rates = " / ".join(_percent(worst_rate(year, *months)) for months in ((6, 8), (9, 12)))
     days = [str(year[name]) if year[name] is not None else "–" for name in ("days_to_alarm", "days_to_recovery")]
     requests = "; ".join(f"{each['made'][5:]} {each['kind']} {each['result']}" for each in year["requests"]) or "none"
-    cells = [" / ".join(_number(recall(year, side)) for side in SIDES), *both, rates, *days, requests]
+    cells = [" / ".join(number(recall(year, side)) for side in SIDES), *both, rates, *days, requests]
     return f"| {year['seed']} | {' | '.join(cells)} |"
 
 
@@ -212,7 +172,7 @@ def _alarms(folder: Path) -> list[str]:
         quiet = [document for document in own if document["change"] == list(CHANGES[0])]
         alarms = [alarm for document in quiet for alarm in document["alarms"]]
         false = sum(alarm is not None for alarm in alarms)
-        spread = _mean([value for document in quiet for value in document["dispersion"]])
+        spread = mean_of([value for document in quiet for value in document["dispersion"]])
         cells = [f"{spread:.2f}" if spread is not None else "–", str(len(alarms)), str(false)]
         cells.append("–" if not alarms else "kept" if false <= len(alarms) / 40 else "missed")
         for change in CHANGES[1:]:
@@ -254,26 +214,5 @@ def _gate(folder: Path) -> list[str]:
     ]
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return mean(known) if known else None
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.2%}"
-
-
-def _below(value: float | None, limit: float) -> bool:
-    return value is not None and value < limit
-
-
-def _above(value: float | None, limit: float) -> bool:
-    return value is not None and value > limit
-
-
-def _late(days: int | None, limit: int) -> bool:
-    return days is None or days > limit

@@ -17,7 +17,7 @@ from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
 from ml.steps import prepare
-from tests.benchmarks import false_alarm_years, years, years_page
+from tests.benchmarks import false_alarm_years, year_promises, years, years_page
 from tests.benchmarks.false_alarm_years import CHANGES, FORMS, trial
 from tests.benchmarks.in_process import InProcess, Played
 from tests.benchmarks.served_month import MonthRows, ServedMonth
@@ -52,8 +52,8 @@ def test_retraining_restores_recall_in_the_default_year() -> None:
     """
     happening = scenario.load("both")
     year = figures(played("both", seed=0), happening, rule_amount=1e9)
-    assert (years_page.recall(year, SIDES[0]) or 0) >= 0.93
-    assert (years_page.worst_rate(year, 9, 12) or 1) <= 0.01
+    assert (year_promises.recall(year, SIDES[0]) or 0) >= 0.93
+    assert (year_promises.worst_rate(year, 9, 12) or 1) <= 0.01
     assert year["without_retraining"]["recall"][-1] < 0.40
     assert year["early_alarms"] == 0
     assert year["days_to_alarm"] <= 9
