@@ -74,8 +74,8 @@ def _budget(years: Sequence[Year], scenario: Scenario) -> Iterator[str]:
     bounds = [bound for year in years if (bound := recall_bound(year, scenario, allowed)) is not None]
     if bounds and mean(bounds) < 1:
         yield (
-            f"The alert budget: the new frauds are drawn at random from a region whose other transactions are more than "
-            f"the {100 * allowed:g} % of false alarms that the policy allows. No ranking finds more than "
+            f"The alert budget: the new frauds are drawn at random from a region, and its other transactions are more "
+            f"than the {100 * allowed:g} % of false alarms that the policy allows. No ranking finds more than "
             f"{mean(bounds):.2f} of all frauds."
         )
     asked = [year for year in years if any(each.get("question") for each in year["requests"])]
