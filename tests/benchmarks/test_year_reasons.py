@@ -128,3 +128,19 @@ def test_end_of_a_pattern_has_promises_of_its_own() -> None:
         "more than 1 % false alarms from 30 days after the end of the pattern on",
         "the new part is not dropped within 30 days of the end of its pattern",
     ]
+
+
+def test_retraining_without_new_frauds_is_compared_with_doing_nothing() -> None:
+    """Recall and false alarms may differ from the first model's by chance alone."""
+    quiet = year(new=0, has_concept_drift=False)
+    month = quiet["counts"][SIDES[0]][0]
+    few = year(new=0, has_concept_drift=False)
+    few["counts"] = {**quiet["counts"], SIDES[0]: [month | {"detected": 38, "false_alarms": 160}] * 12}
+    many = year(new=0, has_concept_drift=False)
+    many["counts"] = {**quiet["counts"], SIDES[0]: [month | {"detected": 30, "false_alarms": 200}] * 12}
+    assert not any("without new frauds" in miss for miss in year_promises.misses([quiet, few]))
+    found = [miss.split(" (")[0] for miss in year_promises.misses([many]) if "without new frauds" in miss]
+    assert found == [
+        "without new frauds, recall below the interval of the first model's",
+        "without new frauds, false alarms above the interval of the first model's",
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import mean
 from typing import Any
 
+from ml.model import metrics
 from tests.benchmarks.year_figures import LAST, SIDES, pooled, rate
 
 MIN_RECALL, MIN_MEAN_RECALL, MAX_FIRST_KIND_LOSS = 0.93, 0.95, 0.02
@@ -33,6 +34,16 @@ def worst_rate(year: Year, first: int, last: int) -> float | None:
     return max(rates, default=None)
 
 
+def worse_than_nothing(year: Year, part: str, of: str) -> bool:
+    """Whether a rate of the last months is worse with retraining than the interval (Wilson's) of the first model's."""
+    served, never = (pooled(year["counts"][side][-LAST:]) for side in SIDES[:2])
+    before = metrics.rate(int(never[part]), int(never[of]), "no rows")
+    after = rate(served[part], served[of])
+    if after is None or before.low is None or before.high is None:
+        return False
+    return after > before.high if part == "false_alarms" else after < before.low
+
+
 def misses(years: Sequence[Year]) -> list[str]:
     """The promises for a full year that a kind's years miss, and in which seeds."""
     checks: list[tuple[str, Callable[[Year], bool]]] = [
@@ -46,6 +57,14 @@ def misses(years: Sequence[Year]) -> list[str]:
         (
             f"no recovery within {MAX_DAYS_TO_RECOVERY} days",
             lambda year: year["has_concept_drift"] and _late(year["days_to_recovery"], MAX_DAYS_TO_RECOVERY),
+        ),
+        (
+            "without new frauds, recall below the interval of the first model's",
+            lambda year: not year["has_concept_drift"] and worse_than_nothing(year, "detected", "frauds"),
+        ),
+        (
+            "without new frauds, false alarms above the interval of the first model's",
+            lambda year: not year["has_concept_drift"] and worse_than_nothing(year, "false_alarms", "legitimate"),
         ),
         ("an alarm before the onset", lambda year: year["early_alarms"] > 0),
         (
