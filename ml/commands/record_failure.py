@@ -157,6 +157,7 @@ def _new(repository: Repository, base: str, result: GateResult) -> tuple[Path, c
         evaluation_uri=result.evaluation_uri,
         execution_arn=result.execution_arn,
         created=created,
+        budget_exceeded=bool(result.evaluation["budget"]["exceeded"]),
     )
     return config.gate_failure_path(created, result.commit), record
 

@@ -110,6 +110,8 @@ class Budget(File):
     """Whether the alert budget suffices, and what others would cost and find."""
 
     shortfall: Text | None
+    exceeded: bool
+    """Whether no model could find as many frauds as are wanted within the budget."""
     needed: BudgetOption | None
     days: float
     options: Annotated[tuple[BudgetOption, ...], AsTuple, Field(max_length=50)]

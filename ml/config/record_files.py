@@ -148,6 +148,8 @@ class GateFailureRecord(File):
     evaluation_uri: S3Uri
     execution_arn: Text
     created: AwareDatetime
+    budget_exceeded: bool = False
+    """Whether no model could find as many frauds as are wanted within the alert budget: a person must decide."""
 
     @model_validator(mode="after")
     def _gate_failure(self) -> GateFailureRecord:

@@ -2,6 +2,9 @@
 
 It opens at the configured number of consecutive gate failures for a cause. It closes if a person closes the issue, or
 if a model that was trained for the cause passes the gate.
+
+It opens for all causes at one gate failure that says that the alert budget is too small for any model: the next run
+would fail as well, and a person must decide. A run that drops a part is exempt, because it frees alerts.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ from ml.gitops import comments, issues, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.markdown_escaping import code, text
 from ml.model.drift.verdict import CAUSES
-from ml.model.run_kinds import RunKind
+from ml.model.run_kinds import DROP, RunKind
+
+_BUDGET = "breaker alert budget"
+"""The hidden marker of the issue about the alert budget."""
 
 
 class CircuitBreaker:
@@ -36,6 +42,9 @@ class CircuitBreaker:
         Raises:
             GitHubError: issues cannot be read or opened.
         """
+        exceeded = self._budget(case)
+        if exceeded is not None:
+            return exceeded
         failures = self._log.consecutive_gate_failures(case.cause)
         if len(failures) < self._limit:
             return None
@@ -63,12 +72,40 @@ class CircuitBreaker:
             issue=issue.number,
         )
 
+    def _budget(self, case: DriftCase) -> RequestOutcome | None:
+        """The outcome if the latest run showed that the alert budget is too small for any model."""
+        failure = self._log.budget_exceeded()
+        if failure is None or case.run_kind == DROP:
+            return None
+        if failure in "\n".join(issues.closed_bodies(self._github, cause=_BUDGET, label=labels.CIRCUIT_BREAKER)):
+            return None
+        issue = issues.find(self._github, cause=_BUDGET, label=labels.CIRCUIT_BREAKER)
+        if issue is None:
+            issue = issues.report(
+                self._github,
+                cause=_BUDGET,
+                label=labels.CIRCUIT_BREAKER,
+                title="The alert budget is too small for what is fraud now: a person must decide",
+                body=_budget_body(case, failure),
+            )
+        return RequestOutcome(
+            request=case.name,
+            cause=case.cause,
+            run_kind=case.run_kind,
+            state="circuit breaker open",
+            reason=f"the alert budget is too small for any model; a person must decide, see #{issue.number}",
+            issue=issue.number,
+        )
+
     def close_resolved(self) -> None:
         """Closes the issue of each cause whose latest resolved request ended in an approval.
 
         Raises:
             GitHubError: issues cannot be read or closed.
         """
+        if self._log.budget_exceeded() is None:
+            comment = "A later run ended otherwise."
+            issues.close(self._github, cause=_BUDGET, label=labels.CIRCUIT_BREAKER, comment=comment)
         for name in map(cause, CAUSES):
             resolutions = self._log.resolved(name)
             if resolutions and not resolutions[-1].gate_failed:
@@ -79,6 +116,18 @@ class CircuitBreaker:
 def _marker(name: str) -> str:
     """The hidden marker of a cause's issue."""
     return f"breaker {name}"
+
+
+def _budget_body(case: DriftCase, failure: str) -> str:
+    record = code(f"{config.GATE_FAILURES}/{failure}.yaml")
+    return comments.truncate(
+        f"{text(case.reason)}\n\nThe model of {record} failed the gate, and no other could pass: more transactions are "
+        "frauds now than the alert budget allows to alert. The issue of that gate failure shows what other budgets "
+        "would alert, find and miss, per day and in money.\n\nNo request is created while this issue is open, except "
+        "to drop a part whose frauds have stopped. To allow more alerts, change `alert_budget` and `threshold` in "
+        "`model-config/training/model.yaml` and `max_false_positive_rate` in `gate.yaml`, which starts a training run, "
+        "and close this issue. To miss these frauds knowingly, close it as well: the failure then no longer counts."
+    )
 
 
 def _issue_body(case: DriftCase, failures: Mapping[str, RunKind]) -> str:

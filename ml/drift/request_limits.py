@@ -16,7 +16,7 @@ from ml.drift.drift_case import DriftCase, RequestOutcome, cause, suppressed
 from ml.drift.request_log import RequestLog
 from ml.drift.window_choice import TrainingWindow
 from ml.model.drift.verdict import CAUSES
-from ml.model.run_kinds import ADAPT
+from ml.model.run_kinds import ADAPT, DROP
 from ml.records.retrain_requests import Resolution
 
 
@@ -35,7 +35,10 @@ class RequestLimits:
         return None
 
     def gate_failures(self, case: DriftCase) -> tuple[str, ...]:
-        """The consecutive gate failures of the cause if there are enough for its circuit breaker; otherwise none."""
+        """The gate failures that open the circuit breaker for the case: those of its cause, or one of the budget."""
+        budget = self._log.budget_exceeded()
+        if budget is not None and case.run_kind != DROP:
+            return (budget,)
         failures = tuple(self._log.consecutive_gate_failures(case.cause))
         return failures if len(failures) >= self._rules.circuit_breaker.gate_failures else ()
 

@@ -66,6 +66,14 @@ class RequestLog:
             failures = {**failures, item.record.stem: item.kind} if item.gate_failed else {}
         return failures
 
+    def budget_exceeded(self) -> str | None:
+        """The gate failure that says that the alert budget is too small for any model; None if it is not the latest.
+
+        By the record's name. A model that passes later ends it, as does a later failure for another reason.
+        """
+        latest = self.resolutions.history[-1:]
+        return latest[0].record.stem if latest and latest[0].budget_exceeded else None
+
     def created_in_month(self, moment: datetime, causes: Collection[str]) -> list[str]:
         """The requests of `causes` whose commit time is in the month of `moment` (UTC)."""
         month = moment.astimezone(UTC).strftime("%Y%m")

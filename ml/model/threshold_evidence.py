@@ -167,20 +167,35 @@ def _option(
     )
 
 
-def shortfall(recall: Estimate, wanted: float, needed: Option | None = None) -> str | None:
+def attainable(frauds: int, rows: int, budget: float) -> float:
+    """The highest recall that any ranking could have if the share `budget` of the rows may be alerted; at most 1.
+
+    As if every alert were a fraud, and their share that at the lower end of its interval: where many rows are frauds,
+    no model finds most of them within the budget.
+    """
+    share = rate(frauds, rows, "no rows").low
+    return min(1.0, budget / share) if share else 1.0
+
+
+def shortfall(recall: Estimate, wanted: float, needed: Option | None = None, limit: float = 1.0) -> str | None:
     """Why the alert budget does not suffice, or None: even the upper end of recall within it is below `wanted`.
 
     Args:
         recall: within the alert budget (metrics' `recall_at_alert_budget`).
         needed: the option with the fewest alerts that meets the gate's limit of recall; None if none does.
+        limit: the recall that any ranking could have within the budget (`attainable`).
     """
     if recall.value is None or recall.high is None or recall.high >= wanted:
         return None
     return (
         f"The alert budget no longer suffices: within it, recall is {recall.value:.2f} (at most {recall.high:.2f}) on "
-        f"{recall.of} frauds, and {wanted:.2f} is wanted. {_need(needed)} A person must decide: more alerts, or frauds "
-        f"that are missed."
+        f"{recall.of} frauds, and {wanted:.2f} is wanted. {_bound(limit, wanted)}{_need(needed)} A person must decide: "
+        f"more alerts, or frauds that are missed."
     )
+
+
+def _bound(limit: float, wanted: float) -> str:
+    return f"No model finds more than {limit:.2f} of them within it. " if limit < wanted else ""
 
 
 def _need(needed: Option | None) -> str:

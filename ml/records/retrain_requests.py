@@ -96,6 +96,8 @@ class Resolution:
     """The kind of the run that resolved it."""
     created: datetime
     gate_failed: bool
+    budget_exceeded: bool
+    """Whether the record says that the alert budget is too small for any model."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,18 @@ class Resolutions:
 
 def resolutions(source: RecordSource) -> Resolutions:
     """The resolutions of all requests that the records of `source` name; ConfigError if a record is invalid."""
-    found = []
-    for path, approval in source.approvals():
-        found += [_resolution(name, path, approval, gate_failed=False) for name in approval.requests]
-    for path, failure in source.gate_failures():
-        found += [_resolution(name, path, failure, gate_failed=True) for name in failure.requests]
+    records: list[tuple[Path, config.ApprovalRecord | config.GateFailureRecord]]
+    records = [*source.approvals(), *source.gate_failures()]
+    found = [_resolution(name, path, record) for path, record in records for name in record.requests]
     return Resolutions(tuple(sorted(found, key=lambda item: (item.created, item.record))))
 
 
-def _resolution(
-    name: str, path: Path, record: config.ApprovalRecord | config.GateFailureRecord, *, gate_failed: bool
-) -> Resolution:
-    return Resolution(request=name, record=path, kind=record.kind, created=record.created, gate_failed=gate_failed)
+def _resolution(name: str, path: Path, record: config.ApprovalRecord | config.GateFailureRecord) -> Resolution:
+    return Resolution(
+        request=name,
+        record=path,
+        kind=record.kind,
+        created=record.created,
+        gate_failed=isinstance(record, config.GateFailureRecord),
+        budget_exceeded=isinstance(record, config.GateFailureRecord) and record.budget_exceeded,
+    )

@@ -75,13 +75,16 @@ def _budget(
     days = float((times.max() - times.min()) / np.timedelta64(1, "D"))
     measured = (scores, rows[LABEL], rows[training.columns.amount])
     needed = threshold_evidence.least(*measured, days=days, suffices=partial(gate.recall_suffices, settings.gate))
+    wanted = training.min_recall_at_alert_budget
+    limit = threshold_evidence.attainable(int(rows[LABEL].sum()), len(rows), training.alert_budget)
     options = threshold_evidence.options(
         *measured,
         days=days,
         alert_shares=sorted({*threshold_evidence.ALERT_SHARES, training.alert_budget}),
     )
     return {
-        "shortfall": threshold_evidence.shortfall(recall, training.min_recall_at_alert_budget, needed),
+        "shortfall": threshold_evidence.shortfall(recall, wanted, needed, limit),
+        "exceeded": limit < wanted,
         "needed": needed.to_dict() if needed is not None else None,
         "days": days,
         "options": [option.to_dict() for option in options],

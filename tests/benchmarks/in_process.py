@@ -45,7 +45,8 @@ _DAY = timedelta(days=1)
 class Answer(NamedTuple):
     """The result of a request: its name, its time, and whether its model passed the gate; None if its job failed.
 
-    `frauds` are labelled in the request's window.
+    `frauds` are labelled in the request's window; `budget_exceeded` is whether its gate failure says that the alert
+    budget is too small for any model.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Answer(NamedTuple):
     passed: bool | None
     kind: RunKind
     frauds: int
+    budget_exceeded: bool
 
 
 @dataclass(frozen=True)
@@ -301,6 +303,10 @@ class InProcess:
         stronger = CAUSES[: CAUSES.index(case.kind) + 1]
         if any(answer.passed is None for cause in stronger for answer in self._answers.get(cause, [])):
             return "a request whose job failed is open"
+        every = [answer for each in self._answers.values() for answer in each]
+        latest = max(every, key=lambda answer: answer.made, default=None)
+        if latest is not None and latest.budget_exceeded and case.run_kind != DROP:
+            return "alert budget too small for any model"
         row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
         if len(row) >= self.file.circuit_breaker.gate_failures:
             return "circuit breaker open"
@@ -309,8 +315,7 @@ class InProcess:
         latest = self._cooling_down(case, now)
         if latest is not None and not latest.kind == case.run_kind == ADAPT:
             return "cooldown"
-        made = [answer.made for each in self._answers.values() for answer in each]
-        of_month = [each for each in made if (each.year, each.month) == (now.year, now.month)]
+        of_month = [each for each in every if (each.made.year, each.made.month) == (now.year, now.month)]
         return "monthly cap" if len(of_month) >= self.file.max_requests_per_month else ""
 
     def _cooling_down(self, case: DriftCase, now: datetime) -> Answer | None:
@@ -338,7 +343,7 @@ class InProcess:
         tables = [month.rows.transactions for month in used]
         labels = [table for month in used for table in month.label_tables(now)]
         passed: bool | None = None
-        question: str | None = None
+        question, exceeded = None, False
         try:
             trained = run(
                 self.settings,
@@ -355,12 +360,14 @@ class InProcess:
             verdict = trained.evaluation["verdict"]
             passed, result, reason = trained.passed, verdict["status"], verdict["reason"]
             question = trained.evaluation["budget"]["shortfall"]
+            exceeded = not passed and trained.evaluation["budget"]["exceeded"]
             if passed:
                 self._deploy(trained, now)
         window = (chosen.start, chosen.end)
         request = Request(now, case.kind, case.run_kind, onset, window, result, reason, question)
         self.played.requests.append(request)
-        self._answers.setdefault(case.kind, []).append(Answer(case.name, now, passed, case.run_kind, chosen.frauds))
+        answer = Answer(case.name, now, passed, case.run_kind, chosen.frauds, exceeded)
+        self._answers.setdefault(case.kind, []).append(answer)
         return ""
 
     def _deploy(self, model: Trained, now: datetime) -> None:

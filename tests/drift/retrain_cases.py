@@ -84,7 +84,14 @@ def commit_request(
 
 
 def resolve(
-    env: MonitoredEndpoint, name: str, *, gate_failed: bool, at: str, number: int = 2, kind: RunKind = "fit"
+    env: MonitoredEndpoint,
+    name: str,
+    *,
+    gate_failed: bool,
+    at: str,
+    number: int = 2,
+    kind: RunKind = "fit",
+    budget: bool = False,
 ) -> str:
     """Commits the record that resolves a request; returns the record's name."""
     created = datetime.fromisoformat(at)
@@ -97,6 +104,7 @@ def resolve(
             evaluation_uri="s3://lake/evaluation.json",
             execution_arn="arn:x",
             created=created,
+            budget_exceeded=budget,
         )
         path = config.gate_failure_path(created, record.commit)
         content = config.dump(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml.gitops import labels
-from tests.drift.retrain_cases import NAMES, commit_request, create_requests, due, resolve
+from tests.drift.retrain_cases import NAMES, commit_request, create_requests, due, moment, resolve
 from tests.harness.platform.monitored import MonitoredEndpoint
 
 
@@ -53,3 +53,37 @@ def test_approval_closes_the_circuit_breaker(env: MonitoredEndpoint) -> None:
     assert create_requests(env)[0].state == "requested"
     issue = env.bot.api.get_issue(asked.issue or 0)
     assert (issue.state, issue.get_comments()[0].body.count("approvals/0003.yaml")) == ("closed", 1)
+
+
+def test_budget_that_no_model_can_keep_stops_every_cause(env: MonitoredEndpoint) -> None:
+    """One such gate failure opens one issue, which asks a person; closing it, or dropping a part, is the way on."""
+    name = "20260401T000000Z-prediction-drift"
+    commit_request(env, name, at="2026-04-01T06:00:00Z")
+    failure = resolve(env, name, gate_failed=True, at="2026-04-01T07:00:00Z", budget=True)
+    for kind in ("concept", "data"):
+        (asked,) = create_requests(env, due(kind))
+        assert (asked.state, env.bot.started) == ("circuit breaker open", [])
+        assert asked.reason == f"the alert budget is too small for any model; a person must decide, see #{asked.issue}"
+    (issue,) = env.bot.api.get_issues(state="open")
+    assert (issue.number, issue.comments) == (asked.issue, 0)
+    assert issue.title == "The alert budget is too small for what is fraud now: a person must decide"
+    assert f"{failure}.yaml" in issue.body
+    assert "`max_false_positive_rate` in `gate.yaml`" in issue.body
+    (dropped,) = create_requests(env, due("concept", run_kind="drop", onset=moment(3)))
+    assert dropped.state != "circuit breaker open"
+    issue.edit(state="closed")
+    assert create_requests(env, due("data"))[0].state != "circuit breaker open"
+
+
+def test_later_failure_for_another_reason_closes_the_question_of_the_budget(env: MonitoredEndpoint) -> None:
+    """The latest run decides; the issue is closed with a comment."""
+    for number, (month, budget) in enumerate(((2, True), (3, False)), start=1):
+        name = f"20260{month}01T000000Z-data-drift"
+        commit_request(env, name, at=f"2026-0{month}-01T06:00:00Z")
+        resolve(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number, budget=budget)
+        if budget:
+            (asked,) = create_requests(env, due("concept"))
+            assert asked.state == "circuit breaker open"
+    assert create_requests(env, due("concept"))[0].state == "requested"
+    issue = env.bot.api.get_issue(asked.issue or 0)
+    assert (issue.state, issue.get_comments()[0].body.count("A later run ended otherwise.")) == ("closed", 1)

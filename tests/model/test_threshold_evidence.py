@@ -121,6 +121,16 @@ def test_shortfall_says_what_would_suffice() -> None:
     assert "No number of alerts meets" in (threshold_evidence.shortfall(rate(144, 200, ""), 0.90) or "")
 
 
+def test_attainable_recall_is_that_of_a_perfect_ranking() -> None:
+    """Where 2.5 % of the rows are frauds, alerts on 1 % find 40 % of them at best; a bit more by chance."""
+    found = threshold_evidence.attainable(1000, 40_000, 0.01)
+    assert 0.40 < found < 0.43
+    assert found == 0.01 / (rate(1000, 40_000, "").low or 1)
+    assert threshold_evidence.attainable(20, 40_000, 0.01) == threshold_evidence.attainable(0, 40_000, 0.01) == 1.0
+    text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90, None, found) or ""
+    assert f"No model finds more than {found:.2f} of them within it. No number of alerts meets" in text
+
+
 def test_shortfall_needs_evidence() -> None:
     """Recall 0.72 of 200 frauds is below 0.90 beyond chance; 0.80 of ten is not."""
     text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90)

@@ -117,6 +117,7 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
         },
         "budget": {
             "shortfall": None,
+            "exceeded": False,
             "needed": None,
             "days": 2.0,
             "options": [

@@ -107,7 +107,7 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     assert evaluation["champion"]["status"] == "none"
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}
-    assert set(evaluation["budget"]) == {"shortfall", "needed", "days", "options"}
+    assert set(evaluation["budget"]) == {"shortfall", "exceeded", "needed", "days", "options"}
     at_budget = next(each for each in evaluation["budget"]["options"] if each["alert_share"] == 0.05)
     assert at_budget["recall"]["count"] == evaluation["metrics"]["recall_at_alert_budget"]["count"]
     assert set(evaluation["fit"]) == {"expected", "synthetic_rows", "notes"}

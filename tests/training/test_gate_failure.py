@@ -47,10 +47,11 @@ def test_question_of_the_budget_reaches_the_issue() -> None:
     result = failed()
     assert "max_false_positive_rate" not in step_summary.gate_failure_evidence(result, None)
     asked = "The alert budget no longer suffices: a person must decide."
-    budget = {**result.evaluation["budget"], "shortfall": asked}
+    budget = {**result.evaluation["budget"], "shortfall": asked, "exceeded": True}
     result = replace(result, evaluation={**result.evaluation, "budget": budget})
     text = step_summary.gate_failure_evidence(gate_failure.read(gate_failure.write(result)), None)
     assert text == step_summary.gate_failure_evidence(result, None)
+    assert gate_failure.read(gate_failure.write(result)).evaluation["budget"]["exceeded"] is True
     assert text.index(f"**{asked}**") < text.index("| alerts on at most |") < text.index("`max_false_positive_rate`")
     assert asked in step_summary.gate_failed(result, recorded="Recorded", issues=[(1, "https://github.test/1")])
 
