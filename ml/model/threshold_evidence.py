@@ -201,10 +201,10 @@ def _bound(limit: float, wanted: float) -> str:
 def _need(needed: Option | None) -> str:
     if needed is None:
         return "No number of alerts meets the gate's limit of recall."
-    daily = "" if needed.alerts_per_day is None else f", {needed.alerts_per_day:,.1f} alerts a day"
+    daily = "" if needed.alerts_per_day is None else f", {needed.alerts_per_day:,.1f} a day"
     wrong = needed.false_positive_rate
     alarms = "" if wrong is None else f", at a false-positive rate of {100 * wrong:.3g} %"
     return (
-        f"The gate's limit of recall is met from alerts on {100 * needed.alert_share:.3g} % of the transactions on"
+        f"The gate's limit of recall is met once {100 * needed.alert_share:.3g} % of the transactions are alerted"
         f"{daily}{alarms}."
     )
