@@ -338,8 +338,8 @@ def test_labels_that_do_not_arrive_open_one_issue(env: MonitoredEndpoint) -> Non
     env.at("2026-04-30T05:17:00Z")
     found = check(env.root)
     assert found.no_labels is not None
-    assert (found.no_labels.rows, found.no_labels.labelled) == (28 * 40, 0)
-    assert "No mature label of 2026-02-01 to 2026-03-01 has arrived: 0 of 1,120 scored rows" in env.summary
+    assert (found.no_labels.rows, found.no_labels.labelled) == (28 * 80, 0)
+    assert "No mature label of 2026-02-01 to 2026-03-01 has arrived: 0 of 2,240 scored rows" in env.summary
     check(env.root)
     issue = next(each for each in env.bot.api.get_issues(state="open") if each.title.startswith("No labels"))
     assert [label.name for label in issue.labels] == [labels.NO_LABELS.name]
