@@ -2,8 +2,8 @@
 
 Data and prediction drift ask for the same run of the same rows. A gate failure of one therefore starts the cooldown of
 the other as well: the second run would end like the first, and use up the monthly cap. An adaptation may
-follow another within the cooldown, whether that passed or failed, once many more frauds are labelled. Creates no
-request, and calls neither AWS nor GitHub.
+follow another within the cooldown, whether that passed or failed, once many more frauds are labelled. The part of an
+adaptation may be dropped within the cooldown that it started. Creates no request, and calls neither AWS nor GitHub.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class RequestLimits:
         """The latest resolution that starts a cooldown for `case`, if that has not ended."""
         days: int = getattr(self._rules.cooldown_days, case.kind)
         counted = [*self._log.resolved(case.cause), *self._log.failed_runs(case.run_kind)]
+        if case.run_kind == DROP:  # an adaptation says nothing about whether its frauds go on
+            counted = [item for item in counted if item.kind == DROP]
         latest = max(counted, key=lambda item: item.created, default=None)
         return latest if latest is not None and clock.now() - latest.created < timedelta(days=days) else None
 

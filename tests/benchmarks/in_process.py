@@ -323,6 +323,8 @@ class InProcess:
         made = [answer for each in self._answers.values() for answer in each]
         failed = [answer for answer in made if answer.passed is False and answer.kind == case.run_kind]
         counted = [*self._answers.get(case.kind, []), *failed]
+        if case.run_kind == DROP:
+            counted = [answer for answer in counted if answer.kind == DROP]
         latest = max(counted, key=lambda answer: answer.made, default=None)
         cooldown = timedelta(days=getattr(self.file.cooldown_days, case.kind))
         return latest if latest is not None and now - latest.made < cooldown else None

@@ -50,6 +50,18 @@ def test_cooldown_starts_when_a_request_is_resolved(env: MonitoredEndpoint, reso
         assert create_requests(env, due("concept"))[0].state == "requested"
 
 
+@pytest.mark.parametrize(("kind", "state"), [("adapt", "requested"), ("drop", "suppressed")])
+def test_part_may_be_dropped_within_the_cooldown_of_its_adaptation(
+    env: MonitoredEndpoint, kind: RunKind, state: str
+) -> None:
+    """An adaptation does not show whether its frauds go on; a failed drop does."""
+    name = "20260401T000000Z-concept-drift"
+    commit_request(env, name, at="2026-04-20T06:00:00Z")
+    resolve(env, name, gate_failed=True, at="2026-04-25T06:00:00Z", kind=kind)
+    (asked,) = create_requests(env, due("concept", run_kind="drop"))
+    assert asked.state == state, asked.reason
+
+
 @pytest.mark.parametrize(("kind", "state"), [("threshold", "suppressed"), ("fit", "requested")])
 def test_failed_run_starts_the_cooldown_of_each_cause_that_asks_for_it(
     env: MonitoredEndpoint, kind: RunKind, state: str

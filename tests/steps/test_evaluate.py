@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score
 from ml.model import artifact
 from ml.model.metrics import Confusion
 from ml.model.training_settings import Columns, OutOfFold
-from ml.steps import prepared_files
+from ml.steps import measurement, prepared_files
 from ml.steps.prepared_files import LABEL
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import PROVENANCE, Bench
@@ -103,7 +103,7 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
         "recall", "precision", "false_positive_rate", "average_precision", "roc_auc", "recall_at_alert_budget",
         "alert_rate",
     }  # fmt: skip
-    assert evaluation["schema"] == 1
+    assert evaluation["schema"] == measurement.SCHEMA == 1
     assert evaluation["champion"]["status"] == "none"
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}

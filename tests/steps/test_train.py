@@ -21,6 +21,7 @@ from ml.model.drift.reference import Summary
 from ml.model.metrics import Confusion
 from ml.model.model_document import NEW
 from ml.model.training_settings import Columns
+from ml.steps import ended_pattern
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import Bench
 
@@ -262,7 +263,9 @@ def test_reference_of_a_dropped_part_has_none_of_its_frauds(changed_later: Bench
     follows = (
         explanation.patterns(champion.model.log_odds(rows["train"][list(champion.model.inputs)].to_numpy())) == NEW
     )
-    ended = int((follows & (rows["train"]["label"] == 1)).sum())
+    left_out = follows & (rows["train"]["label"].to_numpy() == 1)
+    assert (ended_pattern.still_valid(champion, rows["train"]) == ~left_out).all()
+    ended = int(left_out.sum())
     assert ended > 0.4 * rows["train"]["label"].sum()
     frauds = sum(int(part["label"].sum()) for part in rows.values())
     assert sum(made.baseline["fraud_by_amount"]["frauds"]) == frauds - ended
