@@ -180,12 +180,17 @@ def attainable(frauds: int, rows: int, budget: float) -> float:
 def shortfall(recall: Estimate, wanted: float, needed: Option | None = None, limit: float = 1.0) -> str | None:
     """Why the alert budget does not suffice, or None: even the upper end of recall within it is below `wanted`.
 
+    None also where the ranking is what is missing: if the gate's limit is met at no budget of ALERT_SHARES, although a
+    model could reach `wanted` within the budget, more alerts are no answer, and the question would mislead.
+
     Args:
         recall: within the alert budget (metrics' `recall_at_alert_budget`).
         needed: the option with the fewest alerts that meets the gate's limit of recall; None if none does.
         limit: the recall that any ranking could have within the budget (`attainable`).
     """
     if recall.value is None or recall.high is None or recall.high >= wanted:
+        return None
+    if limit >= wanted and needed is not None and needed.alert_share > max(ALERT_SHARES):
         return None
     return (
         f"The alert budget no longer suffices: within it, recall is {recall.value:.2f} (at most {recall.high:.2f}) on "

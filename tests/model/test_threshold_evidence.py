@@ -111,10 +111,10 @@ def test_least_option_is_the_first_that_suffices() -> None:
 def test_shortfall_says_what_would_suffice() -> None:
     """Share, alerts a day and false alarms of the option; or that there is none."""
     (option,) = threshold_evidence.options(
-        np.linspace(0, 1, 100, endpoint=False), np.arange(100) >= 95, np.ones(100), days=2.0, alert_shares=(0.1,)
+        np.linspace(0, 1, 100, endpoint=False), np.arange(100) >= 97, np.ones(100), days=2.0, alert_shares=(0.05,)
     )
     text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90, option) or ""
-    assert "met once 10 % of the transactions are alerted, 5.0 a day, at a false-positive rate of 5.26 %. A" in text
+    assert "met once 5 % of the transactions are alerted, 2.5 a day, at a false-positive rate of 2.06 %. A" in text
     assert "No number of alerts meets" in (threshold_evidence.shortfall(rate(144, 200, ""), 0.90) or "")
 
 
@@ -126,6 +126,17 @@ def test_attainable_recall_is_that_of_a_perfect_ranking() -> None:
     assert threshold_evidence.attainable(20, 40_000, 0.01) == threshold_evidence.attainable(0, 40_000, 0.01) == 1.0
     text = threshold_evidence.shortfall(rate(144, 200, ""), 0.90, None, found) or ""
     assert f"No model finds more than {found:.2f} of them within it. No number of alerts meets" in text
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(1.0, False), (0.4, True)])
+def test_shortfall_of_a_model_that_does_not_rank_is_no_question_of_the_budget(limit: float, asked: bool) -> None:
+    """The gate's limit takes alerts on half of the rows: another model is needed, unless none keeps to the budget."""
+    random = np.random.default_rng(1).random(200)
+    needed = threshold_evidence.least(
+        random, np.arange(200) < 50, np.ones(200), days=1.0, suffices=lambda recall: (recall.value or 0.0) > 0.5
+    )
+    assert needed is not None and needed.alert_share > 0.4
+    assert (threshold_evidence.shortfall(rate(24, 200, ""), 0.80, needed, limit) is not None) is asked
 
 
 def test_shortfall_needs_evidence() -> None:
