@@ -251,8 +251,8 @@ class TrainingWindowLimits(File):
     threshold_days: Annotated[int, Field(ge=1, le=1_000)]
 
 
-class _Repeat(File):
-    """When an adaptation may follow another within the cooldown."""
+class _Retry(File):
+    """When an adaptation that failed the gate may be tried again within the cooldown."""
 
     fraud_growth: Ratio
 
@@ -279,7 +279,7 @@ class DriftFile(File):
     ranking: _Ranking
     training_window: TrainingWindowLimits
     cooldown_days: _PerCause
-    repeat: _Repeat
+    retry: _Retry
     max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
     circuit_breaker: _CircuitBreaker
     schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name

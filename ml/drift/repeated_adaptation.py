@@ -21,10 +21,10 @@ from ml.model.drift.verdict import CONCEPT
 from ml.model.model_document import NEW
 from ml.model.run_kinds import ADAPT
 
-LENGTHS = (2.2, 3.3)
-"""From and until how many times the days that it was fitted on. These are 70 % of a window; the rest are its test part.
-At 2.2 the window is half as long again, or a third of it is new. From 3.3 on, a failure would be repeated until the
-circuit breaker opens."""
+LENGTHS = (3.0, 4.5)
+"""From and until how many times the days that it was fitted on. These are 70 % of a window; the rest are its test part,
+so at 3 the window has doubled or, at its greatest length, moved by as much. One that fails the gate is not repeated
+until the circuit breaker opens."""
 LEAST_END = timedelta(days=28)
 """The earliest end: after an alarm of the first days, a request's cooldown would outlast the time to adapt again."""
 

@@ -1,9 +1,9 @@
 """Finds what prevents a retrain request by the requests in Git alone: an open one, the cooldown, the monthly cap.
 
 Data and prediction drift ask for the same run of the same rows. A gate failure of one therefore starts the cooldown of
-the other as well: the second run would end like the first, and use up the monthly cap. An adaptation may
-follow another within the cooldown, whether that passed or failed, once many more frauds are labelled. The part of an
-adaptation may be dropped within the cooldown that it started. Creates no request, and calls neither AWS nor GitHub.
+the other as well: the second run would end like the first, and use up the monthly cap. An adaptation that
+failed the gate may be tried again within the cooldown, once many more frauds are labelled. The part of an adaptation
+may be dropped within the cooldown that it started. Creates no request, and calls neither AWS nor GitHub.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ class RequestLimits:
         None also if the number of labelled frauds decides that: see `too_few_frauds`.
         """
         latest = self._cooling_down(case)
-        if latest is None or self._frauds_to_repeat(case, latest) is not None:
+        if latest is None or self._frauds_to_retry(case, latest) is not None:
             return None
         days: int = getattr(self._rules.cooldown_days, case.kind)
         return suppressed(case, f"{_resolved(latest)}; the cooldown of {case.cause} is {days} days")
 
     def too_few_frauds(self, case: DriftCase, window: TrainingWindow) -> RequestOutcome | None:
-        """The outcome if there was an adaptation lately and `window` holds too few more labelled frauds than it had."""
+        """The outcome if an adaptation failed the gate lately and `window` holds too few more labelled frauds."""
         latest = self._cooling_down(case)
-        needed = None if latest is None else self._frauds_to_repeat(case, latest)
+        needed = None if latest is None else self._frauds_to_retry(case, latest)
         if latest is None or needed is None or window.frauds >= needed:
             return None
         return suppressed(
             case,
             f"{_resolved(latest)}; within the cooldown of {case.cause}, another adaptation needs {needed:,} labelled "
-            f"frauds, {self._rules.repeat.fraud_growth:g} times as many, and there are {window.frauds:,}",
+            f"frauds, {self._rules.retry.fraud_growth:g} times as many, and there are {window.frauds:,}",
         )
 
     def _cooling_down(self, case: DriftCase) -> Resolution | None:
@@ -74,12 +74,12 @@ class RequestLimits:
         latest = max(counted, key=lambda item: item.created, default=None)
         return latest if latest is not None and clock.now() - latest.created < timedelta(days=days) else None
 
-    def _frauds_to_repeat(self, case: DriftCase, latest: Resolution) -> int | None:
-        """The labelled frauds that end the cooldown after an adaptation; None if no number of them does."""
-        if (latest.kind, case.run_kind) != (ADAPT, ADAPT):
+    def _frauds_to_retry(self, case: DriftCase, latest: Resolution) -> int | None:
+        """The labelled frauds that end the cooldown of a failed adaptation; None if no number of them does."""
+        if not latest.gate_failed or (latest.kind, case.run_kind) != (ADAPT, ADAPT):
             return None
         had = self._log.frauds_of(latest.request)
-        return None if had is None else math.ceil(self._rules.repeat.fraud_growth * had)
+        return None if had is None else math.ceil(self._rules.retry.fraud_growth * had)
 
     def monthly_cap(self, case: DriftCase) -> RequestOutcome | None:
         """The outcome if this calendar month has as many requests as are allowed."""

@@ -313,7 +313,7 @@ class InProcess:
         if any(answer.name == case.name for answer in answers):
             return "already requested"
         latest = self._cooling_down(case, now)
-        if latest is not None and not latest.kind == case.run_kind == ADAPT:
+        if latest is not None and not (latest.passed is False and latest.kind == case.run_kind == ADAPT):
             return "cooldown"
         of_month = [each for each in every if (each.made.year, each.made.month) == (now.year, now.month)]
         return "monthly cap" if len(of_month) >= self.file.max_requests_per_month else ""
@@ -337,7 +337,7 @@ class InProcess:
         if isinstance(chosen, NotEnoughLabels):
             return "not enough labels"
         latest = self._cooling_down(case, now)
-        if latest is not None and chosen.frauds < math.ceil(self.file.repeat.fraud_growth * latest.frauds):
+        if latest is not None and chosen.frauds < math.ceil(self.file.retry.fraud_growth * latest.frauds):
             return "cooldown"
         numbers = [HISTORY] if chosen.start < self.year.span(1)[0] else []
         used = [self._months(number) for number in [*numbers, *self.played.months]]

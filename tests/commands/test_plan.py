@@ -85,7 +85,7 @@ def test_changed_serving_settings_are_shown(env: ChangedRepository) -> None:
 
 def test_changed_drift_rules_are_shown_and_start_nothing(env: ChangedRepository) -> None:
     """A change that weakens the drift check is visible in the plan."""
-    text = (env.root / config.DRIFT).read_text().replace("gate_failures: 2}", "gate_failures: 9}")
+    text = (env.root / config.DRIFT).read_text().replace("gate_failures: 3}", "gate_failures: 9}")
     env.branch("blind", {config.DRIFT: text})
     shown = plan_text(env)
     assert "| `circuit_breaker.gate_failures` | `2` | `9` |" in shown

@@ -100,7 +100,7 @@ def test_invalid_model_is_explained(old: str, new: str, message: str) -> None:
             "prediction.min_alert_rate_ratio must be greater than 1",
         ),
         ("max_missing: 0.01, ", "", "schema.max_missing is missing"),
-        ("gate_failures: 2", "gate_failures: 0", "circuit_breaker.gate_failures must be at least 1 (got 0)"),
+        ("gate_failures: 3", "gate_failures: 0", "circuit_breaker.gate_failures must be at least 1 (got 0)"),
         ("cooldown_days: {data: 21, ", "cooldown_days: {", "cooldown_days.data is missing"),
     ],
 )

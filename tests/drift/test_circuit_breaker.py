@@ -8,12 +8,12 @@ from tests.harness.platform.monitored import MonitoredEndpoint
 
 
 def test_circuit_breaker_opens_one_issue_and_closes_with_it(env: MonitoredEndpoint) -> None:
-    """Two gate failures in a row open an issue and suppress requests; closing the issue resets the count."""
+    """Three gate failures in a row open an issue and suppress requests; closing the issue resets the count."""
     gate_failed = []
-    for number, month in enumerate((1, 2), start=1):
-        name = f"20260{month + 1}01T000000Z-concept-drift"
-        commit_request(env, name, at=f"2026-0{month + 1}-01T06:00:00Z")
-        gate_failed.append(resolve(env, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number))
+    for number, month in enumerate((1, 2, 3), start=1):
+        name = f"20260{month}01T000000Z-concept-drift"
+        commit_request(env, name, at=f"2026-0{month}-01T06:00:00Z")
+        gate_failed.append(resolve(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number))
     (asked,) = create_requests(env, due("concept"))
     assert (asked.state, env.bot.started) == ("circuit breaker open", [])
     issue = env.bot.api.get_issue(asked.issue or 0)
@@ -29,8 +29,9 @@ def test_circuit_breaker_opens_one_issue_and_closes_with_it(env: MonitoredEndpoi
 
 def test_circuit_breaker_opens_for_the_window_that_was_resolved(env: MonitoredEndpoint) -> None:
     """The next check opens the issue even if its own request is resolved; closing the issue creates no second one."""
-    before = "20260401T000000Z-concept-drift"
-    for number, (name, at) in enumerate(((before, "2026-04-01"), (NAMES["concept"], "2026-05-01")), start=1):
+    earlier = (f"20260{month}01T000000Z-concept-drift" for month in (3, 4))
+    days = ("2026-03-01", "2026-04-01", "2026-05-01")
+    for number, (name, at) in enumerate(zip((*earlier, NAMES["concept"]), days, strict=True), start=1):
         commit_request(env, name, at=f"{at}T01:00:00Z")
         resolve(env, name, gate_failed=True, at=f"{at}T02:00:00Z", number=number)
     (asked,) = create_requests(env, due("concept"))
@@ -41,7 +42,7 @@ def test_circuit_breaker_opens_for_the_window_that_was_resolved(env: MonitoredEn
 
 def test_approval_closes_the_circuit_breaker(env: MonitoredEndpoint) -> None:
     """Gate failures before it no longer count; the issue is closed with a comment that names the approval."""
-    for number, month in enumerate((2, 3), start=1):
+    for number, month in enumerate((1, 2, 3), start=1):
         name = f"20260{month}01T000000Z-data-drift"
         commit_request(env, name, at=f"2026-0{month}-01T06:00:00Z")
         resolve(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number)
@@ -49,10 +50,10 @@ def test_approval_closes_the_circuit_breaker(env: MonitoredEndpoint) -> None:
     assert asked.state == "circuit breaker open"
     by_hand = "20260402T000000Z-data-drift"
     commit_request(env, by_hand, at="2026-04-02T06:00:00Z")
-    resolve(env, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=3)
+    resolve(env, by_hand, gate_failed=False, at="2026-04-03T06:00:00Z", number=4)
     assert create_requests(env)[0].state == "requested"
     issue = env.bot.api.get_issue(asked.issue or 0)
-    assert (issue.state, issue.get_comments()[0].body.count("approvals/0003.yaml")) == ("closed", 1)
+    assert (issue.state, issue.get_comments()[0].body.count("approvals/0004.yaml")) == ("closed", 1)
 
 
 def test_budget_that_no_model_can_keep_stops_every_cause(env: MonitoredEndpoint) -> None:

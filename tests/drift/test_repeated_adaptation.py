@@ -1,4 +1,4 @@
-"""When an adapted model is adapted again: from 2.2 times the days that its part for new patterns was fitted on."""
+"""When an adapted model is adapted again: from three times the days that its part for new patterns was fitted on."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def due(days: float, **changes: Any) -> datetime | None:
     return onset({"fitted": options["windows"]}, options["patterns"], now=FIRST + timedelta(days=days))
 
 
-@pytest.mark.parametrize(("days", "found"), [(21.9, None), (22, FIRST), (32.9, FIRST), (33, None), (400, None)])
-def test_repeated_when_the_window_is_half_as_long_again(days: float, found: datetime | None) -> None:
-    """Due from day 22 until day 33 of a model that was fitted on ten days, so that one failure is not repeated."""
+@pytest.mark.parametrize(("days", "found"), [(29.9, None), (30, FIRST), (44.9, FIRST), (45, None), (400, None)])
+def test_repeated_from_three_times_the_fitted_days(days: float, found: datetime | None) -> None:
+    """Due from day 30 until day 45 of a model that was fitted on ten days, so that one failure is not repeated."""
     assert due(days) == found
 
 
 def test_adaptation_of_a_few_days_is_repeated_after_the_cooldown() -> None:
-    """Fitted on two days, it is due until day 28, not until day 6: a cooldown of 14 days has ended by then."""
+    """Fitted on two days, it is due until day 28, not until day 9: a cooldown of 14 days has ended by then."""
     short = ADAPTED | {"end": "2026-07-03T00:00:00Z"}
     days = [day for day in range(1, 40) if due(day, windows=[FITTED, short]) is not None]
-    assert days == list(range(5, 28))
+    assert days == list(range(6, 28))
 
 
 def test_window_of_the_greatest_length_moves_on() -> None:
-    """Fitted on 52 days, the 70 % of 75, it is due after 115 days, when the latest 75 have 40 later ones among them."""
+    """Fitted on 52 days, the 70 % of 75, it is due again after 156 days, when the latest 75 are all later ones."""
     long = ADAPTED | {"end": "2026-08-22T00:00:00Z"}
-    days = [day for day in range(1, 200) if due(day, windows=[FITTED, long]) is not None]
-    assert (days[0], days[-1]) == (115, 171)
+    days = [day for day in range(1, 300) if due(day, windows=[FITTED, long]) is not None]
+    assert (days[0], days[-1]) == (156, 233)
 
 
 @pytest.mark.parametrize("windows", [[FITTED], [FITTED, ADAPTED]])
@@ -62,8 +62,8 @@ def test_only_a_model_with_a_new_pattern_is_adapted_again(windows: list[dict[str
 
 def test_new_threshold_does_not_end_the_repetitions() -> None:
     """The days of the adaptation count, not those on which the threshold was chosen later."""
-    assert due(21.9, windows=[FITTED, ADAPTED, THRESHOLD_SET]) is None
-    assert due(22, windows=[FITTED, ADAPTED, THRESHOLD_SET]) == FIRST
+    assert due(29.9, windows=[FITTED, ADAPTED, THRESHOLD_SET]) is None
+    assert due(30, windows=[FITTED, ADAPTED, THRESHOLD_SET]) == FIRST
 
 
 def adapted_model() -> Model:
@@ -101,7 +101,7 @@ def test_case_asks_for_an_adaptation_from_the_onset_to_today() -> None:
     assert found.evidence["also_due"] == ["data"]
     assert found.evidence["check"] == "s3://lake/monitoring/e/checks/w.json"
     assert found.evidence["findings"][0]["value"] == 16
-    assert case(model, check, [], now=now - timedelta(days=6)) is None
+    assert case(model, check, [], now=now - timedelta(days=2)) is None
 
 
 @pytest.mark.parametrize("fired", [True, False])
