@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from docs import pictures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +77,27 @@ def test_commands_of_the_first_account_parse() -> None:
             assert words[0] in command.commands, f"first account: fraudops {' '.join(arguments)}"
             command = command.commands[words.pop(0)]
         command.make_context(command.name, words)  # raises a usage error for what it does not accept
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "model-config/README.md", *sorted(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md"))],
+)
+def test_commands_of_every_page_parse(page: str) -> None:
+    """Each line that begins with `fraudops` in a block of code is a verb with options and arguments that it accepts."""
+    from typer.main import get_command
+
+    from ml.cli import app
+
+    blocks = re.findall(r"^```(?:console|bash)\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.M | re.S)
+    lines = [line.partition(" #")[0] for block in blocks for line in block.splitlines() if line.startswith("fraudops ")]
+    for line in lines:
+        command, words = get_command(app), shlex.split(line.replace("STATUS_ID", "1").replace("BOT_ID", "2"))[1:]
+        while hasattr(command, "commands"):
+            assert words[0] in command.commands, f"{page}: {line}"
+            command = command.commands[words.pop(0)]
+        command.make_context(command.name, words)  # raises a usage error for what it does not accept
+    assert lines or page not in ("README.md", "docs/labels.md", "docs/serving.md", "docs/first-account.md")
 
 
 def test_github_commands_of_the_first_account_have_their_options() -> None:

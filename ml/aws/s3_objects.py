@@ -1,6 +1,8 @@
-"""Reads and writes whole S3 objects by URI."""
+"""Reads, writes, lists and moves whole S3 objects."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
@@ -26,6 +28,39 @@ def write(uri: str, data: bytes, content_type: str) -> None:
     bucket, key = split(uri)
     with explained(f"writing {uri}"):
         client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+
+def keys(bucket: str, prefix: str) -> Iterator[str]:
+    """The keys below `prefix`, in order. Raises CloudError if S3 refuses."""
+    yield from (key for key, _ in listed(bucket, prefix))
+
+
+def listed(bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """The key and the ETag of each object below `prefix`, in the order of keys. Raises CloudError if S3 refuses."""
+    with explained(f"listing {SCHEME}{bucket}/{prefix}"):
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from ((item["Key"], item["ETag"]) for item in page.get("Contents", []))
+
+
+def move(bucket: str, key: str, target: str, *, etag: str) -> bool:
+    """Moves the object `key` to the key `target`, if it still has the ETag `etag`; returns whether it had.
+
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+    """
+    try:
+        with explained(f"copying {SCHEME}{bucket}/{key}"):
+            if client("s3").head_object(Bucket=bucket, Key=key)["ETag"] != etag:
+                return False
+            source = {"Bucket": bucket, "Key": key}
+            client("s3").copy_object(Bucket=bucket, Key=target, CopySource=source, CopySourceIfMatch=etag)
+    except CloudError as error:
+        if code(error.__cause__ or error) in ("PreconditionFailed", "412", "NoSuchKey", "404"):
+            return False
+        raise
+    with explained(f"deleting {SCHEME}{bucket}/{key}"):
+        client("s3").delete_object(Bucket=bucket, Key=key)
+    return True
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -46,6 +46,19 @@ _DAYS_AT_ONCE = 7
 _DAY = timedelta(days=1)
 
 
+def stored_days(bucket: str, endpoint: str) -> dict[date, Listed]:
+    """The days of the index that are stored, in order, with their objects. Objects with other names are skipped.
+
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+    """
+    prefix = _prefix(endpoint)
+    with explained(f"listing s3://{bucket}/{prefix}"):
+        listed = [Listed(key=item["Key"], etag=item["ETag"]) for item in object_listing.list_prefix(bucket, prefix)]
+    days = ((_day_of(item.key.removeprefix(prefix)), item) for item in listed)
+    return dict(sorted((day, item) for day, item in days if day is not None))
+
+
 class ScoredRows:
     """The index of the endpoint `endpoint` in the lake `bucket`.
 
@@ -69,7 +82,7 @@ class ScoredRows:
         self.bucket, self.endpoint = bucket, endpoint
         self._inputs, self._amount = tuple(inputs), amount
         self._version, self._patterns = version, patterns
-        self._prefix = f"{PREFIX}/{endpoint}/scored-rows/"
+        self._prefix = _prefix(endpoint)
         self._stored: dict[str, str] = {}
 
     def key(self, day: date) -> str:
@@ -167,6 +180,18 @@ class ScoredRows:
             if chosen.any():
                 found[chosen] = self._patterns(batch.inputs[chosen])
         return found
+
+
+def _prefix(endpoint: str) -> str:
+    return f"{PREFIX}/{endpoint}/scored-rows/"
+
+
+def _day_of(name: str) -> date | None:
+    """The day of an object's name below the prefix; None if it is no day."""
+    try:
+        return datetime.strptime(name, "%Y%m%d.parquet").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None
 
 
 def _contiguous(days: Sequence[date]) -> Iterator[list[date]]:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ml.cli import ci, data, drift, infrastructure, local, release, score_and_evaluate, training
+from ml.cli import ci, data, drift, infrastructure, labels, local, release, score_and_evaluate, training
 from ml.cli.options import SETTINGS
 from ml.errors import CloudError, FraudopsError
 
@@ -26,7 +26,7 @@ _MESSAGE_CHARACTERS = 300  # of an unexpected error
 _INTERRUPTED = 128 + signal.SIGINT  # the exit code that typer uses after Ctrl-C
 app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
-    ("Data and training", training.app, {"data": data.app, "pipeline": training.pipeline}),
+    ("Data and training", training.app, {"data": data.app, "labels": labels.labels, "pipeline": training.pipeline}),
     ("Approval, deployment, drift", release.app, {"drift": drift.drift}),
     ("Models offline", score_and_evaluate.app, {}),
     ("Checks of a pull request", ci.app, {}),

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from ml.aws import s3_objects
 from ml.errors import DataError
 from ml.ingest.table import Content
 
+SUFFIX = ".quarantine.csv"
+"""Added to the name of a file: the name of its quarantine."""
 _MESSAGE_CHARACTERS = 60
 
 
@@ -54,19 +57,36 @@ def write(content: Content) -> tuple[str, int]:
         for row in fault.rows.tolist():
             value = f" (got {clipped(content.raw.cell(row, fault.column))})" if fault.column else ""
             reasons[row].append(f"{fault.column or content.raw.unit} {fault.rule}{value}")
+    rows = (
+        (
+            content.raw.line(row),
+            "; ".join(reasons[row]),
+            content.raw.text(row).decode("utf-8", errors="surrogateescape"),
+        )
+        for row in np.flatnonzero(content.bad).tolist()
+    )
+    return write_rows(content.path, content.raw.unit, rows), len(reasons)
+
+
+def write_rows(path: str, unit: str, rows: Iterable[tuple[int, str, str]]) -> str:
+    """Writes (line, reason, raw text) of rows beside the file `path` (local or s3://); returns the new file's path.
+
+    Replaces an older file of the same name. The header's first column is `unit`.
+
+    Raises:
+        DataError, CloudError: the file cannot be written.
+    """
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow([content.raw.unit, "reason", "text"])
-    for row in np.flatnonzero(content.bad).tolist():
-        text = content.raw.text(row).decode("utf-8", errors="surrogateescape")
-        writer.writerow([content.raw.line(row), "; ".join(reasons[row]), text])
+    writer.writerow([unit, "reason", "text"])
+    writer.writerows(rows)
     data = table.getvalue().encode("utf-8", errors="surrogateescape")
-    target = f"{content.path}.quarantine.csv"
+    target = f"{path}{SUFFIX}"
     if target.startswith(s3_objects.SCHEME):
         s3_objects.write(target, data, "text/csv")
     else:
         _write_atomically(Path(target), data)
-    return target, len(reasons)
+    return target
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

@@ -309,23 +309,34 @@ def _keys(bucket: str) -> list[str]:
         return [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".parquet")]
 
 
+def immaturity(rows: int, labelled: int, *, age_days: float, min_coverage: float, min_age_days: float) -> str:
+    """Why the labels of a day are not mature; '' if they are.
+
+    Args:
+        labelled: those of the day's `rows` that have a chargeback label.
+        age_days: from the end of the day on.
+    """
+    reasons = []
+    if age_days < min_age_days:
+        reasons.append(f"{age_days:.1f} days old, {min_age_days:g} are needed")
+    # Divide, as everywhere: 14 / 25 equals 0.56 in float64, while 0.56 * 25 exceeds 14.
+    if labelled / rows < min_coverage:
+        reasons.append(f"{labelled} of {rows} rows have a label, {min_coverage:.0%} are needed")
+    return "; ".join(reasons)
+
+
 def _day(
     number: int, rows: int, labelled: int, frauds: int, *, as_of: datetime, min_coverage: float, min_age_days: float
 ) -> Day:
     start = _EPOCH + number * _DAY
     age = (as_of - (start + _DAY)) / _DAY
-    reasons = []
-    if age < min_age_days:
-        reasons.append(f"{age:.1f} days old, {min_age_days:g} are needed")
-    # Divide, as everywhere: 14 / 25 equals 0.56 in float64, while 0.56 * 25 exceeds 14.
-    if labelled / rows < min_coverage:
-        reasons.append(f"{labelled} of {rows} rows have a label, {min_coverage:.0%} are needed")
+    reason = immaturity(rows, labelled, age_days=age, min_coverage=min_coverage, min_age_days=min_age_days)
     return Day(
         day=start.date(),
         rows=rows,
         labelled=labelled,
         frauds=int(frauds),
         age_days=age,
-        mature=not reasons,
-        reason="; ".join(reasons),
+        mature=not reason,
+        reason=reason,
     )
