@@ -45,8 +45,11 @@ def test_only_folders_of_a_demo_are_emptied(tmp_path: Path) -> None:
     assert mine.read_text() == "two years"
 
 
-def test_unsuitable_repository_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_unsuitable_repository_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A shallow clone, a folder without history and a set serving pointer are refused with the remedy."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))  # `make permissions` keeps its files in the work tree
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(tmp_path / "shallow")], check=True)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "used")], check=True)
     serving = tmp_path / "used/model-config/serving/production.yaml"
