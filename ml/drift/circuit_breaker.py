@@ -45,7 +45,7 @@ class CircuitBreaker:
         exceeded = self._budget(case)
         if exceeded is not None:
             return exceeded
-        failures = self._log.consecutive_gate_failures(case.cause)
+        failures = self._log.consecutive_gate_failures(case.cause, case.run_kind)
         if len(failures) < self._limit:
             return None
         marker = _marker(case.cause)

@@ -1,7 +1,7 @@
 """Finds what prevents a retrain request by the requests in Git alone: an open one, the cooldown, the monthly cap.
 
 Data and prediction drift ask for the same run of the same rows. A gate failure of one therefore starts the cooldown of
-the other as well: the second run would end like the first, and use up the monthly cap. An adaptation that
+the other as well: the second run would end like the first, and use up the monthly cap. An adaptation, or a drop, that
 failed the gate may be tried again within the cooldown, once many more frauds are labelled. The part of an adaptation
 may be dropped within the cooldown that it started. Creates no request, and calls neither AWS nor GitHub.
 """
@@ -39,7 +39,7 @@ class RequestLimits:
         budget = self._log.budget_exceeded()
         if budget is not None and case.run_kind != DROP:
             return (budget,)
-        failures = tuple(self._log.consecutive_gate_failures(case.cause))
+        failures = tuple(self._log.consecutive_gate_failures(case.cause, case.run_kind))
         return failures if len(failures) >= self._rules.circuit_breaker.gate_failures else ()
 
     def cooldown(self, case: DriftCase) -> RequestOutcome | None:
@@ -61,8 +61,9 @@ class RequestLimits:
             return None
         return suppressed(
             case,
-            f"{_resolved(latest)}; within the cooldown of {case.cause}, another adaptation needs {needed:,} labelled "
-            f"frauds, {self._rules.retry.fraud_growth:g} times as many, and there are {window.frauds:,}",
+            f"{_resolved(latest)}; within the cooldown of {case.cause}, another run of kind {case.run_kind} needs "
+            f"{needed:,} labelled frauds, {self._rules.retry.fraud_growth:g} times as many, and there are "
+            f"{window.frauds:,}",
         )
 
     def _cooling_down(self, case: DriftCase) -> Resolution | None:
@@ -75,8 +76,8 @@ class RequestLimits:
         return latest if latest is not None and clock.now() - latest.created < timedelta(days=days) else None
 
     def _frauds_to_retry(self, case: DriftCase, latest: Resolution) -> int | None:
-        """The labelled frauds that end the cooldown of a failed adaptation; None if no number of them does."""
-        if not latest.gate_failed or (latest.kind, case.run_kind) != (ADAPT, ADAPT):
+        """The labelled frauds that end the cooldown of a failed adaptation or drop; None if no number of them does."""
+        if not latest.gate_failed or latest.kind != case.run_kind or case.run_kind not in (ADAPT, DROP):
             return None
         had = self._log.frauds_of(latest.request)
         return None if had is None else math.ceil(self._rules.retry.fraud_growth * had)

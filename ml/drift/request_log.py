@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ml import config
 from ml.gitops.repository import Repository
-from ml.model.run_kinds import RunKind
+from ml.model.run_kinds import DROP, RunKind
 from ml.records import retrain_requests
 from ml.records.retrain_requests import GitCommit, Resolution, Resolutions
 
@@ -56,13 +56,16 @@ class RequestLog:
         frauds = data.get("frauds") if isinstance(data, dict) else None
         return frauds if isinstance(frauds, int) else None
 
-    def consecutive_gate_failures(self, cause: str) -> dict[str, RunKind]:
+    def consecutive_gate_failures(self, cause: str, run_kind: RunKind) -> dict[str, RunKind]:
         """The gate failures that resolved a cause's requests since its last approval, with the kind of their runs.
 
-        By the record's name, oldest first.
+        By the record's name, oldest first. A run that drops a part and the other kinds do not count for each other:
+        that no model learns new frauds does not show that the part for ended ones cannot be dropped.
         """
         failures: dict[str, RunKind] = {}
         for item in self.resolved(cause):
+            if item.gate_failed and (item.kind == DROP) != (run_kind == DROP):
+                continue
             failures = {**failures, item.record.stem: item.kind} if item.gate_failed else {}
         return failures
 

@@ -307,13 +307,15 @@ class InProcess:
         latest = max(every, key=lambda answer: answer.made, default=None)
         if latest is not None and latest.budget_exceeded and case.run_kind != DROP:
             return "alert budget too small for any model"
-        row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(answers)))
+        alike = [each for each in answers if each.passed or (each.kind == DROP) == (case.run_kind == DROP)]
+        row = list(itertools.takewhile(lambda answer: not answer.passed, reversed(alike)))
         if len(row) >= self.file.circuit_breaker.gate_failures:
             return "circuit breaker open"
         if any(answer.name == case.name for answer in answers):
             return "already requested"
         latest = self._cooling_down(case, now)
-        if latest is not None and not (latest.passed is False and latest.kind == case.run_kind == ADAPT):
+        alike = latest is not None and latest.kind == case.run_kind and case.run_kind in (ADAPT, DROP)
+        if latest is not None and not (latest.passed is False and alike):
             return "cooldown"
         of_month = [each for each in every if (each.made.year, each.made.month) == (now.year, now.month)]
         return "monthly cap" if len(of_month) >= self.file.max_requests_per_month else ""

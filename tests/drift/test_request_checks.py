@@ -91,7 +91,7 @@ def test_failed_adaptation_is_retried_with_half_more_frauds(env: MonitoredEndpoi
     assert asked.state == ("suppressed" if more else "requested")
     if more:
         words = "labelled frauds, 1.5 times as many, and there are"
-        assert f"another adaptation needs {math.ceil(1.5 * had):,} {words} {chosen.frauds:,}" in asked.reason
+        assert f"another run of kind adapt needs {math.ceil(1.5 * had):,} {words} {chosen.frauds:,}" in asked.reason
 
 
 @pytest.mark.parametrize(
