@@ -10,12 +10,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from ml.model import explanation
 from ml.model.artifact import Artifact
-from ml.model.model_document import NEW
+from ml.model.model_document import IDENTITY, NEW
+from ml.model.scorer import Scorer
 from ml.steps.job_runner import StepFailed
 from ml.steps.prepared_files import LABEL
+
+_TINY = 1e-12  # keeps the log-odds of a threshold of 0 or 1 finite
+
+
+def known_threshold(scorer: Scorer) -> float:
+    """The score of the unadapted part for known patterns from which it reaches the threshold of `scorer` by itself.
+
+    With it in place of both parts, every alert is one that `scorer` raises too: only alerts that need the other part
+    are gone. The policy alone would fill the place of those alerts with others, and hide what dropping the part gains.
+    """
+    line = scorer.document.parts[0].recalibration or IDENTITY
+    limit = min(max(scorer.threshold.score, _TINY), 1 - _TINY)
+    return float(expit((logit(limit) - line.intercept) / line.slope))
 
 
 def still_valid(champion: Artifact, rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -141,7 +141,8 @@ def _with_new_threshold(
 ) -> tuple[dict[str, Any], FitEvidence]:
     """The champion's document with a threshold from its scores of `train_rows`; every other number is unchanged.
 
-    A run of kind `drop` takes the document without the champion's adaptation, and its scores. Rows that the kept
+    A run of kind `drop` takes the document without the adaptation, and its scores; its threshold is not below
+    the score from which the champion's kept part alerts alone, so the run only removes alerts. Rows that the kept
     coefficients were fitted on do not count: their scores are not those of new rows.
     """
     new = _unfitted(kind, train_rows, champion)
@@ -152,6 +153,8 @@ def _with_new_threshold(
     scores = scorer.score(new[list(scorer.inputs)].to_numpy())
     rule, former = training.threshold, champion.model.threshold.score
     score = threshold.choose(rule, scores, new[LABEL], new[training.columns.amount])
+    if kind == DROP:
+        score = max(score, ended_pattern.known_threshold(champion.model))
     log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
     blocks, source = training.out_of_fold.blocks, threshold_evidence.TRAINING
     expected = threshold_evidence.expected(rule.policy, score, scores, new[LABEL], blocks=blocks, source=source)

@@ -240,7 +240,7 @@ def dropped(tmp_path_factory: pytest.TempPathFactory, changed_later: Bench) -> B
     return made
 
 
-def test_dropped_part_leaves_the_first_fit(finished: Bench, dropped: Bench) -> None:
+def test_dropped_part_leaves_the_first_fit(finished: Bench, changed_later: Bench, dropped: Bench) -> None:
     """The model is the one that was adapted first, to the last bit, with a threshold of its own; the gate passes it."""
     first, made = (json.loads(artifact.read(bench.artifact()).files["model.json"]) for bench in (finished, dropped))
     assert {key for key in made if made[key] != first[key]} == {"threshold"}
@@ -250,6 +250,11 @@ def test_dropped_part_leaves_the_first_fit(finished: Bench, dropped: Bench) -> N
     assert checks["drop_false_positive_rate"]["bound"] < 0
     assert checks["drop_recall"]["observed"] >= checks["drop_recall"]["limit"]
     assert {"known pattern", "new pattern"} <= {part["name"] for part in evaluation["champion"]["slices"]}
+    test = pq.read_table(dropped.processing / "prepared" / "test.parquet").to_pandas()
+    before, after = (artifact.read(bench.artifact()).model for bench in (changed_later, dropped))
+    values = test[list(after.inputs)].to_numpy()
+    alerts, former = after.score(values) >= after.threshold.score, before.score(values) >= before.threshold.score
+    assert (alerts <= former).all()  # it only removes alerts
     assert evaluation["threshold_change"]["champion"]["alerts"] > evaluation["threshold_change"]["new"]["alerts"]
 
 
