@@ -314,8 +314,8 @@ class InProcess:
         if any(answer.name == case.name for answer in answers):
             return "already requested"
         latest = self._cooling_down(case, now)
-        alike = latest is not None and latest.kind == case.run_kind and case.run_kind in (ADAPT, DROP)
-        if latest is not None and not (latest.passed is False and alike):
+        same = latest is not None and latest.kind == case.run_kind and case.run_kind in (ADAPT, DROP)
+        if latest is not None and not (latest.passed is False and same):
             return "cooldown"
         of_month = [each for each in every if (each.made.year, each.made.month) == (now.year, now.month)]
         return "monthly cap" if len(of_month) >= self.file.max_requests_per_month else ""

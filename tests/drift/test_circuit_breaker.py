@@ -91,11 +91,11 @@ def test_later_failure_for_another_reason_closes_the_question_of_the_budget(env:
 
 
 def test_failed_adaptations_do_not_stop_a_drop(env: MonitoredEndpoint) -> None:
-    """Both answer concept drift; two failures of one kind of run open the circuit breaker for that kind alone."""
-    for number, month in enumerate((1, 2), start=1):
-        name = f"20260{month + 1}01T000000Z-concept-drift"
-        commit_request(env, name, at=f"2026-0{month + 1}-01T06:00:00Z")
-        resolve(env, name, gate_failed=True, at=f"2026-0{month + 1}-01T07:00:00Z", number=number, kind="adapt")
+    """Both answer concept drift; three failures of one kind of run open the circuit breaker for that kind alone."""
+    for number, month in enumerate((1, 2, 3), start=1):
+        name = f"20260{month}01T000000Z-concept-drift"
+        commit_request(env, name, at=f"2026-0{month}-01T06:00:00Z")
+        resolve(env, name, gate_failed=True, at=f"2026-0{month}-01T07:00:00Z", number=number, kind="adapt")
     assert create_requests(env, due("concept"))[0].state == "circuit breaker open"
     (asked,) = create_requests(env, due("concept", run_kind="drop"))
     assert asked.state == "requested", asked.reason
