@@ -42,21 +42,24 @@ class CaptureVolume:
 def list_objects(bucket: str, endpoint: str, first: datetime, last: datetime) -> Iterator[CapturedObject]:
     """The objects of the hours from `first` (included) to `last` (not), variant by variant, oldest hour first.
 
-    Lists day by day, so that the cost grows with the window and not with the whole history.
+    S3 lists keys in their order, which is that of the hours: the listing begins at the first hour and ends after the
+    last, so that the cost grows with the window and not with the whole history.
 
     Raises:
         CloudError: S3 refuses or cannot be reached.
     """
-    begin = hour_of(first)
-    days = max(0, (last.astimezone(UTC) - timedelta(microseconds=1)).toordinal() - begin.toordinal() + 1)
+    begin, end = hour_of(first), hour_of(last + HOUR - timedelta(microseconds=1))
+    if begin >= end:
+        return
     with session.explained(f"listing s3://{bucket}/{PREFIX}/{endpoint}/"):
         for variant in variants(bucket, endpoint):
-            for index in range(days):
-                day = begin + index * timedelta(days=1)
-                for item in list_prefix(bucket, f"{variant}{day:%Y/%m/%d}/"):
-                    hour = hour_of_key(item["Key"].removeprefix(variant))
-                    if hour is not None and begin <= hour < last:
-                        yield CapturedObject(key=item["Key"], bytes=item["Size"], etag=item["ETag"], hour=hour)
+            for item in list_prefix(bucket, variant, after=f"{variant}{begin:%Y/%m/%d/%H}/"):
+                name = item["Key"].removeprefix(variant)
+                if name >= f"{end:%Y/%m/%d/%H}/":
+                    break
+                hour = hour_of_key(name)
+                if hour is not None:
+                    yield CapturedObject(key=item["Key"], bytes=item["Size"], etag=item["ETag"], hour=hour)
 
 
 def variants(bucket: str, endpoint: str) -> list[str]:
@@ -70,9 +73,10 @@ def folders(bucket: str, prefix: str) -> list[str]:
     return [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
 
 
-def list_prefix(bucket: str, prefix: str) -> Iterator[Any]:
-    """The listing entries of all objects below `prefix`."""
-    for page in session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+def list_prefix(bucket: str, prefix: str, *, after: str = "") -> Iterator[Any]:
+    """The listing entries of all objects below `prefix` whose keys come after `after`."""
+    paginator = session.client("s3").get_paginator("list_objects_v2")
+    for page in paginator.paginate(Bucket=bucket, Prefix=prefix, **({"StartAfter": after} if after else {})):
         yield from page.get("Contents", [])
 
 

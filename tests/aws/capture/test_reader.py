@@ -387,3 +387,17 @@ def test_last_captured_hour_reads_no_object(bucket: str) -> None:
     )
     volume = captured.measure_volume(bucket, "fraud", START, END)
     assert (volume.objects, volume.hours, volume.hours_with_traffic) == (1, 24, 1)
+
+
+def test_listing_has_the_hours_of_the_window(bucket: str) -> None:
+    """From the first hour to the one that the end is in, in the order of time, across the turn of a year."""
+    start, hour = datetime(2025, 12, 31, 22, tzinfo=UTC), timedelta(hours=1)
+    keys = [put(bucket, [b"{}"], hour=start + number * hour) for number in (-25, -1, 0, 3, 40, 41, 24 * 31)]
+    client("s3").put_object(Bucket=bucket, Key="capture/fraud/AllTraffic/2026/01/01/notes.txt", Body=b"")
+    last = start + 40 * hour
+    listed = [[item.key for item in captured.list_objects(bucket, "fraud", start, end)] for end in (last, last + hour)]
+    assert listed == [keys[2:4], keys[2:5]]
+    assert [item.key for item in captured.list_objects(bucket, "fraud", start, last + timedelta(seconds=1))] == keys[
+        2:5
+    ]
+    assert list(captured.list_objects(bucket, "fraud", last, last)) == []
