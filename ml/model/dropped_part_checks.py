@@ -2,8 +2,8 @@
 
 The part is dropped because its frauds have stopped, and it must be shown that it costs more than it finds: on the same
 test rows, all of them from after the end, false alarms must be fewer beyond chance, and recall must not leave the
-interval of the champion's. Thousands of legitimate rows decide the first. The second needs few frauds: the run only
-removes alerts of the champion, those that need the dropped part, so only frauds that this part alone finds can be lost.
+interval of the champion's. Thousands of legitimate rows decide the first. The second needs few frauds: the part for
+known patterns keeps its alerts, so only frauds that the dropped part alone finds can be lost.
 """
 
 from __future__ import annotations

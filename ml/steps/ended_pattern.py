@@ -22,15 +22,24 @@ from ml.steps.prepared_files import LABEL
 _TINY = 1e-12  # keeps the log-odds of a threshold of 0 or 1 finite
 
 
-def known_threshold(scorer: Scorer) -> float:
-    """The score of the unadapted part for known patterns from which it reaches the threshold of `scorer` by itself.
+def threshold_without_part(champion: Scorer, policy: float, legitimate: NDArray[np.float64]) -> float:
+    """The threshold of `champion` without its part for new patterns: between the policy's and one that adds no alert.
 
-    With it in place of both parts, every alert is one that `scorer` raises too: only alerts that need the other part
-    are gone. The policy alone would fill the place of those alerts with others, and hide what dropping the part gains.
+    The policy's threshold fills all places of the part's alerts with others, which hides in the gate's test what
+    dropping the part gains. The score from which the part for known patterns alerts by itself in the champion only
+    removes alerts, and leaves most of the policy's false-positive rate unused. The median of the scores between the
+    two gives half of the places to others.
+
+    Args:
+        champion: the scorer with both parts.
+        policy: the threshold that the policy chooses for the scores of the part for known patterns as first fitted.
+        legitimate: (rows,) these scores of the legitimate rows that chose `policy`.
     """
-    line = scorer.document.parts[0].recalibration or IDENTITY
-    limit = min(max(scorer.threshold.score, _TINY), 1 - _TINY)
-    return float(expit((logit(limit) - line.intercept) / line.slope))
+    line = champion.document.parts[0].recalibration or IDENTITY
+    limit = min(max(champion.threshold.score, _TINY), 1 - _TINY)
+    alone = float(expit((logit(limit) - line.intercept) / line.slope))
+    between = legitimate[(legitimate >= policy) & (legitimate < alone)]
+    return float(np.median(between)) if len(between) else max(policy, alone)
 
 
 def still_valid(champion: Artifact, rows: pd.DataFrame) -> NDArray[np.bool_]:

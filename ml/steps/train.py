@@ -141,9 +141,9 @@ def _with_new_threshold(
 ) -> tuple[dict[str, Any], FitEvidence]:
     """The champion's document with a threshold from its scores of `train_rows`; every other number is unchanged.
 
-    A run of kind `drop` takes the document without the adaptation, and its scores; its threshold is not below
-    the score from which the champion's kept part alerts alone, so the run only removes alerts. Rows that the kept
-    coefficients were fitted on do not count: their scores are not those of new rows.
+    A run of kind `drop` takes the document without the adaptation, and its scores; its threshold gives half of the
+    dropped part's alerts to other rows. Rows that the kept coefficients were fitted on do not count: their scores are
+    not those of new rows.
     """
     new = _unfitted(kind, train_rows, champion)
     document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
@@ -154,7 +154,7 @@ def _with_new_threshold(
     rule, former = training.threshold, champion.model.threshold.score
     score = threshold.choose(rule, scores, new[LABEL], new[training.columns.amount])
     if kind == DROP:
-        score = max(score, ended_pattern.known_threshold(champion.model))
+        score = ended_pattern.threshold_without_part(champion.model, score, scores[new[LABEL].to_numpy() == 0])
     log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
     blocks, source = training.out_of_fold.blocks, threshold_evidence.TRAINING
     expected = threshold_evidence.expected(rule.policy, score, scores, new[LABEL], blocks=blocks, source=source)

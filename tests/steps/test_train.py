@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from scipy.special import logit
 
 from ml.model import artifact, explanation
 from ml.model.drift.reference import Summary
@@ -254,7 +255,11 @@ def test_dropped_part_leaves_the_first_fit(finished: Bench, changed_later: Bench
     before, after = (artifact.read(bench.artifact()).model for bench in (changed_later, dropped))
     values = test[list(after.inputs)].to_numpy()
     alerts, former = after.score(values) >= after.threshold.score, before.score(values) >= before.threshold.score
-    assert (alerts <= former).all()  # it only removes alerts
+    alone = before.log_odds(values)[:, 0] >= logit(before.threshold.score)
+    assert (alerts >= alone).all()  # the alerts of the part for known patterns stay
+    assert (
+        alerts[~former].sum() < (former & ~alerts).sum()
+    )  # others take half of the places of the removed ones, at most
     assert evaluation["threshold_change"]["champion"]["alerts"] > evaluation["threshold_change"]["new"]["alerts"]
 
 
