@@ -13,6 +13,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.harness import state_guard
+
 ROOT = Path(__file__).resolve().parents[1]
 RECORDER = pytest.StashKey[Any]()
 """The `DecisionRecorder` of this process; not set where moto is not installed."""
@@ -38,9 +40,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts to record the decisions of AWS emulators, where the suite has them. No example has a time limit."""
+    """Starts to notice reads of the repository's state, and to record the decisions of AWS emulators, where the suite
+    has them. No example has a time limit.
+    """
     hypothesis.settings.register_profile("any machine", deadline=None)
     hypothesis.settings.load_profile("any machine")
+    state_guard.install()
     if importlib.util.find_spec("moto") is None:  # SageMaker's container, whose versions `make container` tests
         return
     from tests.harness.aws.decisions import DecisionRecorder
@@ -72,17 +77,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Checks the decisions of the test and of its fixtures, once these have ended."""
+    """Checks what the test and its fixtures read, and the decisions on their calls, once these have ended."""
     result = yield
+    reads = state_guard.take()
     if RECORDER in item.config.stash:
         from tests.harness.aws import decisions
 
         decisions.check(item, item.config.stash[RECORDER].take(), passed=item.stash.get(PASSED, False))
+    if reads:
+        pytest.fail(f"a test reads this repository's own state, which adopters change: {'; '.join(reads)}")
     return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts long tests first, so that no worker is left with one of them at the end."""
+    """Sorts long tests first, so that no worker is left with one of them at the end; checks what modules have read."""
+    if reads := state_guard.take():
+        raise pytest.UsageError(f"a test reads this repository's own state, which adopters change: {'; '.join(reads)}")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

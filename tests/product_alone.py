@@ -57,6 +57,12 @@ def main() -> None:
         _check(len(found) >= 10, f"only {sorted(found)} found in the workflows")
         for verb in sorted(found):
             _run([fraudops, *verb.split(), "--help"], outside)
+        # The wheel has the shipped state; it replaces that of the repository, so that its settings play no part here.
+        restore = "from pathlib import Path; from ml.playground import template_state; template_state.restore(Path())"
+        _run([sys.executable, "-I", "-c", restore], copy)
+        _run(["git", "add", "--all"], copy)
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.invalid"]
+        _run(["git", *who, "commit", "--quiet", "--allow-empty", "--message", "Start"], copy)
         _run([fraudops, "validate"], copy)
         _run([fraudops, "changes"], copy)
         definition = _run([fraudops, "pipeline", "definition", "--bucket", "lake", "--role", _ROLE], copy)

@@ -19,12 +19,14 @@ import typer
 
 from ml import errors
 from ml.cli import app
+from ml.playground import template_state
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/fraudops-training/execution/abc123"
 MAIN = "from ml.cli import main; main()"
+SHIPPED = ("--repo", str(template_state.FOLDER))
 
 
 def fraudops(
@@ -125,26 +127,26 @@ def test_wrong_command_line_is_a_usage_error() -> None:
 
 def test_definition_is_available_offline() -> None:
     """With a bucket given, the definition needs no account; the output is JSON."""
-    done = fraudops("pipeline", "definition", "--bucket", "lake")
+    done = fraudops("pipeline", "definition", *SHIPPED, "--bucket", "lake")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["Version"] == "2020-12-01"
 
 
 def test_placeholders_of_an_offline_definition_are_named() -> None:
     """Each omitted option is named on stderr with its placeholder; with all options given stderr is empty."""
-    some = fraudops("pipeline", "definition", "--bucket", "lake")
+    some = fraudops("pipeline", "definition", *SHIPPED, "--bucket", "lake")
     (line,) = some.stderr.splitlines()
     assert line.startswith("placeholders for values that were not given: --role arn:aws:iam::000000000000:role/")
     assert "--group fraudops-model" in line
     assert "--region us-east-1" in line
     assert "--bucket" not in line
     given = ("--bucket", "lake", "--role", "arn:aws:iam::123456789012:role/r", "--group", "g", "--region", "eu-west-1")
-    assert fraudops("pipeline", "definition", *given).stderr == ""
+    assert fraudops("pipeline", "definition", *SHIPPED, *given).stderr == ""
 
 
 def test_invalid_region_is_one_line() -> None:
     """A region without the jobs' image is a configuration error without a stack trace."""
-    done = fraudops("pipeline", "definition", "--region", "mars-1")
+    done = fraudops("pipeline", "definition", *SHIPPED, "--region", "mars-1")
     assert done.returncode == errors.ConfigError.exit_code
     assert done.stderr.count("\n") == 1
     assert "region 'mars-1'" in done.stderr

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ml import config
 from ml.errors import ConfigError
 from ml.model.training_settings import Settings
+from ml.playground.template_state import FOLDER as SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,14 +21,18 @@ def test_missing_file_is_named() -> None:
         config.load_gate(Path("nowhere"))
 
 
+def edited(path: Path, **values: Any) -> str:
+    """A shipped file with other values."""
+    return config.set_values((SHIPPED / path).read_text(), path, values)
+
+
 def test_change_of_any_file_changes_the_digest() -> None:
     """The configuration digest covers both training files."""
-    before = config.load_settings(ROOT).sha256
-    texts = {path: (ROOT / path).read_text() for path in (config.MODEL, config.GATE)}
-    model = config.parse(texts[config.MODEL].replace("seed: 20", "seed: 21"), config.MODEL, config.ModelFile)
-    gate = config.parse(texts[config.GATE].replace("0.60", "0.61"), config.GATE, config.GateFile)
-    assert config.settings_of(model, config.load_gate(ROOT)).sha256 != before
-    assert config.settings_of(config.load_model(ROOT), gate).sha256 != before
+    before = config.load_settings(SHIPPED).sha256
+    model = config.parse(edited(config.MODEL, seed=21), config.MODEL, config.ModelFile)
+    gate = config.parse(edited(config.GATE, min_recall=0.61), config.GATE, config.GateFile)
+    assert config.settings_of(model, config.load_gate(SHIPPED)).sha256 != before
+    assert config.settings_of(config.load_model(SHIPPED), gate).sha256 != before
 
 
 def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
@@ -44,9 +50,9 @@ def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:
         config.load_requests(tmp_path)
 
 
-def test_committed_settings_survive_the_way_to_the_steps() -> None:
-    """The committed settings, written as JSON and read back by a step, are equal and have the same digest."""
-    settings = config.load_settings(ROOT)
+def test_shipped_settings_survive_the_way_to_the_steps() -> None:
+    """The shipped settings, written as JSON and read back by a step, are equal and have the same digest."""
+    settings = config.load_settings(SHIPPED)
     again = Settings.from_json(settings.to_json())
     assert again == settings
     assert again.sha256 == settings.sha256

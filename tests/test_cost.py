@@ -11,6 +11,7 @@ from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]  # it has no
 from docs import cost
 from ml import config
 from ml.model.drift.verdict import CAUSES, VERDICTS
+from ml.playground.template_state import FOLDER as SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / cost.FIGURES).read_text("utf-8")
@@ -73,11 +74,11 @@ def test_serverless_breaks_even_where_both_cost_the_same() -> None:
 
 
 def test_counts_are_those_of_the_code_and_the_template() -> None:
-    """Alarms are those of infra/platform.yaml, metrics those of a drift check with the committed inputs."""
+    """Alarms are those of infra/platform.yaml, metrics those of a drift check with the shipped inputs."""
     figures = cost.read(TEXT)
     resources = cfn_yaml.load(str(ROOT / "infra/platform.yaml"))["Resources"].values()
     assert figures["alarms"] == sum(item["Type"] == "AWS::CloudWatch::Alarm" for item in resources)
-    columns = len(config.load_settings(ROOT).training.columns.inputs) + 1  # and the score
+    columns = len(config.load_settings(SHIPPED).training.columns.inputs) + 1  # and the score
     rows_drift_traffic_checks_hours, rates = 5, 5  # check_artifacts.points and drift_check._publish_completion
     assert figures["metrics"] == 2 * columns + len(VERDICTS) + len(CAUSES) + rows_drift_traffic_checks_hours + rates
 

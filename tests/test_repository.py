@@ -1,13 +1,16 @@
-"""Rules for files of the repository: locks, committed configuration and generated files."""
+"""Rules for files of the repository: locks, types and state."""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from ml import config
+from ml.playground import template_state
+from tests.harness import state_guard
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -59,11 +62,16 @@ def test_dev_lock_matches_the_run_lock() -> None:
     assert {name: dev.get(name) for name in run} == run
 
 
-def test_committed_configuration_is_valid() -> None:
-    """Every file under model-config/ is valid, and the template serves no approval yet."""
-    assert config.load_settings(ROOT).gate.min_recall == 0.60
-    assert config.load_serving(ROOT).approval is None
-    assert config.load_requests(ROOT) == {}
+def test_read_of_the_repositorys_own_state_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings and records belong to whoever adopted it; only its README and the shipped state may be read."""
+    monkeypatch.chdir(ROOT)
+    config.load_settings(template_state.FOLDER)
+    (ROOT / "model-config/README.md").read_text()
+    assert state_guard.take() == []
+    for root in (ROOT, Path()):
+        config.load_serving(root)
+        line = sys._getframe().f_lineno - 1
+        assert state_guard.take() == [f"{config.SERVING}, read by tests/test_repository.py:{line}"]
 
 
 def test_package_ships_type_information() -> None:

@@ -24,6 +24,7 @@ from ml.config.record_files import (
 )
 from ml.config.settings_files import DriftFile, GateFile, ModelFile, ServingFile
 from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
+from ml.config.yaml_edits import set_values
 from ml.config.yaml_models import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
 from ml.errors import ConfigError
 from ml.model import training_settings
@@ -79,6 +80,7 @@ __all__ = [
     "load_settings",
     "parse",
     "read",
+    "set_values",
     "settings_of",
 ]
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 FILE = Path(".github/CODEOWNERS")
 FOLDERS = ("/model-config/", "/infra/", "/.github/")
 """What decides about models, about AWS and about the checks themselves."""
+PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+"""Where GitHub looks for the file; it reads the first that exists."""
 _OWNER = re.compile(r"@[A-Za-z0-9][A-Za-z0-9-]{0,38}(/[A-Za-z0-9._-]{1,100})?")
-_PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # GitHub reads the first
 
 
 def text(owner: str) -> str:
@@ -43,7 +44,7 @@ def text(owner: str) -> str:
 def write(root: Path, owner: str) -> bool:
     """Writes the file into the checkout at `root`; returns False if there is one, which stays as it is."""
     content, file = text(owner), root / FILE
-    if any((root / place).exists() for place in _PLACES):
+    if any((root / place).exists() for place in PLACES):
         return False
     file.parent.mkdir(exist_ok=True)
     file.write_text(content, encoding="utf-8")
@@ -65,7 +66,7 @@ def without_owner(github: GitHub) -> list[str]:
 def _content(repository: Repository) -> str | None:
     from github import GithubException
 
-    for place in _PLACES:
+    for place in PLACES:
         try:
             _, found = repository.requester.requestJsonAndCheck("GET", f"{repository.url}/contents/{place}")
         except GithubException as error:

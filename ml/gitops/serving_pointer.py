@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import yaml
-
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops.repository import Commit, Repository
@@ -41,18 +39,13 @@ def read_text(repository: Repository, revision: str) -> str:
 
 
 def set_approval(text: str, approval: int) -> str:
-    """The serving file `text` with its pointer at `approval`; all else stays byte for byte."""
-    before = config.parse(text, config.SERVING, config.ServingFile)
-    document = config.compose(text)
-    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - config.parse has checked that it is a mapping
-    value = next(value for key, value in document.value if key.value == "approval")
-    # If the key has no value, the mark is directly after its colon.
-    gap = "" if value.start_mark.index < value.end_mark.index else " "
-    moved = text[: value.start_mark.index] + gap + str(approval) + text[value.end_mark.index :]
-    after = config.parse(moved, config.SERVING, config.ServingFile)
-    if after != before.model_copy(update={"approval": approval}):
-        raise ConfigError(f"{config.SERVING}: approval must be written as a plain number or null, on its own line")
-    return moved
+    """The serving file `text` with its pointer at `approval`; all else stays byte for byte.
+
+    Raises:
+        ConfigError: the file is invalid, or `approval` is not a plain number or null on its own line.
+    """
+    config.parse(text, config.SERVING, config.ServingFile)
+    return config.set_values(text, config.SERVING, {"approval": approval})
 
 
 def moves(repository: Repository, revision: str) -> list[Move]:

@@ -1,8 +1,8 @@
 """`fraudops demo` (`FAST=1 make demo`): trains, deploys, replaces and rolls back a model on the emulators.
 
 A developer proposes and merges, a scripted reviewer approves, and the workflow files do the rest, the same files that
-run on GitHub, in a repository with the settings that `fraudops bootstrap` asks for. It clones the repository and never
-changes it. Everything it makes is in one folder; no process is left running.
+run on GitHub, in a repository with the settings that `fraudops bootstrap` asks for: a clone that starts with the
+shipped state; the repository itself never changes. Everything it makes is in one folder; no process is left running.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Pa
     with clock.stage("data", "import transactions into the data lake"):
         landed = _import_transactions(developer.root, bucket, place, data, seed)
     with clock.stage("train", "train: a merged change of model-config/training/ starts train.yml"):
-        first = developer.propose("seed: 20", "seed: 21", "Change the seed of the resampling")
+        shipped = config.load_model(developer.root)
+        first = developer.propose({"seed": shipped.seed + 1}, "Change the seed of the resampling")
     with clock.stage("deploy", "merge the approval; deploy.yml and the Lambda deploy it"):
         developer.merge(first)
     served = developer.serving()
@@ -147,9 +148,8 @@ def _loop(developer: Developer, place: OutputFolder, clock: StageTimer, data: Pa
     with clock.stage("capture", "read the captured traffic from S3"):
         seen = wait_for_capture(bucket, endpoint, sent)
     with clock.stage("challenger", "train a challenger by a second commit, merge and deploy it"):
-        second = developer.propose(
-            "minority_ratio: 0.02", "minority_ratio: 0.03", "Increase the synthetic frauds by half"
-        )
+        ratio = round(shipped.resampling.minority_ratio * 1.5, 6)
+        second = developer.propose({"resampling.minority_ratio": ratio}, "Increase the synthetic frauds by half")
         developer.merge(second)
         _expect(developer.serving().approval != served.approval, "the challenger serves")
     with clock.stage("rollback", "roll the challenger back by a pull request"):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml import config, console
-from ml.errors import GitError, Refused
-from ml.playground import repository_setup
+from ml.errors import GitError
+from ml.playground import repository_setup, template_state
 from ml.playground.scripted_reviewer import LOGIN, ScriptedReviewer
 from ml.playground.workflow_watch import DEPLOYMENT, TRAINING, RunFailed, WorkflowWatch
 
@@ -34,7 +34,8 @@ class Developer:
     """A repository on the GitHub emulator, and the clone at `root` that its developer works in.
 
     Args:
-        root: the repository to start from; it is cloned, never changed.
+        root: the repository to start from; it is cloned, never changed. The clone starts from the shipped state
+            (`template_state`), whatever state the repository has.
         place: where the clone is put.
         name: the repository's name on the GitHub emulator.
         gate_may_fail: whether a training whose model fails the gate is no failure of a run.
@@ -94,14 +95,16 @@ class Developer:
         """Pushes what is checked out to a branch on GitHub. GitError if its rules refuse that."""
         self._git("push", "--quiet", "origin", f"HEAD:{branch}")
 
-    def change(self, path: Path, old: str, new: str, subject: str) -> str:
-        """Replaces `old` by `new` in the file `path` by a pull request, and merges it; returns the merge's commit."""
-        text = (self.root / path).read_text(encoding="utf-8")
-        if old not in text:
-            raise GitError(f"{path}: must contain {old!r}, which the demo changes; commit a configuration that does")
+    def change(self, path: Path, values: Mapping[str, Any], subject: str) -> str:
+        """Sets values of the settings file `path` by a pull request, and merges it; returns the merge's commit.
+
+        Args:
+            values: by key, as `config.set_values` takes them.
+        """
+        text = config.set_values((self.root / path).read_text(encoding="utf-8"), path, values)
         branch = subject.lower().replace(" ", "-")
         self._git("switch", "--quiet", "--create", branch)
-        self.commit(path, text.replace(old, new, 1), subject)
+        self.commit(path, text, subject)
         self.push(branch)
         self._git("switch", "--quiet", "main")
         pull = self._remote.create_pull(base="main", head=branch, title=subject, body=subject)
@@ -109,9 +112,9 @@ class Developer:
         self._watch.wait()
         return self.merge(pull.number, starts=TRAINING)
 
-    def propose(self, old: str, new: str, subject: str) -> int:
+    def propose(self, values: Mapping[str, Any], subject: str) -> int:
         """Changes model.yaml and waits for the approval that train.yml proposes; returns its pull request's number."""
-        merged = self.change(config.MODEL, old, new, subject)
+        merged = self.change(config.MODEL, values, subject)
         found = self.open_pulls(APPROVALS)
         if len(found) != 1:
             raise RunFailed(f"one approval should be open after {merged[:12]} (got {len(found)}: {found})")
@@ -199,12 +202,22 @@ class Developer:
         ]
 
     def _clone(self, root: Path) -> None:
+        """Clones `root`, and commits its tree with the shipped state as the first commit of main.
+
+        New emulators have none of the models that the repository's approvals name, and no user of its code owners.
+        Without the repository's history no former approval is found there. "Use this template" starts like this.
+        """
         if _run(root, {}, "status", "--porcelain", "--untracked-files=no"):
             console.note("note: uncommitted changes are not part of this run")
+        commit = _run(root, {}, "rev-parse", "HEAD")
         _run(root.parent, {}, "clone", "--quiet", "--no-hardlinks", str(root), str(self.root))
-        self._git("checkout", "--quiet", "-B", "main", _run(root, {}, "rev-parse", "HEAD"))
         self._git("config", "user.name", self.login)
         self._git("config", "user.email", f"{self.login}@users.noreply.github.localhost")
+        self._git("checkout", "--quiet", "--orphan", "start", commit)
+        template_state.restore(self.root)
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", f"Start from {commit[:12]} with the shipped state")
+        self._git("branch", "--move", "--force", "main")
 
     def _git(self, *arguments: str) -> str:
         basic = base64.b64encode(f"x-access-token:{self._emulators.token}".encode()).decode()
@@ -224,11 +237,10 @@ def approvers(pull: PullRequest) -> list[str]:
 
 
 def check_repository(root: Path) -> None:
-    """Refuses a repository that new emulators cannot start from.
+    """Refuses a folder that cannot be pushed to new emulators.
 
     Raises:
         GitError: `root` is no Git repository, or a shallow clone.
-        Refused: its serving pointer names an approval.
     """
     try:
         shallow = _run(root, {}, "rev-parse", "--is-shallow-repository") == "true"
@@ -239,12 +251,6 @@ def check_repository(root: Path) -> None:
     if shallow:
         raise GitError(
             f"{root} is a shallow clone, which cannot be pushed to a new repository; run: git fetch --unshallow"
-        )
-    approval = config.load_serving(root).approval
-    if approval is not None:
-        raise Refused(
-            f"{config.SERVING} points at approval {approval}, whose model new emulators do not have; run this from "
-            "a commit before the first approval: git worktree add PLACE COMMIT"
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ml import config, console, render
-from ml.errors import FraudopsError, Refused
+from ml.errors import FraudopsError
 from ml.playground.card_processor import CardProcessor, set_clock
 from ml.playground.demo_round import OutputFolder, StageTimer, prepare_folder, summarize
 from ml.playground.developer import check_repository, isolated_environment
@@ -45,7 +45,8 @@ def run(
     """Plays the year for the commit checked out at `root`; returns the content of report.json.
 
     Args:
-        root: a Git repository of this project; it is cloned, never changed.
+        root: a Git repository of this project; it is cloned, never changed. The year starts from the shipped state,
+            whose drift window is the month that a year is played by.
         out: emptied first; gets the report, the pages, the logs and the clone.
         scenario_name: a scenario of the project, or the path of a file.
         rows: transactions of an average month.
@@ -54,7 +55,7 @@ def run(
 
     Raises:
         FraudopsError: a workflow run failed, or an argument is out of range.
-        Refused: the repository's state, or files in a folder that would be emptied, forbid it.
+        Refused: a folder that would be emptied has files of others.
     """
     from ml.aws import s3_objects
     from ml.playground import job_interpreter
@@ -63,9 +64,6 @@ def run(
     if not 1 <= months <= 120:
         raise FraudopsError(f"months must be 1 to 120 (got {months})")
     check_repository(root)
-    window = config.load_drift(root).window
-    if window != "month":
-        raise Refused(f"{config.DRIFT}: window must be month for a simulated year (got {window!r})")
     year = Year(scenario.load(scenario_name), seed=seed, rows=rows)
     place, watch = OutputFolder(out=out), StageTimer()
     kept = place if keep is None else OutputFolder(out=keep)

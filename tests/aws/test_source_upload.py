@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ml import config
 from ml.aws import session, source_upload
 from ml.errors import CloudError, ConfigError
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.harness.aws.scripted_sagemaker import ScriptedCloud
 
 
@@ -164,9 +165,9 @@ def test_incomplete_upload_is_completed(bucket: str, tmp_path: Path) -> None:
     assert keys() == whole
 
 
-def test_settings_are_uploaded_under_their_digest(bucket: str, repository_root: Path) -> None:
+def test_settings_are_uploaded_under_their_digest(bucket: str) -> None:
     """configs/<sha256>/settings.json has exactly the canonical settings."""
-    settings = config.load_settings(repository_root)
+    settings = config.load_settings(SHIPPED)
     assert source_upload.upload_settings(settings, bucket) == f"s3://lake/configs/{settings.sha256}/"
     stored = session.client("s3").get_object(Bucket="lake", Key=f"configs/{settings.sha256}/settings.json")
     assert stored["Body"].read().decode() == settings.to_json()

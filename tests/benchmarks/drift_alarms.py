@@ -30,6 +30,7 @@ from seeds import ROOT, run_steps  # type: ignore[import-not-found] # beside thi
 
 from ml.model import artifact
 from ml.model.drift import detector
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 
 DAYS, FIRST = 30, datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,7 +50,7 @@ class Served:
     @classmethod
     def trained(cls, table: pa.Table) -> Served:
         """The model that the pipeline trains on `table`."""
-        rules = detector.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
+        rules = detector.Rules.from_dict(yaml.safe_load((SHIPPED / "model-config/monitoring/drift.yaml").read_text()))
         with tempfile.TemporaryDirectory() as folder:
             run_steps(Path(folder), table)
             model = artifact.read((Path(folder) / "artifact/model.tar.gz").read_bytes())

@@ -31,6 +31,7 @@ from seeds import ROOT  # type: ignore[import-not-found] # beside this script
 from ml.model.drift import detector
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.training_settings import Columns
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 
 TARGETS = {"evidently": 90.0, "nannyml": 1.5}
@@ -91,7 +92,7 @@ def main() -> int:
     options = parser.parse_args()
     names = ["Time", *stand_in_data.StandIn.load().columns]
     known, window = matrix(options.rows, 0), matrix(options.rows, 1)[0]
-    rules = detector.Rules.from_dict(yaml.safe_load((ROOT / "model-config/monitoring/drift.yaml").read_text()))
+    rules = detector.Rules.from_dict(yaml.safe_load((SHIPPED / "model-config/monitoring/drift.yaml").read_text()))
     read = reference(*known, names)
     scores, decisions = scored(window)
     columns = {name: np.ascontiguousarray(window[:, i]) for i, name in enumerate(names)}

@@ -24,6 +24,7 @@ from ml.model.drift import sequential_fraud_rate_test as rate_test
 from ml.model.drift.dispersion import Dispersion
 from ml.model.drift.reference import BAND_LEVELS
 from ml.model.drift.sequential_fraud_rate_test import FraudRates
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import scenario
 from ml.simulate.stand_in_data import FRAUDS, ROWS, StandIn
 from tests.benchmarks.training_run import ROOT
@@ -89,7 +90,7 @@ def trial(seed: int, form: str, change: tuple[float, float]) -> Trial:
     shares = np.diff([0.0, *BAND_LEVELS, 1.0])
     rows = np.column_stack([random.poisson(ROWS_A_DAY * shares, (DAYS, strata - 1)), np.full(DAYS, ROWS_A_DAY * 0.99)])
     frauds = np.zeros((DAYS, strata))
-    alpha, largest = config.load_drift(ROOT).concept.alpha_daily, -np.inf
+    alpha, largest = config.load_drift(SHIPPED).concept.alpha_daily, -np.inf
     days = [_EPOCH + timedelta(days=place) for place in range(DAYS)]
     for now in range(1, DAYS + 1):
         new = known == now
@@ -159,5 +160,5 @@ def _code() -> str:
     """Identifies the code and the limit that the trials depend on."""
     product = (ROOT / f"ml/model/drift/{name}.py" for name in ("sequential_fraud_rate_test", "dispersion"))
     files = (Path(__file__), *product)
-    alpha = config.load_drift(ROOT).concept.alpha_daily
+    alpha = config.load_drift(SHIPPED).concept.alpha_daily
     return hashlib.sha256(b"".join(path.read_bytes() for path in files) + str(alpha).encode()).hexdigest()[:16]

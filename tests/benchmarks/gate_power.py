@@ -25,6 +25,7 @@ from scipy import special, stats
 from ml import config
 from ml.model import champion_checks, champion_comparison, paired_difference
 from ml.model.training_settings import Challenger
+from ml.playground.template_state import FOLDER as SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS, PAGE = ROOT / "docs/years/gate-power", ROOT / "docs/gate-power.md"
@@ -160,7 +161,7 @@ def main() -> int:
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th cell from the i-th")
     parser.add_argument("--write", action="store_true", help="write docs/gate-power.md; every cell must be there")
     options = parser.parse_args()
-    rule = dataclasses.replace(config.load_settings(ROOT).gate.challenger, resamples=RESAMPLES)
+    rule = dataclasses.replace(config.load_settings(SHIPPED).gate.challenger, resamples=RESAMPLES)
     index, of = (int(part) for part in options.shard.split("/"))
     for number, cell in enumerate(cells()):
         known = json.loads(cell.path.read_text()) if cell.path.exists() else {}

@@ -31,11 +31,12 @@ from ml.model.drift.ranking import RankingCounts, RankingRules
 from ml.model.drift.settings import POOLED_WINDOWS
 from ml.model.drift.verdict import CAUSES, CONCEPT
 from ml.model.run_kinds import ADAPT, DROP, RunKind
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate.year_traffic import HISTORY, Year
 from ml.steps.job_runner import StepFailed
 from tests.benchmarks.daily_counts import DailyCounts, Evidence, day_number, midnight
 from tests.benchmarks.served_month import MonthRows, ServedMonth
-from tests.benchmarks.training_run import ROOT, Trained, run
+from tests.benchmarks.training_run import Trained, run
 
 CHECK_AFTER = timedelta(hours=5, minutes=17)
 """The time of day of a check: drift.yml's cron line."""
@@ -109,10 +110,10 @@ class InProcess:
     """
 
     def __init__(self, year: Year, model_file: config.ModelFile | None = None, *, first: Trained | None = None) -> None:
-        self.year, self.model_file = year, model_file or config.load_model(ROOT)
-        self.gate = config.load_gate(ROOT)
+        self.year, self.model_file = year, model_file or config.load_model(SHIPPED)
+        self.gate = config.load_gate(SHIPPED)
         self.settings = config.settings_of(self.model_file, self.gate)
-        self.file = config.load_drift(ROOT)
+        self.file = config.load_drift(SHIPPED)
         self.rules = detector.Rules.from_dict(self.file.to_rules())
         self.played = Played()
         self._history: ServedMonth | None = None

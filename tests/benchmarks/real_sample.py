@@ -28,6 +28,7 @@ from ml import config
 from ml.model import estimator, model_fit, out_of_fold, threshold
 from ml.model.metrics import Estimate, rate
 from ml.model.training_settings import Training
+from ml.playground.template_state import FOLDER as SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/settings.md"
@@ -251,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.write and options.committed_only:
         parser.error("--write needs all settings: leave out --committed-only")
-    training = config.load_settings(ROOT).training
+    training = config.load_settings(SHIPPED).training
     sample = Sample(options.sample, training)
     chosen = [found for found in variants(training) if not options.committed_only or found[0] == COMMITTED]
     lines = []

@@ -24,8 +24,9 @@ from sklearn.metrics import average_precision_score
 from ml import config
 from ml.model import estimator, threshold
 from ml.model.training_settings import Training
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
-from tests.benchmarks.real_sample import MAX_FALSE_POSITIVE_RATE, PAGE, ROOT, Sample, replaced
+from tests.benchmarks.real_sample import MAX_FALSE_POSITIVE_RATE, PAGE, Sample, replaced
 
 SEEDS = (100, 101)
 Labels = NDArray[np.int8]
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=stand_in_data.ROWS, help="rows of each stand-in")
     parser.add_argument("--write", action="store_true", help="write docs/settings.md")
     options = parser.parse_args(arguments)
-    training = config.load_settings(ROOT).training
+    training = config.load_settings(SHIPPED).training
     real = Sample(options.sample, training)
     stand_ins = [stand_in_data.draw(options.rows, seed=seed).to_pandas() for seed in SEEDS]
     lines = []

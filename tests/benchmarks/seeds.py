@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml import config, render
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 from ml.steps import evaluate, prepare, train
 
@@ -47,7 +48,7 @@ def lay_out(base: Path, table: pa.Table, label: str) -> None:
 
 def run_steps(base: Path, table: pa.Table) -> None:
     """Runs Prepare, Train and Evaluate of the committed configuration on `table`, in this process, below `base`."""
-    settings = config.load_settings(ROOT)
+    settings = config.load_settings(SHIPPED)
     for name in ("settings", "champion", "model"):
         (base / name).mkdir(parents=True)
     (base / "settings/settings.json").write_text(settings.to_json())

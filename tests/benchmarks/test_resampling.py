@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ml import config
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 from tests.benchmarks import resampling
-from tests.benchmarks.real_sample import ROOT
 
-TRAINING = config.load_settings(ROOT).training
+TRAINING = config.load_settings(SHIPPED).training
 ROWS, FRAUDS = 8_000, 200
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ml.model import artifact
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import HISTORY, Year
 from tests.benchmarks import false_alarm_years, years_page
@@ -55,7 +56,7 @@ PLAYED = (
 
 
 def fingerprint(patterns: tuple[str, ...], scenario: Scenario) -> str:
-    """Identifies the scenario, and the files below the root that match as they are at the first call."""
+    """Identifies the scenario, and the matching files as they are at the first call; settings are the shipped ones."""
     fields = scenario.model_dump_json(exclude={"title", "about"})
     return hashlib.sha256(f"{_files_sha256(patterns)}{fields}".encode()).hexdigest()[:16]
 
@@ -63,8 +64,12 @@ def fingerprint(patterns: tuple[str, ...], scenario: Scenario) -> str:
 @functools.cache
 def _files_sha256(patterns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
-        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    files: dict[Path, Path] = {}
+    for pattern in patterns:
+        root = SHIPPED if pattern in _SETTINGS else ROOT
+        files |= {path.relative_to(root): path for path in root.glob(pattern)}
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from ml.aws import lambda_concurrency, platform_stack, session
 from ml.aws.cloudformation import stack_names, workflow_roles
 from ml.commands.bootstrap import bootstrap
 from ml.errors import CloudError, Refused
+from tests.harness.git import checkout as checkouts
 
 _EMPTY_STACK = """
 Conditions: {Never: !Equals [a, b]}
@@ -42,11 +42,9 @@ def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, repository_root: Path) -> Path:
-    """infra/ and model-config/ of this repository, to be edited."""
-    for folder in ("infra", "model-config"):
-        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+def checkout(tmp_path: Path) -> Path:
+    """infra/ and the shipped model-config/, to be edited."""
+    return checkouts.copy(tmp_path, "infra")
 
 
 def reserved() -> int | None:

@@ -30,7 +30,6 @@ def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironm
     monkeypatch.setenv("FRAUDOPS_NOW", NOW)
     with LocalGitHub(tmp_path / "github") as github:
         made = bot_environment.around(env, github, tmp_path, monkeypatch)
-        made.workspace.write({config.DRIFT: (ROOT / config.DRIFT).read_text()}, "Monitor drift")
         made.push()
         monkeypatch.setenv("FRAUDOPS_TOKEN_FIRES", "true")  # as with the App's token: nothing is dispatched
         yield made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +11,14 @@ from local_aws.server import LocalAws
 from local_github.actions.service import Actions
 from local_github.server import LocalGitHub
 
+from ml import config
 from ml.aws import platform_stack, session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.commands import bootstrap, infra
 from ml.diagnosis import environments
 from ml.errors import CloudError, ConfigError, GitHubError, Refused, UsageError
 from ml.gitops.repository import Repository
+from tests.harness.git import checkout as checkouts
 from tests.harness.git.repositories import GitWorkspace
 
 _LOG = 'LogGroupName: !Sub "/aws/lambda/${AWS::StackName}-deploy"\n      RetentionInDays: '
@@ -41,11 +42,9 @@ def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, repository_root: Path) -> Path:
-    """A copy of infra/ and model-config/ that tests edit."""
-    for folder in ("infra", "model-config"):
-        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+def checkout(tmp_path: Path) -> Path:
+    """infra/ and the shipped model-config/, to be edited."""
+    return checkouts.copy(tmp_path, "infra")
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -91,7 +90,7 @@ def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
 
 def test_bootstrap_owns_the_log_groups_that_do_not_exist(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new stack creates the groups of endpoint and jobs; one beside it, and a second run, leave them as they are."""
-    edit(checkout / "model-config/serving/production.yaml", "endpoint: fraudops-production", "endpoint: logged")
+    checkouts.set_values(checkout, config.SERVING, {"endpoint": "logged"})
     logs = session.client("logs")
     for name in ("ProcessingJobs", "TrainingJobs"):
         if logs.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/{name}")["logGroups"]:

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
+from ml import config
 from ml.commands.pipeline_definition import definition
 from ml.errors import CloudError, ConfigError
+from ml.playground.template_state import FOLDER as SHIPPED
+from tests.harness.git import checkout as checkouts
 
 
-def test_definition_needs_no_account(repository_root: Path) -> None:
+def test_definition_needs_no_account() -> None:
     """With a bucket given, no region, credentials or network are needed."""
-    text = definition(
-        repository_root, bucket="my-lake", role="arn:aws:iam::123456789012:role/r", group="g", region="eu-west-1"
-    )
+    text = definition(SHIPPED, bucket="my-lake", role="arn:aws:iam::123456789012:role/r", group="g", region="eu-west-1")
     for part in ("s3://my-lake/executions", "arn:aws:iam::123456789012:role/r", "eu-west-1.amazonaws.com"):
         assert part in text
-    assert definition(repository_root, bucket="my-lake") == definition(repository_root, bucket="my-lake")
+    assert definition(SHIPPED, bucket="my-lake") == definition(SHIPPED, bucket="my-lake")
 
 
-def test_compute_follows_the_working_tree(repository_root: Path, tmp_path: Path) -> None:
+def test_compute_follows_the_working_tree(tmp_path: Path) -> None:
     """The definition has the values of the working tree, committed or not."""
-    shutil.copytree(repository_root / "model-config", tmp_path / "model-config")
-    model = tmp_path / "model-config/training/model.yaml"
-    model.write_text(model.read_text().replace("ml.m5.xlarge", "ml.m5.4xlarge"))
-    document = json.loads(definition(tmp_path, bucket="my-lake"))
+    root = checkouts.copy(tmp_path)
+    checkouts.set_values(root, config.MODEL, {"compute.instance_type": "ml.m5.4xlarge"})
+    document = json.loads(definition(root, bucket="my-lake"))
     (parameter,) = [item for item in document["Parameters"] if item["Name"] == "InstanceType"]
     assert parameter["DefaultValue"] == "ml.m5.4xlarge"
 
 
-def test_missing_platform_and_options_are_an_error(repository_root: Path) -> None:
+def test_missing_platform_and_options_are_an_error() -> None:
     """No value is guessed."""
     with pytest.raises(CloudError):
-        definition(repository_root)
+        definition(SHIPPED)
 
 
 def test_folder_without_configuration_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,14 @@ from local_aws.server import LocalAws
 from local_github.server import LocalGitHub
 from typer.testing import CliRunner
 
+from ml import config
 from ml.aws import bucket_removal, platform_stack, serving_removal, session
 from ml.aws.cloudformation import stack_history, workflow_roles
 from ml.cli import app
 from ml.commands.bootstrap import bootstrap
 from ml.commands.teardown import survey, teardown
 from ml.errors import CloudError, Refused
+from tests.harness.git import checkout as checkouts
 
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = "acme/fraud"
@@ -44,12 +45,10 @@ def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, own_stack: str) -> Path:
-    """infra/ and model-config/ of this repository, for an endpoint of this test's own."""
-    for folder in ("infra", "model-config"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    serving = tmp_path / "model-config/serving/production.yaml"
-    serving.write_text(serving.read_text().replace("fraudops-production", own_stack))
-    return tmp_path
+    """infra/ and the shipped model-config/, with an endpoint of this test's own."""
+    root = checkouts.copy(tmp_path, "infra")
+    checkouts.set_values(root, config.SERVING, {"endpoint": own_stack})
+    return root
 
 
 def use(checkout: Path) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from local_aws.server import LocalAws
@@ -29,6 +29,7 @@ from ml.gitops.repository import Identity
 from ml.model import artifact
 from ml.simulate import stand_in_data, table_files
 from ml.training.result import TrainingResult
+from tests.harness.git import checkout as checkouts
 from tests.harness.git import settings
 from tests.harness.platform.job_images import IMAGES
 from tests.waiting import wait_until
@@ -48,12 +49,9 @@ class Workspace:
         done = subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def commit(self, path: Path, change: Callable[[str], str]) -> None:
-        """Commits a change of one file."""
-        file = self.root / path
-        text = file.read_text()
-        assert change(text) != text
-        file.write_text(change(text))
+    def set_values(self, path: Path, values: Mapping[str, Any]) -> None:
+        """Commits other values of one settings file."""
+        checkouts.set_values(self.root, path, values)
         self.commit_all(f"change {path}")
 
     def commit_all(self, message: str) -> None:
@@ -76,13 +74,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The repository that is cloned: the files that training reads, in one commit."""
-    source = Path(__file__).resolve().parents[2]
-    env = Workspace(root=tmp_path_factory.mktemp("origin"))
-    for part in ("ml/model", "ml/steps", "model-config"):
-        shutil.copytree(source / part, env.root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(source / "ml/__init__.py", env.root / "ml/__init__.py")
-    model = env.root / config.MODEL
-    model.write_text(settings.settled(model.read_text()))
+    root = checkouts.copy(tmp_path_factory.mktemp("origin"), "infra", "ml/model", "ml/steps", "ml/__init__.py")
+    checkouts.set_values(root, config.MODEL, settings.FEW_ROWS)
+    env = Workspace(root=root)
     env.git("init", "-q", "-b", "main")
     env.commit_all("start")
     return env
@@ -90,7 +84,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def new_workspace(
-    tmp_path: Path, repository_root: Path, origin: Workspace, sample: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, origin: Workspace, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Workspace]]:
     """Makes a workspace. A second one replaces the first and shares only the commit and the data with it."""
     clouds: list[LocalAws] = []
@@ -107,7 +101,7 @@ def new_workspace(
         clouds.append(cloud)
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
-        bootstrap(repository_root)
+        bootstrap(root)
         columns = config.load_settings(root).training.columns
         import_data(str(sample), lake=Lake(platform_stack.read().bucket), columns=columns, start=None, quarantine=False)
         return env
@@ -187,7 +181,7 @@ def test_killed_run_registers_one_package(env: Workspace, resumed: bool) -> None
 
 def test_unreachable_gate_limit_gives_a_reason_and_no_package(env: Workspace) -> None:
     """With min_recall 0.999 the exit code is the gate's, the reason has the figures, and no package exists."""
-    env.commit(config.GATE, lambda text: text.replace("min_recall: 0.60", "min_recall: 0.999"))
+    env.set_values(config.GATE, {"min_recall": 0.999})
     process = start_in_another_process(env)
     _, error = process.communicate(timeout=120)
     assert process.returncode == GateFailed.exit_code
@@ -256,7 +250,7 @@ def test_newer_commit_stops_the_training_of_a_killed_run(env: Workspace) -> None
     orphan = until_executing("Prepare", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    env.commit(config.GATE, lambda text: text.replace("min_positives: 15 ", "min_positives: 10 ", 1))
+    env.set_values(config.GATE, {"min_positives": 10})
     outcome = train(env.root)
     check(outcome, env)
     assert outcome.execution_arn != orphan

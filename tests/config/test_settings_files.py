@@ -10,11 +10,12 @@ import yaml
 from ml import config
 from ml.errors import ConfigError
 from ml.model.drift.settings import Rules
+from ml.playground.template_state import FOLDER as SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
-GATE = (ROOT / config.GATE).read_text()
-MODEL = (ROOT / config.MODEL).read_text()
-DRIFT = (ROOT / config.DRIFT).read_text()
+GATE = (SHIPPED / config.GATE).read_text()
+MODEL = (SHIPPED / config.MODEL).read_text()
+DRIFT = (SHIPPED / config.DRIFT).read_text()
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,9 @@ def test_drift_rules_that_do_not_hold_are_explained(old: str, new: str, message:
     assert str(caught.value).startswith("model-config/monitoring/drift.yaml:")
 
 
-def test_committed_drift_rules_match_the_detector() -> None:
+def test_shipped_drift_rules_match_the_detector() -> None:
     """Every value of the first part reaches the detector under its own name."""
-    rules = Rules.from_dict(config.load_drift(ROOT).to_rules())
+    rules = Rules.from_dict(config.load_drift(SHIPPED).to_rules())
     document = yaml.safe_load(DRIFT)
     assert rules.schema.max_missing == document["schema"]["max_missing"]
     assert (rules.looks, rules.decide.data.windows) == (12, document["decide"]["data"]["windows"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from ml.diagnosis import schedule
 from ml.diagnosis.check import Check
 from ml.diagnosis.subjects import Subjects
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.harness.github.scripted import PREFIX, Script, answer, refusal, serving
 
 NOW = "2026-06-10T12:00:00Z"
@@ -17,7 +17,7 @@ WORKFLOW = "/actions/workflows/drift.yml"
 
 
 @pytest.fixture
-def diagnose(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def diagnose(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The checks of the schedule by subject, for a scripted GitHub and no AWS."""
     monkeypatch.setenv("FRAUDOPS_NOW", NOW)
     monkeypatch.setenv("GITHUB_TOKEN", "t")
@@ -25,7 +25,7 @@ def diagnose(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(script: Script) -> dict[str, Check]:
         with serving(script):
             monkeypatch.setenv("GITHUB_API_URL", f"{script.url}{PREFIX.removesuffix('/repos/o/r')}")
-            return {check.subject: check for check in schedule.checks(Subjects(repository_root, "o/r"))}
+            return {check.subject: check for check in schedule.checks(Subjects(SHIPPED, "o/r"))}
 
     return run
 

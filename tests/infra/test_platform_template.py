@@ -14,6 +14,7 @@ from deploy_model import documents
 
 from ml import config
 from ml.aws import platform_stack
+from ml.playground.template_state import FOLDER as SHIPPED
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "infra/platform.yaml"
 
@@ -127,10 +128,10 @@ def test_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -
     assert attribute == "handle"
 
 
-def test_committed_endpoint_name_is_valid_for_the_template(template: dict[str, Any], repository_root: Path) -> None:
-    """The name in serving/production.yaml matches the parameter's pattern."""
+def test_shipped_endpoint_name_is_valid_for_the_template(template: dict[str, Any]) -> None:
+    """The name in the shipped serving/production.yaml matches the parameter's pattern."""
     pattern = template["Parameters"]["EndpointName"]["AllowedPattern"]
-    assert re.search(pattern, config.load_serving(repository_root).endpoint)
+    assert re.search(pattern, config.load_serving(SHIPPED).endpoint)
 
 
 def test_rule_matches_this_group_only(template: dict[str, Any]) -> None:

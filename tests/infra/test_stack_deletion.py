@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from local_aws.server import LocalAws
 
 from ml.aws.cloudformation import workflow_roles
 from ml.commands.bootstrap import bootstrap
+from tests.harness.git import checkout as checkouts
 from tests.harness.platform.stacks import physical
 
 TEMPLATES = ("platform.yaml", "github-oidc.yaml")
@@ -145,11 +145,9 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, repository_root: Path) -> Path:
-    """infra/ and model-config/ of this repository, to be edited."""
-    for folder in ("infra", "model-config"):
-        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+def checkout(tmp_path: Path) -> Path:
+    """infra/ and the shipped model-config/, to be edited."""
+    return checkouts.copy(tmp_path, "infra")
 
 
 def set_policies(checkout: Path, retained: tuple[str, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from ml.aws.labels import store
 from ml.commands import bootstrap, infra
 from ml.errors import CloudError
 from tests.harness.aws.workflow_identity import WorkflowIdentity
+from tests.harness.git import checkout as checkouts
 
 ADDED = (Path(__file__).parent / "added_resources.yaml").read_text("utf-8")
 EDITS = {
@@ -100,11 +100,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, repository_root: Path) -> Path:
-    """A copy of infra/ and model-config/ that a test may edit."""
-    for folder in ("infra", "model-config"):
-        shutil.copytree(repository_root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+def checkout(tmp_path: Path) -> Path:
+    """infra/ and the shipped model-config/, to be edited."""
+    return checkouts.copy(tmp_path, "infra")
 
 
 @pytest.fixture

@@ -8,16 +8,20 @@ from typing import Any
 import pytest
 from github import Auth, Github, GithubException
 from github.Repository import Repository as Remote
-from local_github.domain.records import Repository
+from local_github.domain.records import Repository as Record
 
+from ml import config
 from ml.errors import GitError
+from ml.gitops import code_owners
 from ml.gitops.environments import BOT, CI_STATUS, NAMES, PRODUCTION
 from ml.gitops.github_apps import BOT_KEY, STATUS_KEY
-from ml.playground import repository_setup
+from ml.gitops.repository import Repository
+from ml.playground import repository_setup, template_state
 from ml.playground.developer import Developer, isolated_environment
 from ml.playground.emulators import Emulators
 from ml.playground.scripted_reviewer import LOGIN
 from ml.playground.workflow_watch import RunFailed
+from tests.harness.git import adopter
 from tests.harness.workflows.environment import snapshot
 
 pytestmark = pytest.mark.slow
@@ -31,7 +35,7 @@ class Playground:
         self.emulators, self.developer = emulators, developer
 
     @property
-    def record(self) -> Repository:
+    def record(self) -> Record:
         """The repository's record in the emulator."""
         return self.emulators.github.state.named(self.developer.full_name)
 
@@ -67,16 +71,29 @@ class Playground:
 
 @pytest.fixture(scope="module")
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
-    """One set-up for the file."""
+    """One set-up for the file, from a repository that has been used for months."""
     folder = tmp_path_factory.mktemp("playground")
     workspace = snapshot(folder / "project")
+    adopter.write(workspace.root)
     workspace.git("rm", "-q", "-r", ".github/workflows")
-    workspace.git("commit", "-qm", "Remove the workflows")
+    workspace.write({}, "Use it, and remove the workflows")
     with Emulators(folder / "clouds") as emulators, isolated_environment(emulators.environment()):
         developer = Developer(emulators, root=workspace.root, place=folder / "clone", name="fraudops")
         developer.publish(variables={})
         developer.bootstrap()
         yield Playground(emulators, developer)
+
+
+def test_repository_starts_with_the_shipped_state_and_no_history(playground: Playground) -> None:
+    """The first commit has the shipped settings, no record and no code owner of the repository that was cloned."""
+    repository = Repository(playground.developer.root)
+    (first,) = [commit for commit in repository.log("main") if not commit.parents]
+    assert first.subject.startswith("Start from ")
+    for path in (config.MODEL, config.GATE, config.SERVING, config.DRIFT):
+        assert repository.show(first.sha, path) == (template_state.FOLDER / path).read_bytes()
+    for folder in (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES):
+        assert [name for name in repository.files(first.sha, folder) if name.endswith(".yaml")] == []
+    assert repository.show(first.sha, code_owners.FILE) is None
 
 
 def test_settings_are_those_that_bootstrap_sets(playground: Playground) -> None:

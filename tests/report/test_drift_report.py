@@ -16,14 +16,14 @@ from PIL import Image
 from ml import config
 from ml.model import artifact
 from ml.model.drift import detector
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.report import drift_report as report
 from tests.harness.platform.monitored import COLUMNS, SCORER, archive, draw
-from tests.harness.platform.served import PROJECT
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.test_year_report_browser import CONTRAST, OVERFLOW
 
-RULES = detector.Rules.from_dict(config.load_drift(PROJECT).to_rules())
+RULES = detector.Rules.from_dict(config.load_drift(SHIPPED).to_rules())
 REFERENCE = detector.Reference.of(artifact.read(archive()).baseline)
 HOSTILE = "<script>alert(1)</script>"
 SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])

@@ -1,4 +1,4 @@
-"""The largest request that the endpoint takes, and a model with the inputs of model-config/; not a test itself."""
+"""The largest request that the endpoint takes, and a model with the shipped inputs; not a test itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy as np
 from ml import config
 from ml.model import artifact, document_fields, model_document
 from ml.model.scoring_responses import CSV, JSON, JSONLINES, MAX_ROWS
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.steps.step_runs import ROOT
 
 AMOUNT_BINS, HOUR_BINS = 90, 24
 
 
 def archive() -> bytes:
-    """model.tar.gz of a model with the committed inputs, bins of amount and hour, and coefficients drawn at random."""
-    columns = config.load_settings(ROOT).training.columns
+    """model.tar.gz of a model with the shipped inputs, bins of amount and hour, and coefficients drawn at random."""
+    columns = config.load_settings(SHIPPED).training.columns
     random = np.random.default_rng(5)
     numbers = [name for name in columns.inputs if name != columns.time]
     features = [
@@ -56,7 +57,7 @@ def archive() -> bytes:
 
 def bodies() -> dict[str, bytes]:
     """MAX_ROWS rows of the model's inputs in each content type, with the digits that fit into the limit of a body."""
-    columns = config.load_settings(ROOT).training.columns
+    columns = config.load_settings(SHIPPED).training.columns
     random = np.random.default_rng(6)
     values = random.normal(size=(MAX_ROWS, len(columns.inputs)))
     values[:, columns.inputs.index(columns.time)] = np.arange(MAX_ROWS)

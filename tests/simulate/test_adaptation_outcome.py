@@ -17,11 +17,11 @@ from ml.model import threshold
 from ml.model.adaptation.adapt import AMOUNTS, NO_EXPERT, adapt, unadapted
 from ml.model.model_fit import fit
 from ml.model.scorer import Scorer
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import scenario
 from ml.simulate.year_traffic import Year
-from tests.steps.step_runs import ROOT
 
-TRAINING = config.settings_of(config.load_model(ROOT), config.load_gate(ROOT)).training
+TRAINING = config.load_settings(SHIPPED).training
 SEED = 101  # of the seeds that may choose settings
 Rows = tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int8]]
 

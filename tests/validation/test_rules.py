@@ -101,7 +101,7 @@ def test_validate_reports_all_problems_with_their_lines(
     env.branch(
         "broken",
         {
-            GATE: gate.replace("min_recall: 0.60", "min_recall: 1.2") + "surprise: 1\n",
+            GATE: config.set_values(gate, config.GATE, {"min_recall": 1.2}) + "surprise: 1\n",
             config.SERVING: "approval: [\n",
             "model-config/serving/staging.yaml": "a: 1\n",
         },
@@ -319,8 +319,8 @@ def test_untrusted_text_is_no_runner_command(env: ChangedRepository, capsys: pyt
 
 def test_drift_rules_are_validated(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
     """monitoring/drift.yaml is a known file and is parsed as strictly as the others."""
-    text = (ROOT / config.DRIFT).read_text()
-    env.branch("rules", {config.DRIFT.as_posix(): text.replace("alpha: 0.001", "alpha: 2.0", 1)})
+    text = config.set_values((env.root / config.DRIFT).read_text(), config.DRIFT, {"data.alpha": 2.0})
+    env.branch("rules", {config.DRIFT.as_posix(): text})
     env.pull_request()
     (line,) = problems(env, capsys)
     assert "data.alpha must be less than 1 (got 2.0)" in line

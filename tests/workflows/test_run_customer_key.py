@@ -73,7 +73,7 @@ def test_platform_with_a_key_trains_deploys_and_checks_drift(tmp_path: Path, mon
         environment.equip(env, "Encryption=customer-key", "JobLogGroups=create", "EndpointLogGroup=create")
         environment.fill(env)
         platform = platform_stack.read()
-        env.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")
+        env.set_values(config.GATE, {"min_recall": 0.61}, "Ask for more")
         runs = env.runs()
         assert {(run.workflow, run.conclusion) for run in runs} == {("train", "success"), ("ci", "success")}
         env.switch("ci.yml", on=False)

@@ -66,7 +66,7 @@ def test_request_and_gate_failure_reach_main_by_reviewed_pull_requests(
         for file in ("ci.yml", "deploy.yml", "train.yml"):
             env.switch(file, on=False)
         model = env.workspace.text(config.MODEL)
-        gate = env.workspace.text(config.GATE).replace("min_recall: 0.60", "min_recall: 0.9999")
+        gate = config.set_values(env.workspace.text(config.GATE), config.GATE, {"min_recall": 0.9999})
         env.push({config.MODEL: monitored.with_four_inputs(model), config.GATE: gate}, "Train on four inputs")
         env.bot.env.approve(env.bot.register(0.0))
         env.bot.push()

@@ -77,9 +77,10 @@ def test_events_without_infrastructure(tmp_path: Path) -> None:
         with Github(base_url=env.clouds.github.api_url, auth=Auth.Token(token), retry=None) as stranger:
             stranger.get_repo(NAME).create_fork()
             git("switch", "-q", "-c", "evil")
+            gate = env.workspace.text(config.GATE)
             env.workspace.write(
                 {
-                    config.GATE: env.workspace.text(config.GATE).replace("min_recall: 0.60", "min_recall: 0.01"),
+                    config.GATE: config.set_values(gate, config.GATE, {"min_recall": 0.01}),
                     "infra/platform.yaml": env.workspace.text("infra/platform.yaml") + "# more\n",
                 },
                 "Let everything pass",

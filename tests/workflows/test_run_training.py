@@ -51,7 +51,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         group = platform_stack.read().package_group
 
         # A change of the gate, and two requests while it trains: the first of the two waiting runs is replaced.
-        first = env.edit(config.GATE, "min_recall: 0.60", "min_recall: 0.61", "Ask for more")
+        first = env.set_values(config.GATE, {"min_recall": 0.61}, "Ask for more")
         for name in ASKED:
             env.bot.request(name)
         last = env.workspace.git("rev-parse", "HEAD")
@@ -119,7 +119,7 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
         # A dispatch with shell syntax in its inputs. The run is cancelled while it trains, and its re-run resumes.
         before = set(known_executions())
         env.switch("train.yml", on=False)
-        commit = env.edit(config.GATE, "min_recall: 0.61", "min_recall: 0.62", "Ask for a little more")
+        commit = env.set_values(config.GATE, {"min_recall": 0.62}, "Ask for a little more")
         assert env.runs() == []
         env.switch("train.yml", on=True)
         env.switch("ci.yml", on=True)
@@ -154,12 +154,9 @@ def test_trainings_wait_resume_fail_the_gate_and_are_proposed(tmp_path: Path) ->
 
         # Two models fail the gate: each is recorded, one issue has both, and nothing is proposed.
         # The record that the bot pushes to main starts nothing.
-        changes = [
-            ("min_recall: 0.62 ", "min_recall: 0.999 "),
-            ("min_recall: 0.999 ", "min_recall: 0.999  # as I said "),
-        ]
-        for number, (before_it, after_it) in enumerate(changes, start=1):
-            commit = env.edit(config.GATE, before_it, after_it, "Ask for too much")
+        strict = config.set_values(env.workspace.text(config.GATE), config.GATE, {"min_recall": 0.999})
+        for number, text in enumerate((strict, f"{strict}# as I said\n"), start=1):
+            commit = env.push({config.GATE: text}, "Ask for too much")
             found = env.fired()
             assert set(found) == ({"ci.yml", "train.yml"} if number == 1 else {"train.yml"})
             env.switch("ci.yml", on=False)

@@ -23,6 +23,7 @@ from ml.aws.pipeline import definition
 from ml.aws.pipeline.entry_point import MAX_WORD
 from ml.aws.platform_stack import Platform
 from ml.errors import CloudError
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.harness.aws.scripted_sagemaker import ScriptedCloud
 
 PLATFORM = Platform(
@@ -63,7 +64,7 @@ def test_definition_is_deterministic_across_processes(text: str, repository_root
         "import pathlib, sys; from ml import config; from ml.aws import platform_stack;"
         "from ml.aws.pipeline import definition;"
         f"p = platform_stack.Platform(**{ {f: getattr(PLATFORM, f) for f in PLATFORM.__dataclass_fields__}!r});"
-        f"sys.stdout.write(definition.definition(p, config.load_model(pathlib.Path({str(repository_root)!r}))))"
+        f"sys.stdout.write(definition.definition(p, config.load_model(pathlib.Path({str(SHIPPED)!r}))))"
     )
     home = Path(os.environ["HOME"])
     defaults = home / ".config/sagemaker/config.yaml"
@@ -369,10 +370,10 @@ def resources(text: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("instance", "volume"), [("ml.m5.xlarge", True), ("ml.m5d.xlarge", False)])
-def test_key_of_the_stack_encrypts_outputs_and_volumes(repository_root: Path, instance: str, volume: bool) -> None:
+def test_key_of_the_stack_encrypts_outputs_and_volumes(instance: str, volume: bool) -> None:
     """Every job's outputs and volumes are encrypted; SageMaker refuses a key for instances with local disks."""
     key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-    training = config.load_model(repository_root)
+    training = config.load_model(SHIPPED)
     compute = training.compute.model_copy(update={"instance_type": instance})
     changed = training.model_copy(update={"compute": compute})
     found = resources(definition.definition(replace(PLATFORM, key_arn=key), changed))
@@ -396,13 +397,13 @@ def test_pipeline_carries_the_stacks_name(cloud: ScriptedCloud, text: str) -> No
     assert names == {"fraudops-training", "other-training"}
 
 
-def test_building_has_no_side_effects(repository_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_has_no_side_effects(monkeypatch: pytest.MonkeyPatch) -> None:
     """Environment, log handlers and levels are unchanged, and the SDK emits no warning."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
     before = (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        definition.definition(PLATFORM, config.load_model(repository_root))
+        definition.definition(PLATFORM, config.load_model(SHIPPED))
     assert before == (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable)
 
 

@@ -1,9 +1,8 @@
-"""A repository with this project's model-config/, and GitHub's events for its changes; not a test itself."""
+"""A repository with the shipped model-config/, and GitHub's events for its changes; not a test itself."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import pytest
 
 from ml import config
 from ml.gitops.repository import BOT, Repository
+from ml.playground import template_state
 from tests.harness.git.repositories import GitWorkspace, record
 
-ROOT = Path(__file__).resolve().parents[3]
 REPOSITORY = "acme/fraud"
 BOT_LOGIN = "github-actions[bot]"
 
@@ -147,8 +146,12 @@ class ChangedRepository:
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ChangedRepository:
     """A repository on main whose first commit has model-config/ and a README."""
     workspace = GitWorkspace.make(folder / "repository")
-    shutil.copytree(ROOT / "model-config", workspace.root / "model-config", dirs_exist_ok=True)
-    (workspace.root / "README.md").write_text("# Fraud\n")
+    template_state.write(workspace.root)
+    for name in ("README.md", "model-config/README.md"):
+        (workspace.root / name).write_text("# Fraud\n")
+    for records in (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES):
+        (workspace.root / records).mkdir()
+        (workspace.root / records / ".gitkeep").touch()
     workspace.git("add", "-A")
     workspace.git("commit", "-q", "-m", "State")
     return ChangedRepository(workspace=workspace, folder=folder, monkeypatch=monkeypatch)

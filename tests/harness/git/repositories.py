@@ -34,9 +34,16 @@ class GitWorkspace:
     def make(cls, root: Path, serving: str = SERVING) -> GitWorkspace:
         """A new repository whose first commit has serving/production.yaml."""
         root.mkdir(parents=True)
+        (root / config.SERVING).parent.mkdir(parents=True)
+        (root / config.SERVING).write_text(serving)
+        return cls.begin(root)
+
+    @classmethod
+    def begin(cls, root: Path) -> GitWorkspace:
+        """A new repository in the folder `root`, whose first commit has all its files."""
         made = cls(root=root, repository=Repository(root))
         made.git("init", "-q", "-b", "main")
-        made.write({config.SERVING: serving}, "Begin")
+        made.write({}, "Begin")
         return made
 
     def git(self, *arguments: str) -> str:

@@ -287,8 +287,7 @@ class MonitoredEndpoint:
 
 def with_four_inputs(text: str) -> str:
     """model.yaml with the features of this environment."""
-    first, last = text.index("  features: ["), text.index("split:")
-    return f"{text[:first]}  features: [V1, V2]\n{text[last:]}"
+    return config.set_values(text, config.MODEL, {"data.features": ["V1", "V2"]})
 
 
 def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
@@ -296,11 +295,7 @@ def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
     workspace = served.repository(folder / "repository")
-    changes: dict[str | Path, str] = {
-        config.MODEL: with_four_inputs(workspace.text(config.MODEL)),
-        config.DRIFT: (PROJECT / config.DRIFT).read_text(),
-    }
-    workspace.write(changes, "Configure monitoring")
+    workspace.write({config.MODEL: with_four_inputs(workspace.text(config.MODEL))}, "Use four inputs")
     env: ServedPlatform = served.moto_platform(workspace)
     bot = bot_environment.around(env, server, folder, monkeypatch)
     endpoint = MonitoredEndpoint(bot=bot, monkeypatch=monkeypatch, folder=folder)

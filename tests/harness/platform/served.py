@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ml.gitops import approvals, serving_pointer
 from ml.model import artifact, document_fields
 from ml.release.result import DeploymentResult
 from tests.harness.aws import moto_server
+from tests.harness.git import checkout, settings
 from tests.harness.git.repositories import PERSON, GitWorkspace
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -84,13 +84,10 @@ def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool =
 
 
 def repository(root: Path) -> GitWorkspace:
-    """A repository with this project's configuration and infrastructure, whose endpoint settles at once."""
-    text = (PROJECT / config.SERVING).read_text()
-    text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
-    workspace = GitWorkspace.make(root, text.replace("timeout_minutes: 30", "timeout_minutes: 1"))
-    shutil.copytree(PROJECT / "infra", root / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    workspace.write({path: (PROJECT / path).read_text() for path in (config.MODEL, config.GATE)}, "Configure training")
-    return workspace
+    """A repository with the shipped state and the infrastructure, whose endpoint settles at once."""
+    checkout.copy(root, "infra")
+    checkout.set_values(root, config.SERVING, settings.AT_ONCE)
+    return GitWorkspace.begin(root)
 
 
 @dataclass

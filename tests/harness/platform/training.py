@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,10 @@ from ml import config
 from ml.aws import registry, session
 from ml.aws.import_manifest import Source
 from ml.aws.lake import Lake
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.harness.aws.scripted_sagemaker import Scripted, ScriptedCloud, job_arn, step
+from tests.harness.git import checkout
 
-ROOT = Path(__file__).resolve().parents[3]
 BUCKET, GROUP = "lake", "fraudops-model"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = "20260301T060000Z-data-drift"
@@ -62,10 +62,7 @@ class TrainingPlatform:
 @contextmanager
 def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
     """The inputs of a training run below `place`, and a scripted execution that passes the gate."""
-    root = place / "repository"
-    for part in ("ml/model", "ml/steps", "model-config"):
-        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "ml/__init__.py", root / "ml/__init__.py")
+    root = checkout.copy(place / "repository", "ml/model", "ml/steps", "ml/__init__.py")
     with ScriptedCloud() as cloud:
         for name, value in cloud.environment.items():
             monkeypatch.setenv(name, value)
@@ -99,7 +96,7 @@ def store(*, rows: int, start: datetime = START) -> None:
     """Stores transactions with arbitrary values in the lake."""
     names = [f"e{start:%m%d}-{index}" for index in range(rows)]
     times = pa.array([start + timedelta(minutes=index) for index in range(rows)], pa.timestamp("us", "UTC"))
-    inputs = {name: pa.array([0.0] * rows) for name in config.load_settings(ROOT).training.columns.inputs}
+    inputs = {name: pa.array([0.0] * rows) for name in config.load_settings(SHIPPED).training.columns.inputs}
     transactions = pa.table({"event_id": pa.array(names, pa.string()), "event_time": times, **inputs})
     labels = pa.table({"event_id": names, "label": pa.array([1] + [0] * (rows - 1), pa.int8()), "known_at": times})
     Lake(BUCKET).store(

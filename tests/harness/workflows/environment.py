@@ -1,16 +1,15 @@
-"""This repository on both emulators, with the actions of a person; not a test itself.
+"""This repository's code on both emulators, with the shipped state and the actions of a person; not a test itself.
 
 It runs the unchanged files of .github/workflows.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from github.PullRequest import PullRequest
 from local_github.actions.run_records import Run
@@ -20,19 +19,17 @@ from ml.aws import platform_stack
 from ml.aws.lake import Lake
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
-from ml.gitops.repository import Repository
 from ml.playground.developer import isolated_environment
 from ml.playground.emulators import Emulators
 from ml.simulate import stand_in_data
 from ml.simulate import table_files as files
-from tests.harness.git import settings
+from tests.harness.git import checkout, settings
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.github.bot_environment import BotEnvironment
 from tests.harness.github.emulator import NAME, Hub
 from tests.harness.platform.job_images import IMAGES
 from tests.harness.platform.served import ServedPlatform
 
-ROOT = Path(__file__).resolve().parents[3]
 LEFT_OUT = ("tests/", "docs/")
 """What no job reads, with the suite left out."""
 ROWS, FRAUDS, SEED = 12_000, 60, 3
@@ -60,11 +57,9 @@ class WorkflowEnvironment:
         self.bot.push()
         return commit
 
-    def edit(self, path: Path, old: str, new: str, subject: str) -> str:
-        """Changes a file on main, commits and pushes it; returns the commit."""
-        text = self.workspace.text(path)
-        assert old in text
-        return self.push({path: text.replace(old, new, 1)}, subject)
+    def set_values(self, path: Path, values: Mapping[str, Any], subject: str) -> str:
+        """Sets values of a settings file on main by key, commits and pushes it; returns the commit."""
+        return self.push({path: config.set_values(self.workspace.text(path), path, values)}, subject)
 
     def propose(self, branch: str, files: Mapping[str | Path, str], title: str) -> PullRequest:
         """Opens a person's pull request with these files."""
@@ -141,23 +136,11 @@ def started(folder: Path) -> Iterator[WorkflowEnvironment]:
 
 
 def snapshot(root: Path) -> GitWorkspace:
-    """One commit of all tracked files of this working tree, set to train on few rows and to settle at once."""
-    root.mkdir(parents=True)
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if not name.startswith(LEFT_OUT) and (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
-    workspace = GitWorkspace(root=root, repository=Repository(root))
-    workspace.git("init", "-q", "-b", "main")
-    text = (ROOT / config.SERVING).read_text()
-    text = text.replace("termination_wait_seconds: 120", "termination_wait_seconds: 0")
-    files: dict[str | Path, str] = {
-        config.SERVING: text.replace("timeout_minutes: 30", "timeout_minutes: 1"),
-        config.MODEL: settings.settled((ROOT / config.MODEL).read_text()),
-    }
-    workspace.write(files, "Begin")
-    return workspace
+    """One commit of this tree's tracked files with the shipped state, set to train on few rows and settle at once."""
+    checkout.copy_tracked(root, leave_out=LEFT_OUT)
+    checkout.set_values(root, config.SERVING, settings.AT_ONCE)
+    checkout.set_values(root, config.MODEL, settings.FEW_ROWS)
+    return GitWorkspace.begin(root)
 
 
 def equip(env: WorkflowEnvironment, *settings_given: str) -> None:
