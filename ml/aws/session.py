@@ -66,14 +66,13 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
     from botocore.config import Config
 
     with explained(f"creating a client of {service}"):
-        # AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        where = region()
         # A session of its own: boto3's default session cannot create clients safely in several threads.
-        shared = _workflow_credentials(region, _environment) if oidc_credentials.wanted() else None
+        shared = _workflow_credentials(where, _environment) if oidc_credentials.wanted() else None
         own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
         own.register_component("data_loader", _loader())
         own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
-        make: Any = boto3.session.Session(region_name=region, botocore_session=own).client
+        make: Any = boto3.session.Session(region_name=where, botocore_session=own).client
         return make(
             service,
             config=Config(
@@ -83,6 +82,14 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
                 user_agent_extra="app/fraudops",
             ),
         )
+
+
+def region() -> str | None:
+    """The region that the environment names; None if it names none, and a profile or AWS's own tools may name one.
+
+    AWS_REGION is what GitHub's credentials action and Lambda set; boto3 itself reads only AWS_DEFAULT_REGION.
+    """
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 @functools.cache

@@ -33,7 +33,7 @@ def _require_emulators() -> None:
 
 @verb(local, "up", example='fraudops local up && eval "$(fraudops local env)"')
 def local_up(folder: Folder = LOCAL) -> View:
-    """Start the emulators in the background and show how to use them."""
+    """Start the emulators in the background, AWS in the region AWS_REGION, and show how to use them."""
     _require_emulators()
     from ml import render
     from ml.playground import daemon

@@ -99,9 +99,10 @@ def bootstrap(
         code_owner: @LOGIN or @ORG/TEAM, for which .github/CODEOWNERS is written into `root` unless there is one.
 
     Raises:
-        Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, a removed
-            stack has left resources whose names a new one needs, or the repository's plan has no environments and
-            `without_environments` does not say to go on; nothing was changed.
+        Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, another
+            stack of the account and region has the endpoint, a removed stack has left resources whose names a new one
+            needs, or the repository's plan has no environments and `without_environments` does not say to go on;
+            nothing was changed.
         UsageError: a setting or the code owner is invalid, or an option lacks another; nothing was changed.
         ConfigError: infra/ or serving/production.yaml is missing or invalid.
         CloudError: a resource could not be created; it is named, with CloudFormation's reason.
@@ -119,6 +120,8 @@ def bootstrap(
     if overlapping := stack_names.overlap():
         raise Refused(f"{overlapping}; nothing was changed")
     made, name = platform_source.source(root), platform.stack_name()
+    if shared := stack_names.same_endpoint(made.parameters["EndpointName"]):
+        raise Refused(f"{shared}; nothing was changed")
     before = platform.describe_stack(name)
     if before is None or before["StackStatus"] in _WITHOUT_RESOURCES:
         _refuse_retained_names(name)

@@ -64,5 +64,6 @@ def _child(node: yaml.Node | None, part: str, path: Path, key: str) -> yaml.Node
 
 
 def _inline(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**31)
-    return text.removesuffix("...\n").rstrip("\n")
+    # As an item of a list in brackets, so that the text is also valid where the old value is in brackets.
+    text: str = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**31)
+    return text.strip().removeprefix("[").removesuffix("]")

@@ -34,10 +34,12 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 
 def _names(subjects: Subjects) -> str:
     subjects.require_account()
-    overlapping = stack_names.overlap()
-    if overlapping:
-        raise WillFail(overlapping)
-    return "no other stack's name begins with this stack's and a dash, nor the other way round"
+    meeting = stack_names.overlap() or stack_names.same_endpoint(subjects.serving.endpoint)
+    if meeting:
+        raise WillFail(meeting)
+    return (
+        "no other stack's name begins with this stack's and a dash, nor the other way round, and none has its endpoint"
+    )
 
 
 def _state(subjects: Subjects, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,9 +12,11 @@ from pathlib import Path
 from local_aws.errors import EmulatorError
 from local_aws.processes.daemon import Daemon, State, published_state, termination_event
 
-from ml.errors import CloudError
+from ml.aws import session
+from ml.errors import CloudError, ConfigError
 
 FOLDER = Path(".fraudops/local")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +38,16 @@ class Status:
 def up(folder: Path = FOLDER, *, port: int = 0, caller_arn: str | None = None) -> Status:
     """Starts the emulators of `folder` in the background; returns once they answer.
 
+    AWS is emulated in the region AWS_REGION or AWS_DEFAULT_REGION; without either in the emulator's default.
+
     Raises:
         CloudError: they already run, or did not start; the message quotes the log.
+        ConfigError: the region does not have the form of one.
     """
     daemon = _daemon(folder)
     images = Path.cwd() / "local-images.yaml"  # maps images to local commands; may be absent
-    command = [sys.executable, "-m", "ml.playground.daemon", str(daemon.folder), str(port), caller_arn or ""]
+    command = [sys.executable, "-m", "ml.playground.daemon", str(daemon.folder), str(port), _region() or ""]
+    command.append(caller_arn or "")
     try:
         return _status(daemon, daemon.start([*command, str(images)], cwd=Path(__file__).parents[2]))
     except EmulatorError as error:
@@ -71,10 +78,21 @@ def environment(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def exports(folder: Path = FOLDER) -> str:
-    """`environment` as shell lines, export NAME=VALUE, those for git, and `gh` as a function."""
+    """`environment` as shell lines, export NAME=VALUE, those for git, and `gh` as a function.
+
+    Raises:
+        CloudError: the emulators do not run, or run in another region than this environment names. Variables that
+            choose a stack or a repository, such as FRAUDOPS_STACK and GITHUB_REPOSITORY, stay as they are.
+    """
     from local_github.client_environment import for_git
 
     variables = environment(folder)
+    wanted, running = _region(), variables["AWS_REGION"]
+    if wanted is not None and wanted != running:
+        raise CloudError(
+            f"the emulators of {folder} run in {running}, and the region of this environment is {wanted}: start them "
+            "there with `fraudops local down` and `fraudops local up`, or unset AWS_REGION and AWS_DEFAULT_REGION"
+        )
     variables |= for_git(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     gh_variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in gh_environment(folder).items())
@@ -87,6 +105,14 @@ def gh_environment(folder: Path = FOLDER) -> dict[str, str]:
 
     variables = environment(folder)
     return for_gh(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
+
+
+def _region() -> str | None:
+    """The region that this environment names; None if it names none."""
+    region = session.region()
+    if region and not _REGION.fullmatch(region):
+        raise ConfigError(f"AWS_REGION must be a region of AWS, such as eu-west-1 (got {region!r})")
+    return region
 
 
 def _daemon(folder: Path) -> Daemon:
@@ -108,17 +134,20 @@ def _status(daemon: Daemon, state: State | None) -> Status:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The background process: FOLDER PORT CALLER_ARN IMAGES. Serves until SIGTERM or SIGINT."""
+    """The background process: FOLDER PORT REGION CALLER_ARN IMAGES. Serves until SIGTERM or SIGINT."""
     import logging
 
-    from local_aws.server import CALLER
+    from local_aws.server import CALLER, REGION
 
     from ml.playground.emulators import Emulators
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    folder, port, caller_arn = Path(arguments[0]), int(arguments[1]), arguments[2] or CALLER
+    folder, port = Path(arguments[0]), int(arguments[1])
+    region, caller_arn = arguments[2] or REGION, arguments[3] or CALLER
     ended = termination_event()
-    emulators = Emulators(folder, port=port, caller_arn=caller_arn, images=Path(arguments[3]), schedules=True)
+    emulators = Emulators(
+        folder, port=port, region=region, caller_arn=caller_arn, images=Path(arguments[4]), schedules=True
+    )
     try:
         emulators.start()
     except CloudError as error:

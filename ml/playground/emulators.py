@@ -14,7 +14,7 @@ from typing import Self
 
 from local_aws.errors import EmulatorError
 from local_aws.processes.child_processes import INSTANCE_VARIABLE
-from local_aws.server import CALLER, LocalAws
+from local_aws.server import CALLER, REGION, LocalAws
 from local_github.actions.cron_scheduler import Scheduler
 from local_github.actions.oidc_issuer import ISSUER
 from local_github.actions.service import Actions
@@ -35,6 +35,7 @@ class Emulators:
     Args:
         folder: where they keep all their files.
         port, github_port: 0 takes free ones.
+        region: the region of AWS, which `environment()` names.
         variables, tool_cache: as `Actions` takes them.
         schedules: whether workflows start by their `schedule:`; otherwise only `Actions.fire_schedule` starts them.
     """
@@ -45,6 +46,7 @@ class Emulators:
         *,
         port: int = 0,
         github_port: int = 0,
+        region: str = REGION,
         caller_arn: str = CALLER,
         images: Path | None = None,
         variables: Mapping[str, str] | None = None,
@@ -53,7 +55,9 @@ class Emulators:
     ) -> None:
         self.folder = folder.resolve()
         self._variables, self._tool_cache = variables, tool_cache
-        self.aws = LocalAws(self.folder, port=port, caller_arn=caller_arn, images=images, clock=SimulatedClock())
+        self.aws = LocalAws(
+            self.folder, port=port, region=region, caller_arn=caller_arn, images=images, clock=SimulatedClock()
+        )
         self.github = LocalGitHub(self.folder / "github", port=github_port, user=USER, clock=clock.now)
         self.actions: Actions
         self._schedules = schedules

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from local_aws.server import LocalAws
 
+from ml import config
 from ml.aws import lambda_concurrency, platform_stack, session
 from ml.aws.cloudformation import stack_names, workflow_roles
 from ml.commands.bootstrap import bootstrap
@@ -43,8 +44,10 @@ def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """infra/ and the shipped model-config/, to be edited."""
-    return checkouts.copy(tmp_path, "infra")
+    """infra/ and the shipped model-config/, to be edited, with an endpoint of this test's own."""
+    root = checkouts.copy(tmp_path, "infra")
+    checkouts.set_values(root, config.SERVING, {"endpoint": platform_stack.stack_name()})
+    return root
 
 
 def reserved() -> int | None:
@@ -79,6 +82,20 @@ def test_name_that_extends_another_platform_is_refused(checkout: Path, monkeypat
     with pytest.raises(Refused, match=f"stack {name}-eu of .* infrastructure role of {name} may"):
         bootstrap(checkout)
     assert platform_stack.describe_stack(f"{name}-eu") is None
+
+
+def test_endpoint_of_another_platform_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other stack and the setting are named, and nothing is created; its own endpoint is no conflict."""
+    name = platform_stack.stack_name()
+    assert bootstrap(checkout, repository="acme/fraud").state == "created"
+    assert stack_names.same_endpoint(name) is None
+    monkeypatch.setenv("FRAUDOPS_STACK", f"{name}b")
+    words = f"stack {name} of .* has the endpoint {name} already.*; set `endpoint` in .*production.yaml.*nothing was"
+    with pytest.raises(Refused, match=words):
+        bootstrap(checkout)
+    assert platform_stack.describe_stack(f"{name}b") is None
+    checkouts.set_values(checkout, config.SERVING, {"endpoint": f"{name}b"})
+    assert bootstrap(checkout).state == "created"
 
 
 def test_new_account_reserves_no_concurrency(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,8 +43,17 @@ def own_stack(cloud: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """infra/ and the shipped model-config/, to be edited."""
-    return checkouts.copy(tmp_path, "infra")
+    """infra/ and the shipped model-config/, to be edited, with an endpoint of this test's own."""
+    root = checkouts.copy(tmp_path, "infra")
+    checkouts.set_values(root, config.SERVING, {"endpoint": platform_stack.stack_name()})
+    return root
+
+
+def second_stack(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chooses a second stack of the account, with an endpoint of its own."""
+    name = f"{platform_stack.stack_name()}b"
+    monkeypatch.setenv("FRAUDOPS_STACK", name)
+    checkouts.set_values(checkout, config.SERVING, {"endpoint": name})
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -101,7 +110,7 @@ def test_bootstrap_owns_the_log_groups_that_do_not_exist(checkout: Path, monkeyp
     own = ("Endpoints/logged", "ProcessingJobs", "TrainingJobs")
     assert {name: kept[f"/aws/sagemaker/{name}"] for name in own} == dict.fromkeys(own, 365)
     assert bootstrap.bootstrap(checkout).state == "unchanged"
-    monkeypatch.setenv("FRAUDOPS_STACK", f"{platform_stack.stack_name()}b")
+    second_stack(checkout, monkeypatch)
     assert bootstrap.bootstrap(checkout).state == "created"
 
 
@@ -152,7 +161,7 @@ def test_roles_trust_the_named_repository(
 def test_existing_oidc_provider_is_used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account has one provider per issuer, so the second stack has only roles."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
-    monkeypatch.setenv("FRAUDOPS_STACK", f"{platform_stack.stack_name()}b")
+    second_stack(checkout, monkeypatch)
     bootstrap.bootstrap(checkout, repository="acme/other")
     resources = session.client("cloudformation").list_stack_resources(StackName=workflow_roles.stack_name())
     kinds = {item["ResourceType"] for item in resources["StackResourceSummaries"]}

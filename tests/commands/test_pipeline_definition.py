@@ -22,6 +22,14 @@ def test_definition_needs_no_account() -> None:
     assert definition(SHIPPED, bucket="my-lake") == definition(SHIPPED, bucket="my-lake")
 
 
+def test_region_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """AWS_REGION names the region where no option does, and it is then no placeholder."""
+    monkeypatch.setenv("AWS_REGION", "ap-southeast-2")
+    assert ".dkr.ecr.ap-southeast-2.amazonaws.com" in definition(SHIPPED, bucket="my-lake")
+    assert "--region" not in capsys.readouterr().err
+    assert ".dkr.ecr.eu-west-1.amazonaws.com" in definition(SHIPPED, bucket="my-lake", region="eu-west-1")
+
+
 def test_compute_follows_the_working_tree(tmp_path: Path) -> None:
     """The definition has the values of the working tree, committed or not."""
     root = checkouts.copy(tmp_path)

@@ -37,7 +37,6 @@ i: *anchor
         ("b", {"c": 1, "d": []}, "{c: 0.5, d: [x, y]}", "{c: 1, d: []}"),
         ("e.c", "2: # 3", '"2"', "'2: # 3'"),
         ("e.f", True, "f:  ", "f: true  "),
-        ("i", 4, "*anchor", "4"),
     ],
 )
 def test_only_the_value_changes(key: str, value: Any, old: str, new: str) -> None:
@@ -61,6 +60,7 @@ def test_several_values_are_set_at_once() -> None:
         (TEXT, "e", r"model\.yaml: e must be written on its own, in one line or in brackets"),
         (TEXT, "g", r"model\.yaml: g must be written on its own"),
         (TEXT, "h", r"model\.yaml: h must be written on its own"),
+        (TEXT, "i", r"model\.yaml: i must be written on its own"),
         ("a: [", "a", r"model\.yaml: line 1, column 5: not valid YAML"),
         ("", "a", r"model\.yaml: has no key a"),
     ],

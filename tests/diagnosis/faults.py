@@ -198,8 +198,10 @@ def _longer_name(_: ReadyAccount, __: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
     patch.setenv("FRAUDOPS_STACK", "second")
+    undo = ExitStack()
+    undo.enter_context(_file(config.SERVING, "fraudops-production", "second")(account, patch))
     bootstrap(account.root)
-    return _nothing_to_undo()
+    return undo
 
 
 def _variable(name: str, value: str | None) -> Seed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +10,7 @@ from ml import config
 from ml.aws.labels import coverage
 from ml.drift import training_window, window_choice
 from ml.model.run_kinds import RunKind
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.drift.retrain_cases import NOW, create_requests, due, moment
 from tests.harness.platform.monitored import BUCKET, MonitoredEndpoint
 
@@ -128,17 +128,16 @@ def test_frauds_of_a_split_day_do_not_count(monkeypatch: pytest.MonkeyPatch, las
         for place, count in enumerate(frauds)
     ]
     monkeypatch.setattr(coverage, "by_day", lambda *_, **__: days)
-    root = Path(__file__).resolve().parents[2]
-    gate = config.load_gate(root).model_copy(update={"min_positives": 15})
+    gate = config.load_gate(SHIPPED).model_copy(update={"min_positives": 15})
     found = training_window.choose(
         BUCKET,
         onset=moment(4),
         end=moment(4, 10),
         kind="adapt",
         as_of=datetime.fromisoformat(NOW),
-        settings=config.load_model(root),
+        settings=config.load_model(SHIPPED),
         gate=gate,
-        labels=config.load_drift(root),
+        labels=config.load_drift(SHIPPED),
     )
     assert isinstance(found, window_choice.TrainingWindow) is enough
     if isinstance(found, window_choice.TrainingWindow):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from local_aws.server import LocalAws
 from ml.aws.cloudformation import workflow_roles
 from ml.commands.bootstrap import bootstrap
 from ml.playground.developer import isolated_environment
+from tests.harness.git import checkout as checkouts
 
 ACCOUNT = "123456789012"
 STACK = "bounded"
@@ -78,7 +78,7 @@ def allowed(policies: Policies, action: str, resource: str, **context: Any) -> b
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Both stacks, created by bootstrap."""
-    root = Path(__file__).resolve().parents[2]
+    root = checkouts.copy(tmp_path_factory.mktemp("checkout"), "infra")
     with LocalAws(tmp_path_factory.mktemp("aws")) as aws:
         with isolated_environment({**aws.environment(), "FRAUDOPS_STACK": STACK}):
             made = bootstrap(root, repository="acme/fraud")

@@ -17,10 +17,12 @@ from botocore.exceptions import ClientError
 from github.Repository import Repository as Api
 from local_github.actions.workflow_file import load_yaml
 
+from ml import config
 from ml.aws.cloudformation.workflow_roles import ENVIRONMENTS_VARIABLE, ROLES
 from ml.commands.bootstrap import bootstrap
 from ml.playground.developer import isolated_environment
 from ml.playground.emulators import Emulators
+from tests.harness.git import checkout as checkouts
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.github.emulator import NAME, Hub
 from tests.harness.workflows.environment import snapshot
@@ -57,6 +59,7 @@ class Fleet:
 
     def roles(self, stack: str, **options: Any) -> dict[str, str]:
         """Creates the platform and the roles of a stack, and the repository's variables; returns the roles."""
+        checkouts.set_values(self.workspace.root, config.SERVING, {"endpoint": stack})
         with isolated_environment({**self.clouds.environment(), "FRAUDOPS_STACK": stack}):
             values = bootstrap(self.workspace.root, repository=NAME, **options).variables
         repository = self.clouds.github.backend.state.named(NAME)

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
+from ml import config
 from ml.aws import executions, platform_stack, session
 from ml.aws.labels import store
 from ml.commands import bootstrap, infra
@@ -115,7 +116,8 @@ def roles(cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> d
 
 
 def keyed(cloud: LocalAws, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> bootstrap.Bootstrapped:
-    """A platform with a key of its own."""
+    """A platform with a key and an endpoint of its own."""
+    checkouts.set_values(checkout, config.SERVING, {"endpoint": "keyed"})
     for name, value in {**cloud.environment(), "FRAUDOPS_STACK": "keyed"}.items():
         monkeypatch.setenv(name, value)
     session.renew()

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from local_aws.processes.child_processes import INSTANCE_VARIABLE
 
-from ml.errors import CloudError
+from ml.errors import CloudError, ConfigError
 from ml.playground import daemon
 from tests.waiting import wait_until
 
@@ -123,6 +123,25 @@ def test_up_is_refused_while_the_emulators_run(tmp_path: Path) -> None:
         assert not daemon.status(tmp_path).running
     with pytest.raises(CloudError, match="fraudops local up"):
         daemon.environment(tmp_path)
+
+
+def test_region_of_the_environment_is_emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ARNs and exports have it; another region is refused, and what chooses stack and repository is not exported."""
+    monkeypatch.setenv("AWS_REGION", "mars")
+    with pytest.raises(ConfigError, match=r"AWS_REGION must be a region of AWS, such as eu-west-1 \(got 'mars'\)"):
+        daemon.up(tmp_path)
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    with running(tmp_path):
+        assert "export AWS_REGION=eu-central-1" in daemon.exports(tmp_path).splitlines()
+        topic = client(tmp_path, "sns").create_topic(Name="t")["TopicArn"]
+        assert topic.split(":")[3] == "eu-central-1"
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        exported = {line.partition("=")[0] for line in daemon.exports(tmp_path).splitlines()}
+        assert not {"export FRAUDOPS_STACK", "export GITHUB_REPOSITORY"} & exported
+        monkeypatch.setenv("AWS_REGION", "us-west-2")
+        with pytest.raises(CloudError, match="run in eu-central-1, and the region of this environment is us-west-2"):
+            daemon.exports(tmp_path)
 
 
 def test_processing_job_ends_with_its_emulator(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
-"""Finds stacks whose names overlap with the platform's: one is the other, a dash and more. Changes no stack.
+"""Finds stacks that would meet the platform's: by an overlapping name, or by the same endpoint. Changes no stack.
 
-An infrastructure role may change every resource whose name begins with its stack's name and a dash, and with it those
-of a stack with such a name: infra/github-oidc.yaml.
+Names overlap if one is the other, a dash and more. An infrastructure role may change every resource whose name begins
+with its stack's name and a dash, and with it those of a stack with such a name: infra/github-oidc.yaml. Two platforms
+with one endpoint would replace each other's models, and read each other's captured traffic as their own.
 """
 
 from __future__ import annotations
 
+from ml import config
 from ml.aws import session
 from ml.aws.cloudformation import stack, workflow_roles
 from ml.aws.platform_stack import stack_name
@@ -34,6 +36,26 @@ def overlap() -> str | None:
         f"stack {long} of this account and region begins with the name of stack {short} and a dash, so the "
         f"infrastructure role of {short} may change resources of {long}; set FRAUDOPS_STACK to another name"
     )
+
+
+def same_endpoint(endpoint: str) -> str | None:
+    """Why `endpoint` does not fit beside the platforms of this account and region; None if no other one has it.
+
+    Raises:
+        CloudError: the stacks cannot be described.
+    """
+    with session.explained("describing the stacks"):
+        pages = session.client("cloudformation").get_paginator("describe_stacks").paginate()
+        found = [item for page in pages for item in page["Stacks"] if item["StackStatus"] not in _NO_RESOURCES]
+    for item in found:
+        given = {each["ParameterKey"]: each["ParameterValue"] for each in item.get("Parameters", [])}
+        # Only a platform's stack has both; the roles' stack of each platform has the endpoint without the key.
+        if given.get("EndpointName") == endpoint and "CodeKey" in given and item["StackName"] != stack_name():
+            return (
+                f"stack {item['StackName']} of this account and region has the endpoint {endpoint} already, and both "
+                f"would deploy to it; set `endpoint` in {config.SERVING} to another name"
+            )
+    return None
 
 
 def _existing() -> list[str]:

@@ -42,7 +42,7 @@ IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9
 @pytest.fixture(scope="module")
 def text() -> str:
     """The definition for this repository's model.yaml."""
-    return definition.definition(PLATFORM, config.load_model(Path(__file__).resolve().parents[3]))
+    return definition.definition(PLATFORM, config.load_model(SHIPPED))
 
 
 @pytest.fixture(scope="module")
@@ -392,7 +392,7 @@ def test_pipeline_carries_the_stacks_name(cloud: ScriptedCloud, text: str) -> No
     """Two stacks of one account have a pipeline each."""
     other = replace(PLATFORM, pipeline="other-training")
     definition.upsert(PLATFORM, text)
-    definition.upsert(other, definition.definition(other, config.load_model(Path(__file__).resolve().parents[3])))
+    definition.upsert(other, definition.definition(other, config.load_model(SHIPPED)))
     names = {item["PipelineName"] for item in session.client("sagemaker").list_pipelines()["PipelineSummaries"]}
     assert names == {"fraudops-training", "other-training"}
 

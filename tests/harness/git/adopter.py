@@ -17,9 +17,24 @@ from tests.harness.git.repositories import record
 
 OWNER, REPOSITORY = "bank", "bank/card-risk"
 REGION, STACK, ENDPOINT = "eu-central-1", "card-risk", "card-risk-live"
+COLUMNS = {
+    "Class": "is_fraud",
+    "Time": "seconds",
+    "Amount": "txn_amount",
+    **{f"V{number}": f"feat_{number:02d}" for number in range(1, 29)},
+}
+"""The adopter's names of the stand-in's columns."""
 SETTINGS: dict[Path, dict[str, Any]] = {
     config.GATE: {"min_recall": 0.55, "max_false_positive_rate": 0.02, "decides": "point", "min_positives": 12},
-    config.MODEL: {"seed": 7, "alert_budget": 0.02, "resampling.minority_ratio": 0.05},
+    config.MODEL: {
+        "seed": 7,
+        "alert_budget": 0.02,
+        "resampling.minority_ratio": 0.05,
+        "data.label": COLUMNS["Class"],
+        "data.time": COLUMNS["Time"],
+        "data.amount": COLUMNS["Amount"],
+        "data.features": [COLUMNS[f"V{number}"] for number in range(1, 29)],
+    },
     config.SERVING: {"endpoint": ENDPOINT, "capture.sampling_percentage": 100},
     config.DRIFT: {"min_rows": 500, "max_requests_per_month": 3, "cooldown_days.concept": 7},
 }

@@ -27,13 +27,14 @@ class Hub:
     server: LocalGitHub
     workspace: GitWorkspace
     token: str
+    name: str = NAME
 
     @classmethod
-    def around(cls, server: LocalGitHub, workspace: GitWorkspace) -> Hub:
-        """Creates the repository from the workspace and makes it the workspace's `origin`."""
-        server.create_repository(NAME, seed=workspace.root)
-        workspace.git("remote", "add", "origin", f"{server.url}/{NAME}.git")
-        return cls(server, workspace, server.token(WORKFLOW, permissions=GRANTS, repository=NAME))
+    def around(cls, server: LocalGitHub, workspace: GitWorkspace, name: str = NAME) -> Hub:
+        """Creates the repository `name` from the workspace and makes it the workspace's `origin`."""
+        server.create_repository(name, seed=workspace.root)
+        workspace.git("remote", "add", "origin", f"{server.url}/{name}.git")
+        return cls(server, workspace, server.token(WORKFLOW, permissions=GRANTS, repository=name), name)
 
     def client(self, token: str | None = None, **retry: Any) -> GitHub:
         """The product's client, with the workflow's token unless another is given."""
@@ -41,13 +42,13 @@ class Hub:
         return GitHub(
             api_url=self.server.api_url,
             server_url=self.server.url,
-            repository=NAME,
+            repository=self.name,
             token=token or self.token,
             retry=RetryPolicy(**given),
         )
 
-    def person(self, login: str = "alice", repository: str = NAME) -> Api:
-        """The repository through a person's client."""
+    def person(self, login: str = "alice", repository: str | None = None) -> Api:
+        """The repository, or another one, through a person's client."""
         api = Github(
             auth=Auth.Token(self.server.token(login)),
             base_url=self.server.api_url,
@@ -55,7 +56,7 @@ class Hub:
             seconds_between_requests=None,
             seconds_between_writes=None,
         )
-        return api.get_repo(repository)
+        return api.get_repo(repository or self.name)
 
     def remote(self) -> Remote:
         """The checkout's remote; needs GITHUB_TOKEN and GITHUB_SERVER_URL in the environment."""

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_aws.server import LocalAws
+from local_aws.server import REGION, LocalAws
 
 from ml import config
 from ml.aws import platform_stack, registry
+from ml.aws.pipeline.image import image_uri
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.aws.session import client
 from ml.commands import approve as approving
@@ -33,19 +34,30 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "count": 18, "of": 20}
 
 
-def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool = False) -> bytes:
-    """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded."""
+def archive(
+    intercept: float,
+    provenance: dict[str, str],
+    *,
+    broken_code: bool = False,
+    inputs: tuple[str, str, str] = ("Time", "V1", "Amount"),
+) -> bytes:
+    """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded.
+
+    Args:
+        inputs: the names of time, one feature and amount.
+    """
+    time, feature, amount = inputs
     model = {
         "schema": 2,
-        "inputs": ["Time", "V1", "Amount"],
-        "time": "Time",
-        "amount": "Amount",
+        "inputs": list(inputs),
+        "time": time,
+        "amount": amount,
         "parts": [
             {
                 "pattern": "known",
                 "features": [
                     {
-                        "name": "V1",
+                        "name": feature,
                         "transform": "identity",
                         "limits": None,
                         "mean": 0.5,
@@ -53,7 +65,7 @@ def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool =
                         "coefficient": 1.5,
                     },
                     {
-                        "name": "Amount",
+                        "name": amount,
                         "transform": "log1p",
                         "limits": None,
                         "mean": 3.0,
@@ -62,8 +74,8 @@ def archive(intercept: float, provenance: dict[str, str], *, broken_code: bool =
                     },
                 ],
                 "bins": [
-                    {"input": "Amount", "kind": "value", "edges": [10.0, 100.0], "coefficients": [0.1, -0.2, 0.3]},
-                    {"input": "Time", "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.2, 0.0, -0.1]},
+                    {"input": amount, "kind": "value", "edges": [10.0, 100.0], "coefficients": [0.1, -0.2, 0.3]},
+                    {"input": time, "kind": "hour_of_day", "edges": [8.0, 16.0], "coefficients": [0.2, 0.0, -0.1]},
                 ],
                 "intercept": intercept,
                 "recalibration": None,
@@ -108,6 +120,11 @@ class ServedPlatform:
         """The platform."""
         return platform_stack.read()
 
+    @property
+    def endpoint_name(self) -> str:
+        """The endpoint that the repository names."""
+        return config.load_serving(self.root).endpoint
+
     def register(self, intercept: float, *, broken_code: bool = False, **changes: Any) -> str:
         """Registers a package as the pipeline does, compared with the serving model; returns its ARN.
 
@@ -119,7 +136,10 @@ class ServedPlatform:
             "config_sha256": config.load_settings(self.root).sha256,
             "data_sha256": "d" * 64,
         }
-        data = archive(intercept, provenance, broken_code=broken_code)
+        columns = config.load_settings(self.root).training.columns
+        assert columns.time is not None
+        inputs = (columns.time, columns.features[0], columns.amount)
+        data = archive(intercept, provenance, broken_code=broken_code, inputs=inputs)
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"
         evaluation = self._evaluation(provenance, sha256)
@@ -136,7 +156,7 @@ class ServedPlatform:
         uri = f"s3://{bucket}/{folder}"
         statistics = {"ContentType": "application/json", "S3Uri": f"{uri}/evaluation/evaluation.json"}
         container = {
-            "Image": IMAGE,
+            "Image": IMAGE if self.cloud is None or self.cloud.region == REGION else image_uri(self.cloud.region),
             "ModelDataUrl": f"{uri}/artifact/model.tar.gz",
             "Environment": dict(MODEL_ENVIRONMENT),
         }
@@ -184,7 +204,7 @@ class ServedPlatform:
     def answers(self) -> dict[str, Any]:
         """The endpoint's answer for one row."""
         answer = client("sagemaker-runtime").invoke_endpoint(
-            EndpointName=ENDPOINT, ContentType="text/csv", Accept="application/json", Body=b"0,1,1"
+            EndpointName=self.endpoint_name, ContentType="text/csv", Accept="application/json", Body=b"0,1,1"
         )
         prediction: dict[str, Any] = json.loads(answer["Body"].read())["predictions"][0]
         return prediction
@@ -206,7 +226,7 @@ class ServedPlatform:
         """Status and configuration of the endpoint; None if there is none."""
         if not client("sagemaker").list_endpoints()["Endpoints"]:
             return None
-        found = client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+        found = client("sagemaker").describe_endpoint(EndpointName=self.endpoint_name)
         return {key: found[key] for key in ("EndpointStatus", "EndpointConfigName")}
 
 

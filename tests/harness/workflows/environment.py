@@ -5,13 +5,14 @@ It runs the unchanged files of .github/workflows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from github.PullRequest import PullRequest
+from local_aws.server import REGION
 from local_github.actions.run_records import Run
 
 from ml import config
@@ -86,12 +87,13 @@ class WorkflowEnvironment:
 
     def switch(self, file: str, *, on: bool) -> None:
         """Disables or enables a workflow."""
-        self.clouds.actions.set_enabled(NAME, f".github/workflows/{file}", enabled=on)
+        self.clouds.actions.set_enabled(self.bot.hub.name, f".github/workflows/{file}", enabled=on)
 
     def runs(self) -> list[Run]:
         """The runs since the last call, oldest first, once all have ended; without idle ones."""
         self.clouds.actions.wait(RUN_SECONDS)
-        fresh = [run for run in reversed(self.clouds.actions.runs(NAME)) if (run.id, run.attempt) not in self.seen]
+        every = reversed(self.clouds.actions.runs(self.bot.hub.name))
+        fresh = [run for run in every if (run.id, run.attempt) not in self.seen]
         self.seen.update((run.id, run.attempt) for run in fresh)
         return [run for run in fresh if not is_idle(run)]
 
@@ -125,32 +127,51 @@ def failed(run: Run) -> set[str]:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[WorkflowEnvironment]:
-    """Both emulators, and the repository on GitHub with its first commit, which causes no event."""
-    workspace = snapshot(folder / "clone")
-    with Emulators(folder / "clouds", images=IMAGES, variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
+def started(
+    folder: Path,
+    *,
+    name: str = NAME,
+    region: str = REGION,
+    stack: str | None = None,
+    set_state: Callable[[Path], None] = lambda _: None,
+) -> Iterator[WorkflowEnvironment]:
+    """Both emulators, and the repository on GitHub with its first commit, which causes no event.
+
+    Args:
+        name: OWNER/NAME of the repository.
+        region: the region of the AWS account.
+        stack: the name of the platform's stack; the product's default if None.
+        set_state: changes the state of the repository's first commit.
+    """
+    workspace = snapshot(folder / "clone", set_state=set_state)
+    with Emulators(folder / "clouds", region=region, images=IMAGES, variables={"FRAUDOPS_SUITE": "skip"}) as clouds:
         served = ServedPlatform(workspace=workspace, cloud=clouds.aws)
-        with isolated_environment({**clouds.environment(), "GITHUB_REPOSITORY": NAME}):
-            hub = Hub.around(clouds.github, workspace)
+        chosen = {"FRAUDOPS_STACK": stack} if stack else {}
+        with isolated_environment({**clouds.environment(), "GITHUB_REPOSITORY": name, **chosen}):
+            hub = Hub.around(clouds.github, workspace, name)
             yield WorkflowEnvironment(clouds=clouds, bot=BotEnvironment(env=served, hub=hub, folder=folder))
 
 
-def snapshot(root: Path) -> GitWorkspace:
-    """One commit of this tree's tracked files with the shipped state, set to train on few rows and settle at once."""
+def snapshot(root: Path, *, set_state: Callable[[Path], None] = lambda _: None) -> GitWorkspace:
+    """One commit of this tree's tracked files with the shipped state, set to train on few rows and settle at once.
+
+    `set_state` may change the state before the commit.
+    """
     checkout.copy_tracked(root, leave_out=LEFT_OUT)
     checkout.set_values(root, config.SERVING, settings.AT_ONCE)
     checkout.set_values(root, config.MODEL, settings.FEW_ROWS)
+    set_state(root)
     return GitWorkspace.begin(root)
 
 
 def equip(env: WorkflowEnvironment, *settings_given: str) -> None:
     """Creates the platform, with these settings, and the workflows' roles, and sets the repository's variables."""
-    bootstrap(env.bot.root, repository=NAME, configure=True, settings_given=settings_given)
+    bootstrap(env.bot.root, repository=env.bot.hub.name, configure=True, settings_given=settings_given)
 
 
-def fill(env: WorkflowEnvironment) -> None:
-    """Imports transactions into the lake."""
-    file = env.bot.folder / "transactions.parquet"
-    files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED))
+def fill(env: WorkflowEnvironment, names: Mapping[str, str] | None = None) -> None:
+    """Imports transactions into the lake; `names` has other names of stand-in columns by their own names."""
+    file, table = env.bot.folder / "transactions.parquet", stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED)
+    files.write(file, table.rename_columns([(names or {}).get(name, name) for name in table.column_names]))
     columns = config.load_settings(env.bot.root).training.columns
     import_data(str(file), lake=Lake(platform_stack.read().bucket), columns=columns, start=None, quarantine=False)
