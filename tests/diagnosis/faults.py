@@ -201,7 +201,7 @@ def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> Abstract
     undo = ExitStack()
     undo.enter_context(_file(config.SERVING, "fraudops-production", "second")(account, patch))
     bootstrap(account.root)
-    return undo
+    return undo  # type: ignore[return-value] # an ExitStack yields itself
 
 
 def _variable(name: str, value: str | None) -> Seed:
