@@ -187,13 +187,23 @@ def _failed_stack(_: ReadyAccount, patch: pytest.MonkeyPatch) -> Iterator[None]:
         client("cloudformation").delete_stack(StackName="broken")
 
 
-@contextmanager
-def _longer_name(_: ReadyAccount, __: pytest.MonkeyPatch) -> Iterator[None]:
-    client("cloudformation").create_stack(StackName="fraudops-eu", TemplateBody=_EMPTY_STACK)
-    try:
-        yield
-    finally:
-        client("cloudformation").delete_stack(StackName="fraudops-eu")
+def _other_stack(name: str, **parameters: str) -> Seed:
+    """Another stack of the account, with these parameters."""
+
+    @contextmanager
+    def seed(_: ReadyAccount, __: pytest.MonkeyPatch) -> Iterator[None]:
+        declared = "".join(f"  {key}: {{Type: String}}\n" for key in parameters)
+        client("cloudformation").create_stack(
+            StackName=name,
+            TemplateBody=(f"Parameters:\n{declared}" if declared else "") + _EMPTY_STACK,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        try:
+            yield
+        finally:
+            client("cloudformation").delete_stack(StackName=name)
+
+    return seed
 
 
 def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
@@ -405,7 +415,13 @@ FAULTS = (
         "longer-name",
         "stack names",
         "the infrastructure role of fraudops may change resources of fraudops-eu",
-        _longer_name,
+        _other_stack("fraudops-eu"),
+    ),
+    Fault(
+        "same-endpoint",
+        "stack names",
+        "stack team of this account and region has the endpoint fraudops-production already",
+        _other_stack("team", EndpointName="fraudops-production", CodeKey="deploy_model/x.zip"),
     ),
     Fault("no-roles", "stack second-github", "no workflow has a role", _without_roles),
     Fault("template", "template fraudops", "infra/platform.yaml", _file("infra/platform.yaml", "365", "30")),
