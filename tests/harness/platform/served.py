@@ -88,7 +88,7 @@ def archive(
     return artifact.pack(
         {
             "model.json": document_fields.canonical(model).encode(),
-            "baseline.json": b"{}",
+            "baseline.json": b'{"fitted": []}',
             **artifact.code_files(PROJECT),
             **({"code/inference.py": b"raise RuntimeError('this model cannot be loaded')\n"} if broken_code else {}),
         }
