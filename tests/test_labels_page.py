@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ml import config
 from ml.aws import s3_objects
 from ml.aws.labels import store
 from ml.cli import app
@@ -30,7 +29,6 @@ def test_commands_of_the_page_run(server: str, tmp_path: Path, monkeypatch: pyte
     env = served.on_moto(server, tmp_path, monkeypatch)
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-04-01T06:00:00Z")
     monkeypatch.chdir(env.root)
-    env.workspace.write({config.DRIFT: (ROOT / config.DRIFT).read_text()}, "Monitor")
     example, without = blocks("text")[0], "event_id,label,known_at\n20260301-0009,1,2026-03-03\n"
     (env.root / "incoming").mkdir()
     for name, text in {"chargebacks.csv": example, "findings.csv": without, "incoming/more.csv": without}.items():

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from statistics import mean
 
 from ml import config
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate.scenario import Scenario
-from tests.benchmarks.training_run import ROOT
 from tests.benchmarks.year_figures import LAST, SIDES
 from tests.benchmarks.year_promises import (
     MAX_DAYS_TO_ALARM,
@@ -50,7 +50,7 @@ def recall_bound(year: Year, scenario: Scenario, allowed: float) -> float | None
 
 def allowed_rate() -> float:
     """The false-positive rate that the committed threshold policy allows; it must be of that policy."""
-    rule = config.load_model(ROOT).threshold
+    rule = config.load_model(SHIPPED).threshold
     if rule.policy != "max_recall_at_fpr":
         raise ValueError(f"the bound on recall needs threshold.policy max_recall_at_fpr (got {rule.policy})")
     return rule.value
