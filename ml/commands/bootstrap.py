@@ -117,11 +117,9 @@ def bootstrap(
     if protect is not None and not configure:
         raise UsageError("the rules of main are set with the repository's variables: add --configure to --protect")
     platform.refuse_root()
-    if overlapping := stack_names.overlap():
-        raise Refused(f"{overlapping}; nothing was changed")
     made, name = platform_source.source(root), platform.stack_name()
-    if shared := stack_names.same_endpoint(made.parameters["EndpointName"]):
-        raise Refused(f"{shared}; nothing was changed")
+    if meeting := stack_names.overlap() or stack_names.same_endpoint(made.parameters["EndpointName"]):
+        raise Refused(f"{meeting}; nothing was changed")
     before = platform.describe_stack(name)
     if before is None or before["StackStatus"] in _WITHOUT_RESOURCES:
         _refuse_retained_names(name)
