@@ -252,13 +252,21 @@ def test_endpoint_name_is_a_parameter() -> None:
     assert config.load_serving(SHIPPED).endpoint not in TEMPLATE.read_text()
 
 
-def test_drift_check_reads_traffic_and_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
-    """DriftRole cannot approve, train or deploy; it writes only its endpoint's files and its metrics namespace."""
+def test_drift_check_imports_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
+    """DriftRole cannot approve, train or deploy; it writes its endpoint's files, new labels and its metrics namespace.
+    It deletes in the inbox of labels alone."""
     found = list(statements(roles(template)["DriftRole"]))
     writing = [each for each in found if "s3:PutObject" in as_list(each["Action"])]
     written = [resource["Fn::Sub"] for each in writing for resource in as_list(each["Resource"])]
-    assert written
-    assert all("/monitoring/" in resource and "${EndpointName}/*" in resource for resource in written)
+    lake = "arn:${AWS::Partition}:s3:::${Bucket}"
+    assert written == [
+        f"{lake}/monitoring/${{EndpointName}}/*",
+        f"{lake}/monitoring/unreadable/${{EndpointName}}/*",
+        f"{lake}/labels/late-*",
+        f"{lake}/labels-inbox/imported/*",
+    ]
+    (deleting,) = [each for each in found if "s3:DeleteObject" in as_list(each["Action"])]
+    assert deleting["Resource"] == {"Fn::Sub": f"{lake}/labels-inbox/*"}
     (metrics,) = [each for each in found if "cloudwatch:PutMetricData" in as_list(each["Action"])]
     assert metrics["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Fraudops/Drift"}}
     assert actions(roles(template)["DriftRole"]) == {
@@ -266,5 +274,6 @@ def test_drift_check_reads_traffic_and_labels_and_writes_below_monitoring(templa
         "s3:ListBucket",
         "s3:GetObject",
         "s3:PutObject",
+        "s3:DeleteObject",
         "cloudwatch:PutMetricData",
     }

@@ -14,9 +14,10 @@ from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
 from ml import config
-from ml.aws import executions, platform_stack, session
+from ml.aws import executions, lake, platform_stack, scored_rows, session, transaction_times
+from ml.aws.import_manifest import Source
 from ml.aws.labels import store
-from ml.commands import bootstrap, infra
+from ml.commands import bootstrap, infra, labels_collect
 from ml.errors import CloudError
 from tests.harness.aws.workflow_identity import WorkflowIdentity
 from tests.harness.git import checkout as checkouts
@@ -168,6 +169,40 @@ def test_train_role_lists_and_reads_delivered_labels(
     session.renew()
     assert [each.name for each in store.deliveries(bucket)] == [delivered.name]
     assert [each.key for each in store.others(bucket)] == ["labels/elsewhere/a.parquet"]
+
+
+def test_drift_role_collects_labels(
+    cloud: LocalAws, roles: dict[str, str], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """drift.yml imports a file of the inbox, looks its events up, and moves it; a refused file stays where it is."""
+    role, bucket, s3 = roles["FRAUDOPS_ROLE_DRIFT"], platform_stack.read().bucket, cloud.client("s3")
+    event = {"event_id": ["a"], "event_time": [datetime(2026, 1, 1, tzinfo=UTC)], "Amount": [1.0]}
+    schema = pa.schema([*transaction_times.SCHEMA, ("Amount", pa.float64())])
+    lake.Lake(bucket).store(
+        pa.table(event, schema=schema),
+        store.SCHEMA.empty_table(),
+        source=Source(name="x", sha256="0" * 64, bytes=1),
+        content_sha256="1" * 64,
+        duplicates=0,
+        quarantined=0,
+    )
+    index = pa.BufferOutputStream()
+    pq.write_table(scored_rows.SCHEMA.empty_table(), index)
+    key = "monitoring/fraudops-production/scored-rows/20260101.parquet"
+    s3.put_object(Bucket=bucket, Key=key, Body=index.getvalue().to_pybytes())
+    s3.put_object(Bucket=bucket, Key="labels-inbox/good.csv", Body=b"event_id,label,known_at\na,1,2026-01-02\n")
+    s3.put_object(Bucket=bucket, Key="labels-inbox/bad.csv", Body=b"event_id,label,known_at\na,2,2026-01-02\n")
+    WorkflowIdentity(cloud).assume(role, monkeypatch)
+    session.renew()
+    found = labels_collect.collect(checkout)
+    assert found.labels is not None
+    (name,) = [each.name for each in found.labels.files if each.name]
+    assert (found.labels.imported, found.labels.events.unknown) == (1, 0)
+    assert [each.name for each in store.deliveries(bucket)].count(name) == 1
+    assert denied(cloud, role) == []
+    assert {"ImportLabels", "EmptyLabelsInbox"} <= used(cloud, role)
+    left = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="labels-inbox/")["Contents"]]
+    assert left == ["labels-inbox/bad.csv", f"labels-inbox/imported/{name}/good.csv"]
 
 
 @pytest.mark.parametrize(("kind", "group"), [("training-job", "TrainingJobs"), ("processing-job", "ProcessingJobs")])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import platform_stack
+from ml.aws import platform_stack, s3_objects
 from ml.aws.session import client
 from ml.gitops import approvals
 from ml.gitops.repository import BOT
@@ -17,7 +17,7 @@ from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-CHECK, ASK = "Check traffic and labels for drift", "Request a retrain"
+CHECK, ASK, NOT_RUN = "Check traffic and labels for drift", "Request a retrain", "Report why nothing ran"
 REQUEST = "20260501T000000Z-data-drift"
 
 
@@ -85,12 +85,21 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         assert record.requests == (REQUEST,)
         assert record.data.window == watched.request(REQUEST).window
 
-        # A second check of the same window: the same verdict, no second request, no second training.
+        # A second check of the same window: the same verdict, no second request, no second training. The inbox has a
+        # label file with a fault and one without: the first fails the job, and stops neither the check nor the request.
+        put = client("s3").put_object
+        put(Bucket=watched.bucket, Key="labels-inbox/bad.csv", Body=b"event_id,label,known_at\na,2,2026-04-02\n")
+        put(Bucket=watched.bucket, Key="labels-inbox/good.csv", Body=b"event_id,label,known_at\na,0,2026-04-02\n")
         env.dispatch("drift.yml", window="2026-04-01T00:00:00Z/2026-05-01T00:00:00Z")
         (again,) = env.runs()
-        assert passed(again) == {CHECK, ASK}
+        assert again.results == {CHECK: "failure", ASK: "success", NOT_RUN: "skipped"}
+        assert "labels-inbox/bad.csv: line 2, column label: '2' must be 0 (legitimate) or 1 (fraud)" in again.log
         assert "A retrain was requested before" in again.summary
         assert watched.requests() == [REQUEST]
+        keys = list(s3_objects.keys(watched.bucket, "labels-inbox/"))
+        assert [key.rpartition("/")[2] for key in keys] == ["bad.csv", "good.csv"]
+        assert keys[1].startswith("labels-inbox/imported/late-20260402-")
+        client("s3").delete_object(Bucket=watched.bucket, Key="labels-inbox/bad.csv")
 
         # A check with an unreadable stored document fails and names it.
         key = "monitoring/fraudops-production/checks/20260401T000000Z_20260501T000000Z.json"

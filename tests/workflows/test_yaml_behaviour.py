@@ -19,7 +19,7 @@ VERBS = {
     "ci.yml": {"changes", "validate", "plan", "ci-status"},
     "train.yml": {"train", "propose", "record-failure"},
     "deploy.yml": {"deploy", "rollback"},
-    "drift.yml": {"drift check", "drift request"},
+    "drift.yml": {"labels collect", "drift check", "drift request"},
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
 }
@@ -184,7 +184,7 @@ def test_step_is_one_verb() -> None:
             continue
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
-            r"fraudops ((?:drift |infra )?[a-z-]+)"
+            r"fraudops ((?:drift |infra |labels )?[a-z-]+)"
             r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over)?',
             script.strip(),
         )
@@ -205,6 +205,16 @@ def test_no_failure_is_swallowed() -> None:
     assert {(name, each.id) for name, each in jobs() if "always()" in str(each.raw.get("if"))} == {
         ("ci.yml", "required-checks")
     }
+
+
+def test_refused_label_file_stops_neither_check_nor_request() -> None:
+    """It fails the job, and so the run; the check runs unless the set-up failed, and the request needs its output."""
+    check, request = job("drift.yml", "check"), job("drift.yml", "request")
+    conditions = {step["name"]: step.get("if") for step in check.steps()}
+    assert list(conditions) == ["Check out", "Set up", "Import labels from the inbox", "Check for drift"]
+    assert conditions["Check for drift"] == "${{ !cancelled() && steps.setup.outcome == 'success' }}"
+    assert conditions["Import labels from the inbox"] is None
+    assert str(request.raw["if"]).startswith("${{ !cancelled() && needs.check.outputs.hand_over != '' && ")
 
 
 def test_job_without_infrastructure_is_reported_as_not_run() -> None:

@@ -25,6 +25,7 @@ PLAN = f"{WORKFLOW_PERMISSIONS}::test_plan_role_previews_changes"
 FUNCTION = f"{WORKFLOW_PERMISSIONS}::test_deploy_function_refuses_and_reports_with_its_role"
 TRAIN = "tests/workflows/test_run_training.py::test_trainings_wait_resume_fail_the_gate_and_are_proposed"
 DRIFT = "tests/workflows/test_run_drift.py::test_drift_creates_a_request_and_the_request_a_training"
+COLLECT = f"{WORKFLOW_PERMISSIONS}::test_drift_role_collects_labels"
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
 CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
 DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
@@ -39,6 +40,8 @@ USED_BY: Mapping[Statement, str] = {
     ("DeployRole", "ListObjectsToDetectMissing"): FUNCTION,
     ("DeployRole", "PublishNotifications"): FUNCTION,
     ("DeployRole", "SendToDeadLetterQueue"): FUNCTION,
+    ("github-DriftRole", "EmptyLabelsInbox"): COLLECT,
+    ("github-DriftRole", "ImportLabels"): COLLECT,
     ("github-DriftRole", "ListTrafficLabelsAndChecks"): DRIFT,
     ("github-DriftRole", "PublishDriftMetrics"): DRIFT,
     ("github-DriftRole", "ReadPlatformStack"): DRIFT,
