@@ -30,7 +30,9 @@ _ROLE = "arn:aws:iam::111122223333:role/execution"
 def verbs() -> set[str]:
     """The verbs that the workflow files call, as `drift check`."""
     pattern = re.compile(
-        r"^\s*(?:run: |- run: |[^#]*\$\()?fraudops ((?:[a-z]+(?:-[a-z]+)*)(?: (?:check|request|plan|apply))?)\b", re.M
+        r"^\s*(?:run: |- run: |[^#]*\$\()?fraudops "
+        r"((?:[a-z]+(?:-[a-z]+)*)(?: (?:check|collect|request|plan|apply))?)\b",
+        re.M,
     )
     return {verb for file in (ROOT / ".github/workflows").glob("*.yml") for verb in pattern.findall(file.read_text())}
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ml import config
 from ml.aws import platform_stack, s3_objects
-from ml.commands import labels_import
-from ml.commands.labels_import import FileImport, LabelImport
 from ml.console import command, note
 from ml.gitops import markdown_escaping
 from ml.workflow import runner_commands
+
+if TYPE_CHECKING:
+    from ml.commands.labels_import import FileImport, LabelImport
 
 INBOX = "labels-inbox/"
 IMPORTED = f"{INBOX}imported/"
@@ -56,6 +58,8 @@ def collect(root: Path) -> Collected:
     if not etags:
         note(f"{inbox} has no files")
         return Collected(inbox=inbox, moved=(), labels=None)
+    from ml.commands import labels_import  # it imports pandas, which an empty inbox does not need
+
     report = labels_import.import_into(bucket, [*etags], endpoint=endpoint, channel=None, quarantine=False)
     moved = [_move(bucket, each, etags[each.path]) for each in report.files if not each.refused]
     runner_commands.summary(_summary(report))
