@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 INBOX = "labels-inbox/"
 IMPORTED = f"{INBOX}imported/"
+QUARANTINE = ".quarantine.csv"
+"""The end of a quarantine's name, as in `ml.ingest.quarantine`, which imports pandas. A person's import wrote it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Collected:
 
 
 def collect(root: Path) -> Collected:
-    """Imports every file directly in the inbox, whatever its name; an empty inbox is no error.
+    """Imports every file directly in the inbox, whatever its name, except for quarantines; an empty inbox is no error.
 
     Args:
         root: the repository; model-config/serving names the endpoint whose scored rows are looked up.
@@ -55,12 +57,13 @@ def collect(root: Path) -> Collected:
         for key, etag in s3_objects.listed(bucket, INBOX)
         if "/" not in key.removeprefix(INBOX) and key != INBOX
     }
-    if not etags:
+    files = [uri for uri in etags if not uri.endswith(QUARANTINE)]
+    if not files:
         note(f"{inbox} has no files")
         return Collected(inbox=inbox, moved=(), labels=None)
     from ml.commands import labels_import  # it imports pandas, which an empty inbox does not need
 
-    report = labels_import.import_into(bucket, [*etags], endpoint=endpoint, channel=None, quarantine=False)
+    report = labels_import.import_into(bucket, files, endpoint=endpoint, channel=None, quarantine=False)
     moved = [_move(bucket, each, etags[each.path]) for each in report.files if not each.refused]
     runner_commands.summary(_summary(report))
     for each in report.files:

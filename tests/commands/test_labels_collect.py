@@ -13,6 +13,7 @@ from ml.aws.session import client
 from ml.commands import labels_collect
 from ml.commands.labels_collect import Collected
 from ml.errors import DataError
+from ml.ingest import quarantine
 from tests.harness.platform import served
 from tests.harness.platform.served import ServedPlatform
 
@@ -67,6 +68,7 @@ def test_refused_file_stays_and_is_reported_each_time(
 ) -> None:
     """Whatever its name; other files are imported. The annotation and the summary have the reason, without markup."""
     put("a-report.pdf", BAD)
+    put("a-report.pdf.quarantine.csv", "line,reason,text\n")
     put("b.csv", GOOD)
     found = collect(env)
     assert found.labels is not None
@@ -88,6 +90,8 @@ def test_refused_file_stays_and_is_reported_each_time(
     corrected = collect(env)
     assert corrected.labels is not None
     assert corrected.labels.error is None
+    assert inbox()[0] == "a-report.pdf.quarantine.csv"
+    assert (collect(env).labels, labels_collect.QUARANTINE) == (None, quarantine.SUFFIX)
 
 
 def test_empty_inbox_is_no_error(env: ServedPlatform) -> None:
