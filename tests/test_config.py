@@ -27,12 +27,13 @@ def edited(path: Path, **values: Any) -> str:
 
 
 def test_change_of_any_file_changes_the_digest() -> None:
-    """The configuration digest covers both training files."""
+    """The configuration digest covers the three training files."""
     before = config.load_settings(SHIPPED).sha256
-    model = config.parse(edited(config.MODEL, seed=21), config.MODEL, config.ModelFile)
-    gate = config.parse(edited(config.GATE, min_recall=0.61), config.GATE, config.GateFile)
-    assert config.settings_of(model, config.load_gate(SHIPPED)).sha256 != before
-    assert config.settings_of(config.load_model(SHIPPED), gate).sha256 != before
+    texts = {path: (SHIPPED / path).read_text() for path in config.SETTINGS}
+    assert config.parse_settings(texts.__getitem__).sha256 == before
+    for path, values in ((config.DATA, {"keep": ["branch"]}), (config.MODEL, {"seed": 21}), (config.GATE, {"min_recall": 0.61})):
+        changed = texts | {path: edited(path, **values)}
+        assert config.parse_settings(changed.__getitem__).sha256 != before
 
 
 def test_request_is_named_for_its_time_and_cause(tmp_path: Path) -> None:

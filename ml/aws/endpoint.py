@@ -95,7 +95,9 @@ def serving(name: str) -> str:
     return f"endpoint {name} is {state.status} on {state.configuration}"
 
 
-def score(name: str, inputs: Sequence[str], rows: Sequence[Sequence[float]], *, inference_id: str) -> list[Answer]:
+def score(
+    name: str, inputs: Sequence[str], rows: Sequence[Sequence[float | str]], *, inference_id: str
+) -> list[Answer]:
     """Requests the scores of `rows`, whose columns are `inputs`, in one request with that inference id.
 
     Raises:

@@ -1,34 +1,30 @@
 """Reads and writes the data lake: transactions under raw/, labels under labels/, imports and their manifests.
 
-The manifest is written last, so that an import is complete or absent. Idempotent: importing equal content again writes
-only missing objects. Reads no rows: counts and time spans come from the manifests.
+An import has one source file or many. Its manifest is written last, so that an import is complete or absent. Importing
+equal content again writes only missing objects, and a run that was interrupted goes on where it stopped (raw/sources/
+records what is stored already). Reads no rows: counts and time spans come from the manifests.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import hashlib
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from ml.aws.import_manifest import ImportManifest, Source, StoredFile, stamp
+from ml.aws import lake_tables
+from ml.aws.import_manifest import ImportManifest, Source, StoredFile, StoredSource, stamp
 from ml.aws.labels import store as deliveries
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
-
-FILE_BYTES = 512 << 20
-"""Approximate maximum size of a file of transactions: one upload request, and small enough to distribute."""
-_ROWS_PER_GROUP = 100_000
-_TIME = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,40 +73,68 @@ class Lake:
         duplicates: int,
         quarantined: int,
     ) -> Stored:
-        """Stores one import: data files, then labels, then the manifest. Equal content is stored once.
+        """Stores an import of one source file: `store_source`, then `complete`.
+
+        Raises: as these two.
+        """
+        stored, uploaded = self.store_source(
+            transactions,
+            labels,
+            source=source,
+            content_sha256=content_sha256,
+            duplicates=duplicates,
+            quarantined=quarantined,
+        )
+        done = self.complete([stored])
+        return dataclasses.replace(done, uploaded=(*uploaded, *done.uploaded))
+
+    def store_source(
+        self,
+        transactions: pa.Table,
+        labels: pa.Table,
+        *,
+        source: Source,
+        content_sha256: str,
+        duplicates: int,
+        quarantined: int,
+    ) -> tuple[StoredSource, tuple[str, ...]]:
+        """Stores the objects of one source file, which belong to no import before `complete`. Equal content is stored
+        once. Also returns the keys that were written; none if all existed.
 
         Args:
-            transactions: `event_id` string, `event_time` timestamp[us, UTC], then the model's inputs as float64.
+            transactions: `event_id` string, `event_time` timestamp[us, UTC], then columns to keep as string, then the
+                model's inputs as float64.
             labels: `event_id` string, `label` int8, `known_at` timestamp[us, UTC]; at most one for each transaction:
                 labels that are not known yet are delivered later (`ml.aws.labels.store.deliver`).
             content_sha256: the digest of the rows' content, independent of the file format.
 
         Raises:
             DataError: a table has another schema, there is no transaction, or there are more labels than transactions.
-            CloudError: S3 refuses or cannot be reached; no part of the import is visible until it is complete.
+            CloudError: S3 refuses or cannot be reached.
         """
-        _check(transactions, labels)
+        kept = lake_tables.check(transactions, labels)
         times = transactions["event_time"]
         start, end = (moment.as_py().astimezone(UTC) for moment in (pc.min(times), pc.max(times)))
-        name = f"{start:%Y%m%d}-{content_sha256[:12]}"
-        there = _read_manifest(self.bucket, f"raw/{name}/manifest.json")
-        if there and all(self._holds(file) for file in there.files):
-            return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=())
+        folder = f"{start:%Y%m%d}-{content_sha256[:12]}"
         files, uploaded = [], []
-        parts = [*_parts(f"raw/{name}/transactions", transactions)]
-        parts += _parts(f"labels/{name}/labels", labels) if labels.num_rows else []
+        parts = [*lake_tables.parts_of(f"raw/{folder}/transactions", transactions)]
+        parts += lake_tables.parts_of(f"labels/{folder}/labels", labels) if labels.num_rows else []
         for key, table in parts:
-            data = _parquet(table)
-            file = StoredFile(key=key, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), rows=_rows_of(data))
+            data = lake_tables.to_parquet(table)
+            file = StoredFile(
+                key=key, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), rows=lake_tables.rows_of(data)
+            )
             files.append(file)
-            if not self._holds(file):
+            if not self.holds(file):
                 self._put(key, data, file.sha256, "application/vnd.apache.parquet")
                 uploaded.append(key)
-        manifest = ImportManifest(
-            name=name,
+        stored = StoredSource(
+            name=source.name,
+            bytes=source.bytes,
+            sha256=source.sha256,
             content_sha256=content_sha256,
-            source=source,
-            columns=tuple(transactions.column_names),
+            columns=tuple(name for name in transactions.column_names if name not in kept),
+            kept=kept,
             rows=transactions.num_rows,
             frauds=pc.sum(pc.equal(labels["label"], 1)).as_py() or 0,
             duplicates=duplicates,
@@ -119,11 +143,68 @@ class Lake:
             end=end,
             files=tuple(files),
         )
-        if there is None or there.files != manifest.files:
-            self._put_json(manifest.key, manifest.to_json())
-            uploaded.append(manifest.key)
-            return Stored(manifest=manifest, manifest_uri=self._uri(manifest.key), uploaded=tuple(uploaded))
-        return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=tuple(uploaded))
+        return stored, tuple(uploaded)
+
+    def complete(self, sources: Sequence[StoredSource]) -> Stored:
+        """Makes one import of stored sources by writing its manifest. An import with equal content is left as it is.
+
+        Raises:
+            DataError: the sources have different columns.
+            CloudError: S3 refuses or cannot be reached; the import is not visible.
+        """
+        manifest = ImportManifest.of(sources)
+        for source in manifest.sources[1:]:
+            if source.columns != manifest.columns:
+                raise DataError(
+                    f"{source.name}: has the columns {', '.join(source.columns)}, {manifest.sources[0].name} has "
+                    f"{', '.join(manifest.columns)}; import them apart"
+                )
+        there = _read_manifest(self.bucket, manifest.key)
+        if there is not None and there.files == manifest.files:
+            return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=())
+        self._put_json(manifest.key, manifest.to_json())
+        return Stored(manifest=manifest, manifest_uri=self._uri(manifest.key), uploaded=(manifest.key,))
+
+    def progress(self, identity: str) -> StoredSource | None:
+        """What a former, perhaps interrupted run stored of the source `identity`; None unless all of it is there.
+
+        Raises:
+            CloudError: S3 refuses or cannot be reached.
+        """
+        where = self._uri(_progress_key(identity))
+        text = _read_object(where)
+        if text is None:
+            return None
+        try:
+            stored = StoredSource.from_dict(json.loads(text))
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{where}: is damaged ({error}); delete it, and the file is read again") from error
+        return stored if all(self.holds(file) for file in stored.files) else None
+
+    def record_progress(self, identity: str, stored: StoredSource) -> None:
+        """Records that the source `identity` is stored, so that a repeated run need not read it. Raises CloudError."""
+        self._put_json(_progress_key(identity), json.dumps(stored.to_dict()))
+
+    def remove(self, name: str) -> tuple[str, ...]:
+        """Removes the import `name`: its objects that no other import has, then its manifest.
+
+        Returns:
+            the keys that were deleted.
+
+        Raises:
+            DataError: there is no such import.
+            CloudError: S3 refuses or cannot be reached; a repeated call continues.
+        """
+        every = {item.name: item for item in self.imports()}
+        if name not in every:
+            raise DataError(f"s3://{self.bucket}/raw/: no import {name}; `fraudops data list` shows them")
+        manifest = every.pop(name)
+        used = {file.key for item in every.values() for file in item.files}
+        keys = [file.key for file in manifest.files if file.key not in used]
+        for key in [*keys, manifest.key]:  # the manifest last: a call that was interrupted can be repeated
+            with explained(f"deleting {self._uri(key)}"):
+                client("s3").delete_object(Bucket=self.bucket, Key=key)
+        return (*keys, manifest.key)
 
     def imports(self) -> list[ImportManifest]:
         """Every complete import, oldest first event first. Raises CloudError, or DataError on a damaged manifest."""
@@ -154,7 +235,7 @@ class Lake:
             if item.columns != chosen[0].columns:
                 raise DataError(
                     f"s3://{self.bucket}/{item.key}: has other columns than {chosen[0].key}; "
-                    f"choose a window in which they agree, or import with one model.yaml"
+                    f"choose a window in which they agree, or import with one data.yaml"
                 )
         late = [item for item in deliveries.deliveries(self.bucket) if item.concerns(start)]
         listed = [file for item in chosen for file in item.files]
@@ -182,7 +263,8 @@ class Lake:
     def _uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 
-    def _holds(self, file: StoredFile) -> bool:
+    def holds(self, file: StoredFile) -> bool:
+        """Whether the lake has the object, with that content. Raises CloudError."""
         try:
             with explained(f"looking for {self._uri(file.key)}"):
                 head = client("s3").head_object(Bucket=self.bucket, Key=file.key)
@@ -226,54 +308,25 @@ def _manifest(bucket: str, key: str, etag: str) -> ImportManifest | None:
 def _read_manifest(bucket: str, key: str) -> ImportManifest | None:
     """The manifest at `key`; None if there is none."""
     where = f"s3://{bucket}/{key}"
+    text = _read_object(where)
+    return None if text is None else ImportManifest.from_json(text, where)
+
+
+def _read_object(where: str) -> bytes | None:
+    """The object at the URI `where`; None if there is none."""
+    bucket, _, key = where.removeprefix("s3://").partition("/")
     try:
         with explained(f"reading {where}"):
             text: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+            return text
     except CloudError as error:
         if code(error.__cause__ or error) == "NoSuchKey":
             return None
         raise
-    return ImportManifest.from_json(text, where)
 
 
-def _check(transactions: pa.Table, labels: pa.Table) -> None:
-    inputs = transactions.column_names[2:]
-    expected = pa.schema([("event_id", pa.string()), ("event_time", _TIME), *((name, pa.float64()) for name in inputs)])
-    for table, schema in ((transactions, expected), (labels, deliveries.SCHEMA)):
-        if not table.schema.equals(schema):
-            raise DataError(f"the lake accepts only the columns {schema.names} as {schema.types} (got {table.schema})")
-    if not transactions.num_rows or transactions.num_rows < labels.num_rows:
-        raise DataError(
-            f"the lake accepts at most one label per transaction (got {labels.num_rows} for {transactions.num_rows})"
-        )
-
-
-def _parts(stem: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    rows = max(1, FILE_BYTES // (8 * table.num_columns))
-    if table.num_rows <= rows:
-        yield f"{stem}.parquet", table
-        return
-    for number, start in enumerate(range(0, table.num_rows, rows)):
-        yield f"{stem}-{number:04d}.parquet", table.slice(start, rows)
-
-
-def _parquet(table: pa.Table) -> bytes:
-    """The table as Parquet; equal tables give equal bytes: no times and no metadata except the writer's version."""
-    buffer = io.BytesIO()
-    pq.write_table(
-        table.replace_schema_metadata(None),
-        buffer,
-        row_group_size=_ROWS_PER_GROUP,
-        compression="snappy",  # every reader supports it; other codecs hardly compress measurements better
-        use_dictionary=False,
-    )
-    return buffer.getvalue()
-
-
-def _rows_of(data: bytes) -> int:
-    """The number of rows in the file's footer."""
-    rows: int = pq.read_metadata(pa.BufferReader(data)).num_rows
-    return rows
+def _progress_key(identity: str) -> str:
+    return f"raw/sources/{hashlib.sha256(identity.encode()).hexdigest()[:32]}.json"
 
 
 def _nothing(every: list[ImportManifest], start: datetime | None, end: datetime | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
 SCHEME = "s3://"
+_CHUNK_BYTES = 1 << 20
 
 
 def read(uri: str) -> bytes:
@@ -21,6 +23,32 @@ def read(uri: str) -> bytes:
         if code(error.__cause__ or error) in ("NoSuchKey", "NoSuchBucket"):
             raise DataError(f"{uri}: no such object; check the bucket's name and the key") from error
         raise
+
+
+def download(uri: str, target: Path) -> None:
+    """Writes the object at `uri` to the file `target`, in bounded memory. Raises as `read` does."""
+    bucket, key = split(uri)
+    try:
+        with explained(f"reading {uri}"), target.open("wb") as file:
+            for chunk in client("s3").get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK_BYTES):
+                file.write(chunk)
+    except CloudError as error:
+        if code(error.__cause__ or error) in ("NoSuchKey", "NoSuchBucket"):
+            raise DataError(f"{uri}: no such object; check the bucket's name and the key") from error
+        raise
+
+
+def version(uri: str) -> str:
+    """Identifies the content of the object at `uri`: its ETag and its size. Raises as `read` does."""
+    bucket, key = split(uri)
+    try:
+        with explained(f"looking for {uri}"):
+            head = client("s3").head_object(Bucket=bucket, Key=key)
+    except CloudError as error:
+        if code(error.__cause__ or error) in ("404", "NoSuchKey", "NoSuchBucket"):
+            raise DataError(f"{uri}: no such object; check the bucket's name and the key") from error
+        raise
+    return f"{head['ETag']} {head['ContentLength']}"
 
 
 def write(uri: str, data: bytes, content_type: str) -> None:

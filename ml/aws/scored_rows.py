@@ -38,8 +38,8 @@ SCHEMA = pa.schema(
         ("pattern", pa.string()),
     ]
 )
-"""`amount` is NaN, and `decision` -1, where it was not captured. `pattern` is known or new; '' if another model scored
-the row, or its inputs were not captured."""
+"""`amount` is NaN, and `decision` -1, where it was not captured; `amount` is 0 if the data has none. `pattern` is
+known or new; '' if another model scored the row, or its inputs were not captured."""
 LATE_DAYS = 3
 """Days after which a capture file no longer arrives late."""
 _DAYS_AT_ONCE = 7
@@ -63,8 +63,8 @@ class ScoredRows:
     """The index of the endpoint `endpoint` in the lake `bucket`.
 
     Args:
-        inputs: the inputs of the model in its order, for rows that were captured without names.
-        amount: the input with the amount.
+        inputs, iso_times: the inputs of the model, and which of them is an ISO time, as for `capture.reader.read`.
+        amount: the input with the amount; None if there is none.
         version: the version that the model's answers state.
         patterns: computes the pattern that each row of inputs follows.
     """
@@ -75,12 +75,13 @@ class ScoredRows:
         endpoint: str,
         *,
         inputs: Sequence[str],
-        amount: str,
+        iso_times: tuple[str, str] | None,
+        amount: str | None,
         version: str,
         patterns: Callable[[NDArray[np.float64]], NDArray[np.str_]],
     ) -> None:
         self.bucket, self.endpoint = bucket, endpoint
-        self._inputs, self._amount = tuple(inputs), amount
+        self._inputs, self._amount, self._iso_times = tuple(inputs), amount, iso_times
         self._version, self._patterns = version, patterns
         self._prefix = _prefix(endpoint)
         self._stored: dict[str, str] = {}
@@ -139,9 +140,8 @@ class ScoredRows:
     def _write(self, days: list[date], volumes: dict[date, dict[str, str]]) -> None:
         start, end = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1] + _DAY))
         parts = [SCHEMA.empty_table().append_column("moment", pa.array([], pa.int64()))]
-        parts += [
-            self._rows(batch) for batch in reader.read(self.bucket, self.endpoint, start, end, inputs=self._inputs)
-        ]
+        reading = reader.read(self.bucket, self.endpoint, start, end, inputs=self._inputs, iso_times=self._iso_times)
+        parts += [self._rows(batch) for batch in reading]
         rows = pa.concat_tables(parts).sort_by([("moment", "descending")]).combine_chunks()
         for day in days:
             of_day = rows.filter(pc.equal(rows["day"], pa.scalar(day, pa.date32())))
@@ -162,7 +162,7 @@ class ScoredRows:
         columns: list[Any] = [
             batch.event_ids.take(take),
             pa.array(moments.astype("datetime64[D]")),
-            batch.column(self._amount)[chosen],
+            np.zeros(len(chosen)) if self._amount is None else batch.column(self._amount)[chosen],
             batch.decisions[chosen],
             batch.model_versions.take(take),
             self._pattern(batch)[chosen],

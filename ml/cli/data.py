@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Repo, View, day, group, verb
+from ml.cli.options import HERE, Repo, View, confirm, day, group, verb
 
-app = group("Import transactions and labels, or draw stand-in data.")
+app = group("Import, list and remove transactions and labels, or draw stand-in data.")
 
 
 @verb(app, "import", example="fraudops data import creditcard.csv --start 2013-09-01 --quarantine")
 def data_import(
-    path: Annotated[str, typer.Argument(help="CSV, gzipped CSV or Parquet; a local path or s3://.")],
-    start: Annotated[str | None, typer.Option(help="The day (YYYY-MM-DD, UTC) from which Time counts.")] = None,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, folders, patterns or S3 prefixes; CSV, also gzip or zstd of it, and Parquet.",
+            show_default=False,
+        ),
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option(help="The day (YYYY-MM-DD, UTC) from which the time counts, or of a file without a time."),
+    ] = None,
     quarantine: Annotated[bool, typer.Option(help="Quarantine rows that break the contract; import the rest.")] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Whether the files have labels; if not, deliver them later.")
+    ] = True,
     repo: Repo = HERE,
 ) -> View:
-    """Check a file of transactions and import it into the data lake, labels apart."""
-    from ml import render
-    from ml.commands.data_import import import_file
+    """Check files of transactions and import them into the data lake, labels apart, all or nothing.
 
-    report = import_file(repo, path, start=day(start, "--start"), quarantine=quarantine)
+    Files that the lake has already are left out, and a run that was interrupted goes on where it stopped.
+    """
+    from ml import render
+    from ml.commands.data_import import import_files
+
+    report = import_files(repo, paths, start=day(start, "--start"), quarantine=quarantine, labelled=labels)
+    several = report.files > 1
     return View(
         value=report,
         rows=[
             ("import", f"{report.name} ({'imported' if report.new else 'in the lake already, nothing written'})"),
+            ("files", f"{report.files:,}, {report.present:,} of them in the lake already" if several else None),
             ("rows", f"{report.rows:,}: {report.imported:,} imported, {report.quarantined:,} quarantined"),
             ("quarantine", report.quarantine_path),
             ("problems", ", ".join(f"{kind} {count:,}" for kind, count in report.problems.items()) or None),
@@ -38,6 +56,50 @@ def data_import(
             *(("note", text) for text in report.notes),
         ],
     )
+
+
+@verb(app, "list", example="fraudops data list")
+def data_list() -> View:
+    """List the imports in the data lake, oldest first event first."""
+    from ml import render
+    from ml.commands.data_list import list_imports
+
+    found = list_imports()
+    return View(
+        value=found,
+        rows=[
+            (
+                item.name,
+                f"{item.rows:,} rows, {item.frauds:,} frauds, {render.plain(item.start)} to {render.plain(item.end)}, "
+                f"{len(item.sources):,} file{'s' if len(item.sources) > 1 else ''}: {item.files}",
+            )
+            for item in found
+        ]
+        or [("imports", "none; import data with `fraudops data import`")],
+    )
+
+
+@verb(app, "remove", example="fraudops data remove 20130901-0123456789ab")
+def data_remove(
+    name: Annotated[str, typer.Argument(metavar="IMPORT", help="The import's name, as `fraudops data list` shows it.")],
+    even_if_trained: Annotated[
+        bool, typer.Option("--even-if-trained", help="Also if a registered model was trained on it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, for scripts.")] = False,
+) -> Any:
+    """Remove an import with its transactions and labels from the data lake; asks first."""
+    from ml import console
+    from ml.commands import data_remove as command
+
+    found = command.plan(name)
+    command.check(found, even_if_trained=even_if_trained)
+    item = found.manifest
+    console.note(f"  remove  import {item.name}: {item.rows:,} rows of {item.source_names}")
+    for arn in (*found.models, *found.unknown):
+        console.note(f"  trained on it, or perhaps: {arn}")
+    if not yes:
+        confirm(f"Type {item.name} to remove this import", item.name)
+    return command.remove(found, even_if_trained=even_if_trained)
 
 
 @verb(app, "synthesise", example="fraudops data synthesise --seed 7 --out transactions.parquet")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, PullRequest, Repo, View, group, owner_and_name, verb
+from ml.cli.options import HERE, PullRequest, Repo, View, confirm, group, owner_and_name, verb
 
 app = group("Create the platform.")
 infra = group("Plan and apply changes of infra/.")
@@ -146,26 +146,14 @@ def teardown(
     for line in doomed:
         console.note(f"  remove  {line}")
     if doomed and not yes:
-        _confirm(f"Type the stack's name, {found.stack}, to remove this", found.stack)
+        confirm(f"Type the stack's name, {found.stack}, to remove this", found.stack)
         for bucket in found.buckets if delete_buckets else ():
-            _confirm(f"Type {bucket} to delete this bucket with all its data, for ever", bucket)
+            confirm(f"Type {bucket} to delete this bucket with all its data, for ever", bucket)
     result = command.teardown(found, buckets=delete_buckets, repository=repository)
     return View(
         value=result,
         rows=[*(("removed", line) for line in result.removed), *(("left", line) for line in result.left)],
     )
-
-
-def _confirm(question: str, expected: str) -> None:
-    """Refused unless the person types `expected`; without a terminal nobody can."""
-    from ml.errors import Refused
-
-    try:
-        given = typer.prompt(question, default="", show_default=False, err=True)
-    except typer.Abort:
-        given = ""
-    if given.strip() != expected:
-        raise Refused(f"not confirmed: {expected} was not typed; nothing was removed. Scripts pass --yes")
 
 
 @verb(infra, "plan", example="fraudops infra plan")

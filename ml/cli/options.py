@@ -141,3 +141,15 @@ def _moment(text: str | None, option: str) -> datetime | None:
         message = f"must be ISO 8601, as 2013-09-01T00:00:00Z (got {text!r})"
         raise typer.BadParameter(message, param_hint=option) from None
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def confirm(question: str, expected: str) -> None:
+    """Refused unless the person types `expected`; without a terminal nobody can."""
+    from ml.errors import Refused
+
+    try:
+        given = typer.prompt(question, default="", show_default=False, err=True)
+    except typer.Abort:
+        given = ""
+    if given.strip() != expected:
+        raise Refused(f"not confirmed: {expected} was not typed; nothing was removed. Scripts pass --yes")

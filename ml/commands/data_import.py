@@ -1,47 +1,53 @@
-"""`fraudops data import`: imports a file of transactions into the data lake, completely or not at all."""
+"""`fraudops data import`: imports files of transactions into the data lake, all of them or none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from pathlib import Path, PurePosixPath
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from ml import config
-from ml.aws import platform_stack
-from ml.aws.import_manifest import ImportManifest, Source
+from ml import clock, config, console
+from ml.aws import platform_stack, s3_objects
+from ml.aws.import_manifest import ImportManifest, Source, StoredSource
 from ml.aws.lake import Lake
 from ml.errors import DataError
-from ml.ingest import data_file
+from ml.ingest import data_file, event_times, file_listing, lake_tables
 from ml.ingest import quarantine as quarantine_file
-from ml.ingest.table import Content
+from ml.ingest.content import Content
+from ml.ingest.event_times import Dating
+from ml.ingest.file_listing import FoundFile
 from ml.model import data_contract
-from ml.model.data_contract import EVENT_ID, EVENT_TIME
+from ml.model.data_contract import Fault
 from ml.model.training_settings import Columns
-
-DEFAULT_START = date(2013, 9, 1)
-"""The month in which the ULB transactions were made; the data set has no date."""
-_MICROSECONDS = 1_000_000
-_DAY = 86_400 * _MICROSECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
-    """The result of an import: `rows` of the file = `imported` + `quarantined`."""
+    """The result of an import: `rows` of the files = `imported` + `quarantined`.
+
+    Files that the lake has already are counted in `present` only.
+    """
 
     path: str
     name: str
-    """The import's folder below raw/ and labels/."""
+    """The import's folder below raw/ and labels/; that of an earlier import if the lake had all files."""
     manifest_uri: str
     new: bool
     """False if the lake already had this content and nothing was written."""
+    files: int
+    present: int
+    """Files of which the lake has the content, from an earlier import or under another name."""
     rows: int
     imported: int
     quarantined: int
     quarantine_path: str | None
+    """The file with the quarantined rows; the first one if there are several."""
     problems: dict[str, int]
     """Number of quarantined rows by kind of fault."""
     frauds: int
@@ -51,80 +57,196 @@ class ImportReport:
     end: datetime
     """First and last event."""
     notes: tuple[str, ...]
-    """Assumptions about what the file does not say, and warnings."""
+    """Assumptions about what the files do not say, and warnings."""
 
 
-def import_file(root: Path, path: str, *, start: date | None, quarantine: bool) -> ImportReport:
-    """Imports `path` into the platform's lake, with the columns that model-config/ below `root` names.
+def import_files(
+    root: Path, paths: Sequence[str], *, start: date | None, quarantine: bool, labelled: bool
+) -> ImportReport:
+    """Imports `paths` into the platform's lake, with the columns that model-config/ below `root` names.
 
     Raises:
         Refused: the caller is the account's root user.
         ConfigError, CloudError: the columns or the platform cannot be read.
         DataError: as `import_data`.
     """
-    columns = config.load_settings(root).training.columns
+    columns = config.load_columns(root)
     platform_stack.refuse_root()
-    return import_data(
-        path, lake=Lake(platform_stack.read().bucket), columns=columns, start=start, quarantine=quarantine
-    )
+    lake = Lake(platform_stack.read().bucket)
+    return import_data(*paths, lake=lake, columns=columns, start=start, quarantine=quarantine, labelled=labelled)
 
 
-def import_data(path: str, *, lake: Lake, columns: Columns, start: date | None, quarantine: bool) -> ImportReport:
-    """Imports the file at `path` (CSV, gzipped CSV or Parquet; local or s3://) into `lake`.
+def import_data(
+    *paths: str, lake: Lake, columns: Columns, start: date | None, quarantine: bool, labelled: bool = True
+) -> ImportReport:
+    """Imports the files that `paths` mean (`file_listing.find`) into `lake`, as one import.
+
+    A file whose content the lake has is left out, so the same command can be repeated each day. A run that was
+    interrupted goes on where it stopped when it is repeated.
 
     Args:
-        columns: the required columns; `event_id` and `event_time` are optional.
-        start: the day, midnight UTC, from which the file's time column counts; 2013-09-01 if None.
+        columns: the columns to read, in any order.
+        start: the day, midnight UTC, from which the time column counts, if its unit is seconds since a start
+            (2013-09-01 if None); or the day of a file without any time.
         quarantine: whether faulty rows go to PATH.quarantine.csv and the others are imported.
+        labelled: whether the files must have labels; without, a label column is ignored.
 
     Raises:
-        DataError: the file breaks the contract; nothing was imported.
+        DataError: a file breaks the contract; nothing was imported.
         CloudError: S3 refused or was unreachable; no part of the import is visible.
     """
-    content = data_file.read(path, columns)
-    bad = content.bad
-    if bad.any() and (not quarantine or bad.all()):
-        raise DataError(_refusal(content, int(bad.sum()), quarantine))
-    place, quarantined = quarantine_file.write(content) if bad.any() else (None, 0)
-    frame, notes = _with_event_time(path, content.frame[~bad].reset_index(drop=True), columns, start)
-    digest = data_contract.content_sha256(frame)
-    if EVENT_ID not in frame:
-        frame.insert(0, EVENT_ID, data_contract.event_ids(digest, len(frame)))
-    transactions, labels = _tables(frame, columns)
-    stored = lake.store(
-        transactions,
-        labels,
-        source=Source(name=PurePosixPath(path).name, bytes=content.bytes, sha256=content.sha256),
-        content_sha256=digest,
-        duplicates=data_contract.duplicates(frame),
-        quarantined=quarantined,
+    found = file_listing.find(paths)
+    run = _Run(
+        lake=lake,
+        columns=columns,
+        dating=Dating(start=start, day=None, alone=len(found) == 1, now=clock.now()),
+        quarantine=quarantine,
+        labelled=labelled,
+        known={source.content_sha256: item for item in lake.imports() for source in item.sources},
     )
-    notes += _overlaps(lake, stored.manifest)
-    imported = sum(file.rows for file in stored.manifest.files if file.key.startswith("raw/"))
-    if imported + quarantined != len(content.frame):
-        raise DataError(
-            f"{path}: {len(content.frame)} rows were read, but {imported} were imported and {quarantined} quarantined; "
-            f"delete {stored.manifest_uri} and report this as a defect"
+    for place, file in enumerate(found, start=1):
+        if len(found) > 1:
+            console.note(f"file {place} of {len(found)}: {file.path}")
+        run.take(file)
+    return run.finish(found)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """Takes one file after the other, and makes an import of those that are new."""
+
+    lake: Lake
+    columns: Columns
+    dating: Dating
+    quarantine: bool
+    labelled: bool
+    known: dict[str, ImportManifest]
+    """The import of each content in the lake."""
+    stored: list[StoredSource] = field(default_factory=list)
+    present: list[ImportManifest | None] = field(default_factory=list)
+    """For each file whose content the lake has, its import; None for a file with the content of another of this run."""
+    uploaded: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    quarantine_paths: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def take(self, file: FoundFile) -> None:
+        """Stores the file's rows, unless the lake has them."""
+        identity = self._identity(file)
+        stored = self.lake.progress(identity)
+        if stored is None:
+            stored = self._store(file)
+            self.lake.record_progress(identity, stored)
+        if stored.content_sha256 in self.known:
+            self.present.append(self.known[stored.content_sha256])
+        elif any(stored.content_sha256 == other.content_sha256 for other in self.stored):
+            self.present.append(None)
+            self.notes[f"{file.name} has the same rows as another file of this run and is left out"] = None
+        else:
+            self.stored.append(stored)
+
+    def finish(self, found: Sequence[FoundFile]) -> ImportReport:
+        """Makes the import visible, and reports it."""
+        new = self.stored
+        if new:
+            done = self.lake.complete(new)
+            manifest, uri, written = done.manifest, done.manifest_uri, bool(done.uploaded) or bool(self.uploaded)
+            self.notes |= dict.fromkeys(_overlaps(self.lake, manifest))
+        else:
+            manifest = next(item for item in reversed(self.present) if item is not None)
+            uri, written = f"s3://{self.lake.bucket}/{manifest.key}", bool(self.uploaded)
+        shown = manifest if not new else ImportManifest.of(new)
+        rows = shown.rows + shown.quarantined
+        return ImportReport(
+            path=found[0].path if len(found) == 1 else f"{found[0].path} to {found[-1].path}",
+            name=manifest.name,
+            manifest_uri=uri,
+            new=written,
+            files=len(found),
+            present=len(self.present),
+            rows=rows,
+            imported=shown.rows,
+            quarantined=shown.quarantined,
+            quarantine_path=self.quarantine_paths[0] if self.quarantine_paths else None,
+            problems=dict(sorted(self.problems.items(), key=lambda item: (-item[1], item[0]))),
+            frauds=shown.frauds,
+            duplicates=shown.duplicates,
+            start=shown.start,
+            end=shown.end,
+            notes=tuple(self.notes),
         )
-    return ImportReport(
-        path=path,
-        name=stored.manifest.name,
-        manifest_uri=stored.manifest_uri,
-        new=bool(stored.uploaded),
-        rows=len(content.frame),
-        imported=imported,
-        quarantined=quarantined,
-        quarantine_path=place,
-        problems=quarantine_file.counts(content),
-        frauds=stored.manifest.frauds,
-        duplicates=stored.manifest.duplicates,
-        start=stored.manifest.start,
-        end=stored.manifest.end,
-        notes=notes,
-    )
+
+    def _identity(self, file: FoundFile) -> str:
+        """What the stored rows of a file depend on: its content, the columns, and how it is dated."""
+        dating = replace(self.dating, day=file.day)
+        about = {
+            "content": _version(file.path),
+            "columns": asdict(self.columns),
+            "partition": dict(file.partition),
+            "labelled": self.labelled,
+            "dating": [str(dating.start), str(dating.day), dating.alone],
+        }
+        return json.dumps(about, sort_keys=True)
+
+    def _store(self, file: FoundFile) -> StoredSource:
+        dating, assumed = replace(self.dating, day=file.day), list[str]()
+
+        def faults(frame: pd.DataFrame) -> list[Fault]:
+            dated = event_times.date_rows(file.path, frame, self.columns, dating)
+            assumed.extend(dated.notes)
+            return event_times.time_faults(frame, self.columns, dating, dated.column)
+
+        content = data_file.read(
+            file.path, self.columns, labelled=self.labelled, partition=file.partition, further_faults=faults
+        )
+        quarantined = self._set_aside(content)
+        self.notes |= dict.fromkeys(assumed)
+        frame, digest = lake_tables.identified(content.frame[~content.bad].reset_index(drop=True), self.columns)
+        transactions, labels = lake_tables.tables(frame, self.columns)
+        stored, uploaded = self.lake.store_source(
+            transactions,
+            labels,
+            source=Source(name=file.name, bytes=content.bytes, sha256=content.sha256),
+            content_sha256=digest,
+            duplicates=data_contract.duplicates(frame),
+            quarantined=quarantined,
+        )
+        if stored.rows + quarantined != len(content.frame):
+            raise DataError(
+                f"{file.path}: {len(content.frame)} rows were read, but {stored.rows} were stored and {quarantined} "
+                f"quarantined; report this as a defect"
+            )
+        self.uploaded += len(uploaded)
+        return stored
+
+    def _set_aside(self, content: Content) -> int:
+        """Quarantines the rows with faults, and returns their number. Raises DataError if the import must stop."""
+        bad = content.bad
+        if not bad.any():
+            return 0
+        if not self.quarantine or bad.all():
+            raise DataError(_refusal(content, int(bad.sum()), quarantine=self.quarantine))
+        place, rows = quarantine_file.write(content)
+        self.quarantine_paths.append(place)
+        self.problems.update(quarantine_file.counts(content))
+        return rows
 
 
-def _refusal(content: Content, bad: int, quarantine: bool) -> str:
+def _version(path: str) -> str:
+    """Identifies the content of a file without reading its rows: S3's ETag and size, or the digest of a local file."""
+    if path.startswith(s3_objects.SCHEME):
+        return s3_objects.version(path)
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError:
+        return path  # reading it says what is wrong
+    return digest.hexdigest()
+
+
+def _refusal(content: Content, bad: int, *, quarantine: bool) -> str:
     kinds = ", ".join(f"{kind} {count}" for kind, count in quarantine_file.counts(content).items())
     share = f"{bad} of {len(content.frame)} rows break the contract ({kinds})"
     found = f"{content.path}: {quarantine_file.first_problem(content)}; {share}"
@@ -133,52 +255,11 @@ def _refusal(content: Content, bad: int, quarantine: bool) -> str:
     return f"{found}; correct them at the source, or import with --quarantine to quarantine them"
 
 
-def _with_event_time(
-    path: str, frame: pd.DataFrame, columns: Columns, start: date | None
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """`frame` with `event_time` and every model input in the lake's column order, and the assumptions made."""
-    notes = []
-    if EVENT_TIME in frame:
-        if start is not None:
-            raise DataError(f"{path}: has an {EVENT_TIME} column, so --start has no effect; leave it out")
-        if columns.time is not None and columns.time not in frame:
-            moments = data_contract.microseconds(frame[EVENT_TIME])
-            midnight = moments.min() // _DAY * _DAY
-            frame[columns.time] = (moments - midnight) / _MICROSECONDS
-            first = frame[EVENT_TIME].min().date()
-            notes.append(f"{columns.time} was computed from {EVENT_TIME}: seconds since {first} 00:00 UTC")
-    else:
-        day = DEFAULT_START if start is None else start
-        if not data_contract.FIRST_YEAR <= day.year <= data_contract.LAST_YEAR - 100:
-            last = data_contract.LAST_YEAR - 100
-            raise DataError(f"{path}: --start must be in the years {data_contract.FIRST_YEAR} to {last} (got {day})")
-        midnight = int(datetime.combine(day, time(), UTC).timestamp()) * _MICROSECONDS
-        moments = midnight + np.rint(frame[columns.time].to_numpy() * _MICROSECONDS).astype(np.int64)
-        frame[EVENT_TIME] = pd.Series(moments.view("M8[us]")).dt.tz_localize("UTC")
-        if start is None:
-            assumed = f"{columns.time} is taken to count from {day} 00:00 UTC, the month of the ULB data"
-            notes.append(f"{assumed}; set another day with --start")
-    ids = [EVENT_ID] if EVENT_ID in frame else []
-    return frame[[*ids, EVENT_TIME, *columns.inputs, columns.label]], tuple(notes)
-
-
 def _overlaps(lake: Lake, manifest: ImportManifest) -> tuple[str, ...]:
     """Warnings of imports with events of the same time: a corrected file does not replace the first."""
     return tuple(
-        f"the lake also has {other.rows} transactions of the same time from {other.source.name}; if they are the same "
-        f"ones, training counts them twice: delete s3://{lake.bucket}/{other.key}"
+        f"the lake also has {other.rows} transactions of the same time from {other.source_names}; if they are the same "
+        f"ones, training counts them twice: `fraudops data remove {other.name}`"
         for other in lake.imports()
         if manifest.meets(other)
-    )
-
-
-def _tables(frame: pd.DataFrame, columns: Columns) -> tuple[pa.Table, pa.Table]:
-    """The transactions and their labels as tables of the lake; a label in a file is known at its event's time."""
-    ids = pa.array(frame[EVENT_ID], pa.string())
-    times = pa.array(data_contract.microseconds(frame[EVENT_TIME])).cast(pa.timestamp("us", "UTC"))
-    inputs = {name: pa.array(frame[name].to_numpy(dtype=np.float64)) for name in columns.inputs}
-    labels = pa.array(frame[columns.label].to_numpy().astype(np.int8))
-    return (
-        pa.table({EVENT_ID: ids, EVENT_TIME: times, **inputs}),
-        pa.table({EVENT_ID: ids, "label": labels, "known_at": times}),
     )

@@ -186,7 +186,7 @@ def _sides(old: config.ApprovalRecord | None, new: config.ApprovalRecord) -> Ite
 
 
 def _values(repository: Repository, change: Change) -> Iterator[str]:
-    for path in (config.MODEL, config.GATE, config.SERVING, config.DRIFT):
+    for path in (*config.SETTINGS, config.SERVING, config.DRIFT):
         if path.as_posix() not in change.files:
             continue
         before, after = (flat(_document(repository, change, path, side)) for side in ("before", "after"))
@@ -196,7 +196,7 @@ def _values(repository: Repository, change: Change) -> Iterator[str]:
             rows = [row for row, name in zip(rows, names, strict=True) if name != "approval"]
         if rows:
             yield f"`{path}`\n\n{markdown.table(['value', 'now', 'then'], rows)}"
-        elif path in (config.MODEL, config.GATE):
+        elif path in config.SETTINGS:
             yield f"`{path}` changes only in comments or spacing; it still starts a training."
     if config.DRIFT.as_posix() in change.files:
         yield f"`{config.DRIFT}` starts nothing; the next drift check reads it."

@@ -6,11 +6,9 @@ breaks it, nothing is scored: partial output could be mistaken for a complete on
 
 from __future__ import annotations
 
-import csv
-import gzip
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +19,16 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ml.errors import ArtifactError, DataError
-from ml.ingest import data_file, quarantine
-from ml.model import artifact, data_contract, metrics
+from ml.ingest import data_file, event_times, quarantine
+from ml.model import artifact, metrics
 from ml.model.data_contract import EVENT_ID, EVENT_TIME
 from ml.model.model_document import ModelDocument
 from ml.model.scorer import Scorer
-from ml.model.training_settings import Columns
+from ml.model.training_settings import Columns, TimeColumn
 
 ALERT_BUDGET = 0.01
 """The budget of `recall_at_alert_budget` if neither the caller nor the model's threshold policy sets one."""
 LABEL = "Class"
-_DAY = 86_400 * 1_000_000  # microseconds
 _BOOTSTRAP_SEED = 0  # intervals of the same file and model are the same figures
 
 
@@ -49,21 +46,12 @@ class ScoreReport:
     threshold: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Unlabelled(Columns):
-    """The layout of a file without labels: `label` stands for the amount, the last column that such a file has."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return super().inputs[:-1]
-
-
 def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> ScoreReport:
     """Scores every row of the file `data` with the archive `model` and writes `out`, all of it or nothing.
 
     Args:
-        data: CSV, gzipped CSV or Parquet with the model's inputs in their order; a label column, event_id and
-            event_time may be present too.
+        data: CSV, gzipped CSV or Parquet with the model's inputs in any order; a label column, event_id,
+            event_time and others may be present too.
         out: .csv or .parquet; one row per row of `data`, in its order: event_id (or, where `data` has none, row,
             counted from 1), score, decision (1 = alert).
         calibrated: adds the column `fraud_rate`, the fraud rate to expect among rows like this one.
@@ -116,7 +104,7 @@ def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget:
     """
     archive = load(model)
     scorer = archive.model
-    name = label or _label(_names(data), scorer.document)
+    name = label or _label(_names(data, scorer.document), scorer.document)
     if name is None:
         raise DataError(
             f"{data}: has no label column, neither {LABEL} nor exactly one beside the model's inputs; "
@@ -172,11 +160,9 @@ def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
     if data.parts[:1] == ("s3:",):
         raise DataError(f"{data}: is in S3, and this works offline; fetch the file and give its path")
     model = scorer.document
-    label = label or _label(_names(data), model)
-    rest = tuple(name for name in model.inputs if name not in (model.time, model.amount))
-    layout = Columns if label else _Unlabelled
-    columns = layout(label=label or model.amount, time=model.time, amount=model.amount, features=rest)
-    content = data_file.read(str(data), columns)
+    label = label or _label(_names(data, model), model)
+    columns = _columns(model, label)
+    content = data_file.read(str(data), columns, labelled=label is not None)
     bad = int(content.bad.sum())
     if bad:
         more = f" ({bad} rows break the contract)" if bad > 1 else ""
@@ -185,10 +171,23 @@ def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
             f"correct the file, or quarantine such rows with `fraudops data import --quarantine`"
         )
     frame = content.frame
-    if model.time is not None and model.time not in frame:
-        moments = data_contract.microseconds(frame[EVENT_TIME])
-        frame[model.time] = (moments - moments.min() // _DAY * _DAY) / 1_000_000
+    event_times.clock_from_event_time(frame, columns)
     return frame
+
+
+def _columns(model: ModelDocument, label: str | None) -> Columns:
+    """The columns that the model takes, and perhaps the label."""
+    time = None if model.time is None else TimeColumn(**asdict(model.time))
+    return Columns(
+        label=label or "",
+        time=time,
+        amount=model.amount,
+        event_id=None,
+        entity=None,
+        features=tuple(name for name in model.inputs if name not in (model.clock, model.amount)),
+        categories=(),
+        keep=(),
+    )
 
 
 def _inputs(frame: pd.DataFrame, scorer: Scorer) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -199,23 +198,17 @@ def _label(names: Sequence[str], model: ModelDocument) -> str | None:
     """The only column that is not an input; `Class` if there are several, or if inputs are missing."""
     known = {*model.inputs, EVENT_ID, EVENT_TIME}
     extra = [name for name in names if name not in known]
-    if len(extra) == 1 and {*model.inputs} - {*names} <= {model.time}:
+    if len(extra) == 1 and {*model.inputs} - {*names} <= {model.clock}:
         return extra[0]
     return LABEL if LABEL in extra or not names else None
 
 
-def _names(data: Path) -> list[str]:
-    """The column names of the file; empty if it cannot be read, which `reader.read` then reports in detail."""
+def _names(data: Path, model: ModelDocument) -> tuple[str, ...]:
+    """The column names of the file; none if it cannot be read, which `data_file.read` then reports in detail."""
     try:
-        with data.open("rb") as file:
-            start = file.read(4)
-        if start == b"PAR1":
-            return list(pq.read_schema(data).names)
-        with gzip.open(data, "rb") if start[:2] == b"\x1f\x8b" else data.open("rb") as lines:
-            header = next((line for line in lines if line.strip()), b"").decode("utf-8-sig")
-        return next(csv.reader([header.strip()]), [])
-    except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException):
-        return []
+        return data_file.column_names(str(data), model.inputs)
+    except DataError:
+        return ()
 
 
 def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:

@@ -6,9 +6,11 @@ Imported as a whole: `from ml import config`, then `config.load_gate(root)`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ml.config.data_file import DataFile
 from ml.config.record_files import (
     ApprovalRecord,
     Artifact,
@@ -32,17 +34,20 @@ from ml.model.run_kinds import RunKind
 
 __all__ = [
     "APPROVALS",
+    "DATA",
     "DRIFT",
     "GATE",
     "GATE_FAILURES",
     "MODEL",
     "REQUESTS",
     "SERVING",
+    "SETTINGS",
     "ApprovalRecord",
     "Artifact",
     "AsTuple",
     "Champion",
     "Container",
+    "DataFile",
     "DriftFile",
     "Evaluation",
     "File",
@@ -69,6 +74,8 @@ __all__ = [
     "line_of",
     "load_approval",
     "load_bytes",
+    "load_columns",
+    "load_data",
     "load_drift",
     "load_gate",
     "load_gate_failure",
@@ -79,6 +86,7 @@ __all__ = [
     "load_serving",
     "load_settings",
     "parse",
+    "parse_settings",
     "read",
     "set_values",
     "settings_of",
@@ -86,6 +94,9 @@ __all__ = [
 
 MODEL = Path("model-config/training/model.yaml")
 GATE = Path("model-config/training/gate.yaml")
+DATA = Path("model-config/training/data.yaml")
+SETTINGS = (DATA, MODEL, GATE)
+"""The files that determine a training run's settings."""
 SERVING = Path("model-config/serving/production.yaml")
 DRIFT = Path("model-config/monitoring/drift.yaml")
 APPROVALS = Path("model-config/approvals")
@@ -93,6 +104,16 @@ REQUESTS = Path("model-config/retrain-requests")
 GATE_FAILURES = Path("model-config/gate-failures")
 _REQUEST_ID = re.compile(r"^\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*$")
 _GATE_FAILURE_NAME = re.compile(r"^\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})$")
+
+
+def load_data(root: Path) -> DataFile:
+    """model-config/training/data.yaml below `root`."""
+    return read(root, DATA, DataFile)
+
+
+def load_columns(root: Path) -> training_settings.Columns:
+    """The columns that model-config/training/data.yaml below `root` names."""
+    return load_data(root).to_columns()
 
 
 def load_model(root: Path) -> ModelFile:
@@ -167,13 +188,21 @@ def load_gate_failures(root: Path) -> dict[str, GateFailureRecord]:
     return {file.stem: load_gate_failure(root, file.stem) for file in sorted((root / GATE_FAILURES).glob("*.yaml"))}
 
 
-def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
-    """The settings that the pipeline passes to its steps: both files without the compute."""
+def settings_of(data: DataFile, model: ModelFile, gate: GateFile) -> training_settings.Settings:
+    """The settings that the pipeline passes to its steps: the three files without the compute.
+
+    Raises:
+        ConfigError: the threshold's policy needs a column that the data does not have.
+    """
+    if model.threshold.policy == "min_cost" and data.amount is None:
+        raise ConfigError(
+            f"{MODEL}: threshold.policy min_cost weighs amounts, and {DATA} names no amount column; name it there, or "
+            f"choose max_recall_at_fpr, alert_budget or fixed"
+        )
     document = model.model_dump(exclude={"compute"})
-    document["columns"] = document.pop("data")
     return training_settings.Settings(
         training=training_settings.Training(
-            columns=training_settings.Columns(**document["columns"]),
+            columns=data.to_columns(),
             split=training_settings.Split(**document["split"]),
             binning=training_settings.Binning(**document["binning"]),
             resampling=training_settings.Resampling(**document["resampling"]),
@@ -195,5 +224,14 @@ def settings_of(model: ModelFile, gate: GateFile) -> training_settings.Settings:
 
 
 def load_settings(root: Path) -> training_settings.Settings:
-    """The settings of both training files below `root`, as passed to the steps."""
-    return settings_of(load_model(root), load_gate(root))
+    """The settings of the training files below `root`, as passed to the steps."""
+    return settings_of(load_data(root), load_model(root), load_gate(root))
+
+
+def parse_settings(read_text: Callable[[Path], str]) -> training_settings.Settings:
+    """The settings in the training files, whose texts `read_text` gives, as those of a commit. Raises ConfigError."""
+    return settings_of(
+        parse(read_text(DATA), DATA, DataFile),
+        parse(read_text(MODEL), MODEL, ModelFile),
+        parse(read_text(GATE), GATE, GateFile),
+    )

@@ -102,7 +102,7 @@ class BudgetOption(File):
     alerts_per_day: float | None
     recall: Figure
     value_recall: float | None
-    value_missed: float
+    value_missed: float | None
     false_positive_rate: float | None
 
 

@@ -7,26 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ml.config.yaml_models import AsTuple, Column, Endpoint, File, OpenShare, Positive, Ratio, Share
-
-
-class _Data(File):
-    label: Column
-    time: Column | None
-    amount: Column
-    features: Annotated[
-        tuple[Column, ...],
-        Field(min_length=1, max_length=512),
-        AsTuple,
-    ]
-
-    @model_validator(mode="after")
-    def _distinct(self) -> _Data:
-        names = [self.label, self.amount, *self.features, *([self.time] if self.time else [])]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"must name each column once (twice: {', '.join(twice)})")
-        return self
+from ml.config import data_file
+from ml.config.yaml_models import AsTuple, Endpoint, File, OpenShare, Positive, Ratio, Share
 
 
 class _Split(File):
@@ -100,9 +82,8 @@ class Compute(File):
 
 
 class ModelFile(File):
-    """model-config/training/model.yaml: what is trained, on which data."""
+    """model-config/training/model.yaml: what is trained, and how. The columns are in data.yaml."""
 
-    data: _Data
     split: _Split
     binning: _Binning
     resampling: _Resampling
@@ -114,11 +95,12 @@ class ModelFile(File):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     compute: Compute
 
-    @model_validator(mode="after")
-    def _hours_need_time(self) -> ModelFile:
-        if self.binning.hour_bins and self.data.time is None:
-            raise ValueError("must set binning.hour_bins to 0 if data.time is null")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _no_data(cls, document: Any) -> Any:
+        if isinstance(document, dict) and "data" in document:
+            raise ValueError(data_file.moved(document["data"]))
+        return document
 
 
 class _Challenger(File):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +25,8 @@ class Model:
 
     record: config.ApprovalRecord
     reference: detector.Reference
-    amount: str
-    """The name of the input with the amount."""
+    amount: str | None
+    """The name of the input with the amount; None if the data has none."""
     rates: FraudRates
     """The fraud rates of the reference, for the daily concept test."""
     scorer: Scorer
@@ -73,13 +72,14 @@ class Model:
             )
         try:
             archive = artifact.read(content)
-            amount: str = json.loads(archive.files["model.json"])["amount"]
             reference = detector.Reference.of(archive.baseline)
             rates = FraudRates.of(archive.baseline)
             reference.names, reference.scores  # noqa: B018 - parsed here, so that a defect is reported with its URI
         except (artifact.ArtifactInvalid, KeyError, TypeError) as error:
             raise ArtifactError(f"{record.artifact.uri}: no drift reference can be read from it ({error})") from error
-        return cls(record=record, reference=reference, amount=amount, rates=rates, scorer=archive.model)
+        return cls(
+            record=record, reference=reference, amount=archive.model.document.amount, rates=rates, scorer=archive.model
+        )
 
 
 def learned_until(document: Mapping[str, Any]) -> datetime | None:

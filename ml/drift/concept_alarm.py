@@ -116,6 +116,7 @@ def scored_rows(monitor: Monitor, model: Model) -> ScoredRows:
         monitor.bucket,
         monitor.endpoint,
         inputs=model.reference.names,
+        iso_times=model.scorer.document.iso_times,
         amount=model.amount,
         version=model.version,
         patterns=lambda inputs: explanation.patterns(model.scorer.log_odds(inputs)),

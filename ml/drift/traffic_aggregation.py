@@ -34,10 +34,11 @@ def read(
     Raises:
         CloudError, DataError: S3 cannot be read, or an object has another format.
     """
-    reading = reader.read(bucket, endpoint, *window, inputs=model.reference.names)
+    iso_times = model.scorer.document.iso_times
+    reading = reader.read(bucket, endpoint, *window, inputs=model.reference.names, iso_times=iso_times)
     summary = detector.WindowSummary.empty(model.reference)
     others: dict[str, int] = {}
-    with labels.join(bucket, keep=(model.amount,)) as join:
+    with labels.join(bucket, keep=(model.amount,) if model.amount is not None else ()) as join:
         for batch in reading:
             scored = _mask_other_models(batch, _scored_by(batch, model.version, others))
             summary += _summary(scored, model.reference)
@@ -96,6 +97,8 @@ def _summary(batch: Batch, reference: detector.Reference) -> detector.WindowSumm
 
 def _outcomes(labelled: labels.Labelled, model: Model) -> detector.LabelSummary | None:
     """Mature days with their confusion counts; other days only with their number of labelled rows."""
+    import numpy as np
+
     if not labelled.days:
         return None
     bands = len(model.reference.document["fraud_by_amount"]["edges"]) + 1
@@ -106,7 +109,7 @@ def _outcomes(labelled: labels.Labelled, model: Model) -> detector.LabelSummary 
             times=batch.times,
             labels=batch.labels,
             decisions=batch.decisions,
-            amounts=batch.columns[model.amount],
+            amounts=batch.columns[model.amount] if model.amount is not None else np.zeros(len(batch.labels)),
         )
     days = {}
     for day in labelled.days:

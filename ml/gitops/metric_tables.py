@@ -174,11 +174,11 @@ def budget(evaluation: Mapping[str, Any]) -> str:
     days = found["days"]
 
     def row(each: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
-        missed = each["value_missed"] / days if days > 0 else each["value_missed"]
         caught = _percent(each["value_recall"]) if each["value_recall"] is not None else "–"
         wrong = _percent(each["false_positive_rate"]) if each["false_positive_rate"] is not None else "–"
         raised = f"{each['alerts'] / days:,.1f}" if days > 0 else f"{each['alerts']:,} in all"
-        return _percent(each["alert_share"]), raised, share(each["recall"]), wrong, caught, f"{missed:,.0f}"
+        missed = f"{each['value_missed'] / (days if days > 0 else 1):,.0f}" if each["value_missed"] is not None else "–"
+        return _percent(each["alert_share"]), raised, share(each["recall"]), wrong, caught, missed
 
     head = (
         "alerts on at most",

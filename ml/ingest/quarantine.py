@@ -13,7 +13,7 @@ import numpy as np
 
 from ml.aws import s3_objects
 from ml.errors import DataError
-from ml.ingest.table import Content
+from ml.ingest.content import Content
 
 SUFFIX = ".quarantine.csv"
 """Added to the name of a file: the name of its quarantine."""

@@ -47,6 +47,7 @@ CODE: Mapping[str, str] = MappingProxyType(
         "code/ml/model/scoring_responses.py": "ml/model/scoring_responses.py",
         "code/ml/model/request_parser.py": "ml/model/request_parser.py",
         "code/ml/model/scorer.py": "ml/model/scorer.py",
+        "code/ml/model/time_units.py": "ml/model/time_units.py",
     }
 )
 """Member of the archive's code/ → file below the source root. These files need numpy and the standard library only."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.model import time_units
 from ml.model.training_settings import Columns
 
 EVENT_ID = "event_id"
 EVENT_TIME = "event_time"
 OPTIONAL = (EVENT_ID, EVENT_TIME)
 
-MAX_SECONDS = 100 * 365.25 * 86_400
-"""Time counts seconds from the file's first midnight. A value of a century or more is in a wrong unit."""
-FIRST_YEAR, LAST_YEAR = 1970, 2261
-"""Years that pandas' unit, 64-bit nanoseconds since 1970, can represent."""
 MAX_ID_LENGTH = 128
 MAX_MAGNITUDE = 1e12
 """Upper bound of amounts and features. Scaling sums squares: one value of 1e200 overflows float64 and fails the fit;
@@ -44,33 +42,27 @@ class Fault:
     rows: NDArray[np.int64]
 
 
-def layout_problem(names: Sequence[str], columns: Columns) -> str | None:
+def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = True) -> str | None:
     """What is wrong with a file whose columns are `names`, in one phrase, or None.
 
-    The model's inputs and the label must be present in the order of `columns`. `event_id` and `event_time` may be
-    anywhere; with `event_time`, the time column may be missing.
+    The model's inputs, the columns to keep, the configured id and, if `labelled`, the label must be present, in any
+    order; further columns are ignored. With `event_time`, the time column may be missing.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
+    needed = [*columns.inputs, *columns.kept]
+    needed += [columns.event_id] if columns.event_id is not None else []
+    needed += [columns.label] if labelled else []
+    counts = Counter(names)
+    twice = [name for name in (*needed, *OPTIONAL) if counts[name] > 1]
     if twice:
-        return f"{_listed(twice)} named more than once; name each column once"
-    found = [name for name in names if name not in OPTIONAL]
-    expected = [*columns.inputs, columns.label]
-    if columns.time is not None and EVENT_TIME in names and columns.time not in names:
-        expected.remove(columns.time)
-    missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
-    if missing or extra:
-        parts = [f"missing {_listed(missing)}"] if missing else []
-        parts += [f"not expected {_listed(extra)}"] if extra else []
-        return f"{'; '.join(parts)}; the columns must be {_ordered(expected)}"
-    if found != expected:
-        position = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
-        return (
-            f"misordered: found {found[position]!r} where {expected[position]!r} is expected; "
-            f"the columns must be {_ordered(expected)}"
-        )
-    if columns.time is None and EVENT_TIME not in names:
-        return f"missing {EVENT_TIME!r}, which a model without a time column needs"
+        return f"{_listed(sorted(twice))} named more than once; name each column once"
+    if columns.clock is not None and EVENT_TIME in counts and columns.clock not in counts:
+        needed.remove(columns.clock)
+    missing = [name for name in needed if name not in counts]
+    if missing:
+        alike = {name.strip().lower(): name for name in names}
+        similar = [f"{alike[name.lower()]!r} is {name!r} in data.yaml" for name in missing if name.lower() in alike]
+        hint = f" ({'; '.join(similar[:3])})" if similar else ""
+        return f"missing {_listed(missing)}{hint}; data.yaml names the columns {_ordered(needed)}"
     return None
 
 
@@ -78,28 +70,24 @@ def faults(frame: pd.DataFrame, columns: Columns) -> list[Fault]:
     """All faults of a frame with a valid layout, by column in the frame's order.
 
     `frame`: the model's inputs and the label as float64 (NaN if not a number); optionally `event_id` as text ('' if
-    missing) and `event_time` as datetime64[us, UTC] (NaT if missing).
+    missing) and `event_time` as datetime64[us, UTC] (NaT if missing). Other columns have no faults.
     """
     found: list[Fault] = []
+    clock = columns.clock
     for name in frame.columns:
         if name in columns.inputs or name == columns.label:
             values = frame[name].to_numpy(dtype=np.float64)
             finite = np.isfinite(values)
             found += _fault("not finite", name, "must be a finite number", ~finite)
-            if name not in (columns.time, columns.label):
+            if name not in (clock, columns.label):
                 rule = f"must lie between -{MAX_MAGNITUDE:.0e} and {MAX_MAGNITUDE:.0e}".replace("e+", "e")
                 found += _fault("value out of range", name, rule, finite & (np.abs(values) > MAX_MAGNITUDE))
             found += _range_faults(name, values, finite, columns)
         elif name == EVENT_ID:
             found += _id_faults(frame[name])
         elif name == EVENT_TIME:
-            moments = frame[name]
-            known = moments.notna().to_numpy()
-            years = moments.dt.year.fillna(FIRST_YEAR).to_numpy()
+            known = frame[name].notna().to_numpy()
             found += _fault("not a time", name, "must be a time as 2026-03-01T06:00:00Z", ~known)
-            outside = known & ((years < FIRST_YEAR) | (years > LAST_YEAR))
-            rule = f"must be in the years {FIRST_YEAR} to {LAST_YEAR}"
-            found += _fault("time out of range", name, rule, outside)
     return found
 
 
@@ -108,12 +96,9 @@ def _range_faults(name: str, values: NDArray[np.float64], finite: NDArray[np.boo
         return _fault("negative amount", name, "must be 0 or more", finite & (values < 0))
     if name == columns.label:
         return _fault("label outside {0,1}", name, "must be 0 or 1", finite & (values != 0) & (values != 1))
-    if name == columns.time:
-        late = "must be seconds since the first day's midnight, less than a century"
-        return [
-            *_fault("negative time", name, "must be 0 or more seconds", finite & (values < 0)),
-            *_fault("time out of range", name, late, finite & (values >= MAX_SECONDS)),
-        ]
+    if columns.time is not None and name == columns.time.column and columns.time.unit != time_units.ISO:
+        kind, unit = "negative time", columns.time.unit.replace("_", " ")
+        return _fault(kind, name, f"must be 0 or more ({unit})", finite & (values < 0))
     return []
 
 
@@ -147,7 +132,14 @@ def duplicates(frame: pd.DataFrame) -> int:
     return int(suspects.duplicated().sum())
 
 
+def _is_text(values: pd.Series[Any]) -> bool:
+    return values.dtype == object or isinstance(values.dtype, pd.StringDtype)
+
+
 def _bits(values: pd.Series[Any]) -> NDArray[np.uint64]:
+    if _is_text(values):
+        hashes: NDArray[np.uint64] = pd.util.hash_array(values.to_numpy(dtype=object))
+        return hashes
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return microseconds(values).view(np.uint64)
     return (values.to_numpy(dtype=np.float64) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 the 0.0 that it equals
@@ -165,7 +157,7 @@ def content_sha256(frame: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     for name in frame.columns:
         digest.update(f"{name}\0{len(frame)}\0".encode())
-        if name == EVENT_ID:
+        if _is_text(frame[name]):
             digest.update(json.dumps(frame[name].tolist()).encode())
         else:
             digest.update(np.ascontiguousarray(_bits(frame[name])).astype("<u8", copy=False).data)

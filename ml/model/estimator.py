@@ -6,6 +6,7 @@ is a JSON document, never a pickle; scorer.py evaluates it.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -45,8 +46,8 @@ class MeanLossRegression(LogisticRegression):  # type: ignore[misc] # scikit-lea
 
 def build(training: Training) -> Pipeline:
     """The unfitted pipeline; it takes a frame of `training.columns.inputs`."""
-    codes = features.code_count(training.binning)
-    values = len(training.columns.features) + 1
+    codes = features.code_count(training.columns, training.binning)
+    values = len(training.columns.features) + (training.columns.amount is not None)
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     steps: list[tuple[str, Any]] = [("features", features.build(training.columns, training.binning))]
     if training.resampling.minority_ratio > 0:
@@ -108,8 +109,10 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float, histo
     """
     columns, blocks = training.columns, pipeline["features"].named_transformers_
     coefficients = pipeline["regression"].coef_[0]
-    terms = [(name, "identity") for name in columns.features] + [(columns.amount, "log1p")]
-    scalers = (blocks["features"], blocks["amount"][-1])
+    terms, scalers = [(name, "identity") for name in columns.features], [blocks["features"]]
+    if columns.amount is not None:
+        terms.append((columns.amount, "log1p"))
+        scalers.append(blocks["amount"][-1])
     means = np.concatenate([scaler.mean_ for scaler in scalers])
     scales = np.concatenate([scaler.scale_ for scaler in scalers])
     part = {
@@ -134,7 +137,7 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float, histo
     return {
         "schema": model_document.SCHEMA,
         "inputs": list(columns.inputs),
-        "time": columns.time,
+        "time": None if columns.time is None else dataclasses.asdict(columns.time),
         "amount": columns.amount,
         "parts": [part],
         "history": {"slope": history.slope, "intercept": history.intercept},
@@ -149,10 +152,10 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float, histo
 
 def _bins(pipeline: Pipeline, training: Training, coefficients: NDArray[np.float64]) -> list[dict[str, Any]]:
     """The coefficients of the one-hot columns, one table per block; a bin without training rows has coefficient 0."""
-    if not features.code_count(training.binning):
+    if not features.code_count(training.columns, training.binning):
         return []
     blocks = pipeline["features"].named_transformers_
-    kinds = [("amount_bin", training.columns.amount, "value"), ("hour_bin", training.columns.time, "hour_of_day")]
+    kinds = [("amount_bin", training.columns.amount, "value"), ("hour_bin", training.columns.clock, "hour_of_day")]
     present = [(blocks[block], name, kind) for block, name, kind in kinds if block in blocks]
     tables, start = [], 0
     categories = pipeline["one_hot"].named_transformers_["bins"].categories_

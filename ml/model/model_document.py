@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.model import document_fields as fields
+from ml.model import time_units
 from ml.model.document_fields import MAX_MAGNITUDE, ArtifactInvalid
 
-SCHEMA = 2
+SCHEMA = 3
 POLICIES = ("max_recall_at_fpr", "alert_budget", "min_cost", "fixed")
 TRANSFORMS = ("identity", "log1p")
 KINDS = ("value", "hour_of_day")
@@ -48,7 +49,7 @@ class Feature:
 class Bins:
     """A one-hot block as a table: coefficients[searchsorted(edges, value, side="right")].
 
-    The value is the input itself, or the hour of the day of an input in seconds (kind `hour_of_day`).
+    The value is the input itself, or the hour of the day in UTC of the time (kind `hour_of_day`).
     """
 
     input: str
@@ -94,6 +95,15 @@ class Threshold:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Time:
+    """The input with the transaction's time: its name, its unit (time_units.py), and the zone of local ISO times."""
+
+    column: str
+    unit: str
+    zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelDocument:
     """A validated model.json; `version` is the first 12 hex digits of the digest of its canonical form.
 
@@ -103,13 +113,23 @@ class ModelDocument:
     """
 
     inputs: tuple[str, ...]
-    time: str | None
-    amount: str
+    time: Time | None
+    amount: str | None
     parts: tuple[Part, ...]
     history: Line
     threshold: Threshold
     provenance: dict[str, str] | None
     version: str
+
+    @property
+    def clock(self) -> str | None:
+        """The name of the input with the time; None without one."""
+        return None if self.time is None else self.time.column
+
+    @property
+    def iso_times(self) -> tuple[str, str] | None:
+        """Name and zone of the input whose values are ISO text in requests; None if all are numbers there."""
+        return None if self.time is None or self.time.unit != time_units.ISO else (self.time.column, self.time.zone)
 
 
 def parse(text: str | bytes) -> ModelDocument:
@@ -126,17 +146,21 @@ def parse(text: str | bytes) -> ModelDocument:
     _check_schema(document)
     fields.check_keys(document, "", _KEYS)
     inputs = _inputs(document["inputs"])
-    time = document["time"]
-    if time is not None:
-        fields.one_of(time, "time", inputs, "null or one of inputs")
-    amount = fields.one_of(document["amount"], "amount", inputs, "one of inputs")
-    if amount == time:
+    time = None if document["time"] is None else _time(document["time"], inputs)
+    amount = document["amount"]
+    if amount is not None:
+        fields.one_of(amount, "amount", inputs, "null or one of inputs")
+    if time is not None and amount == time.column:
         fields.reject("amount", "must be another input than time", amount)
+    parts = _parts(document["parts"], inputs)
+    hours = [table.input for part in parts for table in part.bins if table.kind == "hour_of_day"]
+    if any(time is None or name != time.column for name in hours):
+        fields.reject("parts", "must have the hour of the day of the time column only", hours[0])
     return ModelDocument(
         inputs=inputs,
         time=time,
         amount=amount,
-        parts=_parts(document["parts"], inputs),
+        parts=parts,
         history=_line(document["history"], "history"),
         threshold=_threshold(document["threshold"]),
         provenance=_provenance(document["provenance"]),
@@ -149,10 +173,25 @@ def _check_schema(document: dict[str, Any]) -> None:
         raise ArtifactInvalid("model.json: schema is missing")
     schema = document["schema"]
     if type(schema) is not int or schema != SCHEMA:
-        older = "; schema 1 had no parts: train the model again" if schema == 1 and schema is not True else ""
+        was = {1: "had no parts", 2: "did not state the unit of the time"}
+        older = (
+            f"; schema {schema} {was[schema]}: train the model again" if type(schema) is int and schema in was else ""
+        )
         raise ArtifactInvalid(
             f"model.json: schema must be {SCHEMA}, the version this code reads (got {fields.shorten(schema)}{older})"
         )
+
+
+def _time(value: Any, inputs: Sequence[str]) -> Time:
+    fields.check_keys(value, "time", ("column", "unit", "zone"))
+    zone = fields.text(value["zone"], "time.zone")
+    if not time_units.zone_exists(zone):
+        fields.reject("time.zone", "must be a time zone that this system knows, as UTC or Europe/Berlin", zone)
+    return Time(
+        column=fields.one_of(value["column"], "time.column", inputs, "one of inputs"),
+        unit=fields.one_of(value["unit"], "time.unit", time_units.UNITS),
+        zone=zone,
+    )
 
 
 def _inputs(value: Any) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pandas as pd
 from imblearn.pipeline import Pipeline
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model import calibration_line, estimator, out_of_fold, threshold, threshold_evidence
+from ml.model import calibration_line, estimator, features, out_of_fold, threshold, threshold_evidence
 from ml.model.fit_evidence import FitEvidence
 from ml.model.model_document import Line
 from ml.model.scorer import Scorer
@@ -107,7 +107,7 @@ def _finish(
 ) -> Fit:
     rows, labels = scored
     rule = training.threshold
-    score = threshold.choose(rule, scores, labels, rows[training.columns.amount].to_numpy())
+    score = threshold.choose(rule, scores, labels, features.amounts(training.columns, rows))
     expected = threshold_evidence.expected(rule.policy, score, scores, labels, blocks=blocks, source=source)
     synthetic = len(pipeline["resample"].parents_) if "resample" in pipeline.named_steps else 0
     return Fit(

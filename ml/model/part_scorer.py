@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.model import time_units
 from ml.model.document_fields import ArtifactInvalid
 from ml.model.model_document import Feature, ModelDocument, Part
 
@@ -59,6 +60,7 @@ class PartScorer:
             else:  # there are 24 hours, so the table by bin becomes a table by hour
                 hours = values[np.searchsorted(edges, np.arange(24.0), side="right")]
                 self._hours.append((index[table.input], hours))
+        self._per_hour = 3600.0 * time_units.per_second(model.time.unit if model.time is not None else None)
         self._row_values = [(at, edges.tolist(), values.tolist()) for at, edges, values in self._values]
         self._row_hours = [(at, values.tolist()) for at, values in self._hours]
 
@@ -76,7 +78,7 @@ class PartScorer:
         for at, edges, values in self._row_values:
             total += values[bisect_right(edges, row[at])]
         for at, values in self._row_hours:
-            total += values[int(math.floor(row[at] / 3600.0) % 24)]
+            total += values[int(math.floor(row[at] / self._per_hour) % 24)]
         return total if math.isfinite(total) else self._rescaled_sum(row)
 
     def log_odds_block(self, out: NDArray[np.float64], columns: NDArray[np.float64]) -> None:
@@ -95,7 +97,7 @@ class PartScorer:
         for at, edges, values in self._values:
             out += values[np.searchsorted(edges, columns[at], side="right")]
         for at, values in self._hours:
-            out += values[_hour_of_day(columns[at])]
+            out += values[_hour_of_day(columns[at], self._per_hour)]
         finite = np.isfinite(out)
         if not finite.all():
             for row in np.flatnonzero(~finite):
@@ -113,9 +115,9 @@ def _log_range(term: Feature) -> tuple[float, float]:
     return max(low, 0.0), max(high, 0.0)
 
 
-def _hour_of_day(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
-    """floor(seconds / 3600) modulo 24; below 2**40 hours exact without np.mod, and three times faster."""
-    hours = np.floor(seconds / 3600.0)
+def _hour_of_day(times: NDArray[np.float64], per_hour: float) -> NDArray[np.intp]:
+    """floor(times / per_hour) modulo 24; below 2**40 hours exact without np.mod, and three times faster."""
+    hours = np.floor(times / per_hour)
     if np.abs(hours).max(initial=0.0) < _EXACT_HOURS:
         hours -= 24.0 * np.floor(hours / 24.0)
     else:

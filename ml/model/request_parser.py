@@ -6,7 +6,7 @@ else.
 Requests: text/csv (one row per line; a header line is detected, or declared by RFC 4180's header= parameter),
 application/json ({"instances": [...]}, a list of rows or one row; a row is an object or an array in order) and
 application/jsonlines (one row per line). Named columns may be in any order. `event_id` may be one of them; it is echoed
-and never scored.
+and never scored. Values are numbers, but for a time whose unit is `iso`: that is text, and becomes seconds since 1970.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ml.model import scoring_responses
+from ml.model import scoring_responses, time_units
 from ml.model.scoring_responses import EVENT_ID, MAX_BODY, MAX_ROWS, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
@@ -39,12 +39,17 @@ class Batch:
 
 
 class RequestParser:
-    """Parses requests for a model with the columns `inputs`; the column `amount` must not be negative."""
+    """Parses requests for a model with the columns `inputs`; the column `amount`, if any, must not be negative.
 
-    def __init__(self, inputs: Sequence[str], amount: str) -> None:
+    `iso_times` is the name of the column whose values are ISO times, and the zone of those without an offset.
+    """
+
+    def __init__(self, inputs: Sequence[str], amount: str | None, iso_times: tuple[str, str] | None = None) -> None:
         self.inputs = tuple(inputs)
         self.amount = amount
-        self._amount_at = self.inputs.index(amount)
+        self._amount_at = None if amount is None else self.inputs.index(amount)
+        self._time_at = None if iso_times is None else self.inputs.index(iso_times[0])
+        self._times = None if iso_times is None else time_units.IsoTimes(iso_times[1])
         self._known = frozenset(self.inputs)
 
     def parse(self, body: bytes | str, content_type: str | None) -> Batch:
@@ -100,6 +105,7 @@ class RequestParser:
 
     def _numbers(self, values: list[Any], number: int) -> list[float]:
         """JSON values as finite floats; true, null and "1" are not numbers."""
+        values = self._with_seconds(values, number)
         if not set(map(type, values)) <= {float, int}:
             at = next(index for index, value in enumerate(values) if type(value) not in (float, int))
             bad(number, self.inputs[at], values[at], _FINITE)
@@ -108,6 +114,17 @@ class RequestParser:
         except OverflowError:  # a whole number beyond the largest float
             row = [float(value) if abs(value) < 10**308 else math.inf for value in values]
         return self._finite(row, values, number)
+
+    def _with_seconds(self, values: list[Any], number: int) -> list[Any]:
+        """The values with the ISO time, if the model has one, as seconds since 1970."""
+        if self._times is None or self._time_at is None:
+            return values
+        text = values[self._time_at]
+        seconds = self._times.seconds(text) if type(text) is str else None
+        if seconds is None:
+            expected = f"an ISO 8601 time, as {time_units.ISO_EXAMPLE}"
+            bad(number, self.inputs[self._time_at], text, expected)
+        return [*values[: self._time_at], seconds, *values[self._time_at + 1 :]]
 
     def _parse_csv(self, text: str, header: str | None) -> tuple[list[list[float]], list[str | None]]:
         plain = text.isascii() and "_" not in text  # then float() accepts only numbers, nan and inf
@@ -160,20 +177,21 @@ class RequestParser:
         return [at[name] for name in self.inputs], None if len(wanted) == len(names) else at[EVENT_ID]
 
     def _parse_fields(self, fields: list[str], number: int, plain: bool) -> list[float]:
+        values = self._with_seconds(fields, number)
         try:
-            row = list(map(float, fields))
+            row = list(map(float, values))
         except ValueError:
             row = None
-        if row is None or not (plain or all(map(_is_number, fields))):
-            at = next((index for index, field in enumerate(fields) if not _is_number(field)), 0)
-            bad(number, self.inputs[at], fields[at], _FINITE)
-        return self._finite(row, fields, number)
+        if row is None or not (plain or all(map(_is_number, values))):
+            at = next((index for index, value in enumerate(values) if not _is_number(value)), 0)
+            bad(number, self.inputs[at], values[at], _FINITE)
+        return self._finite(row, values, number)
 
     def _finite(self, row: list[float], values: Sequence[Any], number: int) -> list[float]:
         if not all(map(math.isfinite, row)):
             at = next(index for index, value in enumerate(row) if not math.isfinite(value))
             bad(number, self.inputs[at], values[at], _FINITE)
-        if row[self._amount_at] < 0:
+        if self._amount_at is not None and row[self._amount_at] < 0:
             bad(number, self.amount, values[self._amount_at], "a number of at least 0")
         return row
 
@@ -295,5 +313,5 @@ def _event_id(value: Any, number: int) -> str | None:
     return value
 
 
-def _is_number(field: str) -> bool:
-    return _NUMBER.fullmatch(field.strip(" \t")) is not None
+def _is_number(field: str | float) -> bool:
+    return isinstance(field, float) or _NUMBER.fullmatch(field.strip(" \t")) is not None

@@ -73,7 +73,7 @@ def cheapest(
     return _between(below, float(levels[len(levels) - best]) if best else 1.0)
 
 
-def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike = (), amounts: ArrayLike = ()) -> float:
+def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike = (), amounts: ArrayLike | None = None) -> float:
     """Applies the policy to scored rows.
 
     `max_recall_at_fpr`: the lowest threshold that alerts at most the share `value` of the legitimate rows; no other
@@ -84,7 +84,7 @@ def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike = (), amou
     Args:
         scores: of validation rows, or out-of-fold scores (out_of_fold.py) of the rows that the model was fitted on.
         labels: 0 or 1 for each score; not used by `alert_budget` and `fixed`.
-        amounts: for each score; used by `min_cost` only.
+        amounts: for each score; used by `min_cost` only, which needs them.
 
     Raises:
         ValueError: the policy is unknown, there are no rows to apply it to, or no threshold satisfies it.
@@ -96,6 +96,8 @@ def choose(threshold: Threshold, scores: ArrayLike, labels: ArrayLike = (), amou
     if not len(values) or (threshold.policy != "min_cost" and not limited.any()):
         raise ValueError(f"threshold policy {threshold.policy} has no validation rows to work with")
     if threshold.policy == "min_cost":
+        if amounts is None:
+            raise ValueError("threshold policy min_cost needs an amount column: name it in data.yaml, or set another")
         if threshold.loss_share is None or len(np.asarray(amounts)) != len(values):
             raise ValueError("threshold policy min_cost needs loss_share, and the amount of each row")
         return cheapest(values, truth, amounts, alert_cost=threshold.value, loss_share=threshold.loss_share)

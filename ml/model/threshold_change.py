@@ -24,7 +24,7 @@ from ml.model.training_settings import Threshold
 class ThresholdFigures:
     """What one threshold gives on the test rows; rates have Wilson's interval.
 
-    `value_missed` is the amount of the frauds that it does not alert, in the data's unit.
+    `value_missed` is the amount of the frauds that it does not alert, in the data's unit; None without amounts.
     """
 
     score: float
@@ -32,11 +32,11 @@ class ThresholdFigures:
     recall: Estimate
     false_positive_rate: Estimate
     alert_rate: Estimate
-    value_missed: float
+    value_missed: float | None
 
     @classmethod
-    def of(cls, score: float, scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike) -> ThresholdFigures:
-        """The figures of the threshold `score` on rows with `scores`, `labels` (1 = fraud) and `amounts`."""
+    def of(cls, score: float, scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike | None) -> ThresholdFigures:
+        """The figures of the threshold `score` on rows with `scores`, `labels` (1 = fraud) and perhaps `amounts`."""
         alert, fraud = np.asarray(scores) >= score, np.asarray(labels) == 1
         counts = Confusion.of(labels, alert)
         return cls(
@@ -45,7 +45,9 @@ class ThresholdFigures:
             recall=metrics.rate(counts.true_positives, counts.positives, "no frauds among the rows"),
             false_positive_rate=metrics.rate(counts.false_positives, counts.negatives, "no legitimate rows"),
             alert_rate=metrics.rate(counts.alerts, len(fraud), "no rows"),
-            value_missed=float(np.maximum(np.asarray(amounts, dtype=np.float64)[fraud & ~alert], 0.0).sum()),
+            value_missed=None
+            if amounts is None
+            else float(np.maximum(np.asarray(amounts, dtype=np.float64)[fraud & ~alert], 0.0).sum()),
         )
 
 
@@ -83,6 +85,8 @@ class ThresholdChange:
         """
         policy, after, found = self.policy, self.new, self._frauds_gained()
         if policy.policy == "min_cost":
+            if after.value_missed is None:
+                return False, "The threshold policy min_cost needs amounts, and the data has none."
             costs = [self._cost(figures) for figures in (self.champion, after)]
             words = f"alerts and missed frauds cost {costs[1]:,.2f} on these rows, against {costs[0]:,.2f} before"
             return found > 0 and costs[1] < costs[0], f"it finds {_frauds(found)} more, and {words}."
@@ -98,7 +102,7 @@ class ThresholdChange:
         return (self.new.recall.count or 0) - (self.champion.recall.count or 0)
 
     def _cost(self, figures: ThresholdFigures) -> float:
-        return self.policy.value * figures.alerts + (self.policy.loss_share or 0.0) * figures.value_missed
+        return self.policy.value * figures.alerts + (self.policy.loss_share or 0.0) * (figures.value_missed or 0.0)
 
 
 def _within(

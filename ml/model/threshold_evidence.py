@@ -92,7 +92,10 @@ def _dispersion(counts: NDArray[np.intp], of: NDArray[np.intp]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What one threshold alerts and finds on the test rows; `alerts_per_day` is None if their time span is 0."""
+    """What one threshold alerts and finds on the test rows.
+
+    `alerts_per_day` is None if their time span is 0; `value_recall` and `value_missed` are None without amounts.
+    """
 
     alert_share: float
     threshold: float
@@ -100,7 +103,7 @@ class Option:
     alerts_per_day: float | None
     recall: Estimate
     value_recall: float | None
-    value_missed: float
+    value_missed: float | None
     false_positive_rate: float | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +112,7 @@ class Option:
 
 
 def options(
-    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike, *, days: float, alert_shares: Sequence[float]
+    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike | None, *, days: float, alert_shares: Sequence[float]
 ) -> list[Option]:
     """One option for each share of the rows that may be alerted, in the order of `alert_shares`.
 
@@ -117,7 +120,7 @@ def options(
 
     Args:
         amounts: of the rows; `value_recall` is the share of the frauds' amounts that is alerted, `value_missed` the
-            amount that is not, in the data's unit.
+            amount that is not, in the data's unit. None if the data has no amounts.
         days: the time that the rows span; 0 if unknown.
     """
     values = np.asarray(scores, dtype=np.float64)
@@ -130,7 +133,7 @@ def options(
 
 
 def least(
-    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike, *, days: float, suffices: Callable[[Estimate], bool]
+    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike | None, *, days: float, suffices: Callable[[Estimate], bool]
 ) -> Option | None:
     """The option with the fewest alerts whose recall `suffices`; None if no threshold gives such a recall.
 
@@ -148,11 +151,12 @@ def least(
 
 
 def _option(
-    share: float, score: float, values: NDArray[np.float64], labels: ArrayLike, amounts: ArrayLike, *, days: float
+    share: float, score: float, values: NDArray[np.float64], labels: ArrayLike, amounts: ArrayLike | None, *, days: float
 ) -> Option:
     """What the threshold `score` alerts and finds."""
     alert, fraud = values >= score, np.asarray(labels) == 1
-    stake = np.where(fraud, np.maximum(np.asarray(amounts, dtype=np.float64), 0.0), 0.0)
+    known = np.zeros(len(values)) if amounts is None else np.asarray(amounts, dtype=np.float64)
+    stake = np.where(fraud, np.maximum(known, 0.0), 0.0)
     frauds, legitimate, total = int(fraud.sum()), int((~fraud).sum()), float(stake.sum())
     alerts, caught = int(alert.sum()), float(stake[alert].sum())
     return Option(
@@ -162,7 +166,7 @@ def _option(
         alerts_per_day=alerts / days if days > 0 else None,
         recall=rate(int((alert & fraud).sum()), frauds, "no frauds among the rows"),
         value_recall=caught / total if total else None,
-        value_missed=total - caught,
+        value_missed=None if amounts is None else total - caught,
         false_positive_rate=int((alert & ~fraud).sum()) / legitimate if legitimate else None,
     )
 

@@ -14,18 +14,67 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimeColumn:
+    """The column with a transaction's time, and how its values are read.
+
+    `unit` is one of `time_units.UNITS`; `zone` is the IANA zone of ISO times without an offset, UTC for other units.
+    """
+
+    column: str
+    unit: str
+    zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Columns:
-    """The names of a transaction's columns."""
+    """The names of a transaction's columns.
+
+    `time` and `amount` are None if the data has none. `event_id` and `entity` are text; without `event_id`, ids are
+    made from the content. `categories` are inputs that are text. `keep` are further columns that the lake keeps as
+    text and training ignores.
+    """
 
     label: str
-    time: str | None
-    amount: str
+    time: TimeColumn | None
+    amount: str | None
+    event_id: str | None
+    entity: str | None
     features: tuple[str, ...]
+    categories: tuple[str, ...]
+    keep: tuple[str, ...]
+
+    @property
+    def clock(self) -> str | None:
+        """The name of the time column; None without one."""
+        return None if self.time is None else self.time.column
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns of a request, in order: seconds (only the time of day is used), the features, the amount."""
-        return (*((self.time,) if self.time else ()), *self.features, self.amount)
+        """The columns of a request, in order: the time (only the time of day is used), the features, the amount."""
+        return (
+            *((self.time.column,) if self.time is not None else ()),
+            *self.features,
+            *((self.amount,) if self.amount is not None else ()),
+        )
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The columns that the lake keeps as text beside the inputs."""
+        return (*((self.entity,) if self.entity is not None else ()), *self.keep)
+
+    def left_out(self) -> tuple[str, ...]:
+        """What is left out because the data has no time or no amount, one sentence each."""
+        return (
+            *((NO_TIME,) if self.time is None else ()),
+            *((NO_AMOUNT,) if self.amount is None else ()),
+        )
+
+
+NO_TIME = "data.yaml names no time column: bins of the hour of day are left out."
+NO_AMOUNT = (
+    "data.yaml names no amount column: amount bins, comparisons by amount band, and amounts found or missed are left "
+    "out; fraud rates are those of all rows together."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +221,11 @@ class Settings:
         columns, binning = training["columns"], training["binning"]
         return cls(
             training=Training(
-                columns=Columns(**(columns | {"features": tuple(columns["features"])})),
+                columns=Columns(
+                    **columns
+                    | {name: tuple(columns[name]) for name in ("features", "categories", "keep")}
+                    | {"time": TimeColumn(**columns["time"]) if columns["time"] is not None else None}
+                ),
                 split=Split(**training["split"]),
                 binning=Binning(**(binning | {"amount_tail": tuple(binning["amount_tail"])})),
                 resampling=Resampling(**training["resampling"]),

@@ -194,7 +194,7 @@ def _import_transactions(root: Path, bucket: str, place: OutputFolder, data: Pat
     if data is None:
         data = place.out / "transactions.parquet"
         table_files.write(data, stand_in_data.draw(seed=seed))
-    columns = config.load_settings(root).training.columns
+    columns = config.load_columns(root)
     report = import_data(str(data), lake=Lake(bucket), columns=columns, start=None, quarantine=False)
     console.note(f"   {report.imported:,} rows, {report.frauds:,} frauds, {report.duplicates:,} duplicate rows kept")
     return report.name

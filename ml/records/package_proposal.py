@@ -96,17 +96,14 @@ def _refuse_unexplained(repository: Repository, package: registry.Package) -> No
     commit = package.metadata["commit"]
     if repository.resolve(commit) is None:
         raise Refused(f"{package.arn} was trained from commit {commit}, which this repository lacks; fetch it first")
-    texts = [(repository.show(commit, path) or b"").decode("utf-8", "replace") for path in (config.MODEL, config.GATE)]
     try:
-        model = config.parse(texts[0], config.MODEL, config.ModelFile)
-        gate = config.parse(texts[1], config.GATE, config.GateFile)
+        found = config.parse_settings(lambda path: (repository.show(commit, path) or b"").decode("utf-8", "replace"))
     except ConfigError as error:
         raise Refused(f"{package.arn} was trained from commit {commit}, where {error}") from error
-    found = config.settings_of(model, gate).sha256
-    if found != package.metadata["config_sha256"]:
+    if found.sha256 != package.metadata["config_sha256"]:
         raise Refused(
             f"{package.arn} was trained with configuration {package.metadata['config_sha256']}, but commit {commit} "
-            f"has {found}: it is not what that commit explains; train again"
+            f"has {found.sha256}: it is not what that commit explains; train again"
         )
 
 

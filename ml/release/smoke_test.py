@@ -7,10 +7,11 @@ every part and contain no real transaction. Drift checks ignore them by their in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml.aws import endpoint
 from ml.errors import CloudError, DeploymentFailed
+from ml.model import time_units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,9 +62,25 @@ def transactions(model: Scorer) -> NDArray[np.float64]:
         for edge in table.edges:
             for value in (np.nextafter(edge, -np.inf), edge):
                 rows.append(typical.copy())
-                seconds = 3600.0 if table.kind == "hour_of_day" else 1.0
-                rows[-1][inputs.index(table.input)] = max(value, 0.0) * seconds
+                scale = _time_scale(model) * 3600.0 if table.kind == "hour_of_day" else 1.0
+                rows[-1][inputs.index(table.input)] = max(value, 0.0) * scale
     return np.array(rows)
+
+
+def _time_scale(model: Scorer) -> int:
+    return time_units.per_second(model.document.time.unit if model.document.time is not None else None)
+
+
+def _as_sent(model: Scorer, rows: NDArray[np.float64]) -> list[list[Any]]:
+    """The rows as a request has them. ISO times are text there, and `rows` gets the seconds that are read from it."""
+    sent: list[list[Any]] = rows.tolist()
+    if model.document.iso_times is not None:
+        name, zone = model.document.iso_times
+        at, times = model.inputs.index(name), time_units.IsoTimes(zone)
+        for row, values in zip(sent, rows, strict=True):
+            row[at] = time_units.iso_text(row[at])
+            values[at] = times.seconds(row[at])
+    return sent
 
 
 def check(name: str, model: Scorer, approval: int, *, token: str) -> Smoke:
@@ -76,7 +93,7 @@ def check(name: str, model: Scorer, approval: int, *, token: str) -> Smoke:
 
     rows = transactions(model)
     try:
-        answers = endpoint.score(name, model.inputs, rows.tolist(), inference_id=f"{INFERENCE_ID}{token}")
+        answers = endpoint.score(name, model.inputs, _as_sent(model, rows), inference_id=f"{INFERENCE_ID}{token}")
     except CloudError as error:
         raise DeploymentFailed(f"the known transactions got no answer: {error}") from error
     versions = {answer.model_version for answer in answers}

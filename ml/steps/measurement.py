@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.model import champion_comparison, dropped_part_checks, gate, metrics, run_kinds, threshold_evidence
+from ml.model import champion_comparison, dropped_part_checks, features, gate, metrics, run_kinds, threshold_evidence
 from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
 from ml.model.run_kinds import DROP, THRESHOLD, RunKind
@@ -73,7 +73,7 @@ def _budget(
     """What other budgets would alert, find and miss, and whether a person must decide because this one is too small."""
     training, times = settings.training, prepared_files.times(rows)
     days = float((times.max() - times.min()) / np.timedelta64(1, "D"))
-    measured = (scores, rows[LABEL], rows[training.columns.amount])
+    measured = (scores, rows[LABEL], features.amounts(training.columns, rows))
     needed = threshold_evidence.least(*measured, days=days, suffices=partial(gate.recall_suffices, settings.gate))
     wanted = training.min_recall_at_alert_budget
     limit = threshold_evidence.attainable(int(rows[LABEL].sum()), len(rows), training.alert_budget)
@@ -93,7 +93,7 @@ def _budget(
 
 def _threshold_change(training: Training, rows: pd.DataFrame, model: Scorer, champion: Artifact) -> ThresholdChange:
     """The champion and the model that has its coefficients, or those of one part, each with its own threshold."""
-    truth, amounts = rows[LABEL].to_numpy(), rows[training.columns.amount].to_numpy()
+    truth, amounts = rows[LABEL].to_numpy(), features.amounts(training.columns, rows)
     before, after = (
         ThresholdFigures.of(scorer.threshold.score, scorer.score(rows[list(scorer.inputs)].to_numpy()), truth, amounts)
         for scorer in (champion.model, model)
@@ -124,7 +124,8 @@ def _compare(
     unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
     scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
     common = rows[unseen]
-    slices = champion_comparison.amount_bands(common[settings.training.columns.amount])
+    amounts = features.amounts(settings.training.columns, common)
+    slices = {} if amounts is None else champion_comparison.amount_bands(amounts)
     slices |= champion_comparison.patterns(patterned.log_odds(common[list(patterned.inputs)].to_numpy()))
     return champion_comparison.compare(
         common[LABEL],

@@ -13,6 +13,7 @@ for known patterns as it was first fitted, and nothing else of it.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from functools import partial
@@ -21,6 +22,7 @@ from typing import Any
 
 from ml.model import (
     document_fields,
+    features,
     fit_evidence,
     model_fit,
     run_kinds,
@@ -88,6 +90,7 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
             train_rows = train_rows[ended_pattern.still_valid(champion, train_rows)].reset_index(drop=True)
         make = _adapted if kind == ADAPT else partial(_with_new_threshold, kind)
         document, evidence = make(training, train_rows, champion)
+    evidence = dataclasses.replace(evidence, notes=(*evidence.notes, *training.columns.left_out()))
     _log_evidence(evidence)
     model.mkdir(parents=True, exist_ok=True)
     documents = {
@@ -125,7 +128,7 @@ def _adapted(training: Training, train_rows: Any, champion: Artifact) -> tuple[d
     log_odds, blocks = start.log_odds(values)[:, 0], training.out_of_fold.blocks
     found = adapt(training.columns, values, labels, champion=log_odds, history=start.document.history, blocks=blocks)
     rule, source = training.threshold, threshold_evidence.OUT_OF_FOLD
-    score = threshold.choose(rule, found.scores, labels, new[training.columns.amount])
+    score = threshold.choose(rule, found.scores, labels, features.amounts(training.columns, new))
     log.info("threshold %.6f by %s", score, rule.policy)
     evidence = FitEvidence(
         expected=threshold_evidence.expected(rule.policy, score, found.scores, labels, blocks=blocks, source=source),
@@ -152,7 +155,7 @@ def _with_new_threshold(
     scorer = Scorer.from_json(document_fields.canonical(document))
     scores = scorer.score(new[list(scorer.inputs)].to_numpy())
     rule, former = training.threshold, champion.model.threshold.score
-    score = threshold.choose(rule, scores, new[LABEL], new[training.columns.amount])
+    score = threshold.choose(rule, scores, new[LABEL], features.amounts(training.columns, new))
     if kind == DROP:
         score = ended_pattern.threshold_without_part(champion.model, score, scores[new[LABEL].to_numpy() == 0])
     log.info("threshold %.6f by %s on %d rows, in place of %.6f", score, rule.policy, len(new), former)
@@ -201,7 +204,7 @@ def _check_inputs(training: Training, champion: Artifact) -> None:
     named, given = training.columns.inputs, champion.model.inputs
     if named != given:
         raise StepFailed(
-            f"the champion takes the inputs {', '.join(given)}, and data in model.yaml names {', '.join(named)}: only "
+            f"the champion takes the inputs {', '.join(given)}, and data.yaml names {', '.join(named)}: only "
             "a run of kind fit can change the inputs"
         )
 

@@ -21,7 +21,7 @@ from ml.workflow.changed_files import Change, PullRequest
 
 APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
 BOT_FOLDERS = (config.APPROVALS, config.GATE_FAILURES)
-_SINGLE = {Path("model-config/README.md"), config.MODEL, config.GATE, config.SERVING, config.DRIFT}
+_SINGLE = {Path("model-config/README.md"), *config.SETTINGS, config.SERVING, config.DRIFT}
 _NUMBERED = re.compile(r"\d{4,}\.yaml")
 
 
@@ -57,6 +57,7 @@ def _read(root: Path, path: Path) -> object:
     if path.parent == config.GATE_FAILURES:
         return config.load_gate_failure(root, path.stem)
     read: dict[Path, Callable[[Path], object]] = {
+        config.DATA: config.load_data,
         config.MODEL: config.load_model,
         config.GATE: config.load_gate,
         config.SERVING: config.load_serving,
@@ -68,6 +69,7 @@ def _read(root: Path, path: Path) -> object:
 def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
     """References between files that do not resolve or disagree. Skips invalid files, which `broken` reports."""
     root = repository.root
+    yield from _settings(root)
     records = _records(root)
     serving = _serving(root)
     if serving is not None and serving.approval is not None and serving.approval not in records:
@@ -113,6 +115,18 @@ def _against_champion(
         yield at(root, path, "champion", f"differs in package or digest from {config.approval_path(number)}")
 
 
+def _settings(root: Path) -> Iterator[Problem]:
+    """The training files contradict each other."""
+    try:
+        files = config.load_data(root), config.load_model(root), config.load_gate(root)
+    except ConfigError:
+        return
+    try:
+        config.settings_of(*files)
+    except ConfigError as error:
+        yield Problem(path=config.MODEL, message=str(error))
+
+
 def _against_commit(repository: Repository, path: Path, record: config.ApprovalRecord) -> Iterator[Problem]:
     """A new record's commit exists on main and has the settings of the record's digest."""
     root = repository.root
@@ -121,16 +135,14 @@ def _against_commit(repository: Repository, path: Path, record: config.ApprovalR
         return
     if not repository.is_ancestor(record.commit, "HEAD"):
         yield at(root, path, "commit", f"{record.commit} is on another branch; models are trained from main")
-    texts = [
-        (repository.show(record.commit, file) or b"").decode("utf-8", "replace") for file in (config.MODEL, config.GATE)
-    ]
     try:
-        model = config.parse(texts[0], config.MODEL, config.ModelFile)
-        gate = config.parse(texts[1], config.GATE, config.GateFile)
+        settings = config.parse_settings(
+            lambda file: (repository.show(record.commit, file) or b"").decode("utf-8", "replace")
+        )
     except ConfigError as error:
         yield at(root, path, "commit", f"{record.commit} has invalid settings: {error}")
         return
-    digest = config.settings_of(model, gate).sha256
+    digest = settings.sha256
     if digest != record.config_sha256:
         yield at(
             root,

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.aws import lake as lake_module
-from ml.aws import s3_objects
+from ml.aws import lake_tables, s3_objects
 from ml.aws.import_manifest import ImportManifest, Source
 from ml.aws.labels import store as deliveries
 from ml.aws.lake import Lake
@@ -72,16 +72,17 @@ def test_import_is_data_labels_and_manifest(lake: Lake) -> None:
     ]
     document = json.loads(content_of(lake, stored.manifest.key))
     assert stored.manifest_uri == f"s3://{lake.bucket}/raw/20260301-abababababab/manifest.json"
-    assert {key: document[key] for key in ("format", "rows", "frauds", "duplicates", "quarantined")} == {
-        "format": 1,
+    (source,) = document["sources"]
+    assert (document["format"], document["name"]) == (2, "20260301-abababababab")
+    assert {key: source[key] for key in ("rows", "frauds", "duplicates", "quarantined")} == {
         "rows": 4,
         "frauds": 1,
         "duplicates": 1,
         "quarantined": 2,
     }
-    assert (document["start"], document["end"]) == ("2026-03-01T00:00:00Z", "2026-03-01T00:03:00Z")
-    assert document["source"]["name"] == "a.csv"
-    for file in document["files"]:
+    assert (source["start"], source["end"]) == ("2026-03-01T00:00:00Z", "2026-03-01T00:03:00Z")
+    assert (source["name"], source["columns"][:2], source["kept"]) == ("a.csv", ["event_id", "event_time"], [])
+    for file in source["files"]:
         data = content_of(lake, file["key"])
         assert (file["sha256"], file["bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
 
@@ -151,7 +152,7 @@ def test_same_table_gives_the_same_bytes(lake: Lake, server: str) -> None:
 
 def test_large_import_is_split_into_files(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are split by size; all are stored, in order."""
-    monkeypatch.setattr(lake_module, "FILE_BYTES", 8 * 5 * 3)
+    monkeypatch.setattr(lake_tables, "FILE_BYTES", 8 * 5 * 3)
     transactions, labels = tables(8)
     stored = store(lake, (transactions, labels))
     parts = [file for file in stored.manifest.files if file.key.startswith("raw/")]
@@ -256,7 +257,19 @@ def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
         lake.training_set(None, None)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "rows": 3, "surplus": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"format": 1}',
+        '{"format": 1, "rows": 3, "surplus": 2}',
+        '{"format": 2}',
+        '{"format": 2, "name": "x", "sources": []}',
+    ],
+)
 def test_damaged_manifest_is_named(lake: Lake, text: str) -> None:
     """An invalid manifest is an error; its import is not skipped."""
     s3_objects.write(f"s3://{lake.bucket}/raw/20260301-xyz/manifest.json", text.encode(), "application/json")
@@ -267,8 +280,8 @@ def test_damaged_manifest_is_named(lake: Lake, text: str) -> None:
 def test_manifest_of_another_format_is_refused(lake: Lake) -> None:
     """The format's number must be the known one."""
     manifest = store(lake).manifest
-    later = manifest.to_json().replace('"format": 1', '"format": 2')
-    with pytest.raises(DataError, match="has another format than 1"):
+    later = manifest.to_json().replace('"format": 2', '"format": 3')
+    with pytest.raises(DataError, match="has another format than 2"):
         ImportManifest.from_json(later, "here")
     assert ImportManifest.from_json(manifest.to_json(), "here") == manifest
 

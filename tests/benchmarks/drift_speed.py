@@ -30,9 +30,9 @@ from seeds import ROOT  # type: ignore[import-not-found] # beside this script
 
 from ml.model.drift import detector
 from ml.model.drift.reference import complete_reference, start_reference
-from ml.model.training_settings import Columns
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
+from tests.harness.columns import ulb_columns
 
 TARGETS = {"evidently": 90.0, "nannyml": 1.5}
 NAMES = {"evidently": "Evidently DataDriftPreset", "nannyml": "NannyML univariate KS, calculate only"}
@@ -50,7 +50,7 @@ def matrix(rows: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]
 
 def reference(rows: NDArray[np.float64], labels: NDArray[np.int8], names: list[str]) -> detector.Reference:
     """The baseline of those rows, the later half of them scored."""
-    columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(names[1:-1]))
+    columns = ulb_columns(tuple(names[1:-1]))
     half = len(rows) // 2
     frame = pd.DataFrame(rows, columns=names)
     times = np.datetime64("2026-03-01", "s") + rows[:, 0].astype("timedelta64[s]")

@@ -112,7 +112,7 @@ class InProcess:
     def __init__(self, year: Year, model_file: config.ModelFile | None = None, *, first: Trained | None = None) -> None:
         self.year, self.model_file = year, model_file or config.load_model(SHIPPED)
         self.gate = config.load_gate(SHIPPED)
-        self.settings = config.settings_of(self.model_file, self.gate)
+        self.settings = config.settings_of(config.load_data(SHIPPED), self.model_file, self.gate)
         self.file = config.load_drift(SHIPPED)
         self.rules = detector.Rules.from_dict(self.file.to_rules())
         self.played = Played()

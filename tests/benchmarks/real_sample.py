@@ -58,7 +58,7 @@ class Sample:
     def __init__(self, path: Path, training: Training) -> None:
         columns = training.columns
         rows = pd.read_csv(path)
-        self.rows = rows.sort_values(str(columns.time), kind="stable").reset_index(drop=True)
+        self.rows = rows.sort_values(str(columns.clock), kind="stable").reset_index(drop=True)
         self.fraud = self.rows[columns.label].to_numpy() == 1
         full = json.loads((ROOT / "ml/simulate/profile.json").read_text())["full_set"]
         legitimate = (full["rows"] - full["frauds"]) * self.fraud.sum() / full["frauds"]
@@ -246,7 +246,7 @@ def replaced(text: str, name: str, table: Sequence[str]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Prints the tables; 1 if the committed settings miss a promise."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sample", type=Path, help="CSV with the columns of model.yaml and the label")
+    parser.add_argument("sample", type=Path, help="CSV with the columns of data.yaml and the label")
     parser.add_argument("--committed-only", action="store_true", help="measure the committed settings, no others")
     parser.add_argument("--write", action="store_true", help="write docs/settings.md")
     options = parser.parse_args(arguments)

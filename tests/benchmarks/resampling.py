@@ -77,7 +77,7 @@ def ways(training: Training) -> list[Way]:
 def measure(way: Way, training: Training, rows: pd.DataFrame, real: Sample) -> Measured:
     """Fits `way` on the first rows of a stand-in and measures it on the last, and on the real day."""
     inputs, columns, split = list(training.columns.inputs), training.columns, training.split
-    ordered = rows.sort_values(str(columns.time), kind="stable").reset_index(drop=True)
+    ordered = rows.sort_values(str(columns.clock), kind="stable").reset_index(drop=True)
     labels = ordered[columns.label].to_numpy().astype(np.int8)
     fitted, chosen = int(split.train * len(ordered)), int((split.train + split.validation) * len(ordered))
     pipeline = way.fit(training, ordered[:fitted], labels[:fitted])

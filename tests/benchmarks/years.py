@@ -34,9 +34,10 @@ RULE_QUANTILE = 0.99
 _SETTINGS = (
     "model-config/training/model.yaml",
     "model-config/training/gate.yaml",
+    "model-config/training/data.yaml",
     "model-config/monitoring/drift.yaml",
 )
-_TRAINING = ("ml/model/**/*.py", "ml/steps/*.py", "ml/simulate/*.py", "ml/simulate/profile.json", *_SETTINGS[:2])
+_TRAINING = ("ml/model/**/*.py", "ml/steps/*.py", "ml/simulate/*.py", "ml/simulate/profile.json", *_SETTINGS[:3])
 _POLICY = (
     "decision_policy",
     "run_kind_policy",
@@ -49,7 +50,7 @@ _POLICY = (
 _YEAR = ("in_process", "daily_counts", "served_month", "training_run", "year_figures")
 PLAYED = (
     *_TRAINING,
-    _SETTINGS[2],
+    _SETTINGS[3],
     *(f"ml/drift/{name}.py" for name in _POLICY),
     *(f"tests/benchmarks/{name}.py" for name in _YEAR),
 )

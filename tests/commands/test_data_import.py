@@ -20,13 +20,16 @@ from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.commands.data_import import ImportReport, import_data
 from ml.errors import CloudError, DataError
-from ml.model.training_settings import Columns
+from ml.ingest import data_file
+from ml.ingest.content import Content
+from ml.model.training_settings import Columns, TimeColumn
 from ml.simulate import stand_in_data, table_files
 from tests.harness.aws import moto_server
+from tests.harness.columns import ulb_columns
 
-COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
-KAGGLE = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
-UNTIMED = Columns(label="fraud", time=None, amount="value", features=("score",))
+COLUMNS = ulb_columns(("V1", "V2"))
+KAGGLE = ulb_columns(tuple(f"V{i}" for i in range(1, 29)))
+UNTIMED = ulb_columns(("score",), label="fraud", time=None, amount="value")
 HEADER = "Time,V1,V2,Amount,Class"
 GOOD = "0,1.5,-2,3.25,0\n60.5,-1e-3,.5,0,1\n0,1.5,-2,3.25,0\n"
 BAD = f"{HEADER}\n{GOOD}1,2,3\n2,x,4,5,0\n3,1,1,-1,0\n"
@@ -58,8 +61,9 @@ def landed(lake: Lake, report: ImportReport, kind: str = "raw") -> pa.Table:
 
 
 def count(lake: Lake) -> int:
-    """The number of objects in the lake."""
-    return int(client("s3").list_objects_v2(Bucket=lake.bucket)["KeyCount"])
+    """The number of objects in the lake, but for the records of which files were read."""
+    listed = client("s3").list_objects_v2(Bucket=lake.bucket).get("Contents", [])
+    return sum(not item["Key"].startswith("raw/sources/") for item in listed)
 
 
 def test_file_in_kaggle_layout_is_imported(lake: Lake, tmp_path: Path) -> None:
@@ -100,10 +104,10 @@ def test_start_gives_time_a_date(lake: Lake, tmp_path: Path) -> None:
     assert landed(lake, report)["event_id"][0] != landed(lake, run(lake, path))["event_id"][0]
 
 
-@pytest.mark.parametrize("year", [1900, 2200])
+@pytest.mark.parametrize("year", [1999, 2200])
 def test_start_out_of_range_is_refused(lake: Lake, tmp_path: Path, year: int) -> None:
-    """Dates that the lake's readers cannot represent are refused before anything is stored."""
-    with pytest.raises(DataError, match="--start must be in the years 1970 to 2161"):
+    """A start before 2000 or after tomorrow is refused before anything is stored."""
+    with pytest.raises(DataError, match="--start must be a day from 2000-01-01 to tomorrow"):
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n{GOOD}"), start=date(year, 1, 1))
 
 
@@ -174,7 +178,7 @@ def test_corrected_quarantine_file_is_imported(lake: Lake, tmp_path: Path) -> No
     assert first.imported + second.imported == 6
     assert second.notes[1:] == (
         "the lake also has 3 transactions of the same time from a.csv; if they are the same ones, training counts them "
-        f"twice: delete s3://{lake.bucket}/raw/{first.name}/manifest.json",
+        f"twice: `fraudops data remove {first.name}`",
     )
 
 
@@ -249,7 +253,7 @@ def test_time_is_made_from_event_time(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_another_feature_set_without_time_is_imported(lake: Lake, tmp_path: Path) -> None:
-    """The columns are those of model.yaml, with or without a time column."""
+    """The columns are those of data.yaml, with or without a time column."""
     text = "event_time,score,value,fraud\n2026-03-01,0.5,10,0\n2026-03-02,0.7,20,1\n"
     report = run(lake, written(tmp_path / "a.csv", text), UNTIMED)
     assert landed(lake, report).column_names == ["event_id", "event_time", "score", "value"]
@@ -281,3 +285,167 @@ def test_stand_in_is_imported_whole(lake: Lake, tmp_path: Path) -> None:
     assert len(names) == 1
     table_files.write(tmp_path / "b.csv", stand_in_data.draw(1_000, seed=1))
     assert run(lake, tmp_path / "b.csv", KAGGLE).name.startswith("20130901-")
+
+
+BANK = ulb_columns(
+    ("feat_a",),
+    label="is_fraud",
+    time=TimeColumn(column="at", unit="epoch_seconds", zone="UTC"),
+    amount="txn_amount",
+    event_id="tx",
+    entity="card_id",
+    keep=("day",),
+)
+
+
+def daily(folder: Path, day: int, half: int, rows: int = 3) -> Path:
+    """One of two Parquet files of a day in a folder of its own, with columns in an order of their own."""
+    first = int(datetime(2026, 3, day, 12 * half, tzinfo=UTC).timestamp())
+    path = folder / f"day=2026-03-{day:02d}/part-{half}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = {
+        "is_fraud": [0] * (rows - 1) + [1],
+        "card_id": [f"{row:04d}" for row in range(rows)],
+        "tx": [f"{day}-{half}-{row}" for row in range(rows)],
+        "txn_amount": [1.25 * row for row in range(rows)],
+        "merchant_category": ["food"] * rows,
+        "feat_a": [0.5] * rows,
+        "at": [first + row for row in range(rows)],
+    }
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+def test_folder_of_daily_files_is_one_import(lake: Lake, tmp_path: Path) -> None:
+    """Two files a day below Hive folders: one manifest that lists them; kept columns are text, others are ignored."""
+    for day in (1, 2):
+        for half in (0, 1):
+            daily(tmp_path, day, half)
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / "notes.txt").write_text("not data")
+    report = run(lake, tmp_path, BANK)
+    assert (report.files, report.present, report.rows, report.frauds, report.new) == (4, 0, 12, 4, True)
+    (manifest,) = lake.imports()
+    assert [source.name for source in manifest.sources] == ["part-0.parquet", "part-1.parquet"] * 2
+    assert (manifest.name, manifest.rows, len(manifest.files)) == (report.name, 12, 8)
+    stored = pq.read_table(io.BytesIO(s3_objects.read(f"s3://{lake.bucket}/{manifest.sources[2].files[0].key}")))
+    assert stored.column_names == ["event_id", "event_time", "card_id", "day", "at", "feat_a", "txn_amount"]
+    assert stored.select(["event_id", "card_id", "day"]).to_pylist()[1] == {
+        "event_id": "2-0-1",
+        "card_id": "0001",
+        "day": "2026-03-02",
+    }
+    assert stored["event_time"].to_pylist()[0] == datetime(2026, 3, 2, tzinfo=UTC)
+    again = run(lake, tmp_path, BANK)
+    assert (again.new, again.present, again.name, again.rows) == (False, 4, report.name, 12)
+    assert len(lake.imports()) == 1
+
+
+def test_next_day_imports_new_files_only(lake: Lake, tmp_path: Path) -> None:
+    """The same command a day later: files of the lake are not read again, and the new ones are an import."""
+    daily(tmp_path, 1, 0)
+    first = run(lake, tmp_path, BANK)
+    daily(tmp_path, 2, 0)
+    daily(tmp_path, 2, 1)
+    second = run(lake, tmp_path, BANK)
+    assert (second.files, second.present, second.rows, second.new) == (3, 1, 6, True)
+    assert [item.name for item in lake.imports()] == [first.name, second.name]
+    assert second.notes == ()
+
+
+def test_interrupted_run_goes_on_where_it_stopped(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of an interrupted run is visible; repeated, it reads only the files that were not stored."""
+    for half in (0, 1):
+        daily(tmp_path, 1, half)
+    third = daily(tmp_path, 2, 0)
+    whole, reading = third.read_bytes(), data_file.read
+    third.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(DataError, match=r"day=2026-03-02/part-0\.parquet: is not a readable Parquet file"):
+        run(lake, tmp_path, BANK)
+    assert lake.imports() == []
+    third.write_bytes(whole)
+    read: list[str] = []
+
+    def counted(path: str, *arguments: Any, **options: Any) -> Content:
+        read.append(path)
+        return reading(path, *arguments, **options)
+
+    monkeypatch.setattr(data_file, "read", counted)
+    report = run(lake, tmp_path, BANK)
+    assert read == [str(third)]
+    assert (report.files, report.rows, report.new) == (3, 9, True)
+    (manifest,) = lake.imports()
+    assert manifest.rows == 9
+
+
+def test_prefix_and_pattern_in_s3_are_imported(lake: Lake, tmp_path: Path) -> None:
+    """A prefix and a pattern mean the same objects as the folder; the partition is that of the key."""
+    for half in (0, 1):
+        path = daily(tmp_path, 1, half)
+        s3_objects.write(f"s3://{lake.bucket}/in/{path.relative_to(tmp_path)}", path.read_bytes(), "binary")
+    first = run(lake, f"s3://{lake.bucket}/in", BANK)
+    assert (first.files, first.rows) == (2, 6)
+    again = run(lake, f"s3://{lake.bucket}/in/day=*/*.parquet", BANK)
+    assert (again.present, again.name, again.new) == (2, first.name, False)
+    with pytest.raises(DataError, match="matches no object"):
+        run(lake, f"s3://{lake.bucket}/in/*.csv", BANK)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "message"),
+    [
+        ("epoch_seconds", 1393632000000, "'1393632000000' reads as year 46132 in {unit}; {ask} epoch_milliseconds?"),
+        ("epoch_milliseconds", 1772344800, "reads as year 1970 in {unit}; {ask} epoch_seconds?"),
+        ("epoch_seconds", 86_400, "reads as year 1970 in {unit}; {ask} seconds_since_start?"),
+        ("seconds_since_start", 1772344800, "reads as year 2069 in {unit}; {ask} epoch_seconds?"),
+        ("epoch_seconds", 4_000_000_000, "reads as year 2096 in {unit}; times must be from 2000-01-01 to tomorrow, 2"),
+    ],
+)
+def test_implausible_time_is_refused_with_its_probable_unit(
+    lake: Lake, tmp_path: Path, unit: str, value: int, message: str
+) -> None:
+    """A time before 2000 or after tomorrow names its file, line, column and value; nothing is stored."""
+    columns = ulb_columns(("V1",), time=TimeColumn(column="at", unit=unit, zone="UTC"))
+    path = written(tmp_path / "a.csv", f"at,V1,Amount,Class\n{value},1,2,0\n")
+    expected = re.escape(message.format(unit=unit, ask="is the unit in data.yaml"))
+    with pytest.raises(DataError, match=rf"a\.csv: line 2, column at: .*{expected}"):
+        run(lake, path, columns)
+    assert count(lake) == 0
+
+
+def test_event_time_out_of_range_is_refused(lake: Lake, tmp_path: Path) -> None:
+    """Also where the time is a date."""
+    text = f"event_time,{HEADER}\n1999-12-31,0,1,2,3,0\n"
+    with pytest.raises(DataError, match="column event_time: '1999-12-31' reads as year 1999; times must be from 2000"):
+        run(lake, written(tmp_path / "a.csv", text))
+
+
+def test_file_without_any_time_is_dated_by_its_name(lake: Lake, tmp_path: Path) -> None:
+    """Rows are spread over the day of the file in its order; without a day, the error says how to give one."""
+    rows = "score,value,fraud\n0.5,10,0\n0.7,20,1\n"
+    report = run(lake, written(tmp_path / "tx-20260301.csv", rows), UNTIMED)
+    assert landed(lake, report)["event_time"].to_pylist() == [
+        datetime(2026, 3, 1, tzinfo=UTC),
+        datetime(2026, 3, 1, 12, tzinfo=UTC),
+    ]
+    assert "dated evenly over the day of their file" in report.notes[0]
+    report = run(lake, written(tmp_path / "b.csv", rows), UNTIMED, start=date(2026, 3, 2))
+    assert report.start == datetime(2026, 3, 2, tzinfo=UTC)
+    with pytest.raises(DataError, match=r"c\.csv: data\.yaml names no time column, .* give the day with --start"):
+        run(lake, written(tmp_path / "c.csv", rows), UNTIMED)
+
+
+def test_files_without_labels_are_imported_on_request(lake: Lake, tmp_path: Path) -> None:
+    """Their labels come later; unless that is said, a missing label column is refused."""
+    path = written(tmp_path / "a.csv", "Time,V1,V2,Amount\n0,1,2,3\n")
+    with pytest.raises(DataError, match="missing 'Class'"):
+        run(lake, path)
+    report = run(lake, path, labelled=False)
+    assert (report.rows, report.frauds) == (1, 0)
+    assert [file.key.split("/")[0] for file in lake.imports()[0].files] == ["raw"]
+
+
+def test_data_without_an_amount_is_imported(lake: Lake, tmp_path: Path) -> None:
+    """No amount column is asked for."""
+    report = run(lake, written(tmp_path / "a.csv", "Time,V1,Class\n0,1,0\n"), ulb_columns(("V1",), amount=None))
+    assert landed(lake, report).column_names == ["event_id", "event_time", "Time", "V1"]

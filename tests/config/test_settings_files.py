@@ -50,8 +50,6 @@ def test_invalid_gate_is_explained(old: str, new: str, message: str) -> None:
     ("old", "new", "message"),
     [
         ("test: 0.3", "test: 0.4", "split must have train, validation and test add up to 1 (got 1.1)"),
-        ("amount: Amount", "amount: V1", "data must name each column once (twice: V1)"),
-        ("time: Time", "time: null", "must set binning.hour_bins to 0 if data.time is null"),
         ("amount_bins: 10", "amount_bins: 30", "binning must have amount_tail ascend from above 0.966667"),
         (
             "0.975, 0.99",

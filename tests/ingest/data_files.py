@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml.ingest import data_file
-from ml.ingest.table import Content
-from ml.model.training_settings import Columns
+from ml.ingest.content import Content
+from tests.harness.columns import ulb_columns
 
-COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+COLUMNS = ulb_columns(("V1", "V2"))
 HEADER = "Time,V1,V2,Amount,Class"
 GOOD = "0,1.5,-2,3.25,0\n60,-1e-3,.5,0,1\n"
 INPUTS = ["Time", "V1", "V2", "Amount", "Class"]

@@ -10,8 +10,9 @@ _ENDS_AFTER_READING = """
 import os, sys
 from ml.ingest import data_file
 from ml.model.training_settings import Columns
+from tests.harness.columns import ulb_columns
 
-columns = Columns(label="Class", time="Time", amount="Amount", features=tuple(f"V{i}" for i in range(1, 29)))
+columns = ulb_columns(tuple(f"V{i}" for i in range(1, 29)))
 codes = []
 for attempt in range(30):
     child = os.fork()

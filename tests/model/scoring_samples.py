@@ -15,9 +15,9 @@ from ml.model.scorer import Scorer
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = {
-    "schema": 2,
+    "schema": 3,
     "inputs": ["Time", "V1", "V2", "Amount"],
-    "time": "Time",
+    "time": {"column": "Time", "unit": "seconds_since_start", "zone": "UTC"},
     "amount": "Amount",
     "parts": [
         {

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from ml.model import data_contract
 from ml.model.training_settings import Columns
+from tests.harness.columns import ulb_columns
 
-KAGGLE = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
-UNTIMED = Columns(label="fraud", time=None, amount="value", features=("a",))
+KAGGLE = ulb_columns(("V1", "V2"))
+BANK = ulb_columns(("V1",), event_id="tx", entity="card")
+UNTIMED = ulb_columns(("a",), label="fraud", time=None, amount="value")
 
 
 def utc(*texts: str) -> pd.Series[pd.Timestamp]:
@@ -42,28 +44,34 @@ def frame(**columns: Sequence[object] | pd.Series[pd.Timestamp]) -> pd.DataFrame
         (["Time", "V1", "V2", "Amount", "Class", "event_time", "event_id"], KAGGLE),
         (["event_time", "V1", "V2", "Amount", "Class"], KAGGLE),
         (["event_time", "a", "value", "fraud"], UNTIMED),
+        (["a", "value", "fraud"], UNTIMED),
+        (["Class", "V3", "V2", "V1", "Amount", "Time"], KAGGLE),
+        (["V3", "V3", "Time", "V1", "V2", "Amount", "Class"], KAGGLE),
+        (["card", "tx", "Time", "V1", "Amount", "Class"], BANK),
     ],
 )
 def test_layout_problem_accepts_valid_layouts(names: list[str], columns: Columns) -> None:
-    """Inputs and label in order; event_id and event_time anywhere; event_time may replace the time column."""
+    """All named columns in any order, and others beside them; event_time may replace the time column."""
     assert data_contract.layout_problem(names, columns) is None
 
 
 @pytest.mark.parametrize(
     ("names", "columns", "message"),
     [
-        (["Time", "V1", "Amount", "Class"], KAGGLE, "missing 'V2'; the columns must be Time, V1, V2, Amount, Class"),
-        (["Time", "V1", "V2", "V3", "Amount", "Class"], KAGGLE, "not expected 'V3'"),
-        (["Time", "V1", "V2", "Amount", "class"], KAGGLE, "missing 'Class'; not expected 'class'"),
-        (["Time", "V2", "V1", "Amount", "Class"], KAGGLE, "misordered: found 'V2' where 'V1' is expected"),
+        (
+            ["Time", "V1", "Amount", "Class"],
+            KAGGLE,
+            "missing 'V2'; data.yaml names the columns Time, V1",
+        ),
+        (["Time", "V1", "V2", "Amount", "class"], KAGGLE, "missing 'Class' ('class' is 'Class' in data.yaml)"),
         (["Time", "V1", "V1", "V2", "Amount", "Class"], KAGGLE, "'V1' named more than once"),
+        (["Time", "V1", "V2", "Amount", "Class", "event_id", "event_id"], KAGGLE, "'event_id' named more than once"),
         (["V1", "V2", "Amount", "Class"], KAGGLE, "missing 'Time'"),
-        (["a", "value", "fraud"], UNTIMED, "missing 'event_time', which a model without a time column needs"),
-        (["Time", "event_time", "a", "value", "fraud"], UNTIMED, "not expected 'Time'"),
+        (["Time", "V1", "Amount", "Class"], BANK, "missing 'card', 'tx'"),
     ],
 )
 def test_layout_problem_names_wrong_columns(names: list[str], columns: Columns, message: str) -> None:
-    """Missing, extra, misordered and repeated columns are named."""
+    """Missing and repeated columns are named, and one that differs only in case or blanks."""
     assert message in (data_contract.layout_problem(names, columns) or "")
 
 
@@ -75,7 +83,6 @@ def test_layout_problem_names_wrong_columns(names: list[str], columns: Columns, 
         ({"Class": [0.0, -np.inf]}, "not finite", "Class"),
         ({"Amount": [0.0, -0.01]}, "negative amount", "Amount"),
         ({"Time": [0.0, -1.0]}, "negative time", "Time"),
-        ({"Time": [0.0, 1e10]}, "time out of range", "Time"),
         ({"Class": [0.0, 2.0]}, "label outside {0,1}", "Class"),
         ({"Class": [0.0, 0.5]}, "label outside {0,1}", "Class"),
         ({"V2": [data_contract.MAX_MAGNITUDE, 1e200]}, "value out of range", "V2"),
@@ -85,7 +92,6 @@ def test_layout_problem_names_wrong_columns(names: list[str], columns: Columns, 
         ({"event_id": ["a", "a"]}, "duplicate event_id", "event_id"),
         ({"event_id": ["a", "b" * 129]}, "event_id too long", "event_id"),
         ({"event_time": utc("2026-01-01", "NaT")}, "not a time", "event_time"),
-        ({"event_time": utc("2026-01-01", "1969-12-31")}, "time out of range", "event_time"),
     ],
 )
 def test_faults_locates_broken_rule(

@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression
 
 from ml.model import document_fields, estimator
 from ml.model.scorer import Scorer
-from ml.model.training_settings import Columns, Training
+from ml.model.training_settings import Training
+from tests.harness.columns import ulb_columns
 from tests.model.training_samples import TRAINING, changed, rows
 
 FEWER = [
@@ -25,7 +26,7 @@ FEWER = [
     changed(binning={"amount_bins": 0, "hour_bins": 1}),
     changed(resampling={"minority_ratio": 0.0}),
     changed(
-        columns=Columns(label="Class", time=None, amount="Amount", features=("V1", "V2")),
+        columns=ulb_columns(("V1", "V2"), time=None),
         binning={"amount_bins": 3, "hour_bins": 0},
     ),
 ]

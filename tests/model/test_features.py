@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.model import features
-from ml.model.training_settings import Binning, Columns
+from ml.model.training_settings import Binning
 from tests.model.training_samples import COLUMNS, TRAINING, rows
 
 TAIL = (0.95, 0.975, 0.99, 0.995, 0.999)
@@ -62,8 +64,24 @@ def test_build_scales_values_and_puts_codes_last() -> None:
     assert set(np.unique(made[:, 5])) == {0, 1, 2, 3}
 
 
-def test_build_rejects_hour_bins_without_time_column() -> None:
-    """The message names both keys."""
-    columns = Columns(label="Class", time=None, amount="Amount", features=("V1",))
-    with pytest.raises(ValueError, match=r"data\.time.*binning\.hour_bins"):
-        features.build(columns, Binning(amount_bins=2, amount_tail=(), hour_bins=4))
+def test_build_leaves_out_what_lacks_its_column() -> None:
+    """Without a time there are no hour bins; without an amount, neither its logarithm nor its bins."""
+    X, _ = rows()
+    for missing, blocks in (
+        ({"time": None}, ["features", "amount", "amount_bin"]),
+        ({"amount": None}, ["features", "hour_bin"]),
+        ({"time": None, "amount": None}, ["features"]),
+    ):
+        columns = dataclasses.replace(COLUMNS, **missing)
+        built = features.build(columns, TRAINING.binning)
+        assert [name for name, *_ in built.transformers] == blocks
+        assert features.code_count(columns, TRAINING.binning) == sum(name.endswith("_bin") for name in blocks)
+        assert built.fit_transform(X[list(columns.inputs)]).shape[1] == 3 + len(blocks) - 1
+
+
+def test_hour_bins_read_milliseconds() -> None:
+    """The same times in milliseconds have the same codes."""
+    X, _ = rows()
+    seconds = features.HourBins(4).fit(X[["Time"]]).transform(X[["Time"]])
+    milliseconds = features.HourBins(4, per_second=1000).fit(X[["Time"]]).transform(X[["Time"]] * 1000)
+    assert seconds.tolist() == milliseconds.tolist()

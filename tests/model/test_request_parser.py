@@ -35,6 +35,44 @@ def rejection(body: Any, kind: str | None = JSON) -> PayloadError:
     return caught.value
 
 
+ISO = RequestParser(("at", "V1"), None, ("at", "Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-03-01T07:00:00.25", 1772344800.25),
+        ("2026-03-01T06:00:00.25Z", 1772344800.25),
+        ("2026-10-25T02:30:00", 1792891800.0),
+    ],
+)
+def test_iso_times_become_seconds(text: str, seconds: float) -> None:
+    """In each format; a local time is that of the model's zone, the later one where the clock shows it twice."""
+    for body, kind in (
+        (json.dumps({"instances": [{"V1": 1, "at": text}]}), JSON),
+        (json.dumps([text, 1]), JSONLINES),
+        (f"{text},1\n", CSV),
+        (f"V1,at\n1,{text}\n", CSV),
+    ):
+        assert ISO.parse(body, kind).rows == [[seconds, 1.0]]
+
+
+@pytest.mark.parametrize("value", ["soon", "2026-02-30", 1772344800, None, ""])
+def test_value_that_is_no_iso_time_is_refused(value: Any) -> None:
+    """The error names the column and shows the form, in JSON and in CSV."""
+    bodies = [(json.dumps([[value, 1]]), JSON)] + ([(f"{value},1\n", CSV)] if value else [])
+    for body, kind in bodies:
+        with pytest.raises(PayloadError) as caught:
+            ISO.parse(body, kind)
+        assert (caught.value.status, caught.value.column) == (400, "at")
+        assert caught.value.expected == "an ISO 8601 time, as 2026-03-01T06:00:00Z"
+
+
+def test_amount_is_optional() -> None:
+    """Without an amount no column has a lowest value."""
+    assert RequestParser(("V1", "V2"), None).parse("[-1, -2]", JSON).rows == [[-1.0, -2.0]]
+
+
 class Counted(str):
     """A name that counts how often it is compared or hashed."""
 

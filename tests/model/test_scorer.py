@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ml.model.scorer import Scorer
+from tests.harness.columns import ulb_columns
 from tests.model.scoring_samples import ADAPTED, DOCUMENT, changed, rows, scorer
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -214,7 +215,7 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
     from ml.model import training_settings as conf
 
     training = conf.Training(
-        columns=conf.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2")),
+        columns=ulb_columns(("V1", "V2")),
         split=conf.Split(train=0.5, validation=0.2, test=0.3),
         binning=conf.Binning(amount_bins=amount_bins, amount_tail=amount_tail, hour_bins=hour_bins),
         resampling=conf.Resampling(minority_ratio=0.5, neighbours=3),

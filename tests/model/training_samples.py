@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.model import training_settings
+from tests.harness.columns import ulb_columns
 
-COLUMNS = training_settings.Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2", "V3"))
+COLUMNS = ulb_columns(("V1", "V2", "V3"))
 TRAINING = training_settings.Training(
     columns=COLUMNS,
     split=training_settings.Split(train=0.5, validation=0.2, test=0.3),

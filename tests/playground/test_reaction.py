@@ -41,7 +41,7 @@ def model(approval: int) -> Scorer:
     """Approval 1 alerts on nothing, every other on all rows."""
     part: dict[str, Any] = {"pattern": "known", "features": [], "bins": [], "recalibration": None}
     document = {
-        "schema": 2,
+        "schema": 3,
         "inputs": ["Amount"],
         "time": None,
         "amount": "Amount",

@@ -89,7 +89,7 @@ def test_repository_starts_with_the_shipped_state_and_no_history(playground: Pla
     repository = Repository(playground.developer.root)
     (first,) = [commit for commit in repository.log("main") if not commit.parents]
     assert first.subject.startswith("Start from ")
-    for path in (config.MODEL, config.GATE, config.SERVING, config.DRIFT):
+    for path in (*config.SETTINGS, config.SERVING, config.DRIFT):
         assert repository.show(first.sha, path) == (template_state.FOLDER / path).read_bytes()
     for folder in (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES):
         assert [name for name in repository.files(first.sha, folder) if name.endswith(".yaml")] == []

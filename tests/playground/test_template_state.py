@@ -24,7 +24,7 @@ def test_shipped_settings_are_valid_and_serve_nothing() -> None:
     assert config.load_settings(root).training.seed == config.load_model(root).seed
     assert config.load_drift(root).window == "month"
     assert config.load_serving(root).approval is None
-    assert {Path(name) for name in files(root)} == {config.MODEL, config.GATE, config.SERVING, config.DRIFT}
+    assert {Path(name) for name in files(root)} == {*config.SETTINGS, config.SERVING, config.DRIFT}
 
 
 def test_adopters_state_is_replaced(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from ml import config
@@ -17,7 +19,7 @@ def archive() -> bytes:
     """model.tar.gz of a model with the shipped inputs, bins of amount and hour, and coefficients drawn at random."""
     columns = config.load_settings(SHIPPED).training.columns
     random = np.random.default_rng(5)
-    numbers = [name for name in columns.inputs if name != columns.time]
+    numbers = [name for name in columns.inputs if name != columns.clock]
     features = [
         {
             "name": name,
@@ -38,13 +40,13 @@ def archive() -> bytes:
         }
         for column, kind, top, count in (
             (columns.amount, "value", 2_000.0, AMOUNT_BINS),
-            (columns.time, "hour_of_day", 24.0, HOUR_BINS),
+            (columns.clock, "hour_of_day", 24.0, HOUR_BINS),
         )
     ]
     document = {
         "schema": model_document.SCHEMA,
         "inputs": list(columns.inputs),
-        "time": columns.time,
+        "time": dataclasses.asdict(columns.time) if columns.time is not None else None,
         "amount": columns.amount,
         "parts": [{"pattern": "known", "features": features, "bins": bins, "intercept": -3.0, "recalibration": None}],
         "history": {"slope": 1.0, "intercept": 0.0},
@@ -60,7 +62,7 @@ def bodies() -> dict[str, bytes]:
     columns = config.load_settings(SHIPPED).training.columns
     random = np.random.default_rng(6)
     values = random.normal(size=(MAX_ROWS, len(columns.inputs)))
-    values[:, columns.inputs.index(columns.time)] = np.arange(MAX_ROWS)
+    values[:, columns.inputs.index(columns.clock)] = np.arange(MAX_ROWS)
     values[:, columns.inputs.index(columns.amount)] = np.abs(values[:, columns.inputs.index(columns.amount)]) * 100
     lines = [",".join(f"{value:.3g}" for value in row) for row in values.tolist()]
     return {

@@ -18,9 +18,10 @@ from sklearn.metrics import average_precision_score
 
 from ml.model import artifact
 from ml.model.metrics import Confusion
-from ml.model.training_settings import Columns, OutOfFold
+from ml.model.training_settings import OutOfFold
 from ml.steps import measurement, prepared_files
 from ml.steps.prepared_files import LABEL
+from tests.harness.columns import ulb_columns
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import PROVENANCE, Bench
 
@@ -174,7 +175,7 @@ def test_champion_that_has_seen_all_test_rows_is_not_compared(finished: Bench, b
 
 def test_challenger_worse_than_the_champion_fails(finished: Bench, bench: Bench) -> None:
     """A challenger trained without the informative features fails on the same rows."""
-    columns = Columns(label="Class", time="Time", amount="Amount", features=("V3",))
+    columns = ulb_columns(("V3",))
     weaker = changed(columns=columns)
     gate = dataclasses.replace(SETTINGS.gate, min_recall=0.0, max_false_positive_rate=1.0)
     bench.lay(dataclasses.replace(SETTINGS, training=weaker, gate=gate))
@@ -191,7 +192,7 @@ def test_champion_with_missing_inputs_is_not_compared(finished: Bench, bench: Be
     """The reason names the missing column."""
     path = bench.processing / "prepared" / "test.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["V2"]), path)
-    columns = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V3"))
+    columns = ulb_columns(("V1", "V3"))
     bench.lay(dataclasses.replace(SETTINGS, training=changed(columns=columns)))
     assert bench.run("train").returncode == 0
     bench.pack()
@@ -200,6 +201,25 @@ def test_champion_with_missing_inputs_is_not_compared(finished: Bench, bench: Be
     champion = bench.evaluation()["champion"]
     assert champion["status"] == "not possible"
     assert "these transactions lack its inputs V2" in champion["reason"]
+
+
+def test_data_without_time_or_amount_goes_through_all_steps(tmp_path: Path) -> None:
+    """What depends on them is left out and said: bins, bands, amounts found, slices of the comparison."""
+    columns = dataclasses.replace(ulb_columns(("V1", "V2", "V3")), time=None, amount=None)
+    bench = Bench(tmp_path).lay(dataclasses.replace(SETTINGS, training=changed(columns=columns)))
+    bench.data()
+    evaluation = bench.whole()
+    assert [note for note in evaluation["fit"]["notes"] if note in columns.left_out()] == list(columns.left_out())
+    read = artifact.read(bench.artifact())
+    document = read.model.document
+    assert (document.inputs, document.time, document.amount) == (("V1", "V2", "V3"), None, None)
+    assert [part.bins for part in document.parts] == [()]
+    bands = read.baseline["fraud_by_amount"]
+    assert (bands["edges"], len(bands["rows"]), sum(bands["frauds"])) == ([], 1, bands["frauds"][0])
+    assert {option["value_missed"] for option in evaluation["budget"]["options"]} == {None}
+    sha256 = bench.crown(bench.artifact())
+    assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
+    assert bench.evaluation()["champion"]["slices"] == []
 
 
 @pytest.mark.parametrize("case", ["replaced", "absent", "unnamed", "damaged"])

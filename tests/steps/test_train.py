@@ -21,13 +21,13 @@ from ml.model import artifact, explanation
 from ml.model.drift.reference import Summary
 from ml.model.metrics import Confusion
 from ml.model.model_document import NEW
-from ml.model.training_settings import Columns
 from ml.steps import ended_pattern
+from tests.harness.columns import ulb_columns
 from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import Bench
 
 pytestmark = pytest.mark.container
-FEWER = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+FEWER = ulb_columns(("V1", "V2"))
 
 
 def test_train_does_not_read_test_rows(bench: Bench) -> None:

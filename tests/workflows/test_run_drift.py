@@ -25,8 +25,8 @@ def serve(env: WorkflowEnvironment) -> None:
     """Registers and approves a model without deploying it; the test writes its captured traffic itself."""
     for file in ("ci.yml", "deploy.yml", "train.yml"):
         env.switch(file, on=False)
-    model = env.workspace.text(config.MODEL)
-    env.push({config.MODEL: monitored.with_four_inputs(model)}, "Train on four inputs")
+    model = env.workspace.text(config.DATA)
+    env.push({config.DATA: monitored.with_four_inputs(model)}, "Train on four inputs")
     env.bot.env.approve(env.bot.register(0.0))
     env.bot.push()
     assert env.runs() == []

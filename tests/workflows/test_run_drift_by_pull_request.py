@@ -65,9 +65,9 @@ def test_request_and_gate_failure_reach_main_by_reviewed_pull_requests(
         watched.at("2026-01-31T12:00:00Z")
         for file in ("ci.yml", "deploy.yml", "train.yml"):
             env.switch(file, on=False)
-        model = env.workspace.text(config.MODEL)
+        data = env.workspace.text(config.DATA)
         gate = config.set_values(env.workspace.text(config.GATE), config.GATE, {"min_recall": 0.9999})
-        env.push({config.MODEL: monitored.with_four_inputs(model), config.GATE: gate}, "Train on four inputs")
+        env.push({config.DATA: monitored.with_four_inputs(data), config.GATE: gate}, "Train on four inputs")
         env.bot.env.approve(env.bot.register(0.0))
         env.bot.push()
         protect(env)

@@ -23,6 +23,7 @@ from ml.aws.capture.decoded_rows import DecodedAnswers, DecodedInputs
 from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.envelope import JSON_LINES, JSON_OBJECTS, NONE, TABLE, BodyFormat
 from ml.aws.capture.record_decoder import EVENT_ID
+from ml.model import time_units
 
 _BLOCK = 1 << 20  # bytes: as much as the cache holds
 _ANSWER = {
@@ -38,7 +39,9 @@ Bodies: TypeAlias = Any
 """Texts: a list of them, or an Arrow array."""
 
 
-def decode_inputs(bodies: Bodies, form: BodyFormat, inputs: Sequence[str]) -> DecodedInputs | None:
+def decode_inputs(
+    bodies: Bodies, form: BodyFormat, inputs: Sequence[str], iso_times: tuple[str, str] | None = None
+) -> DecodedInputs | None:
     """The rows of requests of the format `form`; None if no request was captured.
 
     Raises:
@@ -48,12 +51,12 @@ def decode_inputs(bodies: Bodies, form: BodyFormat, inputs: Sequence[str]) -> De
         return None
     texts = _texts(bodies)
     if form.layout == TABLE:
-        return _given_csv(texts, inputs, form.detail)
+        return _given_csv(texts, inputs, form.detail, iso_times)
     if form.layout == JSON_OBJECTS:
-        return _given_json(texts, inputs, form.detail)
+        return _given_json(texts, inputs, form.detail, iso_times)
     if form.layout == JSON_LINES:
         lines, lengths = _lines(texts)
-        return dataclasses.replace(_given_json(lines, inputs, None), lengths=lengths)
+        return dataclasses.replace(_given_json(lines, inputs, None, iso_times), lengths=lengths)
     raise NotUniform
 
 
@@ -79,7 +82,9 @@ def _texts(bodies: Bodies) -> pa.Array:
         raise NotUniform from error
 
 
-def _given_csv(bodies: pa.Array, inputs: Sequence[str], header: str | None) -> DecodedInputs:
+def _given_csv(
+    bodies: pa.Array, inputs: Sequence[str], header: str | None, iso_times: tuple[str, str] | None
+) -> DecodedInputs:
     """Rows of CSV, all without a header (None) or each body with the same one."""
     names = list(inputs) if header is None else [name.strip() for name in header.split(",")]
     ids = header is not None and EVENT_ID in names and EVENT_ID not in inputs
@@ -88,11 +93,27 @@ def _given_csv(bodies: pa.Array, inputs: Sequence[str], header: str | None) -> D
     if header is not None:
         bodies = pa.array([body[body.find("\n") + 1 :] for body in bodies.to_pylist()], pa.string())
     types = dict.fromkeys(inputs, pa.float64()) | ({EVENT_ID: pa.string()} if ids else {})
+    if iso_times is not None:
+        types[iso_times[0]] = pa.string()
     table, lengths = _csv(bodies, names, types)
     found = table[EVENT_ID].combine_chunks() if ids else pa.nulls(table.num_rows, pa.string())
     if ids and pc.any(pc.match_substring_regex(found, r"^\s|\s$")).as_py():
         raise NotUniform
-    return DecodedInputs(lengths=lengths, inputs=_matrix([table[name] for name in inputs], table.num_rows), ids=found)
+    values = [_seconds(table[name], iso_times) if _is_iso(name, iso_times) else table[name] for name in inputs]
+    return DecodedInputs(lengths=lengths, inputs=_matrix(values, table.num_rows), ids=found)
+
+
+def _is_iso(name: str, iso_times: tuple[str, str] | None) -> bool:
+    return iso_times is not None and name == iso_times[0]
+
+
+def _seconds(texts: Any, iso_times: tuple[str, str] | None) -> pa.Array:
+    """ISO times as seconds since 1970. Raises NotUniform if one is none."""
+    times = time_units.IsoTimes.of(iso_times)
+    found = [times.seconds(text) if times is not None and text is not None else None for text in texts.to_pylist()]
+    if None in found:
+        raise NotUniform
+    return pa.array(found, pa.float64())
 
 
 def _answered_csv(bodies: pa.Array) -> DecodedAnswers:
@@ -105,14 +126,24 @@ def _answered_csv(bodies: pa.Array) -> DecodedAnswers:
     return _answered([table[name].combine_chunks() for name in names], lengths)
 
 
-def _given_json(texts: pa.Array, inputs: Sequence[str], key: str | None) -> DecodedInputs:
+def _given_json(
+    texts: pa.Array, inputs: Sequence[str], key: str | None, iso_times: tuple[str, str] | None
+) -> DecodedInputs:
     """Objects by name, in a list under `key`, or one per body (None)."""
     if EVENT_ID in inputs:
         raise NotUniform
-    types = {EVENT_ID: "VARCHAR"} | dict.fromkeys(inputs, "DOUBLE")
+    types = {EVENT_ID: "VARCHAR"} | {name: "VARCHAR" if _is_iso(name, iso_times) else "DOUBLE" for name in inputs}
     (ids, *values), lengths = _json(texts, types, key)
-    matrix, named = _matrix(values, len(ids)), len(ids) - ids.null_count
-    _refuse_extra_values(texts, pairs=matrix.size + named + (len(texts) if key else 0), strings=named)
+    strings = named = len(ids) - ids.null_count
+    colons = 0  # within times
+    for place, name in enumerate(inputs):
+        if _is_iso(name, iso_times):
+            strings += len(ids)
+            colons += pc.sum(pc.count_substring(values[place], ":")).as_py() or 0
+            values[place] = _seconds(values[place], iso_times)
+    matrix = _matrix(values, len(ids))
+    pairs = matrix.size + named + (len(texts) if key else 0) + colons
+    _refuse_extra_values(texts, pairs=pairs, strings=strings)
     return DecodedInputs(lengths=lengths, inputs=matrix, ids=ids.cast(pa.string()))
 
 

@@ -16,7 +16,9 @@ GROUP = 16 << 20
 """Bytes of lines decoded together, from any number of objects; their rows share the fixed cost of a query."""
 
 
-def decode_concurrently(blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int) -> Iterator[DecodedGroup]:
+def decode_concurrently(
+    blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int, iso_times: tuple[str, str] | None = None
+) -> Iterator[DecodedGroup]:
     """Decodes requests answered from `start` to before `end` (microseconds since 1970), group by group, in order.
 
     A single group, such as that of a day, is decoded in the caller's thread, whose database is kept for the next call.
@@ -24,12 +26,12 @@ def decode_concurrently(blocks: Iterable[Block], inputs: Sequence[str], start: i
     groups = _grouped(blocks)
     known = list(islice(groups, 2))
     if len(known) < 2:
-        yield from (decode(group, inputs, start, end) for group in known)
+        yield from (decode(group, inputs, start, end, iso_times) for group in known)
         return
     running: deque[Future[DecodedGroup]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="capture-decode") as threads:
         for group in chain(known, groups):
-            running.append(threads.submit(decode, group, inputs, start, end))
+            running.append(threads.submit(decode, group, inputs, start, end, iso_times))
             if len(running) > WORKERS:
                 yield running.popleft().result()
         while running:

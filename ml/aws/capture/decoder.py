@@ -54,8 +54,14 @@ class DecodedGroup:
     """Requests that were answered by an error."""
 
 
-def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int) -> DecodedGroup:
-    """Decodes the requests answered from `start` (included) to `end` (not), microseconds since 1970."""
+def decode(
+    blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int, iso_times: tuple[str, str] | None = None
+) -> DecodedGroup:
+    """Decodes the requests answered from `start` (included) to `end` (not), microseconds since 1970.
+
+    Args:
+        inputs, iso_times: as `reader.read`.
+    """
     decoded, lines = DecodedGroup(), _LineSources()
     for block in blocks:
         decoded.bytes += len(block.data)
@@ -67,9 +73,9 @@ def decode(blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int)
     decoded.lines, decoded.outside = found.lines, found.outside
     for requests in found.smoke:
         decoded.smoke_lines += len(requests)
-        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, DecodedGroup(), lines).parts)
+        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, DecodedGroup(), lines, iso_times).parts)
     for requests in found.requests:
-        _read(requests, inputs, decoded, lines)
+        _read(requests, inputs, decoded, lines, iso_times)
     return decoded
 
 
@@ -129,10 +135,16 @@ class _LineSources:
         return UnreadableLine(block, block.first + number, line, reason)
 
 
-def _read(requests: RequestColumns, inputs: Sequence[str], decoded: DecodedGroup, lines: _LineSources) -> DecodedGroup:
+def _read(
+    requests: RequestColumns,
+    inputs: Sequence[str],
+    decoded: DecodedGroup,
+    lines: _LineSources,
+    iso_times: tuple[str, str] | None,
+) -> DecodedGroup:
     """Adds the rows of the requests to `decoded`: decodes them together, else in pieces, else one by one."""
     try:
-        given = column_decoder.decode_inputs(requests.given, requests.given_form, inputs)
+        given = column_decoder.decode_inputs(requests.given, requests.given_form, inputs, iso_times)
         answered = column_decoder.decode_answers(requests.answered, requests.answered_form)
         part = parts.assemble(requests.times, requests.inference_ids, given, answered)
     except (NotUniform, RowCountMismatch):
@@ -140,18 +152,22 @@ def _read(requests: RequestColumns, inputs: Sequence[str], decoded: DecodedGroup
             requests.given_form.layout,
             requests.answered_form.layout,
         ):
-            _decode_bodies_one_by_one(requests, inputs, decoded, lines)
+            _decode_bodies_one_by_one(requests, inputs, decoded, lines, iso_times)
         else:
             step = -(-len(requests) // _PIECES)
             for first in range(0, len(requests), step):
-                _read(requests.piece(first, first + step), inputs, decoded, lines)
+                _read(requests.piece(first, first + step), inputs, decoded, lines, iso_times)
         return decoded
     decoded.parts.append(part)
     return decoded
 
 
 def _decode_bodies_one_by_one(
-    requests: RequestColumns, inputs: Sequence[str], decoded: DecodedGroup, lines: _LineSources
+    requests: RequestColumns,
+    inputs: Sequence[str],
+    decoded: DecodedGroup,
+    lines: _LineSources,
+    iso_times: tuple[str, str] | None,
 ) -> None:
     """Decodes one request after the other; requests with the same captured sides form one part."""
     sides: dict[tuple[bool, bool], list[tuple[int, list[record_decoder.Row], list[record_decoder.Answer]]]] = {}
@@ -161,7 +177,8 @@ def _decode_bodies_one_by_one(
         answers: list[record_decoder.Answer] | None = None
         try:
             if len(requests.given):
-                rows = record_decoder.decode_inputs(_text(requests.given[place]), requests.given_form, inputs, findings)
+                body = _text(requests.given[place])
+                rows = record_decoder.decode_inputs(body, requests.given_form, inputs, findings, iso_times)
             if len(requests.answered):
                 answers = record_decoder.decode_answers(_text(requests.answered[place]), requests.answered_form)
         except Unreadable as error:

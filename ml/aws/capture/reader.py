@@ -99,9 +99,18 @@ class CapturedBatches:
     """Iterates once over the batches of a window. `counts` is complete after the iteration."""
 
     def __init__(
-        self, bucket: str, endpoint: str, start: datetime, end: datetime, *, inputs: Sequence[str], batch_rows: int
+        self,
+        bucket: str,
+        endpoint: str,
+        start: datetime,
+        end: datetime,
+        *,
+        inputs: Sequence[str],
+        iso_times: tuple[str, str] | None,
+        batch_rows: int,
     ) -> None:
         self._bucket, self._endpoint, self._start, self._end = bucket, endpoint, start, end
+        self._iso_times = iso_times
         self._inputs, self._batch_rows = tuple(inputs), batch_rows
         self.counts = CaptureCounts()
 
@@ -127,7 +136,8 @@ class CapturedBatches:
 
         aside, findings, counts = DeadLetterWriter(self._bucket), SchemaFindings(), self.counts
         start, end = ((moment - _EPOCH) // _MICROSECOND for moment in (self._start, self._end))
-        for decoded in decode_concurrently(line_stream.blocks(self._bucket, self._objects()), self._inputs, start, end):
+        blocks = line_stream.blocks(self._bucket, self._objects())
+        for decoded in decode_concurrently(blocks, self._inputs, start, end, self._iso_times):
             counts.bytes += decoded.bytes
             counts.lines += decoded.lines
             counts.outside += decoded.outside
@@ -184,6 +194,7 @@ def read(
     end: datetime,
     *,
     inputs: Sequence[str],
+    iso_times: tuple[str, str] | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> CapturedBatches:
     """Reads the requests to `endpoint` answered from `start` (included) to `end` (not). Iterate over the result once.
@@ -194,9 +205,11 @@ def read(
 
     Args:
         inputs: the model's inputs in its order; a row without names has them in this order.
+        iso_times: the input whose values are ISO times, and the zone of those without an offset; they become seconds
+            since 1970, as in the endpoint.
         batch_rows: the minimum number of rows of a batch; the last ones may be smaller.
 
     Raises (during iteration):
         CloudError: S3 refuses or cannot be reached.
     """
-    return CapturedBatches(bucket, endpoint, start, end, inputs=inputs, batch_rows=batch_rows)
+    return CapturedBatches(bucket, endpoint, start, end, inputs=inputs, iso_times=iso_times, batch_rows=batch_rows)

@@ -7,6 +7,7 @@ endpoints do: captured requests may have been answered by another model's contai
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import math
@@ -19,6 +20,7 @@ import orjson
 from ml.aws.capture import decoded_rows, envelope
 from ml.aws.capture.decoded_rows import SchemaFindings
 from ml.aws.capture.envelope import BodyFormat, Unreadable
+from ml.model import time_units
 
 EVENT_ID = "event_id"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
@@ -32,7 +34,13 @@ Answer = tuple[float, int, str | None, str | None]
 """Score, decision (-1 if there is none), model version, event id."""
 
 
-def decode_inputs(body: str, form: BodyFormat, inputs: Sequence[str], findings: SchemaFindings) -> list[Row]:
+def decode_inputs(
+    body: str,
+    form: BodyFormat,
+    inputs: Sequence[str],
+    findings: SchemaFindings,
+    iso_times: tuple[str, str] | None = None,
+) -> list[Row]:
     """The rows of a request. Values that do not fit are NaN and counted in `findings`; no row is left out.
 
     Raises:
@@ -43,6 +51,8 @@ def decode_inputs(body: str, form: BodyFormat, inputs: Sequence[str], findings: 
     rows = _table(body, form.header, known) if text else _documents(body, _INPUT, "instances", known)
     if not rows:
         raise Unreadable(f"{_INPUT}: holds no row")
+    if iso_times is not None:
+        rows = [_with_seconds(row, inputs, iso_times) for row in rows]
     found: list[Row] = []
     for row in rows:
         if type(row) is dict:
@@ -54,6 +64,24 @@ def decode_inputs(body: str, form: BodyFormat, inputs: Sequence[str], findings: 
             findings.add(decoded_rows.WIDTH, str(len(row)))
             found.append(([math.nan] * len(inputs), None))
     return found
+
+
+def _with_seconds(row: Any, inputs: Sequence[str], iso_times: tuple[str, str]) -> Any:
+    """The row with an ISO time as seconds since 1970; one that is no time stays, and is no number."""
+    name, zone = iso_times
+    place: Any = name if type(row) is dict else inputs.index(name)
+    known = name in row if type(row) is dict else type(row) is list and len(row) == len(inputs)
+    seconds = _iso_times(zone).seconds(row[place]) if known and type(row[place]) is str else None
+    if seconds is None:
+        return row
+    changed = row.copy()
+    changed[place] = seconds
+    return changed
+
+
+@functools.lru_cache(maxsize=16)
+def _iso_times(zone: str) -> time_units.IsoTimes:
+    return time_units.IsoTimes(zone)
 
 
 def decode_answers(body: str, form: BodyFormat) -> list[Answer] | None:

@@ -120,20 +120,21 @@ class ExpertColumns:
         """The columns for transactions `X` (rows, columns.inputs), with or without the tables of the tails."""
         place = {name: at for at, name in enumerate(columns.inputs)}
         terms = [_term(name, "identity", X[:, place[name]]) for name in columns.features]
-        terms.append(_term(columns.amount, "log1p", X[:, place[columns.amount]]))
-        amounts = X[:, place[columns.amount]]
-        tables = [
-            Table(name=columns.amount, edges=_edges(amounts, amount_levels(number)), base=None)
-            for number in range(AMOUNT_TABLES)
-        ]
+        tables, precisions = [], []
+        if columns.amount is not None:
+            amounts = X[:, place[columns.amount]]
+            terms.append(_term(columns.amount, "log1p", amounts))
+            for number in range(AMOUNT_TABLES):
+                tables.append(Table(name=columns.amount, edges=_edges(amounts, amount_levels(number)), base=None))
+                precisions.append(AMOUNT_PRECISION)
         for name in columns.features if tails else ():
             values = X[:, place[name]]
             edges = _edges(values, TAIL_LEVELS)
             if len(edges):
                 base = int(np.searchsorted(edges, np.median(values), side="right"))
                 tables.append(Table(name=name, edges=edges, base=base))
+                precisions.append(TAIL_PRECISION)
         present = tuple(term for term in terms if term is not None)
-        precisions = [AMOUNT_PRECISION if table.name == columns.amount else TAIL_PRECISION for table in tables]
         return cls(
             terms=present,
             tables=tuple(tables),
@@ -141,7 +142,7 @@ class ExpertColumns:
                 [
                     np.full(len(present), LINEAR_PRECISION),
                     [0.0],
-                    np.repeat(precisions, [table.width for table in tables]),
+                    np.repeat(np.array(precisions, dtype=np.float64), [table.width for table in tables]),
                 ]
             ),
         )

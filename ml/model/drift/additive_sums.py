@@ -125,9 +125,9 @@ def finite(values: NDArray[Any]) -> NDArray[np.float64]:
     return array
 
 
-def seconds_of_day(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """numpy.mod(seconds, 86400): bitwise equal and several times faster."""
-    rest = seconds - 86_400.0 * np.floor(seconds / 86_400.0)
-    if len(rest) and not (rest.min() >= 0 and np.abs(seconds).max() < 2.0**52):  # the quotient was rounded up
-        return np.mod(seconds, 86_400.0)
+def time_of_day(times: NDArray[np.float64], day: float) -> NDArray[np.float64]:
+    """numpy.mod(times, day): bitwise equal and several times faster; `day` is its length in the unit of the times."""
+    rest = times - day * np.floor(times / day)
+    if len(rest) and not (rest.min() >= 0 and np.abs(times).max() < 2.0**52):  # the quotient was rounded up
+        return np.mod(times, day)
     return rest

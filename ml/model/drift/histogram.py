@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.model.drift.additive_sums import Binner, finite, seconds_of_day
+from ml.model.drift.additive_sums import Binner, finite, time_of_day
 from ml.model.drift.reference import Summary
+
+DAY_LENGTHS = {"seconds_of_day": 86_400.0, "milliseconds_of_day": 86_400_000.0}
+"""The length of a day for the kinds of columns of which only the time of day is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +104,9 @@ class Tally:
     def of(cls, column: Column, values: NDArray[Any]) -> Tally:
         """The tally of one column's values."""
         kept = finite(values)
-        if column.kind == "seconds_of_day":
-            kept = seconds_of_day(kept)
+        day = DAY_LENGTHS.get(column.kind)
+        if day is not None:
+            kept = time_of_day(kept, day)
         count = column.binner.count(kept)
         low, high = column.summary.low, column.summary.high
         return cls(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ml.model import time_units
 from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
 from ml.model.drift import performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
@@ -143,18 +144,28 @@ def _moments(minimum: float | None, maximum: float | None, mean: float, std: flo
 
 
 def observed(columns: Columns, name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """The values to summarise: for the time column the second of the day, because the time itself always grows."""
+    """The values to summarise: of the time column the time of day in its unit, because the time always grows."""
     array = np.asarray(values, dtype=np.float64)
-    return np.mod(array, HOURS * SECONDS_PER_HOUR) if name == columns.time else array
+    return np.mod(array, _day(columns)) if name == columns.clock else array
+
+
+def _day(columns: Columns) -> float:
+    """The length of a day in the unit of the time column."""
+    return float(HOURS * SECONDS_PER_HOUR * time_units.per_second(columns.time.unit if columns.time else None))
+
+
+def _kind(columns: Columns, name: str) -> str:
+    if columns.time is None or name != columns.time.column:
+        return "value"
+    return "milliseconds_of_day" if columns.time.unit == time_units.EPOCH_MILLISECONDS else "seconds_of_day"
 
 
 def _reference(columns: Columns, name: str, values: ArrayLike) -> dict[str, Any]:
     array = observed(columns, name, values)
     summary = Summary.reference(array)
-    if name == columns.time:  # every second of the day is in range, even if the reference covers only some hours
-        summary = Summary.of(array, summary.edges, 0.0, float(HOURS * SECONDS_PER_HOUR))
-    kind = "seconds_of_day" if name == columns.time else "value"
-    return {"name": name, "kind": kind, "values": _distinct_values(array)} | summary.to_dict()
+    if name == columns.clock:  # every second of the day is in range, even if the reference covers only some hours
+        summary = Summary.of(array, summary.edges, 0.0, _day(columns))
+    return {"name": name, "kind": _kind(columns, name), "values": _distinct_values(array)} | summary.to_dict()
 
 
 def _distinct_values(values: NDArray[np.float64]) -> list[float] | None:
@@ -171,13 +182,13 @@ def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike, *, times: A
     Args:
         times: event times, datetime64 in UTC; they show whether frauds come in bursts.
     """
-    edges = np.unique(np.quantile(X[columns.amount], BAND_LEVELS))
-    bursts = Dispersion.of(times, X[columns.amount], y, edges)
+    amounts = _amounts(columns, X)
+    edges = np.unique(np.quantile(amounts, BAND_LEVELS)) if columns.amount is not None else np.empty(0)
+    bursts = Dispersion.of(times, amounts, y, edges)
     return {
         "schema": SCHEMA,
         "inputs": [_reference(columns, name, X[name]) for name in columns.inputs],
-        "fraud_by_amount": {"edges": edges.tolist(), "dispersion": asdict(bursts)}
-        | _bands(edges, X[columns.amount], y),
+        "fraud_by_amount": {"edges": edges.tolist(), "dispersion": asdict(bursts)} | _bands(edges, amounts, y),
     }
 
 
@@ -228,8 +239,9 @@ def complete_reference(
         for item in started["inputs"]
     ]
     bands = started["fraud_by_amount"]
-    added = _bands(np.asarray(bands["edges"]), X[columns.amount], y)
-    bursts = Dispersion(**bands["dispersion"]) + Dispersion.of(times, X[columns.amount], y, bands["edges"])
+    amounts = _amounts(columns, X)
+    added = _bands(np.asarray(bands["edges"]), amounts, y)
+    bursts = Dispersion(**bands["dispersion"]) + Dispersion.of(times, amounts, y, bands["edges"])
     return {
         **started,
         "inputs": inputs,
@@ -247,6 +259,11 @@ def complete_reference(
         "windows": dict(windows),
         "fitted": [*map(dict, inherited), *fitted],
     }
+
+
+def _amounts(columns: Columns, X: pd.DataFrame) -> NDArray[np.float64]:
+    """The amounts; zeros, which are all in one band, if the data has none."""
+    return np.zeros(len(X)) if columns.amount is None else np.asarray(X[columns.amount], dtype=np.float64)
 
 
 def _extended(item: Mapping[str, Any], values: NDArray[np.float64]) -> dict[str, Any]:

@@ -136,6 +136,33 @@ def test_number_in_quotes_is_a_finding(name: str) -> None:
     assert findings
 
 
+@pytest.mark.parametrize("kind", [CSV, JSON, LINES])
+def test_iso_times_become_seconds_both_ways(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times as text are read by columns and by records alike; one that is no time is a finding and missing."""
+    texts = ["2026-03-01T07:00:00.25", "2026-03-01T06:00:00.25Z"]
+    rows: list[list[Any]] = [[text, 0.5, 1.0, 2.0] for text in texts]
+    bodies = {
+        CSV: "\n".join(",".join(map(str, row)) for row in rows),
+        JSON: json.dumps({"instances": captured_lines.named(rows, ids=["a", "b"])}),
+        LINES: "\n".join(map(json.dumps, captured_lines.named(rows))),
+    }
+    answer = captured_lines.predictions([0.5, 0.5]), JSON
+    block = Block(source=SOURCE, first=1, data=line((bodies[kind], kind), answer))
+
+    def never(*arguments: Any) -> Any:
+        raise NotUniform
+
+    for _ in range(2):
+        decoded = decode([block], INPUTS, 0, 1 << 62, ("Time", "Europe/Berlin"))
+        assert [row[0] for row in rows_of(decoded)] == [[1772344800.25, 0.5, 1.0, 2.0]] * 2
+        assert not decoded.findings.schema
+        monkeypatch.setattr(column_decoder, "decode_inputs", never)
+    block = Block(source=SOURCE, first=1, data=line((bodies[kind].replace(texts[0], "soon"), kind), answer))
+    decoded = decode([block], INPUTS, 0, 1 << 62, ("Time", "Europe/Berlin"))
+    assert sorted(str(row[0][0]) for row in rows_of(decoded)) == ["1772344800.25", "None"]
+    assert dict(decoded.findings.schema) == {("not a number", "Time"): 1}
+
+
 MOMENTS = ("12:00:01Z", "12:00:00.5Z", "12:00:00+00:00", "14:00:00+02:00", "12:00:60Z", "noon")
 IRREGULAR: dict[str, list[str | None]] = {
     "inferenceId": ["smoke-1", "smoke-", "", None, "a#b", "é", "\u2028"],

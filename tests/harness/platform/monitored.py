@@ -28,7 +28,7 @@ from ml.model import artifact, document_fields, explanation
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.run_kinds import ADAPT, FIT
 from ml.model.scorer import Scorer
-from ml.model.training_settings import Columns
+from tests.harness.columns import ulb_columns
 from tests.harness.git import repositories
 from tests.harness.github import bot_environment
 from tests.harness.github.bot_environment import BotEnvironment
@@ -36,13 +36,13 @@ from tests.harness.platform import served
 from tests.harness.platform.served import ENDPOINT, PROJECT, ServedPlatform
 
 BUCKET = "lake"
-COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+COLUMNS = ulb_columns(("V1", "V2"))
 ROWS_A_DAY, FRAUD_SHARE = 80, 0.05
 HOURS = (6, 18)
 MODEL: dict[str, Any] = {
-    "schema": 2,
+    "schema": 3,
     "inputs": list(COLUMNS.inputs),
-    "time": "Time",
+    "time": {"column": "Time", "unit": "seconds_since_start", "zone": "UTC"},
     "amount": "Amount",
     "parts": [
         {
@@ -286,8 +286,8 @@ class MonitoredEndpoint:
 
 
 def with_four_inputs(text: str) -> str:
-    """model.yaml with the features of this environment."""
-    return config.set_values(text, config.MODEL, {"data.features": ["V1", "V2"]})
+    """data.yaml with the features of this environment."""
+    return config.set_values(text, config.DATA, {"features": ["V1", "V2"]})
 
 
 def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
@@ -295,7 +295,7 @@ def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
     workspace = served.repository(folder / "repository")
-    workspace.write({config.MODEL: with_four_inputs(workspace.text(config.MODEL))}, "Use four inputs")
+    workspace.write({config.DATA: with_four_inputs(workspace.text(config.DATA))}, "Use four inputs")
     env: ServedPlatform = served.moto_platform(workspace)
     bot = bot_environment.around(env, server, folder, monkeypatch)
     endpoint = MonitoredEndpoint(bot=bot, monkeypatch=monkeypatch, folder=folder)

@@ -48,9 +48,9 @@ def archive(
     """
     time, feature, amount = inputs
     model = {
-        "schema": 2,
+        "schema": 3,
         "inputs": list(inputs),
-        "time": time,
+        "time": {"column": time, "unit": "seconds_since_start", "zone": "UTC"},
         "amount": amount,
         "parts": [
             {
@@ -137,8 +137,9 @@ class ServedPlatform:
             "data_sha256": "d" * 64,
         }
         columns = config.load_settings(self.root).training.columns
-        assert columns.time is not None
-        inputs = (columns.time, columns.features[0], columns.amount)
+        assert columns.clock is not None
+        assert columns.amount is not None
+        inputs = (columns.clock, columns.features[0], columns.amount)
         data = archive(intercept, provenance, broken_code=broken_code, inputs=inputs)
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from ml.model.adaptation.expert_columns import AMOUNT_TABLES, MAX_DEVIATIONS, ExpertColumns, amount_levels
 from ml.model.scorer import Scorer
-from ml.model.training_settings import Columns
+from tests.harness.columns import ulb_columns
 from tests.model.scoring_samples import DOCUMENT, rows
 
 pytestmark = pytest.mark.container
-COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+COLUMNS = ulb_columns(("V1", "V2"))
 ANY = st.floats(min_value=-1e100, max_value=1e100)
 
 

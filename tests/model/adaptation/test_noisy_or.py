@@ -13,11 +13,11 @@ from scipy.special import expit
 from ml.model.adaptation import noisy_or
 from ml.model.adaptation.expert_columns import Design, ExpertColumns
 from ml.model.adaptation.noisy_or import Prior, Weights
-from ml.model.training_settings import Columns
+from tests.harness.columns import ulb_columns
 from tests.model.scoring_samples import rows
 
 pytestmark = pytest.mark.container
-COLUMNS = Columns(label="Class", time="Time", amount="Amount", features=("V1", "V2"))
+COLUMNS = ulb_columns(("V1", "V2"))
 Sample = tuple[NDArray[np.float64], Design, NDArray[np.bool_], Prior, Weights]
 
 

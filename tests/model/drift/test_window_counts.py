@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ml.model.drift import detector
-from ml.model.drift.additive_sums import CHUNK, LIMIT, STEPS, Binner, finite, seconds_of_day
+from ml.model.drift.additive_sums import CHUNK, LIMIT, STEPS, Binner, finite, time_of_day
+from ml.model.drift.histogram import DAY_LENGTHS
 from tests.model.drift_samples import BASELINE, REFERENCE, START, window
 from tests.model.training_samples import COLUMNS
 
@@ -74,10 +75,11 @@ def test_outlier_is_clipped_in_the_mean() -> None:
 
 
 @given(st.lists(st.floats(0, 1e12), max_size=30), st.lists(st.integers(0, 10**9), max_size=30))
-def test_seconds_of_day_equals_numpy_mod(floats: list[float], whole: list[int]) -> None:
-    """Bitwise equal, for whole and fractional seconds."""
+def test_time_of_day_equals_numpy_mod(floats: list[float], whole: list[int]) -> None:
+    """Bitwise equal, for whole and fractional seconds, and for milliseconds."""
     values = np.array([*floats, *whole, 86_400.0 - 2**-37], dtype=np.float64)
-    assert seconds_of_day(values).tolist() == np.mod(values, 86_400.0).tolist()
+    for day in DAY_LENGTHS.values():
+        assert time_of_day(values, day).tolist() == np.mod(values, day).tolist()
 
 
 @settings(deadline=None)

@@ -1,0 +1,87 @@
+"""Schema of model-config/training/data.yaml: the names of a transaction's columns, mapped once for all users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ml.config.yaml_models import AsTuple, Column, File, Text
+from ml.model import time_units
+from ml.model.scoring_responses import EVENT_ID
+from ml.model.training_settings import Columns, TimeColumn
+
+_LAKE_NAMES = {"event_time": "the lake", "label": "the training rows", "known_at": "the labels"}
+_Unit = Literal["iso", "epoch_seconds", "epoch_milliseconds", "seconds_since_start"]
+_Names = Annotated[tuple[Column, ...], Field(max_length=512), AsTuple]
+
+
+class _Time(File):
+    column: Column
+    unit: _Unit
+    zone: Text
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> _Time:
+        if not time_units.zone_exists(self.zone):
+            raise ValueError(f"must have a zone of the IANA database, as UTC or Europe/Berlin (got {self.zone!r})")
+        if self.unit != time_units.ISO and self.zone != time_units.UTC_ZONE:
+            raise ValueError(
+                f"must have zone UTC with the unit {self.unit} (got {self.zone}): only iso times can be local times"
+            )
+        return self
+
+
+class DataFile(File):
+    """model-config/training/data.yaml: which column of a transaction is what."""
+
+    label: Column
+    amount: Column | None
+    time: _Time | None
+    event_id: Column | None
+    entity: Column | None
+    features: Annotated[tuple[Column, ...], Field(min_length=1, max_length=512), AsTuple]
+    categories: _Names
+    keep: _Names
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataFile:
+        clock = self.time.column if self.time is not None else None
+        single = [name for name in (self.label, self.amount, clock, self.event_id, self.entity) if name is not None]
+        names = [*single, *self.features, *self.categories, *self.keep]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"must name each column once (twice: {', '.join(twice)})")
+        if self.categories:
+            raise ValueError(
+                f"must have categories: [] in this version (got {', '.join(self.categories)}): text columns are no "
+                f"inputs yet; move them to keep, so that the lake stores them, or leave them out"
+            )
+        inside = [name for name in (clock, self.amount, self.entity, *self.features, *self.keep) if name is not None]
+        taken = [name for name in inside if name in _LAKE_NAMES or name == EVENT_ID]
+        if taken:
+            whose = _LAKE_NAMES.get(taken[0], "the lake")
+            raise ValueError(
+                f"must not use the name {taken[0]}, a column of {whose} itself: rename it in the files and in requests"
+            )
+        return self
+
+    def to_columns(self) -> Columns:
+        """The columns as the pure code takes them."""
+        document: dict[str, Any] = self.model_dump()
+        time = TimeColumn(**document["time"]) if self.time is not None else None
+        return Columns(**document | {"time": time})
+
+
+def moved(data: Any) -> str:
+    """What to do with the former section `data` of model.yaml."""
+    known = data if isinstance(data, dict) else {}
+    features = known.get("features")
+    listed = ", ".join(map(str, features)) if isinstance(features, list) else "…"
+    time = known.get("time")
+    return (
+        "must have no section data: the columns are in model-config/training/data.yaml now. Delete the section and "
+        f"write there: {{label: {known.get('label', '…')}, amount: {known.get('amount', '…')}, time: "
+        + (f"{{column: {time}, unit: seconds_since_start, zone: UTC}}" if time else "null")
+        + f", event_id: null, entity: null, features: [{listed}], categories: [], keep: []}}"
+    )

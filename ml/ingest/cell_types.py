@@ -1,0 +1,115 @@
+"""Writes the SQL that casts the columns of a data file: numbers, times, ids and text. Decides nothing about rows.
+
+A value that cannot be cast is NULL; which rule it breaks is decided from its text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ml.errors import DataError
+from ml.model import time_units
+from ml.model.data_contract import EVENT_ID, EVENT_TIME
+from ml.model.training_settings import Columns
+
+NUMBER, TIME, ID, TEXT = "number", "time", "id", "text"
+_NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|BOOLEAN")
+_WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
+_TEXT = frozenset({"VARCHAR", "UUID"})
+_MOMENT = re.compile(r"TIMESTAMP.*|DATE")
+_MISSING = frozenset({"", "null", "none", "na", "n/a"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """How one column is read: its name in the result, its place and name in the file, what it is, and the zone of local
+    times."""
+
+    name: str
+    place: int
+    source: str
+    kind: str
+    zone: str = time_units.UTC_ZONE
+
+
+def casts(names: tuple[str, ...], columns: Columns, *, labelled: bool) -> list[Cast]:
+    """The columns to read from a file whose columns are `names`: those that are there of those that `columns` name.
+
+    In this order: id, event time, the inputs, the label if `labelled`, the columns to keep.
+    """
+    wanted: list[tuple[str, str, str, str]] = []
+    wanted.append((EVENT_ID, columns.event_id or EVENT_ID, ID, time_units.UTC_ZONE))
+    wanted.append((EVENT_TIME, EVENT_TIME, TIME, time_units.UTC_ZONE))
+    for name in columns.inputs:
+        iso = columns.time is not None and name == columns.time.column and columns.time.unit == time_units.ISO
+        zone = columns.time.zone if iso and columns.time is not None else time_units.UTC_ZONE
+        wanted.append((name, name, TIME if iso else NUMBER, zone))
+    if labelled:
+        wanted.append((columns.label, columns.label, NUMBER, time_units.UTC_ZONE))
+    wanted += [(name, name, TEXT, time_units.UTC_ZONE) for name in columns.kept]
+    return [
+        Cast(name=name, place=names.index(source), source=source, kind=kind, zone=zone)
+        for name, source, kind, zone in wanted
+        if source in names
+    ]
+
+
+def check_type(path: str, cast: Cast, kind: str, columns: Columns) -> None:
+    """Refuses a column of Parquet whose type `kind`, in DuckDB's words, cannot hold what it should.
+
+    Raises:
+        DataError: it cannot; the message names the column, its type and what it must be.
+    """
+    what = f"{path}: column {cast.source!r} is {kind}"
+    if cast.kind == TIME:
+        if not _MOMENT.fullmatch(kind) and kind != "VARCHAR":
+            unit = ""
+            if cast.name == columns.clock and _NUMERIC.fullmatch(kind):
+                unit = " with the unit iso; is the unit in data.yaml epoch_seconds or epoch_milliseconds?"
+            raise DataError(f"{what}; it must be a timestamp or ISO 8601 text{unit}")
+    elif cast.kind == NUMBER:
+        if not _NUMERIC.fullmatch(kind) and kind != "VARCHAR":
+            unit = ""
+            if columns.time is not None and cast.name == columns.time.column and _MOMENT.fullmatch(kind):
+                unit = f" with the unit {columns.time.unit}; is the unit in data.yaml iso?"
+            raise DataError(f"{what}; it must be a number{unit}")
+    elif cast.kind == ID:
+        if kind not in _TEXT and not _WHOLE.fullmatch(kind):
+            raise DataError(f"{what}; it must be text or whole numbers")
+    elif "[" in kind or kind.startswith(("STRUCT", "MAP", "BLOB", "UNION")):
+        raise DataError(f"{what}; it must be text or a number to be kept as text")
+
+
+def expression(cast: Cast, column: str, kind: str) -> str:
+    """The SQL expression of a cast: DOUBLE, microseconds since 1970, or text.
+
+    Args:
+        column: the column as SQL, quoted.
+        kind: its type in DuckDB's words; VARCHAR for every column of CSV.
+    """
+    if cast.kind in (ID, TEXT):
+        return f"coalesce(CAST({column} AS VARCHAR), '')"
+    if cast.kind == NUMBER:
+        if kind == "VARCHAR":  # DuckDB takes 1_000 and nan(1) for numbers
+            other = f"contains({column}, '_') OR contains({column}, '(')"
+            return f"CASE WHEN {other} THEN NULL ELSE TRY_CAST({column} AS DOUBLE) END"
+        return f"CAST({column} AS DOUBLE)"
+    if kind == "VARCHAR":
+        text = f"trim({column}, ' \t')"
+        local = f"timezone('{cast.zone}', TRY_CAST({text} AS TIMESTAMP))"
+        with_offset = f"TRY_CAST({text} AS TIMESTAMPTZ)"
+        moment = f"CASE WHEN regexp_matches({text}, '([+-]\\d{{2}}(:?\\d{{2}})?|Z)$') AND length({text}) > 10 "
+        moment += f"THEN {with_offset} ELSE {local} END"
+        return f"CASE WHEN regexp_full_match({text}, '{time_units.ISO_PATTERN}') THEN epoch_us({moment}) END"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"epoch_us({column})"
+    return f"epoch_us(timezone('{cast.zone}', CAST({column} AS TIMESTAMP)))"
+
+
+def rule_of(cast: Cast, text: str) -> tuple[str, str]:
+    """Kind and rule of the fault of a value that could not be cast, from its text."""
+    if cast.kind == TIME:
+        return "not a time", f"must be a time as {time_units.ISO_EXAMPLE}"
+    missing = text.strip(" \t").lower() in _MISSING
+    return ("missing value" if missing else "not a number"), "must be a number"

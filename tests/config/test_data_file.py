@@ -1,0 +1,100 @@
+"""data.yaml maps the columns of an adopter once, strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml import config
+from ml.errors import ConfigError
+from ml.model.training_settings import TimeColumn
+from tests.harness.columns import ulb_columns
+
+ULB = """label: Class
+amount: Amount
+time: {column: Time, unit: seconds_since_start, zone: UTC}
+event_id: null
+entity: null
+features: [V1, V2]
+categories: []
+keep: []
+"""
+MODEL_BEFORE = "data:\n  label: Class\n  time: Time\n  amount: Amount\n  features: [V1, V2]\n"
+
+
+def test_columns_are_those_of_the_file() -> None:
+    """The ULB layout, and a bank's own names with an id, an entity and a column to keep."""
+    assert config.parse(ULB, config.DATA, config.DataFile).to_columns() == ulb_columns(("V1", "V2"))
+    text = ULB.replace("seconds_since_start", "iso").replace("zone: UTC", "zone: Europe/Berlin")
+    text = text.replace("event_id: null", "event_id: tx").replace("entity: null", "entity: card")
+    found = config.parse(text.replace("keep: []", "keep: [branch]"), config.DATA, config.DataFile).to_columns()
+    assert found.time == TimeColumn(column="Time", unit="iso", zone="Europe/Berlin")
+    assert (found.event_id, found.kept, found.inputs) == ("tx", ("card", "branch"), ("Time", "V1", "V2", "Amount"))
+
+
+def test_time_and_amount_are_optional() -> None:
+    """They are no inputs then, and the columns say what is left out."""
+    text = ULB.replace("amount: Amount", "amount: null").replace(
+        "time: {column: Time, unit: seconds_since_start, zone: UTC}", "time: null"
+    )
+    found = config.parse(text, config.DATA, config.DataFile).to_columns()
+    assert found.inputs == ("V1", "V2")
+    assert ["names no time column" in found.left_out()[0], "names no amount" in found.left_out()[1]] == [True, True]
+    assert ulb_columns(("V1",)).left_out() == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("amount: Amount", "amount: V1", "must name each column once (twice: V1)"),
+        ("keep: []", "keep: [Class]", "must name each column once (twice: Class)"),
+        ("keep: []", "keep: [Class]\nkept: []", "kept is not a known key"),
+        ("keep: []\n", "", "keep is missing"),
+        ("features: [V1, V2]", "features: []", "features "),
+        ("categories: []", "categories: [shop]", "must have categories: [] in this version (got shop): text columns"),
+        (
+            "unit: seconds_since_start",
+            "unit: minutes",
+            "time.unit must be 'iso', 'epoch_seconds', ",
+        ),
+        (
+            "zone: UTC",
+            "zone: Berlin",
+            "time must have a zone of the IANA database, as UTC or Europe/Berlin (got",
+        ),
+        ("zone: UTC", "zone: Europe/Berlin", "time must have zone UTC with the unit seconds_since_start"),
+        ("column: Time", "column: event_time", "must not use the name event_time, a column of the lake itself"),
+        ("features: [V1, V2]", "features: [V1, label]", "must not use the name label, a column of the training rows"),
+        ("keep: []", "keep: [event_id]", "must not use the name event_id, a column of the lake itself"),
+        ("label: Class", "label: null", "label must be text"),
+    ],
+)
+def test_invalid_file_is_explained(old: str, new: str, message: str) -> None:
+    """The error names the file, the field, what was expected and what was found."""
+    assert old in ULB
+    with pytest.raises(ConfigError) as caught:
+        config.parse(ULB.replace(old, new, 1), config.DATA, config.DataFile)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("model-config/training/data.yaml:")
+
+
+def test_former_section_of_model_yaml_says_where_it_went(repository_root: Path) -> None:
+    """The message has the new file's content, made from the old section, which the loader takes."""
+    text = MODEL_BEFORE + (repository_root / config.MODEL).read_text()
+    with pytest.raises(ConfigError, match=r"model\.yaml: must have no section data.*data\.yaml now") as caught:
+        config.parse(text, config.MODEL, config.ModelFile)
+    written = str(caught.value).partition("write there: {")[2].removesuffix("}")
+    assert config.parse(f"{{{written}}}", config.DATA, config.DataFile).to_columns() == ulb_columns(("V1", "V2"))
+
+
+def test_min_cost_needs_an_amount(repository_root: Path) -> None:
+    """The error names both files and the policies that do without."""
+    texts = {path: (repository_root / path).read_text() for path in config.SETTINGS} | {config.DATA: ULB}
+    policy = "policy: max_recall_at_fpr, value: 0.0075"
+    assert policy in texts[config.MODEL]
+    texts[config.MODEL] = texts[config.MODEL].replace(policy, "policy: min_cost, value: 5, loss_share: 1")
+    assert config.parse_settings(texts.__getitem__).training.threshold.policy == "min_cost"
+    texts[config.DATA] = ULB.replace("amount: Amount", "amount: null")
+    with pytest.raises(ConfigError, match=r"model\.yaml: threshold.policy min_cost .*data\.yaml names no amount"):
+        config.parse_settings(texts.__getitem__)
