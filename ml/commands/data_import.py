@@ -22,7 +22,7 @@ from ml.ingest import quarantine as quarantine_file
 from ml.ingest.content import Content
 from ml.ingest.event_times import Dating
 from ml.ingest.file_listing import FoundFile
-from ml.model import data_contract
+from ml.model import data_contract, time_units
 from ml.model.data_contract import Fault
 from ml.model.training_settings import Columns
 
@@ -178,13 +178,13 @@ class _Run:
 
     def _identity(self, file: FoundFile) -> str:
         """What the stored rows of a file depend on: its content, the columns, and how it is dated."""
-        dating = replace(self.dating, day=file.day)
+        relative = self.columns.time is None or self.columns.time.unit == time_units.SECONDS_SINCE_START
         about = {
             "content": _version(file.path),
             "columns": asdict(self.columns),
             "partition": dict(file.partition),
             "labelled": self.labelled,
-            "dating": [str(dating.start), str(dating.day), dating.alone],
+            "dating": [str(self.dating.start), str(file.day), self.dating.alone] if relative else [],
         }
         return json.dumps(about, sort_keys=True)
 

@@ -156,12 +156,10 @@ def load(model: Path) -> artifact.Artifact:
 
 
 def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
-    """The rows of `data`, all valid; a missing time column is derived from event_time."""
+    """The rows of `data`, all valid, with the column `label` if given; a missing time is derived from event_time."""
     if data.parts[:1] == ("s3:",):
         raise DataError(f"{data}: is in S3, and this works offline; fetch the file and give its path")
-    model = scorer.document
-    label = label or _label(_names(data, model), model)
-    columns = _columns(model, label)
+    columns = _columns(scorer.document, label)
     content = data_file.read(str(data), columns, labelled=label is not None)
     bad = int(content.bad.sum())
     if bad:

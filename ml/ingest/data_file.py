@@ -127,8 +127,9 @@ def _read_parquet(staged: StagedFile, wanted: _Wanted, folder: Path) -> Content:
 
         def raw_of(rows: NDArray[np.int64]) -> RawRows:
             database.register("faulty", pa.table({"place": rows}))
-            texts = ", ".join(map(_quoted, types))
-            query = f"SELECT file_row_number, {texts} FROM {source} SEMI JOIN faulty ON file_row_number = place"  # noqa: S608
+            texts = ", ".join(f"t.{_quoted(name)}" for name in types)
+            join = f"{source} AS t SEMI JOIN faulty AS f ON t.file_row_number = f.place"
+            query = f"SELECT t.file_row_number, {texts} FROM {join}"  # noqa: S608 - quoted
             raw = {int(row[0]): line_of(row[1:]) for row in database.sql(query).fetchall()}
             return RawRows(unit="row", names=tuple(types), numbers={at: at + 1 for at in raw}, texts=raw)
 
@@ -226,8 +227,9 @@ def _content(staged: StagedFile, wanted: _Wanted, found: Sequence[Cast], rows: _
             arrays[cast.name] = values
     frame = pd.DataFrame(arrays, copy=False)
     uncast = {at: rows.uncast(at) for at, cast in enumerate(found) if cast.name != EVENT_TIME}
+    as_read = frame.copy(deep=False)  # without the columns that `further_faults` may add
     further = wanted.further_faults(frame)
-    faulty = positions([*rows.whole, *data_contract.faults(frame, columns), *further])
+    faulty = positions([*rows.whole, *data_contract.faults(as_read, columns), *further])
     faulty = np.union1d(faulty, np.concatenate([*uncast.values(), np.empty(0, dtype=np.int64)])).astype(np.int64)
     raw = rows.raw_of(faulty) if len(faulty) else RawRows(unit="line", names=(), numbers={}, texts={})
     seen: dict[tuple[str, str, str], list[int]] = {}
@@ -238,7 +240,7 @@ def _content(staged: StagedFile, wanted: _Wanted, found: Sequence[Cast], rows: _
             kind, rule = cell_types.rule_of(cast, raw.cell(row, cast.source) if text is None else text)
             seen.setdefault((kind, cast.name, rule), []).append(row)
     broken = [Fault(kind=kind, column=name, rule=rule, rows=np.array(at)) for (kind, name, rule), at in seen.items()]
-    every = all_faults(frame, columns, [*rows.whole, *broken], further) if len(faulty) else ()
+    every = all_faults(as_read, columns, [*rows.whole, *broken], further) if len(faulty) else ()
     sources = {cast.name: cast.source for cast in found}
     return Content(
         path=staged.path,

@@ -154,7 +154,9 @@ def _midnight(where: str, day: date, dating: Dating) -> int:
 
 def _spread_over_day(where: str, frame: pd.DataFrame, dating: Dating) -> tuple[str, ...]:
     """Dates rows without any time: evenly over one day, in the file's order."""
-    day = dating.day if dating.start is None or not dating.alone else dating.start
+    if dating.start is not None and not dating.alone:
+        raise DataError(f"{where}: --start dates one file only; put the day into each file's name, as 2026-03-01")
+    day = dating.day if dating.start is None else dating.start
     if day is None:
         ways = (
             f"give the day with --start, add a column {EVENT_TIME}, or put the day into the file's name, as 2026-03-01"
@@ -175,10 +177,11 @@ def clock_from_event_time(frame: pd.DataFrame, columns: Columns) -> tuple[str, .
     if unit == time_units.SECONDS_SINCE_START:
         first = moments[known].min() // _DAY * _DAY if known.any() else 0.0
         values = (moments - first) / _MICROSECONDS
-        day = frame[EVENT_TIME].min().date()
+        day = datetime.fromtimestamp(first / _MICROSECONDS, UTC).date()
         text = f"{name} was computed from {EVENT_TIME}: seconds since {day} 00:00 UTC"
     else:
         values = moments * (time_units.per_second(unit) / _MICROSECONDS)
-        text = f"{name} was computed from {EVENT_TIME}: {'seconds' if unit == time_units.ISO else unit} since 1970"
+        counted = "milliseconds" if unit == time_units.EPOCH_MILLISECONDS else "seconds"
+        text = f"{name} was computed from {EVENT_TIME}: {counted} since 1970"
     frame[name] = np.where(known, values, np.nan)
     return (text,)

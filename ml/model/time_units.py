@@ -37,7 +37,9 @@ def per_second(unit: str | None) -> int:
 
 
 def zone_exists(zone: str) -> bool:
-    """Whether this system's or Python's time zone database knows `zone`."""
+    """Whether this system's or Python's time zone database knows `zone`; UTC needs none."""
+    if zone == UTC_ZONE:
+        return True
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -199,7 +199,8 @@ def _bands(
     axes.bar(places + 0.2, after, width=0.38, color=_WINDOW)
     names = [f"< {edges[0]:g}", *(f"≥ {edge:g}" for edge in edges)] if edges else ["all"]
     axes.set_xticks(places, names, rotation=30, ha="right")
-    axes.set_title(f"% frauds by amount{': fired' if fired else ''}", fontsize=8, loc="left", color=_MUTED)
+    what = "% frauds by amount" if edges else "% frauds of all rows (the data has no amount)"
+    axes.set_title(f"{what}{': fired' if fired else ''}", fontsize=8, loc="left", color=_MUTED)
     axes.grid(axis="y", color=_GRID, lw=0.6)
 
 

@@ -127,8 +127,8 @@ def test_missing_time_is_computed_from_event_time(tmp_path: Path, model: Path) -
         (3, "1,2,3,-4{}", "line 3, column Amount: '-4' must be 0 or more"),
         (3, "1,2,nan,4{}", "line 3, column V2: 'nan' must be a finite number"),
         (5, "1,2", "line 5: '1,2' must have {} fields (has 2)"),
-        (1, "Time,V1,V3,Amount{}", "not expected"),
-        (1, "Time;V1;V2;Amount", "delimited by semicolons"),
+        (1, "Time,V1,V3,Amount{}", "line 1: missing 'V2'"),
+        (1, "Time;V1;V2;Amount", "must have 4 fields (has 1)"),
     ],
 )
 def test_row_that_breaks_the_contract_is_refused(  # noqa: PLR0917 - one argument a parameter

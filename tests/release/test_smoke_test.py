@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ import pytest
 from ml.aws import endpoint
 from ml.errors import CloudError, DeploymentFailed
 from ml.model import artifact
-from ml.model.model_document import NEW, Bins, Line, Part
+from ml.model.model_document import NEW, Bins, Line, Part, Time
+from ml.model.request_parser import RequestParser
 from ml.model.scorer import Scorer
 from ml.release import smoke_test
 from tests.harness.platform.served import archive
@@ -64,6 +67,25 @@ def test_smoke_rows_are_valid_transactions() -> None:
     rows = smoke_test.transactions(model)
     assert np.isfinite(rows).all()
     assert (rows[:, [model.inputs.index("Amount"), model.inputs.index("Time")]] >= 0).all()
+
+
+@pytest.mark.parametrize("unit", ["iso", "epoch_milliseconds"])
+def test_times_are_sent_in_the_unit_of_the_model(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As text if it is iso, else in milliseconds; the endpoint's parser reads them, and every hour bin is reached."""
+    fitted = artifact.read(archive(-1.0, PROVENANCE)).model
+    model = Scorer(dataclasses.replace(fitted.document, time=Time(column="Time", unit=unit, zone="UTC")))
+    parser = RequestParser(model.inputs, "Amount", model.document.iso_times)
+    hours: set[int] = set()
+
+    def score(_name: str, inputs: Sequence[str], rows: Sequence[Any], **_options: str) -> list[endpoint.Answer]:
+        body = json.dumps({"instances": [dict(zip(inputs, row, strict=True)) for row in rows]})
+        values = np.array(parser.parse(body, "application/json").rows)
+        hours.update((values[:, 0] // (3600 if unit == "iso" else 3_600_000)).astype(int).tolist())
+        return answering(model)("e", inputs, values.tolist(), inference_id="smoke-order-1")
+
+    monkeypatch.setattr(endpoint, "score", score)
+    assert smoke_test.check("e", model, 7, token="order-1").largest_difference == 0
+    assert {8, 16} <= hours
 
 
 def test_change_of_any_term_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
