@@ -31,7 +31,12 @@ def test_change_of_any_file_changes_the_digest() -> None:
     before = config.load_settings(SHIPPED).sha256
     texts = {path: (SHIPPED / path).read_text() for path in config.SETTINGS}
     assert config.parse_settings(texts.__getitem__).sha256 == before
-    for path, values in ((config.DATA, {"keep": ["branch"]}), (config.MODEL, {"seed": 21}), (config.GATE, {"min_recall": 0.61})):
+    changes: dict[Path, dict[str, Any]] = {
+        config.DATA: {"keep": ["branch"]},
+        config.MODEL: {"seed": 21},
+        config.GATE: {"min_recall": 0.61},
+    }
+    for path, values in changes.items():
         changed = texts | {path: edited(path, **values)}
         assert config.parse_settings(changed.__getitem__).sha256 != before
 

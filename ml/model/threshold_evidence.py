@@ -133,7 +133,12 @@ def options(
 
 
 def least(
-    scores: ArrayLike, labels: ArrayLike, amounts: ArrayLike | None, *, days: float, suffices: Callable[[Estimate], bool]
+    scores: ArrayLike,
+    labels: ArrayLike,
+    amounts: ArrayLike | None,
+    *,
+    days: float,
+    suffices: Callable[[Estimate], bool],
 ) -> Option | None:
     """The option with the fewest alerts whose recall `suffices`; None if no threshold gives such a recall.
 
@@ -151,7 +156,13 @@ def least(
 
 
 def _option(
-    share: float, score: float, values: NDArray[np.float64], labels: ArrayLike, amounts: ArrayLike | None, *, days: float
+    share: float,
+    score: float,
+    values: NDArray[np.float64],
+    labels: ArrayLike,
+    amounts: ArrayLike | None,
+    *,
+    days: float,
 ) -> Option:
     """What the threshold `score` alerts and finds."""
     alert, fraud = values >= score, np.asarray(labels) == 1
