@@ -142,7 +142,10 @@ class ExpertColumns:
                 [
                     np.full(len(present), LINEAR_PRECISION),
                     [0.0],
-                    np.repeat(np.array(precisions, dtype=np.float64), [table.width for table in tables]),
+                    np.repeat(
+                        np.array(precisions, dtype=np.float64),
+                        np.array([table.width for table in tables], dtype=np.int64),
+                    ),
                 ]
             ),
         )

@@ -113,3 +113,15 @@ def test_moments_and_sums_are_those_of_the_columns() -> None:
     np.testing.assert_allclose(design.sums(weights), weights @ dense, atol=1e-9)
     chosen = design.rows(weights < 0.3)
     np.testing.assert_array_equal(np.hstack([chosen.linear, chosen.indicators.toarray()]), dense[weights < 0.3])
+
+
+@pytest.mark.parametrize("tails", [False, True])
+def test_data_without_an_amount_has_no_amount_table(tails: bool) -> None:
+    """The features alone make the terms and, with tails, the tables."""
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    columns = ulb_columns(("V1", "V2"), amount=None)
+    expert = ExpertColumns.of(columns, X, tails=tails)
+    assert [term.name for term in expert.terms] == ["V1", "V2"]
+    assert [table.name for table in expert.tables] == (["V1", "V2"] if tails else [])
+    design = expert.design(columns, X)
+    assert design.product(np.zeros(len(expert.precision))).tolist() == [0.0] * 400
