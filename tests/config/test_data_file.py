@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ml import config
 from ml.errors import ConfigError
 from ml.model.training_settings import TimeColumn
+from ml.playground.template_state import FOLDER as SHIPPED
 from tests.harness.columns import ulb_columns
 
 ULB = """label: Class
@@ -79,18 +78,18 @@ def test_invalid_file_is_explained(old: str, new: str, message: str) -> None:
     assert str(caught.value).startswith("model-config/training/data.yaml:")
 
 
-def test_former_section_of_model_yaml_says_where_it_went(repository_root: Path) -> None:
+def test_former_section_of_model_yaml_says_where_it_went() -> None:
     """The message has the new file's content, made from the old section, which the loader takes."""
-    text = MODEL_BEFORE + (repository_root / config.MODEL).read_text()
+    text = MODEL_BEFORE + (SHIPPED / config.MODEL).read_text()
     with pytest.raises(ConfigError, match=r"model\.yaml: must have no section data.*data\.yaml now") as caught:
         config.parse(text, config.MODEL, config.ModelFile)
     written = str(caught.value).partition("write there: {")[2].removesuffix("}")
     assert config.parse(f"{{{written}}}", config.DATA, config.DataFile).to_columns() == ulb_columns(("V1", "V2"))
 
 
-def test_min_cost_needs_an_amount(repository_root: Path) -> None:
+def test_min_cost_needs_an_amount() -> None:
     """The error names both files and the policies that do without."""
-    texts = {path: (repository_root / path).read_text() for path in config.SETTINGS} | {config.DATA: ULB}
+    texts = {path: (SHIPPED / path).read_text() for path in config.SETTINGS} | {config.DATA: ULB}
     policy = "policy: max_recall_at_fpr, value: 0.0075"
     assert policy in texts[config.MODEL]
     texts[config.MODEL] = texts[config.MODEL].replace(policy, "policy: min_cost, value: 5, loss_share: 1")
