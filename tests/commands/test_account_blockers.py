@@ -209,6 +209,7 @@ def retain_names(user: Adopter, _: Path) -> None:
     user.edit(PLATFORM, {"DeletionPolicy: RetainExceptOnCreate": "DeletionPolicy: Retain"})
     with pytest.raises(CloudError, match="UnreservedConcurrentExecution"):
         user.bootstrap(reserve_concurrency=1)
+    user.patch.setattr(bootstrapping, "_refuse_retained_names", lambda _: None)
     user.bootstrap()
 
 

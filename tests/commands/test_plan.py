@@ -88,7 +88,7 @@ def test_changed_drift_rules_are_shown_and_start_nothing(env: ChangedRepository)
     text = (env.root / config.DRIFT).read_text().replace("gate_failures: 3}", "gate_failures: 9}")
     env.branch("blind", {config.DRIFT: text})
     shown = plan_text(env)
-    assert "| `circuit_breaker.gate_failures` | `2` | `9` |" in shown
+    assert "| `circuit_breaker.gate_failures` | `3` | `9` |" in shown
     assert "the next drift check reads it" in shown
     assert "it starts a training" not in shown
 

@@ -112,7 +112,9 @@ def store(*, rows: int, start: datetime = START) -> None:
 def evaluation(status: str = "passed", reason: str = "Recall 0.93 is above 0.60.") -> dict[str, Any]:
     """The part of evaluation.json that this command reads."""
     checks = [{"name": "recall", "passed": status == "passed", "observed": 0.93, "limit": 0.6, "detail": reason}]
-    return {"schema": 1, "kind": "fit", "verdict": {"status": status, "reason": reason, "checks": checks}}
+    budget: dict[str, Any] = {"shortfall": None, "exceeded": False, "needed": None, "days": 1.0, "options": []}
+    verdict = {"status": status, "reason": reason, "checks": checks}
+    return {"schema": 1, "kind": "fit", "verdict": verdict, "budget": budget}
 
 
 def evaluated(cloud: ScriptedCloud, execution: Scripted, document: dict[str, Any]) -> dict[str, Any]:
