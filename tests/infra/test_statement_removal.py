@@ -89,7 +89,7 @@ def cases() -> list[Any]:
     ]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("statement", cases(), ids=" ".join)
 def test_removed_statement_fails_its_test(copy: Path, template: Path, statement: Statement) -> None:
     """The run fails; without a permission, because a call that needs it is denied."""

@@ -61,7 +61,7 @@ def test_unsuitable_repository_is_refused_before_anything_is_made(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     """The demo exits with 0, recall ≥ 0.90, false-positive rate ≤ 1 % and all traffic captured.
 

@@ -92,7 +92,7 @@ def test_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     """Within days there are an alarm, a request, a run, a pull request, a merge and a deployment; recall recovers.
 

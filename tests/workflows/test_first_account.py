@@ -26,7 +26,7 @@ from tests.harness.platform.account import QUOTAS
 from tests.harness.platform.job_images import IMAGES
 from tests.harness.workflows.environment import FRAUDS, ROWS, RUN_SECONDS, SEED, snapshot
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/first-account.md"
 OWNER, REVIEWER = "local-user", "bob"

@@ -15,7 +15,7 @@ from ml.gitops import environments, github_apps, main_rules
 from tests.harness.github.emulator import NAME
 from tests.harness.workflows.environment import WorkflowEnvironment, passed, started
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 APP = 4711
 CI = Path(".github/workflows/ci.yml")
 FORGER = """name: forger

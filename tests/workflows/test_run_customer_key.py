@@ -20,7 +20,7 @@ from tests.harness.platform.stacks import physical
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, passed
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 CAPTURED = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
 

@@ -16,7 +16,7 @@ from tests.harness.platform.monitored import MonitoredEndpoint
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 CHECK, ASK, NOT_RUN = "Check traffic and labels for drift", "Request a retrain", "Report why nothing ran"
 REQUEST = "20260501T000000Z-data-drift"
 

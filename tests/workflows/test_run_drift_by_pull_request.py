@@ -20,7 +20,7 @@ from tests.harness.platform.monitored import MonitoredEndpoint
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 APP, KEY = 4711, "key"
 REQUEST = "20260501T000000Z-data-drift"
 CHECK, ASK = "Check traffic and labels for drift", "Request a retrain"

@@ -12,7 +12,7 @@ from tests.harness.github.emulator import NAME
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import failed, is_idle, passed
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 CI = {"Detect changes", "Validate model-config", "Required checks"}
 ON_CODE = {"CloudFormation templates", "Workflows"}
 FORK = "mallory/fraudops"

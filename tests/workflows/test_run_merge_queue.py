@@ -14,7 +14,7 @@ from ml.gitops import main_rules
 from tests.harness.github.emulator import NAME
 from tests.harness.workflows.environment import WorkflowEnvironment, passed, started
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 APP = 4711
 ALWAYS = {"Detect changes", "Validate model-config", "Required checks"}
 ON_CODE = {"CloudFormation templates", "Workflows"}

@@ -14,7 +14,7 @@ from tests.harness.platform.served import ENDPOINT
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 DEPLOY = "Deploy"
 CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
 
