@@ -1,4 +1,4 @@
-"""The API calls by which CloudFormation creates, updates and deletes resources of IAM; see resource_calls. Makes none."""
+"""The API calls by which CloudFormation changes resources of IAM, as in resource_calls. Makes no call."""
 
 from __future__ import annotations
 
