@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -20,7 +20,7 @@ from itertools import combinations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.aws import lake_tables
+from ml.aws import lake_tables, s3_objects
 from ml.aws.import_manifest import ImportManifest, Source, StoredFile, StoredSource, stamp
 from ml.aws.labels import store as deliveries
 from ml.aws.session import client, code, explained
@@ -208,7 +208,7 @@ class Lake:
 
     def imports(self) -> list[ImportManifest]:
         """Every complete import, oldest first event first. Raises CloudError, or DataError on a damaged manifest."""
-        listed = [(key, etag) for key, etag in self._listed("raw/") if key.endswith("/manifest.json")]
+        listed = [(key, etag) for key, etag in s3_objects.listed(self.bucket, "raw/") if key.endswith("/manifest.json")]
         found = [_manifest(self.bucket, key, etag) for key, etag in listed]
         return sorted((item for item in found if item), key=lambda item: (item.start, item.name))
 
@@ -274,12 +274,6 @@ class Lake:
             raise
         there = (head["ContentLength"], head.get("Metadata", {}).get("sha256"))
         return there == (file.bytes, file.sha256)
-
-    def _listed(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """The key and the ETag of each object below `prefix`."""
-        with explained(f"listing {self._uri(prefix)}"):
-            for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-                yield from ((item["Key"], item["ETag"]) for item in page.get("Contents", []))
 
     def _put_json(self, key: str, text: str) -> None:
         data = text.encode()

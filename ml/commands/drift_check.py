@@ -189,8 +189,8 @@ def _report_no_traffic(github: GitHub, monitor: Monitor, no_traffic: NoTraffic |
         off = f"`{config.SERVING}` has switched capture off: no traffic is expected, and drift is not monitored."
         comment = "The endpoint receives traffic again." if captured else off
         issues.close(github, cause=NO_TRAFFIC, label=labels.NO_TRAFFIC, comment=comment)
-    elif issues.find(github, cause=NO_TRAFFIC, label=labels.NO_TRAFFIC) is None:
-        issues.report(
+    else:
+        issues.ensure_open(
             github,
             cause=NO_TRAFFIC,
             label=labels.NO_TRAFFIC,
@@ -214,8 +214,8 @@ def _report_no_labels(github: GitHub, monitor: Monitor, no_labels: NoLabels | No
     """Opens the issue about missing labels, or closes it."""
     if no_labels is None:
         issues.close(github, cause=NO_LABELS, label=labels.NO_LABELS, comment="Mature labels have arrived again.")
-    elif issues.find(github, cause=NO_LABELS, label=labels.NO_LABELS) is None:
-        issues.report(
+    else:
+        issues.ensure_open(
             github,
             cause=NO_LABELS,
             label=labels.NO_LABELS,

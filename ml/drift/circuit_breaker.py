@@ -53,23 +53,12 @@ class CircuitBreaker:
         failures = {name: kind for name, kind in failures.items() if name not in closed_issues}
         if len(failures) < self._limit:
             return None
-        issue = issues.find(self._github, cause=marker, label=labels.CIRCUIT_BREAKER)
-        if issue is None:
-            issue = issues.report(
-                self._github,
-                cause=marker,
-                label=labels.CIRCUIT_BREAKER,
-                title=f"Circuit breaker open for {case.cause}: {len(failures)} models in a row failed the gate",
-                body=_issue_body(case, failures),
-            )
-        reason = f"{len(failures)} models in a row for {case.cause} failed the gate; see #{issue.number}"
-        return RequestOutcome(
-            request=case.name,
-            cause=case.cause,
-            run_kind=case.run_kind,
-            state="circuit breaker open",
-            reason=reason,
-            issue=issue.number,
+        return self._open(
+            case,
+            marker,
+            title=f"Circuit breaker open for {case.cause}: {len(failures)} models in a row failed the gate",
+            body=_issue_body(case, failures),
+            reason=f"{len(failures)} models in a row for {case.cause} failed the gate; see",
         )
 
     def _budget(self, case: DriftCase) -> RequestOutcome | None:
@@ -79,21 +68,23 @@ class CircuitBreaker:
             return None
         if failure in "\n".join(issues.closed_bodies(self._github, cause=_BUDGET, label=labels.CIRCUIT_BREAKER)):
             return None
-        issue = issues.find(self._github, cause=_BUDGET, label=labels.CIRCUIT_BREAKER)
-        if issue is None:
-            issue = issues.report(
-                self._github,
-                cause=_BUDGET,
-                label=labels.CIRCUIT_BREAKER,
-                title="The alert budget is too small for what is fraud now: a person must decide",
-                body=_budget_body(case, failure),
-            )
+        return self._open(
+            case,
+            _BUDGET,
+            title="The alert budget is too small for what is fraud now: a person must decide",
+            body=_budget_body(case, failure),
+            reason="the alert budget is too small for any model; a person must decide, see",
+        )
+
+    def _open(self, case: DriftCase, marker: str, *, title: str, body: str, reason: str) -> RequestOutcome:
+        """The outcome of an open circuit breaker; opens its issue if it is missing. `reason` ends before the number."""
+        issue = issues.ensure_open(self._github, cause=marker, label=labels.CIRCUIT_BREAKER, title=title, body=body)
         return RequestOutcome(
             request=case.name,
             cause=case.cause,
             run_kind=case.run_kind,
             state="circuit breaker open",
-            reason=f"the alert budget is too small for any model; a person must decide, see #{issue.number}",
+            reason=f"{reason} #{issue.number}",
             issue=issue.number,
         )
 

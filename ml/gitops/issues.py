@@ -68,6 +68,11 @@ def report(github: GitHub, *, cause: str, label: Label, title: str, body: str, o
     )
 
 
+def ensure_open(github: GitHub, *, cause: str, label: Label, title: str, body: str) -> Issue:
+    """The open issue of `cause`, unchanged; opens it with `title` and `body` if there is none."""
+    return find(github, cause=cause, label=label) or report(github, cause=cause, label=label, title=title, body=body)
+
+
 def find(github: GitHub, *, cause: str, label: Label) -> Issue | None:
     """The open issue of `cause`, the oldest if there are several."""
 

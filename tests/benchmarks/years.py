@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ def play(kind: str, seed: int, months: int = MONTHS) -> dict[str, Any]:
     }
 
 
+def _one_line_each(result: Mapping[str, Any]) -> str:
+    """JSON with a line for each key, so that a change of one figure is a change of one line."""
+    lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in result.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def first_model(scenario: Scenario, seed: int) -> tuple[Trained, float]:
     """The model of history, and the amount of the rule. All kinds of a seed have one history, so it is kept."""
     same = scenario.model_copy(update={"data_drift": (), "concept_drift": ()})
@@ -132,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
                 continue
             result = play(kind, seed)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(result, indent=1) + "\n")
+            path.write_text(_one_line_each(result))
             print(f"{kind}, seed {seed}: {result['seconds']} s", flush=True)
     if not options.render and options.only != "years":
         false_alarm_years.make(RESULTS / "alarms", shard=(index, of))

@@ -45,7 +45,7 @@ def _package_group(name: str) -> list[Retained]:
     each = "aws sagemaker delete-model-package --model-package-name ARN, for each of aws sagemaker list-model-packages "
     return [
         Retained(
-            what=f"the model package group {name} with {packages} packages",
+            what=f"the model package group {name} with {packages} {'package' if packages == 1 else 'packages'}",
             command=(f"{each}--model-package-group-name {name}; " if packages else "")
             + f"aws sagemaker delete-model-package-group --model-package-group-name {name}",
         )

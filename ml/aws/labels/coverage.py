@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ml.aws.labels import label_files
+from ml.aws.labels import database, label_files
 from ml.aws.labels.label_files import micros
 from ml.aws.lake import Lake
 from ml.errors import DataError
@@ -80,9 +80,8 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
 def _count_by_day(folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int]) -> list[DayCount]:
     import duckdb
 
-    connection = duckdb.connect(str(folder / "join.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
+    connection = database.connect(folder)
     try:
-        connection.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
         labels = [*labels, label_files.no_labels(folder)]
         values: dict[str, Any] = {"transactions": transactions, "labels": labels, **limits}
         rows = connection.execute(_QUERY, values).fetchall()

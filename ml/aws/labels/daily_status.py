@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from ml.aws import scored_rows, transaction_times
-from ml.aws.labels import label_files
+from ml.aws.labels import database, label_files
 from ml.aws.labels.join import immaturity
 from ml.aws.labels.store import ANALYST, CHARGEBACK
 from ml.aws.lake import Lake
@@ -106,9 +106,8 @@ def by_day(
         folder = Path(name)
         cache = ObjectCache(folder)
         labels = [*cache.paths(bucket, listed), label_files.no_labels(folder)]
-        engine = duckdb.connect(str(folder / "status.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
+        engine = database.connect(folder)
         try:
-            engine.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
             engine.execute("CREATE TABLE events (event_id VARCHAR, day DATE, scored BOOLEAN)")
             if scored:
                 engine.execute(_SCORED, {"files": cache.paths(bucket, scored.values())})

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.aws import s3_objects, scored_rows, transaction_times
+from ml.aws.labels import database
 from ml.aws.lake import Lake
 
 REACH = timedelta(days=400)
@@ -52,12 +53,8 @@ class EventLookup:
         self._bucket, self._endpoint = bucket, endpoint
 
     def __enter__(self) -> Self:
-        import duckdb
-
         self._folder = tempfile.TemporaryDirectory(prefix="fraudops-events-")
-        path = str(Path(self._folder.name) / "lookup.duckdb")
-        self._engine = duckdb.connect(path, config={"memory_limit": "1GB", "threads": "2"})
-        self._engine.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
+        self._engine = database.connect(Path(self._folder.name))
         self._engine.execute("CREATE TABLE labels (event_id VARCHAR, known TIMESTAMPTZ)")
         self._engine.execute("CREATE TABLE seen (event_id VARCHAR, moment TIMESTAMPTZ)")
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ml.aws.labels import database
 from ml.aws.labels.store import ANALYST, CHANNELS, CHARGEBACK, PREFIX, Delivered, Delivery, deliver, deliveries
 from ml.aws.session import client, explained
 from ml.errors import DataError
@@ -117,15 +118,9 @@ class Join:
         self._first: int | None = None
 
     def __enter__(self) -> Self:
-        import duckdb
-
         self._folder = tempfile.TemporaryDirectory(prefix="fraudops-labels-")
         folder = Path(self._folder.name)
-        self._engine = duckdb.connect(
-            str(folder / "join.duckdb"),
-            config={"memory_limit": MEMORY, "threads": "2", "preserve_insertion_order": "false"},
-        )
-        self._engine.execute("SET autoinstall_known_extensions = false")
+        self._engine = database.connect(folder, memory=MEMORY)
         kept = "".join(f", k{place} DOUBLE" for place in range(len(self._keep)))
         self._engine.execute(
             "CREATE TABLE traffic (place BIGINT, id VARCHAR, moment BIGINT, score DOUBLE, decision TINYINT, "

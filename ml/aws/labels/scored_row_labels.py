@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ml.aws.labels import label_files
+from ml.aws.labels import database, label_files
 from ml.aws.lake import Lake
 from ml.aws.object_cache import Listed, ObjectCache
 from ml.errors import DataError
@@ -90,9 +90,8 @@ def _joined(
             "rows": files.paths(bucket, rows),
             "as_of": label_files.micros(as_of),
         }
-        connection = duckdb.connect(str(folder / "join.duckdb"), config={"memory_limit": "1GB", "threads": "2"})
+        connection = database.connect(folder)
         try:
-            connection.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
             yield connection, values
         except duckdb.Error as error:
             raise DataError(f"scored rows and labels cannot be joined: {error}") from error

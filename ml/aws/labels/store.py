@@ -20,7 +20,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.aws import s3_objects
 from ml.aws.import_manifest import StoredFile, stamp
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
@@ -150,14 +151,14 @@ def deliveries(bucket: str, objects: Iterable[tuple[str, str]] | None = None) ->
     """
     start = f"{PREFIX}/{LATE}"
     found = sorted(
-        _listed(bucket, start) if objects is None else (item for item in objects if item[0].startswith(start))
+        s3_objects.listed(bucket, start) if objects is None else (item for item in objects if item[0].startswith(start))
     )
     return [_delivery(bucket, key, etag) for key, etag in found if key.endswith("/manifest.json")]
 
 
 def listed(bucket: str) -> list[tuple[str, str]]:
     """The key and the ETag of each object below labels/. Raises CloudError if S3 refuses or cannot be reached."""
-    return list(_listed(bucket, f"{PREFIX}/"))
+    return list(s3_objects.listed(bucket, f"{PREFIX}/"))
 
 
 def others(bucket: str) -> list[StoredFile]:
@@ -168,7 +169,7 @@ def others(bucket: str) -> list[StoredFile]:
         CloudError: S3 refuses or cannot be reached.
     """
     found = []
-    for key in sorted(_keys(bucket, f"{PREFIX}/")):
+    for key in sorted(s3_objects.keys(bucket, f"{PREFIX}/")):
         folder = key.split("/")[1]
         # A file in a folder of an import or delivery belongs to its manifest; without a manifest it does not count.
         if not key.endswith(".parquet") or _OURS.fullmatch(folder):
@@ -249,17 +250,6 @@ def _read(bucket: str, key: str) -> bytes:
     with explained(f"reading s3://{bucket}/{key}"):
         data: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         return data
-
-
-def _keys(bucket: str, prefix: str) -> Iterator[str]:
-    yield from (key for key, _ in _listed(bucket, prefix))
-
-
-def _listed(bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
-    """The key and the ETag of each object below `prefix`."""
-    with explained(f"listing s3://{bucket}/{prefix}"):
-        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from ((item["Key"], item["ETag"]) for item in page.get("Contents", []))
 
 
 @functools.lru_cache(maxsize=4_096)

@@ -6,8 +6,8 @@ equal bytes.
 
 The requests are written as SageMaker's API defines them, not built by the SDK: `ModelTrainer` and `FrameworkProcessor`
 upload scripts below a prefix with a time stamp, `ModelBuilder.register` lists the account's buckets, and `Processor`
-merges the local user's defaults file. `Step` is the SDK's extension point for that; references, conditions, caching,
-retries and the definition itself are the SDK's.
+merges the local user's defaults file. `RequestStep` takes a request as it is; references, conditions, caching, retries
+and the definition itself are the SDK's.
 """
 
 from __future__ import annotations
@@ -21,23 +21,17 @@ from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterString
 from sagemaker.core.workflow.pipeline_context import PipelineSession
-from sagemaker.core.workflow.properties import Properties, PropertyFile
+from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.retry import (
-    RetryPolicy,
-    SageMakerJobExceptionTypeEnum,
-    SageMakerJobStepRetryPolicy,
-    StepExceptionTypeEnum,
-    StepRetryPolicy,
-)
-from sagemaker.mlops.workflow.steps import CacheConfig, ConfigurableRetryStep, StepTypeEnum
+from sagemaker.mlops.workflow.steps import StepTypeEnum
 
 from ml.aws import registry
 from ml.aws.pipeline.entry_point import VERIFIED
 from ml.aws.pipeline.image import image_uri
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
+from ml.aws.pipeline.request_step import RequestStep
 from ml.config import ModelFile
 from ml.model.run_kinds import FIT, RUN_KINDS
 
@@ -52,44 +46,6 @@ _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
 # VolumeKmsKeyId; the types: Amazon EC2's "Instance store volumes").
 _LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|i\d\w*|p5e?n?|trn\d\w*)\.")
 _NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
-_SHAPES = {
-    StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
-    StepTypeEnum.TRAINING: "DescribeTrainingJobResponse",
-    StepTypeEnum.REGISTER_MODEL: "DescribeModelPackageOutput",
-}
-
-
-class _Step(ConfigurableRetryStep):  # type: ignore[misc]  # the SDK is not type-checked (pyproject.toml)
-    """A step whose API request is given; a job is cached for 30 days and waits for capacity, a registration is not."""
-
-    def __init__(
-        self, name: str, kind: StepTypeEnum, request: dict[str, Any], property_files: tuple[PropertyFile, ...] = ()
-    ) -> None:
-        self._job = kind is not StepTypeEnum.REGISTER_MODEL
-        super().__init__(name, kind, retry_policies=_retries(job=self._job))
-        self._request = request
-        self._properties = Properties(step_name=name, step=self, shape_name=_SHAPES[kind])
-        self.property_files = property_files
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return self._request
-
-    @property
-    def properties(self) -> Any:
-        return self._properties
-
-    def output(self, name: str) -> Any:
-        """The URI of the output `name` of a processing step, resolved when the step has run."""
-        return self._properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
-
-    def to_request(self) -> dict[str, Any]:
-        request: dict[str, Any] = super().to_request()
-        if self._job:
-            request |= CacheConfig(enable_caching=True, expire_after="P30D").config
-        if self.property_files:
-            request["PropertyFiles"] = [file.expr for file in self.property_files]
-        return request
 
 
 class Workflow:
@@ -150,7 +106,7 @@ class Workflow:
             sagemaker_session=self._session,
         )
 
-    def _prepare(self) -> _Step:
+    def _prepare(self) -> RequestStep:
         p = self._parameters
         return self._processing(
             "Prepare",
@@ -164,7 +120,7 @@ class Workflow:
             outputs=["prepared"],
         )
 
-    def _train(self, prepared: Any) -> _Step:
+    def _train(self, prepared: Any) -> RequestStep:
         p = self._parameters
         sources = {"code": p["CodeUri"], "settings": p["SettingsUri"], "prepared": prepared}
         sources["champion"] = p["BaseModelUri"]
@@ -186,9 +142,9 @@ class Workflow:
             "StoppingCondition": self._stopping_condition,
             "RoleArn": self._platform.execution_role_arn,
         }
-        return _Step("Train", StepTypeEnum.TRAINING, request)
+        return RequestStep("Train", StepTypeEnum.TRAINING, request)
 
-    def _evaluate(self, prepared: Any, model: Any, reports: tuple[PropertyFile, ...]) -> _Step:
+    def _evaluate(self, prepared: Any, model: Any, reports: tuple[PropertyFile, ...]) -> RequestStep:
         p = self._parameters
         return self._processing(
             "Evaluate",
@@ -209,7 +165,7 @@ class Workflow:
             property_files=reports,
         )
 
-    def _register(self, evaluate: _Step, artifact_sha256: JsonGet, evaluation_sha256: JsonGet) -> _Step:
+    def _register(self, evaluate: RequestStep, artifact_sha256: JsonGet, evaluation_sha256: JsonGet) -> RequestStep:
         p = self._parameters
         folder = evaluate.output("evaluation")
         quality, data_quality = (
@@ -246,7 +202,7 @@ class Workflow:
             "DriftCheckBaselines": {"ModelQuality": quality, "ModelDataQuality": data_quality},
             "CustomerMetadataProperties": metadata,
         }
-        return _Step("Register", StepTypeEnum.REGISTER_MODEL, request)
+        return RequestStep("Register", StepTypeEnum.REGISTER_MODEL, request)
 
     def _processing(
         self,
@@ -256,7 +212,7 @@ class Workflow:
         inputs: dict[str, Any],
         outputs: list[str],
         property_files: tuple[PropertyFile, ...] = (),
-    ) -> _Step:
+    ) -> RequestStep:
         p, verb = self._parameters, name.lower()
         written = [
             {
@@ -287,7 +243,7 @@ class Workflow:
             "StoppingCondition": self._stopping_condition,
             "RoleArn": self._platform.execution_role_arn,
         }
-        return _Step(name, StepTypeEnum.PROCESSING, request, property_files)
+        return RequestStep(name, StepTypeEnum.PROCESSING, request, property_files)
 
     @property
     def _cluster(self) -> dict[str, Any]:
@@ -329,24 +285,3 @@ def _input(name: str, source: Any) -> dict[str, Any]:
 def _channel(name: str, source: Any) -> dict[str, Any]:
     where = {"S3DataType": "S3Prefix", "S3Uri": source, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": where}}
-
-
-def _retries(*, job: bool) -> list[RetryPolicy]:
-    """Retries throttling after seconds, a shortage of instances after minutes, and no fault of the code."""
-    service = StepRetryPolicy(
-        exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING],
-        interval_seconds=10,
-        backoff_rate=2.0,
-        max_attempts=6,
-    )
-    shortage = SageMakerJobStepRetryPolicy(
-        exception_types=[SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT],
-        failure_reason_types=[
-            SageMakerJobExceptionTypeEnum.CAPACITY_ERROR,
-            SageMakerJobExceptionTypeEnum.INTERNAL_ERROR,
-        ],
-        interval_seconds=60,
-        backoff_rate=2.0,
-        max_attempts=5,
-    )
-    return [service, shortage] if job else [service]

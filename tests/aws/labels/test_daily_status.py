@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from ml.aws import s3_objects, scored_rows
-from ml.aws.import_manifest import Source
 from ml.aws.labels import daily_status, store
 from ml.aws.labels.daily_status import ChannelStatus, DayStatus
-from ml.aws.lake import Lake
-from tests.harness.aws import moto_server
+from tests.harness.aws import lake_content, moto_server
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,34 +23,6 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bucket of its own."""
     moto_server.point_at(server, monkeypatch)
     return moto_server.make_bucket(f"status-{uuid4().hex}")
-
-
-def land(bucket: str, events: Mapping[str, datetime]) -> None:
-    """Stores an import of these events."""
-    table = pa.table(
-        {
-            "event_id": pa.array(events.keys(), pa.string()),
-            "event_time": pa.array(events.values(), pa.timestamp("us", "UTC")),
-            "Amount": pa.array([1.0] * len(events)),
-        }
-    )
-    Lake(bucket).store(
-        table,
-        store.SCHEMA.empty_table(),
-        source=Source(name="x", sha256="0" * 64, bytes=1),
-        content_sha256=uuid4().hex * 2,
-        duplicates=0,
-        quarantined=0,
-    )
-
-
-def index(bucket: str, day: date, ids: list[str]) -> None:
-    """Stores a day of the index of scored rows."""
-    rows = [{"event_id": each, "day": day, "amount": 1.0, "decision": 0, "version": "1", "pattern": ""} for each in ids]
-    content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=scored_rows.SCHEMA), content)
-    key = f"monitoring/{ENDPOINT}/scored-rows/{day:%Y%m%d}.parquet"
-    s3_objects.write(f"s3://{bucket}/{key}", content.getvalue(), "application/octet-stream")
 
 
 def label(bucket: str, channel: str, known: datetime, **labels: int) -> None:
@@ -81,7 +47,7 @@ def by_day(bucket: str, *, as_of: datetime = NOW, days: int = 10) -> dict[date, 
 
 def test_each_channel_has_its_share_and_delay(bucket: str) -> None:
     """The delay is that of an event's first label, also after a correction. Frauds are those of both channels."""
-    land(bucket, dict.fromkeys("abcd", FIRST))
+    lake_content.store_transactions(bucket, dict.fromkeys("abcd", FIRST))
     label(bucket, "analyst", FIRST + 2 * DAY, a=1)
     label(bucket, "chargeback", FIRST + 5 * DAY, a=0, b=0)
     label(bucket, "chargeback", FIRST + 9 * DAY, b=1, c=0)
@@ -102,7 +68,7 @@ def test_each_channel_has_its_share_and_delay(bucket: str) -> None:
 
 def test_day_is_mature_by_coverage_and_age(bucket: str) -> None:
     """Findings of analysts are no coverage; the reason names what is missing."""
-    land(bucket, {"a": FIRST, "b": FIRST + DAY})
+    lake_content.store_transactions(bucket, {"a": FIRST, "b": FIRST + DAY})
     label(bucket, "chargeback", FIRST + 2 * DAY, a=0)
     label(bucket, "analyst", FIRST + 2 * DAY, b=1)
     found = by_day(bucket, as_of=datetime(2026, 3, 8, 12, tzinfo=UTC))
@@ -116,9 +82,9 @@ def test_day_is_mature_by_coverage_and_age(bucket: str) -> None:
 def test_scored_rows_count_where_a_day_is_indexed(bucket: str) -> None:
     """The lake's transactions of that day are left out, and those of other days count once."""
     events = {"a": FIRST, "b": FIRST, "x": FIRST + DAY, "outside": FIRST + 10 * DAY, "before": FIRST - DAY}
-    land(bucket, events)
-    land(bucket, {"x": FIRST + DAY, "y": FIRST + DAY})
-    index(bucket, FIRST.date(), ["a", "r#0", "r#1"])
+    lake_content.store_transactions(bucket, events)
+    lake_content.store_transactions(bucket, {"x": FIRST + DAY, "y": FIRST + DAY})
+    lake_content.store_scored_rows(bucket, ENDPOINT, FIRST.date(), ["a", "r#0", "r#1"])
     label(bucket, "chargeback", FIRST + 3 * DAY, **{"a": 1, "b": 1, "r#1": 0, "x": 0})
     found = by_day(bucket)
     assert [(each.source, each.rows, each.frauds, each.chargeback.labelled) for each in found.values()] == [

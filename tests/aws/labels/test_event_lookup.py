@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from ml.aws import s3_objects, scored_rows
-from ml.aws.import_manifest import Source
+from ml.aws import s3_objects
 from ml.aws.labels import store
 from ml.aws.labels.event_lookup import REACH, EventLookup, Found
-from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import DataError
-from tests.harness.aws import moto_server
+from tests.harness.aws import lake_content, moto_server
 
 DAY = timedelta(days=1)
 EVENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -31,35 +27,6 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return moto_server.make_bucket(f"events-{uuid4().hex}")
 
 
-def land(bucket: str, events: dict[str, datetime]) -> str:
-    """Stores an import of these events; returns the key of its file."""
-    table = pa.table(
-        {
-            "event_id": pa.array(events.keys(), pa.string()),
-            "event_time": pa.array(events.values(), pa.timestamp("us", "UTC")),
-            "Amount": pa.array([1.0] * len(events)),
-        }
-    )
-    stored = Lake(bucket).store(
-        table,
-        store.SCHEMA.empty_table(),
-        source=Source(name="x", sha256="0" * 64, bytes=1),
-        content_sha256=uuid4().hex * 2,
-        duplicates=0,
-        quarantined=0,
-    )
-    return stored.manifest.files[0].key
-
-
-def index(bucket: str, day: date, ids: list[str]) -> None:
-    """Stores a day of the index of scored rows."""
-    rows = [{"event_id": each, "day": day, "amount": 1.0, "decision": 0, "version": "1", "pattern": ""} for each in ids]
-    content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=scored_rows.SCHEMA), content)
-    key = f"monitoring/{ENDPOINT}/scored-rows/{day:%Y%m%d}.parquet"
-    s3_objects.write(f"s3://{bucket}/{key}", content.getvalue(), "application/octet-stream")
-
-
 def find(bucket: str, *files: dict[str, datetime]) -> Found:
     """Looks the labels of some files up, given as times at which they are known."""
     with EventLookup(bucket, ENDPOINT) as lookup:
@@ -71,10 +38,10 @@ def find(bucket: str, *files: dict[str, datetime]) -> Found:
 
 def test_events_are_known_by_transactions_and_scored_rows(bucket: str) -> None:
     """Only ids that neither has are unknown. Labels of all files are looked up together."""
-    land(bucket, {"a": EVENT, "b": EVENT})
-    land(bucket, {"c": EVENT + 40 * DAY})
-    index(bucket, EVENT.date(), ["d#0", "d#1"])
-    index(bucket, EVENT.date() + DAY, ["e"])
+    lake_content.store_transactions(bucket, {"a": EVENT, "b": EVENT})
+    lake_content.store_transactions(bucket, {"c": EVENT + 40 * DAY})
+    lake_content.store_scored_rows(bucket, ENDPOINT, EVENT.date(), ["d#0", "d#1"])
+    lake_content.store_scored_rows(bucket, ENDPOINT, EVENT.date() + DAY, ["e"])
     known = EVENT + 5 * DAY
     found = find(bucket, {"a": known, "d#1": known}, {"e": known, "y": known, "x": known, "c": EVENT + 50 * DAY})
     assert (found.unknown, found.unknown_examples) == (2, ("x", "y"))
@@ -84,16 +51,16 @@ def test_events_are_known_by_transactions_and_scored_rows(bucket: str) -> None:
 
 def test_label_before_its_event_is_found(bucket: str) -> None:
     """A label that is known at the very time of its event is not early: labels of imports are."""
-    land(bucket, {"a": EVENT, "b": EVENT, "c": EVENT})
+    lake_content.store_transactions(bucket, {"a": EVENT, "b": EVENT, "c": EVENT})
     found = find(bucket, {"a": EVENT - timedelta(microseconds=1), "b": EVENT, "c": EVENT + DAY})
     assert (found.early, found.early_examples, found.unknown) == (1, ("a",), 0)
 
 
 def test_older_events_are_not_looked_up(bucket: str) -> None:
     """Imports and days of the index that ended before the reach of the first label are not read."""
-    key = land(bucket, {"a": EVENT - REACH - 2 * DAY})
+    key = lake_content.store_transactions(bucket, {"a": EVENT - REACH - 2 * DAY})
     client("s3").delete_object(Bucket=bucket, Key=key)
-    index(bucket, (EVENT - REACH).date() - DAY, ["a"])
+    lake_content.store_scored_rows(bucket, ENDPOINT, (EVENT - REACH).date() - DAY, ["a"])
     found = find(bucket, {"a": EVENT})
     assert (found.unknown, found.unknown_examples, found.scored_until) == (1, ("a",), None)
 
@@ -114,7 +81,7 @@ def test_no_labels_need_no_lake(bucket: str) -> None:
 
 def test_damaged_file_of_the_lake_is_named(bucket: str) -> None:
     """The error says what to do."""
-    key = land(bucket, {"a": EVENT})
+    key = lake_content.store_transactions(bucket, {"a": EVENT})
     head = client("s3").head_object(Bucket=bucket, Key=key)
     s3_objects.write(f"s3://{bucket}/{key}", b"x" * head["ContentLength"], "application/octet-stream")
     with pytest.raises(

@@ -10,7 +10,7 @@ from aws_resources import allow, create_role, unique_name
 from botocore.exceptions import ClientError
 from callers import Session, decisions
 from local_aws.cloudformation import stack_authorization
-from local_aws.cloudformation.resource_calls import Change
+from local_aws.cloudformation.resource_change import Change
 from local_aws.server import LocalAws
 
 STACKS = allow(["cloudformation:CreateStack", "cloudformation:UpdateStack", "cloudformation:DescribeStacks"])

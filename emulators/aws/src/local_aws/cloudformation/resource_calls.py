@@ -7,47 +7,11 @@ given properties need. Makes no call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-Properties = Mapping[str, Any]
-ApiCall = tuple[str, dict[str, Any]]
-"""`service:Operation` and its parameters."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What happens to one resource. `before` and `after` are its resolved properties, None where it does not exist.
-
-    `name` is its physical name: given, or as CloudFormation generates it.
-    """
-
-    name: str
-    before: Properties | None
-    after: Properties | None
-
-    @property
-    def creates(self) -> bool:
-        """Whether the resource is new."""
-        return self.before is None
-
-    @property
-    def deletes(self) -> bool:
-        """Whether the resource goes away."""
-        return self.after is None
-
-    @property
-    def properties(self) -> Properties:
-        """The properties of the resource, after the change if it then exists."""
-        return self.after if self.after is not None else self.before or {}
-
-    def sets(self, *names: str) -> bool:
-        """Whether the change sets one of these properties to another value than before."""
-        return any((self.after or {}).get(name) != (self.before or {}).get(name) for name in names)
-
-
-Calls = Callable[[Change], Iterable[ApiCall]]
+from local_aws.cloudformation import iam_resource_calls
+from local_aws.cloudformation.resource_change import ApiCall, Calls, Change
 
 _BUCKET_SETTINGS = {
     "BucketEncryption": "PutBucketEncryption",
@@ -77,86 +41,6 @@ def _bucket_policy(change: Change) -> Iterable[ApiCall]:
     bucket = {"Bucket": change.properties["Bucket"]}
     yield "s3:GetBucketPolicy", bucket
     yield ("s3:DeleteBucketPolicy" if change.deletes else "s3:PutBucketPolicy"), bucket
-
-
-def _role(change: Change) -> Iterable[ApiCall]:
-    role = {"RoleName": change.name}
-    before, after = change.before or {}, change.after or {}
-    boundary = {"PermissionsBoundary": after["PermissionsBoundary"]} if after.get("PermissionsBoundary") else {}
-    if change.creates:
-        path, tags = {"Path": after.get("Path", "/")}, {"Tags": after["Tags"]} if after.get("Tags") else {}
-        yield "iam:CreateRole", {**role, **path, **boundary, **tags}
-    yield "iam:GetRole", role
-    if not change.creates and not change.deletes:
-        if change.sets("Description", "MaxSessionDuration"):
-            yield "iam:UpdateRole", role
-        if change.sets("AssumeRolePolicyDocument"):
-            yield "iam:UpdateAssumeRolePolicy", role
-        if change.sets("PermissionsBoundary"):
-            operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
-            yield f"iam:{operation}", {**role, **boundary}
-        if change.sets("Tags"):
-            yield "iam:TagRole", role
-            yield "iam:UntagRole", role
-    inline = {policy["PolicyName"]: policy for policy in after.get("Policies") or []}
-    had = {policy["PolicyName"]: policy for policy in before.get("Policies") or []}
-    for name, policy in inline.items():
-        if policy != had.get(name):
-            yield "iam:PutRolePolicy", {**role, "PolicyName": name, **boundary}
-    for name in had.keys() - inline.keys():
-        yield "iam:DeleteRolePolicy", {**role, "PolicyName": name}
-    managed, former = set(after.get("ManagedPolicyArns") or []), set(before.get("ManagedPolicyArns") or [])
-    for arn in sorted(managed - former):
-        yield "iam:AttachRolePolicy", {**role, "PolicyArn": arn, **boundary}
-    for arn in sorted(former - managed):
-        yield "iam:DetachRolePolicy", {**role, "PolicyArn": arn}
-    if change.deletes:
-        yield "iam:DeleteRole", role
-
-
-def _inline_policy(change: Change) -> Iterable[ApiCall]:
-    for role in change.properties.get("Roles") or []:
-        parameters = {"RoleName": role, "PolicyName": change.properties["PolicyName"]}
-        yield "iam:GetRolePolicy", parameters
-        yield ("iam:DeleteRolePolicy" if change.deletes else "iam:PutRolePolicy"), parameters
-
-
-def _managed_policy(change: Change) -> Iterable[ApiCall]:
-    key = "PolicyArn" if change.name.startswith("arn:") else "PolicyName"
-    policy = {key: change.name}
-    if change.creates:
-        yield "iam:CreatePolicy", {**policy, "Path": change.properties.get("Path", "/")}
-    elif change.deletes:
-        yield "iam:ListPolicyVersions", policy
-        yield "iam:DeletePolicy", policy
-    else:
-        yield "iam:ListPolicyVersions", policy
-        if change.sets("PolicyDocument"):
-            yield "iam:CreatePolicyVersion", policy
-            yield "iam:DeletePolicyVersion", policy
-    yield "iam:GetPolicy", policy
-    arn = policy.get("PolicyArn", change.name)
-    for role in change.properties.get("Roles") or []:
-        yield (
-            ("iam:DetachRolePolicy" if change.deletes else "iam:AttachRolePolicy"),
-            {"RoleName": role, "PolicyArn": arn},
-        )
-
-
-def _identity_provider(change: Change) -> Iterable[ApiCall]:
-    provider = {"Url": change.properties["Url"]}
-    if change.creates:
-        yield "iam:CreateOpenIDConnectProvider", provider
-    elif change.deletes:
-        yield "iam:DeleteOpenIDConnectProvider", provider
-    else:
-        if change.sets("ClientIdList"):
-            yield "iam:AddClientIDToOpenIDConnectProvider", provider
-            yield "iam:RemoveClientIDFromOpenIDConnectProvider", provider
-        if change.sets("ThumbprintList"):
-            yield "iam:UpdateOpenIDConnectProviderThumbprint", provider
-    if not change.deletes:
-        yield "iam:GetOpenIDConnectProvider", provider
 
 
 def _function(change: Change) -> Iterable[ApiCall]:
@@ -345,10 +229,10 @@ CALLS: Mapping[str, Calls] = {
         "cloudwatch:PutDashboard", "cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards", "DashboardName"
     ),
     "AWS::Events::Rule": _rule,
-    "AWS::IAM::ManagedPolicy": _managed_policy,
-    "AWS::IAM::OIDCProvider": _identity_provider,
-    "AWS::IAM::Policy": _inline_policy,
-    "AWS::IAM::Role": _role,
+    "AWS::IAM::ManagedPolicy": iam_resource_calls.managed_policy,
+    "AWS::IAM::OIDCProvider": iam_resource_calls.identity_provider,
+    "AWS::IAM::Policy": iam_resource_calls.inline_policy,
+    "AWS::IAM::Role": iam_resource_calls.role,
     "AWS::KMS::Alias": _alias,
     "AWS::KMS::Key": _key,
     "AWS::Lambda::EventInvokeConfig": _invoke_config,

@@ -15,7 +15,7 @@ from local_aws.cloudformation import stack_authorization
 from local_aws.cloudformation.existing_names import refuse_existing
 from local_aws.cloudformation.property_rules import check_properties
 from local_aws.cloudformation.resource_base import Resource
-from local_aws.cloudformation.resource_calls import Change
+from local_aws.cloudformation.resource_change import Change
 from local_aws.cloudformation.resource_updates import FOLLOW_UPS, IN_PLACE_UPDATES, prepare_deletion
 
 _GENERATED = "XXXXXXXXXXXX"  # what CloudFormation appends to the name of a resource that the template does not name

@@ -16,7 +16,8 @@ from local_aws.authorization.authorizer import Authorizer
 from local_aws.authorization.calls import Call
 from local_aws.authorization.principals import Principal
 from local_aws.authorization.role_sessions import RoleSessions
-from local_aws.cloudformation.resource_calls import CALLS, Change
+from local_aws.cloudformation.resource_calls import CALLS
+from local_aws.cloudformation.resource_change import Change
 from local_aws.errors import AwsError
 
 _SERVICE = "cloudformation.amazonaws.com"
