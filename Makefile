@@ -13,7 +13,7 @@ DATA ?=
 FAST ?=
 SEED ?= 0
 SHARD ?= 0/1
-RENDER ?=
+OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench years checkov docs lock clean
@@ -81,9 +81,9 @@ bench: .venv/dev.stamp .venv-bench/stamp  ## Benchmarks of the drift check: fals
 	$(BIN)/python tests/benchmarks/capture_memory.py
 
 # One file per year below docs/years/; what is there and was made by the same code is not made again.
-years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: docs/years.md (hours; SHARD=0/4: every fourth; RENDER=--render: the page alone)
+years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: docs/years.md (hours; SHARD=0/4: every fourth; OPTIONS=--replay: the first seed of each kind again; OPTIONS=--render: the page alone)
 	$(BIN)/python -m tests.benchmarks.gate_power --shard $(SHARD) $(if $(filter 0/1,$(SHARD)),--write)
-	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(RENDER)
+	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(OPTIONS)
 
 checkov: .venv-checkov/stamp  ## Check the templates and workflow files with checkov; it has an environment of its own
 	.venv-checkov/bin/python tests/checkov_run.py

@@ -2,7 +2,8 @@
 
 A year of a kind and a seed, and a block of drift-free years, are one file each. A file that is there and was made by
 the same code and settings is not made again, so a run can be stopped, continued and divided: `--shard 0/4` makes every
-fourth. `--render` makes the page alone, from the files that are there.
+fourth. `--replay` plays the first seed of each kind again, to carry results over to changed code (year_replays.py).
+`--render` makes the page alone, from the files that are there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from tests.benchmarks.in_process import InProcess
 from tests.benchmarks.training_run import ROOT, Trained
 from tests.benchmarks.year_figures import figures
 from tests.benchmarks.year_kinds import KINDS, SEEDS
+from tests.benchmarks.year_replays import Replays
 
 RESULTS, MONTHS = ROOT / "docs/years", 12
+REPLAYS = RESULTS / "replays.json"
 FIRST_MODELS = ROOT / "build/years/first-models"
 RULE_QUANTILE = 0.99
 _SETTINGS = (
@@ -119,31 +122,58 @@ def first_model(scenario: Scenario, seed: int) -> tuple[Trained, float]:
     return Trained(archive, artifact.read(archive), evaluation), json.loads((folder / "rule.json").read_text())
 
 
+def _is_made(path: Path, kind: str, replays: Replays) -> bool:
+    """Whether the file holds a result of this code, or one that was carried over to it."""
+    if not path.is_file():
+        return False
+    made_by = json.loads(path.read_text())["fingerprint"]
+    return replays.covers(kind, made_by, fingerprint(PLAYED, KINDS[kind].make()))
+
+
+def _make(kind: str, seed: int) -> None:
+    result, path = play(kind, seed), year_path(kind, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_one_line_each(result))
+    print(f"{kind}, seed {seed}: {result['seconds']} s", flush=True)
+
+
+def _replay(kinds: Sequence[str], seed: int, replays: Replays) -> None:
+    """Plays a seed of each kind again that other code made, and records where every figure is equal."""
+    differing: list[str] = []
+    for kind in kinds:
+        path = year_path(kind, seed)
+        if not path.is_file() or _is_made(path, kind, replays):
+            continue
+        again = json.loads(json.dumps(play(kind, seed)))  # as it is read from a file
+        found = replays.add(kind, json.loads(path.read_text()), again)
+        print(f"{kind}, seed {seed}: {'equal' if not found else 'differs in ' + ', '.join(found)}", flush=True)
+        differing += [kind] if found else []
+    if differing:
+        raise SystemExit(f"make years: play these kinds again, their figures differ: {', '.join(differing)}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Makes the files of this shard that are missing or were made by other code, and the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th file from the i-th")
     parser.add_argument("--kinds", default=",".join(KINDS), help="separated by commas")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="separated by commas")
+    parser.add_argument("--replay", action="store_true", help="play the first seed of each kind that other code made")
     parser.add_argument("--render", action="store_true", help="make the page alone")
     parser.add_argument("--only", choices=("years", "alarms"), help="make the files of one table")
     options = parser.parse_args(arguments)
     index, of = (int(part) for part in options.shard.split("/"))
-    if not options.render and options.only != "alarms":
-        seeds = [int(seed) for seed in options.seeds.split(",")]
-        todo = [(kind, seed) for seed in seeds for kind in options.kinds.split(",")]
-        for kind, seed in todo[index::of]:
-            path = year_path(kind, seed)
-            known = json.loads(path.read_text()) if path.is_file() else {}
-            if known.get("fingerprint") == fingerprint(PLAYED, KINDS[kind].make()):
-                continue
-            result = play(kind, seed)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_one_line_each(result))
-            print(f"{kind}, seed {seed}: {result['seconds']} s", flush=True)
-    if not options.render and options.only != "years":
+    kinds, seeds = options.kinds.split(","), [int(seed) for seed in options.seeds.split(",")]
+    replays = Replays(REPLAYS)
+    if options.replay:
+        _replay(kinds, seeds[0], replays)
+    elif not options.render and options.only != "alarms":
+        for kind, seed in [(kind, seed) for seed in seeds for kind in kinds][index::of]:
+            if not _is_made(year_path(kind, seed), kind, replays):
+                _make(kind, seed)
+    if not (options.render or options.replay) and options.only != "years":
         false_alarm_years.make(RESULTS / "alarms", shard=(index, of))
-    years_page.PAGE.write_text(years_page.render(RESULTS), encoding="utf-8")
+    years_page.PAGE.write_text(years_page.render(RESULTS, replays), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,18 +15,19 @@ from tests.benchmarks.year_figures import SIDES
 from tests.benchmarks.year_kinds import DEFAULT, KINDS, SEEDS
 from tests.benchmarks.year_promises import Year, mean_of, misses, number, recall, worst_rate
 from tests.benchmarks.year_reasons import reasons
+from tests.benchmarks.year_replays import Replays
 
 PAGE = ROOT / "docs/years.md"
 _NAMES = ("with retraining", "never", "rule")
 
 
-def render(folder: Path) -> str:
+def render(folder: Path, replays: Replays) -> str:
     """The page of the results below `folder`."""
     years = {kind: _read(folder, kind) for kind in KINDS}
     present = {kind: found for kind, found in years.items() if found}
     lines = [*_head(present), *_summary(present), *_failures(present)]
     for kind, found in present.items():
-        lines += _details(kind, found)
+        lines += _details(kind, found, replays)
     lines += [*_alarms(folder / "alarms"), *_gate(folder / "gate-power")]
     return "\n".join(lines) + "\n"
 
@@ -107,7 +108,7 @@ def _failures(years: dict[str, list[Year]]) -> list[str]:
     return [*lines, "", *([f"Not played yet: {', '.join(absent)}.", ""] if absent else [])]
 
 
-def _details(kind: str, years: Sequence[Year]) -> list[str]:
+def _details(kind: str, years: Sequence[Year], replays: Replays) -> list[str]:
     found = misses(years)
     return [
         f"### {kind}",
@@ -116,6 +117,7 @@ def _details(kind: str, years: Sequence[Year]) -> list[str]:
         "",
         f"Misses: {'; '.join(found)}." if found else "Every promise of the default year is kept.",
         "",
+        *([sentence, ""] if (sentence := replays.sentence(kind)) else []),
         *_reasons(years),
         "| seed | recall with / never / rule | at equal false alarms | first kind | false-positive rate 6–8, 9–12 "
         "| alarm | recovery | requests |",

@@ -23,6 +23,7 @@ from tests.benchmarks.in_process import InProcess, Played
 from tests.benchmarks.served_month import MonthRows, ServedMonth
 from tests.benchmarks.year_figures import SIDES, figures
 from tests.benchmarks.year_kinds import KINDS, SEEDS
+from tests.benchmarks.year_replays import Replays
 
 
 def played(name: str, seed: int, months: int = 12) -> Played:
@@ -178,7 +179,8 @@ def test_kinds_have_files_of_their_own() -> None:
 
 def test_committed_page_is_that_of_the_committed_results() -> None:
     """docs/years.md is what its results render to."""
-    assert years_page.PAGE.read_text("utf-8") == years_page.render(years.RESULTS), "run: make years RENDER=--render"
+    page = years_page.render(years.RESULTS, Replays(years.REPLAYS))
+    assert years_page.PAGE.read_text("utf-8") == page, "run: make years OPTIONS=--render"
 
 
 def test_false_alarm_years_find_a_change_and_nothing_else() -> None:
