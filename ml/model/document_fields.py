@@ -109,8 +109,14 @@ def text(value: Any, at: str) -> str:
 def one_of(value: Any, at: str, allowed: Sequence[str], expected: str = "") -> str:
     """One of the words `allowed`; `expected` describes them in the message."""
     if not isinstance(value, str) or value not in allowed:
-        reject(at, f"must be {expected or ' or '.join(allowed)}", value)
+        reject(at, f"must be {expected or _either(allowed)}", value)
     return value
+
+
+def _either(words: Sequence[str]) -> str:
+    """The words as text, e.g. `a, b or c`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def check_distinct(values: Sequence[Any], at: str, expected: str) -> None:

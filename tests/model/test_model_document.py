@@ -86,7 +86,7 @@ def test_version_depends_on_content_not_on_text() -> None:
         ("parts.0.intercept", None, r"parts\[0\].intercept must be a number"),
         ("threshold.score", 1.5, "threshold.score must be a probability"),
         ("threshold.value", 0, "threshold.value must be between 0 and 1"),
-        ("threshold.policy", "vibes", "threshold.policy must be max_recall_at_fpr"),
+        ("threshold.policy", "vibes", "threshold.policy must be max_recall_at_fpr, alert_budget, min_cost or fixed"),
         ("provenance", {"commit": "x"}, "provenance.config_sha256 is missing"),
     ],
 )
