@@ -49,7 +49,7 @@ def labels_import(
 
 @verb(labels, "collect", example="fraudops labels collect")
 def labels_collect(repo: Repo = HERE) -> View:
-    """Import the label files in the lake's labels-inbox/, and move each to its imported/; no workflow does so."""
+    """Import the label files in the lake's labels-inbox/, and move each to its imported/; drift.yml runs this."""
     from ml.commands.labels_collect import collect
 
     result = collect(repo)
