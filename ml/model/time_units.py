@@ -1,14 +1,14 @@
 """Defines the units of a time column, and reads ISO times of requests.
 
-Part of the archive's code/, so it imports the standard library only. A time is a number for the model: seconds since
-1970 for ISO times, else the column's own number. Only the time of day, in UTC, is ever used of it.
+Part of the archive's code/, so it imports the standard library only, and zoneinfo only for a zone other than UTC: it
+reads the interpreter's build settings and the system's time zone database. A time is a number for the model: seconds
+since 1970 for ISO times, else the column's own number. Only the time of day, in UTC, is ever used of it.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, datetime, timedelta, tzinfo
 
 ISO, EPOCH_SECONDS, EPOCH_MILLISECONDS, SECONDS_SINCE_START = (
     "iso",
@@ -40,11 +40,22 @@ def zone_exists(zone: str) -> bool:
     """Whether this system's or Python's time zone database knows `zone`; UTC needs none."""
     if zone == UTC_ZONE:
         return True
+    from zoneinfo import ZoneInfoNotFoundError
+
     try:
-        ZoneInfo(zone)
+        _time_zone(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _time_zone(zone: str) -> tzinfo:
+    """The time zone of that name."""
+    if zone == UTC_ZONE:
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(zone)
 
 
 def iso_text(seconds: float) -> str:
@@ -60,7 +71,7 @@ class IsoTimes:
     """
 
     def __init__(self, zone: str) -> None:
-        self._zone = UTC if zone == UTC_ZONE else ZoneInfo(zone)
+        self._zone = _time_zone(zone)
 
     @classmethod
     def of(cls, named: tuple[str, str] | None) -> IsoTimes | None:

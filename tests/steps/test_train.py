@@ -111,13 +111,16 @@ def test_kind_and_champion_must_agree(finished: Bench, later: Bench, kind: str, 
 
 
 def test_other_inputs_need_a_fit(finished: Bench, later: Bench, tmp_path: Path) -> None:
-    """The champion's coefficients belong to its inputs, so a changed model.yaml needs a refit."""
+    """The champion's coefficients belong to its inputs, so other columns in data.yaml need a refit."""
     made = Bench(tmp_path).lay(dataclasses.replace(SETTINGS, training=changed(columns=FEWER)))
     shutil.copytree(later.processing / "prepared", made.processing / "prepared")
     sha256 = made.crown(finished.artifact())
     done = made.run("train", "--kind", "threshold", "--champion-sha256", sha256)
     assert done.returncode == 1
-    assert "the champion takes the inputs Time, V1, V2, V3, Amount, and data in model.yaml names" in done.stderr
+    assert (
+        "the champion takes the inputs Time, V1, V2, V3, Amount, and data.yaml names Time, V1, V2, Amount: "
+        "only a run of kind fit can change the inputs"
+    ) in done.stderr
 
 
 @pytest.fixture(scope="module")
