@@ -63,14 +63,18 @@ def approve_two(env: WorkflowEnvironment) -> None:
         env.switch(file, on=True)
 
 
-def send_traffic(bucket: str) -> None:
-    """Sends transactions of the lake to the endpoint, which captures them."""
+def send_traffic(bucket: str, count: int) -> set[str]:
+    """Sends the lake's latest transactions to the endpoint, which captures them; returns the versions that answer."""
     prefix = client("s3").list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"][0]["Key"].split("/")[1]
-    rows = latest_transactions(bucket, prefix, 2_000)
-    client("sagemaker-runtime").invoke_endpoint(
-        EndpointName=adopter.ENDPOINT, ContentType="application/json", Accept="application/json",
-        Body=json.dumps({"instances": rows}).encode(),
-    )  # fmt: skip
+    answer = client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=adopter.ENDPOINT,
+        ContentType="application/json",
+        Accept="application/json",
+        Body=json.dumps({"instances": latest_transactions(bucket, prefix, count)}).encode(),
+    )
+    predictions = json.loads(answer["Body"].read())["predictions"]
+    assert len(predictions) == count
+    return {prediction["model_version"] for prediction in predictions}
 
 
 def names(env: WorkflowEnvironment) -> Iterator[str]:
@@ -132,7 +136,8 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         fired = env.fired()
         assert passed(fired["deploy.yml"]) == {DEPLOY}
         assert passed(fired["ci.yml"]) == CHECKED - {"Plan"}
-        assert env.bot.env.answers()["model_version"] == "0003"
+        bucket = platform_stack.read().bucket
+        assert send_traffic(bucket, 1) == {"0003"}
         record = config.load_approval(env.bot.root, 3)
         assert record.verdict.status == "passed"
         assert f".dkr.ecr.{adopter.REGION}." in record.container.image
@@ -140,14 +145,14 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         assert f"pipeline/{adopter.STACK}-training/" in record.execution_arn
 
         at(monkeypatch, "2026-03-15T12:00:00Z")
-        send_traffic(platform_stack.read().bucket)
+        assert send_traffic(bucket, 2_000) == {"0003"}
         assert env.clouds.aws.flush()
         at(monkeypatch, "2026-04-01T05:17:00Z")
         env.dispatch("drift.yml")
         (run,) = env.runs()
         assert passed(run) == {CHECK}
         key = f"monitoring/{adopter.ENDPOINT}/checks/20260301T000000Z_20260401T000000Z.json"
-        stored = client("s3").get_object(Bucket=platform_stack.read().bucket, Key=key)["Body"].read()
+        stored = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         assert json.loads(stored)
 
         found = set(names(env))
