@@ -102,24 +102,55 @@ def data_remove(
     return command.remove(found, even_if_trained=even_if_trained)
 
 
+@verb(app, "profile", example="fraudops data profile --out build/profile.json")
+def data_profile(
+    start: Annotated[str | None, typer.Option(help="Leave out imports that end before this day (YYYY-MM-DD).")] = None,
+    end: Annotated[str | None, typer.Option(help="Leave out imports that begin on this day or later.")] = None,
+    floor: Annotated[int, typer.Option(min=10, help="The least number of transactions behind each figure.")] = 10,
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")] = Path("profile.json"),
+    repo: Repo = HERE,
+) -> View:
+    """Write counts and quantiles of the lake's labelled transactions, to draw stand-in data from."""
+    from ml.commands.data_profile import write
+
+    report = write(repo, out, start=day(start, "--start"), end=day(end, "--end"), floor=floor)
+    return View(
+        value=report,
+        rows=[
+            ("profile", report.path),
+            ("transactions", f"{report.rows:,} with a label, {report.frauds:,} of them frauds"),
+            ("columns", f"{report.columns:,} numbers, {report.categories:,} text columns"),
+            ("floor", f"each figure is of {report.floor:,} transactions or more"),
+            ("use", f"fraudops simulate --profile {report.path}"),
+        ],
+    )
+
+
 @verb(app, "synthesise", example="fraudops data synthesise --seed 7 --out transactions.parquet")
 def data_synthesise(
-    rows: Annotated[int, typer.Option(min=1, help="Transactions to draw.")] = 284_807,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Transactions to draw; by default as many as were profiled.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     start: Annotated[str | None, typer.Option(help="The first day (YYYY-MM-DD); adds event_time.")] = None,
     months: Annotated[int | None, typer.Option(min=1, help="With --start: over calendar months, not two days.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Of `fraudops data profile`; by default that of the ULB card data.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Ends in .csv, .csv.gz or .parquet.")] = Path("standin.parquet"),
 ) -> View:
-    """Draw stand-in transactions from published statistics of real ones."""
+    """Draw stand-in transactions from statistics of real ones."""
+    from ml.simulate import profile as profiles
     from ml.simulate import stand_in_data, table_files
 
     if not out.name.endswith(table_files.ENDINGS):
         raise typer.BadParameter(f"must end in {', '.join(table_files.ENDINGS)} (got {out})", param_hint="--out")
     if months is not None and not start:
         raise typer.BadParameter("needs --start, the first day of the first month", param_hint="--months")
-    table = stand_in_data.draw(rows, seed=seed, start=day(start, "--start"), months=months)
+    source = profiles.read() if profile is None else profiles.read(profile)
+    table = stand_in_data.draw(rows, seed=seed, start=day(start, "--start"), months=months, profile=source)
     size = table_files.write(out, table)
-    frauds = int(sum(table.column("Class").to_pylist()))
+    frauds = int(sum(table.column(source.layout.label).to_pylist()))
     summary = {"path": str(out), "rows": table.num_rows, "frauds": frauds, "bytes": size, "seed": seed}
     return View(
         value=summary,

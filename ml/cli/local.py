@@ -104,6 +104,9 @@ def simulate(
     out: Annotated[
         Path, typer.Option(help="Output folder for report, pages, logs and the clone; emptied first.")
     ] = Path("build/simulation"),
+    profile: Annotated[
+        Path | None, typer.Option(help="Of `fraudops data profile`: traffic like your own data, in your columns.")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Folder for summary.json and the last model; --out by default.")
     ] = None,
@@ -121,4 +124,5 @@ def simulate(
         rows=rows,
         months=months,
         keep=keep.resolve() if keep else None,
+        profile=profile.resolve() if profile else None,
     )

@@ -27,7 +27,20 @@ from ml.config.record_files import (
 from ml.config.settings_files import DriftFile, GateFile, ModelFile, ServingFile
 from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
 from ml.config.yaml_edits import set_values
-from ml.config.yaml_models import AsTuple, File, FileInvalid, OpenShare, Share, Text, dump, line_of, parse, read
+from ml.config.yaml_models import (
+    AsTuple,
+    Column,
+    File,
+    FileInvalid,
+    OpenShare,
+    Share,
+    Text,
+    dump,
+    line_of,
+    parse,
+    parse_json,
+    read,
+)
 from ml.errors import ConfigError
 from ml.model import training_settings
 from ml.model.run_kinds import RunKind
@@ -46,6 +59,7 @@ __all__ = [
     "Artifact",
     "AsTuple",
     "Champion",
+    "Column",
     "Container",
     "DataFile",
     "DriftFile",
@@ -86,6 +100,7 @@ __all__ = [
     "load_serving",
     "load_settings",
     "parse",
+    "parse_json",
     "parse_settings",
     "read",
     "set_values",

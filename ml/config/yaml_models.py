@@ -6,6 +6,7 @@ expectation and the value.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +78,28 @@ def parse(text: str, path: Path, model: type[_Model]) -> _Model:
     except ValidationError as error:
         problems, root = error.errors(), yaml_documents.compose(text)
         found = [(_line(root, problem["loc"]), _explain(path, problem)) for problem in problems[:MAX_PROBLEMS]]
+        raise FileInvalid(found, more=len(problems) - len(found)) from error
+
+
+def parse_json(content: bytes, path: Path, model: type[_Model]) -> _Model:
+    """Parses `content`, that of the JSON file `path`, into `model`, as strictly as YAML.
+
+    Raises:
+        FileInvalid: it is not JSON in UTF-8, or a field is missing, unknown or out of range (a ConfigError).
+    """
+    try:
+        document = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise FileInvalid([(error.lineno, f"{path}: line {error.lineno} is not JSON ({error.msg})")]) from error
+    except UnicodeDecodeError as error:
+        raise FileInvalid([(None, f"{path}: is not UTF-8 (byte {error.start})")]) from error
+    if not isinstance(document, dict):
+        raise FileInvalid([(1, f"{path}: must be an object of keys and values (got {type(document).__name__})")])
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems = error.errors()
+        found = [(None, _explain(path, problem)) for problem in problems[:MAX_PROBLEMS]]
         raise FileInvalid(found, more=len(problems) - len(found)) from error
 
 

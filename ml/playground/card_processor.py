@@ -26,7 +26,7 @@ from ml.aws.labels import join
 from ml.aws.labels.store import CHARGEBACK
 from ml.aws.lake import Lake
 from ml.aws.session import client
-from ml.errors import DeploymentFailed
+from ml.errors import DeploymentFailed, FraudopsError
 from ml.model.scorer import Scorer
 from ml.playground.traffic_outcomes import ScoredRows, TrafficOutcomes, rule_amount
 from ml.simulate.year_traffic import HISTORY, Day, Year
@@ -69,6 +69,9 @@ class CardProcessor:
 
     def __init__(self, year: Year, *, bucket: str, endpoint: str) -> None:
         self.year, self.bucket, self.endpoint = year, bucket, endpoint
+        if year.standin.layout.amount is None:
+            raise FraudopsError("a simulated year needs an amount: it compares the models with a rule on the amount")
+        self._amount: str = year.standin.layout.amount
         self.counts_by_month: dict[int, MonthCounts] = {}
         self._lake = Lake(bucket)
         self._pending: list[pa.Table] = []
@@ -102,7 +105,7 @@ class CardProcessor:
         for day in self.year.days(HISTORY):
             rows += day.transactions.num_rows
             self._pending_labels.append(day.labels)
-            self._legitimate_amounts.append(day.transactions["Amount"].to_numpy()[day.truth == 0])
+            self._legitimate_amounts.append(day.transactions[self._amount].to_numpy()[day.truth == 0])
             self._add_pending(day.transactions)
         self.import_pending()
         return rows
@@ -152,12 +155,12 @@ class CardProcessor:
         scored = ScoredRows(
             truth=frauds,
             first_kind=frauds & ~block.day.relabelled[block.first : block.last],
-            amounts=table["Amount"].to_numpy(),
+            amounts=table[self._amount].to_numpy(),
             served=decided == 1,
             scores=self._control.score(rows),
         )
         self.outcomes.add(month, scored)
-        bands = np.searchsorted(self._edges, table["Amount"].to_numpy(), side="right")
+        bands = np.searchsorted(self._edges, table[self._amount].to_numpy(), side="right")
         counts.rows_by_band += np.bincount(bands, minlength=len(self._edges) + 1)
         counts.frauds_by_band += np.bincount(bands[frauds], minlength=len(self._edges) + 1)
         alerts, hits = counts.alerts.get(block.day.day, (0, 0))
@@ -216,7 +219,10 @@ class CardProcessor:
             self.import_pending()
 
     def _invoke(self, rows: pa.Table) -> list[dict[str, Any]]:
-        sent = rows.drop_columns(["event_time"]).to_pylist()
+        rows = rows.drop_columns(["event_time"])
+        for name, times in self.year.standin.written_times({name: rows[name] for name in rows.column_names}).items():
+            rows = rows.set_column(rows.column_names.index(name), name, times)
+        sent = rows.to_pylist()
         answer = client("sagemaker-runtime").invoke_endpoint(
             EndpointName=self.endpoint,
             ContentType="application/json",

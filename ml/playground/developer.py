@@ -39,10 +39,18 @@ class Developer:
         place: where the clone is put.
         name: the repository's name on the GitHub emulator.
         gate_may_fail: whether a training whose model fails the gate is no failure of a run.
+        data: values of data.yaml, by key, that differ from the shipped ones.
     """
 
     def __init__(
-        self, emulators: Emulators, *, root: Path, place: Path, name: str, gate_may_fail: bool = False
+        self,
+        emulators: Emulators,
+        *,
+        root: Path,
+        place: Path,
+        name: str,
+        gate_may_fail: bool = False,
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         from github import Auth, Github
 
@@ -53,7 +61,7 @@ class Developer:
         person = self._hub.get_user()
         self.login, self.name = person.login, name
         self.root = place
-        self._clone(root)
+        self._clone(root, data or {})
         self._remote: Remote = person.create_repo(name, private=True)
         self._reviewer = ScriptedReviewer(emulators.github, self.full_name)
         self._watch = WorkflowWatch(
@@ -201,7 +209,7 @@ class Developer:
             for run in self._watch.runs()
         ]
 
-    def _clone(self, root: Path) -> None:
+    def _clone(self, root: Path, data: Mapping[str, Any]) -> None:
         """Clones `root`, and commits its tree with the shipped state as the first commit of main.
 
         New emulators have none of the models that the repository's approvals name, and no user of its code owners.
@@ -215,6 +223,8 @@ class Developer:
         self._git("config", "user.email", f"{self.login}@users.noreply.github.localhost")
         self._git("checkout", "--quiet", "--orphan", "start", commit)
         template_state.restore(self.root)
+        names = self.root / config.DATA
+        names.write_text(config.set_values(names.read_text("utf-8"), config.DATA, data), encoding="utf-8")
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", f"Start from {commit[:12]} with the shipped state")
         self._git("branch", "--move", "--force", "main")

@@ -22,7 +22,9 @@ from ml.playground.event_history import EventHistory
 from ml.playground.year_operator import YearOperator
 from ml.report import year_data
 from ml.report.year_data import PlayedYear
+from ml.simulate import profile as profiles
 from ml.simulate import scenario
+from ml.simulate.stand_in_data import StandIn
 from ml.simulate.year_traffic import ROWS, Year
 
 REPOSITORY = "fraudops"
@@ -41,6 +43,7 @@ def run(
     rows: int = ROWS,
     months: int = MONTHS,
     keep: Path | None = None,
+    profile: Path | None = None,
 ) -> dict[str, Any]:
     """Plays the year for the commit checked out at `root`; returns the content of report.json.
 
@@ -52,8 +55,10 @@ def run(
         rows: transactions of an average month.
         months: number of months, 1 to 120.
         keep: folder for summary.json and the model that serves at the end, emptied first; `out` if None.
+        profile: of `fraudops data profile`; its columns and share of frauds replace those of the stand-in that ships.
 
     Raises:
+        ConfigError: the profile is invalid, or the scenario names columns that it has not.
         FraudopsError: a workflow run failed, or an argument is out of range.
         Refused: a folder that would be emptied has files of others.
     """
@@ -64,7 +69,13 @@ def run(
     if not 1 <= months <= 120:
         raise FraudopsError(f"months must be 1 to 120 (got {months})")
     check_repository(root)
-    year = Year(scenario.load(scenario_name), seed=seed, rows=rows)
+    standin = StandIn.load() if profile is None else StandIn(profiles.read(profile))
+    if standin.layout.amount is None:
+        raise FraudopsError(f"{profile}: has no amount; a year needs one, to compare the models with a rule on it")
+    happens = scenario.load(scenario_name, standin)
+    if profile is not None:
+        happens = happens.model_copy(update={"fraud_share": standin.fraud_rate})
+    year = Year(happens, seed=seed, rows=rows, standin=standin)
     place, watch = OutputFolder(out=out), StageTimer()
     kept = place if keep is None else OutputFolder(out=keep)
     for folder in sorted({place.out, kept.out}):  # a folder before its subfolders
@@ -75,7 +86,8 @@ def run(
         console.note(job_interpreter.describe(root / "local-images.yaml"))
         with isolated_environment(emulators.environment()):
             set_clock(year.span(1)[0])
-            operator = YearOperator(emulators, root=root, place=place.repository, name=REPOSITORY)
+            data = None if profile is None else _data_values(standin)
+            operator = YearOperator(emulators, root=root, place=place.repository, name=REPOSITORY, data=data)
             history = _YearRunner(operator, emulators, year, watch, place).play(scenario_name, months)
             summary = summarize(operator, watch, captured_rows=history.evaluated_rows, capture=history.capture)
             kept.model.write_bytes(s3_objects.read(operator.serving().artifact.uri))
@@ -89,6 +101,18 @@ def run(
     _print_table(history.year, paths[0], kept, watch)
     document: dict[str, Any] = history.year.to_dict()
     return document
+
+
+def _data_values(standin: StandIn) -> dict[str, Any]:
+    """The values of data.yaml for the columns that `standin` draws."""
+    layout = standin.layout
+    return {
+        "label": layout.label,
+        "amount": layout.amount,
+        "time": None if layout.time is None else layout.time.model_dump() | {"zone": "UTC"},
+        "features": list(standin.movable),
+        "categories": list(standin.categories),
+    }
 
 
 class _YearRunner:

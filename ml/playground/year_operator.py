@@ -6,8 +6,9 @@ scripted reviewer. A training run whose model fails the gate is expected; any ot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml import console
 from ml.playground.developer import APPROVALS, Developer, approvers
@@ -25,8 +26,10 @@ _CRON_KEY = "schedule"
 class YearOperator(Developer):
     """A developer who runs the loop for a year and changes nothing in it."""
 
-    def __init__(self, emulators: Emulators, *, root: Path, place: Path, name: str) -> None:
-        super().__init__(emulators, root=root, place=place, name=name, gate_may_fail=True)
+    def __init__(
+        self, emulators: Emulators, *, root: Path, place: Path, name: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(emulators, root=root, place=place, name=name, gate_may_fail=True, data=data)
 
     @property
     def all_runs(self) -> list[Run]:

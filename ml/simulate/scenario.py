@@ -6,7 +6,6 @@ number of rows are arguments of the simulation.
 
 from __future__ import annotations
 
-import functools
 import math
 from datetime import date
 from pathlib import Path
@@ -66,24 +65,17 @@ class Course(config.File):
 class DataDrift(config.File):
     """A shift of feature means in all rows, by `size` standard deviations of the feature at factor 1.
 
-    `features` are names of stand-in columns, or `all` of V1 … V28; the seed decides the direction of each.
+    `features` are names of the stand-in's numbers, or `all` of them but the amount; the seed decides the direction of
+    each.
     """
 
     course: Course
     size: Annotated[float, Field(gt=0, le=5)]
     features: Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1), config.AsTuple]
 
-    @model_validator(mode="after")
-    def _known(self) -> DataDrift:
-        unknown = sorted(set(self.features) - set(movable())) if self.features != "all" else []
-        if unknown:
-            raise ValueError(f"must name features among {movable()[0]} … {movable()[-1]} (got {', '.join(unknown)})")
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The features that shift."""
-        return movable() if self.features == "all" else tuple(self.features)
+    def names(self, movable: tuple[str, ...]) -> tuple[str, ...]:
+        """The features that shift, of those that may."""
+        return movable if self.features == "all" else tuple(self.features)
 
 
 class Interval(config.File):
@@ -95,8 +87,6 @@ class Interval(config.File):
 
     @model_validator(mode="after")
     def _holds(self) -> Interval:
-        if self.feature not in movable():
-            raise ValueError(f"must name a feature among {movable()[0]} … {movable()[-1]} (got {self.feature})")
         if self.at_least is None and self.below is None:
             raise ValueError(f"must have at_least, below or both for {self.feature}, or every row is meant")
         if self.at_least is not None and self.below is not None and self.at_least >= self.below:
@@ -230,23 +220,21 @@ class Scenario(config.File):
         return min((course.from_month for course in courses), default=None)
 
 
-@functools.cache
-def movable() -> tuple[str, ...]:
-    """The features whose means a scenario may shift: all but the amount, which selects the flipped labels."""
-    standin = StandIn.load()
-    return tuple(name for i, name in enumerate(standin.columns) if i != standin.amount)
-
-
 def names() -> tuple[str, ...]:
     """The scenarios that come with the project."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
-def load(scenario: str) -> Scenario:
+def load(scenario: str, standin: StandIn | None = None) -> Scenario:
     """The scenario of that name, or of a file whose path ends in .yaml.
 
+    Args:
+        scenario: a name, or a path.
+        standin: draws the traffic; None = the stand-in of the profile that ships.
+
     Raises:
-        ConfigError: it does not exist, or a field is missing, unknown or out of range.
+        ConfigError: it does not exist, a field is missing, unknown or out of range, or the stand-in has not the columns
+            that it names.
     """
     own = scenario.endswith((".yaml", ".yml"))
     path = Path(scenario) if own else FOLDER / f"{scenario}.yaml"
@@ -256,4 +244,25 @@ def load(scenario: str) -> Scenario:
         )
     if own and not path.is_file():
         raise ConfigError(f"scenario {scenario}: no such file; give a path, or one of {', '.join(names())}")
-    return config.read(path.parent, Path(path.name), Scenario)
+    found = config.read(path.parent, Path(path.name), Scenario)
+    problems = _of_other_columns(found, StandIn.load() if standin is None else standin)
+    if problems:
+        raise ConfigError("; ".join(f"{path.name}: {problem}" for problem in problems))
+    return found
+
+
+def _of_other_columns(scenario: Scenario, standin: StandIn) -> list[str]:
+    """The fields of `scenario` that need columns which the stand-in has not."""
+    movable, problems = standin.movable, []
+    among = f"must name features among {movable[0]} … {movable[-1]}" if movable else "has no feature to name"
+    for place, drift in enumerate(scenario.data_drift):
+        unknown = sorted(set(drift.names(movable)) - set(movable))
+        if unknown:
+            problems.append(f"data_drift.{place}.features {among} (got {', '.join(unknown)})")
+    for place, change in enumerate(scenario.concept_drift):
+        if change.top_share is not None and standin.amount is None:
+            problems.append(f"concept_drift.{place}.top_share needs an amount, which the profile has not; use a region")
+        for part, interval in enumerate(change.region or ()):
+            if interval.feature not in movable:
+                problems.append(f"concept_drift.{place}.region.{part}.feature {among} (got {interval.feature})")
+    return problems

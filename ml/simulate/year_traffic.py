@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped] #
 
 from ml.errors import FraudopsError
 from ml.simulate.scenario import Scenario
-from ml.simulate.stand_in_data import SECONDS_PER_DAY, StandIn, months_later
+from ml.simulate.stand_in_data import SECONDS_PER_DAY, StandIn, Traffic, months_later
 
 HISTORY = 0
 """The month number of the time before the year."""
@@ -36,10 +36,11 @@ _VOLUME, _TRAFFIC, _DIRECTIONS, _FLIPS, _KNOWN, _FOUND = range(6)
 class Day:
     """A day's transactions in the order of time, with their true labels and the labels as delivered.
 
-    `transactions`: `event_id` string, `event_time` timestamp[us, UTC], Time (seconds since the first midnight of
-    history), V1 … V28, Amount as float64. `truth`: int8, the final labels. `relabelled`: bool, the frauds that would be
-    legitimate without the scenario's concept drift. `labels`: `event_id`, `label` int8, `known_at`, of the chargeback
-    channel; a label that is corrected later occurs twice.
+    `transactions`: `event_id` string, `event_time` timestamp[us, UTC], and the stand-in's columns: the time (seconds
+    since a start count from the first midnight of history), the numbers as float64, text columns. `truth`: int8, the
+    final labels. `relabelled`: bool, the frauds that would be legitimate without the scenario's concept drift.
+    `labels`: `event_id`, `label` int8, `known_at`, of the chargeback channel; a label that is corrected later occurs
+    twice.
     """
 
     day: date
@@ -52,17 +53,19 @@ class Day:
 class Year:
     """Draws `scenario` with `seed`, `rows` transactions in an average month; months are numbered from 1.
 
+    `standin` draws the rows; by default that of the profile that ships.
+
     Raises:
         FraudopsError: seed or rows are out of range.
     """
 
-    def __init__(self, scenario: Scenario, *, seed: int, rows: int = ROWS) -> None:
+    def __init__(self, scenario: Scenario, *, seed: int, rows: int = ROWS, standin: StandIn | None = None) -> None:
         if seed < 0:
             raise FraudopsError(f"seed must be 0 or more (got {seed})")
         if rows < 1:
             raise FraudopsError(f"rows must be 1 or more a month (got {rows})")
         self.scenario, self.seed, self.rows = scenario, seed, rows
-        self._standin = StandIn.load()
+        self.standin = StandIn.load() if standin is None else standin
         self._first = months_later(scenario.first_day, -scenario.history.months)
 
     def span(self, month: int) -> tuple[datetime, datetime]:
@@ -153,10 +156,10 @@ class Year:
         """The shift of feature means in `month`, in standard deviations of the feature."""
         shifts: dict[str, float] = {}
         for place, drift in enumerate(self.scenario.data_drift):
-            signs = self._rng(_DIRECTIONS, place).choice([-1.0, 1.0], len(self._standin.columns))
+            signs = self._rng(_DIRECTIONS, place).choice([-1.0, 1.0], len(self.standin.columns))
             factor = drift.course.at(month)
-            for name in drift.names if factor else ():
-                moved = float(signs[self._standin.columns.index(name)]) * drift.size * factor
+            for name in drift.names(self.standin.movable) if factor else ():
+                moved = float(signs[self.standin.columns.index(name)]) * drift.size * factor
                 shifts[name] = shifts.get(name, 0.0) + moved
         return shifts
 
@@ -188,31 +191,39 @@ class Year:
         most, top = max(kept), np.empty(0)
         first, last = self._days(month)
         for offset in range((last - first).days):
-            top = np.concatenate([top, self._drawn(month, first + offset * _DAY)[1][:, self._standin.amount]])
+            top = np.concatenate([top, self._amounts(self._drawn(month, first + offset * _DAY).values)])
             top = np.partition(top, -most)[-most:] if len(top) > most else top
         ranked = np.sort(top)[::-1]
         return tuple(float(ranked[min(count, len(ranked)) - 1]) for count in kept)
 
-    def _drawn(self, month: int, day: date) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
-        """Seconds of the day, values and labels without drift."""
+    def _amounts(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.standin.amount is None:
+            raise FraudopsError(
+                "the profile has no amount, by which this scenario relabels; take a scenario that relabels a region"
+            )
+        amounts: NDArray[np.float64] = values[:, self.standin.amount]
+        return amounts
+
+    def _drawn(self, month: int, day: date) -> Traffic:
+        """The transactions of a day without drift; seconds count from its midnight."""
         legitimate, frauds = (int(count) for count in self._counts(month)[:, (day - self._days(month)[0]).days])
         rng = self._rng(_TRAFFIC, day.toordinal())
         with _linear_algebra().limit(limits=1):  # more threads are slower for so few rows
-            traffic = self._standin.traffic(legitimate + frauds, frauds, 1, rng)
-        return traffic.seconds, traffic.values, traffic.labels
+            return self.standin.traffic(legitimate + frauds, frauds, 1, rng)
 
     def _day(self, month: int, day: date) -> Day:
-        seconds, values, truth = self._drawn(month, day)
+        drawn = self._drawn(month, day)
+        values, truth = drawn.values, drawn.labels
         for name, shift in self.shifts(month).items():
-            place = self._standin.columns.index(name)
+            place = self.standin.columns.index(name)
             values[:, place] = np.round(values[:, place] + shift * self._deviations[place], _DECIMALS) + 0.0
         without_drift, truth = truth, self._flipped(month, day, values, truth)
         numbers = pc.utf8_lpad(pc.cast(pa.array(np.arange(len(truth))), pa.string()), 7, "0")
         ids = pc.binary_join_element_wise(f"{day:%Y%m%d}", numbers, "-")
-        moments = (seconds.astype(np.int64) + int(_midnight(day).timestamp())) * _MICROSECONDS
+        moments = (drawn.seconds.astype(np.int64) + int(_midnight(day).timestamp())) * _MICROSECONDS
         columns: dict[str, pa.Array] = {"event_id": ids, "event_time": _times(moments)}
-        columns["Time"] = pa.array(seconds + (day - self._first).days * SECONDS_PER_DAY)
-        columns |= {name: pa.array(values[:, i]) for i, name in enumerate(self._standin.columns)}
+        since_start = drawn.seconds + (day - self._first).days * SECONDS_PER_DAY
+        columns |= self.standin.inputs(values, drawn.categories, seconds=since_start, moments=moments)
         labels = self._labels(month, day, ids, moments, truth)
         relabelled = truth != without_drift
         return Day(day=day, transactions=pa.table(columns), truth=truth, relabelled=relabelled, labels=labels)
@@ -224,12 +235,12 @@ class Year:
         factors = [drift.course.at(month) for drift in self.scenario.concept_drift]
         if month == HISTORY or not any(factors):
             return truth
-        cuts, columns = iter(self._cuts(month)), self._standin.columns
+        cuts, columns = iter(self._cuts(month)), self.standin.columns
         for place, drift in enumerate(self.scenario.concept_drift):
             chance = self._rng(_FLIPS, place, day.toordinal()).random(len(truth))
             inside = chance < drift.flipped_share * factors[place]
             if drift.region is None:
-                inside &= values[:, self._standin.amount] >= next(cuts)
+                inside &= self._amounts(values) >= next(cuts)
             for interval in drift.region or ():
                 inside &= interval.contains(values[:, columns.index(interval.feature)])
             truth[inside] = 1
@@ -260,13 +271,13 @@ class Year:
     @functools.cached_property
     def _deviations(self) -> NDArray[np.float64]:
         """Each column's standard deviation over all groups of the stand-in, exact for its quantile tables."""
-        groups = [*self._standin.legitimate_groups, *self._standin.fraud_groups]
-        of_frauds = sum(group.share for group in self._standin.fraud_groups)
-        first = second = np.zeros(len(self._standin.columns))
+        groups = [*self.standin.legitimate_groups, *self.standin.fraud_groups]
+        of_frauds = sum(group.share for group in self.standin.fraud_groups)
+        first = second = np.zeros(len(self.standin.columns))
         for group in groups:
             frauds = self.scenario.fraud_share
             share = frauds * group.share / of_frauds if group.label else 1 - frauds
-            mean, square = self._standin.moments(group)
+            mean, square = self.standin.moments(group)
             first, second = first + share * mean, second + share * square
         return np.sqrt(second - first**2)
 

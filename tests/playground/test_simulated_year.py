@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -89,6 +90,69 @@ def test_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="--out"):
         simulation.run(ROOT, out=tmp_path, months=1)
     assert (tmp_path / "thesis.txt").exists()
+
+
+def own_profile() -> dict[str, Any]:
+    """A profile in an adopter's columns: three numbers that tell frauds apart, an amount, a clock in epoch seconds."""
+    names = ["speed", "distance", "age", "paid"]
+    levels = [place / 10 for place in range(11)]
+    return {
+        "schema": 2,
+        "source": "a test",
+        "licence": None,
+        "layout": {"label": "is_fraud", "amount": "paid", "time": {"column": "epoch", "unit": "epoch_seconds"}},
+        "columns": names,
+        "decimals": {"speed": 3, "distance": 3, "age": 0, "paid": 2},
+        "categories": [],
+        "quantile_levels": levels,
+        "full_set": {"rows": 50_000, "frauds": 500, "fraud_rate": 0.01, "seconds": 90 * 86_400},
+        "hourly_counts": {"0": [100.0] * 24, "1": [20.0] * 24},
+        "groups": [
+            {
+                "label": label,
+                "share_of_class": 1.0,
+                "rows_fitted": 500,
+                "quantiles": {
+                    "speed": [6 * level + 4 * label for level in levels],
+                    "distance": [10 * level + 5 * label for level in levels],
+                    "age": [18 + 60 * level for level in levels],
+                    "paid": [round(10 ** (3 * level), 2) for level in levels],
+                },
+                "categories": {},
+                "rank_correlation": [[float(row == column) for column in range(4)] for row in range(4)],
+            }
+            for label in (0, 1)
+        ],
+    }
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_year_in_an_adopters_columns(tmp_path: Path) -> None:
+    """`simulate --profile` plays the loop with the columns, units and share of frauds of the profile."""
+    repository, out = tmp_path / "project", tmp_path / "year"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    (tmp_path / "profile.json").write_text(json.dumps(own_profile()))
+    calm = quick() | {"concept_drift": [], "outages": [], "history": {"rows": 30_000, "months": 2}}
+    (tmp_path / "calm.yaml").write_text(yaml.safe_dump(calm))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
+    options = ("--profile", tmp_path / "profile.json", "--scenario", tmp_path / "calm.yaml", "--out", out)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("fraudops"), "simulate", "--months", "1", "--rows", "5000", *options],
+        cwd=repository,
+        env=environment | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads((out / "report.json").read_text())
+    assert document["with_retraining"]["recall"][0] > 0.8
+    assert (document["months"][0]["verdict"], document["requests"]) == ("no drift", [])
+    with tarfile.open(next(out.glob("*.tar.gz"))) as archive:
+        model = json.load(archive.extractfile("model.json") or pytest.fail("the archive has no model.json"))
+    assert model["time"] == {"column": "epoch", "unit": "epoch_seconds", "zone": "UTC"}
+    assert (model["amount"], model["features"][:3]) == ("paid", ["speed", "distance", "age"])
 
 
 @pytest.mark.long
