@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from ml import config
+from ml.playground import template_state
 from ml.simulate import stand_in_data
 from tests.benchmarks import real_sample
 from tests.benchmarks.real_sample import COMMITTED, Line, Sample, Unseen
 
-TRAINING = config.load_settings(real_sample.ROOT).training
+TRAINING = config.load_settings(template_state.FOLDER).training
 ROWS, FRAUDS = 1_659, 272
 
 
