@@ -28,7 +28,7 @@ from ml.model import artifact, document_fields, explanation
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.run_kinds import ADAPT, FIT
 from ml.model.scorer import Scorer
-from tests.harness.columns import ulb_columns
+from tests.harness.columns import ULB_TIME, ulb_columns
 from tests.harness.git import repositories
 from tests.harness.github import bot_environment
 from tests.harness.github.bot_environment import BotEnvironment
@@ -114,7 +114,7 @@ def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None
     frame = pd.DataFrame(drawn.inputs, columns=list(COLUMNS.inputs))
     scorer = Scorer.from_json(document_fields.canonical(model))
     scores = scorer.score(drawn.inputs)
-    times = np.datetime64("2026-02-01", "s") + frame[COLUMNS.time].to_numpy().astype("timedelta64[s]")
+    times = np.datetime64("2026-02-01", "s") + frame[ULB_TIME.column].to_numpy().astype("timedelta64[s]")
     train, test = slice(0, 4_000), slice(4_000, None)
     reference = complete_reference(
         start_reference(COLUMNS, frame[train], drawn.truth[train], times=times[train]),
