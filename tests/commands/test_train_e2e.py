@@ -270,7 +270,9 @@ def test_new_threshold_starts_from_the_champion(env: Workspace, tmp_path: Path) 
     window = config.Window(start=later.start, end=None)
     request = config.RetrainRequest(kind="threshold", cause="data-drift", reason="r", window=window, evidence={})
     name = f"{later.end:%Y%m%dT%H%M%SZ}-data-drift"
-    (env.root / config.REQUESTS / f"{name}.yaml").write_text(config.dump(request))
+    file = env.root / config.REQUESTS / f"{name}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(config.dump(request))
     env.commit_all("ask for a threshold")
     second = train(env.root)
     assert (second.kind, second.requests, second.evaluation["verdict"]["status"]) == ("threshold", (name,), "passed")
