@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import pytest
 from ml import config
 from ml.aws import platform_stack
 from ml.aws.cloudformation import workflow_roles
+from ml.aws.s3_objects import keys
 from ml.aws.session import client
 from ml.playground.endpoint_probe import latest_transactions
 from tests.harness.git import adopter, checkout
@@ -29,6 +31,7 @@ from tests.harness.workflows.environment import WorkflowEnvironment, passed
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
 TRAIN, DEPLOY, CHECK = "Train, evaluate, propose", "Deploy", "Check traffic and labels for drift"
+INPUTS = set(adopter.COLUMNS.values()) - {adopter.COLUMNS["Class"]}
 OF_THE_STATE = (
     "tests/test_config.py",
     "tests/test_cost.py",
@@ -63,18 +66,30 @@ def approve_two(env: WorkflowEnvironment) -> None:
         env.switch(file, on=True)
 
 
-def send_traffic(bucket: str, count: int) -> set[str]:
-    """Sends the lake's latest transactions to the endpoint, which captures them; returns the versions that answer."""
+def latest(bucket: str, count: int) -> list[dict[str, Any]]:
+    """The lake's latest transactions."""
     prefix = client("s3").list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"][0]["Key"].split("/")[1]
+    return latest_transactions(bucket, prefix, count)
+
+
+def send_traffic(rows: list[dict[str, Any]]) -> set[str]:
+    """Sends transactions to the endpoint, which captures them; returns the versions of the models that answer."""
     answer = client("sagemaker-runtime").invoke_endpoint(
         EndpointName=adopter.ENDPOINT,
         ContentType="application/json",
         Accept="application/json",
-        Body=json.dumps({"instances": latest_transactions(bucket, prefix, count)}).encode(),
+        Body=json.dumps({"instances": rows}).encode(),
     )
     predictions = json.loads(answer["Body"].read())["predictions"]
-    assert len(predictions) == count
+    assert len(predictions) == len(rows)
     return {prediction["model_version"] for prediction in predictions}
+
+
+def put_labels(bucket: str, rows: list[dict[str, Any]]) -> None:
+    """Puts a file with analysts' findings, all of them legitimate, into the lake's inbox."""
+    lines = [f"{row['event_id']},0,2026-03-20T06:00:00Z,analyst\n" for row in rows]
+    body = "event_id,label,known_at,channel\n" + "".join(lines)
+    client("s3").put_object(Bucket=bucket, Key="labels-inbox/findings.csv", Body=body.encode())
 
 
 def names(env: WorkflowEnvironment) -> Iterator[str]:
@@ -100,8 +115,8 @@ def names(env: WorkflowEnvironment) -> Iterator[str]:
 
 def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """deploy.yml serves the second approval; ci.yml passes a change of the gate before and after its merge; train.yml
-    trains with it and proposes a third approval, which is deployed; drift.yml checks its traffic. No default name is
-    used.
+    trains with it and proposes a third approval, which is deployed; drift.yml imports labels and checks its traffic. No
+    default name is used.
     """
     with environment.started(
         tmp_path,
@@ -137,7 +152,7 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         assert passed(fired["deploy.yml"]) == {DEPLOY}
         assert passed(fired["ci.yml"]) == CHECKED - {"Plan"}
         bucket = platform_stack.read().bucket
-        assert send_traffic(bucket, 1) == {"0003"}
+        assert send_traffic(latest(bucket, 1)) == {"0003"}
         record = config.load_approval(env.bot.root, 3)
         assert record.verdict.status == "passed"
         assert f".dkr.ecr.{adopter.REGION}." in record.container.image
@@ -145,15 +160,24 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         assert f"pipeline/{adopter.STACK}-training/" in record.execution_arn
 
         at(monkeypatch, "2026-03-15T12:00:00Z")
-        assert send_traffic(bucket, 2_000) == {"0003"}
+        traffic = latest(bucket, 2_000)
+        assert send_traffic(traffic) == {"0003"}
         assert env.clouds.aws.flush()
+        put_labels(bucket, traffic[:20])
         at(monkeypatch, "2026-04-01T05:17:00Z")
         env.dispatch("drift.yml")
         (run,) = env.runs()
-        assert passed(run) == {CHECK}
+        assert passed(run) == {CHECK}, run.summary
+        assert "### Drift: " in run.summary
+        (inbox,) = keys(bucket, "labels-inbox/")
+        assert re.fullmatch(r"labels-inbox/imported/[^/]+/findings\.csv", inbox)
         key = f"monitoring/{adopter.ENDPOINT}/checks/20260301T000000Z_20260401T000000Z.json"
-        stored = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        assert json.loads(stored)
+        verdict = json.loads(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())["verdict"]
+        assert {"data", "prediction"} <= set(verdict["evaluated"])
+        measured = client("cloudwatch").list_metrics(Namespace="Fraudops/Drift")["Metrics"]
+        dimensions = [{item["Name"]: item["Value"] for item in each["Dimensions"]} for each in measured]
+        assert {each["Endpoint"] for each in dimensions} == {adopter.ENDPOINT}
+        assert {each["Feature"] for each in dimensions if "Feature" in each} == INPUTS | {"score"}
 
         found = set(names(env))
         assert any(f":{adopter.REGION}:" in name for name in found)
