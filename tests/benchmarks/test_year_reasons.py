@@ -10,7 +10,7 @@ import pytest
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from tests.benchmarks import year_promises, year_reasons
-from tests.benchmarks.year_figures import SIDES
+from tests.benchmarks.year_figures import ORACLE, SIDES
 from tests.benchmarks.year_kinds import KINDS
 
 DEFAULT = KINDS["default"].make()
@@ -118,6 +118,11 @@ def test_lost_frauds_of_the_first_kind_are_said() -> None:
     lost["equal_false_alarms"] = {**lost["equal_false_alarms"], SIDES[0]: served}
     (said,) = year_reasons.reasons([lost], DEFAULT)
     assert said.startswith("At equal false alarms 0.050 of the frauds of the first kind are lost on average")
+    lost["equal_false_alarms"][ORACLE] = {"recall": 0.99, "recall_first_kind": 0.937}
+    assert year_reasons.reasons([lost], DEFAULT) == [
+        said,
+        "The oracle, which knows the scenario's rule, loses 0.013.",
+    ]
 
 
 def test_end_of_a_pattern_has_promises_of_its_own() -> None:

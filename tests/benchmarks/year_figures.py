@@ -1,6 +1,7 @@
 """The figures of a played year: with retraining, with the first model for ever, and with a rule on the amount.
 
-The rule alerts where the first model does and on every amount of at least history's 99 % quantile.
+The rule alerts where the first model does and on every amount of at least history's 99 % quantile. The oracle knows
+the scenario's rule: it shows what retraining can reach at most with the first model's ranking of the known frauds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ LAST = 4
 """Months that are pooled, at the end of the year: 9 to 12 of twelve."""
 RECOVERED, NEXT_DAYS = 0.90, timedelta(days=30)
 SIDES = ("with_retraining", "without_retraining", "rule")
+ORACLE = "oracle"
 _COUNTS = ("frauds", "detected", "first_kind", "first_kind_detected", "legitimate", "false_alarms")
 Flags = NDArray[np.bool_]
 
@@ -42,12 +44,18 @@ def figures(played: Played, scenario: Scenario, *, rule_amount: float) -> dict[s
         side: [_count(month, decisions[number][side]) for number, month in played.months.items()] for side in SIDES
     }
     last = sorted(played.months)[-LAST:]
+    oracle = {number: oracle_scores(played.months[number], first, scenario, number) for number in last}
     onset = _concept_onset(played, scenario)
     later = [moment for moment in played.alarms if onset is not None and moment > onset]
     return {
         **{side: _rates(played, decisions, side) for side in SIDES},
         "counts": counts,
-        "equal_false_alarms": _at_equal_false_alarms([played.months[n] for n in last], control, last, rule_amount),
+        "equal_false_alarms": _at_equal_false_alarms(
+            [played.months[number] for number in last],
+            np.concatenate([control[number] for number in last]),
+            np.concatenate([oracle[number] for number in last]),
+            rule_amount,
+        ),
         "early_alarms": sum(1 for moment in played.alarms if onset is None or moment <= onset),
         "days_to_alarm": (later[0] - onset).days if later and onset else None,
         "days_to_recovery": _days_to_recovery(played, onset),
@@ -110,21 +118,56 @@ def _rates(played: Played, decisions: Mapping[int, Mapping[str, Flags]], side: s
     return found
 
 
+def oracle_scores(month: ServedMonth, first: Scorer, scenario: Scenario, number: int) -> NDArray[np.float64]:
+    """Scores in the order of the probability of fraud, by the first model and the scenario's rule: -log(1 - p).
+
+    p = 1 - (1 - p_known)(1 - p_new), where p_known is the first model's, at the rate of history, and p_new the share of
+    the row's region that the scenario relabels in month `number`. Which rows of a region it relabels is drawn at
+    random, so no model can know more about them.
+    """
+    rows = month.rows
+    known = first.log_odds(rows.inputs(first.inputs))[:, 0]
+    line = first.document.history
+    known = line.slope * known + line.intercept
+    with np.errstate(divide="ignore"):  # a region of which every row is relabelled has an infinite score
+        return np.logaddexp(0, known) - np.log1p(-_relabelled_share(month, scenario, number))
+
+
+def _relabelled_share(month: ServedMonth, scenario: Scenario, number: int) -> NDArray[np.float64]:
+    """The probability that the scenario relabels each row as a fraud."""
+    rows = month.rows
+    kept = np.ones(len(rows.truth))
+    for drift in scenario.concept_drift:
+        if drift.top_share is not None:
+            count = max(1, round(drift.top_share * len(kept)))
+            inside = rows.amounts >= np.partition(rows.amounts, -count)[-count]
+        else:
+            inside = np.ones(len(kept), dtype=np.bool_)
+            for interval in drift.region or ():
+                inside &= interval.contains(rows.transactions[interval.feature].to_numpy())
+        kept *= np.where(inside, 1 - drift.flipped_share * drift.course.at(number), 1.0)
+    return 1 - kept
+
+
 def _at_equal_false_alarms(
-    months: list[ServedMonth], control: Mapping[int, NDArray[np.float64]], numbers: list[int], rule_amount: float
+    months: list[ServedMonth], never: NDArray[np.float64], oracle: NDArray[np.float64], rule_amount: float
 ) -> dict[str, Any]:
-    """Recall of each side over the pooled last months at the false-positive rate of the served decisions.
+    """Recall of each side and of the oracle over the pooled last months, at the false-positive rate as served.
 
     Every side's threshold is set anew on these months. The rule has none if its amounts alone alert more.
+
+    Args:
+        never: the first model's scores of the rows of `months`.
+        oracle: the oracle's.
     """
     truth = np.concatenate([month.rows.truth for month in months]) == 1
     own = truth & ~np.concatenate([month.rows.relabelled for month in months])
     high = np.concatenate([month.rows.amounts for month in months]) >= rule_amount
     served = np.concatenate([month.scores for month in months])
-    never = np.concatenate([control[number] for number in numbers])
     false_alarms = int(np.concatenate([month.decisions for month in months])[~truth].sum())
     found: dict[str, Any] = {"false_positive_rate": rate(false_alarms, int((~truth).sum()))}
-    for side, scores in zip(SIDES, (served, never, np.where(high, np.inf, never)), strict=True):
+    every = (served, never, np.where(high, np.inf, never), oracle)
+    for side, scores in zip((*SIDES, ORACLE), every, strict=True):
         ranked = np.sort(scores[~truth])[::-1]
         limit = ranked[false_alarms] if false_alarms < len(ranked) else -np.inf
         alerts = scores > limit

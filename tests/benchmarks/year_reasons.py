@@ -21,6 +21,7 @@ from tests.benchmarks.year_promises import (
     Year,
     first_kind_loss,
     mean_of,
+    oracle_loss,
     recall,
 )
 
@@ -125,6 +126,9 @@ def _ranking(years: Sequence[Year]) -> Iterator[str]:
             f"At equal false alarms {mean(losses):.3f} of the frauds of the first kind are lost on average: alerts on "
             f"new frauds take the place of theirs."
         )
+        least = mean_of([oracle_loss(year) for year in years])
+        if least is not None:
+            yield f"The oracle, which knows the scenario's rule, loses {least:.3f}."
     if any(counts["frauds"] > counts["first_kind"] for year in years for counts in year["counts"][SIDES[0]][-LAST:]):
         return
     never = mean_of([recall(year, SIDES[1]) for year in years])

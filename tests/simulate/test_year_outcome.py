@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from ml.model.model_document import Line
 from ml.model.run_kinds import ADAPT, THRESHOLD
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
 from ml.steps import prepare
-from tests.benchmarks import false_alarm_years, year_promises, years, years_page
+from tests.benchmarks import false_alarm_years, year_figures, year_promises, years, years_page
 from tests.benchmarks.false_alarm_years import CHANGES, FORMS, trial
 from tests.benchmarks.in_process import InProcess, Played
 from tests.benchmarks.served_month import MonthRows, ServedMonth
-from tests.benchmarks.year_figures import SIDES, figures
+from tests.benchmarks.year_figures import ORACLE, SIDES, figures
 from tests.benchmarks.year_kinds import KINDS, SEEDS
 from tests.benchmarks.year_replays import Replays
 
@@ -97,6 +99,44 @@ def test_figures_of_a_sample(sample: tuple[Played, Scenario]) -> None:
     equal = found["equal_false_alarms"]
     assert equal["with_retraining"]["recall"] > equal["without_retraining"]["recall"]
     assert equal["without_retraining"]["recall_first_kind"] > 0.8
+    assert equal[ORACLE]["recall"] > equal["with_retraining"]["recall"]
+    assert equal[ORACLE]["recall_first_kind"] <= equal["without_retraining"]["recall_first_kind"]
+
+
+@pytest.mark.parametrize("region", [None, [{"feature": "V4", "at_least": 2.0}]])
+def test_oracle_knows_the_region_and_not_which_of_its_rows(region: list[dict[str, Any]] | None) -> None:
+    """Every row of the region ranks above all others, by the first model's order; without new frauds it is that order.
+
+    Half of the region is relabelled, which is more than the first model gives any row here.
+    """
+    drift = {"course": {"kind": "sudden", "from_month": 1}, "flipped_share": 0.5}
+    drift |= {"top_share": 0.01} if region is None else {"region": region}
+    happening = short(concept_drift=[drift])
+    months = {1: ServedMonth(MonthRows.of(Year(happening, seed=101), 1))}
+    rows = months[1].rows
+    first = _RanksByAmount()
+    scores = year_figures.oracle_scores(months[1], first, happening, 1)  # type: ignore[arg-type] # what it uses
+    inside = rows.amounts >= np.sort(rows.amounts)[-round(0.01 * len(rows.amounts))]
+    if region is not None:
+        inside = rows.transactions["V4"].to_numpy() >= 2.0
+    assert rows.relabelled[~inside].sum() == 0 and 0.3 < rows.relabelled[inside].mean() < 0.7
+    assert scores[inside].min() > scores[~inside].max()
+    for part in (inside, ~inside):
+        np.testing.assert_array_equal(
+            np.argsort(scores[part], kind="stable"), np.argsort(rows.amounts[part], kind="stable")
+        )
+    quiet = year_figures.oracle_scores(months[1], first, short(concept_drift=[]), 1)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(np.argsort(quiet, kind="stable"), np.argsort(rows.amounts, kind="stable"))
+
+
+class _RanksByAmount:
+    """A first model whose log-odds rise with the amount and stay far below even."""
+
+    inputs = ("Amount",)
+    document = SimpleNamespace(history=Line(slope=2.0, intercept=-1.0))
+
+    def log_odds(self, rows: Any) -> Any:
+        return rows / 1e6 - 4.0
 
 
 def test_year_without_drift_has_no_requests() -> None:

@@ -23,6 +23,13 @@ from ml.model.training_settings import Columns
 TAIL_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.75, 0.9, 0.95, 0.99)
 MAX_DEVIATIONS = 8.0  # a linear term counts at most as many, and nothing beyond the rows: it must not extrapolate
 AMOUNT_PRECISION, TAIL_PRECISION, LINEAR_PRECISION = 1.0, 5.0, 100.0  # of the weights' normal priors around 0
+AMOUNT_PRECISION_ALONE = 0.2
+"""Of the weights of the amount's tables where there are none of tails.
+
+New frauds may begin at an amount, and legitimate rows right below it must then score hundreds of times less; a strong
+prior allows that only over several bins. Beside tables of tails, a weak prior lets the amount explain by chance what
+the tails explain. docs/retraining.md has figures.
+"""
 
 _MIN_SCALE = 1e-100  # an input that varies less counts as constant: its coefficient per unit would overflow
 
@@ -126,7 +133,7 @@ class ExpertColumns:
             terms.append(_term(columns.amount, "log1p", amounts))
             for number in range(AMOUNT_TABLES):
                 tables.append(Table(name=columns.amount, edges=_edges(amounts, amount_levels(number)), base=None))
-                precisions.append(AMOUNT_PRECISION)
+                precisions.append(AMOUNT_PRECISION if tails else AMOUNT_PRECISION_ALONE)
         for name in columns.features if tails else ():
             values = X[:, place[name]]
             edges = _edges(values, TAIL_LEVELS)

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as extra
 from numpy.typing import NDArray
 
-from ml.model.adaptation.expert_columns import AMOUNT_TABLES, MAX_DEVIATIONS, ExpertColumns, amount_levels
+from ml.model.adaptation.expert_columns import (
+    AMOUNT_PRECISION,
+    AMOUNT_PRECISION_ALONE,
+    AMOUNT_TABLES,
+    MAX_DEVIATIONS,
+    TAIL_PRECISION,
+    ExpertColumns,
+    amount_levels,
+)
 from ml.model.scorer import Scorer
 from tests.harness.columns import ulb_columns
 from tests.model.scoring_samples import DOCUMENT, rows
@@ -52,6 +60,18 @@ def test_edges_are_quantiles_of_the_rows() -> None:
     counts = np.bincount(tails[0].places(X[:, 1]) + 1, minlength=9)
     assert counts.tolist() == [2000, 40, 160, 200, 600, 600, 200, 160, 40]
     assert [term.name for term in expert.terms] == ["V1", "V2", "Amount"]
+
+
+def test_amounts_are_held_less_without_tables_of_tails() -> None:
+    """The weights of a table of amounts have a weaker prior alone than beside tails, which explain much by chance."""
+    X = rows(4000)
+    alone, beside = (ExpertColumns.of(COLUMNS, X, tails=tails) for tails in (False, True))
+    first, count = alone.intercept + 1, sum(table.width for table in alone.tables)
+    assert set(alone.precision[first:]) == {AMOUNT_PRECISION_ALONE}
+    assert set(beside.precision[first : first + count]) == {AMOUNT_PRECISION}
+    assert 0 < AMOUNT_PRECISION_ALONE < AMOUNT_PRECISION < TAIL_PRECISION
+    assert set(beside.precision[first + count :]) == {TAIL_PRECISION}
+    np.testing.assert_array_equal(alone.precision[:first], beside.precision[:first])
 
 
 def test_levels_of_amounts_are_deciles_and_halves_of_what_is_left() -> None:
