@@ -18,6 +18,7 @@ _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _TEXT = frozenset({"VARCHAR", "UUID"})
 _MOMENT = re.compile(r"TIMESTAMP.*|DATE")
+_WITH_ZONE = frozenset({"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"})  # to the microsecond, to the nanosecond
 _MISSING = frozenset({"", "null", "none", "na", "n/a"})
 
 
@@ -102,8 +103,8 @@ def expression(cast: Cast, column: str, kind: str) -> str:
         moment = f"CASE WHEN regexp_matches({text}, '([+-]\\d{{2}}(:?\\d{{2}})?|Z)$') AND length({text}) > 10 "
         moment += f"THEN {with_offset} ELSE {local} END"
         return f"CASE WHEN regexp_full_match({text}, '{time_units.ISO_PATTERN}') THEN epoch_us({moment}) END"
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"epoch_us({column})"
+    if kind in _WITH_ZONE:
+        return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
     return f"epoch_us(timezone('{cast.zone}', CAST({column} AS TIMESTAMP)))"
 
 
