@@ -26,7 +26,7 @@ from typing import IO, Any
 import psutil
 import yaml
 
-from local_github.actions import cache_program, override_program
+from local_github.actions import cache_program, override_program, workspace_files
 from local_github.actions.job_workflow import LABELS
 from local_github.actions.log_parser import LogParser
 from local_github.actions.run_records import Run
@@ -69,6 +69,8 @@ class Attempt:
     cache_refs: Sequence[str]
     """The refs whose caches a job may restore; it saves for the first."""
     tools: Path
+    workspaces: Path
+    """Files of ended jobs' workspaces of the repository, see `workspace_files`."""
     cleanup_seconds: float = 300.0
     cancel: threading.Event = field(default_factory=threading.Event)
     kill: threading.Event = field(default_factory=threading.Event)
@@ -146,7 +148,9 @@ def execute(attempt: Attempt, job: JobExecution, parser: LogParser) -> int:
         WorkflowInvalid: act is not installed.
     """
     try:
-        return _run_act(attempt, job, parser, _prepare(attempt, job))
+        code = _run_act(attempt, job, parser, _prepare(attempt, job))
+        workspace_files.publish(job.work, attempt.workspaces)
+        return code
     finally:
         shutil.rmtree(job.work, ignore_errors=True)
 
@@ -169,6 +173,7 @@ def _prepare(attempt: Attempt, job: JobExecution) -> list[str]:
         "LOCAL_GITHUB_CACHES_TO_SAVE": str(work / "caches_to_save.jsonl"),
         "LOCAL_GITHUB_PYTHON": python(),
         "LOCAL_GITHUB_OVERRIDE": override_program.__file__,
+        **workspace_files.variables(work, attempt.workspaces),
     }
     (work / "workflow.yml").write_text(yaml.safe_dump(dict(job.document), allow_unicode=True, sort_keys=False), "utf-8")
     files = {"env": variables, "secret": job.secrets, "var": job.variables, "input": {}}

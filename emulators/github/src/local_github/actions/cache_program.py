@@ -1,4 +1,4 @@
-"""Implements actions/cache: its steps run `python -I cache_program.py VERB` with inputs in `env`.
+"""Implements actions/cache: its steps run `python -I -S cache_program.py VERB` with inputs in `env`.
 
 Standard library only, and no import of this package: it runs with the interpreter of a job. An entry belongs to a ref
 and is found by key and version; the version is the list of paths, as in the original action. A job restores entries of

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from local_github.actions import workspace_files
 from local_github.actions.expression_rewriter import rewrite
 from local_github.actions.log_parser import POST_STEP
 from local_github.actions.pre_run_expressions import has_expression
@@ -23,7 +24,10 @@ _DECIDED = (
     "concurrency", "continue-on-error", "environment", "if", "name", "needs", "permissions", "strategy",
     "timeout-minutes",
 )  # fmt: skip
-_POST = '"$LOCAL_GITHUB_PYTHON" -I "$LOCAL_GITHUB_CACHE_PROGRAM" post'
+_POST = (
+    '[[ ! -s "$LOCAL_GITHUB_CACHES_TO_SAVE" ]] || "$LOCAL_GITHUB_PYTHON" -I -S "$LOCAL_GITHUB_CACHE_PROGRAM" post\n'
+    + workspace_files.KEEP
+)
 
 
 def check(workflow: Workflow) -> None:

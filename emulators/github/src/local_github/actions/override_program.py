@@ -1,4 +1,4 @@
-"""Implements the action overrides: their steps run `python -I override_program.py VERB` with inputs in `env`.
+"""Implements the action overrides: their steps run `python -I -S override_program.py VERB` with inputs in `env`.
 
 Standard library only, and no import of this package: it runs with the interpreter of a job.
 """
@@ -10,13 +10,12 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,9 +128,8 @@ def setup_python() -> None:
     """Puts a matching Python first on PATH: the emulator's own if it matches, else the newest installed."""
     wanted = _env("WANTED") or _version_of_file(_env("FILE"))
     others = [f"python3.{minor}" for minor in range(30, 7, -1)]
-    query = "import platform, sys; print(platform.python_version(), sys.executable)"
     for name in filter(None, map(shutil.which, [os.environ["LOCAL_GITHUB_PYTHON"], *others])):
-        version, _, path = subprocess.check_output([name, "-I", "-c", query], text=True).strip().partition(" ")
+        version, path = _version_and_path(name)
         if matches_version(version, wanted):
             break
     else:
@@ -145,6 +143,15 @@ def setup_python() -> None:
         file.write(f"{folder}\n")
     _output(version=version, path=str(folder / "python"))
     _print(f"Python {version} ({path})")
+
+
+def _version_and_path(python: str) -> tuple[str, str]:
+    """The version and the path of an interpreter; another than the running one is started for it."""
+    if python == sys.executable:
+        return platform.python_version(), sys.executable
+    query = "import platform, sys; print(platform.python_version(), sys.executable)"
+    version, _, path = subprocess.check_output([python, "-I", "-c", query], text=True).strip().partition(" ")
+    return version, path
 
 
 def matches_version(version: str, wanted: str) -> bool:
@@ -179,6 +186,9 @@ def _version_of_file(name: str) -> str:
 
 def create_github_app_token() -> None:
     """Requests a token of an App that is installed in the emulator."""
+    import urllib.error  # here, because the other verbs start in half the time without it
+    import urllib.request
+
     names = {name: value for name, value in os.environ.items() if name.startswith("PERMISSION_") and value}
     body = {
         "app": _env("APP"),

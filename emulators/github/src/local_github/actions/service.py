@@ -43,7 +43,7 @@ class Actions:
     """Runs the workflows of an emulator's repositories; `LocalGitHub.attach` connects it.
 
     Args:
-        folder: for runs, caches and logs.
+        folder: for runs, caches, files of workspaces and logs.
         backend: of the emulator.
         variables, secrets: defaults for every repository; its own take precedence. A fork's pull request gets these
             variables only, as GitHub passes it nothing of the repository.
@@ -269,6 +269,7 @@ class Actions:
             caches=self.folder / "caches" / run.repository,
             cache_refs=contexts.cache_refs(run, record),
             tools=self.folder / "bin",
+            workspaces=self.folder / "workspaces" / run.repository,
             cleanup_seconds=self.cleanup_seconds,
             cancel=entry.cancel,
             kill=entry.kill,
