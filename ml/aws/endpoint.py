@@ -78,7 +78,7 @@ def settled(
     patient = Retrying(
         retry=unsettled,
         stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential(multiplier=0.1, max=15),
+        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=15),
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
     state: State | None = patient(describe, name)

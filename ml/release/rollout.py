@@ -61,7 +61,7 @@ def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit
     patient = Retrying(
         retry=retry_if_result(lambda outcome: outcome is None),
         stop=stop_after_delay(limit),
-        wait=wait_exponential(multiplier=0.1, max=10),
+        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=10),
     )
     try:
         outcome = patient(look)
